@@ -1,0 +1,1 @@
+"""Measure masks against the ground truth, at each image's own size."""

@@ -1,0 +1,57 @@
+"""Scores of one mask against the ground truth, with rules for images with nothing in them."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All but ``mae`` are better when higher, and within [0, 1].
+
+    Rules where a ratio is 0 / 0: with nothing in the truth and nothing predicted, all are perfect; precision is 0 if
+    nothing is predicted where something is; recall is 1 where there is nothing to find.
+    """
+
+    dice: float
+    iou: float
+    mae: float
+    precision: float
+    recall: float
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        return tuple(f.name for f in fields(Scores))
+
+
+def score_mask(mask_probs: FloatArray, truth: BoolArray) -> Scores:
+    """Score probabilities, thresholded above 0.5; the mean absolute error takes them as they are.
+
+    Shape: both (H, W), in the image frame.
+    Raises: ValueError if the shapes differ.
+    """
+    if mask_probs.shape != truth.shape:
+        raise ValueError(f"prediction is {mask_probs.shape}, truth is {truth.shape}")
+    predicted = mask_probs > 0.5
+    hits = int(np.count_nonzero(predicted & truth))
+    found, there = int(np.count_nonzero(predicted)), int(np.count_nonzero(truth))
+    union = found + there - hits
+    mae = float(np.abs(mask_probs - truth).mean())
+    if union == 0:
+        return Scores(dice=1.0, iou=1.0, mae=mae, precision=1.0, recall=1.0)
+    return Scores(
+        dice=2 * hits / (found + there),
+        iou=hits / union,
+        mae=mae,
+        precision=hits / found if found else 0.0,
+        recall=hits / there if there else 1.0,
+    )
+
+
+def mean_scores(scores: list[Scores]) -> Scores:
+    """The mean over images, each counting the same."""
+    return Scores(**{name: float(np.mean([getattr(s, name) for s in scores])) for name in Scores.names()})

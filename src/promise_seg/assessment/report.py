@@ -1,0 +1,43 @@
+"""Results of an evaluation as files: one line for each image, and the means."""
+
+import csv
+import io
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from promise_seg.assessment.evaluation import Assessment, Result
+from promise_seg.assessment.metrics import Scores, mean_scores
+from promise_seg.files import write_json, write_text
+
+
+def summarise(results: list[Result], assessment: Assessment, facts: dict[str, Any]) -> dict[str, Any]:
+    """Means and what they are means of. ``facts`` are added as they are (model, split, data)."""
+    empty = sum(r.checked.foreground_pixels == 0 for r in results)
+    return facts | {
+        "prompts": str(assessment.prompts),
+        "prompts_meaning": assessment.prompts.label,
+        "prompts_read_the_ground_truth": assessment.prompts.reads_truth,
+        "oracle_points": assessment.num_points if assessment.prompts == "oracle" else None,
+        "seed": assessment.seed,
+        "images": len(results),
+        "images_with_empty_truth": empty,
+        "mean": {k: round(v, 6) for k, v in asdict(mean_scores([r.scores for r in results])).items()},
+    }
+
+
+def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) -> tuple[Path, Path]:
+    """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; returns their paths."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "split", "prompts", *Scores.names(), "predicted_iou"])
+    for result in results:
+        values = [f"{v:.6f}" for v in asdict(result.scores).values()]
+        row = result.checked.row
+        writer.writerow([row.image, row.split, summary["prompts"], *values, f"{result.predicted_iou:.6f}"])
+    table, means = (
+        folder / f"{stem}_{summary['prompts']}{end}" for stem, end in (("scores", ".csv"), ("summary", ".json"))
+    )
+    write_text(table, text.getvalue())
+    write_json(means, summary)
+    return table, means

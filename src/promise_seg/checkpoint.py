@@ -1,0 +1,120 @@
+"""The small checkpoint: a folder with ``config.json`` and ``model.safetensors``, without any weight of SAM."""
+
+import json
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from promise_seg.errors import CheckpointError
+from promise_seg.files import replacing_folder, write_json
+from promise_seg.model import FORMAT_VERSION, ModelConfig, PromiseModel
+from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.loading import load_sam
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+BEST_FOLDER = "best"
+
+
+def save_checkpoint(model: PromiseModel, folder: str | Path) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        PromiseError: if the folder cannot be written.
+    """
+    state = {name: value.detach().cpu().contiguous() for name, value in model.trainable_state().items()}
+    with replacing_folder(folder) as temporary:
+        write_json(temporary / CONFIG_FILE, model.config.model_dump(mode="json"))
+        save_file(state, temporary / WEIGHTS_FILE)
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The checkpoint folder meant by ``path``: itself, or the best one of a training run.
+
+    Raises:
+        CheckpointError: if there is none.
+    """
+    path = Path(path)
+    for folder in (path, path / BEST_FOLDER):
+        if (folder / CONFIG_FILE).exists():
+            return folder
+    raise CheckpointError(
+        f"{path}: no checkpoint there. Expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or the output folder "
+        "of promise train."
+    )
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """Read and check ``config.json``.
+
+    Raises:
+        CheckpointError: if it is damaged, of an unknown version, or holds unknown or impossible values.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: checkpoint format {version}, but this promise-seg reads format {FORMAT_VERSION}. "
+            "Use the version of promise-seg that wrote it."
+        )
+    try:
+        return ModelConfig.model_validate(values)
+    except ValidationError as error:
+        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors())
+        raise CheckpointError(f"{path}: {details}") from error
+
+
+def load_checkpoint(
+    path: str | Path, sam: FrozenSam | str | None = None, device: str | torch.device = "cpu"
+) -> PromiseModel:
+    """Load a model, in evaluation mode.
+
+    Args:
+        path: a checkpoint folder or the output folder of ``promise train``.
+        sam: the SAM it belongs to, or where to find it; by default the place noted in the checkpoint.
+        device: where to put it.
+
+    Raises:
+        CheckpointError: if files are missing or damaged, keys are missing or unexpected, or the SAM is another one.
+    """
+    folder = find_checkpoint(path)
+    config = read_config(folder)
+    if not isinstance(sam, FrozenSam):
+        sam = load_sam(sam or config.sam, device)
+    if sam.sha256 != config.sam_sha256:
+        raise CheckpointError(
+            f"{folder}: was trained on the SAM {config.sam!r} (sha256 {config.sam_sha256[:12]}), but {sam.name!r} has "
+            f"other weights (sha256 {sam.sha256[:12]}). Name the right one with --sam."
+        )
+    model = PromiseModel(config, sam)
+    weights = folder / WEIGHTS_FILE
+    try:
+        state = load_file(weights)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{weights}: cannot be read: {str(error).splitlines()[0]}") from error
+    load_trainable_state(model, state, str(weights))
+    return model.eval()
+
+
+def load_trainable_state(model: PromiseModel, state: dict[str, torch.Tensor], where: str) -> None:
+    """Put weights into the trainable parts.
+
+    Raises:
+        CheckpointError: naming every missing, unexpected or misshapen key.
+    """
+    expected = model.trainable_state()
+    missing = sorted(expected.keys() - state.keys())
+    unexpected = sorted(state.keys() - expected.keys())
+    misshapen = sorted(k for k in expected.keys() & state.keys() if expected[k].shape != state[k].shape)
+    if missing or unexpected or misshapen:
+        faults = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+        details = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in faults.items() if keys)
+        raise CheckpointError(f"{where}: does not fit the variant {model.config.variant}: {details}")
+    model.load_state_dict(state, strict=False)

@@ -1,0 +1,1 @@
+"""The command ``promise``. One file for each subcommand: parse, call, print."""

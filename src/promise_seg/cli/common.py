@@ -1,0 +1,97 @@
+"""What several commands share: options, devices, progress bars, reading a data set."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from promise_seg.errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+
+    from promise_seg.data.checks import CheckedRow
+    from promise_seg.data.manifest import Row
+
+console = Console(stderr=True, highlight=False)
+
+SamOption = Annotated[
+    str,
+    typer.Option("--sam", help="nano, an official .pth file, or a folder or hub name for SamModel.from_pretrained."),
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", help="Folder of the feature store; default $PROMISE_SEG_STORE or the user's cache."),
+]
+ThresholdOption = Annotated[
+    int | None,
+    typer.Option("--mask-threshold", min=0, max=254, help="Take grey mask values above this as foreground."),
+]
+
+
+def pick_device(name: str) -> "torch.device":
+    """The torch device a user means.
+
+    Raises:
+        SettingsError: if this machine has no such device.
+    """
+    import torch
+
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
+    kind = name.split(":")[0]
+    if not available.get(kind):
+        usable = ", ".join(k for k, here in available.items() if here)
+        raise SettingsError(f"--device {name}: not available here. Choose auto or {usable}.")
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise SettingsError(f"--device {name}: {error}") from error
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar with counts and time left, on standard error."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield progress
+
+
+def read_and_check(rows: "Sequence[Row]", mask_threshold: int | None) -> "list[CheckedRow]":
+    """Check a data set with a progress bar; warn of divided groups.
+
+    Raises:
+        ManifestError: with all problems at once.
+    """
+    from promise_seg.data.checks import check_rows, divided_groups
+
+    with progress_bar() as progress:
+        task = progress.add_task("checking", total=len(rows), note="")
+        checked = check_rows(rows, mask_threshold, lambda: progress.advance(task))
+    if divided := divided_groups(rows):
+        console.print(
+            f"warning: {len(divided)} group(s) have rows in train and in another split, for example {divided[0]!r}; "
+            "scores on those rows are too good"
+        )
+    return checked
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' own chatter out of the user's terminal."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()

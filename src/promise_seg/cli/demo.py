@@ -1,0 +1,79 @@
+"""``promise demo``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promise_seg.cli.common import (
+    DeviceOption,
+    SamOption,
+    ThresholdOption,
+    console,
+    progress_bar,
+    quiet_libraries,
+    read_and_check,
+)
+from promise_seg.cli.train import make_accelerator
+
+
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for everything the demo makes.")] = Path(
+        "demo"
+    ),
+    data: Annotated[Path | None, typer.Option(help="Your own CSV, with test rows; default: drawn scenes.")] = None,
+    sam: SamOption = "nano",
+    epochs: Annotated[int, typer.Option(min=1)] = 20,
+    views: Annotated[int, typer.Option(min=1)] = 4,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: DeviceOption = "auto",
+    mask_threshold: ThresholdOption = None,
+) -> None:
+    """Train apm, ips and apm+ips, print one table, and write a page of pictures."""
+    from promise_seg.data.manifest import Split, of_split, read_manifest, split_off_validation
+    from promise_seg.demo.dataset import SIZES, draw_dataset
+
+    with progress_bar() as progress:
+        if data is None:
+            task = progress.add_task("drawing", total=sum(SIZES.values()), note="")
+            manifest = draw_dataset(output / "data", lambda: progress.advance(task))
+        else:
+            manifest = data
+    rows = read_manifest(manifest)
+    if not of_split(rows, Split.VAL):
+        rows = split_off_validation(rows, seed=seed)
+    checked = read_and_check(rows, mask_threshold)
+    quiet_libraries()
+    from rich.console import Console
+    from rich.table import Table
+
+    from promise_seg.demo.run import run_demo
+    from promise_seg.sam.loading import load_sam
+
+    accelerator = make_accelerator(device, "no")
+    counts = ", ".join(f"{len(of_split(rows, split))} {split}" for split in Split)
+    source = "drawn endoscopy scenes" if data is None else str(data)
+    note = (
+        f"Data: {source} ({counts} images). SAM: {sam}, frozen. {epochs} epochs, {views} views of each image, "
+        f"seed {seed}. Scores are means over the test images, at their own size; models were chosen on the val images."
+    )
+    with progress_bar() as progress:
+        tasks = {}
+
+        def report(stage: str, done: int, total: int, words: str) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total, note="")
+            progress.update(tasks[stage], completed=done, total=total, note=words)
+
+        result = run_demo(
+            output, checked, load_sam(sam, accelerator.device), accelerator,
+            epochs=epochs, views=views, seed=seed, note=note, progress=report,
+        )  # fmt: skip
+    head, *body = result.table
+    table = Table(title=f"{counts} images; means over test")
+    for number, name in enumerate(head):
+        table.add_column(name, justify="right" if number > 1 else "left")
+    for row in body:
+        table.add_row(*row)
+    Console().print(table)
+    console.print(f"pictures: {result.page}")

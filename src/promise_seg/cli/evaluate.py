@@ -1,0 +1,93 @@
+"""``promise evaluate``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promise_seg.cli.common import (
+    DeviceOption,
+    StoreOption,
+    ThresholdOption,
+    console,
+    pick_device,
+    progress_bar,
+    quiet_libraries,
+    read_and_check,
+)
+from promise_seg.errors import ManifestError, SettingsError
+
+BARE = "bare"
+
+
+def evaluate(
+    run: Annotated[str, typer.Argument(help="Output folder of promise train, a checkpoint, or bare for SAM alone.")],
+    data: Annotated[Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for scores_*.csv and summary_*.json.")],
+    split: Annotated[str, typer.Option(help="test, val, train or all.")] = "test",
+    prompts: Annotated[str, typer.Option(help="apm (own), oracle, box or none.")] = "apm",
+    points: Annotated[int, typer.Option(min=1, help="How many oracle points, half of them background.")] = 16,
+    mask: Annotated[
+        str | None, typer.Option(help="Which of SAM's masks counts: 0, 1, 2 or score; default as chosen in training.")
+    ] = None,
+    sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the oracle points.")] = 0,
+    device: DeviceOption = "auto",
+    store: StoreOption = None,
+    mask_threshold: ThresholdOption = None,
+) -> None:
+    """Score a model against the ground truth, at each image's own size."""
+    from promise_seg.data.manifest import Split, of_split, read_manifest
+
+    if split not in (*Split, "all"):
+        raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
+    rows = read_manifest(data)
+    if split != "all":
+        rows = of_split(rows, Split(split))
+        if not rows:
+            raise ManifestError(f"{data}: no {split} rows; choose another --split")
+    checked = read_and_check(rows, mask_threshold)
+
+    quiet_libraries()
+    from rich.table import Table
+
+    from promise_seg.assessment.evaluation import Assessment, PromptSource, check_prompts
+    from promise_seg.assessment.evaluation import evaluate as score
+    from promise_seg.assessment.report import summarise, write_results
+    from promise_seg.checkpoint import load_checkpoint
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.model import MASK_CHOICES, bare_model
+    from promise_seg.sam.loading import load_sam
+
+    if prompts not in tuple(PromptSource):
+        raise SettingsError(f"--prompts {prompts}: expected {', '.join(PromptSource)}")
+    if mask is not None and mask not in MASK_CHOICES:
+        raise SettingsError(f"--mask {mask}: expected {', '.join(MASK_CHOICES)}")
+    place = pick_device(device)
+    model = bare_model(load_sam(sam or "nano", place)) if run == BARE else load_checkpoint(run, sam, place)
+    assessment = Assessment(prompts=PromptSource(prompts), num_points=points, seed=seed, mask_choice=mask)
+    check_prompts(model, assessment.prompts)
+    with progress_bar() as progress:
+        task = progress.add_task("evaluating", total=len(checked), note=assessment.prompts.label)
+        results = score(model, checked, assessment, store=FeatureStore(store), progress=lambda: progress.advance(task))
+    facts = {
+        "model": run,
+        "variant": str(model.config.variant),
+        "sam": model.sam.name,
+        "data": str(data),
+        "split": split,
+    }
+    summary = summarise(results, assessment, facts)
+    files = write_results(output, results, summary)
+    table = Table(title=f"{run}, {len(results)} {split} images, {assessment.prompts.label}")
+    for name in summary["mean"]:
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{value:.4f}" for value in summary["mean"].values()))
+    from rich.console import Console
+
+    Console().print(table)
+    if summary["images_with_empty_truth"]:
+        console.print(
+            f"{summary['images_with_empty_truth']} image(s) have an empty ground truth: see docs/data-format.md"
+        )
+    console.print(f"written: {files[0]}, {files[1]}")

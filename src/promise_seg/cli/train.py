@@ -1,0 +1,105 @@
+"""``promise train``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promise_seg.cli.common import (
+    DeviceOption,
+    SamOption,
+    StoreOption,
+    ThresholdOption,
+    console,
+    pick_device,
+    progress_bar,
+    quiet_libraries,
+    read_and_check,
+)
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run; an unfinished run there goes on.")],
+    variant: Annotated[str, typer.Option(help="apm, ips or apm+ips.")] = "apm+ips",
+    apm: Annotated[str, typer.Option(help="heatmap (ours) or resnet (the paper's).")] = "heatmap",
+    sam: SamOption = "nano",
+    epochs: Annotated[int, typer.Option(min=1)] = 40,
+    batch_size: Annotated[int, typer.Option(min=1)] = 16,
+    views: Annotated[int, typer.Option(min=1, help="Views of each image: itself and augmented ones.")] = 8,
+    learning_rate: Annotated[float, typer.Option()] = 5e-4,
+    weight_decay: Annotated[float, typer.Option()] = 0.01,
+    optimizer: Annotated[str, typer.Option(help="adamw or adam.")] = "adamw",
+    points: Annotated[int, typer.Option(min=1, help="How many points the APM proposes.")] = 16,
+    foreground: Annotated[int, typer.Option(min=0, help="How many of them are foreground.")] = 8,
+    point_weight: Annotated[float, typer.Option(help="Weight of the loss on the points' positions.")] = 1.0,
+    saliency_weight: Annotated[float, typer.Option(help="Weight of the loss on the heatmap APM's saliency.")] = 1.0,
+    fit: Annotated[str, typer.Option(help="How images become squares: stretch or pad.")] = "stretch",
+    precision: Annotated[str, typer.Option(help="no, bf16 or fp16.")] = "no",
+    val_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Of train, where there are no val rows.")] = 0.15,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    device: DeviceOption = "auto",
+    store: StoreOption = None,
+    mask_threshold: ThresholdOption = None,
+) -> None:
+    """Train a model on your images; SAM stays frozen. The same command goes on where a stopped one was."""
+    from promise_seg.learning.settings import make_settings
+
+    settings = make_settings(
+        variant=variant, apm=apm, epochs=epochs, batch_size=batch_size, views=views, learning_rate=learning_rate,
+        weight_decay=weight_decay, optimizer=optimizer, num_points=points, num_foreground=foreground,
+        point_weight=point_weight, saliency_weight=saliency_weight, fit=fit, precision=precision, seed=seed,
+    )  # fmt: skip
+
+    from promise_seg.data.manifest import Split, of_split, read_manifest, split_off_validation
+
+    rows = read_manifest(data)
+    if not of_split(rows, Split.VAL):
+        rows = split_off_validation(rows, share=val_share, seed=seed)
+        count = len(of_split(rows, Split.VAL))
+        console.print(f"no val rows in {data}: took {count} of the train rows (whole groups) to choose on")
+    checked = read_and_check(rows, mask_threshold)
+
+    quiet_libraries()
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.learning.training import TrainingRun
+    from promise_seg.sam.loading import load_sam
+
+    accelerator = make_accelerator(device, precision)
+    frozen = load_sam(sam, accelerator.device)
+    run = TrainingRun(output, checked, frozen, FeatureStore(store), settings, accelerator)
+    if run.finished:
+        console.print(f"{output}: this run is already finished")
+    elif run.epoch:
+        console.print(f"{output}: going on after epoch {run.epoch}")
+    with progress_bar() as progress:
+        tasks = {}
+
+        def report(stage: str, done: int, total: int, note: str) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total, note="")
+            progress.update(tasks[stage], completed=done, note=note)
+
+        encoded = 0 if run.finished else run.encode(report)
+        run.run(report)
+    console.print(
+        f"encoded {encoded} views; best val Dice {run.best['dice']:.4f} at epoch {run.best['epoch'] + 1}, "
+        f"in {output / 'best'}"
+    )
+
+
+def make_accelerator(device: str, precision: str):  # type: ignore[no-untyped-def]  # imported late
+    """An accelerator for a device and precision.
+
+    Raises:
+        SettingsError: if this machine cannot do that.
+    """
+    from accelerate import Accelerator
+
+    from promise_seg.errors import SettingsError
+
+    chosen = pick_device(device)
+    try:
+        return Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision)
+    except (ValueError, ImportError) as error:
+        raise SettingsError(f"--precision {precision} on {chosen.type}: {error}") from error

@@ -1,0 +1,111 @@
+"""The list of images: a CSV with ``image_name,train_type,mask_name``."""
+
+import csv
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from promise_seg.errors import ManifestError
+
+REQUIRED_COLUMNS = ("image_name", "train_type", "mask_name")
+_HELP = "See docs/data-format.md for an example."
+
+
+class Split(StrEnum):
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of a manifest. ``where`` is ``file:line``, for messages; ``group`` names what must not be divided."""
+
+    where: str
+    image: Path
+    mask: Path
+    split: Split
+    group: str
+
+
+def read_manifest(path: str | Path) -> list[Row]:
+    """Read a manifest; relative paths count from its folder, and extra columns are allowed.
+
+    A column ``group`` (a video, a patient) keeps its rows on one side of any split made here.
+
+    Raises:
+        ManifestError: naming every row that cannot be used, not only the first.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ManifestError(
+            f"{path}: no such file. Expected a CSV with the columns {', '.join(REQUIRED_COLUMNS)}. {_HELP}"
+        )
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            header = reader.fieldnames or []
+            records = [(reader.line_num, record) for record in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(f"{path}: cannot be read as a CSV in UTF-8: {error}. {_HELP}") from error
+    if not header:
+        raise ManifestError(f"{path}: the file is empty; expected the columns {', '.join(REQUIRED_COLUMNS)}. {_HELP}")
+    missing = [name for name in REQUIRED_COLUMNS if name not in header]
+    if missing:
+        raise ManifestError(f"{path}:1: missing column(s) {', '.join(missing)}; found {', '.join(header)}. {_HELP}")
+    if not records:
+        raise ManifestError(f"{path}: has a header but no rows. {_HELP}")
+    rows, problems = [], []
+    for line, record in records:
+        where = f"{path}:{line}"
+        empty = [name for name in REQUIRED_COLUMNS if not (record[name] or "").strip()]
+        if empty:
+            problems.append(
+                f"{where}: nothing in column(s) {', '.join(empty)}; every row needs an image, a split and a mask"
+            )
+            continue
+        split = record["train_type"].strip().lower()
+        if split not in set(Split):
+            problems.append(f"{where}: unknown train_type {record['train_type']!r}; expected {', '.join(Split)}")
+            continue
+        image, mask = (path.parent / record[name].strip() for name in ("image_name", "mask_name"))
+        rows.append(Row(where, image, mask, Split(split), (record.get("group") or "").strip() or str(image)))
+    raise_all(problems)
+    return rows
+
+
+def raise_all(problems: Sequence[str]) -> None:
+    """Raise one :class:`ManifestError` with a line for each problem, if there are any."""
+    if problems:
+        count = "" if len(problems) == 1 else f"{len(problems)} problems:\n"
+        raise ManifestError(count + "\n".join(problems))
+
+
+def of_split(rows: Sequence[Row], split: Split) -> list[Row]:
+    return [row for row in rows if row.split == split]
+
+
+def split_off_validation(rows: Sequence[Row], *, share: float = 0.15, seed: int = 0) -> list[Row]:
+    """Turn about ``share`` of the ``train`` rows into ``val``, never dividing a group.
+
+    Raises:
+        ManifestError: if there are fewer than two groups to split.
+    """
+    train = of_split(rows, Split.TRAIN)
+    groups = sorted({row.group for row in train})
+    if len(groups) < 2:
+        raise ManifestError(
+            f"{rows[0].where.rsplit(':', 1)[0]}: no val rows, and too few groups of train rows ({len(groups)}) to "
+            "split some off. Add val rows."
+        )
+    random.Random(seed).shuffle(groups)
+    chosen: set[str] = set()
+    taken = 0
+    for group in groups[:-1]:
+        if taken >= share * len(train):
+            break
+        chosen.add(group)
+        taken += sum(row.group == group for row in train)
+    return [replace(row, split=Split.VAL) if row.split == Split.TRAIN and row.group in chosen else row for row in rows]

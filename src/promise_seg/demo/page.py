@@ -1,0 +1,83 @@
+"""The page of pictures."""
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import torch
+from PIL import Image
+
+from promise_seg.assessment.evaluation import Assessment, make_prompts
+from promise_seg.data.checks import CheckedRow
+from promise_seg.features.encoding import Sample, features_of
+from promise_seg.features.store import FeatureStore
+from promise_seg.files import write_text, write_whole
+from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.prediction.overlay import Uint8Array, draw_overlay
+
+_HEIGHT = 180
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 84rem; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; } th, td { padding: .3rem .6rem; text-align: left; vertical-align: bottom; }
+.scores td { border-top: 1px solid #ccc; } .scores td.number { text-align: right; font-variant-numeric: tabular-nums; }
+img { display: block; } .note { color: #555; max-width: 50rem; }
+"""
+
+Column = tuple[str, PromiseModel, Assessment]
+
+
+@torch.no_grad()
+def draw_column(column: Column, row: CheckedRow, store: FeatureStore) -> Uint8Array:
+    """One image with a model's mask and the prompts that it came from."""
+    _, model, assessment = column
+    sample = Sample.of(row, model.sam, model.config.fit)
+    features = features_of([sample], model.sam, store).to(model.device)
+    prompts = make_prompts(model, features, [sample], assessment)
+    chosen = choose_mask(model.decode(features, prompts), model.config.mask_choice)
+    mask = (sample.geometry.logits_to_image(chosen.mask_logits[0, 0]) > 0).cpu().numpy()
+    if prompts.points_xy is None or prompts.point_labels is None:
+        return draw_overlay(row.image(), mask)
+    points_xy = sample.geometry.points_to_image(prompts.points_xy[0, 0].cpu().numpy())
+    return draw_overlay(row.image(), mask, points_xy, prompts.point_labels[0, 0].cpu().numpy())
+
+
+def _save(path: Path, pixels: Uint8Array) -> None:
+    width = round(pixels.shape[1] * _HEIGHT / pixels.shape[0])
+    small = Image.fromarray(cv2.resize(pixels, (width, _HEIGHT), interpolation=cv2.INTER_AREA))
+    write_whole(path, lambda p: small.save(p))
+
+
+def write_page(
+    folder: Path, rows: Sequence[CheckedRow], columns: Sequence[Column], table: Sequence[Sequence[str]], note: str
+) -> Path:
+    """Write ``index.html`` with a table of scores and one line of pictures for each row; returns its path."""
+    titles = ["image", "ground truth", *(title for title, _, _ in columns)]
+    store = FeatureStore(folder / "features")
+    lines = []
+    for number, row in enumerate(rows):
+        pictures = [row.image(), draw_overlay(row.image(), row.mask())]
+        pictures += [draw_column(column, row, store) for column in columns]
+        cells = []
+        for place, pixels in enumerate(pictures):
+            name = f"pictures/{number:02d}_{place}.png"
+            _save(folder / name, pixels)
+            cells.append(f'<td><img src="{name}" height="{_HEIGHT}" alt="{html.escape(titles[place])}"></td>')
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    head, *body = table
+    scores = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+    for cells in body:
+        numbers = "".join(f'<td class="number">{html.escape(cell)}</td>' for cell in cells[2:])
+        scores += f"<tr><td>{html.escape(cells[0])}</td><td>{html.escape(cells[1])}</td>{numbers}</tr>"
+    heads = "".join(f"<th>{html.escape(title)}</th>" for title in titles)
+    page = (
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>promise-seg demo</title><style>{_STYLE}</style>"
+        f"<h1>promise-seg demo</h1><p class='note'>{html.escape(note)}</p>"
+        f"<table class='scores'><tr>{scores}</table>"
+        "<h2>The first test images</h2><p class='note'>Yellow: the mask. Green points are foreground, red ones "
+        "background. Oracle points are drawn from the ground truth, as a user who knows the answer would click.</p>"
+        f"<table><tr>{heads}</tr>{''.join(lines)}</table></html>\n"
+    )
+    path = folder / "index.html"
+    write_text(path, page)
+    return path

@@ -1,0 +1,1 @@
+"""Encode each image and view once, and keep the result on disk."""

@@ -1,0 +1,98 @@
+"""Features of rows and their views: from the store where they are, from the encoder where they are not."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from promise_seg.data.augmentation import View, view_of
+from promise_seg.data.checks import CheckedRow
+from promise_seg.data.geometry import BoolArray, Fit, Geometry, Uint8Array
+from promise_seg.features.store import FeatureKey, FeatureStore, rounded
+from promise_seg.sam.features import Features
+from promise_seg.sam.frozen import FrozenSam
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One view of one row, in the model frame of a SAM."""
+
+    checked: CheckedRow
+    view: View
+    side: int
+    fit: Fit
+
+    @staticmethod
+    def of(checked: CheckedRow, sam: FrozenSam, fit: Fit, view_number: int = 0) -> "Sample":
+        return Sample(checked, view_of(checked.image_sha256, view_number), sam.image_size, fit)
+
+    @property
+    def geometry(self) -> Geometry:
+        return Geometry(self.checked.height, self.checked.width, self.side, self.fit)
+
+    def key(self, sam: FrozenSam) -> FeatureKey:
+        return FeatureKey(self.checked.image_sha256, self.fit, self.side, self.view, sam.sha256)
+
+    def image(self) -> Uint8Array:
+        """(S, S, 3) uint8, what the encoder sees."""
+        return self.view.apply_to_image(self.geometry.image_to_model(self.checked.image()))
+
+    def mask(self) -> BoolArray:
+        """(S, S) bool, the ground truth of :meth:`image`."""
+        return self.view.apply_to_mask(self.geometry.mask_to_model(self.checked.mask()))
+
+
+def encode_images(sam: FrozenSam, images: Sequence[Uint8Array]) -> Features:
+    """Encode images (S, S, 3) on the spot, at the store's precision. Returns features on the CPU."""
+    batch = torch.from_numpy(np.stack(images))
+    return rounded(sam.encode(batch).to("cpu"))
+
+
+def encode_missing(
+    samples: Iterable[Sample],
+    sam: FrozenSam,
+    store: FeatureStore,
+    *,
+    batch_size: int = 8,
+    progress: Callable[[int], object] = lambda done: None,
+) -> int:
+    """Fill the store with what it lacks; returns how many views were encoded.
+
+    Each view is stored as soon as its batch is done, so that a run that was stopped goes on where it was.
+    """
+    waiting: list[Sample] = []
+    encoded = 0
+
+    def flush() -> None:
+        nonlocal encoded
+        features = encode_images(sam, [s.image() for s in waiting])
+        for i, sample in enumerate(waiting):
+            store.put(sample.key(sam), features[i : i + 1])
+        encoded += len(waiting)
+        progress(len(waiting))
+        waiting.clear()
+
+    for sample in samples:
+        if sample.key(sam) in store:
+            progress(1)
+            continue
+        waiting.append(sample)
+        if len(waiting) == batch_size:
+            flush()
+    if waiting:
+        flush()
+    return encoded
+
+
+def features_of(samples: Sequence[Sample], sam: FrozenSam, store: FeatureStore | None) -> Features:
+    """Features of a batch, from the store or, entry by entry, from the encoder where it has none."""
+    parts = []
+    for sample in samples:
+        found = store.get(sample.key(sam)) if store is not None else None
+        if found is None:
+            found = encode_images(sam, [sample.image()])
+            if store is not None:
+                store.put(sample.key(sam), found)
+        parts.append(found)
+    return Features.cat(parts)

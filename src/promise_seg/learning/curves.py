@@ -1,0 +1,32 @@
+"""The log of a run as a picture."""
+
+import json
+from pathlib import Path
+
+from promise_seg.files import write_whole
+
+
+def draw_curves(log: Path, picture: Path) -> None:
+    """Draw losses, validation Dice and learning rate over epochs, from a JSONL log to a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    epochs = [line["epoch"] for line in lines]
+    figure = Figure(figsize=(11, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, dice, rate = figure.subplots(1, 3)
+    for name in ("mask", "point", "saliency"):
+        if name in lines[0]:
+            losses.plot(epochs, [line[name] for line in lines], label=name)
+    losses.set(title="training losses", xlabel="epoch", yscale="log")
+    losses.legend()
+    values = [line["val_dice"] for line in lines]
+    best = max(range(len(values)), key=values.__getitem__)
+    dice.plot(epochs, values)
+    dice.plot(epochs[best], values[best], "o", label=f"best {values[best]:.3f}, epoch {epochs[best]}")
+    dice.set(title="mean Dice on val rows", xlabel="epoch", ylim=(0, 1))
+    dice.legend(loc="lower right")
+    rate.plot(epochs, [line["learning_rate"] for line in lines])
+    rate.set(title="learning rate", xlabel="epoch")
+    write_whole(picture, lambda path: figure.savefig(path, dpi=110))

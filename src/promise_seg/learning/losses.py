@@ -1,0 +1,76 @@
+"""Losses. All take logits: nothing here expects a sigmoid to have been applied."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def mask_loss(mask_logits: Tensor, target: Tensor, bce_weight: float = 1.0) -> Tensor:
+    """Binary cross-entropy plus soft Dice loss, one value for each mask.
+
+    Shape: ``mask_logits`` and ``target`` (..., H, W), the target within [0, 1]; returns (...).
+    Source: ProMISe, section "Training"; there the sigmoid was applied twice, here once.
+    """
+    target = target.expand_as(mask_logits)
+    bce = F.binary_cross_entropy_with_logits(mask_logits, target, reduction="none").mean((-2, -1))
+    probs = mask_logits.sigmoid()
+    overlap = (probs * target).sum((-2, -1))
+    dice = 1 - (2 * overlap + 1) / (probs.sum((-2, -1)) + target.sum((-2, -1)) + 1)
+    return bce_weight * bce + dice
+
+
+@torch.no_grad()
+def mask_iou(mask_logits: Tensor, target: Tensor) -> Tensor:
+    """Intersection over union of thresholded masks; 1 where both are empty. Shape: (..., H, W) to (...)."""
+    predicted, true = mask_logits > 0, target.expand_as(mask_logits) > 0.5
+    union = (predicted | true).sum((-2, -1)).float()
+    return torch.where(union > 0, (predicted & true).sum((-2, -1)) / union.clamp(min=1), torch.ones_like(union))
+
+
+def token_affinity_loss(tokens: Tensor, instances: Tensor) -> Tensor:
+    """Tokens of the same object should be alike, others not; over all pairs of tokens of an image.
+
+    The two kinds of pairs weigh the same, however many there are of each. A nano SAM hardly starts to learn
+    without this loss.
+
+    Shape: ``tokens`` (B, T, D), any scale; ``instances`` (B, T) integer labels; returns a scalar.
+    """
+    tokens = F.normalize(tokens, dim=-1)
+    logits = 8 * tokens @ tokens.transpose(1, 2) - 2
+    same = (instances[:, :, None] == instances[:, None, :]).float()
+    share = same.mean((1, 2), keepdim=True)
+    weight = torch.where(same > 0, 0.5 / share, 0.5 / (1 - share + 1e-3))
+    return (weight * F.binary_cross_entropy_with_logits(logits, same, reduction="none")).mean()
+
+
+def point_loss(points_xy: Tensor, point_labels: Tensor, signed_distance: Tensor, side: int) -> Tensor:
+    """How far points are on the wrong side of the true mask's outline: a gradient that leads them there directly.
+
+    A foreground point costs nothing once it is ``margin`` inside, a background point once it is ``margin`` outside.
+
+    Shape: ``points_xy`` (B, N, 2) in the model frame of ``side`` pixels; ``point_labels`` (B, N); ``signed_distance``
+        (B, h, h), see :func:`signed_distances`; returns a scalar.
+    """
+    margin = 0.02
+    grid = (points_xy + 0.5) * (2 / side) - 1
+    distance = F.grid_sample(
+        signed_distance[:, None], grid[:, None], mode="bilinear", padding_mode="border", align_corners=False
+    )[:, 0, 0]
+    wanted_sign = point_labels * 2 - 1
+    return F.relu(margin - wanted_sign * distance).mean()
+
+
+def signed_distances(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Distance to the outline as a share of the side, positive inside: (h, h) bool to (h, h) float32.
+
+    In an empty mask every place is 1 outside, in a full one 1 inside: there is no outline to be near to.
+    """
+    side = mask.shape[0]
+    if not mask.any() or mask.all():
+        return np.full(mask.shape, 1.0 if mask.all() else -1.0, np.float32)
+    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
+    return ((inside - outside) / side).astype(np.float32)

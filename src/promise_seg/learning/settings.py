@@ -1,0 +1,68 @@
+"""Settings of a training run."""
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from promise_seg.data.geometry import Fit
+from promise_seg.errors import SettingsError
+from promise_seg.model import Variant
+from promise_seg.prompting.apm import ApmKind
+
+
+class TrainSettings(BaseModel):
+    """What a run does, apart from its data, SAM and device. Kept in ``settings.json`` of the run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    variant: Variant = Variant.APM_IPS
+    apm: ApmKind = ApmKind.HEATMAP
+    num_points: int = Field(16, ge=1)
+    num_foreground: int = Field(8, ge=0)
+    fit: Fit = Fit.STRETCH
+    epochs: int = Field(40, ge=1)
+    batch_size: int = Field(16, ge=1)
+    views: int = Field(8, ge=1)
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    learning_rate: float = Field(5e-4, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_share: float = Field(0.05, ge=0, lt=1)
+    mask_weight: float = Field(1.0, ge=0)
+    point_weight: float = Field(1.0, ge=0)
+    saliency_weight: float = Field(1.0, ge=0)
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.variant == Variant.SAM:
+            raise ValueError("the variant sam has nothing to train; choose apm, ips or apm+ips")
+        if self.num_foreground > self.num_points:
+            raise ValueError(f"num_foreground ({self.num_foreground}) exceeds num_points ({self.num_points})")
+        return self
+
+    @property
+    def has_apm(self) -> bool:
+        return self.variant in (Variant.APM, Variant.APM_IPS)
+
+    @property
+    def has_ips(self) -> bool:
+        return self.variant in (Variant.IPS, Variant.APM_IPS)
+
+
+def make_settings(**values: Any) -> TrainSettings:
+    """Settings from a user's values.
+
+    Raises:
+        SettingsError: naming each value that cannot work.
+    """
+    try:
+        return TrainSettings(**values)
+    except ValidationError as error:
+        details = "; ".join(
+            f"--{'.'.join(map(str, e['loc'])).replace('_', '-')}: {e['msg']}, got {e['input']!r}"
+            if e["loc"]
+            else e["msg"]
+            for e in error.errors()
+        )
+        raise SettingsError(details) from error

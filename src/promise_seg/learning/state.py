@@ -1,0 +1,55 @@
+"""Optimizer state on disk without pickle: tensors as safetensors, all else as JSON inside the same file."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.optim import Optimizer
+
+from promise_seg.files import write_whole
+
+
+def save_training_state(
+    path: Path, optimizers: Sequence[Optimizer], tensors: dict[str, Tensor], facts: dict[str, Any]
+) -> None:
+    """Write the state of optimizers, named tensors and JSON-able facts to one file, whole or not at all."""
+    flat = {f"model/{name}": t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    plain: list[dict[str, dict[str, Any]]] = []
+    groups = []
+    for number, optimizer in enumerate(optimizers):
+        state = optimizer.state_dict()
+        groups.append(state["param_groups"])
+        plain.append({str(index): {} for index in state["state"]})
+        for index, entries in state["state"].items():
+            for name, value in entries.items():
+                if isinstance(value, Tensor):
+                    flat[f"optimizer/{number}/{index}/{name}"] = value.detach().cpu().contiguous()
+                else:
+                    plain[number][str(index)][name] = value
+    meta = {"facts": facts, "param_groups": groups, "plain": plain}
+    write_whole(path, lambda p: save_file(flat, p, metadata={"state": json.dumps(meta)}))
+
+
+def load_training_state(path: Path, optimizers: Sequence[Optimizer]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Put a saved state back into the same optimizers; returns the named tensors and the facts."""
+    with safe_open(path, "pt") as file:
+        meta = json.loads(file.metadata()["state"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a dict)
+    states: list[dict[int, dict[str, Any]]] = [
+        {int(index): dict(entries) for index, entries in plain.items()} for plain in meta["plain"]
+    ]
+    named: dict[str, Tensor] = {}
+    for key, tensor in tensors.items():
+        section, rest = key.split("/", 1)
+        if section == "model":
+            named[rest] = tensor
+        else:
+            number, index, name = rest.split("/", 2)
+            states[int(number)][int(index)][name] = tensor
+    for optimizer, state, groups in zip(optimizers, states, meta["param_groups"], strict=True):
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    return named, meta["facts"]

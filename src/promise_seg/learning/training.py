@@ -1,0 +1,273 @@
+"""Train the parts of a variant on stored features: the loop, validation, checkpoints and exact resumption."""
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors import SafetensorError
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+import promise_seg
+from promise_seg.assessment.evaluation import (
+    Assessment,
+    PromptSource,
+    decode_rows,
+    score_logits,
+)
+from promise_seg.checkpoint import BEST_FOLDER, load_trainable_state, save_checkpoint
+from promise_seg.data.checks import CheckedRow
+from promise_seg.data.manifest import Split
+from promise_seg.errors import CheckpointError, ManifestError
+from promise_seg.features.encoding import Sample, encode_missing
+from promise_seg.features.store import FeatureStore
+from promise_seg.files import write_json, write_text
+from promise_seg.learning.losses import mask_loss, point_loss
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.state import load_training_state, save_training_state
+from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
+from promise_seg.model import MASK_CHOICES, MaskChoice, ModelConfig, ModelOutput, PromiseModel
+from promise_seg.sam.frozen import FrozenSam
+
+LAST_FOLDER = "last"
+STATE_FILE = "state.safetensors"
+SETTINGS_FILE = "settings.json"
+LOG_FILE = "log.jsonl"
+CURVES_FILE = "curves.png"
+
+Progress = Callable[[str, int, int, str], object]
+"""Told the stage (``encoding`` or ``training``), how much is done, of how much, and a few words."""
+
+
+def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSettings, side: int) -> dict[str, Tensor]:
+    """The parts of the loss, weighted: their sum is what is minimised.
+
+    ``mask`` is over all of SAM's three masks and all sets of prompts; ``point`` and ``saliency`` concern the APM.
+    """
+    target = batch.target
+    losses = {
+        "mask": settings.mask_weight * mask_loss(output.decoded.mask_logits.float(), target[:, None, None]).mean()
+    }
+    if output.proposal is not None:
+        points_xy, labels, saliency_logits = output.proposal
+        losses["point"] = (
+            settings.point_weight * point_loss(points_xy.float(), labels, batch.signed_distance, side) * 10
+        )
+        if saliency_logits is not None:
+            small = torch.nn.functional.adaptive_avg_pool2d(target[:, None], saliency_logits.shape[-1])[:, 0]
+            losses["saliency"] = settings.saliency_weight * mask_loss(saliency_logits.float(), small).mean()
+    return losses
+
+
+def validate(
+    model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None, num_points: int
+) -> dict[MaskChoice, float]:
+    """Mean Dice on validation rows, at each image's own size, for every way to choose among SAM's masks.
+
+    With the model's own points where it has an APM, with oracle points where it has not.
+    """
+    source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
+    assessment = Assessment(prompts=source, num_points=num_points)
+    dice: dict[MaskChoice, list[float]] = {choice: [] for choice in MASK_CHOICES}
+    for _, sample, mask_logits, iou in decode_rows(model, rows, assessment, store):
+        of_mask = [score_logits(sample, one).dice for one in mask_logits]
+        for choice in MASK_CHOICES:
+            dice[choice].append(of_mask[int(iou.argmax()) if choice == "score" else int(choice)])
+    return {choice: float(np.mean(values)) for choice, values in dice.items()}
+
+
+def data_sha256(rows: Sequence[CheckedRow]) -> str:
+    """Hash of which images a run trains on and chooses on."""
+    parts = [[r.image_sha256, r.row.split, r.foreground_pixels] for r in rows]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+class TrainingRun:
+    """One run in ``folder``: prepared anew, or as it was after the last epoch that was finished.
+
+    Args:
+        folder: for checkpoints, log, curves and state.
+        rows: checked rows; only those of ``train`` are learned from, only those of ``val`` chosen on.
+        sam: frozen; untouched.
+        store: of features.
+        settings: what to do.
+        accelerator: device, precision and processes.
+
+    Raises:
+        ManifestError: if there are no train or no val rows.
+        CheckpointError: if the folder holds a run with other settings, data or SAM.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rows: Sequence[CheckedRow],
+        sam: FrozenSam,
+        store: FeatureStore,
+        settings: TrainSettings,
+        accelerator: Accelerator,
+    ) -> None:
+        self.folder, self.store, self.settings, self.accelerator = folder, store, settings, accelerator
+        self.rows = {split: [r for r in rows if r.row.split == split] for split in Split}
+        for split in (Split.TRAIN, Split.VAL):
+            if not self.rows[split]:
+                raise ManifestError(f"no {split} rows; training needs at least one train and one val row")
+        torch.manual_seed(settings.seed)
+        config = ModelConfig(
+            variant=settings.variant,
+            apm=settings.apm if settings.has_apm else None,
+            num_points=settings.num_points,
+            num_foreground=settings.num_foreground,
+            fit=settings.fit,
+            sam=sam.name,
+            sam_sha256=sam.sha256,
+            promise_seg_version=promise_seg.__version__,
+        )
+        self.model = PromiseModel(config, sam)
+        optimizer_class = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+        optimizer = optimizer_class(
+            list(self.model.trainable_parameters().values()),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+        self.training_set = TrainingSet(
+            self.rows[Split.TRAIN], sam, store, settings.fit, (settings.num_points, settings.num_foreground)
+        )
+        self.draws = EpochDraws(len(self.training_set), settings.views, settings.seed)
+        loader = DataLoader(self.training_set, settings.batch_size, sampler=self.draws, collate_fn=collate)
+        self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.model, optimizer, loader)
+        self.epoch = 0
+        self.best: dict[str, Any] = {"epoch": -1, "dice": -1.0, "mask_choice": "score"}
+        self._identity = {
+            "settings": settings.model_dump(mode="json"),
+            "data_sha256": data_sha256([*self.rows[Split.TRAIN], *self.rows[Split.VAL]]),
+            "sam_sha256": sam.sha256,
+        }
+        if (folder / STATE_FILE).exists():
+            self._resume()
+
+    @property
+    def finished(self) -> bool:
+        return self.epoch >= self.settings.epochs
+
+    def _resume(self) -> None:
+        path = self.folder / STATE_FILE
+        try:
+            weights, facts = load_training_state(path, [self.optimizer])
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+            raise CheckpointError(
+                f"{path}: holds a run that cannot be continued with these settings: {error}. Choose another -o folder."
+            ) from error
+        if facts["identity"] != self._identity:
+            old, new = facts["identity"], self._identity
+            changed = [k for k in new["settings"] if old["settings"].get(k) != new["settings"][k]]
+            changed += [k.removesuffix("_sha256") for k in ("data_sha256", "sam_sha256") if old[k] != new[k]]
+            raise CheckpointError(
+                f"{path}: holds a run with another {', '.join(changed)}. "
+                "Give the same again to go on with it, or choose another -o folder."
+            )
+        load_trainable_state(self.model, weights, str(path))
+        self.epoch, self.best = facts["epoch"], facts["best"]
+        if self.accelerator.is_main_process:
+            self._keep_log(self.epoch)
+
+    def _keep_log(self, epochs: int) -> None:
+        """Drop log lines of an epoch that was interrupted after it was logged."""
+        path = self.folder / LOG_FILE
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_text(path, "".join(lines[:epochs]))
+
+    def encode(self, progress: Progress = lambda *_: None) -> int:
+        """Fill the feature store for all rows and views; returns how many views had to be encoded."""
+        val = [Sample.of(row, self.model.sam, self.settings.fit) for row in self.rows[Split.VAL]]
+        samples = val + self.training_set.samples(self.settings.views)
+        mine = samples[self.accelerator.process_index :: self.accelerator.num_processes]
+        done = 0
+
+        def report(count: int) -> None:
+            nonlocal done
+            done += count
+            progress("encoding", done, len(mine), "")
+
+        encoded = encode_missing(mine, self.model.sam, self.store, progress=report)
+        self.accelerator.wait_for_everyone()
+        return encoded
+
+    def _rate(self, step: int, steps_per_epoch: int) -> float:
+        """Learning rate of a step: linear warm-up, then cosine decay to 1 %."""
+        total = self.settings.epochs * steps_per_epoch
+        warm = max(1, round(self.settings.warmup_share * total))
+        rise = min(1.0, (step + 1) / warm)
+        return self.settings.learning_rate * rise * (0.495 * (1 + math.cos(math.pi * step / total)) + 0.01)
+
+    def train_epoch(self, progress: Progress = lambda *_: None) -> dict[str, float]:
+        """One pass over the train rows; returns mean losses and the last learning rate."""
+        self.wrapped.train()
+        self.draws.epoch = self.epoch
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.epoch)
+        sums: dict[str, float] = {}
+        steps = len(self.loader)
+        rate = 0.0
+        for number, batch in enumerate(self.loader):
+            rate = self._rate(self.epoch * steps + number, steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            oracle = batch.oracle if self.settings.has_ips else None
+            with self.accelerator.autocast():
+                output = self.wrapped(batch.features, oracle)
+            losses = training_losses(output, batch, self.settings, self.model.sam.image_size)
+            loss = sum(losses.values())
+            self.optimizer.zero_grad()
+            self.accelerator.backward(loss)
+            self.accelerator.clip_grad_norm_(self.wrapped.parameters(), 1.0)
+            self.optimizer.step()
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + float(value.detach())
+            done, total = self.epoch * steps + number + 1, self.settings.epochs * steps
+            best = f", best val Dice {self.best['dice']:.3f}" if self.best["epoch"] >= 0 else ""
+            progress("training", done, total, f"epoch {self.epoch + 1}/{self.settings.epochs}{best}")
+        return {name: value / steps for name, value in sums.items()} | {"learning_rate": rate}
+
+    def run(self, progress: Progress = lambda *_: None) -> PromiseModel:
+        """Train to the last epoch and return the best model by validation, in evaluation mode."""
+        if self.accelerator.is_main_process:
+            write_json(self.folder / SETTINGS_FILE, self._identity)
+        while not self.finished:
+            started = time.monotonic()
+            losses = self.train_epoch(progress)
+            dice = validate(self.model, self.rows[Split.VAL], self.store, self.settings.num_points)
+            choice = max(dice, key=lambda c: dice[c])
+            self.model.config = self.model.config.model_copy(update={"mask_choice": choice})
+            improved = dice[choice] > self.best["dice"]
+            if improved:
+                self.best = {"epoch": self.epoch, "dice": dice[choice], "mask_choice": choice}
+            facts = {"epoch": self.epoch + 1} | losses | {"val_dice": dice[choice], "mask_choice": choice}
+            self.epoch += 1
+            if self.accelerator.is_main_process:
+                self._write(facts | {"seconds": round(time.monotonic() - started, 2)}, improved)
+            self.accelerator.wait_for_everyone()
+        return self.model.eval()
+
+    def _write(self, facts: dict[str, Any], improved: bool) -> None:
+        """Everything about a finished epoch; the state comes last, as it is what declares the epoch finished."""
+        from promise_seg.learning.curves import draw_curves
+
+        if improved:
+            save_checkpoint(self.model, self.folder / BEST_FOLDER)
+        save_checkpoint(self.model, self.folder / LAST_FOLDER)
+        path = self.folder / LOG_FILE
+        log = path.read_text(encoding="utf-8") if path.exists() else ""
+        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in facts.items()}
+        write_text(path, log + json.dumps(rounded) + "\n")
+        if self.finished or self.epoch % 5 == 0:
+            draw_curves(path, self.folder / CURVES_FILE)
+        state = {"identity": self._identity, "epoch": self.epoch, "best": self.best}
+        save_training_state(self.folder / STATE_FILE, [self.optimizer], self.model.trainable_state(), state)

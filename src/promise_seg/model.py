@@ -1,0 +1,161 @@
+"""SAM, prompter and shift joined. The only place that decides what is frozen."""
+
+from enum import StrEnum
+from typing import Literal, NamedTuple, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+
+from promise_seg.data.geometry import Fit
+from promise_seg.ips import PatternShift
+from promise_seg.prompting.apm import ApmKind, AutoPrompter, Proposal, build_apm
+from promise_seg.prompting.prompts import Prompts
+from promise_seg.sam.features import Features
+from promise_seg.sam.frozen import Decoded, FrozenSam
+
+FORMAT_VERSION = 1
+
+MaskChoice = Literal["0", "1", "2", "score"]
+MASK_CHOICES: tuple[MaskChoice, ...] = ("0", "1", "2", "score")
+
+
+class Variant(StrEnum):
+    """Which trainable parts a model has; ``sam`` has none and is the baseline."""
+
+    SAM = "sam"
+    APM = "apm"
+    IPS = "ips"
+    APM_IPS = "apm+ips"
+
+
+class ModelConfig(BaseModel):
+    """All that is needed to build a model anew, apart from its weights; the ``config.json`` of a checkpoint."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = FORMAT_VERSION
+    variant: Variant
+    apm: ApmKind | None = None
+    num_points: int = Field(16, ge=1)
+    num_foreground: int = Field(8, ge=0)
+    fit: Fit = Fit.STRETCH
+    mask_choice: MaskChoice = "score"
+    sam: str
+    sam_sha256: str
+    promise_seg_version: str
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        has_apm = self.variant in (Variant.APM, Variant.APM_IPS)
+        if has_apm != (self.apm is not None):
+            raise ValueError(f"variant {self.variant} {'needs' if has_apm else 'cannot have'} an apm")
+        if self.num_foreground > self.num_points:
+            raise ValueError(f"num_foreground ({self.num_foreground}) exceeds num_points ({self.num_points})")
+        return self
+
+
+class ModelOutput(NamedTuple):
+    """What a training step needs: masks for each set of prompts, and what the APM proposed."""
+
+    decoded: Decoded
+    proposal: Proposal | None
+
+
+class PromiseModel(nn.Module):
+    """A frozen SAM with the trainable parts of a variant.
+
+    Training, evaluation, prediction and correction by hand all go through the same :meth:`encode` and :meth:`decode`.
+    """
+
+    def __init__(self, config: ModelConfig, sam: FrozenSam) -> None:
+        super().__init__()
+        self.config = config
+        self.sam = sam
+        self.apm: AutoPrompter | None = None
+        self.ips: PatternShift | None = None
+        if config.apm is not None:
+            self.apm = build_apm(
+                config.apm,
+                side=sam.image_size,
+                grid=sam.grid,
+                embedding_channels=sam.embedding_channels,
+                stage_channels=sam.stage_channels,
+                num_points=config.num_points,
+                num_foreground=config.num_foreground,
+            )
+        if config.variant in (Variant.IPS, Variant.APM_IPS):
+            self.ips = PatternShift(sam.embedding_channels, sam.num_mask_tokens)
+        self.to(sam.device)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switches the trainable parts; the SAM stays frozen."""
+        super().train(mode)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        return self.sam.device
+
+    def trainable_state(self) -> dict[str, Tensor]:
+        """Parameters and buffers of the trainable parts, by names that begin with ``apm.`` or ``ips.``."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith("sam.")}
+
+    def trainable_parameters(self) -> dict[str, nn.Parameter]:
+        return {name: p for name, p in self.named_parameters() if not name.startswith("sam.")}
+
+    def encode(self, images: Tensor) -> Features:
+        """See :meth:`FrozenSam.encode`."""
+        return self.sam.encode(images)
+
+    def propose(self, features: Features) -> Proposal:
+        """The APM's points.
+
+        Raises:
+            ValueError: if this variant has no APM.
+        """
+        if self.apm is None:
+            raise ValueError(f"variant {self.config.variant} has no auto-prompting module")
+        proposal: Proposal = self.apm(features)
+        return proposal
+
+    def decode(self, features: Features, prompts: Prompts) -> Decoded:
+        """Masks for prompts from anywhere, shifted if this variant has an IPS."""
+        shift = None if self.ips is None else self.ips(features.embedding)
+        return self.sam.decode(features.embedding, prompts, shift)
+
+    def forward(self, features: Features, oracle: Prompts | None = None) -> ModelOutput:
+        """Masks for the APM's own points and for given oracle prompts, stacked along K in that order."""
+        if self.apm is None:
+            return ModelOutput(self.decode(features, oracle or Prompts()), None)
+        proposal = self.propose(features)
+        own = proposal.as_prompts()
+        if oracle is None:
+            return ModelOutput(self.decode(features, own), proposal)
+        if own.points_xy is None or own.point_labels is None or oracle.points_xy is None or oracle.point_labels is None:
+            raise ValueError("oracle prompts beside an APM must be points")
+        both = Prompts(
+            points_xy=torch.cat([own.points_xy, oracle.points_xy], 1),
+            point_labels=torch.cat([own.point_labels, oracle.point_labels], 1),
+        )
+        return ModelOutput(self.decode(features, both), proposal)
+
+
+def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:
+    """One of SAM's masks for each set of prompts: (B, K, M, h, w) to (B, K, h, w), the IoU (B, K, M) to (B, K)."""
+    if choice == "score":
+        best = decoded.iou.argmax(-1)
+    else:
+        best = torch.full(decoded.iou.shape[:2], int(choice), device=decoded.iou.device)
+    index = best[..., None, None, None].expand(-1, -1, 1, *decoded.mask_logits.shape[-2:])
+    return Decoded(decoded.mask_logits.gather(2, index)[:, :, 0], decoded.iou.gather(2, best[..., None])[..., 0])
+
+
+def bare_model(sam: FrozenSam, fit: Fit = Fit.STRETCH) -> PromiseModel:
+    """A SAM with nothing trained around it: the baseline."""
+    from promise_seg import __version__
+
+    config = ModelConfig(
+        variant=Variant.SAM, fit=fit, sam=sam.name, sam_sha256=sam.sha256, promise_seg_version=__version__
+    )
+    return PromiseModel(config, sam).eval()

@@ -1,0 +1,34 @@
+"""Draw a mask and the points that it came from over an image."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Uint8Array = npt.NDArray[np.uint8]
+
+MASK_COLOUR = (255, 210, 0)
+FOREGROUND_COLOUR = (40, 220, 90)
+BACKGROUND_COLOUR = (235, 60, 60)
+
+
+def draw_overlay(
+    image: Uint8Array,
+    mask: npt.NDArray[np.bool_],
+    points_xy: npt.NDArray[np.float32] | None = None,
+    point_labels: npt.NDArray[np.int64] | None = None,
+) -> Uint8Array:
+    """Tint the mask, outline it, and mark the points: green discs for foreground, red ones for background.
+
+    Shape: ``image`` (H, W, 3) uint8 RGB and ``mask`` (H, W) bool give (H, W, 3); points (N, 2) in the image frame.
+    """
+    picture = image.copy()
+    picture[mask] = (0.65 * picture[mask] + 0.35 * np.array(MASK_COLOUR)).astype(np.uint8)
+    unit = max(1, round(min(image.shape[:2]) / 200))
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, outlines, -1, MASK_COLOUR, unit)
+    if points_xy is not None and point_labels is not None:
+        for (x, y), label in zip(points_xy, point_labels, strict=True):
+            centre = (round(float(x)), round(float(y)))
+            cv2.circle(picture, centre, 4 * unit, (255, 255, 255), -1, cv2.LINE_AA)
+            cv2.circle(picture, centre, 3 * unit, FOREGROUND_COLOUR if label else BACKGROUND_COLOUR, -1, cv2.LINE_AA)
+    return picture

@@ -1,0 +1,160 @@
+"""The Python API: load a model, predict a mask, correct it with points or a box."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from promise_seg.checkpoint import load_checkpoint
+from promise_seg.data.geometry import Geometry
+from promise_seg.data.readers import read_image
+from promise_seg.errors import ImageError, SettingsError
+from promise_seg.features.encoding import encode_images
+from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.prompting.prompts import Prompts
+from promise_seg.sam.features import Features
+from promise_seg.sam.frozen import FrozenSam
+
+ImageLike = str | Path | npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A mask and the prompts that it came from, in the image frame.
+
+    Shape: ``mask`` (H, W) bool; ``mask_probs`` (H, W) float32 in [0, 1]; ``points_xy`` (N, 2) pixel indices, whole
+    numbers being pixel centres; ``point_labels`` (N,), 1 foreground and 0 background; ``predicted_iou`` is SAM's own
+    estimate of the mask's IoU.
+    """
+
+    mask: npt.NDArray[np.bool_]
+    mask_probs: npt.NDArray[np.float32]
+    points_xy: npt.NDArray[np.float32]
+    point_labels: npt.NDArray[np.int64]
+    predicted_iou: float
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """An image after the encoder: all the heavy work. Any number of predictions can follow."""
+
+    features: Features
+    geometry: Geometry
+
+
+def _as_rgb(image: ImageLike) -> npt.NDArray[np.uint8]:
+    if isinstance(image, str | Path):
+        return read_image(image)
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise ImageError(
+            f"an image array must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4), got {array.dtype} {array.shape}"
+        )
+    return np.repeat(array[..., None], 3, 2) if array.ndim == 2 else np.ascontiguousarray(array[..., :3])
+
+
+class Predictor:
+    """A model ready to predict. Nothing here ever reads a ground truth."""
+
+    def __init__(self, model: PromiseModel) -> None:
+        self.model = model.eval()
+
+    def encode(self, image: ImageLike) -> EncodedImage:
+        """Run the encoder once.
+
+        Args:
+            image: a path, or RGB or grey pixels (H, W[, 3]) uint8.
+
+        Raises:
+            ImageError: if it cannot be read or is no such array.
+        """
+        rgb = _as_rgb(image)
+        geometry = Geometry(*rgb.shape[:2], self.model.sam.image_size, self.model.config.fit)
+        features = encode_images(self.model.sam, [geometry.image_to_model(rgb)])
+        return EncodedImage(features.to(self.model.device), geometry)
+
+    @torch.no_grad()
+    def predict(
+        self,
+        image: ImageLike | EncodedImage,
+        *,
+        points_xy: npt.ArrayLike | None = None,
+        point_labels: npt.ArrayLike | None = None,
+        box_xyxy: npt.ArrayLike | None = None,
+    ) -> Prediction:
+        """Predict a mask at the image's own size.
+
+        Without prompts the model proposes its own points. To correct a prediction, change its points and give them
+        back: ``points_xy`` (N, 2) with ``point_labels`` (N,), or ``box_xyxy`` (4,), all in the image frame.
+
+        Raises:
+            ImageError: if the image cannot be read.
+            SettingsError: if prompts have the wrong shape, or none are given to a model without APM.
+        """
+        encoded = image if isinstance(image, EncodedImage) else self.encode(image)
+        prompts = self._prompts(encoded, points_xy, point_labels, box_xyxy)
+        chosen = choose_mask(self.model.decode(encoded.features, prompts), self.model.config.mask_choice)
+        mask_probs = encoded.geometry.logits_to_image(chosen.mask_logits[0, 0]).sigmoid().float().cpu().numpy()
+        return Prediction(
+            mask=mask_probs > 0.5,
+            mask_probs=mask_probs,
+            points_xy=encoded.geometry.points_to_image(_numpy(prompts.points_xy, (0, 2), np.float32)),
+            point_labels=_numpy(prompts.point_labels, (0,), np.int64),
+            predicted_iou=float(chosen.iou[0, 0]),
+        )
+
+    def _prompts(
+        self,
+        encoded: EncodedImage,
+        points_xy: npt.ArrayLike | None,
+        point_labels: npt.ArrayLike | None,
+        box_xyxy: npt.ArrayLike | None,
+    ) -> Prompts:
+        if points_xy is None and point_labels is None and box_xyxy is None:
+            if self.model.apm is None:
+                raise SettingsError(
+                    f"the variant {self.model.config.variant} has no auto-prompting module: give points or a box, or "
+                    "use a model of variant apm or apm+ips"
+                )
+            return self.model.propose(encoded.features).as_prompts()
+        points = labels = box = None
+        if points_xy is not None:
+            given = np.asarray(points_xy, np.float32)
+            if given.ndim != 2 or given.shape[1] != 2:
+                raise SettingsError(f"points_xy must be (N, 2), got {given.shape}")
+            points = torch.from_numpy(encoded.geometry.points_to_model(given))[None, None]
+        if point_labels is not None:
+            labels = torch.from_numpy(np.asarray(point_labels, np.int64))[None, None]
+        if box_xyxy is not None:
+            corners = np.asarray(box_xyxy, np.float32)
+            if corners.shape != (4,):
+                raise SettingsError(f"box_xyxy must be (4,), got {corners.shape}")
+            box = torch.from_numpy(encoded.geometry.points_to_model(corners.reshape(2, 2))).reshape(1, 1, 4)
+        return Prompts(points_xy=points, point_labels=labels, boxes_xyxy=box).to(self.model.device)
+
+
+def _numpy(values: Tensor | None, empty: tuple[int, ...], dtype: type) -> npt.NDArray:
+    """The only set of prompts of the only image, or nothing."""
+    return np.zeros(empty, dtype) if values is None else values[0, 0].cpu().numpy().astype(dtype)
+
+
+def load(
+    checkpoint: str | Path, *, sam: FrozenSam | str | None = None, device: str | torch.device = "cpu"
+) -> Predictor:
+    """Load a trained model.
+
+    >>> model = promise_seg.load("runs/polyp")            # doctest: +SKIP
+    >>> mask = model.predict("frame.png").mask            # doctest: +SKIP
+
+    Args:
+        checkpoint: the output folder of ``promise train``, or a checkpoint folder in it.
+        sam: the SAM it belongs to; by default the place noted in the checkpoint.
+        device: such as ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        CheckpointError: if it cannot be loaded.
+    """
+    return Predictor(load_checkpoint(checkpoint, sam, device))

@@ -1,0 +1,81 @@
+"""The auto-prompting module (APM): encoder features in, point prompts out.
+
+What every kind of APM shares is here; each kind has a file of its own.
+"""
+
+from abc import abstractmethod
+from enum import StrEnum
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from promise_seg.errors import SettingsError
+from promise_seg.prompting.prompts import Prompts
+from promise_seg.sam.features import Features
+
+
+class ApmKind(StrEnum):
+    """``resnet`` is the paper's; ``heatmap`` is our localising one."""
+
+    HEATMAP = "heatmap"
+    RESNET = "resnet"
+
+
+class Proposal(NamedTuple):
+    """Shape: ``points_xy`` (B, N, 2) float32, (x, y) pixel indices in the model frame, foreground points first;
+    ``point_labels`` (B, N); ``saliency_logits`` (B, g, g), a coarse guess of the mask, from APMs that make one."""
+
+    points_xy: Tensor
+    point_labels: Tensor
+    saliency_logits: Tensor | None = None
+
+    def as_prompts(self) -> Prompts:
+        """One set of points for each image."""
+        return Prompts(points_xy=self.points_xy[:, None], point_labels=self.point_labels[:, None])
+
+
+class AutoPrompter(nn.Module):
+    """Propose N points for each image, of which the first ``num_foreground`` are foreground.
+
+    Raises:
+        SettingsError: if the numbers of points make no sense.
+    """
+
+    def __init__(self, num_points: int, num_foreground: int) -> None:
+        super().__init__()
+        if num_points < 1 or not 0 <= num_foreground <= num_points:
+            raise SettingsError(
+                f"of {num_points} points {num_foreground} cannot be foreground: give at least one point, and between 0 "
+                "and all of them as foreground"
+            )
+        self.num_points, self.num_foreground = num_points, num_foreground
+        labels = (torch.arange(num_points) < num_foreground).long()
+        self.register_buffer("_labels", labels, persistent=False)
+
+    @abstractmethod
+    def locate(self, features: Features) -> tuple[Tensor, Tensor | None]:
+        """Points (B, N, 2) in the model frame, and saliency logits (B, g, g) if this kind has any."""
+
+    def forward(self, features: Features) -> Proposal:
+        points_xy, saliency_logits = self.locate(features)
+        return Proposal(points_xy, self._labels.expand(len(points_xy), -1), saliency_logits)
+
+
+def build_apm(
+    kind: ApmKind,
+    *,
+    side: int,
+    grid: int,
+    embedding_channels: int,
+    stage_channels: int,
+    num_points: int = 16,
+    num_foreground: int = 8,
+) -> AutoPrompter:
+    """An untrained APM for a SAM of these sizes (see :class:`~promise_seg.sam.frozen.FrozenSam`)."""
+    from promise_seg.prompting.apm_heatmap import HeatmapPrompter
+    from promise_seg.prompting.apm_resnet import ResnetPrompter
+
+    if kind == ApmKind.RESNET:
+        return ResnetPrompter(stage_channels, side, num_points, num_foreground)
+    return HeatmapPrompter(embedding_channels, stage_channels, side, grid, num_points, num_foreground)

@@ -1,0 +1,119 @@
+"""Our localising APM: a coarse guess of the mask, and one heat map for each point, read out by a soft arg-max.
+
+The paper's APM pools all positions away and must rebuild coordinates from one vector; the mask loss reaches them only
+through the sine code of the prompt encoder. Here a point is the mean of a distribution over positions, so that it moves
+as soon as the distribution does. Three things keep these means meaningful:
+
+- A *saliency* map, trained on the ground truth, gates the heat: foreground points only look where it is high,
+  background points where it is low.
+- Foreground heat is held near anchors placed relative to the salient object (its centre and spread), so that the points
+  cover it rather than meet in its middle.
+- Background heat is held near anchors that are spread over the image, since the mean of "everywhere outside" is inside.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promise_seg.prompting.apm import AutoPrompter
+from promise_seg.sam.features import Features
+
+_WIDTH = 128
+_DILATIONS = (1, 2, 4)
+_BACKGROUND_REACH = 0.16  # standard deviation of the heat around a background anchor, as a share of the side
+
+
+class _ContextBlock(nn.Module):
+    """A residual 3x3 convolution that also sees the mean of the whole map."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(8, width)
+        self.conv = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
+        self.context = nn.Linear(width, width)
+        self.out = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        normed = F.gelu(self.norm(x))
+        mixed = self.conv(normed) + self.context(normed.mean((2, 3)))[..., None, None]
+        return x + self.out(F.gelu(mixed))
+
+
+def _ring(count: int, radius: float) -> Tensor:
+    """(count, 2): the centre, and the rest on a ring around it."""
+    if count == 0:
+        return torch.zeros(0, 2)
+    angles = torch.arange(count - 1) * (2 * math.pi / max(count - 1, 1))
+    ring = radius * torch.stack([angles.cos(), angles.sin()], -1)
+    return torch.cat([torch.zeros(1, 2), ring])
+
+
+def _spread(count: int) -> Tensor:
+    """(count, 2) anchors in [0, 1]: around the border region of the image, at equal steps."""
+    angles = (torch.arange(count) + 0.5) * (2 * math.pi / max(count, 1))
+    direction = torch.stack([angles.cos(), angles.sin()], -1)
+    return 0.5 + 0.36 * direction / direction.abs().amax(-1, keepdim=True).clamp(min=1e-6)
+
+
+class HeatmapPrompter(AutoPrompter):
+    """APM ``heatmap``.
+
+    Shape: reads all four stages and the embedding; heat and saliency are at twice the resolution of the embedding,
+        for ViT-B 128 x 128.
+    """
+
+    def __init__(
+        self, embedding_channels: int, stage_channels: int, side: int, grid: int, num_points: int, num_foreground: int
+    ) -> None:
+        super().__init__(num_points, num_foreground)
+        self.side = side
+        self.from_stages = nn.ModuleList(nn.Linear(stage_channels, _WIDTH) for _ in range(4))
+        self.stage_norms = nn.ModuleList(nn.LayerNorm(stage_channels) for _ in range(4))
+        self.from_embedding = nn.Conv2d(embedding_channels, _WIDTH, 1)
+        self.blocks = nn.Sequential(*(_ContextBlock(_WIDTH, d) for d in _DILATIONS))
+        self.enlarge = nn.ConvTranspose2d(_WIDTH, _WIDTH // 2, 2, 2)
+        self.refine = nn.Conv2d(_WIDTH // 2, _WIDTH // 2, 3, padding=1)
+        self.saliency = nn.Conv2d(_WIDTH // 2, 1, 1)
+        self.heat = nn.Conv2d(_WIDTH // 2, num_points, 1)
+        nn.init.zeros_(self.heat.weight)
+        self.foreground_anchors = nn.Parameter(_ring(num_foreground, 1.0))  # in spreads from the object's centre
+        self.background_anchors = nn.Parameter(_spread(num_points - num_foreground))  # in sides of the image
+        centres = (torch.arange(2 * grid) + 0.5) / (2 * grid)
+        y, x = torch.meshgrid(centres, centres, indexing="ij")
+        self.register_buffer("_positions", torch.stack([x, y], -1).flatten(0, 1), persistent=False)  # (g * g, 2)
+
+    def _maps(self, features: Features) -> Tensor:
+        fused = self.from_embedding(features.embedding)
+        for i, (norm, project) in enumerate(zip(self.stage_norms, self.from_stages, strict=True)):
+            fused = fused + project(norm(features.stages[:, i])).permute(0, 3, 1, 2)
+        enlarged = F.gelu(self.enlarge(self.blocks(fused)))
+        return F.gelu(enlarged + self.refine(enlarged))
+
+    def _nearness(self, saliency: Tensor) -> Tensor:
+        """Log weight (B, N, g * g) of each position for each point, by its anchor."""
+        positions = self._positions
+        weight = saliency.sigmoid()
+        weight = weight / weight.sum(-1, keepdim=True).clamp(min=1e-6)
+        centre = weight @ positions  # (B, 2)
+        variance = (weight[..., None] * (positions - centre[:, None]).square()).sum(1).mean(-1)  # (B,)
+        spread = variance.clamp(min=1e-4).sqrt()[:, None]
+        inner = centre[:, None] + self.foreground_anchors * spread[..., None]
+        outer = self.background_anchors.expand(len(saliency), -1, -1)
+        anchors = torch.cat([inner, outer], 1)
+        reach = torch.cat(
+            [(0.6 * spread).expand(-1, inner.shape[1]), torch.full_like(outer[..., 0], _BACKGROUND_REACH)], 1
+        )
+        away = (positions - anchors[:, :, None]).square().sum(-1)
+        return -away / (2 * reach.square())[..., None]
+
+    def locate(self, features: Features) -> tuple[Tensor, Tensor | None]:
+        maps = self._maps(features)
+        saliency = self.saliency(maps).flatten(1)  # (B, g * g)
+        sign = self._labels * 2 - 1
+        gate = F.logsigmoid(saliency[:, None] * sign[:, None])
+        heat = self.heat(maps).flatten(2) + 2 * gate + self._nearness(saliency)
+        centre = heat.softmax(-1) @ self._positions  # (B, N, 2) in [0, 1], edge to edge
+        side = maps.shape[-1]
+        return centre * self.side - 0.5, saliency.unflatten(1, (side, side))

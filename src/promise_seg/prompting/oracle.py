@@ -1,0 +1,55 @@
+"""Oracle prompts: sampled from the ground truth, a simulated user and an upper bound.
+
+Results with them must never be mixed with automatic ones.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+def oracle_points(
+    mask: npt.NDArray[np.bool_], count: int, rng: np.random.Generator, num_foreground: int | None = None
+) -> tuple[FloatArray, IntArray]:
+    """Draw points uniformly, with replacement, from the foreground and from the background of a mask.
+
+    Args:
+        mask: (H, W) bool.
+        count: how many points; one alone is a foreground point.
+        rng: source of randomness.
+        num_foreground: how many of them lie on the foreground; half, rounded up, if ``None``.
+
+    Returns:
+        (count, 2) float32 (x, y) pixel indices in the frame of the mask (whole numbers are pixel centres), and
+        (count,) labels, foreground (1) first.
+        Where the mask is empty, or full, all points carry the one label there is.
+
+    Source: ProMISe reference: 8 foreground and 8 background pixels.
+    """
+    wanted = -(-count // 2) if num_foreground is None else num_foreground
+    inside, outside = np.flatnonzero(mask), np.flatnonzero(~mask)
+    if len(inside) == 0:
+        wanted = 0
+    elif len(outside) == 0:
+        wanted = count
+    picks = [rng.choice(inside, wanted)] if wanted else []
+    if count > wanted:
+        picks.append(rng.choice(outside, count - wanted))
+    index = np.concatenate(picks)
+    width = mask.shape[1]
+    points = np.stack([index % width, index // width], 1).astype(np.float32)
+    labels = (np.arange(count) < wanted).astype(np.int64)
+    return points, labels
+
+
+def oracle_box(mask: npt.NDArray[np.bool_]) -> FloatArray:
+    """The smallest box around the foreground: (4,) float32 (x0, y0, x1, y1), the indices of its first and last pixels.
+
+    An empty mask gives an empty box at the origin, as nothing can be boxed.
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if len(rows) == 0:
+        return np.zeros(4, np.float32)
+    return np.array([columns[0], rows[0], columns[-1], rows[-1]], np.float32)

@@ -1,0 +1,39 @@
+"""Everything that training and prediction need from the encoder."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+STAGE_COUNT = 4
+
+
+@dataclass(frozen=True)
+class Features:
+    """Encoder outputs of a batch of B images.
+
+    Shape:
+        embedding: (B, C, h, w), the encoder's final output; (B, 256, 64, 64) for SAM ViT-B.
+        stages: (B, 4, h, w, D), outputs of the blocks at 1/4, 1/2, 3/4 and the end; D is 768 for ViT-B.
+    """
+
+    embedding: Tensor
+    stages: Tensor
+
+    def __len__(self) -> int:
+        return self.embedding.shape[0]
+
+    def __getitem__(self, index: slice) -> "Features":
+        return Features(self.embedding[index], self.stages[index])
+
+    def to(self, *args: torch.device | torch.dtype | str) -> "Features":
+        return Features(self.embedding.to(*args), self.stages.to(*args))
+
+    @staticmethod
+    def cat(parts: "list[Features]") -> "Features":
+        return Features(torch.cat([p.embedding for p in parts]), torch.cat([p.stages for p in parts]))
+
+
+def stage_blocks(depth: int) -> tuple[int, ...]:
+    """Indices, counting from 0, of the four blocks whose outputs are the stages: (2, 5, 8, 11) for 12 blocks."""
+    return tuple(round(depth * (i + 1) / STAGE_COUNT) - 1 for i in range(STAGE_COUNT))

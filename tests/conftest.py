@@ -1,0 +1,109 @@
+"""Fixtures: a tiny random SAM, and a small data set on disk. Nothing here needs a download."""
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from promise_seg.compat.official_sam import load_official_sam
+from promise_seg.data.checks import CheckedRow, check_rows
+from promise_seg.data.manifest import read_manifest
+from promise_seg.features.store import FeatureStore
+from promise_seg.sam.frozen import FrozenSam
+from tests.helpers import make_tiny_sam, write_dataset
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _own_store(tmp_path, monkeypatch):
+    """No test touches the user's feature store."""
+    monkeypatch.setenv("PROMISE_SEG_STORE", str(tmp_path / "default-store"))
+
+
+@pytest.fixture(scope="session")
+def tiny_sam() -> FrozenSam:
+    return make_tiny_sam()
+
+
+@pytest.fixture
+def manifest(tmp_path) -> Path:
+    return write_dataset(tmp_path / "data")
+
+
+@pytest.fixture
+def checked(manifest) -> list[CheckedRow]:
+    return check_rows(read_manifest(manifest))
+
+
+@pytest.fixture
+def store(tmp_path) -> FeatureStore:
+    return FeatureStore(tmp_path / "store")
+
+
+@pytest.fixture
+def accelerator() -> Accelerator:
+    return Accelerator(cpu=True)
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    """Two random images for the tiny SAM."""
+    return torch.randint(0, 256, (2, 32, 32, 3), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    folder = SHARED / "golden"
+    if not folder.exists():
+        pytest.skip("the golden outputs (../shared/golden) are not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def polyp_manifest() -> Path:
+    path = SHARED / "data" / "polyp" / "manifest.csv"
+    if not path.exists():
+        pytest.skip("the polyp images (../shared/data/polyp) are not on this machine")
+    return path
+
+
+@pytest.fixture(scope="session")
+def fill(golden):
+    """The module that makes the stand-in weights and the golden picture."""
+    spec = importlib.util.spec_from_file_location("fill", golden / "fill.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def golden_state(golden, fill):
+    """Stand-in weights of a reference model, by the name of its file of shapes."""
+
+    def state(name: str) -> dict[str, torch.Tensor]:
+        shapes = json.loads((golden / f"{name}.json").read_text())
+        return {key: torch.from_numpy(fill.fill(key, tuple(shape))) for key, shape in shapes.items()}
+
+    return state
+
+
+@pytest.fixture(scope="session")
+def official_file(golden_state, tmp_path_factory):
+    """A ViT-B checkpoint as the official implementation would save it."""
+    path = tmp_path_factory.mktemp("official") / "sam_vit_b_01ec64.pth"
+    torch.save(golden_state("sam_vit_b"), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def golden_sam(official_file, fill):
+    """ViT-B with stand-in weights, and its features of the golden picture."""
+    sam = FrozenSam(load_official_sam(official_file), "vit_b")
+    return sam, sam.encode(torch.from_numpy(fill.image())[None])

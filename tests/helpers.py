@@ -1,0 +1,80 @@
+"""Small stand-ins shared by the tests."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
+
+from promise_seg.model import ModelConfig, PromiseModel, Variant
+from promise_seg.prompting.apm import ApmKind
+from promise_seg.prompting.prompts import Prompts
+from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.nano import initialise
+
+TINY_SIDE = 32
+
+
+def tiny_config() -> SamConfig:
+    """32 px, patches of 4 px, four blocks of width 16: a SAM that runs in milliseconds."""
+    return SamConfig(
+        vision_config=SamVisionConfig(
+            hidden_size=16, output_channels=16, num_hidden_layers=4, num_attention_heads=2, image_size=TINY_SIDE,
+            patch_size=4, window_size=4, global_attn_indexes=[1, 3], mlp_dim=32, num_pos_feats=8,
+        ),
+        prompt_encoder_config=SamPromptEncoderConfig(hidden_size=16, image_size=TINY_SIDE, patch_size=4),
+        mask_decoder_config=SamMaskDecoderConfig(
+            hidden_size=16, mlp_dim=32, num_attention_heads=2, iou_head_hidden_dim=16
+        ),
+    )  # fmt: skip
+
+
+def make_tiny_sam(seed: int = 0) -> FrozenSam:
+    torch.manual_seed(seed)
+    model = SamModel(tiny_config())
+    initialise(model)
+    return FrozenSam(model, f"tiny-{seed}")
+
+
+def make_model(sam: FrozenSam, variant: Variant = Variant.APM_IPS, apm: ApmKind = ApmKind.HEATMAP) -> PromiseModel:
+    torch.manual_seed(1)
+    config = ModelConfig(
+        variant=variant, apm=apm if "apm" in variant else None, sam=sam.name, sam_sha256=sam.sha256,
+        promise_seg_version="0",
+    )  # fmt: skip
+    return PromiseModel(config, sam)
+
+
+def some_points(batch: int = 2, sets: int = 1, count: int = 4) -> Prompts:
+    generator = torch.Generator().manual_seed(3)
+    points = torch.rand(batch, sets, count, 2, generator=generator) * (TINY_SIDE - 1)
+    labels = (torch.arange(count) < count / 2).long().expand(batch, sets, count)
+    return Prompts(points_xy=points, point_labels=labels)
+
+
+def disc_image(seed: int, height: int = 30, width: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """A bright disc on noise, and its mask."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    radius = rng.uniform(5, 9)
+    mask = np.hypot(x - rng.uniform(10, width - 10), y - rng.uniform(10, height - 10)) < radius
+    image = rng.integers(0, 90, (height, width, 3)).astype(np.uint8)
+    image[mask] += 140
+    return image, mask
+
+
+def write_dataset(folder: Path, splits: tuple[str, ...] = ("train",) * 6 + ("val",) * 2 + ("test",) * 2) -> Path:
+    """Images, masks and a manifest with a ``group`` column; returns the manifest's path."""
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image_name", "train_type", "mask_name", "group"])
+        for i, split in enumerate(splits):
+            image, mask = disc_image(i)
+            Image.fromarray(image).save(folder / f"images/{i}.png")
+            Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"masks/{i}.png")
+            writer.writerow([f"images/{i}.png", split, f"masks/{i}.png", f"g{i // 2}"])
+    return folder / "manifest.csv"

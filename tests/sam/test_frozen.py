@@ -1,0 +1,108 @@
+import pytest
+import torch
+from torch import nn
+
+from promise_seg.prompting.prompts import Prompts
+from promise_seg.sam.features import stage_blocks
+from promise_seg.sam.frozen import weights_sha256
+from tests.helpers import make_tiny_sam, some_points
+
+
+def test_train_does_not_thaw_it():
+    sam = make_tiny_sam()
+    holder = nn.Sequential(sam)
+    holder.requires_grad_(True)
+    holder.train()
+    assert not sam.training
+    assert not any(module.training for module in sam.modules())
+    assert not any(p.requires_grad for p in sam.parameters())
+
+
+def test_gradients_reach_prompts_and_shift_but_no_weight(tiny_sam, images):
+    features = tiny_sam.encode(images)
+    prompts = some_points()
+    prompts.points_xy.requires_grad_(True)
+    shift = torch.zeros(2, 4, 16, requires_grad=True)
+    tiny_sam.decode(features.embedding, prompts, shift).mask_logits.sum().backward()
+    assert prompts.points_xy.grad.abs().sum() > 0
+    assert shift.grad.abs().sum() > 0
+    assert all(p.grad is None for p in tiny_sam.parameters())
+
+
+def test_a_batch_gives_what_its_images_give_alone(tiny_sam, images):
+    prompts = some_points(sets=3)
+    features = tiny_sam.encode(images)
+    together = tiny_sam.decode(features.embedding, prompts)
+    assert together.mask_logits.shape == (2, 3, 3, 32, 32)
+    assert together.iou.shape == (2, 3, 3)
+    for i in range(2):
+        alone = tiny_sam.encode(images[i : i + 1])
+        torch.testing.assert_close(features[i : i + 1].stages, alone.stages, atol=1e-4, rtol=1e-4)
+        for k in range(3):
+            one = Prompts(
+                points_xy=prompts.points_xy[i : i + 1, k : k + 1], point_labels=prompts.point_labels[i : i + 1, k : k + 1]
+            )
+            decoded = tiny_sam.decode(alone.embedding, one)
+            torch.testing.assert_close(together.mask_logits[i, k], decoded.mask_logits[0, 0], atol=1e-3, rtol=1e-3)
+            torch.testing.assert_close(together.iou[i, k], decoded.iou[0, 0], atol=1e-3, rtol=1e-3)
+
+
+def test_a_shift_of_zero_changes_nothing_and_another_one_does(tiny_sam, images):
+    embedding = tiny_sam.encode(images).embedding
+    plain = tiny_sam.decode(embedding, some_points()).mask_logits
+    assert torch.equal(plain, tiny_sam.decode(embedding, some_points(), torch.zeros(2, 4, 16)).mask_logits)
+    assert not torch.equal(plain, tiny_sam.decode(embedding, some_points(), torch.ones(2, 4, 16)).mask_logits)
+    assert torch.equal(plain, tiny_sam.decode(embedding, some_points()).mask_logits), "the shift must not stay behind"
+
+
+def test_each_image_gets_its_own_shift(tiny_sam, images):
+    embedding = tiny_sam.encode(images).embedding
+    shift = torch.zeros(2, 4, 16)
+    shift[1] = 1.0
+    plain = tiny_sam.decode(embedding, some_points()).mask_logits
+    shifted = tiny_sam.decode(embedding, some_points(), shift).mask_logits
+    torch.testing.assert_close(plain[0], shifted[0])
+    assert not torch.allclose(plain[1], shifted[1])
+
+
+def test_several_mask_prompts_for_an_image(tiny_sam, images):
+    embedding = tiny_sam.encode(images).embedding
+    points = some_points(sets=2)
+    masks = torch.randn(2, 2, 32, 32)
+    prompts = Prompts(points_xy=points.points_xy, point_labels=points.point_labels, mask_logits=masks)
+    decoded = tiny_sam.decode(embedding, prompts)
+    assert decoded.mask_logits.shape == (2, 2, 3, 32, 32)
+    one = Prompts(
+        points_xy=points.points_xy[:, 1:], point_labels=points.point_labels[:, 1:], mask_logits=masks[:, 1:]
+    )
+    torch.testing.assert_close(decoded.mask_logits[:, 1], tiny_sam.decode(embedding, one).mask_logits[:, 0])
+
+
+def test_no_prompts_at_all(tiny_sam, images):
+    decoded = tiny_sam.decode(tiny_sam.encode(images).embedding, Prompts())
+    assert decoded.mask_logits.shape == (2, 1, 3, 32, 32)
+
+
+def test_images_of_another_size_are_refused(tiny_sam):
+    with pytest.raises(ValueError, match=r"images must be \(B, 32, 32, 3\)"):
+        tiny_sam.encode(torch.zeros(1, 64, 64, 3))
+
+
+def test_the_hash_sees_every_weight():
+    sam = make_tiny_sam()
+    assert sam.sha256 == make_tiny_sam().sha256
+    list(sam.parameters())[-1].data.view(-1)[0] += 1
+    assert weights_sha256(sam.model) != sam.sha256
+
+
+@pytest.mark.parametrize(("depth", "blocks"), [(12, (2, 5, 8, 11)), (24, (5, 11, 17, 23)), (32, (7, 15, 23, 31))])
+def test_stages_are_at_the_quarters(depth, blocks):
+    assert stage_blocks(depth) == blocks
+
+
+def test_stages_are_the_outputs_of_these_blocks(tiny_sam, images):
+    seen = []
+    handle = tiny_sam.model.vision_encoder.layers[2].register_forward_hook(lambda *args: seen.append(args[2]))
+    features = tiny_sam.encode(images)
+    handle.remove()
+    assert torch.equal(features.stages[:, 2], seen[0])
