@@ -40,7 +40,8 @@ def test_a_batch_gives_what_its_images_give_alone(tiny_sam, images):
         torch.testing.assert_close(features[i : i + 1].stages, alone.stages, atol=1e-4, rtol=1e-4)
         for k in range(3):
             one = Prompts(
-                points_xy=prompts.points_xy[i : i + 1, k : k + 1], point_labels=prompts.point_labels[i : i + 1, k : k + 1]
+                points_xy=prompts.points_xy[i : i + 1, k : k + 1],
+                point_labels=prompts.point_labels[i : i + 1, k : k + 1],
             )
             decoded = tiny_sam.decode(alone.embedding, one)
             torch.testing.assert_close(together.mask_logits[i, k], decoded.mask_logits[0, 0], atol=1e-3, rtol=1e-3)
@@ -72,9 +73,7 @@ def test_several_mask_prompts_for_an_image(tiny_sam, images):
     prompts = Prompts(points_xy=points.points_xy, point_labels=points.point_labels, mask_logits=masks)
     decoded = tiny_sam.decode(embedding, prompts)
     assert decoded.mask_logits.shape == (2, 2, 3, 32, 32)
-    one = Prompts(
-        points_xy=points.points_xy[:, 1:], point_labels=points.point_labels[:, 1:], mask_logits=masks[:, 1:]
-    )
+    one = Prompts(points_xy=points.points_xy[:, 1:], point_labels=points.point_labels[:, 1:], mask_logits=masks[:, 1:])
     torch.testing.assert_close(decoded.mask_logits[:, 1], tiny_sam.decode(embedding, one).mask_logits[:, 0])
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import SamModel
 
 from promise_seg.data.scenes.library import SceneLibrary
-from promise_seg.errors import CheckpointError
+from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.files import write_whole
 from promise_seg.learning.losses import mask_iou, mask_loss, token_affinity_loss
 from promise_seg.learning.scene_batches import SceneBatch, draw_batch
@@ -84,7 +84,12 @@ def _optimizers(model: nn.Module, settings: PretrainSettings) -> list[torch.opti
     """Muon for the matrices of the transformer layers, AdamW for all else.
 
     In equal time Muon was clearly ahead of AdamW alone (docs/nano-sam.md).
+
+    Raises:
+        SettingsError: if this torch has no Muon.
     """
+    if not hasattr(torch.optim, "Muon"):
+        raise SettingsError(f"pre-training needs torch 2.9 or newer, for its Muon optimizer; found {torch.__version__}")
     matrices = {n: p for n, p in model.named_parameters() if p.dim() == 2 and ".layers." in n}
     others = [p for n, p in model.named_parameters() if n not in matrices]
     common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}

@@ -1,0 +1,198 @@
+"""The commands as a user calls them, with a tiny SAM from a folder."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from promise_seg.cli.main import main
+from tests.helpers import make_tiny_sam
+
+
+@pytest.fixture
+def sam_folder(tmp_path):
+    make_tiny_sam().model.save_pretrained(tmp_path / "sam")
+    return str(tmp_path / "sam")
+
+
+@pytest.fixture
+def train(manifest, sam_folder, tmp_path):
+    def run(*options, out="run"):
+        return main(["train", str(manifest), "--sam", sam_folder, "--epochs", "2", "--batch-size", "3", "--views", "2",
+                     "-o", str(tmp_path / out), "--device", "cpu", *options])  # fmt: skip
+
+    return run
+
+
+def test_train_evaluate_predict(train, manifest, sam_folder, tmp_path, capsys):
+    assert train() == 0
+    assert "encoded 14 views" in capsys.readouterr().err
+    assert train(out="again") == 0
+    assert "encoded 0 views" in capsys.readouterr().err
+
+    run, out = str(tmp_path / "run"), tmp_path / "out"
+    for prompts in ("apm", "oracle", "box", "none"):
+        assert main(["evaluate", run, str(manifest), "--prompts", prompts, "-o", str(out)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "own points (automatic)" in printed
+    assert "(from the ground truth)" in printed
+    assert len(list(csv.DictReader((out / "scores_apm.csv").open()))) == 2
+    assert json.loads((out / "summary_box.json").read_text())["split"] == "test"
+
+    shutil.rmtree(manifest.parent / "masks")  # a prediction never reads a mask
+    images = manifest.parent / "images"
+    assert main(["predict", run, str(images), "-o", str(tmp_path / "pred")]) == 0
+    assert len(list((tmp_path / "pred/masks").iterdir())) == 10
+    assert main(["predict", run, str(images), "-o", str(tmp_path / "pred")]) == 0
+    assert "0 predicted, 10 already there" in capsys.readouterr().err
+
+
+def test_evaluating_a_bare_sam(manifest, sam_folder, tmp_path, capsys):
+    args = ["evaluate", "bare", str(manifest), "--sam", sam_folder, "--split", "all", "-o", str(tmp_path / "out")]
+    assert main([*args, "--prompts", "oracle"]) == 0
+    assert json.loads((tmp_path / "out/summary_oracle.json").read_text())["images"] == 10
+    assert main([*args, "--prompts", "apm"]) == 2
+    assert "no auto-prompting module" in capsys.readouterr().err
+
+
+def test_a_run_without_val_rows_splits_some_off_and_says_so(train, manifest, capsys):
+    manifest.write_text(manifest.read_text().replace(",val,", ",train,"))
+    assert train() == 0
+    assert "no val rows in" in capsys.readouterr().err
+
+
+def failure(code, capsys):
+    captured = capsys.readouterr()
+    assert code == 2
+    assert "Traceback" not in captured.err + captured.out
+    return captured.err
+
+
+def test_train_reports_all_problems_at_once_and_leaves_nothing(train, manifest, tmp_path, capsys):
+    images = manifest.parent / "images"
+    (images / "0.png").unlink()
+    (images / "7.png").write_text("not an image")
+    shutil.copy(images / "8.png", images / "3.png")
+    message = failure(train(), capsys)
+    assert "3 problems" in message
+    for line in (2, 9, 5):
+        assert f"{manifest}:{line}:" in message
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--variant", "both"], "--variant: Input should be 'sam', 'apm', 'ips' or 'apm+ips', got 'both'"),
+        (["--variant", "sam"], "nothing to train"),
+        (["--apm", "unet"], "--apm"),
+        (["--points", "4", "--foreground", "9"], "num_foreground"),
+        (["--learning-rate", "-1"], "--learning-rate"),
+        (["--device", "abacus"], "--device abacus: not available here"),
+        (["--precision", "half"], "--precision"),
+        (["--epochs", "0"], "epochs"),
+        (["--no-such-option"], "No such option"),
+    ],
+)
+def test_settings_that_cannot_work(train, capsys, options, message):
+    assert message in failure(train(*options), capsys)
+
+
+def test_a_missing_csv_and_one_without_columns(tmp_path, capsys):
+    assert "no such file" in failure(main(["train", str(tmp_path / "x.csv"), "-o", str(tmp_path / "r")]), capsys)
+    (tmp_path / "y.csv").write_text("image,mask\n")
+    assert "y.csv:1: missing column(s)" in failure(
+        main(["train", str(tmp_path / "y.csv"), "-o", str(tmp_path / "r")]), capsys
+    )
+
+
+def test_another_sam_at_prediction(train, manifest, tmp_path, capsys):
+    assert train() == 0
+    make_tiny_sam(9).model.save_pretrained(tmp_path / "other")
+    args = ["predict", str(tmp_path / "run"), str(manifest.parent / "images"), "-o", str(tmp_path / "p")]
+    assert "has other weights" in failure(main([*args, "--sam", str(tmp_path / "other")]), capsys)
+    assert not (tmp_path / "p").exists()
+
+
+def test_an_unreadable_image_among_others(train, manifest, tmp_path, capsys):
+    assert train() == 0
+    (manifest.parent / "images/4.png").write_text("no")
+    args = ["predict", str(tmp_path / "run"), str(manifest.parent / "images"), "-o", str(tmp_path / "p")]
+    assert "4.png: not an image" in failure(main(args), capsys)
+    assert len(list((tmp_path / "p/masks").iterdir())) == 9
+
+
+@pytest.mark.parametrize("option", [["--split", "trial"], ["--prompts", "luck"], ["--mask", "7"]])
+def test_evaluate_refuses_unknown_choices(manifest, sam_folder, tmp_path, capsys, option):
+    args = ["evaluate", "bare", str(manifest), "--sam", sam_folder, "-o", str(tmp_path / "o"), *option]
+    assert option[0] in failure(main(args), capsys)
+
+
+def test_evaluate_without_rows_of_the_split(manifest, sam_folder, tmp_path, capsys):
+    manifest.write_text("\n".join(line for line in manifest.read_text().splitlines() if ",test," not in line))
+    args = ["evaluate", "bare", str(manifest), "--sam", sam_folder, "-o", str(tmp_path / "o"), "--prompts", "oracle"]
+    assert "no test rows" in failure(main(args), capsys)
+
+
+def test_a_full_disk_is_one_line(train, capsys, monkeypatch):
+    import errno
+
+    from promise_seg.features import store
+
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store, "save_file", full)
+    assert "No space left on device" in failure(train(), capsys)
+
+
+def test_ctrl_c_is_130_and_the_run_goes_on(train, capsys, monkeypatch):
+    from promise_seg.learning import training
+
+    real, calls = training.validate, []
+
+    def interrupt_once(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(training, "validate", interrupt_once)
+    assert train() == 130
+    assert "stopped" in capsys.readouterr().err
+    assert train() == 0
+    assert "going on after epoch 1" in capsys.readouterr().err
+
+
+def test_grey_masks_with_a_threshold(train, manifest, capsys):
+    path = manifest.parent / "masks/0.png"
+    Image.fromarray(np.arange(1200, dtype=np.uint8).reshape(30, 40)).save(path)
+    assert "--mask-threshold" in failure(train(), capsys)
+    assert train("--mask-threshold", "127") == 0
+
+
+def test_help_does_not_load_torch():
+    code = "import sys; from promise_seg.cli.main import main; main(['train', '--help']); assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--variant" in done.stdout
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("promise-seg ")
+
+
+def test_pretrain(tmp_path, monkeypatch):
+    from promise_seg.data.scenes import library
+
+    monkeypatch.setattr(library, "CHUNK", 4)
+    args = ["pretrain", "-o", str(tmp_path / "nano"), "--steps", "2", "--batch-size", "2", "--scenes", "4",
+            "--evaluate-scenes", "4", "--workers", "1", "--device", "cpu"]  # fmt: skip
+    assert main(args) == 0
+    assert set(json.loads((tmp_path / "nano/scene_scores.json").read_text())) == {"1 point", "16 points", "box"}

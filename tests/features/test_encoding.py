@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from promise_seg.data.geometry import Fit
+from promise_seg.features import encoding
+from promise_seg.features.encoding import Sample, encode_missing, features_of
+
+
+@pytest.fixture
+def samples(checked, tiny_sam):
+    return [Sample.of(row, tiny_sam, Fit.STRETCH, view) for row in checked[:5] for view in (0, 1)]
+
+
+def test_each_view_is_encoded_once(samples, tiny_sam, store):
+    done = []
+    assert encode_missing(samples, tiny_sam, store, batch_size=3, progress=done.append) == 10
+    assert sum(done) == 10
+    assert encode_missing(samples, tiny_sam, store, progress=done.append) == 0
+    assert sum(done) == 20
+
+
+def test_a_stopped_run_keeps_its_finished_batches(samples, tiny_sam, store, monkeypatch):
+    real, calls = encoding.encode_images, []
+
+    def stop_at_the_third(sam, images):
+        calls.append(len(images))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(sam, images)
+
+    monkeypatch.setattr(encoding, "encode_images", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        encode_missing(samples, tiny_sam, store, batch_size=3)
+    monkeypatch.setattr(encoding, "encode_images", real)
+    assert encode_missing(samples, tiny_sam, store, batch_size=3) == 10 - 6
+
+
+def test_stored_features_equal_fresh_ones(samples, tiny_sam, store):
+    fresh = features_of(samples[:1], tiny_sam, None)
+    features_of(samples[:1], tiny_sam, store)
+    stored = features_of(samples[:1], tiny_sam, store)
+    assert torch.equal(fresh.embedding, stored.embedding)
+    assert torch.equal(fresh.stages, stored.stages)
+
+
+def test_renaming_an_image_does_not_encode_it_again(samples, tiny_sam, store, checked):
+    encode_missing(samples[:1], tiny_sam, store)
+    image = checked[0].row.image
+    moved = image.with_name("renamed.png")
+    image.rename(moved)
+    from dataclasses import replace
+
+    renamed = replace(checked[0], row=replace(checked[0].row, image=moved))
+    assert encode_missing([Sample.of(renamed, tiny_sam, Fit.STRETCH)], tiny_sam, store) == 0

@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from promise_seg.data.augmentation import View
+from promise_seg.data.geometry import Fit
+from promise_seg.features import store as store_module
+from promise_seg.features.store import FeatureKey, FeatureStore, default_store_folder, rounded
+from promise_seg.sam.features import Features
+
+KEY = FeatureKey("a" * 64, Fit.STRETCH, 128, View(), "b" * 64)
+
+
+def some_features():
+    return Features(torch.randn(1, 4, 2, 2), torch.randn(1, 4, 2, 2, 3))
+
+
+def test_what_is_put_comes_back_at_the_store_s_precision(store):
+    features = some_features()
+    assert KEY not in store
+    assert store.get(KEY) is None
+    store.put(KEY, features)
+    assert KEY in store
+    again = store.get(KEY)
+    assert torch.equal(again.embedding, rounded(features).embedding)
+    assert torch.equal(again.stages, rounded(features).stages)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(KEY, image_sha256="c" * 64),
+        replace(KEY, fit=Fit.PAD),
+        replace(KEY, side=256),
+        replace(KEY, view=View(flip_x=True)),
+        replace(KEY, view=View(noise_seed=1)),
+        replace(KEY, sam_sha256="c" * 64),
+    ],
+)
+def test_everything_that_changes_the_features_changes_the_key(other):
+    assert other.digest() != KEY.digest()
+
+
+@pytest.mark.parametrize(("name", "value"), [("FORMAT_VERSION", 2), ("PRECISION", torch.float32)])
+def test_format_and_precision_change_the_key(monkeypatch, name, value):
+    before = KEY.digest()
+    monkeypatch.setattr(store_module, name, value)
+    assert KEY.digest() != before
+
+
+def test_a_damaged_entry_counts_as_missing(store):
+    store.put(KEY, some_features())
+    path = store.path(KEY)
+    path.write_bytes(path.read_bytes()[:50])
+    assert store.get(KEY) is None
+
+
+def test_nothing_half_written_is_left(store):
+    store.put(KEY, some_features())
+    assert [p.name for p in store.path(KEY).parent.iterdir()] == [store.path(KEY).name]
+
+
+def test_where_it_is_by_default(monkeypatch, tmp_path):
+    assert FeatureStore().folder == default_store_folder()
+    monkeypatch.delenv("PROMISE_SEG_STORE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_store_folder() == tmp_path / "promise-seg/features"

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import torch
+
+from promise_seg.learning.losses import mask_iou, mask_loss, point_loss, signed_distances, token_affinity_loss
+
+
+def test_the_mask_loss_takes_logits():
+    target = torch.zeros(1, 8, 8)
+    target[0, 2:6, 2:6] = 1
+    perfect = (target * 2 - 1) * 20
+    assert mask_loss(perfect, target).item() == pytest.approx(0, abs=1e-3)
+    assert mask_loss(-perfect, target).item() > 10
+    half = torch.zeros_like(target)
+    bce = torch.nn.functional.binary_cross_entropy(half.sigmoid(), target)
+    dice = 1 - (2 * 8 + 1) / (32 + 16 + 1)
+    assert mask_loss(half, target).item() == pytest.approx(bce.item() + dice, abs=1e-5)
+
+
+def test_the_mask_loss_is_one_value_for_each_mask():
+    assert mask_loss(torch.randn(2, 3, 4, 8, 8), torch.rand(2, 1, 1, 8, 8)).shape == (2, 3, 4)
+
+
+def test_iou_and_empty_masks():
+    empty, full = torch.full((4, 4), -1.0), torch.full((4, 4), 1.0)
+    assert mask_iou(empty, torch.zeros(4, 4)) == 1
+    assert mask_iou(full, torch.zeros(4, 4)) == 0
+    half = torch.zeros(4, 4)
+    half[:2] = 1
+    assert mask_iou(full, half) == 0.5
+
+
+def test_signed_distances():
+    mask = np.zeros((10, 10), bool)
+    mask[2:8, 2:8] = True
+    distance = signed_distances(mask)
+    assert distance[5, 5] > 0.2 > 0 > distance[0, 0]
+    assert (signed_distances(np.zeros((4, 4), bool)) == -1).all()
+    assert (signed_distances(np.ones((4, 4), bool)) == 1).all()
+
+
+def test_points_on_their_side_cost_nothing_and_others_are_led_there():
+    mask = np.zeros((16, 16), bool)
+    mask[4:12, 4:12] = True
+    distance = torch.from_numpy(signed_distances(mask))[None]
+    good = torch.tensor([[[63.5, 63.5], [10.0, 10.0]]])
+    labels = torch.tensor([[1, 0]])
+    assert point_loss(good, labels, distance, 128) == 0
+    bad = torch.tensor([[[20.0, 64.0], [90.0, 64.0]]], requires_grad=True)
+    point_loss(bad, labels, distance, 128).backward()
+    assert bad.grad[0, 0, 0] < 0, "the foreground point should move right, into the mask"
+    assert bad.grad[0, 1, 0] < 0, "the background point should move right, out of the mask"
+
+
+def test_affinity_rewards_tokens_that_are_alike_within_objects_only():
+    instances = torch.tensor([[0, 0, 1, 1]])
+    sorted_tokens = torch.tensor([[[1.0, 0], [1, 0], [-1, 0], [-1, 0]]])
+    mixed_tokens = torch.tensor([[[1.0, 0], [-1, 0], [1, 0], [-1, 0]]])
+    assert token_affinity_loss(sorted_tokens, instances) < 0.1
+    assert token_affinity_loss(mixed_tokens, instances) > 2

@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from promise_seg.data.scenes import library as library_module
+from promise_seg.data.scenes.library import SceneLibrary
+from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.learning import pretraining
+from promise_seg.learning.pretraining import Pretrainer, PretrainSettings, pretrain
+from promise_seg.learning.scene_batches import draw_batch
+from promise_seg.sam.loading import load_sam
+
+
+@pytest.fixture
+def scenes(tmp_path, monkeypatch):
+    monkeypatch.setattr(library_module, "CHUNK", 8)
+    library = SceneLibrary(tmp_path / "scenes", 8, seed=0, size=128)
+    library.draw()
+    return library
+
+
+def settings(**values):
+    return PretrainSettings(**{"steps": 4, "batch_size": 2, "objects": 2, "scenes": 8, "warmup_steps": 2} | values)
+
+
+def start(folder, scenes, **values):
+    return Pretrainer(folder, settings(**values), scenes, torch.device("cpu"))
+
+
+def test_batches_fit_together(scenes):
+    kinds = set()
+    for step in range(30):
+        batch = draw_batch(scenes, np.random.default_rng(step), batch_size=2, objects=3)
+        assert batch.images.shape == (2, 128, 128, 3)
+        assert batch.masks.shape == (2, 3, 128, 128)
+        assert batch.token_labels(16).shape == (2, 256)
+        if batch.boxes is not None:
+            kinds.add("box")
+            continue
+        kinds.add(batch.points_xy.shape[2])
+        x, y = batch.points_xy.long().unbind(-1)
+        on = batch.masks.flatten(2).gather(2, y * 128 + x)
+        assert torch.equal(on.long(), batch.point_labels)
+    assert kinds == {"box", 1, 2, 4, 8, 16}
+
+
+def test_it_saves_weights_that_load_and_a_log(scenes, tmp_path):
+    pretrain(start(tmp_path / "run", scenes), save_every=2)
+    assert load_sam(str(tmp_path / "run/nano_sam.safetensors")).image_size == 128
+    lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4]
+    assert all(np.isfinite(line["loss"]) for line in lines)
+
+
+@pytest.mark.slow
+def test_a_resumed_run_ends_where_an_unbroken_one_ends(scenes, tmp_path):
+    pretrain(start(tmp_path / "whole", scenes), save_every=2)
+    trainer = start(tmp_path / "broken", scenes)
+    for _ in range(2):
+        trainer.one_step()
+    trainer.save()
+    trainer.one_step()  # lost when the process dies here
+    pretrain(start(tmp_path / "broken", scenes), save_every=2)
+    whole, broken = (tmp_path / name / "nano_sam.safetensors" for name in ("whole", "broken"))
+    assert whole.read_bytes() == broken.read_bytes()
+
+
+def test_other_settings_are_refused(scenes, tmp_path):
+    trainer = start(tmp_path, scenes)
+    trainer.save()
+    with pytest.raises(CheckpointError, match="learning_rate differ"):
+        start(tmp_path, scenes, learning_rate=1e-9)
+
+
+def test_a_torch_without_muon_says_so(scenes, tmp_path, monkeypatch):
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(SettingsError, match=r"torch 2\.9"):
+        start(tmp_path, scenes)
+
+
+def test_the_rate_rises_and_falls():
+    s = settings(steps=100, warmup_steps=10)
+    rates = [s.rate_at(i) for i in range(100)]
+    assert rates[0] < rates[5] < max(rates) <= s.learning_rate
+    assert rates[-1] < 0.03 * s.learning_rate
+
+
+def test_only_the_weights_of_sam_are_published(scenes, tmp_path):
+    trainer = start(tmp_path, scenes)
+    trainer.save()
+    from safetensors.torch import load_file
+
+    state = load_file(tmp_path / pretraining.WEIGHTS_FILE)
+    assert not any("affinity" in name for name in state)
+    assert {v.dtype for v in state.values()} == {torch.float16}

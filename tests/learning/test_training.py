@@ -1,0 +1,172 @@
+"""The promises of a training run: exact resumption, the same bytes from the same seed, nothing encoded twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from promise_seg.data.manifest import Split
+from promise_seg.errors import CheckpointError, ManifestError
+from promise_seg.features.encoding import features_of
+from promise_seg.features.store import FeatureStore
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.training import LOG_FILE, STATE_FILE, TrainingRun, training_losses
+from promise_seg.learning.training_set import Draw, EpochDraws
+from promise_seg.model import Variant
+from promise_seg.prompting.apm import ApmKind
+from promise_seg.sam.frozen import weights_sha256
+from tests.helpers import make_tiny_sam
+
+EPOCHS = 3
+
+
+def start(folder, checked, sam, store, accelerator, **values) -> TrainingRun:
+    settings = TrainSettings(**{"epochs": EPOCHS, "batch_size": 2, "views": 2, "learning_rate": 1e-3} | values)
+    return TrainingRun(folder, checked, sam, store, settings, accelerator)
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    paths = [p for p in folder.rglob("*") if p.name in {"config.json", "model.safetensors"}]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in paths}
+
+
+def log(folder: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (folder / LOG_FILE).read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+
+@pytest.mark.parametrize("apm", list(ApmKind))
+@pytest.mark.parametrize("variant", [Variant.APM, Variant.IPS, Variant.APM_IPS])
+def test_a_run_learns_and_leaves_its_files(variant, apm, checked, store, accelerator, tmp_path):
+    sam = make_tiny_sam()
+    run = start(tmp_path / "run", checked, sam, store, accelerator, variant=variant, apm=apm)
+    run.encode()
+    run.run()
+    assert weights_sha256(sam.model) == sam.sha256
+    lines = log(tmp_path / "run")
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert lines[-1]["mask"] < lines[0]["mask"]
+    assert len(results(tmp_path / "run")) == 4
+    assert (tmp_path / "run/curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not(checked, tiny_sam, store, accelerator, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        start(tmp_path / name, checked, tiny_sam, store, accelerator, seed=seed).run()
+    assert results(tmp_path / "a") == results(tmp_path / "b")
+    assert results(tmp_path / "a") != results(tmp_path / "c")
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5, 8])
+def test_a_run_killed_at_any_step_ends_where_an_unbroken_one_ends(
+    steps, checked, tiny_sam, store, accelerator, tmp_path
+):
+    start(tmp_path / "whole", checked, tiny_sam, store, accelerator).run()
+
+    def kill(_stage, done, *_):
+        if done == steps:
+            raise Killed
+
+    with pytest.raises(Killed):
+        start(tmp_path / "broken", checked, tiny_sam, store, accelerator).run(kill)
+    start(tmp_path / "broken", checked, tiny_sam, store, accelerator).run()
+    assert results(tmp_path / "broken") == results(tmp_path / "whole")
+    assert log(tmp_path / "broken") == log(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("victim", ["save_checkpoint", "write_text", "save_training_state"])
+def test_a_run_killed_while_it_writes_too(victim, checked, tiny_sam, store, accelerator, tmp_path, monkeypatch):
+    from promise_seg.learning import training
+
+    start(tmp_path / "whole", checked, tiny_sam, store, accelerator).run()
+    real, calls = getattr(training, victim), []
+
+    def write_then_die(*args):
+        real(*args)
+        calls.append(args)
+        if len(calls) == 2:
+            raise Killed
+
+    monkeypatch.setattr(training, victim, write_then_die)
+    with pytest.raises(Killed):
+        start(tmp_path / "broken", checked, tiny_sam, store, accelerator).run()
+    monkeypatch.setattr(training, victim, real)
+    start(tmp_path / "broken", checked, tiny_sam, store, accelerator).run()
+    assert results(tmp_path / "broken") == results(tmp_path / "whole")
+    assert log(tmp_path / "broken") == log(tmp_path / "whole")
+
+
+def test_a_second_run_on_the_same_images_encodes_nothing(checked, tiny_sam, store, accelerator, tmp_path):
+    first = start(tmp_path / "a", checked, tiny_sam, store, accelerator)
+    assert first.encode() == 6 * 2 + 2
+    second = start(tmp_path / "b", checked, tiny_sam, store, accelerator, variant="ips", seed=5)
+    assert second.encode() == 0
+
+
+def test_features_from_the_store_give_the_same_loss_as_fresh_ones(checked, tiny_sam, store, accelerator, tmp_path):
+    run = start(tmp_path / "a", checked, tiny_sam, store, accelerator)
+    draw = Draw(1, 1, (0,))
+    sample = run.training_set.samples(2)[run.training_set.samples(1).__len__() + 1]
+    stored = run.training_set[draw]
+    stored = run.training_set[draw]  # the second time it does come from the store
+    fresh = features_of([sample], tiny_sam, None)
+    fresh_batch = stored._replace(embedding=fresh.embedding, stages=fresh.stages)
+
+    def total(batch):
+        output = run.model(batch.features, batch.oracle)
+        return sum(training_losses(output, batch, run.settings, tiny_sam.image_size).values())
+
+    assert torch.equal(total(stored), total(fresh_batch))
+
+
+def test_test_rows_are_never_read(checked, tiny_sam, store, accelerator, tmp_path):
+    for row in checked:
+        if row.row.split == Split.TEST:
+            row.row.image.unlink()
+            row.row.mask.unlink()
+    start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
+
+
+@pytest.mark.parametrize(("values", "named"), [({"seed": 3}, "seed"), ({"weight_decay": 0.5}, "weight_decay")])
+def test_a_folder_of_another_run_is_refused(checked, tiny_sam, store, accelerator, tmp_path, values, named):
+    start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
+    with pytest.raises(CheckpointError, match=f"another {named}"):
+        start(tmp_path / "a", checked, tiny_sam, store, accelerator, **values)
+
+
+def test_a_folder_of_other_data_or_of_another_sam_is_refused(checked, tiny_sam, store, accelerator, tmp_path):
+    start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
+    with pytest.raises(CheckpointError, match="another data"):
+        start(tmp_path / "a", checked[1:], tiny_sam, store, accelerator)
+    with pytest.raises(CheckpointError, match="another sam"):
+        start(tmp_path / "a", checked, make_tiny_sam(4), store, accelerator)
+
+
+def test_a_finished_run_is_left_alone(checked, tiny_sam, store, accelerator, tmp_path):
+    start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
+    before = (tmp_path / "a" / STATE_FILE).stat().st_mtime_ns
+    run = start(tmp_path / "a", checked, tiny_sam, FeatureStore(tmp_path / "none"), accelerator)
+    assert run.finished
+    run.run()
+    assert (tmp_path / "a" / STATE_FILE).stat().st_mtime_ns == before
+
+
+def test_rows_of_both_kinds_are_needed(checked, tiny_sam, store, accelerator, tmp_path):
+    train_only = [r for r in checked if r.row.split == Split.TRAIN]
+    with pytest.raises(ManifestError, match="no val rows"):
+        start(tmp_path / "a", train_only, tiny_sam, store, accelerator)
+
+
+def test_an_epoch_draws_each_row_once_and_in_its_own_order():
+    draws = EpochDraws(20, 4, seed=1)
+    first = list(draws)
+    assert sorted(d.row for d in first) == list(range(20))
+    assert {d.view for d in first} == {0, 1, 2, 3}
+    assert list(draws) == first
+    draws.epoch = 1
+    assert list(draws) != first

@@ -1,0 +1,74 @@
+"""Promises of the method (docs/method.md): what is trained, what is frozen, what an untrained shift does."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from promise_seg.model import ModelConfig, Variant, bare_model, choose_mask
+from promise_seg.prompting.apm import ApmKind
+from promise_seg.sam.frozen import Decoded, weights_sha256
+from tests.helpers import make_model, make_tiny_sam, some_points
+
+TRAINED = {Variant.APM: {"apm"}, Variant.IPS: {"ips"}, Variant.APM_IPS: {"apm", "ips"}}
+
+
+@pytest.mark.parametrize("apm", list(ApmKind))
+@pytest.mark.parametrize("variant", list(TRAINED))
+def test_one_step_moves_only_the_trainable_parts(variant, apm, images):
+    sam = make_tiny_sam()
+    model = make_model(sam, variant, apm).train()
+    before = {name: p.detach().clone() for name, p in model.state_dict().items()}
+    optimizer = torch.optim.SGD(model.trainable_parameters().values(), lr=0.1)
+    output = model(model.encode(images), some_points(count=16) if model.ips else None)
+    output.decoded.mask_logits.square().mean().backward()
+    optimizer.step()
+    moved = {name.split(".")[0] for name, p in model.state_dict().items() if not torch.equal(p, before[name])}
+    assert moved == TRAINED[variant]
+    assert weights_sha256(sam.model) == sam.sha256
+
+
+@pytest.mark.parametrize("variant", [Variant.IPS, Variant.APM_IPS, Variant.APM, Variant.SAM])
+def test_with_the_shift_at_zero_and_a_user_s_prompts_it_is_sam(variant, tiny_sam, images):
+    model = make_model(tiny_sam, variant).eval()
+    features = model.encode(images)
+    own = model.decode(features, some_points())
+    plain = tiny_sam.decode(features.embedding, some_points())
+    assert torch.equal(own.mask_logits, plain.mask_logits)
+    assert torch.equal(own.iou, plain.iou)
+
+
+def test_both_kinds_of_prompts_are_decoded_as_they_would_be_alone(tiny_sam, images):
+    model = make_model(tiny_sam).eval()
+    features = model.encode(images)
+    oracle = some_points(count=16)
+    both = model(features, oracle).decoded.mask_logits
+    torch.testing.assert_close(both[:, 0], model(features).decoded.mask_logits[:, 0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(both[:, 1], model.decode(features, oracle).mask_logits[:, 0], atol=1e-4, rtol=1e-4)
+
+
+def test_only_models_with_an_apm_propose(tiny_sam, images):
+    model = make_model(tiny_sam, Variant.IPS)
+    with pytest.raises(ValueError, match="no auto-prompting module"):
+        model.propose(model.encode(images))
+
+
+def test_choosing_a_mask():
+    logits = torch.arange(3.0)[None, None, :, None, None].expand(1, 1, 3, 2, 2)
+    decoded = Decoded(logits, torch.tensor([[[0.1, 0.9, 0.5]]]))
+    assert choose_mask(decoded, "score").mask_logits.unique().tolist() == [1.0]
+    assert choose_mask(decoded, "2").mask_logits.unique().tolist() == [2.0]
+    assert choose_mask(decoded, "2").iou.item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"variant": "apm", "apm": None}, {"variant": "ips", "apm": "heatmap"}, {"variant": "ips", "extra": 1},
+     {"variant": "apm", "apm": "heatmap", "num_foreground": 99}],
+)  # fmt: skip
+def test_impossible_configs_are_refused(values):
+    with pytest.raises(ValidationError):
+        ModelConfig(**{"sam": "s", "sam_sha256": "0", "promise_seg_version": "0"} | values)
+
+
+def test_the_bare_model_trains_nothing(tiny_sam):
+    assert bare_model(tiny_sam).trainable_parameters() == {}
