@@ -25,7 +25,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 
 benchmark: $(VENV)/.installed-dev
-	$(BIN)/python benchmarks/stored_features.py
+	$(BIN)/python -m benchmarks.stored_features
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

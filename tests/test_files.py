@@ -38,9 +38,14 @@ def test_folders_are_replaced_whole(tmp_path):
     folder = tmp_path / "f"
     with replacing_folder(folder) as temporary:
         write_json(temporary / "a.json", {"a": 1})
-    with pytest.raises(KeyboardInterrupt), replacing_folder(folder) as temporary:
-        write_json(temporary / "b.json", {})
-        raise KeyboardInterrupt
+
+    def stop_in_the_middle():
+        with replacing_folder(folder) as temporary:
+            write_json(temporary / "b.json", {})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_in_the_middle()
     assert names(folder) == ["a.json"]
     with replacing_folder(folder) as temporary:
         write_json(temporary / "c.json", {})

@@ -14,7 +14,7 @@ from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.features import Features
 from promise_seg.sam.frozen import Decoded, FrozenSam
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 
 MaskChoice = Literal["0", "1", "2", "score"]
 MASK_CHOICES: tuple[MaskChoice, ...] = ("0", "1", "2", "score")

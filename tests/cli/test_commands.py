@@ -177,7 +177,9 @@ def test_grey_masks_with_a_threshold(train, manifest, capsys):
 
 
 def test_help_does_not_load_torch():
-    code = "import sys; from promise_seg.cli.main import main; main(['train', '--help']); assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from promise_seg.cli.main import main;main(['train', '--help']); assert 'torch' not in sys.modules"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--variant" in done.stdout

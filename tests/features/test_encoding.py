@@ -13,13 +13,13 @@ def samples(checked, tiny_sam):
 
 def test_each_view_is_encoded_once(samples, tiny_sam, store):
     done = []
-    assert encode_missing(samples, tiny_sam, store, batch_size=3, progress=done.append) == 10
-    assert sum(done) == 10
-    assert encode_missing(samples, tiny_sam, store, progress=done.append) == 0
-    assert sum(done) == 20
+    assert encode_missing(samples, tiny_sam, store, lambda: done.append(1)) == 10
+    assert len(done) == 10
+    assert encode_missing(samples, tiny_sam, store, lambda: done.append(1)) == 0
+    assert len(done) == 20
 
 
-def test_a_stopped_run_keeps_its_finished_batches(samples, tiny_sam, store, monkeypatch):
+def test_a_stopped_run_keeps_what_it_encoded(samples, tiny_sam, store, monkeypatch):
     real, calls = encoding.encode_images, []
 
     def stop_at_the_third(sam, images):
@@ -30,9 +30,9 @@ def test_a_stopped_run_keeps_its_finished_batches(samples, tiny_sam, store, monk
 
     monkeypatch.setattr(encoding, "encode_images", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        encode_missing(samples, tiny_sam, store, batch_size=3)
+        encode_missing(samples, tiny_sam, store)
     monkeypatch.setattr(encoding, "encode_images", real)
-    assert encode_missing(samples, tiny_sam, store, batch_size=3) == 10 - 6
+    assert encode_missing(samples, tiny_sam, store) == 10 - 2
 
 
 def test_stored_features_equal_fresh_ones(samples, tiny_sam, store):
@@ -41,6 +41,14 @@ def test_stored_features_equal_fresh_ones(samples, tiny_sam, store):
     stored = features_of(samples[:1], tiny_sam, store)
     assert torch.equal(fresh.embedding, stored.embedding)
     assert torch.equal(fresh.stages, stored.stages)
+    assert fresh.embedding.stride() == stored.embedding.stride()
+    assert fresh.stages.stride() == stored.stages.stride()
+
+
+def test_an_image_s_features_do_not_depend_on_the_others(samples, tiny_sam):
+    together = encoding.encode_images(tiny_sam, [s.image() for s in samples[:4]])
+    alone = encoding.encode_images(tiny_sam, [samples[2].image()])
+    assert torch.equal(together[2:3].embedding, alone.embedding)
 
 
 def test_renaming_an_image_does_not_encode_it_again(samples, tiny_sam, store, checked):

@@ -26,11 +26,16 @@ def test_points_lie_in_the_model_frame_and_differ():
     assert torch.cdist(proposal.points_xy[0], proposal.points_xy[0]).fill_diagonal_(9).min() > 0.2
 
 
-def test_salient_places_draw_the_foreground_points_and_repel_the_others(monkeypatch):
+def test_salient_places_draw_the_foreground_points_and_repel_the_others():
     apm = HeatmapPrompter(16, 16, SIDE, GRID, 16, 8).eval()
     wanted = torch.full((1, 1, 2 * GRID, 2 * GRID), -8.0)
     wanted[..., 2:7, 9:14] = 8.0
-    monkeypatch.setattr(apm, "saliency", lambda maps: wanted)
+
+    class Wanted(torch.nn.Module):
+        def forward(self, maps):
+            return wanted
+
+    apm.saliency = Wanted()
     points = apm(some_features(1)).points_xy[0] + 0.5
     cell = SIDE / (2 * GRID)
     x, y = points[:, 0] / cell, points[:, 1] / cell

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from promise_seg.data.checks import CheckedRow
     from promise_seg.data.manifest import Row
 
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 SamOption = Annotated[
     str,

@@ -1,14 +1,17 @@
 """Entry point: the subcommands, and what an error looks like."""
 
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ParamSpec
 
-import click
 import typer
 
 from promise_seg import __version__
 from promise_seg.cli import demo, evaluate, predict, pretrain, train
 from promise_seg.errors import PromiseError
+
+P = ParamSpec("P")
 
 app = typer.Typer(
     name="promise",
@@ -17,11 +20,28 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("predict")(predict.predict)
-app.command("pretrain")(pretrain.pretrain)
-app.command("demo")(demo.demo)
+
+
+def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
+    """A user's mistake becomes one line and exit code 2, Ctrl-C 130; any other exception is our bug and is shown."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except PromiseError as error:
+            print(f"promise: error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            print("promise: stopped. Nothing is half-written; give the same command to go on.", file=sys.stderr)
+            raise typer.Exit(130) from None
+        raise typer.Exit(code or 0)
+
+    return wrapped
+
+
+for _command in (train.train, evaluate.evaluate, predict.predict, pretrain.pretrain, demo.demo):
+    app.command(_command.__name__)(_honest(_command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -40,17 +60,10 @@ def _options(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code: 2 for a user's mistake, 130 for Ctrl-C."""
     try:
-        result = app(list(sys.argv[1:] if argv is None else argv), prog_name="promise", standalone_mode=False)
-    except PromiseError as error:
-        print(f"promise: error: {error}", file=sys.stderr)
-        return 2
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print("promise: stopped. Nothing is half-written; give the same command to go on.", file=sys.stderr)
-        return 130
-    return result if isinstance(result, int) else 0
+        app(list(sys.argv[1:] if argv is None else argv), prog_name="promise")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0
 
 
 def run() -> None:

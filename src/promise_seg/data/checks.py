@@ -52,7 +52,8 @@ def check_row(row: Row, mask_threshold: int | None = None) -> CheckedRow:
             f"{row.where}: {row.image} is {image.shape[1]} x {image.shape[0]} pixels but its mask {row.mask} is "
             f"{mask.shape[1]} x {mask.shape[0]}. Both must have the same size"
         )
-    return CheckedRow(row, file_sha256(row.image), *mask.shape, int(mask.sum()), mask_threshold)
+    height, width = mask.shape
+    return CheckedRow(row, file_sha256(row.image), height, width, int(mask.sum()), mask_threshold)
 
 
 def check_rows(

@@ -31,7 +31,7 @@ def draw_dataset(folder: Path, progress: Callable[[], object] = lambda: None) ->
                 mask = np.where(scene.instances > 0, 255, 0).astype(np.uint8)
                 for name, pixels in ((image_name, scene.image), (mask_name, mask)):
                     picture = Image.fromarray(pixels)
-                    write_whole(folder / name, lambda p, picture=picture: picture.save(p))
+                    write_whole(folder / name, picture.save)
             writer.writerow([image_name, split, mask_name])
             number += 1
             progress()

@@ -66,9 +66,9 @@ def write_page(
         lines.append(f"<tr>{''.join(cells)}</tr>")
     head, *body = table
     scores = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-    for cells in body:
-        numbers = "".join(f'<td class="number">{html.escape(cell)}</td>' for cell in cells[2:])
-        scores += f"<tr><td>{html.escape(cells[0])}</td><td>{html.escape(cells[1])}</td>{numbers}</tr>"
+    for line in body:
+        numbers = "".join(f'<td class="number">{html.escape(cell)}</td>' for cell in line[2:])
+        scores += f"<tr><td>{html.escape(line[0])}</td><td>{html.escape(line[1])}</td>{numbers}</tr>"
     heads = "".join(f"<th>{html.escape(title)}</th>" for title in titles)
     page = (
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>promise-seg demo</title><style>{_STYLE}</style>"

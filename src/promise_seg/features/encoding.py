@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from promise_seg.data.augmentation import View, view_of
@@ -44,44 +43,29 @@ class Sample:
 
 
 def encode_images(sam: FrozenSam, images: Sequence[Uint8Array]) -> Features:
-    """Encode images (S, S, 3) on the spot, at the store's precision. Returns features on the CPU."""
-    batch = torch.from_numpy(np.stack(images))
-    return rounded(sam.encode(batch).to("cpu"))
+    """Encode images (S, S, 3) on the spot, at the store's precision. Returns features on the CPU.
+
+    One at a time, so that an image's features never depend on which others were encoded with it.
+    """
+    return Features.cat([rounded(sam.encode(torch.from_numpy(image)[None]).to("cpu")) for image in images])
 
 
 def encode_missing(
     samples: Iterable[Sample],
     sam: FrozenSam,
     store: FeatureStore,
-    *,
-    batch_size: int = 8,
-    progress: Callable[[int], object] = lambda done: None,
+    progress: Callable[[], object] = lambda: None,
 ) -> int:
     """Fill the store with what it lacks; returns how many views were encoded.
 
-    Each view is stored as soon as its batch is done, so that a run that was stopped goes on where it was.
+    Each view is stored as soon as it is encoded, so that a run that was stopped goes on where it was.
     """
-    waiting: list[Sample] = []
     encoded = 0
-
-    def flush() -> None:
-        nonlocal encoded
-        features = encode_images(sam, [s.image() for s in waiting])
-        for i, sample in enumerate(waiting):
-            store.put(sample.key(sam), features[i : i + 1])
-        encoded += len(waiting)
-        progress(len(waiting))
-        waiting.clear()
-
     for sample in samples:
-        if sample.key(sam) in store:
-            progress(1)
-            continue
-        waiting.append(sample)
-        if len(waiting) == batch_size:
-            flush()
-    if waiting:
-        flush()
+        if sample.key(sam) not in store:
+            store.put(sample.key(sam), encode_images(sam, [sample.image()]))
+            encoded += 1
+        progress()
     return encoded
 
 

@@ -92,10 +92,10 @@ def _optimizers(model: nn.Module, settings: PretrainSettings) -> list[torch.opti
         raise SettingsError(f"pre-training needs torch 2.9 or newer, for its Muon optimizer; found {torch.__version__}")
     matrices = {n: p for n, p in model.named_parameters() if p.dim() == 2 and ".layers." in n}
     others = [p for n, p in model.named_parameters() if n not in matrices]
-    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    rate, decay = settings.learning_rate, settings.weight_decay
     return [
-        torch.optim.Muon(list(matrices.values()), adjust_lr_fn="match_rms_adamw", **common),
-        torch.optim.AdamW(others, betas=(0.9, 0.98), **common),
+        torch.optim.Muon(list(matrices.values()), lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=rate, weight_decay=decay, betas=(0.9, 0.98)),
     ]
 
 
@@ -158,15 +158,16 @@ class Pretrainer:
             for k, v in self.average.items()
             if k.startswith("sam.")
         }
-        facts = {"step": str(self.step), "settings": json.dumps(asdict(self.settings))}
-        write_whole(self.folder / WEIGHTS_FILE, lambda p: save_file(published, p, metadata=facts))
+        recipe = {"recipe": json.dumps({"step": self.step} | asdict(self.settings))}  # one key: their order is random
+        write_whole(self.folder / WEIGHTS_FILE, lambda p: save_file(published, p, metadata=recipe))
 
     def one_step(self) -> dict[str, float]:
         """Draw a batch, learn from it, and return what to log."""
         started, settings = time.process_time(), self.settings
         rng = np.random.default_rng([settings.seed, self.step])
         batch = draw_batch(self.library, rng, batch_size=settings.batch_size, objects=settings.objects)
-        single_mask = bool(rng.random() < 0.15) and (batch.boxes is not None or batch.points_xy.shape[2] > 2)
+        clear = batch.points_xy is None or batch.points_xy.shape[2] > 2  # prompts that mean one object only
+        single_mask = bool(rng.random() < 0.15) and clear
         rate = settings.rate_at(self.step)
         for group in (g for o in self.optimizers for g in o.param_groups):
             group["lr"] = rate

@@ -1,6 +1,6 @@
 """Batches for pre-training: scenes turned, mirrored and recoloured, some objects of each, and prompts for these."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,8 +28,7 @@ class SceneBatch:
     boxes: Tensor | None
 
     def to(self, device: torch.device) -> "SceneBatch":
-        moved = {k: None if v is None else v.to(device) for k, v in vars(self).items()}
-        return SceneBatch(**moved)
+        return replace(self, **{k: v.to(device) for k, v in vars(self).items() if v is not None})
 
     def masks_at(self, side: int) -> Tensor:
         """Masks shrunk to (B, K, side, side): the share of each cell that is foreground."""

@@ -145,7 +145,7 @@ class TrainingRun:
         self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.model, optimizer, loader)
         self.epoch = 0
         self.best: dict[str, Any] = {"epoch": -1, "dice": -1.0, "mask_choice": "score"}
-        self._identity = {
+        self._identity: dict[str, Any] = {
             "settings": settings.model_dump(mode="json"),
             "data_sha256": data_sha256([*self.rows[Split.TRAIN], *self.rows[Split.VAL]]),
             "sam_sha256": sam.sha256,
@@ -192,9 +192,9 @@ class TrainingRun:
         mine = samples[self.accelerator.process_index :: self.accelerator.num_processes]
         done = 0
 
-        def report(count: int) -> None:
+        def report() -> None:
             nonlocal done
-            done += count
+            done += 1
             progress("encoding", done, len(mine), "")
 
         encoded = encode_missing(mine, self.model.sam, self.store, progress=report)

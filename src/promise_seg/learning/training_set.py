@@ -95,7 +95,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         bits = np.unpackbits(self._masks[key], count=sample.side * sample.side)
         return bits.reshape(sample.side, sample.side).astype(bool)
 
-    def __getitem__(self, draw: Draw) -> TrainingBatch:  # type: ignore[override]  # indexed by draws, not by numbers
+    def __getitem__(self, draw: Draw) -> TrainingBatch:
         sample = Sample.of(self._rows[draw.row], self._sam, self._fit, draw.view)
         features = features_of([sample], self._sam, self._store)
         mask = self._mask(sample)

@@ -72,7 +72,8 @@ class Predictor:
             ImageError: if it cannot be read or is no such array.
         """
         rgb = _as_rgb(image)
-        geometry = Geometry(*rgb.shape[:2], self.model.sam.image_size, self.model.config.fit)
+        height, width = rgb.shape[:2]
+        geometry = Geometry(height, width, self.model.sam.image_size, self.model.config.fit)
         features = encode_images(self.model.sam, [geometry.image_to_model(rgb)])
         return EncodedImage(features.to(self.model.device), geometry)
 

@@ -42,6 +42,8 @@ class AutoPrompter(nn.Module):
         SettingsError: if the numbers of points make no sense.
     """
 
+    _labels: Tensor
+
     def __init__(self, num_points: int, num_foreground: int) -> None:
         super().__init__()
         if num_points < 1 or not 0 <= num_foreground <= num_points:

@@ -8,7 +8,8 @@ as soon as the distribution does. Three things keep these means meaningful:
   background points where it is low.
 - Foreground heat is held near anchors placed relative to the salient object (its centre and spread), so that the points
   cover it rather than meet in its middle.
-- Background heat is held near anchors that are spread over the image, since the mean of "everywhere outside" is inside.
+- Background heat is held near anchors that are spread over the image and keep clear of the object, since the mean of
+  "everywhere outside" is inside.
 """
 
 import math
@@ -22,6 +23,7 @@ from promise_seg.sam.features import Features
 
 _WIDTH = 128
 _DILATIONS = (1, 2, 4)
+_CLEARANCE = 3.0  # background anchors keep this many spreads from the object's centre; a disc ends at 2
 _BACKGROUND_REACH = 0.16  # standard deviation of the heat around a background anchor, as a share of the side
 
 
@@ -64,6 +66,8 @@ class HeatmapPrompter(AutoPrompter):
         for ViT-B 128 x 128.
     """
 
+    _positions: Tensor
+
     def __init__(
         self, embedding_channels: int, stage_channels: int, side: int, grid: int, num_points: int, num_foreground: int
     ) -> None:
@@ -100,7 +104,10 @@ class HeatmapPrompter(AutoPrompter):
         variance = (weight[..., None] * (positions - centre[:, None]).square()).sum(1).mean(-1)  # (B,)
         spread = variance.clamp(min=1e-4).sqrt()[:, None]
         inner = centre[:, None] + self.foreground_anchors * spread[..., None]
-        outer = self.background_anchors.expand(len(saliency), -1, -1)
+        away_from = self.background_anchors - centre[:, None]
+        distance = away_from.norm(dim=-1, keepdim=True).clamp(min=1e-3)
+        outer = centre[:, None] + away_from / distance * distance.maximum(_CLEARANCE * spread[..., None])
+        outer = outer.clamp(0, 1)
         anchors = torch.cat([inner, outer], 1)
         reach = torch.cat(
             [(0.6 * spread).expand(-1, inner.shape[1]), torch.full_like(outer[..., 0], _BACKGROUND_REACH)], 1

@@ -26,8 +26,9 @@ class Features:
     def __getitem__(self, index: slice) -> "Features":
         return Features(self.embedding[index], self.stages[index])
 
-    def to(self, *args: torch.device | torch.dtype | str) -> "Features":
-        return Features(self.embedding.to(*args), self.stages.to(*args))
+    def to(self, target: torch.device | torch.dtype | str) -> "Features":
+        """To a device or a precision."""
+        return Features(self.embedding.to(target), self.stages.to(target))
 
     @staticmethod
     def cat(parts: "list[Features]") -> "Features":

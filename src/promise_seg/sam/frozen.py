@@ -91,7 +91,8 @@ class FrozenSam(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
-        return Features(embedding, torch.stack([stages[block] for block in self._stage_blocks], 1))
+        # Contiguous, as stored features are: another memory layout would take other kernels, with other last digits.
+        return Features(embedding.contiguous(), torch.stack([stages[block] for block in self._stage_blocks], 1))
 
     def decode(
         self, embedding: Tensor, prompts: Prompts, token_shift: Tensor | None = None, *, multimask: bool = True

@@ -77,12 +77,14 @@ def paint_mucosa(rng: np.random.Generator, size: int) -> Painting:
     height = effects.soften(textures.fractal_noise(rng, size, cells=int(rng.integers(2, 6))), 1.5)
     height *= rng.uniform(0.2, 2.0) * size / 128
     for _ in range(int(rng.integers(0, 6))):  # folds, which are not objects
-        fold = shapes.tube(rng, size, *rng.uniform(0, size, 2), _radius(rng, size, 0.1, 0.3))
+        x, y = rng.uniform(0, size, 2)
+        fold = shapes.tube(rng, size, x, y, _radius(rng, size, 0.1, 0.3))
         height = height + effects.dome(rng, fold) * rng.uniform(0.3, 1.0)
     if rng.random() < 0.6:  # vessels
         vessels = np.zeros((size, size), np.float32)
         for _ in range(int(rng.integers(1, 6))):
-            vessel = shapes.tube(rng, size, *rng.uniform(0, size, 2), _radius(rng, size, 0.05, 0.2))
+            x, y = rng.uniform(0, size, 2)
+            vessel = shapes.tube(rng, size, x, y, _radius(rng, size, 0.05, 0.2))
             vessels = np.maximum(vessels, cv2.erode(vessel, None))
         picture = picture * (1 - rng.uniform(0.1, 0.4) * effects.soften(vessels, 0.7)[..., None] * (1 - base))
     instances = np.zeros((size, size), np.uint8)
@@ -100,7 +102,8 @@ def paint_mucosa(rng: np.random.Generator, size: int) -> Painting:
     light = tuple(rng.uniform(0.2, 0.8, 2) * size)
     picture = effects.relief(picture, height.astype(np.float32), light, rng.uniform(0.5, 1.0))
     if rng.random() < 0.5:  # the lumen, far from the light
-        hole = shapes.ellipse(rng, size, *rng.uniform(0, size, 2), _radius(rng, size, 0.08, 0.3))
+        x, y = rng.uniform(0, size, 2)
+        hole = shapes.ellipse(rng, size, x, y, _radius(rng, size, 0.08, 0.3))
         hole = effects.soften(hole, rng.uniform(0.02, 0.08) * size) * (instances == 0)
         picture = picture * (1 - rng.uniform(0.4, 0.95) * effects.soften(hole, 1.0)[..., None])
     return picture, instances
@@ -134,7 +137,8 @@ def paint_cells(rng: np.random.Generator, size: int) -> Painting:
 
 def paint_section(rng: np.random.Generator, size: int) -> Painting:
     """A grey slice through a body: organs inside organs, each of one brightness, with grain or speckle."""
-    body = shapes.ellipse(rng, size, *(size * rng.uniform(0.42, 0.58, 2)), size * rng.uniform(0.4, 0.65))
+    x, y = size * rng.uniform(0.42, 0.58, 2)
+    body = shapes.ellipse(rng, size, x, y, size * rng.uniform(0.4, 0.65))
     instances = np.zeros((size, size), np.uint8)
     back, flesh = rng.uniform(0, 0.15), rng.uniform(0.2, 0.7)
     grain = rng.choice([0.005, 0.02, 0.05])

@@ -14,7 +14,7 @@ _SHIFT = 4  # cv2 takes coordinates in sixteenths of a pixel
 def _fill(points_xy: npt.NDArray[np.floating], size: int) -> FloatArray:
     cover = np.zeros((size, size), np.uint8)
     cv2.fillPoly(cover, [np.round(points_xy * 2**_SHIFT).astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
-    return cover.astype(np.float32) / 255
+    return (cover / 255).astype(np.float32)
 
 
 def _place(rng: np.random.Generator, xy: npt.NDArray[np.floating], cx: float, cy: float) -> npt.NDArray[np.floating]:
@@ -57,7 +57,7 @@ def tube(rng: np.random.Generator, size: int, cx: float, cy: float, radius: floa
     cover = np.zeros((size, size), np.uint8)
     thickness = max(2, round(radius * rng.uniform(0.25, 0.6)))
     cv2.polylines(cover, [np.round(path * 2**_SHIFT).astype(np.int32)], False, 255, thickness, cv2.LINE_AA, _SHIFT)
-    return cover.astype(np.float32) / 255
+    return (cover / 255).astype(np.float32)
 
 
 def lobes(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
