@@ -1,6 +1,7 @@
 import errno
 
 import pytest
+from safetensors import SafetensorError
 
 from promise_seg.errors import PromiseError
 from promise_seg.files import replacing_folder, write_json, write_text, write_whole
@@ -32,6 +33,14 @@ def test_a_full_disk_is_one_clear_error(tmp_path):
     with pytest.raises(PromiseError, match=r"b\.bin: cannot write: No space left on device.*free space"):
         write_whole(tmp_path / "b.bin", fail)
     assert names(tmp_path) == []
+
+
+def test_safetensors_wraps_the_system_s_errors(tmp_path):
+    def fail(temporary):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    with pytest.raises(PromiseError, match=r"b\.bin: cannot write: .*No space left on device"):
+        write_whole(tmp_path / "b.bin", fail)
 
 
 def test_folders_are_replaced_whole(tmp_path):

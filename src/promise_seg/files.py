@@ -9,11 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from promise_seg.errors import PromiseError
 
+_WRITE_ERRORS = (OSError, SafetensorError)  # safetensors wraps the system's errors in its own
 
-def _explain(error: OSError, path: Path) -> PromiseError:
-    reason = error.strerror or str(error)
+
+def _explain(error: OSError | SafetensorError, path: Path) -> PromiseError:
+    reason = getattr(error, "strerror", None) or str(error)
     return PromiseError(
         f"{path}: cannot write: {reason}. Nothing was changed there; free space or choose another place."
     )
@@ -38,7 +42,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-    except OSError as error:
+    except _WRITE_ERRORS as error:
         raise _explain(error, path) from error
     finally:
         if temporary is not None:
@@ -84,7 +88,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
             path.replace(old)
         temporary.replace(path)
         shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
+    except _WRITE_ERRORS as error:
         raise _explain(error, path) from error
     finally:
         if temporary is not None:

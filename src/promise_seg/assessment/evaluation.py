@@ -16,6 +16,7 @@ from promise_seg.model import MaskChoice, PromiseModel, choose_mask
 from promise_seg.prompting.oracle import oracle_box, oracle_points
 from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.features import Features
+from promise_seg.sam.frozen import Decoded
 
 
 class PromptSource(StrEnum):
@@ -155,7 +156,5 @@ def choose_mask_of_one(
     mask_logits: torch.Tensor, iou: torch.Tensor, choice: MaskChoice
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """:func:`~promise_seg.model.choose_mask` for one image: (M, h, h) to (h, h), (M,) to a scalar."""
-    from promise_seg.sam.frozen import Decoded
-
     chosen = choose_mask(Decoded(mask_logits[None, None], iou[None, None]), choice)
     return chosen.mask_logits[0, 0], chosen.iou[0, 0]

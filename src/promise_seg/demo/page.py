@@ -17,6 +17,7 @@ from promise_seg.model import PromiseModel, choose_mask
 from promise_seg.prediction.overlay import Uint8Array, draw_overlay
 
 _HEIGHT = 180
+_OVERVIEW_ROWS = 4
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 84rem; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; } th, td { padding: .3rem .6rem; text-align: left; vertical-align: bottom; }
@@ -48,22 +49,44 @@ def _save(path: Path, pixels: Uint8Array) -> None:
     write_whole(path, lambda p: small.save(p))
 
 
+def draw_overview(path: Path, titles: Sequence[str], rows: Sequence[Sequence[Uint8Array]]) -> None:
+    """The first pictures with their titles, as one PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2 * len(titles), 2.1 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(rows), len(titles), squeeze=False)
+    for line, pictures in zip(axes, rows, strict=True):
+        for place, pixels in zip(line, pictures, strict=True):
+            place.imshow(pixels)
+            place.axis("off")
+    for place, title in zip(axes[0], titles, strict=True):
+        place.set_title(title, fontsize=9)
+    write_whole(path, lambda p: figure.savefig(p, dpi=90))
+
+
 def write_page(
     folder: Path, rows: Sequence[CheckedRow], columns: Sequence[Column], table: Sequence[Sequence[str]], note: str
 ) -> Path:
-    """Write ``index.html`` with a table of scores and one line of pictures for each row; returns its path."""
+    """Write ``index.html``, with a table of scores and one line of pictures for each row, and ``overview.png``.
+
+    Returns the path of the page.
+    """
     titles = ["image", "ground truth", *(title for title, _, _ in columns)]
     store = FeatureStore(folder / "features")
-    lines = []
+    lines, drawn = [], []
     for number, row in enumerate(rows):
         pictures = [row.image(), draw_overlay(row.image(), row.mask())]
         pictures += [draw_column(column, row, store) for column in columns]
+        drawn.append(pictures)
         cells = []
         for place, pixels in enumerate(pictures):
             name = f"pictures/{number:02d}_{place}.png"
             _save(folder / name, pixels)
             cells.append(f'<td><img src="{name}" height="{_HEIGHT}" alt="{html.escape(titles[place])}"></td>')
         lines.append(f"<tr>{''.join(cells)}</tr>")
+    draw_overview(folder / "overview.png", titles, drawn[:_OVERVIEW_ROWS])
     head, *body = table
     scores = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
     for line in body:

@@ -21,7 +21,7 @@ from transformers import SamModel
 
 from promise_seg.data.scenes.library import SceneLibrary
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.files import write_whole
+from promise_seg.files import write_text, write_whole
 from promise_seg.learning.losses import mask_iou, mask_loss, token_affinity_loss
 from promise_seg.learning.scene_batches import SceneBatch, draw_batch
 from promise_seg.learning.state import load_training_state, save_training_state
@@ -186,12 +186,13 @@ class Pretrainer:
         return {"loss": loss.item(), "iou": iou.mean().item(), "learning_rate": rate}
 
     def log(self, facts: dict[str, float]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        line = {"step": self.step, "cpu_minutes": round(self.cpu_seconds / 60, 2)} | {
-            k: round(v, 5) for k, v in facts.items()
-        }
-        with (self.folder / LOG_FILE).open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        """Add a line to the log, dropping lines of steps that were lost when an earlier process died."""
+        path = self.folder / LOG_FILE
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = [line for line in lines if json.loads(line)["step"] < self.step]
+        fresh = {"step": self.step, "cpu_minutes": round(self.cpu_seconds / 60, 2)}
+        lines.append(json.dumps(fresh | {k: round(v, 5) for k, v in facts.items()}))
+        write_text(path, "\n".join(lines) + "\n")
 
 
 def pretrain(

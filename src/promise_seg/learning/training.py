@@ -41,6 +41,7 @@ STATE_FILE = "state.safetensors"
 SETTINGS_FILE = "settings.json"
 LOG_FILE = "log.jsonl"
 CURVES_FILE = "curves.png"
+_POINT_SCALE = 10  # distances are shares of the side: this brings them to the size of the other losses
 
 Progress = Callable[[str, int, int, str], object]
 """Told the stage (``encoding`` or ``training``), how much is done, of how much, and a few words."""
@@ -57,9 +58,8 @@ def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSe
     }
     if output.proposal is not None:
         points_xy, labels, saliency_logits = output.proposal
-        losses["point"] = (
-            settings.point_weight * point_loss(points_xy.float(), labels, batch.signed_distance, side) * 10
-        )
+        wrong_side = point_loss(points_xy.float(), labels, batch.signed_distance, side)
+        losses["point"] = settings.point_weight * _POINT_SCALE * wrong_side
         if saliency_logits is not None:
             small = torch.nn.functional.adaptive_avg_pool2d(target[:, None], saliency_logits.shape[-1])[:, 0]
             losses["saliency"] = settings.saliency_weight * mask_loss(saliency_logits.float(), small).mean()
