@@ -12,14 +12,26 @@ from torch import Tensor, nn
 
 from promise_seg.errors import SettingsError
 from promise_seg.prompting.prompts import Prompts
-from promise_seg.sam.features import Features
+from promise_seg.sam.features import Features, FeatureSizes
 
 
 class ApmKind(StrEnum):
-    """``resnet`` is the paper's; ``heatmap`` is our localising one."""
+    """``resnet`` and ``cross`` are the paper's; ``heatmap`` is our localising one."""
 
     HEATMAP = "heatmap"
     RESNET = "resnet"
+    CROSS = "cross"
+
+
+class PositionCode(StrEnum):
+    """Frequencies of the sine code of positions in ``cross``.
+
+    ``geometric`` is the proper series of wavelengths, for new training. ``reference`` divides by 1, 2, 3 ... n instead,
+    as the published code does; its checkpoints need it.
+    """
+
+    GEOMETRIC = "geometric"
+    REFERENCE = "reference"
 
 
 class Proposal(NamedTuple):
@@ -66,18 +78,20 @@ class AutoPrompter(nn.Module):
 
 def build_apm(
     kind: ApmKind,
-    *,
-    side: int,
-    grid: int,
-    embedding_channels: int,
-    stage_channels: int,
+    sizes: FeatureSizes,
     num_points: int = 16,
     num_foreground: int = 8,
+    position_code: PositionCode | None = None,
 ) -> AutoPrompter:
-    """An untrained APM for a SAM of these sizes (see :class:`~promise_seg.sam.frozen.FrozenSam`)."""
+    """An untrained APM for a SAM of these sizes. ``position_code`` matters for ``cross`` only."""
+    from promise_seg.prompting.apm_cross import CrossPrompter
     from promise_seg.prompting.apm_heatmap import HeatmapPrompter
     from promise_seg.prompting.apm_resnet import ResnetPrompter
 
+    points = (num_points, num_foreground)
     if kind == ApmKind.RESNET:
-        return ResnetPrompter(stage_channels, side, num_points, num_foreground)
-    return HeatmapPrompter(embedding_channels, stage_channels, side, grid, num_points, num_foreground)
+        return ResnetPrompter(sizes.stage_channels, sizes.side, *points)
+    if kind == ApmKind.CROSS:
+        code = position_code or PositionCode.GEOMETRIC
+        return CrossPrompter(sizes.stage_channels, sizes.num_heads, sizes.side, *points, code)
+    return HeatmapPrompter(sizes.embedding_channels, sizes.stage_channels, sizes.side, sizes.grid, *points)

@@ -9,6 +9,25 @@ STAGE_COUNT = 4
 
 
 @dataclass(frozen=True)
+class FeatureSizes:
+    """What whoever reads features must know of the SAM they come from; in brackets for SAM ViT-B.
+
+    Args:
+        side: of the model frame, in pixels (1024).
+        grid: tokens along a side (64).
+        embedding_channels: of the embedding (256).
+        stage_channels: width of the encoder's blocks (768).
+        num_heads: of their attention (12).
+    """
+
+    side: int
+    grid: int
+    embedding_channels: int
+    stage_channels: int
+    num_heads: int
+
+
+@dataclass(frozen=True)
 class Features:
     """Encoder outputs of a batch of B images.
 
