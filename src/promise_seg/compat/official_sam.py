@@ -3,53 +3,74 @@
 The architecture is read off the shapes, so ViT-B, ViT-L, ViT-H and models fine-tuned from them (MedSAM) all load.
 """
 
-import pickle
 import re
 from pathlib import Path
 
-import torch
 from torch import Tensor
-from transformers import SamConfig, SamModel, SamVisionConfig
+from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
+from promise_seg.compat.pickles import differences, read_state
 from promise_seg.errors import CheckpointError
 
 _POSITIONS = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
+_LIBRARY_POSITIONS = "shared_image_embedding.positional_embedding"
+"""The code of positions, which the library holds a second time under this name."""
 
-# (pattern in the official name, its replacement), applied one after the other
+# (in the official names, in the library's): applied one after the other, forwards or backwards
 _RENAMINGS: tuple[tuple[str, str], ...] = (
-    (r"^image_encoder\.", "vision_encoder."),
-    (r"\.blocks\.", ".layers."),
-    (r"\.patch_embed\.proj\.", ".patch_embed.projection."),
-    (r"\.neck\.0\.", ".neck.conv1."),
-    (r"\.neck\.1\.", ".neck.layer_norm1."),
-    (r"\.neck\.2\.", ".neck.conv2."),
-    (r"\.neck\.3\.", ".neck.layer_norm2."),
-    (r"\.norm(\d|_final)", r".layer_norm\1"),
-    (r"\.point_embeddings\.", ".point_embed."),
-    (r"\.pe_layer\.positional_encoding_gaussian_matrix$", ".shared_embedding.positional_embedding"),
-    (r"\.mask_downscaling\.0\.", ".mask_embed.conv1."),
-    (r"\.mask_downscaling\.1\.", ".mask_embed.layer_norm1."),
-    (r"\.mask_downscaling\.3\.", ".mask_embed.conv2."),
-    (r"\.mask_downscaling\.4\.", ".mask_embed.layer_norm2."),
-    (r"\.mask_downscaling\.6\.", ".mask_embed.conv3."),
-    (r"\.output_upscaling\.0\.", ".upscale_conv1."),
-    (r"\.output_upscaling\.1\.", ".upscale_layer_norm."),
-    (r"\.output_upscaling\.3\.", ".upscale_conv2."),
-    (r"(_mlps\.\d+|iou_prediction_head)\.layers\.0\.", r"\1.proj_in."),
-    (r"(_mlps\.\d+|iou_prediction_head)\.layers\.1\.", r"\1.layers.0."),
-    (r"(_mlps\.\d+|iou_prediction_head)\.layers\.2\.", r"\1.proj_out."),
+    ("image_encoder.", "vision_encoder."),
+    ("vision_encoder.blocks.", "vision_encoder.layers."),
+    (".patch_embed.proj.", ".patch_embed.projection."),
+    (".norm1.", ".layer_norm1."),
+    (".norm2.", ".layer_norm2."),
+    (".norm3.", ".layer_norm3."),
+    (".norm4.", ".layer_norm4."),
+    (".norm_final_attn.", ".layer_norm_final_attn."),
+    (".neck.0.", ".neck.conv1."),
+    (".neck.1.", ".neck.layer_norm1."),
+    (".neck.2.", ".neck.conv2."),
+    (".neck.3.", ".neck.layer_norm2."),
+    (".point_embeddings.", ".point_embed."),
+    (".pe_layer.positional_encoding_gaussian_matrix", ".shared_embedding.positional_embedding"),
+    (".mask_downscaling.0.", ".mask_embed.conv1."),
+    (".mask_downscaling.1.", ".mask_embed.layer_norm1."),
+    (".mask_downscaling.3.", ".mask_embed.conv2."),
+    (".mask_downscaling.4.", ".mask_embed.layer_norm2."),
+    (".mask_downscaling.6.", ".mask_embed.conv3."),
+    (".output_upscaling.0.", ".upscale_conv1."),
+    (".output_upscaling.1.", ".upscale_layer_norm."),
+    (".output_upscaling.3.", ".upscale_conv2."),
+    ("iou_prediction_head.layers.0.", "iou_prediction_head.proj_in."),
+    ("iou_prediction_head.layers.1.", "iou_prediction_head.layers.0."),
+    ("iou_prediction_head.layers.2.", "iou_prediction_head.proj_out."),
+    *(
+        (f"_mlps.{mask}.layers.{layer}.", f"_mlps.{mask}.{name}.")
+        for mask in range(4)
+        for layer, name in enumerate(("proj_in", "layers.0", "proj_out"))
+    ),
+)
+_HQ_EXTRAS = tuple(
+    f"mask_decoder.{name}"
+    for name in ("hf_token.", "hf_mlp.", "compress_vit_feat.", "embedding_encoder.", "embedding_maskfeature.")
 )
 
 
 def transformers_name(official: str) -> str:
     """Name in a ``SamModel`` of a parameter of the official implementation."""
-    for pattern, replacement in _RENAMINGS:
-        official = re.sub(pattern, replacement, official)
+    for old, new in _RENAMINGS:
+        official = official.replace(old, new)
     return official
 
 
+def official_name(name: str) -> str:
+    """Name in the official implementation of a parameter of a ``SamModel``: undoes :func:`transformers_name`."""
+    for old, new in reversed(_RENAMINGS):
+        name = name.replace(new, old)
+    return name
+
+
 def config_from_shapes(state: dict[str, Tensor]) -> SamConfig:
-    """The architecture of an official state dict.
+    """The architecture of an official state dict. The decoder's attention always has 8 heads there.
 
     Raises:
         KeyError: if it is not one of a SAM.
@@ -70,40 +91,59 @@ def config_from_shapes(state: dict[str, Tensor]) -> SamConfig:
         window_size=local[0] if local else 0,
         global_attn_indexes=[i for i, w in enumerate(windows) if w == grid],
         mlp_dim=state["image_encoder.blocks.0.mlp.lin1.weight"].shape[0],
+        num_pos_feats=state[_POSITIONS].shape[1],
     )
-    return SamConfig(vision_config=vision)
+    channels = state["mask_decoder.mask_tokens.weight"].shape[1]
+    prompt = SamPromptEncoderConfig(hidden_size=channels, image_size=grid * patch, patch_size=patch)
+    decoder = SamMaskDecoderConfig(
+        hidden_size=channels,
+        mlp_dim=state["mask_decoder.transformer.layers.0.mlp.lin1.weight"].shape[0],
+        iou_head_hidden_dim=state["mask_decoder.iou_prediction_head.layers.0.weight"].shape[0],
+    )
+    return SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder)
 
 
-def convert_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename a state dict; the position code, which the library holds twice, is given twice."""
-    renamed = {transformers_name(name): tensor for name, tensor in state.items()}
-    renamed["shared_image_embedding.positional_embedding"] = state[_POSITIONS]
-    return renamed
+def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tuple[str, ...]]:
+    """A SAM from an official state dict, and in words what of it was left out.
+
+    The extra parameters of SAM-HQ are left out: it was trained with SAM itself frozen, so that what remains is SAM.
+
+    Raises:
+        CheckpointError: if it is not one, naming what is missing, unexpected or of another shape.
+    """
+    extras = [name for name in state if name.startswith(_HQ_EXTRAS)]
+    state = {name: v for name, v in state.items() if name not in extras}
+    notes = (f"{len(extras)} parameters of SAM-HQ left out: what is used is the SAM inside it",) if extras else ()
+    try:
+        model = SamModel(config_from_shapes(state))
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{where}: not an official SAM checkpoint ({error} not found). Expected a state dict like that of "
+            "sam_vit_b_01ec64.pth, with image_encoder, prompt_encoder and mask_decoder."
+        ) from error
+    expected = model.state_dict()
+    expected_here = {official_name(name): v for name, v in expected.items() if name != _LIBRARY_POSITIONS}
+    if wrong := differences(state, expected_here):
+        adapters = any(".Adapter." in name for name in state)
+        hint = " Encoders with adapters (SAM-Med2D) are other models; use its weights without adapters." * adapters
+        raise CheckpointError(f"{where}: does not fit a SAM: {wrong}.{hint}")
+    converted = {transformers_name(name): v for name, v in state.items()}
+    model.load_state_dict(converted | {_LIBRARY_POSITIONS: state[_POSITIONS]})
+    return model, notes
 
 
-def load_official_sam(path: str | Path) -> SamModel:
-    """Read an official ``.pth`` file, with the restricted unpickler that admits tensors only.
+def official_state(model: SamModel) -> dict[str, Tensor]:
+    """The state of a SAM under the official names; the inverse of :func:`sam_from_state`."""
+    state = {official_name(name): v for name, v in model.state_dict().items() if name != _LIBRARY_POSITIONS}
+    return {name: v.detach().cpu().contiguous() for name, v in state.items()}
+
+
+def load_official_sam(path: str | Path) -> tuple[SamModel, tuple[str, ...]]:
+    """Read an official ``.pth`` file: see :func:`~promise_seg.compat.pickles.read_state`, :func:`sam_from_state`.
 
     Raises:
         CheckpointError: if the file cannot be read, or has other parameters than a SAM.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: cannot be read as a SAM checkpoint: {reason}") from error
-    try:
-        model = SamModel(config_from_shapes(state))
-        converted = convert_state(state)
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: not an official SAM checkpoint ({error} not found). Expected a state dict like that of "
-            "sam_vit_b_01ec64.pth, with image_encoder, prompt_encoder and mask_decoder."
-        ) from error
-    expected = model.state_dict()
-    missing = sorted(expected.keys() - converted.keys())
-    unexpected = sorted(converted.keys() - expected.keys())
-    if missing or unexpected:
-        raise CheckpointError(f"{path}: missing keys: {missing or 'none'}; unexpected keys: {unexpected or 'none'}")
-    model.load_state_dict(converted)
-    return model
+    tensors, notes = read_state(path)
+    model, more = sam_from_state(tensors, str(path))
+    return model, notes + more

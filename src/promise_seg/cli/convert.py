@@ -1,0 +1,68 @@
+"""``promise convert``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promise_seg.cli.common import console, quiet_libraries
+from promise_seg.errors import SettingsError
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="A .pt file of the published ProMISe code; with --to, one of ours.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the model; with --to, a .pt file.")],
+    sam: Annotated[
+        str | None, typer.Option("--sam", help="The SAM it was trained on: then only what differs is kept.")
+    ] = None,
+    to: Annotated[str, typer.Option("--to", help="native (a folder of ours) or reference (a .pt file).")] = "native",
+) -> None:
+    """Turn a checkpoint of the published ProMISe code into one of ours, or the other way."""
+    if to not in ("native", "reference"):
+        raise SettingsError(f"--to {to}: expected native or reference")
+    if output.exists():
+        raise SettingsError(f"-o {output}: exists already; choose another place")
+    quiet_libraries()
+    if to == "reference":
+        _to_reference(source, output, sam)
+    else:
+        _to_native(source, output, sam)
+
+
+def _to_native(source: Path, output: Path, given: str | None) -> None:
+    from promise_seg.checkpoint import save_checkpoint
+    from promise_seg.compat.reference import find_sam, read_reference
+    from promise_seg.model import SAM_BESIDE
+    from promise_seg.sam.frozen import FrozenSam
+
+    read = read_reference(source)
+    found = find_sam(read, given)
+    if found is None:
+        sam, name = FrozenSam(read.sam, str(source), read.sam_sha256), SAM_BESIDE
+        notes: tuple[str, ...] = (
+            f"its SAM (sha256 {sam.sha256[:12]}) is none of those on this machine: written beside it, in "
+            f"{output / SAM_BESIDE}. If you have it, give it with --sam",
+        )
+    else:
+        sam, name, notes = found
+    model = read.model(sam, name)
+    save_checkpoint(model, output)
+    config = model.config
+    points = f", {config.num_points} points" if config.apm else ""
+    apm = f" ({config.apm})" if config.apm else ""
+    console.print(f"{source}: variant {config.variant}{apm}{points}, SAM at {config.image_size} px")
+    for note in read.notes + notes:
+        console.print(f"  - {note}")
+    console.print(f"written: {output}")
+
+
+def _to_reference(source: Path, output: Path, sam: str | None) -> None:
+    from promise_seg.checkpoint import load_checkpoint
+    from promise_seg.compat.pickles import PICKLE_SUFFIXES
+    from promise_seg.compat.reference import to_reference
+
+    if output.suffix not in PICKLE_SUFFIXES:
+        raise SettingsError(f"-o {output}: expected a name that ends in {', '.join(sorted(PICKLE_SUFFIXES))}")
+    for note in to_reference(load_checkpoint(source, sam), output):
+        console.print(f"  - {note}")
+    console.print(f"written: {output}")

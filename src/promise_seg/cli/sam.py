@@ -1,0 +1,71 @@
+"""``promise sam list | info | fetch``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promise_seg.cli.common import console, print_table
+
+NameArgument = Annotated[str, typer.Argument(help="A name of promise sam list.")]
+
+
+def list_sams() -> None:
+    """The SAMs that can be given by name, and whether they are on this machine."""
+    from promise_seg.compat.known_sams import KNOWN_SAMS, sam_path
+
+    rows = [("nano", "the nano SAM, 128 px, 4.7 million parameters", "9 MB", "Apache-2.0", "part of the package")]
+    for name, sam in KNOWN_SAMS.items():
+        here = "yes" if sam_path(name).exists() else "promise sam fetch " + name
+        rows.append((name, sam.about, f"{sam.size / 1e6:,.0f} MB", sam.licence, here))
+    print_table(("name", "what", "size", "licence", "on this machine"), rows)
+
+
+def info(name: NameArgument) -> None:
+    """Size, licence, source and SHA-256 of one of them."""
+    from promise_seg.compat.known_sams import known_sam, sam_path
+
+    sam, path = known_sam(name), sam_path(name)
+    facts = {
+        "name": name,
+        "what": sam.about,
+        "size": f"{sam.size:,} bytes",
+        "licence": sam.licence,
+        "source": sam.source,
+        "url": sam.url,
+        "sha256": sam.sha256,
+        "file": f"{path}{'' if path.exists() else ' (not fetched)'}",
+    }
+    for key, value in facts.items():
+        print(f"{key:8} {value}")
+
+
+def fetch(
+    name: NameArgument,
+    url: Annotated[
+        str | None,
+        typer.Option(help="A mirror to take it from; the bytes must be the same.", envvar="PROMISE_SEG_MIRROR"),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Another place for the file.")] = None,
+) -> None:
+    """Download one, checked against its SHA-256. The same command goes on where a stopped one was."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    from promise_seg.compat.download import download
+    from promise_seg.compat.known_sams import known_sam, sam_path
+    from promise_seg.data.checks import file_sha256
+
+    sam = known_sam(name)
+    path = output or sam_path(name)
+    if path.exists() and file_sha256(path) == sam.sha256:
+        console.print(f"{path}: already there")
+        return
+    console.print(f"{name}: {sam.about}. Licence: {sam.licence}. See {sam.source}")
+    columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(name, total=sam.size)
+        download(
+            url or sam.url, path, size=sam.size, sha256=sam.sha256,
+            progress=lambda done: progress.update(task, completed=done),
+        )  # fmt: skip
+    console.print(f"{path}: right size and SHA-256. Use it with --sam {name if output is None else path}")

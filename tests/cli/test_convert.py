@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from promise_seg.cli.main import main
+from promise_seg.model import Variant
+from promise_seg.prompting.apm import ApmKind
+from tests.helpers import reference_state_of
+
+
+@pytest.fixture
+def reference_file(tiny_sam, tmp_path):
+    path = tmp_path / "reference.pt"
+    torch.save(reference_state_of(tiny_sam, Variant.APM_IPS, ApmKind.RESNET), path)
+    return path
+
+
+def test_convert_then_predict_like_the_file_itself(reference_file, manifest, tmp_path, capsys):
+    native, images = tmp_path / "native", str(manifest.parent / "images")
+    assert main(["convert", str(reference_file), "-o", str(native)]) == 0
+    printed = capsys.readouterr().err
+    assert "variant apm+ips (resnet), 6 points, SAM at 32 px" in printed
+    assert "apm_resnet.fc2.weight" in printed
+    assert "written beside it" in printed
+    assert {p.name for p in native.iterdir()} == {"config.json", "model.safetensors", "sam"}
+    for model, out in ((native, "a"), (reference_file, "b")):
+        assert main(["predict", str(model), images, "-o", str(tmp_path / out)]) == 0
+    for path in (tmp_path / "a/masks").iterdir():
+        assert np.array_equal(np.asarray(Image.open(path)), np.asarray(Image.open(tmp_path / "b/masks" / path.name)))
+
+
+def test_a_reference_file_is_evaluated_directly(reference_file, manifest, tmp_path, capsys):
+    args = ["evaluate", str(reference_file), str(manifest), "-o", str(tmp_path / "out")]
+    assert main(args) == 0
+    assert main([*args, "--prompts", "oracle"]) == 0
+    assert main([*args, "--sam", "nano"]) == 2
+    assert "leave --sam away" in capsys.readouterr().err
+
+
+def test_there_and_back_with_a_sam_on_this_machine(reference_file, tiny_sam, tmp_path, capsys):
+    tiny_sam.model.save_pretrained(tmp_path / "sam")
+    first, file, second = (str(tmp_path / name) for name in ("first", "back.pt", "second"))
+    assert main(["convert", str(reference_file), "--sam", str(tmp_path / "sam"), "-o", first]) == 0
+    assert not (tmp_path / "first/sam").exists()
+    assert main(["convert", first, "--to", "reference", "-o", file]) == 0
+    assert main(["convert", file, "-o", second]) == 0
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "second" / name).read_bytes() == (tmp_path / "first" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["none.pt", "-o", "x"], "none.pt: no such file"),
+        (["reference.pt", "-o", "x", "--to", "onnx"], "--to onnx"),
+        (["reference.pt", "-o", "reference.pt"], "exists already"),
+        (["reference.pt", "-o", "x", "--sam", "nano"], "not the SAM of"),
+        (["reference.pt", "-o", "x.zip", "--to", "reference"], "ends in"),
+    ],
+)
+def test_mistakes(args, words, reference_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["convert", *args]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_damaged_file_leaves_nothing(reference_file, tmp_path, capsys):
+    state = torch.load(reference_file, weights_only=True)
+    del state["apm_resnet.bn1.bias"]
+    torch.save(state, reference_file)
+    assert main(["convert", str(reference_file), "-o", str(tmp_path / "x")]) == 2
+    assert "apm.resnet.bn1.bias" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith((".x", "x"))] == []

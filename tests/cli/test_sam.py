@@ -1,0 +1,65 @@
+import hashlib
+import http.server
+import threading
+from dataclasses import replace
+
+import pytest
+
+from promise_seg.cli.main import main
+from promise_seg.compat import known_sams
+
+CONTENT = b"weights" * 1000
+
+
+@pytest.fixture
+def mirror(monkeypatch, tmp_path):
+    """A server on this machine, and a known SAM whose bytes it has."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "sam.pth").write_bytes(CONTENT)
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(folder))
+
+        def log_message(self, *_args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    known = known_sams.KNOWN_SAMS["sam_vit_b"]
+    small = replace(known, size=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
+    monkeypatch.setitem(known_sams.KNOWN_SAMS, "sam_vit_b", small)
+    yield f"http://127.0.0.1:{server.server_port}/sam.pth"
+    server.shutdown()
+    server.server_close()
+
+
+def test_list_and_info(capsys):
+    assert main(["sam", "list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("nano", *known_sams.KNOWN_SAMS))
+    assert main(["sam", "info", "sam_vit_b"]) == 0
+    printed = capsys.readouterr().out
+    assert "375,042,383 bytes" in printed
+    assert "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912" in printed
+    assert "Apache-2.0" in printed
+    assert main(["sam", "info", "sam_vit_x"]) == 2
+
+
+def test_fetch_puts_the_file_where_names_are_looked_up(mirror, capsys):
+    assert main(["sam", "fetch", "sam_vit_b", "--url", mirror]) == 0
+    assert known_sams.fetched("sam_vit_b").read_bytes() == CONTENT
+    assert "Licence: Apache-2.0" in capsys.readouterr().err
+    assert main(["sam", "fetch", "sam_vit_b", "--url", "http://127.0.0.1:9/"]) == 0
+    assert "already there" in capsys.readouterr().err
+
+
+def test_fetch_of_other_bytes_is_one_clear_line(mirror, monkeypatch, capsys):
+    known = known_sams.KNOWN_SAMS["sam_vit_b"]
+    monkeypatch.setitem(known_sams.KNOWN_SAMS, "sam_vit_b", replace(known, sha256="0" * 64))
+    assert main(["sam", "fetch", "sam_vit_b", "--url", mirror]) == 2
+    error = capsys.readouterr().err
+    assert "not the file expected" in error
+    assert "Traceback" not in error
+    assert not known_sams.sam_path("sam_vit_b").exists()

@@ -1,0 +1,121 @@
+"""Against a server on this machine."""
+
+import hashlib
+import http.server
+import threading
+
+import pytest
+
+from promise_seg.compat.download import download
+from promise_seg.errors import PromiseError
+
+CONTENT = bytes(range(256)) * 20_000  # 5 MB
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves CONTENT. ``cut`` ends the first answers after so many bytes; ``resumes`` says whether ranges work."""
+
+    cuts: list[int]
+    resumes = True
+    content = CONTENT
+    requested: list[str | None]
+
+    def do_GET(self):
+        wanted = self.headers.get("Range")
+        type(self).requested.append(wanted)
+        if self.path != "/sam.pth":
+            self.send_error(404)
+            return
+        start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted and self.resumes else 0
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(self.content) - start))
+        self.end_headers()
+        end = start + self.cuts.pop(0) if self.cuts else len(self.content)
+        self.wfile.write(self.content[start:end])
+
+    def log_message(self, *_args):
+        pass
+
+
+@pytest.fixture
+def handler():
+    return type("OneServer", (Handler,), {"cuts": [], "requested": []})
+
+
+@pytest.fixture
+def url(handler):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/sam.pth"
+    server.shutdown()
+    server.server_close()
+
+
+def fetch(url, path, **changes):
+    return download(url, path, **({"size": len(CONTENT), "sha256": SHA256} | changes))
+
+
+def test_a_whole_file_with_progress(url, tmp_path):
+    seen = []
+    path = fetch(url, tmp_path / "deep/sam.pth", progress=seen.append)
+    assert path.read_bytes() == CONTENT
+    assert seen[-1] == len(CONTENT)
+    assert seen == sorted(seen)
+    assert [p.name for p in path.parent.iterdir()] == ["sam.pth"]
+
+
+def test_a_broken_connection_keeps_what_came_and_goes_on_from_there(url, handler, tmp_path):
+    handler.cuts = [2_000_000]
+    with pytest.raises(PromiseError, match=r"2,000,000 of 5,120,000 bytes.*Give the same command"):
+        fetch(url, tmp_path / "sam.pth")
+    assert not (tmp_path / "sam.pth").exists()
+    assert fetch(url, tmp_path / "sam.pth").read_bytes() == CONTENT
+    assert handler.requested == [None, "bytes=2000000-"]
+
+
+def test_a_server_that_cannot_resume_starts_again(url, handler, tmp_path):
+    handler.cuts, handler.resumes = [1_000_000], False
+    with pytest.raises(PromiseError):
+        fetch(url, tmp_path / "sam.pth")
+    assert fetch(url, tmp_path / "sam.pth").read_bytes() == CONTENT
+
+
+def test_stopped_by_the_user_it_goes_on_as_well(url, handler, tmp_path):
+    def stop(done):
+        if done > 3_000_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(url, tmp_path / "sam.pth", progress=stop)
+    assert fetch(url, tmp_path / "sam.pth").read_bytes() == CONTENT
+    assert handler.requested[1].startswith("bytes=3")
+
+
+@pytest.mark.parametrize("wrong", [CONTENT[:-1] + b"x", CONTENT + b"more"])
+def test_other_bytes_are_refused_and_not_kept(url, handler, tmp_path, wrong):
+    handler.content = wrong
+    with pytest.raises(PromiseError, match=f"not the file expected.*expected 5,120,000 bytes with {SHA256}"):
+        fetch(url, tmp_path / "sam.pth")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_that_is_not_there(url, tmp_path):
+    with pytest.raises(PromiseError, match="Not Found"):
+        fetch(url.replace("sam.pth", "none.pth"), tmp_path / "sam.pth")
+
+
+def test_nobody_listens(tmp_path):
+    with pytest.raises(PromiseError, match="stopped after 0 of"):
+        fetch("http://127.0.0.1:9/sam.pth", tmp_path / "sam.pth")
+
+
+def test_a_leftover_that_is_too_long_is_dropped(url, tmp_path):
+    (tmp_path / "sam.pth.part").write_bytes(CONTENT + b"x")
+    assert fetch(url, tmp_path / "sam.pth").read_bytes() == CONTENT
+
+
+def test_a_whole_leftover_needs_no_connection(tmp_path):
+    (tmp_path / "sam.pth.part").write_bytes(CONTENT)
+    assert fetch("http://127.0.0.1:9/sam.pth", tmp_path / "sam.pth").read_bytes() == CONTENT
