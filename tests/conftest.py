@@ -23,8 +23,9 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path, monkeypatch):
-    """No test touches the user's feature store."""
+    """No test touches the user's feature store or SAMs."""
     monkeypatch.setenv("PROMISE_SEG_STORE", str(tmp_path / "default-store"))
+    monkeypatch.setenv("PROMISE_SEG_SAMS", str(tmp_path / "default-sams"))
 
 
 @pytest.fixture(scope="session")
@@ -105,5 +106,5 @@ def official_file(golden_state, tmp_path_factory):
 @pytest.fixture(scope="session")
 def golden_sam(official_file, fill):
     """ViT-B with stand-in weights, and its features of the golden picture."""
-    sam = FrozenSam(load_official_sam(official_file), "vit_b")
+    sam = FrozenSam(load_official_sam(official_file)[0], "vit_b")
     return sam, sam.encode(torch.from_numpy(fill.image())[None])

@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
+from promise_seg.compat.official_sam import official_state
+from promise_seg.ips import PatternShift
 from promise_seg.model import ModelConfig, PromiseModel, Variant
-from promise_seg.prompting.apm import ApmKind
+from promise_seg.prompting.apm import ApmKind, PositionCode, build_apm
 from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.nano import initialise
@@ -26,7 +28,7 @@ def tiny_config() -> SamConfig:
         ),
         prompt_encoder_config=SamPromptEncoderConfig(hidden_size=16, image_size=TINY_SIDE, patch_size=4),
         mask_decoder_config=SamMaskDecoderConfig(
-            hidden_size=16, mlp_dim=32, num_attention_heads=2, iou_head_hidden_dim=16
+            hidden_size=16, mlp_dim=32, num_attention_heads=8, iou_head_hidden_dim=16  # 8 as in official files
         ),
     )  # fmt: skip
 
@@ -42,9 +44,39 @@ def make_model(sam: FrozenSam, variant: Variant = Variant.APM_IPS, apm: ApmKind 
     torch.manual_seed(1)
     config = ModelConfig(
         variant=variant, apm=apm if "apm" in variant else None, sam=sam.name, sam_sha256=sam.sha256,
+        position_code="geometric" if apm == ApmKind.CROSS and "apm" in variant else None, image_size=sam.image_size,
         promise_seg_version="0",
     )  # fmt: skip
     return PromiseModel(config, sam)
+
+
+def reference_state_of(
+    sam: FrozenSam, variant: Variant, apm: ApmKind, num_points: int = 6, seed: int = 5
+) -> dict[str, torch.Tensor]:
+    """What the published code would save: all of SAM, the trained parts, and parameters it never uses."""
+    torch.manual_seed(seed)
+    state = official_state(sam.model)
+
+    def add(prefix: str, module: torch.nn.Module) -> None:
+        state.update({prefix + name: v.clone() for name, v in module.state_dict().items()})
+
+    if variant != Variant.IPS and apm == ApmKind.RESNET:
+        resnet = build_apm(apm, sam.sizes, num_points, num_points // 2)
+        add("apm_feature_map.", resnet.feature_map)
+        add("apm_resnet.", resnet.resnet)
+        add("apm_resnet.fc2.", torch.nn.Linear(512, 1024))
+    elif variant != Variant.IPS:
+        cross = build_apm(apm, sam.sizes, num_points, num_points // 2, PositionCode.REFERENCE)
+        add("apm_cross.", cross.cross)
+        add("apm_cross_prompt.", cross.prompt)
+        for i in range(3):
+            add(f"apm_cross.layers.{i}.norm2.", torch.nn.LayerNorm(sam.sizes.stage_channels))
+    if variant != Variant.APM:
+        shift = PatternShift(sam.embedding_channels, sam.num_mask_tokens)
+        torch.nn.init.normal_(shift.lin2.weight)
+        for name in ("lin1", "lin2"):
+            add(f"ips_ffn.{name}.", getattr(shift, name))
+    return state
 
 
 def some_points(batch: int = 2, sets: int = 1, count: int = 4) -> Prompts:

@@ -8,9 +8,10 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from promise_seg.compat.pickles import PICKLE_SUFFIXES
 from promise_seg.errors import CheckpointError
 from promise_seg.files import replacing_folder, write_json
-from promise_seg.model import FORMAT_VERSION, ModelConfig, PromiseModel
+from promise_seg.model import FORMAT_VERSION, SAM_BESIDE, ModelConfig, PromiseModel
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.loading import load_sam
 
@@ -20,7 +21,7 @@ BEST_FOLDER = "best"
 
 
 def save_checkpoint(model: PromiseModel, folder: str | Path) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint, whole or not at all; with the SAM beside it if the config says that it stands there.
 
     Raises:
         PromiseError: if the folder cannot be written.
@@ -29,6 +30,8 @@ def save_checkpoint(model: PromiseModel, folder: str | Path) -> None:
     with replacing_folder(folder) as temporary:
         write_json(temporary / CONFIG_FILE, model.config.model_dump(mode="json"))
         save_file(state, temporary / WEIGHTS_FILE)
+        if model.config.sam == SAM_BESIDE:
+            model.sam.model.save_pretrained(temporary / SAM_BESIDE)
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -77,17 +80,25 @@ def load_checkpoint(
     """Load a model, in evaluation mode.
 
     Args:
-        path: a checkpoint folder or the output folder of ``promise train``.
+        path: a checkpoint folder, the output folder of ``promise train``, or a ``.pt`` or ``.pth`` file of the
+            published ProMISe code.
         sam: the SAM it belongs to, or where to find it; by default the place noted in the checkpoint.
         device: where to put it.
 
     Raises:
         CheckpointError: if files are missing or damaged, keys are missing or unexpected, or the SAM is another one.
     """
+    if is_reference_file(path):
+        return _load_reference(Path(path), sam, device)
     folder = find_checkpoint(path)
     config = read_config(folder)
     if not isinstance(sam, FrozenSam):
-        sam = load_sam(sam or config.sam, device)
+        beside = str(folder / config.sam) if config.sam == SAM_BESIDE else config.sam
+        sam = load_sam(sam or beside, device, config.image_size)
+    if sam.image_size != config.image_size:
+        raise CheckpointError(
+            f"{folder}: belongs to a SAM at {config.image_size} px, but {sam.name!r} was loaded for {sam.image_size} px"
+        )
     if sam.sha256 != config.sam_sha256:
         raise CheckpointError(
             f"{folder}: was trained on the SAM {config.sam!r} (sha256 {config.sam_sha256[:12]}), but {sam.name!r} has "
@@ -101,6 +112,20 @@ def load_checkpoint(
         raise CheckpointError(f"{weights}: cannot be read: {str(error).splitlines()[0]}") from error
     load_trainable_state(model, state, str(weights))
     return model.eval()
+
+
+def is_reference_file(path: str | Path) -> bool:
+    """Whether a path means a checkpoint of the published code rather than one of ours."""
+    path = Path(path)
+    return path.suffix in PICKLE_SUFFIXES and not path.is_dir()
+
+
+def _load_reference(path: Path, sam: FrozenSam | str | None, device: str | torch.device) -> PromiseModel:
+    from promise_seg.compat.reference import load_reference
+
+    if sam is not None:
+        raise CheckpointError(f"{path}: a reference checkpoint holds its own SAM; leave --sam away")
+    return load_reference(path, device)
 
 
 def load_trainable_state(model: PromiseModel, state: dict[str, torch.Tensor], where: str) -> None:

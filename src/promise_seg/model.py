@@ -1,5 +1,7 @@
 """SAM, prompter and shift joined. The only place that decides what is frozen."""
 
+import hashlib
+import json
 from enum import StrEnum
 from typing import Literal, NamedTuple, Self
 
@@ -9,12 +11,16 @@ from torch import Tensor, nn
 
 from promise_seg.data.geometry import Fit
 from promise_seg.ips import PatternShift
-from promise_seg.prompting.apm import ApmKind, AutoPrompter, Proposal, build_apm
+from promise_seg.prompting.apm import ApmKind, AutoPrompter, PositionCode, Proposal, build_apm
 from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.features import Features
-from promise_seg.sam.frozen import Decoded, FrozenSam
+from promise_seg.sam.frozen import Decoded, FrozenSam, state_sha256
+from promise_seg.sam.tuned import TrainAlso, TunedSam
 
 FORMAT_VERSION: Literal[1] = 1
+
+SAM_BESIDE = "./sam"
+"""As the ``sam`` of a config: the SAM stands in this folder beside it."""
 
 MaskChoice = Literal["0", "1", "2", "score"]
 MASK_CHOICES: tuple[MaskChoice, ...] = ("0", "1", "2", "score")
@@ -37,12 +43,15 @@ class ModelConfig(BaseModel):
     format_version: Literal[1] = FORMAT_VERSION
     variant: Variant
     apm: ApmKind | None = None
+    position_code: PositionCode | None = None
     num_points: int = Field(16, ge=1)
     num_foreground: int = Field(8, ge=0)
+    train_also: TrainAlso = TrainAlso.NONE
     fit: Fit = Fit.STRETCH
     mask_choice: MaskChoice = "score"
     sam: str
     sam_sha256: str
+    image_size: int
     promise_seg_version: str
 
     @model_validator(mode="after")
@@ -50,6 +59,8 @@ class ModelConfig(BaseModel):
         has_apm = self.variant in (Variant.APM, Variant.APM_IPS)
         if has_apm != (self.apm is not None):
             raise ValueError(f"variant {self.variant} {'needs' if has_apm else 'cannot have'} an apm")
+        if (self.apm == ApmKind.CROSS) != (self.position_code is not None):
+            raise ValueError("position_code belongs to the apm cross, which needs one, and to no other")
         if self.num_foreground > self.num_points:
             raise ValueError(f"num_foreground ({self.num_foreground}) exceeds num_points ({self.num_points})")
         return self
@@ -71,25 +82,17 @@ class PromiseModel(nn.Module):
     def __init__(self, config: ModelConfig, sam: FrozenSam) -> None:
         super().__init__()
         self.config = config
-        self.sam = sam
+        self.sam = sam if config.train_also == TrainAlso.NONE else TunedSam(sam, config.train_also)
         self.apm: AutoPrompter | None = None
         self.ips: PatternShift | None = None
         if config.apm is not None:
-            self.apm = build_apm(
-                config.apm,
-                side=sam.image_size,
-                grid=sam.grid,
-                embedding_channels=sam.embedding_channels,
-                stage_channels=sam.stage_channels,
-                num_points=config.num_points,
-                num_foreground=config.num_foreground,
-            )
+            self.apm = build_apm(config.apm, sam.sizes, config.num_points, config.num_foreground, config.position_code)
         if config.variant in (Variant.IPS, Variant.APM_IPS):
             self.ips = PatternShift(sam.embedding_channels, sam.num_mask_tokens)
         self.to(sam.device)
 
     def train(self, mode: bool = True) -> Self:
-        """Switches the trainable parts; the SAM stays frozen."""
+        """Switches the trainable parts; the SAM, or what of it is not trained, stays frozen."""
         super().train(mode)
         return self
 
@@ -97,12 +100,19 @@ class PromiseModel(nn.Module):
     def device(self) -> torch.device:
         return self.sam.device
 
-    def trainable_state(self) -> dict[str, Tensor]:
-        """Parameters and buffers of the trainable parts, by names that begin with ``apm.`` or ``ips.``."""
-        return {name: value for name, value in self.state_dict().items() if not name.startswith("sam.")}
-
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
-        return {name: p for name, p in self.named_parameters() if not name.startswith("sam.")}
+        """By names that begin with ``apm.`` or ``ips.``, or ``sam.`` for parts of SAM that are trained too."""
+        return {name: p for name, p in self.named_parameters() if not name.startswith("sam.") or p.requires_grad}
+
+    def trainable_state(self) -> dict[str, Tensor]:
+        """Parameters and buffers of the trainable parts: what a checkpoint holds."""
+        of_sam = {name for name in self.trainable_parameters() if name.startswith("sam.")}
+        return {name: v for name, v in self.state_dict().items() if not name.startswith("sam.") or name in of_sam}
+
+    def sha256(self) -> str:
+        """Hash of the config and of all that was trained."""
+        config = json.dumps(self.config.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(f"{config}{state_sha256(self.trainable_state())}".encode()).hexdigest()
 
     def encode(self, images: Tensor) -> Features:
         """See :meth:`FrozenSam.encode`."""
@@ -124,8 +134,13 @@ class PromiseModel(nn.Module):
         shift = None if self.ips is None else self.ips(features.embedding)
         return self.sam.decode(features.embedding, prompts, shift)
 
-    def forward(self, features: Features, oracle: Prompts | None = None) -> ModelOutput:
-        """Masks for the APM's own points and for given oracle prompts, stacked along K in that order."""
+    def forward(self, features: Features | Tensor, oracle: Prompts | None = None) -> ModelOutput:
+        """Masks for the APM's own points and for given oracle prompts, stacked along K in that order.
+
+        ``features`` may be images (B, S, S, 3), which are then encoded: where the encoder learns too.
+        """
+        if isinstance(features, Tensor):
+            features = self.encode(features)
         if self.apm is None:
             return ModelOutput(self.decode(features, oracle or Prompts()), None)
         proposal = self.propose(features)
@@ -156,6 +171,7 @@ def bare_model(sam: FrozenSam, fit: Fit = Fit.STRETCH) -> PromiseModel:
     from promise_seg import __version__
 
     config = ModelConfig(
-        variant=Variant.SAM, fit=fit, sam=sam.name, sam_sha256=sam.sha256, promise_seg_version=__version__
-    )
+        variant=Variant.SAM, fit=fit, sam=sam.name, sam_sha256=sam.sha256, image_size=sam.image_size,
+        promise_seg_version=__version__,
+    )  # fmt: skip
     return PromiseModel(config, sam).eval()

@@ -96,6 +96,9 @@ def test_train_reports_all_problems_at_once_and_leaves_nothing(train, manifest, 
         (["--device", "abacus"], "--device abacus: not available here"),
         (["--precision", "half"], "--precision"),
         (["--epochs", "0"], "epochs"),
+        (["--train-also", "neck"], "--train-also"),
+        (["--protocol", "paper"], "--protocol paper: expected own or reference"),
+        (["--image-size", "33"], "multiple of this SAM's patch size 4"),
         (["--no-such-option"], "No such option"),
     ],
 )
@@ -109,6 +112,42 @@ def test_a_missing_csv_and_one_without_columns(tmp_path, capsys):
     assert "y.csv:1: missing column(s)" in failure(
         main(["train", str(tmp_path / "y.csv"), "-o", str(tmp_path / "r")]), capsys
     )
+
+
+def test_options_win_over_the_protocol_and_its_deviations_are_printed_once(train, manifest, tmp_path, capsys):
+    assert train("--protocol", "reference", "--variant", "ips") == 0
+    assert capsys.readouterr().err.count("a second sigmoid") == 1
+    settings = json.loads((tmp_path / "run/settings.json").read_text())["settings"]
+    assert (settings["epochs"], settings["batch_size"], settings["optimizer"]) == (2, 3, "adam")
+    args = ["evaluate", str(tmp_path / "run"), str(manifest), "--prompts", "oracle", "-o", str(tmp_path / "out")]
+    assert main([*args, "--protocol", "reference"]) == 0
+    summary = json.loads((tmp_path / "out/summary_oracle.json").read_text())
+    assert summary["protocol"] == "reference"
+    assert any("5 x 5" in line for line in summary["protocol_deviations"])
+    assert "5 x 5" in capsys.readouterr().err
+
+
+def test_defaults_shown_are_those_of_the_settings():
+    import inspect
+
+    from promise_seg.cli import train as command
+    from promise_seg.learning.settings import TrainSettings
+
+    parameters = inspect.signature(command.train).parameters
+    for option, setting in command._SETTINGS.items():
+        assert parameters[option].default == TrainSettings.model_fields[setting].default, option
+
+
+def test_another_input_size_is_kept_in_the_model(train, manifest, tmp_path, capsys):
+    assert train("--image-size", "48") == 0
+    assert "trained at 32 px, used at 48 px" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run/best/config.json").read_text())["image_size"] == 48
+    args = ["evaluate", str(tmp_path / "run"), str(manifest), "-o", str(tmp_path / "out")]
+    assert main(args) == 0
+    assert json.loads((tmp_path / "out/summary_apm.json").read_text())["image_size"] == 48
+    assert main([*args, "--image-size", "32"]) == 2
+    assert "for bare only" in capsys.readouterr().err
+    assert "another image_size" in failure(train("--image-size", "32"), capsys)
 
 
 def test_another_sam_at_prediction(train, manifest, tmp_path, capsys):

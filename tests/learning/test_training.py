@@ -5,17 +5,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from promise_seg.checkpoint import load_checkpoint
+from promise_seg.data.augmentation import Recipe
 from promise_seg.data.manifest import Split
 from promise_seg.errors import CheckpointError, ManifestError
 from promise_seg.features.encoding import features_of
 from promise_seg.features.store import FeatureStore
-from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.learning.training import LOG_FILE, STATE_FILE, TrainingRun, training_losses
 from promise_seg.learning.training_set import Draw, EpochDraws, collate
-from promise_seg.model import Variant
-from promise_seg.prompting.apm import ApmKind
-from promise_seg.sam.frozen import weights_sha256
+from promise_seg.model import ModelOutput, Variant
+from promise_seg.prompting.apm import ApmKind, PositionCode
+from promise_seg.protocol import Protocol
+from promise_seg.sam.frozen import Decoded, weights_sha256
+from promise_seg.sam.tuned import TrainAlso
 from tests.helpers import make_tiny_sam
 
 EPOCHS = 3
@@ -41,7 +46,7 @@ def objective(run: TrainingRun) -> float:
     """What training minimises, on all rows at once and always on the same draws of views and oracle points."""
     batch = collate([run.training_set[Draw(row, 0, (row,))] for row in range(len(run.training_set))])
     run.model.train()
-    output = run.model(batch.features, batch.oracle if run.settings.has_ips else None)
+    output = run.model(batch.inputs, batch.oracle if run.settings.learns_from_oracle else None)
     return sum(float(v) for v in training_losses(output, batch, run.settings, run.model.sam.image_size).values())
 
 
@@ -140,7 +145,7 @@ def test_features_from_the_store_give_the_same_loss_as_fresh_ones(checked, tiny_
     fresh_batch = stored._replace(embedding=fresh.embedding, stages=fresh.stages)
 
     def total(batch):
-        output = run.model(batch.features, batch.oracle)
+        output = run.model(batch.inputs, batch.oracle)
         return sum(training_losses(output, batch, run.settings, tiny_sam.image_size).values())
 
     assert torch.equal(total(stored), total(fresh_batch))
@@ -192,3 +197,75 @@ def test_an_epoch_draws_each_row_once_and_in_its_own_order():
     assert list(draws) == first
     draws.epoch = 1
     assert list(draws) != first
+
+
+# Freeze levels and the reference's protocol
+
+
+@pytest.mark.parametrize("level", list(TrainAlso))
+def test_a_run_trains_what_was_asked_for_and_saves_just_that(level, checked, store, accelerator, tmp_path):
+    sam = make_tiny_sam()
+    run = start(tmp_path / "run", checked, sam, store, accelerator, variant="ips", train_also=level)
+    before = {name: p.detach().clone() for name, p in run.model.named_parameters()}
+    run.encode()
+    run.run()
+    moved = {name for name, p in run.model.named_parameters() if not torch.equal(p, before[name])}
+    assert {name.split(".")[2] for name in moved if name.startswith("sam.")} == set(level.parts)
+    assert weights_sha256(sam.model) == sam.sha256
+    saved = load_file(tmp_path / "run/last/model.safetensors")
+    assert saved.keys() == run.model.trainable_state().keys()
+    assert moved <= saved.keys()
+    assert any(store.folder.rglob("*.safetensors")) == (level != TrainAlso.EVERYTHING)
+    again = load_checkpoint(tmp_path / "run/last", sam)
+    assert all(torch.equal(v, saved[name]) for name, v in again.trainable_state().items())
+
+
+@pytest.mark.parametrize("level", [TrainAlso.DECODER, TrainAlso.EVERYTHING])
+def test_such_a_run_resumes_exactly_too(level, checked, tiny_sam, store, accelerator, tmp_path):
+    start(tmp_path / "whole", checked, tiny_sam, store, accelerator, train_also=level).run()
+
+    def kill(_stage, done, *_):
+        if done == 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        start(tmp_path / "broken", checked, tiny_sam, store, accelerator, train_also=level).run(kill)
+    start(tmp_path / "broken", checked, tiny_sam, store, accelerator, train_also=level).run()
+    assert results(tmp_path / "broken") == results(tmp_path / "whole")
+
+
+def test_the_reference_s_protocol_as_settings():
+    settings = make_settings(protocol=Protocol.REFERENCE, variant="apm+ips")
+    assert (settings.optimizer, settings.learning_rate, settings.batch_size, settings.epochs) == ("adam", 1e-5, 8, 200)
+    assert (settings.apm, settings.recipe, settings.learns_from_oracle) == (ApmKind.RESNET, Recipe.REFERENCE, False)
+    assert make_settings(protocol=Protocol.REFERENCE, epochs=3).epochs == 3
+    assert make_settings(protocol=Protocol.REFERENCE, apm="cross").position_code == PositionCode.REFERENCE
+    assert make_settings(apm="cross").position_code == PositionCode.GEOMETRIC
+    assert make_settings().position_code is None
+
+
+def test_the_reference_s_protocol_in_a_run(checked, tiny_sam, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator, protocol="reference", learning_rate=1e-5)
+    run.run()
+    lines = log(tmp_path / "run")
+    assert {line["learning_rate"] for line in lines} == {1e-5}
+    assert {line["mask_choice"] for line in lines} == {"0"}
+    assert "point" not in lines[0]
+    assert len(json.loads((tmp_path / "run/settings.json").read_text())["protocol_deviations"]) > 5
+
+
+def test_the_second_sigmoid_hides_most_of_the_loss(checked, tiny_sam, store, accelerator, tmp_path):
+    """Design, section 5: a perfect mask and an empty one differ by 4 % in loss (with 5 % of the image covered)."""
+    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator, variant="ips", protocol="reference")
+    batch = collate([run.training_set[Draw(0, 0, (0,))]])
+    target = batch.target >= 0.5
+    perfect = torch.where(target, 20.0, -20.0)[:, None, None].expand(-1, 1, 3, -1, -1)
+
+    def loss(mask_logits):
+        output = ModelOutput(Decoded(mask_logits, torch.zeros(1, 1, 3)), None)
+        return float(training_losses(output, batch, run.settings, 32)["mask"])
+
+    empty = torch.full_like(perfect, -20.0)
+    assert 0 < loss(empty) - loss(perfect) < 0.35 * loss(empty)
+    other_masks = torch.cat([perfect[:, :, :1], empty[:, :, 1:]], 2)
+    assert loss(other_masks) == loss(perfect)  # the first mask alone counts

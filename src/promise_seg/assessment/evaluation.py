@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from promise_seg.assessment.metrics import Scores, score_mask
+from promise_seg.assessment.reference_scoring import score_by_reference
 from promise_seg.data.checks import CheckedRow
 from promise_seg.errors import SettingsError
 from promise_seg.features.encoding import Sample, features_of
@@ -15,6 +16,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.model import MaskChoice, PromiseModel, choose_mask
 from promise_seg.prompting.oracle import oracle_box, oracle_points
 from promise_seg.prompting.prompts import Prompts
+from promise_seg.protocol import Protocol
 from promise_seg.sam.features import Features
 from promise_seg.sam.frozen import Decoded
 
@@ -59,6 +61,11 @@ class Assessment:
     num_points: int = 16
     seed: int = 0
     mask_choice: MaskChoice | None = None
+    protocol: Protocol = Protocol.OWN
+
+    def score(self, sample: Sample, mask_logits: torch.Tensor) -> Scores:
+        """Score low-resolution logits (h, h) by this protocol."""
+        return (score_logits if self.protocol == Protocol.OWN else score_by_reference)(sample, mask_logits)
 
 
 def check_prompts(model: PromiseModel, source: PromptSource) -> None:
@@ -74,10 +81,16 @@ def check_prompts(model: PromiseModel, source: PromptSource) -> None:
         )
 
 
-def make_prompts(model: PromiseModel, features: Features, samples: Sequence[Sample], assessment: Assessment) -> Prompts:
+def make_prompts(
+    model: PromiseModel,
+    features: Features,
+    samples: Sequence[Sample],
+    assessment: Assessment,
+    stream: np.random.Generator | None = None,
+) -> Prompts:
     """Prompts for a batch, from the model itself or from the ground truth.
 
-    Oracle points depend on (seed, image), not on the order of the rows.
+    Oracle points depend on (seed, image), not on the order of the rows, unless they are drawn from a ``stream``.
     """
     source = assessment.prompts
     if source == PromptSource.NONE:
@@ -90,7 +103,7 @@ def make_prompts(model: PromiseModel, features: Features, samples: Sequence[Samp
         return Prompts(boxes_xyxy=boxes).to(model.device)
     drawn = []
     for sample, mask in zip(samples, masks, strict=True):
-        rng = np.random.default_rng([assessment.seed, int(sample.checked.image_sha256[:16], 16)])
+        rng = stream or np.random.default_rng([assessment.seed, int(sample.checked.image_sha256[:16], 16)])
         drawn.append(oracle_points(mask, assessment.num_points, rng))
     points_xy = torch.from_numpy(np.stack([p for p, _ in drawn]))[:, None]
     labels = torch.from_numpy(np.stack([label for _, label in drawn]))[:, None]
@@ -108,10 +121,11 @@ def decode_rows(
     """All masks of each row: yields the row, its sample, mask logits (M, h, h) and predicted IoU (M,)."""
     check_prompts(model, assessment.prompts)
     model.eval()
+    stream = np.random.default_rng(assessment.seed) if assessment.protocol == Protocol.REFERENCE else None
     for start in range(0, len(rows), batch_size):
         samples = [Sample.of(row, model.sam, model.config.fit) for row in rows[start : start + batch_size]]
         features = features_of(samples, model.sam, store).to(model.device)
-        decoded = model.decode(features, make_prompts(model, features, samples, assessment))
+        decoded = model.decode(features, make_prompts(model, features, samples, assessment, stream))
         for sample, mask_logits, iou in zip(samples, decoded.mask_logits, decoded.iou, strict=True):
             yield sample.checked, sample, mask_logits[0], iou[0]
 
@@ -136,18 +150,19 @@ def evaluate(
         model: any variant; ``sam`` is the baseline.
         rows: what to score on; the caller chooses the split.
         assessment: where prompts come from, and which of SAM's masks counts; by default what the model chose on its
-            validation rows.
+            validation rows, or always the first by the reference's protocol.
         store: where features are kept; encoded on the spot and forgotten if ``None``.
         progress: called after each image.
 
     Raises:
         SettingsError: if the model cannot make the prompts asked for.
     """
-    choice = assessment.mask_choice or model.config.mask_choice
+    first: MaskChoice | None = "0" if assessment.protocol == Protocol.REFERENCE else None
+    choice = assessment.mask_choice or first or model.config.mask_choice
     results = []
     for checked, sample, mask_logits, iou in decode_rows(model, rows, assessment, store):
         chosen = choose_mask_of_one(mask_logits, iou, choice)
-        results.append(Result(checked, score_logits(sample, chosen[0]), float(chosen[1])))
+        results.append(Result(checked, assessment.score(sample, chosen[0]), float(chosen[1])))
         progress()
     return results
 

@@ -9,6 +9,7 @@ from typing import Any
 from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.assessment.metrics import Scores, mean_scores
 from promise_seg.files import write_json, write_text
+from promise_seg.protocol import evaluation_deviations
 
 
 def summarise(results: list[Result], assessment: Assessment, facts: dict[str, Any]) -> dict[str, Any]:
@@ -20,6 +21,8 @@ def summarise(results: list[Result], assessment: Assessment, facts: dict[str, An
         "prompts_read_the_ground_truth": assessment.prompts.reads_truth,
         "oracle_points": assessment.num_points if assessment.prompts == "oracle" else None,
         "seed": assessment.seed,
+        "protocol": str(assessment.protocol),
+        "protocol_deviations": list(evaluation_deviations(assessment.protocol)),
         "images": len(results),
         "images_with_empty_truth": empty,
         "mean": {k: round(v, 6) for k, v in asdict(mean_scores([r.scores for r in results])).items()},

@@ -16,12 +16,21 @@ if TYPE_CHECKING:
 
     from promise_seg.data.checks import CheckedRow
     from promise_seg.data.manifest import Row
+    from promise_seg.protocol import Protocol
+    from promise_seg.sam.frozen import FrozenSam
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 SamOption = Annotated[
     str,
     typer.Option("--sam", help="nano, an official .pth file, or a folder or hub name for SamModel.from_pretrained."),
+]
+ImageSizeOption = Annotated[
+    int | None,
+    typer.Option("--image-size", min=16, help="Use SAM at another input size than it was trained at, in pixels."),
+]
+ProtocolOption = Annotated[
+    str, typer.Option("--protocol", help="own, or reference: the published procedure, to repeat its numbers.")
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 StoreOption = Annotated[
@@ -87,6 +96,45 @@ def read_and_check(rows: "Sequence[Row]", mask_threshold: int | None) -> "list[C
             "scores on those rows are too good"
         )
     return checked
+
+
+def read_protocol(name: str) -> "Protocol":
+    """The protocol a user names.
+
+    Raises:
+        SettingsError: if there is none of that name.
+    """
+    from promise_seg.protocol import Protocol
+
+    if name not in tuple(Protocol):
+        raise SettingsError(f"--protocol {name}: expected {' or '.join(Protocol)}")
+    return Protocol(name)
+
+
+def print_deviations(deviations: "Sequence[str]") -> None:
+    """Say once how this protocol differs from our own."""
+    if deviations:
+        console.print("protocol reference differs from our own:")
+    for line in deviations:
+        console.print(f"  - {line}")
+
+
+def print_table(head: "Sequence[str]", rows: "Sequence[Sequence[str]]", title: str | None = None) -> None:
+    """A table on standard output."""
+    from rich.table import Table
+
+    table = Table(title=title)
+    for name in head:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def print_notes(sam: "FrozenSam") -> None:
+    """What a user should know of how a SAM was loaded."""
+    for note in sam.notes:
+        console.print(f"{sam.name}: {note}")
 
 
 def quiet_libraries() -> None:

@@ -7,13 +7,17 @@ import typer
 
 from promise_seg.cli.common import (
     DeviceOption,
+    ProtocolOption,
     StoreOption,
     ThresholdOption,
     console,
     pick_device,
+    print_deviations,
+    print_notes,
     progress_bar,
     quiet_libraries,
     read_and_check,
+    read_protocol,
 )
 from promise_seg.errors import ManifestError, SettingsError
 
@@ -30,7 +34,9 @@ def evaluate(
     mask: Annotated[
         str | None, typer.Option(help="Which of SAM's masks counts: 0, 1, 2 or score; default as chosen in training.")
     ] = None,
+    protocol: ProtocolOption = "own",
     sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
+    image_size: Annotated[int | None, typer.Option(min=16, help="Input size of a bare SAM, in pixels.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the oracle points.")] = 0,
     device: DeviceOption = "auto",
     store: StoreOption = None,
@@ -57,15 +63,23 @@ def evaluate(
     from promise_seg.checkpoint import load_checkpoint
     from promise_seg.features.store import FeatureStore
     from promise_seg.model import MASK_CHOICES, bare_model
+    from promise_seg.protocol import evaluation_deviations
     from promise_seg.sam.loading import load_sam
 
     if prompts not in tuple(PromptSource):
         raise SettingsError(f"--prompts {prompts}: expected {', '.join(PromptSource)}")
     if mask is not None and mask not in MASK_CHOICES:
         raise SettingsError(f"--mask {mask}: expected {', '.join(MASK_CHOICES)}")
+    if image_size is not None and run != BARE:
+        raise SettingsError("--image-size: a trained model is used at the size it was trained at; it is for bare only")
+    chosen = read_protocol(protocol)
+    print_deviations(evaluation_deviations(chosen))
     place = pick_device(device)
-    model = bare_model(load_sam(sam or "nano", place)) if run == BARE else load_checkpoint(run, sam, place)
-    assessment = Assessment(prompts=PromptSource(prompts), num_points=points, seed=seed, mask_choice=mask)
+    model = bare_model(load_sam(sam or "nano", place, image_size)) if run == BARE else load_checkpoint(run, sam, place)
+    assessment = Assessment(
+        prompts=PromptSource(prompts), num_points=points, seed=seed, mask_choice=mask, protocol=chosen
+    )
+    print_notes(model.sam)
     check_prompts(model, assessment.prompts)
     with progress_bar() as progress:
         task = progress.add_task("evaluating", total=len(checked), note=assessment.prompts.label)
@@ -74,6 +88,7 @@ def evaluate(
         "model": run,
         "variant": str(model.config.variant),
         "sam": model.sam.name,
+        "image_size": model.sam.image_size,
         "data": str(data),
         "split": split,
     }

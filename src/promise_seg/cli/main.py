@@ -8,7 +8,7 @@ from typing import ParamSpec
 import typer
 
 from promise_seg import __version__
-from promise_seg.cli import demo, evaluate, predict, pretrain, train
+from promise_seg.cli import convert, demo, evaluate, predict, pretrain, sam, train
 from promise_seg.errors import PromiseError
 
 P = ParamSpec("P")
@@ -40,8 +40,16 @@ def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
     return wrapped
 
 
-for _command in (train.train, evaluate.evaluate, predict.predict, pretrain.pretrain, demo.demo):
+for _command in (
+    train.train, evaluate.evaluate, predict.predict, convert.convert, pretrain.pretrain, demo.demo
+):  # fmt: skip
     app.command(_command.__name__)(_honest(_command))
+
+_sams = typer.Typer(no_args_is_help=True, help="The SAMs that promise-seg knows by name.")
+_sams.command("list")(_honest(sam.list_sams))
+_sams.command("info")(_honest(sam.info))
+_sams.command("fetch")(_honest(sam.fetch))
+app.add_typer(_sams, name="sam")
 
 
 def _print_version(wanted: bool) -> None:

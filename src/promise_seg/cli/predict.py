@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import DeviceOption, console, pick_device, progress_bar, quiet_libraries
+from promise_seg.cli.common import DeviceOption, console, pick_device, print_notes, progress_bar, quiet_libraries
 
 
 def predict(
@@ -24,6 +24,7 @@ def predict(
     from promise_seg.prediction.predictor import load
 
     predictor = load(run, sam=sam, device=pick_device(device))
+    print_notes(predictor.model.sam)
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(found), note="")
         outcome = predict_folder(predictor, found, output, lambda: progress.advance(task))

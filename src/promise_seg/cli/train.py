@@ -7,23 +7,43 @@ import typer
 
 from promise_seg.cli.common import (
     DeviceOption,
+    ImageSizeOption,
+    ProtocolOption,
     SamOption,
     StoreOption,
     ThresholdOption,
     console,
     pick_device,
+    print_deviations,
+    print_notes,
     progress_bar,
     quiet_libraries,
     read_and_check,
+    read_protocol,
 )
+
+_SETTINGS = {"points": "num_points", "foreground": "num_foreground"} | {
+    name: name
+    for name in (
+        "variant", "apm", "train_also", "epochs", "batch_size", "views", "learning_rate", "weight_decay", "optimizer",
+        "point_weight", "saliency_weight", "fit", "precision", "seed",
+    )
+}  # fmt: skip
+"""Which option is which setting."""
 
 
 def train(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run; an unfinished run there goes on.")],
     variant: Annotated[str, typer.Option(help="apm, ips or apm+ips.")] = "apm+ips",
-    apm: Annotated[str, typer.Option(help="heatmap (ours) or resnet (the paper's).")] = "heatmap",
+    apm: Annotated[str, typer.Option(help="heatmap (ours), resnet or cross (the paper's).")] = "heatmap",
     sam: SamOption = "nano",
+    image_size: ImageSizeOption = None,
+    train_also: Annotated[
+        str, typer.Option(help="Parts of SAM: prompt-encoder, decoder, prompt-encoder+decoder or everything.")
+    ] = "none",
+    protocol: ProtocolOption = "own",
     epochs: Annotated[int, typer.Option(min=1)] = 40,
     batch_size: Annotated[int, typer.Option(min=1)] = 16,
     views: Annotated[int, typer.Option(min=1, help="Views of each image: itself and augmented ones.")] = 8,
@@ -44,12 +64,15 @@ def train(
 ) -> None:
     """Train a model on your images; SAM stays frozen. The same command goes on where a stopped one was."""
     from promise_seg.learning.settings import make_settings
+    from promise_seg.protocol import training_deviations
 
-    settings = make_settings(
-        variant=variant, apm=apm, epochs=epochs, batch_size=batch_size, views=views, learning_rate=learning_rate,
-        weight_decay=weight_decay, optimizer=optimizer, num_points=points, num_foreground=foreground,
-        point_weight=point_weight, saliency_weight=saliency_weight, fit=fit, precision=precision, seed=seed,
-    )  # fmt: skip
+    given = {
+        setting: context.params[option]
+        for option, setting in _SETTINGS.items()
+        if (source := context.get_parameter_source(option)) is not None and source.name != "DEFAULT"
+    }
+    settings = make_settings(protocol=read_protocol(protocol), **given)
+    print_deviations(training_deviations(settings.protocol))
 
     from promise_seg.data.manifest import Split, of_split, read_manifest, split_off_validation
 
@@ -66,7 +89,8 @@ def train(
     from promise_seg.sam.loading import load_sam
 
     accelerator = make_accelerator(device, precision)
-    frozen = load_sam(sam, accelerator.device)
+    frozen = load_sam(sam, accelerator.device, image_size)
+    print_notes(frozen)
     run = TrainingRun(output, checked, frozen, FeatureStore(store), settings, accelerator)
     if run.finished:
         console.print(f"{output}: this run is already finished")

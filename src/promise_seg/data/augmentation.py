@@ -5,6 +5,7 @@ and shared by all runs. View 0 is the image itself.
 """
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 import cv2
@@ -20,7 +21,9 @@ class View:
     """What is done to an image in the model frame, in the order of the fields.
 
     ``angle`` in degrees; ``shift_x`` and ``shift_y`` as shares of the side; ``brightness`` in grey values; ``hue`` as a
-    gain for each channel; ``blur`` the standard deviation in pixels per 128 pixels of side; ``noise`` in grey values.
+    gain for each channel; ``blur`` the standard deviation in pixels per 128 pixels of side; ``noise`` in grey values;
+    ``equalise`` is CLAHE on lightness; ``sharpen`` the weight of an unsharp mask; ``jpeg`` a quality, 0 for none;
+    ``dropped`` blackens boxes (x, y, width, height as shares of the side) of the image, not of the mask.
     """
 
     angle: float = 0.0
@@ -36,10 +39,16 @@ class View:
     blur: float = 0.0
     noise: float = 0.0
     noise_seed: int = 0
+    equalise: bool = False
+    sharpen: float = 0.0
+    jpeg: int = 0
+    dropped: tuple[tuple[float, float, float, float], ...] = ()
 
     def as_key(self) -> dict[str, Any]:
-        """All that changes the pixels, for the feature store."""
-        return asdict(self)
+        """All that changes the pixels, for the feature store: what differs from the image itself, so that a new kind
+        of change leaves the keys of old views alone."""
+        unchanged = asdict(View())
+        return {name: value for name, value in asdict(self).items() if value != unchanged[name]}
 
     def _matrix(self, side: int) -> npt.NDArray[np.float64]:
         centre = (side - 1) / 2
@@ -66,7 +75,24 @@ class View:
         if self.noise > 0:
             rng = np.random.default_rng(self.noise_seed)
             warped = warped + self.noise * rng.standard_normal(warped.shape, dtype=np.float32)
-        return np.clip(np.round(warped), 0, 255).astype(np.uint8)
+        return self._degraded(np.clip(np.round(warped), 0, 255).astype(np.uint8))
+
+    def _degraded(self, image: Uint8Array) -> Uint8Array:
+        side = image.shape[0]
+        if self.equalise:
+            lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+            lab[..., 0] = cv2.createCLAHE(2.0, (8, 8)).apply(lab[..., 0])
+            image = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+        if self.sharpen > 0:
+            smooth = cv2.GaussianBlur(image, (0, 0), side / 128)
+            image = cv2.addWeighted(image, 1 + self.sharpen, smooth, -self.sharpen, 0)
+        if self.jpeg:
+            _, coded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.jpeg])
+            image = np.ascontiguousarray(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
+        for x, y, width, height in self.dropped:
+            left, top = round(x * side), round(y * side)
+            image[top : top + round(height * side), left : left + round(width * side)] = 0
+        return image
 
     def apply_to_mask(self, mask: BoolArray) -> BoolArray:
         """(S, S) bool to the same, moved as the image is."""
@@ -77,15 +103,64 @@ class View:
         return cv2.warpAffine(mask.astype(np.uint8), matrix, (side, side), flags=cv2.INTER_NEAREST) > 0
 
 
-def view_of(image_sha256: str, number: int) -> View:
-    """View ``number`` of the image with this hash.
+class Recipe(StrEnum):
+    """How views are drawn: our own way, or as often and as strong as the reference's."""
 
-    Source: ProMISe, "Training": flips, shifts, scaling, rotation up to 45 degrees, blur, brightness and contrast,
-    noise; here most are always on, as each view is made only once.
-    """
+    OWN = "own"
+    REFERENCE = "reference"
+
+
+def view_of(image_sha256: str, number: int, recipe: Recipe = Recipe.OWN) -> View:
+    """View ``number`` of the image with this hash."""
     if number == 0:
         return View()
     rng = np.random.default_rng([number, int(image_sha256[:16], 16)])
+    return _own_view(rng) if recipe == Recipe.OWN else _reference_view(rng)
+
+
+def _reference_view(rng: np.random.Generator) -> View:
+    """Each change with probability 0.25, dropped patches with 0.1.
+
+    Source: ProMISe, "Training": crop to 95-105 %; flips; shift, scale and rotation up to 45 degrees; a blur; brightness
+    and contrast; one of CLAHE, sharpening, JPEG, noise; dropped patches. Strengths that it does not state are ours.
+    """
+
+    def happens(probability: float = 0.25) -> bool:
+        return bool(rng.random() < probability)
+
+    changes: dict[str, Any] = {}
+    zoom, shift = 1.0, np.zeros(2)
+    if happens():  # a crop, back at the full size
+        zoom /= rng.uniform(0.95, 1.05)
+        shift += rng.uniform(-0.5, 0.5, 2) * abs(1 - 1 / zoom)
+    changes |= {"flip_x": happens(), "flip_y": happens()}
+    if happens():
+        zoom *= rng.uniform(0.9, 1.1)
+        shift += rng.uniform(-0.0625, 0.0625, 2)
+        changes["angle"] = float(rng.uniform(-45, 45))
+    changes |= {"scale": float(zoom), "shift_x": float(shift[0]), "shift_y": float(shift[1])}
+    if happens():
+        changes["blur"] = float(rng.uniform(0.1, 0.4))
+    if happens():
+        changes |= {"contrast": float(rng.uniform(0.8, 1.2)), "brightness": float(rng.uniform(-51, 51))}
+    if happens():
+        kind = int(rng.integers(4))
+        changes |= (
+            {"equalise": True},
+            {"sharpen": float(rng.uniform(0.2, 0.5))},
+            {"jpeg": int(rng.integers(80, 100))},
+            {"noise": float(rng.uniform(3, 7)), "noise_seed": int(rng.integers(2**31))},
+        )[kind]
+    if happens(0.1):
+        changes["dropped"] = tuple((float(x), float(y), 1 / 128, 1 / 128) for x, y in rng.random((8, 2)))
+    return View(**changes)
+
+
+def _own_view(rng: np.random.Generator) -> View:
+    """Turned, scaled, shifted, mirrored, in other colours, sometimes blurred or noisy.
+
+    Source: ProMISe, "Training"; here most changes are always on, as each view is made only once.
+    """
     return View(
         angle=float(rng.uniform(-45, 45)),
         scale=float(np.exp(rng.uniform(np.log(0.8), np.log(1.3)))),

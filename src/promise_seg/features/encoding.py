@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from promise_seg.data.augmentation import View, view_of
+from promise_seg.data.augmentation import Recipe, View, view_of
 from promise_seg.data.checks import CheckedRow
 from promise_seg.data.geometry import BoolArray, Fit, Geometry, Uint8Array
 from promise_seg.features.store import FeatureKey, FeatureStore, rounded
@@ -23,8 +23,10 @@ class Sample:
     fit: Fit
 
     @staticmethod
-    def of(checked: CheckedRow, sam: FrozenSam, fit: Fit, view_number: int = 0) -> "Sample":
-        return Sample(checked, view_of(checked.image_sha256, view_number), sam.image_size, fit)
+    def of(
+        checked: CheckedRow, sam: FrozenSam, fit: Fit, view_number: int = 0, recipe: Recipe = Recipe.OWN
+    ) -> "Sample":
+        return Sample(checked, view_of(checked.image_sha256, view_number, recipe), sam.image_size, fit)
 
     @property
     def geometry(self) -> Geometry:
@@ -47,7 +49,8 @@ def encode_images(sam: FrozenSam, images: Sequence[Uint8Array]) -> Features:
 
     One at a time, so that an image's features never depend on which others were encoded with it.
     """
-    return Features.cat([rounded(sam.encode(torch.from_numpy(image)[None]).to("cpu")) for image in images])
+    with torch.no_grad():
+        return Features.cat([rounded(sam.encode(torch.from_numpy(image)[None]).to("cpu")) for image in images])
 
 
 def encode_missing(
@@ -58,11 +61,12 @@ def encode_missing(
 ) -> int:
     """Fill the store with what it lacks; returns how many views were encoded.
 
-    Each view is stored as soon as it is encoded, so that a run that was stopped goes on where it was.
+    Each view is stored as soon as it is encoded, so that a run that was stopped goes on where it was. Features of an
+    encoder that learns are never stored.
     """
     encoded = 0
     for sample in samples:
-        if sample.key(sam) not in store:
+        if not sam.encoder_learns and sample.key(sam) not in store:
             store.put(sample.key(sam), encode_images(sam, [sample.image()]))
             encoded += 1
         progress()
@@ -71,6 +75,8 @@ def encode_missing(
 
 def features_of(samples: Sequence[Sample], sam: FrozenSam, store: FeatureStore | None) -> Features:
     """Features of a batch, from the store or, entry by entry, from the encoder where it has none."""
+    if sam.encoder_learns:
+        store = None
     parts = []
     for sample in samples:
         found = store.get(sample.key(sam)) if store is not None else None

@@ -4,10 +4,28 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from promise_seg.data.augmentation import Recipe
 from promise_seg.data.geometry import Fit
 from promise_seg.errors import SettingsError
 from promise_seg.model import Variant
-from promise_seg.prompting.apm import ApmKind
+from promise_seg.prompting.apm import ApmKind, PositionCode
+from promise_seg.protocol import Protocol
+from promise_seg.sam.tuned import TrainAlso
+
+REFERENCE_VALUES: dict[str, Any] = {
+    "apm": ApmKind.RESNET,
+    "fit": Fit.STRETCH,
+    "epochs": 200,
+    "batch_size": 8,
+    "views": 200,
+    "optimizer": "adam",
+    "learning_rate": 1e-5,
+    "weight_decay": 0.0,
+    "warmup_share": 0.0,
+    "point_weight": 0.0,
+    "saliency_weight": 0.0,
+}
+"""Settings of the published procedure. Source: ProMISe, "Training"."""
 
 
 class TrainSettings(BaseModel):
@@ -15,8 +33,10 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    protocol: Protocol = Protocol.OWN
     variant: Variant = Variant.APM_IPS
     apm: ApmKind = ApmKind.HEATMAP
+    train_also: TrainAlso = TrainAlso.NONE
     num_points: int = Field(16, ge=1)
     num_foreground: int = Field(8, ge=0)
     fit: Fit = Fit.STRETCH
@@ -42,6 +62,23 @@ class TrainSettings(BaseModel):
         return self
 
     @property
+    def recipe(self) -> Recipe:
+        """How views are drawn."""
+        return Recipe.REFERENCE if self.protocol == Protocol.REFERENCE else Recipe.OWN
+
+    @property
+    def position_code(self) -> PositionCode | None:
+        """Of the APM ``cross``; the other kinds have none."""
+        if not self.has_apm or self.apm != ApmKind.CROSS:
+            return None
+        return PositionCode.REFERENCE if self.protocol == Protocol.REFERENCE else PositionCode.GEOMETRIC
+
+    @property
+    def learns_from_oracle(self) -> bool:
+        """``ips`` does, having no points of its own; ``apm+ips`` does so too, to stay correctable."""
+        return self.variant == Variant.IPS or (self.has_ips and self.protocol == Protocol.OWN)
+
+    @property
     def has_apm(self) -> bool:
         return self.variant in (Variant.APM, Variant.APM_IPS)
 
@@ -51,13 +88,14 @@ class TrainSettings(BaseModel):
 
 
 def make_settings(**values: Any) -> TrainSettings:
-    """Settings from a user's values.
+    """Settings from a user's values; what is not given is as the protocol has it.
 
     Raises:
         SettingsError: naming each value that cannot work.
     """
+    preset = REFERENCE_VALUES if values.get("protocol") == Protocol.REFERENCE else {}
     try:
-        return TrainSettings(**values)
+        return TrainSettings(**preset | values)
     except ValidationError as error:
         details = "; ".join(
             f"--{'.'.join(map(str, e['loc'])).replace('_', '-')}: {e['msg']}, got {e['input']!r}"

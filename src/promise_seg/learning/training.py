@@ -20,7 +20,6 @@ from promise_seg.assessment.evaluation import (
     Assessment,
     PromptSource,
     decode_rows,
-    score_logits,
 )
 from promise_seg.checkpoint import BEST_FOLDER, load_trainable_state, save_checkpoint
 from promise_seg.data.checks import CheckedRow
@@ -34,6 +33,7 @@ from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
 from promise_seg.model import MASK_CHOICES, MaskChoice, ModelConfig, ModelOutput, PromiseModel
+from promise_seg.protocol import Protocol, training_deviations
 from promise_seg.sam.frozen import FrozenSam
 
 LAST_FOLDER = "last"
@@ -50,13 +50,15 @@ Progress = Callable[[str, int, int, str], object]
 def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSettings, side: int) -> dict[str, Tensor]:
     """The parts of the loss, weighted: their sum is what is minimised.
 
-    ``mask`` is over all of SAM's three masks and all sets of prompts; ``point`` and ``saliency`` concern the APM.
+    ``mask`` is over all of SAM's three masks and all sets of prompts; ``point`` and ``saliency`` concern the APM. By
+    the reference's protocol it is over the first mask, and takes its probabilities for logits, as the reference does.
     """
     target = batch.target
-    losses = {
-        "mask": settings.mask_weight * mask_loss(output.decoded.mask_logits.float(), target[:, None, None]).mean()
-    }
-    if output.proposal is not None:
+    mask_logits = output.decoded.mask_logits.float()
+    if settings.protocol == Protocol.REFERENCE:
+        mask_logits = mask_logits[:, :, :1].sigmoid()
+    losses = {"mask": settings.mask_weight * mask_loss(mask_logits, target[:, None, None]).mean()}
+    if output.proposal is not None and settings.protocol == Protocol.OWN:
         points_xy, labels, saliency_logits = output.proposal
         wrong_side = point_loss(points_xy.float(), labels, batch.signed_distance, side)
         losses["point"] = settings.point_weight * _POINT_SCALE * wrong_side
@@ -67,18 +69,19 @@ def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSe
 
 
 def validate(
-    model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None, num_points: int
+    model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None, settings: TrainSettings
 ) -> dict[MaskChoice, float]:
-    """Mean Dice on validation rows, at each image's own size, for every way to choose among SAM's masks.
+    """Mean Dice on validation rows for every way to choose among SAM's masks; by the reference's protocol the first.
 
     With the model's own points where it has an APM, with oracle points where it has not.
     """
     source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
-    assessment = Assessment(prompts=source, num_points=num_points)
-    dice: dict[MaskChoice, list[float]] = {choice: [] for choice in MASK_CHOICES}
+    assessment = Assessment(prompts=source, num_points=settings.num_points, protocol=settings.protocol)
+    choices = MASK_CHOICES if settings.protocol == Protocol.OWN else MASK_CHOICES[:1]
+    dice: dict[MaskChoice, list[float]] = {choice: [] for choice in choices}
     for _, sample, mask_logits, iou in decode_rows(model, rows, assessment, store):
-        of_mask = [score_logits(sample, one).dice for one in mask_logits]
-        for choice in MASK_CHOICES:
+        of_mask = [assessment.score(sample, one).dice for one in mask_logits[: len(choices)]]
+        for choice in choices:
             dice[choice].append(of_mask[int(iou.argmax()) if choice == "score" else int(choice)])
     return {choice: float(np.mean(values)) for choice, values in dice.items()}
 
@@ -123,11 +126,14 @@ class TrainingRun:
         config = ModelConfig(
             variant=settings.variant,
             apm=settings.apm if settings.has_apm else None,
+            position_code=settings.position_code,
+            train_also=settings.train_also,
             num_points=settings.num_points,
             num_foreground=settings.num_foreground,
             fit=settings.fit,
             sam=sam.name,
             sam_sha256=sam.sha256,
+            image_size=sam.image_size,
             promise_seg_version=promise_seg.__version__,
         )
         self.model = PromiseModel(config, sam)
@@ -137,9 +143,7 @@ class TrainingRun:
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
-        self.training_set = TrainingSet(
-            self.rows[Split.TRAIN], sam, store, settings.fit, (settings.num_points, settings.num_foreground)
-        )
+        self.training_set = TrainingSet(self.rows[Split.TRAIN], self.model.sam, store, settings)
         self.draws = EpochDraws(len(self.training_set), settings.views, settings.seed)
         loader = DataLoader(self.training_set, settings.batch_size, sampler=self.draws, collate_fn=collate)
         self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.model, optimizer, loader)
@@ -149,6 +153,7 @@ class TrainingRun:
             "settings": settings.model_dump(mode="json"),
             "data_sha256": data_sha256([*self.rows[Split.TRAIN], *self.rows[Split.VAL]]),
             "sam_sha256": sam.sha256,
+            "image_size": sam.image_size,
         }
         if (folder / STATE_FILE).exists():
             self._resume()
@@ -168,7 +173,8 @@ class TrainingRun:
         if facts["identity"] != self._identity:
             old, new = facts["identity"], self._identity
             changed = [k for k in new["settings"] if old["settings"].get(k) != new["settings"][k]]
-            changed += [k.removesuffix("_sha256") for k in ("data_sha256", "sam_sha256") if old[k] != new[k]]
+            others = ("data_sha256", "sam_sha256", "image_size")
+            changed += [k.removesuffix("_sha256") for k in others if old.get(k) != new[k]]
             raise CheckpointError(
                 f"{path}: holds a run with another {', '.join(changed)}. "
                 "Give the same again to go on with it, or choose another -o folder."
@@ -202,7 +208,9 @@ class TrainingRun:
         return encoded
 
     def _rate(self, step: int, steps_per_epoch: int) -> float:
-        """Learning rate of a step: linear warm-up, then cosine decay to 1 %."""
+        """Learning rate of a step: linear warm-up, then cosine decay to 1 %; constant by the reference's protocol."""
+        if self.settings.protocol == Protocol.REFERENCE:
+            return self.settings.learning_rate
         total = self.settings.epochs * steps_per_epoch
         warm = max(1, round(self.settings.warmup_share * total))
         rise = min(1.0, (step + 1) / warm)
@@ -220,9 +228,9 @@ class TrainingRun:
             rate = self._rate(self.epoch * steps + number, steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            oracle = batch.oracle if self.settings.has_ips else None
+            oracle = batch.oracle if self.settings.learns_from_oracle else None
             with self.accelerator.autocast():
-                output = self.wrapped(batch.features, oracle)
+                output = self.wrapped(batch.inputs, oracle)
             losses = training_losses(output, batch, self.settings, self.model.sam.image_size)
             loss = sum(losses.values())
             self.optimizer.zero_grad()
@@ -239,11 +247,12 @@ class TrainingRun:
     def run(self, progress: Progress = lambda *_: None) -> PromiseModel:
         """Train to the last epoch and return the best model by validation, in evaluation mode."""
         if self.accelerator.is_main_process:
-            write_json(self.folder / SETTINGS_FILE, self._identity)
+            deviations = training_deviations(self.settings.protocol)
+            write_json(self.folder / SETTINGS_FILE, self._identity | {"protocol_deviations": deviations})
         while not self.finished:
             started = time.monotonic()
             losses = self.train_epoch(progress)
-            dice = validate(self.model, self.rows[Split.VAL], self.store, self.settings.num_points)
+            dice = validate(self.model, self.rows[Split.VAL], self.store, self.settings)
             choice = max(dice, key=lambda c: dice[c])
             self.model.config = self.model.config.model_copy(update={"mask_choice": choice})
             improved = dice[choice] > self.best["dice"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,11 @@ from torch.utils.data import Dataset, Sampler
 
 from promise_seg.data.augmentation import View
 from promise_seg.data.checks import CheckedRow
-from promise_seg.data.geometry import Fit, shrink_mask
+from promise_seg.data.geometry import shrink_mask
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.losses import signed_distances
+from promise_seg.learning.settings import TrainSettings
 from promise_seg.prompting.oracle import oracle_points
 from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.features import Features
@@ -23,19 +24,26 @@ from promise_seg.sam.frozen import FrozenSam
 
 
 class TrainingBatch(NamedTuple):
-    """Shape: features of B views; ``target`` (B, h, h) in [0, 1] at the resolution of SAM's low-resolution masks;
-    ``signed_distance`` (B, h, h); oracle points (B, 1, N, 2) with labels (B, 1, N)."""
+    """Shape: features of B views or, where the encoder learns too, ``images`` (B, S, S, 3) uint8 in their place;
+    ``target`` (B, h, h) in [0, 1] at the resolution of SAM's low-resolution masks; ``signed_distance`` (B, h, h);
+    oracle points (B, 1, N, 2) with labels (B, 1, N)."""
 
-    embedding: Tensor
-    stages: Tensor
+    embedding: Tensor | None
+    stages: Tensor | None
+    images: Tensor | None
     target: Tensor
     signed_distance: Tensor
     oracle_points_xy: Tensor
     oracle_labels: Tensor
 
     @property
-    def features(self) -> Features:
-        return Features(self.embedding, self.stages)
+    def inputs(self) -> Features | Tensor:
+        """What the model is given."""
+        if self.embedding is not None and self.stages is not None:
+            return Features(self.embedding, self.stages)
+        if self.images is None:
+            raise ValueError("a batch needs features or images")
+        return self.images
 
     @property
     def oracle(self) -> Prompts:
@@ -75,10 +83,9 @@ class TrainingSet(Dataset[TrainingBatch]):
     """Training rows by :class:`Draw`; each item is a batch of one. Masks are kept in memory, a bit a pixel."""
 
     def __init__(
-        self, rows: Sequence[CheckedRow], sam: FrozenSam, store: FeatureStore, fit: Fit, points: tuple[int, int]
+        self, rows: Sequence[CheckedRow], sam: FrozenSam, store: FeatureStore, settings: TrainSettings
     ) -> None:
-        self._rows, self._sam, self._store, self._fit = rows, sam, store, fit
-        self._num_points, self._num_foreground = points
+        self._rows, self._sam, self._store, self._settings = rows, sam, store, settings
         self._masks: dict[tuple[str, View], npt.NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
@@ -86,7 +93,10 @@ class TrainingSet(Dataset[TrainingBatch]):
 
     def samples(self, views: int) -> list[Sample]:
         """Every view of every row, the unchanged views first."""
-        return [Sample.of(row, self._sam, self._fit, v) for v in range(views) for row in self._rows]
+        return [self._sample(row, view) for view in range(views) for row in range(len(self._rows))]
+
+    def _sample(self, row: int, view: int) -> Sample:
+        return Sample.of(self._rows[row], self._sam, self._settings.fit, view, self._settings.recipe)
 
     def _mask(self, sample: Sample) -> npt.NDArray[np.bool_]:
         key = (sample.checked.row.where, sample.view)
@@ -96,15 +106,20 @@ class TrainingSet(Dataset[TrainingBatch]):
         return bits.reshape(sample.side, sample.side).astype(bool)
 
     def __getitem__(self, draw: Draw) -> TrainingBatch:
-        sample = Sample.of(self._rows[draw.row], self._sam, self._fit, draw.view)
-        features = features_of([sample], self._sam, self._store)
+        sample = self._sample(draw.row, draw.view)
+        features = images = None
+        if self._sam.encoder_learns:
+            images = torch.from_numpy(sample.image())[None]
+        else:
+            features = features_of([sample], self._sam, self._store)
         mask = self._mask(sample)
         target = shrink_mask(torch.from_numpy(mask)[None], self._sam.mask_side)
         rng = np.random.default_rng(draw.seed)
-        points_xy, labels = oracle_points(mask, self._num_points, rng, self._num_foreground)
+        points_xy, labels = oracle_points(mask, self._settings.num_points, rng, self._settings.num_foreground)
         return TrainingBatch(
-            features.embedding,
-            features.stages,
+            None if features is None else features.embedding,
+            None if features is None else features.stages,
+            images,
             target,
             torch.from_numpy(signed_distances(target[0].numpy() >= 0.5))[None],
             torch.from_numpy(points_xy)[None, None],
@@ -113,4 +128,8 @@ class TrainingSet(Dataset[TrainingBatch]):
 
 
 def collate(items: list[TrainingBatch]) -> TrainingBatch:
-    return TrainingBatch(*(torch.cat(parts) for parts in zip(*items, strict=True)))
+    parts: dict[str, Any] = {}
+    for name in TrainingBatch._fields:
+        values = [getattr(item, name) for item in items]
+        parts[name] = None if values[0] is None else torch.cat(values)
+    return TrainingBatch(**parts)

@@ -1,7 +1,6 @@
 """Predict masks for files and folders of images, with a safe restart."""
 
 import csv
-import hashlib
 import io
 import json
 import time
@@ -18,7 +17,6 @@ from promise_seg.errors import ImageError, PromiseError
 from promise_seg.files import write_json, write_text, write_whole
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.prediction.predictor import Prediction, Predictor
-from promise_seg.sam.frozen import weights_sha256
 
 TABLE_FILE = "predictions.csv"
 IDENTITY_FILE = "model.json"
@@ -79,10 +77,7 @@ class PredictionFolder:
     def __init__(self, folder: str | Path, predictor: Predictor) -> None:
         self.folder = Path(folder)
         model = predictor.model
-        digest = hashlib.sha256(json.dumps(model.config.model_dump(mode="json"), sort_keys=True).encode())
-        for part in (model.apm, model.ips):
-            digest.update(weights_sha256(part).encode() if part is not None else b"-")
-        identity = {"model_sha256": digest.hexdigest(), "sam": model.config.sam, "variant": str(model.config.variant)}
+        identity = {"model_sha256": model.sha256(), "sam": model.config.sam, "variant": str(model.config.variant)}
         path = self.folder / IDENTITY_FILE
         if path.exists():
             try:

@@ -1,6 +1,7 @@
 """One class around any ``transformers`` SAM: encode images once, decode prompts as often as you like, never train."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import NamedTuple, Self
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from transformers import SamModel
 
 from promise_seg.prompting.prompts import Prompts
-from promise_seg.sam.features import Features, stage_blocks
+from promise_seg.sam.features import Features, FeatureSizes, stage_blocks
 from promise_seg.sam.normalisation import normalise
 
 
@@ -21,8 +22,13 @@ class Decoded(NamedTuple):
 
 def weights_sha256(module: nn.Module) -> str:
     """Hash of all names, shapes and values of a module's state, on whatever device it is."""
+    return state_sha256(module.state_dict())
+
+
+def state_sha256(state: Mapping[str, Tensor]) -> str:
+    """See :func:`weights_sha256`."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(state.items()):
         value = tensor.detach().float().cpu().contiguous()
         digest.update(f"{name}{tuple(value.shape)}".encode())
         digest.update(value.numpy().tobytes())
@@ -38,21 +44,31 @@ class FrozenSam(nn.Module):
     Args:
         model: any ``SamModel``.
         name: how the user called it; kept for messages and checkpoints.
+        sha256: hash of its weights as they were published, if they were changed since (see
+            :func:`~promise_seg.sam.resizing.resize`); worked out from the weights if ``None``.
+        notes: what a user should know of how it was loaded, a line each.
     """
 
-    def __init__(self, model: SamModel, name: str) -> None:
+    def __init__(self, model: SamModel, name: str, sha256: str | None = None, notes: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.model = model
         self.name = name
+        self.notes = notes
         vision = model.config.vision_config
         self.image_size: int = vision.image_size
         self.grid: int = vision.image_size // vision.patch_size
         self.embedding_channels: int = vision.output_channels
-        self.stage_channels: int = vision.hidden_size
         self.mask_side: int = 4 * self.grid
         self.num_mask_tokens: int = model.mask_decoder.num_mask_tokens
+        self.sizes = FeatureSizes(
+            side=self.image_size,
+            grid=self.grid,
+            embedding_channels=self.embedding_channels,
+            stage_channels=vision.hidden_size,
+            num_heads=vision.num_attention_heads,
+        )
         self._stage_blocks = stage_blocks(vision.num_hidden_layers)
-        self.sha256 = weights_sha256(model)
+        self.sha256 = sha256 or weights_sha256(model)
         self.train()
 
     def train(self, mode: bool = True) -> Self:
@@ -67,6 +83,12 @@ class FrozenSam(nn.Module):
     def device(self) -> torch.device:
         return self.model.device
 
+    @property
+    def encoder_learns(self) -> bool:
+        """Whether the encoder's weights can change, so that features must not be stored: never, but in a
+        :class:`~promise_seg.sam.tuned.TunedSam`."""
+        return False
+
     @torch.no_grad()
     def encode(self, images: Tensor) -> Features:
         """Run the image encoder.
@@ -74,6 +96,9 @@ class FrozenSam(nn.Module):
         Shape: ``images`` (B, S, S, 3) RGB in [0, 255], any type, S being :attr:`image_size`.
         Raises: ValueError if they have another shape.
         """
+        return self._encode(images)
+
+    def _encode(self, images: Tensor) -> Features:
         expected = (self.image_size, self.image_size, 3)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:
             raise ValueError(f"images must be (B, {', '.join(map(str, expected))}), got {tuple(images.shape)}")

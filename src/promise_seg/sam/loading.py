@@ -7,12 +7,29 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import SamModel
 
+from promise_seg.compat.known_sams import KNOWN_SAMS, fetched
 from promise_seg.compat.official_sam import load_official_sam
+from promise_seg.compat.pickles import PICKLE_SUFFIXES
 from promise_seg.errors import CheckpointError
-from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.frozen import FrozenSam, weights_sha256
 from promise_seg.sam.nano import NANO_WEIGHTS, untrained_nano
+from promise_seg.sam.resizing import resize
 
 NANO = "nano"
+
+_HQ_EXTRAS = tuple(
+    f"mask_decoder.{name}"
+    for name in (
+        "hq_token.",
+        "hq_mask_mlp.",
+        "compress_vit_",
+        "encoder_conv",
+        "encoder_norm.",
+        "mask_conv",
+        "mask_norm.",
+    )
+)
+"""What a SAM-HQ of the library has beyond SAM, which was frozen when it was trained."""
 
 
 def load_nano(path: Path = NANO_WEIGHTS) -> SamModel:
@@ -31,41 +48,59 @@ def load_nano(path: Path = NANO_WEIGHTS) -> SamModel:
     return model
 
 
-def load_sam(source: str = NANO, device: str | torch.device = "cpu") -> FrozenSam:
+def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size: int | None = None) -> FrozenSam:
     """Load and freeze a SAM.
 
     Args:
-        source: ``nano`` for the built-in one; a ``.safetensors`` file of ``promise pretrain``; an official ``.pth``
-            file; or a folder or hub name that ``SamModel.from_pretrained`` takes.
+        source: ``nano`` for the built-in one; a name of ``promise sam list`` that was fetched; a ``.safetensors`` file
+            of ``promise pretrain``; an official ``.pth`` file; or a folder or hub name that
+            ``SamModel.from_pretrained`` takes.
         device: where to put it.
+        image_size: use it at another input size than it was trained at, in pixels; see
+            :func:`~promise_seg.sam.resizing.resize`.
 
     Raises:
         CheckpointError: if there is no such SAM, or its weights do not fit.
+        SettingsError: if it cannot be used at that size.
     """
     path = Path(source)
+    notes: tuple[str, ...] = ()
     if source == NANO:
         model = load_nano()
+    elif source in KNOWN_SAMS:
+        model, notes = load_official_sam(fetched(source))
     elif path.suffix == ".safetensors":
         model = load_nano(path)
-    elif path.suffix in {".pth", ".pt", ".bin"}:
-        model = load_official_sam(path)
+    elif path.suffix in PICKLE_SUFFIXES:
+        model, notes = load_official_sam(path)
     else:
-        model = _from_pretrained(source)
-    return FrozenSam(model.to(device), source)
+        model, notes = _from_pretrained(source)
+    sha256 = weights_sha256(model)
+    trained_at = model.config.vision_config.image_size
+    if image_size not in (None, trained_at):
+        model = resize(model, image_size)
+        notes += (f"trained at {trained_at} px, used at {image_size} px: position parameters interpolated",)
+    return FrozenSam(model.to(device), source, sha256, notes)
 
 
-def _from_pretrained(source: str) -> SamModel:
+def _from_pretrained(source: str) -> tuple[SamModel, tuple[str, ...]]:
     try:
         model, report = SamModel.from_pretrained(source, output_loading_info=True, use_safetensors=True)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise CheckpointError(
             f"--sam {source}: no SAM found there: {reason} "
-            "Expected nano, an official .pth file, or a folder or hub name with config.json and model.safetensors."
+            f"Expected nano, {', '.join(KNOWN_SAMS)} (see promise sam list), an official .pth file, or a folder or hub "
+            "name with config.json and model.safetensors."
         ) from error
-    wrong = {
-        kind: sorted(report[kind]) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") if report[kind]
+    extras = sorted(name for name in report["unexpected_keys"] if name.startswith(_HQ_EXTRAS))
+    faults = {
+        "missing": sorted(report["missing_keys"]),
+        "unexpected": sorted(set(report["unexpected_keys"]) - set(extras)),
+        "of another shape": sorted(str(name) for name in report["mismatched_keys"]),
     }
-    if wrong:
-        raise CheckpointError(f"--sam {source}: its weights do not fit a SAM: {wrong}")
-    return model
+    if any(faults.values()):
+        details = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in faults.items() if names)
+        raise CheckpointError(f"--sam {source}: its weights do not fit a SAM: {details}")
+    notes = (f"{len(extras)} parameters of SAM-HQ left out: what is used is the SAM inside it",) if extras else ()
+    return model, notes

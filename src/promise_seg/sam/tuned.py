@@ -1,0 +1,77 @@
+"""A SAM of which some parts do learn: the reference's freeze levels, for those who ask for them by name."""
+
+import copy
+from enum import StrEnum
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from transformers import SamModel
+
+from promise_seg.sam.features import Features
+from promise_seg.sam.frozen import FrozenSam
+
+
+class TrainAlso(StrEnum):
+    """Which parts of SAM are trained beside APM and IPS; by default none.
+
+    Source: the five freeze levels of the ProMISe reference.
+    """
+
+    NONE = "none"
+    PROMPT_ENCODER = "prompt-encoder"
+    DECODER = "decoder"
+    PROMPT_ENCODER_AND_DECODER = "prompt-encoder+decoder"
+    EVERYTHING = "everything"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of these parts in a ``SamModel``."""
+        return {
+            TrainAlso.NONE: (),
+            TrainAlso.PROMPT_ENCODER: ("prompt_encoder",),
+            TrainAlso.DECODER: ("mask_decoder",),
+            TrainAlso.PROMPT_ENCODER_AND_DECODER: ("prompt_encoder", "mask_decoder"),
+            TrainAlso.EVERYTHING: ("prompt_encoder", "mask_decoder", "vision_encoder"),
+        }[self]
+
+
+def _position_codes(model: SamModel) -> list[nn.Parameter]:
+    """The random frequencies that code positions; the library holds them twice."""
+    return [p for name, p in model.named_parameters(remove_duplicate=False) if name.endswith(".positional_embedding")]
+
+
+class TunedSam(FrozenSam):
+    """A SAM with own, trainable copies of some parts; it shares all others with the SAM it was made from.
+
+    That SAM keeps its bytes whatever is trained here, and remains the one whose hash a checkpoint holds. The code of
+    positions has no weights that SAM ever trained, and stays shared and frozen.
+    """
+
+    def __init__(self, base: FrozenSam, train_also: TrainAlso) -> None:
+        model = copy.copy(base.model)
+        kept = _position_codes(model)  # what a deep copy finds in its memo it does not copy
+        parts = {name: copy.deepcopy(getattr(model, name), {id(p): p for p in kept}) for name in train_also.parts}
+        model._modules = base.model._modules | parts
+        self._parts = train_also.parts
+        super().__init__(model, base.name, base.sha256, base.notes)
+
+    def train(self, mode: bool = True) -> Self:
+        """The copied parts follow ``mode``; the rest stays frozen and in evaluation mode."""
+        super().train(False)
+        for name in self._parts:
+            part = getattr(self.model, name).train(mode)
+            for parameter in part.parameters():
+                parameter.requires_grad_(True)
+        for parameter in _position_codes(self.model):
+            parameter.requires_grad_(False)
+        return self
+
+    @property
+    def encoder_learns(self) -> bool:
+        return "vision_encoder" in self._parts
+
+    def encode(self, images: Tensor) -> Features:
+        """See :meth:`FrozenSam.encode`; gradients reach the encoder if it learns."""
+        with torch.set_grad_enabled(self.encoder_learns and torch.is_grad_enabled()):
+            return self._encode(images)
