@@ -23,7 +23,7 @@ def demo(
     ),
     data: Annotated[Path | None, typer.Option(help="Your own CSV, with test rows; default: drawn scenes.")] = None,
     sam: SamOption = "nano",
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
+    epochs: Annotated[int, typer.Option(min=1)] = 15,
     views: Annotated[int, typer.Option(min=1)] = 4,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: DeviceOption = "auto",
