@@ -1,6 +1,7 @@
 """The small checkpoint: a folder with ``config.json`` and ``model.safetensors``, without any weight of SAM."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from promise_seg.compat.pickles import PICKLE_SUFFIXES
+from promise_seg.compat.pickles import PICKLE_SUFFIXES, differences
 from promise_seg.errors import CheckpointError
 from promise_seg.files import replacing_folder, write_json
 from promise_seg.model import FORMAT_VERSION, SAM_BESIDE, ModelConfig, PromiseModel
@@ -18,6 +19,7 @@ from promise_seg.sam.loading import load_sam
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 BEST_FOLDER = "best"
+SAM_FOLDER = "sam"
 
 
 def save_checkpoint(model: PromiseModel, folder: str | Path) -> None:
@@ -31,7 +33,7 @@ def save_checkpoint(model: PromiseModel, folder: str | Path) -> None:
         write_json(temporary / CONFIG_FILE, model.config.model_dump(mode="json"))
         save_file(state, temporary / WEIGHTS_FILE)
         if model.config.sam == SAM_BESIDE:
-            model.sam.model.save_pretrained(temporary / SAM_BESIDE)
+            model.sam.model.save_pretrained(temporary / SAM_FOLDER)
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -93,7 +95,7 @@ def load_checkpoint(
     folder = find_checkpoint(path)
     config = read_config(folder)
     if not isinstance(sam, FrozenSam):
-        beside = str(folder / config.sam) if config.sam == SAM_BESIDE else config.sam
+        beside = str(folder / SAM_FOLDER) if config.sam == SAM_BESIDE else config.sam
         sam = load_sam(sam or beside, device, config.image_size)
     if sam.image_size != config.image_size:
         raise CheckpointError(
@@ -128,18 +130,24 @@ def _load_reference(path: Path, sam: FrozenSam | str | None, device: str | torch
     return load_reference(path, device)
 
 
-def load_trainable_state(model: PromiseModel, state: dict[str, torch.Tensor], where: str) -> None:
+def load_trainable_state(
+    model: PromiseModel,
+    state: dict[str, torch.Tensor],
+    where: str,
+    name_in_file: Callable[[str], str] = lambda name: name,
+) -> None:
     """Put weights into the trainable parts.
+
+    Args:
+        model: to put them into.
+        state: by our names.
+        where: for messages.
+        name_in_file: what a name is called there, for messages.
 
     Raises:
         CheckpointError: naming every missing, unexpected or misshapen key.
     """
-    expected = model.trainable_state()
-    missing = sorted(expected.keys() - state.keys())
-    unexpected = sorted(state.keys() - expected.keys())
-    misshapen = sorted(k for k in expected.keys() & state.keys() if expected[k].shape != state[k].shape)
-    if missing or unexpected or misshapen:
-        faults = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
-        details = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in faults.items() if keys)
-        raise CheckpointError(f"{where}: does not fit the variant {model.config.variant}: {details}")
+    expected = {name_in_file(name): v for name, v in model.trainable_state().items()}
+    if wrong := differences({name_in_file(name): v for name, v in state.items()}, expected):
+        raise CheckpointError(f"{where}: does not fit the variant {model.config.variant}: {wrong}")
     model.load_state_dict(state, strict=False)

@@ -19,8 +19,8 @@ from promise_seg.sam.tuned import TrainAlso, TunedSam
 
 FORMAT_VERSION: Literal[1] = 1
 
-SAM_BESIDE = "./sam"
-"""As the ``sam`` of a config: the SAM stands in this folder beside it."""
+SAM_BESIDE = "<beside>"
+"""As the ``sam`` of a config: the SAM stands in a folder beside it. No path or name that a user gives looks so."""
 
 MaskChoice = Literal["0", "1", "2", "score"]
 MASK_CHOICES: tuple[MaskChoice, ...] = ("0", "1", "2", "score")

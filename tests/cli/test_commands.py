@@ -121,7 +121,8 @@ def test_options_win_over_the_protocol_and_its_deviations_are_printed_once(train
     assert (settings["epochs"], settings["batch_size"], settings["optimizer"]) == (2, 3, "adam")
     args = ["evaluate", str(tmp_path / "run"), str(manifest), "--prompts", "oracle", "-o", str(tmp_path / "out")]
     assert main([*args, "--protocol", "reference"]) == 0
-    summary = json.loads((tmp_path / "out/summary_oracle.json").read_text())
+    summary = json.loads((tmp_path / "out/summary_oracle_reference.json").read_text())
+    assert (summary["protocol"], summary["mask_choice"]) == ("reference", "0")
     assert summary["protocol"] == "reference"
     assert any("5 x 5" in line for line in summary["protocol_deviations"])
     assert "5 x 5" in capsys.readouterr().err

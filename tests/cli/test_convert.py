@@ -73,5 +73,20 @@ def test_a_damaged_file_leaves_nothing(reference_file, tmp_path, capsys):
     del state["apm_resnet.bn1.bias"]
     torch.save(state, reference_file)
     assert main(["convert", str(reference_file), "-o", str(tmp_path / "x")]) == 2
-    assert "apm.resnet.bn1.bias" in capsys.readouterr().err
+    assert "apm_resnet.bn1.bias" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith((".x", "x"))] == []
+
+
+def test_a_full_disk_is_one_line(reference_file, tmp_path, monkeypatch, capsys):
+    import errno
+    from pathlib import Path
+
+    assert main(["convert", str(reference_file), "-o", str(tmp_path / "native")]) == 0
+
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert main(["convert", str(tmp_path / "native"), "--to", "reference", "-o", str(tmp_path / "back.pt")]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert not (tmp_path / "back.pt").exists()

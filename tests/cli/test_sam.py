@@ -44,6 +44,7 @@ def test_list_and_info(capsys):
     assert "375,042,383 bytes" in printed
     assert "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912" in printed
     assert "Apache-2.0" in printed
+    assert main(["sam", "info", "nano"]) == 0
     assert main(["sam", "info", "sam_vit_x"]) == 2
 
 

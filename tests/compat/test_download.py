@@ -93,12 +93,34 @@ def test_stopped_by_the_user_it_goes_on_as_well(url, handler, tmp_path):
     assert handler.requested[1].startswith("bytes=3")
 
 
-@pytest.mark.parametrize("wrong", [CONTENT[:-1] + b"x", CONTENT + b"more"])
-def test_other_bytes_are_refused_and_not_kept(url, handler, tmp_path, wrong):
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (CONTENT[:-1] + b"x", f"expected 5,120,000 bytes with {SHA256}"),
+        (CONTENT + b"more", "it has 5,120,004 bytes, expected 5,120,000"),
+        (b"<html>Please log in</html>", "it has 26 bytes, expected 5,120,000"),
+    ],
+)
+def test_other_bytes_are_refused_and_not_kept(url, handler, tmp_path, wrong, words):
     handler.content = wrong
-    with pytest.raises(PromiseError, match=f"not the file expected.*expected 5,120,000 bytes with {SHA256}"):
+    with pytest.raises(PromiseError, match=f"not the file expected.*{words}"):
         fetch(url, tmp_path / "sam.pth")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_file_is_not_added_to_what_came_before(url, handler, tmp_path):
+    handler.cuts = [2_000_000]
+    with pytest.raises(PromiseError):
+        fetch(url, tmp_path / "sam.pth")
+    handler.content = CONTENT + b"more"
+    with pytest.raises(PromiseError, match="not the file expected"):
+        fetch(url, tmp_path / "sam.pth")
+    assert (tmp_path / "sam.pth.part").stat().st_size == 2_000_000
+
+
+def test_what_is_no_address(tmp_path):
+    with pytest.raises(PromiseError, match="Expected one that begins with https"):
+        fetch("mirror/sam.pth", tmp_path / "sam.pth")
 
 
 def test_a_page_that_is_not_there(url, tmp_path):

@@ -22,23 +22,24 @@ STATE = {"a.weight": torch.arange(4.0), "b": torch.tensor(3)}
 
 @pytest.mark.parametrize("wrapper", ["model", "state_dict", "model_state_dict"])
 def test_a_state_dict_under_a_usual_key(saved, wrapper):
-    tensors, notes = read_state(saved({wrapper: STATE, "epoch": 3}))
+    tensors, notes, _ = read_state(saved({wrapper: STATE, "epoch": 3}))
     assert torch.equal(tensors["a.weight"], STATE["a.weight"])
     assert notes == (f"taken from under '{wrapper}'",)
 
 
 def test_the_prefix_of_data_parallel_is_taken_off(saved):
-    tensors, notes = read_state(saved({f"module.{name}": v for name, v in STATE.items()}))
+    tensors, notes, _ = read_state(saved({f"module.{name}": v for name, v in STATE.items()}))
     assert tensors.keys() == STATE.keys()
     assert "DataParallel" in notes[0]
 
 
 @pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16])
 def test_half_precision_becomes_single_and_integers_stay(saved, dtype):
-    tensors, notes = read_state(saved({"a.weight": STATE["a.weight"].to(dtype), "b": STATE["b"]}))
+    tensors, notes, narrow = read_state(saved({"a.weight": STATE["a.weight"].to(dtype), "b": STATE["b"]}))
     assert tensors["a.weight"].dtype == torch.float32
     assert tensors["b"].dtype == torch.int64
     assert "made single precision" in notes[0]
+    assert narrow == {"a.weight": dtype}
 
 
 def test_tensors_saved_on_another_device_come_to_the_cpu(saved, monkeypatch):
@@ -61,7 +62,7 @@ def test_nothing_but_tensors_is_unpickled(saved, content):
         read_state(saved(content))
 
 
-@pytest.mark.parametrize("content", [torch.ones(3), {}, {"a": 1}, [torch.ones(2)]])
+@pytest.mark.parametrize("content", [torch.ones(3), {}, {"a": 1}, [torch.ones(2)], {1: torch.ones(1)}])
 def test_what_is_no_state_dict(saved, content):
     with pytest.raises(CheckpointError, match="not a state dict"):
         read_state(saved(content))
@@ -72,6 +73,14 @@ def test_a_missing_file_and_a_truncated_one(saved, tmp_path):
         read_state(tmp_path / "none.pth")
     path = saved(STATE)
     path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(CheckpointError, match=r"weights\.pth: cannot be read"):
+        read_state(path)
+
+
+@pytest.mark.parametrize("content", [b"hello there", b"this is no checkpoint", b"json{}", b"X", b"", b"\x80\x02."])
+def test_files_of_another_kind(tmp_path, content):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"weights\.pth: cannot be read"):
         read_state(path)
 

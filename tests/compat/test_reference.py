@@ -11,7 +11,7 @@ from promise_seg.errors import CheckpointError
 from promise_seg.model import SAM_BESIDE, Variant
 from promise_seg.prompting.apm import ApmKind, PositionCode
 from promise_seg.prompting.prompts import Prompts
-from promise_seg.sam.frozen import FrozenSam, weights_sha256
+from promise_seg.sam.frozen import weights_sha256
 from promise_seg.sam.tuned import TrainAlso
 from tests.helpers import make_model, make_tiny_sam, reference_state_of
 
@@ -92,7 +92,6 @@ def test_a_file_with_the_reference_s_weights_gives_its_outputs(name, variant, ap
 def test_the_variant_is_read_off_names_and_shapes(variant, apm, written, tiny_sam):
     path = written(variant, apm)
     read = read_reference(path)
-    assert read.sam_sha256 == tiny_sam.sha256
     model = load_reference(path)
     assert model.config.variant == variant
     if variant == Variant.IPS:
@@ -132,13 +131,13 @@ def put(name, value):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (drop("apm_resnet.bn1.weight"), "missing: apm.resnet.bn1.weight"),
+        (drop("apm_resnet.bn1.weight"), "1 missing: apm_resnet.bn1.weight"),
         (drop("apm_resnet.fc.weight"), "1 missing: apm_resnet.fc.weight, whose shape tells"),
-        (drop("ips_ffn.lin2.bias"), "missing: ips.lin2.bias"),
+        (drop("ips_ffn.lin2.bias"), "1 missing: ips_ffn.lin2.bias"),
         (drop("mask_decoder.iou_token.weight"), "1 missing: mask_decoder.iou_token.weight"),
-        (put("apm_resnet.extra", torch.ones(1)), "unexpected: apm.resnet.extra"),
+        (put("apm_resnet.extra", torch.ones(1)), "1 unexpected: apm_resnet.extra"),
         (put("something.else", torch.ones(1)), "1 unexpected: something.else"),
-        (put("apm_resnet.bn1.weight", torch.ones(3)), "of another shape: apm.resnet.bn1.weight"),
+        (put("apm_resnet.bn1.weight", torch.ones(3)), r"apm_resnet.bn1.weight is \(3,\), expected \(64,\)"),
         (put("apm_cross.query_feat.weight", torch.ones(6, 16)), "two auto-prompting modules"),
         (lambda s: {k: v for k, v in s.items() if not k.startswith(("apm_", "ips_"))}, "a SAM alone"),
     ],
@@ -173,6 +172,31 @@ def test_trained_parts_of_sam_are_told_from_a_given_one(written, tiny_sam, tmp_p
     assert not any(k.startswith("sam.model.vision_encoder") for k in model.trainable_state())
 
 
+@pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16])
+def test_a_rounded_sam_is_recognised_and_gets_its_own_values_back(dtype, written, tiny_sam, tmp_path):
+    tiny_sam.model.save_pretrained(tmp_path / "sam")
+    read = read_reference(
+        written(change=lambda s: {k: v.to(dtype) if v.is_floating_point() else v for k, v in s.items()})
+    )
+    sam, name, notes = find_sam(read, str(tmp_path / "sam"))
+    assert "trained parts" not in notes[0]
+    assert read.model(sam, name).config.train_also == TrainAlso.NONE
+
+
+def test_a_sam_of_ours_is_found_by_its_hash_not_by_what_would_fit(tmp_path, tiny_sam, monkeypatch):
+    """A model whose SAM learned entirely could stand on any other of that size: only its own will do."""
+    model = make_model(tiny_sam, Variant.IPS)
+    config = model.config.model_copy(update={"sam": "gone", "train_also": TrainAlso.EVERYTHING})
+    to_reference(type(model)(config, tiny_sam), tmp_path / "reference.pt")
+    monkeypatch.setattr("promise_seg.compat.known_sams.sam_path", lambda _name: tmp_path)
+    monkeypatch.setattr("promise_seg.sam.loading.load_sam", lambda *_args, **_more: make_tiny_sam(7))
+    read = read_reference(tmp_path / "reference.pt")
+    assert find_sam(read, None) is None
+    monkeypatch.setattr("promise_seg.sam.loading.load_sam", lambda *_args, **_more: tiny_sam)
+    sam, name, _ = find_sam(read, None)
+    assert (name, read.model(sam, name).config) == ("gone", config)
+
+
 def test_without_a_known_sam_there_is_none(written):
     assert find_sam(read_reference(written()), None) is None
 
@@ -200,7 +224,7 @@ def test_native_to_reference_to_native_gives_the_same_bytes(variant, apm, beside
     found = find_sam(read, None)
     if beside:
         assert found is None
-        back = read.model(FrozenSam(read.sam, "inside", read.sam_sha256), SAM_BESIDE)
+        back = read.model(read.around_its_own_sam(), SAM_BESIDE)
     else:
         back = read.model(found[0], found[1])
     save_checkpoint(back, tmp_path / "after")

@@ -245,12 +245,13 @@ def test_the_reference_s_protocol_as_settings():
 
 
 def test_the_reference_s_protocol_in_a_run(checked, tiny_sam, store, accelerator, tmp_path):
-    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator, protocol="reference", learning_rate=1e-5)
-    run.run()
+    preset = make_settings(protocol="reference", epochs=2, batch_size=2).model_dump()
+    TrainingRun(tmp_path / "run", checked, tiny_sam, store, TrainSettings(**preset), accelerator).run()
     lines = log(tmp_path / "run")
     assert {line["learning_rate"] for line in lines} == {1e-5}
     assert {line["mask_choice"] for line in lines} == {"0"}
     assert "point" not in lines[0]
+    assert "saliency" not in lines[0]
     assert len(json.loads((tmp_path / "run/settings.json").read_text())["protocol_deviations"]) > 5
 
 
@@ -269,3 +270,21 @@ def test_the_second_sigmoid_hides_most_of_the_loss(checked, tiny_sam, store, acc
     assert 0 < loss(empty) - loss(perfect) < 0.35 * loss(empty)
     other_masks = torch.cat([perfect[:, :, :1], empty[:, :, 1:]], 2)
     assert loss(other_masks) == loss(perfect)  # the first mask alone counts
+
+
+def test_with_no_fixed_views_each_epoch_sees_new_ones_and_stores_none(checked, tiny_sam, store, accelerator, tmp_path):
+    draws = EpochDraws(4, 0, seed=1)
+    seen = []
+    for draws.epoch in range(5):
+        seen += [{draw.view for draw in draws}]
+    assert seen == [{1}, {2}, {3}, {4}, {5}]
+    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator, views=0)
+    assert run.encode() == 2  # the val rows
+    run.run()
+    assert len(list(store.folder.rglob("*.safetensors"))) == 2
+
+
+def test_weights_given_explicitly_count_under_any_protocol(checked, tiny_sam, store, accelerator, tmp_path):
+    settings = {"protocol": "reference", "variant": "apm", "point_weight": 1.0, "saliency_weight": 0.0}
+    start(tmp_path / "run", checked, tiny_sam, store, accelerator, **settings).run()
+    assert all("point" in line and "saliency" not in line for line in log(tmp_path / "run"))

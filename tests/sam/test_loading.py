@@ -97,3 +97,26 @@ def test_a_pruned_sam_with_narrow_blocks_loads(tmp_path):
     sam = load_sam(str(tmp_path))
     assert sam.sizes.stage_channels == 12
     assert sam.encode(torch.zeros(1, 32, 32, 3)).stages.shape[-1] == 12
+
+
+def test_a_folder_with_a_parameter_of_another_shape_names_it(tmp_path):
+    make_tiny_sam().model.save_pretrained(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    state["mask_decoder.iou_token.weight"] = torch.ones(2, 16)
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"iou_token.weight is \(2, 16\), expected \(1, 16\)"):
+        load_sam(str(tmp_path))
+
+
+def test_a_truncated_folder_is_one_clear_line(tmp_path):
+    make_tiny_sam().model.save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(CheckpointError, match="damaged or not a SAM"):
+        load_sam(str(tmp_path))
+
+
+def test_a_folder_in_half_precision_is_used_in_single(tmp_path):
+    make_tiny_sam().model.half().save_pretrained(tmp_path)
+    sam = load_sam(str(tmp_path))
+    assert sam.encode(torch.zeros(1, 32, 32, 3)).embedding.dtype == torch.float32

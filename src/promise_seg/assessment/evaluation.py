@@ -63,6 +63,10 @@ class Assessment:
     mask_choice: MaskChoice | None = None
     protocol: Protocol = Protocol.OWN
 
+    def choice_for(self, model: PromiseModel) -> MaskChoice:
+        """Which of SAM's masks counts: as given, or the first by the reference's protocol, or as the model chose."""
+        return self.mask_choice or ("0" if self.protocol == Protocol.REFERENCE else model.config.mask_choice)
+
     def score(self, sample: Sample, mask_logits: torch.Tensor) -> Scores:
         """Score low-resolution logits (h, h) by this protocol."""
         return (score_logits if self.protocol == Protocol.OWN else score_by_reference)(sample, mask_logits)
@@ -157,8 +161,7 @@ def evaluate(
     Raises:
         SettingsError: if the model cannot make the prompts asked for.
     """
-    first: MaskChoice | None = "0" if assessment.protocol == Protocol.REFERENCE else None
-    choice = assessment.mask_choice or first or model.config.mask_choice
+    choice = assessment.choice_for(model)
     results = []
     for checked, sample, mask_logits, iou in decode_rows(model, rows, assessment, store):
         chosen = choose_mask_of_one(mask_logits, iou, choice)

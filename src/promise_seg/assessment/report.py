@@ -9,7 +9,7 @@ from typing import Any
 from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.assessment.metrics import Scores, mean_scores
 from promise_seg.files import write_json, write_text
-from promise_seg.protocol import evaluation_deviations
+from promise_seg.protocol import Protocol, evaluation_deviations
 
 
 def summarise(results: list[Result], assessment: Assessment, facts: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +30,10 @@ def summarise(results: list[Result], assessment: Assessment, facts: dict[str, An
 
 
 def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) -> tuple[Path, Path]:
-    """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; returns their paths."""
+    """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; returns their paths.
+
+    Names of results by another protocol than our own end in its name, so that the two are never taken for each other.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "split", "prompts", *Scores.names(), "predicted_iou"])
@@ -38,8 +41,10 @@ def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) 
         values = [f"{v:.6f}" for v in asdict(result.scores).values()]
         row = result.checked.row
         writer.writerow([row.image, row.split, summary["prompts"], *values, f"{result.predicted_iou:.6f}"])
+    protocol = "" if summary["protocol"] == Protocol.OWN else f"_{summary['protocol']}"
     table, means = (
-        folder / f"{stem}_{summary['prompts']}{end}" for stem, end in (("scores", ".csv"), ("summary", ".json"))
+        folder / f"{stem}_{summary['prompts']}{protocol}{end}"
+        for stem, end in (("scores", ".csv"), ("summary", ".json"))
     )
     write_text(table, text.getvalue())
     write_json(means, summary)

@@ -23,7 +23,10 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 SamOption = Annotated[
     str,
-    typer.Option("--sam", help="nano, an official .pth file, or a folder or hub name for SamModel.from_pretrained."),
+    typer.Option(
+        "--sam",
+        help="nano, a name of promise sam list, an official .pth file, or a folder or hub name of transformers.",
+    ),
 ]
 ImageSizeOption = Annotated[
     int | None,

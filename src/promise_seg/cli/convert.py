@@ -30,18 +30,17 @@ def convert(
 
 
 def _to_native(source: Path, output: Path, given: str | None) -> None:
-    from promise_seg.checkpoint import save_checkpoint
+    from promise_seg.checkpoint import SAM_FOLDER, save_checkpoint
     from promise_seg.compat.reference import find_sam, read_reference
     from promise_seg.model import SAM_BESIDE
-    from promise_seg.sam.frozen import FrozenSam
 
     read = read_reference(source)
     found = find_sam(read, given)
     if found is None:
-        sam, name = FrozenSam(read.sam, str(source), read.sam_sha256), SAM_BESIDE
+        sam, name = read.around_its_own_sam(), SAM_BESIDE
         notes: tuple[str, ...] = (
             f"its SAM (sha256 {sam.sha256[:12]}) is none of those on this machine: written beside it, in "
-            f"{output / SAM_BESIDE}. If you have it, give it with --sam",
+            f"{output / SAM_FOLDER}. If you have it, give it with --sam",
         )
     else:
         sam, name, notes = found

@@ -89,6 +89,7 @@ def evaluate(
         "variant": str(model.config.variant),
         "sam": model.sam.name,
         "image_size": model.sam.image_size,
+        "mask_choice": assessment.choice_for(model),
         "data": str(data),
         "split": split,
     }

@@ -25,6 +25,9 @@ def info(name: NameArgument) -> None:
     """Size, licence, source and SHA-256 of one of them."""
     from promise_seg.compat.known_sams import known_sam, sam_path
 
+    if name == "nano":
+        print("nano: part of the package; see docs/nano-sam.md")
+        return
     sam, path = known_sam(name), sam_path(name)
     facts = {
         "name": name,
@@ -55,8 +58,13 @@ def fetch(
     from promise_seg.compat.known_sams import known_sam, sam_path
     from promise_seg.data.checks import file_sha256
 
+    if name == "nano":
+        console.print("nano: part of the package, nothing to fetch")
+        return
     sam = known_sam(name)
     path = output or sam_path(name)
+    if path.is_dir():
+        path = path / sam.file_name
     if path.exists() and file_sha256(path) == sam.sha256:
         console.print(f"{path}: already there")
         return

@@ -46,7 +46,12 @@ def train(
     protocol: ProtocolOption = "own",
     epochs: Annotated[int, typer.Option(min=1)] = 40,
     batch_size: Annotated[int, typer.Option(min=1)] = 16,
-    views: Annotated[int, typer.Option(min=1, help="Views of each image: itself and augmented ones.")] = 8,
+    views: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Views of each image: itself and augmented ones; 0: a new one each epoch, not stored."
+        ),
+    ] = 8,
     learning_rate: Annotated[float, typer.Option()] = 5e-4,
     weight_decay: Annotated[float, typer.Option()] = 0.01,
     optimizer: Annotated[str, typer.Option(help="adamw or adam.")] = "adamw",

@@ -39,26 +39,32 @@ def download(
             part.unlink()
         if not part.exists() or part.stat().st_size < size:
             _append(url, part, size, progress)
+        found_size, found = part.stat().st_size, file_sha256(part)
+        if (found_size, found) == (size, sha256):
+            part.replace(path)
+            return path
+    except ValueError as error:
+        raise PromiseError(
+            f"{url}: not an address: {error}. Expected one that begins with https:// or http://"
+        ) from error
     except (urllib.error.URLError, HTTPException, OSError) as error:
+        if isinstance(error, urllib.error.HTTPError) and error.code == 416:  # the leftover is of another file
+            part.unlink(missing_ok=True)
         there = part.stat().st_size if part.exists() else 0
         raise PromiseError(
             f"{url}: stopped after {there:,} of {size:,} bytes: {getattr(error, 'reason', None) or error}. "
             "Give the same command to go on from there."
         ) from error
-    found_size, found = part.stat().st_size, file_sha256(part)
-    if (found_size, found) != (size, sha256):
-        if found_size < size:
-            raise PromiseError(
-                f"{url}: the connection ended after {found_size:,} of {size:,} bytes. "
-                "Give the same command to go on from there."
-            )
-        part.unlink()
+    if found_size < size:
         raise PromiseError(
-            f"{url}: not the file expected: {found_size:,} bytes with SHA-256 {found}, expected {size:,} bytes with "
-            f"{sha256}. Nothing was kept; try again, and do not use a file from elsewhere with another hash."
+            f"{url}: the connection ended after {found_size:,} of {size:,} bytes. "
+            "Give the same command to go on from there."
         )
-    part.replace(path)
-    return path
+    part.unlink()
+    raise PromiseError(
+        f"{url}: not the file expected: {found_size:,} bytes with SHA-256 {found}, expected {size:,} bytes with "
+        f"{sha256}. Nothing was kept; try again, and do not use a file from elsewhere with another hash."
+    )
 
 
 def _append(url: str, part: Path, size: int, progress: Callable[[int], object]) -> None:
@@ -70,6 +76,12 @@ def _append(url: str, part: Path, size: int, progress: Callable[[int], object]) 
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
         resumed = answer.status == 206
         done = there if resumed else 0
+        announced = answer.headers.get("Content-Length")
+        if announced is not None and done + int(announced) != size:
+            raise PromiseError(
+                f"{url}: not the file expected: it has {done + int(announced):,} bytes, expected {size:,}. "
+                "Nothing was taken from there."
+            )
         with part.open("ab" if resumed else "wb") as file:
             while (chunk := answer.read(_CHUNK)) and done <= size:
                 file.write(chunk)

@@ -13,7 +13,7 @@ from promise_seg.compat.pickles import differences, read_state
 from promise_seg.errors import CheckpointError
 
 _POSITIONS = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
-_LIBRARY_POSITIONS = "shared_image_embedding.positional_embedding"
+LIBRARY_POSITIONS = "shared_image_embedding.positional_embedding"
 """The code of positions, which the library holds a second time under this name."""
 
 # (in the official names, in the library's): applied one after the other, forwards or backwards
@@ -113,7 +113,6 @@ def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tupl
     """
     extras = [name for name in state if name.startswith(_HQ_EXTRAS)]
     state = {name: v for name, v in state.items() if name not in extras}
-    notes = (f"{len(extras)} parameters of SAM-HQ left out: what is used is the SAM inside it",) if extras else ()
     try:
         model = SamModel(config_from_shapes(state))
     except (KeyError, AttributeError, TypeError, ValueError) as error:
@@ -122,19 +121,24 @@ def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tupl
             "sam_vit_b_01ec64.pth, with image_encoder, prompt_encoder and mask_decoder."
         ) from error
     expected = model.state_dict()
-    expected_here = {official_name(name): v for name, v in expected.items() if name != _LIBRARY_POSITIONS}
+    expected_here = {official_name(name): v for name, v in expected.items() if name != LIBRARY_POSITIONS}
     if wrong := differences(state, expected_here):
         adapters = any(".Adapter." in name for name in state)
         hint = " Encoders with adapters (SAM-Med2D) are other models; use its weights without adapters." * adapters
         raise CheckpointError(f"{where}: does not fit a SAM: {wrong}.{hint}")
     converted = {transformers_name(name): v for name, v in state.items()}
-    model.load_state_dict(converted | {_LIBRARY_POSITIONS: state[_POSITIONS]})
-    return model, notes
+    model.load_state_dict(converted | {LIBRARY_POSITIONS: state[_POSITIONS]})
+    return model, hq_note(len(extras))
+
+
+def hq_note(extras: int) -> tuple[str, ...]:
+    """What to say of a SAM-HQ of which so many parameters were left out; nothing if none were."""
+    return (f"{extras} parameters of SAM-HQ left out: what is used is the SAM inside it",) if extras else ()
 
 
 def official_state(model: SamModel) -> dict[str, Tensor]:
     """The state of a SAM under the official names; the inverse of :func:`sam_from_state`."""
-    state = {official_name(name): v for name, v in model.state_dict().items() if name != _LIBRARY_POSITIONS}
+    state = {official_name(name): v for name, v in model.state_dict().items() if name != LIBRARY_POSITIONS}
     return {name: v.detach().cpu().contiguous() for name, v in state.items()}
 
 
@@ -144,6 +148,6 @@ def load_official_sam(path: str | Path) -> tuple[SamModel, tuple[str, ...]]:
     Raises:
         CheckpointError: if the file cannot be read, or has other parameters than a SAM.
     """
-    tensors, notes = read_state(path)
-    model, more = sam_from_state(tensors, str(path))
-    return model, notes + more
+    read = read_state(path)
+    model, more = sam_from_state(read.tensors, str(path))
+    return model, read.notes + more

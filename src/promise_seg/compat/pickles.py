@@ -1,6 +1,7 @@
 """Read PyTorch's pickled state dicts without letting them run code, whatever wraps or prefixes them."""
 
 import pickle
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +16,14 @@ _DATA_PARALLEL = "module."
 
 
 class PickledState(NamedTuple):
-    """Tensors by name, on the CPU and in single precision, and what had to be done to them, in words."""
+    """Tensors by name, on the CPU and in single precision, and what had to be done to them, in words.
+
+    ``narrow`` has the type of those that were stored in half precision.
+    """
 
     tensors: dict[str, Tensor]
     notes: tuple[str, ...]
+    narrow: dict[str, torch.dtype]
 
 
 def read_state(path: str | Path) -> PickledState:
@@ -34,45 +39,55 @@ def read_state(path: str | Path) -> PickledState:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file") from None
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(
-            f"{path}: cannot be read: {reason} Only files that hold nothing but tensors are opened, as others can run "
-            "code; save its state_dict() alone."
-        ) from error
+    except Exception as error:  # whatever a damaged or foreign file makes of the unpickler
+        if isinstance(error, pickle.UnpicklingError):
+            reason = "it holds more than tensors, and is not opened, as such files can run code"
+        else:
+            reason = f"damaged, or no PyTorch file ({type(error).__name__})"
+        raise CheckpointError(f"{path}: cannot be read: {reason}. Expected a state_dict() alone.") from error
     notes = []
     for wrapper in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
             notes.append(f"taken from under {wrapper!r}")
             break
-    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+    if (
+        not isinstance(content, dict)
+        or not content
+        or not all(isinstance(name, str) and isinstance(v, Tensor) for name, v in content.items())
+    ):
         raise CheckpointError(f"{path}: not a state dict: expected a mapping from parameter names to tensors")
     if all(name.startswith(_DATA_PARALLEL) for name in content):
         content = {name.removeprefix(_DATA_PARALLEL): v for name, v in content.items()}
         notes.append("prefix 'module.' of DataParallel taken off")
-    narrow = {str(v.dtype).removeprefix("torch.") for v in content.values() if v.dtype in (torch.half, torch.bfloat16)}
+    narrow = {name: v.dtype for name, v in content.items() if v.dtype in (torch.half, torch.bfloat16)}
     if narrow:
-        notes.append(f"{' and '.join(sorted(narrow))} made single precision")
+        kinds = sorted({str(dtype).removeprefix("torch.") for dtype in narrow.values()})
+        notes.append(f"{' and '.join(kinds)} made single precision")
     tensors = {name: v.float() if v.is_floating_point() else v for name, v in content.items()}
-    return PickledState(tensors, tuple(notes))
+    return PickledState(tensors, tuple(notes), narrow)
 
 
-def differences(found: dict[str, Tensor], expected: dict[str, Tensor], limit: int = 12) -> str | None:
-    """Names that are missing, unexpected or of another shape, in words; ``None`` if there are none."""
-    shapes = [
-        f"{name} is {tuple(found[name].shape)}, expected {tuple(expected[name].shape)}"
-        for name in sorted(found.keys() & expected.keys())
-        if found[name].shape != expected[name].shape
-    ]
-    faults = {
-        "missing": sorted(expected.keys() - found.keys()),
-        "unexpected": sorted(found.keys() - expected.keys()),
-        "of another shape": shapes,
-    }
+def list_faults(faults: Mapping[str, Iterable[str]], limit: int = 12) -> str | None:
+    """Names by what is wrong with them, in words; ``None`` if there are none."""
     parts = []
-    for kind, names in faults.items():
-        if names:
+    for kind, unsorted in faults.items():
+        if names := sorted(unsorted):
             more = f" and {len(names) - limit} more" if len(names) > limit else ""
             parts.append(f"{len(names)} {kind}: {', '.join(names[:limit])}{more}")
     return "; ".join(parts) or None
+
+
+def differences(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], limit: int = 12) -> str | None:
+    """Names that are missing, unexpected or of another shape, in words; ``None`` if there are none."""
+    shapes = [
+        f"{name} is {tuple(found[name].shape)}, expected {tuple(expected[name].shape)}"
+        for name in found.keys() & expected.keys()
+        if found[name].shape != expected[name].shape
+    ]
+    faults = {
+        "missing": expected.keys() - found.keys(),
+        "unexpected": found.keys() - expected.keys(),
+        "of another shape": shapes,
+    }
+    return list_faults(faults, limit)

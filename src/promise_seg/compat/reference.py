@@ -4,6 +4,7 @@ Which variant a file holds, how many points it has and which SAM it stands on is
 is exact: what is missing, unexpected or misshapen is named and refused.
 """
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,14 +18,20 @@ from torch import Tensor
 from transformers import SamModel
 
 import promise_seg
-from promise_seg.compat.official_sam import official_state, sam_from_state
+from promise_seg.compat.official_sam import (
+    LIBRARY_POSITIONS,
+    official_name,
+    official_state,
+    sam_from_state,
+    transformers_name,
+)
 from promise_seg.compat.pickles import differences, read_state
 from promise_seg.data.geometry import Fit
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.files import write_whole
 from promise_seg.model import SAM_BESIDE, ModelConfig, PromiseModel, Variant
 from promise_seg.prompting.apm import ApmKind, PositionCode
-from promise_seg.sam.frozen import FrozenSam, weights_sha256
+from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.tuned import TrainAlso
 
 # (prefix in the reference, ours)
@@ -37,6 +44,7 @@ _PREFIXES: tuple[tuple[str, str], ...] = (
 )
 _OLD_IPS, _IPS = "ffn.", "ips_ffn."
 _SAM_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
+_SHARED = "prompt_encoder.shared_embedding.positional_embedding"
 _UNUSED = ("apm_resnet.fc2.", *(f"apm_cross.layers.{i}.norm2." for i in range(3)))
 """Parameters that the reference holds and never uses."""
 _CONFIG = "promise_seg.config"
@@ -50,7 +58,7 @@ class ReferenceCheckpoint:
     Args:
         path: of the file.
         sam: the SAM inside it.
-        sam_sha256: its hash.
+        narrow: the types of those of its parameters that were stored in half precision, by the library's names.
         trained: state of the trained parts, by our names.
         facts: what the names and shapes say: values of a :class:`~promise_seg.model.ModelConfig`.
         written_by_us: the config in the file, if it was made by ``promise convert --to reference``.
@@ -59,11 +67,27 @@ class ReferenceCheckpoint:
 
     path: Path
     sam: SamModel
-    sam_sha256: str
+    narrow: dict[str, torch.dtype]
     trained: dict[str, Tensor]
     facts: dict[str, Any]
     written_by_us: ModelConfig | None
     notes: tuple[str, ...]
+
+    def around_its_own_sam(self, device: str | torch.device = "cpu") -> FrozenSam:
+        """The SAM inside the file, frozen."""
+        return FrozenSam(self.sam.to(device), str(self.path), notes=self.notes)
+
+    def undo_rounding(self, base: SamModel) -> None:
+        """Give parameters that were stored in half precision the values they were rounded from, where ``base`` has
+        them: what is no more than a rounding of it was not trained."""
+        exact = base.state_dict()
+        with torch.no_grad():
+            for name, value in self.sam.state_dict().items():
+                dtype = self.narrow.get(_SHARED if name == LIBRARY_POSITIONS else name)
+                if dtype is None or name not in exact or exact[name].shape != value.shape:
+                    continue
+                if torch.equal(exact[name].to(dtype).float(), value):
+                    value.copy_(exact[name])
 
     def model(self, sam: FrozenSam, sam_name: str) -> PromiseModel:
         """The model, around a SAM that may differ from the one inside the file where parts of it were trained too.
@@ -76,7 +100,8 @@ class ReferenceCheckpoint:
         train_also = parts_that_differ(sam.model, self.sam)
         if self.written_by_us is not None:
             config = self.written_by_us.model_copy(update={"sam": sam_name, "sam_sha256": sam.sha256})
-            config = config.model_copy(update={"train_also": train_also})
+            if sam.sha256 != self.written_by_us.sam_sha256:
+                config = config.model_copy(update={"train_also": train_also})
         else:
             config = ModelConfig(
                 **self.facts,
@@ -92,8 +117,16 @@ class ReferenceCheckpoint:
         wanted = model.trainable_state()
         of_sam = {f"sam.model.{name}": v for name, v in self.sam.state_dict().items()}
         state = self.trained | {name: of_sam[name] for name in wanted if name in of_sam}
-        load_trainable_state(model, state, str(self.path))
+        load_trainable_state(model, state, str(self.path), name_in_reference)
         return model.eval()
+
+
+def name_in_reference(name: str) -> str:
+    """What a trained parameter of ours is called in a reference checkpoint."""
+    for theirs, ours in _PREFIXES:
+        if name.startswith(ours):
+            return theirs + name.removeprefix(ours)
+    return official_name(name.removeprefix("sam.model."))
 
 
 def parts_that_differ(base: SamModel, other: SamModel) -> TrainAlso:
@@ -160,8 +193,8 @@ def read_reference(path: str | Path) -> ReferenceCheckpoint:
         CheckpointError: if it cannot be read or holds something else, naming each key that does not fit.
     """
     path = Path(path)
-    tensors, notes = read_state(path)
-    tensors = dict(tensors)
+    read = read_state(path)
+    tensors, notes = dict(read.tensors), read.notes
     if any(name.startswith(_OLD_IPS) for name in tensors):
         tensors = {_IPS + n.removeprefix(_OLD_IPS) if n.startswith(_OLD_IPS) else n: v for n, v in tensors.items()}
         notes += ("older names ffn.* read as ips_ffn.*",)
@@ -175,7 +208,8 @@ def read_reference(path: str | Path) -> ReferenceCheckpoint:
     trained, facts = _trained_parts(tensors, str(path))
     of_sam = {name: v for name, v in tensors.items() if name.startswith(_SAM_PARTS)}
     sam, more = sam_from_state(of_sam, str(path))
-    return ReferenceCheckpoint(path, sam, weights_sha256(sam), trained, facts, config, notes + more)
+    narrow = {transformers_name(name): dtype for name, dtype in read.narrow.items() if name.startswith(_SAM_PARTS)}
+    return ReferenceCheckpoint(path, sam, narrow, trained, facts, config, notes + more)
 
 
 def _embedded_config(content: Tensor | None, path: Path) -> ModelConfig | None:
@@ -194,7 +228,7 @@ def load_reference(path: str | Path, device: str | torch.device = "cpu") -> Prom
         CheckpointError: see :func:`read_reference`.
     """
     read = read_reference(path)
-    return read.model(FrozenSam(read.sam.to(device), str(path), read.sam_sha256, read.notes), str(path))
+    return read.model(read.around_its_own_sam(device), str(path))
 
 
 def reference_state(model: PromiseModel) -> dict[str, Tensor]:
@@ -214,9 +248,7 @@ def reference_state(model: PromiseModel) -> dict[str, Tensor]:
         )
     state = official_state(model.sam.model)
     for name, value in model.trainable_state().items():
-        for theirs, ours in _PREFIXES:
-            if name.startswith(ours):
-                state[theirs + name.removeprefix(ours)] = value.detach().cpu().contiguous()
+        state[name_in_reference(name)] = value.detach().cpu().contiguous()
     config = json.dumps(model.config.model_dump(mode="json"), sort_keys=True).encode()
     state[_CONFIG] = torch.from_numpy(np.frombuffer(config, np.uint8).copy())
     return state
@@ -230,7 +262,7 @@ def to_reference(model: PromiseModel, path: str | Path) -> tuple[str, ...]:
         PromiseError: if the file cannot be written.
     """
     state = reference_state(model)
-    write_whole(path, lambda p: torch.save(state, p))
+    write_whole(path, lambda p: _save(state, p))
     config, notes = model.config, []
     if config.mask_choice != "0":
         notes.append(f"the reference always takes the first mask; this model chose {config.mask_choice!r}")
@@ -246,11 +278,18 @@ def to_reference(model: PromiseModel, path: str | Path) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _save(state: dict[str, Tensor], path: Path) -> None:
+    """``torch.save`` by way of memory: writing itself, it makes of a full disk an error that looks like a bug."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    path.write_bytes(buffer.getbuffer())
+
+
 def find_sam(read: ReferenceCheckpoint, given: str | None) -> tuple[FrozenSam, str, tuple[str, ...]] | None:
     """A SAM on this machine for a reference checkpoint, its name, and notes; ``None`` if there is none.
 
-    A SAM that is given is taken even if parts of it differ: then these were trained too. Without one, the SAM of the
-    config in the file and those fetched by name are tried, and must be the very same.
+    A SAM that is given is taken even if parts of it differ: then these were trained too. Without one, those fetched by
+    name are tried, and must be the very same; or, for a file that we wrote, the SAM of its config, by its hash.
 
     Raises:
         CheckpointError: if the SAM given cannot be loaded or is of another size.
@@ -266,18 +305,24 @@ def find_sam(read: ReferenceCheckpoint, given: str | None) -> tuple[FrozenSam, s
             raise CheckpointError(
                 f"--sam {given}: not the SAM of {read.path}, which is for {size} px: {error}"
             ) from error
+        read.undo_rounding(sam.model)
         level = parts_that_differ(sam.model, read.sam)
         same = level == TrainAlso.NONE
         return sam, given, (f"its SAM is {given}" if same else f"its SAM is {given}, with trained parts: {level}",)
     ours = read.written_by_us
-    of_config = [] if ours is None or ours.sam.startswith(SAM_BESIDE) else [ours.sam]
-    for name in [*of_config, *(name for name in KNOWN_SAMS if sam_path(name).exists())]:
+    names = [name for name in KNOWN_SAMS if sam_path(name).exists()]
+    if ours is not None and ours.sam != SAM_BESIDE:
+        names.insert(0, ours.sam)
+    for name in names:
         try:
             sam = load_sam(name, image_size=size)
-            level = parts_that_differ(sam.model, read.sam)
+            if ours is None:
+                read.undo_rounding(sam.model)
+                fits = parts_that_differ(sam.model, read.sam) == TrainAlso.NONE
+            else:
+                fits = sam.sha256 == ours.sam_sha256
         except (CheckpointError, SettingsError):
             continue
-        trained_by_us = ours is not None and level == ours.train_also
-        if level == TrainAlso.NONE or trained_by_us:
+        if fits:
             return sam, name, (f"its SAM is {name} (sha256 {sam.sha256[:12]})",)
     return None

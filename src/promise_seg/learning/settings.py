@@ -17,7 +17,7 @@ REFERENCE_VALUES: dict[str, Any] = {
     "fit": Fit.STRETCH,
     "epochs": 200,
     "batch_size": 8,
-    "views": 200,
+    "views": 0,
     "optimizer": "adam",
     "learning_rate": 1e-5,
     "weight_decay": 0.0,
@@ -42,7 +42,8 @@ class TrainSettings(BaseModel):
     fit: Fit = Fit.STRETCH
     epochs: int = Field(40, ge=1)
     batch_size: int = Field(16, ge=1)
-    views: int = Field(8, ge=1)
+    views: int = Field(8, ge=0)
+    """Of each image; 0 for a new one in every epoch, which is encoded on the spot and not stored."""
     optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = Field(5e-4, gt=0)
     weight_decay: float = Field(0.01, ge=0)

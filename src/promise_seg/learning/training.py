@@ -58,11 +58,12 @@ def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSe
     if settings.protocol == Protocol.REFERENCE:
         mask_logits = mask_logits[:, :, :1].sigmoid()
     losses = {"mask": settings.mask_weight * mask_loss(mask_logits, target[:, None, None]).mean()}
-    if output.proposal is not None and settings.protocol == Protocol.OWN:
+    if output.proposal is not None:
         points_xy, labels, saliency_logits = output.proposal
-        wrong_side = point_loss(points_xy.float(), labels, batch.signed_distance, side)
-        losses["point"] = settings.point_weight * _POINT_SCALE * wrong_side
-        if saliency_logits is not None:
+        if settings.point_weight:
+            wrong_side = point_loss(points_xy.float(), labels, batch.signed_distance, side)
+            losses["point"] = settings.point_weight * _POINT_SCALE * wrong_side
+        if saliency_logits is not None and settings.saliency_weight:
             small = torch.nn.functional.adaptive_avg_pool2d(target[:, None], saliency_logits.shape[-1])[:, 0]
             losses["saliency"] = settings.saliency_weight * mask_loss(saliency_logits.float(), small).mean()
     return losses
@@ -235,7 +236,8 @@ class TrainingRun:
             loss = sum(losses.values())
             self.optimizer.zero_grad()
             self.accelerator.backward(loss)
-            self.accelerator.clip_grad_norm_(self.wrapped.parameters(), 1.0)
+            if self.settings.protocol == Protocol.OWN:
+                self.accelerator.clip_grad_norm_(self.wrapped.parameters(), 1.0)
             self.optimizer.step()
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach())

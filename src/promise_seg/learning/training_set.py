@@ -60,7 +60,7 @@ class Draw:
 
 
 class EpochDraws(Sampler[Draw]):
-    """Each row once in each epoch, in a new order and in a random one of its views.
+    """Each row once in each epoch, in a new order and in a random one of its views; with 0 views in one never seen.
 
     The draws depend only on (seed, epoch), never on what happened before: a run can go on at any epoch.
     """
@@ -74,7 +74,7 @@ class EpochDraws(Sampler[Draw]):
 
     def __iter__(self) -> Iterator[Draw]:
         rng = np.random.default_rng([self.seed, self.epoch])
-        views = rng.integers(0, self.views, self.rows)
+        views = rng.integers(0, self.views, self.rows) if self.views else np.full(self.rows, self.epoch + 1)
         for row in rng.permutation(self.rows):
             yield Draw(int(row), int(views[row]), (self.seed, self.epoch, int(row)))
 
@@ -85,20 +85,23 @@ class TrainingSet(Dataset[TrainingBatch]):
     def __init__(
         self, rows: Sequence[CheckedRow], sam: FrozenSam, store: FeatureStore, settings: TrainSettings
     ) -> None:
-        self._rows, self._sam, self._store, self._settings = rows, sam, store, settings
+        self._rows, self._sam, self._settings = rows, sam, settings
+        self._store = store if settings.views else None
         self._masks: dict[tuple[str, View], npt.NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def samples(self, views: int) -> list[Sample]:
-        """Every view of every row, the unchanged views first."""
+        """Every view of every row, the unchanged views first: what is worth storing."""
         return [self._sample(row, view) for view in range(views) for row in range(len(self._rows))]
 
     def _sample(self, row: int, view: int) -> Sample:
         return Sample.of(self._rows[row], self._sam, self._settings.fit, view, self._settings.recipe)
 
     def _mask(self, sample: Sample) -> npt.NDArray[np.bool_]:
+        if not self._settings.views:
+            return sample.mask()
         key = (sample.checked.row.where, sample.view)
         if key not in self._masks:
             self._masks[key] = np.packbits(sample.mask())

@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 from transformers import SamModel
 
 from promise_seg.compat.known_sams import KNOWN_SAMS, fetched
-from promise_seg.compat.official_sam import load_official_sam
-from promise_seg.compat.pickles import PICKLE_SUFFIXES
+from promise_seg.compat.official_sam import hq_note, load_official_sam
+from promise_seg.compat.pickles import PICKLE_SUFFIXES, list_faults
 from promise_seg.errors import CheckpointError
 from promise_seg.sam.frozen import FrozenSam, weights_sha256
 from promise_seg.sam.nano import NANO_WEIGHTS, untrained_nano
@@ -85,7 +85,11 @@ def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size:
 
 def _from_pretrained(source: str) -> tuple[SamModel, tuple[str, ...]]:
     try:
-        model, report = SamModel.from_pretrained(source, output_loading_info=True, use_safetensors=True)
+        model, report = SamModel.from_pretrained(
+            source, output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True, dtype=torch.float32
+        )
+    except (SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"--sam {source}: damaged or not a SAM: {str(error).strip().splitlines()[0]}") from error
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise CheckpointError(
@@ -93,14 +97,15 @@ def _from_pretrained(source: str) -> tuple[SamModel, tuple[str, ...]]:
             f"Expected nano, {', '.join(KNOWN_SAMS)} (see promise sam list), an official .pth file, or a folder or hub "
             "name with config.json and model.safetensors."
         ) from error
-    extras = sorted(name for name in report["unexpected_keys"] if name.startswith(_HQ_EXTRAS))
+    extras = [name for name in report["unexpected_keys"] if name.startswith(_HQ_EXTRAS)]
     faults = {
-        "missing": sorted(report["missing_keys"]),
-        "unexpected": sorted(set(report["unexpected_keys"]) - set(extras)),
-        "of another shape": sorted(str(name) for name in report["mismatched_keys"]),
+        "missing": report["missing_keys"],
+        "unexpected": set(report["unexpected_keys"]) - set(extras),
+        "of another shape": [
+            f"{name} is {tuple(found)}, expected {tuple(expected)}"
+            for name, found, expected in report["mismatched_keys"]
+        ],
     }
-    if any(faults.values()):
-        details = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in faults.items() if names)
-        raise CheckpointError(f"--sam {source}: its weights do not fit a SAM: {details}")
-    notes = (f"{len(extras)} parameters of SAM-HQ left out: what is used is the SAM inside it",) if extras else ()
-    return model, notes
+    if wrong := list_faults(faults):
+        raise CheckpointError(f"--sam {source}: does not fit a SAM: {wrong}")
+    return model, hq_note(len(extras))
