@@ -50,6 +50,16 @@ def make_model(sam: FrozenSam, variant: Variant = Variant.APM_IPS, apm: ApmKind 
     return PromiseModel(config, sam)
 
 
+REFERENCE_VARIANTS = [
+    (Variant.APM, ApmKind.RESNET),
+    (Variant.APM, ApmKind.CROSS),
+    (Variant.IPS, ApmKind.RESNET),
+    (Variant.APM_IPS, ApmKind.RESNET),
+    (Variant.APM_IPS, ApmKind.CROSS),
+]
+"""All kinds of models that the published code has."""
+
+
 def reference_state_of(
     sam: FrozenSam, variant: Variant, apm: ApmKind, num_points: int = 6, seed: int = 5
 ) -> dict[str, torch.Tensor]:

@@ -46,6 +46,7 @@ def handler():
 @pytest.fixture
 def url(handler):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.handle_error = lambda *_args: None  # a client that stops is what is tested
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/sam.pth"

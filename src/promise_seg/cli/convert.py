@@ -31,7 +31,8 @@ def convert(
 
 def _to_native(source: Path, output: Path, given: str | None) -> None:
     from promise_seg.checkpoint import SAM_FOLDER, save_checkpoint
-    from promise_seg.compat.reference import find_sam, read_reference
+    from promise_seg.compat.matching_sam import find_sam
+    from promise_seg.compat.reference import read_reference
     from promise_seg.model import SAM_BESIDE
 
     read = read_reference(source)
@@ -58,7 +59,7 @@ def _to_native(source: Path, output: Path, given: str | None) -> None:
 def _to_reference(source: Path, output: Path, sam: str | None) -> None:
     from promise_seg.checkpoint import load_checkpoint
     from promise_seg.compat.pickles import PICKLE_SUFFIXES
-    from promise_seg.compat.reference import to_reference
+    from promise_seg.compat.reference_writing import to_reference
 
     if output.suffix not in PICKLE_SUFFIXES:
         raise SettingsError(f"-o {output}: expected a name that ends in {', '.join(sorted(PICKLE_SUFFIXES))}")

@@ -1,0 +1,50 @@
+"""The SAM on this machine that a reference checkpoint stands on."""
+
+from promise_seg.compat.known_sams import KNOWN_SAMS, sam_path
+from promise_seg.compat.reference import ReferenceCheckpoint
+from promise_seg.compat.sam_differences import parts_that_differ, undo_rounding
+from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.model import SAM_BESIDE
+from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.loading import load_sam
+from promise_seg.sam.tuned import TrainAlso
+
+
+def find_sam(read: ReferenceCheckpoint, given: str | None) -> tuple[FrozenSam, str, tuple[str, ...]] | None:
+    """A SAM on this machine for a reference checkpoint, its name, and notes; ``None`` if there is none.
+
+    A SAM that is given is taken even if parts of it differ: then these were trained too. Without one, those fetched by
+    name are tried, and must be the very same; or, for a file that we wrote, the SAM of its config, by its hash.
+
+    Raises:
+        CheckpointError: if the SAM given cannot be loaded or is of another size.
+    """
+    size = read.sam.config.vision_config.image_size
+    if given is not None:
+        try:
+            sam = load_sam(given, image_size=size)
+        except SettingsError as error:
+            raise CheckpointError(
+                f"--sam {given}: not the SAM of {read.path}, which is for {size} px: {error}"
+            ) from error
+        undo_rounding(sam.model, read.sam, read.narrow)
+        level = parts_that_differ(sam.model, read.sam)
+        same = level == TrainAlso.NONE
+        return sam, given, (f"its SAM is {given}" if same else f"its SAM is {given}, with trained parts: {level}",)
+    ours = read.written_by_us
+    names = [name for name in KNOWN_SAMS if sam_path(name).exists()]
+    if ours is not None and ours.sam != SAM_BESIDE:
+        names.insert(0, ours.sam)
+    for name in names:
+        try:
+            sam = load_sam(name, image_size=size)
+            if ours is None:
+                undo_rounding(sam.model, read.sam, read.narrow)
+                fits = parts_that_differ(sam.model, read.sam) == TrainAlso.NONE
+            else:
+                fits = sam.sha256 == ours.sam_sha256
+        except (CheckpointError, SettingsError):
+            continue
+        if fits:
+            return sam, name, (f"its SAM is {name} (sha256 {sam.sha256[:12]})",)
+    return None

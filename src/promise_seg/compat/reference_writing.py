@@ -1,0 +1,71 @@
+"""Write a model as a checkpoint of the published ProMISe code, for users who go back."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promise_seg.compat.official_sam import official_state
+from promise_seg.compat.reference_names import EMBEDDED_CONFIG, name_in_reference
+from promise_seg.data.geometry import Fit
+from promise_seg.errors import CheckpointError
+from promise_seg.files import write_whole
+from promise_seg.model import PromiseModel
+from promise_seg.prompting.apm import ApmKind, PositionCode
+
+
+def reference_state(model: PromiseModel) -> dict[str, Tensor]:
+    """A model under the reference's names, with all of SAM, as its code expects it.
+
+    Raises:
+        CheckpointError: if the reference has nothing like this model.
+    """
+    if model.config.apm == ApmKind.HEATMAP:
+        raise CheckpointError("the reference has no APM heatmap; only resnet and cross can be converted to it")
+    if not model.trainable_state():
+        raise CheckpointError("a bare SAM has nothing trained to convert")
+    if not model.sam.model.config.vision_config.use_rel_pos:
+        raise CheckpointError(
+            f"the SAM {model.sam.name!r} has no relative positions, as every SAM of the reference has; a model around "
+            "SAM ViT-B, L or H can be converted"
+        )
+    state = official_state(model.sam.model)
+    for name, value in model.trainable_state().items():
+        state[name_in_reference(name)] = value.detach().cpu().contiguous()
+    config = json.dumps(model.config.model_dump(mode="json"), sort_keys=True).encode()
+    state[EMBEDDED_CONFIG] = torch.from_numpy(np.frombuffer(config, np.uint8).copy())
+    return state
+
+
+def to_reference(model: PromiseModel, path: str | Path) -> tuple[str, ...]:
+    """Write a model as a reference checkpoint; returns in words what the reference will do otherwise.
+
+    Raises:
+        CheckpointError: if the reference has nothing like this model.
+        PromiseError: if the file cannot be written.
+    """
+    state = reference_state(model)
+    write_whole(path, lambda p: _save(state, p))
+    config, notes = model.config, []
+    if config.mask_choice != "0":
+        notes.append(f"the reference always takes the first mask; this model chose {config.mask_choice!r}")
+    if config.fit != Fit.STRETCH:
+        notes.append(f"the reference stretches images; this model was trained with --fit {config.fit}")
+    if config.num_foreground != config.num_points // 2:
+        notes.append(
+            f"the reference labels half of its points as foreground; this model {config.num_foreground} of "
+            f"{config.num_points}"
+        )
+    if config.position_code == PositionCode.GEOMETRIC:
+        notes.append("the reference has other frequencies in its position code: its points will differ")
+    return tuple(notes)
+
+
+def _save(state: dict[str, Tensor], path: Path) -> None:
+    """``torch.save`` by way of memory: writing itself, it makes of a full disk an error that looks like a bug."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    path.write_bytes(buffer.getbuffer())

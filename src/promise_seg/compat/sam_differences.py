@@ -1,0 +1,43 @@
+"""What of a SAM was changed since it was published."""
+
+from collections.abc import Mapping
+
+import torch
+from transformers import SamModel
+
+from promise_seg.compat.official_sam import LIBRARY_POSITIONS
+from promise_seg.compat.pickles import differences
+from promise_seg.errors import CheckpointError
+from promise_seg.sam.tuned import TrainAlso
+
+_POSITIONS = "prompt_encoder.shared_embedding.positional_embedding"
+
+
+def parts_that_differ(base: SamModel, other: SamModel) -> TrainAlso:
+    """The least freeze level under which training could have made ``other`` of ``base``.
+
+    Raises:
+        CheckpointError: if they are SAMs of different sizes, or differ in what no training changes.
+    """
+    before, after = base.state_dict(), other.state_dict()
+    if wrong := differences(after, before):
+        raise CheckpointError(f"the SAM in the file is not of the size of the one given: {wrong}")
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name].cpu(), after[name].cpu())}
+    if "shared_image_embedding" in changed:
+        raise CheckpointError("the SAM in the file is another one than that given: it codes positions otherwise")
+    return next(level for level in TrainAlso if changed <= {*level.parts})
+
+
+@torch.no_grad()
+def undo_rounding(base: SamModel, other: SamModel, narrow: Mapping[str, torch.dtype]) -> None:
+    """Give parameters of ``other`` the values of ``base`` where they are just these, rounded: those were not trained.
+
+    ``narrow`` has the types of those that were stored in half precision.
+    """
+    exact = base.state_dict()
+    for name, value in other.state_dict().items():
+        dtype = narrow.get(_POSITIONS if name == LIBRARY_POSITIONS else name)
+        if dtype is None or name not in exact or exact[name].shape != value.shape:
+            continue
+        if torch.equal(exact[name].to(dtype).float(), value):
+            value.copy_(exact[name])
