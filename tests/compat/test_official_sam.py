@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from transformers import SamConfig, SamModel, SamVisionConfig
 
+from promise_seg.compat.known_sams import KNOWN_SAMS
 from promise_seg.compat.official_sam import (
+    config_from_shapes,
     load_official_sam,
     official_name,
     official_state,
@@ -99,3 +102,26 @@ def test_another_shape_is_named_with_both_shapes(tiny_sam):
     state["mask_decoder.iou_token.weight"] = torch.ones(2, 16)
     with pytest.raises(CheckpointError, match=r"iou_token.weight is \(2, 16\), expected \(1, 16\)"):
         sam_from_state(state, "here")
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "depth", "heads", "global_blocks"),
+    [
+        ("sam_vit_b", 768, 12, 12, [2, 5, 8, 11]),
+        ("sam_vit_l", 1024, 24, 16, [5, 11, 17, 23]),
+        ("sam_vit_h", 1280, 32, 16, [7, 15, 23, 31]),
+    ],
+)
+def test_the_architecture_of_each_official_size_is_read_off_its_shapes(name, width, depth, heads, global_blocks):
+    vision = SamVisionConfig(
+        hidden_size=width, num_hidden_layers=depth, num_attention_heads=heads, global_attn_indexes=global_blocks,
+        mlp_dim=4 * width,
+    )  # fmt: skip
+    with torch.device("meta"):  # shapes without memory
+        model = SamModel(SamConfig(vision_config=vision.to_dict()))
+    state = {official_name(k): v for k, v in model.state_dict().items() if not k.startswith("shared_image_embedding")}
+    found = config_from_shapes(state).vision_config
+    assert (found.hidden_size, found.num_hidden_layers, found.num_attention_heads) == (width, depth, heads)
+    assert (found.global_attn_indexes, found.window_size, found.image_size) == (global_blocks, 14, 1024)
+    millions = round(sum(p.numel() for p in model.parameters()) / 1e6)
+    assert f"{millions} million parameters" in KNOWN_SAMS[name].about
