@@ -1,4 +1,4 @@
-"""The small checkpoint: a folder with ``config.json`` and ``model.safetensors``, without any weight of SAM."""
+"""The small checkpoint: a folder with ``config.json`` and ``model.safetensors``, without what of SAM stayed frozen."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from promise_seg.compat.pickles import PICKLE_SUFFIXES, differences
-from promise_seg.errors import CheckpointError
+from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.files import replacing_folder, write_json
 from promise_seg.model import FORMAT_VERSION, SAM_BESIDE, ModelConfig, PromiseModel
 from promise_seg.sam.frozen import FrozenSam
@@ -95,8 +95,15 @@ def load_checkpoint(
     folder = find_checkpoint(path)
     config = read_config(folder)
     if not isinstance(sam, FrozenSam):
-        beside = str(folder / SAM_FOLDER) if config.sam == SAM_BESIDE else config.sam
-        sam = load_sam(sam or beside, device, config.image_size)
+        source = sam or (str(folder / SAM_FOLDER) if config.sam == SAM_BESIDE else config.sam)
+        try:
+            sam = load_sam(source, device, config.image_size)
+        except SettingsError as error:
+            raise CheckpointError(
+                f"{folder}: was trained on the SAM {config.sam!r} (sha256 {config.sam_sha256[:12]}) at "
+                f"{config.image_size} px, but {source!r} is another one, which cannot be used at that size. "
+                "Name the right one with --sam."
+            ) from error
     if sam.image_size != config.image_size:
         raise CheckpointError(
             f"{folder}: belongs to a SAM at {config.image_size} px, but {sam.name!r} was loaded for {sam.image_size} px"

@@ -156,6 +156,9 @@ def test_another_sam_at_prediction(train, manifest, tmp_path, capsys):
     make_tiny_sam(9).model.save_pretrained(tmp_path / "other")
     args = ["predict", str(tmp_path / "run"), str(manifest.parent / "images"), "-o", str(tmp_path / "p")]
     assert "has other weights" in failure(main([*args, "--sam", str(tmp_path / "other")]), capsys)
+    words = failure(main([*args, "--sam", "nano"]), capsys)  # of another size as well
+    assert "trained on the SAM" in words
+    assert "'nano' is another one" in words
     assert not (tmp_path / "p").exists()
 
 

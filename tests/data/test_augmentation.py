@@ -19,6 +19,12 @@ def test_a_view_depends_on_image_and_number_alone():
     assert view_of(SHA, 3) != view_of("cd" * 32, 3)
 
 
+def test_a_key_names_only_what_a_view_changes():
+    """So that a new kind of change, added later, leaves the stored features of old views where they are."""
+    assert View().as_key() == {}
+    assert View(angle=3.0, flip_x=True).as_key() == {"angle": 3.0, "flip_x": True}
+
+
 @pytest.mark.parametrize("number", range(1, 9))
 def test_image_and_mask_move_together(number):
     image, mask = disc_image(1, 64, 64)
