@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.compat.pickles import PICKLE_SUFFIXES, differences
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.files import replacing_folder, write_json
@@ -46,6 +47,9 @@ def find_checkpoint(path: str | Path) -> Path:
     for folder in (path, path / BEST_FOLDER):
         if (folder / CONFIG_FILE).exists():
             return folder
+    if is_class_set(path):
+        folders = ", ".join(class_folder(path, label).name for label in read_class_set(path))
+        raise CheckpointError(f"{path}: holds a model for each of several classes; name one of {folders} in it")
     raise CheckpointError(
         f"{path}: no checkpoint there. Expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or the output folder "
         "of promise train."

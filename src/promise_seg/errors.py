@@ -5,12 +5,26 @@ class PromiseError(Exception):
     """Base of every error caused by the user's data, files or settings, never by a bug of ours."""
 
 
+def first_line(error: BaseException) -> str:
+    """What a library's exception says, in one line without a full stop; its type if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip().rstrip(".:") if lines else type(error).__name__
+
+
 class ManifestError(PromiseError):
     """The CSV, or a row of it, cannot be used."""
 
 
 class ImageError(PromiseError):
     """An image or mask file cannot be read, or does not fit its partner."""
+
+
+class SizeError(ImageError):
+    """An image and its mask differ in size."""
+
+
+class MaskError(ImageError):
+    """A mask holds other values than its rule allows."""
 
 
 class CheckpointError(PromiseError):

@@ -3,13 +3,18 @@
 import hashlib
 import json
 from enum import StrEnum
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from promise_seg.data.formats.orientation import Axis
 from promise_seg.data.geometry import Fit
+from promise_seg.data.masks import MaskKind, MaskRule
+from promise_seg.data.reading import Reading
+from promise_seg.data.windows import read_window
+from promise_seg.errors import SettingsError
 from promise_seg.ips import PatternShift
 from promise_seg.prompting.apm import ApmKind, AutoPrompter, PositionCode, Proposal, build_apm
 from promise_seg.prompting.prompts import Prompts
@@ -48,6 +53,11 @@ class ModelConfig(BaseModel):
     num_foreground: int = Field(8, ge=0)
     train_also: TrainAlso = TrainAlso.NONE
     fit: Fit = Fit.STRETCH
+    window: str = "own"
+    axis: Axis = Axis.AUTO
+    crop_border: bool = False
+    masks: MaskKind = MaskKind.BINARY
+    label: int | None = None
     mask_choice: MaskChoice = "score"
     sam: str
     sam_sha256: str
@@ -63,7 +73,19 @@ class ModelConfig(BaseModel):
             raise ValueError("position_code belongs to the apm cross, which needs one, and to no other")
         if self.num_foreground > self.num_points:
             raise ValueError(f"num_foreground ({self.num_foreground}) exceeds num_points ({self.num_points})")
+        try:
+            read_window(self.window)
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
         return self
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read for this model: as those that it was trained on."""
+        return Reading(
+            window=read_window(self.window), axis=self.axis, crop_border=self.crop_border,
+            masks=MaskRule(self.masks, self.label),
+        )  # fmt: skip
 
 
 class ModelOutput(NamedTuple):
@@ -166,12 +188,23 @@ def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:
     return Decoded(decoded.mask_logits.gather(2, index)[:, :, 0], decoded.iou.gather(2, best[..., None])[..., 0])
 
 
-def bare_model(sam: FrozenSam, fit: Fit = Fit.STRETCH) -> PromiseModel:
+def bare_model(sam: FrozenSam, fit: Fit = Fit.STRETCH, reading: Reading | None = None) -> PromiseModel:
     """A SAM with nothing trained around it: the baseline."""
     from promise_seg import __version__
 
     config = ModelConfig(
         variant=Variant.SAM, fit=fit, sam=sam.name, sam_sha256=sam.sha256, image_size=sam.image_size,
-        promise_seg_version=__version__,
+        promise_seg_version=__version__, **reading_fields(reading or Reading()),
     )  # fmt: skip
     return PromiseModel(config, sam).eval()
+
+
+def reading_fields(reading: Reading) -> dict[str, Any]:
+    """What of a reading a config keeps; a threshold of grey masks belongs to the data alone."""
+    return {
+        "window": str(reading.window),
+        "axis": reading.axis,
+        "crop_border": reading.crop_border,
+        "masks": reading.masks.kind,
+        "label": reading.masks.label,
+    }

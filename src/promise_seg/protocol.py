@@ -19,7 +19,8 @@ def training_deviations(protocol: Protocol) -> tuple[str, ...]:
         "optimizer: Adam, constant learning rate 1e-5, batches of 8, 200 epochs, gradients as they are, unless given "
         "otherwise (ours: AdamW, 5e-4 with warm-up and cosine decay, batches of 16, 40 epochs, clipped gradients)",
         "views: a new one of each image in each epoch, encoded on the spot; the reference's changes, each with "
-        "probability 0.25 (ours: 8 stored views, most changes in each)",
+        "probability 0.25, rebuilt with MONAI's transforms in strengths that it does not state, unless given otherwise "
+        "(ours: 8 stored views, most changes in each)",
         "APM: no loss on the points themselves, and apm+ips learns from its own points alone (ours: a point loss, and "
         "oracle points as well)",
         "choice of the epoch: by the reference's scores on the val rows, never on test rows (the reference: on test)",

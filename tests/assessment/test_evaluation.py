@@ -59,7 +59,7 @@ def test_batches_do_not_matter(tiny_sam, checked):
     model = make_model(tiny_sam)
     assessment = Assessment(prompts=PromptSource.APM)
     one, many = (
-        torch.stack([m for _, _, m, _ in decode_rows(model, checked, assessment, batch_size=b)]) for b in (1, 10)
+        torch.stack([d.mask_logits for d in decode_rows(model, checked, assessment, batch_size=b)]) for b in (1, 10)
     )
     torch.testing.assert_close(one, many, atol=1e-3, rtol=1e-3)
 

@@ -6,6 +6,7 @@ from PIL import Image
 
 from promise_seg.data.checks import check_rows, divided_groups
 from promise_seg.data.manifest import read_manifest
+from promise_seg.data.reading import make_reading
 from promise_seg.errors import ManifestError
 from tests.helpers import write_dataset
 
@@ -45,7 +46,7 @@ def test_an_empty_mask_is_no_problem(manifest):
 
 def test_a_threshold_admits_grey_masks(manifest):
     Image.fromarray(np.arange(1200, dtype=np.uint8).reshape(30, 40)).save(manifest.parent / "masks/3.png")
-    rows = check_rows(read_manifest(manifest), mask_threshold=127)
+    rows = check_rows(read_manifest(manifest), make_reading(mask_threshold=127))
     assert rows[3].mask().any()
 
 

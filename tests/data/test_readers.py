@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from promise_seg.data.masks import MaskRule
 from promise_seg.data.readers import read_image, read_mask
 from promise_seg.errors import ImageError
 
@@ -45,7 +46,7 @@ def test_grey_values_need_a_threshold(tmp_path):
     path = save(tmp_path / "m.png", np.array([[0, 100], [200, 255]], np.uint8))
     with pytest.raises(ImageError, match=r"m\.png: a mask must have two values.*--mask-threshold"):
         read_mask(path)
-    assert read_mask(path, 127).tolist() == [[False, False], [True, True]]
+    assert read_mask(path, MaskRule(threshold=127)).tolist() == [[False, False], [True, True]]
 
 
 def test_missing_truncated_and_foreign_files(tmp_path):

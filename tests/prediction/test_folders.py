@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promise_seg.errors import ImageError, PromiseError
+from promise_seg.errors import PromiseError
 from promise_seg.model import Variant
-from promise_seg.prediction.folders import find_images, predict_folder
+from promise_seg.prediction.folders import predict_folder
+from promise_seg.prediction.inputs import find_inputs
+from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.predictor import Predictor
 from tests.helpers import disc_image, make_model
 
@@ -22,8 +24,8 @@ def images(tmp_path):
 
 
 @pytest.fixture
-def predictor(tiny_sam):
-    return Predictor(make_model(tiny_sam))
+def labeller(tiny_sam):
+    return Labeller({1: Predictor(make_model(tiny_sam))})
 
 
 def table(folder):
@@ -31,9 +33,9 @@ def table(folder):
         return list(csv.DictReader(file))
 
 
-def test_masks_overlays_and_table(images, predictor, tmp_path):
+def test_masks_overlays_and_table(images, labeller, tmp_path):
     out = tmp_path / "out"
-    outcome = predict_folder(predictor, find_images([images]), out)
+    outcome = predict_folder(labeller, find_inputs([images]), out)
     assert (outcome.predicted, outcome.already_there, outcome.problems) == (4, 0, [])
     for i, line in enumerate(table(out)):
         mask = np.asarray(Image.open(out / "masks" / f"{i}.png"))
@@ -52,7 +54,7 @@ class Killed(Exception):
     pass
 
 
-def test_a_stopped_run_goes_on(images, predictor, tmp_path, monkeypatch):
+def test_a_stopped_run_goes_on(images, labeller, tmp_path, monkeypatch):
     out, done = tmp_path / "out", []
 
     def stop_after_two():
@@ -61,46 +63,31 @@ def test_a_stopped_run_goes_on(images, predictor, tmp_path, monkeypatch):
             raise Killed
 
     with pytest.raises(Killed):
-        predict_folder(predictor, find_images([images]), out, stop_after_two)
+        predict_folder(labeller, find_inputs([images]), out, progress=stop_after_two)
     assert len(table(out)) == 2
-    outcome = predict_folder(predictor, find_images([images]), out)
+    outcome = predict_folder(labeller, find_inputs([images]), out)
     assert (outcome.predicted, outcome.already_there) == (2, 2)
     assert len(table(out)) == 4
 
 
-def test_an_image_that_changed_is_predicted_again(images, predictor, tmp_path):
+def test_an_image_that_changed_is_predicted_again(images, labeller, tmp_path):
     out = tmp_path / "out"
-    predict_folder(predictor, find_images([images]), out)
+    predict_folder(labeller, find_inputs([images]), out)
     Image.fromarray(disc_image(50)[0]).save(images / "1.png")
     (out / "masks/2.png").unlink()
-    assert predict_folder(predictor, find_images([images]), out).predicted == 2
+    assert predict_folder(labeller, find_inputs([images]), out).predicted == 2
 
 
-def test_an_unreadable_image_does_not_stop_the_others(images, predictor, tmp_path):
+def test_an_unreadable_image_does_not_stop_the_others(images, labeller, tmp_path):
     (images / "1.png").write_bytes(b"no image")
-    outcome = predict_folder(predictor, find_images([images]), tmp_path / "out")
+    outcome = predict_folder(labeller, find_inputs([images]), tmp_path / "out")
     assert outcome.predicted == 3
     assert len(outcome.problems) == 1
     assert "1.png: not an image" in outcome.problems[0]
 
 
-def test_another_model_does_not_mix_its_masks_in(images, predictor, tiny_sam, tmp_path):
-    predict_folder(predictor, find_images([images]), tmp_path / "out")
-    other = Predictor(make_model(tiny_sam, Variant.APM))
+def test_another_model_does_not_mix_its_masks_in(images, labeller, tiny_sam, tmp_path):
+    predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+    other = Labeller({1: Predictor(make_model(tiny_sam, Variant.APM))})
     with pytest.raises(PromiseError, match="holds predictions of another model"):
-        predict_folder(other, find_images([images]), tmp_path / "out")
-
-
-def test_files_and_folders_are_found(images):
-    assert [p.name for p in find_images([images / "3.png", images])] == ["3.png", "0.png", "1.png", "2.png"]
-
-
-def test_what_cannot_be_predicted_is_said_first(images, tmp_path):
-    with pytest.raises(ImageError, match="no such file or folder"):
-        find_images([images / "9.png"])
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ImageError, match="no images there; expected files ending in"):
-        find_images([tmp_path / "empty"])
-    Image.fromarray(disc_image(0)[0]).save(images / "0.jpg")
-    with pytest.raises(ImageError, match=r"would both get the mask masks/0\.png"):
-        find_images([images])
+        predict_folder(other, find_inputs([images]), tmp_path / "out")

@@ -10,15 +10,19 @@ import torch
 from promise_seg.assessment.metrics import Scores, score_mask
 from promise_seg.assessment.reference_scoring import score_by_reference
 from promise_seg.data.checks import CheckedRow
+from promise_seg.data.geometry import BoolArray
+from promise_seg.data.masks import MaskKind
 from promise_seg.errors import SettingsError
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import MaskChoice, PromiseModel, choose_mask
-from promise_seg.prompting.oracle import oracle_box, oracle_points
+from promise_seg.prompting.oracle import centre_of, oracle_box, oracle_points
 from promise_seg.prompting.prompts import Prompts
 from promise_seg.protocol import Protocol
 from promise_seg.sam.features import Features
 from promise_seg.sam.frozen import Decoded
+
+_OBJECTS_AT_ONCE = 32
 
 
 class PromptSource(StrEnum):
@@ -46,11 +50,17 @@ class PromptSource(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """Scores of one image, and the IoU that the model itself predicted."""
+    """Scores of one image, and the IoU that the model itself predicted.
+
+    Where each object of an instance map was prompted for itself, ``scores`` are of the union of all masks, ``objects``
+    is how many there were, ``object_dice`` the mean over them, and the predicted IoU a mean too.
+    """
 
     checked: CheckedRow
     scores: Scores
     predicted_iou: float
+    objects: int | None = None
+    object_dice: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +76,10 @@ class Assessment:
     def choice_for(self, model: PromiseModel) -> MaskChoice:
         """Which of SAM's masks counts: as given, or the first by the reference's protocol, or as the model chose."""
         return self.mask_choice or ("0" if self.protocol == Protocol.REFERENCE else model.config.mask_choice)
+
+    def prompts_objects(self, row: CheckedRow) -> bool:
+        """Whether each object of a row is prompted for itself: those of instance maps, by a user who knows them."""
+        return self.prompts.reads_truth and row.reading.masks.kind == MaskKind.INSTANCES
 
     def score(self, sample: Sample, mask_logits: torch.Tensor) -> Scores:
         """Score low-resolution logits (h, h) by this protocol."""
@@ -101,17 +115,98 @@ def make_prompts(
         return Prompts()
     if source == PromptSource.APM:
         return model.propose(features).as_prompts()
+    if any(assessment.prompts_objects(sample.checked) for sample in samples):
+        raise ValueError("rows with instances are prompted by prompts_for_objects")
     masks = [sample.mask() for sample in samples]
     if source == PromptSource.BOX:
         boxes = torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))[:, None]
         return Prompts(boxes_xyxy=boxes).to(model.device)
     drawn = []
     for sample, mask in zip(samples, masks, strict=True):
-        rng = stream or np.random.default_rng([assessment.seed, int(sample.checked.image_sha256[:16], 16)])
-        drawn.append(oracle_points(mask, assessment.num_points, rng))
+        drawn.append(oracle_points(mask, assessment.num_points, stream or _seeded(assessment, sample)))
     points_xy = torch.from_numpy(np.stack([p for p, _ in drawn]))[:, None]
     labels = torch.from_numpy(np.stack([label for _, label in drawn]))[:, None]
     return Prompts(points_xy=points_xy, point_labels=labels).to(model.device)
+
+
+def prompts_for_objects(
+    sample: Sample, objects: Sequence[BoolArray], assessment: Assessment, rng: np.random.Generator
+) -> Prompts:
+    """A set of prompts for each object (H, W) of one image: (1, K, ...).
+
+    An object that is too small for the model frame is prompted where it would be.
+    """
+    masks = [sample.to_frame(mask) for mask in objects]
+    for mask, original in zip(masks, objects, strict=True):
+        if original.any() and not mask.any():
+            x, y = np.round(sample.geometry.points_to_model(centre_of(original))).astype(int)
+            mask[min(max(y, 0), sample.side - 1), min(max(x, 0), sample.side - 1)] = True
+    if assessment.prompts == PromptSource.BOX:
+        return Prompts(boxes_xyxy=torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))[None])
+    drawn = [oracle_points(mask, assessment.num_points, rng) for mask in masks]
+    return Prompts(
+        points_xy=torch.from_numpy(np.stack([points for points, _ in drawn]))[None],
+        point_labels=torch.from_numpy(np.stack([labels for _, labels in drawn]))[None],
+    )
+
+
+def _seeded(assessment: Assessment, sample: Sample) -> np.random.Generator:
+    return np.random.default_rng([assessment.seed, int(sample.checked.image_sha256[:16], 16)])
+
+
+@dataclass(frozen=True)
+class DecodedRow:
+    """All masks of one row: logits (K, M, h, h) and predicted IoU (K, M) for K sets of prompts.
+
+    ``objects`` are the K masks (H, W) that were prompted for, where each was; otherwise there is one set for all.
+    """
+
+    sample: Sample
+    mask_logits: torch.Tensor
+    iou: torch.Tensor
+    objects: tuple[BoolArray, ...] | None = None
+
+    def chosen(self, choice: MaskChoice) -> tuple[torch.Tensor, torch.Tensor]:
+        """One of SAM's masks for each set of prompts: (K, h, h) and (K,)."""
+        one = choose_mask(Decoded(self.mask_logits[None], self.iou[None]), choice)
+        return one.mask_logits[0], one.iou[0]
+
+    def result(self, choice: MaskChoice, assessment: Assessment) -> Result:
+        """Score it."""
+        mask_logits, iou = self.chosen(choice)
+        scores = assessment.score(self.sample, mask_logits.amax(0))
+        if self.objects is None:
+            return Result(self.sample.checked, scores, float(iou[0]))
+        dice = [self._dice(one, truth) for one, truth in zip(mask_logits, self.objects, strict=True)]
+        return Result(self.sample.checked, scores, float(iou.mean()), len(dice), float(np.mean(dice)))
+
+    def dice_of_choices(self, choices: Sequence[MaskChoice], assessment: Assessment) -> dict[MaskChoice, float]:
+        """Dice for each way to choose among SAM's masks: of the image, or the mean over its objects."""
+        if self.objects is not None:
+            found = {choice: self.result(choice, assessment).object_dice for choice in choices}
+            return {choice: value for choice, value in found.items() if value is not None}
+        index = {choice: int(self.iou[0].argmax()) if choice == "score" else int(choice) for choice in choices}
+        of_mask = {i: assessment.score(self.sample, self.mask_logits[0, i]).dice for i in set(index.values())}
+        return {choice: of_mask[i] for choice, i in index.items()}
+
+    def _dice(self, mask_logits: torch.Tensor, truth: BoolArray) -> float:
+        found = (self.sample.geometry.logits_to_image(mask_logits) > 0).cpu().numpy()
+        return score_mask(found.astype(np.float32), truth).dice
+
+
+def _decode_objects(
+    model: PromiseModel, sample: Sample, features: Features, assessment: Assessment, rng: np.random.Generator
+) -> DecodedRow:
+    """Each object of one image; an image without any is prompted once, with what says so."""
+    objects = tuple(sample.checked.instances())
+    nothing = np.zeros((sample.checked.height, sample.checked.width), bool)
+    prompts = prompts_for_objects(sample, objects or [nothing], assessment, rng).to(model.device)
+    parts = [
+        model.decode(features, prompts.sets(start, start + _OBJECTS_AT_ONCE))
+        for start in range(0, prompts.per_image, _OBJECTS_AT_ONCE)
+    ]
+    mask_logits, iou = (torch.cat([getattr(part, name)[0] for part in parts]) for name in ("mask_logits", "iou"))
+    return DecodedRow(sample, mask_logits, iou, objects or None)
 
 
 @torch.no_grad()
@@ -121,17 +216,22 @@ def decode_rows(
     assessment: Assessment,
     store: FeatureStore | None = None,
     batch_size: int = 16,
-) -> Iterator[tuple[CheckedRow, Sample, torch.Tensor, torch.Tensor]]:
-    """All masks of each row: yields the row, its sample, mask logits (M, h, h) and predicted IoU (M,)."""
+) -> Iterator[DecodedRow]:
+    """All masks of each row, in their order."""
     check_prompts(model, assessment.prompts)
     model.eval()
     stream = np.random.default_rng(assessment.seed) if assessment.protocol == Protocol.REFERENCE else None
     for start in range(0, len(rows), batch_size):
         samples = [Sample.of(row, model.sam, model.config.fit) for row in rows[start : start + batch_size]]
         features = features_of(samples, model.sam, store).to(model.device)
+        if assessment.prompts_objects(samples[0].checked):
+            for number, sample in enumerate(samples):
+                rng = stream or _seeded(assessment, sample)
+                yield _decode_objects(model, sample, features[number : number + 1], assessment, rng)
+            continue
         decoded = model.decode(features, make_prompts(model, features, samples, assessment, stream))
         for sample, mask_logits, iou in zip(samples, decoded.mask_logits, decoded.iou, strict=True):
-            yield sample.checked, sample, mask_logits[0], iou[0]
+            yield DecodedRow(sample, mask_logits, iou)
 
 
 def score_logits(sample: Sample, mask_logits: torch.Tensor) -> Scores:
@@ -163,16 +263,7 @@ def evaluate(
     """
     choice = assessment.choice_for(model)
     results = []
-    for checked, sample, mask_logits, iou in decode_rows(model, rows, assessment, store):
-        chosen = choose_mask_of_one(mask_logits, iou, choice)
-        results.append(Result(checked, assessment.score(sample, chosen[0]), float(chosen[1])))
+    for decoded in decode_rows(model, rows, assessment, store):
+        results.append(decoded.result(choice, assessment))
         progress()
     return results
-
-
-def choose_mask_of_one(
-    mask_logits: torch.Tensor, iou: torch.Tensor, choice: MaskChoice
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """:func:`~promise_seg.model.choose_mask` for one image: (M, h, h) to (h, h), (M,) to a scalar."""
-    chosen = choose_mask(Decoded(mask_logits[None, None], iou[None, None]), choice)
-    return chosen.mask_logits[0, 0], chosen.iou[0, 0]

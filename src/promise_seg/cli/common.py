@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from promise_seg.data.checks import CheckedRow
     from promise_seg.data.manifest import Row
+    from promise_seg.data.reading import Reading
     from promise_seg.protocol import Protocol
     from promise_seg.sam.frozen import FrozenSam
 
@@ -40,9 +41,29 @@ StoreOption = Annotated[
     Path | None,
     typer.Option("--store", help="Folder of the feature store; default $PROMISE_SEG_STORE or the user's cache."),
 ]
+WindowOption = Annotated[
+    str | None,
+    typer.Option(
+        "--window",
+        help="How values become grey: own (the file's), percentile, LEVEL,WIDTH, or brain, lung ...; three joined by + "
+        "make the three channels.",
+    ),
+]
+AxisOption = Annotated[
+    str | None, typer.Option("--axis", help="What volumes are cut across: auto, axial, coronal or sagittal.")
+]
+CropOption = Annotated[
+    bool | None, typer.Option("--crop-border/--no-crop-border", help="Crop the black border around the image.")
+]
+ClassOption = Annotated[
+    str | None, typer.Option("--class", help="Masks are label maps: the number of the class that is wanted, or all.")
+]
+InstancesOption = Annotated[
+    bool, typer.Option("--instances", help="Masks are instance maps: each value is one object.")
+]
 ThresholdOption = Annotated[
     int | None,
-    typer.Option("--mask-threshold", min=0, max=254, help="Take grey mask values above this as foreground."),
+    typer.Option("--mask-threshold", min=0, max=65534, help="Take grey mask values above this as foreground."),
 ]
 
 
@@ -82,7 +103,7 @@ def progress_bar() -> Iterator[Progress]:
         yield progress
 
 
-def read_and_check(rows: "Sequence[Row]", mask_threshold: int | None) -> "list[CheckedRow]":
+def read_and_check(rows: "Sequence[Row]", reading: "Reading") -> "list[CheckedRow]":
     """Check a data set with a progress bar; warn of divided groups.
 
     Raises:
@@ -92,7 +113,7 @@ def read_and_check(rows: "Sequence[Row]", mask_threshold: int | None) -> "list[C
 
     with progress_bar() as progress:
         task = progress.add_task("checking", total=len(rows), note="")
-        checked = check_rows(rows, mask_threshold, lambda: progress.advance(task))
+        checked = check_rows(rows, reading, lambda: progress.advance(task))
     if divided := divided_groups(rows):
         console.print(
             f"warning: {len(divided)} group(s) have rows in train and in another split, for example {divided[0]!r}; "

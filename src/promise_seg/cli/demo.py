@@ -31,6 +31,7 @@ def demo(
 ) -> None:
     """Train apm, ips and apm+ips, print one table, and write a page of pictures."""
     from promise_seg.data.manifest import Split, of_split, read_manifest, split_off_validation
+    from promise_seg.data.reading import make_reading
     from promise_seg.demo.dataset import SIZES, draw_dataset
 
     with progress_bar() as progress:
@@ -42,7 +43,7 @@ def demo(
     rows = read_manifest(manifest)
     if not of_split(rows, Split.VAL):
         rows = split_off_validation(rows, seed=seed)
-    checked = read_and_check(rows, mask_threshold)
+    checked = read_and_check(rows, make_reading(mask_threshold=mask_threshold))
     quiet_libraries()
     from rich.console import Console
     from rich.table import Table

@@ -1,25 +1,36 @@
 """``promise evaluate``"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from promise_seg.cli.common import (
+    AxisOption,
+    ClassOption,
+    CropOption,
     DeviceOption,
+    InstancesOption,
     ProtocolOption,
     StoreOption,
     ThresholdOption,
+    WindowOption,
     console,
     pick_device,
     print_deviations,
     print_notes,
+    print_table,
     progress_bar,
     quiet_libraries,
     read_and_check,
     read_protocol,
 )
 from promise_seg.errors import ManifestError, SettingsError
+
+if TYPE_CHECKING:
+    from promise_seg.assessment.evaluation import Assessment
+    from promise_seg.data.checks import CheckedRow
+    from promise_seg.model import PromiseModel
 
 BARE = "bare"
 
@@ -40,28 +51,33 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Of the oracle points.")] = 0,
     device: DeviceOption = "auto",
     store: StoreOption = None,
+    window: WindowOption = None,
+    axis: AxisOption = None,
+    crop_border: CropOption = None,
+    label: ClassOption = None,
+    instances: InstancesOption = False,
     mask_threshold: ThresholdOption = None,
 ) -> None:
-    """Score a model against the ground truth, at each image's own size."""
+    """Score a model against the ground truth, at each image's own size. Files are read as they were in training."""
+    from promise_seg.class_sets import class_folder, is_class_set, read_class_set
     from promise_seg.data.manifest import Split, of_split, read_manifest
+    from promise_seg.data.reading import ALL_CLASSES, make_reading
 
     if split not in (*Split, "all"):
         raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
+    if label == ALL_CLASSES:
+        raise SettingsError(
+            f"--class {label}: name one class; the output of promise train --class all needs no --class"
+        )
     rows = read_manifest(data)
     if split != "all":
         rows = of_split(rows, Split(split))
         if not rows:
             raise ManifestError(f"{data}: no {split} rows; choose another --split")
-    checked = read_and_check(rows, mask_threshold)
-
     quiet_libraries()
-    from rich.table import Table
 
     from promise_seg.assessment.evaluation import Assessment, PromptSource, check_prompts
-    from promise_seg.assessment.evaluation import evaluate as score
-    from promise_seg.assessment.report import summarise, write_results
     from promise_seg.checkpoint import load_checkpoint
-    from promise_seg.features.store import FeatureStore
     from promise_seg.model import MASK_CHOICES, bare_model
     from promise_seg.protocol import evaluation_deviations
     from promise_seg.sam.loading import load_sam
@@ -75,33 +91,64 @@ def evaluate(
     chosen = read_protocol(protocol)
     print_deviations(evaluation_deviations(chosen))
     place = pick_device(device)
-    model = bare_model(load_sam(sam or "nano", place, image_size)) if run == BARE else load_checkpoint(run, sam, place)
     assessment = Assessment(
         prompts=PromptSource(prompts), num_points=points, seed=seed, mask_choice=mask, protocol=chosen
     )
-    print_notes(model.sam)
-    check_prompts(model, assessment.prompts)
+    several = run != BARE and is_class_set(run)
+    if several and (label is not None or instances):
+        raise SettingsError(
+            f"{run}: has a model for each class; leave --class and --instances out, or name one of them"
+        )
+    runs = [str(class_folder(Path(run), number)) for number in read_class_set(run)] if several else [run]
+    for one in runs:
+        model = (
+            bare_model(load_sam(sam or "nano", place, image_size)) if one == BARE else load_checkpoint(one, sam, place)
+        )
+        print_notes(model.sam)
+        check_prompts(model, assessment.prompts)
+        reading = make_reading(
+            model.config.reading, window=window, axis=axis, crop_border=crop_border, label=label, instances=instances,
+            mask_threshold=mask_threshold,
+        )  # fmt: skip
+        checked = read_and_check(rows, reading)
+        facts = {"data": str(data), "split": split}
+        _evaluate_one(one, model, checked, assessment, facts, output / Path(one).name if several else output, store)
+
+
+def _evaluate_one(
+    run: str,
+    model: "PromiseModel",
+    checked: "list[CheckedRow]",
+    assessment: "Assessment",
+    facts: dict[str, str],
+    output: Path,
+    store: Path | None,
+) -> None:
+    """Score one model and write what came out."""
+    from promise_seg.assessment.evaluation import evaluate as score
+    from promise_seg.assessment.report import summarise, write_results
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.model import reading_fields
+
     with progress_bar() as progress:
         task = progress.add_task("evaluating", total=len(checked), note=assessment.prompts.label)
         results = score(model, checked, assessment, store=FeatureStore(store), progress=lambda: progress.advance(task))
-    facts = {
+    of_model = {
         "model": run,
         "variant": str(model.config.variant),
         "sam": model.sam.name,
         "image_size": model.sam.image_size,
         "mask_choice": assessment.choice_for(model),
-        "data": str(data),
-        "split": split,
+        "reading": reading_fields(checked[0].reading),
     }
-    summary = summarise(results, assessment, facts)
+    summary = summarise(results, assessment, of_model | facts)
     files = write_results(output, results, summary)
-    table = Table(title=f"{run}, {len(results)} {split} images, {assessment.prompts.label}")
-    for name in summary["mean"]:
-        table.add_column(name, justify="right")
-    table.add_row(*(f"{value:.4f}" for value in summary["mean"].values()))
-    from rich.console import Console
-
-    Console().print(table)
+    head = list(summary["mean"])
+    values = [f"{value:.4f}" for value in summary["mean"].values()]
+    if "objects" in summary:
+        head.append(f"Dice of {summary['objects']} objects")
+        values.append(f"{summary['object_dice']:.4f}")
+    print_table(head, [values], f"{run}, {len(results)} {facts['split']} images, {assessment.prompts.label}")
     if summary["images_with_empty_truth"]:
         console.print(
             f"{summary['images_with_empty_truth']} image(s) have an empty ground truth: see docs/data-format.md"

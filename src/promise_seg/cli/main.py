@@ -8,7 +8,20 @@ from typing import ParamSpec
 import typer
 
 from promise_seg import __version__
-from promise_seg.cli import convert, demo, evaluate, predict, pretrain, sam, train
+from promise_seg.cli import (
+    convert,
+    data_check,
+    data_fetch,
+    data_make,
+    data_show,
+    data_split,
+    demo,
+    evaluate,
+    predict,
+    pretrain,
+    sam,
+    train,
+)
 from promise_seg.errors import PromiseError
 
 P = ParamSpec("P")
@@ -50,6 +63,15 @@ _sams.command("list")(_honest(sam.list_sams))
 _sams.command("info")(_honest(sam.info))
 _sams.command("fetch")(_honest(sam.fetch))
 app.add_typer(_sams, name="sam")
+
+
+_data = typer.Typer(no_args_is_help=True, help="Make, check, split, show and fetch data sets.")
+_data.command("make")(_honest(data_make.make))
+_data.command("check")(_honest(data_check.check))
+_data.command("split")(_honest(data_split.split))
+_data.command("show")(_honest(data_show.show))
+_data.command("fetch")(_honest(data_fetch.fetch))
+app.add_typer(_data, name="data")
 
 
 def _print_version(wanted: bool) -> None:

@@ -11,23 +11,37 @@ from promise_seg.cli.common import DeviceOption, console, pick_device, print_not
 
 def predict(
     run: Annotated[Path, typer.Argument(help="Output folder of promise train, or a checkpoint.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files, and folders of them.")],
+    images: Annotated[list[Path], typer.Argument(help="Images, volumes, DICOM files, and folders of them.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for masks, overlays and predictions.csv.")],
+    output_format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="png, tiff, nifti, dicom-seg, rle or coco; auto: as the input, which is DICOM-SEG for DICOM.",
+        ),
+    ] = "auto",
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="What is segmented, for DICOM-SEG and COCO; LABEL=NAME for one of several."),
+    ] = None,
     sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
     device: DeviceOption = "auto",
 ) -> int:
-    """Predict masks at the images' own size; no ground truth is read. Goes on where a stopped run was."""
-    from promise_seg.prediction.folders import find_images, predict_folder
+    """Predict masks that fit back to the images; no ground truth is read. Goes on where a stopped run was."""
+    from promise_seg.prediction.inputs import find_inputs
 
-    found = find_images(images)
+    found = find_inputs(images)
     quiet_libraries()
-    from promise_seg.prediction.predictor import load
+    from promise_seg.prediction.folders import predict_folder
+    from promise_seg.prediction.labelling import load_labeller
+    from promise_seg.prediction.outputs.formats import read_format
 
-    predictor = load(run, sam=sam, device=pick_device(device))
-    print_notes(predictor.model.sam)
+    chosen = read_format(output_format)
+    labeller = load_labeller(run, sam=sam, device=pick_device(device), names=names or ())
+    print_notes(labeller.sam)
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(found), note="")
-        outcome = predict_folder(predictor, found, output, lambda: progress.advance(task))
+        outcome = predict_folder(labeller, found, output, chosen, lambda: progress.advance(task))
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     for problem in outcome.problems:
         print(f"promise: error: {problem}", file=sys.stderr)

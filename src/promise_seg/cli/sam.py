@@ -54,9 +54,9 @@ def fetch(
     """Download one, checked against its SHA-256. The same command goes on where a stopped one was."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    from promise_seg.compat.download import download
     from promise_seg.compat.known_sams import known_sam, sam_path
-    from promise_seg.data.checks import file_sha256
+    from promise_seg.download import download
+    from promise_seg.hashing import file_sha256
 
     if name == "nano":
         console.print("nano: part of the package, nothing to fetch")

@@ -1,17 +1,22 @@
 """``promise train``"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from promise_seg.cli.common import (
+    AxisOption,
+    ClassOption,
+    CropOption,
     DeviceOption,
     ImageSizeOption,
+    InstancesOption,
     ProtocolOption,
     SamOption,
     StoreOption,
     ThresholdOption,
+    WindowOption,
     console,
     pick_device,
     print_deviations,
@@ -22,11 +27,18 @@ from promise_seg.cli.common import (
     read_protocol,
 )
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from promise_seg.data.checks import CheckedRow
+    from promise_seg.learning.settings import TrainSettings
+    from promise_seg.sam.frozen import FrozenSam
+
 _SETTINGS = {"points": "num_points", "foreground": "num_foreground"} | {
     name: name
     for name in (
-        "variant", "apm", "train_also", "epochs", "batch_size", "views", "learning_rate", "weight_decay", "optimizer",
-        "point_weight", "saliency_weight", "fit", "precision", "seed",
+        "variant", "apm", "train_also", "epochs", "batch_size", "views", "augmentation", "learning_rate",
+        "weight_decay", "optimizer", "point_weight", "saliency_weight", "fit", "precision", "seed",
     )
 }  # fmt: skip
 """Which option is which setting."""
@@ -52,6 +64,10 @@ def train(
             min=0, help="Views of each image: itself and augmented ones; 0: a new one each epoch, not stored."
         ),
     ] = 8,
+    augmentation: Annotated[
+        str,
+        typer.Option(help="How views are drawn: own, light, grey (CT, MR, ultrasound), none, reference (the paper's)."),
+    ] = "own",
     learning_rate: Annotated[float, typer.Option()] = 5e-4,
     weight_decay: Annotated[float, typer.Option()] = 0.01,
     optimizer: Annotated[str, typer.Option(help="adamw or adam.")] = "adamw",
@@ -59,7 +75,14 @@ def train(
     foreground: Annotated[int, typer.Option(min=0, help="How many of them are foreground.")] = 8,
     point_weight: Annotated[float, typer.Option(help="Weight of the loss on the points' positions.")] = 1.0,
     saliency_weight: Annotated[float, typer.Option(help="Weight of the loss on the heatmap APM's saliency.")] = 1.0,
-    fit: Annotated[str, typer.Option(help="How images become squares: stretch or pad.")] = "stretch",
+    fit: Annotated[
+        str, typer.Option(help="How images become squares: stretch, pad (as SAM) or square (padded on both sides).")
+    ] = "stretch",
+    window: WindowOption = None,
+    axis: AxisOption = None,
+    crop_border: CropOption = None,
+    label: ClassOption = None,
+    instances: InstancesOption = False,
     precision: Annotated[str, typer.Option(help="no, bf16 or fp16.")] = "no",
     val_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Of train, where there are no val rows.")] = 0.15,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -68,8 +91,10 @@ def train(
     mask_threshold: ThresholdOption = None,
 ) -> None:
     """Train a model on your images; SAM stays frozen. The same command goes on where a stopped one was."""
+    from promise_seg.class_sets import class_folder, write_class_set
+    from promise_seg.errors import ManifestError
     from promise_seg.learning.settings import make_settings
-    from promise_seg.protocol import training_deviations
+    from promise_seg.protocol import Protocol, training_deviations
 
     given = {
         setting: context.params[option]
@@ -79,23 +104,54 @@ def train(
     settings = make_settings(protocol=read_protocol(protocol), **given)
     print_deviations(training_deviations(settings.protocol))
 
+    from promise_seg.data.checks import classes_of
     from promise_seg.data.manifest import Split, of_split, read_manifest, split_off_validation
+    from promise_seg.data.reading import ALL_CLASSES, make_reading
 
+    if crop_border is None and settings.protocol == Protocol.REFERENCE:
+        crop_border = True
+    reading = make_reading(
+        window=window, axis=axis, crop_border=crop_border, label=label, instances=instances,
+        mask_threshold=mask_threshold,
+    )  # fmt: skip
     rows = read_manifest(data)
     if not of_split(rows, Split.VAL):
         rows = split_off_validation(rows, share=val_share, seed=seed)
         count = len(of_split(rows, Split.VAL))
         console.print(f"no val rows in {data}: took {count} of the train rows (whole groups) to choose on")
-    checked = read_and_check(rows, mask_threshold)
+    checked = read_and_check(rows, reading)
 
     quiet_libraries()
-    from promise_seg.features.store import FeatureStore
-    from promise_seg.learning.training import TrainingRun
     from promise_seg.sam.loading import load_sam
 
     accelerator = make_accelerator(device, precision)
     frozen = load_sam(sam, accelerator.device, image_size)
     print_notes(frozen)
+    if label != ALL_CLASSES:
+        _train_one(output, checked, frozen, store, settings, accelerator)
+        return
+    classes = classes_of([r for r in checked if r.row.split != Split.TEST])
+    if not classes:
+        raise ManifestError(f"{data}: no mask of the train and val rows holds a class")
+    write_class_set(output, classes)
+    for number in classes:
+        console.print(f"class {number}, of {', '.join(map(str, classes))}:")
+        of_class = [row.of_class(number) for row in checked]
+        _train_one(class_folder(output, number), of_class, frozen, store, settings, accelerator)
+
+
+def _train_one(
+    output: Path,
+    checked: "list[CheckedRow]",
+    frozen: "FrozenSam",
+    store: Path | None,
+    settings: "TrainSettings",
+    accelerator: "Accelerator",
+) -> None:
+    """One run, begun or gone on with, with a progress bar."""
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.learning.training import TrainingRun
+
     run = TrainingRun(output, checked, frozen, FeatureStore(store), settings, accelerator)
     if run.finished:
         console.print(f"{output}: this run is already finished")

@@ -77,7 +77,8 @@ class ReferenceCheckpoint:
             config = ModelConfig(
                 **self.facts,
                 train_also=train_also,
-                fit=Fit.STRETCH,
+                fit=Fit.SQUARE,
+                crop_border=True,
                 mask_choice="0",
                 sam=sam_name,
                 sam_sha256=sam.sha256,

@@ -1,65 +1,125 @@
 """Look at a whole data set before any work begins, and report all its problems at once."""
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+
+from promise_seg.data.borders import content_box
+from promise_seg.data.formats.kinds import FileKind, kind_of
+from promise_seg.data.formats.opening import open_source
+from promise_seg.data.formats.source import Source
+from promise_seg.data.geometry import Box
 from promise_seg.data.manifest import Row, Split, raise_all
-from promise_seg.data.readers import BoolArray, Uint8Array, read_image, read_mask
-from promise_seg.errors import ImageError
-
-
-def file_sha256(path: Path) -> str:
-    """Hash of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+from promise_seg.data.masks import MaskKind, instances_of, mask_of
+from promise_seg.data.readers import BoolArray, Uint8Array, content_sha256, read_image, read_labels
+from promise_seg.data.reading import DEFAULT_READING, Reading
+from promise_seg.errors import ImageError, SizeError
 
 
 @dataclass(frozen=True)
 class CheckedRow:
-    """A row whose files were read once without a complaint."""
+    """A picture, or one slice of a volume, whose files were read once without a complaint.
+
+    ``image_sha256`` is of all that decides its pixels; ``index`` is of the slice; ``crop`` what is kept of the image
+    frame, ``None`` for all of it; ``class_pixels`` are the classes of a label map with their numbers of pixels.
+    """
 
     row: Row
     image_sha256: str
     height: int
     width: int
     foreground_pixels: int
-    mask_threshold: int | None = None
+    reading: Reading = DEFAULT_READING
+    index: int = 0
+    is_slice: bool = False
+    crop: Box | None = None
+    class_pixels: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The image's path, with the number of the slice if it has several."""
+        return f"{self.row.image}#{self.index}" if self.is_slice else str(self.row.image)
+
+    def of_class(self, label: int) -> "CheckedRow":
+        """The same row of a label map, for one of its classes."""
+        pixels = dict(self.class_pixels).get(label, 0)
+        return replace(self, reading=self.reading.of_class(label), foreground_pixels=pixels)
 
     def image(self) -> Uint8Array:
         """(H, W, 3) uint8 RGB in the image frame."""
-        return read_image(self.row.image)
+        return read_image(self.row.image, self.reading, self.index)
+
+    def labels(self) -> npt.NDArray:
+        """(H, W), as stored, in the image frame."""
+        needs_image = self.is_slice or kind_of(self.row.mask) == FileKind.DICOM  # to tell which slice it is
+        image = open_source(self.row.image, self.reading.axis) if needs_image else None
+        return read_labels(self.row.mask, image, self.index)
 
     def mask(self) -> BoolArray:
         """(H, W) bool in the image frame."""
-        return read_mask(self.row.mask, self.mask_threshold)
+        return mask_of(self.labels(), self.reading.masks, self.row.mask)
+
+    def instances(self) -> list[BoolArray]:
+        """One mask (H, W) for each object of an instance map."""
+        return list(instances_of(self.labels()))
 
 
-def check_row(row: Row, mask_threshold: int | None = None) -> CheckedRow:
-    """Read both files of a row.
+def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
+    """Read both files of a row, slice by slice.
 
     Raises:
         ImageError: beginning with the row's place in the manifest.
     """
+    reading = reading or DEFAULT_READING
     try:
-        image = read_image(row.image)
-        mask = read_mask(row.mask, mask_threshold)
+        source = open_source(row.image, reading.axis)
+        return [_check_slice(row, source, index, reading) for index in _wanted(row, source)]
     except ImageError as error:
-        raise ImageError(f"{row.where}: {error}") from error
-    if image.shape[:2] != mask.shape:
-        raise ImageError(
-            f"{row.where}: {row.image} is {image.shape[1]} x {image.shape[0]} pixels but its mask {row.mask} is "
-            f"{mask.shape[1]} x {mask.shape[0]}. Both must have the same size"
+        raise type(error)(f"{row.where}: {error}") from error
+
+
+def _wanted(row: Row, source: Source) -> range:
+    if row.slices is None:
+        return range(len(source))
+    first, last = row.slices
+    if last >= len(source):
+        raise ImageError(f"{row.image}: has no slice {last}; it has {len(source)}, counted from 0")
+    return range(first, last + 1)
+
+
+def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> CheckedRow:
+    image = reading.window.rgb(source, index)
+    labels = read_labels(row.mask, source, index)
+    if image.shape[:2] != labels.shape:
+        turned = " (turned by its EXIF orientation)" if "turned" in source.differs_by(index) else ""
+        raise SizeError(
+            f"{row.image} is {image.shape[1]} x {image.shape[0]} pixels{turned} but its mask {row.mask} is "
+            f"{labels.shape[1]} x {labels.shape[0]}. Both must have the same size"
         )
-    height, width = mask.shape
-    return CheckedRow(row, file_sha256(row.image), height, width, int(mask.sum()), mask_threshold)
+    foreground = int(np.count_nonzero(mask_of(labels, reading.masks, row.mask)))
+    return CheckedRow(
+        row, content_sha256(source, index, reading), labels.shape[0], labels.shape[1], foreground, reading, index,
+        is_slice=source.is_volume, crop=content_box(image) if reading.crop_border else None,
+        class_pixels=_count_classes(labels) if reading.masks.kind == MaskKind.CLASSES else (),
+    )  # fmt: skip
+
+
+def _count_classes(labels: npt.NDArray) -> tuple[tuple[int, int], ...]:
+    values, counts = np.unique(labels, return_counts=True)
+    return tuple((int(v), int(n)) for v, n in zip(values, counts, strict=True) if v != 0)
+
+
+def classes_of(rows: Sequence[CheckedRow]) -> list[int]:
+    """All classes that the label maps of some rows hold, in their order."""
+    return sorted({label for row in rows for label, _ in row.class_pixels})
 
 
 def check_rows(
-    rows: Sequence[Row], mask_threshold: int | None = None, progress: Callable[[], object] = lambda: None
+    rows: Sequence[Row], reading: Reading | None = None, progress: Callable[[], object] = lambda: None
 ) -> list[CheckedRow]:
-    """Check every row.
+    """Check every row; a row that names a volume becomes one checked row for each slice.
 
     Raises:
         ManifestError: with one line for each problem in the whole data set.
@@ -67,12 +127,25 @@ def check_rows(
     checked, problems = [], []
     for row in rows:
         try:
-            checked.append(check_row(row, mask_threshold))
+            checked += check_row(row, reading)
         except ImageError as error:
             problems.append(str(error))
         progress()
-    raise_all(problems + leaks(checked))
+    problems += leaks(checked)
+    if not problems:
+        problems += _without_class(checked)
+    raise_all(problems)
     return checked
+
+
+def _without_class(rows: Sequence[CheckedRow]) -> list[str]:
+    """A class that no mask has is a mistake, not a data set of empty masks."""
+    label = rows[0].reading.masks.label if rows else None
+    if label is None or any(r.foreground_pixels for r in rows):
+        return []
+    found = ", ".join(map(str, classes_of(rows)))
+    place = rows[0].row.where.rsplit(":", 1)[0]
+    return [f"{place}: no mask holds the class {label}; they hold {found or 'nothing'}"]
 
 
 def leaks(rows: Sequence[CheckedRow]) -> list[str]:
@@ -83,7 +156,7 @@ def leaks(rows: Sequence[CheckedRow]) -> list[str]:
         other = seen.get(checked.image_sha256)
         if checked.row.split == Split.TRAIN and other is not None:
             found.append(
-                f"{checked.row.where}: the train image {checked.row.image} also stands in {other.split} "
+                f"{checked.row.where}: the train image {checked.name} also stands in {other.split} "
                 f"({other.where}). Remove one of the two rows: scores on images that were trained on mean nothing"
             )
     return found

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,12 +15,29 @@ Uint8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
 
+OUTSIDE_LOGIT = -20.0
+"""Of what was cropped away: background for certain."""
+
 
 class Fit(StrEnum):
-    """How a rectangle becomes a square: ``stretch`` as ProMISe does, or ``pad`` at the right or bottom as SAM does."""
+    """How a rectangle becomes a square.
+
+    ``stretch`` resizes both axes to the side; ``pad`` keeps the aspect and pads at the right or bottom, as SAM does;
+    ``square`` keeps it and pads on both sides, as the ProMISe reference does before it resizes.
+    """
 
     STRETCH = "stretch"
     PAD = "pad"
+    SQUARE = "square"
+
+
+class Box(NamedTuple):
+    """A rectangle of whole pixels: columns ``left`` to ``right`` and rows ``top`` to ``bottom``, the last excluded."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
 
 
 @dataclass(frozen=True)
@@ -33,60 +51,106 @@ class Geometry:
         height, width: of the image, in pixels.
         side: of the model frame, in pixels.
         fit: how the one becomes the other.
+        crop: the part of the image that is kept, ``None`` for all of it; what lies outside is background.
     """
 
     height: int
     width: int
     side: int
     fit: Fit = Fit.STRETCH
+    crop: Box | None = None
 
     @property
-    def content(self) -> tuple[int, int]:
-        """Height and width of the image's content in the model frame, in pixels; the rest is padding."""
+    def kept(self) -> Box:
+        """The part of the image that the model sees."""
+        return self.crop or Box(0, 0, self.width, self.height)
+
+    @property
+    def content(self) -> Box:
+        """Where that part lies in the model frame; the rest is padding."""
         if self.fit == Fit.STRETCH:
-            return self.side, self.side
-        scale = self.side / max(self.height, self.width)
-        return max(1, round(self.height * scale)), max(1, round(self.width * scale))
+            return Box(0, 0, self.side, self.side)
+        kept_width, kept_height = _size(self.kept)
+        scale = self.side / max(kept_width, kept_height)
+        width, height = max(1, round(kept_width * scale)), max(1, round(kept_height * scale))
+        left, top = ((self.side - width) // 2, (self.side - height) // 2) if self.fit == Fit.SQUARE else (0, 0)
+        return Box(left, top, left + width, top + height)
 
-    @property
-    def _scale_xy(self) -> FloatArray:
-        height, width = self.content
-        return np.array([width / self.width, height / self.height], np.float32)
-
-    def _resized(self, values: npt.NDArray) -> npt.NDArray:
-        height, width = self.content
-        shrinks = height * width < self.height * self.width
-        resized = cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        padded = np.zeros((self.side, self.side, *resized.shape[2:]), resized.dtype)
-        padded[:height, :width] = resized
-        return padded
+    def _to_model(self, values: npt.NDArray) -> npt.NDArray:
+        kept, content = self.kept, self.content
+        resized = resize(values[kept.top : kept.bottom, kept.left : kept.right], *_size(content))
+        framed = np.zeros((self.side, self.side, *resized.shape[2:]), resized.dtype)
+        framed[content.top : content.bottom, content.left : content.right] = resized
+        return framed
 
     def image_to_model(self, image: Uint8Array) -> Uint8Array:
         """(H, W, 3) uint8 to (S, S, 3) uint8; padding is black."""
-        return self._resized(image)
+        return self._to_model(image)
 
     def mask_to_model(self, mask: BoolArray) -> BoolArray:
         """(H, W) bool to (S, S) bool; padding is background."""
-        return self._resized(mask.astype(np.float32)) >= 0.5
+        return self._to_model(mask.astype(np.float32)) >= 0.5
+
+    def mask_to_image(self, mask: BoolArray) -> BoolArray:
+        """(S, S) bool to (H, W) bool; what was cropped away is background."""
+        kept, content = self.kept, self.content
+        part = mask[content.top : content.bottom, content.left : content.right].astype(np.float32)
+        full = np.zeros((self.height, self.width), bool)
+        full[kept.top : kept.bottom, kept.left : kept.right] = resize(part, *_size(kept)) >= 0.5
+        return full
+
+    def _scale_and_offsets(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        kept, content = self.kept, self.content
+        scale = np.divide(_size(content), _size(kept), dtype=np.float32)
+        return scale, np.array(kept[:2], np.float32), np.array(content[:2], np.float32)
 
     def points_to_model(self, points_xy: FloatArray) -> FloatArray:
         """(..., 2) pixel indices in the image frame to pixel indices in the model frame."""
-        return ((points_xy + 0.5) * self._scale_xy - 0.5).astype(np.float32)
+        scale, kept, content = self._scale_and_offsets()
+        return ((points_xy - kept + 0.5) * scale - 0.5 + content).astype(np.float32)
 
     def points_to_image(self, points_xy: FloatArray) -> FloatArray:
         """(..., 2) pixel indices in the model frame to pixel indices in the image frame."""
-        return ((points_xy + 0.5) / self._scale_xy - 0.5).astype(np.float32)
+        scale, kept, content = self._scale_and_offsets()
+        return ((points_xy - content + 0.5) / scale - 0.5 + kept).astype(np.float32)
+
+    def box_to_model(self, box_xyxy: FloatArray) -> FloatArray:
+        """(..., 4) indices of a box's first and last pixels in the image frame to the model frame."""
+        return self.points_to_model(box_xyxy.reshape(*box_xyxy.shape[:-1], 2, 2)).reshape(box_xyxy.shape)
+
+    def box_to_image(self, box_xyxy: FloatArray) -> FloatArray:
+        """(..., 4) indices of a box's first and last pixels in the model frame to the image frame."""
+        return self.points_to_image(box_xyxy.reshape(*box_xyxy.shape[:-1], 2, 2)).reshape(box_xyxy.shape)
 
     def logits_to_image(self, mask_logits: Tensor) -> Tensor:
         """Low-resolution logits (..., h, h), over the whole model frame, to (..., H, W) in the image frame."""
         shape = mask_logits.shape[:-2]
         flat = mask_logits.reshape(1, -1, *mask_logits.shape[-2:])
-        if self.fit == Fit.PAD:
+        kept, content = self.kept, self.content
+        if _size(content) != (self.side, self.side):
             flat = F.interpolate(flat, size=(self.side, self.side), mode="bilinear", align_corners=False)
-            height, width = self.content
-            flat = flat[..., :height, :width]
-        full = F.interpolate(flat, size=(self.height, self.width), mode="bilinear", align_corners=False)
+            flat = flat[..., content.top : content.bottom, content.left : content.right]
+        width, height = _size(kept)
+        full = F.interpolate(flat, size=(height, width), mode="bilinear", align_corners=False)
+        if self.crop is not None:
+            edges = (kept.left, self.width - kept.right, kept.top, self.height - kept.bottom)
+            full = F.pad(full, edges, value=OUTSIDE_LOGIT)
         return full.reshape(*shape, self.height, self.width)
+
+
+def _size(box: Box) -> tuple[int, int]:
+    """Width and height."""
+    return box.right - box.left, box.bottom - box.top
+
+
+def resize(values: npt.NDArray, width: int, height: int) -> npt.NDArray:
+    """(H, W[, 3]) to (height, width[, 3]): the mean over areas along an axis that shrinks, linear along one that grows.
+
+    An axis at a time where they differ, as OpenCV averages over areas only if both shrink.
+    """
+    smaller = min(width, values.shape[1]), min(height, values.shape[0])
+    shrunk = cv2.resize(values, smaller, interpolation=cv2.INTER_AREA)
+    return cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def shrink_mask(masks: Tensor, side: int) -> Tensor:

@@ -21,22 +21,39 @@ class Split(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """One image of a manifest. ``where`` is ``file:line``, for messages; ``group`` names what must not be divided."""
+    """One image or volume of a manifest.
+
+    ``where`` is ``file:line``, for messages; ``group`` names what must not be divided; ``slices`` are the first and the
+    last that are meant, counted from 0, ``None`` for all.
+    """
 
     where: str
     image: Path
     mask: Path
     split: Split
     group: str
+    slices: tuple[int, int] | None = None
 
 
 def read_manifest(path: str | Path) -> list[Row]:
     """Read a manifest; relative paths count from its folder, and extra columns are allowed.
 
-    A column ``group`` (a video, a patient) keeps its rows on one side of any split made here.
+    A column ``group`` (a video, a patient) keeps its rows on one side of any split made here; a column ``slice`` takes
+    one slice of a volume, or some (``10-40``).
 
     Raises:
         ManifestError: naming every row that cannot be used, not only the first.
+    """
+    rows, problems = scan_manifest(path)
+    raise_all(problems)
+    return rows
+
+
+def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
+    """The rows that can be used, and a line for each that cannot.
+
+    Raises:
+        ManifestError: if the file as a whole cannot be used.
     """
     path = Path(path)
     if not path.exists():
@@ -70,10 +87,25 @@ def read_manifest(path: str | Path) -> list[Row]:
         if split not in set(Split):
             problems.append(f"{where}: unknown train_type {record['train_type']!r}; expected {', '.join(Split)}")
             continue
+        slices = _slices((record.get("slice") or "").strip())
+        if isinstance(slices, str):
+            problems.append(f"{where}: slice {slices!r}; expected a number from 0, or the first and last as 10-40")
+            continue
         image, mask = (path.parent / record[name].strip() for name in ("image_name", "mask_name"))
-        rows.append(Row(where, image, mask, Split(split), (record.get("group") or "").strip() or str(image)))
-    raise_all(problems)
-    return rows
+        group = (record.get("group") or "").strip() or str(image)
+        rows.append(Row(where, image, mask, Split(split), group, slices))
+    return rows, problems
+
+
+def _slices(text: str) -> tuple[int, int] | str | None:
+    """First and last slice; the text itself if it is neither a number nor a range."""
+    if not text:
+        return None
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        return text
+    found = int(first), int(last) if dash else int(first)
+    return found if found[0] <= found[1] else text
 
 
 def raise_all(problems: Sequence[str]) -> None:

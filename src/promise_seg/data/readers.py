@@ -1,76 +1,111 @@
-"""Image and mask files to arrays."""
+"""Images and masks, whatever their files are, to the arrays that everything else works with."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 
+from promise_seg.data.formats.kinds import FileKind
+from promise_seg.data.formats.nifti import NiftiVolume
+from promise_seg.data.formats.opening import open_source
+from promise_seg.data.formats.segmentation import is_segmentation, read_segmentation
+from promise_seg.data.formats.series import DicomSeries
+from promise_seg.data.formats.source import Source
+from promise_seg.data.masks import MaskRule, mask_of
+from promise_seg.data.reading import DEFAULT_READING, Reading
 from promise_seg.errors import ImageError
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+from promise_seg.hashing import files_sha256
 
 Uint8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 
 
-def _open(path: Path) -> Image.Image:
-    try:
-        image = Image.open(path)
-        image.load()
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
-    except UnidentifiedImageError:
-        kinds = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise ImageError(f"{path}: not an image that can be read; expected one of {kinds}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: damaged or truncated: {error}. Copy it again from its source") from error
-    return image
+def read_image(path: str | Path, reading: Reading | None = None, index: int = 0) -> Uint8Array:
+    """Read one slice as RGB: (H, W, 3) uint8, in the image frame; a picture is its own only slice.
 
-
-def _to_8_bit(values: npt.NDArray[np.generic]) -> Uint8Array:
-    """Stretch deeper grey values, from the image's lowest to its highest, to [0, 255]."""
-    values = np.asarray(values, np.float64)
-    low, high = values.min(), values.max()
-    return np.round((values - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
-
-
-def read_image(path: str | Path) -> Uint8Array:
-    """Read a file as RGB: (H, W, 3) uint8, in the image frame.
-
-    Grey images are repeated to three channels, deeper than 8 bits stretched to their own range, alpha dropped. An EXIF
-    orientation is not applied: masks carry none.
-
-    Raises:
-        ImageError: if the file is missing, damaged or no image.
-    """
-    image = _open(Path(path))
-    if image.mode.startswith("I") or image.mode == "F":
-        grey = _to_8_bit(np.asarray(image))
-        return np.repeat(grey[..., None], 3, 2)
-    return np.asarray(image.convert("RGB"))
-
-
-def read_mask(path: str | Path, threshold: int | None = None) -> BoolArray:
-    """Read a binary mask: (H, W) bool.
-
-    Background is 0 and foreground any one other value, as in files with 0/255 or 0/1.
+    Grey is repeated to three channels, alpha dropped, an EXIF orientation applied.
 
     Args:
-        path: the file.
-        threshold: take grey values above it as foreground, for masks that were saved as JPEG or resized smoothly.
+        path: a file, or the folder of a DICOM series.
+        reading: how to look at it.
+        index: of the slice, from 0.
 
     Raises:
-        ImageError: if the file is missing, damaged, no image, or has more than two values and no threshold is given.
+        ImageError: if it is missing, damaged, too large or no image, or has no such slice.
     """
-    image = _open(Path(path))
-    values = np.asarray(image if image.mode in {"1", "L", "P"} or image.mode.startswith("I") else image.convert("L"))
-    if threshold is not None:
-        return values > threshold
-    levels = np.unique(values)
-    if len(levels[levels != 0]) > 1:
+    reading = reading or DEFAULT_READING
+    source = open_source(path, reading.axis)
+    if not 0 <= index < len(source):
+        raise ImageError(f"{path}: has no slice {index}; it has {len(source)}, counted from 0")
+    return reading.window.rgb(source, index)
+
+
+def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -> npt.NDArray:
+    """The values of a mask file as they are stored: (H, W), slice ``index`` of it, cut as its image is.
+
+    Args:
+        path: a picture, TIFF, NIfTI file, DICOM image or DICOM segmentation.
+        image: the image that it belongs to; needed for volumes and segmentations.
+        index: of the slice.
+
+    Raises:
+        ImageError: if it is missing, damaged or in colour, or does not fit its image.
+    """
+    path = Path(path)
+    if is_segmentation(path):
+        if image is None:
+            raise ImageError(f"{path}: a DICOM segmentation can only be read with its image")
+        return read_segmentation(path, image, index)
+    source = open_source(path)
+    _check_partners(source, image)
+    if isinstance(source, NiftiVolume) and image is not None and image.frame is not None and source.frame is not None:
+        labels = image.frame.to_slices(image.frame.like_this(source.frame, source.array))[index]
+    else:
+        labels = source.as_stored(index)
+    if labels.ndim != 2:
         raise ImageError(
-            f"{path}: a mask must have two values, 0 and one other; found {len(levels)} values from {levels[0]} to "
-            f"{levels[-1]}, as JPEG or smooth resizing makes them. Save it as PNG, or give --mask-threshold 127"
+            f"{path}: a mask in colour; expected one channel of labels. Save it as a grey or palette image"
         )
-    return values != 0
+    return labels
+
+
+def _check_partners(mask: Source, image: Source | None) -> None:
+    """Refuse pairs whose slices cannot be told to correspond."""
+    if image is None:
+        return
+    volumes = (FileKind.NIFTI, FileKind.DICOM, FileKind.SERIES)
+    if mask.kind == FileKind.NIFTI and image.frame is None:
+        raise ImageError(
+            f"{mask.path}: a NIfTI mask needs an image that says where its slices lie ({', '.join(volumes)}); "
+            f"{image.path} does not"
+        )
+    cut = image.kind == FileKind.NIFTI or (isinstance(image, DicomSeries) and image.is_cut)
+    if cut and mask.kind != FileKind.NIFTI:
+        raise ImageError(f"{mask.path}: the mask of a volume that is cut along an axis must be NIfTI, as its image is")
+    if mask.kind != FileKind.NIFTI and len(mask) != len(image):
+        raise ImageError(
+            f"{mask.path} has {len(mask)} slice(s) but its image {image.path} has {len(image)}. Both must have as many"
+        )
+
+
+def read_mask(path: str | Path, rule: MaskRule | None = None, image: Source | None = None, index: int = 0) -> BoolArray:
+    """Read the mask of one slice: (H, W) bool.
+
+    Raises:
+        ImageError: if it is missing, damaged or no mask, or does not fit the rule or its image.
+    """
+    return mask_of(read_labels(path, image, index), rule or MaskRule(), Path(path))
+
+
+def content_sha256(source: Source, index: int, reading: Reading) -> str:
+    """Hash of all that decides which pixels a slice is read as.
+
+    It is the hash of the file's bytes where nothing but these matters, as for a picture in its own window.
+    """
+    facts = source.differs_by(index)
+    if str(reading.window) != "own":
+        facts = facts | {"window": str(reading.window)}
+    files = files_sha256(source.slice_files(index))
+    return hashlib.sha256(json.dumps([files, facts], sort_keys=True).encode()).hexdigest() if facts else files

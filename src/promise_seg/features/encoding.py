@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from promise_seg.data.augmentation import Recipe, View, view_of
+from promise_seg.data.augmentation import AnyView, Recipe, view_of
 from promise_seg.data.checks import CheckedRow
 from promise_seg.data.geometry import BoolArray, Fit, Geometry, Uint8Array
 from promise_seg.features.store import FeatureKey, FeatureStore, rounded
@@ -18,7 +18,7 @@ class Sample:
     """One view of one row, in the model frame of a SAM."""
 
     checked: CheckedRow
-    view: View
+    view: AnyView
     side: int
     fit: Fit
 
@@ -30,10 +30,10 @@ class Sample:
 
     @property
     def geometry(self) -> Geometry:
-        return Geometry(self.checked.height, self.checked.width, self.side, self.fit)
+        return Geometry(self.checked.height, self.checked.width, self.side, self.fit, self.checked.crop)
 
     def key(self, sam: FrozenSam) -> FeatureKey:
-        return FeatureKey(self.checked.image_sha256, self.fit, self.side, self.view, sam.sha256)
+        return FeatureKey(self.checked.image_sha256, self.fit, self.side, self.view, sam.sha256, self.checked.crop)
 
     def image(self) -> Uint8Array:
         """(S, S, 3) uint8, what the encoder sees."""
@@ -41,7 +41,11 @@ class Sample:
 
     def mask(self) -> BoolArray:
         """(S, S) bool, the ground truth of :meth:`image`."""
-        return self.view.apply_to_mask(self.geometry.mask_to_model(self.checked.mask()))
+        return self.to_frame(self.checked.mask())
+
+    def to_frame(self, mask: BoolArray) -> BoolArray:
+        """A mask (H, W) of the image frame to (S, S), moved as :meth:`image` is."""
+        return self.view.apply_to_mask(self.geometry.mask_to_model(mask))
 
 
 def encode_images(sam: FrozenSam, images: Sequence[Uint8Array]) -> Features:

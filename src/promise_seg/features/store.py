@@ -14,8 +14,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from promise_seg.data.augmentation import View
-from promise_seg.data.geometry import Fit
+from promise_seg.data.augmentation import AnyView
+from promise_seg.data.geometry import Box, Fit
 from promise_seg.files import write_whole
 from promise_seg.sam.features import Features
 
@@ -33,16 +33,17 @@ def default_store_folder() -> Path:
 
 @dataclass(frozen=True)
 class FeatureKey:
-    """What an entry depends on: the file's bytes, the way to the model frame, the view, the SAM."""
+    """What an entry depends on: the image's content, the way to the model frame, the view, the SAM."""
 
     image_sha256: str
     fit: Fit
     side: int
-    view: View
+    view: AnyView
     sam_sha256: str
+    crop: Box | None = None
 
     def digest(self) -> str:
-        parts = [
+        parts: list[object] = [
             FORMAT_VERSION,
             self.image_sha256,
             str(self.fit),
@@ -51,6 +52,8 @@ class FeatureKey:
             self.sam_sha256,
             str(PRECISION),
         ]
+        if self.crop is not None:  # so that entries of whole images keep their place
+            parts.append({"crop": list(self.crop)})
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

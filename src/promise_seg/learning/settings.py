@@ -14,10 +14,11 @@ from promise_seg.sam.tuned import TrainAlso
 
 REFERENCE_VALUES: dict[str, Any] = {
     "apm": ApmKind.RESNET,
-    "fit": Fit.STRETCH,
+    "fit": Fit.SQUARE,
     "epochs": 200,
     "batch_size": 8,
     "views": 0,
+    "augmentation": Recipe.REFERENCE,
     "optimizer": "adam",
     "learning_rate": 1e-5,
     "weight_decay": 0.0,
@@ -44,6 +45,7 @@ class TrainSettings(BaseModel):
     batch_size: int = Field(16, ge=1)
     views: int = Field(8, ge=0)
     """Of each image; 0 for a new one in every epoch, which is encoded on the spot and not stored."""
+    augmentation: Recipe = Recipe.OWN
     optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = Field(5e-4, gt=0)
     weight_decay: float = Field(0.01, ge=0)
@@ -61,11 +63,6 @@ class TrainSettings(BaseModel):
         if self.num_foreground > self.num_points:
             raise ValueError(f"num_foreground ({self.num_foreground}) exceeds num_points ({self.num_points})")
         return self
-
-    @property
-    def recipe(self) -> Recipe:
-        """How views are drawn."""
-        return Recipe.REFERENCE if self.protocol == Protocol.REFERENCE else Recipe.OWN
 
     @property
     def position_code(self) -> PositionCode | None:

@@ -32,7 +32,14 @@ from promise_seg.learning.losses import mask_loss, point_loss
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
-from promise_seg.model import MASK_CHOICES, MaskChoice, ModelConfig, ModelOutput, PromiseModel
+from promise_seg.model import (
+    MASK_CHOICES,
+    MaskChoice,
+    ModelConfig,
+    ModelOutput,
+    PromiseModel,
+    reading_fields,
+)
 from promise_seg.protocol import Protocol, training_deviations
 from promise_seg.sam.frozen import FrozenSam
 
@@ -57,7 +64,9 @@ def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSe
     mask_logits = output.decoded.mask_logits.float()
     if settings.protocol == Protocol.REFERENCE:
         mask_logits = mask_logits[:, :, :1].sigmoid()
-    losses = {"mask": settings.mask_weight * mask_loss(mask_logits, target[:, None, None]).mean()}
+    asked = [target] if output.proposal is not None else []  # what each set of prompts asks for
+    asked += [batch.oracle_target] * (mask_logits.shape[1] - len(asked))
+    losses = {"mask": settings.mask_weight * mask_loss(mask_logits, torch.stack(asked, 1)[:, :, None]).mean()}
     if output.proposal is not None:
         points_xy, labels, saliency_logits = output.proposal
         if settings.point_weight:
@@ -74,16 +83,16 @@ def validate(
 ) -> dict[MaskChoice, float]:
     """Mean Dice on validation rows for every way to choose among SAM's masks; by the reference's protocol the first.
 
-    With the model's own points where it has an APM, with oracle points where it has not.
+    With the model's own points where it has an APM, with oracle points where it has not; the mean over objects where
+    each is prompted for itself.
     """
     source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
     assessment = Assessment(prompts=source, num_points=settings.num_points, protocol=settings.protocol)
     choices = MASK_CHOICES if settings.protocol == Protocol.OWN else MASK_CHOICES[:1]
     dice: dict[MaskChoice, list[float]] = {choice: [] for choice in choices}
-    for _, sample, mask_logits, iou in decode_rows(model, rows, assessment, store):
-        of_mask = [assessment.score(sample, one).dice for one in mask_logits[: len(choices)]]
-        for choice in choices:
-            dice[choice].append(of_mask[int(iou.argmax()) if choice == "score" else int(choice)])
+    for decoded in decode_rows(model, rows, assessment, store):
+        for choice, value in decoded.dice_of_choices(choices, assessment).items():
+            dice[choice].append(value)
     return {choice: float(np.mean(values)) for choice, values in dice.items()}
 
 
@@ -132,6 +141,7 @@ class TrainingRun:
             num_points=settings.num_points,
             num_foreground=settings.num_foreground,
             fit=settings.fit,
+            **reading_fields(rows[0].reading),
             sam=sam.name,
             sam_sha256=sam.sha256,
             image_size=sam.image_size,
@@ -155,6 +165,7 @@ class TrainingRun:
             "data_sha256": data_sha256([*self.rows[Split.TRAIN], *self.rows[Split.VAL]]),
             "sam_sha256": sam.sha256,
             "image_size": sam.image_size,
+            "reading": reading_fields(rows[0].reading),
         }
         if (folder / STATE_FILE).exists():
             self._resume()
@@ -174,7 +185,7 @@ class TrainingRun:
         if facts["identity"] != self._identity:
             old, new = facts["identity"], self._identity
             changed = [k for k in new["settings"] if old["settings"].get(k) != new["settings"][k]]
-            others = ("data_sha256", "sam_sha256", "image_size")
+            others = ("data_sha256", "sam_sha256", "image_size", "reading")
             changed += [k.removesuffix("_sha256") for k in others if old.get(k) != new[k]]
             raise CheckpointError(
                 f"{path}: holds a run with another {', '.join(changed)}. "

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from promise_seg.data.augmentation import View
+from promise_seg.data.augmentation import AnyView, Recipe
 from promise_seg.data.checks import CheckedRow
 from promise_seg.data.geometry import shrink_mask
+from promise_seg.data.masks import MaskKind
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.losses import signed_distances
@@ -26,7 +27,8 @@ from promise_seg.sam.frozen import FrozenSam
 class TrainingBatch(NamedTuple):
     """Shape: features of B views or, where the encoder learns too, ``images`` (B, S, S, 3) uint8 in their place;
     ``target`` (B, h, h) in [0, 1] at the resolution of SAM's low-resolution masks; ``signed_distance`` (B, h, h);
-    oracle points (B, 1, N, 2) with labels (B, 1, N)."""
+    oracle points (B, 1, N, 2) with labels (B, 1, N), and ``oracle_target`` (B, h, h), what they ask for: the same, or
+    one object of an instance map."""
 
     embedding: Tensor | None
     stages: Tensor | None
@@ -35,6 +37,7 @@ class TrainingBatch(NamedTuple):
     signed_distance: Tensor
     oracle_points_xy: Tensor
     oracle_labels: Tensor
+    oracle_target: Tensor
 
     @property
     def inputs(self) -> Features | Tensor:
@@ -86,8 +89,9 @@ class TrainingSet(Dataset[TrainingBatch]):
         self, rows: Sequence[CheckedRow], sam: FrozenSam, store: FeatureStore, settings: TrainSettings
     ) -> None:
         self._rows, self._sam, self._settings = rows, sam, settings
-        self._store = store if settings.views else None
-        self._masks: dict[tuple[str, View], npt.NDArray[np.uint8]] = {}
+        repeats = settings.views or settings.augmentation == Recipe.NONE
+        self._store = store if repeats else None
+        self._masks: dict[tuple[str, AnyView], npt.NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -97,7 +101,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         return [self._sample(row, view) for view in range(views) for row in range(len(self._rows))]
 
     def _sample(self, row: int, view: int) -> Sample:
-        return Sample.of(self._rows[row], self._sam, self._settings.fit, view, self._settings.recipe)
+        return Sample.of(self._rows[row], self._sam, self._settings.fit, view, self._settings.augmentation)
 
     def _mask(self, sample: Sample) -> npt.NDArray[np.bool_]:
         if not self._settings.views:
@@ -118,7 +122,11 @@ class TrainingSet(Dataset[TrainingBatch]):
         mask = self._mask(sample)
         target = shrink_mask(torch.from_numpy(mask)[None], self._sam.mask_side)
         rng = np.random.default_rng(draw.seed)
-        points_xy, labels = oracle_points(mask, self._settings.num_points, rng, self._settings.num_foreground)
+        wanted, oracle_target = mask, target
+        if sample.checked.reading.masks.kind == MaskKind.INSTANCES:
+            wanted = self._one_object(sample, rng, mask)
+            oracle_target = shrink_mask(torch.from_numpy(wanted)[None], self._sam.mask_side)
+        points_xy, labels = oracle_points(wanted, self._settings.num_points, rng, self._settings.num_foreground)
         return TrainingBatch(
             None if features is None else features.embedding,
             None if features is None else features.stages,
@@ -127,7 +135,17 @@ class TrainingSet(Dataset[TrainingBatch]):
             torch.from_numpy(signed_distances(target[0].numpy() >= 0.5))[None],
             torch.from_numpy(points_xy)[None, None],
             torch.from_numpy(labels)[None, None],
+            oracle_target,
         )
+
+    @staticmethod
+    def _one_object(sample: Sample, rng: np.random.Generator, union: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """One object at random, moved as the view is; all of them where the view has lost it, or there is none."""
+        objects = sample.checked.instances()
+        if not objects:
+            return union
+        mask = sample.to_frame(objects[rng.integers(len(objects))])
+        return mask if mask.any() else union
 
 
 def collate(items: list[TrainingBatch]) -> TrainingBatch:

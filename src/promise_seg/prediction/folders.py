@@ -1,61 +1,36 @@
-"""Predict masks for files and folders of images, with a safe restart."""
+"""Predict labels for files and folders of images, with a safe restart."""
 
 import csv
 import io
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from promise_seg.data.checks import file_sha256
-from promise_seg.data.readers import IMAGE_SUFFIXES, read_image
+from promise_seg.data.sheets import contact_sheet
+from promise_seg.data.windows import Window
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.files import write_json, write_text, write_whole
-from promise_seg.prediction.overlay import draw_overlay
-from promise_seg.prediction.predictor import Prediction, Predictor
+from promise_seg.prediction.inputs import Input
+from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller
+from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, format_for
+from promise_seg.prediction.outputs.rle import write_coco
+from promise_seg.prediction.overlay import CLASS_COLOURS, draw_overlay
+from promise_seg.prediction.predictor import Prediction
 
 TABLE_FILE = "predictions.csv"
 IDENTITY_FILE = "model.json"
+COCO_FILE = "coco.json"
 COLUMNS = (
-    "image", "mask", "width", "height", "area_pixels", "area_share", "predicted_iou", "points", "image_sha256"
+    "image", "slice", "class", "mask", "width", "height", "area_pixels", "area_share", "predicted_iou", "points",
+    "image_sha256",
 )  # fmt: skip
 _SAVE_SECONDS = 5.0
-
-
-def find_images(places: Iterable[str | Path]) -> list[Path]:
-    """Image files named directly, and those directly inside of named folders, in order of name.
-
-    Raises:
-        ImageError: if a place does not exist, there are no images, or two of them would get the same mask file.
-    """
-    found: list[Path] = []
-    for place in map(Path, places):
-        if place.is_dir():
-            found += sorted(
-                p for p in place.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
-            )
-        elif place.exists():
-            found.append(place)
-        else:
-            raise ImageError(f"{place}: no such file or folder")
-    if not found:
-        raise ImageError(
-            f"{', '.join(map(str, places))}: no images there; expected files ending in "
-            f"{', '.join(sorted(IMAGE_SUFFIXES))}"
-        )
-    by_stem: dict[str, Path] = {}
-    for path in found:
-        other = by_stem.setdefault(path.stem, path)
-        if other != path:
-            raise ImageError(
-                f"{other} and {path} would both get the mask masks/{path.stem}.png. Rename one, or predict them into "
-                "different folders"
-            )
-    return list(by_stem.values())
+_SHEET_SLICES = 12
 
 
 @dataclass(frozen=True)
@@ -71,13 +46,12 @@ class PredictionFolder:
     """The output of one model: ``masks/``, ``overlays/`` and ``predictions.csv`` in a folder.
 
     Raises:
-        PromiseError: if the folder holds predictions of another model.
+        PromiseError: if the folder holds predictions of another model, or in another format.
     """
 
-    def __init__(self, folder: str | Path, predictor: Predictor) -> None:
-        self.folder = Path(folder)
-        model = predictor.model
-        identity = {"model_sha256": model.sha256(), "sam": model.config.sam, "variant": str(model.config.variant)}
+    def __init__(self, folder: str | Path, labeller: Labeller, output: OutputFormat = OutputFormat.AUTO) -> None:
+        self.folder, self.format, self._window = Path(folder), output, labeller.reading.window
+        identity = labeller.identity() | {"format": str(output)}
         path = self.folder / IDENTITY_FILE
         if path.exists():
             try:
@@ -85,55 +59,45 @@ class PredictionFolder:
             except ValueError as error:
                 raise PromiseError(f"{path}: damaged: {error}. Choose another -o folder.") from error
             if known != identity:
-                raise PromiseError(f"{self.folder}: holds predictions of another model. Choose another -o folder.")
+                what = "in another format" if known | {"format": str(output)} == identity else "of another model"
+                raise PromiseError(f"{self.folder}: holds predictions {what}. Choose another -o folder.")
         else:
             write_json(path, identity)
-        self._lines: dict[str, dict[str, str]] = self._read_table()
+        self._lines: dict[str, list[dict[str, str]]] = self._read_table()
         self._saved_at = time.monotonic()
 
-    def _read_table(self) -> dict[str, dict[str, str]]:
+    def _read_table(self) -> dict[str, list[dict[str, str]]]:
         path = self.folder / TABLE_FILE
-        if not path.exists():
-            return {}
-        with path.open(newline="", encoding="utf-8") as file:
-            return {line["image"]: line for line in csv.DictReader(file)}
+        lines: dict[str, list[dict[str, str]]] = {}
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                for line in csv.DictReader(file):
+                    lines.setdefault(line["image"], []).append(line)
+        return lines
 
-    def mask_path(self, image: Path) -> Path:
-        return self.folder / "masks" / f"{image.stem}.png"
+    def overlay_path(self, one: Input) -> Path:
+        return self.folder / "overlays" / f"{one.stem}.png"
 
-    def overlay_path(self, image: Path) -> Path:
-        return self.folder / "overlays" / f"{image.stem}.png"
-
-    def has(self, image: Path, image_sha256: str) -> bool:
+    def has(self, one: Input, sha256: str) -> bool:
         """Whether this very image was predicted and everything about it was written."""
-        line = self._lines.get(str(image))
-        if line is None or line["image_sha256"] != image_sha256:
+        lines = self._lines.get(str(one.path), [])
+        if not lines or any(line["image_sha256"] != sha256 for line in lines):
             return False
-        return self.mask_path(image).exists() and self.overlay_path(image).exists()
+        return (self.folder / lines[0]["mask"]).exists() and self.overlay_path(one).exists()
 
-    def add(self, image: Path, image_sha256: str, pixels: np.ndarray, prediction: Prediction) -> None:
-        """Write a mask, its overlay and its line of the table."""
-        mask = Image.fromarray(prediction.mask.astype(np.uint8) * 255)
-        overlay = Image.fromarray(draw_overlay(pixels, prediction.mask, prediction.points_xy, prediction.point_labels))
-        write_whole(self.mask_path(image), lambda p: mask.save(p))
-        write_whole(self.overlay_path(image), lambda p: overlay.save(p))
-        height, width = prediction.mask.shape
-        area = int(prediction.mask.sum())
-        points = [
-            [round(float(x), 1), round(float(y), 1), int(label)]
-            for (x, y), label in zip(prediction.points_xy, prediction.point_labels, strict=True)
+    def add(self, one: Input, sha256: str, labelled: Labelled) -> None:
+        """Write the labels of a picture or volume, their overlay and their lines of the table."""
+        writer = WRITERS[format_for(labelled.source, self.format)]
+        path = self.folder / "masks" / f"{one.stem}{writer.suffix}"
+        writer.write(labelled, path)
+        if not path.exists():  # a folder with a file for each slice
+            path = path.with_suffix("")
+        overlay = Image.fromarray(_overlay(labelled, self._window))
+        write_whole(self.overlay_path(one), lambda p: overlay.save(p))
+        facts = {"image": str(one.path), "mask": str(path.relative_to(self.folder)), "image_sha256": sha256}
+        self._lines[str(one.path)] = [
+            facts | line for index in range(len(labelled.slices)) for line in _lines_of(labelled, index)
         ]
-        self._lines[str(image)] = {
-            "image": str(image),
-            "mask": str(self.mask_path(image).relative_to(self.folder)),
-            "width": str(width),
-            "height": str(height),
-            "area_pixels": str(area),
-            "area_share": f"{area / (height * width):.6f}",
-            "predicted_iou": f"{prediction.predicted_iou:.4f}",
-            "points": json.dumps(points),
-            "image_sha256": image_sha256,
-        }
         if time.monotonic() - self._saved_at > _SAVE_SECONDS:
             self.save_table()
 
@@ -141,40 +105,96 @@ class PredictionFolder:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self._lines[key] for key in sorted(self._lines))
+        for image in sorted(self._lines):
+            writer.writerows(self._lines[image])
         write_text(self.folder / TABLE_FILE, text.getvalue())
         self._saved_at = time.monotonic()
 
+    def finish(self) -> None:
+        """Write what is about all images."""
+        self.save_table()
+        if self.format == OutputFormat.COCO:
+            masks = {self.folder / lines[0]["mask"] for lines in self._lines.values()}
+            write_coco(sorted(path for path in masks if path.exists()), self.folder / COCO_FILE)
+
+
+def _lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
+    """What the table says of one slice: a line for each label."""
+    one = labelled.slices[index]
+    height, width = one.labels.shape
+    plain = list(labelled.names) == [1]
+    lines = []
+    for label, prediction in one.predictions.items():
+        area = int(np.count_nonzero(one.labels == label))
+        lines.append(
+            {
+                "slice": str(index) if labelled.source.is_volume else "",
+                "class": "" if plain else str(label),
+                "width": str(width),
+                "height": str(height),
+                "area_pixels": str(area),
+                "area_share": f"{area / (height * width):.6f}",
+                "predicted_iou": f"{prediction.predicted_iou:.4f}",
+                "points": json.dumps(_points(prediction)),
+            }
+        )
+    return lines
+
+
+def _points(prediction: Prediction) -> list[list[float]]:
+    return [
+        [round(float(x), 1), round(float(y), 1), int(label)]
+        for (x, y), label in zip(prediction.points_xy, prediction.point_labels, strict=True)
+    ]
+
+
+def _overlay(labelled: Labelled, window: Window) -> np.ndarray:
+    """The picture with its labels; of a volume some slices, evenly over those in which there is something."""
+    if not labelled.source.is_volume:
+        return _draw(window.rgb(labelled.source, 0), labelled.slices[0])
+    filled = [i for i, one in enumerate(labelled.slices) if one.labels.any()] or list(range(len(labelled.slices)))
+    chosen = sorted({filled[round(i)] for i in np.linspace(0, len(filled) - 1, min(_SHEET_SLICES, len(filled)))})
+    tiles = [_draw(window.rgb(labelled.source, i), labelled.slices[i]) for i in chosen]
+    return contact_sheet(tiles, [f"slice {i}" for i in chosen])
+
+
+def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
+    for number, (label, prediction) in enumerate(one.predictions.items()):
+        colour = CLASS_COLOURS[number % len(CLASS_COLOURS)]
+        image = draw_overlay(image, one.labels == label, prediction.points_xy, prediction.point_labels, colour)
+    return image
+
 
 def predict_folder(
-    predictor: Predictor,
-    images: Sequence[Path],
+    labeller: Labeller,
+    inputs: Sequence[Input],
     folder: str | Path,
+    output: OutputFormat = OutputFormat.AUTO,
     progress: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Predict masks for images into a folder; what is already there is left as it is.
+    """Predict labels for pictures and volumes into a folder; what is already there is left as it is.
 
     An image that cannot be read does not stop the others. Whatever ends the run, the table holds all that was finished.
 
     Raises:
-        PromiseError: if the folder holds another model's predictions or cannot be written.
+        PromiseError: if the folder holds another model's predictions, an input has no place in the format that is
+            wanted, or the folder cannot be written.
     """
-    output = PredictionFolder(folder, predictor)
+    target = PredictionFolder(folder, labeller, output)
     predicted = already_there = 0
     problems: list[str] = []
     try:
-        for path in images:
+        for one in inputs:
             try:
-                image_sha256 = file_sha256(path)
-                if output.has(path, image_sha256):
+                sha256 = one.sha256()
+                if target.has(one, sha256):
                     already_there += 1
                 else:
-                    pixels = read_image(path)
-                    output.add(path, image_sha256, pixels, predictor.predict(pixels))
+                    target.add(one, sha256, labeller.label(one.open(labeller.reading.axis)))
                     predicted += 1
             except ImageError as error:
                 problems.append(str(error))
             progress()
     finally:
-        output.save_table()
+        target.finish()
     return Outcome(predicted, already_there, problems)

@@ -9,6 +9,8 @@ Uint8Array = npt.NDArray[np.uint8]
 MASK_COLOUR = (255, 210, 0)
 FOREGROUND_COLOUR = (40, 220, 90)
 BACKGROUND_COLOUR = (235, 60, 60)
+CLASS_COLOURS = (MASK_COLOUR, (70, 190, 255), (255, 120, 190), (150, 230, 90), (200, 150, 255), (255, 150, 60))
+"""Of several classes, in their order, again from the first where there are more."""
 
 
 def draw_overlay(
@@ -16,16 +18,17 @@ def draw_overlay(
     mask: npt.NDArray[np.bool_],
     points_xy: npt.NDArray[np.float32] | None = None,
     point_labels: npt.NDArray[np.int64] | None = None,
+    colour: tuple[int, int, int] = MASK_COLOUR,
 ) -> Uint8Array:
     """Tint the mask, outline it, and mark the points: green discs for foreground, red ones for background.
 
     Shape: ``image`` (H, W, 3) uint8 RGB and ``mask`` (H, W) bool give (H, W, 3); points (N, 2) in the image frame.
     """
     picture = image.copy()
-    picture[mask] = (0.65 * picture[mask] + 0.35 * np.array(MASK_COLOUR)).astype(np.uint8)
+    picture[mask] = (0.65 * picture[mask] + 0.35 * np.array(colour)).astype(np.uint8)
     unit = max(1, round(min(image.shape[:2]) / 200))
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(picture, outlines, -1, MASK_COLOUR, unit)
+    cv2.drawContours(picture, outlines, -1, colour, unit)
     if points_xy is not None and point_labels is not None:
         for (x, y), label in zip(points_xy, point_labels, strict=True):
             centre = (round(float(x)), round(float(y)))

@@ -1,5 +1,6 @@
 """The Python API: load a model, predict a mask, correct it with points or a box."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import torch
 from torch import Tensor
 
 from promise_seg.checkpoint import load_checkpoint
+from promise_seg.data.borders import content_box
+from promise_seg.data.formats.opening import open_source
+from promise_seg.data.formats.source import Source
 from promise_seg.data.geometry import Geometry
-from promise_seg.data.readers import read_image
+from promise_seg.data.reading import Reading
 from promise_seg.errors import ImageError, SettingsError
 from promise_seg.features.encoding import encode_images
 from promise_seg.model import PromiseModel, choose_mask
@@ -18,7 +22,7 @@ from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.features import Features
 from promise_seg.sam.frozen import FrozenSam
 
-ImageLike = str | Path | npt.NDArray[np.uint8]
+ImageLike = str | Path | Source | npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,29 @@ class EncodedImage:
     geometry: Geometry
 
 
-def _as_rgb(image: ImageLike) -> npt.NDArray[np.uint8]:
+@dataclass(frozen=True)
+class Volume:
+    """The predictions of a volume's slices, and how to put them together."""
+
+    source: Source
+    slices: tuple[Prediction, ...]
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """Bool, in the shape and order of the file's own array: (I, J, K) of NIfTI, (N, H, W) of others."""
+        stack = np.stack([one.mask for one in self.slices])
+        return stack if self.source.frame is None else self.source.frame.from_slices(stack)
+
+
+def _as_rgb(image: ImageLike, reading: Reading, index: int | None) -> npt.NDArray[np.uint8]:
     if isinstance(image, str | Path):
-        return read_image(image)
+        image = open_source(image, reading.axis)
+    if isinstance(image, Source):
+        if index is None and len(image) > 1:
+            raise ImageError(f"{image.path}: has {len(image)} slices; give the index of one, or use predict_volume")
+        if not 0 <= (index or 0) < len(image):
+            raise ImageError(f"{image.path}: has no slice {index}; it has {len(image)}, counted from 0")
+        return reading.window.rgb(image, index or 0)
     array = np.asarray(image)
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise ImageError(
@@ -62,18 +86,21 @@ class Predictor:
     def __init__(self, model: PromiseModel) -> None:
         self.model = model.eval()
 
-    def encode(self, image: ImageLike) -> EncodedImage:
+    def encode(self, image: ImageLike, index: int | None = None) -> EncodedImage:
         """Run the encoder once.
 
         Args:
-            image: a path, or RGB or grey pixels (H, W[, 3]) uint8.
+            image: a path, read as the files that the model was trained on, or RGB or grey pixels (H, W[, 3]) uint8.
+            index: of the slice, where the path is of a volume.
 
         Raises:
-            ImageError: if it cannot be read or is no such array.
+            ImageError: if it cannot be read or is no such array, or is a volume of several slices and none is named.
         """
-        rgb = _as_rgb(image)
+        config = self.model.config
+        rgb = _as_rgb(image, config.reading, index)
         height, width = rgb.shape[:2]
-        geometry = Geometry(height, width, self.model.sam.image_size, self.model.config.fit)
+        crop = content_box(rgb) if config.crop_border else None
+        geometry = Geometry(height, width, self.model.sam.image_size, config.fit, crop)
         features = encode_images(self.model.sam, [geometry.image_to_model(rgb)])
         return EncodedImage(features.to(self.model.device), geometry)
 
@@ -106,6 +133,24 @@ class Predictor:
             point_labels=_numpy(prompts.point_labels, (0,), np.int64),
             predicted_iou=float(chosen.iou[0, 0]),
         )
+
+    def predict_volume(self, volume: str | Path | Source, progress: Callable[[], object] = lambda: None) -> Volume:
+        """Predict every slice of a volume, with the model's own prompts.
+
+        Args:
+            volume: a path, or what :func:`~promise_seg.data.formats.opening.open_source` returns.
+            progress: called after each slice.
+
+        Raises:
+            ImageError: if it cannot be read.
+            SettingsError: if the model has no APM.
+        """
+        source = volume if isinstance(volume, Source) else open_source(volume, self.model.config.axis)
+        found = []
+        for index in range(len(source)):
+            found.append(self.predict(self.encode(source, index)))
+            progress()
+        return Volume(source, tuple(found))
 
     def _prompts(
         self,

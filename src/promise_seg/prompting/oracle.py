@@ -44,6 +44,12 @@ def oracle_points(
     return points, labels
 
 
+def centre_of(mask: npt.NDArray[np.bool_]) -> FloatArray:
+    """The mean place of the foreground of a mask (H, W): (2,) float32 (x, y) pixel indices; it must have some."""
+    rows, columns = np.nonzero(mask)
+    return np.array([columns.mean(), rows.mean()], np.float32)
+
+
 def oracle_box(mask: npt.NDArray[np.bool_]) -> FloatArray:
     """The smallest box around the foreground: (4,) float32 (x0, y0, x1, y1), the indices of its first and last pixels.
 

@@ -54,5 +54,9 @@ class Prompts:
         parts = self._parts()
         return parts[0].shape[1] if parts else 1
 
+    def sets(self, start: int, end: int) -> "Prompts":
+        """Some of the K sets of prompts."""
+        return Prompts(**{name: None if v is None else v[:, start:end] for name, v in vars(self).items()})
+
     def to(self, device: torch.device | str) -> "Prompts":
         return Prompts(**{name: None if v is None else v.to(device) for name, v in vars(self).items()})

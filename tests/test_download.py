@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from promise_seg.compat.download import download
+from promise_seg.download import download
 from promise_seg.errors import PromiseError
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB
@@ -14,12 +14,15 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves CONTENT. ``cut`` ends the first answers after so many bytes; ``resumes`` says whether ranges work."""
+    """Serves CONTENT. ``cut`` ends the first answers after so many bytes; ``resumes`` says whether ranges work,
+    ``version`` is the ETag, ``kind`` the media type."""
 
     cuts: list[int]
     resumes = True
     content = CONTENT
     requested: list[str | None]
+    version: str | None = None
+    kind: str | None = None
 
     def do_GET(self):
         wanted = self.headers.get("Range")
@@ -27,9 +30,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path != "/sam.pth":
             self.send_error(404)
             return
-        start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted and self.resumes else 0
+        same = self.headers.get("If-Range") in (None, self.version)
+        start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted and self.resumes and same else 0
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(self.content) - start))
+        for name, value in (("ETag", self.version), ("Content-Type", self.kind)):
+            if value:
+                self.send_header(name, value)
         self.end_headers()
         end = start + self.cuts.pop(0) if self.cuts else len(self.content)
         self.wfile.write(self.content[start:end])
@@ -142,3 +149,55 @@ def test_a_leftover_that_is_too_long_is_dropped(url, tmp_path):
 def test_a_whole_leftover_needs_no_connection(tmp_path):
     (tmp_path / "sam.pth.part").write_bytes(CONTENT)
     assert fetch("http://127.0.0.1:9/sam.pth", tmp_path / "sam.pth").read_bytes() == CONTENT
+
+
+def test_without_a_checksum_the_announced_size_counts(url, handler, tmp_path):
+    path = download(url, tmp_path / "set.zip")
+    assert path.read_bytes() == CONTENT
+    assert [p.name for p in tmp_path.iterdir()] == ["set.zip"]
+    handler.cuts = [2_000_000]
+    with pytest.raises(PromiseError, match=r"2,000,000 of 5,120,000 bytes"):
+        download(url, tmp_path / "other.zip")
+    assert not (tmp_path / "other.zip").exists()
+
+
+def test_without_a_checksum_a_leftover_is_continued_only_if_the_file_is_still_the_same(url, handler, tmp_path):
+    handler.version, handler.cuts = '"one"', [2_000_000]
+    with pytest.raises(PromiseError):
+        download(url, tmp_path / "set.zip")
+    assert download(url, tmp_path / "set.zip").read_bytes() == CONTENT
+    assert handler.requested == [None, "bytes=2000000-"]
+    handler.cuts = [2_000_000]
+    with pytest.raises(PromiseError):
+        download(url, tmp_path / "changed.zip")
+    handler.version, handler.content = '"two"', CONTENT[::-1]
+    assert download(url, tmp_path / "changed.zip").read_bytes() == CONTENT[::-1]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["changed.zip", "set.zip"]
+
+
+def test_without_a_checksum_and_without_versions_it_starts_again(url, handler, tmp_path):
+    handler.cuts = [2_000_000]
+    with pytest.raises(PromiseError):
+        download(url, tmp_path / "set.zip")
+    assert download(url, tmp_path / "set.zip").read_bytes() == CONTENT
+    assert handler.requested == [None, None]
+
+
+def test_a_known_size_alone_refuses_other_sizes(url, tmp_path):
+    with pytest.raises(PromiseError, match="it has 5,120,000 bytes, expected 7"):
+        download(url, tmp_path / "set.zip", size=7)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_known_checksum_alone_refuses_other_bytes(url, tmp_path):
+    with pytest.raises(PromiseError, match="not the file expected"):
+        download(url, tmp_path / "set.zip", sha256="0" * 64)
+    assert list(tmp_path.iterdir()) == []
+    assert download(url, tmp_path / "set.zip", sha256=SHA256).read_bytes() == CONTENT
+
+
+def test_a_web_page_is_not_trusted_on_first_use(url, handler, tmp_path):
+    handler.kind = "text/html; charset=utf-8"
+    with pytest.raises(PromiseError, match="it is a web page"):
+        download(url, tmp_path / "set.zip")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,49 @@
+"""Models for several classes of label maps: one of each class, in folders beside each other."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from promise_seg.errors import CheckpointError
+from promise_seg.files import write_json
+
+CLASSES_FILE = "classes.json"
+
+
+def class_folder(folder: Path, label: int) -> Path:
+    """Where the run of a class is."""
+    return folder / f"class-{label}"
+
+
+def write_class_set(folder: Path, labels: Sequence[int]) -> None:
+    """Note which classes a folder has, or will have, models of.
+
+    Raises:
+        CheckpointError: if it already notes others.
+    """
+    if is_class_set(folder) and read_class_set(folder) != list(labels):
+        known = ", ".join(map(str, read_class_set(folder)))
+        raise CheckpointError(
+            f"{folder}: holds models of the classes {known}, but the masks now hold {', '.join(map(str, labels))}. "
+            "Choose another -o folder."
+        )
+    write_json(folder / CLASSES_FILE, {"classes": list(labels)})
+
+
+def is_class_set(folder: str | Path) -> bool:
+    """Whether a folder holds models of several classes."""
+    return (Path(folder) / CLASSES_FILE).is_file()
+
+
+def read_class_set(folder: str | Path) -> list[int]:
+    """The classes that a folder has models of.
+
+    Raises:
+        CheckpointError: if the note of them is damaged.
+    """
+    path = Path(folder) / CLASSES_FILE
+    try:
+        labels = json.loads(path.read_text(encoding="utf-8"))["classes"]
+        return [int(label) for label in labels]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from error

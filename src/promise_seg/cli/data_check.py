@@ -1,0 +1,92 @@
+"""``promise data check``"""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from promise_seg.cli.common import (
+    AxisOption,
+    ClassOption,
+    InstancesOption,
+    ThresholdOption,
+    WindowOption,
+    console,
+    print_table,
+    progress_bar,
+)
+
+if TYPE_CHECKING:
+    from promise_seg.data.inspection.inspecting import Inspection
+
+
+def check(
+    data: Annotated[Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.")],
+    report: Annotated[Path | None, typer.Option("--json", help="Write everything to this JSON file too.")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="How many findings of a kind to print.")] = 20,
+    window: WindowOption = None,
+    axis: AxisOption = None,
+    label: ClassOption = None,
+    instances: InstancesOption = False,
+    mask_threshold: ThresholdOption = None,
+) -> int:
+    """Find all that is or may be wrong with a data set. Exit code 0 if nothing is, 1 for warnings, 2 for errors."""
+    from promise_seg.data.inspection.findings import exit_code
+    from promise_seg.data.inspection.inspecting import inspect
+    from promise_seg.data.reading import make_reading
+    from promise_seg.files import write_json
+
+    reading = make_reading(window=window, axis=axis, label=label, instances=instances, mask_threshold=mask_threshold)
+    with progress_bar() as progress:
+        task = progress.add_task("checking", total=None, note="")
+        found = inspect(data, reading, lambda done, total: progress.update(task, completed=done, total=total))
+    _print_splits(found)
+    _print_findings(found, most)
+    if report is not None:
+        write_json(report, found.as_json())
+        console.print(f"written: {report}")
+    return exit_code(found.findings)
+
+
+def _print_splits(found: "Inspection") -> None:
+    rows = []
+    for split, summary in found.summary.items():
+        facts = summary.as_json()
+        if not facts["images"]:
+            rows.append((str(split), "0", "0", "0", "", "", ""))
+            continue
+        quartiles = facts["object_share"]
+        sizes = list(facts["sizes"])
+        rows.append(
+            (
+                str(split),
+                str(facts["images"]),
+                str(facts["groups"]),
+                str(facts["empty_masks"]),
+                f"{quartiles[0]:.2%} ... {quartiles[2]:.2%} ... {quartiles[4]:.2%}" if quartiles else "",
+                f"{facts['values'][0]:g} ... {facts['values'][1]:g}",
+                sizes[0] if len(sizes) == 1 else f"{len(sizes)}, most often {sizes[0]}",
+            )
+        )
+    head = ("split", "images", "groups", "empty masks", "object share: least, median, most", "values", "sizes in px")
+    print_table(head, rows, str(found.manifest))
+
+
+def _print_findings(found: "Inspection", most: int) -> None:
+    if not found.findings:
+        print("nothing is wrong")
+        return
+    counts: Counter[str] = Counter()
+    rows = []
+    for finding in found.findings:
+        counts[finding.kind] += 1
+        if counts[finding.kind] <= most:
+            line = finding.where.rpartition(":")[2]
+            rows.append((finding.severity, finding.kind, line if line.isdecimal() else "", finding.message))
+    print_table(("severity", "what", "line", "found"), rows)
+    for kind, count in counts.items():
+        if count > most:
+            print(f"{count - most} more of the kind {kind}: see --most and --json")
+    errors = sum(finding.severity == "error" for finding in found.findings)
+    print(f"{errors} error(s), {len(found.findings) - errors} warning(s)")

@@ -1,0 +1,106 @@
+"""``promise data show``"""
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from promise_seg.cli.common import (
+    AxisOption,
+    ClassOption,
+    CropOption,
+    InstancesOption,
+    ThresholdOption,
+    WindowOption,
+    console,
+    read_and_check,
+)
+from promise_seg.errors import ManifestError, SettingsError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from promise_seg.data.checks import CheckedRow
+
+_SIDE = 512  # of the frame that views are made in, in pixels
+
+
+def show(
+    data: Annotated[Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The picture, a PNG file.")],
+    count: Annotated[int, typer.Option(min=1, max=400, help="How many images, or views of one.")] = 16,
+    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "all",
+    augmentation: Annotated[
+        str | None, typer.Option(help="Show views of one image by this recipe: own, light, grey, none or reference.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the choice of images.")] = 0,
+    window: WindowOption = None,
+    axis: AxisOption = None,
+    crop_border: CropOption = None,
+    label: ClassOption = None,
+    instances: InstancesOption = False,
+    mask_threshold: ThresholdOption = None,
+) -> None:
+    """Draw a contact sheet: images with their masks outlined, or what a recipe of augmentation makes of one."""
+    from PIL import Image
+
+    from promise_seg.data.augmentation import Recipe
+    from promise_seg.data.manifest import Split, of_split, read_manifest
+    from promise_seg.data.reading import make_reading
+    from promise_seg.files import write_whole
+
+    if output.suffix.lower() != ".png":
+        raise SettingsError(f"-o {output}: expected a name that ends in .png")
+    if split not in (*Split, "all"):
+        raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
+    if augmentation is not None and augmentation not in tuple(Recipe):
+        raise SettingsError(f"--augmentation {augmentation}: expected {', '.join(Recipe)}")
+    reading = make_reading(
+        window=window, axis=axis, crop_border=crop_border, label=label, instances=instances,
+        mask_threshold=mask_threshold,
+    )  # fmt: skip
+    rows = read_manifest(data)
+    rows = rows if split == "all" else of_split(rows, Split(split))
+    if not rows:
+        raise ManifestError(f"{data}: no {split} rows; choose another --split")
+    random.Random(seed).shuffle(rows)
+    wanted = rows[: 1 if augmentation else count]
+    checked = read_and_check(wanted, reading)
+    filled = [row for row in checked if row.foreground_pixels] or checked
+    chosen = filled if len(wanted) == len(checked) else random.Random(seed).sample(filled, min(count, len(filled)))
+    if augmentation is None:
+        picture = _images(checked if len(wanted) == len(checked) else chosen)
+    else:
+        picture = _views(chosen[0], Recipe(augmentation), count)
+    write_whole(output, lambda p: Image.fromarray(picture).save(p))
+    console.print(f"written: {output}")
+
+
+def _images(rows: "list[CheckedRow]") -> "np.ndarray":
+    """Each with its mask, its classes or its instances outlined."""
+    from promise_seg.data.masks import MaskKind
+    from promise_seg.data.sheets import contact_sheet, outlined
+
+    tiles, captions = [], []
+    for row in rows:
+        rule = row.reading.masks
+        is_one = rule.kind == MaskKind.BINARY or rule.label is not None
+        masks = [row.mask()] if is_one else row.instances()
+        image = row.image()
+        if row.crop is not None:
+            kept = (slice(row.crop.top, row.crop.bottom), slice(row.crop.left, row.crop.right))
+            image, masks = image[kept], [mask[kept] for mask in masks]
+        tiles.append(outlined(image, masks))
+        name = row.row.image.name + (f"#{row.index}" if row.is_slice else "")
+        captions.append(f"{row.row.split} {name}")
+    return contact_sheet(tiles, captions)
+
+
+def _views(row: "CheckedRow", recipe: "Recipe", count: int) -> "np.ndarray":  # type: ignore[name-defined]  # noqa: F821
+    from promise_seg.data.augmentation.sheet import augmentation_sheet
+    from promise_seg.data.geometry import Geometry
+
+    geometry = Geometry(row.height, row.width, _SIDE, crop=row.crop)
+    image, mask = geometry.image_to_model(row.image()), geometry.mask_to_model(row.mask())
+    return augmentation_sheet(image, mask, row.image_sha256, recipe, count)

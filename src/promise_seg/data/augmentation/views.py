@@ -1,0 +1,75 @@
+"""A view in numbers: what our own recipe draws, applied with OpenCV."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Uint8Array = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class View:
+    """What is done to an image in the model frame, in the order of the fields; as it is, nothing.
+
+    ``angle`` in degrees; ``shift_x`` and ``shift_y`` as shares of the side; ``brightness`` in grey values; ``hue`` as a
+    gain for each channel; ``blur`` the standard deviation in pixels per 128 pixels of side; ``noise`` in grey values.
+    """
+
+    angle: float = 0.0
+    scale: float = 1.0
+    shift_x: float = 0.0
+    shift_y: float = 0.0
+    flip_x: bool = False
+    flip_y: bool = False
+    contrast: float = 1.0
+    brightness: float = 0.0
+    hue: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    gamma: float = 1.0
+    blur: float = 0.0
+    noise: float = 0.0
+    noise_seed: int = 0
+
+    def as_key(self) -> dict[str, Any]:
+        """All that changes the pixels, for the feature store: what differs from the image itself, so that a new kind
+        of change leaves the keys of old views alone."""
+        unchanged = asdict(View())
+        return {name: value for name, value in asdict(self).items() if value != unchanged[name]}
+
+    def _matrix(self, side: int) -> npt.NDArray[np.float64]:
+        centre = (side - 1) / 2
+        matrix = cv2.getRotationMatrix2D((centre, centre), self.angle, self.scale)
+        matrix[:, 2] += np.array([self.shift_x, self.shift_y]) * side
+        mirror = np.diag([-1.0 if self.flip_x else 1.0, -1.0 if self.flip_y else 1.0])
+        offset = np.array([2 * centre if self.flip_x else 0.0, 2 * centre if self.flip_y else 0.0])
+        return np.concatenate([mirror @ matrix[:, :2], (mirror @ matrix[:, 2] + offset)[:, None]], 1)
+
+    def apply_to_image(self, image: Uint8Array) -> Uint8Array:
+        """(S, S, 3) uint8 to the same; what comes from outside is black."""
+        if self == View():
+            return image
+        side = image.shape[0]
+        warped = cv2.warpAffine(image, self._matrix(side), (side, side), flags=cv2.INTER_LINEAR).astype(np.float32)
+        warped = (
+            (warped - 128) * self.contrast + 128 + self.brightness if self.contrast != 1 else warped + self.brightness
+        )
+        warped = np.clip(warped * np.array(self.hue, np.float32), 0, 255)
+        if self.gamma != 1:
+            warped = 255 * (warped / 255) ** self.gamma
+        if self.blur > 0:
+            warped = cv2.GaussianBlur(warped, (0, 0), self.blur * side / 128)
+        if self.noise > 0:
+            rng = np.random.default_rng(self.noise_seed)
+            warped = warped + self.noise * rng.standard_normal(warped.shape, dtype=np.float32)
+        return np.clip(np.round(warped), 0, 255).astype(np.uint8)
+
+    def apply_to_mask(self, mask: BoolArray) -> BoolArray:
+        """(S, S) bool to the same, moved as the image is."""
+        if self == View():
+            return mask
+        side = mask.shape[0]
+        matrix = self._matrix(side)
+        return cv2.warpAffine(mask.astype(np.uint8), matrix, (side, side), flags=cv2.INTER_NEAREST) > 0

@@ -1,0 +1,173 @@
+"""Dealing groups of rows to sides, so that each side gets its share of the rows and objects of like sizes.
+
+Groups are dealt one after the other, large ones first, each to the side where it does least harm; then single groups
+are moved and pairs of groups exchanged as long as that helps. If the shares are still not met, other orders are tried,
+and all ways where groups are few. What counts is in ``_Dealing.cost``.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+
+TOLERANCE = 0.05
+"""How far a side's share of the rows may lie from what was asked for, where groups permit."""
+SIZE_BINS = 5
+_MAX_STEPS = 500
+_EXCHANGES = 200
+_DEALS = 10
+_MAX_WAYS = 20_000
+
+
+@dataclass(frozen=True)
+class Side:
+    """``share`` of the rows, above 0."""
+
+    share: float
+    least_groups: int = 1
+
+
+def deal(sizes: Sequence[Sequence[float]], sides: Sequence[Side], seed: int) -> list[int]:
+    """The side, 0 to ``len(sides)`` - 1, of each group.
+
+    Args:
+        sizes: for each group the object sizes of its rows. The order of groups matters, that of rows does not.
+        sides: whose shares sum to 1. There must be as many groups as they need.
+        seed: for the orders that are tried.
+    """
+    return _Dealing(_features(sizes), sides, seed).dealt().tolist()
+
+
+def _features(sizes: Sequence[Sequence[float]]) -> Floats:
+    """What is balanced, as sums over groups: (groups, 3 + bins).
+
+    Rows; number of groups; rows times the deviation of their mean object size from that of all, in standard deviations;
+    and rows in each quantile bin of the groups' mean object sizes. All but the second are in shares of all rows. Sums
+    are exact (``fsum``), so that the order of rows cannot matter.
+    """
+    counts = np.asarray([len(group) for group in sizes], np.float64) / sum(map(len, sizes))
+    means = np.asarray([math.fsum(group) / len(group) for group in sizes])
+    deviation = means - counts @ means
+    spread = math.sqrt(counts @ deviation**2) or 1.0
+    edges = np.unique(np.quantile(means, np.linspace(0, 1, SIZE_BINS + 1)[1:-1]))
+    bins = np.searchsorted(edges, means, side="right")
+    in_bin = counts[:, None] * (bins[:, None] == np.arange(len(edges) + 1))
+    return np.column_stack([counts, np.ones_like(counts), counts * deviation / spread, in_bin])
+
+
+class _Dealing:
+    """Groups dealt to sides.
+
+    The cost of a side is a sum of squares: how far its share of the rows is off, steeper beyond ``TOLERANCE``; how far
+    its mean object size is off; and how far its share of each bin is off. The last two weigh more on small sides. A
+    side with too few groups costs more than anything else can.
+    """
+
+    def __init__(self, features: Floats, sides: Sequence[Side], seed: int) -> None:
+        self.features = features
+        self.shares = np.asarray([side.share for side in sides])
+        self.least = np.asarray([side.least_groups for side in sides])
+        self.targets = self.shares[:, None] * features.sum(0)
+        self.random = random.Random(seed)
+
+    def cost(self, side: int, totals: Floats) -> Floats:
+        """Of sums of features (..., 3 + bins) on one side: (...)."""
+        off = totals - self.targets[side]
+        beyond = np.maximum(np.abs(off[..., 0]) - TOLERANCE, 0)
+        balance = (10 * off[..., 2] ** 2 + (off[..., 3:] ** 2).sum(-1)) / self.shares[side]
+        missing = np.maximum(self.least[side] - totals[..., 1], 0)
+        return 100 * off[..., 0] ** 2 + 10_000 * beyond + balance + 1_000_000 * missing
+
+    def dealt(self) -> Ints:
+        """The side of each group: (groups,). Of the first deal with the shares asked for, or else of the cheapest."""
+        tried = []
+        for attempt in range(_DEALS):
+            side = self._improved(self._deal_out(large_first=attempt == 0))
+            if self._has_shares(side):
+                return side
+            tried.append(side)
+        if len(self.shares) ** len(self.features) <= _MAX_WAYS:
+            return self._best_of_all()
+        return min(tried, key=self._total_cost)
+
+    def _has_shares(self, side: Ints) -> bool:
+        totals = self._totals(side)
+        near = np.abs(totals[:, 0] - self.shares) <= TOLERANCE
+        return bool((near & (totals[:, 1] >= self.least)).all())
+
+    def _best_of_all(self) -> Ints:
+        """Out of every possible way to deal a few groups, the cheapest."""
+        ways = np.indices((len(self.shares),) * len(self.features)).reshape(len(self.features), -1).T
+        costs = np.sum([self.cost(s, (ways == s) @ self.features) for s in range(len(self.shares))], axis=0)
+        return ways[costs.argmin()]
+
+    def _totals(self, side: Ints) -> Floats:
+        return np.stack([self.features[side == s].sum(0) for s in range(len(self.shares))])
+
+    def _total_cost(self, side: Ints) -> float:
+        return sum(float(self.cost(s, totals)) for s, totals in enumerate(self._totals(side)))
+
+    def _improved(self, side: Ints) -> Ints:
+        for _ in range(_MAX_STEPS):
+            totals = self._totals(side)
+            steps = self._moves(side, totals) + self._exchanges(side, totals)
+            change, changed = min(steps, key=lambda step: step[0], default=(0.0, {}))
+            if change > -1e-9:
+                break
+            for group, new in changed.items():
+                side[group] = new
+        return side
+
+    def _deal_out(self, *, large_first: bool) -> Ints:
+        """In random order, or in that of size but for those of about one size, each where it adds least to the cost."""
+        order = list(range(len(self.features)))
+        self.random.shuffle(order)
+        if large_first:
+            order.sort(key=lambda group: -int(self.features[group, 0] / self.features[:, 0].min()).bit_length())
+        side = np.empty(len(order), np.intp)
+        totals = np.zeros_like(self.targets)
+        for group in order:
+            added = [
+                self.cost(s, totals[s] + self.features[group]) - self.cost(s, totals[s])
+                for s in range(len(self.shares))
+            ]
+            side[group] = int(np.argmin(added))
+            totals[side[group]] += self.features[group]
+        return side
+
+    def _moves(self, side: Ints, totals: Floats) -> list[tuple[float, dict[int, int]]]:
+        """The best move from each side to each other: how it changes the cost, and the new side."""
+        steps = []
+        for a in range(len(self.shares)):
+            own = np.flatnonzero(side == a)
+            left = self.cost(a, totals[a] - self.features[own]) - self.cost(a, totals[a])
+            for b in range(len(self.shares)):
+                if b != a and len(own):
+                    change = left + self.cost(b, totals[b] + self.features[own]) - self.cost(b, totals[b])
+                    best = int(change.argmin())
+                    steps.append((float(change[best]), {int(own[best]): b}))
+        return steps
+
+    def _exchanges(self, side: Ints, totals: Floats) -> list[tuple[float, dict[int, int]]]:
+        """The best exchange of two groups between any two sides, out of a sample of each side's groups."""
+        count = len(self.shares)
+        samples = []
+        for s in range(count):
+            own = np.flatnonzero(side == s).tolist()
+            samples.append(self.random.sample(own, min(len(own), max(8, _EXCHANGES // count))))
+        steps = []
+        for a in range(count):
+            for b in range(a + 1, count):
+                if samples[a] and samples[b]:
+                    gain = self.features[samples[b]][None] - self.features[samples[a]][:, None]
+                    change = self.cost(a, totals[a] + gain) + self.cost(b, totals[b] - gain)
+                    i, j = np.unravel_index(int(change.argmin()), change.shape)
+                    before = self.cost(a, totals[a]) + self.cost(b, totals[b])
+                    steps.append((float(change[i, j] - before), {samples[a][i]: b, samples[b][j]: a}))
+        return steps

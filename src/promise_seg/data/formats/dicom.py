@@ -1,0 +1,223 @@
+"""DICOM images: one or many frames, compressed or not, with their own idea of how to be seen. Read by ``pydicom``."""
+
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.utils import pixel_array
+
+from promise_seg.data.formats import jpeg_decoders
+from promise_seg.data.formats.kinds import FileKind
+from promise_seg.data.formats.limits import check_size
+from promise_seg.data.formats.orientation import Axis, SliceFrame
+from promise_seg.data.formats.source import Array, Source, Uint8Array
+from promise_seg.data.formats.voi import look
+from promise_seg.errors import ImageError, first_line
+
+jpeg_decoders.register()
+
+SEGMENTATION_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
+_FRAME_ELEMENTS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
+
+
+def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
+    """All elements of a file, or those before its pixels.
+
+    Raises:
+        ImageError: if it is no DICOM file, or damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom warns of what it can mend
+            dataset = pydicom.dcmread(path, force=True, stop_before_pixels=not pixels)
+            if not dataset or "SOPClassUID" not in dataset:
+                raise ImageError(f"{path}: not a DICOM file: it has no SOP class")
+            return dataset
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file") from None
+    except InvalidDicomError:
+        raise ImageError(f"{path}: not a DICOM file") from None
+    except ImageError:
+        raise
+    except MemoryError:
+        raise ImageError(f"{path}: not enough memory to read it") from None
+    except Exception as error:  # pydicom raises whatever its parsing runs into
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> ImageError:
+    """What to say of a file that the library could not parse."""
+    return ImageError(f"{path}: damaged or truncated: {first_line(error)}. Export it again from its source")
+
+
+class DicomImage(Source):
+    """A DICOM file with pixels: each frame is a slice."""
+
+    kind = FileKind.DICOM
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.dataset = read_dataset(path)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._check()
+                self._count = int(self.dataset.get("NumberOfFrames") or 1)
+                self.is_volume = self._count > 1
+                self.spacing = spacing_of(self.dataset)
+                self.frame = self._frame()
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            raise damaged(path, error) from error
+
+    def _check(self) -> None:
+        data = self.dataset
+        kind = data.SOPClassUID
+        if kind == SEGMENTATION_CLASS:
+            raise ImageError(f"{self.path}: a DICOM segmentation; it can be a mask, not an image")
+        if "PixelData" not in data:
+            name = getattr(kind, "name", kind)
+            raise ImageError(f"{self.path}: holds no image: it is of the class {name}")
+        shape = (data.get("NumberOfFrames") or 1, data.Rows, data.Columns, data.get("SamplesPerPixel", 1))
+        check_size(self.path, tuple(map(int, shape)))
+
+    def _frame(self) -> SliceFrame | None:
+        """Where the frames of an enhanced image lie, if they are evenly stacked."""
+        if not self.is_volume or "PerFrameFunctionalGroupsSequence" not in self.dataset:
+            return None
+        groups = self.dataset.PerFrameFunctionalGroupsSequence
+        shared = self.dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
+        try:
+            positions = [group.PlanePositionSequence[0].ImagePositionPatient for group in groups]
+            planes = groups[0] if "PlaneOrientationSequence" in groups[0] else shared[0]
+            measures = groups[0] if "PixelMeasuresSequence" in groups[0] else shared[0]
+            orientation = planes.PlaneOrientationSequence[0].ImageOrientationPatient
+            spacing = measures.PixelMeasuresSequence[0].PixelSpacing
+        except (AttributeError, IndexError, KeyError):
+            return None
+        affine = stack_affine(positions, orientation, spacing)
+        if affine is None or len(positions) != self._count:
+            return None
+        shape = (self._count, int(self.dataset.Rows), int(self.dataset.Columns))
+        return SliceFrame(self.path, shape, affine, Axis.AUTO)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def as_stored(self, index: int) -> Array:
+        """Decoded pixel values of a frame, colours as RGB."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return pixel_array(self.dataset, index=index if self.is_volume else None, raw=False)
+        except MemoryError:
+            raise ImageError(f"{self.path}: not enough memory to decode it") from None
+        except Exception as error:  # pydicom and its decoders raise whatever they run into
+            raise self._undecodable(error) from error
+
+    def _undecodable(self, error: Exception) -> ImageError:
+        meta = getattr(self.dataset, "file_meta", None)
+        syntax = meta.get("TransferSyntaxUID") if meta is not None else None
+        name = getattr(syntax, "name", syntax)
+        return ImageError(
+            f"{self.path}: its pixels ({name}) cannot be decoded: {first_line(error)}. Export it again, "
+            "uncompressed if you can"
+        )
+
+    def frame_dataset(self, index: int) -> Dataset:
+        """The elements that say how a frame's values are to be understood, wherever the file keeps them."""
+        found = Dataset()
+        wanted = (
+            "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction",
+            "VOILUTSequence",
+        )  # fmt: skip
+        shared = self.dataset.get("SharedFunctionalGroupsSequence") or []
+        frames = self.dataset.get("PerFrameFunctionalGroupsSequence") or []
+        for group in (*shared[:1], *frames[index : index + 1]):
+            for name in _FRAME_ELEMENTS:
+                for item in group.get(name) or []:
+                    found.update(item)
+        for name in wanted:
+            if name not in found and name in self.dataset:
+                found[name] = self.dataset[name]
+        return found
+
+    def values(self, index: int) -> Array:
+        stored = self.as_stored(index)
+        try:
+            if self.dataset.PhotometricInterpretation == "PALETTE COLOR":
+                return _eight_bits(apply_color_lut(stored, self.dataset))
+            if stored.ndim == 3:
+                bits = int(self.dataset.BitsStored)
+                return (
+                    _eight_bits(stored) if stored.dtype == np.uint8 else (stored >> max(0, bits - 8)).astype(np.uint8)
+                )
+            facts = self.frame_dataset(index)
+            if "RescaleSlope" not in facts and "ModalityLUTSequence" not in facts:
+                return stored
+            return apply_modality_lut(stored, facts)
+        except (TypeError, ValueError, AttributeError, KeyError, IndexError, OverflowError) as error:
+            raise damaged(self.path, error) from error
+
+    @property
+    def is_inverted(self) -> bool:
+        return bool(self.dataset.get("PhotometricInterpretation") == "MONOCHROME1")
+
+    def own_window(self, index: int) -> Uint8Array:
+        values = self.values(index)
+        if values.ndim == 2:
+            try:
+                seen = look(values, self.frame_dataset(index))
+            except (TypeError, ValueError, AttributeError, KeyError, IndexError, OverflowError) as error:
+                raise damaged(self.path, error) from error
+            if seen is not None:
+                return self.shown(seen)
+        return super().own_window(index)
+
+    @cached_property
+    def value_range(self) -> tuple[float, float]:
+        return super().value_range
+
+    def source_frame(self, index: int) -> tuple[Dataset, int | None]:
+        """The data set that a slice comes from, and the number of its frame, from 1, if it has several."""
+        return self.dataset, index + 1 if self.is_volume else None
+
+
+def _eight_bits(colours: Array) -> Uint8Array:
+    """Colours of a palette, which may have 16 bits."""
+    if colours.dtype == np.uint8:
+        return np.asarray(colours, np.uint8)[..., :3]
+    return (np.asarray(colours, np.uint16) >> 8).astype(np.uint8)[..., :3]
+
+
+def spacing_of(dataset: Dataset) -> tuple[float, float] | None:
+    """Millimetres between rows and between columns, if the file says so."""
+    for name in ("PixelSpacing", "ImagerPixelSpacing"):
+        value = dataset.get(name)
+        if value is not None and len(value) == 2:
+            return float(value[0]), float(value[1])
+    return None
+
+
+def stack_affine(positions: list[Any], orientation: Any, spacing: Any) -> npt.NDArray[np.float64] | None:
+    """(4, 4) from (slice, row, column) to millimetres in RAS+; ``None`` if the slices are not evenly stacked.
+
+    Source: DICOM PS3.3, C.7.6.2.1.1, which is in LPS+.
+    """
+    corners = np.array([[float(v) for v in p] for p in positions], np.float64)
+    across, down = (np.array([float(v) for v in orientation[i : i + 3]]) for i in (0, 3))
+    step = (corners[-1] - corners[0]) / (len(corners) - 1) if len(corners) > 1 else np.cross(across, down)
+    even = np.abs(corners - corners[0] - np.arange(len(corners))[:, None] * step).max() if len(corners) > 1 else 0.0
+    length = np.linalg.norm(step)
+    if not np.isfinite(corners).all() or length == 0 or even > 0.05 * length:
+        return None
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1], affine[:3, 2] = step, down * float(spacing[0]), across * float(spacing[1])
+    affine[:3, 3] = corners[0]
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine

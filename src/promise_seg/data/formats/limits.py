@@ -1,0 +1,41 @@
+"""How large a file may become in memory. What promises more is refused before it is decoded."""
+
+import os
+from math import prod
+from pathlib import Path
+
+from promise_seg.errors import ImageError, SettingsError
+
+DEFAULT_MAX_VALUES = 2**29
+"""Numbers in one image or volume: 512 x 512 x 2048 voxels, or a picture of 13,000 x 13,000 pixels in colour."""
+_VARIABLE = "PROMISE_SEG_MAX_VALUES"
+
+
+def max_values() -> int:
+    """The limit: ``$PROMISE_SEG_MAX_VALUES`` or the default.
+
+    Raises:
+        SettingsError: if the variable is no whole number above 0.
+    """
+    text = os.environ.get(_VARIABLE)
+    if text is None:
+        return DEFAULT_MAX_VALUES
+    if not text.isdecimal() or int(text) == 0:
+        raise SettingsError(f"${_VARIABLE}: {text!r} is no whole number above 0")
+    return int(text)
+
+
+def check_size(path: Path, shape: tuple[int, ...]) -> None:
+    """Refuse a shape, as a file's header states it, before its pixels are decoded.
+
+    Raises:
+        ImageError: if it is empty or too large.
+    """
+    words = " x ".join(map(str, shape))
+    if not shape or min(shape) < 1:
+        raise ImageError(f"{path}: damaged: its header says {words or 'nothing'} as its size")
+    if prod(map(int, shape)) > max_values():
+        raise ImageError(
+            f"{path}: too large: {words} values, more than the limit of {max_values():,}. If the file is what you "
+            f"think it is, set ${_VARIABLE} to a higher number"
+        )

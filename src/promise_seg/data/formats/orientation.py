@@ -1,0 +1,109 @@
+"""Slices of a volume along an anatomical axis, and a stack of slices back in the order of the file.
+
+Pictures are shown as radiologists look at them: the patient's right is on the left of axial and coronal slices, front
+is up in axial ones, head is up in coronal and sagittal ones.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+
+from promise_seg.errors import ImageError
+
+Array = npt.NDArray[Any]
+
+
+class Axis(StrEnum):
+    """What a volume is cut across. ``auto``: axial for NIfTI, as acquired for DICOM, page by page for TIFF."""
+
+    AUTO = "auto"
+    AXIAL = "axial"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
+
+
+_DIRECTIONS = {Axis.AXIAL: "SPL", Axis.CORONAL: "PIL", Axis.SAGITTAL: "LIP"}
+"""Where slices, rows and columns go to: L(eft), P(osterior), S(uperior), I(nferior)."""
+
+
+def _moved(array: Array, start: npt.NDArray, end: npt.NDArray) -> Array:
+    return nib.orientations.apply_orientation(array, nib.orientations.ornt_transform(start, end))
+
+
+@dataclass(frozen=True, eq=False)
+class SliceFrame:
+    """How the array of a file (I, J, K[, 3]) is cut into pictures (N, H, W[, 3]).
+
+    Args:
+        path: of the file, for messages.
+        shape: of its array, the three axes of space.
+        affine: (4, 4), from indices of the array to millimetres in RAS+ (nibabel's convention).
+        axis: what to cut across; ``auto`` takes the array's first axis as it is.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    affine: npt.NDArray[np.float64]
+    axis: Axis
+
+    def _orientation(self) -> npt.NDArray:
+        with np.errstate(all="ignore"):
+            found = None if not np.isfinite(self.affine).all() else nib.orientations.io_orientation(self.affine)
+        if found is None or np.isnan(found).any():
+            raise ImageError(f"{self.path}: its affine is degenerate, so that its orientation cannot be told")
+        return found
+
+    def _directions(self) -> npt.NDArray:
+        return nib.orientations.axcodes2ornt(tuple(_DIRECTIONS[self.axis]))
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """In mm: between slices, rows and columns."""
+        sizes = np.linalg.norm(self.affine[:3, :3], axis=0)
+        if self.axis != Axis.AUTO:
+            change = nib.orientations.ornt_transform(self._orientation(), self._directions())
+            sizes = sizes[np.argsort(change[:, 0])]
+        return float(sizes[0]), float(sizes[1]), float(sizes[2])
+
+    def to_slices(self, array: Array) -> Array:
+        """(I, J, K[, 3]) in the file's order to (N, H, W[, 3])."""
+        return array if self.axis == Axis.AUTO else _moved(array, self._orientation(), self._directions())
+
+    def from_slices(self, stack: Array) -> Array:
+        """(N, H, W[, 3]) to (I, J, K[, 3]) in the file's order: the inverse of :meth:`to_slices`."""
+        return stack if self.axis == Axis.AUTO else _moved(stack, self._directions(), self._orientation())
+
+    def like_this(self, other: "SliceFrame", array: Array) -> Array:
+        """The array of another file of the same space, such as a mask, in the order of this one's.
+
+        Raises:
+            ImageError: if the two do not cover the same voxels.
+        """
+        start, end = other._orientation(), self._orientation()
+        moved = _moved(array, start, end)
+        change = nib.orientations.ornt_transform(start, end)
+        affine = other.affine @ nib.orientations.inv_ornt_aff(change, other.shape)
+        if moved.shape[:3] != self.shape:
+            raise ImageError(
+                f"{other.path} has {_words(other.shape)} voxels but its image {self.path} has {_words(self.shape)}. "
+                "Both must cover the same voxels"
+            )
+        corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], np.float64)
+        corners[:, :3] *= np.array(self.shape) - 1
+        apart = np.linalg.norm((corners @ (affine - self.affine).T)[:, :3], axis=1).max()
+        voxel = float(np.linalg.norm(self.affine[:3, :3], axis=0).min())
+        if apart > voxel / 2:
+            raise ImageError(
+                f"{other.path} lies up to {apart:.1f} mm away from its image {self.path}, by their affines. Resample "
+                "it to the image, or save it with the image's affine if the voxels do correspond"
+            )
+        return moved
+
+
+def _words(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,68 @@
+"""PNG, JPEG, BMP, WebP and whatever else Pillow reads."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from promise_seg.data.formats.kinds import SUFFIXES, FileKind
+from promise_seg.data.formats.limits import check_size
+from promise_seg.data.formats.source import Array, Source
+from promise_seg.errors import ImageError, first_line
+
+_ORIENTATION = 0x0112
+
+
+class Picture(Source):
+    """One picture, turned as its EXIF orientation says; of an animation the first frame.
+
+    Transparency is dropped, palettes are looked up, 16-bit and float grey values kept.
+    """
+
+    kind = FileKind.PICTURE
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow warns of large pictures; the limit is ours
+                image = Image.open(path)
+                check_size(path, (image.height, image.width, len(image.getbands())))
+                image.load()
+                self._turned = image.getexif().get(_ORIENTATION, 1)
+                self._image = ImageOps.exif_transpose(image)
+        except UnidentifiedImageError:
+            raise ImageError(
+                f"{path}: not an image that can be read; expected one of {', '.join(sorted(SUFFIXES))}"
+            ) from None
+        except ImageError:
+            raise
+        except MemoryError:
+            raise ImageError(f"{path}: not enough memory to decode it") from None
+        except Exception as error:  # Pillow's plugins raise whatever their parsing runs into
+            raise ImageError(
+                f"{path}: damaged or truncated: {first_line(error)}. Copy it again from its source"
+            ) from error
+
+    def __len__(self) -> int:
+        return 1
+
+    @property
+    def _is_deep(self) -> bool:
+        return self._image.mode.startswith("I") or self._image.mode == "F"
+
+    def values(self, index: int) -> Array:
+        image = self._image
+        if self._is_deep or image.mode == "L":
+            return np.asarray(image)
+        if image.mode in {"1", "LA", "La"}:
+            return np.asarray(image.convert("L"))
+        return np.asarray(image.convert("RGB"))
+
+    def as_stored(self, index: int) -> Array:
+        keep = self._is_deep or self._image.mode in {"1", "L", "P"}
+        return np.asarray(self._image if keep else self._image.convert("L"))
+
+    def differs_by(self, index: int) -> dict[str, object]:
+        return {} if self._turned == 1 else {"turned": self._turned}

@@ -1,0 +1,92 @@
+"""TIFF: 1 to 32 bits, float, RGB(A), palettes, and pages as slices. Read by ``tifffile``."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from promise_seg.data.formats.kinds import FileKind
+from promise_seg.data.formats.limits import check_size
+from promise_seg.data.formats.source import Array, Source
+from promise_seg.errors import ImageError, first_line
+
+_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+"""For each value of the tag Orientation: quarter turns to the left, then whether to mirror left and right."""
+
+
+class TiffStack(Source):
+    """The pages of a TIFF's first series, all of one size; smaller copies of the same picture are left out."""
+
+    kind = FileKind.TIFF
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it then raises
+        try:
+            with tifffile.TiffFile(path) as file:
+                series = file.series[0]
+                page = series.keyframe
+                check_size(path, tuple(map(int, page.shape)))
+                self._count = len(series.pages)
+                self._photometric = page.photometric
+                self._axes = page.axes
+                self._colormap = page.colormap if self._photometric == tifffile.PHOTOMETRIC.PALETTE else None
+                tag = page.tags.get("Orientation")
+                self._orientation = int(tag.value) if tag is not None else 1
+                self._bits = int(page.bitspersample)
+        except ImageError:
+            raise
+        except Exception as error:  # tifffile raises whatever its parsing runs into
+            raise _damaged(path, error) from error
+        if self._photometric == tifffile.PHOTOMETRIC.SEPARATED:
+            raise ImageError(f"{path}: a TIFF in CMYK; save it as RGB")
+        self.is_volume = self._count > 1
+        self._page: tuple[int, Array] | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def is_inverted(self) -> bool:
+        return bool(self._photometric == tifffile.PHOTOMETRIC.MINISWHITE)
+
+    def as_stored(self, index: int) -> Array:
+        if self._page is None or self._page[0] != index:
+            try:
+                with tifffile.TiffFile(self.path) as file:
+                    array = np.asarray(file.asarray(key=index, series=0, maxworkers=1))
+            except MemoryError:
+                raise ImageError(f"{self.path}: not enough memory to decode it") from None
+            except Exception as error:  # as above
+                raise _damaged(self.path, error) from error
+            self._page = (index, self._arranged(array))
+        return self._page[1]
+
+    def _arranged(self, array: Array) -> Array:
+        """(H, W) or (H, W, 3), the right way up."""
+        if self._axes == "SYX":
+            array = np.moveaxis(array, 0, -1)
+        elif self._axes not in {"YX", "YXS"}:
+            raise ImageError(f"{self.path}: pages with the axes {self._axes}; expected pictures, grey or in colour")
+        if array.ndim == 3:
+            array = array[..., :3] if array.shape[2] >= 3 else array[..., 0]
+        turns, mirror = _TURNS.get(self._orientation, (0, False))
+        array = np.rot90(array, turns)
+        return array[:, ::-1] if mirror else array
+
+    def values(self, index: int) -> Array:
+        array = self.as_stored(index)
+        if self._colormap is not None and array.ndim == 2:
+            return np.moveaxis(self._colormap[:, array] >> 8, 0, -1).astype(np.uint8)
+        if array.dtype == bool or self._bits == 1:
+            return np.where(array, 255, 0).astype(np.uint8)
+        if np.iscomplexobj(array):
+            raise ImageError(f"{self.path}: holds complex numbers; save their magnitude")
+        return array
+
+
+def _damaged(path: Path, error: Exception) -> ImageError:
+    return ImageError(
+        f"{path}: damaged or truncated, or a TIFF of an unusual kind: {first_line(error)}. Save it again as TIFF"
+    )

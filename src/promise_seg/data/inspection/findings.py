@@ -1,0 +1,56 @@
+"""What an inspection found, and how bad it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """``error``: training or scores would fail or mean nothing. ``warning``: may be meant so, but look at it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Kind(StrEnum):
+    """What can be wrong."""
+
+    MANIFEST = "manifest"
+    UNREADABLE = "unreadable"
+    SIZE = "size"
+    MASK_VALUES = "mask values"
+    LEAK = "leak"
+    CLASS_MISSING = "class missing"
+    NEAR_DUPLICATE = "near-duplicate"
+    DUPLICATE = "duplicate"
+    DIVIDED_GROUP = "divided group"
+    EMPTY_MASK = "empty mask"
+    FULL_MASK = "full mask"
+    TINY_OBJECT = "tiny object"
+    NO_CONTRAST = "no contrast"
+    DEPTH = "depth"
+    SPLITS = "splits"
+
+
+_ERRORS = frozenset({Kind.MANIFEST, Kind.UNREADABLE, Kind.SIZE, Kind.MASK_VALUES, Kind.LEAK, Kind.CLASS_MISSING})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is or may be wrong; ``where`` is ``file:line`` of the manifest, or the manifest itself."""
+
+    kind: Kind
+    where: str
+    message: str
+
+    @property
+    def severity(self) -> Severity:
+        return Severity.ERROR if self.kind in _ERRORS else Severity.WARNING
+
+    def as_json(self) -> dict[str, str]:
+        return {"severity": self.severity, "kind": self.kind, "where": self.where, "message": self.message}
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """0 if nothing was found, 1 for warnings, 2 for errors."""
+    return max((2 if f.severity == Severity.ERROR else 1 for f in findings), default=0)

@@ -1,0 +1,64 @@
+"""From labels in a file to the mask of what is to be segmented."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from promise_seg.errors import MaskError
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+class MaskKind(StrEnum):
+    """What values in a mask file mean.
+
+    ``binary``: 0 and one other. ``classes``: each value is a kind of thing. ``instances``: each value is one object.
+    """
+
+    BINARY = "binary"
+    CLASSES = "classes"
+    INSTANCES = "instances"
+
+
+@dataclass(frozen=True)
+class MaskRule:
+    """How labels become a mask. ``label`` is the class that is wanted; ``threshold`` admits grey values."""
+
+    kind: MaskKind = MaskKind.BINARY
+    label: int | None = None
+    threshold: int | None = None
+
+
+BINARY = MaskRule()
+
+
+def mask_of(labels: npt.NDArray, rule: MaskRule, path: Path) -> BoolArray:
+    """The mask that a rule makes of labels (H, W).
+
+    Raises:
+        MaskError: if the labels do not fit the rule.
+    """
+    if rule.threshold is not None:
+        return labels > rule.threshold
+    if rule.kind == MaskKind.BINARY:
+        levels = np.unique(labels)
+        if len(levels[levels != 0]) > 1:
+            raise MaskError(
+                f"{path}: a mask must have two values, 0 and one other; found {len(levels)} values from {levels[0]} to "
+                f"{levels[-1]}. If they are greys, as JPEG or smooth resizing makes them, save it as PNG or give "
+                "--mask-threshold 127; if they are classes, give --class; if objects, --instances"
+            )
+    elif labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
+        raise MaskError(f"{path}: labels that are no whole numbers; expected 0 for background and 1, 2 ... for others")
+    return labels != 0 if rule.label is None else labels == rule.label
+
+
+def instances_of(labels: npt.NDArray) -> Iterator[BoolArray]:
+    """The objects of an instance map (H, W), in the order of their labels."""
+    for label in np.unique(labels):
+        if label != 0:
+            yield labels == label

@@ -1,0 +1,27 @@
+"""Pairs to a manifest."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from promise_seg.data.manifest import REQUIRED_COLUMNS, Split
+from promise_seg.data.manifest_writing import ManifestTable, path_from
+from promise_seg.data.pairing.matching import Pair
+
+
+def pairs_table(pairs: Sequence[Pair], path: Path, groups: Sequence[str] | None = None) -> ManifestTable:
+    """The manifest of some pairs, to be written to ``path``.
+
+    The columns ``group`` and ``dataset`` are there if anything is known of them.
+    """
+    header = list(REQUIRED_COLUMNS)
+    cells = [
+        [path_from(path.parent, pair.image), str(pair.split or Split.TRAIN), path_from(path.parent, pair.mask)]
+        for pair in pairs
+    ]
+    more = {"group": groups, "dataset": [pair.dataset for pair in pairs]}
+    for name, values in more.items():
+        if values is not None and any(values):
+            header.append(name)
+            for row, value in zip(cells, values, strict=True):
+                row.append(value)
+    return ManifestTable(path, header, cells, [])

@@ -1,0 +1,82 @@
+"""The choices by which a user's files are read, and kept beside a model so that new images are read the same way."""
+
+from dataclasses import dataclass, replace
+
+from promise_seg.data.formats.orientation import Axis
+from promise_seg.data.masks import BINARY, MaskKind, MaskRule
+from promise_seg.data.windows import OWN_WINDOW, Window, read_window
+from promise_seg.errors import SettingsError
+
+ALL_CLASSES = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How files become pictures and masks.
+
+    Args:
+        window: how values become grey.
+        axis: what volumes are cut across.
+        crop_border: whether the black border is cropped away.
+        masks: what the values of masks mean, and which is wanted.
+    """
+
+    window: Window = OWN_WINDOW
+    axis: Axis = Axis.AUTO
+    crop_border: bool = False
+    masks: MaskRule = BINARY
+
+    def of_class(self, label: int) -> "Reading":
+        """The same, for one class of label maps."""
+        return replace(self, masks=MaskRule(MaskKind.CLASSES, label))
+
+
+DEFAULT_READING = Reading()
+
+
+def make_reading(
+    base: Reading | None = None,
+    *,
+    window: str | None = None,
+    axis: str | None = None,
+    crop_border: bool | None = None,
+    label: str | None = None,
+    instances: bool = False,
+    mask_threshold: int | None = None,
+) -> Reading:
+    """A reading from a user's words; what is not given is as in ``base``.
+
+    ``label`` is the number of a class, or ``all`` for label maps of which each class is wanted.
+
+    Raises:
+        SettingsError: naming the option that cannot be meant.
+    """
+    base = base or DEFAULT_READING
+    if axis is not None and axis not in tuple(Axis):
+        raise SettingsError(f"--axis {axis}: expected {', '.join(Axis)}")
+    given = [
+        name
+        for name, there in (
+            ("--class", label is not None),
+            ("--instances", instances),
+            ("--mask-threshold", mask_threshold is not None),
+        )
+        if there
+    ]
+    if len(given) > 1:
+        raise SettingsError(f"{' and '.join(given)}: each says what the values of masks mean; give one of them")
+    if label is not None and label != ALL_CLASSES and (not label.isdecimal() or int(label) == 0):
+        raise SettingsError(f"--class {label}: expected a whole number from 1, as the masks hold it, or {ALL_CLASSES}")
+    rule = base.masks
+    if label is not None:
+        rule = MaskRule(MaskKind.CLASSES, None if label == ALL_CLASSES else int(label))
+    elif instances:
+        rule = MaskRule(MaskKind.INSTANCES)
+    elif mask_threshold is not None:
+        rule = MaskRule(threshold=mask_threshold)
+    return Reading(
+        window=base.window if window is None else read_window(window),
+        axis=base.axis if axis is None else Axis(axis),
+        crop_border=base.crop_border if crop_border is None else crop_border,
+        masks=rule,
+    )

@@ -1,0 +1,42 @@
+"""Masks as data sets publish them, grey, in colour or as JPEG, to masks with the values 0 and 255."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from promise_seg.errors import ImageError
+
+THRESHOLD = 127
+
+
+@dataclass(frozen=True)
+class BinaryMask:
+    """``pixels`` (H, W) uint8, 0 or 255; ``was_cut`` if greys were cut at the threshold to get them."""
+
+    pixels: npt.NDArray[np.uint8]
+    was_cut: bool
+
+
+def read_binary_mask(path: Path) -> BinaryMask:
+    """Read a published mask.
+
+    With two values, 0 and one other, the other is foreground; with more, or in a JPEG, what is above ``THRESHOLD``.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            is_lossy = image.format == "JPEG"
+            values = np.asarray(image if image.mode in {"1", "L"} else image.convert("L")).astype(np.uint8)
+    except UnidentifiedImageError:
+        raise ImageError(f"{path}: not a picture that can be read. Get the archive again from its source") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path}: damaged: {error}. Get the archive again from its source") from error
+    levels = np.unique(values)
+    was_cut = len(levels[levels != 0]) > 1 or (is_lossy and not set(levels.tolist()) <= {0, 255})
+    foreground = values > THRESHOLD if was_cut else values != 0
+    return BinaryMask(np.where(foreground, 255, 0).astype(np.uint8), was_cut)

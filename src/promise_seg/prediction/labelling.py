@@ -1,0 +1,181 @@
+"""Models of one class or of several as one: images to label maps."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from promise_seg.class_sets import class_folder, is_class_set, read_class_set
+from promise_seg.data.formats.source import Source
+from promise_seg.data.masks import MaskKind
+from promise_seg.data.reading import Reading
+from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.prediction.predictor import Prediction, Predictor, load
+from promise_seg.sam.frozen import FrozenSam
+
+LabelArray = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class LabelledSlice:
+    """Labels (H, W), 0 for background, and for each label the prediction that it comes from."""
+
+    labels: LabelArray
+    predictions: dict[int, Prediction]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labels of a picture's only slice, or of all slices of a volume; ``names`` has one for each label.
+
+    ``separate_objects`` says that what is not connected is one object each.
+    """
+
+    source: Source
+    slices: tuple[LabelledSlice, ...]
+    names: dict[int, str]
+    separate_objects: bool
+
+    @property
+    def stack(self) -> LabelArray:
+        """(N, H, W), as the slices are cut."""
+        return np.stack([one.labels for one in self.slices])
+
+
+class Labeller:
+    """One model, or one of each class, that read images in the same way.
+
+    Args:
+        predictors: by the label that each gives.
+        names: of the labels, for those that have one.
+
+    Raises:
+        CheckpointError: if the models differ in how they read images.
+        SettingsError: if one has no APM, or a name is for a label that there is not.
+    """
+
+    def __init__(self, predictors: dict[int, Predictor], names: dict[int, str] | None = None) -> None:
+        self.predictors = predictors
+        first = next(iter(predictors.values())).model
+        for label, predictor in predictors.items():
+            config = predictor.model.config
+            if predictor.model.apm is None:
+                raise SettingsError(
+                    f"the variant {config.variant} has no auto-prompting module: it cannot predict by itself. Use a "
+                    "model of variant apm or apm+ips"
+                )
+            if any(getattr(config, name) != getattr(first.config, name) for name in _SHARED):
+                raise CheckpointError(f"the model of class {label} reads images in another way than the first")
+        given = names or {}
+        if unknown := sorted(set(given) - set(predictors)):
+            raise SettingsError(
+                f"--name {unknown[0]}={given[unknown[0]]}: there is no label {unknown[0]}, but "
+                f"{', '.join(map(str, predictors))}"
+            )
+        self.names = {
+            label: given.get(label, "segmentation" if self.is_binary else f"class {label}") for label in predictors
+        }
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether there is one label, which is no class of a label map."""
+        return len(self.predictors) == 1 and self._first.model.config.label is None
+
+    @property
+    def _first(self) -> Predictor:
+        return next(iter(self.predictors.values()))
+
+    @property
+    def sam(self) -> FrozenSam:
+        """The SAM that all of them stand on."""
+        return self._first.model.sam
+
+    @property
+    def reading(self) -> Reading:
+        """How images are read: as in training."""
+        return self._first.model.config.reading
+
+    def identity(self) -> dict[str, object]:
+        """What decides what it predicts."""
+        config = self._first.model.config
+        hashes = [predictor.model.sha256() for predictor in self.predictors.values()]
+        return {
+            "model_sha256": hashes[0] if len(hashes) == 1 else hashes,
+            "sam": config.sam,
+            "variant": str(config.variant),
+        }
+
+    def label_slice(self, source: Source, index: int) -> LabelledSlice:
+        """Encode a slice once and ask every model.
+
+        Where several models find something, the most certain one is right.
+        """
+        encoded = self._first.encode(source, index)
+        predictions = {label: one.predict(encoded) for label, one in self.predictors.items()}
+        found = np.array(list(predictions), np.uint16)
+        probs = np.stack([one.mask_probs for one in predictions.values()])
+        any_mask = np.stack([one.mask for one in predictions.values()]).any(0)
+        return LabelledSlice(np.where(any_mask, found[probs.argmax(0)], 0).astype(np.uint16), predictions)
+
+    def label(self, source: Source, progress: Callable[[], object] = lambda: None) -> Labelled:
+        """Label a picture or all slices of a volume.
+
+        Raises:
+            ImageError: if a slice cannot be read.
+        """
+        slices = []
+        for index in range(len(source)):
+            slices.append(self.label_slice(source, index))
+            progress()
+        separate = self._first.model.config.masks == MaskKind.INSTANCES
+        return Labelled(source, tuple(slices), self.names, separate)
+
+
+_SHARED = ("sam_sha256", "image_size", "fit", "window", "axis", "crop_border")
+
+
+def read_names(texts: Sequence[str], labels: Sequence[int]) -> dict[int, str]:
+    """Names of labels from ``NAME``, for the only label, or ``LABEL=NAME``.
+
+    Raises:
+        SettingsError: if a text names no label.
+    """
+    names = {}
+    for text in texts:
+        number, sign, name = text.partition("=")
+        if not sign and len(labels) == 1:
+            number, name = str(labels[0]), text
+        if not number.isdecimal() or not name.strip():
+            raise SettingsError(f"--name {text}: expected a name, or LABEL=NAME where there are several labels")
+        names[int(number)] = name.strip()
+    return names
+
+
+def load_labeller(
+    run: str | Path, *, sam: str | None = None, device: str | torch.device = "cpu", names: Sequence[str] = ()
+) -> Labeller:
+    """Load a trained model, or the models that ``promise train --class all`` made.
+
+    Args:
+        run: the output folder of ``promise train``, or a checkpoint.
+        sam: the SAM that it belongs to, if not where training found it.
+        device: where to put it.
+        names: of the labels, ``NAME`` or ``LABEL=NAME``.
+
+    Raises:
+        CheckpointError: if a model cannot be loaded.
+        SettingsError: if a name cannot be meant.
+    """
+    if is_class_set(run):
+        folder = Path(run)
+        predictors: dict[int, Predictor] = {}
+        for label in read_class_set(folder):
+            shared = next(iter(predictors.values())).model.sam if predictors else sam
+            predictors[label] = load(class_folder(folder, label), sam=shared, device=device)
+    else:
+        only = load(run, sam=sam, device=device)
+        predictors = {only.model.config.label or 1: only}
+    return Labeller(predictors, read_names(names, list(predictors)))

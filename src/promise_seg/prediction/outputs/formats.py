@@ -1,0 +1,76 @@
+"""Which format a prediction is written in, and by whom."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from promise_seg.data.formats.kinds import FileKind
+from promise_seg.data.formats.source import Source
+from promise_seg.errors import SettingsError
+from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
+from promise_seg.prediction.outputs.nifti import write_nifti
+from promise_seg.prediction.outputs.pictures import write_png, write_tiff
+from promise_seg.prediction.outputs.rle import write_rle
+
+
+class OutputFormat(StrEnum):
+    """``auto`` follows the input: PNG for pictures, TIFF for stacks of pages, NIfTI for NIfTI, DICOM-SEG for DICOM.
+
+    ``coco`` writes a file of run-length codes for each image, as ``rle`` does, and all of them as one ``coco.json``.
+    """
+
+    AUTO = "auto"
+    PNG = "png"
+    TIFF = "tiff"
+    NIFTI = "nifti"
+    DICOM_SEG = "dicom-seg"
+    RLE = "rle"
+    COCO = "coco"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """How to write one format: the suffix of its files, and a function of labels and a path."""
+
+    suffix: str
+    write: Callable[[Labelled, Path], None]
+
+
+WRITERS = {
+    OutputFormat.PNG: Writer(".png", write_png),
+    OutputFormat.TIFF: Writer(".tif", write_tiff),
+    OutputFormat.NIFTI: Writer(".nii.gz", write_nifti),
+    OutputFormat.DICOM_SEG: Writer(".dcm", write_dicom_seg),
+    OutputFormat.RLE: Writer(".json", write_rle),
+    OutputFormat.COCO: Writer(".json", write_rle),
+}
+
+
+def read_format(name: str) -> OutputFormat:
+    """The format that a user names.
+
+    Raises:
+        SettingsError: if there is none of that name.
+    """
+    if name not in tuple(OutputFormat):
+        raise SettingsError(f"--format {name}: expected {', '.join(OutputFormat)}")
+    return OutputFormat(name)
+
+
+def format_for(source: Source, wanted: OutputFormat) -> OutputFormat:
+    """The format that an input is written in."""
+    if wanted != OutputFormat.AUTO:
+        return wanted
+    match source.kind:
+        case FileKind.NIFTI:
+            return OutputFormat.NIFTI
+        case FileKind.DICOM:
+            return OutputFormat.DICOM_SEG
+        case FileKind.SERIES:
+            is_cut = source.frame is not None and source.frame.axis != "auto"
+            return OutputFormat.NIFTI if is_cut else OutputFormat.DICOM_SEG
+        case FileKind.TIFF if source.is_volume:
+            return OutputFormat.TIFF
+    return OutputFormat.PNG

@@ -1,0 +1,99 @@
+"""Labels as run-length codes, for one image or, as COCO JSON, for all. Coded by ``pycocotools``."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+from promise_seg.files import write_json
+from promise_seg.prediction.labelling import Labelled
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+def encode_rle(mask: BoolArray) -> dict[str, Any]:
+    """A mask (H, W) as COCO's compressed code: ``{"size": [H, W], "counts": text}``."""
+    code = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": [int(v) for v in code["size"]], "counts": code["counts"].decode("ascii")}
+
+
+def decode_rle(code: dict[str, Any]) -> BoolArray:
+    """The mask (H, W) of a code."""
+    return np.asarray(coco_mask.decode(code | {"counts": code["counts"].encode("ascii")})).astype(bool)
+
+
+def _objects(mask: BoolArray, separate: bool) -> Iterator[BoolArray]:
+    """The mask, or its connected parts; nothing for an empty one."""
+    if not separate:
+        if mask.any():
+            yield mask
+        return
+    count, parts = cv2.connectedComponents(mask.astype(np.uint8))
+    yield from (parts == number for number in range(1, count))
+
+
+def _box(mask: BoolArray) -> list[int]:
+    """COCO's: left, top, width, height."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return [int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)]
+
+
+def write_rle(labelled: Labelled, path: Path) -> None:
+    """A JSON file: for each slice its size and its objects, each with label, code, area, box and predicted IoU."""
+    slices = []
+    for index, one in enumerate(labelled.slices):
+        height, width = one.labels.shape
+        objects = [
+            {
+                "label": label,
+                "segmentation": encode_rle(mask),
+                "area": int(np.count_nonzero(mask)),
+                "bbox": _box(mask),
+                "score": round(one.predictions[label].predicted_iou, 4),
+            }
+            for label in labelled.names
+            for mask in _objects(one.labels == label, labelled.separate_objects)
+        ]
+        slices.append({"slice": index, "height": height, "width": width, "objects": objects})
+    names = {str(label): name for label, name in labelled.names.items()}
+    write_json(path, {"image": str(labelled.source.path), "labels": names, "slices": slices})
+
+
+def write_coco(codes: Sequence[Path], path: Path) -> None:
+    """Join files of :func:`write_rle` to one data set in COCO's format for object detection.
+
+    A slice of a volume is an image of its own, named ``<file>#<slice>``.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    categories: dict[int, str] = {}
+    for code in codes:
+        content = json.loads(code.read_text(encoding="utf-8"))
+        categories |= {int(label): name for label, name in content["labels"].items()}
+        for one in content["slices"]:
+            name = content["image"] if len(content["slices"]) == 1 else f"{content['image']}#{one['slice']}"
+            images.append({"id": len(images) + 1, "file_name": name, "width": one["width"], "height": one["height"]})
+            for found in one["objects"]:
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": images[-1]["id"],
+                        "category_id": found["label"],
+                        "iscrowd": 0,
+                        **{key: found[key] for key in ("segmentation", "area", "bbox", "score")},
+                    }
+                )
+    write_json(
+        path,
+        {
+            "info": {"description": "Masks predicted by promise-seg"},
+            "images": images,
+            "annotations": annotations,
+            "categories": [{"id": label, "name": name} for label, name in sorted(categories.items())],
+        },
+    )

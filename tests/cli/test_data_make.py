@@ -1,0 +1,116 @@
+"""``promise data make`` as a user calls it."""
+
+import csv
+
+import pytest
+import typer
+
+from promise_seg.cli.data_make import make
+from promise_seg.cli.main import _honest
+from promise_seg.data.manifest import read_manifest
+from tests.helpers import write_dataset
+
+
+def run(*arguments):
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(_honest(make))
+    with pytest.raises(SystemExit) as end:
+        app([str(argument) for argument in arguments])
+    return end.value.code
+
+
+def records(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_dataset(tmp_path / "data").unlink()
+    return tmp_path / "data"
+
+
+def lay(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+@pytest.mark.parametrize("place", ["data/manifest.csv", "manifest.csv", "else/where/manifest.csv"])
+def test_a_manifest_that_can_be_read_from_wherever_it_lies(folder, tmp_path, capsys, place):
+    assert run(folder, "-o", tmp_path / place) == 0
+    rows = read_manifest(tmp_path / place)
+    assert [row.image.resolve() for row in rows] == [folder / f"images/{i}.png" for i in range(10)]
+    assert [row.mask.resolve() for row in rows] == [folder / f"masks/{i}.png" for i in range(10)]
+    assert list(records(tmp_path / place)[0]) == ["image_name", "train_type", "mask_name"]
+    assert not any(record["image_name"].startswith("/") for record in records(tmp_path / place))
+    captured = capsys.readouterr()
+    assert "layout: images/ and masks/\npairs: train 10\n" in captured.out
+    assert "promise data split" in captured.err
+    assert "warning" not in captured.err
+
+
+def test_a_relative_folder(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("data", "-o", "manifest.csv") == 0
+    assert records(tmp_path / "manifest.csv")[0]["image_name"] == "data/images/0.png"
+
+
+def test_what_could_not_be_paired_is_a_warning(folder, tmp_path, capsys):
+    lay(folder, *(f"images/x[{i}].png" for i in range(5)), "masks/y.png", "images/0.jpg", "images/z.gif", "more/a.png")
+    assert run(folder, "-o", tmp_path / "m.csv") == 0
+    assert len(records(tmp_path / "m.csv")) == 9
+    captured = capsys.readouterr()
+    for line in (
+        "warning: 5 image(s) without mask: images/x[0].png, images/x[1].png, images/x[2].png ...",
+        "warning: 1 mask(s) without image: masks/y.png",
+        "warning: 1 file(s) of unknown kinds ignored (.gif 1): images/z.gif",
+        "warning: 1 folder(s) with images not looked at, as the layout has no place for them: more",
+        "warning: 1 image(s) not paired, as more than one way was possible: ",
+    ):
+        assert line in captured.err
+    assert "0.jpg and 0.png have one stem" in captured.err
+    assert "warning" not in captured.out
+
+
+def test_splits_and_data_sets_of_the_layout(tmp_path, capsys):
+    for part in ("TrainDataset", "TestDataset/Kvasir", "TestDataset/ETIS"):
+        lay(tmp_path / "data", f"{part}/images/a.png", f"{part}/masks/a.png")
+    assert run(tmp_path / "data", "-o", tmp_path / "m.csv") == 0
+    assert [(r["train_type"], r["dataset"]) for r in records(tmp_path / "m.csv")] == [
+        ("train", ""), ("test", "ETIS"), ("test", "Kvasir")
+    ]  # fmt: skip
+    captured = capsys.readouterr()
+    assert "pairs: train 1, test 2" in captured.out
+    assert "promise data split" not in captured.err
+
+
+def test_groups(folder, tmp_path, capsys):
+    assert run(folder, "-o", tmp_path / "m.csv", "--group", r"^(\d)") == 0
+    assert [record["group"] for record in records(tmp_path / "m.csv")] == [str(i) for i in range(10)]
+    assert "groups: 10, for example 0" in capsys.readouterr().out
+    assert run(folder, "-o", tmp_path / "n.csv", "--group", "^([0-7])") == 2
+    message = capsys.readouterr().err
+    assert "finds nothing in the names of 2 of 10 images, for example images/8.png" in message
+    assert message.startswith("promise: error: ")
+    assert message.count("\n") == 1
+    assert run(folder, "-o", tmp_path / "n.csv", "--group", "p") == 2
+    assert not (tmp_path / "n.csv").exists()
+
+
+def test_an_existing_manifest_is_not_overwritten_without_force(folder, tmp_path, capsys):
+    (tmp_path / "m.csv").write_text("mine")
+    assert run(folder, "-o", tmp_path / "m.csv") == 2
+    assert "m.csv: exists already. Give --force" in capsys.readouterr().err
+    assert (tmp_path / "m.csv").read_text() == "mine"
+    assert run(folder, "-o", tmp_path / "m.csv", "--force") == 0
+    assert len(records(tmp_path / "m.csv")) == 10
+
+
+def test_nothing_to_pair(tmp_path, capsys):
+    lay(tmp_path / "data", "images/a.png", "masks/b.png")
+    assert run(tmp_path / "data", "-o", tmp_path / "m.csv") == 2
+    message = capsys.readouterr().err
+    assert "no image could be paired with a mask" in message
+    assert message.count("\n") == 1
+    assert not (tmp_path / "m.csv").exists()

@@ -1,0 +1,139 @@
+"""``promise data split`` as a user calls it."""
+
+import csv
+from collections import Counter
+
+import pytest
+import typer
+
+from promise_seg.cli.data_split import split
+from promise_seg.cli.main import _honest
+from promise_seg.data.checks import check_rows
+from promise_seg.data.manifest import read_manifest
+from tests.helpers import write_dataset
+
+
+def run(*arguments):
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(_honest(split))
+    with pytest.raises(SystemExit) as end:
+        app([str(argument) for argument in arguments])
+    return end.value.code
+
+
+def records(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def splits(path):
+    return [record["train_type"] for record in records(path)]
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Twenty rows in ten groups, the last four of them test."""
+    return write_dataset(tmp_path / "data", ("train",) * 16 + ("test",) * 4)
+
+
+def test_groups_stay_whole_and_all_else_is_kept(manifest, tmp_path, capsys):
+    lines = manifest.read_text().splitlines()
+    manifest.write_text(
+        "\n".join([lines[0] + ",site", *(f"{line},site {i}" for i, line in enumerate(lines[1:]))]) + "\n"
+    )
+    out = manifest.with_name("out.csv")
+    assert run(manifest, "-o", out, "--val", "0.2", "--test", "0.2") == 0
+    before, after = records(manifest), records(out)
+    assert [{**record, "train_type": ""} for record in before] == [{**record, "train_type": ""} for record in after]
+    assert Counter(splits(out)) == {"train": 12, "val": 4, "test": 4}
+    assert splits(out)[::2] == splits(out)[1::2]
+    captured = capsys.readouterr()
+    table = [line.replace("│", " ").split() for line in captured.out.splitlines()]
+    assert ["train", "12", "6"] in [line[:3] for line in table]
+    assert ["test", "4", "2"] in [line[:3] for line in table]
+    assert "4 row(s) were test before and were dealt anew" in captured.err
+    assert "warning" not in captured.err
+
+
+def test_the_result_can_be_trained_on_from_another_folder(manifest, tmp_path):
+    assert run(manifest, "-o", tmp_path / "else/where/out.csv") == 0
+    assert len(check_rows(read_manifest(tmp_path / "else/where/out.csv"))) == 20
+
+
+def test_seeds(manifest, tmp_path):
+    made = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2), ("d", 3)):
+        assert run(manifest, "-o", tmp_path / name, "--seed", seed) == 0
+        made.append(tuple(splits(tmp_path / name)))
+    assert made[0] == made[1]
+    assert len(set(made)) > 1
+
+
+def test_keep_test(manifest, tmp_path, capsys):
+    assert run(manifest, "-o", tmp_path / "a.csv", "--keep-test", "--val", "0.25") == 0
+    assert splits(tmp_path / "a.csv")[16:] == ["test"] * 4
+    assert Counter(splits(tmp_path / "a.csv")[:16]) == {"train": 12, "val": 4}
+    assert "dealt anew" not in capsys.readouterr().err
+    manifest.write_text(manifest.read_text().replace("18.png,g9", "18.png,g0"))
+    assert run(manifest, "-o", tmp_path / "b.csv", "--keep-test") == 2
+    message = capsys.readouterr().err
+    assert "2 problems" in message
+    assert f"{manifest}:2: train row of the group 'g0', which also has test rows ({manifest}:20)" in message
+    assert not (tmp_path / "b.csv").exists()
+
+
+def test_folds(manifest, tmp_path, capsys):
+    assert run(manifest, "-o", tmp_path / "cv.csv", "--keep-test", "--folds", "4") == 0
+    made = [splits(tmp_path / f"cv_fold{fold}.csv") for fold in range(4)]
+    assert sorted(path.name for path in tmp_path.glob("cv*")) == [f"cv_fold{fold}.csv" for fold in range(4)]
+    assert all(fold[16:] == ["test"] * 4 for fold in made)
+    assert all([fold[row] for fold in made].count("val") == 1 for row in range(16))
+    assert run(manifest, "-o", tmp_path / "cv.csv", "--folds", "2") == 2
+    assert "cv_fold0.csv: exists already. Give --force" in capsys.readouterr().err
+    assert made[0] == splits(tmp_path / "cv_fold0.csv")
+
+
+def test_force(manifest, tmp_path, capsys):
+    before = manifest.read_text()
+    assert run(manifest, "-o", manifest) == 2
+    assert "--force" in capsys.readouterr().err
+    assert manifest.read_text() == before
+    assert run(manifest, "-o", manifest, "--force") == 0
+    assert "val" in splits(manifest)
+
+
+def test_masks_that_cannot_be_read_are_listed_together(manifest, tmp_path, capsys):
+    (manifest.parent / "masks/0.png").unlink()
+    (manifest.parent / "masks/3.png").write_text("no")
+    assert run(manifest, "-o", tmp_path / "out.csv") == 2
+    message = capsys.readouterr().err
+    assert f"{manifest}:2: " in message
+    assert f"{manifest}:5: " in message
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--test", "0.2", "--keep-test"], "--test and --keep-test: give one of them"),
+        (["--val", "0.2", "--folds", "3"], "--val and --folds: give one of them"),
+        (["--val", "0.9"], "--val 0.9 --test 0.15: expected shares"),
+        (["--folds", "1"], "--folds 1: expected 2 or more"),
+        (["--folds", "30"], "10 group(s) cannot be divided into"),
+    ],
+)
+def test_settings_that_cannot_work(manifest, tmp_path, capsys, options, message):
+    (manifest.parent / "masks/0.png").unlink()  # settings come first
+    assert run(manifest, "-o", tmp_path / "out.csv", *options) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_shares_that_whole_groups_do_not_allow_are_a_warning(manifest, tmp_path, capsys):
+    manifest.write_text("\n".join(line.rsplit(",", 1)[0] + f",{'abc'[i % 3]}" if i else line
+                                  for i, line in enumerate(manifest.read_text().splitlines())))  # fmt: skip
+    assert run(manifest, "-o", tmp_path / "out.csv") == 0
+    words = capsys.readouterr().err
+    assert "warning: val has 3" in words
+    assert "not 15%, as groups are never divided: there are 3 groups of 20 rows" in words

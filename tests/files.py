@@ -1,0 +1,87 @@
+"""Small DICOM and NIfTI files, as hospitals and papers have them."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+
+def write_nifti(path: Path, array: np.ndarray, affine: np.ndarray | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(array, np.eye(4) if affine is None else affine), path)
+    return path
+
+
+def make_dicom(pixels: np.ndarray, *, sop_class: str = CTImageStorage, **elements: object) -> Dataset:
+    """An image of one frame (H, W[, 3]), or of several (N, H, W) if NumberOfFrames is given; all else by keyword."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = sop_class
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = Dataset()
+    dataset.file_meta = meta
+    dataset.SOPClassUID, dataset.SOPInstanceUID = sop_class, meta.MediaStorageSOPInstanceUID
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = generate_uid(), generate_uid()
+    dataset.FrameOfReferenceUID = generate_uid()
+    dataset.PatientID, dataset.PatientName, dataset.Modality = "p1", "Test^Image", "CT"
+    dataset.PatientBirthDate, dataset.PatientSex, dataset.AccessionNumber = "", "", ""
+    dataset.StudyID, dataset.StudyDate, dataset.StudyTime, dataset.ReferringPhysicianName = "1", "", "", ""
+    dataset.SeriesNumber = dataset.InstanceNumber = 1
+    is_colour = pixels.ndim == 3 and pixels.shape[2] == 3 and "NumberOfFrames" not in elements
+    dataset.Rows, dataset.Columns = pixels.shape[:2] if is_colour else pixels.shape[-2:]
+    dataset.SamplesPerPixel = 3 if is_colour else 1
+    dataset.PhotometricInterpretation = "RGB" if is_colour else "MONOCHROME2"
+    if is_colour:
+        dataset.PlanarConfiguration = 0
+    bits = pixels.dtype.itemsize * 8
+    dataset.BitsAllocated = dataset.BitsStored = bits
+    dataset.HighBit = bits - 1
+    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
+    dataset.PixelData = np.ascontiguousarray(pixels).tobytes() + b"\0" * (pixels.nbytes % 2)
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    return dataset
+
+
+def write_dicom(path: Path, pixels: np.ndarray, *, placed: bool = True, **elements: object) -> Path:
+    """One file; ``placed`` says where it lies."""
+    if placed:
+        place = {
+            "ImagePositionPatient": [0, 0, 0],
+            "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+            "PixelSpacing": [1, 1],
+        }
+        elements = place | {"SliceThickness": 1} | elements
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make_dicom(pixels, **elements).save_as(path, enforce_file_format=True)
+    return path
+
+
+def write_series(
+    folder: Path,
+    volume: np.ndarray | None = None,
+    *,
+    count: int = 4,
+    prefix: str = "slice",
+    step: float = 2.0,
+    spacing: tuple[float, float] = (0.5, 0.8),
+    origin: tuple[float, float, float] = (-10.0, -20.0, 30.0),
+    orientation: tuple[float, ...] = (1, 0, 0, 0, 1, 0),
+    **elements: object,
+) -> Path:
+    """A series of (N, H, W), its files named in another order than they lie in."""
+    if volume is None:
+        volume = np.random.default_rng(0).integers(-100, 400, (count, 12, 10)).astype(np.int16)
+    shared = {"SeriesInstanceUID": generate_uid(), "StudyInstanceUID": generate_uid()}
+    shared["FrameOfReferenceUID"] = generate_uid()
+    normal = np.cross(orientation[:3], orientation[3:])
+    for number, pixels in enumerate(volume):
+        position = [float(v) for v in np.array(origin) + number * step * normal]
+        write_dicom(
+            folder / f"{prefix}{len(volume) - number:03d}", pixels, ImagePositionPatient=position,
+            ImageOrientationPatient=list(orientation), PixelSpacing=list(spacing), SliceThickness=step,
+            InstanceNumber=number + 1, **shared, **elements,
+        )  # fmt: skip
+    return folder
