@@ -27,7 +27,7 @@ def _explain(error: OSError | SafetensorError, path: Path) -> PromiseError:
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it takes the place of ``path``, on failure it is removed.
 
-    The temporary name keeps the suffix of ``path``, which many writers look at.
+    The temporary name ends in that of ``path``, as many writers look at suffixes.
 
     Raises:
         PromiseError: if the system cannot write there (full disk, no permission).
@@ -36,7 +36,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=f"-{path.name}", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary

@@ -2,13 +2,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import ndimage
 
-from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate, make_prompts
+from promise_seg.assessment.evaluation import Assessment, DecodedRow, PromptSource, evaluate, make_prompts
+from promise_seg.data.checks import check_rows
 from promise_seg.data.geometry import Fit
+from promise_seg.data.manifest import read_manifest
+from promise_seg.data.reading import make_reading
 from promise_seg.errors import SettingsError
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.model import Variant, bare_model
-from tests.helpers import make_model
+from tests.helpers import disc_image, make_model
 
 
 def run(model, checked, source, **values):
@@ -83,3 +87,68 @@ def test_only_oracle_sources_read_the_truth_and_say_so():
     assert [s for s in PromptSource if s.reads_truth] == [PromptSource.ORACLE, PromptSource.BOX]
     assert all("oracle" in s.label for s in PromptSource if s.reads_truth)
     assert not any("oracle" in s.label for s in PromptSource if not s.reads_truth)
+
+
+@pytest.fixture
+def nuclei(tmp_path):
+    """Two images: three objects of which one is a single pixel, and none."""
+    labels = np.zeros((30, 40), np.uint16)
+    labels[2:12, 2:14], labels[15:28, 20:38], labels[20, 5] = 1, 700, 3
+    lines = ["image_name,train_type,mask_name"]
+    for name, found in (("a", labels), ("b", labels * 0)):
+        Image.fromarray(disc_image(len(lines))[0]).save(tmp_path / f"{name}.png")
+        Image.fromarray(found).save(tmp_path / f"{name}_i.png")
+        lines.append(f"{name}.png,test,{name}_i.png")
+    (tmp_path / "m.csv").write_text("\n".join(lines))
+    return check_rows(read_manifest(tmp_path / "m.csv"), make_reading(instances=True))
+
+
+@pytest.mark.parametrize("source", ["oracle", "box"])
+def test_each_object_is_prompted_for_itself(tiny_sam, nuclei, source, monkeypatch):
+    model, asked = make_model(tiny_sam), []
+    decode = model.decode
+    monkeypatch.setattr(model, "decode", lambda f, prompts: asked.append(prompts) or decode(f, prompts))
+    with_objects, without = run(model, nuclei, source, num_points=4)
+    assert with_objects.objects == 3
+    assert 0 <= with_objects.object_dice <= 1
+    assert (without.objects, without.object_dice) == (None, None)
+    assert [p.per_image for p in asked] == [3, 1]
+    if source == "oracle":
+        geometry = Sample.of(nuclei[0], tiny_sam, model.config.fit).geometry
+        truth = nuclei[0].instances()
+        for points, labels, mask in zip(asked[0].points_xy[0], asked[0].point_labels[0], truth, strict=True):
+            places = np.round(geometry.points_to_image(points.numpy())).astype(int)
+            inside = [mask[min(y, 29), min(x, 39)] for x, y in places]
+            near = ndimage.binary_dilation(mask, iterations=2)
+            assert all(near[min(y, 29), min(x, 39)] for (x, y), label in zip(places, labels, strict=True) if label)
+            assert not all(inside)
+    else:
+        assert asked[0].boxes_xyxy.shape == (1, 3, 4)
+
+
+def test_own_points_are_for_the_union_of_all_objects(tiny_sam, nuclei):
+    result = run(make_model(tiny_sam), nuclei, "apm")[0]
+    assert result.objects is None
+    assert result.checked.foreground_pixels == nuclei[0].mask().sum() == 10 * 12 + 13 * 18 + 1
+
+
+def test_perfect_masks_of_objects_score_one(tiny_sam, nuclei):
+    """Whatever the union's overlap: each object is compared with its own mask."""
+    sample = Sample.of(nuclei[0], tiny_sam, Fit.STRETCH)
+    truth = tuple(nuclei[0].instances()[:2])
+    logits = torch.stack([torch.from_numpy(sample.to_frame(m)).float() * 20 - 10 for m in truth])[:, None]
+    decoded = DecodedRow(sample, logits.expand(-1, 3, -1, -1), torch.ones(2, 3), truth)
+    assessment = Assessment(prompts=PromptSource.ORACLE)
+    assert decoded.result("score", assessment).object_dice > 0.9
+    swapped = DecodedRow(sample, logits.flip(0).expand(-1, 3, -1, -1), torch.ones(2, 3), truth)
+    assert swapped.result("score", assessment).object_dice == 0
+    assert swapped.result("score", assessment).scores.dice == decoded.result("score", assessment).scores.dice
+
+
+def test_many_objects_are_decoded_in_parts(tiny_sam, nuclei, monkeypatch):
+    from promise_seg.assessment import evaluation
+
+    whole = run(make_model(tiny_sam), nuclei, "box")
+    monkeypatch.setattr(evaluation, "_OBJECTS_AT_ONCE", 2)
+    parts = run(make_model(tiny_sam), nuclei, "box")
+    assert parts[0].object_dice == pytest.approx(whole[0].object_dice, abs=1e-4)

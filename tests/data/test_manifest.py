@@ -77,3 +77,18 @@ def test_too_few_groups_to_split(tmp_path):
     rows = read_manifest(write_dataset(tmp_path, ("train",) * 2))
     with pytest.raises(ManifestError, match="too few groups"):
         split_off_validation(rows)
+
+
+@pytest.mark.parametrize(("text", "slices"), [("", None), ("7", (7, 7)), ("10-40", (10, 40)), (" 0-0 ", (0, 0))])
+def test_slices_of_volumes(tmp_path, text, slices):
+    path = tmp_path / "m.csv"
+    path.write_text(f"image_name,train_type,mask_name,slice\nct.nii,train,seg.nii,{text}\n")
+    assert read_manifest(path)[0].slices == slices
+
+
+@pytest.mark.parametrize("text", ["-3", "a", "4-2", "1-", "1.5"])
+def test_what_is_no_slice(tmp_path, text):
+    path = tmp_path / "m.csv"
+    path.write_text(f"image_name,train_type,mask_name,slice\nct.nii,train,seg.nii,{text}\n")
+    with pytest.raises(ManifestError, match=r"m\.csv:2: slice .*expected a number from 0, or the first and last"):
+        read_manifest(path)

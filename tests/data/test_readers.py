@@ -1,10 +1,16 @@
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from promise_seg.data.formats.opening import open_source
+from promise_seg.data.formats.orientation import Axis
 from promise_seg.data.masks import MaskRule
-from promise_seg.data.readers import read_image, read_mask
+from promise_seg.data.readers import content_sha256, read_image, read_labels, read_mask
+from promise_seg.data.reading import make_reading
 from promise_seg.errors import ImageError
+from promise_seg.hashing import file_sha256
+from tests.files import write_nifti, write_series
 
 
 def save(path, array, mode=None):
@@ -59,3 +65,39 @@ def test_missing_truncated_and_foreign_files(tmp_path):
     (tmp_path / "x.png").write_text("hello")
     with pytest.raises(ImageError, match=r"x\.png: not an image"):
         read_image(tmp_path / "x.png")
+
+
+def test_masks_whose_slices_cannot_be_told_to_fit_are_refused(tmp_path):
+    volume = write_nifti(tmp_path / "v.nii", np.zeros((3, 4, 5), np.int16))
+    series = write_series(tmp_path / "ct", count=5)
+    pages, five = tmp_path / "pages.tif", tmp_path / "five.tif"
+    tifffile.imwrite(pages, np.zeros((4, 12, 10), np.uint8), photometric="minisblack")
+    tifffile.imwrite(five, np.zeros((5, 12, 10), np.uint8), photometric="minisblack")
+    for mask, image, words in (
+        (volume, open_source(pages), "a NIfTI mask needs an image that says where its slices lie"),
+        (five, open_source(volume), "cut along an axis must be NIfTI"),
+        (five, open_source(series, Axis.CORONAL), "cut along an axis must be NIfTI"),
+        (pages, open_source(series), r"pages\.tif has 4 slice\(s\) but its image .*ct has 5"),
+    ):
+        with pytest.raises(ImageError, match=words):
+            read_labels(mask, image, 0)
+    assert read_labels(five, open_source(series), 4).shape == (12, 10)
+
+
+def test_masks_in_colour_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "m.tif", np.zeros((4, 5, 3), np.uint8), photometric="rgb")
+    with pytest.raises(ImageError, match=r"m\.tif: a mask in colour"):
+        read_mask(tmp_path / "m.tif")
+
+
+def test_what_a_picture_is_depends_on_how_it_is_read(tmp_path):
+    path = write_nifti(tmp_path / "v.nii", np.arange(60, dtype=np.int16).reshape(3, 4, 5))
+    plain = save(tmp_path / "a.png", np.zeros((3, 3), np.uint8))
+    assert content_sha256(open_source(plain), 0, make_reading()) == file_sha256(plain)
+    hashes = {
+        content_sha256(open_source(path, Axis(axis)), index, make_reading(window=window))
+        for axis in ("axial", "coronal")
+        for index in (0, 1)
+        for window in ("own", "lung")
+    }
+    assert len(hashes) == 8

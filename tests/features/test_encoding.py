@@ -1,7 +1,10 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
-from promise_seg.data.geometry import Fit
+from promise_seg.data.geometry import Box, Fit, Geometry
 from promise_seg.features import encoding
 from promise_seg.features.encoding import Sample, encode_missing, features_of
 
@@ -60,3 +63,12 @@ def test_renaming_an_image_does_not_encode_it_again(samples, tiny_sam, store, ch
 
     renamed = replace(checked[0], row=replace(checked[0].row, image=moved))
     assert encode_missing([Sample.of(renamed, tiny_sam, Fit.STRETCH)], tiny_sam, store) == 0
+
+
+def test_a_crop_has_features_of_its_own_and_whole_images_keep_their_place(samples, tiny_sam):
+    sample = samples[0]
+    cropped = replace(sample, checked=replace(sample.checked, crop=Box(2, 3, 30, 25)))
+    assert cropped.key(tiny_sam).digest() != sample.key(tiny_sam).digest()
+    assert cropped.geometry.crop == Box(2, 3, 30, 25)
+    part = sample.checked.image()[3:25, 2:30]
+    assert np.array_equal(cropped.image(), Geometry(22, 28, tiny_sam.image_size).image_to_model(part))

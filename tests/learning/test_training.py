@@ -3,13 +3,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from promise_seg.checkpoint import load_checkpoint
 from promise_seg.data.augmentation import Recipe
-from promise_seg.data.manifest import Split
+from promise_seg.data.checks import check_rows
+from promise_seg.data.manifest import Split, read_manifest
+from promise_seg.data.reading import make_reading
 from promise_seg.errors import CheckpointError, ManifestError
 from promise_seg.features.encoding import features_of
 from promise_seg.features.store import FeatureStore
@@ -289,3 +293,58 @@ def test_weights_given_explicitly_count_under_any_protocol(checked, tiny_sam, st
     settings = {"protocol": "reference", "variant": "apm", "point_weight": 1.0, "saliency_weight": 0.0}
     start(tmp_path / "run", checked, tiny_sam, store, accelerator, **settings).run()
     assert all("point" in line and "saliency" not in line for line in log(tmp_path / "run"))
+
+
+def with_instances(manifest):
+    """The data set's masks as instance maps: the left and the right half of each object."""
+    for path in (manifest.parent / "masks").iterdir():
+        labels = (np.asarray(Image.open(path)) > 0).astype(np.uint16)
+        middle = int(np.nonzero(labels)[1].mean())
+        labels[:, middle:] *= 2
+        Image.fromarray(labels).save(path)
+    return check_rows(read_manifest(manifest), make_reading(instances=True))
+
+
+def test_oracle_points_ask_for_one_object_and_own_points_for_all(manifest, tiny_sam, store, accelerator, tmp_path):
+    rows = with_instances(manifest)
+    run = start(tmp_path / "run", rows, tiny_sam, store, accelerator)
+    seen = set()
+    for seed in range(12):
+        item = run.training_set[Draw(0, 0, (seed,))]
+        whole, one = item.target > 0.5, item.oracle_target > 0.5
+        assert not (one & ~whole).any()
+        assert 0 < one.sum() < whole.sum()
+        seen.add(float(item.oracle_target.sum()))
+    assert len(seen) == 2
+    assert run.run().config.masks == "instances"
+
+
+def test_binary_masks_are_asked_for_as_they_are(checked, tiny_sam, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator)
+    item = run.training_set[Draw(0, 1, (1,))]
+    assert torch.equal(item.target, item.oracle_target)
+
+
+def test_each_set_of_prompts_is_compared_with_what_it_asks_for(manifest, tiny_sam, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", with_instances(manifest), tiny_sam, store, accelerator)
+    batch = collate([run.training_set[Draw(0, 0, (1,))]])
+    right = torch.stack([batch.target, batch.oracle_target], 1)[:, :, None].expand(-1, -1, 3, -1, -1) * 20 - 10
+    proposal = run.model.propose(batch.inputs)
+
+    def loss(logits):
+        output = ModelOutput(Decoded(logits, torch.zeros(1, 2, 3)), proposal)
+        return float(training_losses(output, batch, run.settings, 32)["mask"])
+
+    assert loss(right) < 0.1 < loss(right.flip(1))
+
+
+def test_how_files_are_read_stands_in_the_model_and_must_stay(manifest, tiny_sam, store, accelerator, tmp_path):
+    rows = check_rows(read_manifest(manifest), make_reading(crop_border=True, window="percentile"))
+    run = start(tmp_path / "run", rows, tiny_sam, store, accelerator)
+    run.run()
+    config = load_checkpoint(tmp_path / "run", tiny_sam).config
+    assert (config.window, config.crop_border) == ("percentile", True)
+    assert config.reading == rows[0].reading
+    rows = check_rows(read_manifest(manifest), make_reading(crop_border=False, window="percentile"))
+    with pytest.raises(CheckpointError, match="holds a run with another reading"):
+        start(tmp_path / "run", rows, tiny_sam, store, accelerator)

@@ -2,15 +2,21 @@ import csv
 import json
 
 import numpy as np
+import pydicom
 import pytest
+import tifffile
 from PIL import Image
 
+from promise_seg.data.formats.opening import open_source
+from promise_seg.data.readers import read_labels
 from promise_seg.errors import PromiseError
 from promise_seg.model import Variant
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.inputs import find_inputs
 from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.outputs.formats import OutputFormat
 from promise_seg.prediction.predictor import Predictor
+from tests.files import write_nifti, write_series
 from tests.helpers import disc_image, make_model
 
 
@@ -91,3 +97,83 @@ def test_another_model_does_not_mix_its_masks_in(images, labeller, tiny_sam, tmp
     other = Labeller({1: Predictor(make_model(tiny_sam, Variant.APM))})
     with pytest.raises(PromiseError, match="holds predictions of another model"):
         predict_folder(other, find_inputs([images]), tmp_path / "out")
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A picture, a stack of pages, a NIfTI volume and a DICOM series."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    Image.fromarray(disc_image(0)[0]).save(folder / "picture.png")
+    tifffile.imwrite(folder / "pages.tif", rng.integers(0, 255, (3, 20, 24)).astype(np.uint8), photometric="minisblack")
+    write_nifti(folder / "volume.nii.gz", rng.integers(0, 999, (12, 14, 5)).astype(np.int16))
+    write_series(folder / "series")
+    return folder
+
+
+def test_masks_fit_back_to_what_they_were_made_from(mixed, labeller, tmp_path):
+    out = tmp_path / "out"
+    assert predict_folder(labeller, find_inputs([mixed]), out).predicted == 4
+    assert {p.name for p in (out / "masks").iterdir()} == {
+        "picture.png", "pages.tif", "volume.nii.gz", "series.dcm"
+    }  # fmt: skip
+    assert {p.name for p in (out / "overlays").iterdir()} == {
+        "picture.png", "pages.png", "volume.png", "series.png"
+    }  # fmt: skip
+    lines = table(out)
+    assert len(lines) == 1 + 3 + 5 + 4
+    assert [line["slice"] for line in lines if "volume" in line["image"]] == list("01234")
+    for name, image in (("series.dcm", "series"), ("volume.nii.gz", "volume.nii.gz")):
+        source = open_source(mixed / image)
+        areas = [int(line["area_pixels"]) for line in lines if line["image"].endswith(image)]
+        assert areas == [int((read_labels(out / "masks" / name, source, i) > 0).sum()) for i in range(len(source))]
+    again = predict_folder(labeller, find_inputs([mixed]), out)
+    assert (again.predicted, again.already_there) == (0, 4)
+
+
+def test_two_series_of_one_folder_are_two_volumes(labeller, tmp_path):
+    write_series(tmp_path / "both", count=4)
+    write_series(tmp_path / "both", count=3, prefix="other")
+    out = tmp_path / "out"
+    assert predict_folder(labeller, find_inputs([tmp_path / "both"]), out).predicted == 2
+    assert len(table(out)) == 7
+    assert predict_folder(labeller, find_inputs([tmp_path / "both"]), out).already_there == 2
+
+
+def test_a_slice_that_changed_makes_a_volume_new(mixed, labeller, tmp_path):
+    out = tmp_path / "out"
+    predict_folder(labeller, find_inputs([mixed]), out)
+    path = mixed / "series/slice002"
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = dataset.PixelData[::-1]
+    dataset.save_as(path)
+    assert predict_folder(labeller, find_inputs([mixed]), out).predicted == 1
+
+
+def test_coco_holds_every_image_even_after_a_restart(mixed, labeller, tmp_path):
+    out = tmp_path / "out"
+    inputs = find_inputs([mixed])
+    predict_folder(labeller, inputs[:1], out, OutputFormat.COCO)
+    assert len(json.loads((out / "coco.json").read_text())["images"]) in (1, 3, 4, 5)
+    predict_folder(labeller, inputs, out, OutputFormat.COCO)
+    assert len(json.loads((out / "coco.json").read_text())["images"]) == 13
+
+
+def test_formats_are_not_mixed_in_one_folder(images, labeller, tmp_path):
+    predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+    with pytest.raises(PromiseError, match="holds predictions in another format"):
+        predict_folder(labeller, find_inputs([images]), tmp_path / "out", OutputFormat.RLE)
+
+
+def test_a_format_that_an_input_has_no_place_in_is_said(images, labeller, tmp_path):
+    with pytest.raises(PromiseError, match=r"0\.png: does not say where its pixels lie"):
+        predict_folder(labeller, find_inputs([images]), tmp_path / "out", OutputFormat.NIFTI)
+
+
+def test_a_volume_as_pictures_is_a_folder_of_them(mixed, labeller, tmp_path):
+    out = tmp_path / "out"
+    predict_folder(labeller, find_inputs([mixed]), out, OutputFormat.PNG)
+    assert len(list((out / "masks/volume").iterdir())) == 5
+    assert {line["mask"] for line in table(out) if line["slice"]} == {"masks/volume", "masks/pages", "masks/series"}
+    assert predict_folder(labeller, find_inputs([mixed]), out, OutputFormat.PNG).already_there == 4

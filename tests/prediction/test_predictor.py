@@ -4,9 +4,14 @@ import torch
 
 import promise_seg
 from promise_seg.checkpoint import save_checkpoint
+from promise_seg.data.formats.orientation import Axis
+from promise_seg.data.geometry import Box
+from promise_seg.data.readers import read_image
+from promise_seg.data.reading import make_reading
 from promise_seg.errors import ImageError, SettingsError
 from promise_seg.model import Variant
 from promise_seg.prediction.predictor import Predictor
+from tests.files import write_nifti
 from tests.helpers import disc_image, make_model
 
 
@@ -90,3 +95,31 @@ def test_without_apm_prompts_are_needed(tiny_sam):
     with pytest.raises(SettingsError, match="give points or a box"):
         predictor.predict(disc_image(0)[0])
     assert predictor.predict(disc_image(0)[0], box_xyxy=[2, 2, 20, 20]).mask.shape == (30, 40)
+
+
+def test_files_are_read_as_in_training(tiny_sam, tmp_path):
+    """The window, the axis and the crop stand in the model's config, and nobody has to say them again."""
+    model = make_model(tiny_sam)
+    model.config = model.config.model_copy(update={"window": "40,80", "axis": Axis.CORONAL, "crop_border": True})
+    predictor = Predictor(model)
+    volume = np.full((20, 24, 6), -1000, np.int16)
+    volume[4:16, 2:22] = np.random.default_rng(0).integers(20, 90, (12, 20, 6))
+    path = write_nifti(tmp_path / "v.nii", volume)
+    seen = read_image(path, make_reading(window="40,80", axis="coronal"), 10)
+    encoded = predictor.encode(path, 10)
+    assert encoded.geometry.crop == Box(4, 0, 16, 6)
+    assert torch.equal(encoded.features.embedding, predictor.encode(seen).features.embedding)
+    assert not predictor.predict(encoded).mask[:, :4].any()
+
+
+def test_a_volume_needs_the_index_of_a_slice(predictor, tmp_path):
+    path = write_nifti(tmp_path / "v.nii", np.zeros((20, 24, 6), np.int16))
+    with pytest.raises(ImageError, match="has 6 slices; give the index of one, or use predict_volume"):
+        predictor.predict(path)
+    with pytest.raises(ImageError, match="has no slice 6"):
+        predictor.encode(path, 6)
+    done = []
+    volume = predictor.predict_volume(path, lambda: done.append(1))
+    assert len(done) == len(volume.slices) == 6
+    assert volume.mask.shape == (20, 24, 6)
+    assert np.array_equal(volume.slices[2].mask, predictor.predict(predictor.encode(path, 2)).mask)

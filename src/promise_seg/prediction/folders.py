@@ -80,7 +80,7 @@ class PredictionFolder:
 
     def has(self, one: Input, sha256: str) -> bool:
         """Whether this very image was predicted and everything about it was written."""
-        lines = self._lines.get(str(one.path), [])
+        lines = self._lines.get(one.name, [])
         if not lines or any(line["image_sha256"] != sha256 for line in lines):
             return False
         return (self.folder / lines[0]["mask"]).exists() and self.overlay_path(one).exists()
@@ -94,8 +94,8 @@ class PredictionFolder:
             path = path.with_suffix("")
         overlay = Image.fromarray(_overlay(labelled, self._window))
         write_whole(self.overlay_path(one), lambda p: overlay.save(p))
-        facts = {"image": str(one.path), "mask": str(path.relative_to(self.folder)), "image_sha256": sha256}
-        self._lines[str(one.path)] = [
+        facts = {"image": one.name, "mask": str(path.relative_to(self.folder)), "image_sha256": sha256}
+        self._lines[one.name] = [
             facts | line for index in range(len(labelled.slices)) for line in _lines_of(labelled, index)
         ]
         if time.monotonic() - self._saved_at > _SAVE_SECONDS:

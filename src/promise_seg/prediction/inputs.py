@@ -22,6 +22,11 @@ class Input:
     stem: str
     files: tuple[Path, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """Its path, with the stem where a folder holds several."""
+        return f"{self.path}#{self.stem}" if self.files and self.stem != self.path.name else str(self.path)
+
     def open(self, axis: Axis) -> Source:
         """Its slices.
 

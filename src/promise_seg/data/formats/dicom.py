@@ -1,6 +1,8 @@
 """DICOM images: one or many frames, compressed or not, with their own idea of how to be seen. Read by ``pydicom``."""
 
+import struct
 import warnings
+import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,15 @@ import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from promise_seg.data.formats import jpeg_decoders
+from promise_seg.data.formats.codes import check_codes
 from promise_seg.data.formats.kinds import FileKind
-from promise_seg.data.formats.limits import check_size
+from promise_seg.data.formats.limits import SparingFile, check_size, max_values, too_large
 from promise_seg.data.formats.orientation import Axis, SliceFrame
 from promise_seg.data.formats.source import Array, Source, Uint8Array
 from promise_seg.data.formats.voi import look
@@ -24,6 +29,10 @@ from promise_seg.errors import ImageError, first_line
 jpeg_decoders.register()
 
 SEGMENTATION_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
+PARSE_ERRORS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, NotImplementedError, struct.error)
+"""What nonsense in an element runs into."""
+_BYTES_PER_VALUE = 4
+_CHUNK = 2**20
 _FRAME_ELEMENTS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
 
 
@@ -36,9 +45,12 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom warns of what it can mend
-            dataset = pydicom.dcmread(path, force=True, stop_before_pixels=not pixels)
-            if not dataset or "SOPClassUID" not in dataset:
+            with SparingFile(path) as file:
+                _check_deflated(path, file)
+                dataset = pydicom.dcmread(file, force=True, stop_before_pixels=not pixels)
+            if not dataset or not dataset.get("SOPClassUID"):
                 raise ImageError(f"{path}: not a DICOM file: it has no SOP class")
+            dataset.get("SeriesInstanceUID")  # as the one above: parsed, and found to be damaged, only now
             return dataset
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
@@ -52,9 +64,34 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
         raise damaged(path, error) from error
 
 
+def _check_deflated(path: Path, file: SparingFile) -> None:
+    """Refuse what pydicom would inflate, all at once, to more bytes than any image within the limit has."""
+    read_preamble(file, force=True)
+    syntax, limit = _read_file_meta_info(file).get("TransferSyntaxUID"), max_values() * _BYTES_PER_VALUE
+    if syntax == DeflatedExplicitVRLittleEndian:
+        inflating, inflated = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while packed := inflating.unconsumed_tail or file.read(_CHUNK):
+            inflated += len(inflating.decompress(packed, _CHUNK))
+            if inflated > limit:
+                raise too_large(path, f"deflated, over {limit // _BYTES_PER_VALUE:,}")
+    file.seek(0)
+
+
 def damaged(path: Path, error: Exception) -> ImageError:
     """What to say of a file that the library could not parse."""
     return ImageError(f"{path}: damaged or truncated: {first_line(error)}. Export it again from its source")
+
+
+def check_frames(path: Path, dataset: Dataset) -> None:
+    """Refuse frames that are compressed from more than the header says; pydicom decodes before it compares."""
+    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
+        values = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
+        check_codes(path, dataset.PixelData, values)
+
+
+def in_line(text: object) -> str:
+    """What a damaged element, or each of several decoders, says: in one line, however many it has."""
+    return " ".join(str(text).split()).rstrip(".")
 
 
 class DicomImage(Source):
@@ -73,7 +110,7 @@ class DicomImage(Source):
                 self.is_volume = self._count > 1
                 self.spacing = spacing_of(self.dataset)
                 self.frame = self._frame()
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
+        except PARSE_ERRORS as error:
             raise damaged(path, error) from error
 
     def _check(self) -> None:
@@ -83,9 +120,10 @@ class DicomImage(Source):
             raise ImageError(f"{self.path}: a DICOM segmentation; it can be a mask, not an image")
         if "PixelData" not in data:
             name = getattr(kind, "name", kind)
-            raise ImageError(f"{self.path}: holds no image: it is of the class {name}")
+            raise ImageError(f"{self.path}: holds no image: it is of the class {in_line(name)}")
         shape = (data.get("NumberOfFrames") or 1, data.Rows, data.Columns, data.get("SamplesPerPixel", 1))
         check_size(self.path, tuple(map(int, shape)))
+        check_frames(self.path, data)
 
     def _frame(self) -> SliceFrame | None:
         """Where the frames of an enhanced image lie, if they are evenly stacked."""
@@ -115,24 +153,29 @@ class DicomImage(Source):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return pixel_array(self.dataset, index=index if self.is_volume else None, raw=False)
+                pixels = pixel_array(self.dataset, index=index, raw=False)
         except MemoryError:
             raise ImageError(f"{self.path}: not enough memory to decode it") from None
         except Exception as error:  # pydicom and its decoders raise whatever they run into
             raise self._undecodable(error) from error
+        if pixels.ndim != 2 and (pixels.ndim, pixels.shape[-1]) != (3, 3):
+            raise ImageError(f"{self.path}: pixels of {pixels.shape[-1]} values each; expected grey (1) or RGB (3)")
+        return pixels
 
     def _undecodable(self, error: Exception) -> ImageError:
         meta = getattr(self.dataset, "file_meta", None)
         syntax = meta.get("TransferSyntaxUID") if meta is not None else None
         name = getattr(syntax, "name", syntax)
         return ImageError(
-            f"{self.path}: its pixels ({name}) cannot be decoded: {first_line(error)}. Export it again, "
+            f"{self.path}: its pixels ({in_line(name)}) cannot be decoded: {in_line(error)}. Export it again, "
             "uncompressed if you can"
         )
 
     def frame_dataset(self, index: int) -> Dataset:
         """The elements that say how a frame's values are to be understood, wherever the file keeps them."""
         found = Dataset()
+        if hasattr(self.dataset, "file_meta"):
+            found.file_meta = self.dataset.file_meta  # tells the order of bytes in tables
         wanted = (
             "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction",
             "VOILUTSequence",
@@ -162,7 +205,7 @@ class DicomImage(Source):
             if "RescaleSlope" not in facts and "ModalityLUTSequence" not in facts:
                 return stored
             return apply_modality_lut(stored, facts)
-        except (TypeError, ValueError, AttributeError, KeyError, IndexError, OverflowError) as error:
+        except PARSE_ERRORS as error:
             raise damaged(self.path, error) from error
 
     @property
@@ -174,7 +217,7 @@ class DicomImage(Source):
         if values.ndim == 2:
             try:
                 seen = look(values, self.frame_dataset(index))
-            except (TypeError, ValueError, AttributeError, KeyError, IndexError, OverflowError) as error:
+            except PARSE_ERRORS as error:
                 raise damaged(self.path, error) from error
             if seen is not None:
                 return self.shown(seen)

@@ -1,6 +1,8 @@
 """What kind of file something is: by its first bytes, as names mislead; by its name where files are only listed."""
 
 import gzip
+import stat
+import zlib
 from enum import StrEnum
 from pathlib import Path
 
@@ -56,7 +58,7 @@ def _head(path: Path) -> bytes:
         try:
             with gzip.open(path) as file:
                 return file.read(_HEAD_BYTES)
-        except (EOFError, OSError):
+        except (EOFError, OSError, zlib.error):
             return head
     return head
 
@@ -65,11 +67,13 @@ def kind_of(path: Path) -> FileKind:
     """Look into a file, or take a folder for a DICOM series.
 
     Raises:
-        ImageError: if it does not exist or cannot be opened.
+        ImageError: if it does not exist or cannot be opened, or is a pipe or a device, which might never end.
     """
     if path.is_dir():
         return FileKind.SERIES
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ImageError(f"{path}: neither a file nor a folder")
         head = _head(path)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None

@@ -1,6 +1,7 @@
 """How large a file may become in memory. What promises more is refused before it is decoded."""
 
 import os
+from io import BufferedReader, FileIO
 from math import prod
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from promise_seg.errors import ImageError, SettingsError
 DEFAULT_MAX_VALUES = 2**29
 """Numbers in one image or volume: 512 x 512 x 2048 voxels, or a picture of 13,000 x 13,000 pixels in colour."""
 _VARIABLE = "PROMISE_SEG_MAX_VALUES"
+_MUCH = 2**16
+"""Bytes of a read that is worth comparing with the size of the file."""
 
 
 def max_values() -> int:
@@ -25,6 +28,22 @@ def max_values() -> int:
     return int(text)
 
 
+class SparingFile(BufferedReader):
+    """A file of which nobody gets more than it holds, so that no memory is set aside for lengths that only it states.
+
+    Python's own files reserve what ``read`` is asked for before they read, up to 4 GB for 4 damaged bytes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(FileIO(path))
+        self._size = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _MUCH:
+            size = min(size, max(0, self._size - self.tell()))
+        return super().read(size)
+
+
 def check_size(path: Path, shape: tuple[int, ...]) -> None:
     """Refuse a shape, as a file's header states it, before its pixels are decoded.
 
@@ -35,7 +54,12 @@ def check_size(path: Path, shape: tuple[int, ...]) -> None:
     if not shape or min(shape) < 1:
         raise ImageError(f"{path}: damaged: its header says {words or 'nothing'} as its size")
     if prod(map(int, shape)) > max_values():
-        raise ImageError(
-            f"{path}: too large: {words} values, more than the limit of {max_values():,}. If the file is what you "
-            f"think it is, set ${_VARIABLE} to a higher number"
-        )
+        raise too_large(path, words)
+
+
+def too_large(path: Path, words: str) -> ImageError:
+    """What to say of a file that promises so many values."""
+    return ImageError(
+        f"{path}: too large: {words} values, more than the limit of {max_values():,}. If the file is what you "
+        f"think it is, set ${_VARIABLE} to a higher number"
+    )

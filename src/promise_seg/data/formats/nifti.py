@@ -17,6 +17,9 @@ from promise_seg.data.formats.orientation import Axis, SliceFrame
 from promise_seg.data.formats.source import Array, Source
 from promise_seg.errors import ImageError, first_line
 
+_MAX_START = 2**26
+"""Bytes before the values: the header, and what programs write behind it."""
+
 
 class NiftiVolume(Source):
     """A volume cut into slices along ``axis``, by default axial; held in memory.
@@ -74,7 +77,9 @@ def _read(path: Path) -> tuple[nib.Nifti1Image, np.ndarray, Array]:
             start = file.read(4)
             file.seek(0)
             second = (540).to_bytes(4, "little") == start or (540).to_bytes(4, "big") == start
-            image = (nib.Nifti2Image if second else nib.Nifti1Image).from_file_map(holders)
+            image_class = nib.Nifti2Image if second else nib.Nifti1Image
+            _check_extensions(path, file, image_class.header_class)
+            image = image_class.from_file_map(holders)
             shape = tuple(map(int, image.header.get_data_shape()))
             check_size(path, shape)
             while len(shape) > 3 and shape[-1] == 1:
@@ -96,6 +101,22 @@ def _read(path: Path) -> tuple[nib.Nifti1Image, np.ndarray, Array]:
         raise ImageError(f"{path}: damaged or truncated: {first_line(error)}. Copy it again from its source") from error
     except Exception as error:  # nibabel raises whatever its parsing runs into
         raise ImageError(f"{path}: not a NIfTI file that can be read: {first_line(error)}") from error
+
+
+def _check_extensions(path: Path, file: BufferedIOBase, header_class: type[nib.Nifti1Header]) -> None:
+    """Refuse what lies between header and values if it is too long: nibabel would unpack and keep it."""
+    header = header_class(file.read(header_class.sizeof_hdr), check=False)
+    start, at = float(header["vox_offset"]), header_class.sizeof_hdr + 4
+    if not start <= _MAX_START:
+        raise ImageError(f"{path}: damaged: its header says that its values begin at byte {start:.0f}")
+    extended = file.read(4)[:1] not in (b"", b"\0")
+    while extended and at + 16 <= start:
+        file.seek(at)
+        size = int(np.frombuffer(file.read(4), f"{header.endianness}i4")[0])
+        if not 8 <= size <= start - at:
+            raise ImageError(f"{path}: damaged: an extension of its header says that it has {size} bytes")
+        at += size
+    file.seek(0)
 
 
 def _plain(path: Path, array: Array, shape: tuple[int, ...]) -> Array:

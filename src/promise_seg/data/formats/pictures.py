@@ -2,16 +2,30 @@
 
 import warnings
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from promise_seg.data.formats.kinds import SUFFIXES, FileKind
-from promise_seg.data.formats.limits import check_size
+from promise_seg.data.formats.limits import SparingFile, check_size
 from promise_seg.data.formats.source import Array, Source
 from promise_seg.errors import ImageError, first_line
 
 _ORIENTATION = 0x0112
+
+
+_OPENING = Lock()
+
+
+def _opened(file: SparingFile) -> Image.Image:
+    """A picture of which the header is read. Pillow's own limit, lower than ours for grey, is off meanwhile."""
+    with _OPENING:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(file)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 class Picture(Source):
@@ -25,9 +39,9 @@ class Picture(Source):
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), SparingFile(path) as file:
                 warnings.simplefilter("ignore")  # Pillow warns of large pictures; the limit is ours
-                image = Image.open(path)
+                image = _opened(file)
                 check_size(path, (image.height, image.width, len(image.getbands())))
                 image.load()
                 self._turned = image.getexif().get(_ORIENTATION, 1)

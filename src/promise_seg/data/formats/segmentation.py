@@ -8,7 +8,7 @@ import highdicom
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.data.formats.dicom import SEGMENTATION_CLASS, DicomImage, damaged, read_dataset
+from promise_seg.data.formats.dicom import SEGMENTATION_CLASS, DicomImage, check_frames, damaged, read_dataset
 from promise_seg.data.formats.kinds import FileKind, kind_of
 from promise_seg.data.formats.limits import check_size
 from promise_seg.data.formats.series import DicomSeries
@@ -29,7 +29,9 @@ def is_segmentation(path: Path) -> bool:
 def _opened(path: Path, modified: int) -> "highdicom.seg.Segmentation":
     del modified
     dataset = read_dataset(path)
-    check_size(path, (int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns)))
+    layers = max(int(dataset.get("NumberOfFrames") or 1), len(dataset.SegmentSequence))
+    check_size(path, (layers, int(dataset.Rows), int(dataset.Columns)))
+    check_frames(path, dataset)
     return highdicom.seg.Segmentation.from_dataset(dataset, copy=False)
 
 

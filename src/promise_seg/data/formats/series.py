@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from promise_seg.data.formats.dicom import DicomImage, read_dataset, stack_affine
+from promise_seg.data.formats.dicom import PARSE_ERRORS, DicomImage, damaged, in_line, read_dataset, stack_affine
 from promise_seg.data.formats.kinds import FileKind, kind_of, suffix_of
 from promise_seg.data.formats.limits import check_size
 from promise_seg.data.formats.orientation import Axis, SliceFrame
@@ -57,7 +57,7 @@ class DicomSeries(Source):
         headers = [(path, read_dataset(path, pixels=False)) for path in files]
         try:
             self._order(headers)
-        except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
+        except PARSE_ERRORS as error:
             raise ImageError(
                 f"{folder}: a series with damaged headers: {first_line(error)}. Export it again"
             ) from error
@@ -77,7 +77,7 @@ class DicomSeries(Source):
     def _only_series(self) -> list[Path]:
         found = series_in(self.path)
         if len(found) != 1:
-            what = f"{len(found)} series ({', '.join(sorted(found))})" if found else "no DICOM images"
+            what = f"{len(found)} series ({in_line(', '.join(sorted(found)))})" if found else "no DICOM images"
             raise ImageError(f"{self.path}: {what} there; expected a folder with the DICOM images of one series")
         return next(iter(found.values()))
 
@@ -138,7 +138,10 @@ class DicomSeries(Source):
         """By each image's own window; by the first one's across the volume."""
         values = self.values(index)
         facts = self._image(index if self._cut is None else 0).frame_dataset(0)
-        seen = look(values, facts) if values.ndim == 2 else None
+        try:
+            seen = look(values, facts) if values.ndim == 2 else None
+        except PARSE_ERRORS as error:
+            raise damaged(self.path, error) from error
         return super().own_window(index) if seen is None else self.shown(seen)
 
     @property

@@ -1,18 +1,23 @@
 """TIFF: 1 to 32 bits, float, RGB(A), palettes, and pages as slices. Read by ``tifffile``."""
 
 import logging
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
+from promise_seg.data.formats.codes import check_codes
 from promise_seg.data.formats.kinds import FileKind
-from promise_seg.data.formats.limits import check_size
+from promise_seg.data.formats.limits import SparingFile, check_size
 from promise_seg.data.formats.source import Array, Source
 from promise_seg.errors import ImageError, first_line
 
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 """For each value of the tag Orientation: quarter turns to the left, then whether to mirror left and right."""
+
+_CODES = (6, 7, 33003, 33004, 33005, 34712, 34892)
+"""JPEG and JPEG 2000, by their values of the tag Compression."""
 
 
 class TiffStack(Source):
@@ -24,10 +29,12 @@ class TiffStack(Source):
         self.path = path
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it then raises
         try:
-            with tifffile.TiffFile(path) as file:
+            with SparingFile(path) as stored, tifffile.TiffFile(stored) as file:
                 series = file.series[0]
                 page = series.keyframe
                 check_size(path, tuple(map(int, page.shape)))
+                if page.is_tiled:
+                    check_size(path, tuple(map(int, page.chunks)))  # each is decoded whole
                 self._count = len(series.pages)
                 self._photometric = page.photometric
                 self._axes = page.axes
@@ -54,14 +61,26 @@ class TiffStack(Source):
     def as_stored(self, index: int) -> Array:
         if self._page is None or self._page[0] != index:
             try:
-                with tifffile.TiffFile(self.path) as file:
+                with SparingFile(self.path) as stored, tifffile.TiffFile(stored) as file:
+                    self._check_codes(file, index)
                     array = np.asarray(file.asarray(key=index, series=0, maxworkers=1))
+            except ImageError:
+                raise
             except MemoryError:
                 raise ImageError(f"{self.path}: not enough memory to decode it") from None
             except Exception as error:  # as above
                 raise _damaged(self.path, error) from error
             self._page = (index, self._arranged(array))
         return self._page[1]
+
+    def _check_codes(self, file: tifffile.TiffFile, index: int) -> None:
+        """Refuse strips or tiles compressed from more than the page says; tifffile decodes before it compares."""
+        series = file.series[0]
+        page, values = series.pages[index], prod(series.keyframe.chunks)
+        if page is not None and series.keyframe.compression in _CODES:
+            for at, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+                file.filehandle.seek(at)
+                check_codes(self.path, file.filehandle.read(count), values)
 
     def _arranged(self, array: Array) -> Array:
         """(H, W) or (H, W, 3), the right way up."""
@@ -78,7 +97,11 @@ class TiffStack(Source):
     def values(self, index: int) -> Array:
         array = self.as_stored(index)
         if self._colormap is not None and array.ndim == 2:
-            return np.moveaxis(self._colormap[:, array] >> 8, 0, -1).astype(np.uint8)
+            try:
+                colours = self._colormap[:, array.astype(np.intp)]  # not bool, which would choose, not look up
+            except IndexError as error:
+                raise _damaged(self.path, error) from error
+            return np.moveaxis(colours >> 8, 0, -1).astype(np.uint8)
         if array.dtype == bool or self._bits == 1:
             return np.where(array, 255, 0).astype(np.uint8)
         if np.iscomplexobj(array):

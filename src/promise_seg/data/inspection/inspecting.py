@@ -105,9 +105,14 @@ class _Run:
             self._look_at_pixels(checked, values)
             self.summary[row.split].add(checked, finite_range(values))
             self.checked.append(checked)
-        whole_volume = slices and slices[0].is_slice  # most slices of an organ do not hold it
-        if whole_volume and not any(c.foreground_pixels for c in slices):
+        whole_volume = slices[0].is_slice  # most slices of an organ do not hold it
+        if whole_volume and self._expects_objects and not any(c.foreground_pixels for c in slices):
             self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: nothing in the mask, in any of {len(slices)} slice(s)")
+
+    @property
+    def _expects_objects(self) -> bool:
+        """Whether an empty mask is worth a word: not of one class among several, which many images lack."""
+        return self.reading.masks.label is None
 
     def _look_at_pixels(self, checked: CheckedRow, values: Array) -> None:
         row, image = checked.row, checked.image()
@@ -118,7 +123,7 @@ class _Run:
         if is_blank and not checked.is_slice:  # the ends of a volume often are
             low, high = finite_range(image)
             self._note(Kind.NO_CONTRAST, row.where, f"{checked.name}: shows nothing: greys {low:.0f} to {high:.0f}")
-        if not checked.foreground_pixels and not checked.is_slice:
+        if not checked.foreground_pixels and not checked.is_slice and self._expects_objects:
             self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: nothing in the mask")
         elif share > FULL_SHARE:
             self._note(Kind.FULL_MASK, row.where, f"{row.mask}: covers {share:.1%} of the image; is it inverted?")
@@ -167,7 +172,8 @@ class _Run:
                 )  # fmt: skip
         for i, j in self.looks.alike([str(c.row.split) for c in self.checked]):
             one, other = self.checked[i], self.checked[j]
-            if one.image_sha256 != other.image_sha256:
+            is_said = one.image_sha256 == other.image_sha256 or one.row.group == other.row.group
+            if not is_said:  # as a leak or a duplicate, or as a group that is divided
                 self._note(
                     Kind.NEAR_DUPLICATE, other.row.where,
                     f"{other.name} in {other.row.split} looks the same as {one.name} in {one.row.split} "

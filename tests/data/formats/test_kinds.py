@@ -1,0 +1,50 @@
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from promise_seg.data.formats.kinds import FileKind, kind_of, stem_of, suffix_of
+from promise_seg.errors import ImageError
+from tests.files import write_dicom, write_nifti
+
+
+@pytest.fixture
+def files(tmp_path):
+    pixels = np.zeros((4, 5), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    tifffile.imwrite(tmp_path / "big.tif", pixels, bigtiff=True)
+    write_nifti(tmp_path / "a.nii", np.zeros((3, 4, 5), np.int16))
+    write_nifti(tmp_path / "a.nii.gz", np.zeros((3, 4, 5), np.int16))
+    write_dicom(tmp_path / "a.dcm", pixels)
+    return tmp_path
+
+
+KINDS = {
+    "a.png": FileKind.PICTURE, "a.tif": FileKind.TIFF, "big.tif": FileKind.TIFF, "a.nii": FileKind.NIFTI,
+    "a.nii.gz": FileKind.NIFTI, "a.dcm": FileKind.DICOM,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_content_tells_the_kind_whatever_the_name(files, name):
+    assert kind_of(files / name) == KINDS[name]
+    shutil.copy(files / name, files / "renamed.png")
+    assert kind_of(files / "renamed.png") == KINDS[name]
+
+
+def test_folders_are_series_and_what_is_missing_is_said(files):
+    assert kind_of(files) == FileKind.SERIES
+    with pytest.raises(ImageError, match=r"none\.png: no such file"):
+        kind_of(files / "none.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "stem"),
+    [("x.nii.gz", ".nii.gz", "x"), ("x.y.PNG", ".png", "x.y"), ("1.2.840.99", "", "1.2.840.99"), ("ct", "", "ct")],
+)
+def test_suffixes_and_stems(tmp_path, name, suffix, stem):
+    assert suffix_of(tmp_path / name) == suffix
+    assert stem_of(tmp_path / name) == stem

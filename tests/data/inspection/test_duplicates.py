@@ -1,0 +1,57 @@
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from promise_seg.data.inspection.duplicates import Looks
+from promise_seg.data.scenes import draw_scene
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return [draw_scene([5, n], 128, kind="mucosa").image for n in range(12)]
+
+
+def jpeg(image, quality):
+    coded = io.BytesIO()
+    Image.fromarray(image).save(coded, "JPEG", quality=quality)
+    return np.asarray(Image.open(coded))
+
+
+COPIES = {
+    "lower quality": lambda i: jpeg(i, 50),
+    "another size": lambda i: cv2.resize(i, (97, 131), interpolation=cv2.INTER_AREA),
+    "brighter": lambda i: np.clip(i.astype(int) + 12, 0, 255).astype(np.uint8),
+    "grey": lambda i: cv2.cvtColor(i, cv2.COLOR_RGB2GRAY)[..., None].repeat(3, 2),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_of_another_kind_in_another_split_is_found(scenes, name):
+    looks = Looks()
+    for image in [*scenes, COPIES[name](scenes[4])]:
+        looks.add(image)
+    assert looks.alike(["train"] * 12 + ["test"]) == [(4, 12)]
+    assert looks.alike(["train"] * 13) == []
+
+
+def test_different_pictures_are_not_taken_for_each_other(scenes):
+    looks = Looks()
+    for image in scenes:
+        looks.add(image)
+    assert looks.alike(["train", "test"] * 6) == []
+
+
+def test_of_several_that_look_alike_the_closest_pair_counts(scenes):
+    looks = Looks()
+    for image in (scenes[0], jpeg(scenes[0], 30), scenes[0].copy()):
+        looks.add(image)
+    assert looks.alike(["train", "train", "test"]) == [(0, 2)]
+
+
+def test_what_is_kept_of_a_picture_does_not_grow_with_it():
+    looks = Looks()
+    looks.add(np.zeros((1500, 2000, 3), np.uint8))
+    assert looks.thumbnails[0].nbytes == 1024

@@ -1,0 +1,69 @@
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+
+from promise_seg.data.formats.opening import open_source
+from promise_seg.data.formats.orientation import Axis
+from promise_seg.data.readers import read_labels
+from promise_seg.errors import PromiseError
+from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
+from tests.files import write_dicom, write_nifti, write_series
+
+
+def test_what_is_written_is_read_back_by_highdicom_by_pydicom_and_by_us(label, tmp_path):
+    folder = write_series(tmp_path / "ct")
+    labelled = label(folder, {1: "liver", 2: "spleen"})
+    write_dicom_seg(labelled, tmp_path / "seg.dcm")
+
+    source = open_source(folder)
+    read = hd.seg.segread(tmp_path / "seg.dcm")
+    uids = [str(d.SOPInstanceUID) for d in source.datasets()]
+    pixels = read.get_pixels_by_source_instance(uids, combine_segments=True)
+    assert np.array_equal(pixels, labelled.stack)
+    assert [read.get_segment_description(n).segment_label for n in (1, 2)] == ["liver", "spleen"]
+
+    plain = pydicom.dcmread(tmp_path / "seg.dcm")
+    frames = plain.pixel_array
+    assert len(frames) == 8
+    for frame, group in zip(frames, plain.PerFrameFunctionalGroupsSequence, strict=True):
+        segment = group.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        place = [float(v) for v in group.PlanePositionSequence[0].ImagePositionPatient]
+        index = round((place[2] - 30) / 2)
+        assert np.array_equal(frame, labelled.stack[index] == segment)
+    algorithm = plain.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0]
+    assert algorithm.AlgorithmName == "promise-seg"
+    assert plain.FrameOfReferenceUID == source.datasets()[0].FrameOfReferenceUID
+    assert plain.PatientID == "p1"
+
+    for index in range(4):
+        assert np.array_equal(read_labels(tmp_path / "seg.dcm", source, index), labelled.stack[index])
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm"])
+def test_single_images_of_the_library(label, tmp_path, name):
+    labelled = label(get_testdata_file(name))
+    write_dicom_seg(labelled, tmp_path / "seg.dcm")
+    assert np.array_equal(read_labels(tmp_path / "seg.dcm", labelled.source, 0), labelled.stack[0])
+
+
+def test_nothing_found_is_a_segmentation_too(label, tmp_path):
+    labelled = label(write_series(tmp_path / "ct"), empty=True)
+    write_dicom_seg(labelled, tmp_path / "seg.dcm")
+    assert not pydicom.dcmread(tmp_path / "seg.dcm").pixel_array.any()
+    assert not read_labels(tmp_path / "seg.dcm", labelled.source, 2).any()
+
+
+def test_inputs_that_no_segmentation_can_refer_to(label, tmp_path):
+    write_nifti(tmp_path / "v.nii", np.zeros((4, 5, 6), np.int16))
+    folder = write_series(tmp_path / "ct")
+    for labelled in (label(tmp_path / "v.nii"), label(folder, axis=Axis.CORONAL)):
+        with pytest.raises(PromiseError, match=r"needs DICOM images as they were acquired\. Choose another --format"):
+            write_dicom_seg(labelled, tmp_path / "seg.dcm")
+    write_dicom(tmp_path / "a.dcm", np.zeros((5, 6), np.uint16))
+    bad = label(tmp_path / "a.dcm")
+    del bad.source.dataset.StudyInstanceUID
+    with pytest.raises(PromiseError, match="no DICOM segmentation can refer to it"):
+        write_dicom_seg(bad, tmp_path / "seg.dcm")
+    assert not (tmp_path / "seg.dcm").exists()

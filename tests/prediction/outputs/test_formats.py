@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from promise_seg.data.formats.opening import open_source
+from promise_seg.data.formats.orientation import Axis
+from promise_seg.errors import SettingsError
+from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, format_for, read_format
+from tests.files import write_dicom, write_nifti, write_series
+
+
+def test_a_prediction_is_of_its_input_s_kind(tmp_path):
+    pixels = np.zeros((5, 6), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    tifffile.imwrite(tmp_path / "one.tif", pixels)
+    tifffile.imwrite(tmp_path / "many.tif", np.stack([pixels] * 3), photometric="minisblack")
+    write_nifti(tmp_path / "v.nii", np.zeros((4, 5, 6), np.int16))
+    write_dicom(tmp_path / "a.dcm", pixels)
+    write_series(tmp_path / "ct")
+    for name, axis, expected in (
+        ("a.png", Axis.AUTO, "png"), ("one.tif", Axis.AUTO, "png"), ("many.tif", Axis.AUTO, "tiff"),
+        ("v.nii", Axis.SAGITTAL, "nifti"), ("a.dcm", Axis.AUTO, "dicom-seg"), ("ct", Axis.AUTO, "dicom-seg"),
+        ("ct", Axis.CORONAL, "nifti"),
+    ):  # fmt: skip
+        source = open_source(tmp_path / name, axis)
+        assert format_for(source, OutputFormat.AUTO) == expected
+        assert format_for(source, OutputFormat.RLE) == "rle"
+
+
+def test_every_format_has_a_writer():
+    assert set(WRITERS) == set(OutputFormat) - {OutputFormat.AUTO}
+    with pytest.raises(SettingsError, match="--format bmp: expected auto, png, tiff, nifti, dicom-seg, rle, coco"):
+        read_format("bmp")

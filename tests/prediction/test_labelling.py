@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from promise_seg.checkpoint import save_checkpoint
+from promise_seg.class_sets import class_folder, write_class_set
+from promise_seg.data.formats.opening import open_source
+from promise_seg.data.masks import MaskKind
+from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.model import PromiseModel, Variant
+from promise_seg.prediction.labelling import Labeller, load_labeller, read_names
+from promise_seg.prediction.predictor import Predictor
+from tests.files import write_nifti
+from tests.helpers import disc_image, make_model, make_tiny_sam
+
+
+def predictor(sam, variant=Variant.APM_IPS, **config):
+    model = make_model(sam, variant)
+    model.config = model.config.model_copy(update=config)
+    return Predictor(model)
+
+
+@pytest.fixture
+def picture(tmp_path):
+    Image.fromarray(disc_image(0)[0]).save(tmp_path / "a.png")
+    return open_source(tmp_path / "a.png")
+
+
+def test_one_model_gives_its_own_mask(tiny_sam, picture):
+    one = predictor(tiny_sam)
+    labelled = Labeller({1: one}).label(picture)
+    assert np.array_equal(labelled.stack[0] > 0, one.predict(picture).mask)
+    assert labelled.names == {1: "segmentation"}
+
+
+def test_of_several_the_most_certain_is_right(tiny_sam, picture, monkeypatch):
+    labeller = Labeller({3: predictor(tiny_sam, label=3), 7: predictor(tiny_sam, label=7)})
+    probs = {3: [0.9, 0.6, 0.1], 7: [0.8, 0.7, 0.2]}
+
+    def predict(label):
+        row = np.array([probs[label]], np.float32)
+        empty = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
+        from promise_seg.prediction.predictor import Prediction
+
+        return Prediction(row > 0.5, row, *empty, 0.5)
+
+    for label, one in labeller.predictors.items():
+        monkeypatch.setattr(one, "predict", lambda *_, label=label: predict(label))
+    assert labeller.label(picture).stack.tolist() == [[[3, 7, 0]]]
+
+
+def test_an_image_is_encoded_once_for_all_classes(tiny_sam, picture, monkeypatch):
+    labeller = Labeller({n: predictor(tiny_sam, label=n) for n in (1, 2, 3)})
+    calls = []
+    encode = tiny_sam.encode
+    monkeypatch.setattr(tiny_sam, "encode", lambda images: calls.append(1) or encode(images))
+    labeller.label(picture)
+    assert len(calls) == 1
+
+
+def test_a_volume_is_cut_as_in_training(tiny_sam, tmp_path):
+    write_nifti(tmp_path / "v.nii", np.random.default_rng(0).integers(0, 99, (12, 14, 5)).astype(np.int16))
+    labeller = Labeller({1: predictor(tiny_sam, axis="coronal")})
+    source = open_source(tmp_path / "v.nii", labeller.reading.axis)
+    assert labeller.label(source).stack.shape == (14, 5, 12)
+    assert predictor(tiny_sam, axis="coronal").predict_volume(tmp_path / "v.nii").mask.shape == (12, 14, 5)
+
+
+def test_models_that_cannot_predict_or_do_not_fit_are_refused(tiny_sam):
+    with pytest.raises(SettingsError, match="variant ips has no auto-prompting"):
+        Labeller({1: predictor(tiny_sam, Variant.IPS)})
+    with pytest.raises(CheckpointError, match="class 2 reads images in another way"):
+        Labeller({1: predictor(tiny_sam), 2: predictor(tiny_sam, window="lung")})
+
+
+def test_names():
+    assert read_names(["liver"], [1]) == {1: "liver"}
+    assert read_names(["2=liver", "1=spleen"], [1, 2]) == {1: "spleen", 2: "liver"}
+    for text, labels in (("liver", [1, 2]), ("x=liver", [1]), ("1=", [1])):
+        with pytest.raises(SettingsError, match=f"--name {text}"):
+            read_names([text], labels)
+
+
+def test_names_of_labels_that_there_are_not(tiny_sam):
+    with pytest.raises(SettingsError, match="--name 5=liver: there is no label 5, but 1"):
+        Labeller({1: predictor(tiny_sam)}, {5: "liver"})
+
+
+def test_a_folder_of_classes_is_loaded_as_one(tmp_path, picture):
+    sam = make_tiny_sam()
+    sam.model.save_pretrained(tmp_path / "sam")
+    for label in (2, 4):
+        model = make_model(sam)
+        config = model.config.model_copy(
+            update={"label": label, "masks": MaskKind.CLASSES, "sam": str(tmp_path / "sam")}
+        )
+        save_checkpoint(PromiseModel(config, sam), class_folder(tmp_path / "run", label) / "best")
+    write_class_set(tmp_path / "run", [2, 4])
+    labeller = load_labeller(tmp_path / "run", names=["4=liver"])
+    assert labeller.names == {2: "class 2", 4: "liver"}
+    assert set(np.unique(labeller.label(picture).stack)) <= {0, 2, 4}
+    assert len(labeller.identity()["model_sha256"]) == 2
