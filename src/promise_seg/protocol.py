@@ -18,6 +18,7 @@ def training_deviations(protocol: Protocol) -> tuple[str, ...]:
         "loss: on SAM's first mask alone, with a second sigmoid on its probabilities (ours: all three masks, logits)",
         "optimizer: Adam, constant learning rate 1e-5, batches of 8, 200 epochs, gradients as they are, unless given "
         "otherwise (ours: AdamW, 5e-4 with warm-up and cosine decay, batches of 16, 40 epochs, clipped gradients)",
+        "input: the black border cut away, padded on both sides to a square, then resized (ours: stretched)",
         "views: a new one of each image in each epoch, encoded on the spot; the reference's changes, each with "
         "probability 0.25, rebuilt with MONAI's transforms in strengths that it does not state, unless given otherwise "
         "(ours: 8 stored views, most changes in each)",

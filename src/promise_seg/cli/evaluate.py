@@ -61,7 +61,7 @@ def evaluate(
     """Score a model against the ground truth, at each image's own size. Files are read as they were in training."""
     from promise_seg.class_sets import class_folder, is_class_set, read_class_set
     from promise_seg.data.manifest import Split, of_split, read_manifest
-    from promise_seg.data.reading import ALL_CLASSES, make_reading
+    from promise_seg.data.reading import ALL_CLASSES, Reading, make_reading
 
     if split not in (*Split, "all"):
         raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
@@ -78,8 +78,9 @@ def evaluate(
 
     from promise_seg.assessment.evaluation import Assessment, PromptSource, check_prompts
     from promise_seg.checkpoint import load_checkpoint
+    from promise_seg.data.geometry import Fit
     from promise_seg.model import MASK_CHOICES, bare_model
-    from promise_seg.protocol import evaluation_deviations
+    from promise_seg.protocol import Protocol, evaluation_deviations
     from promise_seg.sam.loading import load_sam
 
     if prompts not in tuple(PromptSource):
@@ -101,9 +102,13 @@ def evaluate(
         )
     runs = [str(class_folder(Path(run), number)) for number in read_class_set(run)] if several else [run]
     for one in runs:
-        model = (
-            bare_model(load_sam(sam or "nano", place, image_size)) if one == BARE else load_checkpoint(one, sam, place)
-        )
+        if one == BARE:
+            by_reference = chosen == Protocol.REFERENCE
+            sam_alone = load_sam(sam or "nano", place, image_size)
+            fit = Fit.SQUARE if by_reference else Fit.STRETCH
+            model = bare_model(sam_alone, fit, Reading(crop_border=by_reference))
+        else:
+            model = load_checkpoint(one, sam, place)
         print_notes(model.sam)
         check_prompts(model, assessment.prompts)
         reading = make_reading(
