@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from promise_seg.data.sheets import contact_sheet
+from promise_seg.data.sheets import OUTLINE_COLOURS, contact_sheet
 from promise_seg.data.windows import Window
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.files import write_json, write_text, write_whole
@@ -19,7 +19,7 @@ from promise_seg.prediction.inputs import Input
 from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller
 from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, format_for
 from promise_seg.prediction.outputs.rle import write_coco
-from promise_seg.prediction.overlay import CLASS_COLOURS, draw_overlay
+from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.prediction.predictor import Prediction
 
 TABLE_FILE = "predictions.csv"
@@ -160,7 +160,7 @@ def _overlay(labelled: Labelled, window: Window) -> np.ndarray:
 
 def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
     for number, (label, prediction) in enumerate(one.predictions.items()):
-        colour = CLASS_COLOURS[number % len(CLASS_COLOURS)]
+        colour = OUTLINE_COLOURS[number % len(OUTLINE_COLOURS)]
         image = draw_overlay(image, one.labels == label, prediction.points_xy, prediction.point_labels, colour)
     return image
 

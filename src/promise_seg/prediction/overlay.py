@@ -4,13 +4,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from promise_seg.data.sheets import OUTLINE_COLOURS
+
 Uint8Array = npt.NDArray[np.uint8]
 
-MASK_COLOUR = (255, 210, 0)
+MASK_COLOUR = OUTLINE_COLOURS[0]
 FOREGROUND_COLOUR = (40, 220, 90)
 BACKGROUND_COLOUR = (235, 60, 60)
-CLASS_COLOURS = (MASK_COLOUR, (70, 190, 255), (255, 120, 190), (150, 230, 90), (200, 150, 255), (255, 150, 60))
-"""Of several classes, in their order, again from the first where there are more."""
 
 
 def draw_overlay(

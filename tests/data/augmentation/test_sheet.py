@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from promise_seg.data.augmentation import Recipe, view_of
-from promise_seg.data.augmentation.sheet import GAP, OUTLINE_COLOUR, TILE_SIDE, augmentation_sheet
+from promise_seg.data.augmentation.sheet import augmentation_sheet
+from promise_seg.data.sheets import GAP, OUTLINE_COLOURS, TILE_SIDE
 from tests.helpers import disc_image
 
 SHA = "ab" * 32
@@ -29,15 +30,15 @@ def test_tiles_show_the_views_with_outline_and_number(recipe):
         shown = tile(sheet, number // 3, number % 3)
         view = view_of(SHA, number, recipe)
         seen = np.kron(view.apply_to_image(image), np.ones((4, 4, 1), np.uint8))
-        outlined = (shown == OUTLINE_COLOUR).all(2)
+        outlined = (shown == OUTLINE_COLOURS[0]).all(2)
         inside = np.kron(view.apply_to_mask(mask), np.ones((4, 4), bool))
         assert outlined.sum() > 60
         assert inside[outlined].all()
         rest = ~outlined
-        rest[:40, :60] = False  # the number
+        rest[:24] = False  # the number
         assert np.array_equal(shown[rest], seen[rest])
-        assert (shown[:30, :40] == 255).all(2).any()
-    assert not tile(sheet, 1, 2).any()  # no sixth view
+        assert (shown[:24, :40] >= 240).all(2).any()
+    assert len(np.unique(tile(sheet, 1, 2))) == 1  # no sixth view
     numbers = [tile(sheet, n // 3, n % 3)[:26, :30] for n in range(2)]
     assert not np.array_equal(*numbers)
 

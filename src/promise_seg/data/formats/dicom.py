@@ -24,7 +24,7 @@ from promise_seg.data.formats.limits import SparingFile, check_size, max_values,
 from promise_seg.data.formats.orientation import Axis, SliceFrame
 from promise_seg.data.formats.source import Array, Source, Uint8Array
 from promise_seg.data.formats.voi import look
-from promise_seg.errors import ImageError, first_line
+from promise_seg.errors import ImageError, PromiseError, first_line
 
 jpeg_decoders.register()
 
@@ -56,7 +56,7 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
         raise ImageError(f"{path}: no such file") from None
     except InvalidDicomError:
         raise ImageError(f"{path}: not a DICOM file") from None
-    except ImageError:
+    except PromiseError:
         raise
     except MemoryError:
         raise ImageError(f"{path}: not enough memory to read it") from None

@@ -15,7 +15,7 @@ from promise_seg.data.formats.kinds import FileKind
 from promise_seg.data.formats.limits import check_size
 from promise_seg.data.formats.orientation import Axis, SliceFrame
 from promise_seg.data.formats.source import Array, Source
-from promise_seg.errors import ImageError, first_line
+from promise_seg.errors import ImageError, PromiseError, first_line
 
 _MAX_START = 2**26
 """Bytes before the values: the header, and what programs write behind it."""
@@ -93,7 +93,7 @@ def _read(path: Path) -> tuple[nib.Nifti1Image, np.ndarray, Array]:
                 raise ImageError(f"{path}: has one dimension of length {shape[0]}; expected a slice or a volume")
             array = np.asanyarray(image.dataobj)
             return image, np.asarray(image.affine, np.float64), _plain(path, array, shape)
-    except ImageError:
+    except PromiseError:
         raise
     except MemoryError:
         raise ImageError(f"{path}: not enough memory to decode it") from None

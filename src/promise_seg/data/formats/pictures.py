@@ -10,7 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from promise_seg.data.formats.kinds import SUFFIXES, FileKind
 from promise_seg.data.formats.limits import SparingFile, check_size
 from promise_seg.data.formats.source import Array, Source
-from promise_seg.errors import ImageError, first_line
+from promise_seg.errors import ImageError, PromiseError, first_line
 
 _ORIENTATION = 0x0112
 
@@ -50,7 +50,7 @@ class Picture(Source):
             raise ImageError(
                 f"{path}: not an image that can be read; expected one of {', '.join(sorted(SUFFIXES))}"
             ) from None
-        except ImageError:
+        except PromiseError:
             raise
         except MemoryError:
             raise ImageError(f"{path}: not enough memory to decode it") from None
@@ -71,12 +71,18 @@ class Picture(Source):
         if self._is_deep or image.mode == "L":
             return np.asarray(image)
         if image.mode in {"1", "LA", "La"}:
-            return np.asarray(image.convert("L"))
-        return np.asarray(image.convert("RGB"))
+            return self._converted("L")
+        return self._converted("RGB")
+
+    def _converted(self, mode: str) -> Array:
+        try:
+            return np.asarray(self._image.convert(mode))
+        except ValueError:  # LAB to grey, among others
+            raise ImageError(f"{self.path}: a picture in {self._image.mode}; save it as RGB or grey") from None
 
     def as_stored(self, index: int) -> Array:
         keep = self._is_deep or self._image.mode in {"1", "L", "P"}
-        return np.asarray(self._image if keep else self._image.convert("L"))
+        return np.asarray(self._image) if keep else self._converted("L")
 
     def differs_by(self, index: int) -> dict[str, object]:
         return {} if self._turned == 1 else {"turned": self._turned}

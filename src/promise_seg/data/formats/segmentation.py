@@ -13,7 +13,7 @@ from promise_seg.data.formats.kinds import FileKind, kind_of
 from promise_seg.data.formats.limits import check_size
 from promise_seg.data.formats.series import DicomSeries
 from promise_seg.data.formats.source import Source
-from promise_seg.errors import ImageError
+from promise_seg.errors import ImageError, PromiseError
 
 LabelArray = npt.NDArray[np.integer]
 
@@ -64,7 +64,7 @@ def read_segmentation(path: Path, image: Source, index: int) -> LabelArray:
                 found = segmentation.get_pixels_by_source_instance([uid], assert_missing_frames_are_empty=True)
             else:
                 found = segmentation.get_pixels_by_source_frame(uid, [frame], assert_missing_frames_are_empty=True)
-    except ImageError:
+    except PromiseError:
         raise
     except MemoryError:
         raise ImageError(f"{path}: not enough memory to decode it") from None

@@ -11,7 +11,7 @@ from promise_seg.data.formats.codes import check_codes
 from promise_seg.data.formats.kinds import FileKind
 from promise_seg.data.formats.limits import SparingFile, check_size
 from promise_seg.data.formats.source import Array, Source
-from promise_seg.errors import ImageError, first_line
+from promise_seg.errors import ImageError, PromiseError, first_line
 
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 """For each value of the tag Orientation: quarter turns to the left, then whether to mirror left and right."""
@@ -42,7 +42,7 @@ class TiffStack(Source):
                 tag = page.tags.get("Orientation")
                 self._orientation = int(tag.value) if tag is not None else 1
                 self._bits = int(page.bitspersample)
-        except ImageError:
+        except PromiseError:
             raise
         except Exception as error:  # tifffile raises whatever its parsing runs into
             raise _damaged(path, error) from error
@@ -64,12 +64,14 @@ class TiffStack(Source):
                 with SparingFile(self.path) as stored, tifffile.TiffFile(stored) as file:
                     self._check_codes(file, index)
                     array = np.asarray(file.asarray(key=index, series=0, maxworkers=1))
-            except ImageError:
+            except PromiseError:
                 raise
             except MemoryError:
                 raise ImageError(f"{self.path}: not enough memory to decode it") from None
             except Exception as error:  # as above
                 raise _damaged(self.path, error) from error
+            if np.iscomplexobj(array):
+                raise ImageError(f"{self.path}: holds complex numbers; save their magnitude")
             self._page = (index, self._arranged(array))
         return self._page[1]
 
@@ -104,8 +106,6 @@ class TiffStack(Source):
             return np.moveaxis(colours >> 8, 0, -1).astype(np.uint8)
         if array.dtype == bool or self._bits == 1:
             return np.where(array, 255, 0).astype(np.uint8)
-        if np.iscomplexobj(array):
-            raise ImageError(f"{self.path}: holds complex numbers; save their magnitude")
         return array
 
 

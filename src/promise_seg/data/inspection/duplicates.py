@@ -15,8 +15,8 @@ MOST_BITS = 8
 """Of 64 that perceptual hashes of two near-duplicates may differ in."""
 LEAST_CORRELATION = 0.99
 """Of their thumbnails, which decides: hashes alone take frames of different scenes for each other."""
-_THUMBNAIL = 32
-_AT_ONCE = 2000
+_THUMBNAIL = 32  # as large as the hash shrinks pictures to
+_AT_ONCE = 256
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Looks:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         small = np.asarray(cv2.resize(grey, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA), np.uint8)
         self.thumbnails.append(small)
-        bits = imagehash.phash(Image.fromarray(grey)).hash.ravel()
+        bits = imagehash.phash(Image.fromarray(small)).hash.ravel()
         self.hashes.append(int("".join("1" if bit else "0" for bit in bits), 2))
 
     def alike(self, splits: list[str]) -> list[tuple[int, int]]:
