@@ -29,8 +29,11 @@ from promise_seg.errors import ImageError, PromiseError, first_line
 jpeg_decoders.register()
 
 SEGMENTATION_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
-PARSE_ERRORS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, NotImplementedError, struct.error)
-"""What nonsense in an element runs into."""
+PARSE_ERRORS = (
+    TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError, EOFError,
+    struct.error,
+)  # fmt: skip
+"""What nonsense in an element runs into, here or in pydicom, which also asserts."""
 _BYTES_PER_VALUE = 4
 _CHUNK = 2**20
 _FRAME_ELEMENTS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
@@ -195,7 +198,10 @@ class DicomImage(Source):
         stored = self.as_stored(index)
         try:
             if self.dataset.PhotometricInterpretation == "PALETTE COLOR":
-                return _eight_bits(apply_color_lut(stored, self.dataset))
+                colours = apply_color_lut(stored, self.dataset)
+                if colours.shape[-1] < 3:
+                    raise ImageError(f"{self.path}: damaged: its palette has no red, no green or no blue")
+                return _eight_bits(colours)
             if stored.ndim == 3:
                 bits = int(self.dataset.BitsStored)
                 return (

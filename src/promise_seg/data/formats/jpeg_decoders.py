@@ -1,20 +1,34 @@
-"""Two kinds of JPEG that DICOM uses, lossless and with 12 bits, which pydicom decodes only with help.
+"""Kinds of JPEG that pydicom decodes only with help: lossless, with 12 bits, and JPEG-LS cut short.
 
-``pydicom`` knows this file as a plugin; the decoding itself is done by ``imagecodecs``.
+``pydicom`` knows this file as a plugin; the decoding itself is done by ``imagecodecs`` and, for JPEG-LS, ``pyjpegls``.
 """
 
 import imagecodecs
 import numpy as np
+from pydicom.pixels.decoders import pyjpegls
 from pydicom.pixels.decoders.base import (
     DecodeRunner,
     JPEGExtended12BitDecoder,
     JPEGLosslessDecoder,
     JPEGLosslessSV1Decoder,
+    JPEGLSLosslessDecoder,
+    JPEGLSNearLosslessDecoder,
 )
-from pydicom.uid import JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1
+from pydicom.uid import (
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+)
 
 _LABEL = "imagecodecs"
-DECODER_DEPENDENCIES = dict.fromkeys((JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1), ("imagecodecs",))
+_LS_LABEL = "pyjpegls-ended"
+_LS_SYNTAXES = (JPEGLSLossless, JPEGLSNearLossless)
+DECODER_DEPENDENCIES = dict.fromkeys((JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1), ("imagecodecs",)) | (
+    dict.fromkeys(_LS_SYNTAXES, ("pyjpegls",))
+)
+_END = b"\xff\xd9"
 
 
 def is_available(uid: str) -> bool:
@@ -29,8 +43,18 @@ def decode_frame(source: bytes, runner: DecodeRunner) -> bytearray:
     return bytearray(pixels.tobytes())
 
 
+def decode_ls_frame(source: bytes, runner: DecodeRunner) -> bytearray:
+    """The same of JPEG-LS, with a marker of the end: without one, the decoder (CharLS) may look for it for ever."""
+    ended = _END in source[-4:]
+    return pyjpegls._decode_frame(source if ended else source + _END, runner)
+
+
 def register() -> None:
     """Let pydicom use this file; once is enough, and more does no harm."""
     for decoder in (JPEGExtended12BitDecoder, JPEGLosslessDecoder, JPEGLosslessSV1Decoder):
         if _LABEL not in decoder.available_plugins:
             decoder.add_plugin(_LABEL, (__name__, "decode_frame"))
+    for decoder in (JPEGLSLosslessDecoder, JPEGLSNearLosslessDecoder):
+        if "pyjpegls" in decoder.available_plugins:
+            decoder.add_plugin(_LS_LABEL, (__name__, "decode_ls_frame"))
+            decoder.remove_plugin("pyjpegls")

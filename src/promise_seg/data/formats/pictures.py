@@ -12,6 +12,8 @@ from promise_seg.data.formats.limits import SparingFile, check_size
 from promise_seg.data.formats.source import Array, Source
 from promise_seg.errors import ImageError, PromiseError, first_line
 
+_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "PCX", "TGA")
+"""Of those that Pillow knows: for some of the others it starts a program that may run whatever the file says."""
 _ORIENTATION = 0x0112
 
 
@@ -21,9 +23,10 @@ _OPENING = Lock()
 def _opened(file: SparingFile) -> Image.Image:
     """A picture of which the header is read. Pillow's own limit, lower than ours for grey, is off meanwhile."""
     with _OPENING:
+        Image.init()  # once; otherwise Pillow knows a format only when it meets the first of its files
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(file)
+            return Image.open(file, formats=_FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 

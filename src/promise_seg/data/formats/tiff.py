@@ -1,6 +1,7 @@
 """TIFF: 1 to 32 bits, float, RGB(A), palettes, and pages as slices. Read by ``tifffile``."""
 
 import logging
+import struct
 from math import prod
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class TiffStack(Source):
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it then raises
         try:
             with SparingFile(path) as stored, tifffile.TiffFile(stored) as file:
+                _check_chain(path, file)
                 series = file.series[0]
                 page = series.keyframe
                 check_size(path, tuple(map(int, page.shape)))
@@ -107,6 +109,23 @@ class TiffStack(Source):
         if array.dtype == bool or self._bits == 1:
             return np.where(array, 255, 0).astype(np.uint8)
         return array
+
+
+def _check_chain(path: Path, file: tifffile.TiffFile) -> None:
+    """Refuse pages that name an earlier one as the next: tifffile would follow them for ever."""
+    layout, handle = file.tiff, file.filehandle
+    handle.seek(8 if layout.is_bigtiff else 4)
+    seen: set[int] = set()
+    while len(words := handle.read(layout.offsetsize)) == layout.offsetsize:
+        (at,) = struct.unpack(layout.offsetformat, words)
+        if at in seen:
+            raise ImageError(f"{path}: damaged: its pages go round in circles. Save it again as TIFF")
+        seen.add(at)
+        handle.seek(at)
+        tags = handle.read(layout.tagnosize)
+        if at == 0 or len(tags) < layout.tagnosize:
+            break
+        handle.seek(at + layout.tagnosize + struct.unpack(layout.tagnoformat, tags)[0] * layout.tagsize)
 
 
 def _damaged(path: Path, error: Exception) -> ImageError:
