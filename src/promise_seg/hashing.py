@@ -1,11 +1,19 @@
 """Hashes of files: by what they hold, not by what they are called."""
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 
 def file_sha256(path: Path) -> str:
-    """Hash of a file's bytes."""
+    """Hash of a file's bytes; known again as long as its size and its time of change stay."""
+    state = path.stat()
+    return _sha256(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _sha256(path: Path, modified: int, size: int) -> str:
+    del modified, size
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

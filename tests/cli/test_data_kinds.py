@@ -82,6 +82,19 @@ def test_a_model_for_each_class(volumes, train, tmp_path, capsys):
     assert "has a model for each class" in capsys.readouterr().err
 
 
+def test_some_classes_and_classes_that_a_split_lacks(volumes, train, tmp_path, capsys):
+    labels = nib.load(tmp_path / "c_seg.nii.gz").get_fdata().astype(np.uint8)
+    write_nifti(tmp_path / "c_seg.nii.gz", labels * (labels == 2), np.diag([-1, 1, 2, 1.0]))
+    run = tmp_path / "run"
+    assert train(volumes, run, "--class", "1,2", "--variant", "apm") == 0
+    assert main(["evaluate", str(run), str(volumes), "-o", str(run / "test")]) == 0
+    printed = capsys.readouterr().err
+    assert "class 1: no test mask holds it; only false alarms are scored" in printed
+    assert (run / "test/class-2/summary_apm.json").exists()
+    assert train(volumes, tmp_path / "other", "--class", "2,5") == 2
+    assert "--class 2,5: no mask of the train rows holds 5; they hold 1, 2" in capsys.readouterr().err
+
+
 def test_a_dicom_series_with_a_segmentation_of_our_own(volumes, train, tmp_path):
     """What was predicted for one series is a mask to train on: it fits back."""
     run = tmp_path / "run"

@@ -32,3 +32,16 @@ def test_labels_are_whole_numbers():
     with pytest.raises(MaskError, match="no whole numbers"):
         mask_of(np.array([[0.5]]), MaskRule(MaskKind.INSTANCES), PATH)
     assert mask_of(np.array([[2.0]]), MaskRule(MaskKind.CLASSES, 2), PATH).all()
+
+
+def test_a_threshold_that_empties_a_mask_of_ones_is_refused():
+    with pytest.raises(MaskError, match=r"has no value above 1, so that --mask-threshold 127 empties it"):
+        mask_of(np.array([[0, 1]]), MaskRule(threshold=127), PATH)
+    assert not mask_of(np.zeros((2, 2), int), MaskRule(threshold=127), PATH).any()
+
+
+@pytest.mark.parametrize("label", [-1, 70000])
+def test_labels_that_are_none(label):
+    for kind in (MaskKind.CLASSES, MaskKind.INSTANCES):
+        with pytest.raises(MaskError, match="expected 0 for background and others up to 65535"):
+            mask_of(np.array([[0, label, 1]]), MaskRule(kind), PATH)

@@ -1,4 +1,5 @@
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 from PIL import Image
@@ -74,14 +75,48 @@ def test_masks_whose_slices_cannot_be_told_to_fit_are_refused(tmp_path):
     tifffile.imwrite(pages, np.zeros((4, 12, 10), np.uint8), photometric="minisblack")
     tifffile.imwrite(five, np.zeros((5, 12, 10), np.uint8), photometric="minisblack")
     for mask, image, words in (
-        (volume, open_source(pages), "a NIfTI mask needs an image that says where its slices lie"),
-        (five, open_source(volume), "cut along an axis must be NIfTI"),
-        (five, open_source(series, Axis.CORONAL), "cut along an axis must be NIfTI"),
-        (pages, open_source(series), r"pages\.tif has 4 slice\(s\) but its image .*ct has 5"),
+        (volume, open_source(pages), r"pages\.tif: does not say where its slices lie"),
+        (five, open_source(volume), r"five\.tif: does not say where its slices lie"),
+        (five, open_source(series, Axis.CORONAL), r"five\.tif: does not say where its slices lie"),
+        (five, open_source(series), r"five\.tif: does not say where its slices lie"),
+        (pages, open_source(five), r"pages\.tif has 4 slice\(s\) but its image .*five\.tif has 5"),
     ):
         with pytest.raises(ImageError, match=words):
             read_labels(mask, image, 0)
-    assert read_labels(five, open_source(series), 4).shape == (12, 10)
+    assert read_labels(five, open_source(five), 4).shape == (12, 10)
+
+
+def test_a_series_of_masks_falls_on_its_images_by_place(tmp_path):
+    """Whichever way the two were numbered."""
+    labels = np.zeros((4, 12, 10), np.uint16)
+    for number in range(4):
+        labels[number, number] = 1
+    image = open_source(write_series(tmp_path / "ct", count=4))
+    masks = write_series(tmp_path / "masks", labels[::-1], step=-2.0, origin=(-10.0, -20.0, 36.0))
+    for index in range(4):
+        assert np.array_equal(read_labels(masks, image, index), labels[index])
+    elsewhere = write_series(tmp_path / "elsewhere", labels, origin=(0.0, -20.0, 30.0))
+    with pytest.raises(ImageError, match=r"lies up to 10\.0 mm away"):
+        read_labels(elsewhere, image, 0)
+
+
+def test_a_slice_of_a_series_is_what_decides_how_it_looks(tmp_path):
+    """Its own file where it has a window or a level is given; all files where their range or percentiles decide."""
+
+    def hashes(folder, window):
+        source = open_source(folder)
+        return content_sha256(source, 0, make_reading(window=window))
+
+    for name, elements in (("plain", {}), ("windowed", {"WindowCenter": 40, "WindowWidth": 80})):
+        folder = write_series(tmp_path / name, **elements)
+        before = {window: hashes(folder, window) for window in ("own", "percentile", "lung")}
+        path = open_source(folder).files[3]
+        dataset = pydicom.dcmread(path)
+        dataset.PixelData = dataset.PixelData[::-1]
+        dataset.save_as(path)
+        open_source.__globals__["_open"].cache_clear()
+        changed = {window for window, old in before.items() if hashes(folder, window) != old}
+        assert changed == ({"own", "percentile"} if name == "plain" else {"percentile"})
 
 
 def test_masks_in_colour_are_refused(tmp_path):

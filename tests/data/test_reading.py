@@ -1,7 +1,7 @@
 import pytest
 
 from promise_seg.data.masks import MaskKind, MaskRule
-from promise_seg.data.reading import Reading, make_reading
+from promise_seg.data.reading import Reading, make_reading, read_classes
 from promise_seg.errors import SettingsError
 
 
@@ -15,6 +15,9 @@ def test_what_is_not_given_is_as_in_the_base():
 
 def test_classes():
     assert make_reading(label="2").masks == MaskRule(MaskKind.CLASSES, 2)
+    assert make_reading(label="1,2").masks == MaskRule(MaskKind.CLASSES)
+    assert read_classes("5, 1,2") == [1, 2, 5]
+    assert read_classes("all") is None
     assert make_reading(label="all").masks == MaskRule(MaskKind.CLASSES)
     assert Reading().of_class(4).masks == MaskRule(MaskKind.CLASSES, 4)
 
@@ -22,7 +25,7 @@ def test_classes():
 @pytest.mark.parametrize(
     ("given", "words"),
     [({"axis": "oblique"}, "--axis oblique: expected auto, axial, coronal, sagittal"), ({"label": "0"}, "--class 0"),
-     ({"label": "liver"}, "--class liver: expected a whole number from 1"),
+     ({"label": "liver"}, "--class liver: expected whole numbers from 1"),
      ({"label": "1", "instances": True}, "--class and --instances: each says what"),
      ({"mask_threshold": 1, "instances": True}, "--instances and --mask-threshold")],
 )  # fmt: skip

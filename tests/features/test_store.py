@@ -42,7 +42,7 @@ def test_everything_that_changes_the_features_changes_the_key(other):
     assert other.digest() != KEY.digest()
 
 
-@pytest.mark.parametrize(("name", "value"), [("FORMAT_VERSION", 2), ("PRECISION", torch.float32)])
+@pytest.mark.parametrize(("name", "value"), [("FORMAT_VERSION", 0), ("PRECISION", torch.float32)])
 def test_format_and_precision_change_the_key(monkeypatch, name, value):
     before = KEY.digest()
     monkeypatch.setattr(store_module, name, value)

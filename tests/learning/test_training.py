@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 from promise_seg.checkpoint import load_checkpoint
 from promise_seg.data.augmentation import Recipe
 from promise_seg.data.checks import check_rows
+from promise_seg.data.geometry import shrink_mask
 from promise_seg.data.manifest import Split, read_manifest
 from promise_seg.data.reading import make_reading
 from promise_seg.errors import CheckpointError, ManifestError
-from promise_seg.features.encoding import features_of
+from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.learning.training import LOG_FILE, STATE_FILE, TrainingRun, training_losses
@@ -25,6 +26,7 @@ from promise_seg.prompting.apm import ApmKind, PositionCode
 from promise_seg.protocol import Protocol
 from promise_seg.sam.frozen import Decoded, weights_sha256
 from promise_seg.sam.tuned import TrainAlso
+from tests.files import write_nifti
 from tests.helpers import make_tiny_sam
 
 EPOCHS = 3
@@ -293,6 +295,42 @@ def test_weights_given_explicitly_count_under_any_protocol(checked, tiny_sam, st
     settings = {"protocol": "reference", "variant": "apm", "point_weight": 1.0, "saliency_weight": 0.0}
     start(tmp_path / "run", checked, tiny_sam, store, accelerator, **settings).run()
     assert all("point" in line and "saliency" not in line for line in log(tmp_path / "run"))
+
+
+def test_each_slice_of_a_volume_has_its_own_mask(tiny_sam, store, accelerator, tmp_path):
+    """Views of all slices are the same where nothing is drawn at random."""
+    labels = np.zeros((20, 24, 4), np.uint8)
+    for number in range(4):
+        labels[4 * number : 4 * number + 5, 5:15, number] = 1
+    lines = ["image_name,train_type,mask_name"]
+    for split in ("train", "val"):
+        image = np.random.default_rng(len(lines)).integers(0, 99, labels.shape).astype(np.int16)
+        write_nifti(tmp_path / f"{split}.nii", image)
+        write_nifti(tmp_path / f"{split}_m.nii", labels)
+        lines.append(f"{split}.nii,{split},{split}_m.nii")
+    (tmp_path / "m.csv").write_text("\n".join(lines))
+    rows = check_rows(read_manifest(tmp_path / "m.csv"))
+    run = start(tmp_path / "run", rows, tiny_sam, store, accelerator, augmentation=Recipe.NONE)
+    for again in range(2):
+        for row in range(4):
+            item = run.training_set[Draw(row, 0, (again,))]
+            sample = Sample.of(rows[row], tiny_sam, run.settings.fit)
+            assert torch.equal(item.target, shrink_mask(torch.from_numpy(sample.mask())[None], tiny_sam.mask_side))
+
+
+def test_masks_with_nothing_in_them_teach_nothing(manifest, tiny_sam, store, accelerator, tmp_path):
+    for path in (manifest.parent / "masks").iterdir():
+        Image.fromarray(np.zeros((30, 40), np.uint8)).save(path)
+    with pytest.raises(ManifestError, match="the masks of all train rows are empty"):
+        start(tmp_path / "run", check_rows(read_manifest(manifest)), tiny_sam, store, accelerator)
+
+
+def test_other_masks_of_the_same_size_are_other_data(manifest, tiny_sam, store, accelerator, tmp_path):
+    start(tmp_path / "run", check_rows(read_manifest(manifest)), tiny_sam, store, accelerator, epochs=1).run()
+    path = manifest.parent / "masks/0.png"
+    Image.fromarray(np.asarray(Image.open(path))[::-1].copy()).save(path)
+    with pytest.raises(CheckpointError, match="holds a run with another data"):
+        start(tmp_path / "run", check_rows(read_manifest(manifest)), tiny_sam, store, accelerator, epochs=1)
 
 
 def with_instances(manifest):

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import numpy as np
 import pydicom
@@ -16,8 +17,10 @@ from promise_seg.prediction.inputs import find_inputs
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.outputs.formats import OutputFormat
 from promise_seg.prediction.predictor import Predictor
-from tests.files import write_nifti, write_series
+from tests.files import write_dicom, write_nifti, write_series
 from tests.helpers import disc_image, make_model
+
+ULTRASOUND = "1.2.840.10008.5.1.4.1.1.3.1"
 
 
 @pytest.fixture
@@ -167,8 +170,50 @@ def test_formats_are_not_mixed_in_one_folder(images, labeller, tmp_path):
 
 
 def test_a_format_that_an_input_has_no_place_in_is_said(images, labeller, tmp_path):
-    with pytest.raises(PromiseError, match=r"0\.png: does not say where its pixels lie"):
-        predict_folder(labeller, find_inputs([images]), tmp_path / "out", OutputFormat.NIFTI)
+    outcome = predict_folder(labeller, find_inputs([images]), tmp_path / "out", OutputFormat.NIFTI)
+    assert (outcome.predicted, len(outcome.problems)) == (0, 4)
+    assert "0.png: does not say where its pixels lie" in outcome.problems[0]
+
+
+def test_dicom_that_no_segmentation_can_refer_to_is_written_as_pictures(labeller, tmp_path):
+    """The others are segmentations, as ever; what is merely empty in anonymised files is no obstacle."""
+    clip = np.random.default_rng(0).integers(0, 255, (3, 20, 24)).astype(np.uint8)
+    write_dicom(tmp_path / "in/clip.dcm", clip, placed=False, NumberOfFrames=3, sop_class=ULTRASOUND)
+    write_dicom(tmp_path / "in/good.dcm", clip[0])
+    anonymous = pydicom.dcmread(write_dicom(tmp_path / "in/anonymous.dcm", clip[1]))
+    del anonymous.PatientID, anonymous.PatientName, anonymous.AccessionNumber
+    anonymous.save_as(tmp_path / "in/anonymous.dcm")
+    out = tmp_path / "out"
+    outcome = predict_folder(labeller, find_inputs([tmp_path / "in"]), out)
+    assert (outcome.predicted, outcome.problems, len(outcome.notes)) == (3, [], 1)
+    assert "clip.dcm" in outcome.notes[0]
+    assert outcome.notes[0].endswith("written as tiff")
+    assert {p.name for p in (out / "masks").iterdir()} == {"clip.tif", "good.dcm", "anonymous.dcm"}
+    assert predict_folder(labeller, find_inputs([tmp_path / "in"]), out).already_there == 3
+
+
+def test_one_image_s_mask_never_takes_the_place_of_another_s(images, labeller, tmp_path, monkeypatch):
+    other, out = tmp_path / "other", tmp_path / "out"
+    other.mkdir()
+    Image.fromarray(disc_image(9)[0]).save(other / "1.png")
+    shutil.copy(images / "2.png", other / "2.png")
+    predict_folder(labeller, find_inputs([images]), out)
+    mask = (out / "masks/1.png").read_bytes()
+    outcome = predict_folder(labeller, find_inputs([other]), out)
+    assert len(outcome.problems) == 1
+    assert f"other/1.png: its place, masks/1, is taken by {images}/1.png" in outcome.problems[0]
+    assert (out / "masks/1.png").read_bytes() == mask
+    assert len(table(out)) == 4  # the copy of 2.png is the same image, now elsewhere
+    monkeypatch.chdir(tmp_path)
+    assert predict_folder(labeller, find_inputs(["images/1.png", "images/3.png"]), out).already_there == 2
+    assert len(table(out)) == 4
+
+
+def test_names_are_not_mixed_in_one_folder(images, tiny_sam, tmp_path):
+    one = Predictor(make_model(tiny_sam))
+    predict_folder(Labeller({1: one}, {1: "liver"}), find_inputs([images]), tmp_path / "out")
+    with pytest.raises(PromiseError, match="holds predictions under another --name"):
+        predict_folder(Labeller({1: one}, {1: "kidney"}), find_inputs([images]), tmp_path / "out")
 
 
 def test_a_volume_as_pictures_is_a_folder_of_them(mixed, labeller, tmp_path):

@@ -57,6 +57,15 @@ def test_an_export_of_dicom_is_sorted_into_volumes_and_single_images(tmp_path):
         assert len(one.open(Axis.AUTO)) == len(one.files)
 
 
+def test_names_that_recur_in_an_export_are_told_apart(tmp_path):
+    for patient in ("PA1", "PA2"):
+        write_series(tmp_path / patient / "ST1/SE1", count=3)
+        write_dicom(tmp_path / patient / "ST2/IM1", np.zeros((5, 6), np.uint16), placed=False)
+    (tmp_path / "PA2/ST1/loop").symlink_to(tmp_path)
+    found = sorted(one.stem for one in find_inputs([tmp_path]))
+    assert found == ["PA1_ST1_SE1", "PA1_ST2_IM1", "PA2_ST1_SE1", "PA2_ST2_IM1"]
+
+
 def test_segmentations_are_not_predicted(tmp_path):
     write_dicom(tmp_path / "a.dcm", np.zeros((5, 6), np.uint16))
     write_dicom(tmp_path / "seg.dcm", np.zeros((5, 6), np.uint8), sop_class="1.2.840.10008.5.1.4.1.1.66.4")

@@ -56,7 +56,8 @@ CropOption = Annotated[
     bool | None, typer.Option("--crop-border/--no-crop-border", help="Crop the black border around the image.")
 ]
 ClassOption = Annotated[
-    str | None, typer.Option("--class", help="Masks are label maps: the number of the class that is wanted, or all.")
+    str | None,
+    typer.Option("--class", help="Masks are label maps: the class that is wanted; 1,2,5 or all: each."),
 ]
 InstancesOption = Annotated[
     bool, typer.Option("--instances", help="Masks are instance maps: each value is one object.")

@@ -61,11 +61,11 @@ def evaluate(
     """Score a model against the ground truth, at each image's own size. Files are read as they were in training."""
     from promise_seg.class_sets import class_folder, is_class_set, read_class_set
     from promise_seg.data.manifest import Split, of_split, read_manifest
-    from promise_seg.data.reading import ALL_CLASSES, Reading, make_reading
+    from promise_seg.data.reading import ALL_CLASSES, Reading, make_reading, read_classes
 
     if split not in (*Split, "all"):
         raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
-    if label == ALL_CLASSES:
+    if label is not None and len(read_classes(label) or ()) != 1:
         raise SettingsError(
             f"--class {label}: name one class; the output of promise train --class all needs no --class"
         )
@@ -101,6 +101,8 @@ def evaluate(
             f"{run}: has a model for each class; leave --class and --instances out, or name one of them"
         )
     runs = [str(class_folder(Path(run), number)) for number in read_class_set(run)] if several else [run]
+    checked: list[CheckedRow] = []
+    model: PromiseModel | None = None
     for one in runs:
         if one == BARE:
             by_reference = chosen == Protocol.REFERENCE
@@ -108,16 +110,22 @@ def evaluate(
             fit = Fit.SQUARE if by_reference else Fit.STRETCH
             model = bare_model(sam_alone, fit, Reading(crop_border=by_reference))
         else:
-            model = load_checkpoint(one, sam, place)
-        print_notes(model.sam)
+            model = load_checkpoint(one, model.sam if model is not None else sam, place)
         check_prompts(model, assessment.prompts)
-        reading = make_reading(
-            model.config.reading, window=window, axis=axis, crop_border=crop_border, label=label, instances=instances,
-            mask_threshold=mask_threshold,
-        )  # fmt: skip
-        checked = read_and_check(rows, reading)
+        if not checked:
+            print_notes(model.sam)
+            reading = make_reading(
+                model.config.reading, window=window, axis=axis, crop_border=crop_border,
+                label=ALL_CLASSES if several else label, instances=instances, mask_threshold=mask_threshold,
+            )  # fmt: skip
+            checked = read_and_check(rows, reading)
+        scored = checked
+        if several and model.config.label is not None:
+            scored = [row.of_class(model.config.label) for row in checked]
+            if not any(row.foreground_pixels for row in scored):
+                console.print(f"class {model.config.label}: no {split} mask holds it; only false alarms are scored")
         facts = {"data": str(data), "split": split}
-        _evaluate_one(one, model, checked, assessment, facts, output / Path(one).name if several else output, store)
+        _evaluate_one(one, model, scored, assessment, facts, output / Path(one).name if several else output, store)
 
 
 def _evaluate_one(

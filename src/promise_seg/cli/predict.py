@@ -43,6 +43,8 @@ def predict(
         task = progress.add_task("predicting", total=len(found), note="")
         outcome = predict_folder(labeller, found, output, chosen, lambda: progress.advance(task))
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
+    for note in outcome.notes:
+        console.print(f"note: {note}", markup=False)
     for problem in outcome.problems:
         print(f"promise: error: {problem}", file=sys.stderr)
     return 2 if outcome.problems else 0

@@ -106,7 +106,8 @@ def train(
 
     from promise_seg.data.checks import classes_of
     from promise_seg.data.manifest import Split, of_split, read_manifest, split_off_validation
-    from promise_seg.data.reading import ALL_CLASSES, make_reading
+    from promise_seg.data.masks import MaskKind
+    from promise_seg.data.reading import make_reading, read_classes
 
     if crop_border is None and settings.protocol == Protocol.REFERENCE:
         crop_border = True
@@ -127,12 +128,18 @@ def train(
     accelerator = make_accelerator(device, precision)
     frozen = load_sam(sam, accelerator.device, image_size)
     print_notes(frozen)
-    if label != ALL_CLASSES:
+    if reading.masks.kind != MaskKind.CLASSES or reading.masks.label is not None:
         _train_one(output, checked, frozen, store, settings, accelerator)
         return
-    classes = classes_of([r for r in checked if r.row.split != Split.TEST])
-    if not classes:
-        raise ManifestError(f"{data}: no mask of the train and val rows holds a class")
+    held = classes_of([row for row in checked if row.row.split == Split.TRAIN])
+    wanted = read_classes(label) if label is not None else None
+    classes = held if wanted is None else wanted
+    if not held or set(classes) - set(held):
+        missing = ", ".join(map(str, sorted(set(classes) - set(held)))) or "any"
+        raise ManifestError(
+            f"{data}: --class {label}: no mask of the train rows holds {missing}; they hold "
+            f"{', '.join(map(str, held)) or 'nothing'}"
+        )
     write_class_set(output, classes)
     for number in classes:
         console.print(f"class {number}, of {', '.join(map(str, classes))}:")

@@ -1,5 +1,6 @@
 """Look at a whole data set before any work begins, and report all its problems at once."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,7 +24,8 @@ class CheckedRow:
     """A picture, or one slice of a volume, whose files were read once without a complaint.
 
     ``image_sha256`` is of all that decides its pixels; ``index`` is of the slice; ``crop`` what is kept of the image
-    frame, ``None`` for all of it; ``class_pixels`` are the classes of a label map with their numbers of pixels.
+    frame, ``None`` for all of it; ``class_pixels`` are the classes of a label map with their numbers of
+    pixels; ``labels_sha256`` is of the mask's values.
     """
 
     row: Row
@@ -36,6 +38,7 @@ class CheckedRow:
     is_slice: bool = False
     crop: Box | None = None
     class_pixels: tuple[tuple[int, int], ...] = ()
+    labels_sha256: str = ""
 
     @property
     def name(self) -> str:
@@ -103,6 +106,7 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
         row, content_sha256(source, index, reading), labels.shape[0], labels.shape[1], foreground, reading, index,
         is_slice=source.is_volume, crop=content_box(image) if reading.crop_border else None,
         class_pixels=_count_classes(labels) if reading.masks.kind == MaskKind.CLASSES else (),
+        labels_sha256=hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest(),
     )  # fmt: skip
 
 

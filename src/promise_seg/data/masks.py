@@ -13,6 +13,9 @@ from promise_seg.errors import MaskError
 BoolArray = npt.NDArray[np.bool_]
 
 
+LARGEST_LABEL = 65535
+
+
 class MaskKind(StrEnum):
     """What values in a mask file mean.
 
@@ -43,6 +46,11 @@ def mask_of(labels: npt.NDArray, rule: MaskRule, path: Path) -> BoolArray:
         MaskError: if the labels do not fit the rule.
     """
     if rule.threshold is not None:
+        if 0 < labels.max() <= rule.threshold and len(np.unique(labels)) <= 2:
+            raise MaskError(
+                f"{path}: has no value above {labels.max()}, so that --mask-threshold {rule.threshold} empties it. "
+                "Leave that out, or lower it"
+            )
         return labels > rule.threshold
     if rule.kind == MaskKind.BINARY:
         levels = np.unique(labels)
@@ -52,6 +60,11 @@ def mask_of(labels: npt.NDArray, rule: MaskRule, path: Path) -> BoolArray:
                 f"{levels[-1]}. If they are greys, as JPEG or smooth resizing makes them, save it as PNG or give "
                 "--mask-threshold 127; if they are classes, give --class; if objects, --instances"
             )
+    elif labels.min() < 0 or labels.max() > LARGEST_LABEL:
+        raise MaskError(
+            f"{path}: labels from {labels.min()} to {labels.max()}; expected 0 for background and others up to "
+            f"{LARGEST_LABEL}"
+        )
     elif labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
         raise MaskError(f"{path}: labels that are no whole numbers; expected 0 for background and 1, 2 ... for others")
     return labels != 0 if rule.label is None else labels == rule.label

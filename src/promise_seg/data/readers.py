@@ -8,10 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from promise_seg.data.formats.kinds import FileKind
-from promise_seg.data.formats.nifti import NiftiVolume
 from promise_seg.data.formats.opening import open_source
 from promise_seg.data.formats.segmentation import is_segmentation, read_segmentation
-from promise_seg.data.formats.series import DicomSeries
 from promise_seg.data.formats.source import Source
 from promise_seg.data.masks import MaskRule, mask_of
 from promise_seg.data.reading import DEFAULT_READING, Reading
@@ -59,35 +57,34 @@ def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -
             raise ImageError(f"{path}: a DICOM segmentation can only be read with its image")
         return read_segmentation(path, image, index)
     source = open_source(path)
-    _check_partners(source, image)
-    if isinstance(source, NiftiVolume) and image is not None and image.frame is not None and source.frame is not None:
-        labels = image.frame.to_slices(image.frame.like_this(source.frame, source.array))[index]
-    else:
-        labels = source.as_stored(index)
+    labels = source.as_stored(index) if image is None else _beside(source, image, index)
     if labels.ndim != 2:
-        raise ImageError(
-            f"{path}: a mask in colour; expected one channel of labels. Save it as a grey or palette image"
-        )
+        raise ImageError(f"{path}: a mask in colour; expected one channel of labels. Save it in grey or with a palette")
     return labels
 
 
-def _check_partners(mask: Source, image: Source | None) -> None:
-    """Refuse pairs whose slices cannot be told to correspond."""
-    if image is None:
-        return
-    volumes = (FileKind.NIFTI, FileKind.DICOM, FileKind.SERIES)
-    if mask.kind == FileKind.NIFTI and image.frame is None:
+def _beside(mask: Source, image: Source, index: int) -> npt.NDArray:
+    """The slice of a mask that belongs to a slice of its image: by where they lie in space, or by their number.
+
+    Raises:
+        ImageError: if it cannot be told which slices correspond.
+    """
+    if len(image) == 1 and len(mask) == 1 and FileKind.NIFTI not in (image.kind, mask.kind):
+        return mask.as_stored(0)
+    if mask.frame is not None and image.frame is not None:
+        return image.frame.to_slices(image.frame.like_this(mask.frame, mask.array))[index]
+    by_place = (FileKind.NIFTI, FileKind.SERIES)
+    if image.is_cut or image.kind in by_place or mask.kind in by_place:
+        lacking = mask if mask.frame is None else image
         raise ImageError(
-            f"{mask.path}: a NIfTI mask needs an image that says where its slices lie ({', '.join(volumes)}); "
-            f"{image.path} does not"
+            f"{lacking.path}: does not say where its slices lie, so that it cannot be told which belong to those of "
+            f"{(image if lacking is mask else mask).path}. Save it as NIfTI, or as a DICOM segmentation"
         )
-    cut = image.kind == FileKind.NIFTI or (isinstance(image, DicomSeries) and image.is_cut)
-    if cut and mask.kind != FileKind.NIFTI:
-        raise ImageError(f"{mask.path}: the mask of a volume that is cut along an axis must be NIfTI, as its image is")
-    if mask.kind != FileKind.NIFTI and len(mask) != len(image):
+    if len(mask) != len(image):
         raise ImageError(
             f"{mask.path} has {len(mask)} slice(s) but its image {image.path} has {len(image)}. Both must have as many"
         )
+    return mask.as_stored(index)
 
 
 def read_mask(path: str | Path, rule: MaskRule | None = None, image: Source | None = None, index: int = 0) -> BoolArray:
@@ -107,5 +104,5 @@ def content_sha256(source: Source, index: int, reading: Reading) -> str:
     facts = source.differs_by(index)
     if str(reading.window) != "own":
         facts = facts | {"window": str(reading.window)}
-    files = files_sha256(source.slice_files(index))
+    files = files_sha256(source.slice_files(index, reading.window.scope))
     return hashlib.sha256(json.dumps([files, facts], sort_keys=True).encode()).hexdigest() if facts else files

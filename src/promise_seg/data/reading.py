@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from promise_seg.data.formats.orientation import Axis
-from promise_seg.data.masks import BINARY, MaskKind, MaskRule
+from promise_seg.data.masks import BINARY, LARGEST_LABEL, MaskKind, MaskRule
 from promise_seg.data.windows import OWN_WINDOW, Window, read_window
 from promise_seg.errors import SettingsError
 
@@ -34,6 +34,22 @@ class Reading:
 DEFAULT_READING = Reading()
 
 
+def read_classes(text: str) -> list[int] | None:
+    """The classes that a user names, ``2`` or ``1,2,5``; ``None`` for all.
+
+    Raises:
+        SettingsError: if they are no numbers.
+    """
+    if text == ALL_CLASSES:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and 0 < int(part) <= LARGEST_LABEL for part in parts):
+        raise SettingsError(
+            f"--class {text}: expected whole numbers from 1, as the masks hold them: 2, or 1,2,5, or {ALL_CLASSES}"
+        )
+    return sorted({int(part) for part in parts})
+
+
 def make_reading(
     base: Reading | None = None,
     *,
@@ -46,7 +62,7 @@ def make_reading(
 ) -> Reading:
     """A reading from a user's words; what is not given is as in ``base``.
 
-    ``label`` is the number of a class, or ``all`` for label maps of which each class is wanted.
+    ``label`` names one class, several as ``1,2,5``, or ``all`` of a label map.
 
     Raises:
         SettingsError: naming the option that cannot be meant.
@@ -65,11 +81,10 @@ def make_reading(
     ]
     if len(given) > 1:
         raise SettingsError(f"{' and '.join(given)}: each says what the values of masks mean; give one of them")
-    if label is not None and label != ALL_CLASSES and (not label.isdecimal() or int(label) == 0):
-        raise SettingsError(f"--class {label}: expected a whole number from 1, as the masks hold it, or {ALL_CLASSES}")
     rule = base.masks
     if label is not None:
-        rule = MaskRule(MaskKind.CLASSES, None if label == ALL_CLASSES else int(label))
+        wanted = read_classes(label)
+        rule = MaskRule(MaskKind.CLASSES, wanted[0] if wanted is not None and len(wanted) == 1 else None)
     elif instances:
         rule = MaskRule(MaskKind.INSTANCES)
     elif mask_threshold is not None:

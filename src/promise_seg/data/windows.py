@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.data.formats.source import Source, Uint8Array, spread
+from promise_seg.data.formats.source import Scope, Source, Uint8Array, spread
 from promise_seg.data.formats.voi import windowed
 from promise_seg.errors import ImageError, SettingsError
 
@@ -42,12 +42,13 @@ class Look:
     def grey(self, source: Source, index: int) -> Uint8Array:
         """One slice: (H, W) uint8, or (H, W, 3) in colour."""
         if self.percentiles is not None:
-            return source.shown(spread(source.values(index), *source.percentiles(*self.percentiles)))
+            values = source.values(index)
+            return source.shown(spread(values, *source.percentiles(*self.percentiles)), values)
         if self.level_width is not None:
             values = source.values(index)
             if values.ndim == 3:
                 raise ImageError(f"{source.path}: a picture in colour; --window {self.text} is for grey values")
-            return source.shown(windowed(values, *self.level_width))
+            return source.shown(windowed(values, *self.level_width), values)
         return source.own_window(index)
 
 
@@ -56,6 +57,13 @@ class Window:
     """How values become grey: one look for all three channels, or one for each."""
 
     looks: tuple[Look, ...]
+
+    @property
+    def scope(self) -> Scope:
+        """What the grey of a pixel depends on."""
+        if all(look.level_width is not None for look in self.looks):
+            return Scope.PIXEL
+        return Scope.OWN if all(look.text == OWN for look in self.looks) else Scope.VOLUME
 
     def __str__(self) -> str:
         return "+".join(look.text for look in self.looks)

@@ -19,7 +19,8 @@ from promise_seg.data.geometry import Box, Fit
 from promise_seg.files import write_whole
 from promise_seg.sam.features import Features
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Raised whenever the same file, geometry and view would be read as other pixels than before."""
 PRECISION = torch.float16
 """Features are rounded to this wherever they are used, stored or fresh, so that both give the same numbers."""
 

@@ -98,7 +98,7 @@ def validate(
 
 def data_sha256(rows: Sequence[CheckedRow]) -> str:
     """Hash of which images a run trains on and chooses on."""
-    parts = [[r.image_sha256, r.row.split, r.foreground_pixels] for r in rows]
+    parts = [[r.image_sha256, r.row.split, r.foreground_pixels, r.labels_sha256] for r in rows]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -132,6 +132,8 @@ class TrainingRun:
         for split in (Split.TRAIN, Split.VAL):
             if not self.rows[split]:
                 raise ManifestError(f"no {split} rows; training needs at least one train and one val row")
+        if not any(row.foreground_pixels for row in self.rows[Split.TRAIN]):
+            raise ManifestError("the masks of all train rows are empty; there is nothing to learn from")
         torch.manual_seed(settings.seed)
         config = ModelConfig(
             variant=settings.variant,

@@ -91,7 +91,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         self._rows, self._sam, self._settings = rows, sam, settings
         repeats = settings.views or settings.augmentation == Recipe.NONE
         self._store = store if repeats else None
-        self._masks: dict[tuple[str, AnyView], npt.NDArray[np.uint8]] = {}
+        self._masks: dict[tuple[str, int, AnyView], npt.NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -106,7 +106,7 @@ class TrainingSet(Dataset[TrainingBatch]):
     def _mask(self, sample: Sample) -> npt.NDArray[np.bool_]:
         if not self._settings.views:
             return sample.mask()
-        key = (sample.checked.row.where, sample.view)
+        key = (sample.checked.row.where, sample.checked.index, sample.view)
         if key not in self._masks:
             self._masks[key] = np.packbits(sample.mask())
         bits = np.unpackbits(self._masks[key], count=sample.side * sample.side)

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from promise_seg.data.formats.kinds import stem_of
 from promise_seg.data.sheets import OUTLINE_COLOURS, contact_sheet
 from promise_seg.data.windows import Window
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.files import write_json, write_text, write_whole
 from promise_seg.prediction.inputs import Input
-from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller
-from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, format_for
+from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller, Origin
+from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, formats_for
 from promise_seg.prediction.outputs.rle import write_coco
 from promise_seg.prediction.overlay import draw_overlay
-from promise_seg.prediction.predictor import Prediction
 
 TABLE_FILE = "predictions.csv"
 IDENTITY_FILE = "model.json"
@@ -35,11 +35,16 @@ _SHEET_SLICES = 12
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run over a folder ended. ``problems`` has a line for each image that could not be read."""
+    """How a run over a folder ended.
+
+    ``problems`` has a line for each image that could not be read or written, ``notes`` one for each that could not be
+    written in the format of its kind.
+    """
 
     predicted: int
     already_there: int
     problems: list[str]
+    notes: list[str]
 
 
 class PredictionFolder:
@@ -59,11 +64,17 @@ class PredictionFolder:
             except ValueError as error:
                 raise PromiseError(f"{path}: damaged: {error}. Choose another -o folder.") from error
             if known != identity:
-                what = "in another format" if known | {"format": str(output)} == identity else "of another model"
+                what = "of another model"
+                if known | {"format": str(output)} == identity:
+                    what = "in another format"
+                elif known | {"names": identity["names"]} == identity:
+                    what = "under another --name"
                 raise PromiseError(f"{self.folder}: holds predictions {what}. Choose another -o folder.")
         else:
             write_json(path, identity)
         self._lines: dict[str, list[dict[str, str]]] = self._read_table()
+        self._owners = {_stem(lines[0]["mask"]): key for key, lines in self._lines.items()}
+        self.notes: list[str] = []
         self._saved_at = time.monotonic()
 
     def _read_table(self) -> dict[str, list[dict[str, str]]]:
@@ -72,7 +83,7 @@ class PredictionFolder:
         if path.exists():
             with path.open(newline="", encoding="utf-8") as file:
                 for line in csv.DictReader(file):
-                    lines.setdefault(line["image"], []).append(line)
+                    lines.setdefault(_key(line["image"]), []).append(line)
         return lines
 
     def overlay_path(self, one: Input) -> Path:
@@ -80,26 +91,59 @@ class PredictionFolder:
 
     def has(self, one: Input, sha256: str) -> bool:
         """Whether this very image was predicted and everything about it was written."""
-        lines = self._lines.get(one.name, [])
+        lines = self._lines.get(_key(one.name), [])
         if not lines or any(line["image_sha256"] != sha256 for line in lines):
             return False
         return (self.folder / lines[0]["mask"]).exists() and self.overlay_path(one).exists()
 
     def add(self, one: Input, sha256: str, labelled: Labelled) -> None:
-        """Write the labels of a picture or volume, their overlay and their lines of the table."""
-        writer = WRITERS[format_for(labelled.source, self.format)]
-        path = self.folder / "masks" / f"{one.stem}{writer.suffix}"
-        writer.write(labelled, path)
-        if not path.exists():  # a folder with a file for each slice
-            path = path.with_suffix("")
+        """Write the labels of a picture or volume, their overlay and their lines of the table.
+
+        Raises:
+            ImageError: if it cannot be written in the format that is wanted, or another image has its place.
+        """
+        path = self._write(one, labelled)
         overlay = Image.fromarray(_overlay(labelled, self._window))
         write_whole(self.overlay_path(one), lambda p: overlay.save(p))
         facts = {"image": one.name, "mask": str(path.relative_to(self.folder)), "image_sha256": sha256}
-        self._lines[one.name] = [
+        self._lines[_key(one.name)] = [
             facts | line for index in range(len(labelled.slices)) for line in _lines_of(labelled, index)
         ]
+        self._owners[one.stem] = _key(one.name)
         if time.monotonic() - self._saved_at > _SAVE_SECONDS:
             self.save_table()
+
+    def check_place(self, one: Input, sha256: str) -> None:
+        """Refuse an image whose mask would take the place of another's; the same image from elsewhere may.
+
+        Raises:
+            ImageError: naming the other.
+        """
+        owner = self._owners.get(one.stem, _key(one.name))
+        if owner == _key(one.name):
+            return
+        other = self._lines[owner][0]
+        if other["image_sha256"] != sha256:
+            raise ImageError(
+                f"{one.name}: its place, masks/{one.stem}, is taken by {other['image']}. Predict it into another "
+                "folder, or rename one of them"
+            )
+        del self._lines[owner]
+
+    def _write(self, one: Input, labelled: Labelled) -> Path:
+        formats = formats_for(labelled.source, self.format)
+        for number, output in enumerate(formats):
+            writer = WRITERS[output]
+            path = self.folder / "masks" / f"{one.stem}{writer.suffix}"
+            try:
+                writer.write(labelled, path)
+            except ImageError as error:
+                if number == len(formats) - 1:
+                    raise
+                self.notes.append(f"{error}; written as {formats[number + 1]}")
+            else:
+                break
+        return path if path.exists() else path.with_suffix("")  # a folder with a file for each slice
 
     def save_table(self) -> None:
         text = io.StringIO(newline="")
@@ -118,33 +162,42 @@ class PredictionFolder:
             write_coco(sorted(path for path in masks if path.exists()), self.folder / COCO_FILE)
 
 
+def _key(name: str) -> str:
+    """One image is one image, whether it is named from here or from the root."""
+    return str(Path(name).absolute().resolve())
+
+
+def _stem(mask: str) -> str:
+    """Of the input that a mask of the table belongs to."""
+    return stem_of(Path(mask.removesuffix(WRITERS[OutputFormat.RLE].suffix)))
+
+
 def _lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
     """What the table says of one slice: a line for each label."""
     one = labelled.slices[index]
     height, width = one.labels.shape
-    plain = list(labelled.names) == [1]
     lines = []
-    for label, prediction in one.predictions.items():
+    for label, origin in one.origins.items():
         area = int(np.count_nonzero(one.labels == label))
         lines.append(
             {
                 "slice": str(index) if labelled.source.is_volume else "",
-                "class": "" if plain else str(label),
+                "class": "" if labelled.is_binary else str(label),
                 "width": str(width),
                 "height": str(height),
                 "area_pixels": str(area),
                 "area_share": f"{area / (height * width):.6f}",
-                "predicted_iou": f"{prediction.predicted_iou:.4f}",
-                "points": json.dumps(_points(prediction)),
+                "predicted_iou": f"{origin.predicted_iou:.4f}",
+                "points": json.dumps(_points(origin)),
             }
         )
     return lines
 
 
-def _points(prediction: Prediction) -> list[list[float]]:
+def _points(origin: Origin) -> list[list[float]]:
     return [
         [round(float(x), 1), round(float(y), 1), int(label)]
-        for (x, y), label in zip(prediction.points_xy, prediction.point_labels, strict=True)
+        for (x, y), label in zip(origin.points_xy, origin.point_labels, strict=True)
     ]
 
 
@@ -159,9 +212,9 @@ def _overlay(labelled: Labelled, window: Window) -> np.ndarray:
 
 
 def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
-    for number, (label, prediction) in enumerate(one.predictions.items()):
+    for number, (label, origin) in enumerate(one.origins.items()):
         colour = OUTLINE_COLOURS[number % len(OUTLINE_COLOURS)]
-        image = draw_overlay(image, one.labels == label, prediction.points_xy, prediction.point_labels, colour)
+        image = draw_overlay(image, one.labels == label, origin.points_xy, origin.point_labels, colour)
     return image
 
 
@@ -174,11 +227,11 @@ def predict_folder(
 ) -> Outcome:
     """Predict labels for pictures and volumes into a folder; what is already there is left as it is.
 
-    An image that cannot be read does not stop the others. Whatever ends the run, the table holds all that was finished.
+    An image that cannot be read or written does not stop the others. Whatever ends the run, the table holds all that
+    was finished.
 
     Raises:
-        PromiseError: if the folder holds another model's predictions, an input has no place in the format that is
-            wanted, or the folder cannot be written.
+        PromiseError: if the folder holds another model's predictions or cannot be written.
     """
     target = PredictionFolder(folder, labeller, output)
     predicted = already_there = 0
@@ -190,6 +243,7 @@ def predict_folder(
                 if target.has(one, sha256):
                     already_there += 1
                 else:
+                    target.check_place(one, sha256)
                     target.add(one, sha256, labeller.label(one.open(labeller.reading.axis)))
                     predicted += 1
             except ImageError as error:
@@ -197,4 +251,4 @@ def predict_folder(
             progress()
     finally:
         target.finish()
-    return Outcome(predicted, already_there, problems)
+    return Outcome(predicted, already_there, problems, target.notes)

@@ -1,10 +1,11 @@
 """What there is to predict in the files and folders that a user names."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promise_seg.data.formats.dicom import SEGMENTATION_CLASS, read_dataset
+from promise_seg.data.formats.dicom import SEGMENTATION_CLASSES, read_dataset
 from promise_seg.data.formats.kinds import SUFFIXES, FileKind, kind_of, stem_of, suffix_of
 from promise_seg.data.formats.opening import open_source
 from promise_seg.data.formats.orientation import Axis
@@ -21,6 +22,8 @@ class Input:
     path: Path
     stem: str
     files: tuple[Path, ...] = ()
+    below: str = ""
+    """The folders between the one that the user named and this, joined by ``_``."""
 
     @property
     def name(self) -> str:
@@ -47,7 +50,7 @@ def find_inputs(places: Iterable[str | Path]) -> list[Input]:
     """Files named directly, those directly inside of named folders, and the DICOM images anywhere below them.
 
     DICOM images of one series that say where they lie form one volume; others stand for themselves. Segmentations are
-    left out.
+    left out. Where names of files or folders recur, as in a PACS export, those of the folders above go before them.
 
     Raises:
         ImageError: if a place does not exist, there is nothing to predict, or two outputs would have the same name.
@@ -57,7 +60,7 @@ def find_inputs(places: Iterable[str | Path]) -> list[Input]:
     for place in named:
         if place.is_dir():
             found += _pictures(place)
-            found += _dicoms(place)
+            found += _dicoms(place, "", {place.resolve()})
         elif place.exists():
             found.append(Input(place, stem_of(place)))
         else:
@@ -67,6 +70,10 @@ def find_inputs(places: Iterable[str | Path]) -> list[Input]:
             f"{', '.join(map(str, named))}: no images there; expected files ending in {', '.join(sorted(SUFFIXES))}, "
             "or DICOM files of any name"
         )
+    counts = Counter(one.stem for one in found)
+    found = [
+        replace(one, stem=f"{one.below}_{one.stem}") if counts[one.stem] > 1 and one.below else one for one in found
+    ]
     by_stem: dict[str, Input] = {}
     for one in found:
         other = by_stem.setdefault(one.stem, one)
@@ -89,8 +96,8 @@ def _pictures(folder: Path) -> Iterator[Input]:
             yield Input(path, stem_of(path))
 
 
-def _dicoms(folder: Path) -> Iterator[Input]:
-    """The series and single images of a folder, then of those below it."""
+def _dicoms(folder: Path, below: str, seen: set[Path]) -> Iterator[Input]:
+    """The series and single images of a folder, then of those below it; none twice, whatever links lead to it."""
     series: dict[str, list[tuple[Path, bool]]] = {}
     unreadable: list[Input] = []
     for path in _visible(folder):
@@ -101,9 +108,9 @@ def _dicoms(folder: Path) -> Iterator[Input]:
                 continue
             header = read_dataset(path, pixels=False)
         except ImageError:
-            unreadable.append(Input(path, stem_of(path)))  # whoever opens it says why
+            unreadable.append(Input(path, stem_of(path), below=below))  # whoever opens it says why
             continue
-        if header.get("SOPClassUID") == SEGMENTATION_CLASS or "Rows" not in header:
+        if header.get("SOPClassUID") in SEGMENTATION_CLASSES or "Rows" not in header:
             continue
         placed = "ImagePositionPatient" in header and not int(header.get("NumberOfFrames") or 1) > 1
         series.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((path, placed))
@@ -112,9 +119,10 @@ def _dicoms(folder: Path) -> Iterator[Input]:
     stacked = {path for files in volumes for path in files}
     for number, files in enumerate(volumes):
         stem = folder.name if len(volumes) == 1 else f"{folder.name}_{number + 1}"
-        yield Input(folder, stem, tuple(files))
-    yield from (Input(p, stem_of(p)) for files in series.values() for p, _ in files if p not in stacked)
+        yield Input(folder, stem, tuple(files), below.removesuffix(folder.name).removesuffix("_"))
+    yield from (Input(p, stem_of(p), below=below) for files in series.values() for p, _ in files if p not in stacked)
     yield from unreadable
-    for below in _visible(folder):
-        if below.is_dir():
-            yield from _dicoms(below)
+    for inner in _visible(folder):
+        if inner.is_dir() and inner.resolve() not in seen:
+            seen.add(inner.resolve())
+            yield from _dicoms(inner, f"{below}_{inner.name}" if below else inner.name, seen)

@@ -13,30 +13,41 @@ from promise_seg.data.formats.source import Source
 from promise_seg.data.masks import MaskKind
 from promise_seg.data.reading import Reading
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.prediction.predictor import Prediction, Predictor, load
+from promise_seg.prediction.predictor import Predictor, load
 from promise_seg.sam.frozen import FrozenSam
 
 LabelArray = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What the mask of a label came from: points (N, 2) in the image frame with labels (N,), and its predicted IoU."""
+
+    points_xy: npt.NDArray[np.float32]
+    point_labels: npt.NDArray[np.int64]
+    predicted_iou: float
+
+
+@dataclass(frozen=True)
 class LabelledSlice:
-    """Labels (H, W), 0 for background, and for each label the prediction that it comes from."""
+    """Labels (H, W), 0 for background, and what each came from."""
 
     labels: LabelArray
-    predictions: dict[int, Prediction]
+    origins: dict[int, Origin]
 
 
 @dataclass(frozen=True)
 class Labelled:
     """The labels of a picture's only slice, or of all slices of a volume; ``names`` has one for each label.
 
-    ``separate_objects`` says that what is not connected is one object each.
+    ``is_binary`` says that the only label is no class of a label map; ``separate_objects`` that what is not connected
+    is one object each.
     """
 
     source: Source
     slices: tuple[LabelledSlice, ...]
     names: dict[int, str]
+    is_binary: bool
     separate_objects: bool
 
     @property
@@ -103,6 +114,7 @@ class Labeller:
         config = self._first.model.config
         hashes = [predictor.model.sha256() for predictor in self.predictors.values()]
         return {
+            "names": {str(label): name for label, name in self.names.items()},
             "model_sha256": hashes[0] if len(hashes) == 1 else hashes,
             "sam": config.sam,
             "variant": str(config.variant),
@@ -118,7 +130,8 @@ class Labeller:
         found = np.array(list(predictions), np.uint16)
         probs = np.stack([one.mask_probs for one in predictions.values()])
         any_mask = np.stack([one.mask for one in predictions.values()]).any(0)
-        return LabelledSlice(np.where(any_mask, found[probs.argmax(0)], 0).astype(np.uint16), predictions)
+        origins = {label: Origin(p.points_xy, p.point_labels, p.predicted_iou) for label, p in predictions.items()}
+        return LabelledSlice(np.where(any_mask, found[probs.argmax(0)], 0).astype(np.uint16), origins)
 
     def label(self, source: Source, progress: Callable[[], object] = lambda: None) -> Labelled:
         """Label a picture or all slices of a volume.
@@ -131,7 +144,7 @@ class Labeller:
             slices.append(self.label_slice(source, index))
             progress()
         separate = self._first.model.config.masks == MaskKind.INSTANCES
-        return Labelled(source, tuple(slices), self.names, separate)
+        return Labelled(source, tuple(slices), self.names, self.is_binary, separate)
 
 
 _SHARED = ("sam_sha256", "image_size", "fit", "window", "axis", "crop_border")

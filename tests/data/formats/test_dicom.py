@@ -9,10 +9,11 @@ from pydicom.sequence import Sequence
 from pydicom.uid import JPEGLosslessSV1, RLELossless
 
 from promise_seg.data.formats.opening import open_source
+from promise_seg.data.formats.orientation import Axis
 from promise_seg.data.readers import read_image
 from promise_seg.data.reading import make_reading
 from promise_seg.errors import ImageError
-from tests.files import make_dicom, write_dicom
+from tests.files import make_dicom, write_dicom, write_series
 
 GREY = np.arange(-100, 380, dtype=np.int16).reshape(20, 24)
 
@@ -143,3 +144,55 @@ def test_frames_that_are_compressed_are_decoded_one_at_a_time(tmp_path):
     dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
     source = open_source(tmp_path / "a.dcm")
     assert [int(source.values(i)[0, 0]) for i in range(3)] == [1, 2, 3]
+
+
+def enhanced(path, volume, spacing=(0.5, 0.8), step=2.0):
+    """An enhanced image: each frame says where it lies in a group of its own."""
+    plane, measures, shared = Dataset(), Dataset(), Dataset()
+    plane.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    measures.PixelSpacing, measures.SliceThickness = list(spacing), step
+    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = Sequence([plane]), Sequence([measures])
+    groups = []
+    for number in range(len(volume)):
+        place, group = Dataset(), Dataset()
+        place.ImagePositionPatient = [-10, -20, 30 + number * step]
+        group.PlanePositionSequence = Sequence([place])
+        groups.append(group)
+    return write_dicom(
+        path, volume, placed=False, NumberOfFrames=len(volume), SharedFunctionalGroupsSequence=Sequence([shared]),
+        PerFrameFunctionalGroupsSequence=Sequence(groups),
+    )  # fmt: skip
+
+
+def test_frames_are_cut_along_an_axis_as_the_same_series_is(tmp_path):
+    volume = np.random.default_rng(0).integers(-100, 400, (5, 12, 10)).astype(np.int16)
+    one, many = enhanced(tmp_path / "a.dcm", volume), write_series(tmp_path / "ct", volume)
+    for axis in ("auto", "axial", "coronal", "sagittal"):
+        first, second = open_source(one, Axis(axis)), open_source(many, Axis(axis))
+        assert len(first) == len(second)
+        assert first.spacing == pytest.approx(second.spacing)
+        np.testing.assert_allclose(first.frame.affine, second.frame.affine)
+        for index in range(len(first)):
+            assert np.array_equal(first.own_window(index), second.own_window(index))
+    assert open_source(one, Axis.CORONAL).differs_by(3) == {"slice": 3, "axis": "coronal"}
+
+
+def test_frames_that_do_not_say_where_they_lie_are_not_cut(tmp_path):
+    write_dicom(tmp_path / "clip.dcm", np.zeros((3, 8, 8), np.uint8), placed=False, NumberOfFrames=3)
+    with pytest.raises(ImageError, match=r"clip\.dcm: its frames are not evenly stacked"):
+        open_source(tmp_path / "clip.dcm", Axis.CORONAL)
+    write_dicom(tmp_path / "one.dcm", GREY)
+    assert len(open_source(tmp_path / "one.dcm", Axis.CORONAL)) == 1
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_padding_is_black_and_no_part_of_any_range(tmp_path, photometric):
+    padded = GREY.copy()
+    padded[:5] = -2000
+    for name, pixels, elements in (("a", padded, {"PixelPaddingValue": -2000}), ("b", GREY[5:], {})):
+        write_dicom(tmp_path / f"{name}.dcm", pixels, PhotometricInterpretation=photometric, **elements)
+    for window in ("own", "percentile", "40,80"):
+        reading = make_reading(window=window)
+        seen = read_image(tmp_path / "a.dcm", reading)
+        assert not seen[:5].any()
+        assert np.array_equal(seen[5:], read_image(tmp_path / "b.dcm", reading))

@@ -65,6 +65,12 @@ def test_scaled_colour_and_big_endian_values(tmp_path):
     assert read_image(tmp_path / "c.nii")[0, 0].tolist() == [0, 200, 0]
 
 
+def test_the_header_of_a_pair_is_refused(tmp_path):
+    nib.save(nib.Nifti1Pair(np.full((4, 4, 4), 7, np.int16), np.eye(4)), tmp_path / "a.img")
+    with pytest.raises(ImageError, match=r"a\.hdr: the header of a pair"):
+        open_source(tmp_path / "a.hdr")
+
+
 def test_truncated_volumes_are_said_to_be(tmp_path):
     for name in ("a.nii", "b.nii.gz"):
         write_nifti(tmp_path / name, np.random.default_rng(0).integers(0, 999, (20, 20, 20)).astype(np.int16))

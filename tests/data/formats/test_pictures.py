@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from promise_seg.data.formats.opening import open_source
+from promise_seg.data.masks import MaskRule
 from promise_seg.data.readers import read_image, read_mask
 from promise_seg.errors import ImageError
 
@@ -77,3 +78,35 @@ def test_damage_is_one_line_with_the_path(tmp_path):
     with pytest.raises(ImageError, match=r"a\.png: damaged or truncated") as caught:
         read_image(path)
     assert "\n" not in str(caught.value)
+
+
+def test_masks_in_colour_are_colours_and_those_of_jpeg_in_grey_are_grey(tmp_path):
+    colours = np.zeros((8, 8, 3), np.uint8)
+    colours[:4, :, 0] = 200
+    Image.fromarray(colours).save(tmp_path / "c.png")
+    with pytest.raises(ImageError, match=r"c\.png: a mask in colour"):
+        read_mask(tmp_path / "c.png")
+    grey = np.zeros((32, 32, 3), np.uint8)
+    grey[8:24, 8:24] = 255
+    Image.fromarray(grey).save(tmp_path / "g.jpg", quality=90)
+    assert np.array_equal(read_mask(tmp_path / "g.jpg", MaskRule(threshold=127)), grey[..., 0] > 0)
+    hidden = np.zeros((8, 8, 4), np.uint8)
+    hidden[2:5, 2:5, 3] = 255
+    Image.fromarray(hidden).save(tmp_path / "a.png")
+    with pytest.raises(ImageError, match="a mask with transparency"):
+        read_mask(tmp_path / "a.png")
+
+
+def test_two_greys_of_a_palette_are_black_and_white_whatever_their_numbers(tmp_path):
+    mask = np.zeros((6, 6), np.uint8)
+    mask[2:4, 2:4] = 1
+    picture = Image.fromarray(1 - mask, "P")
+    picture.putpalette([255, 255, 255, 0, 0, 0])
+    picture.save(tmp_path / "p.png")
+    assert np.array_equal(read_mask(tmp_path / "p.png"), mask == 1)
+
+
+def test_single_bits_are_black_and_white_to_a_threshold(tmp_path):
+    mask = np.eye(9, dtype=bool)
+    Image.fromarray(mask).save(tmp_path / "m.png")
+    assert np.array_equal(read_mask(tmp_path / "m.png", MaskRule(threshold=127)), mask)

@@ -4,6 +4,7 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from pydicom.sr.coding import Code
 
 from promise_seg.data.formats.opening import open_source
 from promise_seg.data.formats.orientation import Axis
@@ -57,6 +58,47 @@ def test_segmentations_of_others_are_refused(series, tmp_path):
         read_labels(path, open_source(tmp_path / "a.nii"), 0)
     with pytest.raises(ImageError, match="follows the images as acquired"):
         read_labels(path, open_source(other.path, Axis.CORONAL), 0)
+
+
+def other_kind(path, datasets, labels, kind):
+    """As highdicom writes segmentations of the other kinds."""
+    algorithm = hd.AlgorithmIdentificationSequence("a", Code("123109", "DCM", "Artificial Intelligence"), "1")
+    lesion = Code("52988006", "SCT", "Lesion")
+    descriptions = [
+        hd.seg.SegmentDescription(n + 1, f"s{n}", lesion, lesion, "AUTOMATIC", algorithm_identification=algorithm)
+        for n in range(2 if kind == "LABELMAP" else 1)
+    ]
+    hd.seg.Segmentation(
+        datasets, labels, kind, descriptions, hd.UID(), 1, hd.UID(), 1, "m", "m", "1", "1"
+    ).save_as(path)  # fmt: skip
+    return path
+
+
+def test_label_map_segmentations(series, tmp_path):
+    path = other_kind(tmp_path / "seg.dcm", series.datasets(), LABELS.astype(np.uint8), "LABELMAP")
+    for index in range(4):
+        assert np.array_equal(read_labels(path, series, index), LABELS[index])
+
+
+def test_of_fractions_one_half_counts(series, tmp_path):
+    shares = np.zeros((4, 12, 10), np.float32)
+    shares[:, :4], shares[:, 4:8] = 0.4, 0.6
+    path = other_kind(tmp_path / "seg.dcm", series.datasets(), shares, "FRACTIONAL")
+    assert np.array_equal(read_labels(path, series, 0) > 0, shares[0] > 0.5)
+
+
+def test_a_segmentation_without_references_is_no_damaged_one(series, tmp_path):
+    path = write_segmentation(tmp_path / "seg.dcm", series.datasets(), LABELS)
+    dataset = pydicom.dcmread(path)
+    for group in dataset.PerFrameFunctionalGroupsSequence:
+        if "DerivationImageSequence" in group:
+            del group.DerivationImageSequence
+    for name in ("ReferencedSeriesSequence", "SourceImageSequence"):
+        if name in dataset:
+            delattr(dataset, name)
+    dataset.save_as(path)
+    with pytest.raises(ImageError, match="does not say which images its frames were made from"):
+        read_labels(path, series, 0)
 
 
 def test_what_we_write_is_what_highdicom_reads(series, tmp_path):

@@ -78,3 +78,32 @@ def test_damage_is_said(tmp_path):
     (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
     with pytest.raises(ImageError, match=r"a\.tif: damaged or truncated"):
         read_image(tmp_path / "a.tif")
+
+
+def test_pages_that_were_written_one_by_one_are_one_stack(tmp_path):
+    pages = np.stack([np.full((6, 7), value, np.uint8) for value in (1, 2, 3)])
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for page in pages:
+            writer.write(page, photometric="minisblack", metadata=None, contiguous=False)
+    for page in pages:
+        tifffile.imwrite(tmp_path / "b.tif", page, append=True)
+    for name in ("a.tif", "b.tif"):
+        source = open_source(tmp_path / name)
+        assert [int(source.values(i)[0, 0]) for i in range(len(source))] == [1, 2, 3]
+
+
+def test_pages_of_different_sizes_and_channels_are_no_stack(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 7), np.uint8))
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 8), np.uint8), append=True)
+    with pytest.raises(ImageError, match=r"pages of different kinds \(6 x 7 uint8, and 6 x 8 uint8\)"):
+        open_source(tmp_path / "a.tif")
+    tifffile.imwrite(tmp_path / "c.ome.tif", np.zeros((4, 16, 17), np.uint8), metadata={"axes": "CYX"})
+    with pytest.raises(ImageError, match="has channels"):
+        open_source(tmp_path / "c.ome.tif")
+
+
+def test_smaller_copies_are_left_out(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(np.full((64, 64), 5, np.uint8), metadata=None)
+        writer.write(np.zeros((32, 32), np.uint8), subfiletype=1, metadata=None)
+    assert len(open_source(tmp_path / "a.tif")) == 1

@@ -144,6 +144,15 @@ def test_pictures_that_show_nothing_and_other_depths(drawn):
     assert found_in(inspect(drawn)) == {3: Kind.NO_CONTRAST, 4: Kind.DEPTH}
 
 
+def test_masks_of_one_in_some_files_and_two_in_others(drawn):
+    for number, value in ((0, 1), (1, 2), (2, 2)):
+        path = drawn.parent / f"masks/{number}.png"
+        Image.fromarray((np.asarray(Image.open(path)) > 0).astype(np.uint8) * value).save(path)
+    (finding,) = inspect(drawn).findings
+    assert finding.kind == Kind.VALUES_DIFFER
+    assert "1 in 1, 2 in 2, 255 in 7" in finding.message
+
+
 def test_copies_in_one_split_are_a_warning_and_missing_splits_too(drawn):
     shutil.copy(drawn.parent / "images/0.png", drawn.parent / "images/3.png")
     drawn.write_text(drawn.read_text().replace(",test,", ",val,"))

@@ -73,8 +73,22 @@ def test_litter_is_silent_and_unknown_kinds_are_not(part):
 def test_a_folder_of_dicom_files_is_one_image(part, tmp_path, mask):
     found = match(part(images=["case1/001.dcm", "case1/002.dcm", "x.dcm"], masks=[mask, "x.png"]))
     assert {(pair.image, pair.mask) for pair in found.pairs} == {
-        (tmp_path / "images/case1", tmp_path / "masks" / mask.removesuffix("/seg.dcm").removesuffix("/001.png")),
+        (tmp_path / "images/case1", tmp_path / "masks" / mask),
         (tmp_path / "images/x.dcm", tmp_path / "masks/x.png"),
+    }
+
+
+def test_a_folder_with_several_masks_is_the_mask_of_a_series(part, tmp_path):
+    found = match(part(images=["case1/001.dcm", "case1/002.dcm"], masks=["case1/a.dcm", "case1/b.dcm"]))
+    assert [(p.image.name, p.mask) for p in found.pairs] == [("case1", tmp_path / "masks/case1")]
+
+
+def test_dicom_images_that_are_masked_one_by_one_are_no_series(part, tmp_path):
+    """As mammograms of one patient in one folder."""
+    found = match(part(images=["p1/L_CC.dcm", "p1/L_MLO.dcm"], masks=["p1/L_CC.png", "p1/L_MLO_mask.png"]))
+    assert {(p.image.name, p.mask.name) for p in found.pairs} == {
+        ("L_CC.dcm", "L_CC.png"),
+        ("L_MLO.dcm", "L_MLO_mask.png"),
     }
 
 

@@ -3,8 +3,7 @@ import pytest
 
 from promise_seg.data.formats.opening import open_source
 from promise_seg.data.formats.orientation import Axis
-from promise_seg.prediction.labelling import Labelled, LabelledSlice
-from promise_seg.prediction.predictor import Prediction
+from promise_seg.prediction.labelling import Labelled, LabelledSlice, Origin
 
 
 @pytest.fixture
@@ -12,6 +11,7 @@ def label():
     """Labels of a file as if predicted: blobs that depend on nothing but their shape."""
 
     def make(path, names=None, axis=Axis.AUTO, separate=False, empty=False):
+        is_binary = names is None
         names = names or {1: "segmentation"}
         source = open_source(path, axis)
         rng = np.random.default_rng(0)
@@ -19,9 +19,8 @@ def label():
         for index in range(len(source)):
             shape = source.values(index).shape[:2]
             labels = rng.choice([0, *names], shape).astype(np.uint16) * (not empty)
-            points = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
-            predictions = {n: Prediction(labels == n, (labels == n).astype(np.float32), *points, 0.5) for n in names}
-            slices.append(LabelledSlice(labels, predictions))
-        return Labelled(source, tuple(slices), names, separate)
+            origin = Origin(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), 0.5)
+            slices.append(LabelledSlice(labels, dict.fromkeys(names, origin)))
+        return Labelled(source, tuple(slices), names, is_binary, separate)
 
     return make

@@ -7,7 +7,7 @@ from pydicom.data import get_testdata_file
 from promise_seg.data.formats.opening import open_source
 from promise_seg.data.formats.orientation import Axis
 from promise_seg.data.readers import read_labels
-from promise_seg.errors import PromiseError
+from promise_seg.errors import ImageError
 from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
 from tests.files import write_dicom, write_nifti, write_series
 
@@ -48,6 +48,11 @@ def test_single_images_of_the_library(label, tmp_path, name):
     assert np.array_equal(read_labels(tmp_path / "seg.dcm", labelled.source, 0), labelled.stack[0])
 
 
+def test_names_in_any_script(label, tmp_path):
+    write_dicom_seg(label(write_series(tmp_path / "ct"), {1: "Läsion 肝"}), tmp_path / "seg.dcm")
+    assert pydicom.dcmread(tmp_path / "seg.dcm").SegmentSequence[0].SegmentLabel == "Läsion 肝"
+
+
 def test_nothing_found_is_a_segmentation_too(label, tmp_path):
     labelled = label(write_series(tmp_path / "ct"), empty=True)
     write_dicom_seg(labelled, tmp_path / "seg.dcm")
@@ -59,11 +64,11 @@ def test_inputs_that_no_segmentation_can_refer_to(label, tmp_path):
     write_nifti(tmp_path / "v.nii", np.zeros((4, 5, 6), np.int16))
     folder = write_series(tmp_path / "ct")
     for labelled in (label(tmp_path / "v.nii"), label(folder, axis=Axis.CORONAL)):
-        with pytest.raises(PromiseError, match=r"needs DICOM images as they were acquired\. Choose another --format"):
+        with pytest.raises(ImageError, match=r"needs DICOM images as they were acquired\. Choose another --format"):
             write_dicom_seg(labelled, tmp_path / "seg.dcm")
     write_dicom(tmp_path / "a.dcm", np.zeros((5, 6), np.uint16))
     bad = label(tmp_path / "a.dcm")
     del bad.source.dataset.StudyInstanceUID
-    with pytest.raises(PromiseError, match="no DICOM segmentation can refer to it"):
+    with pytest.raises(ImageError, match="no DICOM segmentation can refer to it"):
         write_dicom_seg(bad, tmp_path / "seg.dcm")
     assert not (tmp_path / "seg.dcm").exists()

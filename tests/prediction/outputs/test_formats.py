@@ -6,7 +6,7 @@ from PIL import Image
 from promise_seg.data.formats.opening import open_source
 from promise_seg.data.formats.orientation import Axis
 from promise_seg.errors import SettingsError
-from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, format_for, read_format
+from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, formats_for, read_format
 from tests.files import write_dicom, write_nifti, write_series
 
 
@@ -24,8 +24,8 @@ def test_a_prediction_is_of_its_input_s_kind(tmp_path):
         ("ct", Axis.CORONAL, "nifti"),
     ):  # fmt: skip
         source = open_source(tmp_path / name, axis)
-        assert format_for(source, OutputFormat.AUTO) == expected
-        assert format_for(source, OutputFormat.RLE) == "rle"
+        assert formats_for(source, OutputFormat.AUTO)[0] == expected
+        assert formats_for(source, OutputFormat.RLE) == ["rle"]
 
 
 def test_every_format_has_a_writer():

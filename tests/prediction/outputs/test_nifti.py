@@ -6,7 +6,7 @@ from PIL import Image
 from promise_seg.data.formats.opening import open_source
 from promise_seg.data.formats.orientation import Axis
 from promise_seg.data.readers import read_labels
-from promise_seg.errors import PromiseError
+from promise_seg.errors import ImageError
 from promise_seg.prediction.outputs.nifti import write_nifti as write_labels
 from tests.files import write_nifti, write_series
 
@@ -60,5 +60,5 @@ def test_a_dicom_series_gives_columns_rows_and_slices(label, tmp_path, axis):
 
 def test_pictures_have_no_place_in_space(label, tmp_path):
     Image.fromarray(np.zeros((6, 7, 3), np.uint8)).save(tmp_path / "a.png")
-    with pytest.raises(PromiseError, match=r"a\.png: does not say where its pixels lie"):
+    with pytest.raises(ImageError, match=r"a\.png: does not say where its pixels lie"):
         write_labels(label(tmp_path / "a.png"), tmp_path / "seg.nii.gz")

@@ -16,7 +16,7 @@ def test_a_mask_is_black_and_white(label, tmp_path):
 
 def test_classes_keep_their_numbers(label, tmp_path):
     Image.fromarray(np.zeros((6, 7, 3), np.uint8)).save(tmp_path / "a.png")
-    for names in ({2: "a", 5: "b"}, {1: "a", 300: "b"}):
+    for names in ({2: "a", 5: "b"}, {1: "a", 300: "b"}, {1: "class 1"}):
         labelled = label(tmp_path / "a.png", names)
         write_png(labelled, tmp_path / "m.png")
         assert np.array_equal(open_source(tmp_path / "m.png").as_stored(0), labelled.stack[0])

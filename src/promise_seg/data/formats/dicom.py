@@ -3,7 +3,6 @@
 import struct
 import warnings
 import zlib
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,8 @@ from promise_seg.errors import ImageError, PromiseError, first_line
 
 jpeg_decoders.register()
 
-SEGMENTATION_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
+SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""Segmentations, and label map segmentations."""
 PARSE_ERRORS = (
     TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError, EOFError,
     struct.error,
@@ -98,13 +98,19 @@ def in_line(text: object) -> str:
 
 
 class DicomImage(Source):
-    """A DICOM file with pixels: each frame is a slice."""
+    """A DICOM file with pixels: each frame is a slice, as acquired.
+
+    Another ``axis`` cuts across the volume that many frames form, which must then be evenly stacked; a single image has
+    none.
+    """
 
     kind = FileKind.DICOM
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
         self.path = path
         self.dataset = read_dataset(path)
+        self._decoded: tuple[int, Array] | None = None
+        self._cut: Array | None = None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -115,11 +121,28 @@ class DicomImage(Source):
                 self.frame = self._frame()
         except PARSE_ERRORS as error:
             raise damaged(path, error) from error
+        if axis != Axis.AUTO and self.is_volume:
+            self._cut_along(axis)
+
+    def _cut_along(self, axis: Axis) -> None:
+        if self.frame is None:
+            raise ImageError(
+                f"{self.path}: its frames are not evenly stacked, or it does not say where they lie, so that they "
+                f"cannot be cut along the {axis} axis. Leave --axis out to take them as acquired"
+            )
+        stack = np.stack([self.values(index) for index in range(self._count)])
+        self.frame = SliceFrame(self.path, self.frame.shape, self.frame.affine, axis)
+        self._cut, self.spacing = self.frame.to_slices(stack), self.frame.spacing[1:]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether slices are across the frames, not as acquired."""
+        return self._cut is not None
 
     def _check(self) -> None:
         data = self.dataset
         kind = data.SOPClassUID
-        if kind == SEGMENTATION_CLASS:
+        if kind in SEGMENTATION_CLASSES:
             raise ImageError(f"{self.path}: a DICOM segmentation; it can be a mask, not an image")
         if "PixelData" not in data:
             name = getattr(kind, "name", kind)
@@ -129,8 +152,10 @@ class DicomImage(Source):
         check_frames(self.path, data)
 
     def _frame(self) -> SliceFrame | None:
-        """Where the frames of an enhanced image lie, if they are evenly stacked."""
-        if not self.is_volume or "PerFrameFunctionalGroupsSequence" not in self.dataset:
+        """Where a single image lies, or the frames of an enhanced one if they are evenly stacked."""
+        if not self.is_volume:
+            return self._single_frame()
+        if "PerFrameFunctionalGroupsSequence" not in self.dataset:
             return None
         groups = self.dataset.PerFrameFunctionalGroupsSequence
         shared = self.dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
@@ -145,14 +170,29 @@ class DicomImage(Source):
         affine = stack_affine(positions, orientation, spacing)
         if affine is None or len(positions) != self._count:
             return None
+        self.spacing = float(spacing[0]), float(spacing[1])
         shape = (self._count, int(self.dataset.Rows), int(self.dataset.Columns))
         return SliceFrame(self.path, shape, affine, Axis.AUTO)
 
+    def _single_frame(self) -> SliceFrame | None:
+        data = self.dataset
+        if not all(name in data for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")):
+            return None
+        thickness = float(data.get("SliceThickness") or 0) or 1.0
+        affine = stack_affine([data.ImagePositionPatient], data.ImageOrientationPatient, data.PixelSpacing, thickness)
+        shape = (1, int(data.Rows), int(data.Columns))
+        return None if affine is None else SliceFrame(self.path, shape, affine, Axis.AUTO)
+
     def __len__(self) -> int:
-        return self._count
+        return self._count if self._cut is None else int(self._cut.shape[0])
 
     def as_stored(self, index: int) -> Array:
         """Decoded pixel values of a frame, colours as RGB."""
+        if self._decoded is None or self._decoded[0] != index:
+            self._decoded = index, self._decode(index)
+        return self._decoded[1]
+
+    def _decode(self, index: int) -> Array:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -195,6 +235,9 @@ class DicomImage(Source):
         return found
 
     def values(self, index: int) -> Array:
+        return self._frame_values(index) if self._cut is None else self._cut[index]
+
+    def _frame_values(self, index: int) -> Array:
         stored = self.as_stored(index)
         try:
             if self.dataset.PhotometricInterpretation == "PALETTE COLOR":
@@ -208,9 +251,10 @@ class DicomImage(Source):
                     _eight_bits(stored) if stored.dtype == np.uint8 else (stored >> max(0, bits - 8)).astype(np.uint8)
                 )
             facts = self.frame_dataset(index)
-            if "RescaleSlope" not in facts and "ModalityLUTSequence" not in facts:
-                return stored
-            return apply_modality_lut(stored, facts)
+            rescaled = "RescaleSlope" in facts or "ModalityLUTSequence" in facts
+            padding = _padding(stored, self.dataset)
+            values = apply_modality_lut(stored, facts) if rescaled else stored
+            return values if padding is None else np.where(padding, np.float32(np.nan), values.astype(np.float32))
         except PARSE_ERRORS as error:
             raise damaged(self.path, error) from error
 
@@ -222,20 +266,31 @@ class DicomImage(Source):
         values = self.values(index)
         if values.ndim == 2:
             try:
-                seen = look(values, self.frame_dataset(index))
+                seen = look(values, self.frame_dataset(index if self._cut is None else 0))
             except PARSE_ERRORS as error:
                 raise damaged(self.path, error) from error
             if seen is not None:
-                return self.shown(seen)
+                return self.shown(seen, values)
         return super().own_window(index)
 
-    @cached_property
-    def value_range(self) -> tuple[float, float]:
-        return super().value_range
+    def differs_by(self, index: int) -> dict[str, object]:
+        if self._cut is None or self.frame is None:
+            return super().differs_by(index)
+        return {"slice": index, "axis": str(self.frame.axis)}
 
     def source_frame(self, index: int) -> tuple[Dataset, int | None]:
         """The data set that a slice comes from, and the number of its frame, from 1, if it has several."""
         return self.dataset, index + 1 if self.is_volume else None
+
+
+def _padding(stored: Array, dataset: Dataset) -> npt.NDArray[np.bool_] | None:
+    """Where a grey frame was filled up, outside of what was imaged. Source: DICOM PS3.3, C.7.5.1.1.2."""
+    value = dataset.get("PixelPaddingValue")
+    if value is None:
+        return None
+    limit = dataset.get("PixelPaddingRangeLimit", value)
+    found = (stored >= min(value, limit)) & (stored <= max(value, limit))
+    return np.asarray(found) if found.any() else None
 
 
 def _eight_bits(colours: Array) -> Uint8Array:
@@ -254,14 +309,18 @@ def spacing_of(dataset: Dataset) -> tuple[float, float] | None:
     return None
 
 
-def stack_affine(positions: list[Any], orientation: Any, spacing: Any) -> npt.NDArray[np.float64] | None:
+def stack_affine(
+    positions: list[Any], orientation: Any, spacing: Any, thickness: float = 1.0
+) -> npt.NDArray[np.float64] | None:
     """(4, 4) from (slice, row, column) to millimetres in RAS+; ``None`` if the slices are not evenly stacked.
+
+    ``thickness`` is how far a next slice would be from a single one.
 
     Source: DICOM PS3.3, C.7.6.2.1.1, which is in LPS+.
     """
     corners = np.array([[float(v) for v in p] for p in positions], np.float64)
     across, down = (np.array([float(v) for v in orientation[i : i + 3]]) for i in (0, 3))
-    step = (corners[-1] - corners[0]) / (len(corners) - 1) if len(corners) > 1 else np.cross(across, down)
+    step = (corners[-1] - corners[0]) / (len(corners) - 1) if len(corners) > 1 else np.cross(across, down) * thickness
     even = np.abs(corners - corners[0] - np.arange(len(corners))[:, None] * step).max() if len(corners) > 1 else 0.0
     length = np.linalg.norm(step)
     if not np.isfinite(corners).all() or length == 0 or even > 0.05 * length:

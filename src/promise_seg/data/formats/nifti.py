@@ -45,9 +45,8 @@ class NiftiVolume(Source):
     def __len__(self) -> int:
         return int(self._slices.shape[0])
 
-    @property
+    @cached_property
     def array(self) -> Array:
-        """(I, J, K[, 3]) in the order of the file."""
         return self._array
 
     def values(self, index: int) -> Array:
@@ -74,7 +73,10 @@ def _read(path: Path) -> tuple[nib.Nifti1Image, np.ndarray, Array]:
     try:
         with _open(path) as file:
             holders = {"header": FileHolder(str(path), file), "image": FileHolder(str(path), file)}
-            start = file.read(4)
+            head = file.read(348)
+            start = head[:4]
+            if head[344:348] == b"ni1\0" or head[4:8] == b"ni2\0":
+                raise ImageError(f"{path}: the header of a pair (.hdr and .img); save it as one .nii file")
             file.seek(0)
             second = (540).to_bytes(4, "little") == start or (540).to_bytes(4, "big") == start
             image_class = nib.Nifti2Image if second else nib.Nifti1Image

@@ -42,6 +42,6 @@ def _open(path: Path, kind: FileKind, axis: Axis, modified: int, size: int) -> S
         case FileKind.NIFTI:
             return NiftiVolume(path, axis)
         case FileKind.DICOM:
-            return DicomImage(path)
+            return DicomImage(path, axis)
         case FileKind.SERIES:
             return DicomSeries(path, axis)

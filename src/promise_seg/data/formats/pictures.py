@@ -15,6 +15,7 @@ from promise_seg.errors import ImageError, PromiseError, first_line
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "PCX", "TGA")
 """Of those that Pillow knows: for some of the others it starts a program that may run whatever the file says."""
 _ORIENTATION = 0x0112
+_NEARLY_GREY = 16  # as far as the channels of a grey picture are apart after JPEG
 
 
 _OPENING = Lock()
@@ -84,8 +85,23 @@ class Picture(Source):
             raise ImageError(f"{self.path}: a picture in {self._image.mode}; save it as RGB or grey") from None
 
     def as_stored(self, index: int) -> Array:
-        keep = self._is_deep or self._image.mode in {"1", "L", "P"}
-        return np.asarray(self._image) if keep else self._converted("L")
+        """Labels: indices of a palette, but for two greys, which are black and white; 0 and 255 of single bits.
+
+        Colours stay colours, unless the three channels are as good as the same.
+        """
+        image = self._image
+        if image.mode == "P":
+            used, colours = np.unique(np.asarray(image)), self._converted("RGB")
+            is_grey = (colours == colours[..., :1]).all()
+            return colours[..., 0] if len(used) <= 2 and is_grey else np.asarray(image)
+        if self._is_deep or image.mode == "L":
+            return np.asarray(image)
+        if image.mode in {"LA", "La", "RGBA", "RGBa", "PA"} and np.ptp(np.asarray(image)[..., -1]):
+            raise ImageError(f"{self.path}: a mask with transparency, which may be what is meant; save it without")
+        colours = self._converted("L" if image.mode in {"1", "LA", "La"} else "RGB")
+        if colours.ndim == 3 and (colours.max(2) - colours.min(2)).max() <= _NEARLY_GREY:
+            return self._converted("L")
+        return colours
 
     def differs_by(self, index: int) -> dict[str, object]:
         return {} if self._turned == 1 else {"turned": self._turned}

@@ -8,7 +8,7 @@ import highdicom
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.data.formats.dicom import SEGMENTATION_CLASS, DicomImage, check_frames, damaged, read_dataset
+from promise_seg.data.formats.dicom import SEGMENTATION_CLASSES, DicomImage, check_frames, damaged, read_dataset
 from promise_seg.data.formats.kinds import FileKind, kind_of
 from promise_seg.data.formats.limits import check_size
 from promise_seg.data.formats.series import DicomSeries
@@ -22,7 +22,7 @@ def is_segmentation(path: Path) -> bool:
     """Whether a file is a DICOM segmentation."""
     if path.is_dir() or kind_of(path) != FileKind.DICOM:
         return False
-    return str(read_dataset(path, pixels=False).get("SOPClassUID")) == SEGMENTATION_CLASS
+    return str(read_dataset(path, pixels=False).get("SOPClassUID")) in SEGMENTATION_CLASSES
 
 
 @lru_cache(maxsize=2)
@@ -38,7 +38,8 @@ def _opened(path: Path, modified: int) -> "highdicom.seg.Segmentation":
 def read_segmentation(path: Path, image: Source, index: int) -> LabelArray:
     """The segments of one slice of an image, as labels (H, W): 0 is none, others are segment numbers.
 
-    Where segments overlap, the highest number is taken. A slice that the segmentation does not mention has none.
+    Of fractional segmentations, what reaches one half counts. Where segments overlap, the highest number is taken. A
+    slice that the segmentation does not mention has none.
 
     Raises:
         ImageError: if it is damaged, or segments other images.
@@ -47,7 +48,7 @@ def read_segmentation(path: Path, image: Source, index: int) -> LabelArray:
         raise ImageError(
             f"{path}: a DICOM segmentation needs its DICOM image; {image.path} is of the kind {image.kind}"
         )
-    if isinstance(image, DicomSeries) and image.is_cut:
+    if image.is_cut:
         raise ImageError(f"{path}: a DICOM segmentation follows the images as acquired. Leave --axis out")
     dataset, frame = image.source_frame(index)
     uid = str(dataset.SOPInstanceUID)
@@ -55,7 +56,7 @@ def read_segmentation(path: Path, image: Source, index: int) -> LabelArray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             segmentation = _opened(path, path.stat().st_mtime_ns)
-            named = {str(row[2]) for row in segmentation.get_source_image_uids()}
+            named = _references(path, segmentation)
             if uid not in named and not (isinstance(image, DicomSeries) and named & image.instance_uids):
                 raise ImageError(f"{path}: segments other images than {image.path}: none of its references is to it")
             if uid not in named:
@@ -71,4 +72,18 @@ def read_segmentation(path: Path, image: Source, index: int) -> LabelArray:
     except Exception as error:  # highdicom and pydicom raise whatever they run into
         raise damaged(path, error) from error
     numbers = np.array(list(segmentation.segment_numbers), np.int64)
-    return np.asarray(((found[0] > 0) * numbers).max(-1))
+    return np.asarray(((found[0] >= 0.5) * numbers).max(-1))  # of fractional ones: probabilities or occupancies
+
+
+def _references(path: Path, segmentation: "highdicom.seg.Segmentation") -> set[str]:
+    """The instances that it segments."""
+    try:
+        named = {str(row[2]) for row in segmentation.get_source_image_uids()}
+    except (AttributeError, KeyError, RuntimeError, ValueError):
+        named = set()
+    if not named:
+        raise ImageError(
+            f"{path}: does not say which images its frames were made from, so that they cannot be told to fit. "
+            "Export it with references to its source images, or as NIfTI"
+        )
+    return named

@@ -13,8 +13,8 @@ from promise_seg.data.formats.dicom import PARSE_ERRORS, DicomImage, damaged, in
 from promise_seg.data.formats.kinds import FileKind, kind_of, suffix_of
 from promise_seg.data.formats.limits import check_size
 from promise_seg.data.formats.orientation import Axis, SliceFrame
-from promise_seg.data.formats.source import Array, Source, Uint8Array
-from promise_seg.data.formats.voi import look
+from promise_seg.data.formats.source import Array, Scope, Source, Uint8Array
+from promise_seg.data.formats.voi import has_look, look
 from promise_seg.errors import ImageError, first_line
 
 
@@ -142,7 +142,7 @@ class DicomSeries(Source):
             seen = look(values, facts) if values.ndim == 2 else None
         except PARSE_ERRORS as error:
             raise damaged(self.path, error) from error
-        return super().own_window(index) if seen is None else self.shown(seen)
+        return super().own_window(index) if seen is None else self.shown(seen, values)
 
     @property
     def is_inverted(self) -> bool:
@@ -154,8 +154,13 @@ class DicomSeries(Source):
         assert self.frame is not None
         return {"slice": index, "axis": str(self.frame.axis)}
 
-    def slice_files(self, index: int) -> list[Path]:
-        return [self.files[index]] if self._cut is None else self.files
+    def slice_files(self, index: int, scope: Scope) -> list[Path]:
+        alone = scope == Scope.PIXEL or (scope == Scope.OWN and has_look(self._image(index).frame_dataset(0)))
+        return [self.files[index]] if self._cut is None and alone else self.files
+
+    @cached_property
+    def array(self) -> Array:
+        return np.stack([self._image(index).as_stored(0) for index in range(len(self.files))])
 
     def source_frame(self, index: int) -> tuple[Dataset, int | None]:
         """The data set of a slice as acquired."""

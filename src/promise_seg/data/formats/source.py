@@ -1,6 +1,7 @@
 """What every kind of file becomes: slices of numbers, each with a way to look at it."""
 
 from abc import ABC, abstractmethod
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +14,14 @@ from promise_seg.data.formats.orientation import SliceFrame
 
 Array = npt.NDArray[Any]
 Uint8Array = npt.NDArray[np.uint8]
+
+
+class Scope(StrEnum):
+    """What the grey of a pixel depends on: its own value, the file's own window, or the values of the whole volume."""
+
+    PIXEL = "pixel"
+    OWN = "own"
+    VOLUME = "volume"
 
 
 class Source(ABC):
@@ -36,7 +45,7 @@ class Source(ABC):
 
     @abstractmethod
     def values(self, index: int) -> Array:
-        """One slice, in the units of its modality (Hounsfield units of a CT), colours as 8 bits.
+        """One slice, in the units of its modality (Hounsfield units of a CT), colours as 8 bits; NaN for padding.
 
         Raises:
             ImageError: if it is damaged.
@@ -50,12 +59,18 @@ class Source(ABC):
         """One slice as the file wants to be looked at: 8-bit values as they are, others from lowest to highest."""
         values = self.values(index)
         if values.dtype == np.uint8:
-            return self.shown(np.asarray(values, np.uint8))
-        return self.shown(spread(values, *self.value_range))
+            return self.shown(np.asarray(values, np.uint8), values)
+        return self.shown(spread(values, *self.value_range), values)
 
-    def shown(self, grey: Uint8Array) -> Uint8Array:
-        """Turn round what is stored with high values for dark."""
-        return 255 - grey if self.is_inverted else grey
+    def shown(self, grey: Uint8Array, values: Array) -> Uint8Array:
+        """Grey made of ``values``: turned round if it is stored with high values for dark; black where is no number."""
+        seen = 255 - grey if self.is_inverted else grey
+        return np.where(np.isnan(values), np.uint8(0), seen) if values.dtype.kind == "f" else seen
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether slices are across what was acquired, so that only their place in space tells which is which."""
+        return False
 
     @property
     def is_inverted(self) -> bool:
@@ -66,10 +81,15 @@ class Source(ABC):
         """What, beside the bytes of the file, decides which pixels :meth:`values` gives."""
         return {"slice": index} if self.is_volume else {}
 
-    def slice_files(self, index: int) -> list[Path]:
-        """The files that a slice comes from."""
-        del index
+    def slice_files(self, index: int, scope: Scope) -> list[Path]:
+        """The files that decide how a slice looks."""
+        del index, scope
         return [self.path]
+
+    @cached_property
+    def array(self) -> Array:
+        """All slices as stored, in the order of the file: (I, J, K[, 3])."""
+        return np.stack([self.as_stored(index) for index in range(len(self))])
 
     @cached_property
     def value_range(self) -> tuple[float, float]:
@@ -79,6 +99,12 @@ class Source(ABC):
 
     def percentiles(self, low: float, high: float) -> tuple[float, float]:
         """Two percentiles over all slices, from at most a million values of each."""
+        known: dict[tuple[float, float], tuple[float, float]] = self.__dict__.setdefault("_percentiles", {})
+        if (low, high) not in known:
+            known[low, high] = self._find_percentiles(low, high)
+        return known[low, high]
+
+    def _find_percentiles(self, low: float, high: float) -> tuple[float, float]:
         samples = []
         for index in range(len(self)):
             values = self.values(index).ravel()

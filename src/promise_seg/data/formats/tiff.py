@@ -22,7 +22,7 @@ _CODES = (6, 7, 33003, 33004, 33005, 34712, 34892)
 
 
 class TiffStack(Source):
-    """The pages of a TIFF's first series, all of one size; smaller copies of the same picture are left out."""
+    """The pages of a TIFF, which must be of one size; smaller copies of the same picture are left out."""
 
     kind = FileKind.TIFF
 
@@ -32,12 +32,11 @@ class TiffStack(Source):
         try:
             with SparingFile(path) as stored, tifffile.TiffFile(stored) as file:
                 _check_chain(path, file)
-                series = file.series[0]
-                page = series.keyframe
+                page = file.series[0].keyframe
+                self._places = _pages(path, file)
                 check_size(path, tuple(map(int, page.shape)))
                 if page.is_tiled:
                     check_size(path, tuple(map(int, page.chunks)))  # each is decoded whole
-                self._count = len(series.pages)
                 self._photometric = page.photometric
                 self._axes = page.axes
                 self._colormap = page.colormap if self._photometric == tifffile.PHOTOMETRIC.PALETTE else None
@@ -50,11 +49,11 @@ class TiffStack(Source):
             raise _damaged(path, error) from error
         if self._photometric == tifffile.PHOTOMETRIC.SEPARATED:
             raise ImageError(f"{path}: a TIFF in CMYK; save it as RGB")
-        self.is_volume = self._count > 1
+        self.is_volume = len(self._places) > 1
         self._page: tuple[int, Array] | None = None
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._places)
 
     @property
     def is_inverted(self) -> bool:
@@ -64,8 +63,9 @@ class TiffStack(Source):
         if self._page is None or self._page[0] != index:
             try:
                 with SparingFile(self.path) as stored, tifffile.TiffFile(stored) as file:
-                    self._check_codes(file, index)
-                    array = np.asarray(file.asarray(key=index, series=0, maxworkers=1))
+                    series, page = self._places[index]
+                    self._check_codes(file.series[series], page)
+                    array = np.asarray(file.asarray(key=page, series=series, maxworkers=1))
             except PromiseError:
                 raise
             except MemoryError:
@@ -77,14 +77,14 @@ class TiffStack(Source):
             self._page = (index, self._arranged(array))
         return self._page[1]
 
-    def _check_codes(self, file: tifffile.TiffFile, index: int) -> None:
+    def _check_codes(self, series: tifffile.TiffPageSeries, index: int) -> None:
         """Refuse strips or tiles compressed from more than the page says; tifffile decodes before it compares."""
-        series = file.series[0]
         page, values = series.pages[index], prod(series.keyframe.chunks)
         if page is not None and series.keyframe.compression in _CODES:
             for at, count in zip(page.dataoffsets, page.databytecounts, strict=False):
-                file.filehandle.seek(at)
-                check_codes(self.path, file.filehandle.read(count), values)
+                handle = series.keyframe.parent.filehandle
+                handle.seek(at)
+                check_codes(self.path, handle.read(count), values)
 
     def _arranged(self, array: Array) -> Array:
         """(H, W) or (H, W, 3), the right way up."""
@@ -109,6 +109,30 @@ class TiffStack(Source):
         if array.dtype == bool or self._bits == 1:
             return np.where(array, 255, 0).astype(np.uint8)
         return array
+
+
+def _pages(path: Path, file: tifffile.TiffFile) -> list[tuple[int, int]]:
+    """Series and number in it of each page: writers that add page by page make a series of each."""
+    first = file.series[0].keyframe
+    found = []
+    for number, series in enumerate(file.series):
+        page = series.keyframe
+        if "C" in series.axes:
+            raise ImageError(
+                f"{path}: has channels (axes {series.axes}), which are no slices. Save the one that is wanted, or RGB"
+            )
+        if (page.shape, page.dtype, page.axes) == (first.shape, first.dtype, first.axes):
+            found += [(number, at) for at in range(len(series.pages))]
+        elif not page.is_reduced:
+            raise ImageError(
+                f"{path}: has pages of different kinds ({_words(first)}, and {_words(page)}); expected a picture, or a "
+                "stack of equal ones. Save them as files of their own"
+            )
+    return found
+
+
+def _words(page: tifffile.TiffPage) -> str:
+    return f"{' x '.join(map(str, page.shape))} {page.dtype}"
 
 
 def _check_chain(path: Path, file: tifffile.TiffFile) -> None:

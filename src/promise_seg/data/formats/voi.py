@@ -16,13 +16,19 @@ def look(values: Array, facts: Dataset) -> Uint8Array | None:
     Of several windows the first is taken. Source: DICOM PS3.3, C.11.2.1.
     """
     if facts.get("VOILUTSequence"):
-        seen = np.asarray(apply_voi(np.asarray(values, np.int64), facts), np.float64)
+        plain = np.nan_to_num(np.asarray(values, np.float64)).astype(np.int64)
+        seen = np.asarray(apply_voi(plain, facts), np.float64)
         bits = int(facts.VOILUTSequence[0].LUTDescriptor[2])
         return np.round(np.clip(seen / (2**bits - 1), 0, 1) * 255).astype(np.uint8)
     centre, width = _first(facts.get("WindowCenter")), _first(facts.get("WindowWidth"))
     if centre is None or width is None or width <= 0:
         return None
     return windowed(values, centre, width, str(facts.get("VOILUTFunction") or "LINEAR").upper())
+
+
+def has_look(facts: Dataset) -> bool:
+    """Whether a file says how to look at it."""
+    return bool(facts.get("VOILUTSequence")) or _first(facts.get("WindowCenter")) is not None
 
 
 def _first(value: object) -> float | None:

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     TINY_OBJECT = "tiny object"
     NO_CONTRAST = "no contrast"
     DEPTH = "depth"
+    VALUES_DIFFER = "values differ"
     SPLITS = "splits"
 
 

@@ -15,7 +15,7 @@ from promise_seg.data.inspection.duplicates import Looks
 from promise_seg.data.inspection.findings import Finding, Kind
 from promise_seg.data.inspection.summary import SplitSummary, new_summary
 from promise_seg.data.manifest import Row, Split, scan_manifest
-from promise_seg.data.masks import MaskKind
+from promise_seg.data.masks import BINARY, MaskKind
 from promise_seg.data.reading import DEFAULT_READING, Reading
 from promise_seg.errors import ImageError, MaskError, SizeError
 
@@ -87,6 +87,7 @@ class _Run:
         self.checked: list[CheckedRow] = []
         self.looks = Looks()
         self.depths: dict[str, list[str]] = defaultdict(list)
+        self.values: dict[int, list[str]] = defaultdict(list)
 
     def _note(self, kind: Kind, where: str, message: str) -> None:
         self.findings.append(Finding(kind, where, message))
@@ -104,6 +105,8 @@ class _Run:
             values = source.values(checked.index)
             self._look_at_pixels(checked, values)
             self.summary[row.split].add(checked, finite_range(values))
+            if self.reading.masks == BINARY and checked.foreground_pixels:
+                self.values[int(checked.labels().max())].append(row.where)
             self.checked.append(checked)
         whole_volume = slices[0].is_slice  # most slices of an organ do not hold it
         if whole_volume and self._expects_objects and not any(c.foreground_pixels for c in slices):
@@ -147,6 +150,7 @@ class _Run:
                 "source look alike, so that scores on them are too good",
             )  # fmt: skip
         self._depths()
+        self._mask_values()
         for split in (Split.TRAIN, Split.TEST):
             if not any(row.split == split for row in rows):
                 self._note(Kind.SPLITS, str(self.manifest), f"no {split} rows; see promise data split")
@@ -158,6 +162,17 @@ class _Run:
                 self._note(
                     Kind.CLASS_MISSING, str(self.manifest), f"no mask holds the class {label}; they hold {words}"
                 )
+
+    def _mask_values(self) -> None:
+        """Files with 1 in some masks and 2 in others are rather two classes than one."""
+        if set(self.values) - {1, 255} and len(self.values) > 1:
+            words = ", ".join(f"{value} in {len(places)}" for value, places in sorted(self.values.items()))
+            rare = min(self.values, key=lambda value: len(self.values[value]))
+            self._note(
+                Kind.VALUES_DIFFER, self.values[rare][0],
+                f"masks differ in the value of their foreground ({words}), and all of it is taken as one class. If the "
+                "values are classes, give --class",
+            )  # fmt: skip
 
     def _duplicates(self) -> None:
         by_hash: dict[str, CheckedRow] = {}

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from promise_seg.data.formats.kinds import stem_of
 from promise_seg.data.manifest import Split
-from promise_seg.data.pairing.scanning import Entry, scan
+from promise_seg.data.pairing.scanning import Entry, scan, visible
 
 _WORDS = "masks?|segmentations?|seg|labels?|gt|ground[_-]?truth|annotations?"
 _ENDING = re.compile(rf"(.+?)[_\-. ](?:{_WORDS})(?:[_-]\d+)?", re.IGNORECASE)
@@ -90,7 +91,7 @@ def divide(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
 
 
 def _scan_part(part: Part, found: Matches) -> tuple[list[Entry], list[Entry]]:
-    images = scan(part.images)
+    images = scan(part.images, singly=_mask_stems(part))
     scans = [images]
     if part.masks == part.images:
         image_entries, mask_entries = divide(images.entries)
@@ -141,5 +142,24 @@ def match(part: Part) -> Matches:
             found.images_alone.append(candidates[0].path)
         else:
             image, mask = candidates[0], masks[key][0]
-            found.pairs.append(Pair(image.path, mask.path, image.stem, part.split, part.dataset))
+            found.pairs.append(Pair(image.path, _only_file(mask.path), image.stem, part.split, part.dataset))
     return found
+
+
+def _mask_stems(part: Part) -> Callable[[str], set[str]]:
+    """The stems of the mask files in the folder that answers one of images: of pictures that are masked one by one."""
+
+    def stems(below: str) -> set[str]:
+        folder = part.masks / below
+        if part.masks == part.images or not folder.is_dir():
+            return set()
+        names = [stem_of(path) for path in visible(folder) if path.is_file()]
+        return {stem for name in names for stem in (name, *bare_stems(name))}
+
+    return stems
+
+
+def _only_file(mask: Path) -> Path:
+    """A folder that holds one file and nothing else stands for it: a segmentation of a series."""
+    inside = visible(mask) if mask.is_dir() else []
+    return inside[0] if len(inside) == 1 and inside[0].is_file() else mask

@@ -1,6 +1,6 @@
 """What lies in a folder: images to be paired, files of unknown kinds, and nothing of the litter."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,21 +69,38 @@ def is_series(folder: Path) -> bool:
     return suffixes == {""} and kind_of(files[0]) == FileKind.DICOM
 
 
-def scan(folder: Path, series: Collection[tuple[str, str]] = ()) -> Scan:
+def _none(below: str) -> set[str]:
+    del below
+    return set()
+
+
+def _are_single(folder: Path, stems: set[str]) -> bool:
+    files = [path for path in visible(folder) if path.is_file() and not _is_companion(path)]
+    return bool(files) and all(stem_of(path) in stems for path in files)
+
+
+def scan(folder: Path, series: Collection[tuple[str, str]] = (), singly: Callable[[str], set[str]] = _none) -> Scan:
     """Look through a folder and all below it; one that does not exist holds nothing.
 
     Args:
         folder: the folder; it is never itself a series.
         series: keys of folders to take as one entry whatever they hold, as the masks of series may be anything.
+        singly: given a folder, relative to this one, stems of files in it that are entries of their own, though they be
+            DICOM: if all of them are, the folder is no series.
     """
     found = Scan()
     if folder.is_dir():
-        _scan_into(found, folder, "", frozenset(series), frozenset())
+        _scan_into(found, folder, "", frozenset(series), singly, frozenset())
     return found
 
 
 def _scan_into(
-    found: Scan, folder: Path, parent: str, series: frozenset[tuple[str, str]], above: frozenset[Path]
+    found: Scan,
+    folder: Path,
+    parent: str,
+    series: frozenset[tuple[str, str]],
+    singly: Callable[[str], set[str]],
+    above: frozenset[Path],
 ) -> None:
     found.folders.add(folder)
     above = above | {folder.resolve()}
@@ -91,11 +108,12 @@ def _scan_into(
         if path.is_dir():
             if path.resolve() in above:
                 continue  # a link that leads back up
-            if (parent, path.name) in series or is_series(path):
+            below = f"{parent}/{path.name}" if parent else path.name
+            if (parent, path.name) in series or (is_series(path) and not _are_single(path, singly(below))):
                 found.folders |= set(_all_folders(path))
                 found.entries.append(Entry(path, parent, path.name))
             else:
-                _scan_into(found, path, f"{parent}/{path.name}" if parent else path.name, series, above)
+                _scan_into(found, path, below, series, singly, above)
         elif suffix_of(path):
             found.entries.append(Entry(path, parent, stem_of(path)))
         elif not _is_companion(path):

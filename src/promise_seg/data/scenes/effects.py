@@ -95,7 +95,7 @@ def sensor(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
     """Blur, gain, gamma and noise of a camera."""
     if rng.random() < 0.4:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.0))
-    picture = np.clip(picture * rng.uniform(0.7, 1.25), 0, 1) ** rng.uniform(0.7, 1.4)
+    picture = np.asarray(np.clip(picture * rng.uniform(0.7, 1.25), 0, 1) ** rng.uniform(0.7, 1.4), np.float32)
     return picture + rng.normal(0, rng.choice([0, 0.01, 0.03]), picture.shape).astype(np.float32)
 
 

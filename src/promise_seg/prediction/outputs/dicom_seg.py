@@ -1,5 +1,6 @@
 """Labels as a DICOM segmentation that refers to the images it was made from. Written by ``highdicom``."""
 
+import copy
 import warnings
 from pathlib import Path
 
@@ -11,13 +12,17 @@ from pydicom.sr.coding import Code
 import promise_seg
 from promise_seg.data.formats.dicom import DicomImage
 from promise_seg.data.formats.series import DicomSeries
-from promise_seg.errors import PromiseError
+from promise_seg.errors import ImageError, first_line
 from promise_seg.files import write_whole
 from promise_seg.prediction.labelling import Labelled
 
 CATEGORY = Code("49755003", "SCT", "Morphologically abnormal structure")
 TYPE = Code("52988006", "SCT", "Lesion")
 """What every segment is said to be: the finer meaning is in its label, which a user can give."""
+_MAY_BE_EMPTY = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
+    "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
 _FAMILY = Code("123109", "DCM", "Artificial Intelligence")
 
 
@@ -25,15 +30,15 @@ def write_dicom_seg(labelled: Labelled, path: Path) -> None:
     """A binary segmentation with a segment for each label; a slice with nothing in it is left out.
 
     Raises:
-        PromiseError: if the input is not DICOM, is cut across, or lacks what a segmentation must refer to.
+        ImageError: if the input is not DICOM, is cut across, or lacks what a segmentation must refer to.
     """
     source = labelled.source
     if isinstance(source, DicomSeries) and not source.is_cut:
-        images = source.datasets()
-    elif isinstance(source, DicomImage):
-        images = [source.dataset]
+        images = [_completed(dataset) for dataset in source.datasets()]
+    elif isinstance(source, DicomImage) and not source.is_cut:
+        images = [_completed(source.dataset)]
     else:
-        raise PromiseError(
+        raise ImageError(
             f"{source.path}: a DICOM segmentation needs DICOM images as they were acquired. Choose another --format"
         )
     present = np.stack([labelled.stack == label for label in labelled.names], -1).astype(np.uint8)
@@ -42,10 +47,19 @@ def write_dicom_seg(labelled: Labelled, path: Path) -> None:
             warnings.simplefilter("ignore")
             segmentation = _make(images, present, list(labelled.names.values()))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise PromiseError(
-            f"{source.path}: no DICOM segmentation can refer to it: {error}. Choose another --format, such as png"
+        raise ImageError(
+            f"{source.path}: no DICOM segmentation can refer to it: {first_line(error)}. Choose another --format"
         ) from error
     write_whole(path, lambda p: segmentation.save_as(p))
+
+
+def _completed(dataset: Dataset) -> Dataset:
+    """With what anonymised files lack and a segmentation must repeat: elements that may be empty, but not absent."""
+    completed = copy.copy(dataset)
+    for name in _MAY_BE_EMPTY:
+        if name not in completed:
+            setattr(completed, name, "")
+    return completed
 
 
 def _make(images: list[Dataset], present: np.ndarray, names: list[str]) -> "hd.seg.Segmentation":
@@ -66,7 +80,7 @@ def _make(images: list[Dataset], present: np.ndarray, names: list[str]) -> "hd.s
         )
         for number, name in enumerate(names)
     ]
-    return hd.seg.Segmentation(
+    segmentation = hd.seg.Segmentation(
         source_images=images,
         pixel_array=present,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
@@ -83,3 +97,5 @@ def _make(images: list[Dataset], present: np.ndarray, names: list[str]) -> "hd.s
         content_description="Predicted; not reviewed",
         omit_empty_frames=bool(present.any()),
     )
+    segmentation.SpecificCharacterSet = "ISO_IR 192"  # UTF-8: names may be in any script
+    return segmentation

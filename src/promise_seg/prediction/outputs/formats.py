@@ -59,18 +59,14 @@ def read_format(name: str) -> OutputFormat:
     return OutputFormat(name)
 
 
-def format_for(source: Source, wanted: OutputFormat) -> OutputFormat:
-    """The format that an input is written in."""
+def formats_for(source: Source, wanted: OutputFormat) -> list[OutputFormat]:
+    """The format that an input is written in, and behind it one to fall back on where the input does not allow it."""
     if wanted != OutputFormat.AUTO:
-        return wanted
+        return [wanted]
+    fallback = OutputFormat.TIFF if source.is_volume else OutputFormat.PNG
     match source.kind:
         case FileKind.NIFTI:
-            return OutputFormat.NIFTI
-        case FileKind.DICOM:
-            return OutputFormat.DICOM_SEG
-        case FileKind.SERIES:
-            is_cut = source.frame is not None and source.frame.axis != "auto"
-            return OutputFormat.NIFTI if is_cut else OutputFormat.DICOM_SEG
-        case FileKind.TIFF if source.is_volume:
-            return OutputFormat.TIFF
-    return OutputFormat.PNG
+            return [OutputFormat.NIFTI]
+        case FileKind.DICOM | FileKind.SERIES:
+            return [OutputFormat.NIFTI if source.is_cut else OutputFormat.DICOM_SEG, fallback]
+    return [fallback]

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 
 from promise_seg.data.formats.nifti import NiftiVolume
-from promise_seg.errors import PromiseError
+from promise_seg.errors import ImageError
 from promise_seg.files import write_whole
 from promise_seg.prediction.labelling import Labelled
 
@@ -15,11 +15,11 @@ def write_nifti(labelled: Labelled, path: Path) -> None:
     """Labels in the shape, order and affine of a NIfTI input; of a DICOM series with columns, rows and slices.
 
     Raises:
-        PromiseError: if the image does not say where it lies.
+        ImageError: if the image does not say where it lies.
     """
     source, frame = labelled.source, labelled.source.frame
     if frame is None:
-        raise PromiseError(
+        raise ImageError(
             f"{source.path}: does not say where its pixels lie, which a NIfTI file needs. Choose another --format"
         )
     labels = frame.from_slices(labelled.stack)

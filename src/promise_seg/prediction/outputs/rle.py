@@ -54,7 +54,7 @@ def write_rle(labelled: Labelled, path: Path) -> None:
                 "segmentation": encode_rle(mask),
                 "area": int(np.count_nonzero(mask)),
                 "bbox": _box(mask),
-                "score": round(one.predictions[label].predicted_iou, 4),
+                "score": round(one.origins[label].predicted_iou, 4),
             }
             for label in labelled.names
             for mask in _objects(one.labels == label, labelled.separate_objects)
