@@ -20,6 +20,8 @@ from promise_seg.sam.loading import load_sam
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 BEST_FOLDER = "best"
+LAST_FOLDER = "last"
+RUN_PARTS = (BEST_FOLDER, LAST_FOLDER)
 SAM_FOLDER = "sam"
 
 
@@ -54,6 +56,20 @@ def find_checkpoint(path: str | Path) -> Path:
         f"{path}: no checkpoint there. Expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or the output folder "
         "of promise train."
     )
+
+
+def run_folder(checkpoint: Path) -> Path:
+    """The folder of the run that a checkpoint stands in; of one by itself its own."""
+    return checkpoint.parent if checkpoint.name in RUN_PARTS else checkpoint
+
+
+def write_config(config: ModelConfig, folder: Path) -> None:
+    """Change the config of a checkpoint, whole or not at all; its weights stay.
+
+    Raises:
+        PromiseError: if it cannot be written.
+    """
+    write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
 
 
 def read_config(folder: Path) -> ModelConfig:

@@ -16,6 +16,7 @@ from promise_seg.data.reading import Reading
 from promise_seg.data.windows import read_window
 from promise_seg.errors import SettingsError
 from promise_seg.ips import PatternShift
+from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.prompting.apm import ApmKind, AutoPrompter, PositionCode, Proposal, build_apm
 from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.features import Features
@@ -59,6 +60,7 @@ class ModelConfig(BaseModel):
     masks: MaskKind = MaskKind.BINARY
     label: int | None = None
     mask_choice: MaskChoice = "score"
+    postprocessing: PostProcessing = NO_POST
     sam: str
     sam_sha256: str
     image_size: int

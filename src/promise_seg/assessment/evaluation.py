@@ -1,13 +1,16 @@
 """Run a model over rows with a ground truth and score it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, measure
 from promise_seg.assessment.metrics import Scores, score_mask
+from promise_seg.assessment.objects import score_objects
 from promise_seg.assessment.reference_scoring import score_by_reference
 from promise_seg.data.checks import CheckedRow
 from promise_seg.data.geometry import BoolArray
@@ -16,6 +19,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import MaskChoice, PromiseModel, choose_mask
+from promise_seg.postprocessing import NO_POST, PostProcessing, connected_parts
 from promise_seg.prompting.oracle import centre_of, oracle_box, oracle_points
 from promise_seg.prompting.prompts import Prompts
 from promise_seg.protocol import Protocol
@@ -53,7 +57,8 @@ class Result:
     """Scores of one image, and the IoU that the model itself predicted.
 
     Where each object of an instance map was prompted for itself, ``scores`` are of the union of all masks, ``objects``
-    is how many there were, ``object_dice`` the mean over them, and the predicted IoU a mean too.
+    is how many there were, ``object_dice`` the mean over them, and the predicted IoU a mean too. ``measures`` are the
+    others, at the image's own size; none by the reference's protocol. ``is_empty`` says that nothing was predicted.
     """
 
     checked: CheckedRow
@@ -61,6 +66,8 @@ class Result:
     predicted_iou: float
     objects: int | None = None
     object_dice: float | None = None
+    measures: dict[str, float] = field(default_factory=dict)
+    is_empty: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +79,7 @@ class Assessment:
     seed: int = 0
     mask_choice: MaskChoice | None = None
     protocol: Protocol = Protocol.OWN
+    tolerance: Tolerance = DEFAULT_TOLERANCE
 
     def choice_for(self, model: PromiseModel) -> MaskChoice:
         """Which of SAM's masks counts: as given, or the first by the reference's protocol, or as the model chose."""
@@ -171,14 +179,52 @@ class DecodedRow:
         one = choose_mask(Decoded(self.mask_logits[None], self.iou[None]), choice)
         return one.mask_logits[0], one.iou[0]
 
-    def result(self, choice: MaskChoice, assessment: Assessment) -> Result:
-        """Score it."""
+    def result(
+        self, choice: MaskChoice, assessment: Assessment, post: PostProcessing = NO_POST, *, full: bool = False
+    ) -> Result:
+        """Score it; ``full`` with all measures, not the overlap alone."""
         mask_logits, iou = self.chosen(choice)
-        scores = assessment.score(self.sample, mask_logits.amax(0))
+        checked, measures = self.sample.checked, {}
+        if assessment.protocol == Protocol.REFERENCE:
+            scores = assessment.score(self.sample, mask_logits.amax(0))
+            is_empty = not bool((mask_logits > 0).any())
+        else:
+            mask_probs, truth = self._probs(mask_logits.amax(0)), checked.mask()
+            predicted = post.mask(mask_probs)
+            is_empty = not predicted.any()
+            scores = score_mask(mask_probs, truth, predicted)
+            if full:
+                measures = measure(mask_probs, predicted, truth, checked, assessment.tolerance)
+        result = Result(checked, scores, float(iou.mean()), measures=measures, is_empty=is_empty)
+        if checked.reading.masks.kind == MaskKind.INSTANCES and (full or self.objects is not None):
+            result = self._with_objects(result, mask_logits, post, full=full)
+        return result
+
+    def _with_objects(self, result: Result, mask_logits: torch.Tensor, post: PostProcessing, *, full: bool) -> Result:
+        """Scores of objects: of each that was prompted for itself, or of the connected parts of the mask."""
+        dice: list[float] = []
         if self.objects is None:
-            return Result(self.sample.checked, scores, float(iou[0]))
-        dice = [self._dice(one, truth) for one, truth in zip(mask_logits, self.objects, strict=True)]
-        return Result(self.sample.checked, scores, float(iou.mean()), len(dice), float(np.mean(dice)))
+            found = list(connected_parts(post.mask(self._probs(mask_logits.amax(0))))) if full else []
+            truth = self.sample.checked.instances()
+        else:
+            found, truth = [post.mask(self._probs(one)) for one in mask_logits], list(self.objects)
+            dice = [score_mask(f.astype(np.float32), t).dice for f, t in zip(found, truth, strict=True)]
+        measures = result.measures
+        if full:
+            scores = score_objects([mask for mask in found if mask.any()], truth)
+            names = ("average_precision", "average_precision_50", "panoptic_quality")
+            measures = measures | {name: getattr(scores, name) for name in names}
+        if not dice:
+            return replace(result, measures=measures)
+        return replace(result, measures=measures, objects=len(dice), object_dice=float(np.mean(dice)))
+
+    def probs(self, choice: MaskChoice) -> npt.NDArray[np.float32]:
+        """Probabilities (H, W) of all objects together, in the image frame."""
+        return self._probs(self.chosen(choice)[0].amax(0))
+
+    def _probs(self, mask_logits: torch.Tensor) -> npt.NDArray[np.float32]:
+        """Low-resolution logits (h, h) to probabilities (H, W) in the image frame."""
+        return self.sample.geometry.logits_to_image(mask_logits).sigmoid().float().cpu().numpy()
 
     def dice_of_choices(self, choices: Sequence[MaskChoice], assessment: Assessment) -> dict[MaskChoice, float]:
         """Dice for each way to choose among SAM's masks: of the image, or the mean over its objects."""
@@ -188,10 +234,6 @@ class DecodedRow:
         index = {choice: int(self.iou[0].argmax()) if choice == "score" else int(choice) for choice in choices}
         of_mask = {i: assessment.score(self.sample, self.mask_logits[0, i]).dice for i in set(index.values())}
         return {choice: of_mask[i] for choice, i in index.items()}
-
-    def _dice(self, mask_logits: torch.Tensor, truth: BoolArray) -> float:
-        found = (self.sample.geometry.logits_to_image(mask_logits) > 0).cpu().numpy()
-        return score_mask(found.astype(np.float32), truth).dice
 
 
 def _decode_objects(
@@ -264,6 +306,6 @@ def evaluate(
     choice = assessment.choice_for(model)
     results = []
     for decoded in decode_rows(model, rows, assessment, store):
-        results.append(decoded.result(choice, assessment))
+        results.append(decoded.result(choice, assessment, model.config.postprocessing, full=True))
         progress()
     return results

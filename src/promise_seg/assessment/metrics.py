@@ -28,15 +28,17 @@ class Scores:
         return tuple(f.name for f in fields(Scores))
 
 
-def score_mask(mask_probs: FloatArray, truth: BoolArray) -> Scores:
-    """Score probabilities, thresholded above 0.5; the mean absolute error takes them as they are.
+def score_mask(mask_probs: FloatArray, truth: BoolArray, predicted: BoolArray | None = None) -> Scores:
+    """Score a mask; the mean absolute error takes the probabilities as they are.
 
-    Shape: both (H, W), in the image frame.
+    ``predicted`` is the mask that was made of them; by default what lies above 0.5.
+
+    Shape: all (H, W), in the image frame.
     Raises: ValueError if the shapes differ.
     """
     if mask_probs.shape != truth.shape:
         raise ValueError(f"prediction is {mask_probs.shape}, truth is {truth.shape}")
-    predicted = mask_probs > 0.5
+    predicted = mask_probs > 0.5 if predicted is None else predicted
     hits = int(np.count_nonzero(predicted & truth))
     found, there = int(np.count_nonzero(predicted)), int(np.count_nonzero(truth))
     union = found + there - hits

@@ -1,20 +1,47 @@
-"""Results of an evaluation as files: one line for each image, and the means."""
+"""Results of an evaluation as files: one line for each image, and means with their intervals."""
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from promise_seg.assessment.evaluation import Assessment, Result
-from promise_seg.assessment.metrics import Scores, mean_scores
+from promise_seg.assessment.statistics import Interval, mean_interval
+from promise_seg.assessment.strata import SIZE, strata
 from promise_seg.files import write_json, write_text
 from promise_seg.protocol import Protocol, evaluation_deviations
 
+RULE_FOR_NOTHING = (
+    "nothing in the truth and nothing predicted: every measure is perfect; one of them without the other: overlaps are "
+    "0 and distances the image's diagonal (but recall is 1 where there is nothing to find)"
+)
 
-def summarise(results: list[Result], assessment: Assessment, facts: dict[str, Any]) -> dict[str, Any]:
-    """Means and what they are means of. ``facts`` are added as they are (model, split, data)."""
-    empty = sum(r.checked.foreground_pixels == 0 for r in results)
+
+def values_by_measure(results: Sequence[Result]) -> dict[str, list[float]]:
+    """Of each measure, an entry for each image."""
+    rows = [asdict(r.scores) | r.measures for r in results]
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def summarise(
+    results: list[Result], assessment: Assessment, facts: dict[str, Any], by: Sequence[str] = (SIZE,)
+) -> dict[str, Any]:
+    """Means, their intervals, and what they are means of. ``facts`` are added as they are (model, split, data).
+
+    Args:
+        results: of all images.
+        assessment: how they were scored.
+        facts: to be kept with them.
+        by: what to divide the images by: ``size``, or columns of the manifest.
+
+    Raises:
+        SettingsError: if the manifest has no such column.
+    """
+    values = values_by_measure(results)
+    groups = [r.checked.row.group for r in results]
+    intervals = {name: mean_interval(column, groups, seed=assessment.seed) for name, column in values.items()}
     return (
         facts
         | {
@@ -25,9 +52,15 @@ def summarise(results: list[Result], assessment: Assessment, facts: dict[str, An
             "seed": assessment.seed,
             "protocol": str(assessment.protocol),
             "protocol_deviations": list(evaluation_deviations(assessment.protocol)),
+            "tolerance": str(assessment.tolerance),
             "images": len(results),
-            "images_with_empty_truth": empty,
-            "mean": {k: round(v, 6) for k, v in asdict(mean_scores([r.scores for r in results])).items()},
+            "groups": len(set(groups)),
+            "images_with_empty_truth": sum(r.checked.foreground_pixels == 0 for r in results),
+            "images_with_empty_prediction": sum(r.is_empty for r in results),
+            "rule_for_nothing": RULE_FOR_NOTHING,
+            "mean": {name: round(found.mean, 6) for name, found in intervals.items()},
+            "interval": {name: found.as_json() for name, found in intervals.items()},
+            "strata": {name: strata(results, name, values, assessment.seed) for name in by},
         }
         | _of_objects(results)
     )
@@ -42,6 +75,12 @@ def _of_objects(results: list[Result]) -> dict[str, Any]:
     return {"objects": count, "object_dice": round(sum(n * dice for n, dice in pairs) / count, 6)}
 
 
+def interval_words(interval: Interval | list[float] | None) -> str:
+    """``0.712 to 0.843``; a dash where nothing follows from the data."""
+    ends = interval.as_json() if isinstance(interval, Interval) else interval
+    return "-" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
+
+
 def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) -> tuple[Path, Path]:
     """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; returns their paths.
 
@@ -49,15 +88,17 @@ def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) 
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
+    values = values_by_measure(results)
     by_object = "objects" in summary
     extra = ["objects", "object_dice"] if by_object else []
-    writer.writerow(["image", "split", "prompts", *Scores.names(), "predicted_iou", *extra])
-    for result in results:
-        values = [f"{v:.6f}" for v in asdict(result.scores).values()]
-        values.append(f"{result.predicted_iou:.6f}")
+    writer.writerow(["image", "split", "group", "image_sha256", "prompts", *values, "predicted_iou", *extra])
+    for number, result in enumerate(results):
+        row = result.checked.row
+        line = [f"{column[number]:.6f}" for column in values.values()] + [f"{result.predicted_iou:.6f}"]
         if by_object:
-            values += ["0", ""] if result.object_dice is None else [str(result.objects), f"{result.object_dice:.6f}"]
-        writer.writerow([result.checked.name, result.checked.row.split, summary["prompts"], *values])
+            line += ["0", ""] if result.object_dice is None else [str(result.objects), f"{result.object_dice:.6f}"]
+        facts = [result.checked.name, row.split, row.group, result.checked.image_sha256, summary["prompts"]]
+        writer.writerow(facts + line)
     protocol = "" if summary["protocol"] == Protocol.OWN else f"_{summary['protocol']}"
     table, means = (
         folder / f"{stem}_{summary['prompts']}{protocol}{end}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from promise_seg.protocol import Protocol
     from promise_seg.sam.frozen import FrozenSam
 
+_WIDE = 200
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 SamOption = Annotated[
@@ -145,7 +146,7 @@ def print_deviations(deviations: "Sequence[str]") -> None:
 
 
 def print_table(head: "Sequence[str]", rows: "Sequence[Sequence[str]]", title: str | None = None) -> None:
-    """A table on standard output."""
+    """A table on standard output; wide where no terminal says how wide it is, so that nothing is broken over lines."""
     from rich.table import Table
 
     table = Table(title=title)
@@ -153,7 +154,10 @@ def print_table(head: "Sequence[str]", rows: "Sequence[Sequence[str]]", title: s
         table.add_column(name)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    out = Console()
+    if not out.is_terminal:
+        out.width = _WIDE
+    out.print(table)
 
 
 def print_notes(sam: "FrozenSam") -> None:

@@ -1,7 +1,7 @@
 """``promise evaluate``"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,7 +25,7 @@ from promise_seg.cli.common import (
     read_and_check,
     read_protocol,
 )
-from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.errors import ManifestError, PromiseError, SettingsError
 
 if TYPE_CHECKING:
     from promise_seg.assessment.evaluation import Assessment
@@ -49,6 +49,12 @@ def evaluate(
     sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
     image_size: Annotated[int | None, typer.Option(min=16, help="Input size of a bare SAM, in pixels.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the oracle points.")] = 0,
+    tolerance: Annotated[
+        str, typer.Option(help="Of the surface Dice, and the unit of distances: 2px, or 1.5mm.")
+    ] = "2px",
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help="Means by a column of the manifest too, beside those by size.")
+    ] = None,
     device: DeviceOption = "auto",
     store: StoreOption = None,
     window: WindowOption = None,
@@ -77,6 +83,7 @@ def evaluate(
     quiet_libraries()
 
     from promise_seg.assessment.evaluation import Assessment, PromptSource, check_prompts
+    from promise_seg.assessment.measuring import read_tolerance
     from promise_seg.checkpoint import load_checkpoint
     from promise_seg.data.geometry import Fit
     from promise_seg.model import MASK_CHOICES, bare_model
@@ -93,8 +100,9 @@ def evaluate(
     print_deviations(evaluation_deviations(chosen))
     place = pick_device(device)
     assessment = Assessment(
-        prompts=PromptSource(prompts), num_points=points, seed=seed, mask_choice=mask, protocol=chosen
-    )
+        prompts=PromptSource(prompts), num_points=points, seed=seed, mask_choice=mask, protocol=chosen,
+        tolerance=read_tolerance(tolerance),
+    )  # fmt: skip
     several = run != BARE and is_class_set(run)
     if several and (label is not None or instances):
         raise SettingsError(
@@ -125,7 +133,8 @@ def evaluate(
             if not any(row.foreground_pixels for row in scored):
                 console.print(f"class {model.config.label}: no {split} mask holds it; only false alarms are scored")
         facts = {"data": str(data), "split": split}
-        _evaluate_one(one, model, scored, assessment, facts, output / Path(one).name if several else output, store)
+        place_of = output / Path(one).name if several else output
+        _evaluate_one(one, model, scored, assessment, facts, place_of, store, ["size", *(by or ())])
 
 
 def _evaluate_one(
@@ -136,8 +145,9 @@ def _evaluate_one(
     facts: dict[str, str],
     output: Path,
     store: Path | None,
+    by: list[str],
 ) -> None:
-    """Score one model and write what came out."""
+    """Score one model, note looks at test rows, and write what came out."""
     from promise_seg.assessment.evaluation import evaluate as score
     from promise_seg.assessment.report import summarise, write_results
     from promise_seg.features.store import FeatureStore
@@ -152,18 +162,60 @@ def _evaluate_one(
         "sam": model.sam.name,
         "image_size": model.sam.image_size,
         "mask_choice": assessment.choice_for(model),
+        "model_sha256": model.sha256(),
+        "postprocessing": model.config.postprocessing.words,
         "reading": reading_fields(checked[0].reading),
     }
-    summary = summarise(results, assessment, of_model | facts)
+    summary = summarise(results, assessment, of_model | facts, by)
+    if run != BARE and facts["split"] in ("test", "all"):
+        summary["test_looks"] = _note_look(run, model, checked, summary)
     files = write_results(output, results, summary)
-    head = list(summary["mean"])
-    values = [f"{value:.4f}" for value in summary["mean"].values()]
-    if "objects" in summary:
-        head.append(f"Dice of {summary['objects']} objects")
-        values.append(f"{summary['object_dice']:.4f}")
-    print_table(head, [values], f"{run}, {len(results)} {facts['split']} images, {assessment.prompts.label}")
-    if summary["images_with_empty_truth"]:
-        console.print(
-            f"{summary['images_with_empty_truth']} image(s) have an empty ground truth: see docs/data-format.md"
-        )
+    _print_summary(f"{run}, {len(results)} {facts['split']} images, {assessment.prompts.label}", summary)
     console.print(f"written: {files[0]}, {files[1]}")
+
+
+def _note_look(
+    run: str, model: "PromiseModel", checked: "list[CheckedRow]", summary: "dict[str, Any]"
+) -> "dict[str, Any]":
+    """Log a look at test rows beside the model, and say if another model from there looked before."""
+    from promise_seg.assessment.sealing import log_test
+    from promise_seg.checkpoint import find_checkpoint, is_reference_file, run_folder
+    from promise_seg.data.checks import data_sha256
+    from promise_seg.data.manifest import Split
+
+    if is_reference_file(run):
+        return {}
+    seen = data_sha256([row for row in checked if row.row.split == Split.TEST])
+    facts = {name: summary[name] for name in ("prompts", "protocol", "postprocessing")}
+    folder = run_folder(find_checkpoint(run))
+    try:
+        looks = log_test(folder, model.sha256(), seen, facts | {"dice": summary["mean"]["dice"]})
+    except PromiseError as error:
+        console.print(f"warning: this look at test rows could not be noted: {error}", markup=False)
+        return {}
+    if words := looks.words():
+        console.print(f"note: {words}", markup=False)
+    return {"this_model": looks.this_model, "other_models": looks.other_models, "note": looks.words()}
+
+
+def _print_summary(title: str, summary: "dict[str, Any]") -> None:
+    """Means with intervals, then Dice by strata."""
+    from promise_seg.assessment.report import interval_words
+
+    rows = [
+        (name, f"{value:.4f}", interval_words(summary["interval"][name])) for name, value in summary["mean"].items()
+    ]
+    if "objects" in summary:
+        rows.append((f"Dice of {summary['objects']} objects", f"{summary['object_dice']:.4f}", ""))
+    print_table(("measure", "mean", f"95 %, over {summary['groups']} groups"), rows, title)
+    for by, found in summary["strata"].items():
+        lines = [
+            (name, str(one["images"]), f"{one['dice']:.4f}", interval_words(one["dice_interval"]))
+            for name, one in found.items()
+        ]
+        print_table((f"by {by}", "images", "Dice", "95 %"), lines)
+    empty, silent = summary["images_with_empty_truth"], summary["images_with_empty_prediction"]
+    if empty or silent:
+        console.print(
+            f"{empty} image(s) have an empty ground truth, {silent} an empty prediction: see docs/measuring.md"
+        )

@@ -9,6 +9,8 @@ import typer
 
 from promise_seg import __version__
 from promise_seg.cli import (
+    budget,
+    compare,
     convert,
     data_check,
     data_fetch,
@@ -21,6 +23,7 @@ from promise_seg.cli import (
     pretrain,
     sam,
     train,
+    tune,
 )
 from promise_seg.errors import PromiseError
 
@@ -57,6 +60,9 @@ for _command in (
     train.train, evaluate.evaluate, predict.predict, convert.convert, pretrain.pretrain, demo.demo
 ):  # fmt: skip
     app.command(_command.__name__)(_honest(_command))
+app.command("budget")(_honest(budget.budget))
+app.command("compare")(_honest(compare.compare))
+app.command("tune-postprocess")(_honest(tune.tune))
 
 _sams = typer.Typer(no_args_is_help=True, help="The SAMs that promise-seg knows by name.")
 _sams.command("list")(_honest(sam.list_sams))

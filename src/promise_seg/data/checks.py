@@ -1,6 +1,7 @@
 """Look at a whole data set before any work begins, and report all its problems at once."""
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,7 +26,7 @@ class CheckedRow:
 
     ``image_sha256`` is of all that decides its pixels; ``index`` is of the slice; ``crop`` what is kept of the image
     frame, ``None`` for all of it; ``class_pixels`` are the classes of a label map with their numbers of
-    pixels; ``labels_sha256`` is of the mask's values.
+    pixels; ``labels_sha256`` is of the mask's values; ``spacing`` between rows and columns in mm, if the image says so.
     """
 
     row: Row
@@ -39,6 +40,7 @@ class CheckedRow:
     crop: Box | None = None
     class_pixels: tuple[tuple[int, int], ...] = ()
     labels_sha256: str = ""
+    spacing: tuple[float, float] | None = None
 
     @property
     def name(self) -> str:
@@ -106,6 +108,7 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
         row, content_sha256(source, index, reading), labels.shape[0], labels.shape[1], foreground, reading, index,
         is_slice=source.is_volume, crop=content_box(image) if reading.crop_border else None,
         class_pixels=_count_classes(labels) if reading.masks.kind == MaskKind.CLASSES else (),
+        spacing=source.spacing,
         labels_sha256=hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest(),
     )  # fmt: skip
 
@@ -164,6 +167,12 @@ def leaks(rows: Sequence[CheckedRow]) -> list[str]:
                 f"({other.where}). Remove one of the two rows: scores on images that were trained on mean nothing"
             )
     return found
+
+
+def data_sha256(rows: Sequence[CheckedRow]) -> str:
+    """Hash of which images and masks these rows are, and which split they belong to."""
+    parts = [[r.image_sha256, r.row.split, r.foreground_pixels, r.labels_sha256] for r in rows]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def divided_groups(rows: Sequence[Row]) -> list[str]:

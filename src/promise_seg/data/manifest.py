@@ -10,6 +10,7 @@ from pathlib import Path
 from promise_seg.errors import ManifestError
 
 REQUIRED_COLUMNS = ("image_name", "train_type", "mask_name")
+KNOWN_COLUMNS = (*REQUIRED_COLUMNS, "group", "slice")
 _HELP = "See docs/data-format.md for an example."
 
 
@@ -33,6 +34,8 @@ class Row:
     split: Split
     group: str
     slices: tuple[int, int] | None = None
+    extra: tuple[tuple[str, str], ...] = ()
+    """Other columns, by name."""
 
 
 def read_manifest(path: str | Path) -> list[Row]:
@@ -93,7 +96,8 @@ def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
             continue
         image, mask = (path.parent / record[name].strip() for name in ("image_name", "mask_name"))
         group = (record.get("group") or "").strip() or str(image)
-        rows.append(Row(where, image, mask, Split(split), group, slices))
+        extra = tuple((name, (record[name] or "").strip()) for name in header if name not in KNOWN_COLUMNS)
+        rows.append(Row(where, image, mask, Split(split), group, slices, extra))
     return rows, problems
 
 

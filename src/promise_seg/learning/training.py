@@ -1,6 +1,5 @@
 """Train the parts of a variant on stored features: the loop, validation, checkpoints and exact resumption."""
 
-import hashlib
 import json
 import math
 import time
@@ -21,8 +20,8 @@ from promise_seg.assessment.evaluation import (
     PromptSource,
     decode_rows,
 )
-from promise_seg.checkpoint import BEST_FOLDER, load_trainable_state, save_checkpoint
-from promise_seg.data.checks import CheckedRow
+from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_trainable_state, save_checkpoint
+from promise_seg.data.checks import CheckedRow, data_sha256
 from promise_seg.data.manifest import Split
 from promise_seg.errors import CheckpointError, ManifestError
 from promise_seg.features.encoding import Sample, encode_missing
@@ -43,7 +42,6 @@ from promise_seg.model import (
 from promise_seg.protocol import Protocol, training_deviations
 from promise_seg.sam.frozen import FrozenSam
 
-LAST_FOLDER = "last"
 STATE_FILE = "state.safetensors"
 SETTINGS_FILE = "settings.json"
 LOG_FILE = "log.jsonl"
@@ -94,12 +92,6 @@ def validate(
         for choice, value in decoded.dice_of_choices(choices, assessment).items():
             dice[choice].append(value)
     return {choice: float(np.mean(values)) for choice, values in dice.items()}
-
-
-def data_sha256(rows: Sequence[CheckedRow]) -> str:
-    """Hash of which images a run trains on and chooses on."""
-    parts = [[r.image_sha256, r.row.split, r.foreground_pixels, r.labels_sha256] for r in rows]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class TrainingRun:

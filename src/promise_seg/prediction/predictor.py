@@ -127,7 +127,7 @@ class Predictor:
         chosen = choose_mask(self.model.decode(encoded.features, prompts), self.model.config.mask_choice)
         mask_probs = encoded.geometry.logits_to_image(chosen.mask_logits[0, 0]).sigmoid().float().cpu().numpy()
         return Prediction(
-            mask=mask_probs > 0.5,
+            mask=self.model.config.postprocessing.mask(mask_probs),
             mask_probs=mask_probs,
             points_xy=encoded.geometry.points_to_image(_numpy(prompts.points_xy, (0, 2), np.float32)),
             point_labels=_numpy(prompts.point_labels, (0,), np.int64),

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from promise_seg.files import write_json
+from promise_seg.postprocessing import connected_parts
 from promise_seg.prediction.labelling import Labelled
 
 BoolArray = npt.NDArray[np.bool_]
@@ -33,8 +33,7 @@ def _objects(mask: BoolArray, separate: bool) -> Iterator[BoolArray]:
         if mask.any():
             yield mask
         return
-    count, parts = cv2.connectedComponents(mask.astype(np.uint8))
-    yield from (parts == number for number in range(1, count))
+    yield from connected_parts(mask)
 
 
 def _box(mask: BoolArray) -> list[int]:

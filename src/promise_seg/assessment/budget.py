@@ -1,0 +1,136 @@
+"""Prompt error budget: the same images with every kind of prompts, to see whether they or the decoder set the limit."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from promise_seg.assessment.metrics import score_mask
+from promise_seg.assessment.statistics import Interval, mean_interval
+from promise_seg.data.checks import CheckedRow
+from promise_seg.features.encoding import Sample, features_of
+from promise_seg.features.store import FeatureStore
+from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.prompting.oracle import oracle_box, oracle_points
+from promise_seg.prompting.prompts import BACKGROUND, FOREGROUND, Prompts
+from promise_seg.sam.features import Features
+
+COUNTS = (1, 2, 4, 8, 16)
+JITTERS = (0.01, 0.02, 0.05, 0.1)
+"""Standard deviations of a click's error, as shares of the model frame's side."""
+DRAWS = 5
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Dice of each image under one kind of prompts, each draw by itself.
+
+    Shape: ``dice`` (draws, images). ``reads_truth`` says that the prompts were made from the ground truth.
+    """
+
+    name: str
+    reads_truth: bool
+    dice: np.ndarray
+
+    def summary(self, groups: Sequence[str], seed: int = 0) -> dict[str, Any]:
+        """The mean over draws and images with its interval over groups, and how much the draws' means differ."""
+        interval: Interval = mean_interval(self.dice.mean(0).tolist(), groups, seed=seed)
+        draws = self.dice.mean(1)
+        return {
+            "prompts": self.name,
+            "reads_the_ground_truth": self.reads_truth,
+            "draws": len(draws),
+            "dice": round(interval.mean, 6),
+            "interval": interval.as_json(),
+            "spread_of_draws": round(float(draws.std(ddof=1)), 6) if len(draws) > 1 else None,
+        }
+
+
+@torch.no_grad()
+def prompt_budget(
+    model: PromiseModel,
+    rows: Sequence[CheckedRow],
+    *,
+    seed: int = 0,
+    store: FeatureStore | None = None,
+    progress: Callable[[], object] = lambda: None,
+) -> list[Budget]:
+    """Score a model with own points (as they are, jittered, and ever fewer), oracle points, a box, and nothing.
+
+    Each image is encoded once. Where a mask map holds instances, all objects are prompted together.
+
+    Args:
+        model: any variant; without an APM there are no own points.
+        rows: with masks.
+        seed: of draws and jitters.
+        store: of features.
+        progress: called after each image.
+    """
+    model.eval()
+    per_image = []
+    for row in rows:
+        sample = Sample.of(row, model.sam, model.config.fit)
+        features = features_of([sample], model.sam, store).to(model.device)
+        truth = row.mask()
+        found: dict[tuple[str, bool], list[float]] = {}
+        for name, reads_truth, prompts in _kinds(model, features, sample, seed):
+            chosen = choose_mask(model.decode(features, prompts.to(model.device)), model.config.mask_choice)
+            probs = sample.geometry.logits_to_image(chosen.mask_logits[0, 0]).sigmoid().float().cpu().numpy()
+            predicted = model.config.postprocessing.mask(probs)
+            found.setdefault((name, reads_truth), []).append(score_mask(probs, truth, predicted).dice)
+        per_image.append(found)
+        progress()
+    kinds = list(per_image[0])
+    return [Budget(*kind, np.array([one[kind] for one in per_image]).T) for kind in kinds]
+
+
+def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -> Iterator[tuple[str, bool, Prompts]]:
+    """Name, whether made from the truth, and prompts; several of one name are draws."""
+    rng = np.random.default_rng([seed, int(sample.checked.image_sha256[:16], 16)])
+    side, mask = model.sam.image_size, sample.mask()
+    if model.apm is not None:
+        own = model.propose(features).as_prompts()
+        yield "own points", False, own
+        for jitter in JITTERS:
+            for _ in range(DRAWS):
+                yield f"own points, jittered by {jitter:.0%}", False, _jittered(own, jitter * side, side, rng)
+        for count in COUNTS:
+            if own.points_xy is not None and count < own.points_xy.shape[2]:
+                yield f"own points, {count} of them", False, _fewer(own, count)
+    for count in COUNTS:
+        for _ in range(DRAWS):
+            yield f"oracle points, {count}", True, _oracle(mask, count, rng)
+    for jitter in JITTERS:
+        for _ in range(DRAWS):
+            moved = _jittered(_oracle(mask, COUNTS[-1], rng), jitter * side, side, rng)
+            yield f"oracle points, {COUNTS[-1]}, jittered by {jitter:.0%}", True, moved
+    yield "oracle box", True, Prompts(boxes_xyxy=torch.from_numpy(oracle_box(mask))[None, None])
+    yield "no prompts", False, Prompts()
+
+
+def _oracle(mask: npt.NDArray[np.bool_], count: int, rng: np.random.Generator) -> Prompts:
+    points_xy, labels = oracle_points(mask, count, rng)
+    return Prompts(points_xy=torch.from_numpy(points_xy)[None, None], point_labels=torch.from_numpy(labels)[None, None])
+
+
+def _jittered(prompts: Prompts, sigma: float, side: int, rng: np.random.Generator) -> Prompts:
+    """Points moved at random, within the model frame, with the labels they had."""
+    if prompts.points_xy is None:
+        raise ValueError("only points can be jittered")
+    noise = torch.from_numpy(rng.normal(0, sigma, tuple(prompts.points_xy.shape)).astype(np.float32))
+    moved = (prompts.points_xy.cpu() + noise).clamp(0, side - 1)
+    return Prompts(points_xy=moved, point_labels=prompts.point_labels)
+
+
+def _fewer(prompts: Prompts, count: int) -> Prompts:
+    """The first points of each kind, as many foreground as background ones, and one alone in the foreground."""
+    if prompts.points_xy is None or prompts.point_labels is None:
+        raise ValueError("there are no points to take some of")
+    labels = prompts.point_labels[0, 0].cpu()
+    kept = []
+    for label, wanted in ((FOREGROUND, -(-count // 2)), (BACKGROUND, count // 2)):
+        kept += torch.nonzero(labels == label)[:wanted, 0].tolist()
+    return Prompts(points_xy=prompts.points_xy[:, :, kept], point_labels=prompts.point_labels[:, :, kept])

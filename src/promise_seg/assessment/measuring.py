@@ -1,0 +1,74 @@
+"""All measures of one image beside its overlap: structure and outlines, in the unit that a user wants."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from promise_seg.assessment.structure import score_structure
+from promise_seg.assessment.surfaces import score_surfaces
+from promise_seg.data.checks import CheckedRow
+from promise_seg.errors import SettingsError
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float32]
+
+
+class Unit(StrEnum):
+    """Of distances."""
+
+    PIXELS = "px"
+    MILLIMETRES = "mm"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far outlines may be apart for the surface Dice; its unit is that of all distances."""
+
+    value: float = 2.0
+    unit: Unit = Unit.PIXELS
+
+    def __str__(self) -> str:
+        return f"{self.value:g}{self.unit}"
+
+
+DEFAULT_TOLERANCE = Tolerance()
+
+
+def read_tolerance(text: str) -> Tolerance:
+    """What a user means by ``--tolerance``: ``2px``, ``1.5mm``; a number alone is in pixels.
+
+    Raises:
+        SettingsError: if it means nothing.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(px|mm)?\s*", text)
+    if match is None or float(match[1]) <= 0:
+        raise SettingsError(f"--tolerance {text}: expected a number above 0 with px or mm, such as 2px or 1.5mm")
+    return Tolerance(float(match[1]), Unit(match[2] or "px"))
+
+
+def spacing_for(row: CheckedRow, unit: Unit) -> tuple[float, float]:
+    """Between rows and between columns of an image, in a unit.
+
+    Raises:
+        SettingsError: if millimetres are wanted of an image that does not say how large its pixels are.
+    """
+    if unit == Unit.PIXELS:
+        return 1.0, 1.0
+    if row.spacing is None:
+        raise SettingsError(
+            f"{row.row.where}: {row.name} does not say how large its pixels are; give --tolerance in px"
+        )
+    return row.spacing
+
+
+def measure(
+    mask_probs: FloatArray, predicted: BoolArray, truth: BoolArray, row: CheckedRow, tolerance: Tolerance
+) -> dict[str, float]:
+    """Measures of one image by their names. Shape: all (H, W), in the image frame."""
+    structure = score_structure(mask_probs, truth)
+    spacing = spacing_for(row, tolerance.unit)
+    surfaces = score_surfaces(predicted, truth, tolerance=tolerance.value, spacing=spacing)
+    return vars(structure) | vars(surfaces)

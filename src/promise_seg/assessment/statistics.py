@@ -1,0 +1,105 @@
+"""How sure a mean is, and whether two differ. Images of one group are not independent: groups are drawn, not images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+FloatArray = npt.NDArray[np.float64]
+
+DRAWS = 2000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval; the ends are NaN with fewer than two groups, from which nothing follows."""
+
+    mean: float
+    low: float
+    high: float
+
+    def as_json(self) -> list[float] | None:
+        """Its ends; nothing where nothing follows."""
+        return None if np.isnan(self.low) else [round(self.low, 6), round(self.high, 6)]
+
+
+def mean_interval(values: Sequence[float], groups: Sequence[str], *, seed: int = 0) -> Interval:
+    """The mean over images, each counting the same, with a bootstrap interval at 95 % that draws whole groups.
+
+    Each draw is measured in its own standard error (bootstrap-t), which covers the truth as often as it should with
+    thirty groups, where plain percentiles of the draws are too narrow.
+
+    Args:
+        values: one for each image.
+        groups: of the images, one for each.
+        seed: of the draws.
+
+    Source: Efron and Tibshirani 1993, chapter 12; the standard error is that of a ratio estimate over clusters.
+    """
+    array = np.asarray(values, np.float64)
+    sums, sizes = by_group(array, groups)
+    mean, count = float(array.mean()), len(sums)
+    if count < 2:
+        return Interval(mean, float("nan"), float("nan"))
+    error = float(_standard_error(sums[None], sizes[None])[0])
+    if error == 0:
+        return Interval(mean, mean, mean)
+    drawn = np.random.default_rng(seed).integers(0, count, (DRAWS, count))
+    errors = _standard_error(sums[drawn], sizes[drawn])
+    usable = errors > 0  # a draw of one group alone says nothing of its error
+    means = sums[drawn].sum(1) / sizes[drawn].sum(1)
+    low, high = np.quantile((means[usable] - mean) / errors[usable], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(mean, mean - float(high) * error, mean - float(low) * error)
+
+
+def _standard_error(sums: FloatArray, sizes: FloatArray) -> FloatArray:
+    """Of the mean over images, (draws,), from groups (draws, groups)."""
+    means = sums.sum(1) / sizes.sum(1)
+    residuals = sums - means[:, None] * sizes
+    count = sums.shape[1]
+    return np.sqrt((residuals**2).sum(1) * count / (count - 1)) / sizes.sum(1)
+
+
+def by_group(values: FloatArray, groups: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """The sum of each group's values, and their number, in the order of the groups' names."""
+    _, index = np.unique(np.asarray(groups), return_inverse=True)
+    return np.bincount(index, values).astype(np.float64), np.bincount(index).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean of paired differences with its interval, and how likely at least such ones are by chance alone."""
+
+    interval: Interval
+    p_value: float
+
+
+def paired_difference(
+    first: Sequence[float], second: Sequence[float], groups: Sequence[str], *, seed: int = 0
+) -> Difference:
+    """``second`` less ``first``, image by image.
+
+    The p-value is of Wilcoxon's signed-rank test on the groups' mean differences; 1 where all are 0.
+    """
+    apart = np.asarray(second, np.float64) - np.asarray(first, np.float64)
+    sums, sizes = by_group(apart, groups)
+    of_groups = sums / sizes
+    p_value = float(stats.wilcoxon(of_groups).pvalue) if of_groups.any() else 1.0
+    return Difference(mean_interval(apart.tolist(), groups, seed=seed), p_value)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values of several tests, corrected so that one false alarm among all of them stays as unlikely as stated.
+
+    Source: Holm 1979.
+    """
+    order = np.argsort(p_values)
+    corrected = np.empty(len(p_values))
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected.tolist()

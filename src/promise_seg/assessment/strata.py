@@ -1,0 +1,59 @@
+"""Means over parts of the images: by the size of the object, or by a column of the manifest."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from promise_seg.assessment.evaluation import Result
+from promise_seg.assessment.statistics import mean_interval
+from promise_seg.errors import SettingsError
+
+SIZE = "size"
+_SIZES = ((0.01, "under 1 %"), (0.05, "1 to 5 %"), (0.2, "5 to 20 %"), (float("inf"), "over 20 %"))
+_NOTHING = "no object"
+
+
+def size_stratum(result: Result) -> str:
+    """By the share of the image that the truth covers."""
+    row = result.checked
+    share = row.foreground_pixels / (row.height * row.width)
+    return next(name for limit, name in _SIZES if share < limit) if share else _NOTHING
+
+
+def _by_column(name: str) -> Callable[[Result], str]:
+    return lambda result: dict(result.checked.row.extra).get(name, "") or "(empty)"
+
+
+def strata(results: Sequence[Result], by: str, values: dict[str, list[float]], seed: int) -> dict[str, Any]:
+    """For each stratum its number of images, and its mean Dice with interval and IoU.
+
+    Args:
+        results: of the images.
+        by: ``size``, or a column of the manifest.
+        values: of each measure, an entry for each result.
+        seed: of the intervals.
+
+    Raises:
+        SettingsError: if the manifest has no such column.
+    """
+    columns = {name for result in results for name, _ in result.checked.row.extra}
+    if by != SIZE and by not in columns:
+        known = ", ".join([SIZE, *sorted(columns)])
+        raise SettingsError(f"--by {by}: the manifest has no such column; choose among {known}")
+    stratum_of = size_stratum if by == SIZE else _by_column(by)
+    names = [stratum_of(result) for result in results]
+    order = [_NOTHING, *(name for _, name in _SIZES)] if by == SIZE else sorted(set(names))
+    found: dict[str, Any] = {}
+    for name in order:
+        chosen = [i for i, one in enumerate(names) if one == name]
+        if not chosen:
+            continue
+        groups = [results[i].checked.row.group for i in chosen]
+        dice = mean_interval([values["dice"][i] for i in chosen], groups, seed=seed)
+        found[name] = {
+            "images": len(chosen),
+            "groups": len(set(groups)),
+            "dice": round(dice.mean, 6),
+            "dice_interval": dice.as_json(),
+            "iou": round(sum(values["iou"][i] for i in chosen) / len(chosen), 6),
+        }
+    return found

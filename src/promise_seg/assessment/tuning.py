@@ -1,0 +1,72 @@
+"""Choose post-processing on validation rows: what helps there, or nothing."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from promise_seg.assessment.evaluation import Assessment, decode_rows
+from promise_seg.assessment.metrics import score_mask
+from promise_seg.data.checks import CheckedRow
+from promise_seg.features.store import FeatureStore
+from promise_seg.model import PromiseModel
+from promise_seg.postprocessing import NO_POST, PostProcessing
+
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
+KERNELS = (0, 3, 5, 9)
+LEAST_GAIN = 0.001
+"""In mean Dice: for less, the plainest is kept, as the difference is noise and would not come again."""
+
+
+def candidates() -> list[PostProcessing]:
+    """All that are tried, the plainest first."""
+    found = [
+        PostProcessing(threshold=threshold, opening=opening, closing=closing, fill_holes=holes, keep=keep)
+        for threshold, opening, closing, holes, keep in product(
+            THRESHOLDS, KERNELS, KERNELS, (False, True), ("all", "largest")
+        )
+    ]
+    return sorted(found, key=lambda post: (_changes(post), abs(post.threshold - NO_POST.threshold)))
+
+
+def _changes(post: PostProcessing) -> int:
+    return sum(getattr(post, name) != getattr(NO_POST, name) for name in type(post).model_fields)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was chosen, and the mean validation Dice with it, with nothing, and of the best of all."""
+
+    chosen: PostProcessing
+    dice: float
+    dice_without: float
+    best_dice: float
+
+
+def tune(
+    model: PromiseModel,
+    rows: Sequence[CheckedRow],
+    assessment: Assessment,
+    store: FeatureStore | None = None,
+    progress: Callable[[], object] = lambda: None,
+) -> Tuned:
+    """Score every candidate on validation rows; the plainest within :data:`LEAST_GAIN` of the best is chosen.
+
+    Args:
+        model: to be tuned; it is left as it is.
+        rows: for validation, never for testing.
+        assessment: where prompts come from.
+        store: of features.
+        progress: called after each image.
+    """
+    tried = candidates()
+    choice = assessment.choice_for(model)
+    sums = np.zeros(len(tried))
+    for decoded in decode_rows(model, rows, assessment, store):
+        mask_probs, truth = decoded.probs(choice), decoded.sample.checked.mask()
+        sums += [score_mask(mask_probs, truth, post.mask(mask_probs)).dice for post in tried]
+        progress()
+    dice = sums / len(rows)
+    good = int(np.flatnonzero(dice >= dice.max() - LEAST_GAIN)[0])
+    return Tuned(tried[good], float(dice[good]), float(dice[tried.index(NO_POST)]), float(dice.max()))

@@ -1,0 +1,85 @@
+"""``promise budget``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promise_seg.cli.common import (
+    DeviceOption,
+    StoreOption,
+    ThresholdOption,
+    console,
+    pick_device,
+    print_notes,
+    print_table,
+    progress_bar,
+    quiet_libraries,
+    read_and_check,
+)
+from promise_seg.errors import ManifestError, SettingsError
+
+
+def budget(
+    run: Annotated[str, typer.Argument(help="Output folder of promise train, a checkpoint, or bare for SAM alone.")],
+    data: Annotated[Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for budget.json and budget.png.")],
+    split: Annotated[str, typer.Option(help="val, test, train or all.")] = "val",
+    sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of draws and jitters.")] = 0,
+    device: DeviceOption = "auto",
+    store: StoreOption = None,
+    mask_threshold: ThresholdOption = None,
+) -> None:
+    """Prompt error budget: do prompts or the decoder limit the result, and how much does a bad click cost?"""
+    from promise_seg.data.manifest import Split, of_split, read_manifest
+    from promise_seg.data.reading import make_reading
+
+    if split not in (*Split, "all"):
+        raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
+    rows = read_manifest(data)
+    rows = rows if split == "all" else of_split(rows, Split(split))
+    if not rows:
+        raise ManifestError(f"{data}: no {split} rows; choose another --split")
+    quiet_libraries()
+    from promise_seg.assessment.budget import prompt_budget
+    from promise_seg.assessment.budget_plot import draw_budget
+    from promise_seg.assessment.report import interval_words
+    from promise_seg.checkpoint import load_checkpoint
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.files import write_json
+    from promise_seg.model import bare_model
+    from promise_seg.sam.loading import load_sam
+
+    place = pick_device(device)
+    model = bare_model(load_sam(sam or "nano", place)) if run == "bare" else load_checkpoint(run, sam, place)
+    print_notes(model.sam)
+    checked = read_and_check(rows, make_reading(model.config.reading, mask_threshold=mask_threshold))
+    with progress_bar() as progress:
+        task = progress.add_task("prompting", total=len(checked), note="")
+        found = prompt_budget(
+            model, checked, seed=seed, store=FeatureStore(store), progress=lambda: progress.advance(task)
+        )
+    groups = [row.row.group for row in checked]
+    summary = [one.summary(groups, seed) for one in found]
+    title = f"{run}, {len(checked)} {split} images"
+    lines = [
+        (
+            one["prompts"],
+            "yes" if one["reads_the_ground_truth"] else "no",
+            f"{one['dice']:.4f}",
+            interval_words(one["interval"]),
+            str(one["draws"]),
+            "" if one["spread_of_draws"] is None else f"{one['spread_of_draws']:.4f}",
+        )
+        for one in summary
+    ]
+    head = ("prompts", "from the truth", "Dice", f"95 %, over {len(set(groups))} groups", "draws", "spread of draws")
+    print_table(head, lines, title)
+    facts = {
+        "model": run, "model_sha256": model.sha256(), "sam": model.sam.name, "data": str(data), "split": split,
+        "seed": seed, "images": len(checked),
+    }  # fmt: skip
+    write_json(output / "budget.json", facts | {"budget": summary})
+    draw_budget(summary, title, output / "budget.png")
+    console.print(f"written: {output / 'budget.json'}, {output / 'budget.png'}")

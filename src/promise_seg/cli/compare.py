@@ -1,0 +1,53 @@
+"""``promise compare``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promise_seg.cli.common import console, print_table
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Output folders of promise evaluate, or scores_*.csv in them.")],
+    measure: Annotated[
+        list[str] | None, typer.Option("--measure", help="What to compare; default dice and iou.")
+    ] = None,
+    prompts: Annotated[
+        str | None, typer.Option(help="Which of a folder's evaluations: apm, oracle, box or none.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write it to this JSON file too.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = 0,
+) -> None:
+    """Compare evaluations of the same images, image by image: differences, their intervals, and whether by chance."""
+    from promise_seg.assessment.comparing import compare as compare_runs
+    from promise_seg.assessment.comparing import read_scored
+    from promise_seg.assessment.report import interval_words
+    from promise_seg.files import write_json
+
+    scored = [read_scored(run, prompts) for run in runs]
+    found = compare_runs(scored, measure or ["dice", "iou"], seed)
+    images, groups = len(scored[0].images), len(set(scored[0].groups.values()))
+    rows = [
+        (
+            one.first,
+            one.second,
+            one.measure,
+            f"{one.first_mean:.4f}",
+            f"{one.second_mean:.4f}",
+            f"{one.difference.interval.mean:+.4f}",
+            interval_words(one.difference.interval),
+            f"{one.difference.p_value:.2g}",
+            f"{one.p_holm:.2g}",
+        )
+        for one in found
+    ]
+    head = ("first", "second", "measure", "mean", "mean", "difference", "95 %", "p (Wilcoxon)", "p (Holm)")
+    print_table(head, rows, f"{images} images in {groups} groups; groups are what is drawn and tested")
+    if len({run.summary.get("prompts_read_the_ground_truth") for run in scored}) > 1:
+        console.print("warning: some of these prompts were made from the ground truth, others not")
+    if groups < 6:
+        console.print(f"warning: {groups} groups are too few for Wilcoxon's test to find anything")
+    if output is not None:
+        write_json(output, [one.as_json() for one in found])
+        console.print(f"written: {output}")

@@ -1,0 +1,73 @@
+"""``promise tune-postprocess``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promise_seg.cli.common import (
+    DeviceOption,
+    StoreOption,
+    ThresholdOption,
+    console,
+    pick_device,
+    print_notes,
+    progress_bar,
+    quiet_libraries,
+    read_and_check,
+)
+from promise_seg.errors import ManifestError, SettingsError
+
+
+def tune(
+    run: Annotated[Path, typer.Argument(help="Output folder of promise train, or a checkpoint.")],
+    data: Annotated[Path, typer.Argument(help="The CSV that it was trained with; only its val rows are read.")],
+    reset: Annotated[bool, typer.Option("--reset", help="Go back to the threshold 0.5 and nothing else.")] = False,
+    sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
+    val_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Of train, where there are no val rows.")] = 0.15,
+    seed: Annotated[int, typer.Option(min=0, help="That of training, where there are no val rows.")] = 0,
+    device: DeviceOption = "auto",
+    store: StoreOption = None,
+    mask_threshold: ThresholdOption = None,
+) -> None:
+    """Choose threshold, opening, closing, holes and parts on the val rows; kept in the model, used by every command."""
+    from promise_seg.data.manifest import Split, of_split, read_manifest, split_off_validation
+    from promise_seg.data.reading import make_reading
+
+    rows = read_manifest(data)
+    if not of_split(rows, Split.VAL):
+        rows = split_off_validation(rows, share=val_share, seed=seed)
+    val = of_split(rows, Split.VAL)
+    if not val:
+        raise ManifestError(f"{data}: no val rows to choose on")
+    quiet_libraries()
+    from promise_seg.assessment.evaluation import Assessment, PromptSource
+    from promise_seg.assessment.tuning import candidates
+    from promise_seg.assessment.tuning import tune as search
+    from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint, write_config
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.postprocessing import NO_POST
+
+    if is_reference_file(run):
+        raise SettingsError(f"{run}: a checkpoint of the published code has no place for it; promise convert it first")
+    folder = find_checkpoint(run)
+    model = load_checkpoint(folder, sam, pick_device(device))
+    print_notes(model.sam)
+    if reset:
+        chosen = NO_POST
+        console.print("post-processing: none")
+    else:
+        checked = read_and_check(val, make_reading(model.config.reading, mask_threshold=mask_threshold))
+        source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
+        assessment = Assessment(prompts=source, num_points=model.config.num_points)
+        note = f"{len(candidates())} ways"
+        with progress_bar() as progress:
+            task = progress.add_task("tuning", total=len(checked), note=note)
+            found = search(model, checked, assessment, FeatureStore(store), lambda: progress.advance(task))
+        chosen = found.chosen
+        console.print(
+            f"post-processing: {chosen.words}; val Dice {found.dice:.4f}, without any {found.dice_without:.4f}, "
+            f"the best of {len(candidates())} {found.best_dice:.4f} ({source.label}, {len(checked)} images)"
+        )
+    write_config(model.config.model_copy(update={"postprocessing": chosen}), folder)
+    console.print(f"written: {folder}")

@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from promise_seg.assessment.budget import COUNTS, DRAWS, JITTERS, Budget, _fewer, _jittered, prompt_budget
+from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
+from promise_seg.cli.main import main
+from promise_seg.model import Variant, bare_model
+from promise_seg.prompting.prompts import Prompts
+from tests.helpers import make_model, make_tiny_sam, some_points
+
+
+def by_name(budget):
+    return {one.name: one for one in budget}
+
+
+def test_every_kind_of_prompts_of_every_image(tiny_sam, checked):
+    found = by_name(prompt_budget(make_model(tiny_sam), checked))
+    assert found["own points"].dice.shape == (1, 10)
+    assert found["oracle points, 1"].dice.shape == (DRAWS, 10)
+    assert {f"own points, jittered by {j:.0%}" for j in JITTERS} <= set(found)
+    assert {f"oracle points, {n}" for n in COUNTS} <= set(found)
+    assert {name for name, one in found.items() if one.reads_truth} == {n for n in found if n.startswith("oracle")}
+
+
+def test_own_points_and_nothing_score_as_in_an_evaluation(tiny_sam, checked):
+    model = make_model(tiny_sam)
+    found = by_name(prompt_budget(model, checked))
+    for name, source in (
+        ("own points", PromptSource.APM),
+        ("no prompts", PromptSource.NONE),
+        ("oracle box", PromptSource.BOX),
+    ):
+        alone = [r.scores.dice for r in evaluate(model, checked, Assessment(prompts=source))]
+        np.testing.assert_allclose(found[name].dice[0], alone, atol=1e-3)
+
+
+def test_models_without_apm_have_no_own_points(tiny_sam, checked):
+    for model in (bare_model(tiny_sam), make_model(tiny_sam, Variant.IPS)):
+        assert not [one.name for one in prompt_budget(model, checked[:2]) if one.name.startswith("own")]
+
+
+def test_the_same_seed_gives_the_same_draws_in_any_order_of_rows(tiny_sam, checked):
+    model = make_model(tiny_sam)
+    one, other, third = (
+        by_name(prompt_budget(model, rows, seed=s)) for rows, s in ((checked, 0), (checked[::-1], 0), (checked, 1))
+    )
+    name = "oracle points, 4"
+    np.testing.assert_allclose(one[name].dice, other[name].dice[:, ::-1], atol=1e-5)
+    assert not np.allclose(one[name].dice, third[name].dice)
+
+
+def test_each_image_is_encoded_once(tiny_sam, checked, monkeypatch):
+    calls, encode = [], tiny_sam.encode
+    monkeypatch.setattr(tiny_sam, "encode", lambda images: calls.append(1) or encode(images))
+    prompt_budget(make_model(tiny_sam), checked[:3])
+    assert len(calls) == 3
+
+
+def test_jitter_is_as_large_as_it_says_and_stays_in_the_frame():
+    prompts = Prompts(
+        points_xy=torch.full((1, 1, 4000, 2), 50.0), point_labels=torch.ones(1, 1, 4000, dtype=torch.long)
+    )
+    moved = _jittered(prompts, 5.0, 101, np.random.default_rng(0))
+    assert float((moved.points_xy - 50).std()) == pytest.approx(5, rel=0.05)
+    edge = _jittered(
+        Prompts(points_xy=prompts.points_xy * 0, point_labels=prompts.point_labels), 5.0, 101, np.random.default_rng(0)
+    )
+    assert float(edge.points_xy.min()) == 0
+
+
+def test_fewer_points_keep_both_kinds_and_one_alone_is_foreground():
+    prompts = some_points(1, 1, 8)
+    assert _fewer(prompts, 1).point_labels.tolist() == [[[1]]]
+    assert _fewer(prompts, 4).point_labels.tolist() == [[[1, 1, 0, 0]]]
+
+
+def test_spread_is_over_draws_and_the_interval_over_groups():
+    dice = np.array([[0.2, 0.4, 0.6], [0.4, 0.6, 0.8]])
+    found = Budget("x", True, dice).summary(["a", "b", "c"])
+    assert found["dice"] == pytest.approx(0.5)
+    assert found["spread_of_draws"] == pytest.approx(np.std([0.4, 0.6], ddof=1), abs=1e-6)
+    assert found["interval"][0] < 0.5 < found["interval"][1]
+
+
+def test_the_command(manifest, tmp_path, capsys):
+    make_tiny_sam().model.save_pretrained(tmp_path / "sam")
+    args = ["budget", "bare", str(manifest), "--sam", str(tmp_path / "sam"), "-o", str(tmp_path / "out")]
+    assert main([*args, "--split", "val"]) == 0
+    assert "oracle points, 16" in capsys.readouterr().out
+    content = json.loads((tmp_path / "out/budget.json").read_text())
+    assert content["images"] == 2
+    assert Image.open(tmp_path / "out/budget.png").size[0] > 600
+    assert main([*args, "--split", "dev"]) == 2

@@ -1,0 +1,88 @@
+import json
+
+import numpy as np
+import pytest
+
+from promise_seg.assessment.comparing import compare, read_scored
+from promise_seg.cli.main import main
+from promise_seg.errors import SettingsError
+
+
+@pytest.fixture
+def write(tmp_path):
+    """An evaluation as promise evaluate writes it, with these values of Dice."""
+
+    def make(name, dice, prompts="apm", images=None, **summary):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        images = images or [f"sha{i}" for i in range(len(dice))]
+        lines = ["image,split,group,image_sha256,prompts,dice,iou,predicted_iou"]
+        for i, (sha, d) in enumerate(zip(images, dice, strict=True)):
+            lines.append(f"{sha}.png,test,g{i // 2},{sha},{prompts},{d},{d / (2 - d)},0.5")
+        (folder / f"scores_{prompts}.csv").write_text("\n".join(lines))
+        facts = {"model": name, "prompts": prompts, "protocol": "own"}
+        facts["prompts_read_the_ground_truth"] = prompts == "oracle"
+        (folder / f"summary_{prompts}.json").write_text(json.dumps(facts | summary))
+        return folder
+
+    return make
+
+
+BASE = np.random.default_rng(0).uniform(0.3, 0.8, 40)
+
+
+def test_a_better_run_is_better_whatever_the_order_of_its_lines(write):
+    worse = write("worse", BASE)
+    order = np.random.default_rng(1).permutation(40)
+    better = write("better", (BASE + 0.1)[order], images=[f"sha{i}" for i in order])
+    (found,) = compare([read_scored(worse), read_scored(better)], ["dice"])
+    assert (found.first, found.second) == ("worse (apm)", "better (apm)")
+    assert found.difference.interval.mean == pytest.approx(0.1)
+    assert found.difference.interval.low == pytest.approx(0.1, abs=1e-6)
+    assert found.p_holm < 0.001
+
+
+def test_every_two_of_several_are_compared_and_corrected_together(write):
+    rng = np.random.default_rng(2)
+    runs = [read_scored(write(n, np.clip(BASE + rng.normal(0, 0.05, 40), 0, 1))) for n in ("a", "b", "c")]
+    found = compare(runs, ["dice", "iou"])
+    assert len(found) == 6
+    assert all(one.p_holm >= one.difference.p_value for one in found)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [(lambda w: [w("a", BASE), w("b", BASE[:30])], "are not of the same images: 0 are only in the one, 10"),
+     (lambda w: [w("a", BASE), w("b", BASE, protocol="reference")], "scored by different protocols"),
+     (lambda w: [w("a", BASE), w("a", BASE)], "named twice"),
+     (lambda w: [w("a", BASE)], "two evaluations at least")],
+)  # fmt: skip
+def test_what_cannot_be_compared(write, spoil, words):
+    with pytest.raises(SettingsError, match=words):
+        compare([read_scored(path) for path in spoil(write)], ["dice"])
+
+
+def test_what_cannot_be_read(write, tmp_path):
+    folder = write("a", BASE)
+    with pytest.raises(SettingsError, match="has no hd95 of every image; choose among dice, iou, predicted_iou"):
+        compare([read_scored(folder), read_scored(write("b", BASE))], ["hd95"])
+    write("a", BASE, prompts="oracle")
+    with pytest.raises(SettingsError, match=r"2 evaluations \(scores_apm.csv, scores_oracle.csv\) there"):
+        read_scored(folder)
+    assert read_scored(folder, "oracle").name == "a (oracle)"
+    (folder / "summary_apm.json").unlink()
+    with pytest.raises(SettingsError, match=r"summary_apm\.json: no such file"):
+        read_scored(folder / "scores_apm.csv")
+    with pytest.raises(SettingsError, match="no evaluation there"):
+        read_scored(tmp_path)
+
+
+def test_the_command(write, tmp_path, capsys):
+    one, other = write("a", BASE), write("b", BASE + 0.05, prompts="oracle")
+    assert main(["compare", str(one), str(other), "-o", str(tmp_path / "c.json")]) == 0
+    printed = capsys.readouterr()
+    assert "+0.0500" in printed.out
+    assert "made from the ground truth, others not" in printed.err
+    assert [c["measure"] for c in json.loads((tmp_path / "c.json").read_text())] == ["dice", "iou"]
+    assert main(["compare", str(one), str(tmp_path / "none")]) == 2
+    assert "no such file" in capsys.readouterr().err

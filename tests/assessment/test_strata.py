@@ -1,0 +1,37 @@
+from dataclasses import replace
+
+import pytest
+
+from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
+from promise_seg.assessment.report import values_by_measure
+from promise_seg.assessment.strata import size_stratum, strata
+from promise_seg.errors import SettingsError
+from tests.helpers import make_model
+
+
+@pytest.fixture
+def results(tiny_sam, checked):
+    found = evaluate(make_model(tiny_sam), checked, Assessment(prompts=PromptSource.APM))
+    sizes = [0, 6, 40, 100, 600, 6, 40, 100, 600, 0]  # of 1200 pixels
+    devices = ["a", "b"] * 4 + ["a", ""]
+    rows = [
+        replace(r.checked, foreground_pixels=n, row=replace(r.checked.row, extra=(("device", d),)))
+        for r, n, d in zip(found, sizes, devices, strict=True)
+    ]
+    return [replace(r, checked=row) for r, row in zip(found, rows, strict=True)]
+
+
+def test_by_size(results):
+    assert [size_stratum(r) for r in results[:5]] == ["no object", "under 1 %", "1 to 5 %", "5 to 20 %", "over 20 %"]
+    found = strata(results, "size", values_by_measure(results), seed=0)
+    assert list(found) == ["no object", "under 1 %", "1 to 5 %", "5 to 20 %", "over 20 %"]
+    assert sum(one["images"] for one in found.values()) == 10
+    small = [r.scores.dice for r in results if r.checked.foreground_pixels == 6]
+    assert found["under 1 %"]["dice"] == pytest.approx(sum(small) / 2, abs=1e-5)
+
+
+def test_by_a_column_of_the_manifest(results):
+    found = strata(results, "device", values_by_measure(results), seed=0)
+    assert {name: one["images"] for name, one in found.items()} == {"(empty)": 1, "a": 5, "b": 4}
+    with pytest.raises(SettingsError, match=r"--by hospital: .* choose among size, device"):
+        strata(results, "hospital", values_by_measure(results), seed=0)

@@ -1,0 +1,105 @@
+"""Intervals, strata, post-processing and the log of looks at test rows, through the commands."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from promise_seg.cli.main import main
+from tests.helpers import make_tiny_sam, write_dataset
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A trained model with its data; tests must not change them but for the config."""
+    folder = tmp_path_factory.mktemp("honest")
+    make_tiny_sam().model.save_pretrained(folder / "sam")
+    manifest = write_dataset(folder / "data", ("train",) * 6 + ("val",) * 4 + ("test",) * 6)
+    lines = manifest.read_text().splitlines()
+    devices = ["device", *(["a", "b"] * 8)]
+    manifest.write_text("\n".join(f"{line},{device}" for line, device in zip(lines, devices, strict=True)))
+    out = folder / "run"
+    options = ["--sam", str(folder / "sam"), "--epochs", "2", "--views", "1", "-o", str(out)]
+    assert main(["train", str(manifest), *options]) == 0
+    return out, manifest
+
+
+def evaluate(run, out, *options):
+    model, manifest = run
+    return main(["evaluate", str(model), str(manifest), "-o", str(out), *options])
+
+
+def summary(out, prompts="apm"):
+    return json.loads((out / f"summary_{prompts}.json").read_text())
+
+
+def test_every_mean_has_an_interval_and_every_stratum_its_images(run, tmp_path, capsys):
+    assert evaluate(run, tmp_path, "--by", "device") == 0
+    found = summary(tmp_path)
+    assert set(found["mean"]) == set(found["interval"]) >= {
+        "dice", "iou", "mae", "precision", "recall", "s_measure", "e_max", "e_mean", "e_adaptive", "weighted_f", "hd95",
+        "surface_dice", "centre_distance",
+    }  # fmt: skip
+    low, high = found["interval"]["iou"]
+    assert low <= found["mean"]["iou"] <= high
+    assert (found["images"], found["groups"]) == (6, 3)
+    assert {name: one["images"] for name, one in found["strata"]["device"].items()} == {"a": 3, "b": 3}
+    assert sum(one["images"] for one in found["strata"]["size"].values()) == 6
+    lines = list(csv.DictReader((tmp_path / "scores_apm.csv").open()))
+    assert np.mean([float(line["hd95"]) for line in lines]) == pytest.approx(found["mean"]["hd95"], abs=1e-4)
+    assert "95 %, over 3 groups" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(["--by", "hospital"], "choose among size, device"), (["--tolerance", "2mm"], "does not say how large its pixels"),
+     (["--tolerance", "two"], "--tolerance two: expected"), (["--split", "dev"], "--split dev: expected")],
+)  # fmt: skip
+def test_what_cannot_be_meant(run, tmp_path, capsys, options, words):
+    assert evaluate(run, tmp_path / "out", *options) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_tuning_is_kept_and_used_by_all_and_a_second_look_is_said(run, tmp_path, capsys):
+    model, manifest = run
+    assert evaluate(run, tmp_path / "before") == 0
+    before = summary(tmp_path / "before")
+    assert before["postprocessing"] == "none"
+    assert before["test_looks"]["note"] is None
+    assert main(["tune-postprocess", str(model), str(manifest)]) == 0
+    assert "of 320" in capsys.readouterr().err
+    config = json.loads((model / "best/config.json").read_text())
+    config["postprocessing"]["threshold"] = 0.95  # so that something changes for certain
+    (model / "best/config.json").write_text(json.dumps(config))
+    assert evaluate(run, tmp_path / "after") == 0
+    after = summary(tmp_path / "after")
+    assert "threshold 0.95" in after["postprocessing"]
+    assert after["test_looks"]["other_models"] >= 1
+    assert "looked at" in capsys.readouterr().err
+    images = manifest.parent / "images"
+    assert main(["predict", str(model), str(images), "-o", str(tmp_path / "p")]) == 0
+    from promise_seg.prediction.predictor import load
+
+    for number in (10, 11):
+        prediction = load(model).predict(images / f"{number}.png")
+        assert np.array_equal(prediction.mask, load(model).model.config.postprocessing.mask(prediction.mask_probs))
+        written = np.asarray(Image.open(tmp_path / f"p/masks/{number}.png")) > 0
+        assert np.array_equal(written, prediction.mask)
+    assert main(["tune-postprocess", str(model), str(manifest), "--reset"]) == 0
+    assert evaluate(run, tmp_path / "again") == 0
+    assert summary(tmp_path / "again")["mean"] == before["mean"]
+
+
+def test_validation_rows_are_no_sealed_ones(run, tmp_path):
+    assert evaluate(run, tmp_path, "--split", "val") == 0
+    assert "test_looks" not in summary(tmp_path)
+
+
+def test_two_evaluations_can_be_compared(run, tmp_path, capsys):
+    assert evaluate(run, tmp_path / "a") == 0
+    assert evaluate(run, tmp_path / "b", "--prompts", "oracle") == 0
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--measure", "dice", "--measure", "hd95"]) == 0
+    assert "hd95" in capsys.readouterr().out
