@@ -31,9 +31,12 @@ def test_scores_are_at_the_image_s_own_size(tiny_sam, checked, monkeypatch):
 
     shapes = []
     real = evaluation.score_mask
-    monkeypatch.setattr(
-        evaluation, "score_mask", lambda probs, truth: shapes.append((probs.shape, truth.shape)) or real(probs, truth)
-    )
+
+    def note(probs, truth, *predicted):
+        shapes.append((probs.shape, truth.shape))
+        return real(probs, truth, *predicted)
+
+    monkeypatch.setattr(evaluation, "score_mask", note)
     run(make_model(tiny_sam), checked[:2], "apm")
     assert shapes == [((30, 40), (30, 40))] * 2
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promise_seg.data.formats.dicom import SEGMENTATION_CLASSES, read_dataset
+from promise_seg.data.formats.dicom_files import SEGMENTATION_CLASSES, read_dataset
 from promise_seg.data.formats.kinds import SUFFIXES, FileKind, kind_of, stem_of, suffix_of
 from promise_seg.data.formats.opening import open_source
 from promise_seg.data.formats.orientation import Axis

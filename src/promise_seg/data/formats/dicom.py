@@ -1,100 +1,34 @@
 """DICOM images: one or many frames, compressed or not, with their own idea of how to be seen. Read by ``pydicom``."""
 
-import struct
 import warnings
-import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from promise_seg.data.formats import jpeg_decoders
-from promise_seg.data.formats.codes import check_codes
+from promise_seg.data.formats.dicom_files import (
+    PARSE_ERRORS,
+    SEGMENTATION_CLASSES,
+    check_frames,
+    damaged,
+    in_line,
+    read_dataset,
+)
+from promise_seg.data.formats.dicom_space import spacing_of, stack_affine
 from promise_seg.data.formats.kinds import FileKind
-from promise_seg.data.formats.limits import SparingFile, check_size, max_values, too_large
+from promise_seg.data.formats.limits import check_size
 from promise_seg.data.formats.orientation import Axis, SliceFrame
 from promise_seg.data.formats.source import Array, Source, Uint8Array
 from promise_seg.data.formats.voi import look
-from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.errors import ImageError
 
 jpeg_decoders.register()
 
-SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
-"""Segmentations, and label map segmentations."""
-PARSE_ERRORS = (
-    TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError, EOFError,
-    struct.error,
-)  # fmt: skip
-"""What nonsense in an element runs into, here or in pydicom, which also asserts."""
-_BYTES_PER_VALUE = 4
-_CHUNK = 2**20
 _FRAME_ELEMENTS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
-
-
-def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
-    """All elements of a file, or those before its pixels.
-
-    Raises:
-        ImageError: if it is no DICOM file, or damaged.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom warns of what it can mend
-            with SparingFile(path) as file:
-                _check_deflated(path, file)
-                dataset = pydicom.dcmread(file, force=True, stop_before_pixels=not pixels)
-            if not dataset or not dataset.get("SOPClassUID"):
-                raise ImageError(f"{path}: not a DICOM file: it has no SOP class")
-            dataset.get("SeriesInstanceUID")  # as the one above: parsed, and found to be damaged, only now
-            return dataset
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
-    except InvalidDicomError:
-        raise ImageError(f"{path}: not a DICOM file") from None
-    except PromiseError:
-        raise
-    except MemoryError:
-        raise ImageError(f"{path}: not enough memory to read it") from None
-    except Exception as error:  # pydicom raises whatever its parsing runs into
-        raise damaged(path, error) from error
-
-
-def _check_deflated(path: Path, file: SparingFile) -> None:
-    """Refuse what pydicom would inflate, all at once, to more bytes than any image within the limit has."""
-    read_preamble(file, force=True)
-    syntax, limit = _read_file_meta_info(file).get("TransferSyntaxUID"), max_values() * _BYTES_PER_VALUE
-    if syntax == DeflatedExplicitVRLittleEndian:
-        inflating, inflated = zlib.decompressobj(-zlib.MAX_WBITS), 0
-        while packed := inflating.unconsumed_tail or file.read(_CHUNK):
-            inflated += len(inflating.decompress(packed, _CHUNK))
-            if inflated > limit:
-                raise too_large(path, f"deflated, over {limit // _BYTES_PER_VALUE:,}")
-    file.seek(0)
-
-
-def damaged(path: Path, error: Exception) -> ImageError:
-    """What to say of a file that the library could not parse."""
-    return ImageError(f"{path}: damaged or truncated: {first_line(error)}. Export it again from its source")
-
-
-def check_frames(path: Path, dataset: Dataset) -> None:
-    """Refuse frames that are compressed from more than the header says; pydicom decodes before it compares."""
-    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
-        values = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
-        check_codes(path, dataset.PixelData, values)
-
-
-def in_line(text: object) -> str:
-    """What a damaged element, or each of several decoders, says: in one line, however many it has."""
-    return " ".join(str(text).split()).rstrip(".")
 
 
 class DicomImage(Source):
@@ -298,34 +232,3 @@ def _eight_bits(colours: Array) -> Uint8Array:
     if colours.dtype == np.uint8:
         return np.asarray(colours, np.uint8)[..., :3]
     return (np.asarray(colours, np.uint16) >> 8).astype(np.uint8)[..., :3]
-
-
-def spacing_of(dataset: Dataset) -> tuple[float, float] | None:
-    """Millimetres between rows and between columns, if the file says so."""
-    for name in ("PixelSpacing", "ImagerPixelSpacing"):
-        value = dataset.get(name)
-        if value is not None and len(value) == 2:
-            return float(value[0]), float(value[1])
-    return None
-
-
-def stack_affine(
-    positions: list[Any], orientation: Any, spacing: Any, thickness: float = 1.0
-) -> npt.NDArray[np.float64] | None:
-    """(4, 4) from (slice, row, column) to millimetres in RAS+; ``None`` if the slices are not evenly stacked.
-
-    ``thickness`` is how far a next slice would be from a single one.
-
-    Source: DICOM PS3.3, C.7.6.2.1.1, which is in LPS+.
-    """
-    corners = np.array([[float(v) for v in p] for p in positions], np.float64)
-    across, down = (np.array([float(v) for v in orientation[i : i + 3]]) for i in (0, 3))
-    step = (corners[-1] - corners[0]) / (len(corners) - 1) if len(corners) > 1 else np.cross(across, down) * thickness
-    even = np.abs(corners - corners[0] - np.arange(len(corners))[:, None] * step).max() if len(corners) > 1 else 0.0
-    length = np.linalg.norm(step)
-    if not np.isfinite(corners).all() or length == 0 or even > 0.05 * length:
-        return None
-    affine = np.eye(4)
-    affine[:3, 0], affine[:3, 1], affine[:3, 2] = step, down * float(spacing[0]), across * float(spacing[1])
-    affine[:3, 3] = corners[0]
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine

@@ -8,7 +8,8 @@ import highdicom
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.data.formats.dicom import SEGMENTATION_CLASSES, DicomImage, check_frames, damaged, read_dataset
+from promise_seg.data.formats.dicom import DicomImage
+from promise_seg.data.formats.dicom_files import SEGMENTATION_CLASSES, check_frames, damaged, read_dataset
 from promise_seg.data.formats.kinds import FileKind, kind_of
 from promise_seg.data.formats.limits import check_size
 from promise_seg.data.formats.series import DicomSeries

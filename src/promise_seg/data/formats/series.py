@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from promise_seg.data.formats.dicom import PARSE_ERRORS, DicomImage, damaged, in_line, read_dataset, stack_affine
+from promise_seg.data.formats.dicom import DicomImage
+from promise_seg.data.formats.dicom_files import PARSE_ERRORS, damaged, in_line, read_dataset
+from promise_seg.data.formats.dicom_space import stack_affine
 from promise_seg.data.formats.kinds import FileKind, kind_of, suffix_of
 from promise_seg.data.formats.limits import check_size
 from promise_seg.data.formats.orientation import Axis, SliceFrame

@@ -1,0 +1,38 @@
+"""Where DICOM images lie in the patient, and how large their pixels are."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+
+def spacing_of(dataset: Dataset) -> tuple[float, float] | None:
+    """Millimetres between rows and between columns, if the file says so."""
+    for name in ("PixelSpacing", "ImagerPixelSpacing"):
+        value = dataset.get(name)
+        if value is not None and len(value) == 2:
+            return float(value[0]), float(value[1])
+    return None
+
+
+def stack_affine(
+    positions: list[Any], orientation: Any, spacing: Any, thickness: float = 1.0
+) -> npt.NDArray[np.float64] | None:
+    """(4, 4) from (slice, row, column) to millimetres in RAS+; ``None`` if the slices are not evenly stacked.
+
+    ``thickness`` is how far a next slice would be from a single one.
+
+    Source: DICOM PS3.3, C.7.6.2.1.1, which is in LPS+.
+    """
+    corners = np.array([[float(v) for v in p] for p in positions], np.float64)
+    across, down = (np.array([float(v) for v in orientation[i : i + 3]]) for i in (0, 3))
+    step = (corners[-1] - corners[0]) / (len(corners) - 1) if len(corners) > 1 else np.cross(across, down) * thickness
+    even = np.abs(corners - corners[0] - np.arange(len(corners))[:, None] * step).max() if len(corners) > 1 else 0.0
+    length = np.linalg.norm(step)
+    if not np.isfinite(corners).all() or length == 0 or even > 0.05 * length:
+        return None
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1], affine[:3, 2] = step, down * float(spacing[0]), across * float(spacing[1])
+    affine[:3, 3] = corners[0]
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
