@@ -48,7 +48,7 @@ def inspect(
 ) -> Inspection:
     """Inspect a data set.
 
-    Memory does not grow with the size of the images, only by about a kilobyte for each.
+    Memory does not grow with the size of the images, only by some kilobytes for each.
 
     Args:
         manifest: the CSV.
