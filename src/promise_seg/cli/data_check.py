@@ -50,27 +50,24 @@ def check(
 
 
 def _print_splits(found: "Inspection") -> None:
+    has_classes = any(summary.classes for summary in found.summary.values())
     rows = []
     for split, summary in found.summary.items():
         facts = summary.as_json()
-        if not facts["images"]:
-            rows.append((str(split), "0", "0", "0", "", "", ""))
-            continue
-        quartiles = facts["object_share"]
-        sizes = list(facts["sizes"])
-        rows.append(
-            (
-                str(split),
-                str(facts["images"]),
-                str(facts["groups"]),
-                str(facts["empty_masks"]),
-                f"{quartiles[0]:.2%} ... {quartiles[2]:.2%} ... {quartiles[4]:.2%}" if quartiles else "",
-                f"{facts['values'][0]:g} ... {facts['values'][1]:g}",
-                sizes[0] if len(sizes) == 1 else f"{len(sizes)}, most often {sizes[0]}",
-            )
+        quartiles, values, sizes = facts["object_share"], facts["values"], list(facts["sizes"])
+        row = (
+            str(split),
+            str(facts["images"]),
+            str(facts["groups"]),
+            str(facts["empty_masks"]),
+            f"{quartiles[0]:.2%} ... {quartiles[2]:.2%} ... {quartiles[4]:.2%}" if quartiles else "",
+            f"{values[0]:g} ... {values[1]:g}" if values else "",
+            sizes[0] if len(sizes) == 1 else f"{len(sizes)}, most often {sizes[0]}" if sizes else "",
         )
-    head = ("split", "images", "groups", "empty masks", "object share: least, median, most", "values", "sizes in px")
-    print_table(head, rows, str(found.manifest))
+        classes = ", ".join(f"{label} in {count}" for label, count in facts["classes"].items())
+        rows.append((*row, classes) if has_classes else row)
+    head = ["split", "images", "groups", "empty masks", "object share: least, median, most", "values", "sizes in px"]
+    print_table([*head, "classes"] if has_classes else head, rows, str(found.manifest))
 
 
 def _print_findings(found: "Inspection", most: int) -> None:

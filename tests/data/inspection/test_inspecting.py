@@ -160,7 +160,7 @@ def test_copies_in_one_split_are_a_warning_and_missing_splits_too(drawn):
     assert exit_code(inspect(drawn).findings) == 1
 
 
-def test_classes(drawn):
+def test_classes(drawn, capsys):
     labels = np.zeros((30, 40), np.uint8)
     labels[5:20, 5:20], labels[22:28, 22:28] = 1, 2
     for path in (drawn.parent / "masks").iterdir():
@@ -168,6 +168,8 @@ def test_classes(drawn):
     inspection = inspect(drawn, make_reading(label="all"))
     assert inspection.summary[Split.TEST].as_json()["classes"] == {"1": 2, "2": 2}
     assert kinds(drawn, make_reading(label="5")) == [Kind.CLASS_MISSING]
+    assert main(["data", "check", str(drawn), "--class", "all"]) == 0
+    assert "1 in 6, 2 in 6" in capsys.readouterr().out
 
 
 def test_blank_slices_of_a_volume_are_not_told_one_by_one(tmp_path):
