@@ -32,6 +32,16 @@ def test_images_of_a_group_are_no_independent_witnesses():
     assert grouped.high - grouped.low > 3 * (alone.high - alone.low)
 
 
+@pytest.mark.parametrize("groups", [2, 3, 4, 8])
+def test_with_few_groups_it_stays_among_their_means(groups):
+    """Where other methods give intervals from minus to plus infinity."""
+    for seed in range(20):
+        values, names = draw(np.random.default_rng(seed), groups)
+        found = mean_interval(values, names, seed=seed)
+        sums, sizes = by_group(np.array(values), names)
+        assert (sums / sizes).min() - 1e-9 <= found.low <= found.mean <= found.high <= (sums / sizes).max() + 1e-9
+
+
 def test_the_same_seed_gives_the_same_interval():
     values, groups = draw(np.random.default_rng(0), 12)
     assert mean_interval(values, groups, seed=1) == mean_interval(values, groups, seed=1)

@@ -9,7 +9,7 @@ from scipy import stats
 
 FloatArray = npt.NDArray[np.float64]
 
-DRAWS = 2000
+DRAWS = 4000
 LEVEL = 0.95
 
 
@@ -29,38 +29,26 @@ class Interval:
 def mean_interval(values: Sequence[float], groups: Sequence[str], *, seed: int = 0) -> Interval:
     """The mean over images, each counting the same, with a bootstrap interval at 95 % that draws whole groups.
 
-    Each draw is measured in its own standard error (bootstrap-t), which covers the truth as often as it should with
-    thirty groups, where plain percentiles of the draws are too narrow.
+    Percentiles of the draws, moved outwards as Student's t is wider than the normal distribution, since plain ones are
+    too narrow for few groups. It never leaves the range of the groups' own means, and with fewer than ten is rough.
 
     Args:
         values: one for each image.
         groups: of the images, one for each.
         seed: of the draws.
 
-    Source: Efron and Tibshirani 1993, chapter 12; the standard error is that of a ratio estimate over clusters.
+    Source: Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (expanded percentile interval).
     """
     array = np.asarray(values, np.float64)
     sums, sizes = by_group(array, groups)
     mean, count = float(array.mean()), len(sums)
     if count < 2:
         return Interval(mean, float("nan"), float("nan"))
-    error = float(_standard_error(sums[None], sizes[None])[0])
-    if error == 0:
-        return Interval(mean, mean, mean)
     drawn = np.random.default_rng(seed).integers(0, count, (DRAWS, count))
-    errors = _standard_error(sums[drawn], sizes[drawn])
-    usable = errors > 0  # a draw of one group alone says nothing of its error
     means = sums[drawn].sum(1) / sizes[drawn].sum(1)
-    low, high = np.quantile((means[usable] - mean) / errors[usable], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(mean, mean - float(high) * error, mean - float(low) * error)
-
-
-def _standard_error(sums: FloatArray, sizes: FloatArray) -> FloatArray:
-    """Of the mean over images, (draws,), from groups (draws, groups)."""
-    means = sums.sum(1) / sizes.sum(1)
-    residuals = sums - means[:, None] * sizes
-    count = sums.shape[1]
-    return np.sqrt((residuals**2).sum(1) * count / (count - 1)) / sizes.sum(1)
+    tail = stats.norm.cdf(np.sqrt(count / (count - 1)) * stats.t.ppf((1 - LEVEL) / 2, count - 1))
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Interval(mean, float(low), float(high))
 
 
 def by_group(values: FloatArray, groups: Sequence[str]) -> tuple[FloatArray, FloatArray]:
