@@ -30,5 +30,5 @@ def draw_budget(budget: Sequence[dict[str, Any]], title: str, picture: Path) -> 
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel="mean Dice, 95 % over groups", title=title)
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="lower left")
+    figure.legend(loc="outside lower center", ncols=2)
     write_whole(picture, lambda path: figure.savefig(path, dpi=110))
