@@ -73,6 +73,9 @@ def test_what_cannot_be_read(write, tmp_path):
     (folder / "summary_apm.json").unlink()
     with pytest.raises(SettingsError, match=r"summary_apm\.json: no such file"):
         read_scored(folder / "scores_apm.csv")
+    (tmp_path / "other.csv").write_text("a,b")
+    with pytest.raises(SettingsError, match=r"other\.csv: expected a file scores_<prompts>\.csv"):
+        read_scored(tmp_path / "other.csv")
     with pytest.raises(SettingsError, match="no evaluation there"):
         read_scored(tmp_path)
 

@@ -93,6 +93,16 @@ def test_tuning_is_kept_and_used_by_all_and_a_second_look_is_said(run, tmp_path,
     assert summary(tmp_path / "again")["mean"] == before["mean"]
 
 
+def test_a_budget_on_test_rows_is_a_look_too(run, tmp_path):
+    model, manifest = run
+    before = (model / "test_log.jsonl").read_text().count("\n") if (model / "test_log.jsonl").exists() else 0
+    for split in ("val", "test"):
+        assert main(["budget", str(model), str(manifest), "--split", split, "-o", str(tmp_path / split)]) == 0
+    assert (model / "test_log.jsonl").read_text().count("\n") == before + 1
+    assert "test_looks" in json.loads((tmp_path / "test/budget.json").read_text())
+    assert "test_looks" not in json.loads((tmp_path / "val/budget.json").read_text())
+
+
 def test_validation_rows_are_no_sealed_ones(run, tmp_path):
     assert evaluate(run, tmp_path, "--split", "val") == 0
     assert "test_looks" not in summary(tmp_path)

@@ -43,6 +43,8 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
                 f"{path}: {what} there; expected one file scores_<prompts>.csv. Name the file, or give --prompts"
             )
         path = found[0]
+    elif path.exists() and not (path.name.startswith("scores_") and path.suffix == ".csv"):
+        raise SettingsError(f"{path}: expected a file scores_<prompts>.csv of promise evaluate, or its folder")
     summary_path = path.with_name(path.name.replace("scores_", "summary_", 1)).with_suffix(".json")
     try:
         with path.open(newline="", encoding="utf-8") as file:

@@ -195,28 +195,30 @@ class DecodedRow:
             scores = score_mask(mask_probs, truth, predicted)
             if full:
                 measures = measure(mask_probs, predicted, truth, checked, assessment.tolerance)
+                if checked.reading.masks.kind == MaskKind.INSTANCES:
+                    measures = measures | self._object_measures(mask_logits, predicted, post)
         result = Result(checked, scores, float(iou.mean()), measures=measures, is_empty=is_empty)
-        if checked.reading.masks.kind == MaskKind.INSTANCES and (full or self.objects is not None):
-            result = self._with_objects(result, mask_logits, post, full=full)
-        return result
-
-    def _with_objects(self, result: Result, mask_logits: torch.Tensor, post: PostProcessing, *, full: bool) -> Result:
-        """Scores of objects: of each that was prompted for itself, or of the connected parts of the mask."""
-        dice: list[float] = []
         if self.objects is None:
-            found = list(connected_parts(post.mask(self._probs(mask_logits.amax(0))))) if full else []
-            truth = self.sample.checked.instances()
+            return result
+        return replace(result, objects=len(self.objects), object_dice=self._object_dice(mask_logits, post))
+
+    def _object_dice(self, mask_logits: torch.Tensor, post: PostProcessing) -> float:
+        """The mean over objects that were each prompted for itself; logits (K, h, h)."""
+        pairs = zip(mask_logits, self.objects or (), strict=True)
+        masks = [(post.mask(self._probs(one)), truth) for one, truth in pairs]
+        return float(np.mean([score_mask(found.astype(np.float32), truth).dice for found, truth in masks]))
+
+    def _object_measures(
+        self, mask_logits: torch.Tensor, predicted: BoolArray, post: PostProcessing
+    ) -> dict[str, float]:
+        """Of the objects that were each prompted for itself, or else of the connected parts of the mask (H, W)."""
+        if self.objects is None:
+            found, truth = list(connected_parts(predicted)), self.sample.checked.instances()
         else:
             found, truth = [post.mask(self._probs(one)) for one in mask_logits], list(self.objects)
-            dice = [score_mask(f.astype(np.float32), t).dice for f, t in zip(found, truth, strict=True)]
-        measures = result.measures
-        if full:
-            scores = score_objects([mask for mask in found if mask.any()], truth)
-            names = ("average_precision", "average_precision_50", "panoptic_quality")
-            measures = measures | {name: getattr(scores, name) for name in names}
-        if not dice:
-            return replace(result, measures=measures)
-        return replace(result, measures=measures, objects=len(dice), object_dice=float(np.mean(dice)))
+        scores = score_objects([mask for mask in found if mask.any()], truth)
+        names = ("average_precision", "average_precision_50", "panoptic_quality")
+        return {name: getattr(scores, name) for name in names}
 
     def probs(self, choice: MaskChoice) -> npt.NDArray[np.float32]:
         """Probabilities (H, W) of all objects together, in the image frame."""
@@ -229,8 +231,7 @@ class DecodedRow:
     def dice_of_choices(self, choices: Sequence[MaskChoice], assessment: Assessment) -> dict[MaskChoice, float]:
         """Dice for each way to choose among SAM's masks: of the image, or the mean over its objects."""
         if self.objects is not None:
-            found = {choice: self.result(choice, assessment).object_dice for choice in choices}
-            return {choice: value for choice, value in found.items() if value is not None}
+            return {choice: self._object_dice(self.chosen(choice)[0], NO_POST) for choice in choices}
         index = {choice: int(self.iou[0].argmax()) if choice == "score" else int(choice) for choice in choices}
         of_mask = {i: assessment.score(self.sample, self.mask_logits[0, i]).dice for i in set(index.values())}
         return {choice: of_mask[i] for choice, i in index.items()}

@@ -14,8 +14,9 @@ from promise_seg.files import write_json, write_text
 from promise_seg.protocol import Protocol, evaluation_deviations
 
 RULE_FOR_NOTHING = (
-    "nothing in the truth and nothing predicted: every measure is perfect; one of them without the other: overlaps are "
-    "0 and distances the image's diagonal (but recall is 1 where there is nothing to find)"
+    "nothing in the truth and nothing predicted: every measure is perfect, but mae and s_measure, which take the "
+    "probabilities as they are; one without the other: overlaps are 0 and distances the image's diagonal, but recall "
+    "is 1 where there is nothing to find"
 )
 
 

@@ -6,18 +6,20 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import (
+    BARE,
     DeviceOption,
     StoreOption,
     ThresholdOption,
     console,
+    note_test_look,
     pick_device,
     print_notes,
     print_table,
     progress_bar,
     quiet_libraries,
     read_and_check,
+    rows_of_split,
 )
-from promise_seg.errors import ManifestError, SettingsError
 
 
 def budget(
@@ -32,15 +34,9 @@ def budget(
     mask_threshold: ThresholdOption = None,
 ) -> None:
     """Prompt error budget: do prompts or the decoder limit the result, and how much does a bad click cost?"""
-    from promise_seg.data.manifest import Split, of_split, read_manifest
     from promise_seg.data.reading import make_reading
 
-    if split not in (*Split, "all"):
-        raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
-    rows = read_manifest(data)
-    rows = rows if split == "all" else of_split(rows, Split(split))
-    if not rows:
-        raise ManifestError(f"{data}: no {split} rows; choose another --split")
+    rows = rows_of_split(data, split)
     quiet_libraries()
     from promise_seg.assessment.budget import prompt_budget
     from promise_seg.assessment.budget_plot import draw_budget
@@ -52,7 +48,7 @@ def budget(
     from promise_seg.sam.loading import load_sam
 
     place = pick_device(device)
-    model = bare_model(load_sam(sam or "nano", place)) if run == "bare" else load_checkpoint(run, sam, place)
+    model = bare_model(load_sam(sam or "nano", place)) if run == BARE else load_checkpoint(run, sam, place)
     print_notes(model.sam)
     checked = read_and_check(rows, make_reading(model.config.reading, mask_threshold=mask_threshold))
     with progress_bar() as progress:
@@ -76,10 +72,12 @@ def budget(
     ]
     head = ("prompts", "from the truth", "Dice", f"95 %, over {len(set(groups))} groups", "draws", "spread of draws")
     print_table(head, lines, title)
-    facts = {
+    facts: dict[str, object] = {
         "model": run, "model_sha256": model.sha256(), "sam": model.sam.name, "data": str(data), "split": split,
         "seed": seed, "images": len(checked),
     }  # fmt: skip
+    if looks := note_test_look(run, model, checked, {"prompts": "budget"}):
+        facts["test_looks"] = looks
     write_json(output / "budget.json", facts | {"budget": summary})
     draw_budget(summary, title, output / "budget.png")
     console.print(f"written: {output / 'budget.json'}, {output / 'budget.png'}")

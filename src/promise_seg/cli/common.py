@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from promise_seg.errors import SettingsError
+from promise_seg.errors import ManifestError, PromiseError, SettingsError
 
 if TYPE_CHECKING:
     import torch
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from promise_seg.data.checks import CheckedRow
     from promise_seg.data.manifest import Row
     from promise_seg.data.reading import Reading
+    from promise_seg.model import PromiseModel
     from promise_seg.protocol import Protocol
     from promise_seg.sam.frozen import FrozenSam
 
 _WIDE = 200
+BARE = "bare"
+"""As a model: SAM alone, with nothing trained around it."""
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 SamOption = Annotated[
@@ -122,6 +125,49 @@ def read_and_check(rows: "Sequence[Row]", reading: "Reading") -> "list[CheckedRo
             "scores on those rows are too good"
         )
     return checked
+
+
+def rows_of_split(data: Path, split: str) -> "list[Row]":
+    """The rows of a manifest that a user means by ``--split``; ``all`` for all.
+
+    Raises:
+        SettingsError: if there is no such split.
+        ManifestError: if the manifest cannot be read, or has no such rows.
+    """
+    from promise_seg.data.manifest import Split, of_split, read_manifest
+
+    if split not in (*Split, "all"):
+        raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
+    rows = read_manifest(data)
+    chosen = rows if split == "all" else of_split(rows, Split(split))
+    if not chosen:
+        raise ManifestError(f"{data}: no {split} rows; choose another --split")
+    return chosen
+
+
+def note_test_look(
+    run: str, model: "PromiseModel", checked: "Sequence[CheckedRow]", facts: "dict[str, object]"
+) -> "dict[str, object]":
+    """Log a look at test rows beside a trained model, and say if another model from there looked before.
+
+    Rows of other splits, and models without a folder of their own, are not logged: then nothing is returned.
+    """
+    from promise_seg.assessment.sealing import log_test
+    from promise_seg.checkpoint import find_checkpoint, is_reference_file, run_folder
+    from promise_seg.data.checks import data_sha256
+    from promise_seg.data.manifest import Split
+
+    test = [row for row in checked if row.row.split == Split.TEST]
+    if not test or run == BARE or is_reference_file(run):
+        return {}
+    try:
+        looks = log_test(run_folder(find_checkpoint(run)), model.sha256(), data_sha256(test), facts)
+    except PromiseError as error:
+        console.print(f"warning: this look at test rows could not be noted: {error}", markup=False)
+        return {}
+    if words := looks.words():
+        console.print(f"note: {words}", markup=False)
+    return {"this_model": looks.this_model, "other_models": looks.other_models, "note": looks.words()}
 
 
 def read_protocol(name: str) -> "Protocol":

@@ -15,12 +15,14 @@ from promise_seg.cli.common import (
     WindowOption,
     console,
     read_and_check,
+    rows_of_split,
 )
-from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.errors import SettingsError
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from promise_seg.data.augmentation import Recipe
     from promise_seg.data.checks import CheckedRow
 
 _SIDE = 512  # of the frame that views are made in, in pixels
@@ -46,33 +48,27 @@ def show(
     from PIL import Image
 
     from promise_seg.data.augmentation import Recipe
-    from promise_seg.data.manifest import Split, of_split, read_manifest
     from promise_seg.data.reading import make_reading
     from promise_seg.files import write_whole
 
     if output.suffix.lower() != ".png":
         raise SettingsError(f"-o {output}: expected a name that ends in .png")
-    if split not in (*Split, "all"):
-        raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
     if augmentation is not None and augmentation not in tuple(Recipe):
         raise SettingsError(f"--augmentation {augmentation}: expected {', '.join(Recipe)}")
     reading = make_reading(
         window=window, axis=axis, crop_border=crop_border, label=label, instances=instances,
         mask_threshold=mask_threshold,
     )  # fmt: skip
-    rows = read_manifest(data)
-    rows = rows if split == "all" else of_split(rows, Split(split))
-    if not rows:
-        raise ManifestError(f"{data}: no {split} rows; choose another --split")
+    rows = rows_of_split(data, split)
     random.Random(seed).shuffle(rows)
-    wanted = rows[: 1 if augmentation else count]
-    checked = read_and_check(wanted, reading)
+    checked = read_and_check(rows[: 1 if augmentation else count], reading)
     filled = [row for row in checked if row.foreground_pixels] or checked
-    chosen = filled if len(wanted) == len(checked) else random.Random(seed).sample(filled, min(count, len(filled)))
-    if augmentation is None:
-        picture = _images(checked if len(wanted) == len(checked) else chosen)
+    if augmentation is not None:
+        picture = _views(filled[0], Recipe(augmentation), count)
+    elif any(row.is_slice for row in checked):  # most slices of a volume hold nothing to look at
+        picture = _images(random.Random(seed).sample(filled, min(count, len(filled))))
     else:
-        picture = _views(chosen[0], Recipe(augmentation), count)
+        picture = _images(checked)
     write_whole(output, lambda p: Image.fromarray(picture).save(p))
     console.print(f"written: {output}")
 
@@ -97,7 +93,7 @@ def _images(rows: "list[CheckedRow]") -> "np.ndarray":
     return contact_sheet(tiles, captions)
 
 
-def _views(row: "CheckedRow", recipe: "Recipe", count: int) -> "np.ndarray":  # type: ignore[name-defined]  # noqa: F821
+def _views(row: "CheckedRow", recipe: "Recipe", count: int) -> "np.ndarray":
     from promise_seg.data.augmentation.sheet import augmentation_sheet
     from promise_seg.data.geometry import Geometry
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promise_seg.cli.common import (
+    BARE,
     AxisOption,
     ClassOption,
     CropOption,
@@ -16,6 +17,7 @@ from promise_seg.cli.common import (
     ThresholdOption,
     WindowOption,
     console,
+    note_test_look,
     pick_device,
     print_deviations,
     print_notes,
@@ -24,15 +26,14 @@ from promise_seg.cli.common import (
     quiet_libraries,
     read_and_check,
     read_protocol,
+    rows_of_split,
 )
-from promise_seg.errors import ManifestError, PromiseError, SettingsError
+from promise_seg.errors import SettingsError
 
 if TYPE_CHECKING:
     from promise_seg.assessment.evaluation import Assessment
     from promise_seg.data.checks import CheckedRow
     from promise_seg.model import PromiseModel
-
-BARE = "bare"
 
 
 def evaluate(
@@ -66,20 +67,13 @@ def evaluate(
 ) -> None:
     """Score a model against the ground truth, at each image's own size. Files are read as they were in training."""
     from promise_seg.class_sets import class_folder, is_class_set, read_class_set
-    from promise_seg.data.manifest import Split, of_split, read_manifest
     from promise_seg.data.reading import ALL_CLASSES, Reading, make_reading, read_classes
 
-    if split not in (*Split, "all"):
-        raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
     if label is not None and len(read_classes(label) or ()) != 1:
         raise SettingsError(
             f"--class {label}: name one class; the output of promise train --class all needs no --class"
         )
-    rows = read_manifest(data)
-    if split != "all":
-        rows = of_split(rows, Split(split))
-        if not rows:
-            raise ManifestError(f"{data}: no {split} rows; choose another --split")
+    rows = rows_of_split(data, split)
     quiet_libraries()
 
     from promise_seg.assessment.evaluation import Assessment, PromptSource, check_prompts
@@ -167,35 +161,12 @@ def _evaluate_one(
         "reading": reading_fields(checked[0].reading),
     }
     summary = summarise(results, assessment, of_model | facts, by)
-    if run != BARE and facts["split"] in ("test", "all"):
-        summary["test_looks"] = _note_look(run, model, checked, summary)
+    noted = {name: summary[name] for name in ("prompts", "protocol", "postprocessing")}
+    if looks := note_test_look(run, model, checked, noted | {"dice": summary["mean"]["dice"]}):
+        summary["test_looks"] = looks
     files = write_results(output, results, summary)
     _print_summary(f"{run}, {len(results)} {facts['split']} images, {assessment.prompts.label}", summary)
     console.print(f"written: {files[0]}, {files[1]}")
-
-
-def _note_look(
-    run: str, model: "PromiseModel", checked: "list[CheckedRow]", summary: "dict[str, Any]"
-) -> "dict[str, Any]":
-    """Log a look at test rows beside the model, and say if another model from there looked before."""
-    from promise_seg.assessment.sealing import log_test
-    from promise_seg.checkpoint import find_checkpoint, is_reference_file, run_folder
-    from promise_seg.data.checks import data_sha256
-    from promise_seg.data.manifest import Split
-
-    if is_reference_file(run):
-        return {}
-    seen = data_sha256([row for row in checked if row.row.split == Split.TEST])
-    facts = {name: summary[name] for name in ("prompts", "protocol", "postprocessing")}
-    folder = run_folder(find_checkpoint(run))
-    try:
-        looks = log_test(folder, model.sha256(), seen, facts | {"dice": summary["mean"]["dice"]})
-    except PromiseError as error:
-        console.print(f"warning: this look at test rows could not be noted: {error}", markup=False)
-        return {}
-    if words := looks.words():
-        console.print(f"note: {words}", markup=False)
-    return {"this_model": looks.this_model, "other_models": looks.other_models, "note": looks.words()}
 
 
 def _print_summary(title: str, summary: "dict[str, Any]") -> None:

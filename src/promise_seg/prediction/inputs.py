@@ -60,7 +60,7 @@ def find_inputs(places: Iterable[str | Path]) -> list[Input]:
     for place in named:
         if place.is_dir():
             found += _pictures(place)
-            found += _dicoms(place, "", {place.resolve()})
+            found += _dicoms(place, (), {place.resolve()})
         elif place.exists():
             found.append(Input(place, stem_of(place)))
         else:
@@ -96,8 +96,12 @@ def _pictures(folder: Path) -> Iterator[Input]:
             yield Input(path, stem_of(path))
 
 
-def _dicoms(folder: Path, below: str, seen: set[Path]) -> Iterator[Input]:
-    """The series and single images of a folder, then of those below it; none twice, whatever links lead to it."""
+def _dicoms(folder: Path, names: tuple[str, ...], seen: set[Path]) -> Iterator[Input]:
+    """The series and single images of a folder, then of those below it; none twice, whatever links lead to it.
+
+    ``names`` are those of the folders from the one that the user named, without it, to this one.
+    """
+    below = "_".join(names)
     series: dict[str, list[tuple[Path, bool]]] = {}
     unreadable: list[Input] = []
     for path in _visible(folder):
@@ -119,10 +123,10 @@ def _dicoms(folder: Path, below: str, seen: set[Path]) -> Iterator[Input]:
     stacked = {path for files in volumes for path in files}
     for number, files in enumerate(volumes):
         stem = folder.name if len(volumes) == 1 else f"{folder.name}_{number + 1}"
-        yield Input(folder, stem, tuple(files), below.removesuffix(folder.name).removesuffix("_"))
+        yield Input(folder, stem, tuple(files), "_".join(names[:-1]))
     yield from (Input(p, stem_of(p), below=below) for files in series.values() for p, _ in files if p not in stacked)
     yield from unreadable
     for inner in _visible(folder):
         if inner.is_dir() and inner.resolve() not in seen:
             seen.add(inner.resolve())
-            yield from _dicoms(inner, f"{below}_{inner.name}" if below else inner.name, seen)
+            yield from _dicoms(inner, (*names, inner.name), seen)
