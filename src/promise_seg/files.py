@@ -1,5 +1,6 @@
 """Writing files whole or not at all."""
 
+import errno
 import json
 import os
 import shutil
@@ -18,8 +19,10 @@ _WRITE_ERRORS = (OSError, SafetensorError)  # safetensors wraps the system's err
 
 def _explain(error: OSError | SafetensorError, path: Path) -> PromiseError:
     reason = getattr(error, "strerror", None) or str(error)
+    is_full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space" in reason
+    way_out = "free space or choose another place" if is_full else "choose another place"
     return PromiseError(
-        f"{path}: cannot write: {reason}. Nothing was changed there; free space or choose another place."
+        f"{path}: cannot write: {reason}. Nothing was changed there; {way_out}."
     )
 
 
@@ -53,6 +56,21 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def check_writable(folder: str | Path) -> None:
+    """Make a folder and try to write in it, before long work whose results are to stand there.
+
+    Raises:
+        PromiseError: if the system cannot write there.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _explain(error, folder) from error
 
 
 def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:

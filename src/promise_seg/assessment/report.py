@@ -82,11 +82,17 @@ def interval_words(interval: Interval | list[float] | None) -> str:
     return "-" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
 
 
-def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) -> tuple[Path, Path]:
-    """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; returns their paths.
+def result_paths(folder: Path, prompts: str, protocol: str) -> tuple[Path, Path]:
+    """Where an evaluation's scores and summary stand.
 
     Names of results by another protocol than our own end in its name, so that the two are never taken for each other.
     """
+    end = "" if protocol == Protocol.OWN else f"_{protocol}"
+    return folder / f"scores_{prompts}{end}.csv", folder / f"summary_{prompts}{end}.json"
+
+
+def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) -> tuple[Path, Path]:
+    """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; returns their paths."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     values = values_by_measure(results)
@@ -100,11 +106,7 @@ def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) 
             line += ["0", ""] if result.object_dice is None else [str(result.objects), f"{result.object_dice:.6f}"]
         facts = [result.checked.name, row.split, row.group, result.checked.image_sha256, summary["prompts"]]
         writer.writerow(facts + line)
-    protocol = "" if summary["protocol"] == Protocol.OWN else f"_{summary['protocol']}"
-    table, means = (
-        folder / f"{stem}_{summary['prompts']}{protocol}{end}"
-        for stem, end in (("scores", ".csv"), ("summary", ".json"))
-    )
+    table, means = result_paths(folder, summary["prompts"], summary["protocol"])
     write_text(table, text.getvalue())
     write_json(means, summary)
     return table, means

@@ -9,6 +9,7 @@ import typer
 
 from promise_seg import __version__
 from promise_seg.cli import (
+    benchmark,
     budget,
     compare,
     convert,
@@ -60,6 +61,7 @@ for _command in (
     train.train, evaluate.evaluate, predict.predict, convert.convert, pretrain.pretrain, demo.demo
 ):  # fmt: skip
     app.command(_command.__name__)(_honest(_command))
+app.command("benchmark")(_honest(benchmark.benchmark))
 app.command("budget")(_honest(budget.budget))
 app.command("compare")(_honest(compare.compare))
 app.command("tune-postprocess")(_honest(tune.tune))

@@ -257,7 +257,7 @@ class TrainingRun:
             deviations = training_deviations(self.settings.protocol)
             write_json(self.folder / SETTINGS_FILE, self._identity | {"protocol_deviations": deviations})
         while not self.finished:
-            started = time.monotonic()
+            started, cpu_started = time.monotonic(), time.process_time()
             losses = self.train_epoch(progress)
             dice = validate(self.model, self.rows[Split.VAL], self.store, self.settings)
             choice = max(dice, key=lambda c: dice[c])
@@ -268,7 +268,8 @@ class TrainingRun:
             facts = {"epoch": self.epoch + 1} | losses | {"val_dice": dice[choice], "mask_choice": choice}
             self.epoch += 1
             if self.accelerator.is_main_process:
-                self._write(facts | {"seconds": round(time.monotonic() - started, 2)}, improved)
+                spent = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu_started}
+                self._write(facts | {name: round(value, 2) for name, value in spent.items()}, improved)
             self.accelerator.wait_for_everyone()
         return self.model.eval()
 

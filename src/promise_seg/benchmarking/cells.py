@@ -1,0 +1,81 @@
+"""The cells of a benchmark: one model, trained on one data set with one SAM and one seed, and where it is kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_seg.assessment.evaluation import PromptSource
+from promise_seg.benchmarking.spec import BenchmarkSpec, DataSpec, ModelSpec, SamSpec
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is trained and scored as one."""
+
+    data: DataSpec
+    sam: SamSpec
+    model: ModelSpec
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.data.name}/{self.sam.name}/{self.model.name}/seed-{self.seed}"
+
+    def folder(self, output: Path) -> Path:
+        """Of the run, as promise train makes it."""
+        return output / self.name
+
+    def scores_folder(self, output: Path, test: str) -> Path:
+        """Of the evaluation on one test set."""
+        return self.folder(output) / "test" / test
+
+    def of_model(self, model: ModelSpec) -> "Cell":
+        """The same, of another model."""
+        return Cell(self.data, self.sam, model, self.seed)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table: a model with one kind of prompts, over all its seeds."""
+
+    data: str
+    sam: str
+    model: ModelSpec
+    prompts: PromptSource
+    seeds: tuple[int, ...]
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Tells it from other lines."""
+        return self.data, self.sam, self.model.name, str(self.prompts)
+
+    @property
+    def reads_truth(self) -> bool:
+        return self.prompts.reads_truth
+
+
+def cells_of(spec: BenchmarkSpec) -> Iterator[Cell]:
+    """All cells in the order in which they are run: whole seeds first, so that a stopped benchmark has whole tables.
+
+    A model with seeds of its own has those instead.
+    """
+    seeds = list(dict.fromkeys([*spec.seeds, *(seed for model in spec.models for seed in model.seeds or ())]))
+    for seed in seeds:
+        for data in spec.data:
+            if not data.train:
+                continue
+            for sam in spec.sams:
+                for model in spec.models:
+                    if seed in (model.seeds or spec.seeds):
+                        yield Cell(data, sam, model, seed)
+
+
+def lines_of(spec: BenchmarkSpec) -> Iterator[Line]:
+    """All lines of the table, in the order of the spec."""
+    for data in spec.data:
+        if not data.train:
+            continue
+        for sam in spec.sams:
+            for model in spec.models:
+                for prompts in model.scored_with:
+                    yield Line(data.name, sam.name, model, prompts, model.seeds or spec.seeds)

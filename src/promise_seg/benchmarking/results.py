@@ -1,0 +1,169 @@
+"""What a benchmark found: for each line of the table and each test set, means over images and seeds."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from promise_seg.assessment.comparing import Scored, read_scored
+from promise_seg.assessment.report import result_paths
+from promise_seg.assessment.statistics import Difference, Interval, holm, mean_interval, paired_difference
+from promise_seg.benchmarking.cells import Cell, Line, lines_of
+from promise_seg.benchmarking.running import Benchmark
+from promise_seg.errors import SettingsError
+
+_PER_OBJECT = "object_dice"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One line of the table on one test set: each seed's evaluation.
+
+    ``values`` has for each measure the mean over seeds of each image, by the image's content; ``groups`` are theirs.
+    """
+
+    line: Line
+    test: str
+    seeds: tuple[Scored, ...]
+    values: dict[str, dict[str, float]]
+    groups: dict[str, str]
+
+    def interval(self, measure: str) -> Interval:
+        """The mean over images and seeds, with its interval over groups of images."""
+        order = sorted(self.values[measure])
+        return mean_interval([self.values[measure][image] for image in order], [self.groups[i] for i in order])
+
+    def seed_means(self, measure: str) -> list[float]:
+        """The mean over images of each seed."""
+        return [float(seed.summary["mean"][measure]) for seed in self.seeds]
+
+    def object_dice(self) -> float | None:
+        """The mean over objects and seeds, where each object was prompted for itself."""
+        found = [seed.summary[_PER_OBJECT] for seed in self.seeds if _PER_OBJECT in seed.summary]
+        return sum(found) / len(found) if found else None
+
+
+def found_in(benchmark: Benchmark) -> list[Found]:
+    """All that is finished in every seed, in the order of the table; lines that are not are left out."""
+    return [found for line in lines_of(benchmark.spec) for found in _of_line(benchmark, line)]
+
+
+def _of_line(benchmark: Benchmark, line: Line) -> Iterator[Found]:
+    spec = benchmark.spec
+    data = next(one for one in spec.data if one.name == line.data)
+    sam = next(one for one in spec.sams if one.name == line.sam)
+    cells = [Cell(data, sam, line.model, seed) for seed in line.seeds]
+    for test in benchmark.tests(cells[0]):
+        scored = []
+        for cell in cells:
+            folder = cell.scores_folder(benchmark.output, test.name)
+            path, _ = result_paths(folder, line.prompts, spec.protocol_of(line.model))
+            if path.exists():
+                scored.append(read_scored(path))
+        if len(scored) < len(cells):
+            continue
+        images = list(scored[0].images)
+        if missing := [m for m in spec.measures if m not in scored[0].images[images[0]]]:
+            known = ", ".join(scored[0].images[images[0]])
+            raise SettingsError(f"measures: there is no {missing[0]} of {line.model.name}; choose among {known}")
+        values = {
+            measure: {image: sum(one.images[image][measure] for one in scored) / len(scored) for image in images}
+            for measure in scored[0].images[images[0]]
+            if all(measure in one.images[image] for one in scored for image in images)
+        }
+        yield Found(line, test.name, tuple(scored), values, scored[0].groups)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """``second`` less ``first`` on one test set, image by image over the means of all seeds."""
+
+    first: Found
+    second: Found
+    difference: Difference
+    p_holm: float
+
+
+def pairs_of(found: Sequence[Found], measure: str) -> list[Pair]:
+    """Every two lines on the same test set, trained on the same data with the same SAM, with the same kind of prompts:
+    automatic ones, or such as read the ground truth. P-values are corrected for all that are made at once.
+    """
+    made = []
+    for first, second in combinations(found, 2):
+        same = all(
+            (first.test == second.test, first.line.data == second.line.data, first.line.sam == second.line.sam,
+             first.line.reads_truth == second.line.reads_truth)
+        )  # fmt: skip
+        if not same:
+            continue
+        order = sorted(first.values[measure])
+        one, other = ([f.values[measure][image] for image in order] for f in (first, second))
+        made.append((first, second, paired_difference(one, other, [first.groups[image] for image in order])))
+    corrected = holm([difference.p_value for *_, difference in made])
+    return [Pair(*pair, p) for pair, p in zip(made, corrected, strict=True)]
+
+
+def as_json(benchmark: Benchmark, found: Sequence[Found], pairs: Sequence[Pair]) -> dict[str, Any]:
+    """All numbers of the tables, and how they came about."""
+    return {
+        "format_version": 1,
+        "spec": benchmark.spec.model_dump(mode="json", exclude_defaults=True),
+        "lines": [_line_json(benchmark, one) for one in found],
+        "differences": [
+            {
+                "data": pair.first.line.data, "test": pair.first.test, "sam": pair.first.line.sam,
+                "first": name_of(pair.first.line), "second": name_of(pair.second.line),
+                "measure": benchmark.spec.measures[0],
+                "difference": round(pair.difference.interval.mean, 6), "interval": pair.difference.interval.as_json(),
+                "p_wilcoxon": pair.difference.p_value, "p_holm": pair.p_holm,
+            }
+            for pair in pairs
+        ],
+    }  # fmt: skip
+
+
+def name_of(line: Line) -> str:
+    """A model with where its prompts come from."""
+    return line.model.name if line.model.variant == "unet" else f"{line.model.name}, {line.prompts.label}"
+
+
+def _line_json(benchmark: Benchmark, one: Found) -> dict[str, Any]:
+    cost = cost_of(benchmark, one.line)
+    return {
+        "data": one.line.data,
+        "test": one.test,
+        "sam": one.line.sam,
+        "model": one.line.model.name,
+        "variant": one.line.model.variant,
+        "prompts": str(one.line.prompts),
+        "prompts_read_the_ground_truth": one.line.reads_truth,
+        "seeds": list(one.line.seeds),
+        "images": len(one.groups),
+        "groups": len(set(one.groups.values())),
+        "cpu_seconds": None if cost is None else round(cost, 1),
+        "object_dice": one.object_dice(),
+        "measures": {
+            measure: {
+                "mean": round(one.interval(measure).mean, 6),
+                "interval": one.interval(measure).as_json(),
+                "of_seeds": [round(v, 6) for v in one.seed_means(measure)],
+            }
+            for measure in one.values
+            if measure in one.seeds[0].summary["mean"]
+        },
+        "model_sha256": [seed.summary["model_sha256"] for seed in one.seeds],
+    }
+
+
+def cost_of(benchmark: Benchmark, line: Line) -> float | None:
+    """Mean CPU seconds of training, without encoding; ``None`` for what is not trained."""
+    data = next(one for one in benchmark.spec.data if one.name == line.data)
+    sam = next(one for one in benchmark.spec.sams if one.name == line.sam)
+    found = [benchmark.cpu_seconds(Cell(data, sam, line.model, seed)) for seed in line.seeds]
+    return sum(found) / len(found) if any(found) else None
+
+
+def folder_of(output: Path, line: Line) -> Path:
+    """Where the runs of a line are."""
+    return output / line.data / line.sam / line.model.name

@@ -1,0 +1,239 @@
+"""What a benchmark is of: a YAML file with data sets, SAMs, models and seeds."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from promise_seg.assessment.evaluation import PromptSource
+from promise_seg.data.reading import Reading, make_reading
+from promise_seg.errors import SettingsError
+from promise_seg.learning.settings import TrainSettings, make_settings
+from promise_seg.protocol import Protocol
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$"
+"""What may be the name of a folder everywhere."""
+UNET = "unet"
+BARE = "sam"
+_SPECS = files("promise_seg.benchmarking") / "specs"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSpec(_Part):
+    """A manifest, how its files are read, and what is scored on.
+
+    ``tests`` names the data sets whose test rows are scored, by default its own; a data set with ``by``, a column of
+    its manifest, gives one test set for each value of it. ``mask_folder`` has the masks, under the same file names, in
+    place of those of the manifest.
+    """
+
+    name: str = Field(pattern=NAME_PATTERN)
+    manifest: Path
+    mask_folder: Path | None = None
+    by: str | None = None
+    tests: tuple[str, ...] = ()
+    train: bool = True
+    training: dict[str, Any] = {}
+    window: str | None = None
+    axis: str | None = None
+    crop_border: bool | None = None
+    label: int | None = None
+    instances: bool = False
+    mask_threshold: int | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """How its files are read.
+
+        Raises:
+            SettingsError: if they cannot be read so.
+        """
+        return make_reading(
+            window=self.window, axis=self.axis, crop_border=self.crop_border, instances=self.instances,
+            label=None if self.label is None else str(self.label), mask_threshold=self.mask_threshold,
+        )  # fmt: skip
+
+
+class SamSpec(_Part):
+    """A SAM, as ``--sam`` and ``--image-size`` name it; ``name`` is what tables call it."""
+
+    name: str = Field(pattern=NAME_PATTERN)
+    source: str
+    image_size: int | None = Field(None, ge=16)
+
+
+class ModelSpec(_Part):
+    """A line of the table, or two: one for each kind of prompts.
+
+    ``variant`` is one of promise-seg, ``sam`` for the bare SAM, or ``unet``: MONAI's BasicUNet from scratch, on the
+    same rows, for as much CPU time as encoding and training the model ``budget_of`` took, or for some ``epochs``.
+    """
+
+    name: str = Field(pattern=NAME_PATTERN)
+    variant: Literal["sam", "apm", "ips", "apm+ips", "unet"]
+    prompts: tuple[PromptSource, ...] = ()
+    seeds: tuple[int, ...] | None = None
+    budget_of: str | None = None
+    epochs: int | None = Field(None, ge=1)
+    training: dict[str, Any] = {}
+
+    @property
+    def is_promise(self) -> bool:
+        """Whether promise-seg trains it."""
+        return self.variant not in (BARE, UNET)
+
+    @property
+    def scored_with(self) -> tuple[PromptSource, ...]:
+        """As given, or all that make sense: own points where there is an APM, oracle points where prompts are read."""
+        if self.variant == UNET:
+            return (PromptSource.NONE,)
+        own = (PromptSource.APM,) if "apm" in self.variant else ()
+        return self.prompts or (*own, PromptSource.ORACLE)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.variant == UNET:
+            if (self.budget_of is None) == (self.epochs is None):
+                raise ValueError("a unet needs either budget_of, the name of a model, or epochs")
+            if self.prompts or self.training:
+                raise ValueError("a unet has neither prompts nor training")
+        elif self.budget_of is not None or self.epochs is not None:
+            raise ValueError("budget_of and epochs are of a unet; epochs of others stand under training")
+        if self.variant == BARE and self.training:
+            raise ValueError("the bare sam is not trained")
+        if PromptSource.APM in self.prompts and "apm" not in self.variant:
+            raise ValueError(f"a model of variant {self.variant} has no points of its own: prompts oracle, box or none")
+        return self
+
+
+class BenchmarkSpec(_Part):
+    """All of a benchmark.
+
+    Settings of ``training`` are those of promise train, with underscores; what stands with a data set goes before what
+    is general, and what stands with a model before both.
+    """
+
+    title: str
+    data: tuple[DataSpec, ...] = Field(min_length=1)
+    sams: tuple[SamSpec, ...] = (SamSpec(name="nano", source="nano"),)
+    models: tuple[ModelSpec, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    measures: tuple[str, ...] = Field(("dice", "iou"), min_length=1)
+    training: dict[str, Any] = {}
+    oracle_points: int = Field(16, ge=1)
+
+    @field_validator("data", "models", "sams", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """``{polyp: {...}}`` is ``[{name: polyp, ...}]``, and ``nano`` is ``{name: nano, source: nano}``."""
+        if isinstance(value, dict):
+            return [{"name": name, **(entry or {})} for name, entry in value.items()]
+        if isinstance(value, list):
+            return [{"name": v.split("/")[-1], "source": v} if isinstance(v, str) else v for v in value]
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for what in ("data", "sams", "models"):
+            names = [part.name for part in getattr(self, what)]
+            if doubled := sorted({n for n in names if names.count(n) > 1}):
+                raise ValueError(f"{what}: the name {doubled[0]!r} stands there twice")
+        known = [data.name for data in self.data]
+        for data in self.data:
+            if strange := set(data.tests) - set(known):
+                raise ValueError(f"data.{data.name}.tests: there is no data set {sorted(strange)[0]!r}")
+        if not any(data.train for data in self.data):
+            raise ValueError("data: all have train: false; there is nothing to train on")
+        before: list[str] = []
+        for model in self.models:
+            if model.budget_of is not None and model.budget_of not in before:
+                raise ValueError(f"models.{model.name}.budget_of: expected a trained model that stands before it")
+            if model.is_promise:
+                before.append(model.name)
+            if model.seeds is not None and not model.seeds:
+                raise ValueError(f"models.{model.name}.seeds: there is none")
+        return self
+
+    def tests_of(self, data: DataSpec) -> tuple[DataSpec, ...]:
+        """Whose test rows the models of a data set are scored on."""
+        return tuple(other for other in self.data if other.name in (data.tests or (data.name,)))
+
+    def settings(self, data: DataSpec, model: ModelSpec, seed: int) -> TrainSettings:
+        """Of one run.
+
+        Raises:
+            SettingsError: naming each value that cannot work.
+        """
+        values = self.training | data.training | model.training
+        return make_settings(**values | {"variant": model.variant, "seed": seed})
+
+    def protocol_of(self, model: ModelSpec) -> Protocol:
+        """How a model is trained and scored."""
+        return Protocol((self.training | model.training).get("protocol", Protocol.OWN))
+
+
+def included_specs() -> list[str]:
+    """Names of the specs that are part of the package."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _SPECS.iterdir() if entry.name.endswith(".yaml"))
+
+
+def read_spec(place: str | Path) -> BenchmarkSpec:
+    """Read and check a spec: a file, whose relative paths count from its folder, or the name of an included one, whose
+    paths count from where you are.
+
+    Raises:
+        SettingsError: if there is none, or naming all that is wrong in it.
+    """
+    path = Path(place)
+    if str(place) in included_specs() and not path.exists():
+        text, folder = (_SPECS / f"{place}.yaml").read_text(encoding="utf-8"), Path()
+    else:
+        folder = path.parent
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"{place}: cannot be read: {error}. Expected a YAML file, or an included one: "
+                f"{', '.join(included_specs())}"
+            ) from error
+    try:
+        values = yaml.safe_load(text)
+        spec = BenchmarkSpec.model_validate(values)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{place}: not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"{place}: {details}") from error
+    _try_all(spec, str(place))
+    return spec.model_copy(update={"data": tuple(_in_folder(data, folder) for data in spec.data)})
+
+
+def _try_all(spec: BenchmarkSpec, place: str) -> None:
+    """Settings and readings are made once, so that nothing fails after hours."""
+    problems = []
+    for data in spec.data:
+        try:
+            _ = data.reading
+        except SettingsError as error:
+            problems.append(f"data.{data.name}: {error}")
+        if not data.train:
+            continue
+        for model in spec.models:
+            if not model.is_promise:
+                continue
+            try:
+                spec.settings(data, model, spec.seeds[0])
+            except SettingsError as error:
+                problems.append(f"models.{model.name} on {data.name}: {error}")
+    if problems:
+        raise SettingsError("\n".join(f"{place}: {problem}" for problem in problems))
+
+
+def _in_folder(data: DataSpec, folder: Path) -> DataSpec:
+    mask_folder = None if data.mask_folder is None else folder / data.mask_folder
+    return data.model_copy(update={"manifest": folder / data.manifest, "mask_folder": mask_folder})

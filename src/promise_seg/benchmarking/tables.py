@@ -1,0 +1,146 @@
+"""The table of a benchmark in Markdown, CSV and LaTeX."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from promise_seg.benchmarking.results import Found
+
+HEADINGS = {
+    "dice": "Dice", "iou": "IoU", "mae": "MAE", "precision": "precision", "recall": "recall", "s_measure": "S",
+    "e_max": "max E", "e_mean": "mean E", "e_adaptive": "adaptive E", "weighted_f": "weighted F", "hd95": "HD95",
+    "surface_dice": "surface Dice", "centre_distance": "centre distance",
+}  # fmt: skip
+LOWER_IS_BETTER = ("mae", "hd95", "centre_distance")
+_LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+                       "\\": r"\textbackslash{}"})  # fmt: skip
+
+
+def _number(found: Found, measure: str) -> str:
+    """The mean with its interval; of several seeds their mean."""
+    interval = found.interval(measure)
+    ends = interval.as_json()
+    digits = 1 if abs(interval.mean) >= 10 else 3
+    between = "" if ends is None else f" [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
+    return f"{interval.mean:.{digits}f}{between}"
+
+
+def _is_best(found: Found, measure: str, all_found: Sequence[Found]) -> bool:
+    """Among those with the same test set, data, SAM and kind of prompts, if there are others."""
+    rivals = [
+        other.interval(measure).mean
+        for other in all_found
+        if (other.test, other.line.data, other.line.sam, other.line.reads_truth)
+        == (found.test, found.line.data, found.line.sam, found.line.reads_truth)
+    ]
+    best = min(rivals) if measure in LOWER_IS_BETTER else max(rivals)
+    return len(rivals) > 1 and found.interval(measure).mean == best
+
+
+class Grid:
+    """The table as cells: a line for each model and kind of prompts, columns for each test set and measure.
+
+    Lines are of one data set that was trained on, and one SAM. ``best`` are the cells (line, column) that are to stand
+    out.
+    """
+
+    def __init__(self, found: Sequence[Found], measures: Sequence[str]) -> None:
+        self.tests = list(dict.fromkeys(one.test for one in found))
+        lines = list({one.line.key: one.line for one in found}.values())
+        self.head = ["model", "prompts", *(f"{test} {HEADINGS.get(m, m)}" for test in self.tests for m in measures)]
+        self.rows: list[list[str]] = []
+        self.best: set[tuple[int, int]] = set()
+        for number, line in enumerate(lines):
+            cells = [line.model.name, line.prompts.label]
+            for test in self.tests:
+                one = next((f for f in found if f.line.key == line.key and f.test == test), None)
+                for measure in measures:
+                    if one is not None and _is_best(one, measure, found):
+                        self.best.add((number, len(cells)))
+                    cells.append("" if one is None else _number(one, measure))
+            self.rows.append(cells)
+
+
+def parts(found: Sequence[Found]) -> list[tuple[str, str, list[Found]]]:
+    """What stands in one table: all lines of the same data set and SAM."""
+    keys = dict.fromkeys((one.line.data, one.line.sam) for one in found)
+    return [(data, sam, [f for f in found if (f.line.data, f.line.sam) == (data, sam)]) for data, sam in keys]
+
+
+def caption_of(data: str, sam: str, found: Sequence[Found]) -> str:
+    """What a table is of, and how to read it."""
+    seeds = sorted({len(one.line.seeds) for one in found})
+    count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    sizes = "; ".join(
+        f"{test}: {len(one.groups)} images in {len(set(one.groups.values()))} groups"
+        for test, one in {f.test: f for f in found}.items()
+    )
+    return (
+        f"Trained on {data}, SAM {sam}. Means over test images ({sizes}) and seeds ({count}), with 95 % intervals over "
+        "groups. The best of each kind of prompts is bold."
+    )
+
+
+def markdown(found: Sequence[Found], measures: Sequence[str]) -> str:
+    """A table for each data set that was trained on, and each SAM."""
+    texts = []
+    for data, sam, chosen in parts(found):
+        grid = Grid(chosen, measures)
+        lines = [f"**{caption_of(data, sam, chosen)}**", "", _md(grid.head), _md(["---"] * len(grid.head))]
+        for number, row in enumerate(grid.rows):
+            lines.append(_md([f"**{c}**" if (number, place) in grid.best else c for place, c in enumerate(row)]))
+        texts.append("\n".join(lines) + "\n")
+    return "\n".join(texts)
+
+
+def _md(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def latex(found: Sequence[Found], measures: Sequence[str]) -> str:
+    """The same for LaTeX, with ``\\usepackage{booktabs}``."""
+    texts = []
+    for data, sam, chosen in parts(found):
+        grid = Grid(chosen, measures)
+        lines = [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{caption_of(data, sam, chosen).translate(_LATEX)}}}",
+            rf"\begin{{tabular}}{{ll{'c' * (len(grid.head) - 2)}}}",
+            r"\toprule",
+            _tex(grid.head),
+            r"\midrule",
+        ]
+        for number, row in enumerate(grid.rows):
+            cells = [cell.translate(_LATEX) for cell in row]
+            cells = [rf"\textbf{{{c}}}" if (number, place) in grid.best else c for place, c in enumerate(cells)]
+            lines.append(" & ".join(cells) + r" \\")
+        texts.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n")
+    return "% \\usepackage{booktabs}\n" + "\n".join(texts)
+
+
+def _tex(cells: Sequence[str]) -> str:
+    return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
+
+
+def long_csv(found: Sequence[Found]) -> str:
+    """Every measure as a line of its own, for other programs."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["trained_on", "test", "sam", "model", "variant", "prompts", "prompts_read_the_ground_truth", "measure", "mean",
+         "low", "high", "lowest_seed", "highest_seed", "seeds", "images", "groups"]
+    )  # fmt: skip
+    for one in found:
+        line = one.line
+        for measure in one.values:
+            if measure not in one.seeds[0].summary["mean"]:
+                continue
+            interval, seeds = one.interval(measure), one.seed_means(measure)
+            ends = interval.as_json() or ["", ""]
+            writer.writerow(
+                [line.data, one.test, line.sam, line.model.name, line.model.variant, line.prompts,
+                 int(line.reads_truth), measure, round(interval.mean, 6), *ends, round(min(seeds), 6),
+                 round(max(seeds), 6), len(seeds), len(one.groups), len(set(one.groups.values()))]
+            )  # fmt: skip
+    return text.getvalue()

@@ -1,0 +1,23 @@
+"""The files of a finished benchmark."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from promise_seg.benchmarking.results import Found, Pair, as_json
+from promise_seg.benchmarking.running import Benchmark
+from promise_seg.benchmarking.tables import latex, long_csv, markdown
+from promise_seg.files import write_json, write_text
+
+
+def write_all(benchmark: Benchmark, found: Sequence[Found], pairs: Sequence[Pair], spec: str) -> list[Path]:
+    """Write ``table.md``, ``table.tex``, ``table.csv`` and ``benchmark.json``; returns their paths."""
+    folder, measures = benchmark.output, benchmark.spec.measures
+    texts = {
+        "table.md": markdown(found, measures),
+        "table.tex": latex(found, measures),
+        "table.csv": long_csv(found),
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    write_json(folder / "benchmark.json", as_json(benchmark, found, pairs))
+    return [folder / name for name in (*texts, "benchmark.json")]
