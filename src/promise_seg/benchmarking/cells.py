@@ -70,6 +70,13 @@ def cells_of(spec: BenchmarkSpec) -> Iterator[Cell]:
                         yield Cell(data, sam, model, seed)
 
 
+def cells_of_line(spec: BenchmarkSpec, line: Line) -> list[Cell]:
+    """The cells that a line is the mean of, one for each seed."""
+    data = next(one for one in spec.data if one.name == line.data)
+    sam = next(one for one in spec.sams if one.name == line.sam)
+    return [Cell(data, sam, line.model, seed) for seed in line.seeds]
+
+
 def lines_of(spec: BenchmarkSpec) -> Iterator[Line]:
     """All lines of the table, in the order of the spec."""
     for data in spec.data:

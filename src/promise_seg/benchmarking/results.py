@@ -1,19 +1,27 @@
 """What a benchmark found: for each line of the table and each test set, means over images and seeds."""
 
+import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
+
 from promise_seg.assessment.comparing import Scored, read_scored
 from promise_seg.assessment.report import result_paths
 from promise_seg.assessment.statistics import Difference, Interval, holm, mean_interval, paired_difference
-from promise_seg.benchmarking.cells import Cell, Line, lines_of
+from promise_seg.benchmarking.cells import Line, cells_of_line, lines_of
 from promise_seg.benchmarking.running import Benchmark
+from promise_seg.benchmarking.spec import BARE, UNET
+from promise_seg.benchmarking.unet import BEST_FILE
+from promise_seg.checkpoint import WEIGHTS_FILE, find_checkpoint
 from promise_seg.errors import SettingsError
 
 _PER_OBJECT = "object_dice"
+_BUFFERS = re.compile(r"running_|num_batches")
 
 
 @dataclass(frozen=True)
@@ -51,9 +59,7 @@ def found_in(benchmark: Benchmark) -> list[Found]:
 
 def _of_line(benchmark: Benchmark, line: Line) -> Iterator[Found]:
     spec = benchmark.spec
-    data = next(one for one in spec.data if one.name == line.data)
-    sam = next(one for one in spec.sams if one.name == line.sam)
-    cells = [Cell(data, sam, line.model, seed) for seed in line.seeds]
+    cells = cells_of_line(spec, line)
     for test in benchmark.tests(cells[0]):
         scored = []
         for cell in cells:
@@ -141,7 +147,9 @@ def _line_json(benchmark: Benchmark, one: Found) -> dict[str, Any]:
         "seeds": list(one.line.seeds),
         "images": len(one.groups),
         "groups": len(set(one.groups.values())),
+        "parameters": parameters_of(benchmark, one.line),
         "cpu_seconds": None if cost is None else round(cost, 1),
+        "encoding": benchmark.encoding(cells_of_line(benchmark.spec, one.line)[0]),
         "object_dice": one.object_dice(),
         "measures": {
             measure: {
@@ -156,11 +164,20 @@ def _line_json(benchmark: Benchmark, one: Found) -> dict[str, Any]:
     }
 
 
+def parameters_of(benchmark: Benchmark, line: Line) -> int:
+    """How many numbers were trained; 0 for the bare SAM."""
+    if line.model.variant == BARE:
+        return 0
+    folder = folder_of(benchmark.output, line) / f"seed-{line.seeds[0]}"
+    path = folder / BEST_FILE if line.model.variant == UNET else find_checkpoint(folder) / WEIGHTS_FILE
+    with safe_open(path, "pt") as file:
+        shapes = [file.get_slice(name).get_shape() for name in file.keys() if not _BUFFERS.search(name)]  # noqa: SIM118
+    return sum(math.prod(shape) for shape in shapes)
+
+
 def cost_of(benchmark: Benchmark, line: Line) -> float | None:
     """Mean CPU seconds of training, without encoding; ``None`` for what is not trained."""
-    data = next(one for one in benchmark.spec.data if one.name == line.data)
-    sam = next(one for one in benchmark.spec.sams if one.name == line.sam)
-    found = [benchmark.cpu_seconds(Cell(data, sam, line.model, seed)) for seed in line.seeds]
+    found = [benchmark.cpu_seconds(cell) for cell in cells_of_line(benchmark.spec, line)]
     return sum(found) / len(found) if any(found) else None
 
 

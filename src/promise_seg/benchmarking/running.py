@@ -75,10 +75,9 @@ class Benchmark:
         self._rows: dict[tuple[str, bool], list[CheckedRow]] = {}
         self.manifests = {data.name: manifest_rows(data) for data in spec.data}
         for data in spec.data:
-            for model in spec.models:
-                self.rows(data, spec.protocol_of(model), checking)
-        for data in spec.data:
             self._check_splits(data)
+            for protocol in protocols_of(spec, data):
+                self.rows(data, protocol, checking)
 
     def _check_splits(self, data: DataSpec) -> None:
         rows = self.manifests[data.name]
@@ -255,6 +254,12 @@ class Benchmark:
             facts = self._facts(cell, test) | {"model_sha256": run.best_sha256()}
             if not self._is_scored(cell, test, how, facts):
                 self._write(cell, test, how, run.evaluate(test.rows), facts)
+
+
+def protocols_of(spec: BenchmarkSpec, data: DataSpec) -> list[Protocol]:
+    """One for each way in which files are read: the published procedure crops them, unless the spec says."""
+    found = list(dict.fromkeys(spec.protocol_of(model) for model in spec.models))
+    return found if data.crop_border is None else found[:1]
 
 
 def manifest_rows(data: DataSpec) -> list[Row]:

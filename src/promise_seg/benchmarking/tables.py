@@ -40,24 +40,29 @@ def _is_best(found: Found, measure: str, all_found: Sequence[Found]) -> bool:
 class Grid:
     """The table as cells: a line for each model and kind of prompts, columns for each test set and measure.
 
-    Lines are of one data set that was trained on, and one SAM. ``best`` are the cells (line, column) that are to stand
-    out.
+    All lines are of one data set that was trained on, and one SAM; where they differ in the number of seeds, that is a
+    column too. ``best`` are the cells (line, column) that are to stand out.
     """
 
     def __init__(self, found: Sequence[Found], measures: Sequence[str]) -> None:
-        self.tests = list(dict.fromkeys(one.test for one in found))
+        tests = list(dict.fromkeys(one.test for one in found))
         lines = list({one.line.key: one.line for one in found}.values())
-        self.head = ["model", "prompts", *(f"{test} {HEADINGS.get(m, m)}" for test in self.tests for m in measures)]
+        counts = {len(line.seeds) for line in lines}
+        self.head = ["model", "prompts", *(f"{test} {HEADINGS.get(m, m)}" for test in tests for m in measures)]
+        if len(counts) > 1:
+            self.head.append("seeds")
         self.rows: list[list[str]] = []
         self.best: set[tuple[int, int]] = set()
         for number, line in enumerate(lines):
             cells = [line.model.name, line.prompts.label]
-            for test in self.tests:
+            for test in tests:
                 one = next((f for f in found if f.line.key == line.key and f.test == test), None)
                 for measure in measures:
                     if one is not None and _is_best(one, measure, found):
                         self.best.add((number, len(cells)))
                     cells.append("" if one is None else _number(one, measure))
+            if len(counts) > 1:
+                cells.append(str(len(line.seeds)))
             self.rows.append(cells)
 
 
@@ -86,7 +91,7 @@ def markdown(found: Sequence[Found], measures: Sequence[str]) -> str:
     texts = []
     for data, sam, chosen in parts(found):
         grid = Grid(chosen, measures)
-        lines = [f"**{caption_of(data, sam, chosen)}**", "", _md(grid.head), _md(["---"] * len(grid.head))]
+        lines = [caption_of(data, sam, chosen), "", _md(grid.head), _md(["---"] * len(grid.head))]
         for number, row in enumerate(grid.rows):
             lines.append(_md([f"**{c}**" if (number, place) in grid.best else c for place, c in enumerate(row)]))
         texts.append("\n".join(lines) + "\n")
@@ -137,10 +142,10 @@ def long_csv(found: Sequence[Found]) -> str:
             if measure not in one.seeds[0].summary["mean"]:
                 continue
             interval, seeds = one.interval(measure), one.seed_means(measure)
-            ends = interval.as_json() or ["", ""]
+            low, high = interval.as_json() or ("", "")
             writer.writerow(
                 [line.data, one.test, line.sam, line.model.name, line.model.variant, line.prompts,
-                 int(line.reads_truth), measure, round(interval.mean, 6), *ends, round(min(seeds), 6),
+                 int(line.reads_truth), measure, round(interval.mean, 6), low, high, round(min(seeds), 6),
                  round(max(seeds), 6), len(seeds), len(one.groups), len(set(one.groups.values()))]
             )  # fmt: skip
     return text.getvalue()

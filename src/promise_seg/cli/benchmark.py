@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import TaskID
 
 from promise_seg.cli.common import (
     DeviceOption,
@@ -43,13 +44,13 @@ def benchmark(
     check_writable(output)
     quiet_libraries()
     from promise_seg.benchmarking.results import found_in, pairs_of
-    from promise_seg.benchmarking.running import Benchmark, manifest_rows
+    from promise_seg.benchmarking.running import Benchmark, manifest_rows, protocols_of
     from promise_seg.benchmarking.writing import write_all
     from promise_seg.features.store import FeatureStore
 
     accelerator = make_accelerator(device, precision)
     with progress_bar() as progress:
-        total = sum(len(manifest_rows(data)) for data in wanted.data)
+        total = sum(len(manifest_rows(data)) * len(protocols_of(wanted, data)) for data in wanted.data)
         checking = progress.add_task("checking", total=total, note="")
         running = Benchmark(wanted, output, FeatureStore(store), accelerator, lambda: progress.advance(checking))
     _run_all(running, cells)
@@ -69,9 +70,9 @@ def _run_all(running: "Benchmark", cells: "list[Cell]") -> None:
             if cell.sam.name not in noted:
                 noted.add(cell.sam.name)
                 print_notes(running.sam(cell))
-            tasks = {}
+            tasks: dict[str, TaskID] = {}
 
-            def report(stage: str, done: int, total: int, note: str, tasks: dict = tasks) -> None:
+            def report(stage: str, done: int, total: int, note: str, tasks: dict[str, TaskID] = tasks) -> None:
                 if stage not in tasks:
                     tasks[stage] = progress.add_task(f"  {stage}", total=total, note="")
                 progress.update(tasks[stage], completed=done, note=note)

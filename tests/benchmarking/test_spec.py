@@ -1,0 +1,101 @@
+"""A spec says all that is wrong with it before anything is done."""
+
+import pytest
+import yaml
+
+from promise_seg.assessment.evaluation import PromptSource
+from promise_seg.benchmarking.cells import cells_of, lines_of
+from promise_seg.benchmarking.spec import included_specs, read_spec
+from promise_seg.errors import SettingsError
+from promise_seg.prompting.apm import ApmKind
+from promise_seg.protocol import Protocol
+from tests.benchmarking.conftest import SPEC
+
+
+def write(folder, **changes):
+    path = folder / "spec.yaml"
+    path.write_text(yaml.safe_dump(SPEC | changes, sort_keys=False))
+    return path
+
+
+def test_paths_count_from_the_spec(tmp_path):
+    spec = read_spec(write(tmp_path))
+    assert spec.data[0].manifest == tmp_path / "discs/manifest.csv"
+    assert [data.name for data in spec.tests_of(spec.data[0])] == ["discs", "others"]
+
+
+def test_cells_are_run_a_whole_seed_at_a_time_and_only_on_what_is_trained_on(tmp_path):
+    cells = list(cells_of(read_spec(write(tmp_path))))
+    assert [cell.seed for cell in cells] == [0, 0, 0, 1, 1, 1]
+    assert {cell.data.name for cell in cells} == {"discs"}
+    assert cells[1].name == "discs/tiny/both/seed-0"
+
+
+def test_a_model_may_have_seeds_of_its_own(tmp_path):
+    models = {"bare": {"variant": "sam", "seeds": [7]}, "ips": {"variant": "ips"}}
+    cells = list(cells_of(read_spec(write(tmp_path, models=models))))
+    assert {(cell.model.name, cell.seed) for cell in cells} == {("bare", 7), ("ips", 0), ("ips", 1)}
+
+
+def test_prompts_are_those_that_make_sense(tmp_path):
+    lines = {(line.model.name, line.prompts) for line in lines_of(read_spec(write(tmp_path)))}
+    assert lines == {
+        ("bare", PromptSource.ORACLE), ("both", PromptSource.APM), ("both", PromptSource.ORACLE),
+        ("U-Net", PromptSource.NONE),
+    }  # fmt: skip
+
+
+def test_settings_of_a_model_go_before_those_of_its_data_and_these_before_general_ones(tmp_path):
+    data = {"discs": {"manifest": "m.csv", "training": {"epochs": 5, "views": 3}}}
+    models = {"ours": {"variant": "ips", "training": {"views": 4}}}
+    spec = read_spec(write(tmp_path, data=data, models=models, training={"epochs": 2, "batch_size": 4}))
+    settings = spec.settings(spec.data[0], spec.models[0], 3)
+    assert (settings.epochs, settings.views, settings.batch_size, settings.seed) == (5, 4, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seeds": []}, "seeds"),
+        ({"sedes": [1]}, "sedes: Extra inputs"),
+        ({"models": {"a/b": {"variant": "ips"}}}, "models.0.name"),
+        ({"models": {"x": {"variant": "unet"}}}, "needs either budget_of"),
+        ({"models": {"x": {"variant": "unet", "budget_of": "y"}}}, "stands before it"),
+        ({"models": {"x": {"variant": "ips", "prompts": ["apm"]}}}, "no points of its own"),
+        ({"models": {"x": {"variant": "sam", "training": {"epochs": 2}}}}, "not trained"),
+        ({"models": {"x": {"variant": "ips", "epochs": 2}}}, "under training"),
+        ({"models": {"x": {"variant": "ips", "training": {"epocs": 2}}}}, "models.x on discs: --epocs"),
+        ({"data": {"d": {"manifest": "m.csv", "tests": ["e"]}}}, "there is no data set 'e'"),
+        ({"data": {"d": {"manifest": "m.csv", "train": False}}}, "nothing to train on"),
+        ({"data": {"d": {"manifest": "m.csv", "window": "bones"}}}, "data.d: --window bones"),
+        ({"sams": ["nano", "nano"]}, "stands there twice"),
+    ],
+)
+def test_what_cannot_be_meant(tmp_path, changes, words):
+    path = write(tmp_path, **changes)
+    with pytest.raises(SettingsError, match=r"spec\.yaml") as error:
+        read_spec(path)
+    assert words in str(error.value)
+
+
+def test_no_file_and_no_yaml(tmp_path):
+    with pytest.raises(SettingsError, match="included one: paper"):
+        read_spec(tmp_path / "none.yaml")
+    path = tmp_path / "bad.yaml"
+    path.write_text("title: [")
+    with pytest.raises(SettingsError, match="not YAML"):
+        read_spec(path)
+    path.write_text("")
+    with pytest.raises(SettingsError, match=r"bad\.yaml"):
+        read_spec(path)
+
+
+def test_the_spec_of_the_paper_trains_on_two_sets_by_the_published_procedure():
+    assert "paper" in included_specs()
+    spec = read_spec("paper")
+    assert [data.name for data in spec.data] == ["polyp-benchmark", "isic-2018"]
+    assert spec.data[0].by == "dataset"
+    published = [model for model in spec.models if spec.protocol_of(model) == Protocol.REFERENCE]
+    assert {model.variant for model in published} == {"apm", "ips", "apm+ips"}
+    settings = spec.settings(spec.data[0], published[0], 0)
+    assert (settings.apm, settings.epochs, settings.batch_size) == (ApmKind.RESNET, 200, 8)
