@@ -4,9 +4,16 @@ import csv
 import json
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from promise_seg.benchmarking.running import manifest_rows
+from promise_seg.benchmarking.spec import DataSpec
+from promise_seg.benchmarking.unet import build_unet
 from promise_seg.cli.main import main
+from promise_seg.data.checks import check_rows
+from promise_seg.data.manifest import read_manifest
 from tests.benchmarking.conftest import benchmark_folder  # noqa: F401
 
 
@@ -47,6 +54,29 @@ def test_the_table_is_the_mean_of_what_evaluations_say(finished):
     assert float(row["lowest_seed"]) == pytest.approx(min(seeds), abs=1e-5)
 
 
+def test_the_page_has_every_model_and_what_it_was_made_of(finished):
+    out, _, spec = finished
+    page = (out / "report.html").read_text()
+    facts = json.loads((out / "benchmark.json").read_text())
+    for words in ("bare", "both", "U-Net", "Run card", f"promise benchmark {spec}", "Training", "Differences"):
+        assert words in page
+    for line in facts["lines"]:
+        assert f"{line['measures']['dice']['mean']:.3f}" in page
+        assert len(line["measures"]["dice"]["of_seeds"]) == 2
+    assert "<img" not in page
+    costs = {line["model"]: (line["parameters"], line["cpu_seconds"]) for line in facts["lines"]}
+    assert costs["bare"] == (0, None)
+    assert costs["both"][0] > 0
+    assert costs["U-Net"][0] == sum(p.numel() for p in build_unet().parameters())
+    assert costs["both"][1] > 0
+
+
+def test_looks_at_test_rows_are_noted_in_each_run(finished):
+    out, _, _ = finished
+    log = (out / "discs/tiny/both/seed-0/test_log.jsonl").read_text().splitlines()
+    assert len(log) == 6  # own and oracle points on three test sets
+
+
 def test_a_finished_benchmark_does_nothing_again_and_a_lost_score_is_made_anew(finished, tmp_path):
     out, store, spec = finished
     copy = tmp_path / "copy"
@@ -62,3 +92,35 @@ def test_a_finished_benchmark_does_nothing_again_and_a_lost_score_is_made_anew(f
     assert {p: p.stat().st_mtime_ns for p in copy.rglob("*.safetensors")} == before
     assert kept.stat().st_mtime_ns == kept_at
     assert (copy / "table.csv").read_text() == (out / "table.csv").read_text()
+
+
+def test_data_of_any_set_that_cannot_be_used_are_named_before_anything_is_trained(benchmark_folder, tmp_path, capsys):  # noqa: F811
+    spec = (benchmark_folder / "spec.yaml").read_text().replace("others/manifest.csv", "nowhere.csv")
+    path = benchmark_folder / "broken.yaml"
+    path.write_text(spec)
+    assert main(["benchmark", str(path), "-o", str(tmp_path / "out")]) == 2
+    assert "data.others" in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("*.*"))
+
+
+def test_a_place_that_cannot_be_written_is_named_at_once(benchmark_folder, tmp_path, capsys):  # noqa: F811
+    (tmp_path / "file").write_text("x")
+    assert main(["benchmark", str(benchmark_folder / "spec.yaml"), "-o", str(tmp_path / "file/out")]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_plan_does_nothing(benchmark_folder, tmp_path, capsys):  # noqa: F811
+    assert main(["benchmark", str(benchmark_folder / "spec.yaml"), "-o", str(tmp_path / "out"), "--plan"]) == 0
+    assert "6 cells" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_masks_may_be_those_of_another_folder(benchmark_folder, tmp_path):  # noqa: F811
+    masks = benchmark_folder / "inverted"
+    masks.mkdir(exist_ok=True)
+    for path in (benchmark_folder / "others/masks").iterdir():
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(masks / path.name)
+    data = DataSpec(name="others", manifest=benchmark_folder / "others/manifest.csv", mask_folder=masks)
+    row = check_rows(manifest_rows(data))[0]
+    plain = check_rows(read_manifest(data.manifest))[0]
+    assert np.array_equal(row.mask(), ~plain.mask())

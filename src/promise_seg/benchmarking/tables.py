@@ -72,7 +72,7 @@ def parts(found: Sequence[Found]) -> list[tuple[str, str, list[Found]]]:
     return [(data, sam, [f for f in found if (f.line.data, f.line.sam) == (data, sam)]) for data, sam in keys]
 
 
-def caption_of(data: str, sam: str, found: Sequence[Found]) -> str:
+def caption_of(data: str, sam: str, found: Sequence[Found], *, bold: bool = True) -> str:
     """What a table is of, and how to read it."""
     seeds = sorted({len(one.line.seeds) for one in found})
     count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
@@ -82,7 +82,7 @@ def caption_of(data: str, sam: str, found: Sequence[Found]) -> str:
     )
     return (
         f"Trained on {data}, SAM {sam}. Means over test images ({sizes}) and seeds ({count}), with 95 % intervals over "
-        "groups. The best of each kind of prompts is bold."
+        f"groups.{' The best of each kind of prompts is bold.' if bold else ''}"
     )
 
 
