@@ -2,14 +2,12 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from promise_seg.assessment.budget import COUNTS, DRAWS, JITTERS, Budget, _fewer, _jittered, prompt_budget
+from promise_seg.assessment.budget import COUNTS, DRAWS, JITTERS, Budget, _fewer, prompt_budget
 from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
 from promise_seg.cli.main import main
 from promise_seg.model import Variant, bare_model
-from promise_seg.prompting.prompts import Prompts
 from tests.helpers import make_model, make_tiny_sam, some_points
 
 
@@ -58,18 +56,6 @@ def test_each_image_is_encoded_once(tiny_sam, checked, monkeypatch):
     monkeypatch.setattr(tiny_sam, "encode", lambda images: calls.append(1) or encode(images))
     prompt_budget(make_model(tiny_sam), checked[:3])
     assert len(calls) == 3
-
-
-def test_jitter_is_as_large_as_it_says_and_stays_in_the_frame():
-    prompts = Prompts(
-        points_xy=torch.full((1, 1, 4000, 2), 50.0), point_labels=torch.ones(1, 1, 4000, dtype=torch.long)
-    )
-    moved = _jittered(prompts, 5.0, 101, np.random.default_rng(0))
-    assert float((moved.points_xy - 50).std()) == pytest.approx(5, rel=0.05)
-    edge = _jittered(
-        Prompts(points_xy=prompts.points_xy * 0, point_labels=prompts.point_labels), 5.0, 101, np.random.default_rng(0)
-    )
-    assert float(edge.points_xy.min()) == 0
 
 
 def test_fewer_points_keep_both_kinds_and_one_alone_is_foreground():

@@ -19,7 +19,7 @@ from promise_seg.errors import CheckpointError, ManifestError
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.settings import TrainSettings, make_settings
-from promise_seg.learning.training import LOG_FILE, STATE_FILE, TrainingRun, training_losses
+from promise_seg.learning.training import LOG_FILE, SETTINGS_FILE, STATE_FILE, TrainingRun, training_losses
 from promise_seg.learning.training_set import Draw, EpochDraws, collate
 from promise_seg.model import ModelOutput, Variant
 from promise_seg.prompting.apm import ApmKind, PositionCode
@@ -386,3 +386,20 @@ def test_how_files_are_read_stands_in_the_model_and_must_stay(manifest, tiny_sam
     rows = check_rows(read_manifest(manifest), make_reading(crop_border=False, window="percentile"))
     with pytest.raises(CheckpointError, match="holds a run with another reading"):
         start(tmp_path / "run", rows, tiny_sam, store, accelerator)
+
+
+def test_settings_tell_where_a_run_was_trained_and_a_finished_one_keeps_it(
+    checked, tiny_sam, store, accelerator, tmp_path, monkeypatch
+):
+    begun = start(tmp_path, checked, tiny_sam, store, accelerator, epochs=1, views=1)
+    begun.run()
+    path = tmp_path / SETTINGS_FILE
+    before = json.loads(path.read_text())
+    assert before["environment"]["versions"]["torch"] == torch.__version__
+    assert before["data_sha256"] == begun._identity["data_sha256"]
+    monkeypatch.setattr("promise_seg.environment._processor", lambda: "another machine")
+    start(tmp_path, checked, tiny_sam, store, accelerator, epochs=1, views=1).run()
+    assert json.loads(path.read_text()) == before
+    path.unlink()
+    start(tmp_path, checked, tiny_sam, store, accelerator, epochs=1, views=1).run()
+    assert path.exists()

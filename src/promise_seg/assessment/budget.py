@@ -14,6 +14,7 @@ from promise_seg.data.checks import CheckedRow
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.prompting.jitter import jittered
 from promise_seg.prompting.oracle import oracle_box, oracle_points
 from promise_seg.prompting.prompts import BACKGROUND, FOREGROUND, Prompts
 from promise_seg.sam.features import Features
@@ -96,7 +97,7 @@ def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -
         yield "own points", False, own
         for jitter in JITTERS:
             for _ in range(DRAWS):
-                yield f"own points, jittered by {jitter:.0%}", False, _jittered(own, jitter * side, side, rng)
+                yield f"own points, jittered by {jitter:.0%}", False, jittered(own, jitter * side, side, rng)
         for count in COUNTS:
             if own.points_xy is not None and count < own.points_xy.shape[2]:
                 yield f"own points, {count} of them", False, _fewer(own, count)
@@ -105,7 +106,7 @@ def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -
             yield f"oracle points, {count}", True, _oracle(mask, count, rng)
     for jitter in JITTERS:
         for _ in range(DRAWS):
-            moved = _jittered(_oracle(mask, COUNTS[-1], rng), jitter * side, side, rng)
+            moved = jittered(_oracle(mask, COUNTS[-1], rng), jitter * side, side, rng)
             yield f"oracle points, {COUNTS[-1]}, jittered by {jitter:.0%}", True, moved
     yield "oracle box", True, Prompts(boxes_xyxy=torch.from_numpy(oracle_box(mask))[None, None])
     yield "no prompts", False, Prompts()
@@ -114,15 +115,6 @@ def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -
 def _oracle(mask: npt.NDArray[np.bool_], count: int, rng: np.random.Generator) -> Prompts:
     points_xy, labels = oracle_points(mask, count, rng)
     return Prompts(points_xy=torch.from_numpy(points_xy)[None, None], point_labels=torch.from_numpy(labels)[None, None])
-
-
-def _jittered(prompts: Prompts, sigma: float, side: int, rng: np.random.Generator) -> Prompts:
-    """Points moved at random, within the model frame, with the labels they had."""
-    if prompts.points_xy is None:
-        raise ValueError("only points can be jittered")
-    noise = torch.from_numpy(rng.normal(0, sigma, tuple(prompts.points_xy.shape)).astype(np.float32))
-    moved = (prompts.points_xy.cpu() + noise).clamp(0, side - 1)
-    return Prompts(points_xy=moved, point_labels=prompts.point_labels)
 
 
 def _fewer(prompts: Prompts, count: int) -> Prompts:

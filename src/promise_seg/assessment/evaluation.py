@@ -59,6 +59,7 @@ class Result:
     Where each object of an instance map was prompted for itself, ``scores`` are of the union of all masks, ``objects``
     is how many there were, ``object_dice`` the mean over them, and the predicted IoU a mean too. ``measures`` are the
     others, at the image's own size; none by the reference's protocol. ``is_empty`` says that nothing was predicted.
+    ``trust`` and ``nothing_here`` are what the model says of its own mask, where it was calibrated and asked.
     """
 
     checked: CheckedRow
@@ -68,6 +69,8 @@ class Result:
     object_dice: float | None = None
     measures: dict[str, float] = field(default_factory=dict)
     is_empty: bool = False
+    trust: float | None = None
+    nothing_here: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,13 +97,16 @@ def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) 
     writer = csv.writer(text, lineterminator="\n")
     values = values_by_measure(results)
     by_object = "objects" in summary
-    extra = ["objects", "object_dice"] if by_object else []
+    by_trust = any(r.trust is not None for r in results)
+    extra = (["objects", "object_dice"] if by_object else []) + (["trust", "nothing_here"] if by_trust else [])
     writer.writerow(["image", "split", "group", "image_sha256", "prompts", *values, "predicted_iou", *extra])
     for number, result in enumerate(results):
         row = result.checked.row
         line = [f"{column[number]:.6f}" for column in values.values()] + [f"{result.predicted_iou:.6f}"]
         if by_object:
             line += ["0", ""] if result.object_dice is None else [str(result.objects), f"{result.object_dice:.6f}"]
+        if by_trust:
+            line += ["", ""] if result.trust is None else [f"{result.trust:.6f}", str(int(bool(result.nothing_here)))]
         facts = [result.checked.name, row.split, row.group, result.checked.image_sha256, summary["prompts"]]
         writer.writerow(facts + line)
     table, means = result_paths(folder, summary["prompts"], summary["protocol"])

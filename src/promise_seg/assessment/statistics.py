@@ -46,9 +46,14 @@ def mean_interval(values: Sequence[float], groups: Sequence[str], *, seed: int =
         return Interval(mean, float("nan"), float("nan"))
     drawn = np.random.default_rng(seed).integers(0, count, (DRAWS, count))
     means = sums[drawn].sum(1) / sizes[drawn].sum(1)
-    tail = stats.norm.cdf(np.sqrt(count / (count - 1)) * stats.t.ppf((1 - LEVEL) / 2, count - 1))
+    tail = tail_share(count)
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(mean, float(low), float(high))
+
+
+def tail_share(count: int) -> float:
+    """The share of draws to leave out at either end of an interval over ``count`` groups, at least two."""
+    return float(stats.norm.cdf(np.sqrt(count / (count - 1)) * stats.t.ppf((1 - LEVEL) / 2, count - 1)))
 
 
 def by_group(values: FloatArray, groups: Sequence[str]) -> tuple[FloatArray, FloatArray]:

@@ -16,7 +16,7 @@ from promise_seg.assessment.strata import SIZE
 from promise_seg.benchmarking.cells import Cell
 from promise_seg.benchmarking.spec import BARE, UNET, BenchmarkSpec, DataSpec
 from promise_seg.benchmarking.unet import UnetRun, UnetSettings
-from promise_seg.checkpoint import load_checkpoint
+from promise_seg.checkpoint import BEST_FOLDER, load_checkpoint
 from promise_seg.data.checks import CheckedRow, check_rows, data_sha256
 from promise_seg.data.manifest import Row, Split, read_manifest, split_off_validation
 from promise_seg.errors import ManifestError, PromiseError, SettingsError
@@ -28,6 +28,7 @@ from promise_seg.model import PromiseModel, Variant, bare_model
 from promise_seg.protocol import Protocol
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.loading import load_sam
+from promise_seg.trust.calibrating import ensure_calibrated
 
 ENCODING_FILE = "encoding.json"
 _VALIDATION_SHARE = 0.15
@@ -131,6 +132,8 @@ class Benchmark:
             model = bare_model(sam, self._settings(cell).fit, self.rows(cell.data, protocol)[0].reading)
         else:
             self._train(cell, sam, progress)
+            best = cell.folder(self.output) / BEST_FOLDER
+            ensure_calibrated(best, self.rows(cell.data, protocol), self.store, sam, self.accelerator.device, progress)
             model = load_checkpoint(cell.folder(self.output), sam, self.accelerator.device)
         for test in self.tests(cell):
             for prompts in cell.model.scored_with:

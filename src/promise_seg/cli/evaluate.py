@@ -28,12 +28,14 @@ from promise_seg.cli.common import (
     read_protocol,
     rows_of_split,
 )
+from promise_seg.cli.trust import print_quality
 from promise_seg.errors import SettingsError
 
 if TYPE_CHECKING:
     from promise_seg.assessment.evaluation import Assessment
     from promise_seg.data.checks import CheckedRow
     from promise_seg.model import PromiseModel
+    from promise_seg.trust.judging import TrustModel
 
 
 def evaluate(
@@ -141,15 +143,29 @@ def _evaluate_one(
     store: Path | None,
     by: list[str],
 ) -> None:
-    """Score one model, note looks at test rows, and write what came out."""
+    """Score one model and its trust scores, note looks at test rows, and write what came out."""
+    from dataclasses import replace
+
     from promise_seg.assessment.evaluation import evaluate as score
     from promise_seg.assessment.report import summarise, write_results
+    from promise_seg.data.checks import data_sha256
     from promise_seg.features.store import FeatureStore
     from promise_seg.model import reading_fields
+    from promise_seg.trust.judging import judge_rows, quality_on
 
+    trust = _find_trust(run, model, assessment)
     with progress_bar() as progress:
         task = progress.add_task("evaluating", total=len(checked), note=assessment.prompts.label)
         results = score(model, checked, assessment, store=FeatureStore(store), progress=lambda: progress.advance(task))
+    quality = None
+    if trust is not None:
+        with progress_bar() as progress:
+            task = progress.add_task("judging", total=len(checked), note="trust")
+            judged = judge_rows(model, trust, checked, FeatureStore(store), lambda: progress.advance(task))
+        quality = quality_on(trust, judged, [r.scores.dice for r in results], checked)
+        results = [
+            replace(r, trust=one.score, nothing_here=one.nothing_here) for r, one in zip(results, judged, strict=True)
+        ]
     of_model = {
         "model": run,
         "variant": str(model.config.variant),
@@ -161,12 +177,43 @@ def _evaluate_one(
         "reading": reading_fields(checked[0].reading),
     }
     summary = summarise(results, assessment, of_model | facts, by)
+    if quality is not None:
+        summary["trust"] = quality.model_dump(mode="json")
     noted = {name: summary[name] for name in ("prompts", "protocol", "postprocessing")}
     if looks := note_test_look(run, model, checked, noted | {"dice": summary["mean"]["dice"]}):
         summary["test_looks"] = looks
     files = write_results(output, results, summary)
     _print_summary(f"{run}, {len(results)} {facts['split']} images, {assessment.prompts.label}", summary)
+    if trust is not None and quality is not None:
+        print_quality(quality, f"trust, on {facts['split']}")
+        if trust.calibration.val_sha256 == data_sha256(checked):
+            console.print("note: trust was calibrated on these very rows; cross-validated it is as calibrate prints it")
     console.print(f"written: {files[0]}, {files[1]}")
+
+
+def _find_trust(run: str, model: "PromiseModel", assessment: "Assessment") -> "TrustModel | None":
+    """The calibration of a trained model, where its own masks are scored as it makes them; a note where there is none.
+
+    Raises:
+        CheckpointError: if its file is damaged.
+    """
+    from promise_seg.assessment.evaluation import PromptSource
+    from promise_seg.checkpoint import find_checkpoint, is_reference_file
+    from promise_seg.protocol import Protocol
+    from promise_seg.trust.trust_file import find_trust
+
+    if assessment.prompts != PromptSource.APM or is_reference_file(run):
+        return None
+    found = find_trust(find_checkpoint(run), model)
+    note = found.note
+    if found.trust is not None and assessment.protocol != Protocol.OWN:
+        note = "no trust scores: they are of masks by our own protocol"
+    elif found.trust is not None and assessment.choice_for(model) != model.config.mask_choice:
+        note = f"no trust scores: they are of the mask {model.config.mask_choice} that the model chose"
+    if note:
+        console.print(f"note: {note}", markup=False)
+        return None
+    return found.trust
 
 
 def _print_summary(title: str, summary: "dict[str, Any]") -> None:

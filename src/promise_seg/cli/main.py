@@ -11,6 +11,7 @@ from promise_seg import __version__
 from promise_seg.cli import (
     benchmark,
     budget,
+    calibrate,
     compare,
     convert,
     data_check,
@@ -22,6 +23,7 @@ from promise_seg.cli import (
     evaluate,
     predict,
     pretrain,
+    report,
     sam,
     train,
     tune,
@@ -63,7 +65,9 @@ for _command in (
     app.command(_command.__name__)(_honest(_command))
 app.command("benchmark")(_honest(benchmark.benchmark))
 app.command("budget")(_honest(budget.budget))
+app.command("calibrate")(_honest(calibrate.calibrate))
 app.command("compare")(_honest(compare.compare))
+app.command("report")(_honest(report.report))
 app.command("tune-postprocess")(_honest(tune.tune))
 
 _sams = typer.Typer(no_args_is_help=True, help="The SAMs that promise-seg knows by name.")

@@ -39,6 +39,8 @@ def predict(
     chosen = read_format(output_format)
     labeller = load_labeller(run, sam=sam, device=pick_device(device), names=names or ())
     print_notes(labeller.sam)
+    for note in labeller.notes:
+        console.print(f"note: {note}", markup=False)
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(found), note="")
         outcome = predict_folder(labeller, found, output, chosen, lambda: progress.advance(task))

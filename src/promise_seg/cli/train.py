@@ -26,6 +26,7 @@ from promise_seg.cli.common import (
     read_and_check,
     read_protocol,
 )
+from promise_seg.cli.trust import print_learned
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -155,9 +156,11 @@ def _train_one(
     settings: "TrainSettings",
     accelerator: "Accelerator",
 ) -> None:
-    """One run, begun or gone on with, with a progress bar."""
+    """One run, begun or gone on with, and how far to trust its masks, with a progress bar."""
+    from promise_seg.checkpoint import BEST_FOLDER
     from promise_seg.features.store import FeatureStore
     from promise_seg.learning.training import TrainingRun
+    from promise_seg.trust.calibrating import ensure_calibrated
 
     run = TrainingRun(output, checked, frozen, FeatureStore(store), settings, accelerator)
     if run.finished:
@@ -174,10 +177,17 @@ def _train_one(
 
         encoded = 0 if run.finished else run.encode(report)
         run.run(report)
+        trust = None
+        if accelerator.is_main_process:
+            trust = ensure_calibrated(
+                output / BEST_FOLDER, checked, FeatureStore(store), frozen, accelerator.device, report
+            )
     console.print(
         f"encoded {encoded} views; best val Dice {run.best['dice']:.4f} at epoch {run.best['epoch'] + 1}, "
-        f"in {output / 'best'}"
+        f"in {output / BEST_FOLDER}"
     )
+    if trust is not None:
+        print_learned(trust)
 
 
 def make_accelerator(device: str, precision: str):  # type: ignore[no-untyped-def]  # imported late

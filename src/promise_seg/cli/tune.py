@@ -1,7 +1,7 @@
 """``promise tune-postprocess``"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,14 @@ from promise_seg.cli.common import (
     quiet_libraries,
     read_and_check,
 )
+from promise_seg.cli.trust import calibration_bar, print_learned
 from promise_seg.errors import ManifestError, SettingsError
+
+if TYPE_CHECKING:
+    from promise_seg.data.checks import CheckedRow
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.model import PromiseModel
+    from promise_seg.trust.judging import TrustModel
 
 
 def tune(
@@ -47,17 +54,21 @@ def tune(
     from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint, write_config
     from promise_seg.features.store import FeatureStore
     from promise_seg.postprocessing import NO_POST
+    from promise_seg.trust.trust_file import find_trust
 
     if is_reference_file(run):
         raise SettingsError(f"{run}: a checkpoint of the published code has no place for it; promise convert it first")
     folder = find_checkpoint(run)
     model = load_checkpoint(folder, sam, pick_device(device))
     print_notes(model.sam)
+    trust = find_trust(folder, model).trust
+    checked = []
+    if trust is not None or not reset:
+        checked = read_and_check(val, make_reading(model.config.reading, mask_threshold=mask_threshold))
     if reset:
         chosen = NO_POST
         console.print("post-processing: none")
     else:
-        checked = read_and_check(val, make_reading(model.config.reading, mask_threshold=mask_threshold))
         source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
         assessment = Assessment(prompts=source, num_points=model.config.num_points)
         note = f"{len(candidates())} ways"
@@ -69,5 +80,21 @@ def tune(
             f"post-processing: {chosen.words}; val Dice {found.dice:.4f}, without any {found.dice_without:.4f}, "
             f"the best of {len(candidates())} {found.best_dice:.4f} ({source.label}, {len(checked)} images)"
         )
-    write_config(model.config.model_copy(update={"postprocessing": chosen}), folder)
+    model.config = model.config.model_copy(update={"postprocessing": chosen})
+    write_config(model.config, folder)
+    if trust is not None:
+        _calibrate_again(model, trust, checked, folder, FeatureStore(store))
     console.print(f"written: {folder}")
+
+
+def _calibrate_again(
+    model: "PromiseModel", old: "TrustModel", val: "list[CheckedRow]", folder: Path, store: "FeatureStore"
+) -> None:
+    """Trust is of masks as they are post-processed: learn it anew on the same val rows."""
+    from promise_seg.trust.calibrating import recalibrate
+    from promise_seg.trust.trust_file import save_trust
+
+    with calibration_bar() as report:
+        found = recalibrate(model, old, val, store, report)
+    save_trust(found, folder)
+    print_learned(found)

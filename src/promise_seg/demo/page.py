@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-import torch
 from PIL import Image
 
-from promise_seg.assessment.evaluation import Assessment, make_prompts
+from promise_seg.assessment.evaluation import Assessment
 from promise_seg.data.checks import CheckedRow
-from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_text, write_whole
-from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.model import PromiseModel
 from promise_seg.prediction.overlay import Uint8Array, draw_overlay
+from promise_seg.reporting.drawing import draw_prediction
 
 _HEIGHT = 180
 _OVERVIEW_ROWS = 4
@@ -26,21 +25,6 @@ img { display: block; } .note { color: #555; max-width: 50rem; }
 """
 
 Column = tuple[str, PromiseModel, Assessment]
-
-
-@torch.no_grad()
-def draw_column(column: Column, row: CheckedRow, store: FeatureStore) -> Uint8Array:
-    """One image with a model's mask and the prompts that it came from."""
-    _, model, assessment = column
-    sample = Sample.of(row, model.sam, model.config.fit)
-    features = features_of([sample], model.sam, store).to(model.device)
-    prompts = make_prompts(model, features, [sample], assessment)
-    chosen = choose_mask(model.decode(features, prompts), model.config.mask_choice)
-    mask = (sample.geometry.logits_to_image(chosen.mask_logits[0, 0]) > 0).cpu().numpy()
-    if prompts.points_xy is None or prompts.point_labels is None:
-        return draw_overlay(row.image(), mask)
-    points_xy = sample.geometry.points_to_image(prompts.points_xy[0, 0].cpu().numpy())
-    return draw_overlay(row.image(), mask, points_xy, prompts.point_labels[0, 0].cpu().numpy())
 
 
 def _save(path: Path, pixels: Uint8Array) -> None:
@@ -78,7 +62,7 @@ def write_page(
     lines, drawn = [], []
     for number, row in enumerate(rows):
         pictures = [row.image(), draw_overlay(row.image(), row.mask())]
-        pictures += [draw_column(column, row, store) for column in columns]
+        pictures += [draw_prediction(model, row, assessment, store) for _, model, assessment in columns]
         drawn.append(pictures)
         cells = []
         for place, pixels in enumerate(pictures):

@@ -23,6 +23,7 @@ from promise_seg.assessment.evaluation import (
 from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_trainable_state, save_checkpoint
 from promise_seg.data.checks import CheckedRow, data_sha256
 from promise_seg.data.manifest import Split
+from promise_seg.environment import collect_environment
 from promise_seg.errors import CheckpointError, ManifestError
 from promise_seg.features.encoding import Sample, encode_missing
 from promise_seg.features.store import FeatureStore
@@ -253,9 +254,11 @@ class TrainingRun:
 
     def run(self, progress: Progress = lambda *_: None) -> PromiseModel:
         """Train to the last epoch and return the best model by validation, in evaluation mode."""
-        if self.accelerator.is_main_process:
+        if self.accelerator.is_main_process and not (self.finished and (self.folder / SETTINGS_FILE).exists()):
             deviations = training_deviations(self.settings.protocol)
-            write_json(self.folder / SETTINGS_FILE, self._identity | {"protocol_deviations": deviations})
+            where = collect_environment(self.accelerator.device).model_dump(mode="json")
+            noted = {"protocol_deviations": deviations, "environment": where}
+            write_json(self.folder / SETTINGS_FILE, self._identity | noted)
         while not self.finished:
             started, cpu_started = time.monotonic(), time.process_time()
             losses = self.train_epoch(progress)

@@ -26,8 +26,8 @@ TABLE_FILE = "predictions.csv"
 IDENTITY_FILE = "model.json"
 COCO_FILE = "coco.json"
 COLUMNS = (
-    "image", "slice", "class", "mask", "width", "height", "area_pixels", "area_share", "predicted_iou", "points",
-    "image_sha256",
+    "image", "slice", "class", "mask", "width", "height", "area_pixels", "area_share", "predicted_iou", "trust",
+    "nothing_here", "points", "image_sha256",
 )  # fmt: skip
 _SAVE_SECONDS = 5.0
 _SHEET_SLICES = 12
@@ -69,6 +69,8 @@ class PredictionFolder:
                     what = "in another format"
                 elif known | {"names": identity["names"]} == identity:
                     what = "under another --name"
+                elif _without_trust(known) == _without_trust(identity):
+                    what = "with other trust scores: the model was calibrated, or its calibration lost, since"
                 raise PromiseError(f"{self.folder}: holds predictions {what}. Choose another -o folder.")
         else:
             write_json(path, identity)
@@ -162,6 +164,10 @@ class PredictionFolder:
             write_coco(sorted(path for path in masks if path.exists()), self.folder / COCO_FILE)
 
 
+def _without_trust(identity: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in identity.items() if name != "trust_sha256"}
+
+
 def _key(name: str) -> str:
     """One image is one image, whether it is named from here or from the root."""
     return str(Path(name).absolute().resolve())
@@ -188,6 +194,8 @@ def _lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
                 "area_pixels": str(area),
                 "area_share": f"{area / (height * width):.6f}",
                 "predicted_iou": f"{origin.predicted_iou:.4f}",
+                "trust": "" if origin.trust is None else f"{origin.trust.score:.4f}",
+                "nothing_here": "" if origin.trust is None else str(int(origin.trust.nothing_here)),
                 "points": json.dumps(_points(origin)),
             }
         )

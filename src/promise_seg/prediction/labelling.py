@@ -15,17 +15,20 @@ from promise_seg.data.reading import Reading
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.prediction.predictor import Predictor, load
 from promise_seg.sam.frozen import FrozenSam
+from promise_seg.trust.judging import Trust
 
 LabelArray = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What the mask of a label came from: points (N, 2) in the image frame with labels (N,), and its predicted IoU."""
+    """What the mask of a label came from: points (N, 2) in the image frame with labels (N,), its predicted IoU, and
+    how far to trust it, if its model was calibrated."""
 
     points_xy: npt.NDArray[np.float32]
     point_labels: npt.NDArray[np.int64]
     predicted_iou: float
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True)
@@ -109,11 +112,18 @@ class Labeller:
         """How images are read: as in training."""
         return self._first.model.config.reading
 
+    @property
+    def notes(self) -> list[str]:
+        """Why models give no trust scores, a line for each that gives none."""
+        return list(dict.fromkeys(one.note for one in self.predictors.values() if one.note))
+
     def identity(self) -> dict[str, object]:
         """What decides what it predicts."""
         config = self._first.model.config
         hashes = [predictor.model.sha256() for predictor in self.predictors.values()]
-        return {
+        judges = [None if one.judge is None else one.judge.sha256() for one in self.predictors.values()]
+        of_trust = {"trust_sha256": judges} if any(judges) else {}  # so that folders without trust stay as they were
+        return of_trust | {
             "names": {str(label): name for label, name in self.names.items()},
             "model_sha256": hashes[0] if len(hashes) == 1 else hashes,
             "sam": config.sam,
@@ -130,7 +140,10 @@ class Labeller:
         found = np.array(list(predictions), np.uint16)
         probs = np.stack([one.mask_probs for one in predictions.values()])
         any_mask = np.stack([one.mask for one in predictions.values()]).any(0)
-        origins = {label: Origin(p.points_xy, p.point_labels, p.predicted_iou) for label, p in predictions.items()}
+        origins = {
+            label: Origin(p.points_xy, p.point_labels, p.predicted_iou, self.predictors[label].trust(encoded))
+            for label, p in predictions.items()
+        }
         return LabelledSlice(np.where(any_mask, found[probs.argmax(0)], 0).astype(np.uint16), origins)
 
     def label(self, source: Source, progress: Callable[[], object] = lambda: None) -> Labelled:

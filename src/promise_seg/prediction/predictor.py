@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from promise_seg.checkpoint import load_checkpoint
+from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint
 from promise_seg.data.borders import content_box
 from promise_seg.data.formats.opening import open_source
 from promise_seg.data.formats.source import Source
@@ -21,6 +21,8 @@ from promise_seg.model import PromiseModel, choose_mask
 from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.features import Features
 from promise_seg.sam.frozen import FrozenSam
+from promise_seg.trust.judging import Trust, TrustModel
+from promise_seg.trust.trust_file import find_trust
 
 ImageLike = str | Path | Source | npt.NDArray[np.uint8]
 
@@ -81,10 +83,16 @@ def _as_rgb(image: ImageLike, reading: Reading, index: int | None) -> npt.NDArra
 
 
 class Predictor:
-    """A model ready to predict. Nothing here ever reads a ground truth."""
+    """A model ready to predict. Nothing here ever reads a ground truth.
 
-    def __init__(self, model: PromiseModel) -> None:
-        self.model = model.eval()
+    Args:
+        model: any variant.
+        judge: of its own masks, if it was calibrated.
+        note: why there is no judge.
+    """
+
+    def __init__(self, model: PromiseModel, judge: TrustModel | None = None, note: str = "") -> None:
+        self.model, self.judge, self.note = model.eval(), judge, note
 
     def encode(self, image: ImageLike, index: int | None = None) -> EncodedImage:
         """Run the encoder once.
@@ -133,6 +141,22 @@ class Predictor:
             point_labels=_numpy(prompts.point_labels, (0,), np.int64),
             predicted_iou=float(chosen.iou[0, 0]),
         )
+
+    def trust(self, image: ImageLike | EncodedImage) -> Trust | None:
+        """How far to trust the mask that :meth:`predict` gives without prompts; ``None`` if not calibrated.
+
+        Of a mask that was corrected by points or a box it says nothing.
+
+        >>> encoded = model.encode("frame.png")               # doctest: +SKIP
+        >>> model.predict(encoded).mask, model.trust(encoded).score  # doctest: +SKIP
+
+        Raises:
+            ImageError: if the image cannot be read.
+        """
+        if self.judge is None:
+            return None
+        encoded = image if isinstance(image, EncodedImage) else self.encode(image)
+        return self.judge.judge(self.model, encoded.features, encoded.geometry)
 
     def predict_volume(self, volume: str | Path | Source, progress: Callable[[], object] = lambda: None) -> Volume:
         """Predict every slice of a volume, with the model's own prompts.
@@ -203,4 +227,7 @@ def load(
     Raises:
         CheckpointError: if it cannot be loaded.
     """
-    return Predictor(load_checkpoint(checkpoint, sam, device))
+    model = load_checkpoint(checkpoint, sam, device)
+    if is_reference_file(checkpoint):
+        return Predictor(model, None, f"no trust scores: {checkpoint} is not calibrated; promise convert it first")
+    return Predictor(model, *find_trust(find_checkpoint(checkpoint), model))

@@ -1,0 +1,92 @@
+"""What a result was made with: versions, hardware and system, and nothing that tells whose machine it is."""
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+import promise_seg
+
+if TYPE_CHECKING:
+    import torch
+
+_LIBRARIES = ("torch", "transformers", "monai", "numpy", "pysodmetrics")
+_CPU_FACTS = Path("/proc/cpuinfo")
+
+
+class Environment(BaseModel):
+    """Versions by package, the processor with the cores that may be used, memory, and the device that computed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    versions: dict[str, str]
+    processor: str
+    cores: int
+    memory_bytes: int | None
+    device: str
+    operating_system: str
+
+
+def collect_environment(device: "torch.device") -> Environment:
+    """The environment of this process.
+
+    Args:
+        device: what computes; of a CUDA device its name is asked for.
+    """
+    versions = {"promise-seg": promise_seg.__version__, "python": platform.python_version()}
+    return Environment(
+        versions=versions | {name: _version(name) for name in _LIBRARIES},
+        processor=_processor(),
+        cores=_cores(),
+        memory_bytes=_memory_bytes(),
+        device=_device_name(device),
+        operating_system=_operating_system(),
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not known"
+
+
+def _processor() -> str:
+    if _CPU_FACTS.exists():
+        for line in _CPU_FACTS.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine() or "not known"
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on every system
+        return None
+
+
+def _device_name(device: "torch.device") -> str:
+    if device.type != "cuda":
+        return device.type
+    import torch
+
+    return f"{device.type}: {torch.cuda.get_device_name(device)}"
+
+
+def _operating_system() -> str:
+    try:
+        name = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        name = f"{platform.system()} {platform.release()}"
+    return f"{name}, {platform.machine()}"

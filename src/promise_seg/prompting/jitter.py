@@ -1,0 +1,22 @@
+"""Clicks that miss a little."""
+
+import numpy as np
+import torch
+
+from promise_seg.prompting.prompts import Prompts
+
+
+def jittered(prompts: Prompts, sigma: float, side: int, rng: np.random.Generator, draws: int = 1) -> Prompts:
+    """Points moved at random, within the model frame, with the labels they had. Returns points on the CPU.
+
+    Shape: points (B, 1, N, 2) become (B, draws, N, 2); ``sigma`` and ``side`` are in pixels of the model frame.
+    Raises: ValueError if there are no points.
+    """
+    if prompts.points_xy is None or prompts.point_labels is None:
+        raise ValueError("only points can be jittered")
+    points_xy = prompts.points_xy.cpu().expand(-1, draws, -1, -1)
+    noise = torch.from_numpy(rng.normal(0, sigma, tuple(points_xy.shape)).astype(np.float32))
+    return Prompts(
+        points_xy=(points_xy + noise).clamp(0, side - 1),
+        point_labels=prompts.point_labels.cpu().expand(-1, draws, -1),
+    )

@@ -1,0 +1,147 @@
+"""The run card: all that is needed to know what a result is of, and to have it again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from promise_seg.compat.known_sams import KNOWN_SAMS
+from promise_seg.data.checks import CheckedRow, data_sha256
+from promise_seg.environment import Environment, collect_environment
+from promise_seg.model import PromiseModel
+from promise_seg.reporting.commands import report_commands, train_command
+from promise_seg.reporting.plan import Plan
+from promise_seg.reporting.run_files import RunFiles
+from promise_seg.reporting.source_code import code_sha256, git_commit
+from promise_seg.sam.loading import NANO
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Hashes(_Part):
+    """SHA-256 of what a result depends on.
+
+    Args:
+        model: of its config and of all that was trained.
+        sam: of the weights of the SAM, as published.
+        code: of the package's Python files, by name and content.
+        data: of the rows that are reported on: images, masks and splits.
+        training_data: of the train and val rows, as training noted it.
+        git_commit: of the code, where it is kept in git; ``-dirty`` if files were changed since.
+    """
+
+    model: str
+    sam: str
+    code: str
+    data: str
+    training_data: str | None
+    git_commit: str | None
+
+
+class Training(_Part):
+    """What training noted. ``hours`` are those of its epochs; the environment is not known of older runs."""
+
+    settings: dict[str, Any]
+    epochs: int
+    hours: float | None
+    environment: Environment | None
+
+
+class RunCard(_Part):
+    """What was measured, with what, and how to have it again.
+
+    Args:
+        model: as the user named it.
+        variant: which parts were trained.
+        sam: as the user named it.
+        image_size: of the encoder's input, in pixels.
+        mask_choice: which of SAM's masks counts.
+        postprocessing: in words.
+        trained_parameters: how many.
+        hashes: see there.
+        seeds: of training, if known, and of this report.
+        environment: of this report.
+        training: none of a bare SAM, or of a checkpoint without its ``settings.json``.
+        licences: of this package, and of the SAM's weights.
+        commands: lines for a shell; without ``promise train`` where it is not known.
+    """
+
+    model: str
+    variant: str
+    sam: str
+    image_size: int
+    mask_choice: str
+    postprocessing: str
+    trained_parameters: int
+    hashes: Hashes
+    seeds: dict[str, int]
+    environment: Environment
+    training: Training | None
+    licences: dict[str, str]
+    commands: tuple[str, ...]
+
+
+def make_card(model: PromiseModel, rows: Sequence[CheckedRow], plan: Plan, run: RunFiles) -> RunCard:
+    """The card of one model and the rows that it is reported on."""
+    training = _training(run)
+    hashes = Hashes(
+        model=model.sha256(),
+        sam=model.config.sam_sha256,
+        code=code_sha256(),
+        data=data_sha256(rows),
+        training_data=run.settings.get("data_sha256"),
+        git_commit=git_commit(),
+    )
+    commands = report_commands(plan)
+    if training is not None and run.folder is not None:
+        commands = [
+            train_command(plan.data, run.folder, training.settings, model.config, _extra(model, plan)),
+            *commands,
+        ]
+    return RunCard(
+        model=plan.run,
+        variant=str(model.config.variant),
+        sam=model.config.sam,
+        image_size=model.config.image_size,
+        mask_choice=model.config.mask_choice,
+        postprocessing=model.config.postprocessing.words,
+        trained_parameters=sum(parameter.numel() for parameter in model.trainable_parameters().values()),
+        hashes=hashes,
+        seeds=({} if training is None else {"training": training.settings["seed"]}) | {"report": plan.seed},
+        environment=collect_environment(model.device),
+        training=training,
+        licences={"promise-seg": "Apache-2.0", "weights of the SAM": licence_of(model.config.sam)},
+        commands=tuple(commands),
+    )
+
+
+def licence_of(sam: str) -> str:
+    """Of the weights of a SAM, by the name that a user gave it."""
+    if sam == NANO:
+        return "Apache-2.0, as promise-seg"
+    if sam in KNOWN_SAMS:
+        return f"{KNOWN_SAMS[sam].licence}; see {KNOWN_SAMS[sam].source}"
+    return "unknown: as its makers say"
+
+
+def _training(run: RunFiles) -> Training | None:
+    if "settings" not in run.settings:
+        return None
+    return Training(
+        settings=run.settings["settings"],
+        epochs=len(run.log),
+        hours=run.hours,
+        environment=run.settings.get("environment"),
+    )
+
+
+def _extra(model: PromiseModel, plan: Plan) -> list[str]:
+    """Options of training that neither its settings nor the model's config tell."""
+    words = []
+    if any(note.startswith("trained at ") for note in model.sam.notes):
+        words += ["--image-size", str(model.config.image_size)]
+    if plan.mask_threshold is not None:
+        words += ["--mask-threshold", str(plan.mask_threshold)]
+    return words

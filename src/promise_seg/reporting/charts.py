@@ -1,0 +1,197 @@
+"""Charts as SVG: the same text for the same data. What colours say, shapes and line styles say too."""
+
+import io
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from promise_seg.reporting.blocks import Chart
+from promise_seg.reporting.svg import bare_svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#9c4f8b", "#4d4d4d", "#8a6d00")
+"""After Okabe and Ito 2008, which people with any colour vision can tell apart; two are darker here."""
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+_LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 2)))
+_WIDTH = 5.2  # inches, as all sizes of matplotlib
+_LONGEST_LABEL = 34
+_MANY_POINTS = 16
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "promise-seg",
+    "text.parse_math": False,
+    "font.size": 10.5,
+    "axes.labelsize": 10.5,
+    "legend.fontsize": 10,
+    "text.color": "#1d2730",
+    "axes.labelcolor": "#1d2730",
+    "axes.edgecolor": "#8a97a1",
+    "xtick.color": "#1d2730",
+    "ytick.color": "#1d2730",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": False,
+    "grid.color": "#dfe5ea",
+    "grid.linewidth": 0.8,
+}
+
+
+def line_chart(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    name: str,
+    x_label: str,
+    y_label: str,
+    y_limits: tuple[float, float] | None = None,
+    log_y: bool = False,
+    marks: Sequence[tuple[float, float, str]] = (),
+    caption: str = "",
+) -> Chart:
+    """Lines through points (x, y), one for each series.
+
+    Args:
+        series: points by what they are called.
+        name: what is shown, for those who do not see it.
+        x_label: of the axis.
+        y_label: of the axis.
+        y_limits: of the axis; by default what the data need.
+        log_y: whether equal steps are equal ratios; values of 0 and less are then left out.
+        marks: points (x, y) to be ringed, with words.
+        caption: below the chart.
+    """
+    with _figure(3.0) as (figure, axes):
+        for number, (label, points) in enumerate(series.items()):
+            shown = [(x, y) for x, y in points if y > 0 or not log_y]
+            style: dict[str, Any] = {"color": _of(_COLOURS, number), "linestyle": _of(_LINES, number), "linewidth": 1.7}
+            if len(shown) <= _MANY_POINTS:
+                style |= {"marker": _of(_MARKERS, number), "markersize": 4}
+            axes.plot([x for x, _ in shown], [y for _, y in shown], label=_short(label), **style)
+        for x, y, words in marks:
+            axes.plot([x], [y], "o", markersize=9, markerfacecolor="none", markeredgecolor="#1d2730")
+            _note(axes, x, y, words)
+        if log_y:
+            _log_scale(axes)
+        if y_limits is not None:
+            axes.set_ylim(*y_limits)
+        axes.set(xlabel=x_label, ylabel=y_label)
+        axes.grid(axis="y")
+        if all(float(x).is_integer() for points in series.values() for x, _ in points):
+            axes.locator_params(axis="x", integer=True)
+        if len(series) > 1:
+            figure.legend(loc="outside lower center", ncols=min(3, len(series)), frameon=False)
+        return Chart(_drawn(figure), name, caption)
+
+
+def interval_chart(
+    rows: Sequence[tuple[str, float, tuple[float, float] | None, str]],
+    *,
+    name: str,
+    x_label: str,
+    caption: str = "",
+) -> Chart:
+    """Means as dots with their 95 % intervals, one below the other.
+
+    Args:
+        rows: label, mean, ends of the interval if there is one, and kind. Each kind has a colour and a shape, and is
+            named below the chart if there are several. Rows of one label share a line.
+        name: what is shown, for those who do not see it.
+        x_label: of the axis.
+        caption: below the chart.
+    """
+    labels = list(dict.fromkeys(label for label, *_ in rows))
+    kinds = list(dict.fromkeys(kind for *_, kind in rows))
+    shared = len(labels) < len(rows)
+    height = 0.7 + (0.34 if shared else 0.26) * len(labels) + (0.25 if len(kinds) > 1 else 0)
+    with _figure(height) as (figure, axes):
+        for number, kind in enumerate(kinds):
+            of_kind = [(label, mean, ends or (mean, mean)) for label, mean, ends, its in rows if its == kind]
+            apart = (number - (len(kinds) - 1) / 2) * 0.5 / len(kinds) if shared else 0.0
+            means = [mean for _, mean, _ in of_kind]
+            whiskers = [[mean - low for _, mean, (low, _) in of_kind], [high - mean for _, mean, (_, high) in of_kind]]
+            axes.errorbar(
+                means, [labels.index(label) + apart for label, *_ in of_kind], xerr=[[max(0.0, w) for w in side]
+                for side in whiskers], fmt=_of(_MARKERS, number), color=_of(_COLOURS, number), capsize=2.5,
+                markersize=5, linewidth=1.4, label=_short(kind, 48),
+            )  # fmt: skip
+        axes.set_yticks(range(len(labels)), [_short(label) for label in labels])
+        axes.set_ylim(len(labels) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        axes.set(xlabel=x_label)
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
+        if len(kinds) > 1:
+            figure.legend(loc="outside lower center", ncols=1 if max(map(len, kinds)) > 24 else 2, frameon=False)
+        return Chart(_drawn(figure), name, caption)
+
+
+def calibration_chart(points: Sequence[tuple[float, float, int]], *, name: str, caption: str = "") -> Chart:
+    """What a model trusts its masks beside how good they are; on the diagonal it is as good as it says.
+
+    Args:
+        points: mean trust, mean Dice and number of images of each part of them.
+        name: what is shown, for those who do not see it.
+        caption: below the chart.
+    """
+    with _figure(3.4) as (figure, axes):
+        axes.plot([0, 1], [0, 1], "--", color="#6b7780", linewidth=1.2, label="as good as it says")
+        axes.plot(
+            [trust for trust, *_ in points], [dice for _, dice, _ in points], "o-", color=_COLOURS[0], markersize=5,
+            linewidth=1.5, label="images that are trusted about equally",
+        )  # fmt: skip
+        for trust, dice, images in points:
+            _note(axes, trust, dice, str(images))
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="trust (Dice that the model expects)", ylabel="Dice")
+        axes.grid()
+        figure.legend(loc="outside lower center", ncols=1, frameon=False)
+        return Chart(_drawn(figure), name, caption)
+
+
+@contextmanager
+def _figure(height: float) -> "Iterator[tuple[Figure, Axes]]":
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts have more than those that measure here
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        yield figure, figure.subplots()
+
+
+def _drawn(figure: "Figure") -> str:
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return bare_svg(file.getvalue())
+
+
+def _log_scale(axes: "Axes") -> None:
+    """A logarithmic axis with plain numbers, as many as there is room for."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    decades = math.log10(high / low)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5) if decades > 0.6 else range(2, 10)))
+    axes.yaxis.set_minor_formatter("{x:g}" if decades < 2 else NullFormatter())
+
+
+def _note(axes: "Axes", x: float, y: float, words: str) -> None:
+    """Words below a point, on the side where there is room for them."""
+    low, high = axes.get_xlim()
+    place = 0.5 if high == low else (x - low) / (high - low)
+    side = "left" if place < 0.3 else "right" if place > 0.7 else "center"
+    axes.annotate(words, (x, y), xytext=(0, -8), textcoords="offset points", ha=side, va="top", fontsize=9.5)
+
+
+def _short(label: str, longest: int = _LONGEST_LABEL) -> str:
+    return label if len(label) <= longest else label[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _of(cycle: Sequence[Any], number: int) -> Any:
+    return cycle[number % len(cycle)]

@@ -1,0 +1,161 @@
+"""All that a report says, measured."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from promise_seg.assessment.budget import prompt_budget
+from promise_seg.assessment.evaluation import Assessment, PromptSource, Result, evaluate
+from promise_seg.assessment.report import summarise
+from promise_seg.assessment.strata import SIZE
+from promise_seg.checkpoint import find_checkpoint, is_reference_file
+from promise_seg.data.checks import CheckedRow
+from promise_seg.features.store import FeatureStore
+from promise_seg.model import PromiseModel, reading_fields
+from promise_seg.reporting.card import make_card
+from promise_seg.reporting.document import Budget, Epoch, Evaluation, RunReport, Worst
+from promise_seg.reporting.plan import Plan
+from promise_seg.reporting.run_files import read_run
+from promise_seg.trust.judging import judge_rows, quality_on
+from promise_seg.trust.trust_file import find_trust
+
+Progress = Callable[[str, int], object]
+"""Told the stage and how many images of it are done."""
+NoteLook = Callable[[dict[str, object]], dict[str, object]]
+"""Told of a look at the rows; returns what must be said of it."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A report; the images that it shows, the lowest Dice first, and the assessment that they are of."""
+
+    report: RunReport
+    worst: list[Result]
+    assessment: Assessment
+
+
+def collect(
+    model: PromiseModel,
+    rows: Sequence[CheckedRow],
+    plan: Plan,
+    *,
+    store: FeatureStore | None = None,
+    progress: Progress = lambda *_: None,
+    note_look: NoteLook = lambda _: {},
+) -> Collected:
+    """Evaluate a model with each kind of prompts, measure its prompt error budget, and fill in its run card.
+
+    Args:
+        model: any variant.
+        rows: to report on.
+        plan: what is asked for.
+        store: of features.
+        progress: told of each image.
+        note_look: called once, after the evaluations.
+
+    Raises:
+        SettingsError: if the manifest lacks a column, or the model cannot make the prompts.
+        CheckpointError: if what stands beside the model is damaged.
+    """
+    run = read_run(None if plan.is_bare else plan.run)
+    card = make_card(model, rows, plan, run)
+    assessments = [Assessment(prompts=source, seed=plan.seed, tolerance=plan.tolerance) for source in plan.prompts]
+    scored = [_evaluate(model, rows, plan, assessment, store, progress) for assessment in assessments]
+    results, main = scored[0]
+    facts: dict[str, object] = {"prompts": "report: " + ", ".join(plan.prompts), "dice": main["mean"]["dice"]}
+    looks = note_look(facts | {name: main[name] for name in ("protocol", "postprocessing")})
+    summaries = [summary | ({"test_looks": looks} if looks else {}) for _, summary in scored]
+    worst = worst_results(results, plan.worst)
+    report = RunReport(
+        title=f"Report on {plan.run}",
+        made_at=datetime.now(UTC).replace(microsecond=0),
+        card=card,
+        evaluations=tuple(Evaluation.model_validate(summary) for summary in summaries),
+        curves=tuple(Epoch.model_validate(line) for line in run.log),
+        budget=_budget(model, rows, plan, store, progress) if plan.budget else (),
+        worst=tuple(_worst(result, plan.data) for result in worst),
+    )
+    return Collected(report, worst, assessments[0])
+
+
+def worst_results(results: Sequence[Result], count: int) -> list[Result]:
+    """So many with the lowest Dice, or all if there are fewer; of equal ones those with the lower IoU, then by name."""
+    return sorted(results, key=lambda one: (one.scores.dice, one.scores.iou, one.checked.name))[:count]
+
+
+def name_of(row: CheckedRow, data: str) -> str:
+    """What an image is called, counted from the folder of its manifest."""
+    folder = Path(data).parent
+    name = row.row.image.relative_to(folder) if row.row.image.is_relative_to(folder) else row.row.image
+    return f"{name.as_posix()}#{row.index}" if row.is_slice else name.as_posix()
+
+
+def _worst(result: Result, data: str) -> Worst:
+    row = result.checked
+    return Worst(
+        image=name_of(row, data),
+        dice=round(result.scores.dice, 6),
+        iou=round(result.scores.iou, 6),
+        share=round(row.foreground_pixels / (row.height * row.width), 6),
+        trust=None if result.trust is None else round(result.trust, 6),
+    )
+
+
+def _evaluate(
+    model: PromiseModel,
+    rows: Sequence[CheckedRow],
+    plan: Plan,
+    assessment: Assessment,
+    store: FeatureStore | None,
+    progress: Progress,
+) -> tuple[list[Result], dict[str, Any]]:
+    """The scores of each image, and their summary as ``promise evaluate`` writes it."""
+    count = _Counter(progress, assessment.prompts.label)
+    results = evaluate(model, rows, assessment, store=store, progress=count)
+    facts: dict[str, Any] = {
+        "name": assessment.prompts.label,
+        "model": plan.run,
+        "variant": str(model.config.variant),
+        "sam": model.sam.name,
+        "image_size": model.sam.image_size,
+        "mask_choice": assessment.choice_for(model),
+        "model_sha256": model.sha256(),
+        "postprocessing": model.config.postprocessing.words,
+        "reading": reading_fields(rows[0].reading),
+        "data": plan.data,
+        "split": plan.split,
+    }
+    quality = None
+    if assessment.prompts == PromptSource.APM and not is_reference_file(plan.run):
+        trust = find_trust(find_checkpoint(plan.run), model).trust
+        if trust is not None:
+            judged = judge_rows(model, trust, rows, store, _Counter(progress, "judging"))
+            quality = quality_on(trust, judged, [one.scores.dice for one in results], rows)
+            results = [
+                replace(result, trust=one.score, nothing_here=one.nothing_here)
+                for result, one in zip(results, judged, strict=True)
+            ]
+    summary = summarise(results, assessment, facts, [SIZE, *plan.by])
+    return results, summary if quality is None else summary | {"trust": quality.model_dump(mode="json")}
+
+
+def _budget(
+    model: PromiseModel, rows: Sequence[CheckedRow], plan: Plan, store: FeatureStore | None, progress: Progress
+) -> tuple[Budget, ...]:
+    count = _Counter(progress, "prompt error budget")
+    found = prompt_budget(model, rows, seed=plan.seed, store=store, progress=count)
+    groups = [row.row.group for row in rows]
+    return tuple(Budget.model_validate(one.summary(groups, plan.seed)) for one in found)
+
+
+class _Counter:
+    """Counts images of a stage."""
+
+    def __init__(self, progress: Progress, stage: str) -> None:
+        self.progress, self.stage, self.done = progress, stage, 0
+
+    def __call__(self) -> None:
+        self.done += 1
+        self.progress(self.stage, self.done)

@@ -1,0 +1,78 @@
+"""The worst cases as pictures within a page."""
+
+import base64
+import io
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from promise_seg.assessment.evaluation import Assessment, Result
+from promise_seg.data.sheets import outlined
+from promise_seg.features.store import FeatureStore
+from promise_seg.model import PromiseModel
+from promise_seg.reporting.blocks import Gallery, Picture
+from promise_seg.reporting.document import Worst
+from promise_seg.reporting.drawing import Uint8Array, draw_prediction
+
+_HEIGHT, _WIDTH = 220, 330  # of each of the three pictures in a strip, at most
+_GAP = 4
+_QUALITY = 85
+
+
+def worst_cases(
+    model: PromiseModel,
+    results: Sequence[Result],
+    facts: Sequence[Worst],
+    assessment: Assessment,
+    store: FeatureStore | None = None,
+) -> Gallery:
+    """A strip for each image: itself, the outline of the truth, and the prediction with the prompts that it came from.
+
+    Args:
+        model: that was evaluated.
+        results: the images, in their order.
+        facts: what to say of each.
+        assessment: how they were evaluated.
+        store: of features.
+    """
+    pictures = []
+    for result, fact in zip(results, facts, strict=True):
+        row = result.checked
+        image = row.image()
+        strip = strip_of([image, outlined(image, [row.mask()]), draw_prediction(model, row, assessment, store)])
+        alt = f"{fact.image}: the image, the outline of the truth, and the prediction, whose Dice is {fact.dice:.3f}"
+        pictures.append(Picture(data_uri(strip), alt, caption_of(fact)))
+    return Gallery(
+        tuple(pictures),
+        f"The lowest Dice first; {assessment.prompts.label}. From the left: the image, the outline of the truth, the "
+        "prediction. Green points are foreground, red ones background.",
+    )
+
+
+def caption_of(fact: Worst) -> str:
+    """What is said below a strip."""
+    words = [fact.image, f"Dice {fact.dice:.3f}", f"IoU {fact.iou:.3f}", f"object {fact.share:.2%} of the image"]
+    return ", ".join(words if fact.trust is None else [*words, f"trust {fact.trust:.3f}"])
+
+
+def strip_of(pictures: Sequence[Uint8Array]) -> Uint8Array:
+    """Pictures (H, W, 3) of one size beside each other, with white between them, each within 330 x 220 px."""
+    height, width = pictures[0].shape[:2]
+    scale = min(_HEIGHT / height, _WIDTH / width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    scaling = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    parts: list[Uint8Array] = []
+    for picture in pictures:
+        if parts:
+            parts.append(np.full((size[1], _GAP, 3), 255, np.uint8))
+        parts.append(np.asarray(cv2.resize(picture, size, interpolation=scaling), np.uint8))
+    return np.concatenate(parts, 1)
+
+
+def data_uri(picture: Uint8Array) -> str:
+    """A picture (H, W, 3) uint8 RGB as JPEG within an address."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=_QUALITY, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,59 @@
+"""What a report is of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promise_seg.assessment.evaluation import PromptSource, check_prompts
+from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance
+from promise_seg.errors import SettingsError
+from promise_seg.model import PromiseModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is asked for.
+
+    Args:
+        run: the model, as the user named it; so are ``data`` (the manifest), ``output`` (the folder) and ``sam``.
+        is_bare: whether the model is a SAM alone, which has no folder.
+        split: which rows of the manifest, for the reader.
+        prompts: kinds of them; the first is the main one, whose worst cases are shown.
+        by: columns of the manifest to divide the images by, beside their size.
+        tolerance: of outlines.
+        seed: of oracle points, draws and intervals.
+        budget: whether the prompt error budget is measured too.
+        images: whether the worst cases are drawn.
+        worst: how many of them there are.
+        mask_threshold: of grey masks.
+    """
+
+    run: str
+    data: str
+    output: str
+    prompts: tuple[PromptSource, ...]
+    is_bare: bool = False
+    split: str = "test"
+    by: tuple[str, ...] = ()
+    tolerance: Tolerance = DEFAULT_TOLERANCE
+    seed: int = 0
+    budget: bool = True
+    images: bool = True
+    worst: int = 12
+    sam: str | None = None
+    mask_threshold: int | None = None
+
+
+def pick_prompts(names: Sequence[str], model: PromiseModel) -> tuple[PromptSource, ...]:
+    """The kinds of prompts that a user names; by default own points, where the model has an APM, and oracle points.
+
+    Raises:
+        SettingsError: if there is no such kind, or the model cannot make it.
+    """
+    for name in names:
+        if name not in tuple(PromptSource):
+            raise SettingsError(f"--prompts {name}: expected {', '.join(PromptSource)}")
+    own = () if model.apm is None else (PromptSource.APM,)
+    chosen = tuple(PromptSource(name) for name in dict.fromkeys(names)) or (*own, PromptSource.ORACLE)
+    for source in chosen:
+        check_prompts(model, source)
+    return chosen

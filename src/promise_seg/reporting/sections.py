@@ -1,0 +1,209 @@
+"""A report as the sections of a page."""
+
+from promise_seg.assessment.report import interval_words
+from promise_seg.reporting.blocks import Block, Facts, Gallery, Section, Table, Text
+from promise_seg.reporting.card_section import card_section
+from promise_seg.reporting.charts import interval_chart, line_chart
+from promise_seg.reporting.document import Evaluation, RunReport
+from promise_seg.reporting.trust_section import trust_section
+
+_BETTER = {"mae": "lower", "hd95": "lower", "centre_distance": "lower"}
+_LOSSES = ("mask", "point", "saliency")
+
+
+def report_sections(report: RunReport, gallery: Gallery | None = None) -> list[Section]:
+    """What a page shows, in order.
+
+    Args:
+        report: all numbers.
+        gallery: of the worst cases; without it they are a table.
+    """
+    sections = [_summary(report), _measures(report.evaluations)]
+    sections += [_strata(report.evaluations, by) for by in report.evaluations[0].strata]
+    if report.curves:
+        sections.append(_curves(report))
+    if report.budget:
+        sections.append(_budget(report))
+    sections += [trust_section(one.trust, one.images_words) for one in report.evaluations if one.prompts == "apm"]
+    if report.worst:
+        sections.append(Section("Worst cases", (gallery or _worst_table(report),)))
+    return [*sections, card_section(report.card)]
+
+
+def _ends(ends: tuple[float, float] | None) -> str:
+    return interval_words(None if ends is None else list(ends))
+
+
+def _with_ends(mean: float, ends: tuple[float, float] | None) -> str:
+    return f"{mean:.3f}" if ends is None else f"{mean:.3f} (95 %: {_ends(ends)})"
+
+
+def _summary(report: RunReport) -> Section:
+    main = report.evaluations[0]
+    numbers = [(f"Dice, {one.name}", f"{one.mean['dice']:.3f}") for one in report.evaluations]
+    count, _, words = main.images_words.partition(" ")
+    numbers.append((f"{words}, in {main.groups} groups", count))
+    lines = "; ".join(
+        f"{_with_ends(one.mean['dice'], one.interval['dice'])} with {one.name}" for one in report.evaluations
+    )
+    blocks: list[Block] = [
+        Facts(tuple(numbers), prominent=True),
+        Text(
+            f"{report.card.model} (variant {report.card.variant}, SAM {report.card.sam}) has a mean Dice of {lines}. "
+            f"Post-processing: {main.postprocessing}."
+        ),
+    ]
+    blocks += _warnings(report)
+    return Section("Summary", tuple(blocks))
+
+
+def _warnings(report: RunReport) -> list[Text]:
+    """What a reader must know before the numbers."""
+    found = []
+    notes = dict.fromkeys(one.test_looks.note for one in report.evaluations if one.test_looks is not None)
+    found += [Text(f"{note[0].upper()}{note[1:]}.", "warning") for note in notes if note]
+    if oracle := [one.name for one in report.evaluations if one.prompts_read_the_ground_truth]:
+        found.append(
+            Text(
+                f"Prompts named {', '.join(oracle)} are made by someone who knows the answer. They show what the model "
+                "can do when it is prompted well, and not what it does by itself.",
+                "note" if len(oracle) < len(report.evaluations) else "warning",
+            )
+        )
+    if report.evaluations[0].groups < 10:
+        found.append(
+            Text(
+                f"The images are of {report.evaluations[0].groups} group(s): with fewer than ten, intervals are rough.",
+                "note",
+            )
+        )
+    return found
+
+
+def _measures(evaluations: tuple[Evaluation, ...]) -> Section:
+    head = ["measure", "better"]
+    for one in evaluations:
+        head += [one.name, "95 %"]
+    names = dict.fromkeys(name for one in evaluations for name in one.mean)
+    rows = []
+    for name in names:
+        cells = [name.replace("_", " "), _BETTER.get(name, "higher")]
+        for one in evaluations:
+            has_it = name in one.mean
+            cells += [f"{one.mean[name]:.3f}" if has_it else "-", _ends(one.interval.get(name)) if has_it else "-"]
+        rows.append(tuple(cells))
+    main = evaluations[0]
+    caption = (
+        f"Means over {main.images_words}, each counting the same; 95 % intervals over {main.groups} groups. "
+        f"Tolerance of surface Dice: {main.tolerance}."
+    )
+    texts = [_nothing_words(evaluations)]
+    texts += [
+        Text(
+            f"Of {one.objects} objects, each prompted for itself ({one.name}), the mean Dice is {one.object_dice:.3f}."
+        )
+        for one in evaluations
+        if one.objects is not None and one.object_dice is not None
+    ]
+    rule = Text(f"Rule for nothing: {main.rule_for_nothing}.", "note")
+    return Section("Measures", (Table(tuple(head), tuple(rows), caption), *texts, rule))
+
+
+def _nothing_words(evaluations: tuple[Evaluation, ...]) -> Text:
+    main = evaluations[0]
+    silent = ", ".join(f"{one.images_with_empty_prediction} with {one.name}" for one in evaluations)
+    return Text(
+        f"An empty ground truth: {main.images_with_empty_truth} of {main.images} images. An empty prediction: {silent}."
+    )
+
+
+def _strata(evaluations: tuple[Evaluation, ...], by: str) -> Section:
+    what = "size of the object" if by == "size" else by
+    parts = evaluations[0].strata[by]
+    found = [(one, name, one.strata[by][name]) for name in parts for one in evaluations]
+    chart = interval_chart(
+        [(name, part.dice, part.dice_interval, one.name) for one, name, part in found],
+        name=f"Mean Dice by {what}, with 95 % intervals",
+        x_label="mean Dice, 95 % over groups",
+        caption="Of images whose object covers so much of them." if by == "size" else "",
+    )
+    rows = tuple(
+        (
+            name,
+            one.name,
+            str(part.images),
+            str(part.groups),
+            f"{part.dice:.3f}",
+            _ends(part.dice_interval),
+            f"{part.iou:.3f}",
+        )
+        for one, name, part in found
+    )
+    head = (by, "prompts", "images", "groups", "Dice", "95 %", "IoU")
+    return Section(f"By {what}", (chart, Table(head, rows, f"Mean Dice and IoU by {what}")))
+
+
+def _curves(report: RunReport) -> Section:
+    lines = [epoch.model_dump() for epoch in report.curves]
+    parts = [name for name in _LOSSES if any(name in line for line in lines)]
+    losses = {name: [(line["epoch"], line[name]) for line in lines if name in line] for name in parts}
+    best = max(report.curves, key=lambda epoch: epoch.val_dice)
+    charts: list[Block] = []
+    if losses:
+        charts.append(
+            line_chart(
+                losses, name="Losses of training over epochs", x_label="epoch", y_label="loss", log_y=True,
+                caption="Parts of the loss, as weighted.",
+            )
+        )  # fmt: skip
+    charts.append(
+        line_chart(
+            {"val Dice": [(epoch.epoch, epoch.val_dice) for epoch in report.curves]},
+            name="Mean Dice on val images over epochs", x_label="epoch", y_label="mean Dice", y_limits=(0, 1),
+            marks=[(best.epoch, best.val_dice, f"best: {best.val_dice:.3f}, epoch {best.epoch}")],
+            caption="On val images, by which the epoch was chosen.",
+        )
+    )  # fmt: skip
+    return Section("Training", tuple(charts))
+
+
+def _budget(report: RunReport) -> Section:
+    kinds = {False: "automatic, or none", True: "from the ground truth"}
+    chart = interval_chart(
+        [(one.prompts, one.dice, one.interval, kinds[one.reads_the_ground_truth]) for one in report.budget],
+        name="Mean Dice with every kind of prompts, with 95 % intervals",
+        x_label="mean Dice, 95 % over groups",
+        caption="Jittered: points moved at random, the standard deviation being a share of the image's side.",
+    )
+    rows = tuple(
+        (
+            one.prompts,
+            kinds[one.reads_the_ground_truth],
+            f"{one.dice:.3f}",
+            _ends(one.interval),
+            str(one.draws),
+            "-" if one.spread_of_draws is None else f"{one.spread_of_draws:.4f}",
+        )
+        for one in report.budget
+    )
+    head = ("prompts", "made", "Dice", "95 %", "draws", "spread of draws")
+    text = Text(
+        "The same images with every kind of prompts. Where good prompts help much, prompts limit the result; where "
+        "they do not, the decoder does. Of instance maps, all objects are prompted together here."
+    )
+    return Section("Prompt error budget", (text, chart, Table(head, rows, "Dice with every kind of prompts")))
+
+
+def _worst_table(report: RunReport) -> Table:
+    rows = tuple(
+        (
+            one.image,
+            f"{one.dice:.3f}",
+            f"{one.iou:.3f}",
+            f"{one.share:.2%}",
+            "-" if one.trust is None else f"{one.trust:.3f}",
+        )
+        for one in report.worst
+    )
+    head = ("image", "Dice", "IoU", "object's share of the image", "trust")
+    return Table(head, rows, f"The lowest Dice first; {report.evaluations[0].name}")

@@ -1,0 +1,1 @@
+"""How far to trust the mask of one image, without its ground truth."""

@@ -1,0 +1,225 @@
+"""Learn on validation rows how far to trust a model's own masks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from promise_seg.assessment.metrics import score_mask
+from promise_seg.checkpoint import load_checkpoint, read_config
+from promise_seg.data.checks import CheckedRow, data_sha256
+from promise_seg.data.manifest import Split
+from promise_seg.errors import CheckpointError, ManifestError, SettingsError
+from promise_seg.features.encoding import Sample, encode_images, features_of
+from promise_seg.features.store import FeatureStore
+from promise_seg.model import PromiseModel
+from promise_seg.sam.features import Features
+from promise_seg.sam.frozen import FrozenSam
+from promise_seg.trust.judging import Calibration, TrustModel
+from promise_seg.trust.lines import FloatArray, fit_line, out_of_fold
+from promise_seg.trust.neighbours import Neighbours, pooled
+from promise_seg.trust.presence import decide_out_of_fold, fit_presence
+from promise_seg.trust.quality import quality_of
+from promise_seg.trust.signals import Signals, look
+from promise_seg.trust.trust_file import find_trust, save_trust
+
+SIGNS = {"predicted_iou": 1, "agreement": 1, "distance": -1, "soft_dice": 1}
+"""Which way each signal speaks for the mask."""
+MOST_NEIGHBOURS = 2000
+
+Progress = Callable[[str, int, int, str], object]
+"""Told the stage (``calibrating``), how much is done, of how much, and a few words."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What was seen of validation rows, and the truth.
+
+    Shape: ``dice`` (n,) of the model's own masks; ``has_object`` (n,); ``groups`` and ``seen`` n each.
+    """
+
+    seen: list[Signals]
+    dice: FloatArray
+    has_object: npt.NDArray[np.bool_]
+    groups: list[str]
+
+
+def calibrate(
+    model: PromiseModel,
+    train: Sequence[CheckedRow],
+    val: Sequence[CheckedRow],
+    store: FeatureStore | None = None,
+    progress: Progress = lambda *_: None,
+) -> TrustModel:
+    """Look at training images to know what is usual, and learn from validation rows what follows from signals.
+
+    Args:
+        model: with an APM; it is left as it is.
+        train: that it was trained on. At most 2,000 of them are looked at, without augmentation.
+        val: that it was not trained on, and that nothing will be reported on.
+        store: of features; those of training images are taken from it, but not put there.
+        progress: told of each image.
+
+    Raises:
+        SettingsError: if the model has no APM.
+        ManifestError: if there are no rows of a kind.
+    """
+    _check(model, train, val)
+    model.eval()
+    drawn = draw_rows(train)
+    tick = _counting(progress, len(drawn) + len(val))
+    vectors = []
+    for row in drawn:
+        vectors.append(pooled(_unstored(Sample.of(row, model.sam, model.config.fit), model.sam, store).embedding))
+        tick("training images")
+    return _learned(model, Neighbours.of(torch.cat(vectors)), data_sha256(train), val, store, tick)
+
+
+def recalibrate(
+    model: PromiseModel,
+    old: TrustModel,
+    val: Sequence[CheckedRow],
+    store: FeatureStore | None = None,
+    progress: Progress = lambda *_: None,
+) -> TrustModel:
+    """Learn anew for a model of which only the way from features to a mask changed: its training images are known."""
+    _check(model, val, val)
+    model.eval()
+    tick = _counting(progress, len(val))
+    return _learned(model, old.known, old.calibration.train_sha256, val, store, tick)
+
+
+def ensure_calibrated(
+    folder: Path,
+    rows: Sequence[CheckedRow],
+    store: FeatureStore | None = None,
+    sam: FrozenSam | str | None = None,
+    device: str | torch.device = "cpu",
+    progress: Progress = lambda *_: None,
+) -> TrustModel | None:
+    """Calibrate the model of a checkpoint folder and keep that beside it, unless it is there already.
+
+    Args:
+        folder: of the checkpoint itself, such as ``run/best``.
+        rows: checked; only those of ``train`` and ``val`` are looked at.
+        store: of features.
+        sam: see :func:`~promise_seg.checkpoint.load_checkpoint`.
+        device: where to put the model.
+        progress: told of each image.
+
+    Returns:
+        ``None`` for a variant without APM, which has no masks of its own.
+
+    Raises:
+        CheckpointError: if the model cannot be loaded.
+        ManifestError: if there are no train or no val rows.
+    """
+    if read_config(folder).apm is None:
+        return None
+    model = load_checkpoint(folder, sam, device)
+    try:
+        known = find_trust(folder, model).trust
+    except CheckpointError:
+        known = None  # damaged: it is written anew
+    if known is not None:
+        return known
+    train, val = ([row for row in rows if row.row.split == split] for split in (Split.TRAIN, Split.VAL))
+    found = calibrate(model, train, val, store, progress)
+    save_trust(found, folder)
+    return found
+
+
+def draw_rows(rows: Sequence[CheckedRow], most: int = MOST_NEIGHBOURS, seed: int = 0) -> list[CheckedRow]:
+    """At most so many, whatever the order of the rows."""
+    ordered = sorted(rows, key=lambda row: row.image_sha256)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(ordered))[:most])
+    return [ordered[index] for index in chosen]
+
+
+def check_calibratable(model: PromiseModel) -> None:
+    """Refuse a model that has no masks of its own to judge.
+
+    Raises:
+        SettingsError: if it has no APM.
+    """
+    if model.apm is None:
+        raise SettingsError(
+            f"the variant {model.config.variant} has no auto-prompting module, and so no masks of its own to judge. "
+            "Choose a model of variant apm or apm+ips."
+        )
+
+
+def _check(model: PromiseModel, train: Sequence[CheckedRow], val: Sequence[CheckedRow]) -> None:
+    check_calibratable(model)
+    for name, rows in (("train", train), ("val", val)):
+        if not rows:
+            raise ManifestError(f"no {name} rows; calibrating needs at least one train and one val row")
+
+
+def _counting(progress: Progress, total: int) -> Callable[[str], object]:
+    """To be called with a few words after each image."""
+    done = 0
+
+    def tick(words: str) -> None:
+        nonlocal done
+        done += 1
+        progress("calibrating", done, total, words)
+
+    return tick
+
+
+def _unstored(sample: Sample, sam: FrozenSam, store: FeatureStore | None) -> Features:
+    """Features of one view. What is not in the store is not put there: it is needed once, and may be much."""
+    found = None if store is None or sam.encoder_learns else store.get(sample.key(sam))
+    return found or encode_images(sam, [sample.image()])
+
+
+def _learned(
+    model: PromiseModel,
+    known: Neighbours,
+    train_sha256: str,
+    val: Sequence[CheckedRow],
+    store: FeatureStore | None,
+    tick: Callable[[str], object],
+) -> TrustModel:
+    of = _examples(model, known, val, store, tick)
+    values = np.array([one.values(tuple(SIGNS)) for one in of.seen])
+    presence = fit_presence(of.seen, of.has_object, of.groups)
+    calibration = Calibration(
+        model_sha256=model.sha256(),
+        train_sha256=train_sha256,
+        val_sha256=data_sha256(val),
+        line=fit_line(values, of.dice, SIGNS, of.groups),
+        presence=presence,
+        quality=quality_of(
+            np.clip(out_of_fold(values, of.dice, SIGNS, of.groups), 0, 1),
+            of.dice,
+            of.groups,
+            decide_out_of_fold(of.seen, of.has_object, of.groups),
+            of.has_object,
+            presence.rule,
+        ),
+    )
+    return TrustModel(calibration, known)
+
+
+def _examples(
+    model: PromiseModel,
+    known: Neighbours,
+    val: Sequence[CheckedRow],
+    store: FeatureStore | None,
+    tick: Callable[[str], object],
+) -> Examples:
+    seen, dice = [], []
+    for row in val:
+        sample = Sample.of(row, model.sam, model.config.fit)
+        features = features_of([sample], model.sam, store).to(model.device)
+        found = look(model, features, sample.geometry, known)
+        seen.append(found.signals)
+        dice.append(score_mask(found.mask.astype(np.float32), row.mask(), found.mask).dice)
+        tick("validation images")
+    has_object = np.array([row.foreground_pixels > 0 for row in val])
+    return Examples(seen, np.array(dice), has_object, [row.row.group for row in val])

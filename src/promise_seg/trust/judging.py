@@ -1,0 +1,120 @@
+"""A calibrated judge of one model's own masks."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from promise_seg.data.checks import CheckedRow
+from promise_seg.data.geometry import Geometry
+from promise_seg.features.encoding import Sample, features_of
+from promise_seg.features.store import FeatureStore
+from promise_seg.model import PromiseModel
+from promise_seg.sam.features import Features
+from promise_seg.trust.lines import FloatArray, Line
+from promise_seg.trust.neighbours import Neighbours
+from promise_seg.trust.presence import Presence
+from promise_seg.trust.quality import Quality, quality_of
+from promise_seg.trust.signals import Signals, look
+
+FORMAT_VERSION: Literal[1] = 1
+"""Raised whenever the same image would give other signals than before."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Of a model's own mask of one image: the Dice to expect of it, within [0, 1], whether there is nothing in the
+    image, and what both were read from."""
+
+    score: float
+    nothing_here: bool
+    signals: Signals
+
+
+class Calibration(BaseModel):
+    """What was learned on validation rows, and of what.
+
+    Args:
+        model_sha256: of the only state of the model that it is valid for.
+        train_sha256, val_sha256: of the rows.
+        line: from signals to Dice.
+        presence: from signals to whether there is something.
+        quality: of both on the validation rows, each image judged by what was learned without its group.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = FORMAT_VERSION
+    model_sha256: str
+    train_sha256: str
+    val_sha256: str
+    line: Line
+    presence: Presence
+    quality: Quality
+
+
+@dataclass(frozen=True)
+class TrustModel:
+    """Judges the masks of one model: a calibration, and the training images to compare with."""
+
+    calibration: Calibration
+    known: Neighbours
+
+    def sha256(self) -> str:
+        """Hash of all that decides a judgement."""
+        content = self.calibration.model_dump_json().encode() + self.known.embeddings.numpy().tobytes()
+        return hashlib.sha256(content).hexdigest()
+
+    def judge(self, model: PromiseModel, features: Features, geometry: Geometry) -> Trust:
+        """Judge the mask that the model makes of one image with its own points.
+
+        Args:
+            model: that it was calibrated for.
+            features: of one image.
+            geometry: of that image.
+        """
+        return self.judge_signals(look(model, features, geometry, self.known).signals)
+
+    def judge_signals(self, seen: Signals) -> Trust:
+        """What follows from signals."""
+        score = trust_scores(self.calibration.line, [seen])[0]
+        return Trust(float(score), bool(self.calibration.presence.nothing_here([seen])[0]), seen)
+
+
+def trust_scores(line: Line, seen: Sequence[Signals]) -> FloatArray:
+    """The Dice to expect of each image: (n,), within [0, 1]."""
+    return np.clip(line.at(np.array([one.values(line.names) for one in seen])), 0, 1)
+
+
+def judge_rows(
+    model: PromiseModel,
+    trust: TrustModel,
+    rows: Sequence[CheckedRow],
+    store: FeatureStore | None = None,
+    progress: Callable[[], object] = lambda: None,
+) -> list[Trust]:
+    """Judge each row, in their order; no mask of the rows is read."""
+    found = []
+    for row in rows:
+        sample = Sample.of(row, model.sam, model.config.fit)
+        features = features_of([sample], model.sam, store).to(model.device)
+        found.append(trust.judge(model, features, sample.geometry))
+        progress()
+    return found
+
+
+def quality_on(
+    trust: TrustModel, judged: Sequence[Trust], dice: Sequence[float], rows: Sequence[CheckedRow]
+) -> Quality:
+    """How good a calibration is on rows that were judged, with the Dice of each."""
+    return quality_of(
+        np.array([one.score for one in judged]),
+        np.array(dice),
+        [row.row.group for row in rows],
+        np.array([one.nothing_here for one in judged]),
+        np.array([row.foreground_pixels > 0 for row in rows]),
+        trust.calibration.presence.rule,
+    )

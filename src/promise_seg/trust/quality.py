@@ -1,0 +1,171 @@
+"""How good a trust score is, on images with a ground truth."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+from scipy.stats import rankdata
+
+from promise_seg.assessment.statistics import tail_share
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+COVERAGES = 20
+BINS = 5
+DRAWS = 1000
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Covered(_Part):
+    """Mean Dice of the share of images that are trusted most."""
+
+    coverage: float
+    dice: float
+
+
+class Bin(_Part):
+    """Mean trust and mean Dice of images that are trusted about equally."""
+
+    trust: float
+    dice: float
+    images: int
+
+
+class NothingHere(_Part):
+    """The decision that there is nothing. A false alarm says something where the truth is empty; a miss says nothing
+    where there is an object. A rate is ``None`` where there are no such images."""
+
+    rule: str
+    images_without_object: int
+    false_alarms: int
+    false_alarm_rate: float | None
+    images_with_object: int
+    misses: int
+    miss_rate: float | None
+
+
+class Quality(_Part):
+    """Of the trust scores of some images.
+
+    Args:
+        images: how many.
+        rank_correlation: of trust and Dice (Spearman); ``None`` where either is the same for all images.
+        rank_correlation_interval: 95 %, by a bootstrap that draws whole groups; ``None`` where nothing follows.
+        risk_coverage: at 20 coverages, the last being all images.
+        area_under_risk: mean of 1 - Dice over these coverages: lower is better.
+        area_by_chance, area_ideal: the same if the images were trusted at random, and by their Dice itself.
+        calibration: up to five bins of equally many images, the least trusted first.
+        mean_absolute_error: of the trust as a guess of the Dice.
+        nothing_here: see there.
+    """
+
+    images: int
+    rank_correlation: float | None
+    rank_correlation_interval: tuple[float, float] | None
+    risk_coverage: tuple[Covered, ...]
+    area_under_risk: float
+    area_by_chance: float
+    area_ideal: float
+    calibration: tuple[Bin, ...]
+    mean_absolute_error: float
+    nothing_here: NothingHere
+
+
+def quality_of(
+    trust: FloatArray,
+    dice: FloatArray,
+    groups: Sequence[str],
+    nothing_here: BoolArray,
+    has_object: BoolArray,
+    rule: str,
+) -> Quality:
+    """Compare scores and decisions with the truth.
+
+    Shape: ``trust``, ``dice``, ``nothing_here`` and ``has_object`` (n,), ``groups`` n of them.
+    """
+    curve, ideal = risk_coverage(trust, dice), risk_coverage(dice, dice)
+    false_alarms = int(np.count_nonzero(~nothing_here & ~has_object))
+    misses = int(np.count_nonzero(nothing_here & has_object))
+    without, with_object = int(np.count_nonzero(~has_object)), int(np.count_nonzero(has_object))
+    return Quality(
+        images=len(dice),
+        rank_correlation=_rounded(rank_correlation(trust, dice)),
+        rank_correlation_interval=rank_interval(trust, dice, groups),
+        risk_coverage=tuple(
+            Covered(coverage=(step + 1) / COVERAGES, dice=round(value, 6)) for step, value in enumerate(curve)
+        ),
+        area_under_risk=round(1 - float(np.mean(curve)), 6),
+        area_by_chance=round(1 - float(dice.mean()), 6),
+        area_ideal=round(1 - float(np.mean(ideal)), 6),
+        calibration=_bins(trust, dice),
+        mean_absolute_error=round(float(np.abs(trust - dice).mean()), 6),
+        nothing_here=NothingHere(
+            rule=rule,
+            images_without_object=without,
+            false_alarms=false_alarms,
+            false_alarm_rate=_rounded(false_alarms / without if without else None),
+            images_with_object=with_object,
+            misses=misses,
+            miss_rate=_rounded(misses / with_object if with_object else None),
+        ),
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def rank_correlation(trust: FloatArray, dice: FloatArray) -> float | None:
+    """Spearman's; equal values share their mean rank. ``None`` where either does not vary."""
+    if np.ptp(trust) == 0 or np.ptp(dice) == 0:
+        return None
+    return float(np.corrcoef(rankdata(trust), rankdata(dice))[0, 1])
+
+
+def rank_interval(
+    trust: FloatArray, dice: FloatArray, groups: Sequence[str], seed: int = 0
+) -> tuple[float, float] | None:
+    """95 % interval of the rank correlation, by a bootstrap that draws whole groups; nothing of a single group.
+
+    Percentiles expanded as those of :func:`~promise_seg.assessment.statistics.mean_interval`.
+    """
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) < 2:
+        return None
+    members = [np.flatnonzero(index == number) for number in range(len(names))]
+    found = []
+    for drawn in np.random.default_rng(seed).integers(0, len(names), (DRAWS, len(names))):
+        rows = np.concatenate([members[number] for number in drawn])
+        value = rank_correlation(trust[rows], dice[rows])
+        if value is not None:
+            found.append(value)
+    if len(found) < DRAWS / 2:
+        return None
+    tail = tail_share(len(names))
+    low, high = np.quantile(found, [tail, 1 - tail]).tolist()
+    return round(low, 6), round(high, 6)
+
+
+def risk_coverage(trust: FloatArray, dice: FloatArray) -> list[float]:
+    """Mean Dice of the most trusted 1/20, 2/20 ... of the images, rounded up to whole images.
+
+    Images that are trusted equally count with their common mean, as no order among them is the right one.
+    """
+    _, same, sizes = np.unique(-trust, return_inverse=True, return_counts=True)  # the most trusted first
+    common = np.bincount(same, dice) / sizes
+    running = np.cumsum(common[np.sort(same)])
+    counts = [-(-len(dice) * (step + 1) // COVERAGES) for step in range(COVERAGES)]
+    return [float(running[count - 1] / count) for count in counts]
+
+
+def _bins(trust: FloatArray, dice: FloatArray) -> tuple[Bin, ...]:
+    parts = np.array_split(np.argsort(trust, kind="stable"), min(BINS, len(trust)))
+    return tuple(
+        Bin(trust=round(float(trust[part].mean()), 6), dice=round(float(dice[part].mean()), 6), images=len(part))
+        for part in parts
+    )

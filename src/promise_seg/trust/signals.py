@@ -1,0 +1,121 @@
+"""What can be seen of one image without its ground truth, and says something of how good its mask is."""
+
+from dataclasses import dataclass
+from math import ceil, floor, log
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from promise_seg.data.geometry import Geometry
+from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.prompting.jitter import jittered
+from promise_seg.prompting.prompts import Prompts
+from promise_seg.sam.features import Features
+from promise_seg.trust.neighbours import Neighbours, pooled
+
+DRAWS = 8
+JITTER = 0.02
+"""Standard deviation of the moves of points, as a share of the model frame's side."""
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Of one image and the mask that a model makes of it by itself.
+
+    Args:
+        predicted_iou: SAM's own estimate of the mask's IoU.
+        agreement: mean Dice of the mask with those from jittered points; 1 where none of them has anything.
+        distance: of the image to the training images (:meth:`Neighbours.distance`).
+        soft_dice: the Dice to expect if the mask's probabilities were true (:func:`soft_dice`).
+        peak: the largest probability of the mask.
+        area_share: of the mask in the image, both after post-processing.
+    """
+
+    predicted_iou: float
+    agreement: float
+    distance: float
+    soft_dice: float
+    peak: float
+    area_share: float
+
+    @property
+    def log_area(self) -> float:
+        """Natural logarithm of the area's share, of a millionth at least."""
+        return log(max(self.area_share, 1e-6))
+
+    def values(self, names: tuple[str, ...]) -> list[float]:
+        """Some of them, ``log_area`` among what can be asked for."""
+        return [float(getattr(self, name)) for name in names]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A model's own mask (H, W) of one image in the image frame, and what was seen of it."""
+
+    mask: npt.NDArray[np.bool_]
+    signals: Signals
+
+
+@torch.no_grad()
+def look(model: PromiseModel, features: Features, geometry: Geometry, known: Neighbours) -> Look:
+    """Ask a model for one image, with its own points and with these moved a little, in one decoding.
+
+    Every image's points are moved by the same random pattern: nothing depends on other images or on their order.
+
+    Args:
+        model: with an APM, in evaluation mode.
+        features: of one image.
+        geometry: of that image.
+        known: its training images.
+    """
+    side = model.sam.image_size
+    own = model.propose(features).as_prompts()
+    moved = jittered(own, JITTER * side, side, np.random.default_rng(0), DRAWS)
+    prompts = _together(own.to("cpu"), moved).to(model.device)
+    chosen = choose_mask(model.decode(features, prompts), model.config.mask_choice)
+    mask_probs = geometry.logits_to_image(chosen.mask_logits[0, 0]).sigmoid().float().cpu().numpy()
+    mask = model.config.postprocessing.mask(mask_probs)
+    low_res = content_of(chosen.mask_logits[0].sigmoid(), geometry) > model.config.postprocessing.threshold
+    signals = Signals(
+        predicted_iou=float(chosen.iou[0, 0]),
+        agreement=agreement(low_res[0], low_res[1:]),
+        distance=known.distance(pooled(features.embedding)[0]),
+        soft_dice=soft_dice(mask_probs, mask),
+        peak=float(mask_probs.max()),
+        area_share=float(mask.mean()),
+    )
+    return Look(mask, signals)
+
+
+def _together(first: Prompts, second: Prompts) -> Prompts:
+    """The sets of points of both, along K."""
+    parts = {}
+    for name in ("points_xy", "point_labels"):
+        parts[name] = torch.cat([getattr(first, name), getattr(second, name)], 1)
+    return Prompts(**parts)
+
+
+def content_of(masks: Tensor, geometry: Geometry) -> Tensor:
+    """Low-resolution masks (..., h, h), over the whole model frame, without what lies in the padding."""
+    scale = masks.shape[-1] / geometry.side
+    left, top, right, bottom = (edge * scale for edge in geometry.content)
+    return masks[..., floor(top) : ceil(bottom), floor(left) : ceil(right)]
+
+
+def soft_dice(mask_probs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> float:
+    """The Dice to expect of a mask (H, W) if the probabilities (H, W) were true; of an empty one how likely that is.
+
+    Source: Borges et al. 2024, "Soft Dice Confidence". For an empty mask, where theirs is 0, ours is 1 less the peak.
+    """
+    if not mask.any():
+        return 1 - float(mask_probs.max())
+    return 2 * float(mask_probs[mask].sum(dtype=np.float64)) / float(mask_probs.sum(dtype=np.float64) + mask.sum())
+
+
+def agreement(mask: Tensor, others: Tensor) -> float:
+    """Mean Dice of a mask (h, w) with others (K, h, w), all bool; two masks with nothing in them agree."""
+    hits = (mask & others).sum((1, 2)).double()
+    sizes = (mask.sum() + others.sum((1, 2))).double()
+    return float(torch.where(sizes > 0, 2 * hits / sizes.clamp(min=1), 1.0).mean())

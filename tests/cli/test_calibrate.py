@@ -1,0 +1,197 @@
+"""Trust scores through the commands: train, calibrate, evaluate, predict and tune."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from promise_seg.cli.main import main
+from promise_seg.trust.trust_file import TRUST_FILE, read_trust
+from tests.helpers import make_tiny_sam, write_dataset
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A trained model with its data: 16 val rows in 8 groups, 6 test rows, one of them without an object."""
+    folder = tmp_path_factory.mktemp("trust")
+    make_tiny_sam().model.save_pretrained(folder / "sam")
+    manifest = write_dataset(folder / "data", ("train",) * 6 + ("val",) * 16 + ("test",) * 6)
+    Image.fromarray(np.zeros((30, 40), np.uint8)).save(folder / "data/masks/22.png")
+    options = ["--sam", str(folder / "sam"), "--epochs", "2", "--views", "1", "-o", str(folder / "run")]
+    assert main(["train", str(manifest), *options]) == 0
+    return folder
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of it that a test may change: the run, and the CSV."""
+    shutil.copytree(trained / "run", tmp_path / "run")
+    shutil.copytree(trained / "data", tmp_path / "data")
+    return tmp_path / "run", tmp_path / "data/manifest.csv"
+
+
+def evaluate(run, out, *options):
+    assert main(["evaluate", str(run[0]), str(run[1]), "-o", str(out), *options]) == 0
+    with (out / "scores_apm.csv").open() as file:
+        return list(csv.DictReader(file)), json.loads((out / "summary_apm.json").read_text())
+
+
+def predictions(out):
+    with (out / "predictions.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def change_threshold(run):
+    path = run[0] / "best/config.json"
+    config = json.loads(path.read_text())
+    config["postprocessing"]["threshold"] = 0.35
+    path.write_text(json.dumps(config))
+
+
+def test_a_trained_model_is_calibrated_and_gone_on_with_as_it_is(run, trained, capsys):
+    assert (run[0] / "best" / TRUST_FILE).exists()
+    before = (run[0] / "best" / TRUST_FILE).stat().st_mtime_ns
+    options = ["--sam", str(trained / "sam"), "--epochs", "2", "--views", "1", "-o", str(run[0])]
+    assert main(["train", str(run[1]), *options]) == 0
+    assert (run[0] / "best" / TRUST_FILE).stat().st_mtime_ns == before
+    assert "trust on val rows, each judged without its group" in capsys.readouterr().out
+
+
+def test_a_variant_without_own_masks_is_trained_but_not_calibrated(trained, tmp_path, capsys):
+    data = str(trained / "data/manifest.csv")
+    options = ["--sam", str(trained / "sam"), "--epochs", "1", "--views", "1", "--variant", "ips"]
+    assert main(["train", data, *options, "-o", str(tmp_path / "ips")]) == 0
+    assert not (tmp_path / "ips/best" / TRUST_FILE).exists()
+    assert main(["calibrate", str(tmp_path / "ips"), data]) == 2
+    assert "variant ips has no auto-prompting module" in capsys.readouterr().err
+
+
+def test_calibrating_anew_gives_the_same_and_never_opens_test_images(run):
+    before = read_trust(run[0] / "best" / TRUST_FILE)
+    (run[0] / "best" / TRUST_FILE).unlink()
+    for number in range(22, 28):
+        (run[1].parent / f"masks/{number}.png").unlink()
+        (run[1].parent / f"images/{number}.png").unlink()
+    assert main(["calibrate", str(run[0]), str(run[1])]) == 0
+    assert read_trust(run[0] / "best" / TRUST_FILE).sha256() == before.sha256()
+
+
+def test_an_evaluation_has_trust_in_each_line_and_its_quality(run, tmp_path, capsys):
+    lines, summary = evaluate(run, tmp_path / "a")
+    assert all(0 <= float(line["trust"]) <= 1 for line in lines)
+    assert {line["nothing_here"] for line in lines} <= {"0", "1"}
+    assert summary["trust"]["images"] == 6
+    assert summary["trust"]["nothing_here"]["images_without_object"] == 1
+    error = np.mean([abs(float(line["trust"]) - float(line["dice"])) for line in lines])
+    assert summary["trust"]["mean_absolute_error"] == pytest.approx(error, abs=1e-5)
+    assert "rank correlation with Dice" in capsys.readouterr().out
+    again, summary_again = evaluate(run, tmp_path / "b")
+    assert (again, summary_again["trust"]) == (lines, summary["trust"])
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--measure", "dice", "--measure", "trust"]) == 0
+
+
+def test_quality_on_the_rows_of_the_calibration_is_said_to_be_flattering(run, tmp_path, capsys):
+    evaluate(run, tmp_path / "val", "--split", "val")
+    assert "calibrated on these very rows" in capsys.readouterr().err
+    evaluate(run, tmp_path / "test")
+    assert "calibrated on these very rows" not in capsys.readouterr().err
+
+
+def test_only_own_masks_as_the_model_chose_them_are_judged(run, tmp_path, capsys):
+    config = json.loads((run[0] / "best/config.json").read_text())
+    other = next(choice for choice in "012" if choice != config["mask_choice"])
+    lines, summary = evaluate(run, tmp_path / "a", "--mask", other)
+    assert "trust" not in summary
+    assert "trust" not in lines[0]
+    assert "no trust scores: they are of the mask" in capsys.readouterr().err
+    for name, options in (("apm_reference", ["--protocol", "reference"]), ("oracle", ["--prompts", "oracle"])):
+        assert main(["evaluate", str(run[0]), str(run[1]), "-o", str(tmp_path / "o"), *options]) == 0
+        assert "trust" not in json.loads((tmp_path / f"o/summary_{name}.json").read_text())
+
+
+def test_predictions_have_trust_as_the_evaluation_has(run, tmp_path):
+    scores = {line["image"]: line for line in evaluate(run, tmp_path / "e")[0]}
+    assert main(["predict", str(run[0]), str(run[1].parent / "images"), "-o", str(tmp_path / "p")]) == 0
+    found = {line["image"]: line for line in predictions(tmp_path / "p")}
+    for image, line in scores.items():
+        assert float(found[image]["trust"]) == pytest.approx(float(line["trust"]), abs=1e-4)
+        assert found[image]["nothing_here"] == line["nothing_here"]
+
+
+def test_of_a_changed_model_nothing_is_said_until_it_is_calibrated_again(run, tmp_path, capsys):
+    change_threshold(run)
+    images = str(run[1].parent / "images")
+    assert "trust" not in evaluate(run, tmp_path / "e")[1]
+    assert main(["predict", str(run[0]), images, "-o", str(tmp_path / "p")]) == 0
+    assert capsys.readouterr().err.count("belongs to another state of the model") == 2
+    assert {(line["trust"], line["nothing_here"]) for line in predictions(tmp_path / "p")} == {("", "")}
+    assert main(["calibrate", str(run[0]), str(run[1])]) == 0
+    assert "trust" in evaluate(run, tmp_path / "e")[1]
+    assert main(["predict", str(run[0]), images, "-o", str(tmp_path / "p")]) == 2
+    assert "with other trust scores" in capsys.readouterr().err
+
+
+def test_a_table_from_before_there_was_trust_is_gone_on_with(run, tmp_path):
+    (run[0] / "best" / TRUST_FILE).unlink()
+    images = sorted((run[1].parent / "images").iterdir())
+    out = tmp_path / "p"
+    assert main(["predict", str(run[0]), str(images[0]), "-o", str(out)]) == 0
+    lines = predictions(out)
+    old = [name for name in lines[0] if name not in ("trust", "nothing_here")]
+    with (out / "predictions.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, old, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(lines)
+    assert main(["predict", str(run[0]), str(images[0]), str(images[1]), "-o", str(out)]) == 0
+    assert [line["trust"] for line in predictions(out)] == ["", ""]
+
+
+def test_a_damaged_file_is_one_line_and_a_way_out(run, tmp_path, capsys):
+    (run[0] / "best" / TRUST_FILE).write_bytes(b"damaged")
+    for command in (["evaluate", str(run[0]), str(run[1])], ["predict", str(run[0]), str(run[1].parent / "images")]):
+        assert main([*command, "-o", str(tmp_path / "out")]) == 2
+        assert "trust.safetensors: damaged" in capsys.readouterr().err
+    assert main(["calibrate", str(run[0]), str(run[1])]) == 0
+    assert "trust" in evaluate(run, tmp_path / "out")[1]
+
+
+def test_tuning_calibrates_again(run, tmp_path, monkeypatch):
+    from promise_seg.assessment import tuning
+    from promise_seg.postprocessing import PostProcessing
+
+    before = read_trust(run[0] / "best" / TRUST_FILE)
+    monkeypatch.setattr(tuning, "candidates", lambda: [PostProcessing(threshold=0.4), PostProcessing()])
+    monkeypatch.setattr(tuning, "LEAST_GAIN", 1.0)  # the first is taken
+    assert main(["tune-postprocess", str(run[0]), str(run[1])]) == 0
+    tuned = read_trust(run[0] / "best" / TRUST_FILE)
+    assert tuned.calibration.model_sha256 != before.calibration.model_sha256
+    assert "trust" in evaluate(run, tmp_path / "e")[1]
+    assert main(["tune-postprocess", str(run[0]), str(run[1]), "--reset"]) == 0
+    assert read_trust(run[0] / "best" / TRUST_FILE).sha256() == before.sha256()
+
+
+def test_each_class_has_a_trust_of_its_own(trained, tmp_path):
+    manifest = write_dataset(tmp_path / "classes", ("train",) * 4 + ("val",) * 10)
+    for number in range(14):
+        path = tmp_path / f"classes/masks/{number}.png"
+        mask = np.asarray(Image.open(path)) > 0
+        labels = mask.astype(np.uint8) * 2
+        labels[:4, :4] = 1
+        Image.fromarray(labels).save(path)
+    out = tmp_path / "run"
+    options = ["--sam", str(trained / "sam"), "--epochs", "1", "--views", "1", "--class", "all", "-o", str(out)]
+    assert main(["train", str(manifest), *options]) == 0
+    files = [out / f"class-{label}/best" / TRUST_FILE for label in (1, 2)]
+    before = [read_trust(path).sha256() for path in files]
+    for path in files:
+        path.unlink()
+    assert main(["calibrate", str(out), str(manifest)]) == 0
+    assert [read_trust(path).sha256() for path in files] == before
+    assert len(set(before)) == 2
+    assert main(["predict", str(out), str(tmp_path / "classes/images/0.png"), "-o", str(tmp_path / "p")]) == 0
+    lines = predictions(tmp_path / "p")
+    assert [line["class"] for line in lines] == ["1", "2"]
+    assert all(0 <= float(line["trust"]) <= 1 for line in lines)

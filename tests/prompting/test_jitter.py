@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+import torch
+
+from promise_seg.prompting.jitter import jittered
+from promise_seg.prompting.prompts import Prompts
+from tests.helpers import TINY_SIDE, some_points
+
+
+def test_jitter_is_as_large_as_it_says_and_stays_in_the_frame():
+    prompts = Prompts(
+        points_xy=torch.full((1, 1, 4000, 2), 50.0), point_labels=torch.ones(1, 1, 4000, dtype=torch.long)
+    )
+    moved = jittered(prompts, 5.0, 101, np.random.default_rng(0))
+    assert float((moved.points_xy - 50).std()) == pytest.approx(5, rel=0.05)
+    edge = jittered(
+        Prompts(points_xy=prompts.points_xy * 0, point_labels=prompts.point_labels), 5.0, 101, np.random.default_rng(0)
+    )
+    assert float(edge.points_xy.min()) == 0
+
+
+def test_draws_are_sets_that_differ_and_keep_their_labels():
+    prompts = some_points(2)
+    moved = jittered(prompts, 1.0, TINY_SIDE, np.random.default_rng(0), draws=3)
+    assert moved.points_xy.shape == (2, 3, 4, 2)
+    assert not torch.equal(moved.points_xy[:, 0], moved.points_xy[:, 1])
+    assert torch.equal(moved.point_labels, prompts.point_labels.expand(-1, 3, -1))
+
+
+def test_only_points_can_be_jittered():
+    with pytest.raises(ValueError, match="only points"):
+        jittered(Prompts(), 1.0, TINY_SIDE, np.random.default_rng(0))

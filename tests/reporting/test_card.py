@@ -1,0 +1,79 @@
+import json
+import socket
+
+import pytest
+
+from promise_seg.assessment.evaluation import PromptSource
+from promise_seg.compat.known_sams import KNOWN_SAMS
+from promise_seg.data.checks import data_sha256
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.reporting.card import licence_of, make_card
+from promise_seg.reporting.plan import Plan
+from promise_seg.reporting.run_files import RunFiles
+from promise_seg.sam.frozen import FrozenSam
+from tests.helpers import make_model
+from tests.reporting.samples import ENVIRONMENT
+
+PLAN = Plan(run="runs/first", data="my.csv", output="out", prompts=(PromptSource.APM,), seed=4)
+NOTHING = RunFiles(None, {}, ())
+
+
+def test_hashes_are_of_what_was_used(tiny_sam, checked):
+    model = make_model(tiny_sam)
+    card = make_card(model, checked, PLAN, NOTHING)
+    assert card.hashes.model == model.sha256()
+    assert card.hashes.sam == tiny_sam.sha256
+    assert card.hashes.data == data_sha256(checked)
+    assert card.hashes.data != make_card(model, checked[1:], PLAN, NOTHING).hashes.data
+    assert card.trained_parameters == sum(p.numel() for p in model.trainable_parameters().values())
+
+
+def test_without_a_training_there_is_none_to_repeat(tiny_sam, checked):
+    card = make_card(make_model(tiny_sam), checked, PLAN, NOTHING)
+    assert card.training is None
+    assert card.seeds == {"report": 4}
+    assert card.hashes.training_data is None
+    assert [line.split()[1] for line in card.commands] == ["evaluate", "report"]
+
+
+@pytest.fixture
+def run(tmp_path):
+    settings = TrainSettings(epochs=2, seed=9).model_dump(mode="json")
+    facts = {"settings": settings, "data_sha256": "d" * 64, "environment": ENVIRONMENT.model_dump(mode="json")}
+    return RunFiles(tmp_path, facts, ({"epoch": 1, "seconds": 1800}, {"epoch": 2, "seconds": 1800}))
+
+
+def test_what_training_noted_is_told(tiny_sam, checked, run):
+    card = make_card(make_model(tiny_sam), checked, PLAN, run)
+    assert card.training is not None
+    assert (card.training.hours, card.training.epochs) == (1, 2)
+    assert card.training.environment == ENVIRONMENT
+    assert card.seeds == {"training": 9, "report": 4}
+    assert card.hashes.training_data == "d" * 64
+    assert card.commands[0] == f"promise train my.csv -o {run.folder} --sam tiny-0 --epochs 2 --seed 9"
+
+
+def test_a_run_of_an_older_version_has_no_environment(tiny_sam, checked, run):
+    del run.settings["environment"]
+    training = make_card(make_model(tiny_sam), checked, PLAN, run).training
+    assert training is not None
+    assert training.environment is None
+
+
+def test_another_input_size_is_among_the_options(tiny_sam, checked, run):
+    resized = FrozenSam(tiny_sam.model, "tiny-0", notes=("trained at 64 px, used at 32 px: interpolated",))
+    assert make_card(make_model(resized), checked, PLAN, run).commands[0].endswith("--image-size 32")
+
+
+def test_licences_are_said_where_they_are_known():
+    assert licence_of("nano") == "Apache-2.0, as promise-seg"
+    assert KNOWN_SAMS["medsam_vit_b"].licence in licence_of("medsam_vit_b")
+    assert licence_of("some/folder") == "unknown: as its makers say"
+
+
+def test_it_does_not_tell_whose_machine_it_is(tiny_sam, checked, monkeypatch):
+    monkeypatch.setenv("USER", "secret-user")
+    monkeypatch.setattr(socket, "gethostname", lambda: "secret-host")
+    text = json.dumps(make_card(make_model(tiny_sam), checked, PLAN, NOTHING).model_dump(mode="json"))
+    assert "secret" not in text
+    assert str(checked[0].row.image.parent) not in text

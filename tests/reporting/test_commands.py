@@ -1,0 +1,73 @@
+import shlex
+from pathlib import Path
+
+import pytest
+
+from promise_seg.assessment.evaluation import PromptSource
+from promise_seg.cli.train import _SETTINGS
+from promise_seg.learning.settings import TrainSettings, make_settings
+from promise_seg.model import ModelConfig
+from promise_seg.protocol import Protocol
+from promise_seg.reporting.commands import OPTIONS, report_commands, train_command
+from promise_seg.reporting.plan import Plan
+
+
+def command(settings, extra=(), **values):
+    config = ModelConfig(**{"variant": "ips", "sam": "nano", "sam_sha256": "", "image_size": 128} | values
+                         | {"promise_seg_version": "0"})  # fmt: skip
+    return train_command("my data.csv", Path("runs/first"), settings.model_dump(mode="json"), config, extra)
+
+
+def test_options_are_those_of_promise_train():
+    assert {setting: option for option, setting in _SETTINGS.items()} == OPTIONS
+
+
+def test_defaults_are_left_out_and_names_with_spaces_quoted():
+    assert command(TrainSettings()) == "promise train 'my data.csv' -o runs/first"
+
+
+def test_what_differs_is_said():
+    settings = TrainSettings(num_points=4, num_foreground=2, train_also="decoder", learning_rate=1e-3, seed=7)
+    words = shlex.split(command(settings, ["--image-size", "256"], sam="sam_vit_b"))
+    for option, value in (("--points", "4"), ("--foreground", "2"), ("--train-also", "decoder"), ("--seed", "7"),
+                          ("--learning-rate", "0.001"), ("--image-size", "256"), ("--sam", "sam_vit_b")):  # fmt: skip
+        assert words[words.index(option) + 1] == value
+    assert "--epochs" not in words
+
+
+def test_what_differs_is_counted_from_the_protocol_s_own_defaults():
+    settings = make_settings(protocol=Protocol.REFERENCE, epochs=3)
+    assert command(settings, crop_border=True) == (
+        "promise train 'my data.csv' -o runs/first --protocol reference --epochs 3"
+    )
+    assert "--no-crop-border" in command(settings)
+
+
+@pytest.mark.parametrize(
+    ("values", "option"),
+    [({"window": "lung"}, "--window lung"), ({"axis": "axial"}, "--axis axial"),
+     ({"crop_border": True}, "--crop-border"), ({"masks": "instances"}, "--instances"),
+     ({"masks": "classes", "label": 3}, "--class 3")],
+)  # fmt: skip
+def test_how_files_were_read_is_said(values, option):
+    assert command(TrainSettings(), **values).endswith(option)
+
+
+def test_settings_without_an_option_stand_in_a_comment():
+    text = command(TrainSettings(mask_weight=2.0))
+    assert text.endswith("# and, which no option gives: mask_weight 2.0")
+    assert shlex.split(text, comments=True) == ["promise", "train", "my data.csv", "-o", "runs/first"]
+
+
+def test_evaluations_and_the_report_with_all_that_was_asked_for():
+    plan = Plan(
+        run="r", data="d.csv", output="o", prompts=(PromptSource.APM, PromptSource.ORACLE), by=("device",), seed=2,
+        budget=False, images=False, worst=3, sam="s", mask_threshold=9,
+    )  # fmt: skip
+    first, second, last = report_commands(plan)
+    shared = "--split test --seed 2 --tolerance 2px --by device --sam s --mask-threshold 9"
+    assert first == f"promise evaluate r d.csv -o o --prompts apm {shared}"
+    assert second == f"promise evaluate r d.csv -o o --prompts oracle {shared}"
+    assert last == (
+        f"promise report r d.csv -o o --prompts apm --prompts oracle {shared} --worst 3 --no-budget --no-images"
+    )

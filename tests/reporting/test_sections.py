@@ -1,0 +1,106 @@
+import pytest
+
+from promise_seg.reporting.blocks import Chart, Facts, Gallery, Table, Text
+from promise_seg.reporting.sections import report_sections
+from tests.reporting.samples import evaluation, sample_gallery, sample_report
+
+
+def titles(report, gallery=None):
+    return [section.title for section in report_sections(report, gallery)]
+
+
+def section(report, title, gallery=None):
+    return next(one for one in report_sections(report, gallery) if one.title == title)
+
+
+def test_all_parts_in_their_order():
+    assert titles(sample_report()) == [
+        "Summary", "Measures", "By size of the object", "By device", "Training", "Prompt error budget", "Trust",
+        "Worst cases", "Run card",
+    ]  # fmt: skip
+
+
+def test_what_was_not_measured_is_left_out():
+    report = sample_report(curves=(), budget=(), worst=(), evaluations=[evaluation("no prompts", "none", 0.2)])
+    assert titles(report) == ["Summary", "Measures", "By size of the object", "By device", "Run card"]
+
+
+def test_own_and_oracle_points_stand_beside_each_other():
+    table = next(block for block in section(sample_report(), "Measures").blocks if isinstance(block, Table))
+    assert table.head == (
+        "measure", "better", "own points (automatic)", "95 %", "oracle points (from the ground truth)", "95 %"
+    )  # fmt: skip
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["dice"] == ("higher", "0.500", "0.400 to 0.600", "0.600", "0.500 to 0.700")
+    assert rows["mae"] == ("lower", "0.500", "-", "0.600", "-")
+
+
+def test_images_without_an_object_are_counted_and_the_rule_said():
+    words = " ".join(b.text for b in section(sample_report(), "Measures").blocks if isinstance(b, Text))
+    assert "An empty ground truth: 2 of 20 images" in words
+    assert "1 with own points (automatic)" in words
+    assert "nothing is perfect" in words
+
+
+def test_earlier_looks_at_test_rows_are_a_warning_said_once():
+    texts = [block for block in section(sample_report(), "Summary").blocks if isinstance(block, Text)]
+    warnings = [text.text for text in texts if text.kind == "warning"]
+    assert warnings == ["These test rows were looked at before."]
+
+
+def test_oracle_numbers_alone_are_a_warning():
+    report = sample_report(evaluations=[evaluation("oracle points (from the ground truth)", "oracle", 0.9)])
+    texts = [block for block in section(report, "Summary").blocks if isinstance(block, Text)]
+    assert any(t.kind == "warning" and "knows the answer" in t.text for t in texts)
+
+
+@pytest.mark.parametrize(("title", "rows"), [("By size of the object", 6), ("By device", 2)])
+def test_strata_are_a_chart_and_a_table(title, rows):
+    chart, table = section(sample_report(), title).blocks
+    assert isinstance(chart, Chart)
+    assert len(table.rows) == rows
+    assert [row[1] for row in table.rows[:2]] == ["own points (automatic)", "oracle points (from the ground truth)"]
+
+
+def test_the_best_epoch_is_marked():
+    assert any("best: 0.600, epoch 3" in chart.svg for chart in section(sample_report(), "Training").blocks)
+
+
+def test_a_model_without_trust_scores_says_so():
+    report = sample_report(evaluations=[evaluation("own points (automatic)", "apm", 0.5)])
+    (text,) = section(report, "Trust").blocks
+    assert "not calibrated" in text.text
+
+
+def test_trust_has_its_charts_and_counts():
+    blocks = section(sample_report(), "Trust").blocks
+    assert sum(isinstance(block, Chart) for block in blocks) == 2
+    facts = dict(next(block for block in blocks if isinstance(block, Facts)).pairs)
+    assert facts["Objects seen where there are none"] == "1 of 2 images (50.0%)"
+    assert facts["Rank correlation with Dice"] == "0.600 (95 %: 0.300 to 0.800)"
+
+
+def test_worst_cases_are_pictures_or_else_a_table():
+    report = sample_report()
+    (gallery,) = section(report, "Worst cases", sample_gallery(report)).blocks
+    assert isinstance(gallery, Gallery)
+    (table,) = section(report, "Worst cases").blocks
+    assert table.rows[0] == ("images/1.png", "0.010", "0.005", "2.00%", "0.300")
+    assert table.rows[1][-1] == "-"
+
+
+def test_the_card_says_when_nothing_is_known_of_a_training():
+    report = sample_report(card=sample_report().card.model_copy(update={"training": None}))
+    texts = [block.text for block in section(report, "Run card").blocks if isinstance(block, Text)]
+    assert any("Nothing was noted" in text for text in texts)
+    assert not any("Nothing was noted" in b.text for b in section(sample_report(), "Run card").blocks
+                   if isinstance(b, Text))  # fmt: skip
+
+
+@pytest.mark.parametrize(("hours", "words"), [(1.5, "1.5 hours"), (0.25, "15.0 minutes"), (0.01, "36 seconds")])
+def test_how_long_training_took(hours, words):
+    card = sample_report().card
+    training = card.training.model_copy(update={"hours": hours})
+    report = sample_report(card=card.model_copy(update={"training": training}))
+    pairs = [pair for block in section(report, "Run card").blocks if isinstance(block, Facts) for pair in block.pairs]
+    assert dict(pairs)["Training"] == f"{words}, 3 epochs"

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from promise_seg.prediction.predictor import Predictor
+from promise_seg.trust.judging import judge_rows, quality_on
+from promise_seg.trust.signals import Signals
+from tests.helpers import disc_image
+
+
+def test_trust_stays_within_0_and_1(trust):
+    line = trust.calibration.line.model_copy(update={"weights": (9.0, 9.0, -9.0, 9.0)})
+    trust.__dict__["calibration"] = trust.calibration.model_copy(update={"line": line})
+    for value, score in ((1e3, 1), (-1e3, 0)):
+        seen = Signals(predicted_iou=value, agreement=value, distance=-value, soft_dice=value, peak=0.5, area_share=0.1)
+        assert trust.judge_signals(seen).score == score
+
+
+def test_evaluation_and_prediction_judge_alike(model, rows, trust):
+    predictor = Predictor(model, trust)
+    for row, found in zip(rows["val"][:3], judge_rows(model, trust, rows["val"][:3]), strict=True):
+        assert predictor.trust(row.row.image) == found
+        assert predictor.trust(predictor.encode(row.row.image)) == found
+
+
+def test_a_model_that_is_not_calibrated_says_nothing(model):
+    assert Predictor(model).trust(disc_image(0)[0]) is None
+
+
+def test_quality_on_rows_counts_their_objects(model, rows, trust):
+    judged = judge_rows(model, trust, rows["val"])
+    found = quality_on(trust, judged, np.linspace(0, 1, 16).tolist(), rows["val"])
+    assert (found.nothing_here.images_without_object, found.nothing_here.images_with_object) == (2, 14)
+    assert found.calibration[0].trust == pytest.approx(np.mean(sorted(one.score for one in judged)[:4]), abs=1e-5)
+
+
+def test_no_mask_is_read_to_judge(model, rows, trust):
+    for row in rows["val"]:
+        row.row.mask.unlink()
+    assert len(judge_rows(model, trust, rows["val"])) == 16

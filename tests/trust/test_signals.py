@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import torch
+
+from promise_seg.data.geometry import Fit, Geometry
+from promise_seg.features.encoding import Sample, features_of
+from promise_seg.postprocessing import PostProcessing
+from promise_seg.prediction.predictor import Predictor
+from promise_seg.trust import signals
+from promise_seg.trust.judging import judge_rows
+from promise_seg.trust.signals import agreement, content_of, look, soft_dice
+
+
+@pytest.fixture
+def see(model, rows, trust):
+    def of(row):
+        sample = Sample.of(row, model.sam, model.config.fit)
+        return look(model, features_of([sample], model.sam, None), sample.geometry, trust.known)
+
+    return of
+
+
+def test_signals_do_not_depend_on_the_order_of_the_rows_or_on_when_they_are_read(model, rows, trust):
+    one, other = judge_rows(model, trust, rows["val"]), judge_rows(model, trust, rows["val"][::-1])
+    assert one == other[::-1]
+    assert len({found.signals.agreement for found in one}) > 1
+
+
+def test_points_that_are_not_moved_give_the_same_mask(see, rows, monkeypatch):
+    monkeypatch.setattr(signals, "JITTER", 0.3)
+    assert see(rows["val"][0]).signals.agreement < 1
+    monkeypatch.setattr(signals, "JITTER", 0.0)
+    assert see(rows["val"][0]).signals.agreement == pytest.approx(1, abs=1e-6)
+
+
+def test_the_mask_is_the_one_that_is_predicted(see, model, rows):
+    for row in rows["val"][:4]:
+        predicted = Predictor(model).predict(row.image())
+        found = see(row)
+        assert np.mean(found.mask != predicted.mask) < 0.01  # last digits differ with the number of sets
+        assert found.signals.predicted_iou == pytest.approx(predicted.predicted_iou, abs=1e-4)
+        assert found.signals.peak == pytest.approx(float(predicted.mask_probs.max()), abs=1e-4)
+
+
+def test_the_mask_is_post_processed(see, model, rows):
+    model.config = model.config.model_copy(update={"postprocessing": PostProcessing(threshold=0.999)})
+    found = see(rows["val"][0])
+    assert not found.mask.any()
+    assert (found.signals.area_share, found.signals.agreement) == (0, 1)
+    assert found.signals.soft_dice == pytest.approx(1 - found.signals.peak, abs=1e-6)
+
+
+def test_agreement_by_hand():
+    mask = torch.tensor([[True, True], [False, False]])
+    same, half, none = mask, torch.tensor([[True, False], [True, False]]), torch.zeros(2, 2, dtype=torch.bool)
+    assert agreement(mask, torch.stack([same, half, none])) == pytest.approx((1 + 0.5 + 0) / 3)
+    assert agreement(none, torch.stack([none, none])) == 1
+
+
+def test_soft_dice_by_hand():
+    mask_probs = np.array([[0.9, 0.6, 0.1]], np.float32)
+    assert soft_dice(mask_probs, mask_probs > 0.5) == pytest.approx(2 * 1.5 / (1.6 + 2))
+    assert soft_dice(mask_probs, mask_probs > 0.95) == pytest.approx(0.1, abs=1e-6)
+
+
+def test_padding_takes_no_part():
+    wide = Geometry(height=10, width=40, side=32, fit=Fit.PAD)
+    masks = torch.zeros(2, 16, 16)
+    masks[:, 4:] = 1
+    assert content_of(masks, wide).shape == (2, 4, 16)
+    assert not content_of(masks, wide).any()
+    assert content_of(masks, Geometry(10, 40, 32)).shape == (2, 16, 16)
