@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -57,6 +58,21 @@ def accelerator() -> Accelerator:
 def images() -> torch.Tensor:
     """Two random images for the tiny SAM."""
     return torch.randint(0, 256, (2, 32, 32, 3), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium without a window, through Playwright."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not on this machine")
+    quiet = ("--no-sandbox", "--disable-background-networking", "--disable-gpu", "--disable-quic", "--no-first-run",
+             "--disable-component-update", "--disable-sync")  # fmt: skip
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium, args=list(quiet))
+        yield found
+        found.close()
 
 
 @pytest.fixture(scope="session")

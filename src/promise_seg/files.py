@@ -21,9 +21,7 @@ def _explain(error: OSError | SafetensorError, path: Path) -> PromiseError:
     reason = getattr(error, "strerror", None) or str(error)
     is_full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space" in reason
     way_out = "free space or choose another place" if is_full else "choose another place"
-    return PromiseError(
-        f"{path}: cannot write: {reason}. Nothing was changed there; {way_out}."
-    )
+    return PromiseError(f"{path}: cannot write: {reason}. Nothing was changed there; {way_out}.")
 
 
 @contextmanager

@@ -69,6 +69,18 @@ def test_settings_of_a_model_go_before_those_of_its_data_and_these_before_genera
         ({"data": {"d": {"manifest": "m.csv", "train": False}}}, "nothing to train on"),
         ({"data": {"d": {"manifest": "m.csv", "window": "bones"}}}, "data.d: --window bones"),
         ({"sams": ["nano", "nano"]}, "stands there twice"),
+        ({"measures": ["dyce"]}, "there is no 'dyce'; choose among dice, iou"),
+        ({"seeds": [0, -1]}, "seeds.1"),
+        ({"seeds": [1, 1]}, "a seed stands there twice"),
+        ({"seeds": 3}, "seeds: "),
+        ({"training": {"seed": 3}}, "seeds stand under seeds"),
+        ({"training": {"protocol": "theirs"}}, "expected own or reference"),
+        ({"data": {"d": {"manifest": "m.csv", "training": {"protocol": "reference"}}}}, "stands with a model"),
+        ({"data": {"d": 5}}, "data.0"),
+        ({"data": None}, "data: "),
+        ({"models": {"m": None}}, "models.0.variant"),
+        ({"models": {"m.": {"variant": "ips"}}}, "models.0.name"),
+        ({"models": {1: {"variant": "ips"}}}, "models.0.name"),
     ],
 )
 def test_what_cannot_be_meant(tmp_path, changes, words):

@@ -65,6 +65,14 @@ def test_the_csv_has_every_measure_of_every_line(table):
     assert (row["mean"], row["seeds"], row["images"], row["prompts_read_the_ground_truth"]) == ("0.8", "2", "4", "0")
 
 
+def test_a_measure_that_a_line_has_not_is_a_dash(table):
+    del table[0].values["hd95"]
+    lines = markdown(table, ["dice", "hd95"]).splitlines()
+    assert lines[4].endswith("| - | 1 |")
+    assert "**20.0" not in lines[5]  # with nothing left to beat
+    assert pairs_of(table, "hd95") == []
+
+
 def test_only_like_is_compared_with_like(table):
     pairs = pairs_of([*table, found("other", "apm", "apm", (1, 1, 1, 1), (1, 1, 1, 1), test="skin")], "dice")
     assert [(p.first.line.model.name, p.second.line.model.name) for p in pairs] == [("A_1", "B_C")]

@@ -52,6 +52,12 @@ def test_it_stops_when_its_time_is_spent(make):
     assert run.cpu_seconds >= 1e-3
 
 
+def test_a_run_that_is_over_stays_so_whatever_time_others_took_since(make):
+    make(epochs=None, cpu_seconds=1e-3).run()
+    again = make(epochs=None, cpu_seconds=1e3)
+    assert again.finished
+
+
 def test_other_settings_are_no_continuation(make, tmp_path):
     make().run()
     before = (tmp_path / "run/state.safetensors").read_bytes()

@@ -71,6 +71,22 @@ def test_the_page_has_every_model_and_what_it_was_made_of(finished):
     assert costs["both"][1] > 0
 
 
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_fits_its_window_and_its_tables_sort(finished, browser, width):
+    out, _, _ = finished
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto((out / "report.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    names = page.locator("svg[role=img]").evaluate_all("all => all.map(one => one.querySelector('title').textContent)")
+    assert names
+    assert all(names)
+    table = page.locator("table", has=page.locator("caption", has_text="Mean Dice by size"))
+    table.get_by_role("button", name="Dice").click()
+    dice = [float(text) for text in table.locator("tbody tr td:last-child").all_text_contents()]
+    assert dice == sorted(dice)
+    page.close()
+
+
 def test_looks_at_test_rows_are_noted_in_each_run(finished):
     out, _, _ = finished
     log = (out / "discs/tiny/both/seed-0/test_log.jsonl").read_text().splitlines()
@@ -101,6 +117,22 @@ def test_data_of_any_set_that_cannot_be_used_are_named_before_anything_is_traine
     assert main(["benchmark", str(path), "-o", str(tmp_path / "out")]) == 2
     assert "data.others" in capsys.readouterr().err
     assert not list((tmp_path / "out").rglob("*.*"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("by: device", "by: hospital", "by: hospital: no such column; others than the usual: device"),
+        ("name: discs", "name: a", "the test set 'a' shares its folder"),
+    ],
+)
+def test_test_sets_that_cannot_be_told_apart_or_found(benchmark_folder, tmp_path, capsys, old, new, words):  # noqa: F811
+    text = (benchmark_folder / "spec.yaml").read_text()
+    text = text.replace(old, new) if old in text else text.replace("discs:", "a:").replace("- discs", "- a")
+    path = benchmark_folder / f"{new[-3:].strip()}.yaml"
+    path.write_text(text)
+    assert main(["benchmark", str(path), "-o", str(tmp_path / "out")]) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_is_named_at_once(benchmark_folder, tmp_path, capsys):  # noqa: F811

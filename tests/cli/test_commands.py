@@ -132,10 +132,10 @@ def test_defaults_shown_are_those_of_the_settings():
     import inspect
 
     from promise_seg.cli import train as command
-    from promise_seg.learning.settings import TrainSettings
+    from promise_seg.learning.settings import OPTIONS, TrainSettings
 
     parameters = inspect.signature(command.train).parameters
-    for option, setting in command._SETTINGS.items():
+    for setting, option in OPTIONS.items():
         assert parameters[option].default == TrainSettings.model_fields[setting].default, option
 
 

@@ -4,11 +4,10 @@ from pathlib import Path
 import pytest
 
 from promise_seg.assessment.evaluation import PromptSource
-from promise_seg.cli.train import _SETTINGS
 from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.model import ModelConfig
 from promise_seg.protocol import Protocol
-from promise_seg.reporting.commands import OPTIONS, report_commands, train_command
+from promise_seg.reporting.commands import report_commands, train_command
 from promise_seg.reporting.plan import Plan
 
 
@@ -16,10 +15,6 @@ def command(settings, extra=(), **values):
     config = ModelConfig(**{"variant": "ips", "sam": "nano", "sam_sha256": "", "image_size": 128} | values
                          | {"promise_seg_version": "0"})  # fmt: skip
     return train_command("my data.csv", Path("runs/first"), settings.model_dump(mode="json"), config, extra)
-
-
-def test_options_are_those_of_promise_train():
-    assert {setting: option for option, setting in _SETTINGS.items()} == OPTIONS
 
 
 def test_defaults_are_left_out_and_names_with_spaces_quoted():

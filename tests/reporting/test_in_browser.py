@@ -1,7 +1,5 @@
 """The page as a browser shows it."""
 
-import shutil
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,22 +9,6 @@ from promise_seg.reporting.sections import report_sections
 from tests.reporting.samples import sample_gallery, sample_report
 
 HOSTILE = '<img src=x onerror="console.error(1)">' + "long" * 60 + ".png"
-QUIET = (
-    "--no-sandbox", "--disable-background-networking", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not on this machine")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
 from promise_seg.prediction.predictor import Predictor
-from promise_seg.trust.judging import judge_rows, quality_on
+from promise_seg.trust.judging import judge_results, judge_rows
 from promise_seg.trust.signals import Signals
 from tests.helpers import disc_image
 
@@ -26,9 +27,12 @@ def test_a_model_that_is_not_calibrated_says_nothing(model):
     assert Predictor(model).trust(disc_image(0)[0]) is None
 
 
-def test_quality_on_rows_counts_their_objects(model, rows, trust):
+def test_results_get_their_judgements_and_quality_counts_their_objects(model, rows, trust):
     judged = judge_rows(model, trust, rows["val"])
-    found = quality_on(trust, judged, np.linspace(0, 1, 16).tolist(), rows["val"])
+    results, found = judge_results(
+        model, trust, evaluate(model, rows["val"], Assessment(prompts=PromptSource.APM)), None
+    )
+    assert [(one.trust, one.nothing_here) for one in results] == [(one.score, one.nothing_here) for one in judged]
     assert (found.nothing_here.images_without_object, found.nothing_here.images_with_object) == (2, 14)
     assert found.calibration[0].trust == pytest.approx(np.mean(sorted(one.score for one in judged)[:4]), abs=1e-5)
 

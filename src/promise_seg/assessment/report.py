@@ -10,7 +10,9 @@ from typing import Any
 from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.assessment.statistics import Interval, mean_interval
 from promise_seg.assessment.strata import SIZE, strata
+from promise_seg.data.reading import Reading
 from promise_seg.files import write_json, write_text
+from promise_seg.model import PromiseModel, reading_fields
 from promise_seg.protocol import Protocol, evaluation_deviations
 
 RULE_FOR_NOTHING = (
@@ -24,6 +26,27 @@ def values_by_measure(results: Sequence[Result]) -> dict[str, list[float]]:
     """Of each measure, an entry for each image."""
     rows = [asdict(r.scores) | r.measures for r in results]
     return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def facts_of(model: PromiseModel, run: str, assessment: Assessment, reading: Reading) -> dict[str, Any]:
+    """What a summary says of the model that was scored.
+
+    Args:
+        model: that was scored.
+        run: what the user calls it.
+        assessment: how it was scored.
+        reading: how the files were read.
+    """
+    return {
+        "model": run,
+        "variant": str(model.config.variant),
+        "sam": model.sam.name,
+        "image_size": model.sam.image_size,
+        "mask_choice": assessment.choice_for(model),
+        "model_sha256": model.sha256(),
+        "postprocessing": model.config.postprocessing.words,
+        "reading": reading_fields(reading),
+    }
 
 
 def summarise(

@@ -1,11 +1,17 @@
 """The cells of a benchmark: one model, trained on one data set with one SAM and one seed, and where it is kept."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from promise_seg.assessment.evaluation import PromptSource
 from promise_seg.benchmarking.spec import BenchmarkSpec, DataSpec, ModelSpec, SamSpec
+
+
+def folder_name(test: str) -> str:
+    """The name of a test set, which may be any value of a column, as that of a folder."""
+    return re.sub(r"[^A-Za-z0-9 _+-]", "_", test).strip() or "_"
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Cell:
 
     def scores_folder(self, output: Path, test: str) -> Path:
         """Of the evaluation on one test set."""
-        return self.folder(output) / "test" / test
+        return self.folder(output) / "test" / folder_name(test)
 
     def of_model(self, model: ModelSpec) -> "Cell":
         """The same, of another model."""

@@ -49,6 +49,7 @@ def _summary(benchmark: Benchmark, found: Sequence[Found]) -> Section:
         for reads_truth, kind in _KINDS.items():
             for test in dict.fromkeys(one.test for one in chosen):
                 rivals = [one for one in chosen if one.line.reads_truth == reads_truth and one.test == test]
+                rivals = [one for one in rivals if measure in one.values]
                 if rivals:
                     first = max(rivals, key=lambda one: sign * one.interval(measure).mean)
                     between = interval_words(first.interval(measure))
@@ -87,7 +88,7 @@ def _part(benchmark: Benchmark, data: str, sam: str, found: Sequence[Found]) -> 
     ]
     for test in dict.fromkeys(one.test for one in found):
         rows = []
-        for one in (f for f in found if f.test == test):
+        for one in (f for f in found if f.test == test and measure in f.values):
             interval = one.interval(measure)
             ends = None if interval.as_json() is None else (interval.low, interval.high)
             rows.append((_short_name(one.line), interval.mean, ends, _KINDS[one.line.reads_truth]))

@@ -18,7 +18,6 @@ from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.spec import BARE, UNET
 from promise_seg.benchmarking.unet import BEST_FILE
 from promise_seg.checkpoint import WEIGHTS_FILE, find_checkpoint
-from promise_seg.errors import SettingsError
 
 _PER_OBJECT = "object_dice"
 _BUFFERS = re.compile(r"running_|num_batches")
@@ -70,9 +69,6 @@ def _of_line(benchmark: Benchmark, line: Line) -> Iterator[Found]:
         if len(scored) < len(cells):
             continue
         images = list(scored[0].images)
-        if missing := [m for m in spec.measures if m not in scored[0].images[images[0]]]:
-            known = ", ".join(scored[0].images[images[0]])
-            raise SettingsError(f"measures: there is no {missing[0]} of {line.model.name}; choose among {known}")
         values = {
             measure: {image: sum(one.images[image][measure] for one in scored) / len(scored) for image in images}
             for measure in scored[0].images[images[0]]
@@ -101,7 +97,7 @@ def pairs_of(found: Sequence[Found], measure: str) -> list[Pair]:
             (first.test == second.test, first.line.data == second.line.data, first.line.sam == second.line.sam,
              first.line.reads_truth == second.line.reads_truth)
         )  # fmt: skip
-        if not same:
+        if not same or not (measure in first.values and measure in second.values):
             continue
         order = sorted(first.values[measure])
         one, other = ([f.values[measure][image] for image in order] for f in (first, second))

@@ -13,7 +13,7 @@ from promise_seg.assessment.evaluation import Assessment, PromptSource, Result, 
 from promise_seg.assessment.report import result_paths, summarise, write_results
 from promise_seg.assessment.sealing import log_test
 from promise_seg.assessment.strata import SIZE
-from promise_seg.benchmarking.cells import Cell
+from promise_seg.benchmarking.cells import Cell, cells_of, folder_name
 from promise_seg.benchmarking.spec import BARE, UNET, BenchmarkSpec, DataSpec
 from promise_seg.benchmarking.unet import UnetRun, UnetSettings
 from promise_seg.checkpoint import BEST_FOLDER, load_checkpoint
@@ -79,6 +79,7 @@ class Benchmark:
             self._check_splits(data)
             for protocol in protocols_of(spec, data):
                 self.rows(data, protocol, checking)
+        self._check_names()
 
     def _check_splits(self, data: DataSpec) -> None:
         rows = self.manifests[data.name]
@@ -87,6 +88,18 @@ class Benchmark:
             wanted.add(Split.TEST)
         if missing := wanted - {row.split for row in rows}:
             raise ManifestError(f"{data.manifest}: no {', '.join(sorted(missing))} rows, which the benchmark needs")
+
+    def _check_names(self) -> None:
+        """Every test set of a model needs a name, and a folder, of its own."""
+        for cell in cells_of(self.spec):
+            names = [test.name for test in self.tests(cell)]
+            places = [folder_name(name) for name in names]
+            for name, place in zip(names, places, strict=True):
+                if places.count(place) > 1:
+                    raise ManifestError(
+                        f"{cell.data.name}: the test set {name!r} shares its folder with another; rename a data set, "
+                        "or values of the column that by names"
+                    )
 
     def rows(
         self, data: DataSpec, protocol: Protocol, checking: Callable[[], object] = lambda: None
@@ -108,7 +121,10 @@ class Benchmark:
             if data.by is None:
                 found.append(TestSet(data.name, tuple(rows)))
                 continue
-            values = [dict(row.row.extra).get(data.by, "") for row in rows]
+            values = [dict(row.row.extra).get(data.by) for row in rows]
+            if None in values:
+                known = ", ".join(name for name, _ in rows[0].row.extra) or "none"
+                raise ManifestError(f"{data.manifest}: by: {data.by}: no such column; others than the usual: {known}")
             for value in dict.fromkeys(values):
                 chosen = tuple(row for row, own in zip(rows, values, strict=True) if own == value)
                 found.append(TestSet(value or data.name, chosen))

@@ -2,19 +2,26 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from promise_seg.assessment.evaluation import PromptSource
+from promise_seg.assessment.metrics import Scores
 from promise_seg.data.reading import Reading, make_reading
 from promise_seg.errors import SettingsError
 from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.protocol import Protocol
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$"
+NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9_+-])?$"
 """What may be the name of a folder everywhere."""
+MEASURES = (
+    *Scores.names(), "s_measure", "e_max", "e_mean", "e_adaptive", "weighted_f", "hd95", "surface_dice",
+    "centre_distance", "average_precision", "average_precision_50", "panoptic_quality",
+)  # fmt: skip
+_NOT_FOR_TRAINING = {"variant": "it stands with each model", "seed": "seeds stand under seeds"}
+Seeds = tuple[Annotated[int, Field(ge=0)], ...]
 UNET = "unet"
 BARE = "sam"
 _SPECS = files("promise_seg.benchmarking") / "specs"
@@ -77,7 +84,7 @@ class ModelSpec(_Part):
     name: str = Field(pattern=NAME_PATTERN)
     variant: Literal["sam", "apm", "ips", "apm+ips", "unet"]
     prompts: tuple[PromptSource, ...] = ()
-    seeds: tuple[int, ...] | None = None
+    seeds: Seeds | None = None
     budget_of: str | None = None
     epochs: int | None = Field(None, ge=1)
     training: dict[str, Any] = {}
@@ -122,7 +129,7 @@ class BenchmarkSpec(_Part):
     data: tuple[DataSpec, ...] = Field(min_length=1)
     sams: tuple[SamSpec, ...] = (SamSpec(name="nano", source="nano"),)
     models: tuple[ModelSpec, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    seeds: Seeds = Field((0, 1, 2), min_length=1)
     measures: tuple[str, ...] = Field(("dice", "iou"), min_length=1)
     training: dict[str, Any] = {}
     oracle_points: int = Field(16, ge=1)
@@ -132,10 +139,36 @@ class BenchmarkSpec(_Part):
     def _named(cls, value: Any) -> Any:
         """``{polyp: {...}}`` is ``[{name: polyp, ...}]``, and ``nano`` is ``{name: nano, source: nano}``."""
         if isinstance(value, dict):
-            return [{"name": name, **(entry or {})} for name, entry in value.items()]
+            entries = {name: {} if entry is None else entry for name, entry in value.items()}
+            return [{"name": name, **e} if isinstance(e, dict) else e for name, e in entries.items()]
         if isinstance(value, list):
             return [{"name": v.split("/")[-1], "source": v} if isinstance(v, str) else v for v in value]
         return value
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if strange := set(self.measures) - set(MEASURES):
+            raise ValueError(f"measures: there is no {sorted(strange)[0]!r}; choose among {', '.join(MEASURES)}")
+        for what, training in self._trainings():
+            for key, why in _NOT_FOR_TRAINING.items():
+                if key in training:
+                    raise ValueError(f"{what}: {key} is no setting there: {why}")
+            if training.get("protocol", Protocol.OWN) not in tuple(Protocol):
+                raise ValueError(f"{what}: protocol {training['protocol']!r}: expected {' or '.join(Protocol)}")
+        if odd := [data.name for data in self.data if "protocol" in data.training]:
+            raise ValueError(f"data.{odd[0]}.training: the protocol stands with a model, or under training for all")
+        for what, seeds in (("seeds", self.seeds), *((f"models.{m.name}.seeds", m.seeds or ()) for m in self.models)):
+            if len(set(seeds)) < len(seeds):
+                raise ValueError(f"{what}: a seed stands there twice")
+        return self
+
+    def _trainings(self) -> list[tuple[str, dict[str, Any]]]:
+        """All places where settings stand."""
+        return [
+            ("training", self.training),
+            *((f"data.{data.name}.training", data.training) for data in self.data),
+            *((f"models.{model.name}.training", model.training) for model in self.models),
+        ]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

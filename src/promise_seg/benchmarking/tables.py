@@ -9,7 +9,8 @@ from promise_seg.benchmarking.results import Found
 HEADINGS = {
     "dice": "Dice", "iou": "IoU", "mae": "MAE", "precision": "precision", "recall": "recall", "s_measure": "S",
     "e_max": "max E", "e_mean": "mean E", "e_adaptive": "adaptive E", "weighted_f": "weighted F", "hd95": "HD95",
-    "surface_dice": "surface Dice", "centre_distance": "centre distance",
+    "surface_dice": "surface Dice", "centre_distance": "centre distance", "average_precision": "AP",
+    "average_precision_50": "AP at 0.5", "panoptic_quality": "PQ",
 }  # fmt: skip
 LOWER_IS_BETTER = ("mae", "hd95", "centre_distance")
 _LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -17,7 +18,9 @@ _LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitild
 
 
 def _number(found: Found, measure: str) -> str:
-    """The mean with its interval; of several seeds their mean."""
+    """The mean with its interval, over all seeds; a dash where there is no such measure."""
+    if measure not in found.values:
+        return "-"
     interval = found.interval(measure)
     ends = interval.as_json()
     digits = 1 if abs(interval.mean) >= 10 else 3
@@ -27,10 +30,13 @@ def _number(found: Found, measure: str) -> str:
 
 def _is_best(found: Found, measure: str, all_found: Sequence[Found]) -> bool:
     """Among those with the same test set, data, SAM and kind of prompts, if there are others."""
+    if measure not in found.values:
+        return False
     rivals = [
         other.interval(measure).mean
         for other in all_found
-        if (other.test, other.line.data, other.line.sam, other.line.reads_truth)
+        if measure in other.values
+        and (other.test, other.line.data, other.line.sam, other.line.reads_truth)
         == (found.test, found.line.data, found.line.sam, found.line.reads_truth)
     ]
     best = min(rivals) if measure in LOWER_IS_BETTER else max(rivals)

@@ -49,14 +49,6 @@ class UnetSettings:
     fit: Fit = Fit.STRETCH
     augmentation: Recipe = Recipe.OWN
 
-    def share_done(self, epochs: float, cpu_seconds: float) -> float:
-        """How much of the training is over, from 0 to 1."""
-        if self.epochs is not None:
-            return min(1.0, epochs / self.epochs)
-        if self.cpu_seconds is None:
-            raise ValueError("a U-Net needs epochs or cpu_seconds")
-        return min(1.0, cpu_seconds / self.cpu_seconds)
-
 
 class UnetRun:
     """Training in a folder, begun or gone on with after its last whole epoch; the best epoch on ``val`` counts.
@@ -87,6 +79,7 @@ class UnetRun:
         self.unet = build_unet().to(sam.device)
         self.optimizer = torch.optim.AdamW(self.unet.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
         self.epoch, self.cpu_seconds, self.best_dice = 0, 0.0, -1.0
+        self.budget = settings.cpu_seconds
         self._identity = {
             "seed": settings.seed,
             "epochs": settings.epochs,
@@ -106,6 +99,7 @@ class UnetRun:
                 raise ValueError("it has other settings or data")
             self.unet.load_state_dict(weights)
             self.epoch, self.cpu_seconds, self.best_dice = facts["epoch"], facts["cpu_seconds"], facts["best_dice"]
+            self.budget = facts["budget"]  # as it was at the start: a run that is over stays so
         except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CheckpointError(
                 f"{path}: holds a U-Net that cannot be continued: {error}. Choose another -o folder."
@@ -113,7 +107,15 @@ class UnetRun:
 
     @property
     def finished(self) -> bool:
-        return self.settings.share_done(self.epoch, self.cpu_seconds) >= 1
+        return self._share_done(self.epoch, self.cpu_seconds) >= 1
+
+    def _share_done(self, epochs: float, cpu_seconds: float) -> float:
+        """How much of the training is over, from 0 to 1."""
+        if self.settings.epochs is not None:
+            return min(1.0, epochs / self.settings.epochs)
+        if self.budget is None:
+            raise ValueError("a U-Net needs epochs or cpu_seconds")
+        return min(1.0, cpu_seconds / self.budget)
 
     def run(self, progress: Callable[[float, str], object] = lambda *_: None) -> nn.Module:
         """Train to the end; returns the best by validation, in evaluation mode.
@@ -143,7 +145,7 @@ class UnetRun:
         write_text(path, "\n".join(lines) + "\n")
         state = {
             "identity": self._identity, "epoch": self.epoch, "cpu_seconds": self.cpu_seconds,
-            "best_dice": self.best_dice,
+            "best_dice": self.best_dice, "budget": self.budget,
         }  # fmt: skip
         save_training_state(self.folder / STATE_FILE, [self.optimizer], dict(self.unet.state_dict()), state)
 
@@ -182,7 +184,7 @@ class UnetRun:
             images = np.stack([view.apply_to_image(memory[i][0]) for view, i in zip(views, chosen, strict=True)])
             masks = np.stack([view.apply_to_mask(memory[i][1]) for view, i in zip(views, chosen, strict=True)])
             spent = self.cpu_seconds + time.process_time() - started
-            done = self.settings.share_done(self.epoch + start / len(order), spent)
+            done = self._share_done(self.epoch + start / len(order), spent)
             progress(done, f"epoch {self.epoch + 1}, best val Dice {max(self.best_dice, 0):.3f}")
             for group in self.optimizer.param_groups:
                 group["lr"] = LEARNING_RATE * (0.495 * (1 + math.cos(math.pi * done)) + 0.01)

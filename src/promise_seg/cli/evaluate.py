@@ -144,14 +144,11 @@ def _evaluate_one(
     by: list[str],
 ) -> None:
     """Score one model and its trust scores, note looks at test rows, and write what came out."""
-    from dataclasses import replace
-
     from promise_seg.assessment.evaluation import evaluate as score
-    from promise_seg.assessment.report import summarise, write_results
+    from promise_seg.assessment.report import facts_of, summarise, write_results
     from promise_seg.data.checks import data_sha256
     from promise_seg.features.store import FeatureStore
-    from promise_seg.model import reading_fields
-    from promise_seg.trust.judging import judge_rows, quality_on
+    from promise_seg.trust.judging import judge_results
 
     trust = _find_trust(run, model, assessment)
     with progress_bar() as progress:
@@ -161,21 +158,8 @@ def _evaluate_one(
     if trust is not None:
         with progress_bar() as progress:
             task = progress.add_task("judging", total=len(checked), note="trust")
-            judged = judge_rows(model, trust, checked, FeatureStore(store), lambda: progress.advance(task))
-        quality = quality_on(trust, judged, [r.scores.dice for r in results], checked)
-        results = [
-            replace(r, trust=one.score, nothing_here=one.nothing_here) for r, one in zip(results, judged, strict=True)
-        ]
-    of_model = {
-        "model": run,
-        "variant": str(model.config.variant),
-        "sam": model.sam.name,
-        "image_size": model.sam.image_size,
-        "mask_choice": assessment.choice_for(model),
-        "model_sha256": model.sha256(),
-        "postprocessing": model.config.postprocessing.words,
-        "reading": reading_fields(checked[0].reading),
-    }
+            results, quality = judge_results(model, trust, results, FeatureStore(store), lambda: progress.advance(task))
+    of_model = facts_of(model, run, assessment, checked[0].reading)
     summary = summarise(results, assessment, of_model | facts, by)
     if quality is not None:
         summary["trust"] = quality.model_dump(mode="json")

@@ -35,15 +35,6 @@ if TYPE_CHECKING:
     from promise_seg.learning.settings import TrainSettings
     from promise_seg.sam.frozen import FrozenSam
 
-_SETTINGS = {"points": "num_points", "foreground": "num_foreground"} | {
-    name: name
-    for name in (
-        "variant", "apm", "train_also", "epochs", "batch_size", "views", "augmentation", "learning_rate",
-        "weight_decay", "optimizer", "point_weight", "saliency_weight", "fit", "precision", "seed",
-    )
-}  # fmt: skip
-"""Which option is which setting."""
-
 
 def train(
     context: typer.Context,
@@ -94,12 +85,12 @@ def train(
     """Train a model on your images; SAM stays frozen. The same command goes on where a stopped one was."""
     from promise_seg.class_sets import class_folder, write_class_set
     from promise_seg.errors import ManifestError
-    from promise_seg.learning.settings import make_settings
+    from promise_seg.learning.settings import OPTIONS, make_settings
     from promise_seg.protocol import Protocol, training_deviations
 
     given = {
         setting: context.params[option]
-        for option, setting in _SETTINGS.items()
+        for setting, option in OPTIONS.items()
         if (source := context.get_parameter_source(option)) is not None and source.name != "DEFAULT"
     }
     settings = make_settings(protocol=read_protocol(protocol), **given)

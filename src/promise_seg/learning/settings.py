@@ -29,6 +29,16 @@ REFERENCE_VALUES: dict[str, Any] = {
 """Settings of the published procedure. Source: ProMISe, "Training"."""
 
 
+OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
+    name: name
+    for name in (
+        "variant", "apm", "train_also", "epochs", "batch_size", "views", "augmentation", "learning_rate",
+        "weight_decay", "optimizer", "point_weight", "saliency_weight", "fit", "precision", "seed",
+    )
+}  # fmt: skip
+"""Which setting of a run is which option of ``promise train``; ``protocol`` is one by itself."""
+
+
 class TrainSettings(BaseModel):
     """What a run does, apart from its data, SAM and device. Kept in ``settings.json`` of the run."""
 

@@ -1,24 +1,24 @@
 """All that a report says, measured."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from promise_seg.assessment.budget import prompt_budget
 from promise_seg.assessment.evaluation import Assessment, PromptSource, Result, evaluate
-from promise_seg.assessment.report import summarise
+from promise_seg.assessment.report import facts_of, summarise
 from promise_seg.assessment.strata import SIZE
 from promise_seg.checkpoint import find_checkpoint, is_reference_file
 from promise_seg.data.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.model import PromiseModel, reading_fields
+from promise_seg.model import PromiseModel
 from promise_seg.reporting.card import make_card
 from promise_seg.reporting.document import Budget, Epoch, Evaluation, RunReport, Worst
 from promise_seg.reporting.plan import Plan
 from promise_seg.reporting.run_files import read_run
-from promise_seg.trust.judging import judge_rows, quality_on
+from promise_seg.trust.judging import judge_results
 from promise_seg.trust.trust_file import find_trust
 
 Progress = Callable[[str, int], object]
@@ -114,29 +114,13 @@ def _evaluate(
     """The scores of each image, and their summary as ``promise evaluate`` writes it."""
     count = _Counter(progress, assessment.prompts.label)
     results = evaluate(model, rows, assessment, store=store, progress=count)
-    facts: dict[str, Any] = {
-        "name": assessment.prompts.label,
-        "model": plan.run,
-        "variant": str(model.config.variant),
-        "sam": model.sam.name,
-        "image_size": model.sam.image_size,
-        "mask_choice": assessment.choice_for(model),
-        "model_sha256": model.sha256(),
-        "postprocessing": model.config.postprocessing.words,
-        "reading": reading_fields(rows[0].reading),
-        "data": plan.data,
-        "split": plan.split,
-    }
+    facts = facts_of(model, plan.run, assessment, rows[0].reading)
+    facts |= {"name": assessment.prompts.label, "data": plan.data, "split": plan.split}
     quality = None
     if assessment.prompts == PromptSource.APM and not is_reference_file(plan.run):
         trust = find_trust(find_checkpoint(plan.run), model).trust
         if trust is not None:
-            judged = judge_rows(model, trust, rows, store, _Counter(progress, "judging"))
-            quality = quality_on(trust, judged, [one.scores.dice for one in results], rows)
-            results = [
-                replace(result, trust=one.score, nothing_here=one.nothing_here)
-                for result, one in zip(results, judged, strict=True)
-            ]
+            results, quality = judge_results(model, trust, results, store, _Counter(progress, "judging"))
     summary = summarise(results, assessment, facts, [SIZE, *plan.by])
     return results, summary if quality is None else summary | {"trust": quality.model_dump(mode="json")}
 

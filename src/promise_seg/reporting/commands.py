@@ -5,19 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from promise_seg.learning.settings import TrainSettings, make_settings
+from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.model import ModelConfig
 from promise_seg.protocol import Protocol
 from promise_seg.reporting.plan import Plan
-
-OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
-    name: name
-    for name in (
-        "variant", "apm", "train_also", "epochs", "batch_size", "views", "augmentation", "learning_rate",
-        "weight_decay", "optimizer", "point_weight", "saliency_weight", "fit", "precision", "seed",
-    )
-}  # fmt: skip
-"""Which setting of a run is which option of ``promise train``."""
 
 
 def train_command(

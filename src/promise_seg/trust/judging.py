@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from promise_seg.assessment.evaluation import Result
 from promise_seg.data.checks import CheckedRow
 from promise_seg.data.geometry import Geometry
 from promise_seg.features.encoding import Sample, features_of
@@ -106,15 +107,23 @@ def judge_rows(
     return found
 
 
-def quality_on(
-    trust: TrustModel, judged: Sequence[Trust], dice: Sequence[float], rows: Sequence[CheckedRow]
-) -> Quality:
-    """How good a calibration is on rows that were judged, with the Dice of each."""
-    return quality_of(
+def judge_results(
+    model: PromiseModel,
+    trust: TrustModel,
+    results: Sequence[Result],
+    store: FeatureStore | None = None,
+    progress: Callable[[], object] = lambda: None,
+) -> tuple[list[Result], Quality]:
+    """Results of a model's own masks with a judgement of each, and how good the judgements are."""
+    rows = [result.checked for result in results]
+    judged = judge_rows(model, trust, rows, store, progress)
+    quality = quality_of(
         np.array([one.score for one in judged]),
-        np.array(dice),
+        np.array([result.scores.dice for result in results]),
         [row.row.group for row in rows],
         np.array([one.nothing_here for one in judged]),
         np.array([row.foreground_pixels > 0 for row in rows]),
         trust.calibration.presence.rule,
     )
+    pairs = zip(results, judged, strict=True)
+    return [replace(result, trust=one.score, nothing_here=one.nothing_here) for result, one in pairs], quality
