@@ -107,15 +107,17 @@ def disc_image(seed: int, height: int = 30, width: int = 40) -> tuple[np.ndarray
     return image, mask
 
 
-def write_dataset(folder: Path, splits: tuple[str, ...] = ("train",) * 6 + ("val",) * 2 + ("test",) * 2) -> Path:
-    """Images, masks and a manifest with a ``group`` column; returns the manifest's path."""
+def write_dataset(
+    folder: Path, splits: tuple[str, ...] = ("train",) * 6 + ("val",) * 2 + ("test",) * 2, first: int = 0
+) -> Path:
+    """Images from the seed ``first`` on, masks and a manifest with a ``group`` column; returns the manifest's path."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     with (folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["image_name", "train_type", "mask_name", "group"])
         for i, split in enumerate(splits):
-            image, mask = disc_image(i)
+            image, mask = disc_image(first + i)
             Image.fromarray(image).save(folder / f"images/{i}.png")
             Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"masks/{i}.png")
             writer.writerow([f"images/{i}.png", split, f"masks/{i}.png", f"g{i // 2}"])

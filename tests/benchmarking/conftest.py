@@ -28,7 +28,7 @@ def benchmark_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
     make_tiny_sam().model.save_pretrained(folder / "sam")
     write_dataset(folder / "discs", ("train",) * 4 + ("val",) * 2 + ("test",) * 4)
-    others = write_dataset(folder / "others", ("test",) * 4)
+    others = write_dataset(folder / "others", ("test",) * 4, first=50)
     lines = others.read_text().splitlines()
     others.write_text("\n".join(f"{line},{v}" for line, v in zip(lines, ["device", "a", "a", "b", "b"], strict=True)))
     spec = SPEC | {"sams": [{"name": "tiny", "source": str(folder / "sam")}]}

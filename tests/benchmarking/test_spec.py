@@ -79,6 +79,22 @@ def test_settings_of_a_model_go_before_those_of_its_data_and_these_before_genera
         ({"data": {"d": 5}}, "data.0"),
         ({"data": None}, "data: "),
         ({"models": {"m": None}}, "models.0.variant"),
+        (
+            {
+                "training": {"precision": "no"},
+                "models": {"a": {"variant": "ips", "training": {"precision": "bf16"}}, "b": {"variant": "ips"}},
+            },
+            "precision must be the same",
+        ),
+        ({"models": {"apm": {"variant": "apm"}, "APM": {"variant": "apm"}}}, "differs in capitals alone"),
+        ({"models": {"con": {"variant": "apm"}}}, "folder everywhere"),
+        ({"models": {"x": {"variant": "ips", "prompts": ["box", "box"]}}}, "stands there twice"),
+        ({"models": {"x": {"variant": "sam"}}, "training": {"epocs": 1}}, "models.x on discs: --epocs"),
+        (
+            {"models": {"a": {"variant": "apm", "seeds": [0]}, "u": {"variant": "unet", "budget_of": "a"}}},
+            "a is not trained with 1",
+        ),
+        ({"models": ["apm"]}, "models.0: "),
         ({"models": {"m.": {"variant": "ips"}}}, "models.0.name"),
         ({"models": {1: {"variant": "ips"}}}, "models.0.name"),
     ],
@@ -88,6 +104,25 @@ def test_what_cannot_be_meant(tmp_path, changes, words):
     with pytest.raises(SettingsError, match=r"spec\.yaml") as error:
         read_spec(path)
     assert words in str(error.value)
+
+
+def test_settings_may_be_named_as_options_are(tmp_path):
+    spec = read_spec(write(tmp_path, training={"points": 8, "foreground": 3}))
+    settings = spec.settings(spec.data[0], spec.models[1], 0)
+    assert (settings.num_points, settings.num_foreground) == (8, 3)
+
+
+def test_two_equal_keys_are_a_mistake(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text("title: a\nseeds: [0]\nseeds: [1]\n")
+    with pytest.raises(SettingsError, match="'seeds' stands there twice"):
+        read_spec(path)
+
+
+def test_a_sam_beside_the_spec_is_found_from_there(tmp_path):
+    (tmp_path / "my_sam").mkdir()
+    spec = read_spec(write(tmp_path, sams=["my_sam", "nano"]))
+    assert [(sam.name, sam.source) for sam in spec.sams] == [("my_sam", str(tmp_path / "my_sam")), ("nano", "nano")]
 
 
 def test_no_file_and_no_yaml(tmp_path):

@@ -8,21 +8,22 @@ import pytest
 
 from promise_seg.assessment.comparing import Scored
 from promise_seg.assessment.evaluation import PromptSource
-from promise_seg.benchmarking.cells import Line
-from promise_seg.benchmarking.results import Found, pairs_of
+from promise_seg.benchmarking.cells import TableLine
+from promise_seg.benchmarking.results import LineScores, pairs_of
 from promise_seg.benchmarking.spec import ModelSpec
 from promise_seg.benchmarking.tables import latex, long_csv, markdown
+from promise_seg.protocol import Protocol
 
 GROUPS = {f"i{n}": f"g{n}" for n in range(4)}
 
 
-def found(model, variant, prompts, dice, hd95, seeds=(0,), test="polyps"):
+def found(model, variant, prompts, dice, hd95, seeds=(0,), test="polyps", protocol=Protocol.OWN):
     """One line whose images have these scores in every seed."""
     values = {"dice": dict(zip(GROUPS, dice, strict=True)), "hd95": dict(zip(GROUPS, hd95, strict=True))}
     mean = {name: sum(column.values()) / 4 for name, column in values.items()}
     scored = Scored(model, Path("x"), {"mean": mean, "model_sha256": "0"}, {}, GROUPS)
-    line = Line("kvasir", "nano", ModelSpec(name=model, variant=variant), PromptSource(prompts), seeds)
-    return Found(line, test, (scored,) * len(seeds), values, GROUPS)
+    line = TableLine("kvasir", "nano", ModelSpec(name=model, variant=variant), PromptSource(prompts), seeds, protocol)
+    return LineScores(line, test, (scored,) * len(seeds), values, GROUPS)
 
 
 @pytest.fixture
@@ -65,6 +66,14 @@ def test_the_csv_has_every_measure_of_every_line(table):
     assert (row["mean"], row["seeds"], row["images"], row["prompts_read_the_ground_truth"]) == ("0.8", "2", "4", "0")
 
 
+def test_lines_by_another_protocol_are_marked_and_never_the_best(table):
+    theirs = found("theirs", "apm", "apm", (1, 1, 1, 1), (1, 1, 1, 1), protocol=Protocol.REFERENCE)
+    lines = markdown([*table, theirs], ["dice"]).splitlines()
+    assert lines[2].endswith("| seeds | protocol |")
+    assert "**0.800" in lines[5]
+    assert lines[7].endswith("| 1.000 [1.000, 1.000] | 1 | reference |")
+
+
 def test_a_measure_that_a_line_has_not_is_a_dash(table):
     del table[0].values["hd95"]
     lines = markdown(table, ["dice", "hd95"]).splitlines()
@@ -74,6 +83,10 @@ def test_a_measure_that_a_line_has_not_is_a_dash(table):
 
 
 def test_only_like_is_compared_with_like(table):
-    pairs = pairs_of([*table, found("other", "apm", "apm", (1, 1, 1, 1), (1, 1, 1, 1), test="skin")], "dice")
+    others = [
+        found("other", "apm", "apm", (1, 1, 1, 1), (1, 1, 1, 1), test="skin"),
+        found("theirs", "apm", "apm", (1, 1, 1, 1), (1, 1, 1, 1), protocol=Protocol.REFERENCE),
+    ]
+    pairs = pairs_of([*table, *others], "dice")
     assert [(p.first.line.model.name, p.second.line.model.name) for p in pairs] == [("A_1", "B_C")]
     assert pairs[0].difference.interval.mean == pytest.approx(0.15)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from promise_seg.assessment.evaluation import Assessment, PromptSource
 from promise_seg.benchmarking.unet import UnetRun, UnetSettings
 from promise_seg.data.checks import check_rows
 from promise_seg.data.manifest import Split, read_manifest
@@ -69,7 +70,7 @@ def test_other_settings_are_no_continuation(make, tmp_path):
 def test_scores_are_at_each_images_own_size_with_all_measures(make):
     run = make(epochs=1)
     run.run()
-    results = run.evaluate(run.val)
+    results = run.evaluate(run.val, Assessment(prompts=PromptSource.NONE))
     assert [r.checked for r in results] == list(run.val)
     assert {"hd95", "s_measure"} <= set(results[0].measures)
     assert 0 <= results[0].scores.dice <= 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promise_seg.benchmarking.running import manifest_rows
+from promise_seg.benchmarking.data_sets import manifest_rows
 from promise_seg.benchmarking.spec import DataSpec
 from promise_seg.benchmarking.unet import build_unet
 from promise_seg.cli.main import main

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -50,11 +51,12 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
         summary = json.loads(summary_path.read_text(encoding="utf-8"))
+        names = _distinct([line["image_sha256"] for line in lines])
         images = {
-            line["image_sha256"]: {name: float(v) for name, v in line.items() if name not in _FACTS and v != ""}
-            for line in lines
+            name: {measure: float(v) for measure, v in line.items() if measure not in _FACTS and v != ""}
+            for name, line in zip(names, lines, strict=True)
         }
-        groups = {line["image_sha256"]: line["group"] for line in lines}
+        groups = {name: line["group"] for name, line in zip(names, lines, strict=True)}
     except FileNotFoundError as error:
         raise SettingsError(f"{error.filename}: no such file; expected the output of promise evaluate") from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
@@ -63,6 +65,16 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
         raise SettingsError(f"{path}: holds no images")
     name = f"{summary.get('model', path.parent.name)} ({summary.get('prompts', '?')})"
     return Scored(name, path, summary, images, groups)
+
+
+def _distinct(hashes: list[str]) -> list[str]:
+    """Each by itself; an image that stands in several rows, with another mask in each, once for each of them."""
+    seen: Counter[str] = Counter()
+    names = []
+    for sha256 in hashes:
+        seen[sha256] += 1
+        names.append(sha256 if seen[sha256] == 1 else f"{sha256}, row {seen[sha256]}")
+    return names
 
 
 @dataclass(frozen=True)

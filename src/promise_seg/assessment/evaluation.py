@@ -10,7 +10,7 @@ import torch
 
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, measure
 from promise_seg.assessment.metrics import Scores, score_mask
-from promise_seg.assessment.objects import score_objects
+from promise_seg.assessment.objects import OBJECT_MEASURES, score_objects
 from promise_seg.assessment.reference_scoring import score_by_reference
 from promise_seg.data.checks import CheckedRow
 from promise_seg.data.geometry import BoolArray
@@ -185,8 +185,17 @@ class DecodedRow:
     def result(
         self, choice: MaskChoice, assessment: Assessment, post: PostProcessing = NO_POST, *, full: bool = False
     ) -> Result:
-        """Score it; ``full`` with all measures, not the overlap alone."""
+        """Score it; ``full`` with all measures, not the overlap alone.
+
+        Raises:
+            SettingsError: if it is to be scored in full, and is no numbers.
+        """
         mask_logits, iou = self.chosen(choice)
+        if full and bool(mask_logits.isnan().any()):
+            raise SettingsError(
+                f"{self.sample.checked.name}: the model gives a mask that is no numbers: its training diverged. Train "
+                "again, with a lower --learning-rate"
+            )
         checked, measures = self.sample.checked, {}
         if assessment.protocol == Protocol.REFERENCE:
             scores = assessment.score(self.sample, mask_logits.amax(0))
@@ -220,8 +229,7 @@ class DecodedRow:
         else:
             found, truth = [post.mask(self._probs(one)) for one in mask_logits], list(self.objects)
         scores = score_objects([mask for mask in found if mask.any()], truth)
-        names = ("average_precision", "average_precision_50", "panoptic_quality")
-        return {name: getattr(scores, name) for name in names}
+        return {name: getattr(scores, name) for name in OBJECT_MEASURES}
 
     def probs(self, choice: MaskChoice) -> npt.NDArray[np.float32]:
         """Probabilities (H, W) of all objects together, in the image frame."""
@@ -305,7 +313,7 @@ def evaluate(
         progress: called after each image.
 
     Raises:
-        SettingsError: if the model cannot make the prompts asked for.
+        SettingsError: if the model cannot make the prompts asked for, or its masks are no numbers.
     """
     choice = assessment.choice_for(model)
     results = []

@@ -2,19 +2,27 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from promise_seg.assessment.evaluation import Assessment, Result
+from promise_seg.assessment.metrics import Scores
+from promise_seg.assessment.objects import OBJECT_MEASURES
 from promise_seg.assessment.statistics import Interval, mean_interval
 from promise_seg.assessment.strata import SIZE, strata
+from promise_seg.assessment.structure import StructureScores
+from promise_seg.assessment.surfaces import SurfaceScores
 from promise_seg.data.reading import Reading
 from promise_seg.files import write_json, write_text
 from promise_seg.model import PromiseModel, reading_fields
 from promise_seg.protocol import Protocol, evaluation_deviations
 
+MEASURES = (*(f.name for kind in (Scores, StructureScores, SurfaceScores) for f in fields(kind)), *OBJECT_MEASURES)
+"""All that an evaluation can give; the last three of instance maps only."""
+LOWER_IS_BETTER = ("mae", "hd95", "centre_distance")
 RULE_FOR_NOTHING = (
     "nothing in the truth and nothing predicted: every measure is perfect, but mae and s_measure, which take the "
     "probabilities as they are; one without the other: overlaps are 0 and distances the image's diagonal, but recall "
@@ -115,7 +123,10 @@ def result_paths(folder: Path, prompts: str, protocol: str) -> tuple[Path, Path]
 
 
 def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) -> tuple[Path, Path]:
-    """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; returns their paths."""
+    """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; returns their paths.
+
+    Of a model that predicts no IoU of its masks that entry is empty.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     values = values_by_measure(results)
@@ -125,7 +136,8 @@ def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) 
     writer.writerow(["image", "split", "group", "image_sha256", "prompts", *values, "predicted_iou", *extra])
     for number, result in enumerate(results):
         row = result.checked.row
-        line = [f"{column[number]:.6f}" for column in values.values()] + [f"{result.predicted_iou:.6f}"]
+        line = [f"{column[number]:.6f}" for column in values.values()]
+        line.append("" if math.isnan(result.predicted_iou) else f"{result.predicted_iou:.6f}")
         if by_object:
             line += ["0", ""] if result.object_dice is None else [str(result.objects), f"{result.object_dice:.6f}"]
         if by_trust:

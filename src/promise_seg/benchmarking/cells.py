@@ -7,6 +7,7 @@ from pathlib import Path
 
 from promise_seg.assessment.evaluation import PromptSource
 from promise_seg.benchmarking.spec import BenchmarkSpec, DataSpec, ModelSpec, SamSpec
+from promise_seg.protocol import Protocol
 
 
 def folder_name(test: str) -> str:
@@ -41,7 +42,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Line:
+class TableLine:
     """A line of the table: a model with one kind of prompts, over all its seeds."""
 
     data: str
@@ -49,6 +50,19 @@ class Line:
     model: ModelSpec
     prompts: PromptSource
     seeds: tuple[int, ...]
+    protocol: Protocol = Protocol.OWN
+
+    @property
+    def rivals_key(self) -> tuple[str, str, str, bool]:
+        """The same for lines that may stand against each other: of the same data, SAM and protocol, and all with
+        automatic prompts or all with such as read the ground truth."""
+        return self.data, self.sam, str(self.protocol), self.reads_truth
+
+    @property
+    def name(self) -> str:
+        """The model with its prompts in a word."""
+        words = {"apm": "own", "oracle": "oracle", "box": "box", "none": "no prompts"}
+        return self.model.name if self.model.variant == "unet" else f"{self.model.name}, {words[str(self.prompts)]}"
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -76,14 +90,14 @@ def cells_of(spec: BenchmarkSpec) -> Iterator[Cell]:
                         yield Cell(data, sam, model, seed)
 
 
-def cells_of_line(spec: BenchmarkSpec, line: Line) -> list[Cell]:
+def cells_of_line(spec: BenchmarkSpec, line: TableLine) -> list[Cell]:
     """The cells that a line is the mean of, one for each seed."""
     data = next(one for one in spec.data if one.name == line.data)
     sam = next(one for one in spec.sams if one.name == line.sam)
     return [Cell(data, sam, line.model, seed) for seed in line.seeds]
 
 
-def lines_of(spec: BenchmarkSpec) -> Iterator[Line]:
+def lines_of(spec: BenchmarkSpec) -> Iterator[TableLine]:
     """All lines of the table, in the order of the spec."""
     for data in spec.data:
         if not data.train:
@@ -91,4 +105,6 @@ def lines_of(spec: BenchmarkSpec) -> Iterator[Line]:
         for sam in spec.sams:
             for model in spec.models:
                 for prompts in model.scored_with:
-                    yield Line(data.name, sam.name, model, prompts, model.seeds or spec.seeds)
+                    yield TableLine(
+                        data.name, sam.name, model, prompts, model.seeds or spec.seeds, spec.protocol_of(model)
+                    )

@@ -1,64 +1,55 @@
 """A benchmark as a page: its tables, charts and differences, and what is needed to have it again."""
 
-import json
-import shlex
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-import yaml
-
-from promise_seg.assessment.report import RULE_FOR_NOTHING, interval_words
-from promise_seg.benchmarking.cells import Line, cells_of_line
-from promise_seg.benchmarking.results import Found, Pair, cost_of, parameters_of
+from promise_seg.assessment.report import LOWER_IS_BETTER, RULE_FOR_NOTHING, interval_words
+from promise_seg.benchmarking.card import card_section
+from promise_seg.benchmarking.cells import TableLine, cells_of_line
+from promise_seg.benchmarking.costs import log_of
+from promise_seg.benchmarking.results import LineScores, Pair, cost_of, parameters_of
 from promise_seg.benchmarking.running import Benchmark
-from promise_seg.benchmarking.tables import HEADINGS, LOWER_IS_BETTER, Grid, caption_of, parts
-from promise_seg.data.checks import data_sha256
-from promise_seg.data.manifest import Split
-from promise_seg.environment import collect_environment
-from promise_seg.learning.training import LOG_FILE
-from promise_seg.reporting.blocks import Block, Commands, Facts, Section, Table, Text
-from promise_seg.reporting.card import licence_of
-from promise_seg.reporting.card_section import environment_facts
+from promise_seg.benchmarking.tables import HEADINGS, Grid, caption_of, parts
+from promise_seg.reporting.blocks import Block, Section, Table, Text
 from promise_seg.reporting.charts import interval_chart, line_chart
 from promise_seg.reporting.page import render_page
-from promise_seg.reporting.source_code import code_sha256, git_commit
 
 _KINDS = {False: "automatic", True: "prompts from the ground truth"}
 
 
-def render_benchmark(benchmark: Benchmark, found: Sequence[Found], pairs: Sequence[Pair], spec: str) -> str:
+def render_benchmark(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[Pair], spec: str) -> str:
     """One HTML file with all of a benchmark; it holds no image."""
     sections = [_summary(benchmark, found)]
     for data, sam, chosen in parts(found):
         sections.append(_part(benchmark, data, sam, chosen))
     if pairs:
         sections.append(_differences(benchmark.spec.measures[0], pairs))
-    sections += [_sizes(found), _costs(benchmark, found), *_curves(benchmark, found), _card(benchmark, found, spec)]
+    sections += [
+        _sizes(found),
+        _costs(benchmark, found),
+        *_curves(benchmark, found),
+        card_section(benchmark, found, spec),
+    ]
     subtitle = f"{len(found)} lines on test images, made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     return render_page(benchmark.spec.title, subtitle, sections)
 
 
-def _summary(benchmark: Benchmark, found: Sequence[Found]) -> Section:
+def _summary(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
     """What is compared, and the best of each kind; and what a reader must know first."""
     measure = benchmark.spec.measures[0]
     word, sign = HEADINGS.get(measure, measure), -1 if measure in LOWER_IS_BETTER else 1
     blocks: list[Block] = [Text(f"{len(benchmark.spec.models)} models, seeds {_list(benchmark.spec.seeds)}.")]
-    best = []
-    for data, _, chosen in parts(found):
-        for reads_truth, kind in _KINDS.items():
-            for test in dict.fromkeys(one.test for one in chosen):
-                rivals = [one for one in chosen if one.line.reads_truth == reads_truth and one.test == test]
-                rivals = [one for one in rivals if measure in one.values]
-                if rivals:
-                    first = max(rivals, key=lambda one: sign * one.interval(measure).mean)
-                    between = interval_words(first.interval(measure))
-                    best.append(
-                        (data, test, kind, first.line.model.name, f"{first.interval(measure).mean:.3f}", between)
-                    )
-    blocks.append(
-        Table(("trained on", "tested on", "prompts", "the best", word, "95 %"), tuple(best), "The best of each")
-    )
+    where = _Where(found)
+    rows: list[tuple[str, ...]] = []
+    for key in dict.fromkeys((one.line.rivals_key, one.test) for one in found if measure in one.values):
+        rivals = [one for one in found if (one.line.rivals_key, one.test) == key and measure in one.values]
+        first = max(rivals, key=lambda one: sign * one.interval(measure).mean)
+        interval = first.interval(measure)
+        kind = _KINDS[first.line.reads_truth]
+        ends = interval_words(interval)
+        rows.append((*where.cells(first), kind, first.line.model.name, f"{interval.mean:.3f}", ends))
+    blocks.append(Table((*where.head, "prompts", "the best", word, "95 %"), tuple(rows), "The best of each"))
     blocks.append(
         Text(
             "Prompts from the ground truth are made by someone who knows the answer. They show what a model can do "
@@ -75,11 +66,30 @@ def _summary(benchmark: Benchmark, found: Sequence[Found]) -> Section:
     return Section("Summary", tuple(blocks))
 
 
+class _Where:
+    """Cells that say what a row is about: the test set and, where there are several, the data that was trained on, the
+    SAM and the protocol."""
+
+    def __init__(self, found: Sequence[LineScores]) -> None:
+        def several(of: Callable[[TableLine], str]) -> bool:
+            return len({of(one.line) for one in found}) > 1
+
+        parts: list[tuple[str, Callable[[TableLine], str]]] = [
+            ("trained on", lambda line: line.data), ("SAM", lambda line: line.sam),
+            ("protocol", lambda line: str(line.protocol)),
+        ]  # fmt: skip
+        self._parts = [(name, of) for name, of in parts if several(of)]
+        self.head = (*(name for name, _ in self._parts), "tested on")
+
+    def cells(self, one: LineScores) -> tuple[str, ...]:
+        return (*(of(one.line) for _, of in self._parts), one.test)
+
+
 def _list(values: Sequence[object] | dict) -> str:
     return ", ".join(map(str, values))
 
 
-def _part(benchmark: Benchmark, data: str, sam: str, found: Sequence[Found]) -> Section:
+def _part(benchmark: Benchmark, data: str, sam: str, found: Sequence[LineScores]) -> Section:
     """The table of one data set and SAM, and its first measure as charts, one for each test set."""
     measure = benchmark.spec.measures[0]
     grid = Grid(found, benchmark.spec.measures)
@@ -91,7 +101,7 @@ def _part(benchmark: Benchmark, data: str, sam: str, found: Sequence[Found]) -> 
         for one in (f for f in found if f.test == test and measure in f.values):
             interval = one.interval(measure)
             ends = None if interval.as_json() is None else (interval.low, interval.high)
-            rows.append((_short_name(one.line), interval.mean, ends, _KINDS[one.line.reads_truth]))
+            rows.append((one.line.name, interval.mean, ends, _KINDS[one.line.reads_truth]))
         word = HEADINGS.get(measure, measure)
         blocks.append(
             interval_chart(rows, name=f"{word} of each model on {test}", x_label=f"mean {word}, 95 % over groups",
@@ -105,17 +115,12 @@ def _part(benchmark: Benchmark, data: str, sam: str, found: Sequence[Found]) -> 
     return Section(f"{data}, {sam}" if len(benchmark.spec.sams) > 1 else data, tuple(blocks))
 
 
-def _short_name(line: Line) -> str:
-    """A model with its prompts in a word."""
-    words = {"apm": "own", "oracle": "oracle", "box": "box", "none": "no prompts"}
-    return line.model.name if line.model.variant == "unet" else f"{line.model.name}, {words[str(line.prompts)]}"
-
-
 def _differences(measure: str, pairs: Sequence[Pair]) -> Section:
+    where = _Where([pair.first for pair in pairs])
     rows = tuple(
         (
-            pair.first.test,
-            f"{_short_name(pair.second.line)} less {_short_name(pair.first.line)}",
+            *where.cells(pair.first),
+            f"{pair.second.line.name} less {pair.first.line.name}",
             f"{pair.difference.interval.mean:+.3f}",
             interval_words(pair.difference.interval),
             f"{pair.p_holm:.3f}",
@@ -128,14 +133,14 @@ def _differences(measure: str, pairs: Sequence[Pair]) -> Section:
         "Wilcoxon's signed-rank test on the groups, corrected after Holm for all that are listed; only models with the "
         "same kind of prompts are compared. With few groups no p-value can be small."
     )
-    return Section(
-        "Differences", (text, Table(("tested on", "models", f"{word} apart", "95 %", "p (Holm)"), rows, caption))
-    )
+    head = (*where.head, "models", f"{word} apart", "95 %", "p (Holm)")
+    return Section("Differences", (text, Table(head, rows, caption)))
 
 
-def _sizes(found: Sequence[Found]) -> Section:
+def _sizes(found: Sequence[LineScores]) -> Section:
     """Dice by the object's size, the mean over seeds."""
-    rows = []
+    where = _Where(found)
+    rows: list[tuple[str, ...]] = []
     for one in found:
         values: dict[str, list[float]] = defaultdict(list)
         images: dict[str, int] = {}
@@ -144,41 +149,51 @@ def _sizes(found: Sequence[Found]) -> Section:
                 values[name].append(stratum["dice"])
                 images[name] = stratum["images"]
         rows += [
-            (one.test, _short_name(one.line), name, str(images[name]), f"{sum(dice) / len(dice):.3f}")
+            (*where.cells(one), one.line.name, name, str(images[name]), f"{sum(dice) / len(dice):.3f}")
             for name, dice in values.items()
         ]
-    head = ("tested on", "model", "object's share of the image", "images", "Dice")
+    head = (*where.head, "model", "object's share of the image", "images", "Dice")
     return Section("By size of the object", (Table(head, tuple(rows), "Mean Dice by size of the object"),))
 
 
-def _costs(benchmark: Benchmark, found: Sequence[Found]) -> Section:
-    lines = {one.line.key[:3]: one.line for one in found}
-    rows = []
-    encoding = []
-    for line in lines.values():
+def _costs(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
+    rows, encoding = [], []
+    for line in {one.line.key[:3]: one.line for one in found}.values():
+        cells = cells_of_line(benchmark.spec, line)
+        epochs = [len(log_of(cell.folder(benchmark.output))) for cell in cells]
         cost = cost_of(benchmark, line)
+        lasted = f"{min(epochs)} to {max(epochs)}" if len(set(epochs)) > 1 else str(epochs[0] or "-")
         spent = "-" if cost is None else f"{cost:,.0f}"
-        rows.append((line.data, line.sam, line.model.name, f"{parameters_of(benchmark, line):,}", spent))
-        once = benchmark.encoding(cells_of_line(benchmark.spec, line)[0])
-        encoding.append(f"{line.data}, {line.sam}: {once['views']:.0f} views in {once['cpu_seconds']:,.0f} CPU seconds")
-    text = Text(f"Encoding, once for all models: {'; '.join(dict.fromkeys(encoding))}. A bare SAM is not trained.")
-    head = ("trained on", "SAM", "model", "trained parameters", "CPU seconds of training")
-    return Section("Costs", (Table(head, tuple(rows), "What training took, the mean over seeds"), text))
+        rows.append((line.data, line.sam, line.model.name, f"{parameters_of(benchmark, line):,}", lasted, spent))
+        measured = benchmark.encoding_cost(cells[0])
+        if measured is not None and line.model.is_promise:
+            per_view = measured["cpu_seconds_per_view"]
+            views = benchmark.views(cells[0])
+            encoding.append(f"{line.data}, {line.sam}: {views:,} views, {views * per_view:,.0f} CPU seconds")
+    blocks: list[Block] = [
+        Table(
+            ("trained on", "SAM", "model", "trained parameters", "epochs", "CPU seconds of training"),
+            tuple(rows),
+            "What training took, the mean over seeds",
+        )
+    ]
+    if encoding:
+        blocks.append(Text(f"Encoding, once for all models: {'; '.join(dict.fromkeys(encoding))}."))
+    if budgets := [model for model in benchmark.spec.models if model.budget_of is not None]:
+        words = "; ".join(f"{model.name} as long as {model.budget_of}" for model in budgets)
+        blocks.append(Text(f"Trained for the CPU time that encoding and training of another take: {words}.", "note"))
+    return Section("Costs", tuple(blocks))
 
 
-def _curves(benchmark: Benchmark, found: Sequence[Found]) -> list[Section]:
+def _curves(benchmark: Benchmark, found: Sequence[LineScores]) -> list[Section]:
     """Dice on val rows over the epochs, a chart for each data set and SAM; the mean over seeds of equal length."""
     charts: list[Block] = []
     for data, sam, chosen in parts(found):
         series = {}
         for line in {one.line.model.name: one.line for one in chosen}.values():
-            logs = []
-            for cell in cells_of_line(benchmark.spec, line):
-                path = cell.folder(benchmark.output) / LOG_FILE
-                if path.exists():
-                    logs.append(
-                        [json.loads(text)["val_dice"] for text in path.read_text(encoding="utf-8").splitlines()]
-                    )
+            cells = cells_of_line(benchmark.spec, line)
+            logs = [[epoch["val_dice"] for epoch in log_of(cell.folder(benchmark.output))] for cell in cells]
+            logs = [log for log in logs if log]
             if logs:
                 shortest = min(map(len, logs))
                 means = [sum(log[epoch] for log in logs) / len(logs) for epoch in range(shortest)]
@@ -194,40 +209,3 @@ def _curves(benchmark: Benchmark, found: Sequence[Found]) -> list[Section]:
         "On val images, by which the epoch was chosen; with own points where a model has them, or else oracle ones."
     )
     return [Section("Training", (text, *charts))]
-
-
-def _card(benchmark: Benchmark, found: Sequence[Found], spec: str) -> Section:
-    """Hashes, licences, versions, the settings as they were given, and the command."""
-    pairs = [("Seeds", _list(benchmark.spec.seeds))]
-    for data in benchmark.spec.data:
-        rows = benchmark.manifests[data.name]
-        counts = ", ".join(f"{sum(row.split == split for row in rows)} {split}" for split in Split)
-        checked = benchmark.rows(data, benchmark.spec.protocol_of(benchmark.spec.models[0]))
-        pairs += [
-            (f"Data: {data.name}", counts),
-            (f"SHA-256 of {data.name}", data_sha256(checked)),
-        ]
-    hashes = {one.line.sam: one.seeds[0].summary["sam_sha256"] for one in found}
-    for sam in benchmark.spec.sams:
-        pairs += [
-            (f"SAM: {sam.name}", f"{sam.source}; weights: {licence_of(sam.source)}"),
-            (f"SHA-256 of {sam.name}", hashes.get(sam.name, "not used yet")),
-        ]
-    pairs += [
-        ("SHA-256 of the code", code_sha256()),
-        ("Git commit of the code", git_commit() or "none"),
-        *environment_facts(collect_environment(benchmark.accelerator.device), "This page"),
-    ]
-    settings = yaml.safe_dump(
-        benchmark.spec.model_dump(mode="json", exclude_defaults=True), sort_keys=False, default_flow_style=None
-    )
-    output = shlex.quote(str(benchmark.output))
-    return Section(
-        "Run card",
-        (
-            Facts(tuple(pairs)),
-            Text("The command that repeats this, and what it read:"),
-            Commands((f"promise benchmark {shlex.quote(spec)} -o {output}",)),
-            Commands(tuple(settings.splitlines())),
-        ),
-    )

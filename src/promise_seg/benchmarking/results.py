@@ -3,9 +3,8 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
@@ -13,7 +12,8 @@ from safetensors import safe_open
 from promise_seg.assessment.comparing import Scored, read_scored
 from promise_seg.assessment.report import result_paths
 from promise_seg.assessment.statistics import Difference, Interval, holm, mean_interval, paired_difference
-from promise_seg.benchmarking.cells import Line, cells_of_line, lines_of
+from promise_seg.benchmarking.cells import TableLine, cells_of_line, lines_of
+from promise_seg.benchmarking.costs import log_of, training_seconds
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.spec import BARE, UNET
 from promise_seg.benchmarking.unet import BEST_FILE
@@ -24,22 +24,30 @@ _BUFFERS = re.compile(r"running_|num_batches")
 
 
 @dataclass(frozen=True)
-class Found:
+class LineScores:
     """One line of the table on one test set: each seed's evaluation.
 
     ``values`` has for each measure the mean over seeds of each image, by the image's content; ``groups`` are theirs.
     """
 
-    line: Line
+    line: TableLine
     test: str
     seeds: tuple[Scored, ...]
     values: dict[str, dict[str, float]]
     groups: dict[str, str]
+    _intervals: dict[str, Interval] = field(default_factory=dict, repr=False, compare=False)
 
     def interval(self, measure: str) -> Interval:
         """The mean over images and seeds, with its interval over groups of images."""
-        order = sorted(self.values[measure])
-        return mean_interval([self.values[measure][image] for image in order], [self.groups[i] for i in order])
+        if measure not in self._intervals:
+            order = sorted(self.values[measure])
+            values = [self.values[measure][image] for image in order]
+            self._intervals[measure] = mean_interval(values, [self.groups[image] for image in order])
+        return self._intervals[measure]
+
+    def is_rival_of(self, other: "LineScores") -> bool:
+        """Whether they may stand against each other."""
+        return self.test == other.test and self.line.rivals_key == other.line.rivals_key
 
     def seed_means(self, measure: str) -> list[float]:
         """The mean over images of each seed."""
@@ -51,19 +59,19 @@ class Found:
         return sum(found) / len(found) if found else None
 
 
-def found_in(benchmark: Benchmark) -> list[Found]:
+def found_in(benchmark: Benchmark) -> list[LineScores]:
     """All that is finished in every seed, in the order of the table; lines that are not are left out."""
     return [found for line in lines_of(benchmark.spec) for found in _of_line(benchmark, line)]
 
 
-def _of_line(benchmark: Benchmark, line: Line) -> Iterator[Found]:
+def _of_line(benchmark: Benchmark, line: TableLine) -> Iterator[LineScores]:
     spec = benchmark.spec
     cells = cells_of_line(spec, line)
     for test in benchmark.tests(cells[0]):
         scored = []
         for cell in cells:
             folder = cell.scores_folder(benchmark.output, test.name)
-            path, _ = result_paths(folder, line.prompts, spec.protocol_of(line.model))
+            path, _ = result_paths(folder, line.prompts, line.protocol)
             if path.exists():
                 scored.append(read_scored(path))
         if len(scored) < len(cells):
@@ -74,30 +82,24 @@ def _of_line(benchmark: Benchmark, line: Line) -> Iterator[Found]:
             for measure in scored[0].images[images[0]]
             if all(measure in one.images[image] for one in scored for image in images)
         }
-        yield Found(line, test.name, tuple(scored), values, scored[0].groups)
+        yield LineScores(line, test.name, tuple(scored), values, scored[0].groups)
 
 
 @dataclass(frozen=True)
 class Pair:
     """``second`` less ``first`` on one test set, image by image over the means of all seeds."""
 
-    first: Found
-    second: Found
+    first: LineScores
+    second: LineScores
     difference: Difference
     p_holm: float
 
 
-def pairs_of(found: Sequence[Found], measure: str) -> list[Pair]:
-    """Every two lines on the same test set, trained on the same data with the same SAM, with the same kind of prompts:
-    automatic ones, or such as read the ground truth. P-values are corrected for all that are made at once.
-    """
+def pairs_of(found: Sequence[LineScores], measure: str) -> list[Pair]:
+    """Every two lines that may stand against each other. P-values are corrected for all that are made at once."""
     made = []
     for first, second in combinations(found, 2):
-        same = all(
-            (first.test == second.test, first.line.data == second.line.data, first.line.sam == second.line.sam,
-             first.line.reads_truth == second.line.reads_truth)
-        )  # fmt: skip
-        if not same or not (measure in first.values and measure in second.values):
+        if not first.is_rival_of(second) or not (measure in first.values and measure in second.values):
             continue
         order = sorted(first.values[measure])
         one, other = ([f.values[measure][image] for image in order] for f in (first, second))
@@ -106,7 +108,7 @@ def pairs_of(found: Sequence[Found], measure: str) -> list[Pair]:
     return [Pair(*pair, p) for pair, p in zip(made, corrected, strict=True)]
 
 
-def as_json(benchmark: Benchmark, found: Sequence[Found], pairs: Sequence[Pair]) -> dict[str, Any]:
+def as_json(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[Pair]) -> dict[str, Any]:
     """All numbers of the tables, and how they came about."""
     return {
         "format_version": 1,
@@ -115,7 +117,8 @@ def as_json(benchmark: Benchmark, found: Sequence[Found], pairs: Sequence[Pair])
         "differences": [
             {
                 "data": pair.first.line.data, "test": pair.first.test, "sam": pair.first.line.sam,
-                "first": name_of(pair.first.line), "second": name_of(pair.second.line),
+                "first": pair.first.line.name, "second": pair.second.line.name,
+                "protocol": str(pair.first.line.protocol),
                 "measure": benchmark.spec.measures[0],
                 "difference": round(pair.difference.interval.mean, 6), "interval": pair.difference.interval.as_json(),
                 "p_wilcoxon": pair.difference.p_value, "p_holm": pair.p_holm,
@@ -125,12 +128,7 @@ def as_json(benchmark: Benchmark, found: Sequence[Found], pairs: Sequence[Pair])
     }  # fmt: skip
 
 
-def name_of(line: Line) -> str:
-    """A model with where its prompts come from."""
-    return line.model.name if line.model.variant == "unet" else f"{line.model.name}, {line.prompts.label}"
-
-
-def _line_json(benchmark: Benchmark, one: Found) -> dict[str, Any]:
+def _line_json(benchmark: Benchmark, one: LineScores) -> dict[str, Any]:
     cost = cost_of(benchmark, one.line)
     return {
         "data": one.line.data,
@@ -140,12 +138,15 @@ def _line_json(benchmark: Benchmark, one: Found) -> dict[str, Any]:
         "variant": one.line.model.variant,
         "prompts": str(one.line.prompts),
         "prompts_read_the_ground_truth": one.line.reads_truth,
+        "protocol": str(one.line.protocol),
         "seeds": list(one.line.seeds),
         "images": len(one.groups),
         "groups": len(set(one.groups.values())),
         "parameters": parameters_of(benchmark, one.line),
         "cpu_seconds": None if cost is None else round(cost, 1),
-        "encoding": benchmark.encoding(cells_of_line(benchmark.spec, one.line)[0]),
+        "encoded_views": benchmark.views(cells_of_line(benchmark.spec, one.line)[0]),
+        "encoding": benchmark.encoding_cost(cells_of_line(benchmark.spec, one.line)[0]),
+        "epochs": [len(log_of(cell.folder(benchmark.output))) for cell in cells_of_line(benchmark.spec, one.line)],
         "object_dice": one.object_dice(),
         "measures": {
             measure: {
@@ -160,23 +161,18 @@ def _line_json(benchmark: Benchmark, one: Found) -> dict[str, Any]:
     }
 
 
-def parameters_of(benchmark: Benchmark, line: Line) -> int:
+def parameters_of(benchmark: Benchmark, line: TableLine) -> int:
     """How many numbers were trained; 0 for the bare SAM."""
     if line.model.variant == BARE:
         return 0
-    folder = folder_of(benchmark.output, line) / f"seed-{line.seeds[0]}"
+    folder = cells_of_line(benchmark.spec, line)[0].folder(benchmark.output)
     path = folder / BEST_FILE if line.model.variant == UNET else find_checkpoint(folder) / WEIGHTS_FILE
     with safe_open(path, "pt") as file:
         shapes = [file.get_slice(name).get_shape() for name in file.keys() if not _BUFFERS.search(name)]  # noqa: SIM118
     return sum(math.prod(shape) for shape in shapes)
 
 
-def cost_of(benchmark: Benchmark, line: Line) -> float | None:
+def cost_of(benchmark: Benchmark, line: TableLine) -> float | None:
     """Mean CPU seconds of training, without encoding; ``None`` for what is not trained."""
-    found = [benchmark.cpu_seconds(cell) for cell in cells_of_line(benchmark.spec, line)]
+    found = [training_seconds(cell.folder(benchmark.output)) for cell in cells_of_line(benchmark.spec, line)]
     return sum(found) / len(found) if any(found) else None
-
-
-def folder_of(output: Path, line: Line) -> Path:
-    """Where the runs of a line are."""
-    return output / line.data / line.sam / line.model.name

@@ -8,19 +8,18 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from promise_seg.assessment.evaluation import PromptSource
-from promise_seg.assessment.metrics import Scores
+from promise_seg.assessment.report import MEASURES
 from promise_seg.data.reading import Reading, make_reading
 from promise_seg.errors import SettingsError
-from promise_seg.learning.settings import TrainSettings, make_settings
+from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
+from promise_seg.model import Variant
 from promise_seg.protocol import Protocol
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9_+-])?$"
 """What may be the name of a folder everywhere."""
-MEASURES = (
-    *Scores.names(), "s_measure", "e_max", "e_mean", "e_adaptive", "weighted_f", "hd95", "surface_dice",
-    "centre_distance", "average_precision", "average_precision_50", "panoptic_quality",
-)  # fmt: skip
 _NOT_FOR_TRAINING = {"variant": "it stands with each model", "seed": "seeds stand under seeds"}
+_SETTINGS = {option: setting for setting, option in OPTIONS.items()}
+_NO_FOLDERS = ("con", "prn", "aux", "nul")
 Seeds = tuple[Annotated[int, Field(ge=0)], ...]
 UNET = "unet"
 BARE = "sam"
@@ -111,6 +110,8 @@ class ModelSpec(_Part):
                 raise ValueError("a unet has neither prompts nor training")
         elif self.budget_of is not None or self.epochs is not None:
             raise ValueError("budget_of and epochs are of a unet; epochs of others stand under training")
+        if len(set(self.prompts)) < len(self.prompts):
+            raise ValueError("prompts: one stands there twice")
         if self.variant == BARE and self.training:
             raise ValueError("the bare sam is not trained")
         if PromptSource.APM in self.prompts and "apm" not in self.variant:
@@ -134,15 +135,21 @@ class BenchmarkSpec(_Part):
     training: dict[str, Any] = {}
     oracle_points: int = Field(16, ge=1)
 
+    @field_validator("sams", mode="before")
+    @classmethod
+    def _sourced(cls, value: Any) -> Any:
+        """``nano`` is ``{name: nano, source: nano}``."""
+        if isinstance(value, list):
+            return [{"name": v.rstrip("/").split("/")[-1], "source": v} if isinstance(v, str) else v for v in value]
+        return value
+
     @field_validator("data", "models", "sams", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        """``{polyp: {...}}`` is ``[{name: polyp, ...}]``, and ``nano`` is ``{name: nano, source: nano}``."""
+        """``{polyp: {...}}`` is ``[{name: polyp, ...}]``."""
         if isinstance(value, dict):
             entries = {name: {} if entry is None else entry for name, entry in value.items()}
             return [{"name": name, **e} if isinstance(e, dict) else e for name, e in entries.items()]
-        if isinstance(value, list):
-            return [{"name": v.split("/")[-1], "source": v} if isinstance(v, str) else v for v in value]
         return value
 
     @model_validator(mode="after")
@@ -174,36 +181,52 @@ class BenchmarkSpec(_Part):
     def _consistent(self) -> Self:
         for what in ("data", "sams", "models"):
             names = [part.name for part in getattr(self, what)]
-            if doubled := sorted({n for n in names if names.count(n) > 1}):
-                raise ValueError(f"{what}: the name {doubled[0]!r} stands there twice")
+            folders = [name.casefold() for name in names]
+            if doubled := [name for name in names if folders.count(name.casefold()) > 1]:
+                raise ValueError(f"{what}: the name {doubled[0]!r} stands there twice, or differs in capitals alone")
+            if reserved := [name for name in names if name.casefold() in _NO_FOLDERS]:
+                raise ValueError(f"{what}: {reserved[0]!r} cannot be the name of a folder everywhere")
         known = [data.name for data in self.data]
         for data in self.data:
             if strange := set(data.tests) - set(known):
                 raise ValueError(f"data.{data.name}.tests: there is no data set {sorted(strange)[0]!r}")
         if not any(data.train for data in self.data):
             raise ValueError("data: all have train: false; there is nothing to train on")
-        before: list[str] = []
+        before: dict[str, set[int]] = {}
         for model in self.models:
-            if model.budget_of is not None and model.budget_of not in before:
-                raise ValueError(f"models.{model.name}.budget_of: expected a trained model that stands before it")
-            if model.is_promise:
-                before.append(model.name)
             if model.seeds is not None and not model.seeds:
                 raise ValueError(f"models.{model.name}.seeds: there is none")
+            seeds = set(model.seeds or self.seeds)
+            if model.budget_of is not None:
+                if model.budget_of not in before:
+                    raise ValueError(f"models.{model.name}.budget_of: expected a trained model that stands before it")
+                if strangers := seeds - before[model.budget_of]:
+                    raise ValueError(
+                        f"models.{model.name}.seeds: {model.budget_of} is not trained with {sorted(strangers)[0]}, so "
+                        "that its time is not known"
+                    )
+            if model.is_promise:
+                before[model.name] = seeds
         return self
+
+    @property
+    def precision(self) -> str:
+        """Of all runs."""
+        return str(self.settings(self.data[0], self.models[0], self.seeds[0]).precision)
 
     def tests_of(self, data: DataSpec) -> tuple[DataSpec, ...]:
         """Whose test rows the models of a data set are scored on."""
         return tuple(other for other in self.data if other.name in (data.tests or (data.name,)))
 
     def settings(self, data: DataSpec, model: ModelSpec, seed: int) -> TrainSettings:
-        """Of one run.
+        """Of one run; of a bare SAM or a U-Net, those that an ``ips`` beside it would have.
 
         Raises:
             SettingsError: naming each value that cannot work.
         """
-        values = self.training | data.training | model.training
-        return make_settings(**values | {"variant": model.variant, "seed": seed})
+        values = {_SETTINGS.get(k, k): v for k, v in (self.training | data.training | model.training).items()}
+        variant = model.variant if model.is_promise else Variant.IPS
+        return make_settings(**values | {"variant": str(variant), "seed": seed})
 
     def protocol_of(self, model: ModelSpec) -> Protocol:
         """How a model is trained and scored."""
@@ -235,7 +258,7 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
                 f"{', '.join(included_specs())}"
             ) from error
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, _NoDoubledKeys)
         spec = BenchmarkSpec.model_validate(values)
     except yaml.YAMLError as error:
         raise SettingsError(f"{place}: not YAML: {' '.join(str(error).split())}") from error
@@ -243,12 +266,31 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
         details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"{place}: {details}") from error
     _try_all(spec, str(place))
-    return spec.model_copy(update={"data": tuple(_in_folder(data, folder) for data in spec.data)})
+    return spec.model_copy(
+        update={
+            "data": tuple(_in_folder(data, folder) for data in spec.data),
+            "sams": tuple(_sam_in_folder(sam, folder) for sam in spec.sams),
+        }
+    )
+
+
+class _NoDoubledKeys(yaml.SafeLoader):
+    """YAML by itself lets the last of two equal keys win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key) for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} stands there twice", node.value[number][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
 
 
 def _try_all(spec: BenchmarkSpec, place: str) -> None:
     """Settings and readings are made once, so that nothing fails after hours."""
     problems = []
+    precisions = set()
     for data in spec.data:
         try:
             _ = data.reading
@@ -257,14 +299,20 @@ def _try_all(spec: BenchmarkSpec, place: str) -> None:
         if not data.train:
             continue
         for model in spec.models:
-            if not model.is_promise:
-                continue
             try:
-                spec.settings(data, model, spec.seeds[0])
+                precisions.add(spec.settings(data, model, spec.seeds[0]).precision)
             except SettingsError as error:
                 problems.append(f"models.{model.name} on {data.name}: {error}")
+    if len(precisions) > 1:
+        problems.append("training: precision must be the same for all: they share one process")
     if problems:
         raise SettingsError("\n".join(f"{place}: {problem}" for problem in problems))
+
+
+def _sam_in_folder(sam: SamSpec, folder: Path) -> SamSpec:
+    """A path counts from the spec where there is something; all else is a name or counts from where you are."""
+    beside = folder / sam.source
+    return sam.model_copy(update={"source": str(beside)}) if beside.exists() else sam
 
 
 def _in_folder(data: DataSpec, folder: Path) -> DataSpec:

@@ -4,7 +4,8 @@ import csv
 import io
 from collections.abc import Sequence
 
-from promise_seg.benchmarking.results import Found
+from promise_seg.assessment.report import LOWER_IS_BETTER
+from promise_seg.benchmarking.results import LineScores
 
 HEADINGS = {
     "dice": "Dice", "iou": "IoU", "mae": "MAE", "precision": "precision", "recall": "recall", "s_measure": "S",
@@ -12,12 +13,11 @@ HEADINGS = {
     "surface_dice": "surface Dice", "centre_distance": "centre distance", "average_precision": "AP",
     "average_precision_50": "AP at 0.5", "panoptic_quality": "PQ",
 }  # fmt: skip
-LOWER_IS_BETTER = ("mae", "hd95", "centre_distance")
 _LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
                        "\\": r"\textbackslash{}"})  # fmt: skip
 
 
-def _number(found: Found, measure: str) -> str:
+def _number(found: LineScores, measure: str) -> str:
     """The mean with its interval, over all seeds; a dash where there is no such measure."""
     if measure not in found.values:
         return "-"
@@ -28,16 +28,12 @@ def _number(found: Found, measure: str) -> str:
     return f"{interval.mean:.{digits}f}{between}"
 
 
-def _is_best(found: Found, measure: str, all_found: Sequence[Found]) -> bool:
-    """Among those with the same test set, data, SAM and kind of prompts, if there are others."""
+def _is_best(found: LineScores, measure: str, all_found: Sequence[LineScores]) -> bool:
+    """Among those that it may stand against, if there are any."""
     if measure not in found.values:
         return False
     rivals = [
-        other.interval(measure).mean
-        for other in all_found
-        if measure in other.values
-        and (other.test, other.line.data, other.line.sam, other.line.reads_truth)
-        == (found.test, found.line.data, found.line.sam, found.line.reads_truth)
+        other.interval(measure).mean for other in all_found if other.is_rival_of(found) and measure in other.values
     ]
     best = min(rivals) if measure in LOWER_IS_BETTER else max(rivals)
     return len(rivals) > 1 and found.interval(measure).mean == best
@@ -46,17 +42,20 @@ def _is_best(found: Found, measure: str, all_found: Sequence[Found]) -> bool:
 class Grid:
     """The table as cells: a line for each model and kind of prompts, columns for each test set and measure.
 
-    All lines are of one data set that was trained on, and one SAM; where they differ in the number of seeds, that is a
-    column too. ``best`` are the cells (line, column) that are to stand out.
+    All lines are of one data set that was trained on, and one SAM; where they differ in the number of seeds or the
+    protocol, that is a column too. ``best`` are the cells (line, column) that are to stand out.
     """
 
-    def __init__(self, found: Sequence[Found], measures: Sequence[str]) -> None:
+    def __init__(self, found: Sequence[LineScores], measures: Sequence[str]) -> None:
         tests = list(dict.fromkeys(one.test for one in found))
         lines = list({one.line.key: one.line for one in found}.values())
         counts = {len(line.seeds) for line in lines}
         self.head = ["model", "prompts", *(f"{test} {HEADINGS.get(m, m)}" for test in tests for m in measures)]
         if len(counts) > 1:
             self.head.append("seeds")
+        protocols = {line.protocol for line in lines}
+        if len(protocols) > 1:
+            self.head.append("protocol")
         self.rows: list[list[str]] = []
         self.best: set[tuple[int, int]] = set()
         for number, line in enumerate(lines):
@@ -69,16 +68,18 @@ class Grid:
                     cells.append("" if one is None else _number(one, measure))
             if len(counts) > 1:
                 cells.append(str(len(line.seeds)))
+            if len(protocols) > 1:
+                cells.append(str(line.protocol))
             self.rows.append(cells)
 
 
-def parts(found: Sequence[Found]) -> list[tuple[str, str, list[Found]]]:
+def parts(found: Sequence[LineScores]) -> list[tuple[str, str, list[LineScores]]]:
     """What stands in one table: all lines of the same data set and SAM."""
     keys = dict.fromkeys((one.line.data, one.line.sam) for one in found)
     return [(data, sam, [f for f in found if (f.line.data, f.line.sam) == (data, sam)]) for data, sam in keys]
 
 
-def caption_of(data: str, sam: str, found: Sequence[Found], *, bold: bool = True) -> str:
+def caption_of(data: str, sam: str, found: Sequence[LineScores], *, bold: bool = True) -> str:
     """What a table is of, and how to read it."""
     seeds = sorted({len(one.line.seeds) for one in found})
     count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
@@ -92,7 +93,7 @@ def caption_of(data: str, sam: str, found: Sequence[Found], *, bold: bool = True
     )
 
 
-def markdown(found: Sequence[Found], measures: Sequence[str]) -> str:
+def markdown(found: Sequence[LineScores], measures: Sequence[str]) -> str:
     """A table for each data set that was trained on, and each SAM."""
     texts = []
     for data, sam, chosen in parts(found):
@@ -108,7 +109,7 @@ def _md(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
-def latex(found: Sequence[Found], measures: Sequence[str]) -> str:
+def latex(found: Sequence[LineScores], measures: Sequence[str]) -> str:
     """The same for LaTeX, with ``\\usepackage{booktabs}``."""
     texts = []
     for data, sam, chosen in parts(found):
@@ -134,13 +135,13 @@ def _tex(cells: Sequence[str]) -> str:
     return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
 
 
-def long_csv(found: Sequence[Found]) -> str:
+def long_csv(found: Sequence[LineScores]) -> str:
     """Every measure as a line of its own, for other programs."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["trained_on", "test", "sam", "model", "variant", "prompts", "prompts_read_the_ground_truth", "measure", "mean",
-         "low", "high", "lowest_seed", "highest_seed", "seeds", "images", "groups"]
+        ["trained_on", "test", "sam", "model", "variant", "prompts", "prompts_read_the_ground_truth", "protocol",
+         "measure", "mean", "low", "high", "lowest_seed", "highest_seed", "seeds", "images", "groups"]
     )  # fmt: skip
     for one in found:
         line = one.line
@@ -151,7 +152,7 @@ def long_csv(found: Sequence[Found]) -> str:
             low, high = interval.as_json() or ("", "")
             writer.writerow(
                 [line.data, one.test, line.sam, line.model.name, line.model.variant, line.prompts,
-                 int(line.reads_truth), measure, round(interval.mean, 6), low, high, round(min(seeds), 6),
-                 round(max(seeds), 6), len(seeds), len(one.groups), len(set(one.groups.values()))]
+                 int(line.reads_truth), line.protocol, measure, round(interval.mean, 6), low, high,
+                 round(min(seeds), 6), round(max(seeds), 6), len(seeds), len(one.groups), len(set(one.groups.values()))]
             )  # fmt: skip
     return text.getvalue()

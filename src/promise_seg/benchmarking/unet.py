@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from promise_seg.assessment.evaluation import Assessment, DecodedRow, PromptSource, Result, score_logits
+from promise_seg.assessment.evaluation import Assessment, DecodedRow, Result, score_logits
 from promise_seg.data.augmentation import Recipe
 from promise_seg.data.checks import CheckedRow, data_sha256
 from promise_seg.data.geometry import Fit
@@ -23,6 +23,7 @@ from promise_seg.features.encoding import Sample
 from promise_seg.files import write_text, write_whole
 from promise_seg.learning.losses import mask_loss
 from promise_seg.learning.state import load_training_state, save_training_state
+from promise_seg.model import reading_fields
 from promise_seg.sam.frozen import FrozenSam, state_sha256
 from promise_seg.sam.normalisation import normalise
 
@@ -86,7 +87,9 @@ class UnetRun:
             "fit": str(settings.fit),
             "augmentation": str(settings.augmentation),
             "side": sam.image_size,
+            "network": [list(FEATURES), BATCH, LEARNING_RATE],
             "data_sha256": data_sha256([*train, *val]),
+            "reading": reading_fields(train[0].reading),
         }
         if (folder / STATE_FILE).exists():
             self._resume()
@@ -204,9 +207,8 @@ class UnetRun:
             image = torch.from_numpy(self._sample(row).image())[None].to(self.sam.device)
             yield row, unet(normalise(image))[0, 0].cpu()
 
-    def evaluate(self, rows: Sequence[CheckedRow]) -> list[Result]:
-        """All measures of the best U-Net, each at the image's own size; its predicted IoU is NaN, as it gives none."""
-        how = Assessment(prompts=PromptSource.NONE)
+    def evaluate(self, rows: Sequence[CheckedRow], how: Assessment) -> list[Result]:
+        """All measures of the best U-Net, by the protocol asked for; its predicted IoU is NaN, as it gives none."""
         nothing = torch.full((1, 1), float("nan"))
         return [
             DecodedRow(self._sample(row), logits[None, None], nothing).result("0", how, full=True)

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from promise_seg.benchmarking.page import render_benchmark
-from promise_seg.benchmarking.results import Found, Pair, as_json
+from promise_seg.benchmarking.results import LineScores, Pair, as_json
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.tables import latex, long_csv, markdown
 from promise_seg.files import write_json, write_text
 
 
-def write_all(benchmark: Benchmark, found: Sequence[Found], pairs: Sequence[Pair], spec: str) -> list[Path]:
+def write_all(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[Pair], spec: str) -> list[Path]:
     """Write ``table.md``, ``table.tex``, ``table.csv``, ``report.html`` and ``benchmark.json``; returns their paths."""
     folder, measures = benchmark.output, benchmark.spec.measures
     texts = {

@@ -28,7 +28,6 @@ def benchmark(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of all runs, the tables and the report.")],
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     device: DeviceOption = "auto",
-    precision: Annotated[str, typer.Option(help="no, bf16 or fp16.")] = "no",
     store: StoreOption = None,
 ) -> None:
     """Train and score many models on many data sets. Finished parts are kept: the same command goes on."""
@@ -43,16 +42,20 @@ def benchmark(
         return
     check_writable(output)
     quiet_libraries()
+    from promise_seg.benchmarking.data_sets import manifest_rows, protocols_of
     from promise_seg.benchmarking.results import found_in, pairs_of
-    from promise_seg.benchmarking.running import Benchmark, manifest_rows, protocols_of
+    from promise_seg.benchmarking.running import Benchmark
     from promise_seg.benchmarking.writing import write_all
     from promise_seg.features.store import FeatureStore
 
-    accelerator = make_accelerator(device, precision)
+    accelerator = make_accelerator(device, wanted.precision)
     with progress_bar() as progress:
         total = sum(len(manifest_rows(data)) * len(protocols_of(wanted, data)) for data in wanted.data)
         checking = progress.add_task("checking", total=total, note="")
-        running = Benchmark(wanted, output, FeatureStore(store), accelerator, lambda: progress.advance(checking))
+        running = Benchmark(
+            wanted, output, FeatureStore(store), accelerator, lambda: progress.advance(checking),
+            lambda words: console.print(f"note: {words}", markup=False),
+        )  # fmt: skip
     _run_all(running, cells)
     found = found_in(running)
     pairs = pairs_of(found, wanted.measures[0])

@@ -63,6 +63,9 @@ ClassOption = Annotated[
     str | None,
     typer.Option("--class", help="Masks are label maps: the class that is wanted; 1,2,5 or all: each."),
 ]
+BareSizeOption = Annotated[
+    int | None, typer.Option("--image-size", min=16, help="Input size of a bare SAM, in pixels.")
+]
 InstancesOption = Annotated[
     bool, typer.Option("--instances", help="Masks are instance maps: each value is one object.")
 ]
@@ -114,16 +117,13 @@ def read_and_check(rows: "Sequence[Row]", reading: "Reading") -> "list[CheckedRo
     Raises:
         ManifestError: with all problems at once.
     """
-    from promise_seg.data.checks import check_rows, divided_groups
+    from promise_seg.data.checks import check_rows, divided_warning
 
     with progress_bar() as progress:
         task = progress.add_task("checking", total=len(rows), note="")
         checked = check_rows(rows, reading, lambda: progress.advance(task))
-    if divided := divided_groups(rows):
-        console.print(
-            f"warning: {len(divided)} group(s) have rows in train and in another split, for example {divided[0]!r}; "
-            "scores on those rows are too good"
-        )
+    if words := divided_warning(rows):
+        console.print(f"warning: {words}", markup=False)
     return checked
 
 
@@ -143,6 +143,22 @@ def rows_of_split(data: Path, split: str) -> "list[Row]":
     if not chosen:
         raise ManifestError(f"{data}: no {split} rows; choose another --split")
     return chosen
+
+
+def check_scoring_options(run: str, label: str | None, image_size: int | None) -> None:
+    """Refuse what a model cannot be scored with.
+
+    Raises:
+        SettingsError: for several classes at once, or another input size of a trained model.
+    """
+    from promise_seg.data.reading import read_classes
+
+    if label is not None and len(read_classes(label) or ()) != 1:
+        raise SettingsError(
+            f"--class {label}: name one class; the output of promise train --class all needs no --class"
+        )
+    if image_size is not None and run != BARE:
+        raise SettingsError("--image-size: a trained model is used at the size it was trained at; it is for bare only")
 
 
 def note_test_look(

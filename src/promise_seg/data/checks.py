@@ -175,6 +175,17 @@ def data_sha256(rows: Sequence[CheckedRow]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def divided_warning(rows: Sequence[Row]) -> str | None:
+    """What to say of groups with rows in ``train`` and in another split."""
+    divided = divided_groups(rows)
+    if not divided:
+        return None
+    return (
+        f"{len(divided)} group(s) have rows in train and in another split, for example {divided[0]!r}; scores on those "
+        "rows are too good"
+    )
+
+
 def divided_groups(rows: Sequence[Row]) -> list[str]:
     """Groups with rows in ``train`` and in another split: allowed, but worth a warning."""
     train = {row.group for row in rows if row.split == Split.TRAIN}

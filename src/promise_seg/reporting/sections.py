@@ -1,13 +1,12 @@
 """A report as the sections of a page."""
 
-from promise_seg.assessment.report import interval_words
+from promise_seg.assessment.report import LOWER_IS_BETTER, interval_words
 from promise_seg.reporting.blocks import Block, Facts, Gallery, Section, Table, Text
 from promise_seg.reporting.card_section import card_section
 from promise_seg.reporting.charts import interval_chart, line_chart
 from promise_seg.reporting.document import Evaluation, RunReport
 from promise_seg.reporting.trust_section import trust_section
 
-_BETTER = {"mae": "lower", "hd95": "lower", "centre_distance": "lower"}
 _LOSSES = ("mask", "point", "saliency")
 
 
@@ -24,7 +23,7 @@ def report_sections(report: RunReport, gallery: Gallery | None = None) -> list[S
         sections.append(_curves(report))
     if report.budget:
         sections.append(_budget(report))
-    sections += [trust_section(one.trust, one.images_words) for one in report.evaluations if one.prompts == "apm"]
+    sections += [trust_section(one) for one in report.evaluations if one.prompts == "apm"]
     if report.worst:
         sections.append(Section("Worst cases", (gallery or _worst_table(report),)))
     return [*sections, card_section(report.card)]
@@ -87,7 +86,7 @@ def _measures(evaluations: tuple[Evaluation, ...]) -> Section:
     names = dict.fromkeys(name for one in evaluations for name in one.mean)
     rows = []
     for name in names:
-        cells = [name.replace("_", " "), _BETTER.get(name, "higher")]
+        cells = [name.replace("_", " "), "lower" if name in LOWER_IS_BETTER else "higher"]
         for one in evaluations:
             has_it = name in one.mean
             cells += [f"{one.mean[name]:.3f}" if has_it else "-", _ends(one.interval.get(name)) if has_it else "-"]

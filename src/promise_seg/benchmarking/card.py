@@ -1,0 +1,57 @@
+"""What a benchmark ran on, and what it takes to have it again."""
+
+import shlex
+from collections.abc import Sequence
+
+import yaml
+
+from promise_seg.benchmarking.results import LineScores
+from promise_seg.benchmarking.running import Benchmark
+from promise_seg.data.checks import data_sha256
+from promise_seg.data.manifest import Split
+from promise_seg.environment import collect_environment
+from promise_seg.reporting.blocks import Commands, Facts, Section, Text
+from promise_seg.reporting.card import licence_of
+from promise_seg.reporting.card_section import environment_facts
+from promise_seg.reporting.source_code import code_sha256, git_commit
+
+
+def card_section(benchmark: Benchmark, found: Sequence[LineScores], spec: str) -> Section:
+    """Hashes, licences, versions, the settings as they were given, and the command.
+
+    Args:
+        benchmark: that was run.
+        found: its scores.
+        spec: as the user named it.
+    """
+    pairs = [("Seeds", ", ".join(map(str, benchmark.spec.seeds)))]
+    for data in benchmark.spec.data:
+        rows = benchmark.data.rows(data, benchmark.spec.protocol_of(benchmark.spec.models[0]))
+        counts = ", ".join(f"{sum(row.row.split == split for row in rows)} {split}" for split in Split)
+        pairs += [(f"Data: {data.name}", counts), (f"SHA-256 of {data.name}", data_sha256(rows))]
+    hashes = {one.line.sam: one.seeds[0].summary["sam_sha256"] for one in found}
+    for sam in benchmark.spec.sams:
+        pairs += [
+            (f"SAM: {sam.name}", f"{sam.source}; weights: {licence_of(sam.source)}"),
+            (f"SHA-256 of {sam.name}", hashes.get(sam.name, "not used yet")),
+        ]
+    scored_by = dict.fromkeys(seed.summary["code_sha256"] for one in found for seed in one.seeds)
+    pairs += [
+        ("SHA-256 of the code that scored", ", ".join(scored_by) or "none yet"),
+        ("SHA-256 of the code that made this page", code_sha256()),
+        ("Git commit of that code", git_commit() or "none"),
+        *environment_facts(collect_environment(benchmark.accelerator.device), "This page"),
+    ]
+    settings = yaml.safe_dump(
+        benchmark.spec.model_dump(mode="json", exclude_defaults=True), sort_keys=False, default_flow_style=None
+    )
+    command = shlex.join(["promise", "benchmark", spec, "-o", str(benchmark.output)])
+    return Section(
+        "Run card",
+        (
+            Facts(tuple(pairs)),
+            Text("The command that repeats this, and what it read:"),
+            Commands((command,)),
+            Commands(tuple(settings.splitlines())),
+        ),
+    )

@@ -1,0 +1,87 @@
+"""What a model of a benchmark cost to train, in CPU time."""
+
+import json
+import time
+from pathlib import Path
+from typing import TypedDict
+
+from promise_seg.data.augmentation import Recipe
+from promise_seg.data.checks import CheckedRow
+from promise_seg.data.manifest import Split
+from promise_seg.errors import CheckpointError
+from promise_seg.features.encoding import Sample, encode_images
+from promise_seg.files import write_json
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.training import LOG_FILE
+from promise_seg.sam.frozen import FrozenSam
+
+ENCODING_FILE = "encoding.json"
+_TIMED = 8
+
+
+class EncodingCost(TypedDict):
+    """CPU time for one view, as measured on some."""
+
+    timed_views: int
+    cpu_seconds_per_view: float
+
+
+def log_of(folder: Path) -> list[dict[str, float]]:
+    """The epochs of a run; none where it has not begun.
+
+    Raises:
+        CheckpointError: if its log is damaged.
+    """
+    path = folder / LOG_FILE
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}. Restore it, or remove the run's folder.") from error
+
+
+def training_seconds(folder: Path) -> float:
+    """CPU seconds of all epochs of a run, without encoding."""
+    return float(sum(line.get("cpu_seconds", 0.0) for line in log_of(folder)))
+
+
+def encoding_cost(folder: Path, sam: FrozenSam, rows: list[CheckedRow], settings: TrainSettings) -> EncodingCost:
+    """CPU time to encode one view, measured once for a data set and SAM, whatever the feature store has already.
+
+    Args:
+        folder: where it is kept.
+        sam: that encodes.
+        rows: some of which are encoded.
+        settings: how images are fitted.
+    """
+    path = folder / ENCODING_FILE
+    if (known := known_encoding_cost(folder)) is not None:
+        return known
+    images = [Sample.of(row, sam, settings.fit).image() for row in rows[: _TIMED + 1]]
+    encode_images(sam, images[:1])  # the first is always slower
+    started = time.process_time()
+    encode_images(sam, images[1:] or images)
+    views = max(1, len(images) - 1)
+    found = EncodingCost(timed_views=views, cpu_seconds_per_view=round((time.process_time() - started) / views, 5))
+    write_json(path, found)
+    return found
+
+
+def known_encoding_cost(folder: Path) -> EncodingCost | None:
+    """What was measured before; nothing where there is none, or it cannot be read."""
+    try:
+        found = json.loads((folder / ENCODING_FILE).read_text(encoding="utf-8"))
+        return EncodingCost(
+            timed_views=int(found["timed_views"]), cpu_seconds_per_view=float(found["cpu_seconds_per_view"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def views_of(rows: list[CheckedRow], settings: TrainSettings) -> int:
+    """How many views are encoded before a run: each val image, and so many of each train image."""
+    train = sum(row.row.split == Split.TRAIN for row in rows)
+    val = sum(row.row.split == Split.VAL for row in rows)
+    different = min(1, settings.views) if settings.augmentation == Recipe.NONE else settings.views
+    return train * different + val

@@ -1,0 +1,151 @@
+"""The data of a benchmark: read and checked at the start, so that nothing fails after hours."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from promise_seg.benchmarking.cells import folder_name
+from promise_seg.benchmarking.spec import BenchmarkSpec, DataSpec
+from promise_seg.data.checks import CheckedRow, check_rows
+from promise_seg.data.manifest import Row, Split, read_manifest, split_off_validation
+from promise_seg.errors import ManifestError, PromiseError
+from promise_seg.protocol import Protocol
+
+_VALIDATION_SHARE = 0.15
+_NO_VALUE = "(empty)"
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Test rows under one heading of the table."""
+
+    __test__ = False  # no class of tests
+
+    name: str
+    rows: tuple[CheckedRow, ...]
+
+
+class DataSets:
+    """All rows of all data sets.
+
+    Args:
+        spec: what they are for.
+        checking: called after each row that was checked.
+
+    Raises:
+        PromiseError: with what is wrong with any of them.
+    """
+
+    def __init__(self, spec: BenchmarkSpec, checking: Callable[[], object] = lambda: None) -> None:
+        self.spec = spec
+        self.manifests = {data.name: manifest_rows(data) for data in spec.data}
+        self._rows: dict[tuple[str, bool], list[CheckedRow]] = {}
+        for data in spec.data:
+            self._check_splits(data)
+            for protocol in protocols_of(spec, data):
+                self._check(data, protocol, checking)
+        for data in spec.data:
+            if data.train:
+                for protocol in protocols_of(spec, data):
+                    self._check_tests(data, protocol)
+
+    def rows(self, data: DataSpec, protocol: Protocol) -> list[CheckedRow]:
+        """Checked rows of a data set; the published procedure crops the black border unless the spec says otherwise."""
+        return self._rows[data.name, _crops(data, protocol)]
+
+    def of_split(self, data: DataSpec, protocol: Protocol, split: Split) -> list[CheckedRow]:
+        """Those of one split."""
+        return [row for row in self.rows(data, protocol) if row.row.split == split]
+
+    def tests(self, data: DataSpec, protocol: Protocol) -> list[TestSet]:
+        """What the models of a data set are scored on."""
+        found = []
+        for other in self.spec.tests_of(data):
+            rows = self.of_split(other, protocol, Split.TEST)
+            if other.by is None:
+                found.append(TestSet(other.name, tuple(rows)))
+                continue
+            values = [dict(row.row.extra).get(other.by) for row in rows]
+            if None in values:
+                known = ", ".join(name for name, _ in rows[0].row.extra) or "none"
+                raise ManifestError(f"{other.manifest}: by: {other.by}: no such column; others than the usual: {known}")
+            for value in dict.fromkeys(values):
+                chosen = tuple(row for row, own in zip(rows, values, strict=True) if own == value)
+                found.append(TestSet(value or _NO_VALUE, chosen))
+        return found
+
+    def _check_splits(self, data: DataSpec) -> None:
+        wanted = {Split.TRAIN} if data.train else set()
+        if any(data in self.spec.tests_of(other) for other in self.spec.data if other.train):
+            wanted.add(Split.TEST)
+        if missing := wanted - {row.split for row in self.manifests[data.name]}:
+            raise ManifestError(f"{data.manifest}: no {', '.join(sorted(missing))} rows, which the benchmark needs")
+
+    def _check(self, data: DataSpec, protocol: Protocol, checking: Callable[[], object]) -> None:
+        reading = replace(data.reading, crop_border=_crops(data, protocol))
+        rows = check_rows(self.manifests[data.name], reading, checking)
+        if data.train and not any(row.foreground_pixels for row in rows if row.row.split == Split.TRAIN):
+            raise ManifestError(
+                f"{data.manifest}: the masks of all train rows are empty; there is nothing to learn from"
+            )
+        self._rows[data.name, reading.crop_border] = rows
+
+    def _check_tests(self, data: DataSpec, protocol: Protocol) -> None:
+        """Test sets need folders of their own, and none of their images may have been learned from or chosen on."""
+        known = {row.image_sha256: row for row in self.rows(data, protocol) if row.row.split != Split.TEST}
+        places: set[str] = set()
+        for test in self.tests(data, protocol):
+            place = folder_name(test.name).casefold()
+            if place in places:
+                raise ManifestError(
+                    f"{data.name}: the test set {test.name!r} shares its folder with another; rename a data set, or "
+                    "values of the column that by names"
+                )
+            places.add(place)
+            for row in test.rows:
+                if (other := known.get(row.image_sha256)) is not None:
+                    raise ManifestError(
+                        f"{row.row.where}: the test image {row.name} is a {other.row.split} row of {data.name} "
+                        f"({other.row.where}), whose models are scored on it. Remove one of the two rows, or "
+                        f"{test.name} from the tests of {data.name}"
+                    )
+
+
+def _crops(data: DataSpec, protocol: Protocol) -> bool:
+    return protocol == Protocol.REFERENCE if data.crop_border is None else data.crop_border
+
+
+def protocols_of(spec: BenchmarkSpec, data: DataSpec) -> list[Protocol]:
+    """One for each way in which files are read: the published procedure crops them, unless the spec says."""
+    found = list(dict.fromkeys(spec.protocol_of(model) for model in spec.models))
+    return found if data.crop_border is None else found[:1]
+
+
+def manifest_rows(data: DataSpec) -> list[Row]:
+    """The rows of a data set, with validation rows split off where it trains and has none.
+
+    Raises:
+        PromiseError: if they cannot be read.
+    """
+    try:
+        rows = read_manifest(data.manifest)
+    except PromiseError as error:
+        raise type(error)(f"data.{data.name}: {error}") from error
+    if data.mask_folder is not None:
+        rows = [replace(row, mask=data.mask_folder / row.mask.name) for row in _of_one_name(rows, data)]
+    has_train = any(row.split == Split.TRAIN for row in rows)
+    if data.train and has_train and not any(row.split == Split.VAL for row in rows):
+        rows = split_off_validation(rows, share=_VALIDATION_SHARE, seed=0)
+    return rows
+
+
+def _of_one_name(rows: list[Row], data: DataSpec) -> list[Row]:
+    """Refuse masks that only their folders tell apart."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        other = first.setdefault(row.mask.name, row)
+        if other.mask != row.mask:
+            raise ManifestError(
+                f"{row.where}: mask_folder: {row.mask.name} is also the name of the mask in {other.where}, from "
+                f"another folder; {data.mask_folder} can hold but one of them"
+            )
+    return rows

@@ -1,0 +1,86 @@
+"""Scores of a cell on a test set: made, or found to be there already."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import promise_seg
+from promise_seg.assessment.evaluation import Assessment, PromptSource, Result
+from promise_seg.assessment.report import result_paths, summarise, write_results
+from promise_seg.assessment.sealing import log_test
+from promise_seg.assessment.strata import SIZE
+from promise_seg.benchmarking.cells import Cell
+from promise_seg.benchmarking.data_sets import TestSet
+from promise_seg.benchmarking.spec import BARE
+from promise_seg.data.checks import data_sha256
+from promise_seg.data.manifest import Split
+from promise_seg.model import reading_fields
+from promise_seg.reporting.source_code import code_sha256
+from promise_seg.sam.frozen import FrozenSam
+
+
+def facts_of_score(cell: Cell, test: TestSet, sam: FrozenSam, model_sha256: str) -> dict[str, Any]:
+    """All that a score depends on, but for how it is made."""
+    return {
+        "model": cell.model.name,
+        "variant": cell.model.variant,
+        "trained_on": cell.data.name,
+        "data": test.name,
+        "data_sha256": data_sha256(test.rows),
+        "groups_sha256": _groups_sha256(test),
+        "reading": reading_fields(test.rows[0].reading),
+        "split": str(Split.TEST),
+        "sam": cell.sam.name,
+        "sam_sha256": sam.sha256,
+        "image_size": sam.image_size,
+        "model_sha256": model_sha256,
+        "promise_seg_version": promise_seg.__version__,
+    }
+
+
+def _groups_sha256(test: TestSet) -> str:
+    """Hash of the rows' groups, which intervals depend on."""
+    return hashlib.sha256(json.dumps([row.row.group for row in test.rows]).encode()).hexdigest()
+
+
+def is_scored(folder: Path, how: Assessment, facts: dict[str, Any]) -> bool:
+    """Whether scores that depend on just this are there; what cannot be read is not."""
+    table, means = result_paths(folder, how.prompts, how.protocol)
+    try:
+        known = json.loads(means.read_text(encoding="utf-8"))
+        lines = table.read_text(encoding="utf-8").count("\n")
+    except (OSError, ValueError):
+        return False
+    wanted = json.loads(json.dumps(facts)) | {"seed": how.seed, "tolerance": str(how.tolerance)}
+    if how.prompts == PromptSource.ORACLE:
+        wanted["oracle_points"] = how.num_points
+    return (
+        isinstance(known, dict)
+        and all(known.get(name) == value for name, value in wanted.items())
+        and lines == known.get("images", -1) + 1
+    )
+
+
+def write_scores(
+    folder: Path, run: Path, cell: Cell, how: Assessment, results: Sequence[Result], facts: dict[str, Any]
+) -> None:
+    """Write what ``promise evaluate`` writes, and note the look at test rows beside a trained model.
+
+    Args:
+        folder: of the scores.
+        run: of the model.
+        cell: that was scored.
+        how: it was scored.
+        results: of all images.
+        facts: see :func:`facts_of_score`, and whatever else is to be kept.
+    """
+    summary = summarise(list(results), how, facts | {"code_sha256": code_sha256()}, [SIZE])
+    if cell.model.variant != BARE:
+        noted = {"prompts": str(how.prompts), "dice": summary["mean"]["dice"]}
+        looks = log_test(run, facts["model_sha256"], facts["data_sha256"], noted)
+        summary["test_looks"] = {
+            "this_model": looks.this_model, "other_models": looks.other_models, "note": looks.words()
+        }  # fmt: skip
+    write_results(folder, list(results), summary)

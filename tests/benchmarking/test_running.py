@@ -1,0 +1,229 @@
+"""What is finished stays, and what no longer holds is made anew."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+from accelerate import Accelerator
+from PIL import Image
+from safetensors import safe_open
+
+from promise_seg.benchmarking.cells import cells_of
+from promise_seg.benchmarking.results import found_in, pairs_of
+from promise_seg.benchmarking.running import Benchmark
+from promise_seg.benchmarking.spec import read_spec
+from promise_seg.benchmarking.writing import write_all
+from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.features.store import FeatureStore
+from tests.helpers import make_tiny_sam, write_dataset
+
+MODELS = {"bare": {"variant": "sam"}, "apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "epochs": 1}}
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with data and a SAM of its own, which a test may change."""
+    make_tiny_sam().model.save_pretrained(tmp_path / "sam")
+    write_dataset(tmp_path / "discs", ("train",) * 4 + ("val",) * 2 + ("test",) * 4)
+    return tmp_path
+
+
+def run(place, **changes):
+    """Run a small benchmark; returns it and what it wrote, by path, with the time of each."""
+    spec = {
+        "title": "t", "data": {"discs": {"manifest": "discs/manifest.csv"}}, "sams": ["sam"], "models": MODELS,
+        "seeds": [0], "training": {"epochs": 1, "views": 1},
+    }  # fmt: skip
+    (place / "spec.yaml").write_text(yaml.safe_dump(spec | changes, sort_keys=False))
+    notes = []
+    wanted = read_spec(place / "spec.yaml")
+    benchmark = Benchmark(
+        wanted, place / "out", FeatureStore(place / "store"), Accelerator(cpu=True), note=notes.append
+    )  # fmt: skip
+    for cell in cells_of(wanted):
+        benchmark.run(cell)
+    files = {str(p.relative_to(place / "out")): p.stat().st_mtime_ns for p in (place / "out").rglob("summary_*.json")}
+    benchmark.notes = notes
+    return benchmark, files
+
+
+def test_nothing_is_done_again_without_a_reason(place):
+    _, before = run(place)
+    _, after = run(place)
+    assert before == after
+    assert len(before) == 4
+
+
+def change_groups(place):
+    path = place / "discs/manifest.csv"
+    path.write_text(path.read_text().replace(",g4", ",g3"))
+
+
+def change_a_mask(place):
+    path = place / "discs/masks/9.png"
+    mask = np.asarray(Image.open(path)).copy()
+    mask[0, 0] = 255
+    Image.fromarray(mask).save(path)
+
+
+def damage_summaries(place):
+    for path in (place / "out").rglob("summary_*.json"):
+        path.write_text("[")
+
+
+def empty_scores(place):
+    for path in (place / "out").rglob("scores_*.csv"):
+        path.write_text("image\n")
+
+
+@pytest.mark.parametrize("change", [change_groups, change_a_mask, damage_summaries, empty_scores])
+def test_scores_of_other_rows_or_that_are_damaged_are_made_anew(place, change):
+    _, before = run(place)
+    change(place)
+    benchmark, after = run(place)
+    assert set(after) == set(before)
+    assert all(after[name] > before[name] for name in before)
+    groups = {len(set(one.groups.values())) for one in found_in(benchmark)}
+    assert groups == ({1} if change == change_groups else {2})
+
+
+def test_other_oracle_points_touch_oracle_scores_alone(place):
+    _, before = run(place)
+    _, after = run(place, oracle_points=4)
+    changed = {name.split("/")[-1] for name in before if after[name] > before[name]}
+    assert changed == {"summary_oracle.json"}
+    assert all(after[name] > before[name] for name in before if "oracle" in name)
+
+
+def test_post_processing_of_one_model_touches_its_scores_alone(place):
+    _, before = run(place)
+    path = place / "out/discs/sam/apm/seed-0/best/config.json"
+    config = json.loads(path.read_text())
+    config["postprocessing"]["threshold"] = 0.4
+    path.write_text(json.dumps(config))
+    _, after = run(place)
+    assert {name.split("/")[2] for name in before if after[name] > before[name]} == {"apm"}
+
+
+def test_models_with_own_points_are_calibrated(place):
+    run(place)
+    assert (place / "out/discs/sam/apm/seed-0/best/trust.safetensors").exists()
+
+
+def test_test_images_that_were_learned_from_are_refused(place):
+    others = write_dataset(place / "others", ("test",) * 2, first=5)  # the first is a val image of discs
+    data = {
+        "discs": {"manifest": "discs/manifest.csv", "tests": ["discs", "others"]},
+        "others": {"manifest": str(others), "train": False},
+    }
+    with pytest.raises(ManifestError, match=r"others/manifest\.csv:2: the test image .* is a val row of discs"):
+        run(place, data=data)
+    assert not (place / "out").exists()
+
+
+def test_groups_on_both_sides_are_said(place):
+    path = place / "discs/manifest.csv"
+    path.write_text(path.read_text().replace(",g4", ",g0"))
+    benchmark, _ = run(place, models={"bare": {"variant": "sam"}})
+    assert "discs: 1 group(s) have rows in train and in another split" in benchmark.notes[0]
+
+
+def test_a_unet_gets_the_time_of_another_whatever_the_store_has_already(place):
+    models = {"apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "budget_of": "apm"}}
+    budgets = []
+    for name in ("cold", "warm"):
+        benchmark, _ = run(place, models=models)
+        unet = place / "out/discs/sam/U-Net/seed-0"
+        with safe_open(unet / "state.safetensors", "pt") as file:
+            facts = json.loads(file.metadata()["state"])["facts"]
+        log = (place / "out/discs/sam/apm/seed-0/log.jsonl").read_text().splitlines()
+        trained = sum(json.loads(line)["cpu_seconds"] for line in log)
+        cell = next(iter(cells_of(benchmark.spec)))
+        assert benchmark.views(cell) == 4 + 2
+        expected = trained + 6 * benchmark.encoding_cost(cell)["cpu_seconds_per_view"]
+        assert facts["budget"] == pytest.approx(expected)
+        assert facts["cpu_seconds"] >= facts["budget"] > trained
+        budgets.append(facts["budget"])
+        (place / "out").rename(place / name)  # the store stays
+    assert budgets[1] > 0
+
+
+def test_time_is_no_budget_off_the_cpu(place):
+    models = {"apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "budget_of": "apm"}}
+    run(place, models=models)
+
+    class Elsewhere:
+        device = type("Device", (), {"type": "cuda"})
+
+    with pytest.raises(SettingsError, match="budget_of counts CPU time, but this runs on cuda"):
+        Benchmark(read_spec(place / "spec.yaml"), place / "o", FeatureStore(place / "store"), Elsewhere())
+
+
+def test_a_sam_that_is_not_there_is_missed_at_once(place):
+    with pytest.raises(Exception, match="nowhere"):
+        run(place, sams=["sam", {"name": "b", "source": "nowhere"}])
+    assert not (place / "out").exists()
+
+
+def test_lines_of_several_data_sams_and_protocols_stand_apart(place):
+    write_dataset(place / "more", ("train",) * 4 + ("val",) * 2 + ("test",) * 2, first=50)
+    shutil.copytree(place / "sam", place / "twin")
+    data = {"discs": {"manifest": "discs/manifest.csv"}, "more": {"manifest": "more/manifest.csv"}}
+    models = {
+        "ours": {"variant": "ips"},
+        "theirs": {"variant": "ips", "training": {"protocol": "reference", "epochs": 1}},
+        "U-Net": {"variant": "unet", "epochs": 1},
+    }
+    benchmark, _ = run(place, data=data, sams=["sam", "twin"], models=models)
+    found = found_in(benchmark)
+    assert len(found) == 2 * 2 * 3
+    assert {one.line.protocol for one in found} == {"own", "reference"}
+    assert pairs_of(found, "dice") == []  # oracle against none, ours against theirs: nothing is alike
+    write_all(benchmark, found, [], "spec.yaml")
+    page = (place / "out/report.html").read_text()
+    sizes = page.split("Mean Dice by size of the object")[1]
+    for head in ("trained on", "SAM", "protocol", "tested on"):
+        assert head in sizes.split("</thead>")[0]
+
+
+def test_a_benchmark_of_the_published_procedure_scores_its_unet_so_too(place):
+    models = {"theirs": {"variant": "ips"}, "U-Net": {"variant": "unet", "epochs": 1}}
+    training = {"protocol": "reference", "epochs": 1, "views": 1, "apm": "heatmap"}
+    benchmark, _ = run(place, models=models, training=training)
+    assert {(one.line.model.name, str(one.line.protocol)) for one in found_in(benchmark)} == {
+        ("theirs", "reference"), ("U-Net", "reference"),
+    }  # fmt: skip
+
+
+def test_instance_maps_give_the_dice_of_objects(place):
+    for path in (place / "discs/masks").iterdir():
+        Image.fromarray((np.asarray(Image.open(path)) > 0).astype(np.uint8) * 3).save(path)
+    data = {"discs": {"manifest": "discs/manifest.csv", "instances": True}}
+    benchmark, _ = run(place, data=data, models={"bare": {"variant": "sam"}, "U-Net": MODELS["U-Net"]},
+                       measures=["dice", "average_precision"])  # fmt: skip
+    bare, unet = found_in(benchmark)
+    assert bare.object_dice() is not None
+    assert unet.object_dice() is None
+    assert "average_precision" in unet.values
+
+
+def test_an_image_that_stands_in_two_rows_counts_twice(place):
+    path = place / "discs/manifest.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, lines[-1].replace("masks/9", "masks/8")]))
+    benchmark, _ = run(place, models={"bare": {"variant": "sam"}})
+    (found,) = found_in(benchmark)
+    assert len(found.groups) == 5
+    assert found.interval("dice").mean == pytest.approx(found.seed_means("dice")[0], abs=1e-6)
+
+
+def test_no_file_holds_what_is_no_json(place):
+    def refuse(word):
+        raise AssertionError(word)
+
+    benchmark, _ = run(place)
+    write_all(benchmark, found_in(benchmark), [], "spec.yaml")
+    for path in (place / "out").rglob("*.json"):
+        json.loads(path.read_text(), parse_constant=refuse)
