@@ -1,7 +1,9 @@
 """Small stand-ins shared by the tests."""
 
 import csv
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,6 +50,22 @@ def make_model(sam: FrozenSam, variant: Variant = Variant.APM_IPS, apm: ApmKind 
         promise_seg_version="0",
     )  # fmt: skip
     return PromiseModel(config, sam)
+
+
+def no_numbers(model: PromiseModel) -> PromiseModel:
+    """The model as training leaves it that diverged."""
+    for parameter in model.trainable_parameters().values():
+        parameter.data.fill_(float("nan"))
+    return model
+
+
+def strict_json(path: Path) -> Any:
+    """What a JSON file holds; it must be JSON as the standard has it, without NaN and infinity."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(f"{path}: holds {word}")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
 
 
 REFERENCE_VARIANTS = [

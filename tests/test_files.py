@@ -66,3 +66,10 @@ def test_a_place_that_cannot_be_a_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PromiseError, match="cannot write"):
         write_text(tmp_path / "file" / "x.txt", "")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_no_number_is_never_written_as_json(tmp_path, value):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"dice": [value]})
+    assert names(tmp_path) == []

@@ -1,11 +1,17 @@
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
+from promise_seg.assessment.comparing import read_scored
 from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
-from promise_seg.assessment.report import summarise, write_results
-from tests.helpers import make_model
+from promise_seg.assessment.report import LOWER_IS_BETTER, MEASURES, summarise, write_results
+from promise_seg.data.checks import check_rows
+from promise_seg.data.manifest import read_manifest
+from promise_seg.data.reading import make_reading
+from promise_seg.errors import SettingsError
+from tests.helpers import make_model, no_numbers, strict_json
 
 
 @pytest.mark.parametrize("source", [PromptSource.APM, PromptSource.ORACLE])
@@ -22,3 +28,29 @@ def test_files_say_where_prompts_came_from(tiny_sam, checked, tmp_path, source):
     assert summary["images"] == 10
     mean = sum(float(line["dice"]) for line in lines) / 10
     assert summary["mean"]["dice"] == pytest.approx(mean, abs=1e-5)
+
+
+def test_these_are_all_measures_of_an_instance_map(tiny_sam, manifest):
+    rows = check_rows(read_manifest(manifest), make_reading(instances=True))[:2]
+    assessment = Assessment(prompts=PromptSource.ORACLE)
+    summary = summarise(evaluate(make_model(tiny_sam), rows, assessment), assessment, {})
+    assert tuple(summary["mean"]) == MEASURES
+    assert set(LOWER_IS_BETTER) < set(MEASURES)
+
+
+def test_an_iou_that_was_not_predicted_is_left_out(tiny_sam, checked, tmp_path):
+    assessment = Assessment(prompts=PromptSource.NONE)
+    results = evaluate(make_model(tiny_sam), checked, assessment)
+    results[0] = replace(results[0], predicted_iou=float("nan"))
+    table, means = write_results(tmp_path, results, summarise(results, assessment, {}))
+    first, second, *_ = csv.DictReader(table.open())
+    assert first["predicted_iou"] == ""
+    assert float(second["predicted_iou"]) == pytest.approx(results[1].predicted_iou, abs=1e-6)
+    assert strict_json(means)["images"] == 10
+    assert "predicted_iou" not in read_scored(table).images[checked[0].image_sha256]
+
+
+def test_a_model_whose_training_diverged_is_not_scored(tiny_sam, checked):
+    model = no_numbers(make_model(tiny_sam))
+    with pytest.raises(SettingsError, match=r"0\.png: .* no numbers: its training diverged"):
+        evaluate(model, checked, Assessment(prompts=PromptSource.APM))

@@ -4,7 +4,7 @@ import pytest
 
 from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
 from promise_seg.assessment.report import values_by_measure
-from promise_seg.assessment.strata import size_stratum, strata
+from promise_seg.assessment.strata import check_columns, size_stratum, strata
 from promise_seg.errors import SettingsError
 from tests.helpers import make_model
 
@@ -35,3 +35,10 @@ def test_by_a_column_of_the_manifest(results):
     assert {name: one["images"] for name, one in found.items()} == {"(empty)": 1, "a": 5, "b": 4}
     with pytest.raises(SettingsError, match=r"--by hospital: .* choose among size, device"):
         strata(results, "hospital", values_by_measure(results), seed=0)
+
+
+def test_columns_can_be_checked_before_anything_is_scored(results):
+    rows = [result.checked.row for result in results]
+    check_columns(["size", "device"], rows)
+    with pytest.raises(SettingsError, match=r"--by hospital: .* choose among size, device"):
+        check_columns(["device", "hospital"], rows)

@@ -87,17 +87,17 @@ def test_an_evaluation_has_trust_in_each_line_and_its_quality(run, tmp_path, cap
     assert summary["trust"]["nothing_here"]["images_without_object"] == 1
     error = np.mean([abs(float(line["trust"]) - float(line["dice"])) for line in lines])
     assert summary["trust"]["mean_absolute_error"] == pytest.approx(error, abs=1e-5)
-    assert "rank correlation with Dice" in capsys.readouterr().out
+    assert "Rank correlation with Dice" in capsys.readouterr().out
     again, summary_again = evaluate(run, tmp_path / "b")
     assert (again, summary_again["trust"]) == (lines, summary["trust"])
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--measure", "dice", "--measure", "trust"]) == 0
 
 
 def test_quality_on_the_rows_of_the_calibration_is_said_to_be_flattering(run, tmp_path, capsys):
-    evaluate(run, tmp_path / "val", "--split", "val")
-    assert "calibrated on these very rows" in capsys.readouterr().err
-    evaluate(run, tmp_path / "test")
-    assert "calibrated on these very rows" not in capsys.readouterr().err
+    for split, flattering in (("val", True), ("all", True), ("test", False)):
+        _, summary = evaluate(run, tmp_path / split, "--split", split)
+        assert summary["trust_calibrated_on_these_rows"] is flattering
+        assert ("calibrated on the val rows among these images" in capsys.readouterr().err) is flattering
 
 
 def test_only_own_masks_as_the_model_chose_them_are_judged(run, tmp_path, capsys):
@@ -171,6 +171,63 @@ def test_tuning_calibrates_again(run, tmp_path, monkeypatch):
     assert "trust" in evaluate(run, tmp_path / "e")[1]
     assert main(["tune-postprocess", str(run[0]), str(run[1]), "--reset"]) == 0
     assert read_trust(run[0] / "best" / TRUST_FILE).sha256() == before.sha256()
+
+
+@pytest.fixture
+def unsplit(trained, tmp_path):
+    """A run with a seed and a share of its own on data without val rows: the run, and the CSV."""
+    shutil.copytree(trained / "data", tmp_path / "data")
+    manifest = tmp_path / "data/manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",val,", ",train,"))
+    options = ["--sam", str(trained / "sam"), "--epochs", "1", "--views", "1", "--seed", "3", "--val-share", "0.3"]
+    assert main(["train", str(manifest), *options, "-o", str(tmp_path / "run")]) == 0
+    return tmp_path / "run", manifest
+
+
+def test_val_rows_are_split_off_as_training_did(unsplit, monkeypatch):
+    from promise_seg.assessment import tuning
+    from promise_seg.postprocessing import PostProcessing
+
+    path = unsplit[0] / "best" / TRUST_FILE
+    before = read_trust(path)
+    path.unlink()
+    assert main(["calibrate", str(unsplit[0]), str(unsplit[1])]) == 0
+    assert read_trust(path).sha256() == before.sha256()
+    monkeypatch.setattr(tuning, "candidates", lambda: [PostProcessing()])
+    assert main(["tune-postprocess", str(unsplit[0]), str(unsplit[1])]) == 0
+    assert read_trust(path).calibration.val_sha256 == before.calibration.val_sha256
+
+
+@pytest.mark.parametrize("options", [["--seed", "0"], ["--val-share", "0.6"]])
+def test_rows_that_were_trained_on_are_refused(unsplit, options, capsys):
+    path = unsplit[0] / "best" / TRUST_FILE
+    before = path.read_bytes()
+    assert main(["calibrate", str(unsplit[0]), str(unsplit[1]), *options]) == 2
+    error = capsys.readouterr().err
+    assert f"{unsplit[1]}: its train and val rows" in error
+    assert "Give the CSV of training as it was" in error
+    assert path.read_bytes() == before
+    (unsplit[0] / "settings.json").unlink()
+    assert main(["calibrate", str(unsplit[0]), str(unsplit[1]), *options]) == 0
+
+
+def test_a_run_that_noted_no_share_is_split_as_by_default(unsplit, trained):
+    options = ["--sam", str(trained / "sam"), "--epochs", "1", "--views", "1", "--seed", "3"]
+    run = unsplit[0].with_name("older")
+    assert main(["train", str(unsplit[1]), *options, "-o", str(run)]) == 0
+    noted = json.loads((run / "settings.json").read_text())
+    assert noted.pop("val_share") == 0.15
+    (run / "settings.json").write_text(json.dumps(noted))
+    assert main(["calibrate", str(run), str(unsplit[1])]) == 0
+
+
+def test_a_training_that_diverged_ends_with_a_note(trained, tmp_path, capsys):
+    options = ["--sam", str(trained / "sam"), "--epochs", "2", "--views", "1", "--learning-rate", "1e30"]
+    assert main(["train", str(trained / "data/manifest.csv"), *options, "-o", str(tmp_path / "run")]) == 0
+    assert "note: no trust scores: 16 of 16 val images give masks that are no numbers" in capsys.readouterr().err
+    assert not (tmp_path / "run/best" / TRUST_FILE).exists()
+    assert main(["evaluate", str(tmp_path / "run"), str(trained / "data/manifest.csv"), "-o", str(tmp_path / "e")]) == 2
+    assert "its training diverged" in capsys.readouterr().err
 
 
 def test_each_class_has_a_trust_of_its_own(trained, tmp_path):

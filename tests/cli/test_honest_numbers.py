@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from promise_seg.cli.main import main
-from tests.helpers import make_tiny_sam, write_dataset
+from tests.helpers import make_tiny_sam, strict_json, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def evaluate(run, out, *options):
 
 
 def summary(out, prompts="apm"):
-    return json.loads((out / f"summary_{prompts}.json").read_text())
+    return strict_json(out / f"summary_{prompts}.json")
 
 
 def test_every_mean_has_an_interval_and_every_stratum_its_images(run, tmp_path, capsys):
@@ -113,3 +113,9 @@ def test_two_evaluations_can_be_compared(run, tmp_path, capsys):
     assert evaluate(run, tmp_path / "b", "--prompts", "oracle") == 0
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--measure", "dice", "--measure", "hd95"]) == 0
     assert "hd95" in capsys.readouterr().out
+
+
+def test_a_column_that_is_not_there_is_found_out_before_any_work(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("promise_seg.checkpoint.load_checkpoint", lambda *_: pytest.fail("work was begun"))
+    assert evaluate(run, tmp_path, "--by", "device", "--by", "hospital") == 2
+    assert "--by hospital" in capsys.readouterr().err

@@ -3,13 +3,16 @@
 import json
 import os
 import re
+import shlex
 import shutil
 
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
+from PIL import Image
 
 from promise_seg.cli.main import main
-from tests.helpers import make_tiny_sam, write_dataset
+from tests.helpers import make_tiny_sam, strict_json, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def report(run, out, *options, model=None):
 
 
 def document(out):
-    return json.loads((out / "report.json").read_text())
+    return strict_json(out / "report.json")
 
 
 def schema(capsys):
@@ -67,11 +70,41 @@ def test_the_same_numbers_as_evaluate(run, tmp_path):
 
 def test_the_commands_of_the_card_repeat_the_run(run, tmp_path):
     assert report(run, tmp_path, "--no-budget", "--no-images") == 0
-    first, *_ = document(tmp_path)["card"]["commands"]
-    assert first == f"promise train {run}/data/manifest.csv -o {run}/run --sam {run}/sam --epochs 2 --views 1"
-    assert main([*first.split()[1:], "-o", str(tmp_path / "again")]) == 0
+    card = document(tmp_path)["card"]
+    first = card["commands"][0]
+    assert first == (
+        f"promise train {run}/data/manifest.csv -o {run}/run --sam {run}/sam --epochs 2 --views 1"
+        f"  # train and val rows: sha256 {card['hashes']['training_data']}"
+    )
+    repeat(first, run / "run", tmp_path / "again")
+
+
+def repeat(command, run, out):
+    """The same weights come out of a command of a run card."""
+    assert main([*shlex.split(command, comments=True)[1:], "-o", str(out)]) == 0
     weights = ("best/model.safetensors", "best/config.json")
-    assert all((tmp_path / "again" / w).read_bytes() == (run / "run" / w).read_bytes() for w in weights)
+    assert all((out / w).read_bytes() == (run / w).read_bytes() for w in weights)
+
+
+def test_the_commands_of_the_card_repeat_the_run_whatever_is_reported_on(run, tmp_path):
+    others = write_dataset(tmp_path / "others", ("val",) * 3)
+    args = ["report", str(run / "run"), str(others), "-o", str(tmp_path), "--no-budget", "--no-images"]
+    assert main([*args, "--prompts", "none", "--split", "val"]) == 0
+    first, evaluation, _ = document(tmp_path)["card"]["commands"]
+    assert f" {run}/data/manifest.csv " in first
+    assert f" {others} " in evaluation
+    repeat(first, run / "run", tmp_path / "again")
+
+
+def test_the_commands_of_the_card_repeat_a_run_without_val_rows(run, tmp_path):
+    manifest = write_dataset(tmp_path / "data", ("train",) * 8 + ("test",) * 2)
+    options = ["--sam", str(run / "sam"), "--epochs", "1", "--views", "1", "--val-share", "0.4", "--seed", "3"]
+    assert main(["train", str(manifest), *options, "-o", str(tmp_path / "run")]) == 0
+    args = ["report", str(tmp_path / "run"), str(manifest), "-o", str(tmp_path), "--no-budget", "--no-images"]
+    assert main([*args, "--prompts", "none"]) == 0
+    first = document(tmp_path)["card"]["commands"][0]
+    assert "--seed 3 --val-share 0.4  # " in first
+    repeat(first, tmp_path / "run", tmp_path / "again")
 
 
 def test_without_pictures_and_budget(run, tmp_path):
@@ -89,6 +122,62 @@ def test_a_bare_sam(run, tmp_path):
     assert found["card"]["training"] is None
     assert found["curves"] == []
     assert "from the ground truth" in (tmp_path / "report.html").read_text()
+
+
+def test_a_bare_sam_reads_files_as_it_is_told(run, tmp_path):
+    manifest = write_dataset(tmp_path / "data", ("test",) * 3)
+    for path in (tmp_path / "data/masks").iterdir():
+        labels = (np.asarray(Image.open(path)) > 0).astype(np.uint8) * 2
+        labels[:4, :4] = 1
+        Image.fromarray(labels).save(path)
+    reading = ["--class", "2", "--window", "percentile", "--no-crop-border", "--image-size", "48"]
+    shared = ["--sam", str(run / "sam"), "--prompts", "oracle", *reading]
+    args = ["report", "bare", str(manifest), "-o", str(tmp_path), "--no-budget", "--no-images", *shared]
+    assert main(args) == 0
+    found = document(tmp_path)
+    line = found["card"]["commands"][0]
+    assert main([*shlex.split(line)[1:], "-o", str(tmp_path / "e")]) == 0
+    assert strict_json(tmp_path / "e/summary_oracle.json")["mean"] == found["evaluations"][0]["mean"]
+    assert found["card"]["image_size"] == 48
+    assert found["evaluations"][0]["reading"]["label"] == 2
+    assert main([word if word != "2" else "all" for word in args]) == 2
+
+
+def test_a_trained_model_has_its_input_size(run, tmp_path, capsys):
+    assert "it is for bare only" in failure(report(run, tmp_path / "out", "--image-size", "48"), capsys)
+
+
+def test_losses_that_are_no_numbers_are_left_out_of_the_document(run, tmp_path):
+    shutil.copytree(run / "run", tmp_path / "run")
+    log = tmp_path / "run/log.jsonl"
+    first, second = (json.loads(line) for line in log.read_text().splitlines())
+    log.write_text("\n".join(json.dumps(line) for line in (first, second | {"mask": float("nan")})))
+    assert report(run, tmp_path / "out", "--no-budget", model=str(tmp_path / "run")) == 0
+    assert [line["mask"] for line in document(tmp_path / "out")["curves"]] == [first["mask"], None]
+
+
+def test_a_column_that_is_not_there_is_found_out_before_any_work(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("promise_seg.checkpoint.load_checkpoint", lambda *_: pytest.fail("work was begun"))
+    assert "--by hospital" in failure(report(run, tmp_path, "--by", "hospital"), capsys)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_trust_on_the_rows_of_its_calibration_is_said_to_be_flattering(run, tmp_path, split):
+    assert report(run, tmp_path, "--no-budget", "--no-images", "--prompts", "apm", "--split", split) == 0
+    assert document(tmp_path)["evaluations"][0]["trust_calibrated_on_these_rows"] is (split == "val")
+    assert ("which flatters it" in (tmp_path / "report.html").read_text()) is (split == "val")
+
+
+def test_what_stands_in_settings_and_is_not_understood_is_one_line(run, tmp_path, capsys):
+    shutil.copytree(run / "run", tmp_path / "run")
+    path = tmp_path / "run/settings.json"
+    noted = json.loads(path.read_text())
+    path.write_text(json.dumps(noted | {"settings": noted["settings"] | {"colour": "red"}}))
+    error = failure(report(run, tmp_path / "out", "--no-budget", model=str(tmp_path / "run")), capsys)
+    assert f"{path}: not as promise train writes it: settings.colour" in error
+    assert "move it away to go on without it" in error
+    path.unlink()
+    assert report(run, tmp_path / "out", "--no-budget", "--no-images", model=str(tmp_path / "run")) == 0
 
 
 def test_one_look_at_test_rows_is_noted_and_one_at_val_rows_is_not(run, tmp_path):

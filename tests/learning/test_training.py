@@ -18,8 +18,9 @@ from promise_seg.data.reading import make_reading
 from promise_seg.errors import CheckpointError, ManifestError
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
+from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, read_note
 from promise_seg.learning.settings import TrainSettings, make_settings
-from promise_seg.learning.training import LOG_FILE, SETTINGS_FILE, STATE_FILE, TrainingRun, training_losses
+from promise_seg.learning.training import LOG_FILE, STATE_FILE, TrainingRun, training_losses
 from promise_seg.learning.training_set import Draw, EpochDraws, collate
 from promise_seg.model import ModelOutput, Variant
 from promise_seg.prompting.apm import ApmKind, PositionCode
@@ -403,3 +404,26 @@ def test_settings_tell_where_a_run_was_trained_and_a_finished_one_keeps_it(
     path.unlink()
     start(tmp_path, checked, tiny_sam, store, accelerator, epochs=1, views=1).run()
     assert path.exists()
+
+
+def test_where_the_rows_are_from_is_noted_and_no_part_of_what_a_run_is(checked, tiny_sam, store, accelerator, tmp_path):
+    settings = TrainSettings(epochs=2, views=1)
+
+    def of(origin):
+        return TrainingRun(tmp_path, checked, tiny_sam, store, settings, accelerator, origin)
+
+    def stop(_stage, done, *_):
+        if done == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        of(DataOrigin(data="first.csv", val_share=0.2)).run(stop)
+    first = read_note(tmp_path)
+    of(DataOrigin(data="moved/first.csv")).run()
+    second = read_note(tmp_path)
+    assert first is not None
+    assert second is not None
+    assert (first.data, first.val_share, first.mask_threshold) == ("first.csv", 0.2, None)
+    assert (second.data, second.val_share) == ("moved/first.csv", None)
+    assert second.data_sha256 == first.data_sha256
+    assert second.settings == settings

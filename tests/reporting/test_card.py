@@ -1,21 +1,23 @@
 import json
 import socket
+from dataclasses import replace
 
 import pytest
 
 from promise_seg.assessment.evaluation import PromptSource
 from promise_seg.compat.known_sams import KNOWN_SAMS
 from promise_seg.data.checks import data_sha256
+from promise_seg.learning.run_note import RunNote
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.reporting.card import licence_of, make_card
 from promise_seg.reporting.plan import Plan
-from promise_seg.reporting.run_files import RunFiles
+from promise_seg.reporting.run_files import Epoch, RunFiles
 from promise_seg.sam.frozen import FrozenSam
 from tests.helpers import make_model
 from tests.reporting.samples import ENVIRONMENT
 
 PLAN = Plan(run="runs/first", data="my.csv", output="out", prompts=(PromptSource.APM,), seed=4)
-NOTHING = RunFiles(None, {}, ())
+NOTHING = RunFiles()
 
 
 def test_hashes_are_of_what_was_used(tiny_sam, checked):
@@ -38,9 +40,11 @@ def test_without_a_training_there_is_none_to_repeat(tiny_sam, checked):
 
 @pytest.fixture
 def run(tmp_path):
-    settings = TrainSettings(epochs=2, seed=9).model_dump(mode="json")
-    facts = {"settings": settings, "data_sha256": "d" * 64, "environment": ENVIRONMENT.model_dump(mode="json")}
-    return RunFiles(tmp_path, facts, ({"epoch": 1, "seconds": 1800}, {"epoch": 2, "seconds": 1800}))
+    note = RunNote(
+        settings=TrainSettings(epochs=2, seed=9), data_sha256="d" * 64, data="trained with.csv", environment=ENVIRONMENT
+    )
+    log = tuple(Epoch(epoch=number, val_dice=0.5, learning_rate=1e-4, seconds=1800) for number in (1, 2))
+    return RunFiles(tmp_path, note, log)
 
 
 def test_what_training_noted_is_told(tiny_sam, checked, run):
@@ -50,19 +54,25 @@ def test_what_training_noted_is_told(tiny_sam, checked, run):
     assert card.training.environment == ENVIRONMENT
     assert card.seeds == {"training": 9, "report": 4}
     assert card.hashes.training_data == "d" * 64
-    assert card.commands[0] == f"promise train my.csv -o {run.folder} --sam tiny-0 --epochs 2 --seed 9"
+    assert card.commands[0] == (
+        f"promise train 'trained with.csv' -o {run.folder} --sam tiny-0 --epochs 2 --seed 9"
+        f"  # train and val rows: sha256 {'d' * 64}"
+    )
 
 
-def test_a_run_of_an_older_version_has_no_environment(tiny_sam, checked, run):
-    del run.settings["environment"]
-    training = make_card(make_model(tiny_sam), checked, PLAN, run).training
+def test_a_run_of_an_older_version_has_no_environment_and_no_name_of_its_data(tiny_sam, checked, run):
+    older = replace(run, note=run.note.model_copy(update={"environment": None, "data": None}))
+    card = make_card(make_model(tiny_sam), checked, PLAN, older)
+    assert card.commands[0].startswith("promise train DATA.csv ")
+    training = card.training
     assert training is not None
     assert training.environment is None
 
 
 def test_another_input_size_is_among_the_options(tiny_sam, checked, run):
-    resized = FrozenSam(tiny_sam.model, "tiny-0", notes=("trained at 64 px, used at 32 px: interpolated",))
-    assert make_card(make_model(resized), checked, PLAN, run).commands[0].endswith("--image-size 32")
+    resized = FrozenSam(tiny_sam.model, "tiny-0", trained_at=64)
+    assert "--image-size 32 " in make_card(make_model(resized), checked, PLAN, run).commands[0]
+    assert "--image-size" not in make_card(make_model(tiny_sam), checked, PLAN, run).commands[0]
 
 
 def test_licences_are_said_where_they_are_known():

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from promise_seg.assessment.evaluation import PromptSource
+from promise_seg.learning.run_note import RunNote
 from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.model import ModelConfig
 from promise_seg.protocol import Protocol
@@ -11,10 +12,11 @@ from promise_seg.reporting.commands import report_commands, train_command
 from promise_seg.reporting.plan import Plan
 
 
-def command(settings, extra=(), **values):
+def command(settings, note=None, image_size=None, **values):
     config = ModelConfig(**{"variant": "ips", "sam": "nano", "sam_sha256": "", "image_size": 128} | values
                          | {"promise_seg_version": "0"})  # fmt: skip
-    return train_command("my data.csv", Path("runs/first"), settings.model_dump(mode="json"), config, extra)
+    note = RunNote(data="my data.csv") if note is None else note
+    return train_command(note, settings, Path("runs/first"), config, image_size=image_size)
 
 
 def test_defaults_are_left_out_and_names_with_spaces_quoted():
@@ -23,7 +25,7 @@ def test_defaults_are_left_out_and_names_with_spaces_quoted():
 
 def test_what_differs_is_said():
     settings = TrainSettings(num_points=4, num_foreground=2, train_also="decoder", learning_rate=1e-3, seed=7)
-    words = shlex.split(command(settings, ["--image-size", "256"], sam="sam_vit_b"))
+    words = shlex.split(command(settings, image_size=256, sam="sam_vit_b"))
     for option, value in (("--points", "4"), ("--foreground", "2"), ("--train-also", "decoder"), ("--seed", "7"),
                           ("--learning-rate", "0.001"), ("--image-size", "256"), ("--sam", "sam_vit_b")):  # fmt: skip
         assert words[words.index(option) + 1] == value
@@ -50,8 +52,17 @@ def test_how_files_were_read_is_said(values, option):
 
 def test_settings_without_an_option_stand_in_a_comment():
     text = command(TrainSettings(mask_weight=2.0))
-    assert text.endswith("# and, which no option gives: mask_weight 2.0")
+    assert text.endswith("  # no option gives: mask_weight 2.0")
     assert shlex.split(text, comments=True) == ["promise", "train", "my data.csv", "-o", "runs/first"]
+
+
+def test_what_the_run_noted_of_its_data_is_said():
+    note = RunNote(data="a.csv", data_sha256="d" * 64, val_share=0.15, mask_threshold=127)
+    assert command(TrainSettings(), note) == (
+        "promise train a.csv -o runs/first --mask-threshold 127 --val-share 0.15"
+        f"  # train and val rows: sha256 {'d' * 64}"
+    )
+    assert command(TrainSettings(), RunNote()) == "promise train DATA.csv -o runs/first"
 
 
 def test_evaluations_and_the_report_with_all_that_was_asked_for():
@@ -66,3 +77,14 @@ def test_evaluations_and_the_report_with_all_that_was_asked_for():
     assert last == (
         f"promise report r d.csv -o o --prompts apm --prompts oracle {shared} --worst 3 --no-budget --no-images"
     )
+
+
+def test_how_a_bare_sam_reads_files_is_said():
+    plan = Plan(
+        run="bare", data="d.csv", output="o", prompts=(PromptSource.BOX,), is_bare=True, image_size=256, window="lung",
+        axis="axial", crop_border=False, label="3",
+    )  # fmt: skip
+    for line in report_commands(plan):
+        assert "--image-size 256 --window lung --axis axial --class 3 --no-crop-border" in line
+    whole = Plan(run="bare", data="d.csv", output="o", prompts=(PromptSource.BOX,), crop_border=True, instances=True)
+    assert all("--crop-border --instances" in line for line in report_commands(whole))

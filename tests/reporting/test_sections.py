@@ -2,7 +2,7 @@ import pytest
 
 from promise_seg.reporting.blocks import Chart, Facts, Gallery, Table, Text
 from promise_seg.reporting.sections import report_sections
-from tests.reporting.samples import evaluation, sample_gallery, sample_report
+from tests.reporting.samples import TRUST, evaluation, sample_gallery, sample_report
 
 
 def titles(report, gallery=None):
@@ -78,6 +78,17 @@ def test_trust_has_its_charts_and_counts():
     facts = dict(next(block for block in blocks if isinstance(block, Facts)).pairs)
     assert facts["Objects seen where there are none"] == "1 of 2 images (50.0%)"
     assert facts["Rank correlation with Dice"] == "0.600 (95 %: 0.300 to 0.800)"
+
+
+def test_trust_that_was_calibrated_on_these_rows_is_a_warning():
+    def warnings(own):
+        blocks = section(sample_report(evaluations=[own]), "Trust").blocks
+        return [block.text for block in blocks if isinstance(block, Text) and block.kind == "warning"]
+
+    own = evaluation("own points (automatic)", "apm", 0.5, trust=TRUST)
+    assert warnings(own) == []
+    (warning,) = warnings(own | {"trust_calibrated_on_these_rows": True})
+    assert warning.startswith("Trust was calibrated on the val rows among these images, which flatters it")
 
 
 def test_worst_cases_are_pictures_or_else_a_table():

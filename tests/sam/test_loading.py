@@ -7,6 +7,7 @@ from promise_seg.errors import CheckpointError
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.loading import load_sam
 from promise_seg.sam.nano import NANO_WEIGHTS
+from promise_seg.sam.tuned import TrainAlso, TunedSam
 from tests.helpers import make_tiny_sam, tiny_config
 
 
@@ -120,3 +121,11 @@ def test_a_folder_in_half_precision_is_used_in_single(tmp_path):
     make_tiny_sam().model.half().save_pretrained(tmp_path)
     sam = load_sam(str(tmp_path))
     assert sam.encode(torch.zeros(1, 32, 32, 3)).embedding.dtype == torch.float32
+
+
+def test_the_size_that_it_was_trained_at_is_kept(tmp_path):
+    make_tiny_sam().model.save_pretrained(tmp_path)
+    for size, notes in ((None, 0), (32, 0), (48, 1)):
+        sam = load_sam(str(tmp_path), image_size=size)
+        assert (sam.trained_at, sam.image_size, len(sam.notes)) == (32, size or 32, notes)
+        assert TunedSam(sam, TrainAlso.DECODER).trained_at == 32

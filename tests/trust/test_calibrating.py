@@ -14,7 +14,7 @@ from promise_seg.sam.tuned import TrainAlso
 from promise_seg.trust import calibrating
 from promise_seg.trust.calibrating import SIGNS, calibrate, draw_rows, ensure_calibrated, recalibrate
 from promise_seg.trust.trust_file import TRUST_FILE
-from tests.helpers import make_model
+from tests.helpers import make_model, no_numbers
 
 
 def test_the_order_of_the_rows_changes_nothing(model, rows, trust):
@@ -119,3 +119,22 @@ def test_it_is_done_once_for_each_state_of_a_model(tiny_sam, model, rows, tmp_pa
     save_checkpoint(model, tmp_path / "best")
     assert ensure_calibrated(tmp_path / "best", everything, sam=tiny_sam).sha256() != first.sha256()
     assert len(calls) == 3
+
+
+def test_other_rows_are_calibrated_on_anew(tiny_sam, model, rows, tmp_path):
+    save_checkpoint(model, tmp_path / "best")
+    train, val = rows["train"], rows["val"]
+    for some_train, some_val in ((train, val), (train[:-1], val), (train, val[:-1])):
+        found = ensure_calibrated(tmp_path / "best", [*some_val, *some_train], sam=tiny_sam)
+        assert found is not None
+        assert found.sha256() == calibrate(model, some_train, some_val).sha256()
+
+
+def test_a_model_whose_training_diverged_is_refused(tiny_sam, model, rows, tmp_path):
+    no_numbers(model)
+    with pytest.raises(SettingsError, match="16 of 16 val images give masks that are no numbers: training diverged"):
+        calibrate(model, rows["train"], rows["val"])
+    save_checkpoint(model, tmp_path / "best")
+    with pytest.raises(SettingsError, match="Train again, with a lower --learning-rate"):
+        ensure_calibrated(tmp_path / "best", rows["train"] + rows["val"], sam=tiny_sam)
+    assert not (tmp_path / "best" / TRUST_FILE).exists()

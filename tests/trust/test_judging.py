@@ -3,7 +3,7 @@ import pytest
 
 from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
 from promise_seg.prediction.predictor import Predictor
-from promise_seg.trust.judging import judge_results, judge_rows
+from promise_seg.trust.judging import judge_results, judge_rows, trust_facts
 from promise_seg.trust.signals import Signals
 from tests.helpers import disc_image
 
@@ -41,3 +41,11 @@ def test_no_mask_is_read_to_judge(model, rows, trust):
     for row in rows["val"]:
         row.row.mask.unlink()
     assert len(judge_rows(model, trust, rows["val"])) == 16
+
+
+def test_it_is_known_whether_the_rows_are_those_of_the_calibration(model, rows, trust):
+    results = evaluate(model, rows["train"] + rows["val"], Assessment(prompts=PromptSource.APM))
+    for some, expected in ((results, True), (results[8:], True), (results[:8], False), (results[9:], False)):
+        facts = trust_facts(trust, *judge_results(model, trust, some)[::-1])
+        assert facts["trust_calibrated_on_these_rows"] == expected
+        assert facts["trust"]["images"] == len(some)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from promise_seg.trust.quality import quality_of, rank_correlation, rank_interval, risk_coverage
+from promise_seg.trust.quality import quality_of, quality_words, rank_correlation, rank_interval, risk_coverage
 
 
 def quality(trust, dice, groups=None, nothing=None, has=None):
@@ -92,3 +92,13 @@ def test_the_interval_draws_groups():
     assert high - low > 2 * (higher - lower)
     assert low <= rank_correlation(trust, dice) <= high
     assert rank_interval(trust, dice, ["one"] * 200) is None
+
+
+def test_in_words():
+    dice = np.linspace(0, 1, 10)
+    words = dict(quality_words(quality(dice, dice, nothing=[True] + [False] * 9)))
+    assert words["Rank correlation with Dice"] == "1.000 (95 %: 1.000 to 1.000)"
+    assert words["Dice of all, and of the more trusted half"] == "0.500, 0.778"
+    assert words["Objects missed"] == "1 of 10 images (10.0%)"
+    assert words["Objects seen where there are none"] == "no such images"
+    assert dict(quality_words(quality([0.5], [1.0])))["Rank correlation with Dice"] == "-"

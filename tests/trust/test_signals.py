@@ -57,6 +57,22 @@ def test_agreement_by_hand():
     assert agreement(none, torch.stack([none, none])) == 1
 
 
+class OnApple(torch.Tensor):
+    """Stands for a tensor on a device of Apple's, which has no double precision."""
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+    def double(self):
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+
+
+def test_agreement_needs_no_double_precision_of_the_device():
+    masks = torch.tensor([[[True, True], [False, False]], [[True, False], [True, False]]]).as_subclass(OnApple)
+    assert isinstance((masks[0] & masks[1:]).sum((1, 2)), OnApple)
+    assert agreement(masks[0], masks[1:]) == 0.5
+
+
 def test_soft_dice_by_hand():
     mask_probs = np.array([[0.9, 0.6, 0.1]], np.float32)
     assert soft_dice(mask_probs, mask_probs > 0.5) == pytest.approx(2 * 1.5 / (1.6 + 2))

@@ -5,6 +5,7 @@ from typing import Any
 
 from promise_seg.assessment.evaluation import Result
 from promise_seg.assessment.statistics import mean_interval
+from promise_seg.data.manifest import Row
 from promise_seg.errors import SettingsError
 
 SIZE = "size"
@@ -17,6 +18,19 @@ def size_stratum(result: Result) -> str:
     row = result.checked
     share = row.foreground_pixels / (row.height * row.width)
     return next(name for limit, name in _SIZES if share < limit) if share else _NOTHING
+
+
+def check_columns(by: Sequence[str], rows: Sequence[Row]) -> None:
+    """Refuse what some rows cannot be divided by; to be called before long work.
+
+    Raises:
+        SettingsError: if the manifest has no such column.
+    """
+    columns = {name for row in rows for name, _ in row.extra}
+    for one in by:
+        if one != SIZE and one not in columns:
+            known = ", ".join([SIZE, *sorted(columns)])
+            raise SettingsError(f"--by {one}: the manifest has no such column; choose among {known}")
 
 
 def _by_column(name: str) -> Callable[[Result], str]:
@@ -35,10 +49,7 @@ def strata(results: Sequence[Result], by: str, values: dict[str, list[float]], s
     Raises:
         SettingsError: if the manifest has no such column.
     """
-    columns = {name for result in results for name, _ in result.checked.row.extra}
-    if by != SIZE and by not in columns:
-        known = ", ".join([SIZE, *sorted(columns)])
-        raise SettingsError(f"--by {by}: the manifest has no such column; choose among {known}")
+    check_columns([by], [result.checked.row for result in results])
     stratum_of = size_stratum if by == SIZE else _by_column(by)
     names = [stratum_of(result) for result in results]
     order = [_NOTHING, *(name for _, name in _SIZES)] if by == SIZE else sorted(set(names))

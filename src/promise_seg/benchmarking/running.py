@@ -17,6 +17,7 @@ from promise_seg.data.checks import CheckedRow, divided_warning
 from promise_seg.data.manifest import Split
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
+from promise_seg.learning.run_note import DataOrigin
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.model import PromiseModel, bare_model
@@ -113,7 +114,8 @@ class Benchmark:
 
     def _train(self, cell: Cell, sam: FrozenSam, progress: Progress) -> None:
         folder, rows = cell.folder(self.output), self.rows(cell)
-        run = TrainingRun(folder, rows, sam, self.store, self._settings(cell), self.accelerator)
+        origin = DataOrigin(data=str(cell.data.manifest))
+        run = TrainingRun(folder, rows, sam, self.store, self._settings(cell), self.accelerator, origin)
         if not run.finished:
             run.encode(progress)
             run.run(progress)

@@ -15,6 +15,13 @@ from promise_seg.cli.common import (
     quiet_libraries,
     read_and_check,
 )
+from promise_seg.cli.training_rows import (
+    SplitSeedOption,
+    ValShareOption,
+    check_trained_with,
+    split_as_trained,
+    threshold_as_trained,
+)
 from promise_seg.cli.trust import calibration_bar, print_learned
 from promise_seg.errors import SettingsError
 
@@ -23,23 +30,21 @@ def calibrate(
     run: Annotated[Path, typer.Argument(help="Output folder of promise train, or a checkpoint.")],
     data: Annotated[Path, typer.Argument(help="The CSV that it was trained with; its test rows are not read.")],
     sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
-    val_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Of train, where there are no val rows.")] = 0.15,
-    seed: Annotated[int, typer.Option(min=0, help="That of training, where there are no val rows.")] = 0,
+    val_share: ValShareOption = None,
+    seed: SplitSeedOption = None,
     device: DeviceOption = "auto",
     store: StoreOption = None,
     mask_threshold: ThresholdOption = None,
 ) -> None:
     """Learn on the val rows how far to trust each mask; kept beside the model, used by evaluate and predict."""
     from promise_seg.class_sets import class_folder, is_class_set, read_class_set
-    from promise_seg.data.manifest import Split, of_split, read_manifest, split_off_validation
+    from promise_seg.data.manifest import Split
     from promise_seg.data.reading import make_reading
 
-    rows = read_manifest(data)
-    if not of_split(rows, Split.VAL):
-        rows = split_off_validation(rows, share=val_share, seed=seed)
     quiet_libraries()
-    from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint
+    from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint, run_folder
     from promise_seg.features.store import FeatureStore
+    from promise_seg.learning.run_note import read_note
     from promise_seg.trust.calibrating import calibrate as learn
     from promise_seg.trust.calibrating import check_calibratable
     from promise_seg.trust.trust_file import save_trust
@@ -48,12 +53,16 @@ def calibrate(
         raise SettingsError(f"{run}: a checkpoint of the published code has no place for it; promise convert it first")
     for one in [class_folder(run, label) for label in read_class_set(run)] if is_class_set(run) else [run]:
         folder = find_checkpoint(one)
+        note = read_note(run_folder(folder))
+        rows = split_as_trained(data, note, val_share, seed)
         model = load_checkpoint(folder, sam, pick_device(device))
         print_notes(model.sam)
         check_calibratable(model)
         needed = [row for row in rows if row.split in (Split.TRAIN, Split.VAL)]
-        checked = read_and_check(needed, make_reading(model.config.reading, mask_threshold=mask_threshold))
+        threshold = threshold_as_trained(note, mask_threshold)
+        checked = read_and_check(needed, make_reading(model.config.reading, mask_threshold=threshold))
         train, val = ([row for row in checked if row.row.split == split] for split in (Split.TRAIN, Split.VAL))
+        check_trained_with([*train, *val], note, data, run_folder(folder))
         with calibration_bar() as report:
             found = learn(model, train, val, FeatureStore(store), report)
         path = save_trust(found, folder)

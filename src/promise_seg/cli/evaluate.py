@@ -8,6 +8,7 @@ import typer
 from promise_seg.cli.common import (
     BARE,
     AxisOption,
+    BareSizeOption,
     ClassOption,
     CropOption,
     DeviceOption,
@@ -16,6 +17,7 @@ from promise_seg.cli.common import (
     StoreOption,
     ThresholdOption,
     WindowOption,
+    check_scoring_options,
     console,
     note_test_look,
     pick_device,
@@ -50,7 +52,7 @@ def evaluate(
     ] = None,
     protocol: ProtocolOption = "own",
     sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
-    image_size: Annotated[int | None, typer.Option(min=16, help="Input size of a bare SAM, in pixels.")] = None,
+    image_size: BareSizeOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the oracle points.")] = 0,
     tolerance: Annotated[
         str, typer.Option(help="Of the surface Dice, and the unit of distances: 2px, or 1.5mm.")
@@ -69,17 +71,15 @@ def evaluate(
 ) -> None:
     """Score a model against the ground truth, at each image's own size. Files are read as they were in training."""
     from promise_seg.class_sets import class_folder, is_class_set, read_class_set
-    from promise_seg.data.reading import ALL_CLASSES, Reading, make_reading, read_classes
+    from promise_seg.data.reading import ALL_CLASSES, Reading, make_reading
 
-    if label is not None and len(read_classes(label) or ()) != 1:
-        raise SettingsError(
-            f"--class {label}: name one class; the output of promise train --class all needs no --class"
-        )
+    check_scoring_options(run, label, image_size)
     rows = rows_of_split(data, split)
     quiet_libraries()
 
     from promise_seg.assessment.evaluation import Assessment, PromptSource, check_prompts
     from promise_seg.assessment.measuring import read_tolerance
+    from promise_seg.assessment.strata import SIZE, check_columns
     from promise_seg.checkpoint import load_checkpoint
     from promise_seg.data.geometry import Fit
     from promise_seg.model import MASK_CHOICES, bare_model
@@ -90,8 +90,7 @@ def evaluate(
         raise SettingsError(f"--prompts {prompts}: expected {', '.join(PromptSource)}")
     if mask is not None and mask not in MASK_CHOICES:
         raise SettingsError(f"--mask {mask}: expected {', '.join(MASK_CHOICES)}")
-    if image_size is not None and run != BARE:
-        raise SettingsError("--image-size: a trained model is used at the size it was trained at; it is for bare only")
+    check_columns(by or (), rows)
     chosen = read_protocol(protocol)
     print_deviations(evaluation_deviations(chosen))
     place = pick_device(device)
@@ -130,7 +129,7 @@ def evaluate(
                 console.print(f"class {model.config.label}: no {split} mask holds it; only false alarms are scored")
         facts = {"data": str(data), "split": split}
         place_of = output / Path(one).name if several else output
-        _evaluate_one(one, model, scored, assessment, facts, place_of, store, ["size", *(by or ())])
+        _evaluate_one(one, model, scored, assessment, facts, place_of, store, [SIZE, *(by or ())])
 
 
 def _evaluate_one(
@@ -146,9 +145,8 @@ def _evaluate_one(
     """Score one model and its trust scores, note looks at test rows, and write what came out."""
     from promise_seg.assessment.evaluation import evaluate as score
     from promise_seg.assessment.report import facts_of, summarise, write_results
-    from promise_seg.data.checks import data_sha256
     from promise_seg.features.store import FeatureStore
-    from promise_seg.trust.judging import judge_results
+    from promise_seg.trust.judging import FLATTERING, judge_results, trust_facts
 
     trust = _find_trust(run, model, assessment)
     with progress_bar() as progress:
@@ -161,17 +159,17 @@ def _evaluate_one(
             results, quality = judge_results(model, trust, results, FeatureStore(store), lambda: progress.advance(task))
     of_model = facts_of(model, run, assessment, checked[0].reading)
     summary = summarise(results, assessment, of_model | facts, by)
-    if quality is not None:
-        summary["trust"] = quality.model_dump(mode="json")
+    if trust is not None and quality is not None:
+        summary |= trust_facts(trust, quality, results)
     noted = {name: summary[name] for name in ("prompts", "protocol", "postprocessing")}
     if looks := note_test_look(run, model, checked, noted | {"dice": summary["mean"]["dice"]}):
         summary["test_looks"] = looks
     files = write_results(output, results, summary)
     _print_summary(f"{run}, {len(results)} {facts['split']} images, {assessment.prompts.label}", summary)
-    if trust is not None and quality is not None:
+    if quality is not None:
         print_quality(quality, f"trust, on {facts['split']}")
-        if trust.calibration.val_sha256 == data_sha256(checked):
-            console.print("note: trust was calibrated on these very rows; cross-validated it is as calibrate prints it")
+        if summary["trust_calibrated_on_these_rows"]:
+            console.print(f"note: {FLATTERING}", markup=False)
     console.print(f"written: {files[0]}, {files[1]}")
 
 

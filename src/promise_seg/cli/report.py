@@ -7,9 +7,16 @@ import typer
 
 from promise_seg.cli.common import (
     BARE,
+    AxisOption,
+    BareSizeOption,
+    ClassOption,
+    CropOption,
     DeviceOption,
+    InstancesOption,
     StoreOption,
     ThresholdOption,
+    WindowOption,
+    check_scoring_options,
     console,
     note_test_look,
     pick_device,
@@ -52,19 +59,27 @@ def report(
     images: Annotated[bool, typer.Option("--images/--no-images", help="Draw the worst cases into the page.")] = True,
     worst: Annotated[int, typer.Option(min=0, help="How many worst cases to show.")] = 12,
     sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
+    image_size: BareSizeOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the oracle points, draws and intervals.")] = 0,
     device: DeviceOption = "auto",
     store: StoreOption = None,
+    window: WindowOption = None,
+    axis: AxisOption = None,
+    crop_border: CropOption = None,
+    label: ClassOption = None,
+    instances: InstancesOption = False,
     mask_threshold: ThresholdOption = None,
     schema: Annotated[
         bool, typer.Option("--schema", callback=_print_schema, is_eager=True, help="Print the schema of report.json.")
     ] = False,
 ) -> None:
     """All about a model in one HTML file, and the same as JSON: scores, worst cases, and how to have it again."""
+    check_scoring_options(run, label, image_size)
     rows = rows_of_split(data, split)
     quiet_libraries()
 
     from promise_seg.assessment.measuring import read_tolerance
+    from promise_seg.assessment.strata import check_columns
     from promise_seg.checkpoint import load_checkpoint
     from promise_seg.data.reading import make_reading
     from promise_seg.features.store import FeatureStore
@@ -78,16 +93,23 @@ def report(
     from promise_seg.sam.loading import load_sam
 
     wanted = read_tolerance(tolerance)
+    check_columns(by or (), rows)
     place = pick_device(device)
-    model = bare_model(load_sam(sam or "nano", place)) if run == BARE else load_checkpoint(run, sam, place)
+    is_bare = run == BARE
+    model = bare_model(load_sam(sam or "nano", place, image_size)) if is_bare else load_checkpoint(run, sam, place)
     plan = Plan(
-        run=run, data=str(data), output=str(output), prompts=pick_prompts(prompts or (), model), is_bare=run == BARE,
+        run=run, data=str(data), output=str(output), prompts=pick_prompts(prompts or (), model), is_bare=is_bare,
         split=split, by=tuple(by or ()), tolerance=wanted, seed=seed, budget=budget, images=images, worst=worst,
-        sam=sam, mask_threshold=mask_threshold,
+        sam=sam, image_size=image_size, window=window, axis=axis, crop_border=crop_border, label=label,
+        instances=instances, mask_threshold=mask_threshold,
     )  # fmt: skip
     check_writable(output)
     print_notes(model.sam)
-    checked = read_and_check(rows, make_reading(model.config.reading, mask_threshold=mask_threshold))
+    reading = make_reading(
+        model.config.reading, window=window, axis=axis, crop_border=crop_border, label=label, instances=instances,
+        mask_threshold=mask_threshold,
+    )  # fmt: skip
+    checked = read_and_check(rows, reading)
     features = FeatureStore(store)
     with progress_bar() as progress:
         tasks = {}

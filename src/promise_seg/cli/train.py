@@ -26,12 +26,15 @@ from promise_seg.cli.common import (
     read_and_check,
     read_protocol,
 )
+from promise_seg.cli.training_rows import DEFAULT_VAL_SHARE
 from promise_seg.cli.trust import print_learned
+from promise_seg.errors import SettingsError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from promise_seg.data.checks import CheckedRow
+    from promise_seg.learning.run_note import DataOrigin
     from promise_seg.learning.settings import TrainSettings
     from promise_seg.sam.frozen import FrozenSam
 
@@ -76,7 +79,9 @@ def train(
     label: ClassOption = None,
     instances: InstancesOption = False,
     precision: Annotated[str, typer.Option(help="no, bf16 or fp16.")] = "no",
-    val_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Of train, where there are no val rows.")] = 0.15,
+    val_share: Annotated[
+        float, typer.Option(min=0.01, max=0.9, help="Of train, where there are no val rows.")
+    ] = DEFAULT_VAL_SHARE,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: DeviceOption = "auto",
     store: StoreOption = None,
@@ -85,6 +90,7 @@ def train(
     """Train a model on your images; SAM stays frozen. The same command goes on where a stopped one was."""
     from promise_seg.class_sets import class_folder, write_class_set
     from promise_seg.errors import ManifestError
+    from promise_seg.learning.run_note import DataOrigin
     from promise_seg.learning.settings import OPTIONS, make_settings
     from promise_seg.protocol import Protocol, training_deviations
 
@@ -108,7 +114,9 @@ def train(
         mask_threshold=mask_threshold,
     )  # fmt: skip
     rows = read_manifest(data)
-    if not of_split(rows, Split.VAL):
+    has_val = bool(of_split(rows, Split.VAL))
+    origin = DataOrigin(data=str(data), val_share=None if has_val else val_share)
+    if not has_val:
         rows = split_off_validation(rows, share=val_share, seed=seed)
         count = len(of_split(rows, Split.VAL))
         console.print(f"no val rows in {data}: took {count} of the train rows (whole groups) to choose on")
@@ -121,7 +129,7 @@ def train(
     frozen = load_sam(sam, accelerator.device, image_size)
     print_notes(frozen)
     if reading.masks.kind != MaskKind.CLASSES or reading.masks.label is not None:
-        _train_one(output, checked, frozen, store, settings, accelerator)
+        _train_one(output, checked, frozen, store, settings, accelerator, origin)
         return
     held = classes_of([row for row in checked if row.row.split == Split.TRAIN])
     wanted = read_classes(label) if label is not None else None
@@ -136,7 +144,7 @@ def train(
     for number in classes:
         console.print(f"class {number}, of {', '.join(map(str, classes))}:")
         of_class = [row.of_class(number) for row in checked]
-        _train_one(class_folder(output, number), of_class, frozen, store, settings, accelerator)
+        _train_one(class_folder(output, number), of_class, frozen, store, settings, accelerator, origin)
 
 
 def _train_one(
@@ -146,6 +154,7 @@ def _train_one(
     store: Path | None,
     settings: "TrainSettings",
     accelerator: "Accelerator",
+    origin: "DataOrigin",
 ) -> None:
     """One run, begun or gone on with, and how far to trust its masks, with a progress bar."""
     from promise_seg.checkpoint import BEST_FOLDER
@@ -153,7 +162,7 @@ def _train_one(
     from promise_seg.learning.training import TrainingRun
     from promise_seg.trust.calibrating import ensure_calibrated
 
-    run = TrainingRun(output, checked, frozen, FeatureStore(store), settings, accelerator)
+    run = TrainingRun(output, checked, frozen, FeatureStore(store), settings, accelerator, origin)
     if run.finished:
         console.print(f"{output}: this run is already finished")
     elif run.epoch:
@@ -168,17 +177,22 @@ def _train_one(
 
         encoded = 0 if run.finished else run.encode(report)
         run.run(report)
-        trust = None
+        trust, reason = None, ""
         if accelerator.is_main_process:
-            trust = ensure_calibrated(
-                output / BEST_FOLDER, checked, FeatureStore(store), frozen, accelerator.device, report
-            )
+            try:
+                trust = ensure_calibrated(
+                    output / BEST_FOLDER, checked, FeatureStore(store), frozen, accelerator.device, report
+                )
+            except SettingsError as error:
+                reason = str(error)
     console.print(
         f"encoded {encoded} views; best val Dice {run.best['dice']:.4f} at epoch {run.best['epoch'] + 1}, "
         f"in {output / BEST_FOLDER}"
     )
     if trust is not None:
         print_learned(trust)
+    if reason:
+        console.print(f"note: no trust scores: {reason}", markup=False)
 
 
 def make_accelerator(device: str, precision: str):  # type: ignore[no-untyped-def]  # imported late
@@ -188,8 +202,6 @@ def make_accelerator(device: str, precision: str):  # type: ignore[no-untyped-de
         SettingsError: if this machine cannot do that.
     """
     from accelerate import Accelerator
-
-    from promise_seg.errors import SettingsError
 
     chosen = pick_device(device)
     try:

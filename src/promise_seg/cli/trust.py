@@ -26,30 +26,9 @@ def calibration_bar() -> "Iterator[Progress]":
 
 def print_quality(quality: "Quality", title: str) -> None:
     """A short table on standard output."""
-    from promise_seg.assessment.report import interval_words
+    from promise_seg.trust.quality import quality_words
 
-    curve = {round(point.coverage, 2): point.dice for point in quality.risk_coverage}
-    interval = quality.rank_correlation_interval
-    nothing = quality.nothing_here
-    rows = [
-        ("rank correlation with Dice", _number(quality.rank_correlation)),
-        ("its 95 % interval", interval_words(None if interval is None else list(interval))),
-        ("Dice of all, and of the more trusted half", f"{curve[1.0]:.4f}, {curve[0.5]:.4f}"),
-        ("area under risk (by chance, ideal)",
-         f"{quality.area_under_risk:.4f} ({quality.area_by_chance:.4f}, {quality.area_ideal:.4f})"),
-        ("mean absolute error as a guess of Dice", f"{quality.mean_absolute_error:.4f}"),
-        ("'nothing here': false alarms", _share(nothing.false_alarms, nothing.images_without_object)),
-        ("'nothing here': misses", _share(nothing.misses, nothing.images_with_object)),
-    ]  # fmt: skip
-    print_table(("trust", ""), rows, f"{title}, {quality.images} images")
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _share(count: int, of: int) -> str:
-    return f"{count} of {of} ({count / of:.1%})" if of else "- (no such images)"
+    print_table(("trust", ""), quality_words(quality), f"{title}, {quality.images} images")
 
 
 def print_learned(trust: "TrustModel") -> None:

@@ -16,6 +16,7 @@ from promise_seg.cli.common import (
     quiet_libraries,
     read_and_check,
 )
+from promise_seg.cli.training_rows import SplitSeedOption, ValShareOption, split_as_trained, threshold_as_trained
 from promise_seg.cli.trust import calibration_bar, print_learned
 from promise_seg.errors import ManifestError, SettingsError
 
@@ -31,49 +32,48 @@ def tune(
     data: Annotated[Path, typer.Argument(help="The CSV that it was trained with; only its val rows are read.")],
     reset: Annotated[bool, typer.Option("--reset", help="Go back to the threshold 0.5 and nothing else.")] = False,
     sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
-    val_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Of train, where there are no val rows.")] = 0.15,
-    seed: Annotated[int, typer.Option(min=0, help="That of training, where there are no val rows.")] = 0,
+    val_share: ValShareOption = None,
+    seed: SplitSeedOption = None,
     device: DeviceOption = "auto",
     store: StoreOption = None,
     mask_threshold: ThresholdOption = None,
 ) -> None:
     """Choose threshold, opening, closing, holes and parts on the val rows; kept in the model, used by every command."""
-    from promise_seg.data.manifest import Split, of_split, read_manifest, split_off_validation
+    from promise_seg.data.manifest import Split, of_split
     from promise_seg.data.reading import make_reading
 
-    rows = read_manifest(data)
-    if not of_split(rows, Split.VAL):
-        rows = split_off_validation(rows, share=val_share, seed=seed)
-    val = of_split(rows, Split.VAL)
-    if not val:
-        raise ManifestError(f"{data}: no val rows to choose on")
     quiet_libraries()
     from promise_seg.assessment.evaluation import Assessment, PromptSource
     from promise_seg.assessment.tuning import candidates
     from promise_seg.assessment.tuning import tune as search
-    from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint, write_config
+    from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint, run_folder, write_config
     from promise_seg.features.store import FeatureStore
+    from promise_seg.learning.run_note import read_note
     from promise_seg.postprocessing import NO_POST
     from promise_seg.trust.trust_file import find_trust
 
     if is_reference_file(run):
         raise SettingsError(f"{run}: a checkpoint of the published code has no place for it; promise convert it first")
     folder = find_checkpoint(run)
+    note = read_note(run_folder(folder))
+    val = of_split(split_as_trained(data, note, val_share, seed), Split.VAL)
+    if not val:
+        raise ManifestError(f"{data}: no val rows to choose on")
     model = load_checkpoint(folder, sam, pick_device(device))
     print_notes(model.sam)
     trust = find_trust(folder, model).trust
     checked = []
     if trust is not None or not reset:
-        checked = read_and_check(val, make_reading(model.config.reading, mask_threshold=mask_threshold))
+        threshold = threshold_as_trained(note, mask_threshold)
+        checked = read_and_check(val, make_reading(model.config.reading, mask_threshold=threshold))
     if reset:
         chosen = NO_POST
         console.print("post-processing: none")
     else:
         source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
         assessment = Assessment(prompts=source, num_points=model.config.num_points)
-        note = f"{len(candidates())} ways"
         with progress_bar() as progress:
-            task = progress.add_task("tuning", total=len(checked), note=note)
+            task = progress.add_task("tuning", total=len(checked), note=f"{len(candidates())} ways")
             found = search(model, checked, assessment, FeatureStore(store), lambda: progress.advance(task))
         chosen = found.chosen
         console.print(

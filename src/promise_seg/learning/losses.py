@@ -55,7 +55,7 @@ def point_loss(points_xy: Tensor, point_labels: Tensor, signed_distance: Tensor,
         (B, h, h), see :func:`signed_distances`; returns a scalar.
     """
     margin = 0.02
-    grid = (points_xy + 0.5) * (2 / side) - 1
+    grid = ((points_xy + 0.5) * (2 / side) - 1).nan_to_num()  # NaN, as of diverged training, crashes the gradient
     distance = F.grid_sample(
         signed_distance[:, None], grid[:, None], mode="bilinear", padding_mode="border", align_corners=False
     )[:, 0, 0]

@@ -106,7 +106,7 @@ def make_settings(**values: Any) -> TrainSettings:
         return TrainSettings(**preset | values)
     except ValidationError as error:
         details = "; ".join(
-            f"--{'.'.join(map(str, e['loc'])).replace('_', '-')}: {e['msg']}, got {e['input']!r}"
+            f"--{OPTIONS.get(str(e['loc'][0]), str(e['loc'][0])).replace('_', '-')}: {e['msg']}, got {e['input']!r}"
             if e["loc"]
             else e["msg"]
             for e in error.errors()

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from promise_seg.features.encoding import Sample, encode_missing
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_json, write_text
 from promise_seg.learning.losses import mask_loss, point_loss
+from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
@@ -44,7 +46,6 @@ from promise_seg.protocol import Protocol, training_deviations
 from promise_seg.sam.frozen import FrozenSam
 
 STATE_FILE = "state.safetensors"
-SETTINGS_FILE = "settings.json"
 LOG_FILE = "log.jsonl"
 CURVES_FILE = "curves.png"
 _POINT_SCALE = 10  # distances are shares of the side: this brings them to the size of the other losses
@@ -105,6 +106,7 @@ class TrainingRun:
         store: of features.
         settings: what to do.
         accelerator: device, precision and processes.
+        origin: where the rows are from, to be noted; it takes no part in what the run is.
 
     Raises:
         ManifestError: if there are no train or no val rows.
@@ -119,6 +121,7 @@ class TrainingRun:
         store: FeatureStore,
         settings: TrainSettings,
         accelerator: Accelerator,
+        origin: DataOrigin | None = None,
     ) -> None:
         self.folder, self.store, self.settings, self.accelerator = folder, store, settings, accelerator
         self.rows = {split: [r for r in rows if r.row.split == split] for split in Split}
@@ -153,6 +156,7 @@ class TrainingRun:
         self.draws = EpochDraws(len(self.training_set), settings.views, settings.seed)
         loader = DataLoader(self.training_set, settings.batch_size, sampler=self.draws, collate_fn=collate)
         self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.model, optimizer, loader)
+        self._origin = ({} if origin is None else asdict(origin)) | {"mask_threshold": rows[0].reading.masks.threshold}
         self.epoch = 0
         self.best: dict[str, Any] = {"epoch": -1, "dice": -1.0, "mask_choice": "score"}
         self._identity: dict[str, Any] = {
@@ -258,7 +262,7 @@ class TrainingRun:
             deviations = training_deviations(self.settings.protocol)
             where = collect_environment(self.accelerator.device).model_dump(mode="json")
             noted = {"protocol_deviations": deviations, "environment": where}
-            write_json(self.folder / SETTINGS_FILE, self._identity | noted)
+            write_json(self.folder / SETTINGS_FILE, self._identity | self._origin | noted)
         while not self.finished:
             started, cpu_started = time.monotonic(), time.process_time()
             losses = self.train_epoch(progress)

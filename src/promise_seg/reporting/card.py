@@ -91,15 +91,13 @@ def make_card(model: PromiseModel, rows: Sequence[CheckedRow], plan: Plan, run: 
         sam=model.config.sam_sha256,
         code=code_sha256(),
         data=data_sha256(rows),
-        training_data=run.settings.get("data_sha256"),
+        training_data=None if run.note is None else run.note.data_sha256,
         git_commit=git_commit(),
     )
     commands = report_commands(plan)
-    if training is not None and run.folder is not None:
-        commands = [
-            train_command(plan.data, run.folder, training.settings, model.config, _extra(model, plan)),
-            *commands,
-        ]
+    if run.note is not None and run.note.settings is not None and run.folder is not None:
+        at = model.sam.image_size if model.sam.image_size != model.sam.trained_at else None
+        commands = [train_command(run.note, run.note.settings, run.folder, model.config, image_size=at), *commands]
     return RunCard(
         model=plan.run,
         variant=str(model.config.variant),
@@ -127,21 +125,11 @@ def licence_of(sam: str) -> str:
 
 
 def _training(run: RunFiles) -> Training | None:
-    if "settings" not in run.settings:
+    if run.note is None or run.note.settings is None:
         return None
     return Training(
-        settings=run.settings["settings"],
+        settings=run.note.settings.model_dump(mode="json"),
         epochs=len(run.log),
         hours=run.hours,
-        environment=run.settings.get("environment"),
+        environment=run.note.environment,
     )
-
-
-def _extra(model: PromiseModel, plan: Plan) -> list[str]:
-    """Options of training that neither its settings nor the model's config tell."""
-    words = []
-    if any(note.startswith("trained at ") for note in model.sam.notes):
-        words += ["--image-size", str(model.config.image_size)]
-    if plan.mask_threshold is not None:
-        words += ["--mask-threshold", str(plan.mask_threshold)]
-    return words

@@ -9,16 +9,16 @@ from typing import Any
 from promise_seg.assessment.budget import prompt_budget
 from promise_seg.assessment.evaluation import Assessment, PromptSource, Result, evaluate
 from promise_seg.assessment.report import facts_of, summarise
-from promise_seg.assessment.strata import SIZE
+from promise_seg.assessment.strata import SIZE, check_columns
 from promise_seg.checkpoint import find_checkpoint, is_reference_file
 from promise_seg.data.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
 from promise_seg.reporting.card import make_card
-from promise_seg.reporting.document import Budget, Epoch, Evaluation, RunReport, Worst
+from promise_seg.reporting.document import Budget, Evaluation, RunReport, Worst
 from promise_seg.reporting.plan import Plan
 from promise_seg.reporting.run_files import read_run
-from promise_seg.trust.judging import judge_results
+from promise_seg.trust.judging import judge_results, trust_facts
 from promise_seg.trust.trust_file import find_trust
 
 Progress = Callable[[str, int], object]
@@ -59,6 +59,7 @@ def collect(
         SettingsError: if the manifest lacks a column, or the model cannot make the prompts.
         CheckpointError: if what stands beside the model is damaged.
     """
+    check_columns(plan.by, [row.row for row in rows])
     run = read_run(None if plan.is_bare else plan.run)
     card = make_card(model, rows, plan, run)
     assessments = [Assessment(prompts=source, seed=plan.seed, tolerance=plan.tolerance) for source in plan.prompts]
@@ -73,7 +74,7 @@ def collect(
         made_at=datetime.now(UTC).replace(microsecond=0),
         card=card,
         evaluations=tuple(Evaluation.model_validate(summary) for summary in summaries),
-        curves=tuple(Epoch.model_validate(line) for line in run.log),
+        curves=run.log,
         budget=_budget(model, rows, plan, store, progress) if plan.budget else (),
         worst=tuple(_worst(result, plan.data) for result in worst),
     )
@@ -116,13 +117,13 @@ def _evaluate(
     results = evaluate(model, rows, assessment, store=store, progress=count)
     facts = facts_of(model, plan.run, assessment, rows[0].reading)
     facts |= {"name": assessment.prompts.label, "data": plan.data, "split": plan.split}
-    quality = None
+    judged: dict[str, Any] = {}
     if assessment.prompts == PromptSource.APM and not is_reference_file(plan.run):
         trust = find_trust(find_checkpoint(plan.run), model).trust
         if trust is not None:
             results, quality = judge_results(model, trust, results, store, _Counter(progress, "judging"))
-    summary = summarise(results, assessment, facts, [SIZE, *plan.by])
-    return results, summary if quality is None else summary | {"trust": quality.model_dump(mode="json")}
+            judged = trust_facts(trust, quality, results)
+    return results, summarise(results, assessment, facts, [SIZE, *plan.by]) | judged
 
 
 def _budget(

@@ -1,34 +1,38 @@
 """The commands that repeat a run and its report."""
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from promise_seg.learning.run_note import RunNote
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.model import ModelConfig
 from promise_seg.protocol import Protocol
 from promise_seg.reporting.plan import Plan
 
+UNKNOWN_DATA = "DATA.csv"
+"""Stands for the manifest of a run that did not note it."""
+
 
 def train_command(
-    data: str, output: Path, settings: dict[str, Any], config: ModelConfig, extra: Sequence[str] = ()
+    note: RunNote, settings: TrainSettings, output: Path, config: ModelConfig, *, image_size: int | None = None
 ) -> str:
-    """``promise train`` with the options that differ from what the protocol has by itself.
+    """``promise train`` with the manifest as the user named it, and the options that differ from what the protocol has
+    by itself.
 
-    Settings that no option gives, as a program may have set them, stand in a comment behind it.
+    In a comment behind it stand the hash of its train and val rows, and settings that no option gives, as a program may
+    have set them.
 
     Args:
-        data: the manifest.
+        note: of the run.
+        settings: of the run.
         output: folder of the run.
-        settings: of the run, as ``settings.json`` keeps them.
         config: of its model, which keeps how files were read.
-        extra: options that neither knows.
+        image_size: of the SAM, if it was trained at another.
     """
-    given = TrainSettings.model_validate(settings).model_dump(mode="json")
+    given = settings.model_dump(mode="json")
     plain = make_settings(protocol=Protocol(given["protocol"])).model_dump(mode="json")
     changed = {name: value for name, value in given.items() if value != plain[name]}
-    words = ["promise", "train", data, "-o", str(output)]
+    words = ["promise", "train", note.data or UNKNOWN_DATA, "-o", str(output)]
     if given["protocol"] != Protocol.OWN:
         words += ["--protocol", given["protocol"]]
     if config.sam != "nano":
@@ -37,9 +41,12 @@ def train_command(
         if name in changed:
             words += [f"--{option.replace('_', '-')}", str(changed.pop(name))]
     words += _reading_options(config, Protocol(given["protocol"]))
-    command = shlex.join([*words, *extra])
-    left = ", ".join(f"{name} {value}" for name, value in changed.items())
-    return f"{command}  # and, which no option gives: {left}" if left else command
+    rest = {"image-size": image_size, "mask-threshold": note.mask_threshold, "val-share": note.val_share}
+    words += [word for name, value in rest.items() if value is not None for word in (f"--{name}", str(value))]
+    remarks = [] if note.data_sha256 is None else [f"train and val rows: sha256 {note.data_sha256}"]
+    if changed:
+        remarks.append("no option gives: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
+    return shlex.join(words) + (f"  # {'; '.join(remarks)}" if remarks else "")
 
 
 def _reading_options(config: ModelConfig, protocol: Protocol) -> list[str]:
@@ -62,10 +69,15 @@ def report_commands(plan: Plan) -> list[str]:
     shared = ["--split", plan.split, "--seed", str(plan.seed), "--tolerance", str(plan.tolerance)]
     for column in plan.by:
         shared += ["--by", column]
-    if plan.sam is not None:
-        shared += ["--sam", plan.sam]
-    if plan.mask_threshold is not None:
-        shared += ["--mask-threshold", str(plan.mask_threshold)]
+    values = {
+        "sam": plan.sam, "image-size": plan.image_size, "window": plan.window, "axis": plan.axis, "class": plan.label,
+        "mask-threshold": plan.mask_threshold,
+    }  # fmt: skip
+    shared += [word for name, value in values.items() if value is not None for word in (f"--{name}", str(value))]
+    if plan.crop_border is not None:
+        shared.append("--crop-border" if plan.crop_border else "--no-crop-border")
+    if plan.instances:
+        shared.append("--instances")
     start = [plan.run, plan.data, "-o", plan.output]
     lines = [["evaluate", *start, "--prompts", str(source), *shared] for source in plan.prompts]
     last = ["report", *start, *(word for source in plan.prompts for word in ("--prompts", str(source))), *shared]

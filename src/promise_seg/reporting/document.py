@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from promise_seg.reporting.card import RunCard
+from promise_seg.reporting.run_files import Epoch
 from promise_seg.trust.quality import Quality
 
 FORMAT_VERSION: Literal[1] = 1
@@ -64,19 +65,12 @@ class Evaluation(_Open):
     object_dice: float | None = None
     test_looks: TestLooks | None = None
     trust: Quality | None = None
+    trust_calibrated_on_these_rows: bool = False
 
     @property
     def images_words(self) -> str:
         """How many images of which split; of all of them only how many."""
         return f"{self.images:,} images" if self.split == "all" else f"{self.images:,} {self.split} images"
-
-
-class Epoch(_Open):
-    """A line of the log of training; the parts of the loss are as its model has them."""
-
-    epoch: int
-    val_dice: float
-    learning_rate: float
 
 
 class Budget(_Part):

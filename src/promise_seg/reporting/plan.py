@@ -24,7 +24,8 @@ class Plan:
         budget: whether the prompt error budget is measured too.
         images: whether the worst cases are drawn.
         worst: how many of them there are.
-        mask_threshold: of grey masks.
+        image_size: of the input of a bare SAM, in pixels.
+        window, axis, crop_border, label, instances, mask_threshold: how files are read, where it is not as in training.
     """
 
     run: str
@@ -40,6 +41,12 @@ class Plan:
     images: bool = True
     worst: int = 12
     sam: str | None = None
+    image_size: int | None = None
+    window: str | None = None
+    axis: str | None = None
+    crop_border: bool | None = None
+    label: str | None = None
+    instances: bool = False
     mask_threshold: int | None = None
 
 

@@ -3,25 +3,39 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promise_seg.checkpoint import find_checkpoint, is_reference_file, run_folder
 from promise_seg.errors import CheckpointError
-from promise_seg.learning.training import LOG_FILE, SETTINGS_FILE
+from promise_seg.learning.run_note import RunNote, faults, read_note
+from promise_seg.learning.training import LOG_FILE
+
+
+class Epoch(BaseModel):
+    """A line of the log of training; the parts of the loss are as its model has them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    epoch: int
+    val_dice: float
+    learning_rate: float
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The folder of a run, its ``settings.json`` and the lines of its ``log.jsonl``; empty where there are none."""
+    """The folder of a run, what stands in its ``settings.json``, and the lines of its ``log.jsonl``, where there are
+    any."""
 
-    folder: Path | None
-    settings: dict[str, Any]
-    log: tuple[dict[str, Any], ...]
+    folder: Path | None = None
+    note: RunNote | None = None
+    log: tuple[Epoch, ...] = ()
 
     @property
     def hours(self) -> float | None:
         """That its epochs took together."""
-        seconds = [line["seconds"] for line in self.log if "seconds" in line]
+        seconds = [line.seconds for line in self.log if line.seconds is not None]
         return round(sum(seconds) / 3600, 4) if seconds else None
 
 
@@ -32,24 +46,28 @@ def read_run(run: str | None) -> RunFiles:
         run: a checkpoint folder or the output folder of training; ``None`` for a bare SAM.
 
     Raises:
-        CheckpointError: if there is no model, or one of the files is damaged.
+        CheckpointError: if there is no model, or one of the files is damaged, or not as training writes it.
     """
     if run is None or is_reference_file(run):
-        return RunFiles(None, {}, ())
+        return RunFiles()
     folder = run_folder(find_checkpoint(run))
-    settings = _lines(folder / SETTINGS_FILE, whole=True)
-    return RunFiles(folder, settings[0] if settings else {}, tuple(_lines(folder / LOG_FILE)))
+    return RunFiles(folder, read_note(folder), _read_log(folder / LOG_FILE))
 
 
-def _lines(path: Path, *, whole: bool = False) -> list[dict[str, Any]]:
-    """The JSON objects of a file, one a line or one in all; none of a file that is not there."""
+def _read_log(path: Path) -> tuple[Epoch, ...]:
     if not path.exists():
-        return []
+        return ()
+    way_out = "Restore it, or move it away to go on without it."
     try:
-        text = path.read_text(encoding="utf-8")
-        found = [json.loads(part) for part in ([text] if whole else text.splitlines())]
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}. Restore or remove it.") from error
-    if not all(isinstance(one, dict) for one in found):
-        raise CheckpointError(f"{path}: holds something else than JSON objects. Restore or remove it.")
-    return found
+        raise CheckpointError(f"{path}: cannot be read: {error}. {way_out}") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(Epoch.model_validate(json.loads(line)))
+        except ValidationError as error:
+            raise CheckpointError(f"{path}:{number}: no line of promise train: {faults(error)}. {way_out}") from error
+        except ValueError as error:
+            raise CheckpointError(f"{path}:{number}: no JSON: {error}. {way_out}") from error
+    return tuple(found)

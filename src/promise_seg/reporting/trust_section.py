@@ -1,16 +1,15 @@
 """How far a model's masks can be trusted, as a section."""
 
-from promise_seg.assessment.report import interval_words
 from promise_seg.reporting.blocks import Facts, Section, Table, Text
 from promise_seg.reporting.charts import calibration_chart, line_chart
-from promise_seg.trust.quality import NothingHere, Quality
+from promise_seg.reporting.document import Evaluation
+from promise_seg.trust.judging import FLATTERING
+from promise_seg.trust.quality import quality_words
 
 
-def trust_section(quality: Quality | None, images: str) -> Section:
-    """Whether the trust scores of a model's own masks order images as their Dice does, and mean what they say.
-
-    ``images`` says of how many images of which split they are.
-    """
+def trust_section(evaluation: Evaluation) -> Section:
+    """Whether the trust scores of a model's own masks order images as their Dice does, and mean what they say."""
+    quality = evaluation.trust
     if quality is None:
         words = "This model is not calibrated, and has no trust scores: see promise calibrate."
         return Section("Trust", (Text(words, "note"),))
@@ -35,32 +34,9 @@ def trust_section(quality: Quality | None, images: str) -> Section:
         tuple((f"{part.trust:.3f}", f"{part.dice:.3f}", str(part.images)) for part in quality.calibration),
         "Trust and Dice of images that are trusted about equally",
     )
-    text = Text(f"A trust score is the Dice that a model expects of its own mask. These are of {images}.")
-    return Section("Trust", (text, calibration, coverage, _facts(quality), parts))
-
-
-def _facts(quality: Quality) -> Facts:
-    ends = quality.rank_correlation_interval
-    correlation = "-" if quality.rank_correlation is None else f"{quality.rank_correlation:.3f}"
-    between = "" if ends is None else f" (95 %: {interval_words(list(ends))})"
-    risk = f"{quality.area_under_risk:.3f} (by chance {quality.area_by_chance:.3f}, at best {quality.area_ideal:.3f})"
-    return Facts(
-        (
-            ("Rank correlation with Dice", correlation + between),
-            ("Area under risk", risk),
-            ("Mean absolute error as a guess of Dice", f"{quality.mean_absolute_error:.3f}"),
-            *_nothing_facts(quality.nothing_here),
-        )
-    )
-
-
-def _nothing_facts(found: NothingHere) -> list[tuple[str, str]]:
-    return [
-        ("Says that there is nothing", found.rule),
-        ("Objects seen where there are none", _share(found.false_alarms, found.images_without_object)),
-        ("Objects missed", _share(found.misses, found.images_with_object)),
+    texts = [
+        Text(f"A trust score is the Dice that a model expects of its own mask. These are of {evaluation.images_words}.")
     ]
-
-
-def _share(count: int, of: int) -> str:
-    return f"{count} of {of} images ({count / of:.1%})" if of else "no such images"
+    if evaluation.trust_calibrated_on_these_rows:
+        texts.append(Text(f"{FLATTERING[0].upper()}{FLATTERING[1:]}.", "warning"))
+    return Section("Trust", (*texts, calibration, coverage, Facts(quality_words(quality)), parts))

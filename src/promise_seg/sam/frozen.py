@@ -47,15 +47,24 @@ class FrozenSam(nn.Module):
         sha256: hash of its weights as they were published, if they were changed since (see
             :func:`~promise_seg.sam.resizing.resize`); worked out from the weights if ``None``.
         notes: what a user should know of how it was loaded, a line each.
+        trained_at: the input size that it was trained at, in pixels, if it is used at another.
     """
 
-    def __init__(self, model: SamModel, name: str, sha256: str | None = None, notes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        model: SamModel,
+        name: str,
+        sha256: str | None = None,
+        notes: tuple[str, ...] = (),
+        trained_at: int | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
         self.name = name
         self.notes = notes
         vision = model.config.vision_config
         self.image_size: int = vision.image_size
+        self.trained_at: int = trained_at or self.image_size
         self.grid: int = vision.image_size // vision.patch_size
         self.embedding_channels: int = vision.output_channels
         self.mask_side: int = 4 * self.grid

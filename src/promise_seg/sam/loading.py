@@ -80,7 +80,7 @@ def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size:
     if image_size not in (None, trained_at):
         model = resize(model, image_size)
         notes += (f"trained at {trained_at} px, used at {image_size} px: position parameters interpolated",)
-    return FrozenSam(model.to(device), source, sha256, notes)
+    return FrozenSam(model.to(device), source, sha256, notes, trained_at)
 
 
 def _from_pretrained(source: str) -> tuple[SamModel, tuple[str, ...]]:

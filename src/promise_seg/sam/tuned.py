@@ -54,7 +54,7 @@ class TunedSam(FrozenSam):
         parts = {name: copy.deepcopy(getattr(model, name), {id(p): p for p in kept}) for name in train_also.parts}
         model._modules = base.model._modules | parts
         self._parts = train_also.parts
-        super().__init__(model, base.name, base.sha256, base.notes)
+        super().__init__(model, base.name, base.sha256, base.notes, base.trained_at)
 
     def train(self, mode: bool = True) -> Self:
         """The copied parts follow ``mode``; the rest stays frozen and in evaluation mode."""

@@ -64,7 +64,7 @@ def calibrate(
         progress: told of each image.
 
     Raises:
-        SettingsError: if the model has no APM.
+        SettingsError: if the model has no APM, or gives masks that are no numbers.
         ManifestError: if there are no rows of a kind.
     """
     _check(model, train, val)
@@ -100,7 +100,7 @@ def ensure_calibrated(
     device: str | torch.device = "cpu",
     progress: Progress = lambda *_: None,
 ) -> TrustModel | None:
-    """Calibrate the model of a checkpoint folder and keep that beside it, unless it is there already.
+    """Calibrate the model of a checkpoint folder and keep that beside it, unless it is there already for these rows.
 
     Args:
         folder: of the checkpoint itself, such as ``run/best``.
@@ -115,6 +115,7 @@ def ensure_calibrated(
 
     Raises:
         CheckpointError: if the model cannot be loaded.
+        SettingsError: if it gives masks that are no numbers.
         ManifestError: if there are no train or no val rows.
     """
     if read_config(folder).apm is None:
@@ -124,9 +125,9 @@ def ensure_calibrated(
         known = find_trust(folder, model).trust
     except CheckpointError:
         known = None  # damaged: it is written anew
-    if known is not None:
-        return known
     train, val = ([row for row in rows if row.row.split == split] for split in (Split.TRAIN, Split.VAL))
+    if known is not None and known.calibration.is_of(train, val):
+        return known
     found = calibrate(model, train, val, store, progress)
     save_trust(found, folder)
     return found
@@ -186,6 +187,7 @@ def _learned(
     tick: Callable[[str], object],
 ) -> TrustModel:
     of = _examples(model, known, val, store, tick)
+    _check_numbers(of.seen)
     values = np.array([one.values(tuple(SIGNS)) for one in of.seen])
     presence = fit_presence(of.seen, of.has_object, of.groups)
     calibration = Calibration(
@@ -204,6 +206,16 @@ def _learned(
         ),
     )
     return TrustModel(calibration, known)
+
+
+def _check_numbers(seen: Sequence[Signals]) -> None:
+    """Refuse what a model says whose training diverged."""
+    bad = sum(not np.isfinite(list(vars(one).values())).all() for one in seen)
+    if bad:
+        raise SettingsError(
+            f"{bad} of {len(seen)} val images give masks that are no numbers: training diverged. Train again, with a "
+            "lower --learning-rate"
+        )
 
 
 def _examples(

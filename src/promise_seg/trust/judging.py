@@ -3,14 +3,15 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from promise_seg.assessment.evaluation import Result
-from promise_seg.data.checks import CheckedRow
+from promise_seg.data.checks import CheckedRow, data_sha256
 from promise_seg.data.geometry import Geometry
+from promise_seg.data.manifest import Split
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
@@ -23,6 +24,10 @@ from promise_seg.trust.signals import Signals, look
 
 FORMAT_VERSION: Literal[1] = 1
 """Raised whenever the same image would give other signals than before."""
+FLATTERING = (
+    "trust was calibrated on the val rows among these images, which flatters it; promise calibrate prints how good it "
+    "is cross-validated"
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,14 @@ class Calibration(BaseModel):
     line: Line
     presence: Presence
     quality: Quality
+
+    def is_of(self, train: Sequence[CheckedRow], val: Sequence[CheckedRow]) -> bool:
+        """Whether it was learned from just these rows."""
+        return (self.train_sha256, self.val_sha256) == (data_sha256(train), data_sha256(val))
+
+    def was_learned_on(self, rows: Sequence[CheckedRow]) -> bool:
+        """Whether the val rows among some rows are those that it was learned on."""
+        return self.val_sha256 == data_sha256([row for row in rows if row.row.split == Split.VAL])
 
 
 @dataclass(frozen=True)
@@ -127,3 +140,12 @@ def judge_results(
     )
     pairs = zip(results, judged, strict=True)
     return [replace(result, trust=one.score, nothing_here=one.nothing_here) for result, one in pairs], quality
+
+
+def trust_facts(trust: TrustModel, quality: Quality, results: Sequence[Result]) -> dict[str, Any]:
+    """What a summary says of judgements: their quality, and whether that is flattering."""
+    rows = [result.checked for result in results]
+    return {
+        "trust": quality.model_dump(mode="json"),
+        "trust_calibrated_on_these_rows": trust.calibration.was_learned_on(rows),
+    }

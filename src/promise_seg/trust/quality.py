@@ -7,6 +7,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import rankdata
 
+from promise_seg.assessment.report import interval_words
 from promise_seg.assessment.statistics import tail_share
 
 FloatArray = npt.NDArray[np.float64]
@@ -169,3 +170,26 @@ def _bins(trust: FloatArray, dice: FloatArray) -> tuple[Bin, ...]:
         Bin(trust=round(float(trust[part].mean()), 6), dice=round(float(dice[part].mean()), 6), images=len(part))
         for part in parts
     )
+
+
+def quality_words(quality: Quality) -> tuple[tuple[str, str], ...]:
+    """All but the curve and the bins, for a reader: names and what is to be said of them."""
+    correlation = "-" if quality.rank_correlation is None else f"{quality.rank_correlation:.3f}"
+    if quality.rank_correlation_interval is not None:
+        correlation += f" (95 %: {interval_words(list(quality.rank_correlation_interval))})"
+    dice = {round(point.coverage, 2): point.dice for point in quality.risk_coverage}
+    risk = f"{quality.area_under_risk:.3f} (by chance {quality.area_by_chance:.3f}, at best {quality.area_ideal:.3f})"
+    nothing = quality.nothing_here
+    return (
+        ("Rank correlation with Dice", correlation),
+        ("Dice of all, and of the more trusted half", f"{dice[1.0]:.3f}, {dice[0.5]:.3f}"),
+        ("Area under risk", risk),
+        ("Mean absolute error as a guess of Dice", f"{quality.mean_absolute_error:.3f}"),
+        ("Says that there is nothing", nothing.rule),
+        ("Objects seen where there are none", _share(nothing.false_alarms, nothing.images_without_object)),
+        ("Objects missed", _share(nothing.misses, nothing.images_with_object)),
+    )
+
+
+def _share(count: int, of: int) -> str:
+    return f"{count} of {of} images ({count / of:.1%})" if of else "no such images"

@@ -115,7 +115,11 @@ def soft_dice(mask_probs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) 
 
 
 def agreement(mask: Tensor, others: Tensor) -> float:
-    """Mean Dice of a mask (h, w) with others (K, h, w), all bool; two masks with nothing in them agree."""
+    """Mean Dice of a mask (h, w) with others (K, h, w), all bool; two masks with nothing in them agree.
+
+    Computed on the CPU: Apple's devices have no double precision.
+    """
+    mask, others = mask.cpu(), others.cpu()
     hits = (mask & others).sum((1, 2)).double()
     sizes = (mask.sum() + others.sum((1, 2))).double()
     return float(torch.where(sizes > 0, 2 * hits / sizes.clamp(min=1), 1.0).mean())

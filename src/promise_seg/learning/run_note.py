@@ -1,0 +1,90 @@
+"""What a run notes of itself in ``settings.json``, for the commands that go on with its model."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+
+from promise_seg.environment import Environment
+from promise_seg.errors import CheckpointError
+from promise_seg.learning.settings import TrainSettings
+
+SETTINGS_FILE = "settings.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOrigin:
+    """Where the rows of a run are from: ``data`` is the manifest, as the user named it; ``val_share`` that of the train
+    rows which became val rows, where the manifest has none."""
+
+    data: str
+    val_share: float | None = None
+
+
+class RunNote(BaseModel):
+    """``settings.json`` of a run, as far as other commands need it; what an older version did not note is ``None``.
+
+    Args:
+        settings: of training.
+        data_sha256: of its train and val rows.
+        data, val_share: see :class:`DataOrigin`.
+        mask_threshold: of grey masks.
+        environment: of training; one of another shape is not known either.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    settings: TrainSettings | None = None
+    data_sha256: str | None = None
+    data: str | None = None
+    val_share: float | None = Field(None, gt=0, lt=1)
+    mask_threshold: int | None = None
+    environment: Environment | None = None
+
+    @field_validator("environment", mode="wrap")
+    @classmethod
+    def _known_or_not(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Environment | None:
+        try:
+            found: Environment | None = check(value)
+        except ValidationError:
+            return None
+        return found
+
+    @model_validator(mode="after")
+    def _with_seed(self) -> Self:
+        if self.settings is not None and "seed" not in self.settings.model_fields_set:
+            raise ValueError("settings have no seed")
+        return self
+
+
+def read_note(folder: Path) -> RunNote | None:
+    """What stands in the folder of a run; ``None`` where there is no such file, as beside a model alone.
+
+    Raises:
+        CheckpointError: if it is damaged, or not as training writes it.
+    """
+    path = folder / SETTINGS_FILE
+    if not path.exists():
+        return None
+    way_out = "Restore it, or move it away to go on without it."
+    try:
+        return RunNote.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise CheckpointError(f"{path}: not as promise train writes it: {faults(error)}. {way_out}") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}. {way_out}") from error
+
+
+def faults(error: ValidationError) -> str:
+    """What is wrong, and where."""
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}" for e in error.errors())
