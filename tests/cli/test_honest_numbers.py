@@ -119,3 +119,17 @@ def test_a_column_that_is_not_there_is_found_out_before_any_work(run, tmp_path, 
     monkeypatch.setattr("promise_seg.checkpoint.load_checkpoint", lambda *_: pytest.fail("work was begun"))
     assert evaluate(run, tmp_path, "--by", "device", "--by", "hospital") == 2
     assert "--by hospital" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "report", "budget"])
+def test_masks_that_are_not_there_are_all_named(run, tmp_path, capsys, command):
+    model, manifest = run
+    lines = manifest.read_text().splitlines()
+    broken = manifest.with_name("broken.csv")
+    broken.write_text("\n".join([*lines[:-2], *(line.replace("masks/", "gone/") for line in lines[-2:])]))
+    args = [command, str(model), str(broken), "-o", str(tmp_path / "out"), "--split", "test"]
+    assert main(args) == 2
+    said = capsys.readouterr().err
+    for number in (14, 15):
+        assert f"gone/{number}.png: no such file" in said
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]

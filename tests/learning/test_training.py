@@ -45,7 +45,7 @@ def results(folder: Path) -> dict[str, bytes]:
 
 def log(folder: Path) -> list[dict]:
     lines = [json.loads(line) for line in (folder / LOG_FILE).read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+    return [{k: v for k, v in line.items() if not k.endswith("seconds")} for line in lines]
 
 
 @torch.no_grad()
