@@ -116,7 +116,8 @@ def official_file(golden_state, tmp_path_factory):
     """A ViT-B checkpoint as the official implementation would save it."""
     path = tmp_path_factory.mktemp("official") / "sam_vit_b_01ec64.pth"
     torch.save(golden_state("sam_vit_b"), path)
-    return path
+    yield path
+    path.unlink()
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,10 @@ from tests.helpers import REFERENCE_VARIANTS
 # The reference's own outputs, with its names, shapes and stand-in weights
 
 
-@pytest.fixture(scope="module")
-def golden_file(golden_state, tmp_path_factory):
+@pytest.fixture
+def golden_file(golden_state, tmp_path):
     def write(name):
-        path = tmp_path_factory.mktemp("golden") / f"{name}.pt"
+        path = tmp_path / f"{name}.pt"
         torch.save(golden_state(name), path)
         return path
 

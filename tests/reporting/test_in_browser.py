@@ -130,7 +130,8 @@ def test_the_contents_lead_to_the_sections(open_page):
     page = open_page(1280)
     for link in page.get_by_role("navigation").get_by_role("link").all():
         link.click()
-        assert page.evaluate("document.querySelector(':target').textContent") == link.inner_text()
+        page.wait_for_url(f"**{link.get_attribute('href')}")
+        assert page.locator(":target").inner_text() == link.inner_text()
 
 
 def test_paper_needs_no_contents_and_repeats_headings(open_page):
