@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from promise_seg.cli.main import main
+from promise_seg.learning.training_images import TRAINING_IMAGES_FILE
 from promise_seg.trust.trust_file import TRUST_FILE, read_trust
 from tests.helpers import make_tiny_sam, write_dataset
 
@@ -199,16 +201,45 @@ def test_val_rows_are_split_off_as_training_did(unsplit, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [["--seed", "0"], ["--val-share", "0.6"]])
-def test_rows_that_were_trained_on_are_refused(unsplit, options, capsys):
+@pytest.mark.parametrize("command", ["calibrate", "tune-postprocess"])
+def test_val_rows_that_were_trained_on_are_refused(unsplit, command, options, capsys, monkeypatch):
+    from promise_seg.assessment import tuning
+    from promise_seg.postprocessing import PostProcessing
+
+    monkeypatch.setattr(tuning, "candidates", lambda: [PostProcessing()])
     path = unsplit[0] / "best" / TRUST_FILE
     before = path.read_bytes()
-    assert main(["calibrate", str(unsplit[0]), str(unsplit[1]), *options]) == 2
-    error = capsys.readouterr().err
-    assert f"{unsplit[1]}: its train and val rows" in error
-    assert "Give the CSV of training as it was" in error
+    assert main([command, str(unsplit[0]), str(unsplit[1]), *options]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert re.search(rf"{unsplit[1]}: {unsplit[0]} was trained on \d+ of the \d+ val rows", error)
+    assert "or the CSV of training with the --val-share and --seed of training" in error
     assert path.read_bytes() == before
-    (unsplit[0] / "settings.json").unlink()
-    assert main(["calibrate", str(unsplit[0]), str(unsplit[1]), *options]) == 0
+    (unsplit[0] / TRAINING_IMAGES_FILE).unlink()
+    assert main([command, str(unsplit[0]), str(unsplit[1]), *options]) == 0
+
+
+def test_train_rows_that_were_not_trained_on_are_refused(run, capsys):
+    run[1].write_text(run[1].read_text().replace(",test,", ",train,"))
+    assert main(["calibrate", str(run[0]), str(run[1])]) == 2
+    assert re.search(r"was not trained on \d+ of the \d+ train rows", " ".join(capsys.readouterr().err.split()))
+
+
+def test_rows_in_another_order_are_the_same_rows(run, capsys):
+    path = run[0] / "best" / TRUST_FILE
+    before = read_trust(path)
+    head, *lines = run[1].read_text().splitlines()
+    run[1].write_text("\n".join([head, *reversed(lines)]) + "\n")
+    assert main(["calibrate", str(run[0]), str(run[1])]) == 0
+    after = read_trust(path)
+    assert after.calibration.val_sha256 == before.calibration.val_sha256
+    assert after.calibration.train_sha256 == before.calibration.train_sha256
+
+
+def test_what_training_noted_of_its_images_may_be_damaged(run, capsys):
+    (run[0] / TRAINING_IMAGES_FILE).write_text("{")
+    for command in ("calibrate", "tune-postprocess"):
+        assert main([command, str(run[0]), str(run[1])]) == 2
+        assert "not as promise train writes it" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_run_that_noted_no_share_is_split_as_by_default(unsplit, trained):
@@ -221,8 +252,17 @@ def test_a_run_that_noted_no_share_is_split_as_by_default(unsplit, trained):
     assert main(["calibrate", str(run), str(unsplit[1])]) == 0
 
 
-def test_a_training_that_diverged_ends_with_a_note(trained, tmp_path, capsys):
+def test_a_training_that_diverges_is_one_line(trained, tmp_path, capsys):
     options = ["--sam", str(trained / "sam"), "--epochs", "2", "--views", "1", "--learning-rate", "1e30"]
+    assert main(["train", str(trained / "data/manifest.csv"), *options, "-o", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert "training diverged in epoch 2" in error
+    assert "with --learning-rate below 1e+30" in error
+    assert "Traceback" not in error
+
+
+def test_a_training_whose_only_weights_give_no_numbers_ends_with_a_note(trained, tmp_path, capsys):
+    options = ["--sam", str(trained / "sam"), "--epochs", "1", "--views", "1", "--learning-rate", "1e30"]
     assert main(["train", str(trained / "data/manifest.csv"), *options, "-o", str(tmp_path / "run")]) == 0
     assert "note: no trust scores: 16 of 16 val images give masks that are no numbers" in capsys.readouterr().err
     assert not (tmp_path / "run/best" / TRUST_FILE).exists()

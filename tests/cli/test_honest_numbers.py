@@ -103,9 +103,51 @@ def test_a_budget_on_test_rows_is_a_look_too(run, tmp_path):
     assert "test_looks" not in json.loads((tmp_path / "val/budget.json").read_text())
 
 
+def test_test_rows_in_another_order_are_no_new_ones(run, tmp_path):
+    assert evaluate(run, tmp_path / "a") == 0
+    before = summary(tmp_path / "a")["test_looks"]
+    model, manifest = run
+    head, *lines = manifest.read_text().splitlines()
+    turned = manifest.with_name("turned.csv")
+    turned.write_text("\n".join([head, *reversed(lines)]))
+    assert evaluate((model, turned), tmp_path / "b") == 0
+    after = summary(tmp_path / "b")["test_looks"]
+    assert after["this_model"] == before["this_model"] + 1
+
+
+@pytest.mark.parametrize(
+    ("splits", "seen"),
+    [({"train": "test", "test": "train"}, (6, 0)), ({"val": "test", "test": "val"}, (0, 4)), ({}, (0, 0))],
+)
+def test_images_of_training_that_pass_for_test_images_are_said(run, tmp_path, capsys, splits, seen):
+    """Under other names and splits, as in another CSV of the same hospital."""
+    model, manifest = run
+    head, *lines = manifest.read_text().splitlines()
+    rows = [line.split(",") for line in lines]
+    other = manifest.with_name("other.csv")
+    renamed = [",".join([row[0], splits.get(row[1], row[1]), *row[2:]]) for row in rows]
+    other.write_text("\n".join([head, *renamed]))
+    words = f"{sum(seen)} of these" if sum(seen) else None
+    for command in ("evaluate", "budget", "report"):
+        out = tmp_path / command
+        extra = {"budget": ["--split", "test"], "report": ["--no-budget", "--no-images"]}.get(command, [])
+        assert main([command, str(model), str(other), "-o", str(out), *extra]) == 0
+        name = {"evaluate": "summary_apm.json", "budget": "budget.json", "report": "report.json"}[command]
+        found = strict_json(out / name)
+        found = found["evaluations"][0] if command == "report" else found
+        known = found["seen_in_training"]
+        assert (known["trained_on"], known["chosen_on"]) == seen
+        error = " ".join(capsys.readouterr().err.split())
+        assert (words is None) == ("their scores say little of new images" not in error)
+        if words is not None:
+            assert words in error
+    assert ("their scores say little of new images" in (tmp_path / "report/report.html").read_text()) == bool(words)
+
+
 def test_validation_rows_are_no_sealed_ones(run, tmp_path):
     assert evaluate(run, tmp_path, "--split", "val") == 0
     assert "test_looks" not in summary(tmp_path)
+    assert summary(tmp_path)["seen_in_training"] == {"trained_on": 0, "chosen_on": 0, "note": None}
 
 
 def test_two_evaluations_can_be_compared(run, tmp_path, capsys):

@@ -15,12 +15,13 @@ from promise_seg.data.checks import check_rows
 from promise_seg.data.geometry import shrink_mask
 from promise_seg.data.manifest import Split, read_manifest
 from promise_seg.data.reading import make_reading
-from promise_seg.errors import CheckpointError, ManifestError
+from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, read_note
 from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.learning.training import LOG_FILE, STATE_FILE, TrainingRun, training_losses
+from promise_seg.learning.training_images import TrainingImages, read_training_images
 from promise_seg.learning.training_set import Draw, EpochDraws, collate
 from promise_seg.model import ModelOutput, Variant
 from promise_seg.prompting.apm import ApmKind, PositionCode
@@ -427,3 +428,42 @@ def test_where_the_rows_are_from_is_noted_and_no_part_of_what_a_run_is(checked, 
     assert (second.data, second.val_share) == ("moved/first.csv", None)
     assert second.data_sha256 == first.data_sha256
     assert second.settings == settings
+
+
+def test_a_training_that_diverges_stops_and_keeps_what_it_had(
+    checked, tiny_sam, store, accelerator, tmp_path, monkeypatch
+):
+    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator)
+    whole = TrainingRun.train_epoch
+
+    def diverge(self, progress=lambda *_: None):
+        found = whole(self, progress)
+        if self.epoch == 1:
+            next(iter(self.model.trainable_parameters().values())).data[:] = float("nan")
+        return found
+
+    monkeypatch.setattr(TrainingRun, "train_epoch", diverge)
+    with pytest.raises(SettingsError, match=r"diverged in epoch 2: .*val Dice 0\.\d+, epoch 1\) is in .*best"):
+        run.run()
+    assert [line["epoch"] for line in log(tmp_path / "run")] == [1]
+    model = load_checkpoint(tmp_path / "run/best", tiny_sam)
+    assert all(value.isfinite().all() for value in model.trainable_state().values())
+
+
+def test_a_loss_that_is_no_number_leaves_a_log_that_is_json(
+    checked, tiny_sam, store, accelerator, tmp_path, monkeypatch
+):
+    whole = TrainingRun.train_epoch
+    monkeypatch.setattr(TrainingRun, "train_epoch", lambda self, *args: whole(self, *args) | {"mask": float("inf")})
+    start(tmp_path / "run", checked, tiny_sam, store, accelerator, epochs=1).run()
+    assert "Infinity" not in (tmp_path / "run/log.jsonl").read_text()
+    assert log(tmp_path / "run")[0]["mask"] is None
+    assert (tmp_path / "run/curves.png").exists()
+
+
+def test_a_run_notes_its_images_and_goes_on_only_with_the_same_order(checked, tiny_sam, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator, epochs=1)
+    run.run()
+    assert read_training_images(tmp_path / "run") == TrainingImages.of(checked)
+    with pytest.raises(CheckpointError, match="holds a run with another order of rows"):
+        start(tmp_path / "run", checked[::-1], tiny_sam, store, accelerator, epochs=1)

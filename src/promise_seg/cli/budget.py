@@ -11,7 +11,6 @@ from promise_seg.cli.common import (
     StoreOption,
     ThresholdOption,
     console,
-    note_test_look,
     pick_device,
     print_notes,
     print_table,
@@ -20,6 +19,7 @@ from promise_seg.cli.common import (
     read_and_check,
     rows_of_split,
 )
+from promise_seg.cli.noting import note_seen_images, note_test_look
 
 
 def budget(
@@ -78,6 +78,8 @@ def budget(
     }  # fmt: skip
     if looks := note_test_look(run, model, checked, {"prompts": "budget"}):
         facts["test_looks"] = looks
+    if seen := note_seen_images(run, checked):
+        facts["seen_in_training"] = seen
     write_json(output / "budget.json", facts | {"budget": summary})
     draw_budget(summary, title, output / "budget.png")
     console.print(f"written: {output / 'budget.json'}, {output / 'budget.png'}")

@@ -18,7 +18,8 @@ from promise_seg.cli.common import (
 from promise_seg.cli.training_rows import (
     SplitSeedOption,
     ValShareOption,
-    check_trained_with,
+    check_train_rows,
+    check_val_rows,
     split_as_trained,
     threshold_as_trained,
 )
@@ -62,7 +63,8 @@ def calibrate(
         threshold = threshold_as_trained(note, mask_threshold)
         checked = read_and_check(needed, make_reading(model.config.reading, mask_threshold=threshold))
         train, val = ([row for row in checked if row.row.split == split] for split in (Split.TRAIN, Split.VAL))
-        check_trained_with([*train, *val], note, data, run_folder(folder))
+        check_val_rows(val, data, run_folder(folder))
+        check_train_rows(train, data, run_folder(folder))
         with calibration_bar() as report:
             found = learn(model, train, val, FeatureStore(store), report)
         path = save_trust(found, folder)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from promise_seg.errors import ManifestError, PromiseError, SettingsError
+from promise_seg.errors import ManifestError, SettingsError
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from promise_seg.data.checks import CheckedRow
     from promise_seg.data.manifest import Row
     from promise_seg.data.reading import Reading
-    from promise_seg.model import PromiseModel
     from promise_seg.protocol import Protocol
     from promise_seg.sam.frozen import FrozenSam
 
@@ -159,31 +158,6 @@ def check_scoring_options(run: str, label: str | None, image_size: int | None) -
         )
     if image_size is not None and run != BARE:
         raise SettingsError("--image-size: a trained model is used at the size it was trained at; it is for bare only")
-
-
-def note_test_look(
-    run: str, model: "PromiseModel", checked: "Sequence[CheckedRow]", facts: "dict[str, object]"
-) -> "dict[str, object]":
-    """Log a look at test rows beside a trained model, and say if another model from there looked before.
-
-    Rows of other splits, and models without a folder of their own, are not logged: then nothing is returned.
-    """
-    from promise_seg.assessment.sealing import log_test
-    from promise_seg.checkpoint import find_checkpoint, is_reference_file, run_folder
-    from promise_seg.data.checks import data_sha256
-    from promise_seg.data.manifest import Split
-
-    test = [row for row in checked if row.row.split == Split.TEST]
-    if not test or run == BARE or is_reference_file(run):
-        return {}
-    try:
-        looks = log_test(run_folder(find_checkpoint(run)), model.sha256(), data_sha256(test), facts)
-    except PromiseError as error:
-        console.print(f"warning: this look at test rows could not be noted: {error}", markup=False)
-        return {}
-    if words := looks.words():
-        console.print(f"note: {words}", markup=False)
-    return {"this_model": looks.this_model, "other_models": looks.other_models, "note": looks.words()}
 
 
 def read_protocol(name: str) -> "Protocol":

@@ -19,7 +19,6 @@ from promise_seg.cli.common import (
     WindowOption,
     check_scoring_options,
     console,
-    note_test_look,
     pick_device,
     print_deviations,
     print_notes,
@@ -30,6 +29,7 @@ from promise_seg.cli.common import (
     read_protocol,
     rows_of_split,
 )
+from promise_seg.cli.noting import note_seen_images, note_test_look
 from promise_seg.cli.trust import print_quality
 from promise_seg.errors import SettingsError
 
@@ -164,6 +164,8 @@ def _evaluate_one(
     noted = {name: summary[name] for name in ("prompts", "protocol", "postprocessing")}
     if looks := note_test_look(run, model, checked, noted | {"dice": summary["mean"]["dice"]}):
         summary["test_looks"] = looks
+    if seen := note_seen_images(run, checked):
+        summary["seen_in_training"] = seen
     files = write_results(output, results, summary)
     _print_summary(f"{run}, {len(results)} {facts['split']} images, {assessment.prompts.label}", summary)
     if quality is not None:

@@ -18,7 +18,6 @@ from promise_seg.cli.common import (
     WindowOption,
     check_scoring_options,
     console,
-    note_test_look,
     pick_device,
     print_notes,
     progress_bar,
@@ -26,6 +25,7 @@ from promise_seg.cli.common import (
     read_and_check,
     rows_of_split,
 )
+from promise_seg.cli.noting import note_seen_images, note_test_look
 
 
 def _print_schema(wanted: bool) -> None:
@@ -122,6 +122,7 @@ def report(
         found = collect(
             model, checked, plan, store=features, progress=advance,
             note_look=lambda facts: note_test_look(run, model, checked, facts),
+            note_seen=lambda: note_seen_images(run, checked),
         )  # fmt: skip
     shown = worst_cases(model, found.worst, found.report.worst, found.assessment, features) if images else None
     main = found.report.evaluations[0]

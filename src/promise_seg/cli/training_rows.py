@@ -55,19 +55,39 @@ def threshold_as_trained(note: "RunNote | None", given: int | None) -> int | Non
     return note.mask_threshold if given is None and note is not None else given
 
 
-def check_trained_with(rows: "Sequence[CheckedRow]", note: "RunNote | None", data: Path, run: Path) -> None:
-    """Refuse train and val rows, in this order, that are not those of training; where nothing is noted, nothing.
+def check_val_rows(val: "Sequence[CheckedRow]", data: Path, run: Path) -> None:
+    """Refuse val rows that a run was trained on: nothing can be learned from them of new images.
 
     Raises:
-        SettingsError: if there are others.
+        SettingsError: if there are any.
+        CheckpointError: if what the run noted of its images is damaged.
     """
-    from promise_seg.data.checks import data_sha256
+    from promise_seg.learning.training_images import read_training_images
 
-    found = data_sha256(rows)
-    if note is None or note.data_sha256 in (None, found):
+    images = read_training_images(run)
+    if images is None or not (known := images.trained_on(val)):
         return
     raise SettingsError(
-        f"{data}: its train and val rows (sha256 {found[:12]}) are not those that {run} was trained with (sha256 "
-        f"{note.data_sha256[:12]}): among the val rows might be some that it was trained on. Give the CSV of training "
-        "as it was, with the --val-share, --seed and --mask-threshold of training"
+        f"{data}: {run} was trained on {len(known)} of the {len(val)} val rows (first {known[0].name}). Give rows that "
+        "it was not trained on, or the CSV of training with the --val-share and --seed of training"
     )
+
+
+def check_train_rows(train: "Sequence[CheckedRow]", data: Path, run: Path) -> None:
+    """Refuse train rows that a run was not trained on: they are to tell what it knows.
+
+    Raises:
+        SettingsError: if there are any.
+        CheckpointError: if what the run noted of its images is damaged.
+    """
+    from promise_seg.learning.training_images import read_training_images
+
+    images = read_training_images(run)
+    if images is None:
+        return
+    known = {id(row) for row in images.trained_on(train)}
+    if others := [row for row in train if id(row) not in known]:
+        raise SettingsError(
+            f"{data}: {run} was not trained on {len(others)} of the {len(train)} train rows (first {others[0].name}). "
+            "Give the CSV of training, with the --val-share and --seed of training"
+        )

@@ -16,7 +16,13 @@ from promise_seg.cli.common import (
     quiet_libraries,
     read_and_check,
 )
-from promise_seg.cli.training_rows import SplitSeedOption, ValShareOption, split_as_trained, threshold_as_trained
+from promise_seg.cli.training_rows import (
+    SplitSeedOption,
+    ValShareOption,
+    check_val_rows,
+    split_as_trained,
+    threshold_as_trained,
+)
 from promise_seg.cli.trust import calibration_bar, print_learned
 from promise_seg.errors import ManifestError, SettingsError
 
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
 
 def tune(
     run: Annotated[Path, typer.Argument(help="Output folder of promise train, or a checkpoint.")],
-    data: Annotated[Path, typer.Argument(help="The CSV that it was trained with; only its val rows are read.")],
+    data: Annotated[Path, typer.Argument(help="The CSV that it was trained with, or another; only val rows are read.")],
     reset: Annotated[bool, typer.Option("--reset", help="Go back to the threshold 0.5 and nothing else.")] = False,
     sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
     val_share: ValShareOption = None,
@@ -66,6 +72,7 @@ def tune(
     if trust is not None or not reset:
         threshold = threshold_as_trained(note, mask_threshold)
         checked = read_and_check(val, make_reading(model.config.reading, mask_threshold=threshold))
+        check_val_rows(checked, data, run_folder(folder))
     if reset:
         chosen = NO_POST
         console.print("post-processing: none")

@@ -170,8 +170,8 @@ def leaks(rows: Sequence[CheckedRow]) -> list[str]:
 
 
 def data_sha256(rows: Sequence[CheckedRow]) -> str:
-    """Hash of which images and masks these rows are, and which split they belong to."""
-    parts = [[r.image_sha256, r.row.split, r.foreground_pixels, r.labels_sha256] for r in rows]
+    """Hash of which images and masks these rows are, and which split they belong to, in whatever order they stand."""
+    parts = sorted([r.image_sha256, r.row.split, r.foreground_pixels, r.labels_sha256] for r in rows)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

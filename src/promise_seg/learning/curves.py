@@ -1,6 +1,7 @@
 """The log of a run as a picture."""
 
 import json
+import math
 from pathlib import Path
 
 from promise_seg.files import write_whole
@@ -18,7 +19,8 @@ def draw_curves(log: Path, picture: Path) -> None:
     losses, dice, rate = figure.subplots(1, 3)
     for name in ("mask", "point", "saliency"):
         if name in lines[0]:
-            losses.plot(epochs, [line[name] for line in lines], label=name)
+            values = [math.nan if line[name] is None else line[name] for line in lines]
+            losses.plot(epochs, values, label=name)
     losses.set(title="training losses", xlabel="epoch", yscale="log")
     losses.legend()
     values = [line["val_dice"] for line in lines]

@@ -1,5 +1,6 @@
 """Train the parts of a variant on stored features: the loop, validation, checkpoints and exact resumption."""
 
+import hashlib
 import json
 import math
 import time
@@ -25,7 +26,7 @@ from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_trainable_stat
 from promise_seg.data.checks import CheckedRow, data_sha256
 from promise_seg.data.manifest import Split
 from promise_seg.environment import collect_environment
-from promise_seg.errors import CheckpointError, ManifestError
+from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.encoding import Sample, encode_missing
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_json, write_text
@@ -33,6 +34,7 @@ from promise_seg.learning.losses import mask_loss, point_loss
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.state import load_training_state, save_training_state
+from promise_seg.learning.training_images import write_training_images
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
 from promise_seg.model import (
     MASK_CHOICES,
@@ -161,13 +163,18 @@ class TrainingRun:
         self.best: dict[str, Any] = {"epoch": -1, "dice": -1.0, "mask_choice": "score"}
         self._identity: dict[str, Any] = {
             "settings": settings.model_dump(mode="json"),
-            "data_sha256": data_sha256([*self.rows[Split.TRAIN], *self.rows[Split.VAL]]),
+            "data_sha256": data_sha256(self._learned_from),
+            "order_sha256": _order_sha256(self._learned_from),
             "sam_sha256": sam.sha256,
             "image_size": sam.image_size,
             "reading": reading_fields(rows[0].reading),
         }
         if (folder / STATE_FILE).exists():
             self._resume()
+
+    @property
+    def _learned_from(self) -> list[CheckedRow]:
+        return [*self.rows[Split.TRAIN], *self.rows[Split.VAL]]
 
     @property
     def finished(self) -> bool:
@@ -184,8 +191,11 @@ class TrainingRun:
         if facts["identity"] != self._identity:
             old, new = facts["identity"], self._identity
             changed = [k for k in new["settings"] if old["settings"].get(k) != new["settings"][k]]
-            others = ("data_sha256", "sam_sha256", "image_size", "reading")
-            changed += [k.removesuffix("_sha256") for k in others if old.get(k) != new[k]]
+            others = {
+                "data_sha256": "data", "order_sha256": "order of rows", "sam_sha256": "sam", "image_size": "image_size",
+                "reading": "reading",
+            }  # fmt: skip
+            changed += [words for key, words in others.items() if old.get(key) != new[key]]
             raise CheckpointError(
                 f"{path}: holds a run with another {', '.join(changed)}. "
                 "Give the same again to go on with it, or choose another -o folder."
@@ -262,10 +272,12 @@ class TrainingRun:
             deviations = training_deviations(self.settings.protocol)
             where = collect_environment(self.accelerator.device).model_dump(mode="json")
             noted = {"protocol_deviations": deviations, "environment": where}
+            write_training_images(self.folder, self._learned_from)
             write_json(self.folder / SETTINGS_FILE, self._identity | self._origin | noted)
         while not self.finished:
             started, cpu_started = time.monotonic(), time.process_time()
             losses = self.train_epoch(progress)
+            self._check_numbers()
             dice = validate(self.model, self.rows[Split.VAL], self.store, self.settings)
             choice = max(dice, key=lambda c: dice[c])
             self.model.config = self.model.config.model_copy(update={"mask_choice": choice})
@@ -280,6 +292,19 @@ class TrainingRun:
             self.accelerator.wait_for_everyone()
         return self.model.eval()
 
+    def _check_numbers(self) -> None:
+        """Stop a training that diverged before anything of this epoch is kept: what follows would be NaN as well."""
+        if all(bool(value.isfinite().all()) for value in self.model.trainable_state().values()):
+            return
+        kept = "Nothing is kept of it"
+        if self.best["epoch"] >= 0:
+            best = f"val Dice {self.best['dice']:.3f}, epoch {self.best['epoch'] + 1}"
+            kept = f"The best model before it ({best}) is in {self.folder / BEST_FOLDER}"
+        raise SettingsError(
+            f"{self.folder}: training diverged in epoch {self.epoch + 1}: weights are no longer numbers. {kept}. Train "
+            f"into another folder with --learning-rate below {self.settings.learning_rate:g}"
+        )
+
     def _write(self, facts: dict[str, Any], improved: bool) -> None:
         """Everything about a finished epoch; the state comes last, as it is what declares the epoch finished."""
         from promise_seg.learning.curves import draw_curves
@@ -289,9 +314,21 @@ class TrainingRun:
         save_checkpoint(self.model, self.folder / LAST_FOLDER)
         path = self.folder / LOG_FILE
         log = path.read_text(encoding="utf-8") if path.exists() else ""
-        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in facts.items()}
-        write_text(path, log + json.dumps(rounded) + "\n")
+        line = {name: _rounded(value) for name, value in facts.items()}
+        write_text(path, log + json.dumps(line, allow_nan=False) + "\n")
         if self.finished or self.epoch % 5 == 0:
             draw_curves(path, self.folder / CURVES_FILE)
         state = {"identity": self._identity, "epoch": self.epoch, "best": self.best}
         save_training_state(self.folder / STATE_FILE, [self.optimizer], self.model.trainable_state(), state)
+
+
+def _rounded(value: Any) -> Any:
+    """As it stands in the log: a mean loss that is no number (as of one batch in half precision) is ``None``."""
+    if not isinstance(value, float):
+        return value
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def _order_sha256(rows: Sequence[CheckedRow]) -> str:
+    """Hash of the order of rows, which decides what a batch holds: a run goes on only with the same."""
+    return hashlib.sha256("".join(row.image_sha256 for row in rows).encode()).hexdigest()

@@ -25,6 +25,8 @@ Progress = Callable[[str, int], object]
 """Told the stage and how many images of it are done."""
 NoteLook = Callable[[dict[str, object]], dict[str, object]]
 """Told of a look at the rows; returns what must be said of it."""
+NoteSeen = Callable[[], dict[str, object]]
+"""Returns what must be said of images that the model knows from its training."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def collect(
     store: FeatureStore | None = None,
     progress: Progress = lambda *_: None,
     note_look: NoteLook = lambda _: {},
+    note_seen: NoteSeen = dict,
 ) -> Collected:
     """Evaluate a model with each kind of prompts, measure its prompt error budget, and fill in its run card.
 
@@ -54,6 +57,7 @@ def collect(
         store: of features.
         progress: told of each image.
         note_look: called once, after the evaluations.
+        note_seen: likewise.
 
     Raises:
         SettingsError: if the manifest lacks a column, or the model cannot make the prompts.
@@ -67,7 +71,8 @@ def collect(
     results, main = scored[0]
     facts: dict[str, object] = {"prompts": "report: " + ", ".join(plan.prompts), "dice": main["mean"]["dice"]}
     looks = note_look(facts | {name: main[name] for name in ("protocol", "postprocessing")})
-    summaries = [summary | ({"test_looks": looks} if looks else {}) for _, summary in scored]
+    said = {name: value for name, value in (("test_looks", looks), ("seen_in_training", note_seen())) if value}
+    summaries = [summary | said for _, summary in scored]
     worst = worst_results(results, plan.worst)
     report = RunReport(
         title=f"Report on {plan.run}",

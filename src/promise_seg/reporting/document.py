@@ -43,6 +43,14 @@ class TestLooks(_Open):
     note: str | None
 
 
+class SeenInTraining(_Open):
+    """How many of the images the model was trained on, and how many of another split than ``val`` chosen on."""
+
+    trained_on: int
+    chosen_on: int
+    note: str | None
+
+
 class Evaluation(_Open):
     """A summary, as ``promise evaluate`` writes it, under the name that its prompts have everywhere."""
 
@@ -64,6 +72,7 @@ class Evaluation(_Open):
     objects: int | None = None
     object_dice: float | None = None
     test_looks: TestLooks | None = None
+    seen_in_training: SeenInTraining | None = None
     trust: Quality | None = None
     trust_calibrated_on_these_rows: bool = False
 

@@ -59,7 +59,8 @@ def _summary(report: RunReport) -> Section:
 def _warnings(report: RunReport) -> list[Text]:
     """What a reader must know before the numbers."""
     found = []
-    notes = dict.fromkeys(one.test_looks.note for one in report.evaluations if one.test_looks is not None)
+    said = [part for one in report.evaluations for part in (one.seen_in_training, one.test_looks)]
+    notes = dict.fromkeys(part.note for part in said if part is not None)
     found += [Text(f"{note[0].upper()}{note[1:]}.", "warning") for note in notes if note]
     if oracle := [one.name for one in report.evaluations if one.prompts_read_the_ground_truth]:
         found.append(

@@ -1,0 +1,56 @@
+"""What must be said of rows that a model is scored on: looked at before, or known from training."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from promise_seg.cli.common import BARE, console
+from promise_seg.errors import PromiseError
+
+if TYPE_CHECKING:
+    from promise_seg.data.checks import CheckedRow
+    from promise_seg.model import PromiseModel
+
+
+def note_test_look(
+    run: str, model: "PromiseModel", checked: "Sequence[CheckedRow]", facts: dict[str, object]
+) -> dict[str, object]:
+    """Log a look at test rows beside a trained model, and say if another model from there looked before.
+
+    Rows of other splits, and models without a folder of their own, are not logged: then nothing is returned.
+    """
+    from promise_seg.assessment.sealing import log_test
+    from promise_seg.checkpoint import find_checkpoint, is_reference_file, run_folder
+    from promise_seg.data.checks import data_sha256
+    from promise_seg.data.manifest import Split
+
+    test = [row for row in checked if row.row.split == Split.TEST]
+    if not test or run == BARE or is_reference_file(run):
+        return {}
+    try:
+        looks = log_test(run_folder(find_checkpoint(run)), model.sha256(), data_sha256(test), facts)
+    except PromiseError as error:
+        console.print(f"warning: this look at test rows could not be noted: {error}", markup=False)
+        return {}
+    if words := looks.words():
+        console.print(f"note: {words}", markup=False)
+    return {"this_model": looks.this_model, "other_models": looks.other_models, "note": looks.words()}
+
+
+def note_seen_images(run: str, checked: "Sequence[CheckedRow]") -> dict[str, object]:
+    """Say how many images a model knows from its training; nothing of a model without its training's notes.
+
+    Raises:
+        CheckpointError: if those are damaged.
+    """
+    from promise_seg.checkpoint import find_checkpoint, is_reference_file, run_folder
+    from promise_seg.learning.training_images import read_training_images
+
+    images = None
+    if run != BARE and not is_reference_file(run):
+        images = read_training_images(run_folder(find_checkpoint(run)))
+    if images is None:
+        return {}
+    seen = images.seen(checked)
+    if words := seen.words():
+        console.print(f"note: {words}", markup=False)
+    return seen.as_json()

@@ -1,0 +1,57 @@
+"""What a run notes of its images, and which rows it then knows."""
+
+import shutil
+
+import pytest
+
+from promise_seg.data.checks import check_rows
+from promise_seg.data.manifest import Split, read_manifest
+from promise_seg.errors import CheckpointError
+from promise_seg.learning.training_images import (
+    TRAINING_IMAGES_FILE,
+    TrainingImages,
+    read_training_images,
+    write_training_images,
+)
+from tests.helpers import strict_json, write_dataset
+
+
+def test_what_is_written_is_read_and_needs_no_order(checked, tmp_path):
+    write_training_images(tmp_path / "a", checked)
+    write_training_images(tmp_path / "b", checked[::-1])
+    assert read_training_images(tmp_path / "a") == TrainingImages.of(checked)
+    assert (tmp_path / "a" / TRAINING_IMAGES_FILE).read_bytes() == (tmp_path / "b" / TRAINING_IMAGES_FILE).read_bytes()
+    lists = strict_json(tmp_path / "a" / TRAINING_IMAGES_FILE)
+    assert sorted(map(len, lists.values())) == sorted(
+        sum(row.row.split == split for row in checked) for split in (Split.TRAIN, Split.VAL)
+    )
+    assert read_training_images(tmp_path) is None
+
+
+def test_an_image_is_known_under_any_name(checked, tmp_path):
+    images = TrainingImages.of(checked)
+    folder = tmp_path / "elsewhere"
+    copy = write_dataset(folder, ("test",) * len(checked))
+    for number, row in enumerate(checked):
+        shutil.copy(row.row.image, folder / "images" / f"{number}.png")
+    seen = images.seen(check_rows(read_manifest(copy)))
+    trained, val = (sum(row.row.split == split for row in checked) for split in (Split.TRAIN, Split.VAL))
+    assert (seen.images, seen.trained_on, seen.chosen_on) == (len(checked), trained, val)
+    assert f"{trained} of these {len(checked)} images were trained on and {val} of these" in seen.words()
+    assert str(folder) in seen.words()
+
+
+def test_rows_of_its_own_splits_are_new_or_meant_to_be_chosen_on(checked):
+    images = TrainingImages.of(checked)
+    for split, trained in ((Split.TEST, 0), (Split.VAL, 0), (Split.TRAIN, 1)):
+        rows = [row for row in checked if row.row.split == split]
+        seen = images.seen(rows)
+        assert (seen.trained_on, seen.chosen_on) == (len(rows) * trained, 0)
+        assert (seen.words() is None) == (not trained)
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"train": [], "val": 3}', "\x00"])
+def test_a_damaged_file_is_refused(content, tmp_path):
+    (tmp_path / TRAINING_IMAGES_FILE).write_text(content)
+    with pytest.raises(CheckpointError, match=r"training_images\.json: not as promise train writes it"):
+        read_training_images(tmp_path)
