@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promise_seg.data.inspection.duplicates import Looks
+from promise_seg.data.inspection.duplicates import Looks, Pair, positions
 from promise_seg.data.scenes import draw_scene
 
 
@@ -33,8 +33,25 @@ def test_a_copy_of_another_kind_in_another_split_is_found(scenes, name):
     looks = Looks()
     for image in [*scenes, COPIES[name](scenes[4])]:
         looks.add(image)
-    assert looks.alike(["train"] * 12 + ["test"]) == [(4, 12)]
+    assert looks.alike(["train"] * 12 + ["test"]) == [Pair(4, 12, turned=False)]
     assert looks.alike(["train"] * 13) == []
+
+
+@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_mirrored_or_turned_copy_is_found(scenes, quarters, mirrored):
+    picture = scenes[4][:, ::-1] if mirrored else scenes[4]
+    looks = Looks()
+    for image in [*scenes, jpeg(np.ascontiguousarray(np.rot90(picture, quarters)), 80)]:
+        looks.add(image)
+    assert looks.alike(["train"] * 12 + ["test"]) == [Pair(4, 12, turned=mirrored or quarters > 0)]
+
+
+def test_the_positions_of_a_picture_are_eight(scenes):
+    picture = scenes[0][..., 0]
+    found = positions(picture)
+    assert len({one.tobytes() for one in found}) == 8
+    assert found[0] is picture or np.array_equal(found[0], picture)
 
 
 def test_different_pictures_are_not_taken_for_each_other(scenes):
@@ -48,7 +65,7 @@ def test_of_several_that_look_alike_the_closest_pair_counts(scenes):
     looks = Looks()
     for image in (scenes[0], jpeg(scenes[0], 30), scenes[0].copy()):
         looks.add(image)
-    assert looks.alike(["train", "train", "test"]) == [(0, 2)]
+    assert looks.alike(["train", "train", "test"]) == [Pair(0, 2, turned=False)]
 
 
 def test_what_is_kept_of_a_picture_does_not_grow_with_it():

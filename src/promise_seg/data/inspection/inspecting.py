@@ -185,14 +185,14 @@ class _Run:
                     Kind.DUPLICATE, checked.row.where,
                     f"{checked.name}: the same image as {other.name} ({other.row.where})",
                 )  # fmt: skip
-        for i, j in self.looks.alike([str(c.row.split) for c in self.checked]):
-            one, other = self.checked[i], self.checked[j]
+        for pair in self.looks.alike([str(c.row.split) for c in self.checked]):
+            one, other = self.checked[pair.first], self.checked[pair.second]
             is_said = one.image_sha256 == other.image_sha256 or one.row.group == other.row.group
             if not is_said:  # as a leak or a duplicate, or as a group that is divided
                 self._note(
                     Kind.NEAR_DUPLICATE, other.row.where,
                     f"{other.name} in {other.row.split} looks the same as {one.name} in {one.row.split} "
-                    f"({one.row.where})",
+                    f"({one.row.where}){', mirrored or turned' if pair.turned else ''}",
                 )  # fmt: skip
 
     def _depths(self) -> None:
