@@ -119,6 +119,14 @@ def test_a_slice_of_a_series_is_what_decides_how_it_looks(tmp_path):
         assert changed == ({"own", "percentile"} if name == "plain" else {"percentile"})
 
 
+@pytest.mark.parametrize("window", ["own", "percentile", "lung", "own+own+own", "lung+percentile+own"])
+@pytest.mark.parametrize("elements", [{}, {"WindowCenter": 40, "WindowWidth": 80}], ids=["plain", "windowed"])
+def test_each_slice_of_a_series_has_a_hash_of_its_own(tmp_path, window, elements):
+    """Whatever window: features are stored by it, so that slices of one hash would all have those of the first."""
+    source = open_source(write_series(tmp_path / "ct", count=5, **elements))
+    assert len({content_sha256(source, index, make_reading(window=window)) for index in range(5)}) == 5
+
+
 def test_masks_in_colour_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "m.tif", np.zeros((4, 5, 3), np.uint8), photometric="rgb")
     with pytest.raises(ImageError, match=r"m\.tif: a mask in colour"):

@@ -104,5 +104,8 @@ def content_sha256(source: Source, index: int, reading: Reading) -> str:
     facts = source.differs_by(index)
     if str(reading.window) != "own":
         facts = facts | {"window": str(reading.window)}
-    files = files_sha256(source.slice_files(index, reading.window.scope))
-    return hashlib.sha256(json.dumps([files, facts], sort_keys=True).encode()).hexdigest() if facts else files
+    files = source.slice_files(index, reading.window.scope)
+    if len(files) > 1:
+        facts = facts | {"slice": index}  # all of a series, where they decide together how each of them looks
+    whole = files_sha256(files)
+    return hashlib.sha256(json.dumps([whole, facts], sort_keys=True).encode()).hexdigest() if facts else whole
