@@ -22,25 +22,28 @@ from promise_seg.data.inspection.inspecting import inspect
 from promise_seg.hashing import file_sha256
 
 _SIZE = (384, 288)
+_CLIP = 25
 
 
 def write_data(folder: Path, count: int) -> Path:
-    """Noisy discs as JPEG, masks as PNG: files as large as those of colonoscopy frames."""
+    """Discs as JPEG, masks as PNG: files as large as those of colonoscopy frames, in clips of frames that look alike."""
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
     y, x = np.mgrid[0 : _SIZE[1], 0 : _SIZE[0]]
     with (folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["image_name", "train_type", "mask_name"])
+        writer.writerow(["image_name", "train_type", "mask_name", "group"])
         for number in range(count):
             rng = np.random.default_rng(number)
-            coarse = rng.integers(0, 160, (9, 12, 3)).astype(np.uint8)
+            clip = number // _CLIP
+            coarse = np.random.default_rng([0, clip]).integers(0, 160, (9, 12, 3)).astype(np.uint8)
             image = np.asarray(Image.fromarray(coarse).resize(_SIZE, Image.Resampling.BICUBIC)).copy()
             mask = np.hypot(x - rng.uniform(60, 320), y - rng.uniform(60, 220)) < rng.uniform(15, 60)
             image[mask] += 60
             Image.fromarray(image).save(folder / f"images/{number}.jpg", quality=90)
             Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"masks/{number}.png")
-            writer.writerow([f"images/{number}.jpg", ("train", "val", "test")[number % 3], f"masks/{number}.png"])
+            split = ("train", "val", "test")[clip % 3]
+            writer.writerow([f"images/{number}.jpg", split, f"masks/{number}.png", f"clip{clip}"])
     return folder / "manifest.csv"
 
 

@@ -92,6 +92,14 @@ def polyp_manifest() -> Path:
 
 
 @pytest.fixture(scope="session")
+def nuclei_folder() -> Path:
+    folder = SHARED / "data" / "nuclei"
+    if not folder.exists():
+        pytest.skip("the nuclei images (../shared/data/nuclei) are not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def fill(golden):
     """The module that makes the stand-in weights and the golden picture."""
     spec = importlib.util.spec_from_file_location("fill", golden / "fill.py")

@@ -175,3 +175,32 @@ def test_the_reference_s_way_crops_and_pads(train, tmp_path):
     assert train(manifest, run, "--protocol", "reference", "--variant", "ips", "--epochs", "1") == 0
     config = json.loads((run / "best/config.json").read_text())
     assert (config["fit"], config["crop_border"]) == ("square", True)
+
+
+@pytest.mark.slow
+def test_real_nuclei_from_the_manifest_to_the_report(nuclei_folder, train, tmp_path):
+    """Instance maps of real images: learned from, scored for each object, reported on and predicted."""
+    with (nuclei_folder / "manifest.csv").open() as file:
+        rows = [(row["image_name"], row["train_type"]) for row in csv.DictReader(file)]
+    few = {split: [name for name, own in rows if own == split][:3] for split in ("train", "val", "test")}
+    lines = ["image_name,train_type,mask_name"]
+    for split, names in few.items():
+        lines += [f"{nuclei_folder / n},{split},{nuclei_folder / 'instances' / n.split('/')[1]}" for n in names]
+    manifest = tmp_path / "few.csv"
+    manifest.write_text("\n".join(lines))
+    run = tmp_path / "run"
+    assert train(manifest, run, "--instances") == 0
+    objects = sum(
+        int(np.count_nonzero(np.unique(read_labels(nuclei_folder / "instances" / n.split("/")[1]))))
+        for n in few["test"]
+    )
+    for prompts in ("apm", "oracle"):
+        assert main(["evaluate", str(run), str(manifest), "--prompts", prompts, "-o", str(tmp_path / "e")]) == 0
+    summary = json.loads((tmp_path / "e/summary_oracle.json").read_text())
+    assert (summary["images"], summary["objects"]) == (3, objects)
+    assert 0 <= summary["mean"]["panoptic_quality"] <= 1
+    assert main(["report", str(run), str(manifest), "--no-budget", "-o", str(tmp_path / "r")]) == 0
+    assert f"Of {objects} objects" in (tmp_path / "r/report.html").read_text()
+    images = [str(nuclei_folder / n) for n in few["test"]]
+    assert main(["predict", str(run), *images, "--format", "coco", "-o", str(tmp_path / "p")]) == 0
+    assert len(json.loads((tmp_path / "p/coco.json").read_text())["images"]) == 3

@@ -33,6 +33,16 @@ def test_outlines_follow_the_masks_and_leave_the_image_alone():
     assert picture[10, 12].tolist() != picture[30, 35].tolist()
 
 
+def test_a_class_has_one_colour_and_its_number_in_every_picture():
+    image, mask = np.zeros((200, 200, 3), np.uint8), np.zeros((200, 200), bool)
+    mask[10:190, 10:190] = True
+    second, first = outlined(image, [mask], [2]), outlined(image, [mask], [1])
+    both = outlined(image, [np.roll(mask, 3), mask], [1, 2])
+    assert second[10, 50].tolist() == both[10, 50].tolist() != first[10, 50].tolist()
+    assert second[80:120, 80:120].any()  # the number
+    assert not outlined(image, [mask])[80:120, 80:120].any()
+
+
 def test_nothing_makes_no_sheet():
     with pytest.raises(ValueError, match="at least one"):
         contact_sheet([], [])

@@ -82,12 +82,13 @@ def _images(rows: "list[CheckedRow]") -> "np.ndarray":
     for row in rows:
         rule = row.reading.masks
         is_one = rule.kind == MaskKind.BINARY or rule.label is not None
+        classes = [label for label, _ in row.class_pixels] if rule.kind == MaskKind.CLASSES and not is_one else None
         masks = [row.mask()] if is_one else row.instances()
         image = row.image()
         if row.crop is not None:
             kept = (slice(row.crop.top, row.crop.bottom), slice(row.crop.left, row.crop.right))
             image, masks = image[kept], [mask[kept] for mask in masks]
-        tiles.append(outlined(image, masks))
+        tiles.append(outlined(image, masks, classes))
         name = row.row.image.name + (f"#{row.index}" if row.is_slice else "")
         captions.append(f"{row.row.split} {name}")
     return contact_sheet(tiles, captions)

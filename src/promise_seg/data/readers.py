@@ -60,7 +60,17 @@ def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -
     labels = source.as_stored(index) if image is None else _beside(source, image, index)
     if labels.ndim != 2:
         raise ImageError(f"{path}: a mask in colour; expected one channel of labels. Save it in grey or with a palette")
-    return labels
+    return _turned_round(labels, path) if source.is_inverted else labels
+
+
+def _turned_round(labels: npt.NDArray, path: Path) -> npt.NDArray:
+    """A mask that is stored with 0 for white, which is what is meant."""
+    if len(np.unique(labels)) > 2:
+        raise ImageError(
+            f"{path}: a mask stored with 0 for white (MINISWHITE or MONOCHROME1) and more than two values, whose numbers "
+            "mean nothing. Save it with 0 for background"
+        )
+    return (labels == 0).astype(np.uint8)
 
 
 def _beside(mask: Source, image: Source, index: int) -> npt.NDArray:

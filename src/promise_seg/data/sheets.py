@@ -48,16 +48,28 @@ def _place(square: Uint8Array, tile: Uint8Array, caption: str) -> None:
     words = caption if len(caption) <= fits else "..." + caption[-(fits - 3) :]
     words = words.encode("ascii", "replace").decode()
     written = np.ascontiguousarray(square)
-    for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(written, words, (5, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, thickness, cv2.LINE_AA)
+    _write(written, words, (5, 16), (255, 255, 255), 1)
     square[:] = written
 
 
-def outlined(image: Uint8Array, masks: Sequence[BoolArray]) -> Uint8Array:
-    """A copy of an image (H, W, 3) with the outline of each mask (H, W), in a colour for each."""
+def outlined(image: Uint8Array, masks: Sequence[BoolArray], classes: Sequence[int] | None = None) -> Uint8Array:
+    """A copy of an image (H, W, 3) with the outline of each mask (H, W), in a colour for each.
+
+    Where the masks are classes, these numbers, from 1, tell the colours, the same in every picture, and are written there.
+    """
     picture = np.ascontiguousarray(image).copy()
     unit = max(1, round(max(image.shape[:2]) / TILE_SIDE))
     for number, mask in enumerate(masks):
+        colour = OUTLINE_COLOURS[(number if classes is None else classes[number] - 1) % len(OUTLINE_COLOURS)]
         outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(picture, outlines, -1, OUTLINE_COLOURS[number % len(OUTLINE_COLOURS)], unit)
+        cv2.drawContours(picture, outlines, -1, colour, unit)
+        if classes is not None and outlines:
+            left, top, width, height = cv2.boundingRect(max(outlines, key=cv2.contourArea))
+            _write(picture, str(classes[number]), (left + width // 2, top + height // 2), colour, unit)
     return picture
+
+
+def _write(picture: Uint8Array, words: str, at: tuple[int, int], colour: tuple[int, int, int], unit: int) -> None:
+    """Words in a picture, on black, so that they can be read on anything."""
+    for ink, thickness in (((0, 0, 0), 3 * unit), (colour, unit)):
+        cv2.putText(picture, words, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42 * unit, ink, thickness, cv2.LINE_AA)

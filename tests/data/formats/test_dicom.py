@@ -86,6 +86,14 @@ def test_monochrome1_is_turned_round(tmp_path):
             )
 
 
+def test_bits_that_do_not_end_where_they_should_are_refused(tmp_path):
+    """pydicom would read 12 bits that are stored at the upper end without the four highest of them."""
+    path = write_dicom(tmp_path / "a.dcm", np.full((4, 5), 0xFFF0, np.uint16), BitsStored=12, HighBit=15)
+    with pytest.raises(ImageError, match=r"a\.dcm: its 12 bits end at bit 15 \(HighBit\), not at 11"):
+        read_image(path)
+    read_image(write_dicom(tmp_path / "b.dcm", np.full((4, 5), 0x0FFF, np.uint16), BitsStored=12, HighBit=11))
+
+
 def test_colours_and_palettes():
     expected = pydicom.dcmread(get_testdata_file("examples_rgb_color.dcm")).pixel_array
     assert np.array_equal(read_image(get_testdata_file("examples_rgb_color.dcm")), expected)

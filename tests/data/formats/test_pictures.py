@@ -63,6 +63,25 @@ def test_palettes_are_colours_of_images_and_labels_of_masks(tmp_path):
     assert source.as_stored(0).tolist() == [[0, 1], [2, 0]]
 
 
+def test_a_class_of_a_grey_palette_has_one_number_in_all_files(tmp_path):
+    """Also where a file shows but one or two of the classes."""
+    for shown in ([0, 1, 2], [0, 1], [0, 2], [1], [2]):
+        labels = np.array([shown], np.uint8)
+        picture = Image.fromarray(labels, "P")
+        picture.putpalette([0, 0, 0, 128, 128, 128, 255, 255, 255])
+        picture.save(tmp_path / f"{shown}.png")
+        assert open_source(tmp_path / f"{shown}.png").as_stored(0).tolist() == labels.tolist()
+
+
+def test_a_palette_of_two_greys_is_black_and_white(tmp_path):
+    """Whichever comes first, and also where a mask is empty or full."""
+    for shown in ([0, 1], [0], [1]):
+        picture = Image.fromarray(np.array([shown], np.uint8), "P")
+        picture.putpalette([255, 255, 255, 0, 0, 0])
+        picture.save(tmp_path / "p.png")
+        assert open_source(tmp_path / "p.png").as_stored(0).tolist() == [[255 * (1 - index) for index in shown]]
+
+
 def test_a_file_that_was_written_anew_is_read_anew(tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(RGB).save(path)

@@ -85,15 +85,17 @@ class Picture(Source):
             raise ImageError(f"{self.path}: a picture in {self._image.mode}; save it as RGB or grey") from None
 
     def as_stored(self, index: int) -> Array:
-        """Labels: indices of a palette, but for two greys, which are black and white; 0 and 255 of single bits.
+        """Labels: indices of a palette, but for one of two greys, which are black and white; 0 and 255 of single bits.
+
+        It is the palette that decides, not which of its entries a file uses: a class has one number in all files.
 
         Colours stay colours, unless the three channels are as good as the same.
         """
         image = self._image
         if image.mode == "P":
-            used, colours = np.unique(np.asarray(image)), self._converted("RGB")
-            is_grey = (colours == colours[..., :1]).all()
-            return colours[..., 0] if len(used) <= 2 and is_grey else np.asarray(image)
+            entries = np.unique(np.array(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3), axis=0)
+            is_grey = (entries == entries[:, :1]).all()
+            return self._converted("RGB")[..., 0] if len(entries) <= 2 and is_grey else np.asarray(image)
         if self._is_deep or image.mode == "L":
             return np.asarray(image)
         if image.mode in {"LA", "La", "RGBA", "RGBa", "PA"} and np.ptp(np.asarray(image)[..., -1]):

@@ -185,10 +185,10 @@ class _Run:
                     Kind.DUPLICATE, checked.row.where,
                     f"{checked.name}: the same image as {other.name} ({other.row.where})",
                 )  # fmt: skip
-        for pair in self.looks.alike([str(c.row.split) for c in self.checked]):
+        splits, groups = [str(c.row.split) for c in self.checked], [c.row.group for c in self.checked]
+        for pair in self.looks.alike(splits, groups):
             one, other = self.checked[pair.first], self.checked[pair.second]
-            is_said = one.image_sha256 == other.image_sha256 or one.row.group == other.row.group
-            if not is_said:  # as a leak or a duplicate, or as a group that is divided
+            if one.image_sha256 != other.image_sha256:  # otherwise it is said, as a leak or a duplicate
                 self._note(
                     Kind.NEAR_DUPLICATE, other.row.where,
                     f"{other.name} in {other.row.split} looks the same as {one.name} in {one.row.split} "
