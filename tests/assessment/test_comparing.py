@@ -12,13 +12,14 @@ from promise_seg.errors import SettingsError
 def write(tmp_path):
     """An evaluation as promise evaluate writes it, with these values of Dice."""
 
-    def make(name, dice, prompts="apm", images=None, **summary):
+    def make(name, dice, prompts="apm", images=None, truth="t", groups="g", each=2, **summary):
         folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True, parents=True)
         images = images or [f"sha{i}" for i in range(len(dice))]
-        lines = ["image,split,group,image_sha256,prompts,dice,iou,predicted_iou"]
-        for i, (sha, d) in enumerate(zip(images, dice, strict=True)):
-            lines.append(f"{sha}.png,test,g{i // 2},{sha},{prompts},{d},{d / (2 - d)},0.5")
+        lines = ["image,split,group,image_sha256,truth_sha256,prompts,dice,iou,hd95,predicted_iou"]
+        for sha, d in zip(images, dice, strict=True):
+            group = f"{groups}{int(sha[3:]) // each}"
+            lines.append(f"{sha}.png,test,{group},{sha},{truth}{sha},{prompts},{d},{d / (2 - d)},3,0.5")
         (folder / f"scores_{prompts}.csv").write_text("\n".join(lines))
         facts = {"model": name, "prompts": prompts, "protocol": "own"}
         facts["prompts_read_the_ground_truth"] = prompts == "oracle"
@@ -54,6 +55,8 @@ def test_every_two_of_several_are_compared_and_corrected_together(write):
     ("spoil", "words"),
     [(lambda w: [w("a", BASE), w("b", BASE[:30])], "are not of the same images: 0 are only in the one, 10"),
      (lambda w: [w("a", BASE), w("b", BASE, protocol="reference")], "scored by different protocols"),
+     (lambda w: [w("a", BASE), w("b", BASE, truth="u")], "another ground truth of 40 of 40 images"),
+     (lambda w: [w("a", BASE), w("b", BASE, each=4)], "other groups for 40 of 40 images"),
      (lambda w: [w("a", BASE), w("a", BASE)], "named twice"),
      (lambda w: [w("a", BASE)], "two evaluations at least")],
 )  # fmt: skip
@@ -62,10 +65,32 @@ def test_what_cannot_be_compared(write, spoil, words):
         compare([read_scored(path) for path in spoil(write)], ["dice"])
 
 
+def test_distances_in_other_units_are_not_compared_but_overlaps_are(write):
+    runs = [read_scored(write(name, BASE, tolerance=name)) for name in ("2px", "1.5mm")]
+    with pytest.raises(SettingsError, match=r"tolerances 1\.5mm and 2px, so that hd95 cannot be compared"):
+        compare(runs, ["dice", "hd95"])
+    assert len(compare(runs, ["dice", "iou"])) == 2
+
+
+def test_groups_may_have_other_names(write):
+    assert len(compare([read_scored(write(name, BASE, groups=name)) for name in ("a", "b")], ["dice"])) == 1
+
+
+def test_a_run_s_folder_stands_for_the_one_evaluation_in_it(write, tmp_path):
+    write("one/test", BASE)
+    assert read_scored(tmp_path / "one").path == tmp_path / "one/test/scores_apm.csv"
+    write("one/val", BASE)
+    with pytest.raises(SettingsError, match=r"2 evaluations \(test/scores_apm.csv, val/scores_apm.csv\) there"):
+        read_scored(tmp_path / "one")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SettingsError, match=r"Make one: promise evaluate .*empty DATA\.csv -o .*empty/test"):
+        read_scored(tmp_path / "empty")
+
+
 def test_what_cannot_be_read(write, tmp_path):
     folder = write("a", BASE)
-    with pytest.raises(SettingsError, match="has no hd95 of every image; choose among dice, iou, predicted_iou"):
-        compare([read_scored(folder), read_scored(write("b", BASE))], ["hd95"])
+    with pytest.raises(SettingsError, match="has no mae of every image; choose among dice, hd95, iou, predicted_iou"):
+        compare([read_scored(folder), read_scored(write("b", BASE))], ["mae"])
     write("a", BASE, prompts="oracle")
     with pytest.raises(SettingsError, match=r"2 evaluations \(scores_apm.csv, scores_oracle.csv\) there"):
         read_scored(folder)
@@ -76,8 +101,9 @@ def test_what_cannot_be_read(write, tmp_path):
     (tmp_path / "other.csv").write_text("a,b")
     with pytest.raises(SettingsError, match=r"other\.csv: expected a file scores_<prompts>\.csv"):
         read_scored(tmp_path / "other.csv")
+    (tmp_path / "none").mkdir()
     with pytest.raises(SettingsError, match="no evaluation there"):
-        read_scored(tmp_path)
+        read_scored(tmp_path / "none")
 
 
 def test_the_command(write, tmp_path, capsys):

@@ -1,33 +1,76 @@
 import json
+from dataclasses import replace
 
-from promise_seg.assessment.sealing import LOG_FILE, log_test
+import pytest
+
+from promise_seg.assessment.sealing import LOG_FILE, Looks, log_test
+from promise_seg.data.checks import check_rows
+from promise_seg.data.manifest import read_manifest
+from tests.helpers import write_dataset
 
 
-def test_a_first_look_and_the_same_again_are_no_second_thoughts(tmp_path):
-    assert log_test(tmp_path, "m1", "d1", {"prompts": "apm"}).words() is None
-    looks = log_test(tmp_path, "m1", "d1", {"prompts": "oracle"})
+@pytest.fixture
+def rows(tmp_path):
+    return check_rows(read_manifest(write_dataset(tmp_path / "data", ("test",) * 6)))
+
+
+@pytest.fixture
+def run(tmp_path):
+    return tmp_path / "runs" / "one"
+
+
+def test_a_first_look_and_the_same_again_are_no_second_thoughts(run, rows):
+    assert log_test(run, "m1", rows, {"prompts": "apm"}).words() is None
+    looks = log_test(run, "m1", rows, {"prompts": "oracle"})
     assert (looks.this_model, looks.other_models) == (2, 0)
     assert looks.words() is None
 
 
-def test_a_look_after_a_change_says_so(tmp_path):
+def test_a_look_after_a_change_says_so(run, rows):
     for _ in range(2):
-        log_test(tmp_path, "m1", "d1", {})
-    looks = log_test(tmp_path, "m2", "d1", {})
-    assert (looks.this_model, looks.other_models) == (1, 2)
-    assert "looked at 2 time(s) before with another model" in looks.words()
+        log_test(run, "m1", rows, {})
+    looks = log_test(run, "m2", rows, {})
+    assert (looks.this_model, looks.other_models, looks.looked_at) == (1, 2, 6)
+    assert looks.words().startswith("these test images were looked at 2 time(s) before with another model")
 
 
-def test_other_rows_are_another_matter(tmp_path):
-    log_test(tmp_path, "m1", "d1", {})
-    assert log_test(tmp_path, "m2", "d2", {}).words() is None
+def test_rows_in_another_order_some_of_them_and_others_beside_are_seen_too(run, rows):
+    """A test set that was sorted, lost a frame or had a mask corrected has been looked at all the same."""
+    log_test(run, "m1", rows[:4], {})
+    corrected = [replace(rows[3], labels_sha256="another"), rows[2], *rows[4:]]
+    for number, (part, looked_at) in enumerate([(rows[1:3], 2), (corrected, 2), (rows[::-1], 6)]):
+        looks = log_test(run, f"other {number}", part, {})
+        assert (looks.looked_at, looks.images, looks.other_models) == (looked_at, len(part), 1 + number)
+    assert "4 of these 6 test images were looked at 1 time(s)" in Looks(6, 1, 1, 4).words()
 
 
-def test_nothing_is_ever_taken_out_of_the_log(tmp_path):
-    log_test(tmp_path, "m1", "d1", {"dice": 0.5})
-    path = tmp_path / LOG_FILE
+def test_images_that_were_never_looked_at_are_another_matter(run, rows):
+    log_test(run, "m1", rows[:3], {})
+    assert log_test(run, "m2", rows[3:], {}).words() is None
+
+
+def test_another_choice_among_masks_is_another_model_by_the_same_protocol(run, rows):
+    log_test(run, "m", rows, {"mask_choice": "score", "protocol": "own"})
+    assert log_test(run, "m", rows, {"mask_choice": "0", "protocol": "reference"}).words() is None
+    assert log_test(run, "m", rows, {"prompts": "budget"}).words() is None
+    looks = log_test(run, "m", rows, {"mask_choice": "0", "protocol": "own"})
+    assert looks.other_models == 1
+    assert "the choice among SAM's masks" in looks.words()
+
+
+def test_other_runs_beside_this_one_are_counted(run, rows):
+    assert log_test(run, "m1", rows, {}).beside_words() is None
+    looks = log_test(run.with_name("two"), "m2", rows, {})
+    assert (looks.other_models, looks.beside) == (0, 1)
+    assert "1 other run(s) in the folder around this one were scored on these test images" in looks.beside_words()
+    assert log_test(run.with_name("three"), "m3", rows[:0], {}).beside == 0
+
+
+def test_nothing_is_ever_taken_out_of_the_log(run, rows):
+    log_test(run, "m1", rows, {"dice": 0.5})
+    path = run / LOG_FILE
     path.write_text(path.read_text() + "damaged\n")
-    log_test(tmp_path, "m2", "d1", {"dice": 0.6})
+    log_test(run, "m2", rows, {"dice": 0.6})
     lines = path.read_text().splitlines()
     assert lines[1] == "damaged"
     assert [json.loads(lines[i])["dice"] for i in (0, 2)] == [0.5, 0.6]

@@ -144,6 +144,33 @@ def test_images_of_training_that_pass_for_test_images_are_said(run, tmp_path, ca
     assert ("their scores say little of new images" in (tmp_path / "report/report.html").read_text()) == bool(words)
 
 
+@pytest.mark.parametrize("command", ["evaluate", "budget"])
+def test_a_folder_that_cannot_be_written_is_found_out_before_any_look(run, tmp_path, capsys, command):
+    model, manifest = run
+    log = model / "test_log.jsonl"
+    before = log.read_text() if log.exists() else ""
+    (tmp_path / "file").write_text("")
+    assert main([command, str(model), str(manifest), "--split", "test", "-o", str(tmp_path / "file/x")]) == 2
+    error = capsys.readouterr().err
+    assert "evaluating" not in error
+    assert "prompting" not in error
+    assert (log.read_text() if log.exists() else "") == before
+
+
+def test_another_choice_among_sams_masks_is_a_second_look(run, tmp_path, capsys):
+    for mask in ("0", "1"):
+        assert evaluate(run, tmp_path / mask, "--mask", mask) == 0
+    assert "the choice among SAM's masks changed" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_budget_reads_files_as_it_is_told(run, tmp_path, capsys):
+    model, manifest = run
+    places = [str(model), str(manifest), "-o", str(tmp_path / "b"), "--instances"]
+    assert main(["budget", *places, "--class", "1,2"]) == 2
+    assert "--class 1,2: name one class" in capsys.readouterr().err
+    assert main(["budget", *places]) == 0
+
+
 def test_validation_rows_are_no_sealed_ones(run, tmp_path):
     assert evaluate(run, tmp_path, "--split", "val") == 0
     assert "test_looks" not in summary(tmp_path)

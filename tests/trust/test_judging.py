@@ -43,9 +43,9 @@ def test_no_mask_is_read_to_judge(model, rows, trust):
     assert len(judge_rows(model, trust, rows["val"])) == 16
 
 
-def test_it_is_known_whether_the_rows_are_those_of_the_calibration(model, rows, trust):
+def test_it_is_known_whether_rows_are_among_those_of_the_calibration(model, rows, trust):
     results = evaluate(model, rows["train"] + rows["val"], Assessment(prompts=PromptSource.APM))
-    for some, expected in ((results, True), (results[8:], True), (results[:8], False), (results[9:], False)):
+    for some, expected in ((results, True), (results[8:], True), (results[:8], False), (results[9:], True)):
         facts = trust_facts(trust, *judge_results(model, trust, some)[::-1])
         assert facts["trust_calibrated_on_these_rows"] == expected
         assert facts["trust"]["images"] == len(some)

@@ -11,7 +11,9 @@ from typing import Any
 from promise_seg.assessment.statistics import Difference, holm, paired_difference
 from promise_seg.errors import SettingsError
 
-_FACTS = ("image", "split", "group", "image_sha256", "prompts", "objects")
+_FACTS = ("image", "split", "group", "image_sha256", "truth_sha256", "prompts", "objects")
+_IN_UNITS = ("hd95", "surface_dice", "centre_distance")
+"""Measures that depend on the tolerance or its unit."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Scored:
     summary: dict[str, Any]
     images: dict[str, dict[str, float]]
     groups: dict[str, str]
+    truths: dict[str, str]
 
 
 def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
@@ -37,13 +40,7 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
     """
     path = Path(place)
     if path.is_dir():
-        found = sorted(path.glob(f"scores_{prompts or '*'}.csv"))
-        if len(found) != 1:
-            what = f"{len(found)} evaluations ({', '.join(p.name for p in found)})" if found else "no evaluation"
-            raise SettingsError(
-                f"{path}: {what} there; expected one file scores_<prompts>.csv. Name the file, or give --prompts"
-            )
-        path = found[0]
+        path = _evaluation_in(path, prompts)
     elif path.exists() and not (path.name.startswith("scores_") and path.suffix == ".csv"):
         raise SettingsError(f"{path}: expected a file scores_<prompts>.csv of promise evaluate, or its folder")
     summary_path = path.with_name(path.name.replace("scores_", "summary_", 1)).with_suffix(".json")
@@ -56,7 +53,10 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
             name: {measure: float(v) for measure, v in line.items() if measure not in _FACTS and v != ""}
             for name, line in zip(names, lines, strict=True)
         }
-        groups = {name: line["group"] for name, line in zip(names, lines, strict=True)}
+        groups, truths = (
+            {name: line[column] for name, line in zip(names, lines, strict=True)}
+            for column in ("group", "truth_sha256")
+        )
     except FileNotFoundError as error:
         raise SettingsError(f"{error.filename}: no such file; expected the output of promise evaluate") from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
@@ -64,7 +64,23 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
     if not images:
         raise SettingsError(f"{path}: holds no images")
     name = f"{summary.get('model', path.parent.name)} ({summary.get('prompts', '?')})"
-    return Scored(name, path, summary, images, groups)
+    return Scored(name, path, summary, images, groups, truths)
+
+
+def _evaluation_in(folder: Path, prompts: str | None) -> Path:
+    """The one ``scores_*.csv`` in a folder or, as in the folder of a run, in one of the folders in it."""
+    pattern = f"scores_{prompts or '*'}.csv"
+    found = sorted(folder.glob(pattern)) or sorted(folder.glob(f"*/{pattern}"))
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(path.relative_to(folder).as_posix() for path in found)
+    what = f"{len(found)} evaluations ({names})" if found else "no evaluation"
+    way_out = (
+        "Name the file, or give --prompts"
+        if found
+        else f"Make one: promise evaluate {folder} DATA.csv -o {folder}/test"
+    )
+    raise SettingsError(f"{folder}: {what} there; expected one file {pattern}. {way_out}")
 
 
 def _distinct(hashes: list[str]) -> list[str]:
@@ -107,11 +123,12 @@ def compare(runs: list[Scored], measures: list[str], seed: int = 0) -> list[Comp
     """Compare every two evaluations in every measure.
 
     Raises:
-        SettingsError: if they are of different images, or lack a measure.
+        SettingsError: if they are of different images, ground truths, groups or units, or lack a measure.
     """
     if len(runs) < 2:
         raise SettingsError("a comparison needs two evaluations at least")
-    _check_same(runs)
+    for run in runs[1:]:
+        _check_same(runs[0], run, measures)
     order = sorted(runs[0].images)
     for run in runs:
         for measure in measures:
@@ -139,16 +156,44 @@ def _names(runs: list[Scored]) -> dict[Path, str]:
     return {run.path: run.name if names.count(run.name) == 1 else f"{run.name} in {run.path.parent}" for run in runs}
 
 
-def _check_same(runs: list[Scored]) -> None:
-    first = runs[0]
-    for run in runs[1:]:
-        if run.path.resolve() == first.path.resolve():
-            raise SettingsError(f"{run.path}: named twice; a comparison needs two evaluations")
-        only_here, only_there = set(run.images) - set(first.images), set(first.images) - set(run.images)
-        if only_here or only_there:
-            raise SettingsError(
-                f"{run.path} and {first.path} are not of the same images: {len(only_here)} are only in the one, "
-                f"{len(only_there)} only in the other. Evaluate both on the same rows, read in the same way"
-            )
-        if run.summary.get("protocol") != first.summary.get("protocol"):
-            raise SettingsError(f"{run.path} and {first.path} were scored by different protocols")
+def _check_same(first: Scored, run: Scored, measures: list[str]) -> None:
+    """Refuse evaluations whose scores differ by more than the model and its prompts."""
+    both = f"{run.path} and {first.path}"
+    if run.path.resolve() == first.path.resolve():
+        raise SettingsError(f"{run.path}: named twice; a comparison needs two evaluations")
+    only_here, only_there = set(run.images) - set(first.images), set(first.images) - set(run.images)
+    if only_here or only_there:
+        raise SettingsError(
+            f"{both} are not of the same images: {len(only_here)} are only in the one, {len(only_there)} only in the "
+            "other. Evaluate both on the same rows, read in the same way"
+        )
+    if run.summary.get("protocol") != first.summary.get("protocol"):
+        raise SettingsError(f"{both} were scored by different protocols")
+    if others := sum(run.truths[image] != first.truths[image] for image in run.images):
+        raise SettingsError(
+            f"{both} have another ground truth of {others} of {len(run.images)} images. Evaluate both on the same "
+            "masks, with the same --class, --instances and --mask-threshold"
+        )
+    if others := _regrouped(run, first):
+        raise SettingsError(
+            f"{both} have other groups for {others} of {len(run.images)} images, which intervals and tests are made "
+            "of. Evaluate both on the same CSV"
+        )
+    in_units = [measure for measure in measures if measure in _IN_UNITS]
+    one, other = run.summary.get("tolerance"), first.summary.get("tolerance")
+    if in_units and one != other:
+        raise SettingsError(
+            f"{both} were measured with the tolerances {one} and {other}, so that {', '.join(in_units)} cannot be "
+            "compared. Evaluate both with the same --tolerance"
+        )
+
+
+def _regrouped(run: Scored, first: Scored) -> int:
+    """How many images lie in a group of other images; what groups are called does not matter."""
+    members: list[dict[str, set[str]]] = []
+    for one in (run, first):
+        found: dict[str, set[str]] = {}
+        for image, group in one.groups.items():
+            found.setdefault(group, set()).add(image)
+        members.append(found)
+    return sum(members[0][run.groups[image]] != members[1][first.groups[image]] for image in run.images)

@@ -52,9 +52,14 @@ def facts_of(model: PromiseModel, run: str, assessment: Assessment, reading: Rea
         "image_size": model.sam.image_size,
         "mask_choice": assessment.choice_for(model),
         "model_sha256": model.sha256(),
-        "postprocessing": model.config.postprocessing.words,
+        "postprocessing": postprocessing_words(model, assessment.protocol),
         "reading": reading_fields(reading),
     }
+
+
+def postprocessing_words(model: PromiseModel, protocol: Protocol) -> str:
+    """What is done to a mask before it is scored: the published procedure has a way of its own."""
+    return model.config.postprocessing.words if protocol == Protocol.OWN else "opening 5, of the reference's protocol"
 
 
 def summarise(
@@ -133,7 +138,9 @@ def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) 
     by_object = "objects" in summary
     by_trust = any(r.trust is not None for r in results)
     extra = (["objects", "object_dice"] if by_object else []) + (["trust", "nothing_here"] if by_trust else [])
-    writer.writerow(["image", "split", "group", "image_sha256", "prompts", *values, "predicted_iou", *extra])
+    writer.writerow(
+        ["image", "split", "group", "image_sha256", "truth_sha256", "prompts", *values, "predicted_iou", *extra]
+    )
     for number, result in enumerate(results):
         row = result.checked.row
         line = [f"{column[number]:.6f}" for column in values.values()]
@@ -142,8 +149,8 @@ def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) 
             line += ["0", ""] if result.object_dice is None else [str(result.objects), f"{result.object_dice:.6f}"]
         if by_trust:
             line += ["", ""] if result.trust is None else [f"{result.trust:.6f}", str(int(bool(result.nothing_here)))]
-        facts = [result.checked.name, row.split, row.group, result.checked.image_sha256, summary["prompts"]]
-        writer.writerow(facts + line)
+        hashes = [result.checked.image_sha256, result.checked.truth_sha256]
+        writer.writerow([result.checked.name, row.split, row.group, *hashes, summary["prompts"], *line])
     table, means = result_paths(folder, summary["prompts"], summary["protocol"])
     write_text(table, text.getvalue())
     write_json(means, summary)

@@ -7,9 +7,16 @@ import typer
 
 from promise_seg.cli.common import (
     BARE,
+    AxisOption,
+    BareSizeOption,
+    ClassOption,
+    CropOption,
     DeviceOption,
+    InstancesOption,
     StoreOption,
     ThresholdOption,
+    WindowOption,
+    check_scoring_options,
     console,
     pick_device,
     print_notes,
@@ -28,14 +35,21 @@ def budget(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for budget.json and budget.png.")],
     split: Annotated[str, typer.Option(help="val, test, train or all.")] = "val",
     sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
+    image_size: BareSizeOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Of draws and jitters.")] = 0,
     device: DeviceOption = "auto",
     store: StoreOption = None,
+    window: WindowOption = None,
+    axis: AxisOption = None,
+    crop_border: CropOption = None,
+    label: ClassOption = None,
+    instances: InstancesOption = False,
     mask_threshold: ThresholdOption = None,
 ) -> None:
     """Prompt error budget: do prompts or the decoder limit the result, and how much does a bad click cost?"""
     from promise_seg.data.reading import make_reading
 
+    check_scoring_options(run, label, image_size)
     rows = rows_of_split(data, split)
     quiet_libraries()
     from promise_seg.assessment.budget import prompt_budget
@@ -43,14 +57,19 @@ def budget(
     from promise_seg.assessment.report import interval_words
     from promise_seg.checkpoint import load_checkpoint
     from promise_seg.features.store import FeatureStore
-    from promise_seg.files import write_json
+    from promise_seg.files import check_writable, write_json
     from promise_seg.model import bare_model
     from promise_seg.sam.loading import load_sam
 
+    check_writable(output)
     place = pick_device(device)
-    model = bare_model(load_sam(sam or "nano", place)) if run == BARE else load_checkpoint(run, sam, place)
+    model = bare_model(load_sam(sam or "nano", place, image_size)) if run == BARE else load_checkpoint(run, sam, place)
     print_notes(model.sam)
-    checked = read_and_check(rows, make_reading(model.config.reading, mask_threshold=mask_threshold))
+    reading = make_reading(
+        model.config.reading, window=window, axis=axis, crop_border=crop_border, label=label, instances=instances,
+        mask_threshold=mask_threshold,
+    )  # fmt: skip
+    checked = read_and_check(rows, reading)
     with progress_bar() as progress:
         task = progress.add_task("prompting", total=len(checked), note="")
         found = prompt_budget(

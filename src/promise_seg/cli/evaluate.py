@@ -144,10 +144,15 @@ def _evaluate_one(
 ) -> None:
     """Score one model and its trust scores, note looks at test rows, and write what came out."""
     from promise_seg.assessment.evaluation import evaluate as score
+    from promise_seg.assessment.measuring import spacing_for
     from promise_seg.assessment.report import facts_of, summarise, write_results
     from promise_seg.features.store import FeatureStore
+    from promise_seg.files import check_writable
     from promise_seg.trust.judging import FLATTERING, judge_results, trust_facts
 
+    for row in checked:
+        spacing_for(row, assessment.tolerance.unit)  # refused before any work
+    check_writable(output)
     trust = _find_trust(run, model, assessment)
     with progress_bar() as progress:
         task = progress.add_task("evaluating", total=len(checked), note=assessment.prompts.label)
@@ -161,7 +166,7 @@ def _evaluate_one(
     summary = summarise(results, assessment, of_model | facts, by)
     if trust is not None and quality is not None:
         summary |= trust_facts(trust, quality, results)
-    noted = {name: summary[name] for name in ("prompts", "protocol", "postprocessing")}
+    noted = {name: summary[name] for name in ("prompts", "protocol", "postprocessing", "mask_choice")}
     if looks := note_test_look(run, model, checked, noted | {"dice": summary["mean"]["dice"]}):
         summary["test_looks"] = looks
     if seen := note_seen_images(run, checked):

@@ -20,20 +20,20 @@ def note_test_look(
     """
     from promise_seg.assessment.sealing import log_test
     from promise_seg.checkpoint import find_checkpoint, is_reference_file, run_folder
-    from promise_seg.data.checks import data_sha256
     from promise_seg.data.manifest import Split
 
     test = [row for row in checked if row.row.split == Split.TEST]
     if not test or run == BARE or is_reference_file(run):
         return {}
     try:
-        looks = log_test(run_folder(find_checkpoint(run)), model.sha256(), data_sha256(test), facts)
+        looks = log_test(run_folder(find_checkpoint(run)), model.sha256(), test, facts)
     except PromiseError as error:
         console.print(f"warning: this look at test rows could not be noted: {error}", markup=False)
         return {}
-    if words := looks.words():
-        console.print(f"note: {words}", markup=False)
-    return {"this_model": looks.this_model, "other_models": looks.other_models, "note": looks.words()}
+    for words in (looks.words(), looks.beside_words()):
+        if words:
+            console.print(f"note: {words}", markup=False)
+    return looks.as_json()
 
 
 def note_seen_images(run: str, checked: "Sequence[CheckedRow]") -> dict[str, object]:

@@ -47,6 +47,14 @@ class CheckedRow:
         """The image's path, with the number of the slice if it has several."""
         return f"{self.row.image}#{self.index}" if self.is_slice else str(self.row.image)
 
+    @property
+    def truth_sha256(self) -> str:
+        """Hash of what decides its mask: the values in the file, and what they mean."""
+        rule = self.reading.masks
+        return hashlib.sha256(
+            json.dumps([self.labels_sha256, rule.kind, rule.label, rule.threshold]).encode()
+        ).hexdigest()
+
     def of_class(self, label: int) -> "CheckedRow":
         """The same row of a label map, for one of its classes."""
         pixels = dict(self.class_pixels).get(label, 0)

@@ -67,8 +67,8 @@ def _turned_round(labels: npt.NDArray, path: Path) -> npt.NDArray:
     """A mask that is stored with 0 for white, which is what is meant."""
     if len(np.unique(labels)) > 2:
         raise ImageError(
-            f"{path}: a mask stored with 0 for white (MINISWHITE or MONOCHROME1) and more than two values, whose numbers "
-            "mean nothing. Save it with 0 for background"
+            f"{path}: a mask stored with 0 for white (MINISWHITE or MONOCHROME1) and more than two values, whose "
+            "numbers mean nothing. Save it with 0 for background"
         )
     return (labels == 0).astype(np.uint8)
 

@@ -55,7 +55,7 @@ def _place(square: Uint8Array, tile: Uint8Array, caption: str) -> None:
 def outlined(image: Uint8Array, masks: Sequence[BoolArray], classes: Sequence[int] | None = None) -> Uint8Array:
     """A copy of an image (H, W, 3) with the outline of each mask (H, W), in a colour for each.
 
-    Where the masks are classes, these numbers, from 1, tell the colours, the same in every picture, and are written there.
+    Where the masks are classes, their numbers, from 1, tell the colours, the same in every picture, and stand in it.
     """
     picture = np.ascontiguousarray(image).copy()
     unit = max(1, round(max(image.shape[:2]) / TILE_SIDE))

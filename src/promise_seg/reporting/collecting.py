@@ -70,7 +70,7 @@ def collect(
     scored = [_evaluate(model, rows, plan, assessment, store, progress) for assessment in assessments]
     results, main = scored[0]
     facts: dict[str, object] = {"prompts": "report: " + ", ".join(plan.prompts), "dice": main["mean"]["dice"]}
-    looks = note_look(facts | {name: main[name] for name in ("protocol", "postprocessing")})
+    looks = note_look(facts | {name: main[name] for name in ("protocol", "postprocessing", "mask_choice")})
     said = {name: value for name, value in (("test_looks", looks), ("seen_in_training", note_seen())) if value}
     summaries = [summary | said for _, summary in scored]
     worst = worst_results(results, plan.worst)

@@ -34,13 +34,14 @@ class Stratum(_Open):
 
 
 class TestLooks(_Open):
-    """How often these test rows were looked at, by this model and by others before."""
+    """How often these test rows were looked at, by this model and by others before, and by other runs beside."""
 
     __test__ = False  # it is no test
 
     this_model: int
     other_models: int
     note: str | None
+    beside_note: str | None = None
 
 
 class SeenInTraining(_Open):

@@ -62,6 +62,8 @@ def _warnings(report: RunReport) -> list[Text]:
     said = [part for one in report.evaluations for part in (one.seen_in_training, one.test_looks)]
     notes = dict.fromkeys(part.note for part in said if part is not None)
     found += [Text(f"{note[0].upper()}{note[1:]}.", "warning") for note in notes if note]
+    beside = dict.fromkeys(one.test_looks.beside_note for one in report.evaluations if one.test_looks is not None)
+    found += [Text(f"{note[0].upper()}{note[1:]}.", "note") for note in beside if note]
     if oracle := [one.name for one in report.evaluations if one.prompts_read_the_ground_truth]:
         found.append(
             Text(

@@ -194,6 +194,7 @@ def _learned(
         model_sha256=model.sha256(),
         train_sha256=train_sha256,
         val_sha256=data_sha256(val),
+        val_images=tuple(sorted({row.image_sha256 for row in val})),
         line=fit_line(values, of.dice, SIGNS, of.groups),
         presence=presence,
         quality=quality_of(

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 from promise_seg.assessment.evaluation import Result
 from promise_seg.data.checks import CheckedRow, data_sha256
 from promise_seg.data.geometry import Geometry
-from promise_seg.data.manifest import Split
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
@@ -46,6 +45,7 @@ class Calibration(BaseModel):
     Args:
         model_sha256: of the only state of the model that it is valid for.
         train_sha256, val_sha256: of the rows.
+        val_images: hashes of the images of the val rows, in order.
         line: from signals to Dice.
         presence: from signals to whether there is something.
         quality: of both on the validation rows, each image judged by what was learned without its group.
@@ -57,6 +57,7 @@ class Calibration(BaseModel):
     model_sha256: str
     train_sha256: str
     val_sha256: str
+    val_images: tuple[str, ...]
     line: Line
     presence: Presence
     quality: Quality
@@ -66,8 +67,8 @@ class Calibration(BaseModel):
         return (self.train_sha256, self.val_sha256) == (data_sha256(train), data_sha256(val))
 
     def was_learned_on(self, rows: Sequence[CheckedRow]) -> bool:
-        """Whether the val rows among some rows are those that it was learned on."""
-        return self.val_sha256 == data_sha256([row for row in rows if row.row.split == Split.VAL])
+        """Whether images of some rows are among those that it was learned on, whatever their split is called."""
+        return not {row.image_sha256 for row in rows}.isdisjoint(self.val_images)
 
 
 @dataclass(frozen=True)

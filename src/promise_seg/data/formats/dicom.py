@@ -84,8 +84,8 @@ class DicomImage(Source):
         high, stored = data.get("HighBit"), data.get("BitsStored")
         if high is not None and stored is not None and int(high) != int(stored) - 1:
             raise ImageError(
-                f"{self.path}: its {stored} bits end at bit {high} (HighBit), not at {int(stored) - 1}; such pixels cannot "
-                "be decoded rightly. Export it again"
+                f"{self.path}: its {stored} bits end at bit {high} (HighBit), not at {int(stored) - 1}; such pixels "
+                "cannot be decoded rightly. Export it again"
             )
         shape = (data.get("NumberOfFrames") or 1, data.Rows, data.Columns, data.get("SamplesPerPixel", 1))
         check_size(self.path, tuple(map(int, shape)))
