@@ -12,6 +12,7 @@ from promise_seg.data.reading import make_reading
 from promise_seg.errors import SettingsError
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.model import Variant, bare_model
+from promise_seg.protocol import Protocol
 from tests.helpers import disc_image, make_model
 
 
@@ -155,3 +156,42 @@ def test_many_objects_are_decoded_in_parts(tiny_sam, nuclei, monkeypatch):
     monkeypatch.setattr(evaluation, "_OBJECTS_AT_ONCE", 2)
     parts = run(make_model(tiny_sam), nuclei, "box")
     assert parts[0].object_dice == pytest.approx(whole[0].object_dice, abs=1e-4)
+
+
+def test_by_the_reference_s_protocol_a_mask_is_empty_after_its_opening(tiny_sam, checked):
+    sample = Sample.of(checked[0], tiny_sam, Fit.STRETCH)
+    logits = torch.full((256, 256), -5.0)
+    assessment = Assessment(prompts=PromptSource.APM, protocol=Protocol.REFERENCE)
+
+    def is_empty():
+        return DecodedRow(sample, logits[None, None], torch.ones(1, 1)).result("0", assessment, full=True).is_empty
+
+    assert is_empty()
+    logits[100:104, 100:104] = 5  # gone after the opening
+    assert is_empty()
+    logits[100:106, 100:106] = 5
+    assert not is_empty()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_measure_that_is_no_number_is_named_with_its_image(tiny_sam, checked, monkeypatch, value):
+    from promise_seg.assessment import evaluation
+
+    real = evaluation.measure
+    monkeypatch.setattr(evaluation, "measure", lambda *args: real(*args) | {"s_measure": value})
+    with pytest.raises(
+        SettingsError, match=rf"^\S*manifest\.csv:2: \S*0\.png: s_measure is {value}, expected"
+    ) as error:
+        run(make_model(tiny_sam), checked, "apm")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_logits_that_are_no_numbers_are_refused(tiny_sam, checked, value):
+    sample = Sample.of(checked[0], tiny_sam, Fit.STRETCH)
+    logits = torch.full((8, 8), -5.0)
+    logits[3, 3] = value
+    with pytest.raises(SettingsError, match="the model gives a mask that is no numbers"):
+        DecodedRow(sample, logits[None, None], torch.ones(1, 1)).result(
+            "0", Assessment(prompts=PromptSource.APM), full=True
+        )

@@ -55,3 +55,19 @@ def test_order_and_mirrors_change_nothing():
     one = score_objects(predicted, TRUTH)
     assert score_objects(predicted[::-1], TRUTH[::-1]) == one
     assert score_objects([m[:, ::-1] for m in predicted], [m[:, ::-1] for m in TRUTH]) == one
+
+
+def test_an_iou_of_just_one_half_is_a_hit_for_the_precision_but_not_for_panoptic_quality():
+    """COCO counts from 0.5 on, Kirillov et al. 2019 above it, where no second mask can be a hit."""
+    found = score_objects([bar(0, 5)], TRUTH[:1])
+    assert found.average_precision_50 == 1
+    assert found.average_precision == pytest.approx(1 / 10)
+    assert found.panoptic_quality == 0
+    assert score_objects([bar(0, 11)], [bar(0, 20)]).panoptic_quality == 0.55
+
+
+def test_half_an_object_of_two_by_hand():
+    """IoU 0.5 and 1: one hit, one false alarm and one miss."""
+    found = score_objects([bar(0, 5), bar(20, 10)], TRUTH[:2])
+    assert found.average_precision_50 == 1
+    assert found.panoptic_quality == pytest.approx(1 / (1 + 0.5 + 0.5))

@@ -1,7 +1,11 @@
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from py_sod_metrics import Emeasure, Smeasure, WeightedFmeasure
 
 from promise_seg.assessment.structure import score_structure
 
@@ -52,16 +56,20 @@ def test_the_smallest_images_have_scores(shape, full):
         assert all(np.isfinite(v) and -1e-6 <= v <= 1 + 1e-6 for v in vars(score_structure(probs, truth)).values())
 
 
-@given(st.integers(0, 2**32 - 1))
+@pytest.mark.parametrize("move", [np.fliplr, np.flipud, np.transpose])
+@given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None)
-def test_mirrors_change_little(seed):
-    """Nothing in e; the others cut the image at a centre, or look for a nearest pixel, which may be one of two."""
+def test_mirrors_and_transposing_change_little(move, seed):
+    """Nothing in e. S cuts the image beyond the centre's pixel, and mirrored before it: one row or column changes its
+    part. Weighted F takes a nearest pixel's error, which may be one of two.
+    """
     rng = np.random.default_rng(seed)
     probs = rng.random((20, 26)).astype(np.float32)
     truth = disc(6, rng.uniform(6, 14, 2), (20, 26))
-    one, other = (vars(score_structure(p, t)) for p, t in ((probs, truth), (probs[:, ::-1], truth[:, ::-1])))
+    one, other = (vars(score_structure(p, t)) for p, t in ((probs, truth), (move(probs), move(truth))))
     for name, value in one.items():
-        assert other[name] == pytest.approx(value, abs=1e-6 if name.startswith("e_") else 0.02), name
+        exact = name.startswith("e_") or (name == "s_measure" and move is np.transpose)
+        assert other[name] == pytest.approx(value, abs=1e-6 if exact else 0.02), name
 
 
 def test_silence_about_an_object_is_worth_nothing():
@@ -72,8 +80,6 @@ def test_silence_about_an_object_is_worth_nothing():
 
 def test_the_library_s_own_values_where_they_are_defined():
     """As the polyp field computes them, on probabilities that reach both ends."""
-    from py_sod_metrics import Emeasure, Smeasure, WeightedFmeasure
-
     rng = np.random.default_rng(0)
     probs = np.clip(disc(14, (22, 27)) * 0.8 + rng.normal(0, 0.2, (40, 50)), 0, 1).astype(np.float32)
     probs[0, 0], probs[20, 25] = 0, 1
@@ -86,3 +92,80 @@ def test_the_library_s_own_values_where_they_are_defined():
     em = measures["e"].get_results()["em"]
     assert found.e_adaptive == pytest.approx(em["adp"], abs=1e-4)
     assert found.e_mean == pytest.approx(em["curve"].mean(), abs=1e-2)
+
+
+def at(rows, columns, shape=(18, 24)):
+    mask = np.zeros(shape, bool)
+    mask[rows, columns] = True
+    return mask
+
+
+FIRST, MIDDLE, LAST = slice(0, 1), slice(8, 12), slice(-1, None)
+EDGES = {
+    "top": at(FIRST, MIDDLE), "bottom": at(LAST, MIDDLE), "left": at(MIDDLE, FIRST), "right": at(MIDDLE, LAST),
+    "top left": at(FIRST, FIRST), "top right": at(FIRST, LAST), "bottom left": at(LAST, FIRST),
+    "bottom right": at(LAST, LAST), "last row": at(LAST, slice(None)), "last column": at(slice(None), LAST),
+    "two last rows": at(slice(-2, None), MIDDLE), "two last columns": at(MIDDLE, slice(-2, None)),
+    "one pixel": at(slice(7, 8), slice(9, 10)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("truth", EDGES.values(), ids=EDGES)
+def test_objects_at_every_edge_and_corner(truth):
+    perfect = vars(score_structure(truth.astype(np.float32), truth))
+    noise = vars(score_structure(np.random.default_rng(0).random(truth.shape).astype(np.float32), truth))
+    silent = vars(score_structure(np.zeros(truth.shape, np.float32), truth))
+    for name, value in perfect.items():
+        assert value == pytest.approx(1, abs=0.01 if name == "e_mean" else 1e-8), name
+        assert 0 <= noise[name] < value, name
+        assert 0 <= silent[name] < value, name
+
+
+def test_an_object_in_the_last_row_by_hand():
+    """Two parts instead of four, left and right of its centre, both as wide as they are."""
+    truth, probs = np.zeros((4, 6), bool), np.zeros((4, 6), np.float32)
+    truth[-1, 1:4] = True
+    probs[-1, 2:5] = 1
+    library = Smeasure()
+    of_object = library.object(probs.astype(float), truth)
+    parts = [library.ssim(probs[:, part].astype(float), truth[:, part]) / 2 for part in (slice(0, 3), slice(3, 6))]
+    assert score_structure(probs, truth).s_measure == pytest.approx((of_object + sum(parts)) / 2)
+
+
+@st.composite
+def probs_and_truth(draw):
+    shape = draw(array_shapes(min_dims=2, max_dims=2, max_side=12))
+    truth = draw(arrays(bool, shape) | st.sampled_from([np.zeros(shape, bool), np.ones(shape, bool)]))
+    return draw(arrays(np.float32, shape, elements=st.floats(0, 1, width=32))), truth
+
+
+@given(probs_and_truth())
+@settings(max_examples=150, deadline=None)
+def test_the_library_s_own_s_measure_to_the_last_bit_wherever_it_is_a_number(both):
+    probs, truth = both
+    if min(truth.shape) < 2:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numpy's, of parts without pixels
+        library = float(Smeasure().cal_sm(probs.astype(np.float64), truth))
+    found = score_structure(probs, truth).s_measure
+    assert np.isfinite(found)
+    assert found == library or np.isnan(library)
+
+
+def test_the_mask_decides_whether_anything_is_predicted_and_changes_nothing_else():
+    truth, probs = disc(), np.where(disc(), np.float32(0.45), np.float32(0.05))
+    silent, found = score_structure(probs, truth), score_structure(probs, truth, probs > 0.3)
+    assert vars(found) == vars(silent) | {"weighted_f": found.weighted_f}
+    assert silent.weighted_f == 0
+    assert 0.3 < found.weighted_f < 0.9
+    missed = score_structure(probs + 0.2, truth, probs > 0.9)
+    assert missed.weighted_f == 0
+    nothing = np.zeros_like(truth)
+    assert score_structure(probs + 0.2, nothing, nothing).e_max == 1
+    assert score_structure(probs, nothing, probs > 0.3).e_max == 0
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match="its mask"):
+        score_structure(np.zeros((3, 4), np.float32), np.zeros((3, 4), bool), np.zeros((4, 3), bool))

@@ -11,7 +11,7 @@ import torch
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, measure
 from promise_seg.assessment.metrics import Scores, score_mask
 from promise_seg.assessment.objects import OBJECT_MEASURES, score_objects
-from promise_seg.assessment.reference_scoring import score_by_reference
+from promise_seg.assessment.reference_scoring import reference_mask, score_by_reference
 from promise_seg.data.checks import CheckedRow
 from promise_seg.data.geometry import BoolArray
 from promise_seg.data.masks import MaskKind
@@ -165,6 +165,16 @@ def _seeded(assessment: Assessment, sample: Sample) -> np.random.Generator:
     return np.random.default_rng([assessment.seed, int(sample.checked.image_sha256[:16], 16)])
 
 
+def _check_numbers(checked: CheckedRow, measures: dict[str, float]) -> None:
+    """Refuse measures that are no numbers before they get into any mean."""
+    wrong = [f"{name} is {value}" for name, value in measures.items() if not np.isfinite(value)]
+    if wrong:
+        raise SettingsError(
+            f"{checked.row.where}: {checked.name}: {', '.join(wrong)}, expected numbers: this mask cannot be scored. "
+            "Leave the row out, and tell the authors of promise-seg of it"
+        )
+
+
 @dataclass(frozen=True)
 class DecodedRow:
     """All masks of one row: logits (K, M, h, h) and predicted IoU (K, M) for K sets of prompts.
@@ -188,10 +198,10 @@ class DecodedRow:
         """Score it; ``full`` with all measures, not the overlap alone.
 
         Raises:
-            SettingsError: if it is to be scored in full, and is no numbers.
+            SettingsError: if it is to be scored in full, and it or one of its measures is no number.
         """
         mask_logits, iou = self.chosen(choice)
-        if full and bool(mask_logits.isnan().any()):
+        if full and not bool(mask_logits.isfinite().all()):
             raise SettingsError(
                 f"{self.sample.checked.name}: the model gives a mask that is no numbers: its training diverged. Train "
                 "again, with a lower --learning-rate"
@@ -199,7 +209,7 @@ class DecodedRow:
         checked, measures = self.sample.checked, {}
         if assessment.protocol == Protocol.REFERENCE:
             scores = assessment.score(self.sample, mask_logits.amax(0))
-            is_empty = not bool((mask_logits > 0).any())
+            is_empty = not reference_mask(mask_logits.amax(0)).any()
         else:
             mask_probs, truth = self._probs(mask_logits.amax(0)), checked.mask()
             predicted = post.mask(mask_probs)
@@ -209,6 +219,8 @@ class DecodedRow:
                 measures = measure(mask_probs, predicted, truth, checked, assessment.tolerance)
                 if checked.reading.masks.kind == MaskKind.INSTANCES:
                     measures = measures | self._object_measures(mask_logits, predicted, post)
+        if full:
+            _check_numbers(checked, vars(scores) | measures)
         result = Result(checked, scores, float(iou.mean()), measures=measures, is_empty=is_empty)
         if self.objects is None:
             return result

@@ -68,7 +68,7 @@ def measure(
     mask_probs: FloatArray, predicted: BoolArray, truth: BoolArray, row: CheckedRow, tolerance: Tolerance
 ) -> dict[str, float]:
     """Measures of one image by their names. Shape: all (H, W), in the image frame."""
-    structure = score_structure(mask_probs, truth)
+    structure = score_structure(mask_probs, truth, predicted)
     spacing = spacing_for(row, tolerance.unit)
     surfaces = score_surfaces(predicted, truth, tolerance=tolerance.value, spacing=spacing)
     return vars(structure) | vars(surfaces)

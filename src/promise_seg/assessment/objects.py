@@ -18,7 +18,8 @@ OBJECT_MEASURES = ("average_precision", "average_precision_50", "panoptic_qualit
 @dataclass(frozen=True)
 class ObjectScores:
     """``average_precision``: hits / (hits + false alarms + misses), the mean over IoU of 0.5 ... 0.95, as for nuclei in
-    the Data Science Bowl 2018; ``average_precision_50`` at 0.5; ``panoptic_quality`` after Kirillov et al. 2019.
+    the Data Science Bowl 2018; ``average_precision_50`` at 0.5; ``panoptic_quality`` after Kirillov et al. 2019, whose
+    hits have an IoU above 0.5: one of just 0.5 is none, other than for the precision.
 
     With no object in the truth and none predicted all are 1.
     """
@@ -49,12 +50,12 @@ def score_objects(predicted: Sequence[BoolArray], truth: Sequence[BoolArray]) ->
     """Match predicted with true masks (H, W), each at most once, so that the sum of their IoU is largest."""
     matrix = iou_matrix(predicted, truth)
     precisions = [_matched(matrix, threshold)[0] for threshold in THRESHOLDS]
-    precision_50, matched = _matched(matrix, THRESHOLDS[0])
+    matched = _matched(matrix, np.nextafter(0.5, 1))[1]
     lost = (len(predicted) - len(matched)) / 2 + (len(truth) - len(matched)) / 2
     empty = not len(predicted) and not len(truth)
     return ObjectScores(
         average_precision=float(np.mean(precisions)),
-        average_precision_50=precision_50,
+        average_precision_50=precisions[0],
         panoptic_quality=1.0 if empty else float(matched.sum() / (len(matched) + lost)),
         objects=len(truth),
         predicted_objects=len(predicted),

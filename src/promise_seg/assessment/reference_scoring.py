@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from promise_seg.assessment.metrics import Scores, score_mask
+from promise_seg.data.geometry import BoolArray
 from promise_seg.features.encoding import Sample
 
 SIDE = 256
@@ -13,14 +14,16 @@ _KERNEL = np.ones((5, 5), np.uint8)
 
 
 def score_by_reference(sample: Sample, mask_logits: torch.Tensor) -> Scores:
-    """Score low-resolution logits (h, h) at 256 px.
-
-    The truth is shrunk bilinearly and every pixel above 0 counts; the prediction is opened with a 5 x 5 kernel.
-    """
+    """Score low-resolution logits (h, h) at 256 px, where every pixel above 0 of the bilinearly shrunk truth counts."""
     truth = torch.from_numpy(sample.mask())[None, None].float()
     truth = F.interpolate(truth, size=(SIDE, SIDE), mode="bilinear", align_corners=False)[0, 0]
+    return score_mask(reference_mask(mask_logits).astype(np.float32), (truth > 0).numpy())
+
+
+def reference_mask(mask_logits: torch.Tensor) -> BoolArray:
+    """The mask (256, 256) that the reference scores: low-resolution logits (h, h), opened with a 5 x 5 kernel."""
     mask_probs = mask_logits.float().sigmoid()[None, None]
     if mask_probs.shape[-1] != SIDE:
         mask_probs = F.interpolate(mask_probs, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
     opened = cv2.morphologyEx((mask_probs[0, 0] > 0.5).cpu().numpy().astype(np.uint8), cv2.MORPH_OPEN, _KERNEL)
-    return score_mask(opened.astype(np.float32), (truth > 0).numpy())
+    return opened > 0

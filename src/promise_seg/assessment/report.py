@@ -25,8 +25,9 @@ MEASURES = (*(f.name for kind in (Scores, StructureScores, SurfaceScores) for f 
 LOWER_IS_BETTER = ("mae", "hd95", "centre_distance")
 RULE_FOR_NOTHING = (
     "nothing in the truth and nothing predicted: every measure is perfect, but mae and s_measure, which take the "
-    "probabilities as they are; one without the other: overlaps are 0 and distances the image's diagonal, but recall "
-    "is 1 where there is nothing to find"
+    "probabilities as they are; one without the other: overlaps and weighted_f are 0, distances the image's diagonal, "
+    "E-measures 0 where there is nothing to find and as published where an object is missed, and recall is 1 where "
+    "there is nothing to find"
 )
 
 
