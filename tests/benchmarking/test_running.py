@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from promise_seg.benchmarking.cells import cells_of
+from promise_seg.benchmarking.page import _sizes
 from promise_seg.benchmarking.results import found_in, pairs_of
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.spec import read_spec
@@ -78,7 +79,12 @@ def empty_scores(place):
         path.write_text("image\n")
 
 
-@pytest.mark.parametrize("change", [change_groups, change_a_mask, damage_summaries, empty_scores])
+def other_columns(place):
+    for path in (place / "out").rglob("scores_*.csv"):
+        path.write_text(path.read_text().replace("image_sha256", "hash"))
+
+
+@pytest.mark.parametrize("change", [change_groups, change_a_mask, damage_summaries, empty_scores, other_columns])
 def test_scores_of_other_rows_or_that_are_damaged_are_made_anew(place, change):
     _, before = run(place)
     change(place)
@@ -227,3 +233,35 @@ def test_no_file_holds_what_is_no_json(place):
     write_all(benchmark, found_in(benchmark), [], "spec.yaml")
     for path in (place / "out").rglob("*.json"):
         json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_sizes_stand_in_their_order_whatever_that_of_the_file(place):
+    benchmark, _ = run(place, models={"bare": {"variant": "sam"}})
+    (found,) = found_in(benchmark)
+    names = ["1 to 5 %", "5 to 20 %", "no object", "over 20 %", "under 1 %"]
+    found.seeds[0].summary["strata"]["size"] = {name: {"dice": 0.5, "images": 1} for name in names}
+    section = _sizes([found])
+    assert [row[2] for row in section.blocks[0].rows] == [
+        "no object", "under 1 %", "1 to 5 %", "5 to 20 %", "over 20 %",
+    ]  # fmt: skip
+
+
+def test_only_what_this_benchmark_has_looked_at_is_found(place):
+    run(place, seeds=[0, 1])
+    spec = read_spec(place / "spec.yaml")
+    again = Benchmark(spec, place / "out", FeatureStore(place / "store"), Accelerator(cpu=True))
+    assert found_in(again) == []
+    first = next(iter(cells_of(spec)))
+    assert again.attempt(first)
+    (found,) = found_in(again)
+    assert (found.line.seeds, found.line.missing) == ((0,), (1,))
+    assert found_in(again, [found])[0] is found
+
+
+def test_cells_with_scores_from_before_come_first(place):
+    models = {"apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "budget_of": "apm"}}
+    benchmark, _ = run(place, models=models, seeds=[0, 1])
+    shutil.rmtree(place / "out/discs/sam/apm/seed-0/test")
+    assert [(cell.model.name, cell.seed) for cell in benchmark.cells()] == [
+        ("apm", 1), ("U-Net", 1), ("apm", 0), ("U-Net", 0),
+    ]  # fmt: skip

@@ -2,16 +2,18 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from promise_seg.assessment.comparing import Scored
 from promise_seg.assessment.evaluation import PromptSource
-from promise_seg.benchmarking.cells import TableLine
+from promise_seg.benchmarking.cells import Cell, TableLine
+from promise_seg.benchmarking.gaps import Gap, count_words, gap_words
 from promise_seg.benchmarking.results import LineScores, pairs_of
-from promise_seg.benchmarking.spec import ModelSpec
-from promise_seg.benchmarking.tables import latex, long_csv, markdown
+from promise_seg.benchmarking.spec import DataSpec, ModelSpec, SamSpec
+from promise_seg.benchmarking.tables import latex, long_csv, markdown, p_words
 from promise_seg.protocol import Protocol
 
 GROUPS = {f"i{n}": f"g{n}" for n in range(4)}
@@ -21,7 +23,7 @@ def found(model, variant, prompts, dice, hd95, seeds=(0,), test="polyps", protoc
     """One line whose images have these scores in every seed."""
     values = {"dice": dict(zip(GROUPS, dice, strict=True)), "hd95": dict(zip(GROUPS, hd95, strict=True))}
     mean = {name: sum(column.values()) / 4 for name, column in values.items()}
-    scored = Scored(model, Path("x"), {"mean": mean, "model_sha256": "0"}, {}, GROUPS)
+    scored = Scored(model, Path("x"), {"mean": mean, "model_sha256": "0"}, {}, GROUPS, {})
     line = TableLine("kvasir", "nano", ModelSpec(name=model, variant=variant), PromptSource(prompts), seeds, protocol)
     return LineScores(line, test, (scored,) * len(seeds), values, GROUPS)
 
@@ -90,3 +92,63 @@ def test_only_like_is_compared_with_like(table):
     pairs = pairs_of([*table, *others], "dice")
     assert [(p.first.line.model.name, p.second.line.model.name) for p in pairs] == [("A_1", "B_C")]
     assert pairs[0].difference.interval.mean == pytest.approx(0.15)
+
+
+def gap(model, seed, error=None):
+    """A cell of three seeds that is missing."""
+    spec = ModelSpec(name=model, variant="ips")
+    cell = Cell(DataSpec(name="kvasir", manifest=Path("m")), SamSpec(name="nano", source="nano"), spec, seed)
+    return Gap(cell, (0, 1, 2), error)
+
+
+def test_what_is_missing_is_said_of_each_model():
+    gaps = [gap("A", 1, "it\n diverged"), gap("A", 2), gap("B", 0), gap("B", 1), gap("B", 2)]
+    assert count_words(gaps) == "Not finished: 5 runs missing, 1 of them failed."
+    assert gap_words(gaps) == [
+        "kvasir/nano/A: 1 of 3 seeds; seed 1 failed: it diverged; seed 2 not run yet",
+        "kvasir/nano/B: left out, as none of its seeds (3) is scored; seed 0, 1, 2 not run yet",
+    ]
+
+
+def test_lines_with_fewer_seeds_than_wanted_say_so_and_only_they(table):
+    assert "seeds_missing" not in long_csv(table)
+    assert "Not finished" not in markdown(table, ["dice"]) + latex(table, ["dice"])
+    short = replace(table[1], line=replace(table[1].line, seeds=(0,), missing=(1, 2)))
+    gaps = [gap("B_C", 1), gap("B_C", 2)]
+    text = markdown([table[0], short], ["dice"], gaps)
+    lines = text.splitlines()
+    assert lines[0] == "**Not finished: 2 runs missing.**"
+    assert lines[2] == "- kvasir/nano/B_C: 1 of 3 seeds; seed 1, 2 not run yet"
+    assert [line.split(" | ")[-1] for line in lines[6:]] == ["seeds |", "--- |", "1 |", "1 of 3 |"]
+    assert "% kvasir/nano/B_C: 1 of 3 seeds" in (tex := latex([table[0], short], ["dice"], gaps))
+    assert "Not finished: 2 runs missing.}" in tex
+    rows = list(csv.DictReader(io.StringIO(long_csv([table[0], short], gaps))))
+    assert {(row["model"], row["seeds_missing"]) for row in rows} == {("A_1", "0"), ("B_C", "2")}
+
+
+def seeded(model, dice_of_seeds, missing=()):
+    """A line whose seeds have each its own Dice, the same for all images."""
+    scored = tuple(
+        Scored(model, Path("x"), {"mean": {"dice": dice}}, {name: {"dice": dice} for name in GROUPS}, GROUPS, {})
+        for dice in dice_of_seeds
+    )
+    spec = ModelSpec(name=model, variant="ips")
+    line = TableLine("d", "nano", spec, PromptSource.ORACLE, tuple(range(len(scored))), missing=missing)
+    mean = sum(dice_of_seeds) / len(dice_of_seeds)
+    return LineScores(line, "d", scored, {"dice": dict.fromkeys(GROUPS, mean)}, GROUPS)
+
+
+def test_differences_are_over_the_seeds_that_both_have():
+    whole, part = seeded("a", (0.5, 0.9)), seeded("b", (0.6,), missing=(1,))
+    (pair,) = pairs_of([whole, part], "dice")
+    assert pair.difference.interval.mean == pytest.approx(0.1)
+    assert (pair.first.line.seeds, pair.second.line.seeds) == ((0,), (0,))
+    (pair,) = pairs_of([whole, seeded("b", (0.6, 1.0))], "dice")
+    assert pair.first is whole
+    other = replace(part, line=replace(part.line, seeds=(1,), missing=(0,)))
+    first = replace(part, line=replace(part.line, seeds=(0,), missing=(1,)))
+    assert pairs_of([first, other], "dice") == []
+
+
+def test_no_p_value_is_nothing():
+    assert [p_words(p) for p in (1e-9, 0.00099, 0.001, 0.03, 1)] == ["<0.001", "<0.001", "0.001", "0.030", "1.000"]

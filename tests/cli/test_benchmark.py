@@ -6,14 +6,17 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from promise_seg.benchmarking.data_sets import manifest_rows
+from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.spec import DataSpec
 from promise_seg.benchmarking.unet import build_unet
 from promise_seg.cli.main import main
 from promise_seg.data.checks import check_rows
 from promise_seg.data.manifest import read_manifest
+from promise_seg.errors import SettingsError
 from tests.benchmarking.conftest import benchmark_folder  # noqa: F401
 
 
@@ -156,3 +159,80 @@ def test_masks_may_be_those_of_another_folder(benchmark_folder, tmp_path):  # no
     row = check_rows(manifest_rows(data))[0]
     plain = check_rows(read_manifest(data.manifest))[0]
     assert np.array_equal(row.mask(), ~plain.mask())
+
+
+def one_set(folder, **changes):
+    """The spec of a benchmark on one data set."""
+    spec = yaml.safe_load((folder / "spec.yaml").read_text())
+    spec["data"] = {"discs": {"manifest": "discs/manifest.csv"}}
+    path = folder / f"{'-'.join(changes) or 'one'}.yaml"
+    path.write_text(yaml.safe_dump(spec | changes, sort_keys=False))
+    return path
+
+
+def stop_at(monkeypatch, name, error):
+    """Let the cell of that name end with an error."""
+    run = Benchmark._run
+
+    def stopped(self, cell, progress):
+        if cell.name == name:
+            raise error
+        run(self, cell, progress)
+
+    monkeypatch.setattr(Benchmark, "_run", stopped)
+
+
+def test_a_stopped_benchmark_leaves_tables_of_what_is_done(benchmark_folder, tmp_path, monkeypatch, capsys):  # noqa: F811
+    path = one_set(benchmark_folder)
+    with monkeypatch.context() as patched:
+        stop_at(patched, "discs/tiny/both/seed-1", KeyboardInterrupt)
+        assert main(["benchmark", str(path), "-o", str(tmp_path)]) == 130
+    assert "written, as far as it is done" in capsys.readouterr().err
+    table = (tmp_path / "table.md").read_text()
+    assert "**Not finished: 2 runs missing.**" in table
+    assert "- discs/tiny/U-Net: 1 of 2 seeds; seed 1 not run yet" in table
+    assert "| 1 of 2 |" in table
+    facts = json.loads((tmp_path / "benchmark.json").read_text())
+    assert not facts["finished"]
+    assert [(one["model"], one["seed"], one["error"]) for one in facts["missing"]] == [
+        ("both", 1, None), ("U-Net", 1, None),
+    ]  # fmt: skip
+    assert {line["model"]: line["seeds"] for line in facts["lines"]} == {"bare": [0, 1], "both": [0], "U-Net": [0]}
+    assert {line["model"]: line["seeds_missing"] for line in facts["lines"]}["both"] == [1]
+    page = (tmp_path / "report.html").read_text()
+    assert "Runs that are missing" in page
+    with monkeypatch.context() as patched:  # stopped again while it looks through what is there: nothing is lost
+        stop_at(patched, "discs/tiny/both/seed-0", KeyboardInterrupt)
+        assert main(["benchmark", str(path), "-o", str(tmp_path)]) == 130
+    assert (tmp_path / "table.md").read_text() == table
+    assert main(["benchmark", str(path), "-o", str(tmp_path)]) == 0
+    assert "Not finished" not in (tmp_path / "table.md").read_text() + (tmp_path / "report.html").read_text()
+    assert json.loads((tmp_path / "benchmark.json").read_text())["finished"]
+
+
+def test_a_run_that_diverges_is_named_and_the_others_go_on(benchmark_folder, tmp_path, capsys):  # noqa: F811
+    models = {
+        "wild": {"variant": "ips", "training": {"learning_rate": 1e30, "epochs": 3}},
+        "timed": {"variant": "unet", "budget_of": "wild"},
+        "bare": {"variant": "sam"},
+    }
+    path = one_set(benchmark_folder, models=models, seeds=[0])
+    assert main(["benchmark", str(path), "-o", str(tmp_path), "--device", "cpu"]) == 2
+    said = capsys.readouterr().err
+    assert "failed: discs/tiny/wild/seed-0: " in said
+    assert "2 of 3 runs failed" in said.splitlines()[-1]
+    assert "discs/tiny/wild/seed-0, discs/tiny/timed/seed-0" in said.splitlines()[-1]
+    table = (tmp_path / "table.md").read_text()
+    assert "- discs/tiny/wild: left out, as none of its seeds (1) is scored; seed 0 failed: " in table
+    assert "expected the time that discs/tiny/wild/seed-0 takes" in table
+    facts = json.loads((tmp_path / "benchmark.json").read_text())
+    assert [line["model"] for line in facts["lines"]] == ["bare"]
+    assert facts["missing"][0]["error"]
+
+
+def test_where_nothing_could_be_run_the_files_say_so(benchmark_folder, tmp_path, monkeypatch):  # noqa: F811
+    path = one_set(benchmark_folder, models={"bare": {"variant": "sam"}}, seeds=[0])
+    stop_at(monkeypatch, "discs/tiny/bare/seed-0", SettingsError("no good"))
+    assert main(["benchmark", str(path), "-o", str(tmp_path)]) == 2
+    assert "seed 0 failed: no good" in (tmp_path / "table.md").read_text()
+    assert "failed: no good" in (tmp_path / "report.html").read_text()

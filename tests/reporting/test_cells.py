@@ -7,7 +7,7 @@ from promise_seg.reporting.cells import is_nothing, is_numeric, number_of
     ("cell", "number"),
     [("0.512", 0.512), ("0.498 to 0.508", 0.498), ("1,042,417", 1042417), ("12 %", 12), ("4.20%", 4.2),
      ("-0.3", -0.3), ("\N{MINUS SIGN}2", -2), ("0.912 [0.87, 0.94]", 0.912), ("0.91 ± 0.02", 0.91), ("1e-05", 1e-5),
-     ("3 of 20", 3), ("94.0 MB", 94)],
+     ("3 of 20", 3), ("<0.001", 0.001), ("94.0 MB", 94)],
 )  # fmt: skip
 def test_cells_that_are_numbers(cell, number):
     assert number_of(cell) == number

@@ -11,6 +11,8 @@ from promise_seg.errors import SettingsError
 SIZE = "size"
 _SIZES = ((0.01, "under 1 %"), (0.05, "1 to 5 %"), (0.2, "5 to 20 %"), (float("inf"), "over 20 %"))
 _NOTHING = "no object"
+SIZES = (_NOTHING, *(name for _, name in _SIZES))
+"""Names of the strata by size, in their order."""
 
 
 def size_stratum(result: Result) -> str:
@@ -52,7 +54,7 @@ def strata(results: Sequence[Result], by: str, values: dict[str, list[float]], s
     check_columns([by], [result.checked.row for result in results])
     stratum_of = size_stratum if by == SIZE else _by_column(by)
     names = [stratum_of(result) for result in results]
-    order = [_NOTHING, *(name for _, name in _SIZES)] if by == SIZE else sorted(set(names))
+    order = SIZES if by == SIZE else sorted(set(names))
     found: dict[str, Any] = {}
     for name in order:
         chosen = [i for i, one in enumerate(names) if one == name]

@@ -1,8 +1,8 @@
 """The cells of a benchmark: one model, trained on one data set with one SAM and one seed, and where it is kept."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promise_seg.assessment.evaluation import PromptSource
@@ -26,7 +26,11 @@ class Cell:
 
     @property
     def name(self) -> str:
-        return f"{self.data.name}/{self.sam.name}/{self.model.name}/seed-{self.seed}"
+        return f"{self.name_without_seed}/seed-{self.seed}"
+
+    @property
+    def name_without_seed(self) -> str:
+        return f"{self.data.name}/{self.sam.name}/{self.model.name}"
 
     def folder(self, output: Path) -> Path:
         """Of the run, as promise train makes it."""
@@ -43,7 +47,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableLine:
-    """A line of the table: a model with one kind of prompts, over all its seeds."""
+    """A line of the table: a model with one kind of prompts, over its seeds; ``missing`` are those not scored yet."""
 
     data: str
     sam: str
@@ -51,6 +55,12 @@ class TableLine:
     prompts: PromptSource
     seeds: tuple[int, ...]
     protocol: Protocol = Protocol.OWN
+    missing: tuple[int, ...] = ()
+
+    def of_seeds(self, there: Collection[int]) -> "TableLine":
+        """The same over those of its seeds that are ``there``; the others are missing."""
+        missing = (*self.missing, *(seed for seed in self.seeds if seed not in there))
+        return replace(self, seeds=tuple(seed for seed in self.seeds if seed in there), missing=missing)
 
     @property
     def rivals_key(self) -> tuple[str, str, str, bool]:
@@ -75,7 +85,7 @@ class TableLine:
 
 
 def cells_of(spec: BenchmarkSpec) -> Iterator[Cell]:
-    """All cells in the order in which they are run: whole seeds first, so that a stopped benchmark has whole tables.
+    """All cells in the order in which they are run: whole seeds first, so that a stopped benchmark has all lines.
 
     A model with seeds of its own has those instead.
     """

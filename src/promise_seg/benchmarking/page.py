@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from promise_seg.assessment.report import LOWER_IS_BETTER, RULE_FOR_NOTHING, interval_words
+from promise_seg.assessment.strata import SIZES
 from promise_seg.benchmarking.card import card_section
 from promise_seg.benchmarking.cells import TableLine, cells_of_line
 from promise_seg.benchmarking.costs import log_of
+from promise_seg.benchmarking.gaps import Gap, count_words, gaps_in
 from promise_seg.benchmarking.results import LineScores, Pair, cost_of, parameters_of
 from promise_seg.benchmarking.running import Benchmark
-from promise_seg.benchmarking.tables import HEADINGS, Grid, caption_of, parts
+from promise_seg.benchmarking.tables import HEADINGS, Grid, caption_of, p_words, parts
 from promise_seg.reporting.blocks import Block, Section, Table, Text
 from promise_seg.reporting.charts import interval_chart, line_chart
 from promise_seg.reporting.page import render_page
@@ -21,18 +23,34 @@ _KINDS = {False: "automatic", True: "prompts from the ground truth"}
 def render_benchmark(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[Pair], spec: str) -> str:
     """One HTML file with all of a benchmark; it holds no image."""
     sections = [_summary(benchmark, found)]
+    gaps = gaps_in(benchmark)
+    if gaps:
+        sections.insert(0, _missing(gaps))
     for data, sam, chosen in parts(found):
         sections.append(_part(benchmark, data, sam, chosen))
     if pairs:
         sections.append(_differences(benchmark.spec.measures[0], pairs))
-    sections += [
-        _sizes(found),
-        _costs(benchmark, found),
-        *_curves(benchmark, found),
-        card_section(benchmark, found, spec),
-    ]
-    subtitle = f"{len(found)} lines on test images, made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    if found:
+        sections += [_sizes(found), _costs(benchmark, found), *_curves(benchmark, found)]
+    sections.append(card_section(benchmark, found, spec))
+    unfinished = ", not finished" if gaps else ""
+    subtitle = f"{len(found)} lines on test images{unfinished}, made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     return render_page(benchmark.spec.title, subtitle, sections)
+
+
+def _missing(gaps: Sequence[Gap]) -> Section:
+    """The runs whose scores are not there, so that no one takes a part for the whole."""
+    rows = tuple(
+        (gap.cell.data.name, gap.cell.sam.name, gap.cell.model.name, str(gap.cell.seed), " ".join(gap.why.split()))
+        for gap in gaps
+    )
+    text = Text(
+        f"{count_words(gaps)} Lines are over the seeds that there are; differences over those that both lines have.",
+        "warning",
+    )
+    return Section(
+        "Not finished", (text, Table(("trained on", "SAM", "model", "seed", "why"), rows, "Runs that are missing"))
+    )
 
 
 def _summary(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
@@ -49,7 +67,8 @@ def _summary(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
         kind = _KINDS[first.line.reads_truth]
         ends = interval_words(interval)
         rows.append((*where.cells(first), kind, first.line.model.name, f"{interval.mean:.3f}", ends))
-    blocks.append(Table((*where.head, "prompts", "the best", word, "95 %"), tuple(rows), "The best of each"))
+    if rows:
+        blocks.append(Table((*where.head, "prompts", "the best", word, "95 %"), tuple(rows), "The best of each"))
     blocks.append(
         Text(
             "Prompts from the ground truth are made by someone who knows the answer. They show what a model can do "
@@ -117,13 +136,15 @@ def _part(benchmark: Benchmark, data: str, sam: str, found: Sequence[LineScores]
 
 def _differences(measure: str, pairs: Sequence[Pair]) -> Section:
     where = _Where([pair.first for pair in pairs])
+    partial = any(one.line.missing for pair in pairs for one in (pair.first, pair.second))
     rows = tuple(
         (
             *where.cells(pair.first),
             f"{pair.second.line.name} less {pair.first.line.name}",
             f"{pair.difference.interval.mean:+.3f}",
             interval_words(pair.difference.interval),
-            f"{pair.p_holm:.3f}",
+            p_words(pair.p_holm),
+            *([_list(pair.first.line.seeds)] if partial else []),
         )
         for pair in pairs
     )
@@ -133,7 +154,7 @@ def _differences(measure: str, pairs: Sequence[Pair]) -> Section:
         "Wilcoxon's signed-rank test on the groups, corrected after Holm for all that are listed; only models with the "
         "same kind of prompts are compared. With few groups no p-value can be small."
     )
-    head = (*where.head, "models", f"{word} apart", "95 %", "p (Holm)")
+    head = (*where.head, "models", f"{word} apart", "95 %", "p (Holm)", *(["seeds"] if partial else []))
     return Section("Differences", (text, Table(head, rows, caption)))
 
 
@@ -150,7 +171,7 @@ def _sizes(found: Sequence[LineScores]) -> Section:
                 images[name] = stratum["images"]
         rows += [
             (*where.cells(one), one.line.name, name, str(images[name]), f"{sum(dice) / len(dice):.3f}")
-            for name, dice in values.items()
+            for name, dice in sorted(values.items(), key=lambda entry: SIZES.index(entry[0]))  # not by the alphabet
         ]
     head = (*where.head, "model", "object's share of the image", "images", "Dice")
     return Section("By size of the object", (Table(head, tuple(rows), "Mean Dice by size of the object"),))

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -14,6 +14,7 @@ from promise_seg.assessment.report import result_paths
 from promise_seg.assessment.statistics import Difference, Interval, holm, mean_interval, paired_difference
 from promise_seg.benchmarking.cells import TableLine, cells_of_line, lines_of
 from promise_seg.benchmarking.costs import log_of, training_seconds
+from promise_seg.benchmarking.gaps import gaps_in
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.spec import BARE, UNET
 from promise_seg.benchmarking.unet import BEST_FILE
@@ -25,7 +26,7 @@ _BUFFERS = re.compile(r"running_|num_batches")
 
 @dataclass(frozen=True)
 class LineScores:
-    """One line of the table on one test set: each seed's evaluation.
+    """One line of the table on one test set: each seed's evaluation, in the order of the line's seeds.
 
     ``values`` has for each measure the mean over seeds of each image, by the image's content; ``groups`` are theirs.
     """
@@ -36,6 +37,13 @@ class LineScores:
     values: dict[str, dict[str, float]]
     groups: dict[str, str]
     _intervals: dict[str, Interval] = field(default_factory=dict, repr=False, compare=False)
+
+    def of_seeds(self, there: Collection[int]) -> "LineScores":
+        """The same over those of its seeds that are ``there``."""
+        if set(self.line.seeds) <= set(there):
+            return self
+        chosen = [one for seed, one in zip(self.line.seeds, self.seeds, strict=True) if seed in there]
+        return _scores_of(self.line.of_seeds(there), self.test, chosen)
 
     def interval(self, measure: str) -> Interval:
         """The mean over images and seeds, with its interval over groups of images."""
@@ -59,35 +67,48 @@ class LineScores:
         return sum(found) / len(found) if found else None
 
 
-def found_in(benchmark: Benchmark) -> list[LineScores]:
-    """All that is finished in every seed, in the order of the table; lines that are not are left out."""
-    return [found for line in lines_of(benchmark.spec) for found in _of_line(benchmark, line)]
+def found_in(benchmark: Benchmark, before: Sequence[LineScores] = ()) -> list[LineScores]:
+    """All lines in the order of the table, over those of their seeds that are done; lines without any are left out.
+
+    Args:
+        benchmark: whose cells were run, as far as they were.
+        before: what was found earlier by the same benchmark, which spares reading it again.
+    """
+    known = {(one.line.key, one.test): one for one in before}
+    return [found for line in lines_of(benchmark.spec) for found in _of_line(benchmark, line, known)]
 
 
-def _of_line(benchmark: Benchmark, line: TableLine) -> Iterator[LineScores]:
-    spec = benchmark.spec
-    cells = cells_of_line(spec, line)
-    for test in benchmark.tests(cells[0]):
-        scored = []
-        for cell in cells:
-            folder = cell.scores_folder(benchmark.output, test.name)
-            path, _ = result_paths(folder, line.prompts, line.protocol)
-            if path.exists():
-                scored.append(read_scored(path))
-        if len(scored) < len(cells):
+def _of_line(
+    benchmark: Benchmark, whole: TableLine, known: dict[tuple[tuple[str, str, str, str], str], LineScores]
+) -> Iterator[LineScores]:
+    done = [cell for cell in cells_of_line(benchmark.spec, whole) if cell.name in benchmark.done]
+    if not done:
+        return
+    line = whole.of_seeds([cell.seed for cell in done])
+    for test in benchmark.tests(done[0]):
+        earlier = known.get((line.key, test.name))
+        if earlier is not None and earlier.line == line:
+            yield earlier
             continue
-        images = list(scored[0].images)
-        values = {
-            measure: {image: sum(one.images[image][measure] for one in scored) / len(scored) for image in images}
-            for measure in scored[0].images[images[0]]
-            if all(measure in one.images[image] for one in scored for image in images)
-        }
-        yield LineScores(line, test.name, tuple(scored), values, scored[0].groups)
+        folders = [cell.scores_folder(benchmark.output, test.name) for cell in done]
+        scored = [read_scored(result_paths(folder, line.prompts, line.protocol)[0]) for folder in folders]
+        yield _scores_of(line, test.name, scored)
+
+
+def _scores_of(line: TableLine, test: str, scored: Sequence[Scored]) -> LineScores:
+    images = list(scored[0].images)
+    values = {
+        measure: {image: sum(one.images[image][measure] for one in scored) / len(scored) for image in images}
+        for measure in scored[0].images[images[0]]
+        if all(measure in one.images[image] for one in scored for image in images)
+    }
+    return LineScores(line, test, tuple(scored), values, scored[0].groups)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """``second`` less ``first`` on one test set, image by image over the means of all seeds."""
+    """``second`` less ``first`` on one test set, image by image over the means of all seeds; while some are missing,
+    of those that both have."""
 
     first: LineScores
     second: LineScores
@@ -98,8 +119,11 @@ class Pair:
 def pairs_of(found: Sequence[LineScores], measure: str) -> list[Pair]:
     """Every two lines that may stand against each other. P-values are corrected for all that are made at once."""
     made = []
-    for first, second in combinations(found, 2):
-        if not first.is_rival_of(second) or not (measure in first.values and measure in second.values):
+    for rivals in combinations(found, 2):
+        if not rivals[0].is_rival_of(rivals[1]):
+            continue
+        first, second = _of_common_seeds(*rivals)
+        if not (measure in first.values and measure in second.values):
             continue
         order = sorted(first.values[measure])
         one, other = ([f.values[measure][image] for image in order] for f in (first, second))
@@ -108,10 +132,23 @@ def pairs_of(found: Sequence[LineScores], measure: str) -> list[Pair]:
     return [Pair(*pair, p) for pair, p in zip(made, corrected, strict=True)]
 
 
+def _of_common_seeds(first: LineScores, second: LineScores) -> tuple[LineScores, LineScores]:
+    """As they are when both are whole; otherwise over the seeds of both, and without values if there are none."""
+    if not (first.line.missing or second.line.missing):
+        return first, second
+    common = set(first.line.seeds) & set(second.line.seeds)
+    if not common:
+        return replace(first, values={}), replace(second, values={})
+    return first.of_seeds(common), second.of_seeds(common)
+
+
 def as_json(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[Pair]) -> dict[str, Any]:
     """All numbers of the tables, and how they came about."""
+    gaps = gaps_in(benchmark)
     return {
         "format_version": 1,
+        "finished": not gaps,
+        "missing": [gap.as_json() for gap in gaps],
         "spec": benchmark.spec.model_dump(mode="json", exclude_defaults=True),
         "lines": [_line_json(benchmark, one) for one in found],
         "differences": [
@@ -120,6 +157,7 @@ def as_json(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[P
                 "first": pair.first.line.name, "second": pair.second.line.name,
                 "protocol": str(pair.first.line.protocol),
                 "measure": benchmark.spec.measures[0],
+                "seeds": [list(one.line.seeds) for one in (pair.first, pair.second)],
                 "difference": round(pair.difference.interval.mean, 6), "interval": pair.difference.interval.as_json(),
                 "p_wilcoxon": pair.difference.p_value, "p_holm": pair.p_holm,
             }
@@ -140,6 +178,7 @@ def _line_json(benchmark: Benchmark, one: LineScores) -> dict[str, Any]:
         "prompts_read_the_ground_truth": one.line.reads_truth,
         "protocol": str(one.line.protocol),
         "seeds": list(one.line.seeds),
+        "seeds_missing": list(one.line.missing),
         "images": len(one.groups),
         "groups": len(set(one.groups.values())),
         "parameters": parameters_of(benchmark, one.line),

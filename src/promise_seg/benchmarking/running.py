@@ -6,7 +6,8 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
-from promise_seg.benchmarking.cells import Cell
+from promise_seg.assessment.report import result_paths
+from promise_seg.benchmarking.cells import Cell, cells_of
 from promise_seg.benchmarking.costs import EncodingCost, encoding_cost, known_encoding_cost, training_seconds, views_of
 from promise_seg.benchmarking.data_sets import DataSets, TestSet
 from promise_seg.benchmarking.scoring import facts_of_score, is_scored, write_scores
@@ -33,6 +34,8 @@ Progress = Callable[[str, int, int, str], object]
 class Benchmark:
     """A spec with its data and SAMs, and a folder of results.
 
+    ``done`` names the cells that were run, or found to be finished; ``failed`` those that could not be, and why.
+
     Data are read and checked, and every SAM is tried, before anything is trained.
 
     Args:
@@ -57,6 +60,8 @@ class Benchmark:
         note: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.spec, self.output, self.store, self.accelerator, self._note = spec, output, store, accelerator, note
+        self.done: set[str] = set()
+        self.failed: dict[str, str] = {}
         if accelerator.device.type != "cpu" and any(model.budget_of for model in spec.models):
             raise SettingsError(
                 f"budget_of counts CPU time, but this runs on {accelerator.device.type}: give the unet epochs, or run "
@@ -94,8 +99,37 @@ class Benchmark:
         """How a cell is trained and scored."""
         return self.spec.protocol_of(cell.model)
 
+    def cells(self) -> list[Cell]:
+        """All cells as they are best run: those with scores from before are looked through first, so that tables of
+        what there is never lack them."""
+        return sorted(cells_of(self.spec), key=lambda cell: not self.has_scores(cell))
+
+    def has_scores(self, cell: Cell) -> bool:
+        """Whether scores of a cell are there, of whatever settings; and those of the model whose time it takes."""
+        paths = (
+            path
+            for test in self.tests(cell)
+            for prompts in cell.model.scored_with
+            for path in result_paths(cell.scores_folder(self.output, test.name), prompts, self.protocol(cell))
+        )
+        timed = self._timed(cell)
+        return all(path.exists() for path in paths) and (timed is None or self.has_scores(timed))
+
+    def attempt(self, cell: Cell, progress: Progress = lambda *_: None) -> bool:
+        """Run a cell; whether it could be. What a user can mend is kept in ``failed``."""
+        try:
+            self.run(cell, progress)
+        except PromiseError as error:
+            self.failed[cell.name] = str(error)
+            return False
+        return True
+
     def run(self, cell: Cell, progress: Progress = lambda *_: None) -> None:
         """Train and score one cell, or what of it is not there yet."""
+        self._run(cell, progress)
+        self.done.add(cell.name)
+
+    def _run(self, cell: Cell, progress: Progress) -> None:
         if cell.model.variant == UNET:
             self._run_unet(cell, progress)
             return
@@ -160,11 +194,26 @@ class Benchmark:
                 progress(f"scoring on {test.name}", 0, 1, "")
                 write_scores(folder, cell.folder(self.output), cell, how, run.evaluate(test.rows, how), facts)
 
-    def _budget(self, cell: Cell) -> float | None:
-        """CPU seconds that encoding for the model named by ``budget_of``, and training it, take."""
+    def _timed(self, cell: Cell) -> Cell | None:
+        """The cell of the model named by ``budget_of``, if any."""
         if cell.model.budget_of is None:
             return None
-        other = cell.of_model(next(model for model in self.spec.models if model.name == cell.model.budget_of))
+        return cell.of_model(next(model for model in self.spec.models if model.name == cell.model.budget_of))
+
+    def _budget(self, cell: Cell) -> float | None:
+        """CPU seconds that encoding for the model named by ``budget_of``, and training it, take.
+
+        Raises:
+            SettingsError: if that model has not been trained to its end, so that its time is not known.
+        """
+        other = self._timed(cell)
+        if other is None:
+            return None
+        if other.name not in self.done:
+            raise SettingsError(
+                f"budget_of: expected the time that {other.name} takes, but that is not finished. Mend it first, or "
+                "give the unet epochs"
+            )
         settings, rows = self._settings(other), self.rows(other)
         cost = encoding_cost(self._costs_folder(cell), self.sam(cell), rows, settings)
         encoding = views_of(rows, settings) * cost["cpu_seconds_per_view"]

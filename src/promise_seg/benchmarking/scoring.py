@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import promise_seg
+from promise_seg.assessment.comparing import read_scored
 from promise_seg.assessment.evaluation import Assessment, PromptSource, Result
 from promise_seg.assessment.report import result_paths, summarise, write_results
 from promise_seg.assessment.sealing import log_test
@@ -16,6 +17,7 @@ from promise_seg.benchmarking.data_sets import TestSet
 from promise_seg.benchmarking.spec import BARE
 from promise_seg.data.checks import data_sha256
 from promise_seg.data.manifest import Split
+from promise_seg.errors import SettingsError
 from promise_seg.model import reading_fields
 from promise_seg.reporting.source_code import code_sha256
 from promise_seg.sam.frozen import FrozenSam
@@ -51,7 +53,8 @@ def is_scored(folder: Path, how: Assessment, facts: dict[str, Any]) -> bool:
     try:
         known = json.loads(means.read_text(encoding="utf-8"))
         lines = table.read_text(encoding="utf-8").count("\n")
-    except (OSError, ValueError):
+        read_scored(table)
+    except (OSError, ValueError, SettingsError):
         return False
     wanted = json.loads(json.dumps(facts)) | {"seed": how.seed, "tolerance": str(how.tolerance)}
     if how.prompts == PromptSource.ORACLE:
@@ -79,8 +82,6 @@ def write_scores(
     summary = summarise(list(results), how, facts | {"code_sha256": code_sha256()}, [SIZE])
     if cell.model.variant != BARE:
         noted = {"prompts": str(how.prompts), "dice": summary["mean"]["dice"]}
-        looks = log_test(run, facts["model_sha256"], facts["data_sha256"], noted)
-        summary["test_looks"] = {
-            "this_model": looks.this_model, "other_models": looks.other_models, "note": looks.words()
-        }  # fmt: skip
+        looks = log_test(run, facts["model_sha256"], [result.checked for result in results], noted)
+        summary["test_looks"] = looks.as_json()
     write_results(folder, list(results), summary)

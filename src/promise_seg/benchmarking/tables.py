@@ -5,6 +5,8 @@ import io
 from collections.abc import Sequence
 
 from promise_seg.assessment.report import LOWER_IS_BETTER
+from promise_seg.benchmarking.cells import TableLine
+from promise_seg.benchmarking.gaps import Gap, count_words, gap_words
 from promise_seg.benchmarking.results import LineScores
 
 HEADINGS = {
@@ -28,6 +30,17 @@ def _number(found: LineScores, measure: str) -> str:
     return f"{interval.mean:.{digits}f}{between}"
 
 
+def p_words(p_value: float) -> str:
+    """Three digits, and never a p-value of nothing."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def seeds_words(line: TableLine) -> str:
+    """How many seeds a line has, and of how many where some are missing."""
+    count = len(line.seeds)
+    return f"{count} of {count + len(line.missing)}" if line.missing else str(count)
+
+
 def _is_best(found: LineScores, measure: str, all_found: Sequence[LineScores]) -> bool:
     """Among those that it may stand against, if there are any."""
     if measure not in found.values:
@@ -43,15 +56,16 @@ class Grid:
     """The table as cells: a line for each model and kind of prompts, columns for each test set and measure.
 
     All lines are of one data set that was trained on, and one SAM; where they differ in the number of seeds or the
-    protocol, that is a column too. ``best`` are the cells (line, column) that are to stand out.
+    protocol, or lack seeds, that is a column too. ``best`` are the cells (line, column) that are to stand out.
     """
 
     def __init__(self, found: Sequence[LineScores], measures: Sequence[str]) -> None:
         tests = list(dict.fromkeys(one.test for one in found))
         lines = list({one.line.key: one.line for one in found}.values())
         counts = {len(line.seeds) for line in lines}
+        has_seeds = len(counts) > 1 or any(line.missing for line in lines)
         self.head = ["model", "prompts", *(f"{test} {HEADINGS.get(m, m)}" for test in tests for m in measures)]
-        if len(counts) > 1:
+        if has_seeds:
             self.head.append("seeds")
         protocols = {line.protocol for line in lines}
         if len(protocols) > 1:
@@ -66,8 +80,8 @@ class Grid:
                     if one is not None and _is_best(one, measure, found):
                         self.best.add((number, len(cells)))
                     cells.append("" if one is None else _number(one, measure))
-            if len(counts) > 1:
-                cells.append(str(len(line.seeds)))
+            if has_seeds:
+                cells.append(seeds_words(line))
             if len(protocols) > 1:
                 cells.append(str(line.protocol))
             self.rows.append(cells)
@@ -93,9 +107,12 @@ def caption_of(data: str, sam: str, found: Sequence[LineScores], *, bold: bool =
     )
 
 
-def markdown(found: Sequence[LineScores], measures: Sequence[str]) -> str:
-    """A table for each data set that was trained on, and each SAM."""
+def markdown(found: Sequence[LineScores], measures: Sequence[str], gaps: Sequence[Gap] = ()) -> str:
+    """A table for each data set that was trained on, and each SAM; before them, what is missing."""
     texts = []
+    if gaps:
+        missing = "\n".join(f"- {words}" for words in gap_words(gaps))
+        texts.append(f"**{count_words(gaps)}**\n\n{missing}\n")
     for data, sam, chosen in parts(found):
         grid = Grid(chosen, measures)
         lines = [caption_of(data, sam, chosen), "", _md(grid.head), _md(["---"] * len(grid.head))]
@@ -109,15 +126,17 @@ def _md(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
-def latex(found: Sequence[LineScores], measures: Sequence[str]) -> str:
-    """The same for LaTeX, with ``\\usepackage{booktabs}``."""
+def latex(found: Sequence[LineScores], measures: Sequence[str], gaps: Sequence[Gap] = ()) -> str:
+    """The same for LaTeX, with ``\\usepackage{booktabs}``; what is missing as comments, and in captions."""
     texts = []
     for data, sam, chosen in parts(found):
         grid = Grid(chosen, measures)
+        own = [gap for gap in gaps if (gap.cell.data.name, gap.cell.sam.name) == (data, sam)]
+        caption = f"{caption_of(data, sam, chosen)}{f' {count_words(own)}' if own else ''}"
         lines = [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{caption_of(data, sam, chosen).translate(_LATEX)}}}",
+            rf"\caption{{{caption.translate(_LATEX)}}}",
             rf"\begin{{tabular}}{{ll{'c' * (len(grid.head) - 2)}}}",
             r"\toprule",
             _tex(grid.head),
@@ -128,20 +147,22 @@ def latex(found: Sequence[LineScores], measures: Sequence[str]) -> str:
             cells = [rf"\textbf{{{c}}}" if (number, place) in grid.best else c for place, c in enumerate(cells)]
             lines.append(" & ".join(cells) + r" \\")
         texts.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n")
-    return "% \\usepackage{booktabs}\n" + "\n".join(texts)
+    missing = "".join(f"% {words}\n" for words in [count_words(gaps), *gap_words(gaps)]) if gaps else ""
+    return "% \\usepackage{booktabs}\n" + missing + "\n".join(texts)
 
 
 def _tex(cells: Sequence[str]) -> str:
     return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
 
 
-def long_csv(found: Sequence[LineScores]) -> str:
-    """Every measure as a line of its own, for other programs."""
+def long_csv(found: Sequence[LineScores], gaps: Sequence[Gap] = ()) -> str:
+    """Every measure as a line of its own, for other programs; while anything is missing, with ``seeds_missing``."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ["trained_on", "test", "sam", "model", "variant", "prompts", "prompts_read_the_ground_truth", "protocol",
-         "measure", "mean", "low", "high", "lowest_seed", "highest_seed", "seeds", "images", "groups"]
+         "measure", "mean", "low", "high", "lowest_seed", "highest_seed", "seeds", "images", "groups",
+         *(["seeds_missing"] if gaps else [])]
     )  # fmt: skip
     for one in found:
         line = one.line
@@ -153,6 +174,7 @@ def long_csv(found: Sequence[LineScores]) -> str:
             writer.writerow(
                 [line.data, one.test, line.sam, line.model.name, line.model.variant, line.prompts,
                  int(line.reads_truth), line.protocol, measure, round(interval.mean, 6), low, high,
-                 round(min(seeds), 6), round(max(seeds), 6), len(seeds), len(one.groups), len(set(one.groups.values()))]
+                 round(min(seeds), 6), round(max(seeds), 6), len(seeds), len(one.groups), len(set(one.groups.values())),
+                 *([len(line.missing)] if gaps else [])]
             )  # fmt: skip
     return text.getvalue()

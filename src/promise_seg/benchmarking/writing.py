@@ -1,22 +1,43 @@
-"""The files of a finished benchmark."""
+"""The files of a benchmark, finished or not."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from promise_seg.benchmarking.gaps import gaps_in
 from promise_seg.benchmarking.page import render_benchmark
-from promise_seg.benchmarking.results import LineScores, Pair, as_json
+from promise_seg.benchmarking.results import LineScores, Pair, as_json, found_in, pairs_of
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.tables import latex, long_csv, markdown
 from promise_seg.files import write_json, write_text
 
 
+class Writer:
+    """Writes what there is of a benchmark, as often as there is more.
+
+    Args:
+        benchmark: that is run.
+        spec: as the user named it.
+    """
+
+    def __init__(self, benchmark: Benchmark, spec: str) -> None:
+        self.benchmark, self.spec = benchmark, spec
+        self.files: list[Path] = []
+        self._found: list[LineScores] = []
+
+    def write(self) -> None:
+        """Write all ``files`` anew."""
+        self._found = found_in(self.benchmark, self._found)
+        pairs = pairs_of(self._found, self.benchmark.spec.measures[0])
+        self.files = write_all(self.benchmark, self._found, pairs, self.spec)
+
+
 def write_all(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[Pair], spec: str) -> list[Path]:
     """Write ``table.md``, ``table.tex``, ``table.csv``, ``report.html`` and ``benchmark.json``; returns their paths."""
-    folder, measures = benchmark.output, benchmark.spec.measures
+    folder, measures, gaps = benchmark.output, benchmark.spec.measures, gaps_in(benchmark)
     texts = {
-        "table.md": markdown(found, measures),
-        "table.tex": latex(found, measures),
-        "table.csv": long_csv(found),
+        "table.md": markdown(found, measures, gaps),
+        "table.tex": latex(found, measures, gaps),
+        "table.csv": long_csv(found, gaps),
         "report.html": render_benchmark(benchmark, found, pairs, spec),
     }
     for name, text in texts.items():

@@ -1,5 +1,6 @@
 """``promise benchmark``"""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,11 +17,12 @@ from promise_seg.cli.common import (
     quiet_libraries,
 )
 from promise_seg.cli.train import make_accelerator
+from promise_seg.errors import PromiseError
 from promise_seg.files import check_writable
 
 if TYPE_CHECKING:
-    from promise_seg.benchmarking.cells import Cell
     from promise_seg.benchmarking.running import Benchmark
+    from promise_seg.benchmarking.writing import Writer
 
 
 def benchmark(
@@ -43,9 +45,8 @@ def benchmark(
     check_writable(output)
     quiet_libraries()
     from promise_seg.benchmarking.data_sets import manifest_rows, protocols_of
-    from promise_seg.benchmarking.results import found_in, pairs_of
     from promise_seg.benchmarking.running import Benchmark
-    from promise_seg.benchmarking.writing import write_all
+    from promise_seg.benchmarking.writing import Writer
     from promise_seg.features.store import FeatureStore
 
     accelerator = make_accelerator(device, wanted.precision)
@@ -56,23 +57,42 @@ def benchmark(
             wanted, output, FeatureStore(store), accelerator, lambda: progress.advance(checking),
             lambda words: console.print(f"note: {words}", markup=False),
         )  # fmt: skip
-    _run_all(running, cells)
-    found = found_in(running)
-    pairs = pairs_of(found, wanted.measures[0])
-    files = write_all(running, found, pairs, spec)
-    console.print(f"written: {', '.join(map(str, files))}")
+    writer = Writer(running, spec)
+    try:
+        _run_all(running, writer)
+    except KeyboardInterrupt:
+        if writer.files:
+            console.print(f"written, as far as it is done: {_names(writer.files)}", markup=False)
+        raise
+    console.print(f"written: {_names(writer.files)}", markup=False)
+    if running.failed:
+        raise PromiseError(
+            f"{len(running.failed)} of {len(cells)} runs failed and are missing in the tables: "
+            f"{', '.join(running.failed)}. Why is said above and in {output / 'table.md'}; mend it and give the same "
+            "command: what is finished is kept"
+        )
 
 
-def _run_all(running: "Benchmark", cells: "list[Cell]") -> None:
-    """Every cell with a bar of its own stages under the bar of all."""
+def _names(files: "list[Path]") -> str:
+    return ", ".join(map(str, files))
+
+
+def _run_all(running: "Benchmark", writer: "Writer") -> None:
+    """Every cell with a bar of its own stages under the bar of all; what there is, is written after each.
+
+    Cells with scores from before come first, and nothing is written before all of them were looked through: tables of
+    an earlier run are not replaced by smaller ones.
+    """
+    cells = running.cells()
     noted: set[str] = set()
     with progress_bar() as progress:
         every = progress.add_task("cells", total=len(cells), note="")
-        for cell in cells:
+        for number, cell in enumerate(cells, 1):
             progress.update(every, note=cell.name)
             if cell.sam.name not in noted:
                 noted.add(cell.sam.name)
-                print_notes(running.sam(cell))
+                with suppress(PromiseError):  # the cell itself will say so
+                    print_notes(running.sam(cell))
             tasks: dict[str, TaskID] = {}
 
             def report(stage: str, done: int, total: int, note: str, tasks: dict[str, TaskID] = tasks) -> None:
@@ -80,7 +100,10 @@ def _run_all(running: "Benchmark", cells: "list[Cell]") -> None:
                     tasks[stage] = progress.add_task(f"  {stage}", total=total, note="")
                 progress.update(tasks[stage], completed=done, note=note)
 
-            running.run(cell, report)
+            if not running.attempt(cell, report):
+                console.print(f"failed: {cell.name}: {running.failed[cell.name]}", markup=False)
             for task in tasks.values():
                 progress.remove_task(task)
             progress.advance(every)
+            if number == len(cells) or not running.has_scores(cells[number]):
+                writer.write()

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 
 _NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[+-]?\d+)?"
 _UNIT = r"(?:\s?(?:%|px|mm|[kMG]?B|m?s|min|h|x))?"
-_CELL = re.compile(rf"({_NUMBER}){_UNIT}(?:\s*(?:to|\+/-|±|[(\[,/]|of)\s*{_NUMBER}{_UNIT})*\s*[)\]]?")
+_CELL = re.compile(rf"<?({_NUMBER}){_UNIT}(?:\s*(?:to|\+/-|±|[(\[,/]|of)\s*{_NUMBER}{_UNIT})*\s*[)\]]?")
 _NOTHING = ("", "-")
 
 
 def number_of(cell: str) -> float | None:
     """The number that a cell is sorted by: its first.
 
-    ``0.512``, ``0.498 to 0.508``, ``0.912 [0.87, 0.94]``, ``1,042,417`` and ``12 %`` are numbers; ``16 points`` is not.
+    ``0.512``, ``<0.001``, ``0.498 to 0.508``, ``0.912 [0.87, 0.94]``, ``1,042,417`` and ``12 %`` are numbers;
+    ``16 points`` is not.
     """
     match = _CELL.fullmatch(cell.strip().replace("\N{MINUS SIGN}", "-"))
     return None if match is None else float(match[1].replace(",", ""))
