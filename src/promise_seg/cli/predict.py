@@ -30,7 +30,7 @@ def predict(
     """Predict masks that fit back to the images; no ground truth is read. Goes on where a stopped run was."""
     from promise_seg.prediction.inputs import find_inputs
 
-    found = find_inputs(images)
+    found = find_inputs(images, note=_print_note)
     quiet_libraries()
     from promise_seg.prediction.folders import predict_folder
     from promise_seg.prediction.labelling import load_labeller
@@ -40,13 +40,17 @@ def predict(
     labeller = load_labeller(run, sam=sam, device=pick_device(device), names=names or ())
     print_notes(labeller.sam)
     for note in labeller.notes:
-        console.print(f"note: {note}", markup=False)
+        _print_note(note)
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(found), note="")
         outcome = predict_folder(labeller, found, output, chosen, lambda: progress.advance(task))
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     for note in outcome.notes:
-        console.print(f"note: {note}", markup=False)
+        _print_note(note)
     for problem in outcome.problems:
         print(f"promise: error: {problem}", file=sys.stderr)
     return 2 if outcome.problems else 0
+
+
+def _print_note(words: str) -> None:
+    console.print(f"note: {words}", markup=False)

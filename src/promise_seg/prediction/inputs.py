@@ -1,18 +1,24 @@
 """What there is to predict in the files and folders that a user names."""
 
+import filecmp
+import os
+import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promise_seg.data.formats.dicom_files import SEGMENTATION_CLASSES, read_dataset
-from promise_seg.data.formats.kinds import SUFFIXES, FileKind, kind_of, stem_of, suffix_of
+from promise_seg.data.formats.kinds import SUFFIXES, stem_of
 from promise_seg.data.formats.opening import open_source
 from promise_seg.data.formats.orientation import Axis
 from promise_seg.data.formats.series import DicomSeries
+from promise_seg.data.formats.series_parts import Part, PlacedImage, divide
 from promise_seg.data.formats.source import Source
 from promise_seg.errors import ImageError
 from promise_seg.hashing import files_sha256
+from promise_seg.prediction.contents import look_through
+
+Note = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -46,25 +52,29 @@ class Input:
             raise ImageError(f"{self.path}: cannot be read: {error.strerror or error}") from error
 
 
-def find_inputs(places: Iterable[str | Path]) -> list[Input]:
+def _nothing(words: str) -> None:
+    del words
+
+
+def find_inputs(places: Iterable[str | Path], note: Note = _nothing) -> list[Input]:
     """Files named directly, those directly inside of named folders, and the DICOM images anywhere below them.
 
-    DICOM images of one series that say where they lie form one volume; others stand for themselves. Segmentations are
-    left out. Where names of files or folders recur, as in a PACS export, those of the folders above go before them.
+    DICOM images of one series that say where they lie form volumes, whatever folders they lie in: one, or several where
+    they differ in size or direction, or lie at the same place. Others stand for themselves. Segmentations are left out.
+    Where names of files or folders recur, as in a PACS export, those of the folders above go before them.
+
+    Args:
+        places: files and folders.
+        note: is told, a line each, what is left out, and which series are divided.
 
     Raises:
-        ImageError: if a place does not exist, there is nothing to predict, or two outputs would have the same name.
+        ImageError: if a place does not exist or cannot be looked at, there is nothing to predict, or two outputs would
+            have the same name.
     """
     named = [Path(place) for place in places]
     found: list[Input] = []
     for place in named:
-        if place.is_dir():
-            found += _pictures(place)
-            found += _dicoms(place, (), {place.resolve()})
-        elif place.exists():
-            found.append(Input(place, stem_of(place)))
-        else:
-            raise ImageError(f"{place}: no such file or folder")
+        found += _in_folder(place, note) if _is_folder(place) else [Input(place, stem_of(place))]
     if not found:
         raise ImageError(
             f"{', '.join(map(str, named))}: no images there; expected files ending in {', '.join(sorted(SUFFIXES))}, "
@@ -85,48 +95,82 @@ def find_inputs(places: Iterable[str | Path]) -> list[Input]:
     return list(by_stem.values())
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+def _is_folder(place: Path) -> bool:
+    try:
+        return stat.S_ISDIR(place.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ImageError(f"{place}: no such file or folder") from None
+    except OSError as error:
+        raise ImageError(f"{place}: cannot be opened: {error.strerror or error}") from error
+    except ValueError as error:  # a zero byte, among others
+        raise ImageError(f"{str(place)!r}: no name that a file can have: {error}") from error
 
 
-def _pictures(folder: Path) -> Iterator[Input]:
-    """Everything but DICOM, by its suffix."""
-    for path in _visible(folder):
-        if path.is_file() and SUFFIXES.get(suffix_of(path), FileKind.DICOM) != FileKind.DICOM:
-            yield Input(path, stem_of(path))
+def _in_folder(place: Path, note: Note) -> list[Input]:
+    contents = look_through(place)
+    for words in contents.notes():
+        note(words)
+    found = [Input(path, stem_of(path)) for path in contents.pictures]
+    volumes: list[tuple[int, Part]] = []
+    single = contents.single
+    ordered = sorted(contents.series.values(), key=lambda images: (images[0].series_number or 0, images[0].series))
+    for number, images in enumerate(ordered):
+        parts = divide(_without_copies(images, note))
+        if len(parts) > 1:
+            note(_division(parts))
+        volumes += [(number, part) for part in parts if len(part.images) > 1]
+        single += [part.images[0].path for part in parts if len(part.images) == 1]
+    found += _volumes(place, volumes)
+    return found + [Input(path, stem_of(path), below=_joined(path.parent, place)) for path in sorted(single)]
 
 
-def _dicoms(folder: Path, names: tuple[str, ...], seen: set[Path]) -> Iterator[Input]:
-    """The series and single images of a folder, then of those below it; none twice, whatever links lead to it.
+def _without_copies(images: list[PlacedImage], note: Note) -> list[PlacedImage]:
+    """Each image once, though an export may hold it twice."""
+    kept: dict[str, PlacedImage] = {}
+    copies: dict[Path, Path] = {}
+    for image in sorted(images, key=lambda image: image.path):
+        first = kept.setdefault(image.uid, image)
+        if first is not image and filecmp.cmp(first.path, image.path, shallow=False):
+            copies[image.path] = first.path
+    if copies:
+        copy, first_path = next(iter(copies.items()))
+        more = f" (and {len(copies) - 1} more copies)" if len(copies) > 1 else ""
+        note(f"{copy}: left out: a copy of {first_path}{more}")
+    return [image for image in images if image.path not in copies]
 
-    ``names`` are those of the folders from the one that the user named, without it, to this one.
-    """
-    below = "_".join(names)
-    series: dict[str, list[tuple[Path, bool]]] = {}
-    unreadable: list[Input] = []
-    for path in _visible(folder):
-        if not path.is_file() or suffix_of(path) not in ("", ".dcm") or path.name == "DICOMDIR":
-            continue
-        try:
-            if kind_of(path) != FileKind.DICOM:
-                continue
-            header = read_dataset(path, pixels=False)
-        except ImageError:
-            unreadable.append(Input(path, stem_of(path), below=below))  # whoever opens it says why
-            continue
-        if header.get("SOPClassUID") in SEGMENTATION_CLASSES or "Rows" not in header:
-            continue
-        placed = "ImagePositionPatient" in header and not int(header.get("NumberOfFrames") or 1) > 1
-        series.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((path, placed))
-    volumes = [[p for p, placed in files if placed] for files in series.values()]
-    volumes = [files for files in volumes if len(files) > 1]
-    stacked = {path for files in volumes for path in files}
-    for number, files in enumerate(volumes):
-        stem = folder.name if len(volumes) == 1 else f"{folder.name}_{number + 1}"
-        yield Input(folder, stem, tuple(files), "_".join(names[:-1]))
-    yield from (Input(p, stem_of(p), below=below) for files in series.values() for p, _ in files if p not in stacked)
-    yield from unreadable
-    for inner in _visible(folder):
-        if inner.is_dir() and inner.resolve() not in seen:
-            seen.add(inner.resolve())
-            yield from _dicoms(inner, (*names, inner.name), seen)
+
+def _division(parts: Sequence[Part]) -> str:
+    images = [image for part in parts for image in part.images]
+    volumes = sum(len(part.images) > 1 for part in parts)
+    counts = ((volumes, "volume"), (len(parts) - volumes, "single image"))
+    made = " and ".join(f"{count} {what}{'s' * (count > 1)}" for count, what in counts if count)
+    number = images[0].series_number
+    name = "a series" if number is None else f"series {number}"
+    ways = dict.fromkeys(word for part in parts for word in part.by)
+    return f"{_common_folder(images)}: {name} was divided into {made}: by {', '.join(ways)}"
+
+
+def _volumes(place: Path, volumes: Iterable[tuple[int, Part]]) -> Iterator[Input]:
+    """Named by the folder that holds all their images; by the order of the series and the part's label where needed."""
+    by_folder: dict[Path, list[tuple[int, Part]]] = {}
+    for series, part in volumes:
+        by_folder.setdefault(_common_folder(part.images), []).append((series, part))
+    for folder, inside in sorted(by_folder.items()):
+        counts = Counter(series for series, _ in inside)
+        for series, part in inside:
+            stem = folder.resolve().name if folder.name in ("", "..") else folder.name
+            if len(counts) > 1:
+                stem += f"_{sorted(counts).index(series) + 1}"
+            if counts[series] > 1:
+                stem += f"_{part.label}"
+            files = tuple(sorted(image.path for image in part.images))
+            yield Input(folder, stem, files, "" if folder == place else _joined(folder.parent, place))
+
+
+def _common_folder(images: Iterable[PlacedImage]) -> Path:
+    return Path(os.path.commonpath([image.path.parent for image in images]))
+
+
+def _joined(folder: Path, place: Path) -> str:
+    """The folders from a named one, without it, to one below it."""
+    return "_".join(folder.relative_to(place).parts)

@@ -94,6 +94,17 @@ def test_bits_that_do_not_end_where_they_should_are_refused(tmp_path):
     read_image(write_dicom(tmp_path / "b.dcm", np.full((4, 5), 0x0FFF, np.uint16), BitsStored=12, HighBit=11))
 
 
+def test_a_place_that_was_emptied_is_none(tmp_path):
+    """As anonymising leaves it."""
+    path = write_dicom(tmp_path / "a.dcm", np.zeros((4, 5), np.uint16))
+    dataset = pydicom.dcmread(path)
+    dataset.ImagePositionPatient = None
+    dataset.save_as(path)
+    source = open_source(path)
+    assert source.frame is None
+    assert read_image(path).shape == (4, 5, 3)
+
+
 def test_colours_and_palettes():
     expected = pydicom.dcmread(get_testdata_file("examples_rgb_color.dcm")).pixel_array
     assert np.array_equal(read_image(get_testdata_file("examples_rgb_color.dcm")), expected)

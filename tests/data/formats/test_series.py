@@ -1,5 +1,6 @@
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
 from promise_seg.data.formats.opening import open_source
@@ -58,7 +59,7 @@ def test_a_cut_is_seen_as_the_slices_are(tmp_path, window):
 def test_several_series_in_a_folder_are_named(tmp_path):
     write_series(tmp_path / "both", VOLUME)
     write_series(tmp_path / "both", VOLUME[:2], prefix="other")
-    with pytest.raises(ImageError, match=r"2 series \(.*expected a folder with the DICOM images of one series"):
+    with pytest.raises(ImageError, match=r"2 series \(.*the DICOM images of one series. Give each series"):
         open_source(tmp_path / "both")
     (tmp_path / "none").mkdir()
     with pytest.raises(ImageError, match="no DICOM images there"):
@@ -69,12 +70,12 @@ def test_what_is_no_one_volume_is_refused(tmp_path):
     folder = write_series(tmp_path / "sizes", VOLUME)
     uid = open_source(folder).datasets()[0].SeriesInstanceUID
     write_dicom(folder / "odd", np.zeros((3, 3), np.int16), SeriesInstanceUID=uid)
-    with pytest.raises(ImageError, match="its images differ in size"):
+    with pytest.raises(ImageError, match=r"its images differ in size.*Give each volume a folder of its own"):
         DicomSeries(folder)
     folder = write_series(tmp_path / "scout", VOLUME)
     uid = open_source(folder).datasets()[0].SeriesInstanceUID
     write_dicom(folder / "odd", VOLUME[0], SeriesInstanceUID=uid, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
-    with pytest.raises(ImageError, match="lie in different directions"):
+    with pytest.raises(ImageError, match=r"lie in different directions.*Give each volume a folder of its own"):
         DicomSeries(folder)
     folder = write_series(tmp_path / "times", VOLUME)
     first = open_source(folder).datasets()[0]
@@ -82,5 +83,16 @@ def test_what_is_no_one_volume_is_refused(tmp_path):
         folder / "again", VOLUME[0], SeriesInstanceUID=first.SeriesInstanceUID,
         ImagePositionPatient=first.ImagePositionPatient,
     )  # fmt: skip
-    with pytest.raises(ImageError, match="lie at the same place"):
+    with pytest.raises(ImageError, match=r"lie at the same place.*Give each volume a folder of its own"):
         DicomSeries(folder)
+
+
+def test_elements_that_an_anonymiser_emptied_are_as_if_absent(tmp_path):
+    folder = write_series(tmp_path / "ct", VOLUME)
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.ImagePositionPatient = dataset.ImageOrientationPatient = dataset.PixelSpacing = None
+        dataset.save_as(path)
+    source = open_source(folder)
+    assert source.frame is None
+    assert [int(dataset.InstanceNumber) for dataset in source.datasets()] == [1, 2, 3, 4, 5]

@@ -116,7 +116,7 @@ class DicomImage(Source):
 
     def _single_frame(self) -> SliceFrame | None:
         data = self.dataset
-        if not all(name in data for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")):
+        if not all(data.get(name) for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")):
             return None
         thickness = float(data.get("SliceThickness") or 0) or 1.0
         affine = stack_affine([data.ImagePositionPatient], data.ImageOrientationPatient, data.PixelSpacing, thickness)

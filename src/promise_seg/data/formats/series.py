@@ -15,9 +15,12 @@ from promise_seg.data.formats.dicom_space import stack_affine
 from promise_seg.data.formats.kinds import FileKind, kind_of, suffix_of
 from promise_seg.data.formats.limits import check_size
 from promise_seg.data.formats.orientation import Axis, SliceFrame
+from promise_seg.data.formats.series_parts import SAME_PLACE_MM, heights_mm
 from promise_seg.data.formats.source import Array, Scope, Source, Uint8Array
 from promise_seg.data.formats.voi import has_look, look
 from promise_seg.errors import ImageError, first_line
+
+_WAY_OUT = "Give each volume a folder of its own, or name single files"
 
 
 def dicom_files(folder: Path) -> list[Path]:
@@ -80,26 +83,31 @@ class DicomSeries(Source):
         found = series_in(self.path)
         if len(found) != 1:
             what = f"{len(found)} series ({in_line(', '.join(sorted(found)))})" if found else "no DICOM images"
-            raise ImageError(f"{self.path}: {what} there; expected a folder with the DICOM images of one series")
+            way_out = ". Give each series a folder of its own" if found else ""
+            raise ImageError(
+                f"{self.path}: {what} there; expected a folder with the DICOM images of one series{way_out}"
+            )
         return next(iter(found.values()))
 
     def _order(self, headers: list[tuple[Path, Dataset]]) -> None:
         sizes = {(int(h.Rows), int(h.Columns)) for _, h in headers}
         if len(sizes) > 1:
             words = ", ".join(f"{width} x {height}" for height, width in sorted(sizes))
-            raise ImageError(f"{self.path}: its images differ in size ({words} pixels); expected one volume")
+            raise ImageError(
+                f"{self.path}: its images differ in size ({words} pixels); expected one volume. {_WAY_OUT}"
+            )
         frames = [path for path, h in headers if int(h.get("NumberOfFrames") or 1) > 1]
         if frames:
             raise ImageError(
                 f"{frames[0]}: has several frames, beside {len(headers) - 1} other file(s) of its folder. Name the "
                 "file itself, not its folder"
             )
-        placed = all("ImagePositionPatient" in h and "ImageOrientationPatient" in h for _, h in headers)
+        placed = all(h.get("ImagePositionPatient") and h.get("ImageOrientationPatient") for _, h in headers)
         headers = self._by_position(headers) if placed else sorted(headers, key=_number)
         self.files = [path for path, _ in headers]
         first = headers[0][1]
         check_size(self.path, (len(headers), int(first.Rows), int(first.Columns)))
-        if placed and "PixelSpacing" in first:
+        if placed and first.get("PixelSpacing"):
             positions = [h.ImagePositionPatient for _, h in headers]
             affine = stack_affine(positions, first.ImageOrientationPatient, first.PixelSpacing)
             self.spacing = float(first.PixelSpacing[0]), float(first.PixelSpacing[1])
@@ -112,16 +120,15 @@ class DicomSeries(Source):
         if np.abs(directions - directions[0]).max() > 0.01:
             raise ImageError(
                 f"{self.path}: its images lie in different directions, as scouts and slices do; expected one volume. "
-                "Move the others elsewhere"
+                f"{_WAY_OUT}"
             )
-        normal = np.cross(directions[0][:3], directions[0][3:])
-        heights = [float(np.dot(normal, [float(v) for v in h.ImagePositionPatient])) for _, h in headers]
+        heights = heights_mm(directions[0], [[float(v) for v in h.ImagePositionPatient] for _, h in headers])
         order = sorted(range(len(headers)), key=lambda i: (heights[i], _number(headers[i])))
         for one, other in pairwise(order):
-            if abs(heights[other] - heights[one]) < 1e-3:
+            if abs(heights[other] - heights[one]) < SAME_PLACE_MM:
                 raise ImageError(
                     f"{headers[one][0]} and {headers[other][0]} lie at the same place, as times or echoes of one "
-                    "volume do; expected one volume. Move the others elsewhere"
+                    f"volume do; expected one volume. {_WAY_OUT}"
                 )
         return [headers[i] for i in order]
 
