@@ -4,11 +4,14 @@ import csv
 
 import pytest
 import typer
+from PIL import Image
 
 from promise_seg.cli.data_make import make
 from promise_seg.cli.main import _honest
+from promise_seg.data.checks import check_rows
 from promise_seg.data.manifest import read_manifest
-from tests.helpers import write_dataset
+from promise_seg.data.reading import make_reading
+from tests.helpers import disc_image, write_dataset
 
 
 def run(*arguments):
@@ -57,14 +60,14 @@ def test_a_relative_folder(folder, tmp_path, monkeypatch):
 
 
 def test_what_could_not_be_paired_is_a_warning(folder, tmp_path, capsys):
-    lay(folder, *(f"images/x[{i}].png" for i in range(5)), "masks/y.png", "images/0.jpg", "images/z.gif", "more/a.png")
+    lay(folder, *(f"images/x[{i}].png" for i in range(5)), "masks/y.png", "images/0.jpg", "images/z.mha", "more/a.png")
     assert run(folder, "-o", tmp_path / "m.csv") == 0
     assert len(records(tmp_path / "m.csv")) == 9
     captured = capsys.readouterr()
     for line in (
         "warning: 5 image(s) without mask: images/x[0].png, images/x[1].png, images/x[2].png ...",
         "warning: 1 mask(s) without image: masks/y.png",
-        "warning: 1 file(s) of unknown kinds ignored (.gif 1): images/z.gif",
+        "warning: 1 file(s) of unknown kinds ignored (.mha 1): images/z.mha",
         "warning: 1 folder(s) with images not looked at, as the layout has no place for them: more",
         "warning: 1 image(s) not paired, as more than one way was possible: ",
     ):
@@ -114,3 +117,41 @@ def test_nothing_to_pair(tmp_path, capsys):
     assert "no image could be paired with a mask" in message
     assert message.count("\n") == 1
     assert not (tmp_path / "m.csv").exists()
+
+
+def test_cases_are_groups_unless_others_are_named(tmp_path, capsys):
+    lay(tmp_path / "data", *(f"{case}/{kind}/1.png" for case in ("p1_a", "p2_a") for kind in ("images", "masks")))
+    assert run(tmp_path / "data", "-o", tmp_path / "m.csv") == 0
+    assert [record["group"] for record in records(tmp_path / "m.csv")] == ["p1_a", "p2_a"]
+    assert "groups: 2, for example p1_a" in capsys.readouterr().out
+    assert run(tmp_path / "data", "-o", tmp_path / "m.csv", "--force", "--group", r"(p\d)") == 0
+    assert [record["group"] for record in records(tmp_path / "m.csv")] == ["p1", "p2"]
+
+
+@pytest.mark.parametrize("place", ["m.csv", "data/m.csv"])
+def test_masks_of_single_objects_are_merged_beside_the_manifest(tmp_path, capsys, place):
+    for name, image_number in (("7a", 1), ("8b", 2)):
+        image, mask = disc_image(image_number)
+        for kind, stem, pixels in (("images", name, image), ("masks", "x", mask), ("masks", "y", ~mask)):
+            lay(tmp_path / "data", f"{name}/{kind}/{stem}.png")
+            Image.fromarray(pixels).save(tmp_path / f"data/{name}/{kind}/{stem}.png")
+    manifest = tmp_path / place
+    assert run(tmp_path / "data", "-o", manifest) == 0
+    assert [(r["mask_name"], r["group"]) for r in records(manifest)] == [
+        ("m_merged_masks/7a.png", "7a"), ("m_merged_masks/8b.png", "8b")
+    ]  # fmt: skip
+    captured = capsys.readouterr()
+    assert "merged: 4 masks of single objects into 2 instance maps (0 of them were there already)" in captured.out
+    assert "warning" not in captured.err
+    checked = check_rows(read_manifest(manifest), make_reading(instances=True))
+    assert [len(one.instances()) for one in checked] == [2, 2]
+    assert run(tmp_path / "data", "-o", manifest, "--force") == 0
+    captured = capsys.readouterr()
+    assert "(2 of them were there already)" in captured.out
+    assert "warning" not in captured.err
+    (tmp_path / "data/7a/masks/y.png").write_bytes(b"")
+    assert run(tmp_path / "data", "-o", manifest, "--force") == 0
+    captured = capsys.readouterr()
+    assert "pairs: train 1" in captured.out
+    assert "warning: 1 image(s) left out, as their masks cannot be merged: " in captured.err
+    assert len(records(manifest)) == 1

@@ -50,7 +50,7 @@ def test_what_cannot_be_used_is_named_with_its_line(tmp_path, text, message):
 def test_a_missing_file_and_one_that_is_no_text(tmp_path):
     with pytest.raises(ManifestError, match="no such file"):
         read_manifest(tmp_path / "none.csv")
-    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00\x81")
+    (tmp_path / "binary.csv").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(ManifestError, match="cannot be read as a CSV"):
         read_manifest(tmp_path / "binary.csv")
 

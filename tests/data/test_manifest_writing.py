@@ -71,3 +71,5 @@ def test_existing_files_are_protected(path):
         refuse_existing([path], force=False)
     with pytest.raises(PromiseError, match="is a folder"):
         refuse_existing([path.parent], force=True)
+    with pytest.raises(PromiseError, match=r"cannot be written: File name too long\. Choose another -o"):
+        refuse_existing([path.with_name("a" * 300)], force=True)

@@ -1,11 +1,16 @@
 """``promise data make``"""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promise_seg.cli.common import console
+from promise_seg.cli.common import console, progress_bar
+
+if TYPE_CHECKING:
+    from promise_seg.data.pairing.folders import Pairing
+    from promise_seg.data.pairing.merging import Merging
 
 
 def make(
@@ -24,21 +29,31 @@ def make(
     from promise_seg.data.manifest_writing import refuse_existing
     from promise_seg.data.pairing.folders import pair_folder
     from promise_seg.data.pairing.groups import group_pattern, groups_of
+    from promise_seg.data.pairing.scanning import MERGED
     from promise_seg.data.pairing.writing import pairs_table
 
     refuse_existing([output], force=force)
     pattern = group_pattern(group) if group is not None else None
     pairing = pair_folder(folder)
-    groups = groups_of(pairing.pairs, pattern, folder) if pattern else None
-    pairs_table(pairing.pairs, output, groups).write()
+    if pattern:
+        groups = groups_of(pairing.pairs, pattern, folder)
+        pairing.pairs = [replace(pair, group=group) for pair, group in zip(pairing.pairs, groups, strict=True)]
+    into = output.with_name(output.stem + MERGED)
+    merging = _merge(pairing, into) if any(pair.objects for pair in pairing.pairs) else None
+    pairs_table(pairing.pairs, output).write()
 
     counts = pairing.counts()
     print(f"layout: {pairing.layout}")
     print("pairs: " + ", ".join(f"{split} {count}" for split, count in counts.items()))
-    if groups is not None:
-        print(f"groups: {len(set(groups))}, for example {groups[0]}")
+    if named := [pair.group for pair in pairing.pairs if pair.group]:
+        print(f"groups: {len(set(named))}, for example {named[0]}")
+    if merging:
+        print(
+            f"merged: {merging.objects} masks of single objects into {merging.made + merging.kept} instance maps "
+            f"({merging.kept} of them were there already) in {into}. Read this manifest with --instances"
+        )
     print(f"written: {output}")
-    for line in pairing.remarks():
+    for line in pairing.remarks() + (merging.remarks() if merging else []):
         console.print(f"warning: {line}", markup=False)
     if not pairing.knows_splits:
         console.print(
@@ -46,3 +61,14 @@ def make(
             f"Divide them: promise data split {output} -o {output.with_name(output.stem + '_split.csv')}",
             markup=False,
         )
+
+
+def _merge(pairing: "Pairing", into: Path) -> "Merging":
+    """Replace masks of single objects by instance maps."""
+    from promise_seg.data.pairing.merging import merge_objects
+
+    with progress_bar() as progress:
+        task = progress.add_task("merging masks", total=len(pairing.pairs), note="")
+        merging = merge_objects(pairing.pairs, pairing.folder, into, lambda: progress.advance(task))
+    pairing.pairs = merging.pairs
+    return merging

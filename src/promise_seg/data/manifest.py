@@ -1,17 +1,14 @@
 """The list of images: a CSV with ``image_name,train_type,mask_name``."""
 
-import csv
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import zip_longest
 from pathlib import Path
 
+from promise_seg.data.manifest_file import KNOWN_COLUMNS, REQUIRED_COLUMNS, located, read_file
 from promise_seg.errors import ManifestError
-
-REQUIRED_COLUMNS = ("image_name", "train_type", "mask_name")
-KNOWN_COLUMNS = (*REQUIRED_COLUMNS, "group", "slice")
-_HELP = "See docs/data-format.md for an example."
 
 
 class Split(StrEnum):
@@ -41,6 +38,8 @@ class Row:
 def read_manifest(path: str | Path) -> list[Row]:
     """Read a manifest; relative paths count from its folder, and extra columns are allowed.
 
+    What its cells may be separated by and written in, ``manifest_file.py`` says.
+
     A column ``group`` (a video, a patient) keeps its rows on one side of any split made here; a column ``slice`` takes
     one slice of a volume, or some (``10-40``).
 
@@ -59,44 +58,30 @@ def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
         ManifestError: if the file as a whole cannot be used.
     """
     path = Path(path)
-    if not path.exists():
-        raise ManifestError(
-            f"{path}: no such file. Expected a CSV with the columns {', '.join(REQUIRED_COLUMNS)}. {_HELP}"
-        )
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            header = reader.fieldnames or []
-            records = [(reader.line_num, record) for record in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(f"{path}: cannot be read as a CSV in UTF-8: {error}. {_HELP}") from error
-    if not header:
-        raise ManifestError(f"{path}: the file is empty; expected the columns {', '.join(REQUIRED_COLUMNS)}. {_HELP}")
-    missing = [name for name in REQUIRED_COLUMNS if name not in header]
-    if missing:
-        raise ManifestError(f"{path}:1: missing column(s) {', '.join(missing)}; found {', '.join(header)}. {_HELP}")
-    if not records:
-        raise ManifestError(f"{path}: has a header but no rows. {_HELP}")
+    file = read_file(path)
     rows, problems = [], []
-    for line, record in records:
+    for line, cells in zip(file.lines, file.cells, strict=True):
         where = f"{path}:{line}"
-        empty = [name for name in REQUIRED_COLUMNS if not (record[name] or "").strip()]
+        record = {
+            name: cell.strip() for name, cell in zip_longest(file.header, cells[: len(file.header)], fillvalue="")
+        }
+        empty = [name for name in REQUIRED_COLUMNS if not record[name]]
         if empty:
             problems.append(
                 f"{where}: nothing in column(s) {', '.join(empty)}; every row needs an image, a split and a mask"
             )
             continue
-        split = record["train_type"].strip().lower()
+        split = record["train_type"].lower()
         if split not in set(Split):
             problems.append(f"{where}: unknown train_type {record['train_type']!r}; expected {', '.join(Split)}")
             continue
-        slices = _slices((record.get("slice") or "").strip())
+        slices = _slices(record.get("slice", ""))
         if isinstance(slices, str):
             problems.append(f"{where}: slice {slices!r}; expected a number from 0, or the first and last as 10-40")
             continue
-        image, mask = (path.parent / record[name].strip() for name in ("image_name", "mask_name"))
-        group = (record.get("group") or "").strip() or str(image)
-        extra = tuple((name, (record[name] or "").strip()) for name in header if name not in KNOWN_COLUMNS)
+        image, mask = (located(path.parent, record[name]) for name in ("image_name", "mask_name"))
+        group = record.get("group") or str(image)
+        extra = tuple((name, record[name]) for name in file.header if name not in KNOWN_COLUMNS)
         rows.append(Row(where, image, mask, Split(split), group, slices, extra))
     return rows, problems
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promise_seg.data.manifest import Split
+from promise_seg.data.manifest_file import located, read_file
 from promise_seg.errors import ManifestError, PromiseError
 from promise_seg.files import write_text
 
@@ -27,14 +28,11 @@ class ManifestTable:
     def read(cls, path: str | Path) -> "ManifestTable":
         """Read a file that ``read_manifest`` had no complaint about."""
         path = Path(path)
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            numbered = [(reader.line_num, cells) for cells in reader if cells]
-        (_, header), *rows = numbered
-        return cls(path, header, [cells for _, cells in rows], [line for line, _ in rows])
+        file = read_file(path)
+        return cls(path, file.header, file.cells, file.lines)
 
     def column(self, name: str) -> int:
-        """Of columns with one name the last, as ``csv.DictReader`` has it."""
+        """Of columns with one name the last, as ``scan_manifest`` has it."""
         return len(self.header) - 1 - self.header[::-1].index(name)
 
     def with_splits(self, splits: Mapping[str, Split]) -> "ManifestTable":
@@ -54,7 +52,7 @@ class ManifestTable:
             at = self.column(name)
             for row in cells:
                 if not Path(row[at].strip()).is_absolute():
-                    row[at] = path_from(path.parent, self.path.parent / row[at].strip())
+                    row[at] = path_from(path.parent, located(self.path.parent, row[at]))
         return replace(self, path=path, cells=cells)
 
     def write(self) -> None:
@@ -94,10 +92,14 @@ def refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
     """Protect files from being overwritten.
 
     Raises:
-        PromiseError: if one of them is a folder, or exists and ``force`` is not given.
+        PromiseError: if one of them is a folder, or exists and ``force`` is not given, or cannot be looked for.
     """
     for path in paths:
-        if path.is_dir():
+        try:
+            is_folder, exists = path.is_dir(), path.exists()
+        except OSError as error:
+            raise PromiseError(f"{path}: cannot be written: {error.strerror or error}. Choose another -o") from error
+        if is_folder:
             raise PromiseError(f"{path}: is a folder; expected the name of a CSV, such as {path / 'manifest.csv'}")
-        if path.exists() and not force:
+        if exists and not force:
             raise PromiseError(f"{path}: exists already. Give --force to overwrite it, or another -o file")

@@ -1,9 +1,11 @@
 """Each layout as it lies on a disk, and the splits and pairs that come of it. Files are empty: names decide."""
 
+from pathlib import Path
+
 import pytest
 
 from promise_seg.data.pairing.folders import pair_folder
-from promise_seg.errors import ManifestError
+from promise_seg.errors import ImageError, ManifestError
 
 
 @pytest.fixture
@@ -150,6 +152,86 @@ def test_images_beside_the_split_folders_are_reported(lay):
 def test_flat(lay, mask):
     folder = lay("a.jpg", f"{mask}.png", "below/a.jpg", f"below/{mask}.png")
     assert pairs(folder) == {(None, "a.jpg", f"{mask}.png"), (None, "below/a.jpg", f"below/{mask}.png")}
+
+
+def test_drive_is_paired_with_its_vessels_not_with_the_field_of_view(lay):
+    folder = lay(
+        "training/images/21_training.tif", "training/1st_manual/21_manual1.gif", "training/mask/21_training_mask.gif",
+        "test/images/01_test.tif", "test/1st_manual/01_manual1.gif", "test/2nd_manual/01_manual2.gif",
+        "test/mask/01_test_mask.gif", "test/images/02_test.tif",
+    )  # fmt: skip
+    assert pairs(folder) == {
+        ("train", "training/images/21_training.tif", "training/1st_manual/21_manual1.gif"),
+        ("test", "test/images/01_test.tif", "test/1st_manual/01_manual1.gif"),
+    }
+    alone, elsewhere = pair_folder(folder).remarks()
+    assert alone == "1 image(s) without mask: test/images/02_test.tif"
+    assert elsewhere.endswith("test/2nd_manual, test/mask, training/mask")
+    assert pairs(folder / "training") == {(None, "images/21_training.tif", "1st_manual/21_manual1.gif")}
+
+
+def groups(folder):
+    return {pair.image.relative_to(folder).as_posix(): pair.group for pair in pair_folder(folder).pairs}
+
+
+def test_a_folder_for_each_case_is_a_group(lay):
+    folder = lay(
+        "patient00/images/1.jpg", "patient00/images/2.jpg", "patient00/masks/1.png", "patient00/masks/2_mask.png",
+        "patient01/imgs/1.jpg", "patient01/labels/1.gif", "patient02/images/1.jpg", "notes/readme.txt",
+    )  # fmt: skip
+    assert pairs(folder) == {
+        (None, "patient00/images/1.jpg", "patient00/masks/1.png"),
+        (None, "patient00/images/2.jpg", "patient00/masks/2_mask.png"),
+        (None, "patient01/imgs/1.jpg", "patient01/labels/1.gif"),
+    }
+    assert groups(folder) == {
+        "patient00/images/1.jpg": "patient00", "patient00/images/2.jpg": "patient00",
+        "patient01/imgs/1.jpg": "patient01",
+    }  # fmt: skip
+    assert pair_folder(folder).remarks() == ["1 image(s) without mask: patient02/images/1.jpg"]
+
+
+def test_cases_in_folders_of_splits_and_of_sites(lay):
+    cases = ("{}/p1/images/a.png", "{}/p1/masks/a.png")
+    split = lay(*(f"split/{case.format(name)}" for name in ("my_train", "Test") for case in cases)) / "split"
+    assert {(pair.split, pair.group) for pair in pair_folder(split).pairs} == {("train", "p1"), ("test", "p1")}
+    sites = lay(*(f"sites/{case.format(name)}" for name in ("a", "b") for case in cases)) / "sites"
+    assert groups(sites) == {"a/p1/images/a.png": "a/p1", "b/p1/images/a.png": "b/p1"}
+
+
+def test_folders_named_after_splits_are_no_cases(lay):
+    """Otherwise all of them would be train, and each one group."""
+    folder = lay(*(f"{name}/{kind}/1.png" for name in ("data_train", "data_test") for kind in ("images", "masks")))
+    with pytest.raises(ManifestError, match="no image could be paired"):
+        pair_folder(folder)
+
+
+def test_masks_of_single_objects_belong_to_the_one_image_beside_them(lay):
+    folder = lay(
+        "stage1_train/7a/images/7a.png", "stage1_train/7a/masks/ff.png", "stage1_train/7a/masks/0c.png",
+        "stage1_train/8b/images/8b.png", "stage1_train/8b/masks/8b.png", "stage1_test/9c/images/9c.png",
+        "stage1_train/d/images/d.png", "stage1_train/d/images/e.png", "stage1_train/d/masks/0.png",
+        "stage1_train/f/images/g.png", "stage1_train/f/masks/1.png",
+    )  # fmt: skip
+    found = pair_folder(folder)
+    objects = {p.image.name: (p.group, p.split, p.mask.name, [path.name for path in p.objects]) for p in found.pairs}
+    assert objects == {
+        "7a.png": ("7a", "train", "masks", ["0c.png", "ff.png"]),
+        "8b.png": ("8b", "train", "8b.png", []),
+    }
+    assert sorted(path.name for path in found.images_alone) == ["9c.png", "d.png", "e.png", "g.png"]
+    assert sorted(path.name for path in found.masks_alone) == ["0.png", "1.png"]
+
+
+def test_a_folder_that_may_not_be_looked_at(lay, monkeypatch):
+    folder = lay("images/a.png", "masks/a.png")
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(ImageError, match=r"data: cannot be looked at: Permission denied\. Check its permissions"):
+        pair_folder(folder)
 
 
 def test_nothing_to_pair_is_one_line_that_names_what_was_found_and_the_layouts(lay, tmp_path):

@@ -1,6 +1,7 @@
 """What kind of file something is: by its first bytes, as names mislead; by its name where files are only listed."""
 
 import gzip
+import os
 import stat
 import zlib
 from enum import StrEnum
@@ -25,6 +26,7 @@ SUFFIXES: dict[str, FileKind] = {
     ".jpeg": FileKind.PICTURE,
     ".bmp": FileKind.PICTURE,
     ".webp": FileKind.PICTURE,
+    ".gif": FileKind.PICTURE,
     ".tif": FileKind.TIFF,
     ".tiff": FileKind.TIFF,
     ".nii.gz": FileKind.NIFTI,
@@ -63,22 +65,31 @@ def _head(path: Path) -> bytes:
     return head
 
 
+def _series(folder: Path) -> FileKind:
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise ImageError(f"{folder}: a folder that cannot be looked into. Check its permissions")
+    return FileKind.SERIES
+
+
 def kind_of(path: Path) -> FileKind:
     """Look into a file, or take a folder for a DICOM series.
 
     Raises:
         ImageError: if it does not exist or cannot be opened, or is a pipe or a device, which might never end.
     """
-    if path.is_dir():
-        return FileKind.SERIES
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return _series(path)
+        if not stat.S_ISREG(mode):
             raise ImageError(f"{path}: neither a file nor a folder")
         head = _head(path)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be opened: {error.strerror or error}") from error
+    except ValueError as error:  # a zero byte, among others
+        raise ImageError(f"{str(path)!r}: no name that a file can have: {error}") from error
     if head[128:132] == b"DICM":
         return FileKind.DICOM
     if any(head[at : at + 4] in magics for at, magics in _NIFTI_MAGIC.items()) or head[:4] in _ANALYZE_SIZES:

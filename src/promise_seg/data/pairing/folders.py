@@ -7,8 +7,8 @@ from pathlib import Path
 from promise_seg.data.manifest import Split
 from promise_seg.data.pairing.layouts import LAYOUTS
 from promise_seg.data.pairing.matching import Matches, Part, match
-from promise_seg.data.pairing.scanning import scan
-from promise_seg.errors import ManifestError
+from promise_seg.data.pairing.scanning import MERGED, scan
+from promise_seg.errors import ImageError, ManifestError
 
 _SHOWN = 3
 
@@ -67,8 +67,14 @@ def _pair_parts(folder: Path, layout: str, parts: list[Part]) -> Pairing:
         whole.ignored += one.ignored
         whole.folders |= one.folders
     with_images = {entry.path if entry.path.is_dir() else entry.path.parent for entry in scan(folder).entries}
-    whole.not_looked_at = sorted(with_images - whole.folders)
+    looked_at = whole.folders | {path for path in with_images if _is_ours(path.relative_to(folder))}
+    whole.not_looked_at = sorted(with_images - looked_at)
     return whole
+
+
+def _is_ours(below: Path) -> bool:
+    """Whether masks in a folder were merged here."""
+    return any(name.endswith(MERGED) for name in below.parts)
 
 
 def pair_folder(folder: str | Path) -> Pairing:
@@ -76,8 +82,18 @@ def pair_folder(folder: str | Path) -> Pairing:
 
     Raises:
         ManifestError: if there is no such folder, or nothing in it can be paired.
+        ImageError: if the system does not let us look into it.
     """
     folder = Path(folder)
+    try:
+        return _pair(folder)
+    except OSError as error:
+        raise ImageError(
+            f"{error.filename or folder}: cannot be looked at: {error.strerror or error}. Check its permissions"
+        ) from error
+
+
+def _pair(folder: Path) -> Pairing:
     if not folder.is_dir():
         raise ManifestError(
             f"{folder}: {'is a file' if folder.exists() else 'no such folder'}; expected the folder of a data set"

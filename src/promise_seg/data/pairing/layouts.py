@@ -8,8 +8,9 @@ test in ``tests/data/pairing/test_layouts.py``.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promise_seg.data.manifest import Split
@@ -160,6 +161,63 @@ def isic(folder: Path) -> list[Part]:
     ]  # fmt: skip
 
 
+def _splits_named(folder: Path) -> set[Split]:
+    """Those that words in a folder's name mean: train for ``stage1_train``."""
+    return {SPLIT_FOLDERS[word] for word in re.split(r"[ _-]+", folder.name.lower()) if word in SPLIT_FOLDERS}
+
+
+def _cases_in(folder: Path) -> list[Part]:
+    """A part for each folder that holds one case; those named after a split hold many, which are not of one group."""
+    found = [_beside(path, group=path.name) for path in subfolders(folder) if not _splits_named(path)]
+    return [part for part in found if part is not None]
+
+
+def _holds_one(part: Part) -> bool:
+    return [entry.stem for entry in scan(part.images).entries] == [part.group]
+
+
+def cases(folder: Path) -> list[Part]:
+    """A folder for each case with images/ and masks/ in it, here or in the folders here: the case is the group.
+
+    An image named after its case may have a mask for each object, as in the Data Science Bowl of 2018. Cases of one
+    name in several folders are one case if the folders are splits, and otherwise several.
+    """
+    parts = _cases_in(folder)
+    for holder in subfolders(folder):
+        splits = _splits_named(holder)
+        split = splits.pop() if len(splits) == 1 else None
+        parts += [replace(part, split=split) for part in _cases_in(holder)]
+    if not any(part.masks.is_dir() for part in parts):
+        return []
+    times = Counter(part.group for part in parts if part.split is None)
+    return [
+        replace(
+            part,
+            holds_one=_holds_one(part),
+            group=part.images.parent.relative_to(folder).as_posix() if times[part.group] > 1 else part.group,
+        )
+        for part in parts
+    ]
+
+
+_DRIVE_IMAGE = re.compile(r"(\d+)_(training|test)", re.IGNORECASE)
+
+
+def _drive_mask(stem: str) -> str | None:
+    match = _DRIVE_IMAGE.fullmatch(stem)
+    return f"{match[1]}_manual1" if match else None
+
+
+def drive(folder: Path) -> list[Part]:
+    """DRIVE's ``training/`` and ``test/``: vessels are in ``1st_manual/``, while ``mask/`` holds the field of view."""
+    parts = []
+    for path in (folder, *subfolders(folder)):
+        if (path / "1st_manual").is_dir() or (path / "mask").is_dir():
+            split = None if path == folder else SPLIT_FOLDERS.get(_plain(path.name))
+            parts.append(Part(path / "images", path / "1st_manual", split, image_stem=_drive_mask))
+    return parts if any(part.masks.is_dir() for part in parts) else []
+
+
 def flat(folder: Path) -> list[Part]:
     """Images and masks in one folder, the masks named after the images."""
     return [Part(folder, folder)]
@@ -169,8 +227,10 @@ LAYOUTS = (
     Layout("nnU-Net's imagesTr/ and labelsTr/", nnunet),
     Layout("the polyp benchmarks' TrainDataset/ and TestDataset/", polyp_benchmark),
     Layout("ISIC's ..._Input/ and ..._GroundTruth/", isic),
+    Layout("DRIVE's images/ and 1st_manual/", drive),
     Layout("train/, val/, test/ with images/ and masks/ in each", splits_outside),
     Layout("images/ and masks/ with train/, val/, test/ in each", splits_inside),
     Layout("images/ and masks/", side_by_side),
+    Layout("a folder for each case with images/ and masks/ in it, or with ID/images/ID.png and its objects", cases),
     Layout("images and masks in one folder, such as a.png and a_mask.png", flat),
 )

@@ -26,7 +26,8 @@ class Part:
     """A folder of images and the folder of their masks; both may be one.
 
     ``image_stem`` turns the stem of an image's file into that of its mask, or into None for files not to be used.
-    ``split`` is None where the layout does not say.
+    ``split`` is None where the layout does not say, ``group`` empty. ``holds_one`` says that there is one image, to
+    which masks of any names belong: one for each object, if none has its name.
     """
 
     images: Path
@@ -34,17 +35,24 @@ class Part:
     split: Split | None = None
     dataset: str = ""
     image_stem: Callable[[str], str | None] = same_stem
+    group: str = ""
+    holds_one: bool = False
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its mask. ``stem`` is that of the image's name."""
+    """An image and its mask. ``stem`` is that of the image's name.
+
+    Where ``objects`` has masks of single objects, ``mask`` is their folder until they are merged.
+    """
 
     image: Path
     mask: Path
     stem: str
     split: Split | None
     dataset: str
+    group: str = ""
+    objects: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -142,8 +150,16 @@ def match(part: Part) -> Matches:
             found.images_alone.append(candidates[0].path)
         else:
             image, mask = candidates[0], masks[key][0]
-            found.pairs.append(Pair(image.path, _only_file(mask.path), image.stem, part.split, part.dataset))
+            found.pairs.append(_pair(part, image, _only_file(mask.path)))
+    if part.holds_one and len(image_entries) == 1 and mask_entries and len(found.masks_alone) == len(mask_entries):
+        objects = tuple(found.masks_alone)
+        found.pairs = [_pair(part, image_entries[0], part.masks, objects)]
+        found.images_alone, found.masks_alone = [], []
     return found
+
+
+def _pair(part: Part, image: Entry, mask: Path, objects: tuple[Path, ...] = ()) -> Pair:
+    return Pair(image.path, mask, image.stem, part.split, part.dataset, part.group, objects)
 
 
 def _mask_stems(part: Part) -> Callable[[str], set[str]]:

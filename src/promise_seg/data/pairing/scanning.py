@@ -9,6 +9,8 @@ from promise_seg.errors import ImageError
 
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "dicomdir"})
 _COMPANIONS = frozenset({".csv", ".json", ".txt"})
+MERGED = "_merged_masks"
+"""Ending of folders that we write ourselves, beside a manifest and named after it."""
 
 
 @dataclass(frozen=True)

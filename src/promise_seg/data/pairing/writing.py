@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from promise_seg.data.manifest import REQUIRED_COLUMNS, Split
+from promise_seg.data.manifest import Split
+from promise_seg.data.manifest_file import REQUIRED_COLUMNS
 from promise_seg.data.manifest_writing import ManifestTable, path_from
 from promise_seg.data.pairing.matching import Pair
 
 
-def pairs_table(pairs: Sequence[Pair], path: Path, groups: Sequence[str] | None = None) -> ManifestTable:
+def pairs_table(pairs: Sequence[Pair], path: Path) -> ManifestTable:
     """The manifest of some pairs, to be written to ``path``.
 
     The columns ``group`` and ``dataset`` are there if anything is known of them.
@@ -18,9 +19,9 @@ def pairs_table(pairs: Sequence[Pair], path: Path, groups: Sequence[str] | None 
         [path_from(path.parent, pair.image), str(pair.split or Split.TRAIN), path_from(path.parent, pair.mask)]
         for pair in pairs
     ]
-    more = {"group": groups, "dataset": [pair.dataset for pair in pairs]}
+    more = {"group": [pair.group for pair in pairs], "dataset": [pair.dataset for pair in pairs]}
     for name, values in more.items():
-        if values is not None and any(values):
+        if any(values):
             header.append(name)
             for row, value in zip(cells, values, strict=True):
                 row.append(value)

@@ -1,0 +1,124 @@
+"""What stands in the file of a manifest: its cells, whatever program wrote it."""
+
+import codecs
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_seg.errors import ManifestError
+
+REQUIRED_COLUMNS = ("image_name", "train_type", "mask_name")
+KNOWN_COLUMNS = (*REQUIRED_COLUMNS, "group", "slice")
+HELP = "See docs/data-format.md for an example."
+
+_SEPARATORS = (",", ";", "\t")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True)
+class ManifestFile:
+    """A header and rows of cells as they stand, without rows of nothing; ``lines`` are the rows' line numbers.
+
+    Names in the header are stripped, and known ones are in lower case.
+    """
+
+    header: list[str]
+    cells: list[list[str]]
+    lines: list[int]
+
+
+def read_file(path: Path) -> ManifestFile:
+    """Read a CSV with commas, semicolons or tabs, in UTF-8 or in UTF-16 that says so.
+
+    Raises:
+        ManifestError: if it is missing, no such text, or lacks a required column or any rows.
+    """
+    text = _text(path)
+    separator = _separator(path, text)
+    records = _records(path, text, separator)
+    if not records:
+        raise ManifestError(f"{path}: the file is empty; expected the columns {', '.join(REQUIRED_COLUMNS)}. {HELP}")
+    (line, names), *rows = records
+    header = _header(names)
+    missing = [name for name in REQUIRED_COLUMNS if name not in header]
+    if missing:
+        raise ManifestError(f"{path}:{line}: missing column(s) {', '.join(missing)}; found {', '.join(header)}. {HELP}")
+    if not rows:
+        raise ManifestError(f"{path}: has a header but no rows. {HELP}")
+    return ManifestFile(header, [cells for _, cells in rows], [line for line, _ in rows])
+
+
+def located(folder: Path, name: str) -> Path:
+    """The path that a cell names, from a manifest's folder; backslashes are slashes if there is such a file."""
+    path = folder / name.strip()
+    if "\\" in name and not _exists(path):
+        slashed = folder / name.strip().replace("\\", "/")
+        if _exists(slashed):
+            return slashed
+    return path
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long a name, or not to be looked at, as whoever opens it says
+        return False
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ManifestError(
+            f"{path}: no such file. Expected a CSV with the columns {', '.join(REQUIRED_COLUMNS)}. {HELP}"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ManifestError(f"{path}: cannot be read as a CSV: {reason}. {HELP}") from error
+    is_utf_16 = data.startswith(_UTF_16)
+    try:
+        return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        if is_utf_16:
+            raise ManifestError(
+                f"{path}: cannot be read as a CSV in UTF-16: {error.reason}. Save it as UTF-8"
+            ) from error
+        line = len((data[: error.start] + b".").splitlines())
+        raise ManifestError(
+            f"{path}:{line}: cannot be read as a CSV in UTF-8: found the byte 0x{data[error.start]:02x}, as other "
+            "encodings (Latin-1, Windows-1252) have it. Save it as UTF-8; in Excel, choose the type CSV UTF-8"
+        ) from error
+
+
+def _separator(path: Path, text: str) -> str:
+    """That with which the header has the required columns, or else most of them."""
+
+    def found(separator: str) -> int:
+        names = _header(next((cells for _, cells in _records(path, text, separator, most=1)), []))
+        return len(set(REQUIRED_COLUMNS) & set(names))
+
+    return max(_SEPARATORS, key=found)
+
+
+def _records(path: Path, text: str, separator: str, most: int | None = None) -> list[tuple[int, list[str]]]:
+    """The first rows, or all, that hold anything, with the numbers of the lines that they end in."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    found: list[tuple[int, list[str]]] = []
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                found.append((reader.line_num, cells))
+            if len(found) == most:
+                break
+    except csv.Error as error:
+        raise ManifestError(f"{path}:{reader.line_num}: cannot be read as a CSV: {error}. {HELP}") from error
+    return found
+
+
+def _header(names: list[str]) -> list[str]:
+    """Known names in lower case, unless that is the name of another column."""
+    stripped = [name.strip() for name in names]
+    return [
+        name.lower() if name.lower() in KNOWN_COLUMNS and name.lower() not in stripped else name for name in stripped
+    ]
