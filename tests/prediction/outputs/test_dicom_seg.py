@@ -1,8 +1,13 @@
+import warnings
+
 import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
+from pydicom.sequence import Sequence
 
 from promise_seg.data.formats.opening import open_source
 from promise_seg.data.formats.orientation import Axis
@@ -51,6 +56,67 @@ def test_single_images_of_the_library(label, tmp_path, name):
 def test_names_in_any_script(label, tmp_path):
     write_dicom_seg(label(write_series(tmp_path / "ct"), {1: "Läsion 肝"}), tmp_path / "seg.dcm")
     assert pydicom.dcmread(tmp_path / "seg.dcm").SegmentSequence[0].SegmentLabel == "Läsion 肝"
+
+
+@pytest.mark.parametrize(
+    ("declared", "name"),
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        (["", "ISO 2022 IR 100"], "Müller^Jörg"),
+        ("ISO_IR 100", "Müller^Jörg"),
+        ("ISO-IR 100", "Müller^Jörg"),
+        ("ISO_IR 192", "Müller=山田"),
+        ("", "Mueller"),
+        ("ISO_IR 6", "Mueller"),
+        ("ISO 2022 IR 6", "Mueller"),
+    ],
+)
+def test_names_of_patients_whatever_characters_hospitals_declare(label, tmp_path, declared, name):
+    """In sequences too."""
+    other = Dataset()
+    other.PatientID, other.IssuerOfPatientID = "p2", "Yamada" if declared == "ISO_IR 6" else name.split("=")[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, of what is misspelt
+        folder = write_series(
+            tmp_path / "ct", SpecificCharacterSet=declared, PatientName=name, OtherPatientIDsSequence=Sequence([other])
+        )
+        labelled = label(folder)
+    write_dicom_seg(labelled, tmp_path / "seg.dcm")
+    read = pydicom.dcmread(tmp_path / "seg.dcm")
+    assert (read.SpecificCharacterSet, read.PatientName) == ("ISO_IR 192", name)
+    assert read.OtherPatientIDsSequence[0].IssuerOfPatientID == other.IssuerOfPatientID
+
+
+def test_what_is_written_changes_nothing_of_its_image(label, tmp_path):
+    image = pydicom.dcmread(write_dicom(tmp_path / "a.dcm", np.zeros((5, 6), np.uint16)))
+    del image.PatientName
+    image.SpecificCharacterSet = "ISO_IR 100"
+    image.save_as(tmp_path / "a.dcm")
+    labelled = label(tmp_path / "a.dcm")
+    write_dicom_seg(labelled, tmp_path / "seg.dcm")
+    assert labelled.source.dataset.SpecificCharacterSet == "ISO_IR 100"
+    assert "PatientName" not in labelled.source.dataset
+
+
+def test_elements_that_make_no_sense_and_are_not_needed(label, tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", np.zeros((5, 6), np.uint16), FilterType="1234567890")
+    path.write_bytes(path.read_bytes().replace(b"SH\x0a\x001234567890", b"FD\x0a\x001234567890"))
+    with pytest.raises(BytesLengthException):
+        _ = pydicom.dcmread(path).FilterType
+    write_dicom_seg(label(path), tmp_path / "seg.dcm")
+    assert pydicom.dcmread(tmp_path / "seg.dcm").PatientID == "p1"
+
+
+def test_names_say_what_segments_are(label, tmp_path):
+    """Where they are words that others know; the names themselves stay as they are given."""
+    write_dicom_seg(label(write_series(tmp_path / "ct"), {1: "adrenal_gland", 2: "Dr. X's"}), tmp_path / "seg.dcm")
+    first, second = pydicom.dcmread(tmp_path / "seg.dcm").SegmentSequence
+    assert (first.SegmentLabel, second.SegmentLabel) == ("adrenal_gland", "Dr. X's")
+    assert first.SegmentedPropertyCategoryCodeSequence[0].CodeMeaning == "Anatomical structure"
+    assert first.SegmentedPropertyTypeCodeSequence[0].CodeValue == "23451007"
+    assert second.SegmentedPropertyCategoryCodeSequence[0].CodeMeaning == "Morphologically abnormal structure"
+    assert second.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Lesion"
 
 
 def test_nothing_found_is_a_segmentation_too(label, tmp_path):

@@ -28,6 +28,17 @@ def test_a_prediction_is_of_its_input_s_kind(tmp_path):
         assert formats_for(source, OutputFormat.RLE) == ["rle"]
 
 
+def test_dicom_falls_back_on_what_keeps_its_place(tmp_path):
+    pixels = np.zeros((5, 6), np.uint8)
+    write_series(tmp_path / "ct")
+    write_dicom(tmp_path / "placed.dcm", pixels)
+    write_dicom(tmp_path / "picture.dcm", pixels, placed=False)
+    write_dicom(tmp_path / "clip.dcm", np.stack([pixels] * 3), placed=False, NumberOfFrames=3)
+    for name, expected in (("ct", "nifti"), ("placed.dcm", "nifti"), ("picture.dcm", "png"), ("clip.dcm", "tiff")):
+        assert formats_for(open_source(tmp_path / name), OutputFormat.AUTO) == ["dicom-seg", expected]
+    assert formats_for(open_source(tmp_path / "ct", Axis.CORONAL), OutputFormat.AUTO) == ["nifti", "tiff"]
+
+
 def test_every_format_has_a_writer():
     assert set(WRITERS) == set(OutputFormat) - {OutputFormat.AUTO}
     with pytest.raises(SettingsError, match="--format bmp: expected auto, png, tiff, nifti, dicom-seg, rle, coco"):

@@ -1,12 +1,11 @@
 """Labels as a DICOM segmentation that refers to the images it was made from. Written by ``highdicom``."""
 
-import copy
 import warnings
 from pathlib import Path
 
 import highdicom as hd
 import numpy as np
-from pydicom.dataset import Dataset
+from pydicom.dataset import PIXEL_KEYWORDS, Dataset
 from pydicom.sr.coding import Code
 
 import promise_seg
@@ -15,14 +14,13 @@ from promise_seg.data.formats.series import DicomSeries
 from promise_seg.errors import ImageError, first_line
 from promise_seg.files import write_whole
 from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.outputs.segment_codes import category_and_type
 
-CATEGORY = Code("49755003", "SCT", "Morphologically abnormal structure")
-TYPE = Code("52988006", "SCT", "Lesion")
-"""What every segment is said to be: the finer meaning is in its label, which a user can give."""
 _MAY_BE_EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
     "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
+_UTF8 = "ISO_IR 192"
 _FAMILY = Code("123109", "DCM", "Artificial Intelligence")
 
 
@@ -34,9 +32,9 @@ def write_dicom_seg(labelled: Labelled, path: Path) -> None:
     """
     source = labelled.source
     if isinstance(source, DicomSeries) and not source.is_cut:
-        images = [_completed(dataset) for dataset in source.datasets()]
+        datasets = source.datasets()
     elif isinstance(source, DicomImage) and not source.is_cut:
-        images = [_completed(source.dataset)]
+        datasets = [source.dataset]
     else:
         raise ImageError(
             f"{source.path}: a DICOM segmentation needs DICOM images as they were acquired. Choose another --format"
@@ -45,6 +43,7 @@ def write_dicom_seg(labelled: Labelled, path: Path) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            images = [_completed(dataset) for dataset in datasets]
             segmentation = _make(images, present, list(labelled.names.values()))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ImageError(
@@ -54,9 +53,24 @@ def write_dicom_seg(labelled: Labelled, path: Path) -> None:
 
 
 def _completed(dataset: Dataset) -> Dataset:
-    """With what anonymised files lack and a segmentation must repeat: elements that may be empty, but not absent."""
-    completed = copy.copy(dataset)
-    for name in _MAY_BE_EMPTY:
+    """A copy without pixels, in UTF-8, with what anonymised files lack and a segmentation must repeat.
+
+    The sets of characters that hospitals declare are of several parts, empty or misspelt, which ``highdicom`` refuses.
+    """
+    completed = Dataset()
+    encoding = dataset.get("SpecificCharacterSet") or "ISO_IR 6"
+    for tag in dataset.keys():  # noqa: SIM118 (the tags: a data set iterates over elements)
+        if tag.is_private or tag in PIXEL_KEYWORDS:
+            continue
+        try:
+            element = Dataset(parent_encoding=encoding)
+            element.add(dataset[tag])
+            element.decode()
+            completed.add(element[tag])
+        except Exception:  # pydicom raises whatever it runs into, and a segmentation may well not need it
+            completed[tag] = dataset.get_item(tag)
+    completed.add_new("SpecificCharacterSet", "CS", _UTF8)  # a new element: the others are the image's own
+    for name in _MAY_BE_EMPTY:  # but not absent
         if name not in completed:
             setattr(completed, name, "")
     return completed
@@ -71,14 +85,14 @@ def _make(images: list[Dataset], present: np.ndarray, names: list[str]) -> "hd.s
         hd.seg.SegmentDescription(
             segment_number=number + 1,
             segment_label=name[:64],
-            segmented_property_category=CATEGORY,
-            segmented_property_type=TYPE,
+            segmented_property_category=category,
+            segmented_property_type=kind,
             algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
             algorithm_identification=algorithm,
             tracking_uid=hd.UID(),
             tracking_id=f"{name[:50]} {number + 1}",
         )
-        for number, name in enumerate(names)
+        for number, (name, (category, kind)) in enumerate(zip(names, map(category_and_type, names), strict=True))
     ]
     segmentation = hd.seg.Segmentation(
         source_images=images,
@@ -97,5 +111,5 @@ def _make(images: list[Dataset], present: np.ndarray, names: list[str]) -> "hd.s
         content_description="Predicted; not reviewed",
         omit_empty_frames=bool(present.any()),
     )
-    segmentation.SpecificCharacterSet = "ISO_IR 192"  # UTF-8: names may be in any script
+    segmentation.SpecificCharacterSet = _UTF8  # names of segments may be in any script
     return segmentation

@@ -60,13 +60,18 @@ def read_format(name: str) -> OutputFormat:
 
 
 def formats_for(source: Source, wanted: OutputFormat) -> list[OutputFormat]:
-    """The format that an input is written in, and behind it one to fall back on where the input does not allow it."""
+    """The format that an input is written in, and behind it one to fall back on where the input does not allow it.
+
+    DICOM falls back on NIfTI, which says as well where the labels lie, if the input says so itself.
+    """
     if wanted != OutputFormat.AUTO:
         return [wanted]
-    fallback = OutputFormat.TIFF if source.is_volume else OutputFormat.PNG
+    picture = OutputFormat.TIFF if source.is_volume else OutputFormat.PNG
     match source.kind:
         case FileKind.NIFTI:
             return [OutputFormat.NIFTI]
         case FileKind.DICOM | FileKind.SERIES:
-            return [OutputFormat.NIFTI if source.is_cut else OutputFormat.DICOM_SEG, fallback]
-    return [fallback]
+            if source.is_cut:
+                return [OutputFormat.NIFTI, picture]
+            return [OutputFormat.DICOM_SEG, picture if source.frame is None else OutputFormat.NIFTI]
+    return [picture]
