@@ -26,7 +26,7 @@ _CLIP = 25
 
 
 def write_data(folder: Path, count: int) -> Path:
-    """Discs as JPEG, masks as PNG: files as large as those of colonoscopy frames, in clips of frames that look alike."""
+    """Discs as JPEG, masks as PNG, as large as frames of colonoscopies, in clips of frames that look alike."""
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
     y, x = np.mgrid[0 : _SIZE[1], 0 : _SIZE[0]]
