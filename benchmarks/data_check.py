@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from promise_seg.data.inspection.inspecting import inspect
+from promise_seg.curation.inspection.inspecting import inspect
 from promise_seg.hashing import file_sha256
 
 _SIZE = (384, 288)

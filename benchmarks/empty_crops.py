@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image
 
 from promise_seg.cli.common import progress_bar
-from promise_seg.data.checks import CheckedRow, check_row
-from promise_seg.data.manifest import read_manifest
+from promise_seg.dataset.checks import CheckedRow, check_row
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.files import write_text, write_whole
 
 POSITIONS = 5

@@ -8,9 +8,9 @@ The same figures that ``promise pretrain`` reports at its end.
 import argparse
 from pathlib import Path
 
-from promise_seg.data.scenes.library import SceneLibrary
 from promise_seg.learning.scene_scores import score_on_scenes
 from promise_seg.sam.loading import load_sam
+from promise_seg.scenes.library import SceneLibrary
 
 
 def main() -> None:

@@ -18,14 +18,14 @@ from PIL import Image
 from transformers import SamConfig, SamModel
 
 from promise_seg.cli.common import quiet_libraries
-from promise_seg.data.checks import check_rows
-from promise_seg.data.manifest import read_manifest
-from promise_seg.data.scenes import draw_scene
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.nano import initialise
+from promise_seg.scenes import draw_scene
 
 KINDS = (("ips", "heatmap"), ("apm+ips", "heatmap"), ("apm+ips", "resnet"))
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from promise_seg.compat.official_sam import load_official_sam
-from promise_seg.data.checks import CheckedRow, check_rows
-from promise_seg.data.manifest import read_manifest
+from promise_seg.dataset.checks import CheckedRow, check_rows
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.features.store import FeatureStore
 from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.official import load_official_sam
 from tests.helpers import make_tiny_sam, write_dataset
 
 SHARED = Path(__file__).parents[2] / "shared"

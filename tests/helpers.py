@@ -10,13 +10,14 @@ import torch
 from PIL import Image
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
-from promise_seg.compat.official_sam import official_state
 from promise_seg.ips import PatternShift
 from promise_seg.model import ModelConfig, PromiseModel, Variant
-from promise_seg.prompting.apm import ApmKind, PositionCode, build_apm
-from promise_seg.prompting.prompts import Prompts
+from promise_seg.prompting.apm import ApmKind, PositionCode
+from promise_seg.prompting.building import build_apm
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.nano import initialise
+from promise_seg.sam.official import official_state
+from promise_seg.sam.prompts import Prompts
 
 TINY_SIDE = 32
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from promise_seg.ips import PatternShift
-from promise_seg.prompting.prompts import Prompts
+from promise_seg.sam.prompts import Prompts
 
 
 def test_untrained_it_shifts_nothing():

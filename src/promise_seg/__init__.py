@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from promise_seg._version import __version__
 
 if TYPE_CHECKING:
     from promise_seg.prediction.predictor import Prediction, Predictor, load

@@ -1,7 +1,6 @@
 """The small checkpoint: a folder with ``config.json`` and ``model.safetensors``, without what of SAM stayed frozen."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,12 +9,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
-from promise_seg.compat.pickles import PICKLE_SUFFIXES, differences
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.files import replacing_folder, write_json
 from promise_seg.model import FORMAT_VERSION, SAM_BESIDE, ModelConfig, PromiseModel
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.loading import load_sam
+from promise_seg.sam.pickles import PICKLE_SUFFIXES
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -139,7 +138,7 @@ def load_checkpoint(
         state = load_file(weights)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{weights}: cannot be read: {str(error).splitlines()[0]}") from error
-    load_trainable_state(model, state, str(weights))
+    model.load_trainable_state(state, str(weights))
     return model.eval()
 
 
@@ -155,26 +154,3 @@ def _load_reference(path: Path, sam: FrozenSam | str | None, device: str | torch
     if sam is not None:
         raise CheckpointError(f"{path}: a reference checkpoint holds its own SAM; leave --sam away")
     return load_reference(path, device)
-
-
-def load_trainable_state(
-    model: PromiseModel,
-    state: dict[str, torch.Tensor],
-    where: str,
-    name_in_file: Callable[[str], str] = lambda name: name,
-) -> None:
-    """Put weights into the trainable parts.
-
-    Args:
-        model: to put them into.
-        state: by our names.
-        where: for messages.
-        name_in_file: what a name is called there, for messages.
-
-    Raises:
-        CheckpointError: naming every missing, unexpected or misshapen key.
-    """
-    expected = {name_in_file(name): v for name, v in model.trainable_state().items()}
-    if wrong := differences({name_in_file(name): v for name, v in state.items()}, expected):
-        raise CheckpointError(f"{where}: does not fit the variant {model.config.variant}: {wrong}")
-    model.load_state_dict(state, strict=False)

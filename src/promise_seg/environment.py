@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-import promise_seg
+from promise_seg._version import __version__
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,7 @@ def collect_environment(device: "torch.device") -> Environment:
     Args:
         device: what computes; of a CUDA device its name is asked for.
     """
-    versions = {"promise-seg": promise_seg.__version__, "python": platform.python_version()}
+    versions = {"promise-seg": __version__, "python": platform.python_version()}
     return Environment(
         versions=versions | {name: _version(name) for name in _LIBRARIES},
         processor=_processor(),

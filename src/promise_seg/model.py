@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Self
 
@@ -9,18 +10,21 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from promise_seg.data.formats.orientation import Axis
-from promise_seg.data.geometry import Fit
-from promise_seg.data.masks import MaskKind, MaskRule
-from promise_seg.data.reading import Reading
-from promise_seg.data.windows import read_window
-from promise_seg.errors import SettingsError
+from promise_seg._version import __version__
+from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.images.formats.orientation import Axis
+from promise_seg.images.geometry import Fit
+from promise_seg.images.masks import MaskKind, MaskRule
+from promise_seg.images.reading import Reading
+from promise_seg.images.windows import read_window
 from promise_seg.ips import PatternShift
 from promise_seg.postprocessing import NO_POST, PostProcessing
-from promise_seg.prompting.apm import ApmKind, AutoPrompter, PositionCode, Proposal, build_apm
-from promise_seg.prompting.prompts import Prompts
+from promise_seg.prompting.apm import ApmKind, AutoPrompter, PositionCode, Proposal
+from promise_seg.prompting.building import build_apm
 from promise_seg.sam.features import Features
 from promise_seg.sam.frozen import Decoded, FrozenSam, state_sha256
+from promise_seg.sam.pickles import differences
+from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.tuned import TrainAlso, TunedSam
 
 FORMAT_VERSION: Literal[1] = 1
@@ -133,6 +137,24 @@ class PromiseModel(nn.Module):
         of_sam = {name for name in self.trainable_parameters() if name.startswith("sam.")}
         return {name: v for name, v in self.state_dict().items() if not name.startswith("sam.") or name in of_sam}
 
+    def load_trainable_state(
+        self, state: Mapping[str, Tensor], where: str, name_in_file: Callable[[str], str] = lambda name: name
+    ) -> None:
+        """Put weights into the trainable parts.
+
+        Args:
+            state: by our names.
+            where: for messages.
+            name_in_file: what a name is called there, for messages.
+
+        Raises:
+            CheckpointError: naming every missing, unexpected or misshapen key.
+        """
+        expected = {name_in_file(name): v for name, v in self.trainable_state().items()}
+        if wrong := differences({name_in_file(name): v for name, v in state.items()}, expected):
+            raise CheckpointError(f"{where}: does not fit the variant {self.config.variant}: {wrong}")
+        self.load_state_dict(state, strict=False)
+
     def sha256(self) -> str:
         """Hash of the config and of all that was trained."""
         config = json.dumps(self.config.model_dump(mode="json"), sort_keys=True)
@@ -192,8 +214,6 @@ def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:
 
 def bare_model(sam: FrozenSam, fit: Fit = Fit.STRETCH, reading: Reading | None = None) -> PromiseModel:
     """A SAM with nothing trained around it: the baseline."""
-    from promise_seg import __version__
-
     config = ModelConfig(
         variant=Variant.SAM, fit=fit, sam=sam.name, sam_sha256=sam.sha256, image_size=sam.image_size,
         promise_seg_version=__version__, **reading_fields(reading or Reading()),

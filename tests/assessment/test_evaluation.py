@@ -5,12 +5,12 @@ from PIL import Image
 from scipy import ndimage
 
 from promise_seg.assessment.evaluation import Assessment, DecodedRow, PromptSource, evaluate, make_prompts
-from promise_seg.data.checks import check_rows
-from promise_seg.data.geometry import Fit
-from promise_seg.data.manifest import read_manifest
-from promise_seg.data.reading import make_reading
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import SettingsError
 from promise_seg.features.encoding import Sample, features_of
+from promise_seg.images.geometry import Fit
+from promise_seg.images.reading import make_reading
 from promise_seg.model import Variant, bare_model
 from promise_seg.protocol import Protocol
 from tests.helpers import disc_image, make_model
@@ -78,8 +78,8 @@ def test_models_without_apm_have_no_own_points(tiny_sam, checked):
 
 
 def test_an_empty_ground_truth_is_scored(tiny_sam, manifest):
-    from promise_seg.data.checks import check_rows
-    from promise_seg.data.manifest import read_manifest
+    from promise_seg.dataset.checks import check_rows
+    from promise_seg.dataset.manifest import read_manifest
 
     Image.fromarray(np.zeros((30, 40), np.uint8)).save(manifest.parent / "masks/0.png")
     rows = check_rows(read_manifest(manifest))[:1]

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from promise_seg.assessment.evaluation import Assessment, DecodedRow, PromptSource
 from promise_seg.assessment.report import LOWER_IS_BETTER, MEASURES
-from promise_seg.data.masks import MaskKind
+from promise_seg.images.masks import MaskKind
 from promise_seg.postprocessing import PostProcessing, connected_parts
 
 SHAPES = [(1, 1), (1, 9), (9, 1), (2, 2), (12, 15)]

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from promise_seg.assessment.reference_scoring import score_by_reference
-from promise_seg.data.geometry import Fit
 from promise_seg.features.encoding import Sample
+from promise_seg.images.geometry import Fit
 from promise_seg.model import Variant
 from promise_seg.protocol import Protocol
 from tests.helpers import make_model

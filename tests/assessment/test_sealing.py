@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from promise_seg.assessment.sealing import LOG_FILE, Looks, log_test
-from promise_seg.data.checks import check_rows
-from promise_seg.data.manifest import read_manifest
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
 from tests.helpers import write_dataset
 
 

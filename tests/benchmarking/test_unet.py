@@ -5,8 +5,8 @@ import torch
 
 from promise_seg.assessment.evaluation import Assessment, PromptSource
 from promise_seg.benchmarking.unet import UnetRun, UnetSettings
-from promise_seg.data.checks import check_rows
-from promise_seg.data.manifest import Split, read_manifest
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import Split, read_manifest
 from promise_seg.errors import CheckpointError
 from tests.helpers import write_dataset
 

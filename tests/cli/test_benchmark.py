@@ -14,8 +14,8 @@ from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.spec import DataSpec
 from promise_seg.benchmarking.unet import build_unet
 from promise_seg.cli.main import main
-from promise_seg.data.checks import check_rows
-from promise_seg.data.manifest import read_manifest
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import SettingsError
 from tests.benchmarking.conftest import benchmark_folder  # noqa: F401
 

@@ -234,7 +234,7 @@ def test_version(capsys):
 
 
 def test_pretrain(tmp_path, monkeypatch):
-    from promise_seg.data.scenes import library
+    from promise_seg.scenes import library
 
     monkeypatch.setattr(library, "CHUNK", 4)
     args = ["pretrain", "-o", str(tmp_path / "nano"), "--steps", "2", "--batch-size", "2", "--scenes", "4",

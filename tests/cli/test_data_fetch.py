@@ -6,12 +6,12 @@ import typer
 
 from promise_seg.cli.data_fetch import fetch
 from promise_seg.cli.main import _honest
-from promise_seg.data.checks import check_rows
-from promise_seg.data.manifest import read_manifest
-from promise_seg.data.sets import known_sets
-from promise_seg.data.sets.known_sets import Archive
-from tests.data.sets.helpers import benchmark, kvasir, serving, write_tree, zip_of
-from tests.data.sets.test_arranging import small
+from promise_seg.curation.sets import known_sets
+from promise_seg.curation.sets.known_sets import Archive
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
+from tests.curation.sets.helpers import benchmark, kvasir, serving, write_tree, zip_of
+from tests.curation.sets.test_arranging import small
 
 CONTENT = zip_of(kvasir())
 app = typer.Typer()

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from promise_seg.cli.main import main
-from promise_seg.data.formats.opening import open_source
-from promise_seg.data.readers import read_labels
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.readers import read_labels
 from tests.files import write_nifti, write_series
 from tests.helpers import make_tiny_sam, write_dataset
 

@@ -8,9 +8,9 @@ from PIL import Image
 
 from promise_seg.cli.data_make import make
 from promise_seg.cli.main import _honest
-from promise_seg.data.checks import check_rows
-from promise_seg.data.manifest import read_manifest
-from promise_seg.data.reading import make_reading
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
+from promise_seg.images.reading import make_reading
 from tests.helpers import disc_image, write_dataset
 
 

@@ -8,8 +8,8 @@ import typer
 
 from promise_seg.cli.data_split import split
 from promise_seg.cli.main import _honest
-from promise_seg.data.checks import check_rows
-from promise_seg.data.manifest import read_manifest
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
 from tests.helpers import write_dataset
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from promise_seg.cli.main import main
-from promise_seg.data.manifest import Split, read_manifest
+from promise_seg.dataset.manifest import Split, read_manifest
 from promise_seg.demo import dataset
 from promise_seg.demo.dataset import draw_dataset
 from tests.helpers import make_tiny_sam

@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from promise_seg.data.augmentation import View
-from promise_seg.data.geometry import Fit
+from promise_seg.augmentation import View
 from promise_seg.features import store as store_module
 from promise_seg.features.store import FeatureKey, FeatureStore, default_store_folder, rounded
+from promise_seg.images.geometry import Fit
 from promise_seg.sam.features import Features
 
 KEY = FeatureKey("a" * 64, Fit.STRETCH, 128, View(), "b" * 64)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from promise_seg.data.scenes import library as library_module
-from promise_seg.data.scenes.library import SceneLibrary
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.learning import pretraining
 from promise_seg.learning.pretraining import Pretrainer, PretrainSettings, pretrain
 from promise_seg.learning.scene_batches import draw_batch
 from promise_seg.sam.loading import load_sam
+from promise_seg.scenes import library as library_module
+from promise_seg.scenes.library import SceneLibrary
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from promise_seg.data.checks import check_rows
-from promise_seg.data.manifest import Split, read_manifest
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import Split, read_manifest
 from promise_seg.errors import CheckpointError
 from promise_seg.learning.training_images import (
     TRAINING_IMAGES_FILE,

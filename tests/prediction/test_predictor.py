@@ -4,11 +4,11 @@ import torch
 
 import promise_seg
 from promise_seg.checkpoint import save_checkpoint
-from promise_seg.data.formats.orientation import Axis
-from promise_seg.data.geometry import Box
-from promise_seg.data.readers import read_image
-from promise_seg.data.reading import make_reading
 from promise_seg.errors import ImageError, SettingsError
+from promise_seg.images.formats.orientation import Axis
+from promise_seg.images.geometry import Box
+from promise_seg.images.readers import read_image
+from promise_seg.images.reading import make_reading
 from promise_seg.model import Variant
 from promise_seg.prediction.predictor import Predictor
 from tests.files import write_nifti

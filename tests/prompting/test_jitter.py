@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from promise_seg.prompting.jitter import jittered
-from promise_seg.prompting.prompts import Prompts
+from promise_seg.sam.prompts import Prompts
 from tests.helpers import TINY_SIDE, some_points
 
 

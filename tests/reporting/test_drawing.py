@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from promise_seg.assessment.evaluation import Assessment, PromptSource, decode_rows
-from promise_seg.data.checks import check_rows
-from promise_seg.data.manifest import read_manifest
-from promise_seg.data.reading import make_reading
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
+from promise_seg.images.reading import make_reading
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.reporting.drawing import draw_prediction

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.features import stage_blocks
 from promise_seg.sam.frozen import weights_sha256
+from promise_seg.sam.prompts import Prompts
 from tests.helpers import make_tiny_sam, some_points
 
 

@@ -33,8 +33,8 @@ def test_packaged_weights_are_small_and_load():
 
 @pytest.mark.slow
 def test_packaged_weights_reach_what_the_model_card_says():
-    from promise_seg.data.scenes import draw_scene
     from promise_seg.learning.scene_scores import score_on_scenes
+    from promise_seg.scenes import draw_scene
 
     class Drawn:
         """Scenes of a stream that training never used."""

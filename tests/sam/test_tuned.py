@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.frozen import weights_sha256
+from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.tuned import TrainAlso, TunedSam
 from tests.helpers import some_points
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promise_seg.data.checks import CheckedRow, check_rows
-from promise_seg.data.manifest import read_manifest
+from promise_seg.dataset.checks import CheckedRow, check_rows
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.trust.calibrating import calibrate
 from promise_seg.trust.judging import TrustModel
 from tests.helpers import make_model, write_dataset

@@ -10,14 +10,14 @@ import torch
 
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.assessment.statistics import Interval, mean_interval
-from promise_seg.data.checks import CheckedRow
+from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel, choose_mask
 from promise_seg.prompting.jitter import jittered
 from promise_seg.prompting.oracle import oracle_box, oracle_points
-from promise_seg.prompting.prompts import BACKGROUND, FOREGROUND, Prompts
 from promise_seg.sam.features import Features
+from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
 
 COUNTS = (1, 2, 4, 8, 16)
 JITTERS = (0.01, 0.02, 0.05, 0.1)

@@ -12,19 +12,19 @@ from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, measu
 from promise_seg.assessment.metrics import Scores, score_mask
 from promise_seg.assessment.objects import OBJECT_MEASURES, score_objects
 from promise_seg.assessment.reference_scoring import reference_mask, score_by_reference
-from promise_seg.data.checks import CheckedRow
-from promise_seg.data.geometry import BoolArray
-from promise_seg.data.masks import MaskKind
+from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
+from promise_seg.images.geometry import BoolArray
+from promise_seg.images.masks import MaskKind
 from promise_seg.model import MaskChoice, PromiseModel, choose_mask
 from promise_seg.postprocessing import NO_POST, PostProcessing, connected_parts
 from promise_seg.prompting.oracle import centre_of, oracle_box, oracle_points
-from promise_seg.prompting.prompts import Prompts
 from promise_seg.protocol import Protocol
 from promise_seg.sam.features import Features
 from promise_seg.sam.frozen import Decoded
+from promise_seg.sam.prompts import Prompts
 
 _OBJECTS_AT_ONCE = 32
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from promise_seg.assessment.structure import score_structure
 from promise_seg.assessment.surfaces import score_surfaces
-from promise_seg.data.checks import CheckedRow
+from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
 
 BoolArray = npt.NDArray[np.bool_]

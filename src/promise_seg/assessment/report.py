@@ -11,12 +11,12 @@ from typing import Any
 from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.assessment.metrics import Scores
 from promise_seg.assessment.objects import OBJECT_MEASURES
-from promise_seg.assessment.statistics import Interval, mean_interval
+from promise_seg.assessment.statistics import mean_interval
 from promise_seg.assessment.strata import SIZE, strata
 from promise_seg.assessment.structure import StructureScores
 from promise_seg.assessment.surfaces import SurfaceScores
-from promise_seg.data.reading import Reading
 from promise_seg.files import write_json, write_text
+from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel, reading_fields
 from promise_seg.protocol import Protocol, evaluation_deviations
 
@@ -111,12 +111,6 @@ def _of_objects(results: list[Result]) -> dict[str, Any]:
         return {}
     count = sum(objects for objects, _ in pairs)
     return {"objects": count, "object_dice": round(sum(n * dice for n, dice in pairs) / count, 6)}
-
-
-def interval_words(interval: Interval | list[float] | None) -> str:
-    """``0.712 to 0.843``; a dash where nothing follows from the data."""
-    ends = interval.as_json() if isinstance(interval, Interval) else interval
-    return "-" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
 
 
 def result_paths(folder: Path, prompts: str, protocol: str) -> tuple[Path, Path]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from promise_seg.data.checks import CheckedRow, data_sha256
+from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.files import write_text
 
 LOG_FILE = "test_log.jsonl"

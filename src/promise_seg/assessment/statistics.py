@@ -26,6 +26,12 @@ class Interval:
         return None if np.isnan(self.low) else [round(self.low, 6), round(self.high, 6)]
 
 
+def interval_words(interval: Interval | list[float] | None) -> str:
+    """``0.712 to 0.843``; a dash where nothing follows from the data."""
+    ends = interval.as_json() if isinstance(interval, Interval) else interval
+    return "-" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
+
+
 def mean_interval(values: Sequence[float], groups: Sequence[str], *, seed: int = 0) -> Interval:
     """The mean over images, each counting the same, with a bootstrap interval at 95 % that draws whole groups.
 

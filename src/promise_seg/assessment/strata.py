@@ -5,7 +5,7 @@ from typing import Any
 
 from promise_seg.assessment.evaluation import Result
 from promise_seg.assessment.statistics import mean_interval
-from promise_seg.data.manifest import Row
+from promise_seg.dataset.manifest import Row
 from promise_seg.errors import SettingsError
 
 SIZE = "size"

@@ -8,7 +8,7 @@ import numpy as np
 
 from promise_seg.assessment.evaluation import Assessment, decode_rows
 from promise_seg.assessment.metrics import score_mask
-from promise_seg.data.checks import CheckedRow
+from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
 from promise_seg.postprocessing import NO_POST, PostProcessing

@@ -7,8 +7,8 @@ import yaml
 
 from promise_seg.benchmarking.results import LineScores
 from promise_seg.benchmarking.running import Benchmark
-from promise_seg.data.checks import data_sha256
-from promise_seg.data.manifest import Split
+from promise_seg.dataset.checks import data_sha256
+from promise_seg.dataset.manifest import Split
 from promise_seg.environment import collect_environment
 from promise_seg.reporting.blocks import Commands, Facts, Section, Text
 from promise_seg.reporting.card import licence_of

@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 from typing import TypedDict
 
-from promise_seg.data.augmentation import Recipe
-from promise_seg.data.checks import CheckedRow
-from promise_seg.data.manifest import Split
+from promise_seg.augmentation import Recipe
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.dataset.manifest import Split
 from promise_seg.errors import CheckpointError
 from promise_seg.features.encoding import Sample, encode_images
 from promise_seg.files import write_json

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from promise_seg.benchmarking.cells import folder_name
 from promise_seg.benchmarking.spec import BenchmarkSpec, DataSpec
-from promise_seg.data.checks import CheckedRow, check_rows
-from promise_seg.data.manifest import Row, Split, read_manifest, split_off_validation
+from promise_seg.dataset.checks import CheckedRow, check_rows
+from promise_seg.dataset.manifest import Row, Split, read_manifest, split_off_validation
 from promise_seg.errors import ManifestError, PromiseError
 from promise_seg.protocol import Protocol
 

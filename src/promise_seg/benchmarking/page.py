@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from promise_seg.assessment.report import LOWER_IS_BETTER, RULE_FOR_NOTHING, interval_words
+from promise_seg.assessment.report import LOWER_IS_BETTER, RULE_FOR_NOTHING
+from promise_seg.assessment.statistics import interval_words
 from promise_seg.assessment.strata import SIZES
 from promise_seg.benchmarking.card import card_section
 from promise_seg.benchmarking.cells import TableLine, cells_of_line

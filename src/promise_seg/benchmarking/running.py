@@ -14,8 +14,8 @@ from promise_seg.benchmarking.scoring import facts_of_score, is_scored, write_sc
 from promise_seg.benchmarking.spec import BARE, UNET, BenchmarkSpec
 from promise_seg.benchmarking.unet import UnetRun, UnetSettings
 from promise_seg.checkpoint import BEST_FOLDER, load_checkpoint
-from promise_seg.data.checks import CheckedRow, divided_warning
-from promise_seg.data.manifest import Split
+from promise_seg.dataset.checks import CheckedRow, divided_warning
+from promise_seg.dataset.manifest import Split
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.run_note import DataOrigin

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import promise_seg
+from promise_seg._version import __version__
 from promise_seg.assessment.comparing import read_scored
 from promise_seg.assessment.evaluation import Assessment, PromptSource, Result
 from promise_seg.assessment.report import result_paths, summarise, write_results
@@ -15,8 +15,8 @@ from promise_seg.assessment.strata import SIZE
 from promise_seg.benchmarking.cells import Cell
 from promise_seg.benchmarking.data_sets import TestSet
 from promise_seg.benchmarking.spec import BARE
-from promise_seg.data.checks import data_sha256
-from promise_seg.data.manifest import Split
+from promise_seg.dataset.checks import data_sha256
+from promise_seg.dataset.manifest import Split
 from promise_seg.errors import SettingsError
 from promise_seg.model import reading_fields
 from promise_seg.reporting.source_code import code_sha256
@@ -38,7 +38,7 @@ def facts_of_score(cell: Cell, test: TestSet, sam: FrozenSam, model_sha256: str)
         "sam_sha256": sam.sha256,
         "image_size": sam.image_size,
         "model_sha256": model_sha256,
-        "promise_seg_version": promise_seg.__version__,
+        "promise_seg_version": __version__,
     }
 
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from promise_seg.assessment.evaluation import PromptSource
 from promise_seg.assessment.report import MEASURES
-from promise_seg.data.reading import Reading, make_reading
 from promise_seg.errors import SettingsError
+from promise_seg.images.reading import Reading, make_reading
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.model import Variant
 from promise_seg.protocol import Protocol

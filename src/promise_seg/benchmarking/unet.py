@@ -15,12 +15,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from promise_seg.assessment.evaluation import Assessment, DecodedRow, Result, score_logits
-from promise_seg.data.augmentation import Recipe
-from promise_seg.data.checks import CheckedRow, data_sha256
-from promise_seg.data.geometry import Fit
+from promise_seg.augmentation import Recipe
+from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import CheckpointError
 from promise_seg.features.encoding import Sample
 from promise_seg.files import write_text, write_whole
+from promise_seg.images.geometry import Fit
 from promise_seg.learning.losses import mask_loss
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.model import reading_fields

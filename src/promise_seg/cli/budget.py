@@ -47,14 +47,14 @@ def budget(
     mask_threshold: ThresholdOption = None,
 ) -> None:
     """Prompt error budget: do prompts or the decoder limit the result, and how much does a bad click cost?"""
-    from promise_seg.data.reading import make_reading
+    from promise_seg.images.reading import make_reading
 
     check_scoring_options(run, label, image_size)
     rows = rows_of_split(data, split)
     quiet_libraries()
     from promise_seg.assessment.budget import prompt_budget
     from promise_seg.assessment.budget_plot import draw_budget
-    from promise_seg.assessment.report import interval_words
+    from promise_seg.assessment.statistics import interval_words
     from promise_seg.checkpoint import load_checkpoint
     from promise_seg.features.store import FeatureStore
     from promise_seg.files import check_writable, write_json

@@ -14,9 +14,9 @@ from promise_seg.errors import ManifestError, SettingsError
 if TYPE_CHECKING:
     import torch
 
-    from promise_seg.data.checks import CheckedRow
-    from promise_seg.data.manifest import Row
-    from promise_seg.data.reading import Reading
+    from promise_seg.dataset.checks import CheckedRow
+    from promise_seg.dataset.manifest import Row
+    from promise_seg.images.reading import Reading
     from promise_seg.protocol import Protocol
     from promise_seg.sam.frozen import FrozenSam
 
@@ -116,7 +116,7 @@ def read_and_check(rows: "Sequence[Row]", reading: "Reading") -> "list[CheckedRo
     Raises:
         ManifestError: with all problems at once.
     """
-    from promise_seg.data.checks import check_rows, divided_warning
+    from promise_seg.dataset.checks import check_rows, divided_warning
 
     with progress_bar() as progress:
         task = progress.add_task("checking", total=len(rows), note="")
@@ -133,7 +133,7 @@ def rows_of_split(data: Path, split: str) -> "list[Row]":
         SettingsError: if there is no such split.
         ManifestError: if the manifest cannot be read, or has no such rows.
     """
-    from promise_seg.data.manifest import Split, of_split, read_manifest
+    from promise_seg.dataset.manifest import Split, of_split, read_manifest
 
     if split not in (*Split, "all"):
         raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
@@ -150,7 +150,7 @@ def check_scoring_options(run: str, label: str | None, image_size: int | None) -
     Raises:
         SettingsError: for several classes at once, or another input size of a trained model.
     """
-    from promise_seg.data.reading import read_classes
+    from promise_seg.images.reading import read_classes
 
     if label is not None and len(read_classes(label) or ()) != 1:
         raise SettingsError(

@@ -22,7 +22,7 @@ def compare(
     """Compare evaluations of the same images, image by image: differences, their intervals, and whether by chance."""
     from promise_seg.assessment.comparing import compare as compare_runs
     from promise_seg.assessment.comparing import read_scored
-    from promise_seg.assessment.report import interval_words
+    from promise_seg.assessment.statistics import interval_words
     from promise_seg.files import write_json
 
     scored = [read_scored(run, prompts) for run in runs]

@@ -58,8 +58,8 @@ def _to_native(source: Path, output: Path, given: str | None) -> None:
 
 def _to_reference(source: Path, output: Path, sam: str | None) -> None:
     from promise_seg.checkpoint import load_checkpoint
-    from promise_seg.compat.pickles import PICKLE_SUFFIXES
     from promise_seg.compat.reference_writing import to_reference
+    from promise_seg.sam.pickles import PICKLE_SUFFIXES
 
     if output.suffix not in PICKLE_SUFFIXES:
         raise SettingsError(f"-o {output}: expected a name that ends in {', '.join(sorted(PICKLE_SUFFIXES))}")

@@ -18,7 +18,7 @@ from promise_seg.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from promise_seg.data.inspection.inspecting import Inspection
+    from promise_seg.curation.inspection.inspecting import Inspection
 
 
 def check(
@@ -32,10 +32,10 @@ def check(
     mask_threshold: ThresholdOption = None,
 ) -> int:
     """Find all that is or may be wrong with a data set. Exit code 0 if nothing is, 1 for warnings, 2 for errors."""
-    from promise_seg.data.inspection.findings import exit_code
-    from promise_seg.data.inspection.inspecting import inspect
-    from promise_seg.data.reading import make_reading
+    from promise_seg.curation.inspection.findings import exit_code
+    from promise_seg.curation.inspection.inspecting import inspect
     from promise_seg.files import write_json
+    from promise_seg.images.reading import make_reading
 
     reading = make_reading(window=window, axis=axis, label=label, instances=instances, mask_threshold=mask_threshold)
     with progress_bar() as progress:

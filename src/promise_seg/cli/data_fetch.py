@@ -10,8 +10,8 @@ import typer
 from promise_seg.cli.common import console, print_table
 
 if TYPE_CHECKING:
-    from promise_seg.data.sets.fetching import Progress
-    from promise_seg.data.sets.known_sets import KnownSet
+    from promise_seg.curation.sets.fetching import Progress
+    from promise_seg.curation.sets.known_sets import KnownSet
 
 
 def fetch(
@@ -45,10 +45,10 @@ def fetch(
     ] = None,
 ) -> None:
     """Fetch a published data set and make its manifest. The same command goes on where a stopped one was."""
-    from promise_seg.data.sets.arranging import MANIFEST, VALIDATION_SEED, VALIDATION_SHARE
-    from promise_seg.data.sets.fetching import Wish, fetch_set, is_finished, needs_hands
-    from promise_seg.data.sets.known_sets import KNOWN_SETS, known_set
-    from promise_seg.data.sets.mask_pictures import THRESHOLD
+    from promise_seg.curation.sets.arranging import MANIFEST, VALIDATION_SEED, VALIDATION_SHARE
+    from promise_seg.curation.sets.fetching import Wish, fetch_set, is_finished, needs_hands
+    from promise_seg.curation.sets.known_sets import KNOWN_SETS, known_set
+    from promise_seg.curation.sets.mask_pictures import THRESHOLD
     from promise_seg.errors import PromiseError
 
     if list_sets or name is None:

@@ -9,8 +9,8 @@ import typer
 from promise_seg.cli.common import console, progress_bar
 
 if TYPE_CHECKING:
-    from promise_seg.data.pairing.folders import Pairing
-    from promise_seg.data.pairing.merging import Merging
+    from promise_seg.curation.pairing.folders import Pairing
+    from promise_seg.curation.pairing.merging import Merging
 
 
 def make(
@@ -26,11 +26,11 @@ def make(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing manifest.")] = False,
 ) -> None:
     """Pair images and masks by their names and write the manifest; says what could not be paired."""
-    from promise_seg.data.manifest_writing import refuse_existing
-    from promise_seg.data.pairing.folders import pair_folder
-    from promise_seg.data.pairing.groups import group_pattern, groups_of
-    from promise_seg.data.pairing.scanning import MERGED
-    from promise_seg.data.pairing.writing import pairs_table
+    from promise_seg.curation.pairing.folders import pair_folder
+    from promise_seg.curation.pairing.groups import group_pattern, groups_of
+    from promise_seg.curation.pairing.scanning import MERGED
+    from promise_seg.curation.pairing.writing import pairs_table
+    from promise_seg.dataset.manifest_writing import refuse_existing
 
     refuse_existing([output], force=force)
     pattern = group_pattern(group) if group is not None else None
@@ -65,7 +65,7 @@ def make(
 
 def _merge(pairing: "Pairing", into: Path) -> "Merging":
     """Replace masks of single objects by instance maps."""
-    from promise_seg.data.pairing.merging import merge_objects
+    from promise_seg.curation.pairing.merging import merge_objects
 
     with progress_bar() as progress:
         task = progress.add_task("merging masks", total=len(pairing.pairs), note="")

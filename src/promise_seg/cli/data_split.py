@@ -18,9 +18,9 @@ from promise_seg.cli.common import (
 from promise_seg.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
-    from promise_seg.data.manifest import Row, Split
-    from promise_seg.data.reading import Reading
-    from promise_seg.data.splitting import ForegroundShare
+    from promise_seg.dataset.manifest import Row, Split
+    from promise_seg.dataset.splitting import ForegroundShare
+    from promise_seg.images.reading import Reading
 
 _DEFAULT_SHARE = 0.15
 
@@ -50,10 +50,10 @@ def split(
     if folds is not None and val is not None:
         raise SettingsError("--val and --folds: give one of them; each of K folds has 1/K of the rows as val")
 
-    from promise_seg.data.manifest import Split, of_split, read_manifest
-    from promise_seg.data.manifest_writing import ManifestTable, refuse_existing
-    from promise_seg.data.reading import make_reading
-    from promise_seg.data.splitting import fold_rows, split_rows
+    from promise_seg.dataset.manifest import Split, of_split, read_manifest
+    from promise_seg.dataset.manifest_writing import ManifestTable, refuse_existing
+    from promise_seg.dataset.splitting import fold_rows, split_rows
+    from promise_seg.images.reading import make_reading
 
     names = [output]
     if folds is not None:
@@ -95,8 +95,8 @@ def _object_sizes(rows: "Sequence[Row]", reading: "Reading") -> dict[str, float]
     Raises:
         ManifestError: with all masks that cannot be read.
     """
-    from promise_seg.data.checks import check_row
-    from promise_seg.data.manifest import raise_all
+    from promise_seg.dataset.checks import check_row
+    from promise_seg.dataset.manifest import raise_all
 
     sizes, problems = {}, []
     with progress_bar() as progress:
@@ -114,7 +114,7 @@ def _object_sizes(rows: "Sequence[Row]", reading: "Reading") -> dict[str, float]
 
 
 def _print_summary(divided: "Sequence[Sequence[Row]]", size: "ForegroundShare", names: Sequence[Path]) -> None:
-    from promise_seg.data.splitting import summarise
+    from promise_seg.dataset.splitting import summarise
 
     for name, rows in zip(names, divided, strict=True):
         lines = [
@@ -126,7 +126,7 @@ def _print_summary(divided: "Sequence[Sequence[Row]]", size: "ForegroundShare", 
 
 def _warn_of_shares(rows: "Sequence[Row]", shares: "Mapping[Split, float]") -> None:
     """Say where whole groups did not allow the shares that were asked for."""
-    from promise_seg.data.dealing import TOLERANCE
+    from promise_seg.dataset.dealing import TOLERANCE
 
     for name, wanted in shares.items():
         got = sum(row.split == name for row in rows) / len(rows)

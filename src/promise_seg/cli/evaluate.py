@@ -35,7 +35,7 @@ from promise_seg.errors import SettingsError
 
 if TYPE_CHECKING:
     from promise_seg.assessment.evaluation import Assessment
-    from promise_seg.data.checks import CheckedRow
+    from promise_seg.dataset.checks import CheckedRow
     from promise_seg.model import PromiseModel
     from promise_seg.trust.judging import TrustModel
 
@@ -71,7 +71,7 @@ def evaluate(
 ) -> None:
     """Score a model against the ground truth, at each image's own size. Files are read as they were in training."""
     from promise_seg.class_sets import class_folder, is_class_set, read_class_set
-    from promise_seg.data.reading import ALL_CLASSES, Reading, make_reading
+    from promise_seg.images.reading import ALL_CLASSES, Reading, make_reading
 
     check_scoring_options(run, label, image_size)
     rows = rows_of_split(data, split)
@@ -81,7 +81,7 @@ def evaluate(
     from promise_seg.assessment.measuring import read_tolerance
     from promise_seg.assessment.strata import SIZE, check_columns
     from promise_seg.checkpoint import load_checkpoint
-    from promise_seg.data.geometry import Fit
+    from promise_seg.images.geometry import Fit
     from promise_seg.model import MASK_CHOICES, bare_model
     from promise_seg.protocol import Protocol, evaluation_deviations
     from promise_seg.sam.loading import load_sam
@@ -207,7 +207,7 @@ def _find_trust(run: str, model: "PromiseModel", assessment: "Assessment") -> "T
 
 def _print_summary(title: str, summary: "dict[str, Any]") -> None:
     """Means with intervals, then Dice by strata."""
-    from promise_seg.assessment.report import interval_words
+    from promise_seg.assessment.statistics import interval_words
 
     rows = [
         (name, f"{value:.4f}", interval_words(summary["interval"][name])) for name, value in summary["mean"].items()

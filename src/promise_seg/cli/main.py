@@ -7,7 +7,7 @@ from typing import ParamSpec
 
 import typer
 
-from promise_seg import __version__
+from promise_seg._version import __version__
 from promise_seg.cli import (
     benchmark,
     budget,

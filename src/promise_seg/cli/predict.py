@@ -28,7 +28,7 @@ def predict(
     device: DeviceOption = "auto",
 ) -> int:
     """Predict masks that fit back to the images; no ground truth is read. Goes on where a stopped run was."""
-    from promise_seg.prediction.inputs import find_inputs
+    from promise_seg.images.exports.inputs import find_inputs
 
     found = find_inputs(images, note=_print_note)
     quiet_libraries()

@@ -30,13 +30,13 @@ def pretrain(
     quiet_libraries()
     import json
 
-    from promise_seg.data.scenes.library import SceneLibrary
     from promise_seg.files import write_json
     from promise_seg.learning.pretraining import WEIGHTS_FILE, Pretrainer, PretrainSettings
     from promise_seg.learning.pretraining import pretrain as run
     from promise_seg.learning.scene_scores import score_on_scenes
     from promise_seg.sam.loading import load_sam
     from promise_seg.sam.nano import IMAGE_SIZE
+    from promise_seg.scenes.library import SceneLibrary
 
     settings = PretrainSettings(
         steps=steps, batch_size=batch_size, learning_rate=learning_rate, scenes=scenes, seed=seed, bf16=bf16

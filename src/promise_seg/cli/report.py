@@ -81,9 +81,9 @@ def report(
     from promise_seg.assessment.measuring import read_tolerance
     from promise_seg.assessment.strata import check_columns
     from promise_seg.checkpoint import load_checkpoint
-    from promise_seg.data.reading import make_reading
     from promise_seg.features.store import FeatureStore
     from promise_seg.files import check_writable, write_text
+    from promise_seg.images.reading import make_reading
     from promise_seg.model import bare_model
     from promise_seg.reporting.collecting import collect
     from promise_seg.reporting.gallery import worst_cases

@@ -12,7 +12,7 @@ NameArgument = Annotated[str, typer.Argument(help="A name of promise sam list.")
 
 def list_sams() -> None:
     """The SAMs that can be given by name, and whether they are on this machine."""
-    from promise_seg.compat.known_sams import KNOWN_SAMS, sam_path
+    from promise_seg.sam.known import KNOWN_SAMS, sam_path
 
     rows = [("nano", "the nano SAM, 128 px, 4.7 million parameters", "9 MB", "Apache-2.0", "part of the package")]
     for name, sam in KNOWN_SAMS.items():
@@ -23,7 +23,7 @@ def list_sams() -> None:
 
 def info(name: NameArgument) -> None:
     """Size, licence, source and SHA-256 of one of them."""
-    from promise_seg.compat.known_sams import known_sam, sam_path
+    from promise_seg.sam.known import known_sam, sam_path
 
     if name == "nano":
         print("nano: part of the package; see docs/nano-sam.md")
@@ -54,9 +54,9 @@ def fetch(
     """Download one, checked against its SHA-256. The same command goes on where a stopped one was."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    from promise_seg.compat.known_sams import known_sam, sam_path
     from promise_seg.download import download
     from promise_seg.hashing import file_sha256
+    from promise_seg.sam.known import known_sam, sam_path
 
     if name == "nano":
         console.print("nano: part of the package, nothing to fetch")

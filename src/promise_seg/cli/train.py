@@ -33,7 +33,7 @@ from promise_seg.errors import SettingsError
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from promise_seg.data.checks import CheckedRow
+    from promise_seg.dataset.checks import CheckedRow
     from promise_seg.learning.run_note import DataOrigin
     from promise_seg.learning.settings import TrainSettings
     from promise_seg.sam.frozen import FrozenSam
@@ -102,10 +102,10 @@ def train(
     settings = make_settings(protocol=read_protocol(protocol), **given)
     print_deviations(training_deviations(settings.protocol))
 
-    from promise_seg.data.checks import classes_of
-    from promise_seg.data.manifest import Split, of_split, read_manifest, split_off_validation
-    from promise_seg.data.masks import MaskKind
-    from promise_seg.data.reading import make_reading, read_classes
+    from promise_seg.dataset.checks import classes_of
+    from promise_seg.dataset.manifest import Split, of_split, read_manifest, split_off_validation
+    from promise_seg.images.masks import MaskKind
+    from promise_seg.images.reading import make_reading, read_classes
 
     if crop_border is None and settings.protocol == Protocol.REFERENCE:
         crop_border = True

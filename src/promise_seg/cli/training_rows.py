@@ -9,8 +9,8 @@ import typer
 from promise_seg.errors import SettingsError
 
 if TYPE_CHECKING:
-    from promise_seg.data.checks import CheckedRow
-    from promise_seg.data.manifest import Row
+    from promise_seg.dataset.checks import CheckedRow
+    from promise_seg.dataset.manifest import Row
     from promise_seg.learning.run_note import RunNote
 
 DEFAULT_VAL_SHARE = 0.15
@@ -38,7 +38,7 @@ def split_as_trained(data: Path, note: "RunNote | None", val_share: float | None
     Raises:
         ManifestError: if the manifest cannot be read, or has too few groups to be split.
     """
-    from promise_seg.data.manifest import Split, of_split, read_manifest, split_off_validation
+    from promise_seg.dataset.manifest import Split, of_split, read_manifest, split_off_validation
 
     rows = read_manifest(data)
     if of_split(rows, Split.VAL):

@@ -27,7 +27,7 @@ from promise_seg.cli.trust import calibration_bar, print_learned
 from promise_seg.errors import ManifestError, SettingsError
 
 if TYPE_CHECKING:
-    from promise_seg.data.checks import CheckedRow
+    from promise_seg.dataset.checks import CheckedRow
     from promise_seg.features.store import FeatureStore
     from promise_seg.model import PromiseModel
     from promise_seg.trust.judging import TrustModel
@@ -45,8 +45,8 @@ def tune(
     mask_threshold: ThresholdOption = None,
 ) -> None:
     """Choose threshold, opening, closing, holes and parts on the val rows; kept in the model, used by every command."""
-    from promise_seg.data.manifest import Split, of_split
-    from promise_seg.data.reading import make_reading
+    from promise_seg.dataset.manifest import Split, of_split
+    from promise_seg.images.reading import make_reading
 
     quiet_libraries()
     from promise_seg.assessment.evaluation import Assessment, PromptSource

@@ -1,11 +1,11 @@
 """The SAM on this machine that a reference checkpoint stands on."""
 
-from promise_seg.compat.known_sams import KNOWN_SAMS, sam_path
 from promise_seg.compat.reference import ReferenceCheckpoint
 from promise_seg.compat.sam_differences import parts_that_differ, undo_rounding
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.model import SAM_BESIDE
 from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.known import KNOWN_SAMS, sam_path
 from promise_seg.sam.loading import load_sam
 from promise_seg.sam.tuned import TrainAlso
 

@@ -14,9 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor
 from transformers import SamModel
 
-import promise_seg
-from promise_seg.compat.official_sam import sam_from_state, transformers_name
-from promise_seg.compat.pickles import read_state
+from promise_seg._version import __version__
 from promise_seg.compat.reference_names import (
     EMBEDDED_CONFIG,
     IPS,
@@ -27,11 +25,13 @@ from promise_seg.compat.reference_names import (
     name_in_reference,
 )
 from promise_seg.compat.sam_differences import parts_that_differ
-from promise_seg.data.geometry import Fit
 from promise_seg.errors import CheckpointError
+from promise_seg.images.geometry import Fit
 from promise_seg.model import ModelConfig, PromiseModel, Variant
 from promise_seg.prompting.apm import ApmKind, PositionCode
 from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.official import sam_from_state, transformers_name
+from promise_seg.sam.pickles import read_state
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,6 @@ class ReferenceCheckpoint:
         Raises:
             CheckpointError: naming every key that does not fit.
         """
-        from promise_seg.checkpoint import load_trainable_state
-
         train_also = parts_that_differ(sam.model, self.sam)
         if self.written_by_us is not None:
             config = self.written_by_us.model_copy(update={"sam": sam_name, "sam_sha256": sam.sha256})
@@ -83,13 +81,13 @@ class ReferenceCheckpoint:
                 sam=sam_name,
                 sam_sha256=sam.sha256,
                 image_size=sam.image_size,
-                promise_seg_version=promise_seg.__version__,
+                promise_seg_version=__version__,
             )
         model = PromiseModel(config, sam)
         wanted = model.trainable_state()
         of_sam = {f"sam.model.{name}": v for name, v in self.sam.state_dict().items()}
         state = self.trained | {name: of_sam[name] for name in wanted if name in of_sam}
-        load_trainable_state(model, state, str(self.path), name_in_reference)
+        model.load_trainable_state(state, str(self.path), name_in_reference)
         return model.eval()
 
 

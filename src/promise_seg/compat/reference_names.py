@@ -1,6 +1,6 @@
 """Names in checkpoints of the published ProMISe code, and ours."""
 
-from promise_seg.compat.official_sam import official_name
+from promise_seg.sam.official import official_name
 
 PREFIXES: tuple[tuple[str, str], ...] = (
     ("apm_feature_map.", "apm.feature_map."),

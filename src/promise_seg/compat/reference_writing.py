@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promise_seg.compat.official_sam import official_state
 from promise_seg.compat.reference_names import EMBEDDED_CONFIG, name_in_reference
-from promise_seg.data.geometry import Fit
 from promise_seg.errors import CheckpointError
 from promise_seg.files import write_whole
+from promise_seg.images.geometry import Fit
 from promise_seg.model import PromiseModel
 from promise_seg.prompting.apm import ApmKind, PositionCode
+from promise_seg.sam.official import official_state
 
 
 def reference_state(model: PromiseModel) -> dict[str, Tensor]:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import torch
 from transformers import SamModel
 
-from promise_seg.compat.official_sam import LIBRARY_POSITIONS
-from promise_seg.compat.pickles import differences
 from promise_seg.errors import CheckpointError
+from promise_seg.sam.official import LIBRARY_POSITIONS
+from promise_seg.sam.pickles import differences
 from promise_seg.sam.tuned import TrainAlso
 
 _POSITIONS = "prompt_encoder.shared_embedding.positional_embedding"

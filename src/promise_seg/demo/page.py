@@ -8,7 +8,7 @@ import cv2
 from PIL import Image
 
 from promise_seg.assessment.evaluation import Assessment
-from promise_seg.data.checks import CheckedRow
+from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_text, write_whole
 from promise_seg.model import PromiseModel

@@ -9,8 +9,8 @@ from accelerate import Accelerator
 from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
 from promise_seg.assessment.metrics import mean_scores
 from promise_seg.checkpoint import load_checkpoint
-from promise_seg.data.checks import CheckedRow
-from promise_seg.data.manifest import Split
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.dataset.manifest import Split
 from promise_seg.demo.page import Column, write_page
 from promise_seg.errors import ManifestError
 from promise_seg.features.store import FeatureStore

@@ -14,9 +14,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from promise_seg.data.augmentation import AnyView
-from promise_seg.data.geometry import Box, Fit
+from promise_seg.augmentation import AnyView
 from promise_seg.files import write_whole
+from promise_seg.images.geometry import Box, Fit
 from promise_seg.sam.features import Features
 
 FORMAT_VERSION = 2

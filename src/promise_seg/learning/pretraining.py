@@ -19,7 +19,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import SamModel
 
-from promise_seg.data.scenes.library import SceneLibrary
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.files import write_text, write_whole
 from promise_seg.learning.losses import mask_iou, mask_loss, token_affinity_loss
@@ -27,6 +26,7 @@ from promise_seg.learning.scene_batches import SceneBatch, draw_batch
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.sam.nano import untrained_nano
 from promise_seg.sam.normalisation import normalise
+from promise_seg.scenes.library import SceneLibrary
 
 STATE_FILE = "state.safetensors"
 WEIGHTS_FILE = "nano_sam.safetensors"

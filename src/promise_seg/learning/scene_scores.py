@@ -4,13 +4,13 @@ import numpy as np
 import torch
 
 from promise_seg.assessment.metrics import score_mask
-from promise_seg.data.geometry import Geometry
-from promise_seg.data.scenes.library import SceneLibrary
-from promise_seg.data.scenes.types import Scene
+from promise_seg.images.geometry import Geometry
 from promise_seg.model import choose_mask
 from promise_seg.prompting.oracle import oracle_box, oracle_points
-from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.prompts import Prompts
+from promise_seg.scenes.library import SceneLibrary
+from promise_seg.scenes.types import Scene
 
 
 @torch.no_grad()

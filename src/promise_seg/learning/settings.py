@@ -4,9 +4,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from promise_seg.data.augmentation import Recipe
-from promise_seg.data.geometry import Fit
+from promise_seg.augmentation import Recipe
 from promise_seg.errors import SettingsError
+from promise_seg.images.geometry import Fit
 from promise_seg.model import Variant
 from promise_seg.prompting.apm import ApmKind, PositionCode
 from promise_seg.protocol import Protocol

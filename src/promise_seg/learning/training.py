@@ -16,15 +16,15 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-import promise_seg
+from promise_seg._version import __version__
 from promise_seg.assessment.evaluation import (
     Assessment,
     PromptSource,
     decode_rows,
 )
-from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_trainable_state, save_checkpoint
-from promise_seg.data.checks import CheckedRow, data_sha256
-from promise_seg.data.manifest import Split
+from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, save_checkpoint
+from promise_seg.dataset.checks import CheckedRow, data_sha256
+from promise_seg.dataset.manifest import Split
 from promise_seg.environment import collect_environment
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.encoding import Sample, encode_missing
@@ -145,7 +145,7 @@ class TrainingRun:
             sam=sam.name,
             sam_sha256=sam.sha256,
             image_size=sam.image_size,
-            promise_seg_version=promise_seg.__version__,
+            promise_seg_version=__version__,
         )
         self.model = PromiseModel(config, sam)
         optimizer_class = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
@@ -200,7 +200,7 @@ class TrainingRun:
                 f"{path}: holds a run with another {', '.join(changed)}. "
                 "Give the same again to go on with it, or choose another -o folder."
             )
-        load_trainable_state(self.model, weights, str(path))
+        self.model.load_trainable_state(weights, str(path))
         self.epoch, self.best = facts["epoch"], facts["best"]
         if self.accelerator.is_main_process:
             self._keep_log(self.epoch)

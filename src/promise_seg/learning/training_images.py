@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from promise_seg.data.checks import CheckedRow
-from promise_seg.data.manifest import Split
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.dataset.manifest import Split
 from promise_seg.errors import CheckpointError
 from promise_seg.files import write_json
 
@@ -42,7 +42,7 @@ class Seen:
 
 class TrainingImages(BaseModel):
     """``training_images.json`` of a run: hashes of images as they were read, slice by slice (see
-    :class:`~promise_seg.data.checks.CheckedRow`)."""
+    :class:`~promise_seg.dataset.checks.CheckedRow`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

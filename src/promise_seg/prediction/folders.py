@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from promise_seg.data.formats.kinds import stem_of
-from promise_seg.data.sheets import OUTLINE_COLOURS, contact_sheet
-from promise_seg.data.windows import Window
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.files import write_json, write_text, write_whole
-from promise_seg.prediction.inputs import Input
+from promise_seg.images.exports.inputs import Input
+from promise_seg.images.formats.kinds import stem_of
+from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
+from promise_seg.images.windows import Window
 from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller, Origin
 from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, formats_for
 from promise_seg.prediction.outputs.rle import write_coco

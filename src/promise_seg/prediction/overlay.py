@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.data.sheets import OUTLINE_COLOURS
+from promise_seg.images.sheets import OUTLINE_COLOURS
 
 Uint8Array = npt.NDArray[np.uint8]
 

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint
-from promise_seg.data.borders import content_box
-from promise_seg.data.formats.opening import open_source
-from promise_seg.data.formats.source import Source
-from promise_seg.data.geometry import Geometry
-from promise_seg.data.reading import Reading
 from promise_seg.errors import ImageError, SettingsError
 from promise_seg.features.encoding import encode_images
+from promise_seg.images.borders import content_box
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.source import Source
+from promise_seg.images.geometry import Geometry
+from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel, choose_mask
-from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.features import Features
 from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.prompts import Prompts
 from promise_seg.trust.judging import Trust, TrustModel
 from promise_seg.trust.trust_file import find_trust
 
@@ -162,7 +162,7 @@ class Predictor:
         """Predict every slice of a volume, with the model's own prompts.
 
         Args:
-            volume: a path, or what :func:`~promise_seg.data.formats.opening.open_source` returns.
+            volume: a path, or what :func:`~promise_seg.images.formats.opening.open_source` returns.
             progress: called after each slice.
 
         Raises:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from promise_seg.errors import SettingsError
-from promise_seg.prompting.prompts import Prompts
-from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.sam.features import Features
+from promise_seg.sam.prompts import Prompts
 
 
 class ApmKind(StrEnum):
@@ -74,24 +74,3 @@ class AutoPrompter(nn.Module):
     def forward(self, features: Features) -> Proposal:
         points_xy, saliency_logits = self.locate(features)
         return Proposal(points_xy, self._labels.expand(len(points_xy), -1), saliency_logits)
-
-
-def build_apm(
-    kind: ApmKind,
-    sizes: FeatureSizes,
-    num_points: int = 16,
-    num_foreground: int = 8,
-    position_code: PositionCode | None = None,
-) -> AutoPrompter:
-    """An untrained APM for a SAM of these sizes. ``position_code`` matters for ``cross`` only."""
-    from promise_seg.prompting.apm_cross import CrossPrompter
-    from promise_seg.prompting.apm_heatmap import HeatmapPrompter
-    from promise_seg.prompting.apm_resnet import ResnetPrompter
-
-    points = (num_points, num_foreground)
-    if kind == ApmKind.RESNET:
-        return ResnetPrompter(sizes.stage_channels, sizes.side, *points)
-    if kind == ApmKind.CROSS:
-        code = position_code or PositionCode.GEOMETRIC
-        return CrossPrompter(sizes.stage_channels, sizes.num_heads, sizes.side, *points, code)
-    return HeatmapPrompter(sizes.embedding_channels, sizes.stage_channels, sizes.side, sizes.grid, *points)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from promise_seg.prompting.prompts import Prompts
+from promise_seg.sam.prompts import Prompts
 
 
 def jittered(prompts: Prompts, sigma: float, side: int, rng: np.random.Generator, draws: int = 1) -> Prompts:

@@ -5,14 +5,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from promise_seg.compat.known_sams import KNOWN_SAMS
-from promise_seg.data.checks import CheckedRow, data_sha256
+from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.environment import Environment, collect_environment
 from promise_seg.model import PromiseModel
 from promise_seg.reporting.commands import report_commands, train_command
 from promise_seg.reporting.plan import Plan
 from promise_seg.reporting.run_files import RunFiles
 from promise_seg.reporting.source_code import code_sha256, git_commit
+from promise_seg.sam.known import KNOWN_SAMS
 from promise_seg.sam.loading import NANO
 
 

@@ -11,7 +11,7 @@ from promise_seg.assessment.evaluation import Assessment, PromptSource, Result, 
 from promise_seg.assessment.report import facts_of, summarise
 from promise_seg.assessment.strata import SIZE, check_columns
 from promise_seg.checkpoint import find_checkpoint, is_reference_file
-from promise_seg.data.checks import CheckedRow
+from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
 from promise_seg.reporting.card import make_card

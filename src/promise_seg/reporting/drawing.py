@@ -5,7 +5,7 @@ import numpy.typing as npt
 import torch
 
 from promise_seg.assessment.evaluation import Assessment, DecodedRow, decode_rows, make_prompts
-from promise_seg.data.checks import CheckedRow
+from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel

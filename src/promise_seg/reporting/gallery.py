@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from promise_seg.assessment.evaluation import Assessment, Result
-from promise_seg.data.sheets import outlined
 from promise_seg.features.store import FeatureStore
+from promise_seg.images.sheets import outlined
 from promise_seg.model import PromiseModel
 from promise_seg.reporting.blocks import Gallery, Picture
 from promise_seg.reporting.document import Worst

@@ -1,6 +1,7 @@
 """A report as the sections of a page."""
 
-from promise_seg.assessment.report import LOWER_IS_BETTER, interval_words
+from promise_seg.assessment.report import LOWER_IS_BETTER
+from promise_seg.assessment.statistics import interval_words
 from promise_seg.reporting.blocks import Block, Facts, Gallery, Section, Table, Text
 from promise_seg.reporting.card_section import card_section
 from promise_seg.reporting.charts import interval_chart, line_chart

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from transformers import SamModel
 
-from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.features import Features, FeatureSizes, stage_blocks
 from promise_seg.sam.normalisation import normalise
+from promise_seg.sam.prompts import Prompts
 
 
 class Decoded(NamedTuple):

@@ -7,12 +7,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import SamModel
 
-from promise_seg.compat.known_sams import KNOWN_SAMS, fetched
-from promise_seg.compat.official_sam import hq_note, load_official_sam
-from promise_seg.compat.pickles import PICKLE_SUFFIXES, list_faults
 from promise_seg.errors import CheckpointError
 from promise_seg.sam.frozen import FrozenSam, weights_sha256
+from promise_seg.sam.known import KNOWN_SAMS, fetched
 from promise_seg.sam.nano import NANO_WEIGHTS, untrained_nano
+from promise_seg.sam.official import hq_note, load_official_sam
+from promise_seg.sam.pickles import PICKLE_SUFFIXES, list_faults
 from promise_seg.sam.resizing import resize
 
 NANO = "nano"

@@ -10,8 +10,8 @@ import torch
 
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.checkpoint import load_checkpoint, read_config
-from promise_seg.data.checks import CheckedRow, data_sha256
-from promise_seg.data.manifest import Split
+from promise_seg.dataset.checks import CheckedRow, data_sha256
+from promise_seg.dataset.manifest import Split
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.encoding import Sample, encode_images, features_of
 from promise_seg.features.store import FeatureStore

@@ -7,8 +7,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import rankdata
 
-from promise_seg.assessment.report import interval_words
-from promise_seg.assessment.statistics import tail_share
+from promise_seg.assessment.statistics import interval_words, tail_share
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]

@@ -8,11 +8,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from promise_seg.data.geometry import Geometry
+from promise_seg.images.geometry import Geometry
 from promise_seg.model import PromiseModel, choose_mask
 from promise_seg.prompting.jitter import jittered
-from promise_seg.prompting.prompts import Prompts
 from promise_seg.sam.features import Features
+from promise_seg.sam.prompts import Prompts
 from promise_seg.trust.neighbours import Neighbours, pooled
 
 DRAWS = 8

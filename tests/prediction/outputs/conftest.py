@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from promise_seg.data.formats.opening import open_source
-from promise_seg.data.formats.orientation import Axis
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.orientation import Axis
 from promise_seg.prediction.labelling import Labelled, LabelledSlice, Origin
 
 

@@ -9,10 +9,10 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.sequence import Sequence
 
-from promise_seg.data.formats.opening import open_source
-from promise_seg.data.formats.orientation import Axis
-from promise_seg.data.readers import read_labels
 from promise_seg.errors import ImageError
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.orientation import Axis
+from promise_seg.images.readers import read_labels
 from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
 from tests.files import write_dicom, write_nifti, write_series
 

@@ -3,9 +3,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from promise_seg.data.formats.opening import open_source
-from promise_seg.data.formats.orientation import Axis
 from promise_seg.errors import SettingsError
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.orientation import Axis
 from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, formats_for, read_format
 from tests.files import write_dicom, write_nifti, write_series
 

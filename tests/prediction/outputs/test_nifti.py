@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promise_seg.data.formats.opening import open_source
-from promise_seg.data.formats.orientation import Axis
-from promise_seg.data.readers import read_labels
 from promise_seg.errors import ImageError
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.orientation import Axis
+from promise_seg.images.readers import read_labels
 from promise_seg.prediction.outputs.nifti import write_nifti as write_labels
 from tests.files import write_nifti, write_series
 

@@ -2,7 +2,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from promise_seg.data.formats.opening import open_source
+from promise_seg.images.formats.opening import open_source
 from promise_seg.prediction.outputs.pictures import write_png, write_tiff
 from tests.files import write_nifti
 

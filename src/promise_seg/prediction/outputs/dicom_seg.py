@@ -8,11 +8,11 @@ import numpy as np
 from pydicom.dataset import PIXEL_KEYWORDS, Dataset
 from pydicom.sr.coding import Code
 
-import promise_seg
-from promise_seg.data.formats.dicom import DicomImage
-from promise_seg.data.formats.series import DicomSeries
+from promise_seg._version import __version__
 from promise_seg.errors import ImageError, first_line
 from promise_seg.files import write_whole
+from promise_seg.images.formats.dicom import DicomImage
+from promise_seg.images.formats.series import DicomSeries
 from promise_seg.prediction.labelling import Labelled
 from promise_seg.prediction.outputs.segment_codes import category_and_type
 
@@ -79,7 +79,7 @@ def _completed(dataset: Dataset) -> Dataset:
 def _make(images: list[Dataset], present: np.ndarray, names: list[str]) -> "hd.seg.Segmentation":
     """Shape: ``present`` (N, H, W, labels)."""
     algorithm = hd.AlgorithmIdentificationSequence(
-        name="promise-seg", version=promise_seg.__version__, family=_FAMILY, source="promise-seg"
+        name="promise-seg", version=__version__, family=_FAMILY, source="promise-seg"
     )
     descriptions = [
         hd.seg.SegmentDescription(
@@ -105,7 +105,7 @@ def _make(images: list[Dataset], present: np.ndarray, names: list[str]) -> "hd.s
         instance_number=1,
         manufacturer="promise-seg",
         manufacturer_model_name="promise-seg",
-        software_versions=promise_seg.__version__,
+        software_versions=__version__,
         device_serial_number="0",
         series_description="promise-seg segmentation",
         content_description="Predicted; not reviewed",

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from promise_seg.data.formats.kinds import FileKind
-from promise_seg.data.formats.source import Source
 from promise_seg.errors import SettingsError
+from promise_seg.images.formats.kinds import FileKind
+from promise_seg.images.formats.source import Source
 from promise_seg.prediction.labelling import Labelled
 from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
 from promise_seg.prediction.outputs.nifti import write_nifti

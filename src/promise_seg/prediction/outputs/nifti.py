@@ -5,9 +5,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from promise_seg.data.formats.nifti import NiftiVolume
 from promise_seg.errors import ImageError
 from promise_seg.files import write_whole
+from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.prediction.labelling import Labelled
 
 

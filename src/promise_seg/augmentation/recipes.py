@@ -1,0 +1,93 @@
+"""Recipes by name, and the view of an image that a recipe draws under a number."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from promise_seg.augmentation.views import BoolArray, Uint8Array, View
+
+
+class Recipe(StrEnum):
+    """How views are drawn.
+
+    ``own`` changes much in each view, colours too; ``reference`` as often and as strongly as the published code;
+    ``light`` a little; ``grey`` is for CT, MR and ultrasound; ``none`` leaves every view as the image is.
+    """
+
+    OWN = "own"
+    REFERENCE = "reference"
+    LIGHT = "light"
+    GREY = "grey"
+    NONE = "none"
+
+
+VERSIONS = {Recipe.REFERENCE: 1, Recipe.LIGHT: 1, Recipe.GREY: 1}
+"""Of the recipes made of MONAI's transforms; part of the store's keys. Whatever changes pixels needs a new one."""
+
+
+@dataclass(frozen=True)
+class RecipeView:
+    """What a recipe's transforms do to an image in the model frame when their random numbers start from ``seed``."""
+
+    recipe: Recipe
+    version: int
+    seed: int
+
+    def as_key(self) -> dict[str, Any]:
+        """All that changes the pixels, for the feature store."""
+        return {"recipe": str(self.recipe), "version": self.version, "seed": self.seed}
+
+    def apply_to_image(self, image: Uint8Array) -> Uint8Array:
+        """(S, S, 3) uint8 to the same; what comes from outside is black.
+
+        By ``grey``, three equal channels pass as one, so that they stay equal: noise would differ otherwise.
+        """
+        from promise_seg.augmentation.monai_recipes import apply
+
+        if self.recipe == Recipe.GREY and (image == image[..., :1]).all():
+            return np.repeat(apply(self.recipe, self.seed, "image", image[..., :1]), 3, axis=2)
+        return apply(self.recipe, self.seed, "image", image)
+
+    def apply_to_mask(self, mask: BoolArray) -> BoolArray:
+        """(S, S) bool to the same, moved as the image is."""
+        from promise_seg.augmentation.monai_recipes import apply
+
+        return apply(self.recipe, self.seed, "mask", mask[..., None].astype(np.uint8))[..., 0] > 0
+
+
+AnyView = View | RecipeView
+
+
+def view_of(image_sha256: str, number: int, recipe: Recipe = Recipe.OWN) -> AnyView:
+    """View ``number`` of the image with this hash; number 0 is the image itself."""
+    if number == 0 or recipe == Recipe.NONE:
+        return View()
+    if recipe == Recipe.OWN:
+        return _own_view(np.random.default_rng([number, int(image_sha256[:16], 16)]))
+    seed = int.from_bytes(hashlib.sha256(f"{image_sha256}/{number}".encode()).digest()[:4])
+    return RecipeView(recipe, VERSIONS[recipe], seed)
+
+
+def _own_view(rng: np.random.Generator) -> View:
+    """Turned, scaled, shifted, mirrored, in other colours, sometimes blurred or noisy.
+
+    Source: ProMISe, "Training"; here most changes are always on, as each view is made only once.
+    """
+    return View(
+        angle=float(rng.uniform(-45, 45)),
+        scale=float(np.exp(rng.uniform(np.log(0.8), np.log(1.3)))),
+        shift_x=float(rng.uniform(-0.1, 0.1)),
+        shift_y=float(rng.uniform(-0.1, 0.1)),
+        flip_x=bool(rng.random() < 0.5),
+        flip_y=bool(rng.random() < 0.5),
+        contrast=float(rng.uniform(0.75, 1.3)),
+        brightness=float(rng.uniform(-20, 20)),
+        hue=tuple(float(v) for v in rng.uniform(0.88, 1.12, 3)),  # type: ignore[arg-type]  # three of them
+        gamma=float(rng.uniform(0.8, 1.25)),
+        blur=float(rng.uniform(0.3, 1.0)) if rng.random() < 0.25 else 0.0,
+        noise=float(rng.uniform(1, 6)) if rng.random() < 0.25 else 0.0,
+        noise_seed=int(rng.integers(2**31)),
+    )

@@ -1,0 +1,209 @@
+"""Read a data set once, a picture at a time, and note all that is or may be wrong with it."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from promise_seg.curation.inspection.duplicates import Looks
+from promise_seg.curation.inspection.findings import Finding, Kind
+from promise_seg.curation.inspection.summary import SplitSummary, new_summary
+from promise_seg.dataset.checks import CheckedRow, check_row, classes_of, divided_groups, leaks
+from promise_seg.dataset.manifest import Row, Split, scan_manifest
+from promise_seg.errors import ImageError, MaskError, SizeError
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.source import Array, finite_range
+from promise_seg.images.masks import BINARY, MaskKind
+from promise_seg.images.reading import DEFAULT_READING, Reading
+
+TINY_SHARE = 2e-4
+"""An object that covers less of its image than this is hardly visible to a SAM."""
+FULL_SHARE = 0.98
+"""A mask that covers more than this is perhaps inverted."""
+LEAST_CONTRAST = 2.0
+"""Standard deviation of grey values below which a picture shows nothing."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found, in the order of the manifest, and numbers for each split."""
+
+    manifest: Path
+    findings: tuple[Finding, ...]
+    summary: dict[Split, SplitSummary]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "manifest": str(self.manifest),
+            "findings": [finding.as_json() for finding in self.findings],
+            "splits": {str(split): of_split.as_json() for split, of_split in self.summary.items()},
+        }
+
+
+def inspect(
+    manifest: str | Path, reading: Reading | None = None, progress: Callable[[int, int], object] = lambda *_: None
+) -> Inspection:
+    """Inspect a data set.
+
+    Memory does not grow with the size of the images, only by some kilobytes for each.
+
+    Args:
+        manifest: the CSV.
+        reading: how its files are read.
+        progress: told how many rows are done, of how many.
+
+    Raises:
+        ManifestError: if the CSV itself cannot be read.
+    """
+    path = Path(manifest)
+    rows, problems = scan_manifest(path)
+    run = _Run(path, reading or DEFAULT_READING)
+    run.findings += [Finding(Kind.MANIFEST, *_place(problem)) for problem in problems]
+    for number, row in enumerate(rows):
+        run.look_at(row)
+        progress(number + 1, len(rows))
+    run.compare(rows)
+    return Inspection(path, tuple(sorted(run.findings, key=_order)), run.summary)
+
+
+def _place(problem: str) -> tuple[str, str]:
+    where, _, message = problem.partition(": ")
+    return where, message
+
+
+def _order(finding: Finding) -> tuple[str, int]:
+    where, _, line = finding.where.rpartition(":")
+    return (where, int(line)) if line.isdecimal() else (finding.where, 0)
+
+
+class _Run:
+    def __init__(self, manifest: Path, reading: Reading) -> None:
+        self.manifest, self.reading = manifest, reading
+        self.findings: list[Finding] = []
+        self.summary = new_summary()
+        self.checked: list[CheckedRow] = []
+        self.looks = Looks()
+        self.depths: dict[str, list[str]] = defaultdict(list)
+        self.values: dict[int, list[str]] = defaultdict(list)
+
+    def _note(self, kind: Kind, where: str, message: str) -> None:
+        self.findings.append(Finding(kind, where, message))
+
+    def look_at(self, row: Row) -> None:
+        """Everything that can be told from one row."""
+        try:
+            slices = check_row(row, self.reading)
+        except ImageError as error:
+            kind = {SizeError: Kind.SIZE, MaskError: Kind.MASK_VALUES}.get(type(error), Kind.UNREADABLE)
+            self._note(kind, *_place(str(error)))
+            return
+        for checked in slices:
+            source = open_source(row.image, self.reading.axis)
+            values = source.values(checked.index)
+            self._look_at_pixels(checked, values)
+            self.summary[row.split].add(checked, finite_range(values))
+            if self.reading.masks == BINARY and checked.foreground_pixels:
+                self.values[int(checked.labels().max())].append(row.where)
+            self.checked.append(checked)
+        whole_volume = slices[0].is_slice  # most slices of an organ do not hold it
+        if whole_volume and self._expects_objects and not any(c.foreground_pixels for c in slices):
+            self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: nothing in the mask, in any of {len(slices)} slice(s)")
+
+    @property
+    def _expects_objects(self) -> bool:
+        """Whether an empty mask is worth a word: not of one class among several, which many images lack."""
+        return self.reading.masks.label is None
+
+    def _look_at_pixels(self, checked: CheckedRow, values: Array) -> None:
+        row, image = checked.row, checked.image()
+        share = checked.foreground_pixels / (checked.height * checked.width)
+        self.looks.add(image)
+        self.depths["8-bit" if values.dtype == np.uint8 else "deeper than 8 bits"].append(row.where)
+        is_blank = image.astype(np.float32).std() < LEAST_CONTRAST
+        if is_blank and not checked.is_slice:  # the ends of a volume often are
+            low, high = finite_range(image)
+            self._note(Kind.NO_CONTRAST, row.where, f"{checked.name}: shows nothing: greys {low:.0f} to {high:.0f}")
+        if not checked.foreground_pixels and not checked.is_slice and self._expects_objects:
+            self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: nothing in the mask")
+        elif share > FULL_SHARE:
+            self._note(Kind.FULL_MASK, row.where, f"{row.mask}: covers {share:.1%} of the image; is it inverted?")
+        elif 0 < share < TINY_SHARE and not checked.is_slice:
+            self._note(
+                Kind.TINY_OBJECT, row.where,
+                f"{row.mask}: {checked.foreground_pixels} pixel(s), {share:.4%} of the image; a stray click?",
+            )  # fmt: skip
+
+    def compare(self, rows: list[Row]) -> None:
+        """Everything that can only be told from all rows."""
+        for problem in leaks(self.checked):
+            self._note(Kind.LEAK, *_place(problem))
+        self._duplicates()
+        for group in divided_groups(rows):
+            members = [row for row in rows if row.group == group]
+            splits = sorted({str(row.split) for row in members})
+            self._note(
+                Kind.DIVIDED_GROUP, members[0].where,
+                f"the group {group!r} has {len(members)} rows, in {' and '.join(splits)}; frames or slices of one "
+                "source look alike, so that scores on them are too good",
+            )  # fmt: skip
+        self._depths()
+        self._mask_values()
+        for split in (Split.TRAIN, Split.TEST):
+            if not any(row.split == split for row in rows):
+                self._note(Kind.SPLITS, str(self.manifest), f"no {split} rows; see promise data split")
+        label = self.reading.masks.label
+        if self.reading.masks.kind == MaskKind.CLASSES and label is not None:
+            found = classes_of(self.checked)
+            if label not in found:
+                words = ", ".join(map(str, found)) or "nothing"
+                self._note(
+                    Kind.CLASS_MISSING, str(self.manifest), f"no mask holds the class {label}; they hold {words}"
+                )
+
+    def _mask_values(self) -> None:
+        """Files with 1 in some masks and 2 in others are rather two classes than one."""
+        if set(self.values) - {1, 255} and len(self.values) > 1:
+            words = ", ".join(f"{value} in {len(places)}" for value, places in sorted(self.values.items()))
+            rare = min(self.values, key=lambda value: len(self.values[value]))
+            self._note(
+                Kind.VALUES_DIFFER, self.values[rare][0],
+                f"masks differ in the value of their foreground ({words}), and all of it is taken as one class. If the "
+                "values are classes, give --class",
+            )  # fmt: skip
+
+    def _duplicates(self) -> None:
+        by_hash: dict[str, CheckedRow] = {}
+        for checked in self.checked:
+            other = by_hash.setdefault(checked.image_sha256, checked)
+            if other is not checked and (
+                other.row.split == checked.row.split or Split.TRAIN not in _splits(other, checked)
+            ):
+                self._note(
+                    Kind.DUPLICATE, checked.row.where,
+                    f"{checked.name}: the same image as {other.name} ({other.row.where})",
+                )  # fmt: skip
+        splits, groups = [str(c.row.split) for c in self.checked], [c.row.group for c in self.checked]
+        for pair in self.looks.alike(splits, groups):
+            one, other = self.checked[pair.first], self.checked[pair.second]
+            if one.image_sha256 != other.image_sha256:  # otherwise it is said, as a leak or a duplicate
+                self._note(
+                    Kind.NEAR_DUPLICATE, other.row.where,
+                    f"{other.name} in {other.row.split} looks the same as {one.name} in {one.row.split} "
+                    f"({one.row.where}){', mirrored or turned' if pair.turned else ''}",
+                )  # fmt: skip
+
+    def _depths(self) -> None:
+        if len(self.depths) > 1:
+            rare, common = sorted(self.depths, key=lambda depth: len(self.depths[depth]))
+            self._note(
+                Kind.DEPTH, self.depths[rare][0],
+                f"{len(self.depths[rare])} image(s) are {rare} among {len(self.depths[common])} that are {common}: do "
+                "they mean the same values?",
+            )  # fmt: skip
+
+
+def _splits(*rows: CheckedRow) -> set[Split]:
+    return {checked.row.split for checked in rows}

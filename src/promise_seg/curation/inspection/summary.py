@@ -1,0 +1,57 @@
+"""Numbers that describe a data set: sizes, objects, intensities, classes, for each split."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.dataset.manifest import Split
+
+_QUANTILES = (0, 0.25, 0.5, 0.75, 1)
+
+
+@dataclass
+class SplitSummary:
+    """Of one split; grows a picture at a time."""
+
+    images: int = 0
+    groups: set[str] = field(default_factory=set)
+    empty_masks: int = 0
+    shares: list[float] = field(default_factory=list)
+    low: float = float("inf")
+    high: float = float("-inf")
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    classes: Counter[int] = field(default_factory=Counter)
+
+    def add(self, checked: CheckedRow, value_range: tuple[float, float]) -> None:
+        """Count a picture and the lowest and highest of its values."""
+        self.images += 1
+        self.groups.add(checked.row.group)
+        if checked.foreground_pixels:
+            self.shares.append(checked.foreground_pixels / (checked.height * checked.width))
+        else:
+            self.empty_masks += 1
+        self.low, self.high = min(self.low, value_range[0]), max(self.high, value_range[1])
+        self.sizes[checked.width, checked.height] += 1
+        self.classes.update(label for label, _ in checked.class_pixels)
+
+    def as_json(self) -> dict[str, Any]:
+        """``object_share`` is the part of the image that its mask covers: the quartiles over masks that are not
+        empty."""
+        quartiles = [round(float(v), 6) for v in np.quantile(self.shares, _QUANTILES)] if self.shares else []
+        return {
+            "images": self.images,
+            "groups": len(self.groups),
+            "empty_masks": self.empty_masks,
+            "object_share": quartiles,
+            "values": [self.low, self.high] if self.images else [],
+            "sizes": {f"{width} x {height}": count for (width, height), count in self.sizes.most_common()},
+            "classes": {str(label): count for label, count in sorted(self.classes.items())},
+        }
+
+
+def new_summary() -> dict[Split, SplitSummary]:
+    """An empty summary of each split."""
+    return {split: SplitSummary() for split in Split}

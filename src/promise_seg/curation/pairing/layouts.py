@@ -1,0 +1,236 @@
+"""The layouts of folders that are known.
+
+A layout is a function that looks at the names in a folder and returns its :class:`Part`\\ s: a folder of images, the
+folder of their masks, and what the names say of the split. It returns none for folders of another layout. Everything
+else (nested folders, suffixes such as ``_mask``, what cannot be paired) is the business of ``matching.py``. To add one,
+write such a function, add it to ``LAYOUTS`` (the first that yields pairs is taken, so special ones stand first), and a
+test in ``tests/data/pairing/test_layouts.py``.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from promise_seg.curation.pairing.matching import Part, same_stem
+from promise_seg.curation.pairing.scanning import scan, subfolders
+from promise_seg.dataset.manifest import Split
+from promise_seg.errors import ManifestError
+
+# As _plain() makes them.
+IMAGE_FOLDERS = frozenset({"images", "image", "imgs", "img", "original"})
+MASK_FOLDERS = frozenset(
+    {"masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "segmentations",
+     "segmentation"}
+)  # fmt: skip
+SPLIT_FOLDERS = {
+    "train": Split.TRAIN, "training": Split.TRAIN, "val": Split.VAL, "valid": Split.VAL, "validation": Split.VAL,
+    "test": Split.TEST, "testing": Split.TEST,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layout:
+    """``holds`` says what a folder of this layout holds, for messages."""
+
+    holds: str
+    parts: Callable[[Path], list[Part]]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[ _-]", "", name.lower())
+
+
+def _one_of(folder: Path, names: Collection[str], what: str) -> Path | None:
+    """The one subfolder with one of some names; of several, the one with any images in it.
+
+    Raises:
+        ManifestError: if there are several.
+    """
+    found = [path for path in subfolders(folder) if _plain(path.name) in names]
+    if len(found) > 1:
+        found = [path for path in found if scan(path).entries] or found[:1]
+    if len(found) > 1:
+        raise ManifestError(
+            f"{folder}: found {', '.join(path.name + '/' for path in found)}, expected one folder of {what}. "
+            "Move the others away, or rename them"
+        )
+    return found[0] if found else None
+
+
+def _beside(folder: Path, **words: Split | str) -> Part | None:
+    """Images and masks in two folders side by side; where the masks' is missing, all images will be without one."""
+    images = _one_of(folder, IMAGE_FOLDERS, "images")
+    masks = _one_of(folder, MASK_FOLDERS, "masks")
+    if images is None:
+        return None
+    return Part(images, masks or folder / "masks", **words)  # type: ignore[arg-type]
+
+
+def side_by_side(folder: Path) -> list[Part]:
+    """``images/`` and ``masks/``, under any of their usual names."""
+    part = _beside(folder)
+    return [part] if part else []
+
+
+def splits_outside(folder: Path) -> list[Part]:
+    """``train/``, ``val/``, ``test/``: each with images/ and masks/ in it, or with both kinds in one."""
+    parts = []
+    for path in subfolders(folder):
+        split = SPLIT_FOLDERS.get(_plain(path.name))
+        if split is not None:
+            parts.append(_beside(path, split=split) or Part(path, path, split))
+    return parts
+
+
+def splits_inside(folder: Path) -> list[Part]:
+    """``images/`` and ``masks/``, each with ``train/``, ``val/``, ``test/`` in it."""
+    whole = _beside(folder)
+    if whole is None or not whole.masks.is_dir():
+        return []
+    masks = {SPLIT_FOLDERS.get(_plain(path.name)): path for path in subfolders(whole.masks)}
+    parts = []
+    for path in subfolders(whole.images):
+        split = SPLIT_FOLDERS.get(_plain(path.name))
+        if split is not None:
+            parts.append(Part(path, masks.get(split, whole.masks / path.name), split))
+    return parts
+
+
+_CHANNEL = re.compile(r"(.+)_(\d{4})")
+
+
+def _first_channel(stem: str) -> str | None:
+    match = _CHANNEL.fullmatch(stem)
+    if match is None:
+        return stem
+    return match[1] if match[2] == "0000" else None
+
+
+def nnunet(folder: Path) -> list[Part]:
+    """``imagesTr/`` and ``labelsTr/``, ``imagesTs/`` and ``labelsTs/``.
+
+    Images end in the number of their channel, and the first channel is used; where none ends in ``_0000``, as in the
+    Medical Segmentation Decathlon, names are taken as they are.
+    """
+    names = {path.name.lower(): path for path in subfolders(folder)}
+    parts = []
+    for ending, split in (("Tr", Split.TRAIN), ("Va", Split.VAL), ("Ts", Split.TEST)):
+        images = names.get(f"images{ending}".lower())
+        if images is not None:
+            labels = names.get(f"labels{ending}".lower(), folder / f"labels{ending}")
+            numbered = any(entry.stem.endswith("_0000") for entry in scan(images).entries)
+            parts.append(Part(images, labels, split, image_stem=_first_channel if numbered else same_stem))
+    return parts
+
+
+def polyp_benchmark(folder: Path) -> list[Part]:
+    """``TrainDataset/`` and ``TestDataset/<SET>/``, each with images and masks in it."""
+    names = {_plain(path.name): path for path in subfolders(folder)}
+    parts = []
+    if "traindataset" in names:
+        parts.append(_beside(names["traindataset"], split=Split.TRAIN))
+    if "testdataset" in names:
+        parts += [_beside(path, split=Split.TEST, dataset=path.name) for path in subfolders(names["testdataset"])]
+    return [part for part in parts if part is not None]
+
+
+_ISIC = re.compile(r"(?P<year>is[ib][ic][-_]?\d{4}).*(?P<split>training|validation|test).*(?P<what>data|input|truth)")
+_ISIC_OTHER_TASKS = re.compile(r"(task|part)[23]")
+_ISIC_IMAGE = re.compile(r"ISIC_\d+")
+
+
+def _isic_image(stem: str) -> str | None:
+    return stem if _ISIC_IMAGE.fullmatch(stem) else None  # superpixels lie beside the images
+
+
+def isic(folder: Path) -> list[Part]:
+    """The folders of the ISIC challenges of 2016 to 2018: ``..._Training_Input``, ``..._Training_GroundTruth`` ..."""
+    found: dict[tuple[str, str, bool], Path] = {}
+    for path in subfolders(folder):
+        name = path.name.lower()
+        match = _ISIC.match(name)
+        if match and not _ISIC_OTHER_TASKS.search(name):
+            found[match["year"], match["split"], match["what"] == "truth"] = path
+    return [
+        Part(
+            path, found.get((year, split, True), folder / "GroundTruth"), SPLIT_FOLDERS[split], image_stem=_isic_image
+        )
+        for (year, split, is_truth), path in found.items() if not is_truth
+    ]  # fmt: skip
+
+
+def _splits_named(folder: Path) -> set[Split]:
+    """Those that words in a folder's name mean: train for ``stage1_train``."""
+    return {SPLIT_FOLDERS[word] for word in re.split(r"[ _-]+", folder.name.lower()) if word in SPLIT_FOLDERS}
+
+
+def _cases_in(folder: Path) -> list[Part]:
+    """A part for each folder that holds one case; those named after a split hold many, which are not of one group."""
+    found = [_beside(path, group=path.name) for path in subfolders(folder) if not _splits_named(path)]
+    return [part for part in found if part is not None]
+
+
+def _holds_one(part: Part) -> bool:
+    return [entry.stem for entry in scan(part.images).entries] == [part.group]
+
+
+def cases(folder: Path) -> list[Part]:
+    """A folder for each case with images/ and masks/ in it, here or in the folders here: the case is the group.
+
+    An image named after its case may have a mask for each object, as in the Data Science Bowl of 2018. Cases of one
+    name in several folders are one case if the folders are splits, and otherwise several.
+    """
+    parts = _cases_in(folder)
+    for holder in subfolders(folder):
+        splits = _splits_named(holder)
+        split = splits.pop() if len(splits) == 1 else None
+        parts += [replace(part, split=split) for part in _cases_in(holder)]
+    if not any(part.masks.is_dir() for part in parts):
+        return []
+    times = Counter(part.group for part in parts if part.split is None)
+    return [
+        replace(
+            part,
+            holds_one=_holds_one(part),
+            group=part.images.parent.relative_to(folder).as_posix() if times[part.group] > 1 else part.group,
+        )
+        for part in parts
+    ]
+
+
+_DRIVE_IMAGE = re.compile(r"(\d+)_(training|test)", re.IGNORECASE)
+
+
+def _drive_mask(stem: str) -> str | None:
+    match = _DRIVE_IMAGE.fullmatch(stem)
+    return f"{match[1]}_manual1" if match else None
+
+
+def drive(folder: Path) -> list[Part]:
+    """DRIVE's ``training/`` and ``test/``: vessels are in ``1st_manual/``, while ``mask/`` holds the field of view."""
+    parts = []
+    for path in (folder, *subfolders(folder)):
+        if (path / "1st_manual").is_dir() or (path / "mask").is_dir():
+            split = None if path == folder else SPLIT_FOLDERS.get(_plain(path.name))
+            parts.append(Part(path / "images", path / "1st_manual", split, image_stem=_drive_mask))
+    return parts if any(part.masks.is_dir() for part in parts) else []
+
+
+def flat(folder: Path) -> list[Part]:
+    """Images and masks in one folder, the masks named after the images."""
+    return [Part(folder, folder)]
+
+
+LAYOUTS = (
+    Layout("nnU-Net's imagesTr/ and labelsTr/", nnunet),
+    Layout("the polyp benchmarks' TrainDataset/ and TestDataset/", polyp_benchmark),
+    Layout("ISIC's ..._Input/ and ..._GroundTruth/", isic),
+    Layout("DRIVE's images/ and 1st_manual/", drive),
+    Layout("train/, val/, test/ with images/ and masks/ in each", splits_outside),
+    Layout("images/ and masks/ with train/, val/, test/ in each", splits_inside),
+    Layout("images/ and masks/", side_by_side),
+    Layout("a folder for each case with images/ and masks/ in it, or with ID/images/ID.png and its objects", cases),
+    Layout("images and masks in one folder, such as a.png and a_mask.png", flat),
+)

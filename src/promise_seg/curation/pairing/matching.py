@@ -1,0 +1,182 @@
+"""Which mask belongs to which image: by the stems of their names, and never by a guess."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from promise_seg.curation.pairing.scanning import Entry, scan
+from promise_seg.dataset.manifest import Split
+from promise_seg.images.formats.kinds import stem_of
+from promise_seg.images.listing import visible
+
+_WORDS = "masks?|segmentations?|seg|labels?|gt|ground[_-]?truth|annotations?"
+_ENDING = re.compile(rf"(.+?)[_\-. ](?:{_WORDS})(?:[_-]\d+)?", re.IGNORECASE)
+_BEGINNING = re.compile(rf"(?:{_WORDS})[_\-. ](.+)", re.IGNORECASE)
+
+Key = tuple[str, str]
+
+
+def same_stem(stem: str) -> str | None:
+    return stem
+
+
+@dataclass(frozen=True)
+class Part:
+    """A folder of images and the folder of their masks; both may be one.
+
+    ``image_stem`` turns the stem of an image's file into that of its mask, or into None for files not to be used.
+    ``split`` is None where the layout does not say, ``group`` empty. ``holds_one`` says that there is one image, to
+    which masks of any names belong: one for each object, if none has its name.
+    """
+
+    images: Path
+    masks: Path
+    split: Split | None = None
+    dataset: str = ""
+    image_stem: Callable[[str], str | None] = same_stem
+    group: str = ""
+    holds_one: bool = False
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and its mask. ``stem`` is that of the image's name.
+
+    Where ``objects`` has masks of single objects, ``mask`` is their folder until they are merged.
+    """
+
+    image: Path
+    mask: Path
+    stem: str
+    split: Split | None
+    dataset: str
+    group: str = ""
+    objects: tuple[Path, ...] = ()
+
+
+@dataclass
+class Matches:
+    """Everything that was found, each thing in one list: nothing is dropped in silence.
+
+    ``clashes`` has a line for each image that more than one pairing was possible for; ``unused`` are images that the
+    layout sets aside, such as further channels; ``ignored`` files of unknown suffixes.
+    """
+
+    pairs: list[Pair] = field(default_factory=list)
+    images_alone: list[Path] = field(default_factory=list)
+    masks_alone: list[Path] = field(default_factory=list)
+    clashes: list[str] = field(default_factory=list)
+    unused: list[Path] = field(default_factory=list)
+    ignored: list[Path] = field(default_factory=list)
+    folders: set[Path] = field(default_factory=set)
+
+
+def bare_stems(mask_stem: str) -> list[str]:
+    """Stems that the image of such a mask may have, other than the same: ``a`` for ``a_mask``, ``mask_a``, ``a_seg_2``.
+
+    The first that exists counts.
+    """
+    found = (pattern.fullmatch(mask_stem) for pattern in (_ENDING, _BEGINNING))
+    return [match[1] for match in found if match]
+
+
+def divide(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Images and masks of a folder that holds both.
+
+    A mask is what is named after another file (``a_mask`` beside ``a``), or is named like a mask while no other file is
+    named after it (``a_mask`` alone, but not ``colon_seg_1`` beside ``colon_seg_1_mask``).
+    """
+    keys = {entry.key for entry in entries}
+    named_after = {entry: [(entry.parent, stem) for stem in bare_stems(entry.stem)] for entry in entries}
+    claimed = {key for options in named_after.values() for key in options}
+
+    def is_mask(entry: Entry) -> bool:
+        options = named_after[entry]
+        return any(key in keys for key in options) or (bool(options) and entry.key not in claimed)
+
+    return [e for e in entries if not is_mask(e)], [e for e in entries if is_mask(e)]
+
+
+def _scan_part(part: Part, found: Matches) -> tuple[list[Entry], list[Entry]]:
+    images = scan(part.images, singly=_mask_stems(part))
+    scans = [images]
+    if part.masks == part.images:
+        image_entries, mask_entries = divide(images.entries)
+    else:
+        series = {entry.key for entry in images.entries if entry.path.is_dir()}
+        masks = scan(part.masks, series)
+        scans.append(masks)
+        image_entries, mask_entries = images.entries, masks.entries
+    for one in scans:
+        found.ignored += one.ignored
+        found.folders |= one.folders
+    return image_entries, mask_entries
+
+
+def _names(entries: Sequence[Entry], folder: Path) -> str:
+    names = [entry.path.relative_to(folder).as_posix() for entry in entries]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def match(part: Part) -> Matches:
+    """Pair the images of a part with its masks, by folder below and stem.
+
+    A mask belongs to the image of the same stem, or, if there is none, to the one that it is named after. Where two
+    images have one stem, or an image two masks, none of them is paired.
+    """
+    found = Matches()
+    image_entries, mask_entries = _scan_part(part, found)
+    images, masks = defaultdict[Key, list[Entry]](list), defaultdict[Key, list[Entry]](list)
+    for entry in image_entries:
+        stem = part.image_stem(entry.stem)
+        if stem is None:
+            found.unused.append(entry.path)
+        else:
+            images[entry.parent, stem].append(entry)
+    for entry in mask_entries:
+        options = [(entry.parent, stem) for stem in (entry.stem, *bare_stems(entry.stem))]
+        owner = next((key for key in options if key in images), None)
+        if owner is None:
+            found.masks_alone.append(entry.path)
+        else:
+            masks[owner].append(entry)
+    for key, candidates in images.items():
+        if len(candidates) > 1:
+            found.clashes.append(f"{part.images}: {_names(candidates, part.images)} have one stem")
+        elif len(masks[key]) > 1:
+            found.clashes.append(f"{candidates[0].path}: may have the mask {_names(masks[key], part.masks)}")
+        elif not masks[key]:
+            found.images_alone.append(candidates[0].path)
+        else:
+            image, mask = candidates[0], masks[key][0]
+            found.pairs.append(_pair(part, image, _only_file(mask.path)))
+    if part.holds_one and len(image_entries) == 1 and mask_entries and len(found.masks_alone) == len(mask_entries):
+        objects = tuple(found.masks_alone)
+        found.pairs = [_pair(part, image_entries[0], part.masks, objects)]
+        found.images_alone, found.masks_alone = [], []
+    return found
+
+
+def _pair(part: Part, image: Entry, mask: Path, objects: tuple[Path, ...] = ()) -> Pair:
+    return Pair(image.path, mask, image.stem, part.split, part.dataset, part.group, objects)
+
+
+def _mask_stems(part: Part) -> Callable[[str], set[str]]:
+    """The stems of the mask files in the folder that answers one of images: of pictures that are masked one by one."""
+
+    def stems(below: str) -> set[str]:
+        folder = part.masks / below
+        if part.masks == part.images or not folder.is_dir():
+            return set()
+        names = [stem_of(path) for path in visible(folder) if path.is_file()]
+        return {stem for name in names for stem in (name, *bare_stems(name))}
+
+    return stems
+
+
+def _only_file(mask: Path) -> Path:
+    """A folder that holds one file and nothing else stands for it: a segmentation of a series."""
+    inside = visible(mask) if mask.is_dir() else []
+    return inside[0] if len(inside) == 1 and inside[0].is_file() else mask

@@ -1,0 +1,172 @@
+"""Masks of single objects to one instance map for each image, a 16-bit PNG."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from promise_seg.curation.pairing.matching import Pair
+from promise_seg.errors import ImageError, ManifestError, MaskError, PromiseError, SizeError
+from promise_seg.files import write_whole
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.source import Source
+from promise_seg.images.masks import LARGEST_LABEL
+from promise_seg.images.readers import read_labels
+
+Uint16Array = npt.NDArray[np.uint16]
+
+_MARK = "promise-seg-merged-from"
+"""Of the text in our PNGs that tells which masks they were made from."""
+_SHOWN = 3
+
+
+@dataclass
+class Merging:
+    """``pairs`` are those given, with the merged masks; ``made`` and ``kept`` count maps that were written or there.
+
+    ``objects`` counts masks of single objects; ``overlapping`` are images of those now made where some lie on others;
+    ``problems`` has a line for each image that was left out.
+    """
+
+    pairs: list[Pair] = field(default_factory=list)
+    objects: int = 0
+    made: int = 0
+    kept: int = 0
+    overlapping: list[Path] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def remarks(self) -> list[str]:
+        """A line for images that were left out, and for overlaps."""
+        lines = []
+        if self.problems:
+            lines.append(f"{len(self.problems)} image(s) left out, as their masks cannot be merged: {self._examples()}")
+        if self.overlapping:
+            lines.append(
+                f"masks of objects overlap in {len(self.overlapping)} image(s), and the later one by name has the "
+                f"pixels: {', '.join(map(str, self.overlapping[:_SHOWN]))}{' ...' * (len(self.overlapping) > _SHOWN)}"
+            )
+        return lines
+
+    def _examples(self) -> str:
+        more = f"; and {len(self.problems) - _SHOWN} more" if len(self.problems) > _SHOWN else ""
+        return "; ".join(self.problems[:_SHOWN]) + more
+
+
+def merge_objects(
+    pairs: Sequence[Pair], folder: Path, into: Path, progress: Callable[[], object] = lambda: None
+) -> Merging:
+    """Merge the masks of all pairs that have one for each object; other pairs stay as they are.
+
+    A map that is there and was made from the very same files is kept.
+
+    Args:
+        pairs: found in ``folder``.
+        folder: that of the data set.
+        into: where maps are written, named after the folders of their images.
+        progress: called after each pair.
+
+    Raises:
+        ManifestError: if no pair is left.
+        PromiseError: if a map cannot be written, or another file has its place.
+    """
+    done = Merging()
+    for pair in pairs:
+        if pair.objects:
+            path = into / f"{pair.mask.parent.relative_to(folder).as_posix()}.png"
+            try:
+                _merge(pair, path, done)
+            except ImageError as error:
+                done.problems.append(str(error))
+        else:
+            done.pairs.append(pair)
+        progress()
+    if not done.pairs:
+        raise ManifestError(f"{folder}: no image is left, as masks cannot be merged: {done._examples()}")
+    return done
+
+
+def _merge(pair: Pair, path: Path, done: Merging) -> None:
+    key = _key([pair.image, *pair.objects])
+    if _is_there(path, key):
+        done.kept += 1
+    else:
+        merged, overlaps = instance_map(pair)
+        text = PngInfo()
+        text.add_text(_MARK, key)
+        write_whole(path, lambda p: Image.fromarray(merged).save(p, format="PNG", pnginfo=text))
+        done.made += 1
+        done.overlapping += [pair.image] if overlaps else []
+    done.objects += len(pair.objects)
+    done.pairs.append(replace(pair, mask=path, objects=()))
+
+
+def instance_map(pair: Pair) -> tuple[Uint16Array, bool]:
+    """The objects of a pair, (H, W), numbered from 1 in their order, later ones above; and whether any overlap.
+
+    Raises:
+        ImageError: naming a file that is unreadable, of another size than the image, or no mask of one object.
+    """
+    image = open_source(pair.image)
+    if len(image) != 1 or len(pair.objects) > LARGEST_LABEL:
+        raise ImageError(
+            f"{pair.image}: has {len(image)} slice(s) and {len(pair.objects)} masks of objects; expected one slice and "
+            f"at most {LARGEST_LABEL} masks. Give it one mask of its own name"
+        )
+    merged = np.zeros(image.values(0).shape[:2], np.uint16)
+    overlaps = False
+    for number, path in enumerate(pair.objects, 1):
+        inside = _object(path, image, merged.shape)
+        overlaps = overlaps or bool(merged[inside].any())
+        merged[inside] = number
+    return merged, overlaps
+
+
+def _object(path: Path, image: Source, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    labels = read_labels(path, image)
+    if labels.shape != shape:
+        raise SizeError(
+            f"{path}: a mask of {labels.shape[1]} x {labels.shape[0]} pixels, but its image {image.path} has "
+            f"{shape[1]} x {shape[0]}. Both must have the same size"
+        )
+    values = np.unique(labels)
+    if np.count_nonzero(values) > 1:
+        raise MaskError(
+            f"{path}: {len(values)} values from {values[0]} to {values[-1]}; expected a mask of one object, with 0 and "
+            "one other. Save it as PNG, without greys"
+        )
+    return np.asarray(labels != 0)
+
+
+def _key(files: Sequence[Path]) -> str:
+    """Changes with the names, sizes and times of the files."""
+    try:
+        facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    except OSError as error:
+        raise ImageError(f"{error.filename}: cannot be opened: {error.strerror}") from error
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _is_there(path: Path, key: str) -> bool:
+    """Whether a map stands there that was made from these files.
+
+    Raises:
+        PromiseError: if it is a file that was not made here.
+    """
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            mark = image.info.get(_MARK)
+    except FileNotFoundError:
+        return False
+    except (OSError, SyntaxError, ValueError):  # as Pillow has it
+        mark = None
+    if mark is None:
+        raise PromiseError(
+            f"{path}: exists already, and is no merged mask of promise data make. Move it away, or choose another -o"
+        )
+    return bool(mark == key)

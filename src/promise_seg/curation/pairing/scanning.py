@@ -1,0 +1,110 @@
+"""What lies in a folder: images to be paired, files of unknown kinds, and nothing of the litter."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from promise_seg.images.formats.kinds import SUFFIXES, FileKind, kind_of, stem_of, suffix_of
+from promise_seg.images.listing import visible
+
+_COMPANIONS = frozenset({".csv", ".json", ".txt"})
+MERGED = "_merged_masks"
+"""Ending of folders that we write ourselves, beside a manifest and named after it."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image or mask file, or a folder that is one: a DICOM series.
+
+    ``parent`` is its folder relative to the folder that was scanned, with slashes, empty at the top.
+    """
+
+    path: Path
+    parent: str
+    stem: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.parent, self.stem
+
+
+@dataclass
+class Scan:
+    """``ignored`` are files of unknown suffixes; ``folders`` all folders that were looked into."""
+
+    entries: list[Entry] = field(default_factory=list)
+    ignored: list[Path] = field(default_factory=list)
+    folders: set[Path] = field(default_factory=set)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    return [path for path in visible(folder) if path.is_dir()]
+
+
+def _is_companion(path: Path) -> bool:
+    return path.suffix.lower() in _COMPANIONS
+
+
+def is_series(folder: Path) -> bool:
+    """Whether DICOM files lie directly in a folder: by their suffix, or the first file's bytes if none has any."""
+    files = [path for path in visible(folder) if path.is_file() and not _is_companion(path)]
+    suffixes = {suffix_of(path) for path in files}
+    if any(SUFFIXES.get(suffix) == FileKind.DICOM for suffix in suffixes):
+        return True
+    return suffixes == {""} and kind_of(files[0]) == FileKind.DICOM
+
+
+def _none(below: str) -> set[str]:
+    del below
+    return set()
+
+
+def _are_single(folder: Path, stems: set[str]) -> bool:
+    files = [path for path in visible(folder) if path.is_file() and not _is_companion(path)]
+    return bool(files) and all(stem_of(path) in stems for path in files)
+
+
+def scan(folder: Path, series: Collection[tuple[str, str]] = (), singly: Callable[[str], set[str]] = _none) -> Scan:
+    """Look through a folder and all below it; one that does not exist holds nothing.
+
+    Args:
+        folder: the folder; it is never itself a series.
+        series: keys of folders to take as one entry whatever they hold, as the masks of series may be anything.
+        singly: given a folder, relative to this one, stems of files in it that are entries of their own, though they be
+            DICOM: if all of them are, the folder is no series.
+    """
+    found = Scan()
+    if folder.is_dir():
+        _scan_into(found, folder, "", frozenset(series), singly, frozenset())
+    return found
+
+
+def _scan_into(
+    found: Scan,
+    folder: Path,
+    parent: str,
+    series: frozenset[tuple[str, str]],
+    singly: Callable[[str], set[str]],
+    above: frozenset[Path],
+) -> None:
+    found.folders.add(folder)
+    above = above | {folder.resolve()}
+    for path in visible(folder):
+        if path.is_dir():
+            if path.resolve() in above:
+                continue  # a link that leads back up
+            below = f"{parent}/{path.name}" if parent else path.name
+            if (parent, path.name) in series or (is_series(path) and not _are_single(path, singly(below))):
+                found.folders |= set(_all_folders(path))
+                found.entries.append(Entry(path, parent, path.name))
+            else:
+                _scan_into(found, path, below, series, singly, above)
+        elif suffix_of(path):
+            found.entries.append(Entry(path, parent, stem_of(path)))
+        elif not _is_companion(path):
+            found.ignored.append(path)
+
+
+def _all_folders(folder: Path) -> Iterator[Path]:
+    yield folder
+    yield from (path for path in folder.rglob("*") if path.is_dir())

@@ -1,0 +1,28 @@
+"""Pairs to a manifest."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from promise_seg.curation.pairing.matching import Pair
+from promise_seg.dataset.manifest import Split
+from promise_seg.dataset.manifest_file import REQUIRED_COLUMNS
+from promise_seg.dataset.manifest_writing import ManifestTable, path_from
+
+
+def pairs_table(pairs: Sequence[Pair], path: Path) -> ManifestTable:
+    """The manifest of some pairs, to be written to ``path``.
+
+    The columns ``group`` and ``dataset`` are there if anything is known of them.
+    """
+    header = list(REQUIRED_COLUMNS)
+    cells = [
+        [path_from(path.parent, pair.image), str(pair.split or Split.TRAIN), path_from(path.parent, pair.mask)]
+        for pair in pairs
+    ]
+    more = {"group": [pair.group for pair in pairs], "dataset": [pair.dataset for pair in pairs]}
+    for name, values in more.items():
+        if any(values):
+            header.append(name)
+            for row, value in zip(cells, values, strict=True):
+                row.append(value)
+    return ManifestTable(path, header, cells, [])

@@ -1,0 +1,200 @@
+"""Look at a whole data set before any work begins, and report all its problems at once."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from promise_seg.dataset.manifest import Row, Split, raise_all
+from promise_seg.errors import ImageError, SizeError
+from promise_seg.images.borders import content_box
+from promise_seg.images.formats.kinds import FileKind, kind_of
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.source import Source
+from promise_seg.images.geometry import Box
+from promise_seg.images.masks import MaskKind, instances_of, mask_of
+from promise_seg.images.readers import BoolArray, Uint8Array, content_sha256, read_image, read_labels
+from promise_seg.images.reading import DEFAULT_READING, Reading
+
+
+@dataclass(frozen=True)
+class CheckedRow:
+    """A picture, or one slice of a volume, whose files were read once without a complaint.
+
+    ``image_sha256`` is of all that decides its pixels; ``index`` is of the slice; ``crop`` what is kept of the image
+    frame, ``None`` for all of it; ``class_pixels`` are the classes of a label map with their numbers of
+    pixels; ``labels_sha256`` is of the mask's values; ``spacing`` between rows and columns in mm, if the image says so.
+    """
+
+    row: Row
+    image_sha256: str
+    height: int
+    width: int
+    foreground_pixels: int
+    reading: Reading = DEFAULT_READING
+    index: int = 0
+    is_slice: bool = False
+    crop: Box | None = None
+    class_pixels: tuple[tuple[int, int], ...] = ()
+    labels_sha256: str = ""
+    spacing: tuple[float, float] | None = None
+
+    @property
+    def name(self) -> str:
+        """The image's path, with the number of the slice if it has several."""
+        return f"{self.row.image}#{self.index}" if self.is_slice else str(self.row.image)
+
+    @property
+    def truth_sha256(self) -> str:
+        """Hash of what decides its mask: the values in the file, and what they mean."""
+        rule = self.reading.masks
+        return hashlib.sha256(
+            json.dumps([self.labels_sha256, rule.kind, rule.label, rule.threshold]).encode()
+        ).hexdigest()
+
+    def of_class(self, label: int) -> "CheckedRow":
+        """The same row of a label map, for one of its classes."""
+        pixels = dict(self.class_pixels).get(label, 0)
+        return replace(self, reading=self.reading.of_class(label), foreground_pixels=pixels)
+
+    def image(self) -> Uint8Array:
+        """(H, W, 3) uint8 RGB in the image frame."""
+        return read_image(self.row.image, self.reading, self.index)
+
+    def labels(self) -> npt.NDArray:
+        """(H, W), as stored, in the image frame."""
+        needs_image = self.is_slice or kind_of(self.row.mask) == FileKind.DICOM  # to tell which slice it is
+        image = open_source(self.row.image, self.reading.axis) if needs_image else None
+        return read_labels(self.row.mask, image, self.index)
+
+    def mask(self) -> BoolArray:
+        """(H, W) bool in the image frame."""
+        return mask_of(self.labels(), self.reading.masks, self.row.mask)
+
+    def instances(self) -> list[BoolArray]:
+        """One mask (H, W) for each object of an instance map."""
+        return list(instances_of(self.labels()))
+
+
+def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
+    """Read both files of a row, slice by slice.
+
+    Raises:
+        ImageError: beginning with the row's place in the manifest.
+    """
+    reading = reading or DEFAULT_READING
+    try:
+        source = open_source(row.image, reading.axis)
+        return [_check_slice(row, source, index, reading) for index in _wanted(row, source)]
+    except ImageError as error:
+        raise type(error)(f"{row.where}: {error}") from error
+
+
+def _wanted(row: Row, source: Source) -> range:
+    if row.slices is None:
+        return range(len(source))
+    first, last = row.slices
+    if last >= len(source):
+        raise ImageError(f"{row.image}: has no slice {last}; it has {len(source)}, counted from 0")
+    return range(first, last + 1)
+
+
+def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> CheckedRow:
+    image = reading.window.rgb(source, index)
+    labels = read_labels(row.mask, source, index)
+    if image.shape[:2] != labels.shape:
+        turned = " (turned by its EXIF orientation)" if "turned" in source.differs_by(index) else ""
+        raise SizeError(
+            f"{row.image} is {image.shape[1]} x {image.shape[0]} pixels{turned} but its mask {row.mask} is "
+            f"{labels.shape[1]} x {labels.shape[0]}. Both must have the same size"
+        )
+    foreground = int(np.count_nonzero(mask_of(labels, reading.masks, row.mask)))
+    return CheckedRow(
+        row, content_sha256(source, index, reading), labels.shape[0], labels.shape[1], foreground, reading, index,
+        is_slice=source.is_volume, crop=content_box(image) if reading.crop_border else None,
+        class_pixels=_count_classes(labels) if reading.masks.kind == MaskKind.CLASSES else (),
+        spacing=source.spacing,
+        labels_sha256=hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest(),
+    )  # fmt: skip
+
+
+def _count_classes(labels: npt.NDArray) -> tuple[tuple[int, int], ...]:
+    values, counts = np.unique(labels, return_counts=True)
+    return tuple((int(v), int(n)) for v, n in zip(values, counts, strict=True) if v != 0)
+
+
+def classes_of(rows: Sequence[CheckedRow]) -> list[int]:
+    """All classes that the label maps of some rows hold, in their order."""
+    return sorted({label for row in rows for label, _ in row.class_pixels})
+
+
+def check_rows(
+    rows: Sequence[Row], reading: Reading | None = None, progress: Callable[[], object] = lambda: None
+) -> list[CheckedRow]:
+    """Check every row; a row that names a volume becomes one checked row for each slice.
+
+    Raises:
+        ManifestError: with one line for each problem in the whole data set.
+    """
+    checked, problems = [], []
+    for row in rows:
+        try:
+            checked += check_row(row, reading)
+        except ImageError as error:
+            problems.append(str(error))
+        progress()
+    problems += leaks(checked)
+    if not problems:
+        problems += _without_class(checked)
+    raise_all(problems)
+    return checked
+
+
+def _without_class(rows: Sequence[CheckedRow]) -> list[str]:
+    """A class that no mask has is a mistake, not a data set of empty masks."""
+    label = rows[0].reading.masks.label if rows else None
+    if label is None or any(r.foreground_pixels for r in rows):
+        return []
+    found = ", ".join(map(str, classes_of(rows)))
+    place = rows[0].row.where.rsplit(":", 1)[0]
+    return [f"{place}: no mask holds the class {label}; they hold {found or 'nothing'}"]
+
+
+def leaks(rows: Sequence[CheckedRow]) -> list[str]:
+    """Train images that also stand in ``val`` or ``test``, by their content whatever their names."""
+    seen: dict[str, Row] = {r.image_sha256: r.row for r in rows if r.row.split != Split.TRAIN}
+    found = []
+    for checked in rows:
+        other = seen.get(checked.image_sha256)
+        if checked.row.split == Split.TRAIN and other is not None:
+            found.append(
+                f"{checked.row.where}: the train image {checked.name} also stands in {other.split} "
+                f"({other.where}). Remove one of the two rows: scores on images that were trained on mean nothing"
+            )
+    return found
+
+
+def data_sha256(rows: Sequence[CheckedRow]) -> str:
+    """Hash of which images and masks these rows are, and which split they belong to, in whatever order they stand."""
+    parts = sorted([r.image_sha256, r.row.split, r.foreground_pixels, r.labels_sha256] for r in rows)
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def divided_warning(rows: Sequence[Row]) -> str | None:
+    """What to say of groups with rows in ``train`` and in another split."""
+    divided = divided_groups(rows)
+    if not divided:
+        return None
+    return (
+        f"{len(divided)} group(s) have rows in train and in another split, for example {divided[0]!r}; scores on those "
+        "rows are too good"
+    )
+
+
+def divided_groups(rows: Sequence[Row]) -> list[str]:
+    """Groups with rows in ``train`` and in another split: allowed, but worth a warning."""
+    train = {row.group for row in rows if row.split == Split.TRAIN}
+    return sorted(train & {row.group for row in rows if row.split != Split.TRAIN})

@@ -1,0 +1,132 @@
+"""The list of images: a CSV with ``image_name,train_type,mask_name``."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import zip_longest
+from pathlib import Path
+
+from promise_seg.dataset.manifest_file import KNOWN_COLUMNS, REQUIRED_COLUMNS, located, read_file
+from promise_seg.errors import ManifestError
+
+
+class Split(StrEnum):
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image or volume of a manifest.
+
+    ``where`` is ``file:line``, for messages; ``group`` names what must not be divided; ``slices`` are the first and the
+    last that are meant, counted from 0, ``None`` for all.
+    """
+
+    where: str
+    image: Path
+    mask: Path
+    split: Split
+    group: str
+    slices: tuple[int, int] | None = None
+    extra: tuple[tuple[str, str], ...] = ()
+    """Other columns, by name."""
+
+
+def read_manifest(path: str | Path) -> list[Row]:
+    """Read a manifest; relative paths count from its folder, and extra columns are allowed.
+
+    What its cells may be separated by and written in, ``manifest_file.py`` says.
+
+    A column ``group`` (a video, a patient) keeps its rows on one side of any split made here; a column ``slice`` takes
+    one slice of a volume, or some (``10-40``).
+
+    Raises:
+        ManifestError: naming every row that cannot be used, not only the first.
+    """
+    rows, problems = scan_manifest(path)
+    raise_all(problems)
+    return rows
+
+
+def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
+    """The rows that can be used, and a line for each that cannot.
+
+    Raises:
+        ManifestError: if the file as a whole cannot be used.
+    """
+    path = Path(path)
+    file = read_file(path)
+    rows, problems = [], []
+    for line, cells in zip(file.lines, file.cells, strict=True):
+        where = f"{path}:{line}"
+        record = {
+            name: cell.strip() for name, cell in zip_longest(file.header, cells[: len(file.header)], fillvalue="")
+        }
+        empty = [name for name in REQUIRED_COLUMNS if not record[name]]
+        if empty:
+            problems.append(
+                f"{where}: nothing in column(s) {', '.join(empty)}; every row needs an image, a split and a mask"
+            )
+            continue
+        split = record["train_type"].lower()
+        if split not in set(Split):
+            problems.append(f"{where}: unknown train_type {record['train_type']!r}; expected {', '.join(Split)}")
+            continue
+        slices = _slices(record.get("slice", ""))
+        if isinstance(slices, str):
+            problems.append(f"{where}: slice {slices!r}; expected a number from 0, or the first and last as 10-40")
+            continue
+        image, mask = (located(path.parent, record[name]) for name in ("image_name", "mask_name"))
+        group = record.get("group") or str(image)
+        extra = tuple((name, record[name]) for name in file.header if name not in KNOWN_COLUMNS)
+        rows.append(Row(where, image, mask, Split(split), group, slices, extra))
+    return rows, problems
+
+
+def _slices(text: str) -> tuple[int, int] | str | None:
+    """First and last slice; the text itself if it is neither a number nor a range."""
+    if not text:
+        return None
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        return text
+    found = int(first), int(last) if dash else int(first)
+    return found if found[0] <= found[1] else text
+
+
+def raise_all(problems: Sequence[str]) -> None:
+    """Raise one :class:`ManifestError` with a line for each problem, if there are any."""
+    if problems:
+        count = "" if len(problems) == 1 else f"{len(problems)} problems:\n"
+        raise ManifestError(count + "\n".join(problems))
+
+
+def of_split(rows: Sequence[Row], split: Split) -> list[Row]:
+    return [row for row in rows if row.split == split]
+
+
+def split_off_validation(rows: Sequence[Row], *, share: float = 0.15, seed: int = 0) -> list[Row]:
+    """Turn about ``share`` of the ``train`` rows into ``val``, never dividing a group.
+
+    Raises:
+        ManifestError: if there are fewer than two groups to split.
+    """
+    train = of_split(rows, Split.TRAIN)
+    groups = sorted({row.group for row in train})
+    if len(groups) < 2:
+        raise ManifestError(
+            f"{rows[0].where.rsplit(':', 1)[0]}: no val rows, and too few groups of train rows ({len(groups)}) to "
+            "split some off. Add val rows."
+        )
+    random.Random(seed).shuffle(groups)
+    chosen: set[str] = set()
+    taken = 0
+    for group in groups[:-1]:
+        if taken >= share * len(train):
+            break
+        chosen.add(group)
+        taken += sum(row.group == group for row in train)
+    return [replace(row, split=Split.VAL) if row.split == Split.TRAIN and row.group in chosen else row for row in rows]

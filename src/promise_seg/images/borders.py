@@ -1,0 +1,29 @@
+"""The black border around endoscopy and ultrasound images: where the content lies, so that it can be cropped to."""
+
+import numpy as np
+import numpy.typing as npt
+
+from promise_seg.images.geometry import Box
+
+Uint8Array = npt.NDArray[np.uint8]
+
+DARK = 16
+"""Grey values up to this are border: black, with the noise that JPEG adds to it."""
+LEAST_SHARE = 0.01
+"""A row or column is content if more than this share of its pixels is brighter than :data:`DARK`."""
+
+
+def content_box(image: Uint8Array) -> Box | None:
+    """The smallest box that holds all rows and columns with content; ``None`` where there is no border to crop.
+
+    Shape: (H, W, 3) uint8 in the image frame. An image that is dark all over is left as it is.
+    Source: ProMISe, "Training" (crop of the border); the threshold and share are ours.
+    """
+    bright = image.max(2) > DARK
+    rows = np.flatnonzero(bright.mean(1) > LEAST_SHARE)
+    columns = np.flatnonzero(bright.mean(0) > LEAST_SHARE)
+    if not len(rows) or not len(columns):
+        return None
+    box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    height, width = bright.shape
+    return None if box == (0, 0, width, height) else box

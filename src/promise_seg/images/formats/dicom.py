@@ -1,0 +1,240 @@
+"""DICOM images: one or many frames, compressed or not, with their own idea of how to be seen. Read by ``pydicom``."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.utils import pixel_array
+
+from promise_seg.errors import ImageError
+from promise_seg.images.formats import jpeg_decoders
+from promise_seg.images.formats.dicom_files import (
+    PARSE_ERRORS,
+    SEGMENTATION_CLASSES,
+    check_frames,
+    damaged,
+    in_line,
+    read_dataset,
+)
+from promise_seg.images.formats.dicom_space import spacing_of, stack_affine
+from promise_seg.images.formats.kinds import FileKind
+from promise_seg.images.formats.limits import check_size
+from promise_seg.images.formats.orientation import Axis, SliceFrame
+from promise_seg.images.formats.source import Array, Source, Uint8Array
+from promise_seg.images.formats.voi import look
+
+jpeg_decoders.register()
+
+_FRAME_ELEMENTS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
+
+
+class DicomImage(Source):
+    """A DICOM file with pixels: each frame is a slice, as acquired.
+
+    Another ``axis`` cuts across the volume that many frames form, which must then be evenly stacked; a single image has
+    none.
+    """
+
+    kind = FileKind.DICOM
+
+    def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
+        self.path = path
+        self.dataset = read_dataset(path)
+        self._decoded: tuple[int, Array] | None = None
+        self._cut: Array | None = None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._check()
+                self._count = int(self.dataset.get("NumberOfFrames") or 1)
+                self.is_volume = self._count > 1
+                self.spacing = spacing_of(self.dataset)
+                self.frame = self._frame()
+        except PARSE_ERRORS as error:
+            raise damaged(path, error) from error
+        if axis != Axis.AUTO and self.is_volume:
+            self._cut_along(axis)
+
+    def _cut_along(self, axis: Axis) -> None:
+        if self.frame is None:
+            raise ImageError(
+                f"{self.path}: its frames are not evenly stacked, or it does not say where they lie, so that they "
+                f"cannot be cut along the {axis} axis. Leave --axis out to take them as acquired"
+            )
+        stack = np.stack([self.values(index) for index in range(self._count)])
+        self.frame = SliceFrame(self.path, self.frame.shape, self.frame.affine, axis)
+        self._cut, self.spacing = self.frame.to_slices(stack), self.frame.spacing[1:]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether slices are across the frames, not as acquired."""
+        return self._cut is not None
+
+    def _check(self) -> None:
+        data = self.dataset
+        kind = data.SOPClassUID
+        if kind in SEGMENTATION_CLASSES:
+            raise ImageError(f"{self.path}: a DICOM segmentation; it can be a mask, not an image")
+        if "PixelData" not in data:
+            name = getattr(kind, "name", kind)
+            raise ImageError(f"{self.path}: holds no image: it is of the class {in_line(name)}")
+        high, stored = data.get("HighBit"), data.get("BitsStored")
+        if high is not None and stored is not None and int(high) != int(stored) - 1:
+            raise ImageError(
+                f"{self.path}: its {stored} bits end at bit {high} (HighBit), not at {int(stored) - 1}; such pixels "
+                "cannot be decoded rightly. Export it again"
+            )
+        shape = (data.get("NumberOfFrames") or 1, data.Rows, data.Columns, data.get("SamplesPerPixel", 1))
+        check_size(self.path, tuple(map(int, shape)))
+        check_frames(self.path, data)
+
+    def _frame(self) -> SliceFrame | None:
+        """Where a single image lies, or the frames of an enhanced one if they are evenly stacked."""
+        if not self.is_volume:
+            return self._single_frame()
+        if "PerFrameFunctionalGroupsSequence" not in self.dataset:
+            return None
+        groups = self.dataset.PerFrameFunctionalGroupsSequence
+        shared = self.dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
+        try:
+            positions = [group.PlanePositionSequence[0].ImagePositionPatient for group in groups]
+            planes = groups[0] if "PlaneOrientationSequence" in groups[0] else shared[0]
+            measures = groups[0] if "PixelMeasuresSequence" in groups[0] else shared[0]
+            orientation = planes.PlaneOrientationSequence[0].ImageOrientationPatient
+            spacing = measures.PixelMeasuresSequence[0].PixelSpacing
+        except (AttributeError, IndexError, KeyError):
+            return None
+        affine = stack_affine(positions, orientation, spacing)
+        if affine is None or len(positions) != self._count:
+            return None
+        self.spacing = float(spacing[0]), float(spacing[1])
+        shape = (self._count, int(self.dataset.Rows), int(self.dataset.Columns))
+        return SliceFrame(self.path, shape, affine, Axis.AUTO)
+
+    def _single_frame(self) -> SliceFrame | None:
+        data = self.dataset
+        if not all(data.get(name) for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")):
+            return None
+        thickness = float(data.get("SliceThickness") or 0) or 1.0
+        affine = stack_affine([data.ImagePositionPatient], data.ImageOrientationPatient, data.PixelSpacing, thickness)
+        shape = (1, int(data.Rows), int(data.Columns))
+        return None if affine is None else SliceFrame(self.path, shape, affine, Axis.AUTO)
+
+    def __len__(self) -> int:
+        return self._count if self._cut is None else int(self._cut.shape[0])
+
+    def as_stored(self, index: int) -> Array:
+        """Decoded pixel values of a frame, colours as RGB."""
+        if self._decoded is None or self._decoded[0] != index:
+            self._decoded = index, self._decode(index)
+        return self._decoded[1]
+
+    def _decode(self, index: int) -> Array:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                pixels = pixel_array(self.dataset, index=index, raw=False)
+        except MemoryError:
+            raise ImageError(f"{self.path}: not enough memory to decode it") from None
+        except Exception as error:  # pydicom and its decoders raise whatever they run into
+            raise self._undecodable(error) from error
+        if pixels.ndim != 2 and (pixels.ndim, pixels.shape[-1]) != (3, 3):
+            raise ImageError(f"{self.path}: pixels of {pixels.shape[-1]} values each; expected grey (1) or RGB (3)")
+        return pixels
+
+    def _undecodable(self, error: Exception) -> ImageError:
+        meta = getattr(self.dataset, "file_meta", None)
+        syntax = meta.get("TransferSyntaxUID") if meta is not None else None
+        name = getattr(syntax, "name", syntax)
+        return ImageError(
+            f"{self.path}: its pixels ({in_line(name)}) cannot be decoded: {in_line(error)}. Export it again, "
+            "uncompressed if you can"
+        )
+
+    def frame_dataset(self, index: int) -> Dataset:
+        """The elements that say how a frame's values are to be understood, wherever the file keeps them."""
+        found = Dataset()
+        if hasattr(self.dataset, "file_meta"):
+            found.file_meta = self.dataset.file_meta  # tells the order of bytes in tables
+        wanted = (
+            "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction",
+            "VOILUTSequence",
+        )  # fmt: skip
+        shared = self.dataset.get("SharedFunctionalGroupsSequence") or []
+        frames = self.dataset.get("PerFrameFunctionalGroupsSequence") or []
+        for group in (*shared[:1], *frames[index : index + 1]):
+            for name in _FRAME_ELEMENTS:
+                for item in group.get(name) or []:
+                    found.update(item)
+        for name in wanted:
+            if name not in found and name in self.dataset:
+                found[name] = self.dataset[name]
+        return found
+
+    def values(self, index: int) -> Array:
+        return self._frame_values(index) if self._cut is None else self._cut[index]
+
+    def _frame_values(self, index: int) -> Array:
+        stored = self.as_stored(index)
+        try:
+            if self.dataset.PhotometricInterpretation == "PALETTE COLOR":
+                colours = apply_color_lut(stored, self.dataset)
+                if colours.shape[-1] < 3:
+                    raise ImageError(f"{self.path}: damaged: its palette has no red, no green or no blue")
+                return _eight_bits(colours)
+            if stored.ndim == 3:
+                bits = int(self.dataset.BitsStored)
+                return (
+                    _eight_bits(stored) if stored.dtype == np.uint8 else (stored >> max(0, bits - 8)).astype(np.uint8)
+                )
+            facts = self.frame_dataset(index)
+            rescaled = "RescaleSlope" in facts or "ModalityLUTSequence" in facts
+            padding = _padding(stored, self.dataset)
+            values = apply_modality_lut(stored, facts) if rescaled else stored
+            return values if padding is None else np.where(padding, np.float32(np.nan), values.astype(np.float32))
+        except PARSE_ERRORS as error:
+            raise damaged(self.path, error) from error
+
+    @property
+    def is_inverted(self) -> bool:
+        return bool(self.dataset.get("PhotometricInterpretation") == "MONOCHROME1")
+
+    def own_window(self, index: int) -> Uint8Array:
+        values = self.values(index)
+        if values.ndim == 2:
+            try:
+                seen = look(values, self.frame_dataset(index if self._cut is None else 0))
+            except PARSE_ERRORS as error:
+                raise damaged(self.path, error) from error
+            if seen is not None:
+                return self.shown(seen, values)
+        return super().own_window(index)
+
+    def differs_by(self, index: int) -> dict[str, object]:
+        if self._cut is None or self.frame is None:
+            return super().differs_by(index)
+        return {"slice": index, "axis": str(self.frame.axis)}
+
+    def source_frame(self, index: int) -> tuple[Dataset, int | None]:
+        """The data set that a slice comes from, and the number of its frame, from 1, if it has several."""
+        return self.dataset, index + 1 if self.is_volume else None
+
+
+def _padding(stored: Array, dataset: Dataset) -> npt.NDArray[np.bool_] | None:
+    """Where a grey frame was filled up, outside of what was imaged. Source: DICOM PS3.3, C.7.5.1.1.2."""
+    value = dataset.get("PixelPaddingValue")
+    if value is None:
+        return None
+    limit = dataset.get("PixelPaddingRangeLimit", value)
+    found = (stored >= min(value, limit)) & (stored <= max(value, limit))
+    return np.asarray(found) if found.any() else None
+
+
+def _eight_bits(colours: Array) -> Uint8Array:
+    """Colours of a palette, which may have 16 bits."""
+    if colours.dtype == np.uint8:
+        return np.asarray(colours, np.uint8)[..., :3]
+    return (np.asarray(colours, np.uint16) >> 8).astype(np.uint8)[..., :3]

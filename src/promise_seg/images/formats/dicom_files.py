@@ -1,0 +1,84 @@
+"""DICOM files as data sets: read with care, whatever they hold. Read by ``pydicom``."""
+
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import _read_file_meta_info, read_preamble
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.images.formats.codes import check_codes
+from promise_seg.images.formats.limits import SparingFile, max_values, too_large
+
+SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""Segmentations, and label map segmentations."""
+PARSE_ERRORS = (
+    TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError, EOFError,
+    struct.error,
+)  # fmt: skip
+"""What nonsense in an element runs into, here or in pydicom, which also asserts."""
+_BYTES_PER_VALUE = 4
+_CHUNK = 2**20
+
+
+def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
+    """All elements of a file, or those before its pixels.
+
+    Raises:
+        ImageError: if it is no DICOM file, or damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom warns of what it can mend
+            with SparingFile(path) as file:
+                _check_deflated(path, file)
+                dataset = pydicom.dcmread(file, force=True, stop_before_pixels=not pixels)
+            if not dataset or not dataset.get("SOPClassUID"):
+                raise ImageError(f"{path}: not a DICOM file: it has no SOP class")
+            dataset.get("SeriesInstanceUID")  # as the one above: parsed, and found to be damaged, only now
+            return dataset
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file") from None
+    except InvalidDicomError:
+        raise ImageError(f"{path}: not a DICOM file") from None
+    except PromiseError:
+        raise
+    except MemoryError:
+        raise ImageError(f"{path}: not enough memory to read it") from None
+    except Exception as error:  # pydicom raises whatever its parsing runs into
+        raise damaged(path, error) from error
+
+
+def _check_deflated(path: Path, file: SparingFile) -> None:
+    """Refuse what pydicom would inflate, all at once, to more bytes than any image within the limit has."""
+    read_preamble(file, force=True)
+    syntax, limit = _read_file_meta_info(file).get("TransferSyntaxUID"), max_values() * _BYTES_PER_VALUE
+    if syntax == DeflatedExplicitVRLittleEndian:
+        inflating, inflated = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while packed := inflating.unconsumed_tail or file.read(_CHUNK):
+            inflated += len(inflating.decompress(packed, _CHUNK))
+            if inflated > limit:
+                raise too_large(path, f"deflated, over {limit // _BYTES_PER_VALUE:,}")
+    file.seek(0)
+
+
+def damaged(path: Path, error: Exception) -> ImageError:
+    """What to say of a file that the library could not parse."""
+    return ImageError(f"{path}: damaged or truncated: {first_line(error)}. Export it again from its source")
+
+
+def check_frames(path: Path, dataset: Dataset) -> None:
+    """Refuse frames that are compressed from more than the header says; pydicom decodes before it compares."""
+    if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
+        values = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
+        check_codes(path, dataset.PixelData, values)
+
+
+def in_line(text: object) -> str:
+    """What a damaged element, or each of several decoders, says: in one line, however many it has."""
+    return " ".join(str(text).split()).rstrip(".")

@@ -1,0 +1,70 @@
+"""Where the frames of DICOM files lie, so that those of two files can be told to be the same."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from promise_seg.images.formats.dicom_files import PARSE_ERRORS
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class Plane(NamedTuple):
+    """Where a frame lies.
+
+    Args:
+        space: UID of its frame of reference: coordinates of one patient in one position.
+        corners: (4, 3), centres of its corner pixels in mm, LPS+.
+        pixel: the shorter side of a pixel, in mm.
+    """
+
+    space: str
+    corners: FloatArray
+    pixel: float
+
+
+def macro(dataset: Dataset, index: int, name: str) -> list[Dataset]:
+    """The items of a sequence that a frame has of its own, or shares with all others."""
+    own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[index : index + 1]
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
+    return next((list(group[name].value) for group in (*own, *shared) if group.get(name)), [])
+
+
+def plane_of(dataset: Dataset, index: int) -> Plane | None:
+    """Where a frame lies, or an image of one frame; ``None`` if the file does not say so.
+
+    Source: DICOM PS3.3, C.7.6.2.1.1.
+    """
+    facts = []
+    for sequence, name in (
+        ("PlanePositionSequence", "ImagePositionPatient"),
+        ("PlaneOrientationSequence", "ImageOrientationPatient"),
+        ("PixelMeasuresSequence", "PixelSpacing"),
+    ):
+        facts.append((macro(dataset, index, sequence) or [dataset])[0].get(name))
+    space = str(dataset.get("FrameOfReferenceUID") or "")
+    try:
+        position, orientation, spacing = (np.array([float(v) for v in fact], np.float64) for fact in facts)
+        across, down = orientation.reshape(2, 3) * spacing.reshape(2)[::-1, None]
+        ends = [(row, column) for row in (0, int(dataset.Rows) - 1) for column in (0, int(dataset.Columns) - 1)]
+        corners = np.stack([position.reshape(3) + down * row + across * column for row, column in ends])
+    except PARSE_ERRORS:
+        return None
+    return Plane(space, corners, float(spacing.min())) if space and np.isfinite(corners).all() else None
+
+
+def pixels_apart(slices: list[Plane | None], frames: list[Plane | None]) -> FloatArray:
+    """How far frames are from slices, at the corner where it is most, in pixels of the slice.
+
+    Shape: (slices, frames); infinite for what has no common frame of reference.
+    """
+    apart = np.full((len(slices), len(frames)), np.inf)
+    corners = np.array([np.zeros((4, 3)) if frame is None else frame.corners for frame in frames])
+    spaces = np.array(["" if frame is None else frame.space for frame in frames])
+    for row, plane in zip(apart, slices, strict=True):
+        if plane is not None:
+            same = spaces == plane.space
+            row[same] = np.linalg.norm(corners[same] - plane.corners, axis=-1).max(-1) / plane.pixel
+    return apart

@@ -1,0 +1,141 @@
+"""Which frames of a DICOM segmentation belong to a slice: those that refer to it, or else those that lie on it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.dicom import DicomImage
+from promise_seg.images.formats.dicom_planes import FloatArray, Plane, macro, pixels_apart, plane_of
+from promise_seg.images.formats.series import DicomSeries
+
+_SAME_PLACE_PIXELS = 1e-3
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An instance that a frame was made from: the numbers of its frames, if told, and whether pixels correspond."""
+
+    instance: str
+    frames: frozenset[int]
+    preserved: str | None
+
+    def tells_of(self, instance: str, number: int | None) -> bool:
+        """Whether it tells if it is to a frame of an instance (``None``: its only one)."""
+        return self.instance != instance or number is None or bool(self.frames)
+
+    def names(self, instance: str, number: int | None) -> bool:
+        """Whether it is to that frame."""
+        return self.instance == instance and (number is None or number in self.frames)
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationFrames:
+    """What each frame of a segmentation says of where it belongs."""
+
+    path: Path
+    references: list[list[Reference]]
+    planes: list[Plane | None]
+    _apart: "WeakKeyDictionary[DicomImage | DicomSeries, FloatArray]" = field(default_factory=WeakKeyDictionary)
+
+    @classmethod
+    def of(cls, path: Path, dataset: Dataset) -> "SegmentationFrames":
+        """What a file says.
+
+        Raises:
+            ImageError: if it does not describe each frame.
+        """
+        count = int(dataset.get("NumberOfFrames") or 1)
+        described = len(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+        if described != count and count > 1:
+            raise ImageError(
+                f"{path}: describes {described} frames but has {count}, so that it cannot be told where they belong. "
+                "Export it again from its source, or as NIfTI"
+            )
+        frames = range(count)
+        return cls(path, [list(_references(dataset, i)) for i in frames], [plane_of(dataset, i) for i in frames])
+
+    @property
+    def instances(self) -> set[str]:
+        """All that its frames were made from."""
+        return {reference.instance for references in self.references for reference in references}
+
+    def of_slice(self, image: DicomImage | DicomSeries, index: int) -> list[int]:
+        """The frames, from 0, whose pixels are those of a slice.
+
+        Those that do not say, pixel for pixel, what they were made from belong to the nearest slice of the same frame
+        of reference, if all their corners are less than half a pixel from its own.
+
+        Raises:
+            ImageError: if that cannot be told, or they lie elsewhere than the image.
+        """
+        dataset, number = image.source_frame(index)
+        instance = str(dataset.SOPInstanceUID)
+        found, others = [], []
+        for frame, references in enumerate(self.references):
+            told = [r for r in references if r.preserved == "YES" and r.tells_of(instance, number)]
+            if not told:
+                others.append(frame)
+            elif any(r.names(instance, number) for r in told):
+                found.append(frame)
+        return sorted(found + self._by_place(image, index, others)) if others else found
+
+    def _by_place(self, image: DicomImage | DicomSeries, index: int, frames: list[int]) -> list[int]:
+        """Those that lie on a slice; where that cannot be told, those that refer to it without saying how."""
+        apart = self._pixels_apart(image)[:, frames]
+        comparable = np.isfinite(apart[index])
+        lying = (apart < 0.5) & (apart <= apart.min(0) + _SAME_PLACE_PIXELS)  # on several, if these are times or echoes
+        if comparable.any() and not lying.any():
+            raise ImageError(
+                f"{self.path}: segments other images than {image.path}, or in another grid of pixels: none of its "
+                "frames lies on a slice, to half a pixel. Resample it to the image"
+            )
+        found = [frame for frame, lies in zip(frames, lying[index], strict=True) if lies]
+        dataset, number = image.source_frame(index)
+        instance = str(dataset.SOPInstanceUID)
+        for frame in (frame for frame, known in zip(frames, comparable, strict=True) if not known):
+            told = [r for r in self.references[frame] if not r.preserved and r.tells_of(instance, number)]
+            if not told:
+                raise self._untold(image, index, frame)
+            if any(r.names(instance, number) for r in told):
+                found.append(frame)
+        return found
+
+    def _pixels_apart(self, image: DicomImage | DicomSeries) -> FloatArray:
+        if image not in self._apart:
+            if isinstance(image, DicomSeries):
+                slices = [plane_of(dataset, 0) for dataset in image.datasets()]
+            else:
+                slices = [plane_of(image.dataset, index) for index in range(len(image))]
+            self._apart[image] = pixels_apart(slices, self.planes)
+        return self._apart[image]
+
+    def _untold(self, image: DicomImage | DicomSeries, index: int, frame: int) -> ImageError:
+        dataset, number = image.source_frame(index)
+        if self.planes[frame] is None:
+            why = "nor where they lie"
+        elif plane_of(dataset, (number or 1) - 1) is None:
+            why = f"and {image.path} does not say where it lies"
+        else:
+            why = f"and lies in another frame of reference than {image.path}"
+        return ImageError(
+            f"{self.path}: does not say which images its frames were made from, {why}, so that they cannot be told to "
+            "fit. Export it with references to its source images, or as NIfTI"
+        )
+
+
+def _references(dataset: Dataset, index: int) -> Iterator[Reference]:
+    for derivation in macro(dataset, index, "DerivationImageSequence"):
+        for source in derivation.get("SourceImageSequence") or []:
+            numbers = source.get("ReferencedFrameNumber")
+            several = numbers if isinstance(numbers, MultiValue) else [] if numbers is None else [numbers]
+            yield Reference(
+                str(source.get("ReferencedSOPInstanceUID")),
+                frozenset(int(number) for number in several),
+                source.get("SpatialLocationsPreserved"),
+            )

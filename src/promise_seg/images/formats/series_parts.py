@@ -1,0 +1,212 @@
+"""The volumes in one DICOM series: scouts, times and echoes are told apart by what the headers say."""
+
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from promise_seg.images.formats.dicom_files import PARSE_ERRORS, damaged
+
+Vector = tuple[float, ...]
+Groups = list[list["PlacedImage"]]
+
+SAME_PLACE_MM = 1e-3
+"""Images that are less apart, across themselves, lie at the same place."""
+_SAME_DIRECTION = 0.005
+_TELLERS = {
+    "TemporalPositionIdentifier": "time",
+    "EchoNumbers": "echo",
+    "AcquisitionNumber": "acquisition",
+    "DiffusionBValue": "b-value",
+    "TriggerTime": "time",
+    "AcquisitionTime": "time",
+    "ContentTime": "time",
+}
+_WORDS = (*_TELLERS.values(), "folder")
+"""What may tell images of one place apart, in this order; the folder is that of the file."""
+
+
+@dataclass(frozen=True)
+class PlacedImage:
+    """What the header of an image says of its series and its place.
+
+    ``position`` is in mm, in the patient's LPS+; ``direction``, of its rows and columns, may be missing.
+    """
+
+    path: Path
+    series: tuple[str, ...]
+    series_number: int | None
+    uid: str
+    number: int
+    size: tuple[int, int]
+    position: Vector
+    direction: Vector | None
+    tellers: tuple[tuple[int, float, str], ...]
+    """What may tell it from others at its place, each as a key to sort by."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images that form one volume, or a single one; ``by`` says what they were told from others by.
+
+    ``label`` tells a volume from the others of its series: ``direction1_time2``. It is empty if there is only one.
+    """
+
+    images: tuple[PlacedImage, ...]
+    by: tuple[str, ...] = ()
+    label: str = ""
+
+
+def read_place(path: Path, header: Dataset) -> PlacedImage | None:
+    """What a header says; ``None`` if it says of no place, or has several frames.
+
+    Raises:
+        ImageError: if it is damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom parses, and warns, only now
+            return _read_place(path, header)
+    except PARSE_ERRORS as error:
+        raise damaged(path, error) from error
+
+
+def _read_place(path: Path, header: Dataset) -> PlacedImage | None:
+    if not header.get("ImagePositionPatient") or int(header.get("NumberOfFrames") or 1) > 1:
+        return None
+    direction = header.get("ImageOrientationPatient")
+    uid, number = str(header.get("SeriesInstanceUID") or ""), header.get("SeriesNumber")
+    names = (str(header.get(name) or "") for name in ("PatientID", "StudyInstanceUID"))
+    return PlacedImage(
+        path=path,
+        series=(*names, uid) if uid else (str(path.parent),),
+        series_number=None if number is None else int(number),
+        uid=str(header.get("SOPInstanceUID") or ""),
+        number=int(header.get("InstanceNumber") or 0),
+        size=(int(header.Rows), int(header.Columns)),
+        position=_vector(header.ImagePositionPatient, 3),
+        direction=_direction(direction) if direction else None,
+        tellers=(*(_key(header.get(name)) for name in _TELLERS), (2, 0.0, str(path.parent))),
+    )
+
+
+def _vector(values: Sequence[float], length: int) -> Vector:
+    vector = tuple(float(value) for value in values)
+    if len(vector) != length or not np.isfinite(vector).all():
+        raise ValueError(f"{length} numbers expected for its place, found {vector}")
+    return vector
+
+
+def _direction(values: Sequence[float]) -> Vector:
+    vector = _vector(values, 6)
+    if not np.linalg.norm(np.cross(vector[:3], vector[3:])) > 0.5:
+        raise ValueError(f"its rows and columns do not lie across each other: {vector}")
+    return vector
+
+
+def _key(value: object) -> tuple[int, float, str]:
+    """Sorts what is missing, then numbers (and times, which DICOM writes as such), then words."""
+    if value is None or value == "":
+        return (0, 0.0, "")
+    try:
+        return (1, float(str(value)), "")
+    except ValueError:
+        return (2, 0.0, str(value))
+
+
+def divide(images: Sequence[PlacedImage]) -> list[Part]:
+    """The volumes and single images of one series, whatever order they come in.
+
+    Volumes have one size, one direction and no two images at a place. Where several lie at one, what tells them apart
+    is the first element, or the first two, that say it of all; else the order of their numbers.
+    """
+    ordered = sorted(images, key=lambda image: (image.number, image.path))
+    return _divided(ordered, (_by_size, _by_direction, _by_teller))
+
+
+def _divided(
+    images: list[PlacedImage], ways: Sequence[Callable[[list[PlacedImage]], tuple[str, Groups]]]
+) -> list[Part]:
+    if not ways:
+        return [Part(tuple(images))]
+    word, groups = ways[0](images)
+    divisions = [_divided(group, ways[1:]) for group in groups]
+    if len(divisions) == 1:
+        return divisions[0]
+    volumes = [parts for parts in divisions if any(len(part.images) > 1 for part in parts)]
+    for number, parts in enumerate(volumes if len(volumes) > 1 else [], 1):
+        label = f"{word.replace(' and ', '-')}{number}"
+        parts[:] = [replace(part, label="_".join(filter(None, (label, part.label)))) for part in parts]
+    return [replace(part, by=(word, *part.by)) for parts in divisions for part in parts]
+
+
+def _grouped(images: list[PlacedImage], keys: Sequence[Hashable]) -> dict[Hashable, list[PlacedImage]]:
+    groups: dict[Hashable, list[PlacedImage]] = defaultdict(list)
+    for image, key in zip(images, keys, strict=True):
+        groups[key].append(image)
+    return groups
+
+
+def _by_size(images: list[PlacedImage]) -> tuple[str, Groups]:
+    groups = _grouped(images, [image.size for image in images])
+    return "size", [groups[size] for size in sorted({image.size for image in images})]
+
+
+def _by_direction(images: list[PlacedImage]) -> tuple[str, Groups]:
+    """Those that lie as the first of a group does, up to what rounding may make of it."""
+    firsts = np.empty((0, 6))
+    keys: list[int] = []
+    for image in images:
+        if image.direction is None:
+            keys.append(-1)
+            continue
+        near = np.flatnonzero(np.abs(firsts - image.direction).max(1) <= _SAME_DIRECTION)
+        keys.append(int(near[0]) if len(near) else len(firsts))
+        if not len(near):
+            firsts = np.vstack([firsts, image.direction])
+    return "direction", list(_grouped(images, keys).values())
+
+
+def _by_teller(images: list[PlacedImage]) -> tuple[str, Groups]:
+    places = _places(images)
+    most = max(Counter(places).values())
+    if most == 1:
+        return "", [images]
+    for together in (1, 2):
+        for chosen in combinations(range(len(_WORDS)), together):
+            keys = [tuple(image.tellers[i] for i in chosen) for image in images]
+            if len(set(keys)) == most and len(set(zip(keys, places, strict=True))) == len(images):
+                groups = _grouped(images, keys)
+                words = dict.fromkeys(_WORDS[i] for i in chosen)
+                return " and ".join(words), [groups[key] for key in sorted(set(keys))]
+    before: Counter[int] = Counter()
+    ranks = []
+    for place in places:
+        ranks.append(before[place])
+        before[place] += 1
+    return "order", list(_grouped(images, ranks).values())
+
+
+def _places(images: list[PlacedImage]) -> list[int]:
+    """At which place each lies; without a direction each has its own."""
+    direction = images[0].direction
+    if direction is None:
+        return list(range(len(images)))
+    heights = heights_mm(direction, [image.position for image in images])
+    order = np.argsort(heights, kind="stable")
+    places = np.zeros(len(images), int)
+    for one, other in pairwise(order):
+        places[other] = places[one] + int(heights[other] - heights[one] >= SAME_PLACE_MM)
+    return [int(place) for place in places]
+
+
+def heights_mm(direction: Sequence[float], positions: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
+    """How far images that lie in one direction are along their normal."""
+    normal = np.cross(np.array(direction[:3], np.float64), np.array(direction[3:], np.float64))
+    return np.array(positions, np.float64) @ normal

@@ -1,0 +1,129 @@
+"""What every kind of file becomes: slices of numbers, each with a way to look at it."""
+
+from abc import ABC, abstractmethod
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from promise_seg.images.formats.kinds import FileKind
+from promise_seg.images.formats.orientation import SliceFrame
+
+Array = npt.NDArray[Any]
+Uint8Array = npt.NDArray[np.uint8]
+
+
+class Scope(StrEnum):
+    """What the grey of a pixel depends on: its own value, the file's own window, or the values of the whole volume."""
+
+    PIXEL = "pixel"
+    OWN = "own"
+    VOLUME = "volume"
+
+
+class Source(ABC):
+    """An opened file, or a series of files: one or more slices.
+
+    Shape: each slice is (H, W) or, in colour, (H, W, 3), in the image frame.
+    """
+
+    kind: ClassVar[FileKind]
+    path: Path
+    is_volume: bool = False
+    """Whether it is a stack by its nature, even if of one slice: predictions for it are written as a stack."""
+    frame: SliceFrame | None = None
+    """Where its slices lie in the patient, if the file says so."""
+    spacing: tuple[float, float] | None = None
+    """Of a slice's rows and columns, in mm (down, across), if the file says so."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of slices."""
+
+    @abstractmethod
+    def values(self, index: int) -> Array:
+        """One slice, in the units of its modality (Hounsfield units of a CT), colours as 8 bits; NaN for padding.
+
+        Raises:
+            ImageError: if it is damaged.
+        """
+
+    def as_stored(self, index: int) -> Array:
+        """One slice as labels: palette indices instead of colours, nothing rescaled."""
+        return self.values(index)
+
+    def own_window(self, index: int) -> Uint8Array:
+        """One slice as the file wants to be looked at: 8-bit values as they are, others from lowest to highest."""
+        values = self.values(index)
+        if values.dtype == np.uint8:
+            return self.shown(np.asarray(values, np.uint8), values)
+        return self.shown(spread(values, *self.value_range), values)
+
+    def shown(self, grey: Uint8Array, values: Array) -> Uint8Array:
+        """Grey made of ``values``: turned round if it is stored with high values for dark; black where is no number."""
+        seen = 255 - grey if self.is_inverted else grey
+        return np.where(np.isnan(values), np.uint8(0), seen) if values.dtype.kind == "f" else seen
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether slices are across what was acquired, so that only their place in space tells which is which."""
+        return False
+
+    @property
+    def is_inverted(self) -> bool:
+        """Whether high values mean dark."""
+        return False
+
+    def differs_by(self, index: int) -> dict[str, object]:
+        """What, beside the bytes of the file, decides which pixels :meth:`values` gives."""
+        return {"slice": index} if self.is_volume else {}
+
+    def slice_files(self, index: int, scope: Scope) -> list[Path]:
+        """The files that decide how a slice looks."""
+        del index, scope
+        return [self.path]
+
+    @cached_property
+    def array(self) -> Array:
+        """All slices as stored, in the order of the file: (I, J, K[, 3])."""
+        return np.stack([self.as_stored(index) for index in range(len(self))])
+
+    @cached_property
+    def value_range(self) -> tuple[float, float]:
+        """Lowest and highest finite value of all slices."""
+        ranges = [finite_range(self.values(i)) for i in range(len(self))]
+        return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+    def percentiles(self, low: float, high: float) -> tuple[float, float]:
+        """Two percentiles over all slices, from at most a million values of each."""
+        known: dict[tuple[float, float], tuple[float, float]] = self.__dict__.setdefault("_percentiles", {})
+        if (low, high) not in known:
+            known[low, high] = self._find_percentiles(low, high)
+        return known[low, high]
+
+    def _find_percentiles(self, low: float, high: float) -> tuple[float, float]:
+        samples = []
+        for index in range(len(self)):
+            values = self.values(index).ravel()
+            values = values[:: max(1, len(values) // 1_000_000)]
+            samples.append(values[np.isfinite(values)])
+        together = np.concatenate(samples)
+        if not len(together):
+            return 0.0, 0.0
+        found = np.percentile(together, [low, high])
+        return float(found[0]), float(found[1])
+
+
+def finite_range(values: Array) -> tuple[float, float]:
+    """Lowest and highest finite value; 0 and 0 if there is none."""
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+
+def spread(values: Array, low: float, high: float) -> Uint8Array:
+    """Linear from ``low`` to ``high`` onto 0 to 255, clipped; what is no number becomes 0."""
+    scaled = (np.asarray(values, np.float64) - low) * (255 / max(high - low, 1e-12))
+    return np.round(np.clip(np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0), 0, 255)).astype(np.uint8)

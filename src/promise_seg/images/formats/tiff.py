@@ -1,0 +1,158 @@
+"""TIFF: 1 to 32 bits, float, RGB(A), palettes, and pages as slices. Read by ``tifffile``."""
+
+import logging
+import struct
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.images.formats.codes import check_codes
+from promise_seg.images.formats.kinds import FileKind
+from promise_seg.images.formats.limits import SparingFile, check_size
+from promise_seg.images.formats.source import Array, Source
+
+_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+"""For each value of the tag Orientation: quarter turns to the left, then whether to mirror left and right."""
+
+_CODES = (6, 7, 33003, 33004, 33005, 34712, 34892)
+"""JPEG and JPEG 2000, by their values of the tag Compression."""
+
+
+class TiffStack(Source):
+    """The pages of a TIFF, which must be of one size; smaller copies of the same picture are left out."""
+
+    kind = FileKind.TIFF
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it then raises
+        try:
+            with SparingFile(path) as stored, tifffile.TiffFile(stored) as file:
+                _check_chain(path, file)
+                page = file.series[0].keyframe
+                self._places = _pages(path, file)
+                check_size(path, tuple(map(int, page.shape)))
+                if page.is_tiled:
+                    check_size(path, tuple(map(int, page.chunks)))  # each is decoded whole
+                self._photometric = page.photometric
+                self._axes = page.axes
+                self._colormap = page.colormap if self._photometric == tifffile.PHOTOMETRIC.PALETTE else None
+                tag = page.tags.get("Orientation")
+                self._orientation = int(tag.value) if tag is not None else 1
+                self._bits = int(page.bitspersample)
+        except PromiseError:
+            raise
+        except Exception as error:  # tifffile raises whatever its parsing runs into
+            raise _damaged(path, error) from error
+        if self._photometric == tifffile.PHOTOMETRIC.SEPARATED:
+            raise ImageError(f"{path}: a TIFF in CMYK; save it as RGB")
+        self.is_volume = len(self._places) > 1
+        self._page: tuple[int, Array] | None = None
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def is_inverted(self) -> bool:
+        return bool(self._photometric == tifffile.PHOTOMETRIC.MINISWHITE)
+
+    def as_stored(self, index: int) -> Array:
+        if self._page is None or self._page[0] != index:
+            try:
+                with SparingFile(self.path) as stored, tifffile.TiffFile(stored) as file:
+                    series, page = self._places[index]
+                    self._check_codes(file.series[series], page)
+                    array = np.asarray(file.asarray(key=page, series=series, maxworkers=1))
+            except PromiseError:
+                raise
+            except MemoryError:
+                raise ImageError(f"{self.path}: not enough memory to decode it") from None
+            except Exception as error:  # as above
+                raise _damaged(self.path, error) from error
+            if np.iscomplexobj(array):
+                raise ImageError(f"{self.path}: holds complex numbers; save their magnitude")
+            self._page = (index, self._arranged(array))
+        return self._page[1]
+
+    def _check_codes(self, series: tifffile.TiffPageSeries, index: int) -> None:
+        """Refuse strips or tiles compressed from more than the page says; tifffile decodes before it compares."""
+        page, values = series.pages[index], prod(series.keyframe.chunks)
+        if page is not None and series.keyframe.compression in _CODES:
+            for at, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+                handle = series.keyframe.parent.filehandle
+                handle.seek(at)
+                check_codes(self.path, handle.read(count), values)
+
+    def _arranged(self, array: Array) -> Array:
+        """(H, W) or (H, W, 3), the right way up."""
+        if self._axes == "SYX":
+            array = np.moveaxis(array, 0, -1)
+        elif self._axes not in {"YX", "YXS"}:
+            raise ImageError(f"{self.path}: pages with the axes {self._axes}; expected pictures, grey or in colour")
+        if array.ndim == 3:
+            array = array[..., :3] if array.shape[2] >= 3 else array[..., 0]
+        turns, mirror = _TURNS.get(self._orientation, (0, False))
+        array = np.rot90(array, turns)
+        return array[:, ::-1] if mirror else array
+
+    def values(self, index: int) -> Array:
+        array = self.as_stored(index)
+        if self._colormap is not None and array.ndim == 2:
+            try:
+                colours = self._colormap[:, array.astype(np.intp)]  # not bool, which would choose, not look up
+            except IndexError as error:
+                raise _damaged(self.path, error) from error
+            return np.moveaxis(colours >> 8, 0, -1).astype(np.uint8)
+        if array.dtype == bool or self._bits == 1:
+            return np.where(array, 255, 0).astype(np.uint8)
+        return array
+
+
+def _pages(path: Path, file: tifffile.TiffFile) -> list[tuple[int, int]]:
+    """Series and number in it of each page: writers that add page by page make a series of each."""
+    first = file.series[0].keyframe
+    found = []
+    for number, series in enumerate(file.series):
+        page = series.keyframe
+        if "C" in series.axes:
+            raise ImageError(
+                f"{path}: has channels (axes {series.axes}), which are no slices. Save the one that is wanted, or RGB"
+            )
+        if (page.shape, page.dtype, page.axes) == (first.shape, first.dtype, first.axes):
+            found += [(number, at) for at in range(len(series.pages))]
+        elif not page.is_reduced:
+            raise ImageError(
+                f"{path}: has pages of different kinds ({_words(first)}, and {_words(page)}); expected a picture, or a "
+                "stack of equal ones. Save them as files of their own"
+            )
+    return found
+
+
+def _words(page: tifffile.TiffPage) -> str:
+    return f"{' x '.join(map(str, page.shape))} {page.dtype}"
+
+
+def _check_chain(path: Path, file: tifffile.TiffFile) -> None:
+    """Refuse pages that name an earlier one as the next: tifffile would follow them for ever."""
+    layout, handle = file.tiff, file.filehandle
+    handle.seek(8 if layout.is_bigtiff else 4)
+    seen: set[int] = set()
+    while len(words := handle.read(layout.offsetsize)) == layout.offsetsize:
+        (at,) = struct.unpack(layout.offsetformat, words)
+        if at in seen:
+            raise ImageError(f"{path}: damaged: its pages go round in circles. Save it again as TIFF")
+        seen.add(at)
+        handle.seek(at)
+        tags = handle.read(layout.tagnosize)
+        if at == 0 or len(tags) < layout.tagnosize:
+            break
+        handle.seek(at + layout.tagnosize + struct.unpack(layout.tagnoformat, tags)[0] * layout.tagsize)
+
+
+def _damaged(path: Path, error: Exception) -> ImageError:
+    return ImageError(
+        f"{path}: damaged or truncated, or a TIFF of an unusual kind: {first_line(error)}. Save it again as TIFF"
+    )

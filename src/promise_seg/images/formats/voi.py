@@ -1,0 +1,50 @@
+"""How a DICOM file wants its values to be looked at: its window, or its table of grey values.
+
+``pydicom`` has both, but returns them in units that depend on the rest of the file; here the result is grey in 8 bits.
+"""
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_voi
+
+from promise_seg.images.formats.source import Array, Uint8Array
+
+
+def look(values: Array, facts: Dataset) -> Uint8Array | None:
+    """Values (H, W), in the units of the modality, as grey; ``None`` if the file says nothing of it.
+
+    Of several windows the first is taken. Source: DICOM PS3.3, C.11.2.1.
+    """
+    if facts.get("VOILUTSequence"):
+        plain = np.nan_to_num(np.asarray(values, np.float64)).astype(np.int64)
+        seen = np.asarray(apply_voi(plain, facts), np.float64)
+        bits = int(facts.VOILUTSequence[0].LUTDescriptor[2])
+        return np.round(np.clip(seen / (2**bits - 1), 0, 1) * 255).astype(np.uint8)
+    centre, width = _first(facts.get("WindowCenter")), _first(facts.get("WindowWidth"))
+    if centre is None or width is None or width <= 0:
+        return None
+    return windowed(values, centre, width, str(facts.get("VOILUTFunction") or "LINEAR").upper())
+
+
+def has_look(facts: Dataset) -> bool:
+    """Whether a file says how to look at it."""
+    return bool(facts.get("VOILUTSequence")) or _first(facts.get("WindowCenter")) is not None
+
+
+def _first(value: object) -> float | None:
+    if value is None or value == "":
+        return None
+    items = value if isinstance(value, list | tuple) or hasattr(value, "__getitem__") else [value]
+    return float(items[0]) if not isinstance(items, str) else float(items)
+
+
+def windowed(values: Array, centre: float, width: float, function: str = "LINEAR_EXACT") -> Uint8Array:
+    """Values around a centre (level) as grey. Source: DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3."""
+    x = np.asarray(values, np.float64)
+    if function == "SIGMOID":
+        share = 1 / (1 + np.exp(np.clip(-4 * (x - centre) / width, -700, 700)))
+    elif function == "LINEAR" and width > 1:
+        share = (x - (centre - 0.5)) / (width - 1) + 0.5
+    else:
+        share = (x - centre) / width + 0.5
+    return np.round(np.clip(np.nan_to_num(share, nan=0.0), 0, 1) * 255).astype(np.uint8)

@@ -1,0 +1,124 @@
+"""From the numbers of a modality to what SAM sees: 8 bits in three channels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from promise_seg.errors import ImageError, SettingsError
+from promise_seg.images.formats.source import Scope, Source, Uint8Array, spread
+from promise_seg.images.formats.voi import windowed
+
+PRESETS: dict[str, tuple[float, float]] = {
+    "abdomen": (50.0, 400.0),
+    "bone": (400.0, 1800.0),
+    "brain": (40.0, 80.0),
+    "liver": (30.0, 150.0),
+    "lung": (-600.0, 1500.0),
+    "mediastinum": (50.0, 350.0),
+    "soft-tissue": (50.0, 400.0),
+    "stroke": (40.0, 40.0),
+    "subdural": (75.0, 215.0),
+    "temporal-bone": (600.0, 2800.0),
+}
+"""Level and width in Hounsfield units, as they are customary for CT."""
+
+OWN = "own"
+PERCENTILES = (0.5, 99.5)
+_EXPECTED = (
+    f"own, percentile or percentile:LOW,HIGH, LEVEL,WIDTH, or one of {', '.join(PRESETS)}; or three of these joined by "
+    "+ for red, green and blue"
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way to look at values: ``own``, between two percentiles, or around a level."""
+
+    text: str
+    percentiles: tuple[float, float] | None = None
+    level_width: tuple[float, float] | None = None
+
+    def grey(self, source: Source, index: int) -> Uint8Array:
+        """One slice: (H, W) uint8, or (H, W, 3) in colour."""
+        if self.percentiles is not None:
+            values = source.values(index)
+            return source.shown(spread(values, *source.percentiles(*self.percentiles)), values)
+        if self.level_width is not None:
+            values = source.values(index)
+            if values.ndim == 3:
+                raise ImageError(f"{source.path}: a picture in colour; --window {self.text} is for grey values")
+            return source.shown(windowed(values, *self.level_width), values)
+        return source.own_window(index)
+
+
+@dataclass(frozen=True)
+class Window:
+    """How values become grey: one look for all three channels, or one for each."""
+
+    looks: tuple[Look, ...]
+
+    @property
+    def scope(self) -> Scope:
+        """What the grey of a pixel depends on."""
+        if all(look.level_width is not None for look in self.looks):
+            return Scope.PIXEL
+        return Scope.OWN if all(look.text == OWN for look in self.looks) else Scope.VOLUME
+
+    def __str__(self) -> str:
+        return "+".join(look.text for look in self.looks)
+
+    def rgb(self, source: Source, index: int) -> Uint8Array:
+        """One slice as SAM sees it: (H, W, 3) uint8.
+
+        Raises:
+            ImageError: if it is damaged, or in colour where grey values are needed.
+        """
+        seen = [look.grey(source, index) for look in self.looks]
+        if len(seen) == 1:
+            return seen[0] if seen[0].ndim == 3 else np.repeat(seen[0][..., None], 3, 2)
+        if seen[0].ndim == 3:
+            raise ImageError(f"{source.path}: a picture in colour; --window {self} is for grey values")
+        return np.stack(seen, 2)
+
+
+def _numbers(text: str) -> tuple[float, float] | None:
+    try:
+        first, second = (float(part) for part in text.split(","))
+    except ValueError:
+        return None
+    return (first, second) if np.isfinite([first, second]).all() else None
+
+
+def _read_look(text: str) -> Look | None:
+    name, _, rest = text.partition(":")
+    if text == OWN:
+        return Look(text)
+    if name == "percentile":
+        limits = _numbers(rest) if rest else PERCENTILES
+        return Look(text, percentiles=limits) if limits and 0 <= limits[0] < limits[1] <= 100 else None
+    if text in PRESETS:
+        return Look(text, level_width=PRESETS[text])
+    pair = _numbers(text)
+    return Look(text, level_width=pair) if pair and pair[1] > 0 else None
+
+
+def read_window(text: str) -> Window:
+    """What a user means by ``--window``.
+
+    Raises:
+        SettingsError: if it means nothing.
+    """
+    looks = [_read_look(part.strip().lower()) for part in text.split("+")]
+    known = tuple(look for look in looks if look is not None)
+    if len(known) != len(looks) or len(looks) not in (1, 3):
+        raise SettingsError(f"--window {text}: expected {_EXPECTED}")
+    return Window(known)
+
+
+OWN_WINDOW = Window((Look(OWN),))
+
+
+def grey_levels(array: npt.NDArray) -> Uint8Array:
+    """Any grey array from its lowest to its highest value onto 0 to 255."""
+    return spread(array, float(array.min()), float(array.max()))

@@ -1,0 +1,153 @@
+"""Official SAM checkpoints (``sam_vit_b_01ec64.pth`` and the like) as a ``transformers`` model.
+
+The architecture is read off the shapes, so ViT-B, ViT-L, ViT-H and models fine-tuned from them (MedSAM) all load.
+"""
+
+import re
+from pathlib import Path
+
+from torch import Tensor
+from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
+
+from promise_seg.errors import CheckpointError
+from promise_seg.sam.pickles import differences, read_state
+
+_POSITIONS = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
+LIBRARY_POSITIONS = "shared_image_embedding.positional_embedding"
+"""The code of positions, which the library holds a second time under this name."""
+
+# (in the official names, in the library's): applied one after the other, forwards or backwards
+_RENAMINGS: tuple[tuple[str, str], ...] = (
+    ("image_encoder.", "vision_encoder."),
+    ("vision_encoder.blocks.", "vision_encoder.layers."),
+    (".patch_embed.proj.", ".patch_embed.projection."),
+    (".norm1.", ".layer_norm1."),
+    (".norm2.", ".layer_norm2."),
+    (".norm3.", ".layer_norm3."),
+    (".norm4.", ".layer_norm4."),
+    (".norm_final_attn.", ".layer_norm_final_attn."),
+    (".neck.0.", ".neck.conv1."),
+    (".neck.1.", ".neck.layer_norm1."),
+    (".neck.2.", ".neck.conv2."),
+    (".neck.3.", ".neck.layer_norm2."),
+    (".point_embeddings.", ".point_embed."),
+    (".pe_layer.positional_encoding_gaussian_matrix", ".shared_embedding.positional_embedding"),
+    (".mask_downscaling.0.", ".mask_embed.conv1."),
+    (".mask_downscaling.1.", ".mask_embed.layer_norm1."),
+    (".mask_downscaling.3.", ".mask_embed.conv2."),
+    (".mask_downscaling.4.", ".mask_embed.layer_norm2."),
+    (".mask_downscaling.6.", ".mask_embed.conv3."),
+    (".output_upscaling.0.", ".upscale_conv1."),
+    (".output_upscaling.1.", ".upscale_layer_norm."),
+    (".output_upscaling.3.", ".upscale_conv2."),
+    ("iou_prediction_head.layers.0.", "iou_prediction_head.proj_in."),
+    ("iou_prediction_head.layers.1.", "iou_prediction_head.layers.0."),
+    ("iou_prediction_head.layers.2.", "iou_prediction_head.proj_out."),
+    *(
+        (f"_mlps.{mask}.layers.{layer}.", f"_mlps.{mask}.{name}.")
+        for mask in range(4)
+        for layer, name in enumerate(("proj_in", "layers.0", "proj_out"))
+    ),
+)
+_HQ_EXTRAS = tuple(
+    f"mask_decoder.{name}"
+    for name in ("hf_token.", "hf_mlp.", "compress_vit_feat.", "embedding_encoder.", "embedding_maskfeature.")
+)
+
+
+def transformers_name(official: str) -> str:
+    """Name in a ``SamModel`` of a parameter of the official implementation."""
+    for old, new in _RENAMINGS:
+        official = official.replace(old, new)
+    return official
+
+
+def official_name(name: str) -> str:
+    """Name in the official implementation of a parameter of a ``SamModel``: undoes :func:`transformers_name`."""
+    for old, new in reversed(_RENAMINGS):
+        name = name.replace(new, old)
+    return name
+
+
+def config_from_shapes(state: dict[str, Tensor]) -> SamConfig:
+    """The architecture of an official state dict. The decoder's attention always has 8 heads there.
+
+    Raises:
+        KeyError: if it is not one of a SAM.
+    """
+    _, grid, _, width = state["image_encoder.pos_embed"].shape
+    patch = state["image_encoder.patch_embed.proj.weight"].shape[-1]
+    depth = 1 + max(int(m[1]) for k in state if (m := re.match(r"image_encoder\.blocks\.(\d+)\.", k)))
+    reach = [state[f"image_encoder.blocks.{i}.attn.rel_pos_h"].shape for i in range(depth)]  # (2 * window - 1, head)
+    windows = [(positions + 1) // 2 for positions, _ in reach]
+    local = [w for w in windows if w != grid]
+    vision = SamVisionConfig(
+        hidden_size=width,
+        output_channels=state["image_encoder.neck.0.weight"].shape[0],
+        num_hidden_layers=depth,
+        num_attention_heads=width // reach[0][1],
+        image_size=grid * patch,
+        patch_size=patch,
+        window_size=local[0] if local else 0,
+        global_attn_indexes=[i for i, w in enumerate(windows) if w == grid],
+        mlp_dim=state["image_encoder.blocks.0.mlp.lin1.weight"].shape[0],
+        num_pos_feats=state[_POSITIONS].shape[1],
+    )
+    channels = state["mask_decoder.mask_tokens.weight"].shape[1]
+    prompt = SamPromptEncoderConfig(hidden_size=channels, image_size=grid * patch, patch_size=patch)
+    decoder = SamMaskDecoderConfig(
+        hidden_size=channels,
+        mlp_dim=state["mask_decoder.transformer.layers.0.mlp.lin1.weight"].shape[0],
+        iou_head_hidden_dim=state["mask_decoder.iou_prediction_head.layers.0.weight"].shape[0],
+    )
+    return SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder)
+
+
+def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tuple[str, ...]]:
+    """A SAM from an official state dict, and in words what of it was left out.
+
+    The extra parameters of SAM-HQ are left out: it was trained with SAM itself frozen, so that what remains is SAM.
+
+    Raises:
+        CheckpointError: if it is not one, naming what is missing, unexpected or of another shape.
+    """
+    extras = [name for name in state if name.startswith(_HQ_EXTRAS)]
+    state = {name: v for name, v in state.items() if name not in extras}
+    try:
+        model = SamModel(config_from_shapes(state))
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{where}: not an official SAM checkpoint ({error} not found). Expected a state dict like that of "
+            "sam_vit_b_01ec64.pth, with image_encoder, prompt_encoder and mask_decoder."
+        ) from error
+    expected = model.state_dict()
+    expected_here = {official_name(name): v for name, v in expected.items() if name != LIBRARY_POSITIONS}
+    if wrong := differences(state, expected_here):
+        adapters = any(".Adapter." in name for name in state)
+        hint = " Encoders with adapters (SAM-Med2D) are other models; use its weights without adapters." * adapters
+        raise CheckpointError(f"{where}: does not fit a SAM: {wrong}.{hint}")
+    converted = {transformers_name(name): v for name, v in state.items()}
+    model.load_state_dict(converted | {LIBRARY_POSITIONS: state[_POSITIONS]})
+    return model, hq_note(len(extras))
+
+
+def hq_note(extras: int) -> tuple[str, ...]:
+    """What to say of a SAM-HQ of which so many parameters were left out; nothing if none were."""
+    return (f"{extras} parameters of SAM-HQ left out: what is used is the SAM inside it",) if extras else ()
+
+
+def official_state(model: SamModel) -> dict[str, Tensor]:
+    """The state of a SAM under the official names; the inverse of :func:`sam_from_state`."""
+    state = {official_name(name): v for name, v in model.state_dict().items() if name != LIBRARY_POSITIONS}
+    return {name: v.detach().cpu().contiguous() for name, v in state.items()}
+
+
+def load_official_sam(path: str | Path) -> tuple[SamModel, tuple[str, ...]]:
+    """Read an official ``.pth`` file: see :func:`~promise_seg.sam.pickles.read_state`, :func:`sam_from_state`.
+
+    Raises:
+        CheckpointError: if the file cannot be read, or has other parameters than a SAM.
+    """
+    read = read_state(path)
+    model, more = sam_from_state(read.tensors, str(path))
+    return model, read.notes + more

@@ -1,0 +1,7 @@
+"""Scenes that this project draws itself, to pre-train and to test on without any data set."""
+
+from promise_seg.scenes.drawing import draw_scene
+from promise_seg.scenes.kinds import KINDS, MEDICAL_KINDS
+from promise_seg.scenes.types import Scene
+
+__all__ = ["KINDS", "MEDICAL_KINDS", "Scene", "draw_scene"]

@@ -1,0 +1,53 @@
+"""Draw one scene from a seed."""
+
+import numpy as np
+
+from promise_seg.scenes import effects
+from promise_seg.scenes.kinds import KIND_WEIGHTS, KINDS
+from promise_seg.scenes.types import FloatArray, Scene, Uint8Array
+
+
+def _develop(
+    rng: np.random.Generator, kind: str, picture: FloatArray, instances: Uint8Array
+) -> tuple[FloatArray, Uint8Array]:
+    """Light, dirt, frame and camera over a finished painting."""
+    medical = kind != "layers"
+    if rng.random() < 0.5:
+        picture = effects.uneven_light(rng, picture)
+    if rng.random() < 0.3:
+        picture = effects.vignette(rng, picture)
+    if rng.random() < (0.75 if kind == "mucosa" else 0.3):
+        picture = effects.highlights(rng, np.clip(picture, 0, 1))
+    if rng.random() < (0.35 if kind == "lesion" else 0.05):
+        picture = effects.hairs(rng, picture)
+    picture = effects.sensor(rng, picture)
+    if rng.random() < (0.3 if medical else 0.1):
+        window = effects.scope_frame(rng, picture.shape[0])
+        picture = picture * window[..., None]
+        instances = np.where(window > 0.5, instances, 0).astype(np.uint8)
+    if rng.random() < 0.12:
+        picture = effects.grey(picture)
+    return picture, instances
+
+
+def draw_scene(seed: int | list[int], size: int = 128, kind: str | None = None) -> Scene:
+    """Draw a scene; the same arguments always give the same scene.
+
+    Args:
+        seed: any non-negative integer, or a list of them.
+        size: side of the square picture, in pixels.
+        kind: a key of :data:`~promise_seg.scenes.kinds.KINDS`; drawn by weight if ``None``.
+
+    Returns:
+        A scene with at least one object of 0.1 to 60 % of the picture.
+
+    Raises:
+        KeyError: if there is no such kind.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = kind or str(rng.choice(list(KIND_WEIGHTS), p=list(KIND_WEIGHTS.values())))
+    while True:
+        picture, instances = _develop(rng, chosen, *KINDS[chosen](rng, size))
+        scene = Scene((np.clip(picture, 0, 1) * 255).round().astype(np.uint8), instances, chosen)
+        if scene.object_ids():
+            return scene

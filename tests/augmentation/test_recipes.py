@@ -1,0 +1,106 @@
+import hashlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from promise_seg.augmentation import Recipe, RecipeView, View, view_of
+from promise_seg.cli.main import main
+from promise_seg.errors import SettingsError
+from promise_seg.features.store import FeatureKey
+from promise_seg.images.geometry import Fit
+from promise_seg.learning.settings import make_settings
+from promise_seg.learning.training_set import Draw, TrainingSet
+from promise_seg.protocol import Protocol
+from tests.helpers import disc_image
+
+SHA = "ab" * 32
+MONAI_RECIPES = (Recipe.REFERENCE, Recipe.LIGHT, Recipe.GREY)
+
+
+@pytest.mark.parametrize("recipe", Recipe)
+def test_view_zero_is_the_image_itself(recipe):
+    image, mask = disc_image(0, 64, 64)
+    assert view_of(SHA, 0, recipe).apply_to_image(image) is image
+    assert view_of(SHA, 0, recipe).apply_to_mask(mask) is mask
+    assert view_of(SHA, 0, recipe).as_key() == {}
+
+
+def test_by_none_every_view_is_the_image_itself():
+    assert all(view_of(SHA, number, Recipe.NONE) == View() for number in range(20))
+
+
+@pytest.mark.parametrize("recipe", [Recipe.OWN, *MONAI_RECIPES])
+def test_a_view_depends_on_image_number_and_recipe_alone(recipe):
+    view = view_of(SHA, 3, recipe)
+    assert view == view_of(SHA, 3, recipe)
+    others = [view_of(SHA, 4, recipe), view_of("cd" * 32, 3, recipe)]
+    others += [view_of(SHA, 3, other) for other in Recipe if other != recipe]
+    assert all(view != other and view.as_key() != other.as_key() for other in others)
+
+
+def test_views_of_our_own_keep_their_keys_for_good():
+    """Features stored by earlier versions, and results published with them, depend on these."""
+    keys = json.dumps([view_of(SHA, number).as_key() for number in range(16)], sort_keys=True)
+    digest = "18a8124fd845dd621e824557856b029085442765cc9ef43eb30e9ebd90959f71"
+    assert hashlib.sha256(keys.encode()).hexdigest() == digest
+    in_store = {
+        0: "89b085b19dfa243ea15dd30d3100b1e2beff0084e04b251a5125eea3ae74d4af",
+        3: "750a6740338e547487db78ecad300b0d34c33de8675f1318b21dda0f647b9731",
+    }
+    for number, digest in in_store.items():
+        assert FeatureKey("00" * 32, Fit.STRETCH, 128, view_of(SHA, number), "11" * 32).digest() == digest
+
+
+def test_keys_tell_recipe_version_and_seed():
+    view = view_of(SHA, 3, Recipe.LIGHT)
+    assert view.as_key() == {"recipe": "light", "version": 1, "seed": 1162841105}
+    assert isinstance(view, RecipeView)
+    changed = [RecipeView(Recipe.GREY, 1, view.seed), RecipeView(Recipe.LIGHT, 2, view.seed)]
+    keys = [FeatureKey(SHA, Fit.STRETCH, 128, v, "11" * 32).digest() for v in [view, *changed]]
+    assert len(set(keys)) == 3
+
+
+def test_the_recipe_as_a_setting():
+    assert make_settings().augmentation == Recipe.OWN
+    assert make_settings(augmentation="grey").augmentation == Recipe.GREY
+    assert make_settings(protocol=Protocol.REFERENCE).augmentation == Recipe.REFERENCE
+    assert make_settings(protocol=Protocol.REFERENCE, augmentation="own").augmentation == Recipe.OWN
+    with pytest.raises(SettingsError, match=r"--augmentation: .*'strong'"):
+        make_settings(augmentation="strong")
+
+
+def test_a_wrong_name_ends_the_command_in_one_line(tmp_path, capsys):
+    assert main(["train", "data.csv", "-o", str(tmp_path / "run"), "--augmentation", "strong"]) == 2
+    words = capsys.readouterr().err.strip().splitlines()
+    assert [line for line in words if "--augmentation" in line and "'grey'" in line] == words[-1:]
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_command_s_help_and_our_own_views_do_without_monai():
+    script = """
+import sys
+import numpy as np
+from promise_seg.cli.main import main
+from promise_seg.augmentation import Recipe, view_of
+try:
+    main(["train", "--help"])
+except SystemExit:
+    pass
+view_of("ab" * 32, 1).apply_to_image(np.zeros((8, 8, 3), np.uint8))
+view_of("ab" * 32, 1, Recipe.GREY).as_key()
+assert not [name for name in sys.modules if name.partition(".")[0] == "monai"]
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_augmentation_new_views_are_the_stored_image(checked, tiny_sam, store):
+    """The reference's protocol wants a new view in each epoch; ``none`` has no new ones to encode."""
+    for recipe, stored in ((Recipe.LIGHT, 0), (Recipe.NONE, 1)):
+        settings = make_settings(views=0, augmentation=recipe)
+        training_set = TrainingSet(checked, tiny_sam, store, settings)
+        for epoch in range(3):
+            assert training_set[Draw(0, epoch + 1, (epoch,))].embedding is not None
+        assert len(list(store.folder.rglob("*.safetensors"))) == stored

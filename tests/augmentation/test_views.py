@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from promise_seg.augmentation import View, view_of
+from tests.helpers import disc_image
+
+SHA = "ab" * 32
+
+
+def test_a_key_names_only_what_a_view_changes():
+    """So that a new kind of change, added later, leaves the stored features of old views where they are."""
+    assert View().as_key() == {}
+    assert View(angle=3.0, flip_x=True).as_key() == {"angle": 3.0, "flip_x": True}
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_image_and_mask_move_together(number):
+    image, mask = disc_image(1, 64, 64)
+    view = view_of(SHA, number)
+    moved, moved_mask = view.apply_to_image(image), view.apply_to_mask(mask)
+    assert moved.shape == image.shape
+    assert moved.dtype == np.uint8
+    brightness = moved.mean(2)
+    assert brightness[moved_mask].mean() > brightness[~moved_mask].mean() + 50
+
+
+def test_mirrors_are_exact():
+    image, mask = disc_image(2, 33, 33)
+    view = View(flip_x=True)
+    assert np.array_equal(view.apply_to_image(image), image[:, ::-1])
+    assert np.array_equal(View(flip_y=True).apply_to_mask(mask), mask[::-1])
+
+
+def test_a_view_repeats_itself_to_the_pixel():
+    image, _ = disc_image(3, 64, 64)
+    view = View(noise=5.0, noise_seed=7, angle=20)
+    assert np.array_equal(view.apply_to_image(image), view.apply_to_image(image))

@@ -1,0 +1,200 @@
+"""Ten faults, planted in a copy of real data, are found, and nothing else."""
+
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from promise_seg.cli.main import main
+from promise_seg.curation.inspection.findings import Kind, exit_code
+from promise_seg.curation.inspection.inspecting import inspect
+from promise_seg.dataset.manifest import Split
+from promise_seg.images.reading import make_reading
+from tests.files import write_nifti
+from tests.helpers import write_dataset
+
+
+class Copy:
+    """A data set of its own, whose rows can be spoilt one by one."""
+
+    def __init__(self, manifest, folder):
+        shutil.copytree(manifest.parent, folder)
+        self.folder, self.path = folder, folder / manifest.name
+        self.lines = [line.split(",") for line in self.path.read_text().splitlines()]
+        self.planted = {}
+
+    def row(self, number):
+        image, split, mask, group = self.lines[number]
+        return self.folder / image, split, self.folder / mask, group
+
+    def add(self, image, split, mask, group):
+        self.lines.append([image, split, mask, group])
+        return len(self.lines) - 1
+
+    def plant(self, number, kind):
+        self.planted[number + 1] = kind
+
+    def write(self):
+        self.path.write_text("\n".join(",".join(line) for line in self.lines) + "\n")
+        return self.path
+
+
+def plant_ten(copy):
+    rows = {split: [n for n, line in enumerate(copy.lines) if line[1] == split] for split in ("train", "val", "test")}
+    train, val, test = rows["train"], rows["val"], rows["test"]
+
+    copy.row(train[3])[0].unlink()
+    copy.plant(train[3], Kind.UNREADABLE)
+
+    image = copy.row(train[20])[0]
+    image.write_bytes(image.read_bytes()[: image.stat().st_size // 3])
+    copy.plant(train[20], Kind.UNREADABLE)
+
+    mask = copy.row(train[40])[2]
+    Image.open(mask).resize((200, 150)).save(mask)
+    copy.plant(train[40], Kind.SIZE)
+
+    mask = copy.row(train[60])[2]
+    grey = io.BytesIO()
+    Image.open(mask).convert("L").save(grey, "JPEG", quality=70)
+    mask.write_bytes(grey.getvalue())
+    copy.plant(train[60], Kind.MASK_VALUES)
+
+    mask = copy.row(val[5])[2]
+    Image.fromarray(np.zeros_like(np.asarray(Image.open(mask).convert("L")))).save(mask)
+    copy.plant(val[5], Kind.EMPTY_MASK)
+
+    mask = copy.row(test[7])[2]
+    inverted = np.full_like(np.asarray(Image.open(mask).convert("L")), 255)
+    inverted[:3] = 0
+    Image.fromarray(inverted).save(mask)
+    copy.plant(test[7], Kind.FULL_MASK)
+
+    mask = copy.row(train[80])[2]
+    speck = np.zeros_like(np.asarray(Image.open(mask).convert("L")))
+    speck[100:103, 100:103] = 255
+    Image.fromarray(speck).save(mask)
+    copy.plant(train[80], Kind.TINY_OBJECT)
+
+    shutil.copy(copy.row(test[11])[0], copy.folder / "images/again.jpg")
+    copy.plant(copy.add("images/again.jpg", "train", copy.lines[test[11]][2], "again"), Kind.LEAK)
+
+    picture = Image.open(copy.row(train[200])[0])
+    small = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4), Image.Resampling.BILINEAR)
+    small.save(copy.folder / "images/like.jpg", quality=60)
+    Image.fromarray(np.tri(small.height, small.width, dtype=np.uint8) * 255).save(copy.folder / "masks/like.png")
+    copy.plant(copy.add("images/like.jpg", "test", "masks/like.png", "like"), Kind.NEAR_DUPLICATE)
+
+    group = copy.lines[val[20]][3]
+    copy.lines[val[20]][1] = "train"
+    first = next(n for n, line in enumerate(copy.lines) if line[3] == group)
+    copy.plant(first, Kind.DIVIDED_GROUP)
+
+
+def found_in(inspection):
+    return {int(f.where.rpartition(":")[2]): f.kind for f in inspection.findings}
+
+
+@pytest.mark.slow
+def test_ten_planted_faults_are_found_and_nothing_else(polyp_manifest, tmp_path):
+    copy = Copy(polyp_manifest, tmp_path / "polyp")
+    assert inspect(copy.path).findings == ()
+    plant_ten(copy)
+    inspection = inspect(copy.write())
+    assert len(copy.planted) == 10
+    assert len(inspection.findings) == 10
+    assert found_in(inspection) == copy.planted
+    assert exit_code(inspection.findings) == 2
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    return write_dataset(tmp_path / "data")
+
+
+def kinds(manifest, reading=None):
+    return [f.kind for f in inspect(manifest, reading).findings]
+
+
+def test_a_sound_data_set_has_no_findings(drawn):
+    inspection = inspect(drawn)
+    assert inspection.findings == ()
+    train = inspection.summary[Split.TRAIN].as_json()
+    assert (train["images"], train["groups"], train["empty_masks"]) == (6, 3, 0)
+    assert train["sizes"] == {"40 x 30": 6}
+    assert 0 < train["object_share"][0] < train["object_share"][4] < 1
+    assert exit_code(inspection.findings) == 0
+
+
+def test_rows_that_cannot_be_read_do_not_hide_other_faults(drawn):
+    text = drawn.read_text().replace("images/0.png,train", "images/0.png,trian")
+    drawn.write_text(text)
+    (drawn.parent / "images/4.png").write_text("no image")
+    inspection = inspect(drawn)
+    assert found_in(inspection) == {2: Kind.MANIFEST, 6: Kind.UNREADABLE}
+
+
+def test_pictures_that_show_nothing_and_other_depths(drawn):
+    Image.fromarray(np.full((30, 40, 3), 77, np.uint8)).save(drawn.parent / "images/1.png")
+    deep = np.random.default_rng(0).integers(0, 4000, (30, 40)).astype(np.uint16)
+    Image.fromarray(deep).save(drawn.parent / "images/2.png")
+    assert found_in(inspect(drawn)) == {3: Kind.NO_CONTRAST, 4: Kind.DEPTH}
+
+
+def test_masks_of_one_in_some_files_and_two_in_others(drawn):
+    for number, value in ((0, 1), (1, 2), (2, 2)):
+        path = drawn.parent / f"masks/{number}.png"
+        Image.fromarray((np.asarray(Image.open(path)) > 0).astype(np.uint8) * value).save(path)
+    (finding,) = inspect(drawn).findings
+    assert finding.kind == Kind.VALUES_DIFFER
+    assert "1 in 1, 2 in 2, 255 in 7" in finding.message
+
+
+def test_copies_in_one_split_are_a_warning_and_missing_splits_too(drawn):
+    shutil.copy(drawn.parent / "images/0.png", drawn.parent / "images/3.png")
+    drawn.write_text(drawn.read_text().replace(",test,", ",val,"))
+    assert set(kinds(drawn)) == {Kind.DUPLICATE, Kind.SPLITS}
+    assert exit_code(inspect(drawn).findings) == 1
+
+
+def test_classes(drawn, capsys):
+    labels = np.zeros((30, 40), np.uint8)
+    labels[5:20, 5:20], labels[22:28, 22:28] = 1, 2
+    for path in (drawn.parent / "masks").iterdir():
+        Image.fromarray(labels).save(path)
+    inspection = inspect(drawn, make_reading(label="all"))
+    assert inspection.summary[Split.TEST].as_json()["classes"] == {"1": 2, "2": 2}
+    assert kinds(drawn, make_reading(label="5")) == [Kind.CLASS_MISSING]
+    assert main(["data", "check", str(drawn), "--class", "all"]) == 0
+    assert "1 in 6, 2 in 6" in capsys.readouterr().out
+
+
+def test_blank_slices_of_a_volume_are_not_told_one_by_one(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = ["image_name,train_type,mask_name"]
+    for name, split in (("a", "train"), ("b", "test"), ("c", "test")):
+        image, mask = np.zeros((20, 20, 6), np.int16), np.zeros((20, 20, 6), np.uint8)
+        image[..., 2:4] = rng.integers(0, 999, (20, 20, 2))
+        mask[5:15, 5:15, 3] = name != "c"
+        write_nifti(tmp_path / f"{name}.nii", image)
+        write_nifti(tmp_path / f"{name}_m.nii", mask)
+        lines.append(f"{name}.nii,{split},{name}_m.nii")
+    (tmp_path / "m.csv").write_text("\n".join(lines))
+    assert found_in(inspect(tmp_path / "m.csv")) == {4: Kind.EMPTY_MASK}
+
+
+def test_the_command(drawn, tmp_path, capsys):
+    assert main(["data", "check", str(drawn)]) == 0
+    assert "nothing is wrong" in capsys.readouterr().out
+    Image.fromarray(np.zeros((30, 40), np.uint8)).save(drawn.parent / "masks/1.png")
+    assert main(["data", "check", str(drawn), "--json", str(tmp_path / "r.json")]) == 1
+    assert "0 error(s), 1 warning(s)" in capsys.readouterr().out
+    (drawn.parent / "images/2.png").unlink()
+    assert main(["data", "check", str(drawn), "--json", str(tmp_path / "r.json")]) == 2
+    findings = json.loads((tmp_path / "r.json").read_text())["findings"]
+    assert [f["severity"] for f in findings] == ["warning", "error"]
+    assert main(["data", "check", str(tmp_path / "none.csv")]) == 2
+    assert "no such file" in capsys.readouterr().err

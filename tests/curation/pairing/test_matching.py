@@ -1,0 +1,124 @@
+"""What belongs to what, and what is reported instead of guessed."""
+
+import pytest
+
+from promise_seg.curation.pairing.matching import Part, bare_stems, match
+
+
+@pytest.fixture
+def part(tmp_path):
+    def of(images=(), masks=(), flat=()):
+        for folder, names in (("images", images), ("masks", masks), ("flat", flat)):
+            for name in names:
+                path = tmp_path / folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+        return Part(tmp_path / "flat", tmp_path / "flat") if flat else Part(tmp_path / "images", tmp_path / "masks")
+
+    return of
+
+
+def names(found):
+    return {(pair.image.name, pair.mask.name) for pair in found.pairs}
+
+
+def test_a_mask_of_the_same_stem_goes_before_one_named_after_another_image(part):
+    found = match(part(images=["a.png", "a_seg.png"], masks=["a.png", "a_seg.png"]))
+    assert names(found) == {("a.png", "a.png"), ("a_seg.png", "a_seg.png")}
+    assert found.clashes == []
+
+
+@pytest.mark.parametrize(
+    "names_of_masks", [["a.png", "a.tif"], ["a.png", "a_mask.png"], ["a_mask.png", "a_mask_1.png"]]
+)
+def test_an_image_with_two_candidate_masks_is_reported(part, names_of_masks):
+    found = match(part(images=["a.png", "b.png"], masks=[*names_of_masks, "b.png"]))
+    assert names(found) == {("b.png", "b.png")}
+    (clash,) = found.clashes
+    assert all(name in clash for name in ("images/a.png", *names_of_masks))
+    assert found.images_alone == found.masks_alone == []
+
+
+def test_two_images_of_one_stem_are_reported(part):
+    found = match(part(images=["a.png", "a.jpg", "b.jpg"], masks=["a.png", "b.png"]))
+    assert names(found) == {("b.jpg", "b.png")}
+    (clash,) = found.clashes
+    assert "a.jpg and a.png have one stem" in clash
+
+
+def test_the_same_stem_in_two_folders_is_no_clash_and_never_paired_across(part):
+    found = match(part(images=["p1/a.png", "p2/a.png", "p3/a.png"], masks=["p1/a.png", "p2/a.png", "a.png"]))
+    assert {pair.image.parent.name for pair in found.pairs} == {"p1", "p2"}
+    assert all(pair.image.parent.name == pair.mask.parent.name for pair in found.pairs)
+    assert [path.parent.name for path in found.images_alone] == ["p3"]
+    assert [path.name for path in found.masks_alone] == ["a.png"]
+
+
+def test_in_one_folder_images_named_like_masks_are_images_if_a_mask_is_named_after_them(part):
+    found = match(part(flat=["colon_seg_1.png", "colon_seg_1_mask.png", "b_mask.png", "c.png"]))
+    assert names(found) == {("colon_seg_1.png", "colon_seg_1_mask.png")}
+    assert [path.name for path in found.masks_alone] == ["b_mask.png"]
+    assert [path.name for path in found.images_alone] == ["c.png"]
+
+
+def test_litter_is_silent_and_unknown_kinds_are_not(part):
+    litter = ["Thumbs.db", "._a.png", ".hidden.png", "desktop.ini", "a.csv", "a.json", "a.txt", ".git/a.png"]
+    found = match(part(images=["a.png", "a.mhd", *litter], masks=["a.png", "b.mha"]))
+    assert names(found) == {("a.png", "a.png")}
+    assert [path.name for path in found.ignored] == ["a.mhd", "b.mha"]
+    assert found.images_alone == found.masks_alone == []
+
+
+@pytest.mark.parametrize("mask", ["case1.nii.gz", "case1_seg.nii.gz", "case1/seg.dcm", "case1/001.png"])
+def test_a_folder_of_dicom_files_is_one_image(part, tmp_path, mask):
+    found = match(part(images=["case1/001.dcm", "case1/002.dcm", "x.dcm"], masks=[mask, "x.png"]))
+    assert {(pair.image, pair.mask) for pair in found.pairs} == {
+        (tmp_path / "images/case1", tmp_path / "masks" / mask),
+        (tmp_path / "images/x.dcm", tmp_path / "masks/x.png"),
+    }
+
+
+def test_a_folder_with_several_masks_is_the_mask_of_a_series(part, tmp_path):
+    found = match(part(images=["case1/001.dcm", "case1/002.dcm"], masks=["case1/a.dcm", "case1/b.dcm"]))
+    assert [(p.image.name, p.mask) for p in found.pairs] == [("case1", tmp_path / "masks/case1")]
+
+
+def test_dicom_images_that_are_masked_one_by_one_are_no_series(part, tmp_path):
+    """As mammograms of one patient in one folder."""
+    found = match(part(images=["p1/L_CC.dcm", "p1/L_MLO.dcm"], masks=["p1/L_CC.png", "p1/L_MLO_mask.png"]))
+    assert {(p.image.name, p.mask.name) for p in found.pairs} == {
+        ("L_CC.dcm", "L_CC.png"),
+        ("L_MLO.dcm", "L_MLO_mask.png"),
+    }
+
+
+def test_dicom_files_without_a_suffix_are_known_by_their_first_bytes(part, tmp_path):
+    one = part(images=["p/1.2.840.1", "p/1.2.840.2", "q/README"], masks=["p.png"])
+    (tmp_path / "images/p/1.2.840.1").write_bytes(b"\0" * 128 + b"DICM")
+    found = match(one)
+    assert names(found) == {("p", "p.png")}
+    assert [path.name for path in found.ignored] == ["README"]
+
+
+def test_a_link_that_leads_back_up_is_not_followed(part, tmp_path):
+    one = part(images=["a.png"], masks=["a.png"])
+    (tmp_path / "images/loop").symlink_to(tmp_path / "images", target_is_directory=True)
+    assert names(match(one)) == {("a.png", "a.png")}
+
+
+@pytest.mark.parametrize(
+    ("stem", "expected"),
+    [
+        ("a", []),
+        ("unmask", []),
+        ("mask", []),
+        ("a_mask", ["a"]),
+        ("ISIC_0000001_segmentation", ["ISIC_0000001"]),
+        ("a_gt_mask", ["a_gt"]),
+        ("a_ground_truth", ["a"]),
+        ("benign (1)_mask_2", ["benign (1)"]),
+        ("seg_1_mask", ["seg_1", "1_mask"]),
+    ],
+)
+def test_bare_stems(stem, expected):
+    assert bare_stems(stem) == expected

@@ -1,0 +1,122 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from promise_seg.dataset.checks import check_rows, classes_of, divided_groups
+from promise_seg.dataset.manifest import read_manifest
+from promise_seg.errors import ManifestError
+from promise_seg.images.geometry import Box
+from promise_seg.images.reading import make_reading
+from tests.files import write_nifti
+from tests.helpers import write_dataset
+
+
+def test_a_sound_data_set(checked):
+    assert len(checked) == 10
+    assert (checked[0].height, checked[0].width) == (30, 40)
+    assert checked[0].foreground_pixels == checked[0].mask().sum() > 0
+
+
+def test_every_problem_is_reported_at_once(manifest):
+    folder = manifest.parent
+    (folder / "images/0.png").unlink()
+    (folder / "images/1.png").write_bytes((folder / "images/1.png").read_bytes()[:900])
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(folder / "masks/2.png")
+    Image.fromarray(np.arange(1200, dtype=np.uint8).reshape(30, 40)).save(folder / "masks/3.png")
+    (folder / "masks/4.png").write_text("no image")
+    shutil.copy(folder / "images/8.png", folder / "images/5.png")
+    with pytest.raises(ManifestError) as caught:
+        check_rows(read_manifest(manifest))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "6 problems:"
+    for line, (number, words) in zip(
+        lines[1:],
+        [(2, "no such file"), (3, "truncated"), (4, "same size"), (5, "two values"), (6, "not an image"),
+         (7, "also stands in test")],
+        strict=True,
+    ):  # fmt: skip
+        assert line.startswith(f"{manifest}:{number}:")
+        assert words in line
+
+
+def test_an_empty_mask_is_no_problem(manifest):
+    Image.fromarray(np.zeros((30, 40), np.uint8)).save(manifest.parent / "masks/0.png")
+    assert check_rows(read_manifest(manifest))[0].foreground_pixels == 0
+
+
+def test_a_threshold_admits_grey_masks(manifest):
+    Image.fromarray(np.arange(1200, dtype=np.uint8).reshape(30, 40)).save(manifest.parent / "masks/3.png")
+    rows = check_rows(read_manifest(manifest), make_reading(mask_threshold=127))
+    assert rows[3].mask().any()
+
+
+def test_divided_groups_are_found(tmp_path):
+    rows = read_manifest(write_dataset(tmp_path, ("train", "val", "train", "train", "test")))
+    assert divided_groups(rows) == ["g0"]
+
+
+def volumes(folder, slices="", labels=None):
+    """A manifest of two CT volumes with label maps."""
+    rng = np.random.default_rng(0)
+    lines = ["image_name,train_type,mask_name,slice"]
+    for name, split in (("a", "train"), ("b", "val")):
+        write_nifti(folder / f"{name}.nii.gz", rng.integers(-100, 400, (6, 8, 5)).astype(np.int16))
+        found = rng.integers(0, 3, (6, 8, 5)).astype(np.uint8) if labels is None else labels
+        write_nifti(folder / f"{name}_seg.nii.gz", found)
+        lines.append(f"{name}.nii.gz,{split},{name}_seg.nii.gz,{slices}")
+    (folder / "m.csv").write_text("\n".join(lines))
+    return read_manifest(folder / "m.csv")
+
+
+def test_a_volume_becomes_a_row_for_each_slice(tmp_path):
+    rows = check_rows(volumes(tmp_path), make_reading(label="2", window="40,400"))
+    assert len(rows) == 10
+    assert [r.name for r in rows[:2]] == [f"{tmp_path}/a.nii.gz#0", f"{tmp_path}/a.nii.gz#1"]
+    assert len({r.image_sha256 for r in rows}) == 10
+    assert len({r.row.group for r in rows}) == 2
+    for row in rows:
+        assert row.image().shape == (8, 6, 3)
+        assert np.array_equal(row.mask(), row.labels() == 2)
+        assert row.foreground_pixels == row.mask().sum()
+
+
+def test_a_row_may_mean_some_slices_only(tmp_path):
+    rows = check_rows(volumes(tmp_path, "1-3"), make_reading(label="1"))
+    assert [r.index for r in rows] == [1, 2, 3, 1, 2, 3]
+    with pytest.raises(ManifestError, match="has no slice 5; it has 5, counted from 0"):
+        check_rows(volumes(tmp_path, "5"), make_reading(label="1"))
+
+
+def test_classes_are_counted_and_told_apart(tmp_path):
+    rows = check_rows(volumes(tmp_path), make_reading(label="all"))
+    assert classes_of(rows) == [1, 2]
+    of_two = rows[0].of_class(2)
+    assert of_two.foreground_pixels == of_two.mask().sum() == (rows[0].labels() == 2).sum()
+    with pytest.raises(ManifestError, match=r"m\.csv: no mask holds the class 7; they hold 1, 2"):
+        check_rows(volumes(tmp_path), make_reading(label="7"))
+
+
+def test_instances(tmp_path):
+    rows = check_rows(volumes(tmp_path), make_reading(instances=True))
+    assert len(rows[0].instances()) == 2
+    assert np.array_equal(np.any(rows[0].instances(), 0), rows[0].mask())
+
+
+def test_borders_are_found_once_and_kept(manifest):
+    image = np.zeros((30, 40, 3), np.uint8)
+    image[5:25, 8:36] = np.random.default_rng(0).integers(60, 255, (20, 28, 3))
+    Image.fromarray(image).save(manifest.parent / "images/0.png")
+    rows = check_rows(read_manifest(manifest), make_reading(crop_border=True))
+    assert rows[0].crop == Box(8, 5, 36, 25)
+    assert rows[1].crop is None
+    assert check_rows(read_manifest(manifest))[0].crop is None
+
+
+def test_an_image_that_was_turned_is_named_where_its_mask_was_not(manifest):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(manifest.parent / "images/0.png").save(manifest.parent / "images/0.png", exif=exif)
+    with pytest.raises(ManifestError, match=r"30 x 40 pixels \(turned by its EXIF orientation\) but its mask"):
+        check_rows(read_manifest(manifest))

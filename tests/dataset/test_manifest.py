@@ -1,0 +1,94 @@
+import pytest
+
+from promise_seg.dataset.manifest import Split, of_split, read_manifest, split_off_validation
+from promise_seg.errors import ManifestError
+from tests.helpers import write_dataset
+
+HEADER = "image_name,train_type,mask_name\n"
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_paths_count_from_the_csv_and_extra_columns_are_allowed(manifest):
+    rows = read_manifest(manifest)
+    assert len(rows) == 10
+    assert rows[0].image == manifest.parent / "images/0.png"
+    assert rows[0].where == f"{manifest}:2"
+    assert rows[3].group == "g1"
+
+
+def test_absolute_paths_stay(tmp_path):
+    rows = read_manifest(write(tmp_path / "m.csv", HEADER + "/data/a.png,train,/data/b.png\n"))
+    assert str(rows[0].image) == "/data/a.png"
+
+
+def test_without_groups_each_image_is_its_own(tmp_path):
+    rows = read_manifest(write(tmp_path / "m.csv", HEADER + "a.png,train,a.png\nb.png,TEST,b.png\n"))
+    assert len({row.group for row in rows}) == 2
+    assert rows[1].split == Split.TEST
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        (HEADER, "no rows"),
+        ("image_name,mask_name\na,b\n", r"m\.csv:1: missing column\(s\) train_type; found image_name, mask_name"),
+        (HEADER + "a.png,training,a.png\n", r"m\.csv:2: unknown train_type 'training'; expected train, val, test"),
+        (HEADER + "a.png,train,\n", r"m\.csv:2: nothing in column\(s\) mask_name"),
+        (HEADER + "a.png\n", r"m\.csv:2: nothing in column\(s\) train_type, mask_name"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_line(tmp_path, text, message):
+    with pytest.raises(ManifestError, match=message):
+        read_manifest(write(tmp_path / "m.csv", text))
+
+
+def test_a_missing_file_and_one_that_is_no_text(tmp_path):
+    with pytest.raises(ManifestError, match="no such file"):
+        read_manifest(tmp_path / "none.csv")
+    (tmp_path / "binary.csv").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(ManifestError, match="cannot be read as a CSV"):
+        read_manifest(tmp_path / "binary.csv")
+
+
+def test_all_bad_rows_are_named_at_once(tmp_path):
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(write(tmp_path / "m.csv", HEADER + "a,x,a\nb,train,b\nc,y,c\n"))
+    assert "m.csv:2" in str(caught.value)
+    assert "m.csv:4" in str(caught.value)
+    assert "2 problems" in str(caught.value)
+
+
+def test_splitting_off_validation_keeps_groups_whole_and_repeats_itself(tmp_path):
+    rows = read_manifest(write_dataset(tmp_path, ("train",) * 12 + ("test",) * 2))
+    split = split_off_validation(rows, share=0.3, seed=1)
+    train, val = of_split(split, Split.TRAIN), of_split(split, Split.VAL)
+    assert len(val) == 4
+    assert not {r.group for r in train} & {r.group for r in val}
+    assert of_split(split, Split.TEST) == of_split(rows, Split.TEST)
+    assert split == split_off_validation(rows, share=0.3, seed=1)
+
+
+def test_too_few_groups_to_split(tmp_path):
+    rows = read_manifest(write_dataset(tmp_path, ("train",) * 2))
+    with pytest.raises(ManifestError, match="too few groups"):
+        split_off_validation(rows)
+
+
+@pytest.mark.parametrize(("text", "slices"), [("", None), ("7", (7, 7)), ("10-40", (10, 40)), (" 0-0 ", (0, 0))])
+def test_slices_of_volumes(tmp_path, text, slices):
+    path = tmp_path / "m.csv"
+    path.write_text(f"image_name,train_type,mask_name,slice\nct.nii,train,seg.nii,{text}\n")
+    assert read_manifest(path)[0].slices == slices
+
+
+@pytest.mark.parametrize("text", ["-3", "a", "4-2", "1-", "1.5"])
+def test_what_is_no_slice(tmp_path, text):
+    path = tmp_path / "m.csv"
+    path.write_text(f"image_name,train_type,mask_name,slice\nct.nii,train,seg.nii,{text}\n")
+    with pytest.raises(ManifestError, match=r"m\.csv:2: slice .*expected a number from 0, or the first and last"):
+        read_manifest(path)

@@ -1,0 +1,98 @@
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.orientation import Axis
+from promise_seg.images.formats.series import DicomSeries
+from tests.files import write_dicom, write_series
+
+VOLUME = np.random.default_rng(0).integers(-100, 400, (5, 12, 10)).astype(np.int16)
+
+
+def test_slices_come_in_the_order_in_which_they_lie(tmp_path):
+    """Their files are named the other way round."""
+    source = open_source(write_series(tmp_path / "ct", VOLUME))
+    assert len(source) == 5
+    assert all(np.array_equal(source.values(i), VOLUME[i]) for i in range(5))
+    assert source.spacing == (0.5, 0.8)
+
+
+def test_where_the_volume_lies(tmp_path):
+    """The centre of each corner voxel, computed by hand from DICOM's LPS+, is where the affine in RAS+ says."""
+    source = open_source(write_series(tmp_path / "ct", VOLUME))
+    assert source.frame.spacing == pytest.approx((2.0, 0.5, 0.8))
+    place = source.frame.affine @ [3, 2, 1, 1]  # slice 3, row 2, column 1
+    assert place[:3] == pytest.approx([10 - 0.8, 20 - 2 * 0.5, 30 + 3 * 2.0])
+    assert nib.aff2axcodes(source.frame.affine) == ("S", "P", "L")
+
+
+def test_a_coronal_acquisition_is_taken_as_it_is_or_cut_another_way(tmp_path):
+    folder = write_series(tmp_path / "mr", VOLUME, orientation=(1, 0, 0, 0, 0, -1))
+    assert np.array_equal(open_source(folder).values(0), VOLUME[0])
+    axial = open_source(folder, Axis.AXIAL)
+    assert (len(axial), axial.values(0).shape) == (12, (5, 10))
+    # rows of the file run to the feet, its slices to the back
+    assert np.array_equal(axial.values(0), VOLUME[:, -1])
+    assert axial.spacing == pytest.approx((2.0, 0.8))
+
+
+def test_unevenly_stacked_slices_are_taken_one_by_one_but_not_cut(tmp_path):
+    folder = write_series(tmp_path / "ct", VOLUME)
+    next(folder.glob("slice003")).unlink()
+    assert len(open_source(folder)) == 4
+    assert open_source(folder).frame is None
+    with pytest.raises(ImageError, match="not evenly stacked"):
+        open_source(folder, Axis.CORONAL)
+
+
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": 40, "WindowWidth": 80}])
+def test_a_cut_is_seen_as_the_slices_are(tmp_path, window):
+    folder = write_series(tmp_path / "ct", VOLUME, **window)
+    straight, cut = open_source(folder), open_source(folder, Axis.CORONAL)
+    as_acquired = np.stack([straight.own_window(i) for i in range(5)])
+    assert np.array_equal(cut.own_window(0), as_acquired[::-1, 0])
+
+
+def test_several_series_in_a_folder_are_named(tmp_path):
+    write_series(tmp_path / "both", VOLUME)
+    write_series(tmp_path / "both", VOLUME[:2], prefix="other")
+    with pytest.raises(ImageError, match=r"2 series \(.*the DICOM images of one series. Give each series"):
+        open_source(tmp_path / "both")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ImageError, match="no DICOM images there"):
+        open_source(tmp_path / "none")
+
+
+def test_what_is_no_one_volume_is_refused(tmp_path):
+    folder = write_series(tmp_path / "sizes", VOLUME)
+    uid = open_source(folder).datasets()[0].SeriesInstanceUID
+    write_dicom(folder / "odd", np.zeros((3, 3), np.int16), SeriesInstanceUID=uid)
+    with pytest.raises(ImageError, match=r"its images differ in size.*Give each volume a folder of its own"):
+        DicomSeries(folder)
+    folder = write_series(tmp_path / "scout", VOLUME)
+    uid = open_source(folder).datasets()[0].SeriesInstanceUID
+    write_dicom(folder / "odd", VOLUME[0], SeriesInstanceUID=uid, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
+    with pytest.raises(ImageError, match=r"lie in different directions.*Give each volume a folder of its own"):
+        DicomSeries(folder)
+    folder = write_series(tmp_path / "times", VOLUME)
+    first = open_source(folder).datasets()[0]
+    write_dicom(
+        folder / "again", VOLUME[0], SeriesInstanceUID=first.SeriesInstanceUID,
+        ImagePositionPatient=first.ImagePositionPatient,
+    )  # fmt: skip
+    with pytest.raises(ImageError, match=r"lie at the same place.*Give each volume a folder of its own"):
+        DicomSeries(folder)
+
+
+def test_elements_that_an_anonymiser_emptied_are_as_if_absent(tmp_path):
+    folder = write_series(tmp_path / "ct", VOLUME)
+    for path in folder.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.ImagePositionPatient = dataset.ImageOrientationPatient = dataset.PixelSpacing = None
+        dataset.save_as(path)
+    source = open_source(folder)
+    assert source.frame is None
+    assert [int(dataset.InstanceNumber) for dataset in source.datasets()] == [1, 2, 3, 4, 5]
