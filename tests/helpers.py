@@ -99,7 +99,7 @@ def reference_state_of(
         add("apm_cross.", cross.cross)
         add("apm_cross_prompt.", cross.prompt)
         for i in range(3):
-            add(f"apm_cross.layers.{i}.norm2.", torch.nn.LayerNorm(sam.sizes.stage_channels))
+            add(f"apm_cross.layers.{i}.norm2.", torch.nn.LayerNorm(sam.sizes.stage_channels[-1]))
     if variant != Variant.APM:
         shift = PatternShift(sam.embedding_channels, sam.num_mask_tokens)
         torch.nn.init.normal_(shift.lin2.weight)

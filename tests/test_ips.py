@@ -31,7 +31,7 @@ def test_it_gives_the_reference_s_masks(golden_sam, golden_state, golden):
         point_labels=torch.from_numpy(expected["labels"])[None, None],
     )
     with torch.no_grad():
-        decoded = sam.decode(features.embedding, prompts, ips(features.embedding))
+        decoded = sam.decode(features, prompts, ips(features.embedding))
     mask_probs = decoded.mask_logits[0, 0].sigmoid().numpy()
     np.testing.assert_allclose(mask_probs[:, ::4, ::4], expected["mask_probs"], atol=2e-3)
     np.testing.assert_allclose(mask_probs[0], expected["mask_probs_first"], atol=3e-3)

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from promise_seg.model import ModelConfig, Variant, bare_model, choose_mask
 from promise_seg.prompting.apm import ApmKind
-from promise_seg.sam.frozen import Decoded, weights_sha256
+from promise_seg.sam.backbone import Decoded, weights_sha256
 from tests.helpers import make_model, make_tiny_sam, some_points
 
 TRAINED = {Variant.APM: {"apm"}, Variant.IPS: {"ips"}, Variant.APM_IPS: {"apm", "ips"}}
@@ -32,7 +32,7 @@ def test_with_the_shift_at_zero_and_a_user_s_prompts_it_is_sam(variant, tiny_sam
     model = make_model(tiny_sam, variant).eval()
     features = model.encode(images)
     own = model.decode(features, some_points())
-    plain = tiny_sam.decode(features.embedding, some_points())
+    plain = tiny_sam.decode(features, some_points())
     assert torch.equal(own.mask_logits, plain.mask_logits)
     assert torch.equal(own.iou, plain.iou)
 

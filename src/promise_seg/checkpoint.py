@@ -12,7 +12,7 @@ from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.files import replacing_folder, write_json
 from promise_seg.model import FORMAT_VERSION, SAM_BESIDE, ModelConfig, PromiseModel
-from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.sam.pickles import PICKLE_SUFFIXES
 
@@ -35,7 +35,7 @@ def save_checkpoint(model: PromiseModel, folder: str | Path) -> None:
         write_json(temporary / CONFIG_FILE, model.config.model_dump(mode="json"))
         save_file(state, temporary / WEIGHTS_FILE)
         if model.config.sam == SAM_BESIDE:
-            model.sam.model.save_pretrained(temporary / SAM_FOLDER)
+            model.sam.save(temporary / SAM_FOLDER)
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -96,7 +96,7 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def load_checkpoint(
-    path: str | Path, sam: FrozenSam | str | None = None, device: str | torch.device = "cpu"
+    path: str | Path, sam: Backbone | str | None = None, device: str | torch.device = "cpu"
 ) -> PromiseModel:
     """Load a model, in evaluation mode.
 
@@ -113,7 +113,7 @@ def load_checkpoint(
         return _load_reference(Path(path), sam, device)
     folder = find_checkpoint(path)
     config = read_config(folder)
-    if not isinstance(sam, FrozenSam):
+    if not isinstance(sam, Backbone):
         source = sam or (str(folder / SAM_FOLDER) if config.sam == SAM_BESIDE else config.sam)
         try:
             sam = load_sam(source, device, config.image_size)
@@ -148,7 +148,7 @@ def is_reference_file(path: str | Path) -> bool:
     return path.suffix in PICKLE_SUFFIXES and not path.is_dir()
 
 
-def _load_reference(path: Path, sam: FrozenSam | str | None, device: str | torch.device) -> PromiseModel:
+def _load_reference(path: Path, sam: Backbone | str | None, device: str | torch.device) -> PromiseModel:
     from promise_seg.compat.reference import load_reference
 
     if sam is not None:

@@ -21,11 +21,11 @@ from promise_seg.ips import PatternShift
 from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.prompting.apm import ApmKind, AutoPrompter, PositionCode, Proposal
 from promise_seg.prompting.building import build_apm
+from promise_seg.sam.backbone import Backbone, Decoded, state_sha256
 from promise_seg.sam.features import Features
-from promise_seg.sam.frozen import Decoded, FrozenSam, state_sha256
 from promise_seg.sam.pickles import differences
 from promise_seg.sam.prompts import Prompts
-from promise_seg.sam.tuned import TrainAlso, TunedSam
+from promise_seg.sam.tuned import TrainAlso, tuned
 
 FORMAT_VERSION: Literal[1] = 1
 
@@ -107,10 +107,10 @@ class PromiseModel(nn.Module):
     Training, evaluation, prediction and correction by hand all go through the same :meth:`encode` and :meth:`decode`.
     """
 
-    def __init__(self, config: ModelConfig, sam: FrozenSam) -> None:
+    def __init__(self, config: ModelConfig, sam: Backbone) -> None:
         super().__init__()
         self.config = config
-        self.sam = sam if config.train_also == TrainAlso.NONE else TunedSam(sam, config.train_also)
+        self.sam = tuned(sam, config.train_also)
         self.apm: AutoPrompter | None = None
         self.ips: PatternShift | None = None
         if config.apm is not None:
@@ -161,7 +161,7 @@ class PromiseModel(nn.Module):
         return hashlib.sha256(f"{config}{state_sha256(self.trainable_state())}".encode()).hexdigest()
 
     def encode(self, images: Tensor) -> Features:
-        """See :meth:`FrozenSam.encode`."""
+        """Run the image encoder; see :meth:`Backbone.encode`."""
         return self.sam.encode(images)
 
     def propose(self, features: Features) -> Proposal:
@@ -178,7 +178,7 @@ class PromiseModel(nn.Module):
     def decode(self, features: Features, prompts: Prompts) -> Decoded:
         """Masks for prompts from anywhere, shifted if this variant has an IPS."""
         shift = None if self.ips is None else self.ips(features.embedding)
-        return self.sam.decode(features.embedding, prompts, shift)
+        return self.sam.decode(features, prompts, shift)
 
     def forward(self, features: Features | Tensor, oracle: Prompts | None = None) -> ModelOutput:
         """Masks for the APM's own points and for given oracle prompts, stacked along K in that order.
@@ -212,7 +212,7 @@ def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:
     return Decoded(decoded.mask_logits.gather(2, index)[:, :, 0], decoded.iou.gather(2, best[..., None])[..., 0])
 
 
-def bare_model(sam: FrozenSam, fit: Fit = Fit.STRETCH, reading: Reading | None = None) -> PromiseModel:
+def bare_model(sam: Backbone, fit: Fit = Fit.STRETCH, reading: Reading | None = None) -> PromiseModel:
     """A SAM with nothing trained around it: the baseline."""
     config = ModelConfig(
         variant=Variant.SAM, fit=fit, sam=sam.name, sam_sha256=sam.sha256, image_size=sam.image_size,

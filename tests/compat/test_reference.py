@@ -46,7 +46,7 @@ def test_a_file_with_the_reference_s_weights_gives_its_outputs(name, variant, ap
     assert model.sam.sha256 == golden_sam[0].sha256
     features = golden_sam[1]
     np.testing.assert_allclose(features.embedding[0, ::8, ::8, ::8].numpy(), expected["embedding"], atol=1e-3)
-    stages = features.stages[0, :, ::8, ::8, ::16].numpy()
+    stages = features.tensors["stages"][0, :, ::8, ::8, ::16].numpy()
     np.testing.assert_allclose(stages[3], expected["block12"], atol=1e-3)
     np.testing.assert_allclose(stages[1], expected["block6"], atol=1e-3)
     with torch.no_grad():

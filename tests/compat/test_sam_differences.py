@@ -3,7 +3,7 @@ import torch
 
 from promise_seg.compat.sam_differences import parts_that_differ, undo_rounding
 from promise_seg.errors import CheckpointError
-from promise_seg.sam.frozen import weights_sha256
+from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.resizing import resize
 from promise_seg.sam.tuned import TrainAlso, TunedSam
 from tests.helpers import make_tiny_sam

@@ -43,9 +43,9 @@ def test_stored_features_equal_fresh_ones(samples, tiny_sam, store):
     features_of(samples[:1], tiny_sam, store)
     stored = features_of(samples[:1], tiny_sam, store)
     assert torch.equal(fresh.embedding, stored.embedding)
-    assert torch.equal(fresh.stages, stored.stages)
+    assert torch.equal(fresh.tensors["stages"], stored.tensors["stages"])
     assert fresh.embedding.stride() == stored.embedding.stride()
-    assert fresh.stages.stride() == stored.stages.stride()
+    assert fresh.tensors["stages"].stride() == stored.tensors["stages"].stride()
 
 
 def test_an_image_s_features_do_not_depend_on_the_others(samples, tiny_sam):

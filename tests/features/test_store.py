@@ -13,7 +13,7 @@ KEY = FeatureKey("a" * 64, Fit.STRETCH, 128, View(), "b" * 64)
 
 
 def some_features():
-    return Features(torch.randn(1, 4, 2, 2), torch.randn(1, 4, 2, 2, 3))
+    return Features.of(torch.randn(1, 4, 2, 2), torch.randn(1, 4, 2, 2, 3))
 
 
 def test_what_is_put_comes_back_at_the_store_s_precision(store):
@@ -24,7 +24,7 @@ def test_what_is_put_comes_back_at_the_store_s_precision(store):
     assert KEY in store
     again = store.get(KEY)
     assert torch.equal(again.embedding, rounded(features).embedding)
-    assert torch.equal(again.stages, rounded(features).stages)
+    assert torch.equal(again.tensors["stages"], rounded(features).tensors["stages"])
 
 
 @pytest.mark.parametrize(

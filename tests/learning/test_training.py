@@ -26,7 +26,7 @@ from promise_seg.learning.training_set import Draw, EpochDraws, collate
 from promise_seg.model import ModelOutput, Variant
 from promise_seg.prompting.apm import ApmKind, PositionCode
 from promise_seg.protocol import Protocol
-from promise_seg.sam.frozen import Decoded, weights_sha256
+from promise_seg.sam.backbone import Decoded, weights_sha256
 from promise_seg.sam.tuned import TrainAlso
 from tests.files import write_nifti
 from tests.helpers import make_tiny_sam
@@ -150,7 +150,7 @@ def test_features_from_the_store_give_the_same_loss_as_fresh_ones(checked, tiny_
     stored = run.training_set[draw]
     stored = run.training_set[draw]  # the second time it does come from the store
     fresh = features_of([sample], tiny_sam, None)
-    fresh_batch = stored._replace(embedding=fresh.embedding, stages=fresh.stages)
+    fresh_batch = stored._replace(features=dict(fresh.tensors))
 
     def total(batch):
         output = run.model(batch.inputs, batch.oracle)

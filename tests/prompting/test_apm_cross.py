@@ -10,12 +10,12 @@ from promise_seg.sam.features import Features
 
 def some_features(grid=8, channels=16, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return Features(torch.zeros(2, 4, grid, grid), torch.randn(2, 4, grid, grid, channels, generator=generator))
+    return Features.of(torch.zeros(2, 4, grid, grid), torch.randn(2, 4, grid, grid, channels, generator=generator))
 
 
 @pytest.mark.slow
 def test_it_gives_the_reference_s_points(golden_sam, golden_state, golden):
-    apm = CrossPrompter(768, 12, 1024, 16, 8, PositionCode.REFERENCE).eval()
+    apm = CrossPrompter((768,) * 4, 12, 1024, 16, 8, PositionCode.REFERENCE).eval()
     state = {k: v for k, v in golden_state("apm_cross").items() if k.startswith("apm_cross") and ".norm2." not in k}
     names = {k: k.replace("apm_cross_prompt.", "prompt.").replace("apm_cross.", "cross.") for k in state}
     apm.load_state_dict({names[k]: v for k, v in state.items()})  # strict: names and shapes are the reference's
@@ -28,30 +28,30 @@ def test_it_gives_the_reference_s_points(golden_sam, golden_state, golden):
 
 @pytest.mark.parametrize(("grid", "channels", "heads", "side"), [(8, 16, 2, 32), (6, 40, 5, 128)])
 def test_it_fits_other_sizes_of_sam(grid, channels, heads, side):
-    proposal = CrossPrompter(channels, heads, side, 6, 2)(some_features(grid, channels))
+    proposal = CrossPrompter((channels,) * 4, heads, side, 6, 2)(some_features(grid, channels))
     assert proposal.points_xy.shape == (2, 6, 2)
     assert ((proposal.points_xy >= 0) & (proposal.points_xy <= side)).all()
     assert proposal.point_labels.tolist() == [[1, 1, 0, 0, 0, 0]] * 2
 
 
 def test_it_attends_to_blocks_12_9_6_in_that_order_and_enlarges_the_earlier_ones():
-    apm = CrossPrompter(16, 2, 32, 4, 2).eval()
+    apm = CrossPrompter((16,) * 4, 2, 32, 4, 2).eval()
     seen = []
     apm.cross.register_forward_pre_hook(lambda _, args: seen.append([float(x.mean()) for x in args]))
     keys = []
     for layer in apm.cross.layers:
         layer.register_forward_pre_hook(lambda _, args: keys.append(args[2].shape[1]))
-    apm(Features(torch.zeros(1, 4, 8, 8), torch.arange(4.0)[None, :, None, None, None].expand(1, 4, 8, 8, 16)))
+    apm(Features.of(torch.zeros(1, 4, 8, 8), torch.arange(4.0)[None, :, None, None, None].expand(1, 4, 8, 8, 16)))
     assert seen == [[3.0, 2.0, 1.0]]
     assert keys == [8 * 8, 14 * 14, 26 * 26]
 
 
 def test_values_carry_no_position():
     """Keys get the sine code, values do not: with equal features everywhere, where they stand changes nothing."""
-    apm = CrossPrompter(16, 2, 32, 4, 2).eval()
+    apm = CrossPrompter((16,) * 4, 2, 32, 4, 2).eval()
     seen = []
     apm.cross.layers[0].register_forward_pre_hook(lambda _, args: seen.append((args[2], args[3])))
-    apm(Features(torch.zeros(1, 4, 8, 8), torch.ones(1, 4, 8, 8, 16)))
+    apm(Features.of(torch.zeros(1, 4, 8, 8), torch.ones(1, 4, 8, 8, 16)))
     keys, values = seen[0]
     assert values[0].std(0).max() == 0
     assert keys[0].std(0).max() > 0.1
@@ -77,4 +77,4 @@ def test_geometric_wavelengths_grow_to_ten_thousand():
 
 def test_widths_without_a_code_are_refused():
     with pytest.raises(SettingsError, match="multiple of 4, got 18"):
-        CrossPrompter(18, 2, 32, 4, 2)
+        CrossPrompter((18,) * 4, 2, 32, 4, 2)

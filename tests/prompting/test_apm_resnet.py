@@ -17,7 +17,7 @@ def from_reference(state):
 
 @pytest.mark.slow
 def test_it_gives_the_reference_s_points(golden_sam, golden_state, golden):
-    apm = ResnetPrompter(768, 1024, 16, 8).eval()
+    apm = ResnetPrompter((768,) * 4, 1024, 16, 8).eval()
     apm.load_state_dict(from_reference(golden_state("apm_resnet")))  # strict: names and shapes are the reference's
     with torch.no_grad():
         proposal = apm(golden_sam[1])
@@ -28,8 +28,8 @@ def test_it_gives_the_reference_s_points(golden_sam, golden_state, golden):
 
 @pytest.mark.parametrize(("grid", "channels", "side"), [(8, 16, 32), (16, 160, 128)])
 def test_it_fits_other_sizes_of_sam(grid, channels, side):
-    apm = ResnetPrompter(channels, side, 6, 2)
-    features = Features(torch.zeros(2, 4, grid, grid), torch.randn(2, 4, grid, grid, channels))
+    apm = ResnetPrompter((channels,) * 4, side, 6, 2)
+    features = Features.of(torch.zeros(2, 4, grid, grid), torch.randn(2, 4, grid, grid, channels))
     proposal = apm(features)
     assert proposal.points_xy.shape == (2, 6, 2)
     assert ((proposal.points_xy >= 0) & (proposal.points_xy <= side)).all()
@@ -37,9 +37,9 @@ def test_it_fits_other_sizes_of_sam(grid, channels, side):
 
 
 def test_it_reads_blocks_12_9_6_in_that_order():
-    apm = ResnetPrompter(16, 32, 4, 2).eval()
+    apm = ResnetPrompter((16,) * 4, 32, 4, 2).eval()
     stacked = []
     apm.feature_map.register_forward_pre_hook(lambda _, args: stacked.append(args[0]))
     stages = torch.arange(4.0)[None, :, None, None, None].expand(1, 4, 8, 8, 16)
-    apm(Features(torch.zeros(1, 4, 8, 8), stages))
+    apm(Features.of(torch.zeros(1, 4, 8, 8), stages))
     assert stacked[0][0, :, 0, 0].tolist() == [3.0] * 16 + [2.0] * 16 + [1.0] * 16

@@ -96,8 +96,8 @@ def test_a_pruned_sam_with_narrow_blocks_loads(tmp_path):
     model = SamModel(config)
     model.save_pretrained(tmp_path)
     sam = load_sam(str(tmp_path))
-    assert sam.sizes.stage_channels == 12
-    assert sam.encode(torch.zeros(1, 32, 32, 3)).stages.shape[-1] == 12
+    assert sam.sizes.stage_channels == (12, 12, 12, 12)
+    assert sam.encode(torch.zeros(1, 32, 32, 3)).stage(3).shape[-1] == 12
 
 
 def test_a_folder_with_a_parameter_of_another_shape_names_it(tmp_path):

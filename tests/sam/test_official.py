@@ -6,7 +6,7 @@ import torch
 from transformers import SamConfig, SamModel, SamVisionConfig
 
 from promise_seg.errors import CheckpointError
-from promise_seg.sam.frozen import weights_sha256
+from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.known import KNOWN_SAMS
 from promise_seg.sam.official import (
     config_from_shapes,
@@ -42,7 +42,7 @@ def test_masks_and_iou(golden_sam, golden, case, multimask):
         boxes_xyxy=torch.from_numpy(data["box_xyxy"])[None] if "box" in case else None,
         mask_logits=torch.from_numpy(data["mask_input"]).float() if "mask" in case else None,
     )
-    decoded = sam.decode(features.embedding, prompts, multimask=multimask)
+    decoded = sam.decode(features, prompts, multimask=multimask)
     name = f"{case}_multi{int(multimask)}"
     np.testing.assert_allclose(decoded.mask_logits[0, 0, :, ::4, ::4].numpy(), data[f"{name}_logits"], atol=2e-3)
     np.testing.assert_allclose(decoded.iou[0, 0].numpy(), data[f"{name}_iou"], atol=2e-3)

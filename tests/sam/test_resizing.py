@@ -11,10 +11,10 @@ from tests.helpers import some_points
 @pytest.mark.parametrize("size", [16, 24, 48, 64])
 def test_it_runs_at_other_sizes(tiny_sam, size):
     sam = FrozenSam(resize(tiny_sam.model, size), "resized")
-    assert (sam.image_size, sam.grid, sam.mask_side) == (size, size // 4, size)
+    assert (sam.image_size, sam.sizes.grid, sam.mask_side) == (size, size // 4, size)
     features = sam.encode(torch.randint(0, 256, (2, size, size, 3)))
-    assert features.stages.shape[2:4] == (size // 4, size // 4)
-    assert sam.decode(features.embedding, some_points()).mask_logits.shape[-1] == size
+    assert features.stage(1).shape[1:3] == (size // 4, size // 4)
+    assert sam.decode(features, some_points()).mask_logits.shape[-1] == size
 
 
 def test_only_position_parameters_change(tiny_sam):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from promise_seg.sam.frozen import weights_sha256
+from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.tuned import TrainAlso, TunedSam
 from tests.helpers import some_points
@@ -15,7 +15,7 @@ def learn_once(sam: TunedSam, images: torch.Tensor) -> set[str]:
     """One step on anything; returns the parts whose weights moved."""
     before = {name: p.detach().clone() for name, p in sam.named_parameters()}
     optimizer = torch.optim.SGD([p for p in sam.parameters() if p.requires_grad], lr=1.0)
-    decoded = sam.decode(sam.encode(images).embedding, some_points())
+    decoded = sam.decode(sam.encode(images), some_points())
     (decoded.mask_logits.square().mean() + decoded.iou.square().mean()).backward()
     optimizer.step()
     return {name.split(".")[1] for name, p in sam.named_parameters() if not torch.equal(p, before[name])}
@@ -33,8 +33,8 @@ def test_a_step_moves_only_the_parts_of_the_level(level, tiny_sam, images):
 def test_untrained_it_is_the_same_sam(level, tiny_sam, images):
     tuned = TunedSam(tiny_sam, level)
     with torch.no_grad():
-        ours = tuned.decode(tuned.encode(images).embedding, some_points())
-        theirs = tiny_sam.decode(tiny_sam.encode(images).embedding, some_points())
+        ours = tuned.decode(tuned.encode(images), some_points())
+        theirs = tiny_sam.decode(tiny_sam.encode(images), some_points())
     # the copies lie elsewhere in memory, which changes the last digits
     torch.testing.assert_close(ours.mask_logits, theirs.mask_logits, rtol=0, atol=1e-5)
     assert tuned.sha256 == tiny_sam.sha256
@@ -70,4 +70,4 @@ def test_gradients_reach_the_encoder_only_if_it_learns(tiny_sam, images):
 
 def test_no_prompts_at_all_still_work(tiny_sam, images):
     tuned = TunedSam(tiny_sam, TrainAlso.PROMPT_ENCODER)
-    assert torch.isfinite(tuned.decode(tuned.encode(images).embedding, Prompts()).mask_logits).all()
+    assert torch.isfinite(tuned.decode(tuned.encode(images), Prompts()).mask_logits).all()

@@ -22,8 +22,8 @@ from promise_seg.model import MaskChoice, PromiseModel, choose_mask
 from promise_seg.postprocessing import NO_POST, PostProcessing, connected_parts
 from promise_seg.prompting.oracle import centre_of, oracle_box, oracle_points
 from promise_seg.protocol import Protocol
+from promise_seg.sam.backbone import Decoded
 from promise_seg.sam.features import Features
-from promise_seg.sam.frozen import Decoded
 from promise_seg.sam.prompts import Prompts
 
 _OBJECTS_AT_ONCE = 32

@@ -13,7 +13,7 @@ from promise_seg.features.encoding import Sample, encode_images
 from promise_seg.files import write_json
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import LOG_FILE
-from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.backbone import Backbone
 
 ENCODING_FILE = "encoding.json"
 _TIMED = 8
@@ -46,7 +46,7 @@ def training_seconds(folder: Path) -> float:
     return float(sum(line.get("cpu_seconds", 0.0) for line in log_of(folder)))
 
 
-def encoding_cost(folder: Path, sam: FrozenSam, rows: list[CheckedRow], settings: TrainSettings) -> EncodingCost:
+def encoding_cost(folder: Path, sam: Backbone, rows: list[CheckedRow], settings: TrainSettings) -> EncodingCost:
     """CPU time to encode one view, measured once for a data set and SAM, whatever the feature store has already.
 
     Args:

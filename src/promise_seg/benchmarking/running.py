@@ -23,7 +23,7 @@ from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.model import PromiseModel, bare_model
 from promise_seg.protocol import Protocol
-from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.trust.calibrating import ensure_calibrated
 
@@ -71,11 +71,11 @@ class Benchmark:
         for data in spec.data:
             if words := divided_warning(self.data.manifests[data.name]):
                 note(f"{data.name}: {words}")
-        self._sams: dict[str, FrozenSam] = {}
+        self._sams: dict[str, Backbone] = {}
         for sam in reversed(spec.sams):  # the first stays
             self._load(sam.name)
 
-    def _load(self, name: str) -> FrozenSam:
+    def _load(self, name: str) -> Backbone:
         """Loaded once; no more than one at a time, as they are large."""
         if name not in self._sams:
             self._sams.clear()
@@ -83,7 +83,7 @@ class Benchmark:
             self._sams[name] = load_sam(sam.source, self.accelerator.device, sam.image_size)
         return self._sams[name]
 
-    def sam(self, cell: Cell) -> FrozenSam:
+    def sam(self, cell: Cell) -> Backbone:
         """That of a cell."""
         return self._load(cell.sam.name)
 
@@ -146,7 +146,7 @@ class Benchmark:
     def _settings(self, cell: Cell) -> TrainSettings:
         return self.spec.settings(cell.data, cell.model, cell.seed)
 
-    def _train(self, cell: Cell, sam: FrozenSam, progress: Progress) -> None:
+    def _train(self, cell: Cell, sam: Backbone, progress: Progress) -> None:
         folder, rows = cell.folder(self.output), self.rows(cell)
         origin = DataOrigin(data=str(cell.data.manifest))
         run = TrainingRun(folder, rows, sam, self.store, self._settings(cell), self.accelerator, origin)

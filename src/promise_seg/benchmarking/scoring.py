@@ -20,10 +20,10 @@ from promise_seg.dataset.manifest import Split
 from promise_seg.errors import SettingsError
 from promise_seg.model import reading_fields
 from promise_seg.reporting.source_code import code_sha256
-from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.backbone import Backbone
 
 
-def facts_of_score(cell: Cell, test: TestSet, sam: FrozenSam, model_sha256: str) -> dict[str, Any]:
+def facts_of_score(cell: Cell, test: TestSet, sam: Backbone, model_sha256: str) -> dict[str, Any]:
     """All that a score depends on, but for how it is made."""
     return {
         "model": cell.model.name,

@@ -24,7 +24,7 @@ from promise_seg.images.geometry import Fit
 from promise_seg.learning.losses import mask_loss
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.model import reading_fields
-from promise_seg.sam.frozen import FrozenSam, state_sha256
+from promise_seg.sam.backbone import Backbone, state_sha256
 from promise_seg.sam.normalisation import normalise
 
 FEATURES = (32, 32, 64, 128, 256, 32)
@@ -72,7 +72,7 @@ class UnetRun:
         folder: Path,
         train: Sequence[CheckedRow],
         val: Sequence[CheckedRow],
-        sam: FrozenSam,
+        sam: Backbone,
         settings: UnetSettings,
     ) -> None:
         self.folder, self.train_rows, self.val, self.sam, self.settings = folder, train, val, sam, settings

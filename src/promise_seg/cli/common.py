@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from promise_seg.dataset.manifest import Row
     from promise_seg.images.reading import Reading
     from promise_seg.protocol import Protocol
-    from promise_seg.sam.frozen import FrozenSam
+    from promise_seg.sam.backbone import Backbone
 
 _WIDE = 200
 BARE = "bare"
@@ -196,7 +196,7 @@ def print_table(head: "Sequence[str]", rows: "Sequence[Sequence[str]]", title: s
     out.print(table)
 
 
-def print_notes(sam: "FrozenSam") -> None:
+def print_notes(sam: "Backbone") -> None:
     """What a user should know of how a SAM was loaded."""
     for note in sam.notes:
         console.print(f"{sam.name}: {note}")

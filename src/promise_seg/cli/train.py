@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from promise_seg.dataset.checks import CheckedRow
     from promise_seg.learning.run_note import DataOrigin
     from promise_seg.learning.settings import TrainSettings
-    from promise_seg.sam.frozen import FrozenSam
+    from promise_seg.sam.backbone import Backbone
 
 
 def train(
@@ -150,7 +150,7 @@ def train(
 def _train_one(
     output: Path,
     checked: "list[CheckedRow]",
-    frozen: "FrozenSam",
+    frozen: "Backbone",
     store: Path | None,
     settings: "TrainSettings",
     accelerator: "Accelerator",

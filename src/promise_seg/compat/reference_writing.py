@@ -14,6 +14,7 @@ from promise_seg.files import write_whole
 from promise_seg.images.geometry import Fit
 from promise_seg.model import PromiseModel
 from promise_seg.prompting.apm import ApmKind, PositionCode
+from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.official import official_state
 
 
@@ -27,7 +28,7 @@ def reference_state(model: PromiseModel) -> dict[str, Tensor]:
         raise CheckpointError("the reference has no APM heatmap; only resnet and cross can be converted to it")
     if not model.trainable_state():
         raise CheckpointError("a bare SAM has nothing trained to convert")
-    if not model.sam.model.config.vision_config.use_rel_pos:
+    if not isinstance(model.sam, FrozenSam) or not model.sam.model.config.vision_config.use_rel_pos:
         raise CheckpointError(
             f"the SAM {model.sam.name!r} has no relative positions, as every SAM of the reference has; a model around "
             "SAM ViT-B, L or H can be converted"

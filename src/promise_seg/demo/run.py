@@ -17,7 +17,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import Progress, TrainingRun
 from promise_seg.model import PromiseModel, Variant, bare_model
-from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.backbone import Backbone
 
 VARIANTS = (Variant.APM, Variant.IPS, Variant.APM_IPS)
 TABLE_HEAD = ("model", "prompts", "Dice", "IoU", "MAE", "precision", "recall")
@@ -35,7 +35,7 @@ class DemoResult:
 def run_demo(
     folder: Path,
     rows: Sequence[CheckedRow],
-    sam: FrozenSam,
+    sam: Backbone,
     accelerator: Accelerator,
     *,
     epochs: int,

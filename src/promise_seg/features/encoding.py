@@ -9,8 +9,8 @@ from promise_seg.augmentation import AnyView, Recipe, view_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureKey, FeatureStore, rounded
 from promise_seg.images.geometry import BoolArray, Fit, Geometry, Uint8Array
+from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
-from promise_seg.sam.frozen import FrozenSam
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,14 @@ class Sample:
     fit: Fit
 
     @staticmethod
-    def of(
-        checked: CheckedRow, sam: FrozenSam, fit: Fit, view_number: int = 0, recipe: Recipe = Recipe.OWN
-    ) -> "Sample":
+    def of(checked: CheckedRow, sam: Backbone, fit: Fit, view_number: int = 0, recipe: Recipe = Recipe.OWN) -> "Sample":
         return Sample(checked, view_of(checked.image_sha256, view_number, recipe), sam.image_size, fit)
 
     @property
     def geometry(self) -> Geometry:
         return Geometry(self.checked.height, self.checked.width, self.side, self.fit, self.checked.crop)
 
-    def key(self, sam: FrozenSam) -> FeatureKey:
+    def key(self, sam: Backbone) -> FeatureKey:
         return FeatureKey(self.checked.image_sha256, self.fit, self.side, self.view, sam.sha256, self.checked.crop)
 
     def image(self) -> Uint8Array:
@@ -48,7 +46,7 @@ class Sample:
         return self.view.apply_to_mask(self.geometry.mask_to_model(mask))
 
 
-def encode_images(sam: FrozenSam, images: Sequence[Uint8Array]) -> Features:
+def encode_images(sam: Backbone, images: Sequence[Uint8Array]) -> Features:
     """Encode images (S, S, 3) on the spot, at the store's precision. Returns features on the CPU.
 
     One at a time, so that an image's features never depend on which others were encoded with it.
@@ -59,7 +57,7 @@ def encode_images(sam: FrozenSam, images: Sequence[Uint8Array]) -> Features:
 
 def encode_missing(
     samples: Iterable[Sample],
-    sam: FrozenSam,
+    sam: Backbone,
     store: FeatureStore,
     progress: Callable[[], object] = lambda: None,
 ) -> int:
@@ -77,7 +75,7 @@ def encode_missing(
     return encoded
 
 
-def features_of(samples: Sequence[Sample], sam: FrozenSam, store: FeatureStore | None) -> Features:
+def features_of(samples: Sequence[Sample], sam: Backbone, store: FeatureStore | None) -> Features:
     """Features of a batch, from the store or, entry by entry, from the encoder where it has none."""
     if sam.encoder_learns:
         store = None

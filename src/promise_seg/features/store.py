@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from promise_seg.augmentation import AnyView
 from promise_seg.files import write_whole
 from promise_seg.images.geometry import Box, Fit
-from promise_seg.sam.features import Features
+from promise_seg.sam.features import EMBEDDING, Features
 
 FORMAT_VERSION = 2
 """Raised whenever the same file, geometry and view would be read as other pixels than before."""
@@ -83,14 +83,16 @@ class FeatureStore:
             PromiseError: if they cannot be written, for example because the disk is full.
         """
         small = features.to(PRECISION).to("cpu")
-        tensors = {"embedding": small.embedding[0].contiguous(), "stages": small.stages[0].contiguous()}
+        tensors = {name: tensor[0].contiguous() for name, tensor in small.tensors.items()}
         write_whole(self.path(key), lambda p: save_file(tensors, p))
 
     def get(self, key: FeatureKey) -> Features | None:
         """Features of one image, batch size 1, float32; ``None`` if they are not there or damaged."""
         try:
             tensors = load_file(self.path(key))
-            stored = Features(tensors["embedding"][None], tensors["stages"][None])
-        except (FileNotFoundError, SafetensorError, KeyError):
+        except (FileNotFoundError, SafetensorError):
             return None
+        if EMBEDDING not in tensors:
+            return None
+        stored = Features({name: tensor[None] for name, tensor in tensors.items()})
         return stored.to(torch.float32)

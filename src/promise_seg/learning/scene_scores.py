@@ -7,14 +7,14 @@ from promise_seg.assessment.metrics import score_mask
 from promise_seg.images.geometry import Geometry
 from promise_seg.model import choose_mask
 from promise_seg.prompting.oracle import oracle_box, oracle_points
-from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.prompts import Prompts
 from promise_seg.scenes.library import SceneLibrary
 from promise_seg.scenes.types import Scene
 
 
 @torch.no_grad()
-def score_on_scenes(sam: FrozenSam, library: SceneLibrary, *, seed: int = 0, batch_size: int = 16) -> dict[str, float]:
+def score_on_scenes(sam: Backbone, library: SceneLibrary, *, seed: int = 0, batch_size: int = 16) -> dict[str, float]:
     """Mean Dice of SAM's best-scored mask on one random object of each scene: 1 point, 16 points (8 background), box.
 
     Objects fill 0.1 to 60 % of their scene; the prompts and the objects depend only on ``seed``.
@@ -30,11 +30,11 @@ def score_on_scenes(sam: FrozenSam, library: SceneLibrary, *, seed: int = 0, bat
             rng = np.random.default_rng([seed, index])
             images.append(image)
             masks.append(instances == rng.choice(ids))
-        embedding = sam.encode(torch.from_numpy(np.stack(images))).embedding
+        features = sam.encode(torch.from_numpy(np.stack(images)))
         for name in dice:
             rngs = [np.random.default_rng([seed, index, 1]) for index in indices]
             prompts = _prompts(name, masks, rngs).to(sam.device)
-            mask_logits = choose_mask(sam.decode(embedding, prompts), "score").mask_logits[:, 0]
+            mask_logits = choose_mask(sam.decode(features, prompts), "score").mask_logits[:, 0]
             full = Geometry(size, size, size).logits_to_image(mask_logits).sigmoid().cpu().numpy()
             dice[name] += [score_mask(probs, mask).dice for probs, mask in zip(full, masks, strict=True)]
     return {name: round(float(np.mean(values)), 4) for name, values in dice.items()}

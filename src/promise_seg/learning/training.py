@@ -45,7 +45,7 @@ from promise_seg.model import (
     reading_fields,
 )
 from promise_seg.protocol import Protocol, training_deviations
-from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.backbone import Backbone
 
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
@@ -119,7 +119,7 @@ class TrainingRun:
         self,
         folder: Path,
         rows: Sequence[CheckedRow],
-        sam: FrozenSam,
+        sam: Backbone,
         store: FeatureStore,
         settings: TrainSettings,
         accelerator: Accelerator,

@@ -19,8 +19,8 @@ from promise_seg.images.masks import MaskKind
 from promise_seg.learning.losses import signed_distances
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.prompting.oracle import oracle_points
+from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
-from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.prompts import Prompts
 
 
@@ -30,8 +30,7 @@ class TrainingBatch(NamedTuple):
     oracle points (B, 1, N, 2) with labels (B, 1, N), and ``oracle_target`` (B, h, h), what they ask for: the same, or
     one object of an instance map."""
 
-    embedding: Tensor | None
-    stages: Tensor | None
+    features: dict[str, Tensor] | None
     images: Tensor | None
     target: Tensor
     signed_distance: Tensor
@@ -42,8 +41,8 @@ class TrainingBatch(NamedTuple):
     @property
     def inputs(self) -> Features | Tensor:
         """What the model is given."""
-        if self.embedding is not None and self.stages is not None:
-            return Features(self.embedding, self.stages)
+        if self.features is not None:
+            return Features(self.features)
         if self.images is None:
             raise ValueError("a batch needs features or images")
         return self.images
@@ -85,9 +84,7 @@ class EpochDraws(Sampler[Draw]):
 class TrainingSet(Dataset[TrainingBatch]):
     """Training rows by :class:`Draw`; each item is a batch of one. Masks are kept in memory, a bit a pixel."""
 
-    def __init__(
-        self, rows: Sequence[CheckedRow], sam: FrozenSam, store: FeatureStore, settings: TrainSettings
-    ) -> None:
+    def __init__(self, rows: Sequence[CheckedRow], sam: Backbone, store: FeatureStore, settings: TrainSettings) -> None:
         self._rows, self._sam, self._settings = rows, sam, settings
         repeats = settings.views or settings.augmentation == Recipe.NONE
         self._store = store if repeats else None
@@ -128,8 +125,7 @@ class TrainingSet(Dataset[TrainingBatch]):
             oracle_target = shrink_mask(torch.from_numpy(wanted)[None], self._sam.mask_side)
         points_xy, labels = oracle_points(wanted, self._settings.num_points, rng, self._settings.num_foreground)
         return TrainingBatch(
-            None if features is None else features.embedding,
-            None if features is None else features.stages,
+            None if features is None else dict(features.tensors),
             images,
             target,
             torch.from_numpy(signed_distances(target[0].numpy() >= 0.5))[None],
@@ -152,5 +148,8 @@ def collate(items: list[TrainingBatch]) -> TrainingBatch:
     parts: dict[str, Any] = {}
     for name in TrainingBatch._fields:
         values = [getattr(item, name) for item in items]
-        parts[name] = None if values[0] is None else torch.cat(values)
+        if isinstance(values[0], dict):
+            parts[name] = {key: torch.cat([value[key] for value in values]) for key in values[0]}
+        else:
+            parts[name] = None if values[0] is None else torch.cat(values)
     return TrainingBatch(**parts)

@@ -14,7 +14,7 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.masks import MaskKind
 from promise_seg.images.reading import Reading
 from promise_seg.prediction.predictor import Predictor, load
-from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.judging import Trust
 
 LabelArray = npt.NDArray[np.uint16]
@@ -103,7 +103,7 @@ class Labeller:
         return next(iter(self.predictors.values()))
 
     @property
-    def sam(self) -> FrozenSam:
+    def sam(self) -> Backbone:
         """The SAM that all of them stand on."""
         return self._first.model.sam
 

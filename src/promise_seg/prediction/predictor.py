@@ -18,8 +18,8 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.geometry import Geometry
 from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
-from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.prompts import Prompts
 from promise_seg.trust.judging import Trust, TrustModel
 from promise_seg.trust.trust_file import find_trust
@@ -211,9 +211,7 @@ def _numpy(values: Tensor | None, empty: tuple[int, ...], dtype: type) -> npt.ND
     return np.zeros(empty, dtype) if values is None else values[0, 0].cpu().numpy().astype(dtype)
 
 
-def load(
-    checkpoint: str | Path, *, sam: FrozenSam | str | None = None, device: str | torch.device = "cpu"
-) -> Predictor:
+def load(checkpoint: str | Path, *, sam: Backbone | str | None = None, device: str | torch.device = "cpu") -> Predictor:
     """Load a trained model.
 
     >>> model = promise_seg.load("runs/polyp")            # doctest: +SKIP

@@ -1,6 +1,7 @@
 """The paper's other APM: learned queries that attend to three stages of the encoder in turn, a point for each query."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -105,7 +106,7 @@ class CrossPrompter(AutoPrompter):
     """APM ``cross``, as published.
 
     Shape: of the features, only stages 2, 3, 4 (blocks 6, 9, 12 of 12) are read; for ViT-B (B, 64, 64, 768) each.
-    Raises: SettingsError if the stages' channels are no multiple of 4.
+    Raises: SettingsError if the stages' channels differ or are not a multiple of 4.
     Source: ProMISe reference: ``apm_cross`` and ``apm_cross_prompt``, whose parameter names are kept. Ours differs: as
         many heads as the encoder (12 for ViT-B, as there), and without each layer's ``norm2``, which the reference
         holds but never uses.
@@ -113,7 +114,7 @@ class CrossPrompter(AutoPrompter):
 
     def __init__(
         self,
-        stage_channels: int,
+        stage_channels: Sequence[int],
         num_heads: int,
         side: int,
         num_points: int,
@@ -121,13 +122,19 @@ class CrossPrompter(AutoPrompter):
         position_code: PositionCode = PositionCode.GEOMETRIC,
     ) -> None:
         super().__init__(num_points, num_foreground)
-        if stage_channels % 4:
-            raise SettingsError(f"--apm cross needs an encoder whose width is a multiple of 4, got {stage_channels}")
+        widths = set(stage_channels[1:])
+        if len(widths) > 1 or stage_channels[-1] % 4:
+            found = ", ".join(map(str, stage_channels))
+            raise SettingsError(
+                f"--apm cross needs an encoder whose stages have one width, a multiple of 4, got {found}. Choose --apm "
+                "heatmap or resnet"
+            )
+        width = stage_channels[-1]
         self.side = side
-        self.cross = _Decoder(stage_channels, num_heads, num_points, position_code)
-        self.prompt = nn.Linear(stage_channels, 2)
+        self.cross = _Decoder(width, num_heads, num_points, position_code)
+        self.prompt = nn.Linear(width, 2)
 
     def locate(self, features: Features) -> tuple[Tensor, Tensor | None]:
-        early, middle, late = features.stages[:, 1:].permute(1, 0, 4, 2, 3)
+        early, middle, late = (features.stage(number).permute(0, 3, 1, 2) for number in (1, 2, 3))
         points = torch.sigmoid(self.prompt(self.cross(late, middle, early)))
         return points * self.side, None

@@ -13,6 +13,7 @@ as soon as the distribution does. Three things keep these means meaningful:
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -69,12 +70,18 @@ class HeatmapPrompter(AutoPrompter):
     _positions: Tensor
 
     def __init__(
-        self, embedding_channels: int, stage_channels: int, side: int, grid: int, num_points: int, num_foreground: int
+        self,
+        embedding_channels: int,
+        stage_channels: Sequence[int],
+        side: int,
+        grid: int,
+        num_points: int,
+        num_foreground: int,
     ) -> None:
         super().__init__(num_points, num_foreground)
         self.side = side
-        self.from_stages = nn.ModuleList(nn.Linear(stage_channels, _WIDTH) for _ in range(4))
-        self.stage_norms = nn.ModuleList(nn.LayerNorm(stage_channels) for _ in range(4))
+        self.from_stages = nn.ModuleList(nn.Linear(width, _WIDTH) for width in stage_channels)
+        self.stage_norms = nn.ModuleList(nn.LayerNorm(width) for width in stage_channels)
         self.from_embedding = nn.Conv2d(embedding_channels, _WIDTH, 1)
         self.blocks = nn.Sequential(*(_ContextBlock(_WIDTH, d) for d in _DILATIONS))
         self.enlarge = nn.ConvTranspose2d(_WIDTH, _WIDTH // 2, 2, 2)
@@ -91,7 +98,7 @@ class HeatmapPrompter(AutoPrompter):
     def _maps(self, features: Features) -> Tensor:
         fused = self.from_embedding(features.embedding)
         for i, (norm, project) in enumerate(zip(self.stage_norms, self.from_stages, strict=True)):
-            fused = fused + project(norm(features.stages[:, i])).permute(0, 3, 1, 2)
+            fused = fused + project(norm(features.stage(i))).permute(0, 3, 1, 2)
         enlarged = F.gelu(self.enlarge(self.blocks(fused)))
         return F.gelu(enlarged + self.refine(enlarged))
 

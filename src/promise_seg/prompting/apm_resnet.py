@@ -1,5 +1,7 @@
 """The paper's APM: a ResNet-34 over three stages, pooled to one vector, and a linear layer to all coordinates."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -75,13 +77,14 @@ class ResnetPrompter(AutoPrompter):
         hard-coded device or size, and without the head ``fc2``, which the reference holds but never uses.
     """
 
-    def __init__(self, stage_channels: int, side: int, num_points: int, num_foreground: int) -> None:
+    def __init__(self, stage_channels: Sequence[int], side: int, num_points: int, num_foreground: int) -> None:
         super().__init__(num_points, num_foreground)
         self.side = side
-        self.feature_map = _FeatureMap(3 * stage_channels)
+        self.feature_map = _FeatureMap(sum(stage_channels[1:]))
         self.resnet = _Resnet34(256, 2 * num_points)
 
     def locate(self, features: Features) -> tuple[Tensor, Tensor | None]:
-        late_to_early = features.stages[:, [3, 2, 1]].permute(0, 1, 4, 2, 3).flatten(1, 2)
+        stages = [features.stage(number).permute(0, 3, 1, 2).contiguous() for number in (3, 2, 1)]
+        late_to_early = torch.cat(stages, 1)
         coordinates = self.resnet(self.feature_map(late_to_early))
         return torch.sigmoid(coordinates).unflatten(1, (self.num_points, 2)) * self.side, None

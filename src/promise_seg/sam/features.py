@@ -1,5 +1,6 @@
 """Everything that training and prediction need from the encoder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -7,51 +8,75 @@ from torch import Tensor
 
 STAGE_COUNT = 4
 
+EMBEDDING = "embedding"
+STAGES = "stages"
+
 
 @dataclass(frozen=True)
 class FeatureSizes:
-    """What whoever reads features must know of the SAM they come from; in brackets for SAM ViT-B.
+    """What a reader of features must know of the SAM that they come from; SAM ViT-B's values in brackets.
 
     Args:
-        side: of the model frame, in pixels (1024).
-        grid: tokens along a side (64).
-        embedding_channels: of the embedding (256).
-        stage_channels: width of the encoder's blocks (768).
-        num_heads: of their attention (12).
+        side: side of the model frame, in pixels (1024).
+        grid: tokens along a side of the embedding and of each stage (64).
+        embedding_channels: channels of the embedding (256).
+        stage_channels: channels of each of the four stages ((768, 768, 768, 768)).
+        num_heads: attention heads of the encoder's last blocks (12).
     """
 
     side: int
     grid: int
     embedding_channels: int
-    stage_channels: int
+    stage_channels: tuple[int, ...]
     num_heads: int
 
 
 @dataclass(frozen=True)
 class Features:
-    """Encoder outputs of a batch of B images.
+    """The encoder's outputs for a batch of B images: named tensors, which the store writes as they are.
 
     Shape:
-        embedding: (B, C, h, w), the encoder's final output; (B, 256, 64, 64) for SAM ViT-B.
-        stages: (B, 4, h, w, D), outputs of the blocks at 1/4, 1/2, 3/4 and the end; D is 768 for ViT-B.
+        ``embedding``: (B, C, h, w), the encoder's final output, which every backbone has; (B, 256, 64, 64) for SAM
+            ViT-B.
+        ``stages``: (B, 4, h, w, D), the outputs of the blocks at 1/4, 1/2, 3/4 and the end, where all have one width;
+            D is 768 for ViT-B. A backbone whose stages differ in width has ``stage_0`` ... ``stage_3``, each
+            (B, h, w, D_i), in their place. Read them with :meth:`stage`.
+        Any other names are the backbone's own, for its decoder alone.
     """
 
-    embedding: Tensor
-    stages: Tensor
+    tensors: Mapping[str, Tensor]
+
+    @staticmethod
+    def of(embedding: Tensor, stages: Tensor) -> "Features":
+        """Features of an encoder of one width: the embedding (B, C, h, w) and four stages (B, 4, h, w, D)."""
+        return Features({EMBEDDING: embedding, STAGES: stages})
+
+    @property
+    def embedding(self) -> Tensor:
+        """(B, C, h, w), the encoder's final output."""
+        return self.tensors[EMBEDDING]
+
+    def stage(self, number: int) -> Tensor:
+        """One of the four stages, counting from 0: (B, h, w, D)."""
+        if STAGES in self.tensors:
+            return self.tensors[STAGES][:, number]
+        return self.tensors[f"stage_{number}"]
 
     def __len__(self) -> int:
         return self.embedding.shape[0]
 
     def __getitem__(self, index: slice) -> "Features":
-        return Features(self.embedding[index], self.stages[index])
+        """The features of some of the images."""
+        return Features({name: tensor[index] for name, tensor in self.tensors.items()})
 
     def to(self, target: torch.device | torch.dtype | str) -> "Features":
-        """To a device or a precision."""
-        return Features(self.embedding.to(target), self.stages.to(target))
+        """Move to a device, or convert to a precision."""
+        return Features({name: tensor.to(target) for name, tensor in self.tensors.items()})
 
     @staticmethod
     def cat(parts: "list[Features]") -> "Features":
-        return Features(torch.cat([p.embedding for p in parts]), torch.cat([p.stages for p in parts]))
+        """Join batches of the same backbone's features."""
+        return Features({name: torch.cat([part.tensors[name] for part in parts]) for name in parts[0].tensors})
 
 
 def stage_blocks(depth: int) -> tuple[int, ...]:

@@ -8,7 +8,8 @@ from safetensors.torch import load_file
 from transformers import SamModel
 
 from promise_seg.errors import CheckpointError
-from promise_seg.sam.frozen import FrozenSam, weights_sha256
+from promise_seg.sam.backbone import weights_sha256
+from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.known import KNOWN_SAMS, fetched
 from promise_seg.sam.nano import NANO_WEIGHTS, untrained_nano
 from promise_seg.sam.official import hq_note, load_official_sam

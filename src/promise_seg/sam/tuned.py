@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers import SamModel
 
+from promise_seg.errors import SettingsError
+from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.sam.frozen import FrozenSam
 
@@ -72,6 +74,19 @@ class TunedSam(FrozenSam):
         return "vision_encoder" in self._parts
 
     def encode(self, images: Tensor) -> Features:
-        """See :meth:`FrozenSam.encode`; gradients reach the encoder if it learns."""
+        """See :meth:`Backbone.encode`; gradients reach the encoder if it learns."""
         with torch.set_grad_enabled(self.encoder_learns and torch.is_grad_enabled()):
-            return self._encode(images)
+            return self._encode(self._checked(images))
+
+
+def tuned(sam: Backbone, train_also: TrainAlso) -> Backbone:
+    """The backbone of a model that trains these parts of SAM too: ``sam`` itself where it trains none.
+
+    Raises:
+        SettingsError: if this kind of SAM has no parts that can be trained.
+    """
+    if train_also == TrainAlso.NONE:
+        return sam
+    if not isinstance(sam, FrozenSam):
+        raise SettingsError(f"--train-also {train_also}: parts of {sam.name} cannot be trained, only those of a SAM")
+    return TunedSam(sam, train_also)

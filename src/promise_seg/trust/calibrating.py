@@ -16,8 +16,8 @@ from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.encoding import Sample, encode_images, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
+from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
-from promise_seg.sam.frozen import FrozenSam
 from promise_seg.trust.judging import Calibration, TrustModel
 from promise_seg.trust.lines import FloatArray, fit_line, out_of_fold
 from promise_seg.trust.neighbours import Neighbours, pooled
@@ -96,7 +96,7 @@ def ensure_calibrated(
     folder: Path,
     rows: Sequence[CheckedRow],
     store: FeatureStore | None = None,
-    sam: FrozenSam | str | None = None,
+    sam: Backbone | str | None = None,
     device: str | torch.device = "cpu",
     progress: Progress = lambda *_: None,
 ) -> TrustModel | None:
@@ -172,7 +172,7 @@ def _counting(progress: Progress, total: int) -> Callable[[str], object]:
     return tick
 
 
-def _unstored(sample: Sample, sam: FrozenSam, store: FeatureStore | None) -> Features:
+def _unstored(sample: Sample, sam: Backbone, store: FeatureStore | None) -> Features:
     """Features of one view. What is not in the store is not put there: it is needed once, and may be much."""
     found = None if store is None or sam.encoder_learns else store.get(sample.key(sam))
     return found or encode_images(sam, [sample.image()])

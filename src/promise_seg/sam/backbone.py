@@ -1,0 +1,137 @@
+"""The contract that every SAM keeps: encode images once, decode prompts as often as you like, never train.
+
+Nothing outside this folder looks inside a SAM. Another one (SAM 2, a relative) is another subclass of
+:class:`Backbone`.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.sam.prompts import Prompts
+
+
+class Decoded(NamedTuple):
+    """Shape: ``mask_logits`` (B, K, M, 4h, 4w), unbounded; ``iou`` (B, K, M), SAM's own estimate of each mask's IoU."""
+
+    mask_logits: Tensor
+    iou: Tensor
+
+
+class Backbone(nn.Module, ABC):
+    """A SAM with all its weights frozen for good.
+
+    Gradients flow through :meth:`decode` to prompts and token shifts, never into a weight; ``train()`` leaves it in
+    evaluation mode. :meth:`encode` and :meth:`decode` change nothing in the module, so that several threads may call
+    them at once, with shifts and prompts of their own.
+
+    Args:
+        name: how the user called it; kept for messages and checkpoints.
+        sha256: hash of its weights as they were published.
+        sizes: the sizes of its features.
+        num_mask_tokens: mask tokens of its decoder, which a shift moves; 4 for SAM.
+        mask_side: side of the low-resolution masks that it decodes, in pixels; 256 for SAM at 1024 px.
+        notes: what a user should know of how it was loaded, a line each.
+        trained_at: the input size that it was trained at, in pixels, if it is used at another.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        sha256: str,
+        sizes: FeatureSizes,
+        num_mask_tokens: int,
+        mask_side: int,
+        notes: tuple[str, ...] = (),
+        trained_at: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.name, self.sha256, self.sizes, self.notes = name, sha256, sizes, notes
+        self.num_mask_tokens, self.mask_side = num_mask_tokens, mask_side
+        self.trained_at = trained_at or sizes.side
+
+    @property
+    def image_size(self) -> int:
+        """Side of the model frame, in pixels."""
+        return self.sizes.side
+
+    @property
+    def embedding_channels(self) -> int:
+        """Channels of the embedding, and of the decoder's tokens."""
+        return self.sizes.embedding_channels
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """The device that it computes on."""
+
+    @property
+    def encoder_learns(self) -> bool:
+        """Whether the encoder's weights can change, so that features must not be stored."""
+        return False
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay frozen and in evaluation mode, whatever ``mode`` says."""
+        super().train(False)
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+            parameter.grad = None
+        return self
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Features:
+        """Run the image encoder.
+
+        Shape: ``images`` (B, S, S, 3) RGB in [0, 255], any type, S being :attr:`image_size`.
+        Raises: ValueError if they have another shape.
+        """
+        return self._encode(self._checked(images))
+
+    def _checked(self, images: Tensor) -> Tensor:
+        expected = (self.image_size, self.image_size, 3)
+        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
+            raise ValueError(f"images must be (B, {', '.join(map(str, expected))}), got {tuple(images.shape)}")
+        return images
+
+    @abstractmethod
+    def _encode(self, images: Tensor) -> Features:
+        """Run the image encoder on images of the right shape."""
+
+    @abstractmethod
+    def decode(
+        self, features: Features, prompts: Prompts, token_shift: Tensor | None = None, *, multimask: bool = True
+    ) -> Decoded:
+        """Decode masks for every set of prompts of every image.
+
+        Args:
+            features: B images, from :meth:`encode`.
+            prompts: B images with K sets each; nothing at all counts as one set.
+            token_shift: (B, num_mask_tokens, C), added to the decoder's mask tokens image by image (IPS).
+            multimask: three masks, or the single one that SAM was trained for when prompts are unambiguous.
+        """
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write all its weights into a folder from which :func:`~promise_seg.sam.loading.load_sam` loads it again."""
+
+
+def weights_sha256(module: nn.Module) -> str:
+    """Hash all names, shapes and values of a module's state, on whatever device it is."""
+    return state_sha256(module.state_dict())
+
+
+def state_sha256(state: Mapping[str, Tensor]) -> str:
+    """Hash names, shapes and values of tensors, whatever their order; see :func:`weights_sha256`."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        value = tensor.detach().float().cpu().contiguous()
+        digest.update(f"{name}{tuple(value.shape)}".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,59 @@
+"""Our own pass through SAM's mask decoder, so that a token shift is an argument and not a change of a shared module."""
+
+import torch
+from torch import Tensor
+from transformers.models.sam.modeling_sam import SamMaskDecoder
+
+
+def decode_tokens(
+    decoder: SamMaskDecoder,
+    embedding: Tensor,
+    positions: Tensor,
+    sparse: Tensor | None,
+    dense: Tensor,
+    token_shift: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """All masks of SAM's decoder, with its mask tokens shifted image by image.
+
+    The steps and their order are those of the library's ``SamMaskDecoder.forward``, so that without a shift the result
+    is the same to the last bit. It holds no state: threads may call it at once, and it can be traced for export.
+
+    Args:
+        decoder: a ``SamMaskDecoder`` of ``transformers``; nothing in it is changed.
+        embedding: (B, C, h, w), the image embedding.
+        positions: (B, C, h, w), the position code of the embedding.
+        sparse: (B, K, N, C), the embedded points and boxes of K sets of prompts, or ``None`` without any.
+        dense: (B, C, h, w), the embedded mask prompts.
+        token_shift: (B, M, C), added to the M mask tokens; the IoU token is not shifted.
+
+    Returns:
+        Mask logits (B, K, M, 4h, 4w), the first of the M being the single mask for unambiguous prompts, and their
+        predicted IoU (B, K, M).
+
+    Source: Kirillov et al., Segment Anything, 2023, appendix A, "Lightweight mask decoder"; ProMISe, section on IPS.
+    """
+    batch, channels, height, width = embedding.shape
+    sets = 1 if sparse is None else sparse.shape[1]
+    count = decoder.num_mask_tokens
+    mask_tokens = decoder.mask_tokens.weight.repeat(batch, sets, 1, 1)
+    if token_shift is not None:
+        mask_tokens = mask_tokens + token_shift[:, None].to(mask_tokens)
+    tokens = torch.cat([decoder.iou_token.weight.repeat(batch, sets, 1, 1), mask_tokens], 2)
+    if sparse is not None:
+        tokens = torch.cat([tokens, sparse], 2)
+    out, keys = decoder.transformer(
+        point_embeddings=tokens.to(decoder.iou_token.weight.dtype),
+        image_embeddings=(embedding + dense).repeat_interleave(sets, 0),
+        image_positional_embeddings=positions.repeat_interleave(sets, 0),
+        attention_similarity=None,
+        target_embedding=None,
+    )
+    image = keys.transpose(2, 3).reshape(batch * sets, channels, height, width)
+    image = decoder.activation(decoder.upscale_layer_norm(decoder.upscale_conv1(image)))
+    image = decoder.activation(decoder.upscale_conv2(image))
+    filters = torch.stack(
+        [mlp(out[:, :, 1 + number]) for number, mlp in enumerate(decoder.output_hypernetworks_mlps)], 2
+    )
+    side = image.shape[-2:]
+    mask_logits = (filters @ image.reshape(batch, sets, image.shape[1], -1)).reshape(batch, sets, count, *side)
+    return mask_logits, decoder.iou_prediction_head(out[:, :, 0])
