@@ -11,13 +11,13 @@ from PIL import Image
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
 from promise_seg.ips import PatternShift
-from promise_seg.model import ModelConfig, PromiseModel, Variant
-from promise_seg.prompting.apm import ApmKind, PositionCode
+from promise_seg.model import ModelConfig, PromiseModel
 from promise_seg.prompting.building import build_apm
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.nano import initialise
 from promise_seg.sam.official import official_state
 from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import ApmKind, PositionCode, Variant
 
 TINY_SIDE = 32
 

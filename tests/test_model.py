@@ -4,9 +4,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from promise_seg.model import ModelConfig, Variant, bare_model, choose_mask
-from promise_seg.prompting.apm import ApmKind
+from promise_seg.model import ModelConfig, bare_model, choose_mask
 from promise_seg.sam.backbone import Decoded, weights_sha256
+from promise_seg.vocabulary import ApmKind, Variant
 from tests.helpers import make_model, make_tiny_sam, some_points
 
 TRAINED = {Variant.APM: {"apm"}, Variant.IPS: {"ips"}, Variant.APM_IPS: {"apm", "ips"}}

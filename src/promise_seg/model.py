@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Self
 
 import torch
@@ -12,37 +11,24 @@ from torch import Tensor, nn
 
 from promise_seg._version import __version__
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.images.formats.orientation import Axis
-from promise_seg.images.geometry import Fit
-from promise_seg.images.masks import MaskKind, MaskRule
+from promise_seg.images.masks import MaskRule
 from promise_seg.images.reading import Reading
 from promise_seg.images.windows import read_window
 from promise_seg.ips import PatternShift
 from promise_seg.postprocessing import NO_POST, PostProcessing
-from promise_seg.prompting.apm import ApmKind, AutoPrompter, PositionCode, Proposal
+from promise_seg.prompting.apm import AutoPrompter, Proposal
 from promise_seg.prompting.building import build_apm
 from promise_seg.sam.backbone import Backbone, Decoded, state_sha256
 from promise_seg.sam.features import Features
 from promise_seg.sam.pickles import differences
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.tuned import TrainAlso, tuned
+from promise_seg.vocabulary import ApmKind, Axis, Fit, MaskChoice, MaskKind, PositionCode, TrainAlso, Variant
 
 FORMAT_VERSION: Literal[1] = 1
 
 SAM_BESIDE = "<beside>"
 """As the ``sam`` of a config: the SAM stands in a folder beside it. No path or name that a user gives looks so."""
-
-MaskChoice = Literal["0", "1", "2", "score"]
-MASK_CHOICES: tuple[MaskChoice, ...] = ("0", "1", "2", "score")
-
-
-class Variant(StrEnum):
-    """Which trainable parts a model has; ``sam`` has none and is the baseline."""
-
-    SAM = "sam"
-    APM = "apm"
-    IPS = "ips"
-    APM_IPS = "apm+ips"
 
 
 class ModelConfig(BaseModel):
@@ -63,7 +49,7 @@ class ModelConfig(BaseModel):
     crop_border: bool = False
     masks: MaskKind = MaskKind.BINARY
     label: int | None = None
-    mask_choice: MaskChoice = "score"
+    mask_choice: MaskChoice = MaskChoice.SCORE
     postprocessing: PostProcessing = NO_POST
     sam: str
     sam_sha256: str
@@ -72,7 +58,7 @@ class ModelConfig(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        has_apm = self.variant in (Variant.APM, Variant.APM_IPS)
+        has_apm = self.variant.has_apm
         if has_apm != (self.apm is not None):
             raise ValueError(f"variant {self.variant} {'needs' if has_apm else 'cannot have'} an apm")
         if (self.apm == ApmKind.CROSS) != (self.position_code is not None):
@@ -115,7 +101,7 @@ class PromiseModel(nn.Module):
         self.ips: PatternShift | None = None
         if config.apm is not None:
             self.apm = build_apm(config.apm, sam.sizes, config.num_points, config.num_foreground, config.position_code)
-        if config.variant in (Variant.IPS, Variant.APM_IPS):
+        if config.variant.has_ips:
             self.ips = PatternShift(sam.embedding_channels, sam.num_mask_tokens)
         self.to(sam.device)
 
@@ -204,7 +190,7 @@ class PromiseModel(nn.Module):
 
 def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:
     """One of SAM's masks for each set of prompts: (B, K, M, h, w) to (B, K, h, w), the IoU (B, K, M) to (B, K)."""
-    if choice == "score":
+    if choice == MaskChoice.SCORE:
         best = decoded.iou.argmax(-1)
     else:
         best = torch.full(decoded.iou.shape[:2], int(choice), device=decoded.iou.device)

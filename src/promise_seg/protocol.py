@@ -1,13 +1,6 @@
 """Our own way of training and scoring, or the one of the published reference, for those who ask for it by name."""
 
-from enum import StrEnum
-
-
-class Protocol(StrEnum):
-    """``own`` is the default everywhere; ``reference`` repeats the published procedure, mistakes included."""
-
-    OWN = "own"
-    REFERENCE = "reference"
+from promise_seg.vocabulary import Protocol
 
 
 def training_deviations(protocol: Protocol) -> tuple[str, ...]:

@@ -5,9 +5,10 @@ import pytest
 from PIL import Image
 
 from promise_seg.assessment.budget import COUNTS, DRAWS, JITTERS, Budget, _fewer, prompt_budget
-from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
+from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.cli.main import main
-from promise_seg.model import Variant, bare_model
+from promise_seg.model import bare_model
+from promise_seg.vocabulary import PromptSource, Variant
 from tests.helpers import make_model, make_tiny_sam, some_points
 
 

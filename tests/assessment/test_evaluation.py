@@ -4,15 +4,14 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from promise_seg.assessment.evaluation import Assessment, DecodedRow, PromptSource, evaluate, make_prompts
+from promise_seg.assessment.evaluation import Assessment, DecodedRow, evaluate, make_prompts
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import SettingsError
 from promise_seg.features.encoding import Sample, features_of
-from promise_seg.images.geometry import Fit
 from promise_seg.images.reading import make_reading
-from promise_seg.model import Variant, bare_model
-from promise_seg.protocol import Protocol
+from promise_seg.model import bare_model
+from promise_seg.vocabulary import Fit, PromptSource, Protocol, Variant
 from tests.helpers import disc_image, make_model
 
 
@@ -89,8 +88,8 @@ def test_an_empty_ground_truth_is_scored(tiny_sam, manifest):
 
 def test_only_oracle_sources_read_the_truth_and_say_so():
     assert [s for s in PromptSource if s.reads_truth] == [PromptSource.ORACLE, PromptSource.BOX]
-    assert all("oracle" in s.label for s in PromptSource if s.reads_truth)
-    assert not any("oracle" in s.label for s in PromptSource if not s.reads_truth)
+    assert all("oracle" in s.heading for s in PromptSource if s.reads_truth)
+    assert not any("oracle" in s.heading for s in PromptSource if not s.reads_truth)
 
 
 @pytest.fixture

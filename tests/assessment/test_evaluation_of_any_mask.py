@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from promise_seg.assessment.evaluation import Assessment, DecodedRow, PromptSource
+from promise_seg.assessment.evaluation import Assessment, DecodedRow
 from promise_seg.assessment.report import LOWER_IS_BETTER, MEASURES
-from promise_seg.images.masks import MaskKind
 from promise_seg.postprocessing import PostProcessing, connected_parts
+from promise_seg.vocabulary import MaskKind, PromptSource
 
 SHAPES = [(1, 1), (1, 9), (9, 1), (2, 2), (12, 15)]
 OF_PROBABILITIES = ("mae", "s_measure")

@@ -5,9 +5,7 @@ import torch
 
 from promise_seg.assessment.reference_scoring import score_by_reference
 from promise_seg.features.encoding import Sample
-from promise_seg.images.geometry import Fit
-from promise_seg.model import Variant
-from promise_seg.protocol import Protocol
+from promise_seg.vocabulary import Fit, Protocol, Variant
 from tests.helpers import make_model
 
 
@@ -57,7 +55,8 @@ def test_other_mask_sizes_are_brought_to_256(checked):
 
 
 def test_the_protocol_takes_the_first_mask_and_one_stream_of_points(checked, tiny_sam):
-    from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
+    from promise_seg.assessment.evaluation import Assessment, evaluate
+    from promise_seg.vocabulary import PromptSource
 
     model = make_model(tiny_sam, Variant.IPS)
 

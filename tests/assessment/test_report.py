@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from promise_seg.assessment.comparing import read_scored
-from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
+from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.assessment.report import LOWER_IS_BETTER, MEASURES, summarise, write_results
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import make_reading
+from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model, no_numbers, strict_json
 
 

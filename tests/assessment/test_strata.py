@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
+from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.assessment.report import values_by_measure
 from promise_seg.assessment.strata import check_columns, size_stratum, strata
 from promise_seg.errors import SettingsError
+from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model
 
 

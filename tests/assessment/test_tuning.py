@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from promise_seg.assessment import tuning
-from promise_seg.assessment.evaluation import Assessment, DecodedRow, PromptSource
+from promise_seg.assessment.evaluation import Assessment, DecodedRow
 from promise_seg.assessment.tuning import candidates, tune
 from promise_seg.features.encoding import Sample
 from promise_seg.postprocessing import NO_POST, PostProcessing
+from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from monai.transforms import Compose
 
-from promise_seg.augmentation import Recipe, view_of
+from promise_seg.augmentation import view_of
 from promise_seg.augmentation.monai_recipes import grey, light, reference
+from promise_seg.vocabulary import Recipe
 from tests.helpers import disc_image
 
 SHA = "ab" * 32

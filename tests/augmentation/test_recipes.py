@@ -5,14 +5,13 @@ import sys
 
 import pytest
 
-from promise_seg.augmentation import Recipe, RecipeView, View, view_of
+from promise_seg.augmentation import RecipeView, View, view_of
 from promise_seg.cli.main import main
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureKey
-from promise_seg.images.geometry import Fit
 from promise_seg.learning.settings import make_settings
 from promise_seg.learning.training_set import Draw, TrainingSet
-from promise_seg.protocol import Protocol
+from promise_seg.vocabulary import Fit, Protocol, Recipe
 from tests.helpers import disc_image
 
 SHA = "ab" * 32

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from promise_seg.augmentation import Recipe, view_of
+from promise_seg.augmentation import view_of
 from promise_seg.augmentation.sheet import augmentation_sheet
 from promise_seg.images.sheets import GAP, OUTLINE_COLOURS, TILE_SIDE
+from promise_seg.vocabulary import Recipe
 from tests.helpers import disc_image
 
 SHA = "ab" * 32

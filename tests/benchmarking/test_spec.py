@@ -3,12 +3,10 @@
 import pytest
 import yaml
 
-from promise_seg.assessment.evaluation import PromptSource
 from promise_seg.benchmarking.cells import cells_of, lines_of
 from promise_seg.benchmarking.spec import included_specs, read_spec
 from promise_seg.errors import SettingsError
-from promise_seg.prompting.apm import ApmKind
-from promise_seg.protocol import Protocol
+from promise_seg.vocabulary import ApmKind, PromptSource, Protocol
 from tests.benchmarking.conftest import SPEC
 
 

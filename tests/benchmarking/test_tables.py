@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from promise_seg.assessment.comparing import Scored
-from promise_seg.assessment.evaluation import PromptSource
 from promise_seg.benchmarking.cells import Cell, TableLine
 from promise_seg.benchmarking.gaps import Gap, count_words, gap_words
 from promise_seg.benchmarking.results import LineScores, pairs_of
 from promise_seg.benchmarking.spec import DataSpec, ModelSpec, SamSpec
 from promise_seg.benchmarking.tables import latex, long_csv, markdown, p_words
-from promise_seg.protocol import Protocol
+from promise_seg.vocabulary import PromptSource, Protocol
 
 GROUPS = {f"i{n}": f"g{n}" for n in range(4)}
 

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from promise_seg.assessment.evaluation import Assessment, PromptSource
+from promise_seg.assessment.evaluation import Assessment
 from promise_seg.benchmarking.unet import UnetRun, UnetSettings
 from promise_seg.dataset.checks import check_rows
-from promise_seg.dataset.manifest import Split, read_manifest
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import CheckpointError
+from promise_seg.vocabulary import PromptSource, Split
 from tests.helpers import write_dataset
 
 

@@ -4,8 +4,7 @@ import torch
 from PIL import Image
 
 from promise_seg.cli.main import main
-from promise_seg.model import Variant
-from promise_seg.prompting.apm import ApmKind
+from promise_seg.vocabulary import ApmKind, Variant
 from tests.helpers import reference_state_of
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from promise_seg.cli.main import main
-from promise_seg.compat import known_sams
+from promise_seg.sam import known as known_sams
 
 CONTENT = b"weights" * 1000
 

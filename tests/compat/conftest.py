@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from promise_seg.model import Variant
-from promise_seg.prompting.apm import ApmKind
+from promise_seg.vocabulary import ApmKind, Variant
 from tests.helpers import reference_state_of
 
 

@@ -4,8 +4,7 @@ import torch
 from promise_seg.compat.matching_sam import find_sam
 from promise_seg.compat.reference import read_reference
 from promise_seg.compat.reference_writing import to_reference
-from promise_seg.model import Variant
-from promise_seg.sam.tuned import TrainAlso
+from promise_seg.vocabulary import TrainAlso, Variant
 from tests.helpers import make_model, make_tiny_sam
 
 

@@ -7,10 +7,9 @@ import torch
 from promise_seg.checkpoint import load_checkpoint
 from promise_seg.compat.reference import load_reference, read_reference
 from promise_seg.errors import CheckpointError
-from promise_seg.model import Variant
-from promise_seg.prompting.apm import ApmKind, PositionCode
 from promise_seg.sam.official import official_state
 from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import ApmKind, PositionCode, Variant
 from tests.helpers import REFERENCE_VARIANTS
 
 # The reference's own outputs, with its names, shapes and stand-in weights

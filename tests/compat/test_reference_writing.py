@@ -6,10 +6,9 @@ from promise_seg.compat.matching_sam import find_sam
 from promise_seg.compat.reference import read_reference
 from promise_seg.compat.reference_writing import to_reference
 from promise_seg.errors import CheckpointError
-from promise_seg.model import SAM_BESIDE, Variant
-from promise_seg.prompting.apm import ApmKind
+from promise_seg.model import SAM_BESIDE
 from promise_seg.sam.backbone import weights_sha256
-from promise_seg.sam.tuned import TrainAlso
+from promise_seg.vocabulary import ApmKind, TrainAlso, Variant
 from tests.helpers import REFERENCE_VARIANTS, make_model, reference_state_of
 
 

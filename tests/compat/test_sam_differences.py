@@ -5,7 +5,8 @@ from promise_seg.compat.sam_differences import parts_that_differ, undo_rounding
 from promise_seg.errors import CheckpointError
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.resizing import resize
-from promise_seg.sam.tuned import TrainAlso, TunedSam
+from promise_seg.sam.tuned import TunedSam
+from promise_seg.vocabulary import TrainAlso
 from tests.helpers import make_tiny_sam
 
 

@@ -1,7 +1,8 @@
 import pytest
 
-from promise_seg.dataset.manifest import Split, of_split, read_manifest, split_off_validation
+from promise_seg.dataset.manifest import of_split, read_manifest, split_off_validation
 from promise_seg.errors import ManifestError
+from promise_seg.vocabulary import Split
 from tests.helpers import write_dataset
 
 HEADER = "image_name,train_type,mask_name\n"

@@ -4,10 +4,11 @@ import codecs
 
 import pytest
 
-from promise_seg.dataset.manifest import Split, read_manifest
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.dataset.manifest_file import located, read_file
 from promise_seg.dataset.manifest_writing import ManifestTable
 from promise_seg.errors import ManifestError
+from promise_seg.vocabulary import Split
 
 LINES = ("image_name,train_type,mask_name,Site", "ü/a.png,train,m/a.png,x;y", "ü/b.png,val,m/b.png,")
 

@@ -2,9 +2,10 @@ import csv
 
 import pytest
 
-from promise_seg.dataset.manifest import Split, read_manifest
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.dataset.manifest_writing import ManifestTable, path_from, refuse_existing
 from promise_seg.errors import ManifestError, PromiseError
+from promise_seg.vocabulary import Split
 
 TEXT = (
     "\ufeffage,image_name,train_type,mask_name,note\n"

@@ -11,9 +11,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from promise_seg.dataset.dealing import TOLERANCE
-from promise_seg.dataset.manifest import Row, Split
+from promise_seg.dataset.manifest import Row
 from promise_seg.dataset.splitting import fold_rows, split_rows, summarise
 from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.vocabulary import Split
 
 quick = settings(max_examples=30, deadline=None, derandomize=True)
 

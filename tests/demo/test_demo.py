@@ -6,9 +6,10 @@ import pytest
 from PIL import Image
 
 from promise_seg.cli.main import main
-from promise_seg.dataset.manifest import Split, read_manifest
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.demo import dataset
 from promise_seg.demo.dataset import draw_dataset
+from promise_seg.vocabulary import Split
 from tests.helpers import make_tiny_sam
 
 

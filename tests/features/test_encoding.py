@@ -6,7 +6,8 @@ import torch
 
 from promise_seg.features import encoding
 from promise_seg.features.encoding import Sample, encode_missing, features_of
-from promise_seg.images.geometry import Box, Fit, Geometry
+from promise_seg.images.geometry import Box, Geometry
+from promise_seg.vocabulary import Fit
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import torch
 from promise_seg.augmentation import View
 from promise_seg.features import store as store_module
 from promise_seg.features.store import FeatureKey, FeatureStore, default_store_folder, rounded
-from promise_seg.images.geometry import Fit
 from promise_seg.sam.features import Features
+from promise_seg.vocabulary import Fit
 
 KEY = FeatureKey("a" * 64, Fit.STRETCH, 128, View(), "b" * 64)
 

@@ -4,7 +4,8 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from promise_seg.images.geometry import Box, Fit, Geometry, shrink_mask
+from promise_seg.images.geometry import Box, Geometry, shrink_mask
+from promise_seg.vocabulary import Fit
 
 SIZES = [(288, 384), (384, 288), (100, 100), (37, 211), (600, 450)]
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from promise_seg.errors import MaskError
-from promise_seg.images.masks import MaskKind, MaskRule, instances_of, mask_of
+from promise_seg.images.masks import MaskRule, instances_of, mask_of
+from promise_seg.vocabulary import MaskKind
 
 LABELS = np.array([[0, 1, 1], [2, 0, 300]])
 PATH = Path("m.png")

@@ -1,8 +1,9 @@
 import pytest
 
 from promise_seg.errors import SettingsError
-from promise_seg.images.masks import MaskKind, MaskRule
+from promise_seg.images.masks import MaskRule
 from promise_seg.images.reading import Reading, make_reading, read_classes
+from promise_seg.vocabulary import MaskKind
 
 
 def test_what_is_not_given_is_as_in_the_base():

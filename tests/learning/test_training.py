@@ -9,10 +9,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from promise_seg.augmentation import Recipe
 from promise_seg.checkpoint import load_checkpoint
 from promise_seg.dataset.checks import check_rows
-from promise_seg.dataset.manifest import Split, read_manifest
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
@@ -23,11 +22,9 @@ from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.learning.training import LOG_FILE, STATE_FILE, TrainingRun, training_losses
 from promise_seg.learning.training_images import TrainingImages, read_training_images
 from promise_seg.learning.training_set import Draw, EpochDraws, collate
-from promise_seg.model import ModelOutput, Variant
-from promise_seg.prompting.apm import ApmKind, PositionCode
-from promise_seg.protocol import Protocol
+from promise_seg.model import ModelOutput
 from promise_seg.sam.backbone import Decoded, weights_sha256
-from promise_seg.sam.tuned import TrainAlso
+from promise_seg.vocabulary import ApmKind, PositionCode, Protocol, Recipe, Split, TrainAlso, Variant
 from tests.files import write_nifti
 from tests.helpers import make_tiny_sam
 

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from promise_seg.dataset.checks import check_rows
-from promise_seg.dataset.manifest import Split, read_manifest
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import CheckpointError
 from promise_seg.learning.training_images import (
     TRAINING_IMAGES_FILE,
@@ -13,6 +13,7 @@ from promise_seg.learning.training_images import (
     read_training_images,
     write_training_images,
 )
+from promise_seg.vocabulary import Split
 from tests.helpers import strict_json, write_dataset
 
 

@@ -12,11 +12,10 @@ from promise_seg.errors import PromiseError
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_labels
-from promise_seg.model import Variant
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
-from promise_seg.prediction.outputs.formats import OutputFormat
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.vocabulary import OutputFormat, Variant
 from tests.files import write_dicom, write_nifti, write_series
 from tests.helpers import disc_image, make_model
 

@@ -6,10 +6,10 @@ from promise_seg.checkpoint import save_checkpoint
 from promise_seg.class_sets import class_folder, write_class_set
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.masks import MaskKind
-from promise_seg.model import PromiseModel, Variant
+from promise_seg.model import PromiseModel
 from promise_seg.prediction.labelling import Labeller, load_labeller, read_names
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.vocabulary import MaskKind, Variant
 from tests.files import write_nifti
 from tests.helpers import disc_image, make_model, make_tiny_sam
 

@@ -5,12 +5,11 @@ import torch
 import promise_seg
 from promise_seg.checkpoint import save_checkpoint
 from promise_seg.errors import ImageError, SettingsError
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.geometry import Box
 from promise_seg.images.readers import read_image
 from promise_seg.images.reading import make_reading
-from promise_seg.model import Variant
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.vocabulary import Axis, Variant
 from tests.files import write_nifti
 from tests.helpers import disc_image, make_model
 

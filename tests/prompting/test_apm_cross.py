@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from promise_seg.errors import SettingsError
-from promise_seg.prompting.apm import PositionCode
 from promise_seg.prompting.apm_cross import CrossPrompter, sine_code
 from promise_seg.sam.features import Features
+from promise_seg.vocabulary import PositionCode
 
 
 def some_features(grid=8, channels=16, seed=0):

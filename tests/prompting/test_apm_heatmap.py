@@ -3,10 +3,10 @@ import torch
 
 from promise_seg.errors import SettingsError
 from promise_seg.learning.losses import point_loss, signed_distances
-from promise_seg.prompting.apm import ApmKind
 from promise_seg.prompting.apm_heatmap import HeatmapPrompter
 from promise_seg.prompting.building import build_apm
 from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.vocabulary import ApmKind
 
 GRID, SIDE = 8, 32
 

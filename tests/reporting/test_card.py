@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from promise_seg.assessment.evaluation import PromptSource
 from promise_seg.dataset.checks import data_sha256
 from promise_seg.learning.run_note import RunNote
 from promise_seg.learning.settings import TrainSettings
@@ -13,6 +12,7 @@ from promise_seg.reporting.plan import Plan
 from promise_seg.reporting.run_files import Epoch, RunFiles
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.known import KNOWN_SAMS
+from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model
 from tests.reporting.samples import ENVIRONMENT
 

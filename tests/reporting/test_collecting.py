@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
+from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.checkpoint import save_checkpoint
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
@@ -12,6 +12,7 @@ from promise_seg.reporting.collecting import collect, name_of, worst_results
 from promise_seg.reporting.plan import Plan
 from promise_seg.trust.calibrating import calibrate
 from promise_seg.trust.trust_file import save_trust
+from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model
 
 
@@ -34,7 +35,7 @@ def test_evaluations_are_those_of_evaluate(model, checked, plan, store):
         results = evaluate(model, rows, Assessment(prompts=source, seed=3), store=store)
         mean = sum(one.scores.dice for one in results) / len(results)
         assert found.report.evaluations[number].mean["dice"] == pytest.approx(mean, abs=1e-6)
-    assert [one.name for one in found.report.evaluations] == [source.label for source in plan.prompts]
+    assert [one.name for one in found.report.evaluations] == [source.heading for source in plan.prompts]
     assert found.report.budget == ()
     assert found.report.evaluations[0].trust is None
 

@@ -3,13 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from promise_seg.assessment.evaluation import PromptSource
 from promise_seg.learning.run_note import RunNote
 from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.model import ModelConfig
-from promise_seg.protocol import Protocol
 from promise_seg.reporting.commands import report_commands, train_command
 from promise_seg.reporting.plan import Plan
+from promise_seg.vocabulary import PromptSource, Protocol
 
 
 def command(settings, note=None, image_size=None, **values):

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from promise_seg.assessment.evaluation import Assessment, PromptSource, decode_rows
+from promise_seg.assessment.evaluation import Assessment, decode_rows
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.images.reading import make_reading
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.reporting.drawing import draw_prediction
+from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model
 
 NONE, ORACLE = (Assessment(prompts=source) for source in (PromptSource.NONE, PromptSource.ORACLE))

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
+from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.reporting.document import Worst
 from promise_seg.reporting.gallery import caption_of, data_uri, strip_of, worst_cases
+from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model
 
 

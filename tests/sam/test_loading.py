@@ -7,7 +7,8 @@ from promise_seg.errors import CheckpointError
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.loading import load_sam
 from promise_seg.sam.nano import NANO_WEIGHTS
-from promise_seg.sam.tuned import TrainAlso, TunedSam
+from promise_seg.sam.tuned import TunedSam
+from promise_seg.vocabulary import TrainAlso
 from tests.helpers import make_tiny_sam, tiny_config
 
 

@@ -5,7 +5,8 @@ import torch
 
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.prompts import Prompts
-from promise_seg.sam.tuned import TrainAlso, TunedSam
+from promise_seg.sam.tuned import TunedSam
+from promise_seg.vocabulary import TrainAlso
 from tests.helpers import some_points
 
 LEVELS = [level for level in TrainAlso if level != TrainAlso.NONE]

@@ -8,12 +8,12 @@ from promise_seg.checkpoint import save_checkpoint
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.encoding import Sample
 from promise_seg.features.store import FeatureStore
-from promise_seg.model import PromiseModel, Variant
+from promise_seg.model import PromiseModel
 from promise_seg.postprocessing import PostProcessing
-from promise_seg.sam.tuned import TrainAlso
 from promise_seg.trust import calibrating
 from promise_seg.trust.calibrating import SIGNS, calibrate, draw_rows, ensure_calibrated, recalibrate
 from promise_seg.trust.trust_file import TRUST_FILE
+from promise_seg.vocabulary import TrainAlso, Variant
 from tests.helpers import make_model, no_numbers
 
 

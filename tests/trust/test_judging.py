@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
+from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.trust.judging import judge_results, judge_rows, trust_facts
 from promise_seg.trust.signals import Signals
+from promise_seg.vocabulary import PromptSource
 from tests.helpers import disc_image
 
 

@@ -3,12 +3,13 @@ import pytest
 import torch
 
 from promise_seg.features.encoding import Sample, features_of
-from promise_seg.images.geometry import Fit, Geometry
+from promise_seg.images.geometry import Geometry
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.trust import signals
 from promise_seg.trust.judging import judge_rows
 from promise_seg.trust.signals import agreement, content_of, look, soft_dice
+from promise_seg.vocabulary import Fit
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -17,39 +16,15 @@ from promise_seg.errors import SettingsError
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import BoolArray
-from promise_seg.images.masks import MaskKind
-from promise_seg.model import MaskChoice, PromiseModel, choose_mask
+from promise_seg.model import PromiseModel, choose_mask
 from promise_seg.postprocessing import NO_POST, PostProcessing, connected_parts
 from promise_seg.prompting.oracle import centre_of, oracle_box, oracle_points
-from promise_seg.protocol import Protocol
 from promise_seg.sam.backbone import Decoded
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import MaskChoice, MaskKind, PromptSource, Protocol
 
 _OBJECTS_AT_ONCE = 32
-
-
-class PromptSource(StrEnum):
-    """Where the prompts of an evaluation come from. Those of ``oracle`` and ``box`` are made from the ground truth."""
-
-    APM = "apm"
-    ORACLE = "oracle"
-    BOX = "box"
-    NONE = "none"
-
-    @property
-    def reads_truth(self) -> bool:
-        return self in (PromptSource.ORACLE, PromptSource.BOX)
-
-    @property
-    def label(self) -> str:
-        """How results are headed everywhere, so that oracle numbers are never taken for automatic ones."""
-        return {
-            PromptSource.APM: "own points (automatic)",
-            PromptSource.ORACLE: "oracle points (from the ground truth)",
-            PromptSource.BOX: "oracle box (from the ground truth)",
-            PromptSource.NONE: "no prompts",
-        }[self]
 
 
 @dataclass(frozen=True)
@@ -86,7 +61,9 @@ class Assessment:
 
     def choice_for(self, model: PromiseModel) -> MaskChoice:
         """Which of SAM's masks counts: as given, or the first by the reference's protocol, or as the model chose."""
-        return self.mask_choice or ("0" if self.protocol == Protocol.REFERENCE else model.config.mask_choice)
+        return self.mask_choice or (
+            MaskChoice.FIRST if self.protocol == Protocol.REFERENCE else model.config.mask_choice
+        )
 
     def prompts_objects(self, row: CheckedRow) -> bool:
         """Whether each object of a row is prompted for itself: those of instance maps, by a user who knows them."""

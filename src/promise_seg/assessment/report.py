@@ -18,7 +18,8 @@ from promise_seg.assessment.surfaces import SurfaceScores
 from promise_seg.files import write_json, write_text
 from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel, reading_fields
-from promise_seg.protocol import Protocol, evaluation_deviations
+from promise_seg.protocol import evaluation_deviations
+from promise_seg.vocabulary import Protocol
 
 MEASURES = (*(f.name for kind in (Scores, StructureScores, SurfaceScores) for f in fields(kind)), *OBJECT_MEASURES)
 """All that an evaluation can give; the last three of instance maps only."""
@@ -84,7 +85,7 @@ def summarise(
         facts
         | {
             "prompts": str(assessment.prompts),
-            "prompts_meaning": assessment.prompts.label,
+            "prompts_meaning": assessment.prompts.heading,
             "prompts_read_the_ground_truth": assessment.prompts.reads_truth,
             "oracle_points": assessment.num_points if assessment.prompts == "oracle" else None,
             "seed": assessment.seed,

@@ -4,7 +4,7 @@ A view is fixed by the image's content, the view's number and the recipe, not by
 be stored and shared by all runs. View 0 is the image itself.
 """
 
-from promise_seg.augmentation.recipes import AnyView, Recipe, RecipeView, view_of
+from promise_seg.augmentation.recipes import AnyView, RecipeView, view_of
 from promise_seg.augmentation.views import View
 
-__all__ = ["AnyView", "Recipe", "RecipeView", "View", "view_of"]
+__all__ = ["AnyView", "RecipeView", "View", "view_of"]

@@ -2,27 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
 from promise_seg.augmentation.views import BoolArray, Uint8Array, View
-
-
-class Recipe(StrEnum):
-    """How views are drawn.
-
-    ``own`` changes much in each view, colours too; ``reference`` as often and as strongly as the published code;
-    ``light`` a little; ``grey`` is for CT, MR and ultrasound; ``none`` leaves every view as the image is.
-    """
-
-    OWN = "own"
-    REFERENCE = "reference"
-    LIGHT = "light"
-    GREY = "grey"
-    NONE = "none"
-
+from promise_seg.vocabulary import Recipe
 
 VERSIONS = {Recipe.REFERENCE: 1, Recipe.LIGHT: 1, Recipe.GREY: 1}
 """Of the recipes made of MONAI's transforms; part of the store's keys. Whatever changes pixels needs a new one."""

@@ -1,8 +1,9 @@
 """A contact sheet: what a recipe makes of an image."""
 
-from promise_seg.augmentation.recipes import Recipe, view_of
+from promise_seg.augmentation.recipes import view_of
 from promise_seg.augmentation.views import BoolArray, Uint8Array
 from promise_seg.images.sheets import contact_sheet, outlined
+from promise_seg.vocabulary import Recipe
 
 
 def augmentation_sheet(image: Uint8Array, mask: BoolArray, image_sha256: str, recipe: Recipe, count: int) -> Uint8Array:

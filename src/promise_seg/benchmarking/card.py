@@ -8,12 +8,12 @@ import yaml
 from promise_seg.benchmarking.results import LineScores
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.dataset.checks import data_sha256
-from promise_seg.dataset.manifest import Split
 from promise_seg.environment import collect_environment
 from promise_seg.reporting.blocks import Commands, Facts, Section, Text
 from promise_seg.reporting.card import licence_of
 from promise_seg.reporting.card_section import environment_facts
 from promise_seg.reporting.source_code import code_sha256, git_commit
+from promise_seg.vocabulary import Split
 
 
 def card_section(benchmark: Benchmark, found: Sequence[LineScores], spec: str) -> Section:

@@ -5,9 +5,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promise_seg.assessment.evaluation import PromptSource
 from promise_seg.benchmarking.spec import BenchmarkSpec, DataSpec, ModelSpec, SamSpec
-from promise_seg.protocol import Protocol
+from promise_seg.vocabulary import PromptSource, Protocol
 
 
 def folder_name(test: str) -> str:

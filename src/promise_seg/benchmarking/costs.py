@@ -5,15 +5,14 @@ import time
 from pathlib import Path
 from typing import TypedDict
 
-from promise_seg.augmentation import Recipe
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.dataset.manifest import Split
 from promise_seg.errors import CheckpointError
 from promise_seg.features.encoding import Sample, encode_images
 from promise_seg.files import write_json
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import LOG_FILE
 from promise_seg.sam.backbone import Backbone
+from promise_seg.vocabulary import Recipe, Split
 
 ENCODING_FILE = "encoding.json"
 _TIMED = 8

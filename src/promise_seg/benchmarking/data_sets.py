@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from promise_seg.benchmarking.cells import folder_name
 from promise_seg.benchmarking.spec import BenchmarkSpec, DataSpec
 from promise_seg.dataset.checks import CheckedRow, check_rows
-from promise_seg.dataset.manifest import Row, Split, read_manifest, split_off_validation
+from promise_seg.dataset.manifest import Row, read_manifest, split_off_validation
 from promise_seg.errors import ManifestError, PromiseError
-from promise_seg.protocol import Protocol
+from promise_seg.vocabulary import Protocol, Split
 
 _VALIDATION_SHARE = 0.15
 _NO_VALUE = "(empty)"

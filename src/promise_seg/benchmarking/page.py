@@ -129,7 +129,7 @@ def _part(benchmark: Benchmark, data: str, sam: str, found: Sequence[LineScores]
         )  # fmt: skip
     objects = [(one, dice) for one in found if (dice := one.object_dice()) is not None]
     if objects:
-        rows_of_objects = tuple((one.line.model.name, one.line.prompts.label, f"{dice:.3f}") for one, dice in objects)
+        rows_of_objects = tuple((one.line.model.name, one.line.prompts.heading, f"{dice:.3f}") for one, dice in objects)
         caption = "Mean Dice over objects, each prompted for itself and counting the same"
         blocks.append(Table(("model", "prompts", "Dice of objects"), rows_of_objects, caption))
     return Section(f"{data}, {sam}" if len(benchmark.spec.sams) > 1 else data, tuple(blocks))

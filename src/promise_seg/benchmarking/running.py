@@ -5,7 +5,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
+from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.assessment.report import result_paths
 from promise_seg.benchmarking.cells import Cell, cells_of
 from promise_seg.benchmarking.costs import EncodingCost, encoding_cost, known_encoding_cost, training_seconds, views_of
@@ -15,17 +15,16 @@ from promise_seg.benchmarking.spec import BARE, UNET, BenchmarkSpec
 from promise_seg.benchmarking.unet import UnetRun, UnetSettings
 from promise_seg.checkpoint import BEST_FOLDER, load_checkpoint
 from promise_seg.dataset.checks import CheckedRow, divided_warning
-from promise_seg.dataset.manifest import Split
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.run_note import DataOrigin
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.model import PromiseModel, bare_model
-from promise_seg.protocol import Protocol
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.trust.calibrating import ensure_calibrated
+from promise_seg.vocabulary import PromptSource, Protocol, Split
 
 Progress = Callable[[str, int, int, str], object]
 """Told the stage of a cell, how much is done, of how much, and a few words."""
@@ -171,7 +170,7 @@ class Benchmark:
         def report() -> None:
             nonlocal done
             done += 1
-            progress(f"scoring on {test.name}", done, len(test.rows), prompts.label)
+            progress(f"scoring on {test.name}", done, len(test.rows), prompts.heading)
 
         results = evaluate(model, test.rows, how, store=self.store, progress=report)
         facts |= {"mask_choice": how.choice_for(model), "postprocessing": model.config.postprocessing.words}

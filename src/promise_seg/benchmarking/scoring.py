@@ -8,7 +8,7 @@ from typing import Any
 
 from promise_seg._version import __version__
 from promise_seg.assessment.comparing import read_scored
-from promise_seg.assessment.evaluation import Assessment, PromptSource, Result
+from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.assessment.report import result_paths, summarise, write_results
 from promise_seg.assessment.sealing import log_test
 from promise_seg.assessment.strata import SIZE
@@ -16,11 +16,11 @@ from promise_seg.benchmarking.cells import Cell
 from promise_seg.benchmarking.data_sets import TestSet
 from promise_seg.benchmarking.spec import BARE
 from promise_seg.dataset.checks import data_sha256
-from promise_seg.dataset.manifest import Split
 from promise_seg.errors import SettingsError
 from promise_seg.model import reading_fields
 from promise_seg.reporting.source_code import code_sha256
 from promise_seg.sam.backbone import Backbone
+from promise_seg.vocabulary import PromptSource, Split
 
 
 def facts_of_score(cell: Cell, test: TestSet, sam: Backbone, model_sha256: str) -> dict[str, Any]:

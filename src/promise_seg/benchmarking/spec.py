@@ -7,13 +7,11 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from promise_seg.assessment.evaluation import PromptSource
 from promise_seg.assessment.report import MEASURES
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import Reading, make_reading
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
-from promise_seg.model import Variant
-from promise_seg.protocol import Protocol
+from promise_seg.vocabulary import PromptSource, Protocol, Variant
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9_+-])?$"
 """What may be the name of a folder everywhere."""

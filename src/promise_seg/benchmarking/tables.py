@@ -73,7 +73,7 @@ class Grid:
         self.rows: list[list[str]] = []
         self.best: set[tuple[int, int]] = set()
         for number, line in enumerate(lines):
-            cells = [line.model.name, line.prompts.label]
+            cells = [line.model.name, line.prompts.heading]
             for test in tests:
                 one = next((f for f in found if f.line.key == line.key and f.test == test), None)
                 for measure in measures:

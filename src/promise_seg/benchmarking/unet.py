@@ -15,17 +15,16 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from promise_seg.assessment.evaluation import Assessment, DecodedRow, Result, score_logits
-from promise_seg.augmentation import Recipe
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import CheckpointError
 from promise_seg.features.encoding import Sample
 from promise_seg.files import write_text, write_whole
-from promise_seg.images.geometry import Fit
 from promise_seg.learning.losses import mask_loss
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.model import reading_fields
 from promise_seg.sam.backbone import Backbone, state_sha256
 from promise_seg.sam.normalisation import normalise
+from promise_seg.vocabulary import Fit, MaskChoice, Recipe
 
 FEATURES = (32, 32, 64, 128, 256, 32)
 BATCH = 16
@@ -211,7 +210,7 @@ class UnetRun:
         """All measures of the best U-Net, by the protocol asked for; its predicted IoU is NaN, as it gives none."""
         nothing = torch.full((1, 1), float("nan"))
         return [
-            DecodedRow(self._sample(row), logits[None, None], nothing).result("0", how, full=True)
+            DecodedRow(self._sample(row), logits[None, None], nothing).result(MaskChoice.FIRST, how, full=True)
             for row, logits in self._logits(self.best(), rows)
         ]
 

@@ -39,8 +39,8 @@ def calibrate(
 ) -> None:
     """Learn on the val rows how far to trust each mask; kept beside the model, used by evaluate and predict."""
     from promise_seg.class_sets import class_folder, is_class_set, read_class_set
-    from promise_seg.dataset.manifest import Split
     from promise_seg.images.reading import make_reading
+    from promise_seg.vocabulary import Split
 
     quiet_libraries()
     from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint, run_folder

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from promise_seg.dataset.checks import CheckedRow
     from promise_seg.dataset.manifest import Row
     from promise_seg.images.reading import Reading
-    from promise_seg.protocol import Protocol
     from promise_seg.sam.backbone import Backbone
+    from promise_seg.vocabulary import Protocol
 
 _WIDE = 200
 BARE = "bare"
@@ -133,7 +133,8 @@ def rows_of_split(data: Path, split: str) -> "list[Row]":
         SettingsError: if there is no such split.
         ManifestError: if the manifest cannot be read, or has no such rows.
     """
-    from promise_seg.dataset.manifest import Split, of_split, read_manifest
+    from promise_seg.dataset.manifest import of_split, read_manifest
+    from promise_seg.vocabulary import Split
 
     if split not in (*Split, "all"):
         raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
@@ -166,7 +167,7 @@ def read_protocol(name: str) -> "Protocol":
     Raises:
         SettingsError: if there is none of that name.
     """
-    from promise_seg.protocol import Protocol
+    from promise_seg.vocabulary import Protocol
 
     if name not in tuple(Protocol):
         raise SettingsError(f"--protocol {name}: expected {' or '.join(Protocol)}")

@@ -22,8 +22,8 @@ from promise_seg.errors import SettingsError
 if TYPE_CHECKING:
     import numpy as np
 
-    from promise_seg.augmentation import Recipe
     from promise_seg.dataset.checks import CheckedRow
+    from promise_seg.vocabulary import Recipe
 
 _SIDE = 512  # of the frame that views are made in, in pixels
 
@@ -47,9 +47,9 @@ def show(
     """Draw a contact sheet: images with their masks outlined, or what a recipe of augmentation makes of one."""
     from PIL import Image
 
-    from promise_seg.augmentation import Recipe
     from promise_seg.files import write_whole
     from promise_seg.images.reading import make_reading
+    from promise_seg.vocabulary import Recipe
 
     if output.suffix.lower() != ".png":
         raise SettingsError(f"-o {output}: expected a name that ends in .png")
@@ -75,8 +75,8 @@ def show(
 
 def _images(rows: "list[CheckedRow]") -> "np.ndarray":
     """Each with its mask, its classes or its instances outlined."""
-    from promise_seg.images.masks import MaskKind
     from promise_seg.images.sheets import contact_sheet, outlined
+    from promise_seg.vocabulary import MaskKind
 
     tiles, captions = [], []
     for row in rows:

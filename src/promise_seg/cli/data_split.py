@@ -18,9 +18,10 @@ from promise_seg.cli.common import (
 from promise_seg.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
-    from promise_seg.dataset.manifest import Row, Split
+    from promise_seg.dataset.manifest import Row
     from promise_seg.dataset.splitting import ForegroundShare
     from promise_seg.images.reading import Reading
+    from promise_seg.vocabulary import Split
 
 _DEFAULT_SHARE = 0.15
 
@@ -50,10 +51,11 @@ def split(
     if folds is not None and val is not None:
         raise SettingsError("--val and --folds: give one of them; each of K folds has 1/K of the rows as val")
 
-    from promise_seg.dataset.manifest import Split, of_split, read_manifest
+    from promise_seg.dataset.manifest import of_split, read_manifest
     from promise_seg.dataset.manifest_writing import ManifestTable, refuse_existing
     from promise_seg.dataset.splitting import fold_rows, split_rows
     from promise_seg.images.reading import make_reading
+    from promise_seg.vocabulary import Split
 
     names = [output]
     if folds is not None:

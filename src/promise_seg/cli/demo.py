@@ -30,9 +30,10 @@ def demo(
     mask_threshold: ThresholdOption = None,
 ) -> None:
     """Train apm, ips and apm+ips, print one table, and write a page of pictures."""
-    from promise_seg.dataset.manifest import Split, of_split, read_manifest, split_off_validation
+    from promise_seg.dataset.manifest import of_split, read_manifest, split_off_validation
     from promise_seg.demo.dataset import SIZES, draw_dataset
     from promise_seg.images.reading import make_reading
+    from promise_seg.vocabulary import Split
 
     with progress_bar() as progress:
         if data is None:

@@ -77,26 +77,26 @@ def evaluate(
     rows = rows_of_split(data, split)
     quiet_libraries()
 
-    from promise_seg.assessment.evaluation import Assessment, PromptSource, check_prompts
+    from promise_seg.assessment.evaluation import Assessment, check_prompts
     from promise_seg.assessment.measuring import read_tolerance
     from promise_seg.assessment.strata import SIZE, check_columns
     from promise_seg.checkpoint import load_checkpoint
-    from promise_seg.images.geometry import Fit
-    from promise_seg.model import MASK_CHOICES, bare_model
-    from promise_seg.protocol import Protocol, evaluation_deviations
+    from promise_seg.model import bare_model
+    from promise_seg.protocol import evaluation_deviations
     from promise_seg.sam.loading import load_sam
+    from promise_seg.vocabulary import Fit, MaskChoice, PromptSource, Protocol
 
     if prompts not in tuple(PromptSource):
         raise SettingsError(f"--prompts {prompts}: expected {', '.join(PromptSource)}")
-    if mask is not None and mask not in MASK_CHOICES:
-        raise SettingsError(f"--mask {mask}: expected {', '.join(MASK_CHOICES)}")
+    if mask is not None and mask not in tuple(MaskChoice):
+        raise SettingsError(f"--mask {mask}: expected {', '.join(MaskChoice)}")
     check_columns(by or (), rows)
     chosen = read_protocol(protocol)
     print_deviations(evaluation_deviations(chosen))
     place = pick_device(device)
     assessment = Assessment(
-        prompts=PromptSource(prompts), num_points=points, seed=seed, mask_choice=mask, protocol=chosen,
-        tolerance=read_tolerance(tolerance),
+        prompts=PromptSource(prompts), num_points=points, seed=seed, protocol=chosen,
+        mask_choice=None if mask is None else MaskChoice(mask), tolerance=read_tolerance(tolerance),
     )  # fmt: skip
     several = run != BARE and is_class_set(run)
     if several and (label is not None or instances):
@@ -155,7 +155,7 @@ def _evaluate_one(
     check_writable(output)
     trust = _find_trust(run, model, assessment)
     with progress_bar() as progress:
-        task = progress.add_task("evaluating", total=len(checked), note=assessment.prompts.label)
+        task = progress.add_task("evaluating", total=len(checked), note=assessment.prompts.heading)
         results = score(model, checked, assessment, store=FeatureStore(store), progress=lambda: progress.advance(task))
     quality = None
     if trust is not None:
@@ -172,7 +172,7 @@ def _evaluate_one(
     if seen := note_seen_images(run, checked):
         summary["seen_in_training"] = seen
     files = write_results(output, results, summary)
-    _print_summary(f"{run}, {len(results)} {facts['split']} images, {assessment.prompts.label}", summary)
+    _print_summary(f"{run}, {len(results)} {facts['split']} images, {assessment.prompts.heading}", summary)
     if quality is not None:
         print_quality(quality, f"trust, on {facts['split']}")
         if summary["trust_calibrated_on_these_rows"]:
@@ -186,10 +186,9 @@ def _find_trust(run: str, model: "PromiseModel", assessment: "Assessment") -> "T
     Raises:
         CheckpointError: if its file is damaged.
     """
-    from promise_seg.assessment.evaluation import PromptSource
     from promise_seg.checkpoint import find_checkpoint, is_reference_file
-    from promise_seg.protocol import Protocol
     from promise_seg.trust.trust_file import find_trust
+    from promise_seg.vocabulary import PromptSource, Protocol
 
     if assessment.prompts != PromptSource.APM or is_reference_file(run):
         return None

@@ -20,7 +20,7 @@ def note_test_look(
     """
     from promise_seg.assessment.sealing import log_test
     from promise_seg.checkpoint import find_checkpoint, is_reference_file, run_folder
-    from promise_seg.dataset.manifest import Split
+    from promise_seg.vocabulary import Split
 
     test = [row for row in checked if row.row.split == Split.TEST]
     if not test or run == BARE or is_reference_file(run):

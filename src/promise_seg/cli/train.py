@@ -92,7 +92,8 @@ def train(
     from promise_seg.errors import ManifestError
     from promise_seg.learning.run_note import DataOrigin
     from promise_seg.learning.settings import OPTIONS, make_settings
-    from promise_seg.protocol import Protocol, training_deviations
+    from promise_seg.protocol import training_deviations
+    from promise_seg.vocabulary import Protocol
 
     given = {
         setting: context.params[option]
@@ -103,9 +104,9 @@ def train(
     print_deviations(training_deviations(settings.protocol))
 
     from promise_seg.dataset.checks import classes_of
-    from promise_seg.dataset.manifest import Split, of_split, read_manifest, split_off_validation
-    from promise_seg.images.masks import MaskKind
+    from promise_seg.dataset.manifest import of_split, read_manifest, split_off_validation
     from promise_seg.images.reading import make_reading, read_classes
+    from promise_seg.vocabulary import MaskKind, Split
 
     if crop_border is None and settings.protocol == Protocol.REFERENCE:
         crop_border = True

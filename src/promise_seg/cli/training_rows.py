@@ -38,7 +38,8 @@ def split_as_trained(data: Path, note: "RunNote | None", val_share: float | None
     Raises:
         ManifestError: if the manifest cannot be read, or has too few groups to be split.
     """
-    from promise_seg.dataset.manifest import Split, of_split, read_manifest, split_off_validation
+    from promise_seg.dataset.manifest import of_split, read_manifest, split_off_validation
+    from promise_seg.vocabulary import Split
 
     rows = read_manifest(data)
     if of_split(rows, Split.VAL):

@@ -45,11 +45,12 @@ def tune(
     mask_threshold: ThresholdOption = None,
 ) -> None:
     """Choose threshold, opening, closing, holes and parts on the val rows; kept in the model, used by every command."""
-    from promise_seg.dataset.manifest import Split, of_split
+    from promise_seg.dataset.manifest import of_split
     from promise_seg.images.reading import make_reading
+    from promise_seg.vocabulary import Split
 
     quiet_libraries()
-    from promise_seg.assessment.evaluation import Assessment, PromptSource
+    from promise_seg.assessment.evaluation import Assessment
     from promise_seg.assessment.tuning import candidates
     from promise_seg.assessment.tuning import tune as search
     from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint, run_folder, write_config
@@ -57,6 +58,7 @@ def tune(
     from promise_seg.learning.run_note import read_note
     from promise_seg.postprocessing import NO_POST
     from promise_seg.trust.trust_file import find_trust
+    from promise_seg.vocabulary import PromptSource
 
     if is_reference_file(run):
         raise SettingsError(f"{run}: a checkpoint of the published code has no place for it; promise convert it first")
@@ -85,7 +87,7 @@ def tune(
         chosen = found.chosen
         console.print(
             f"post-processing: {chosen.words}; val Dice {found.dice:.4f}, without any {found.dice_without:.4f}, "
-            f"the best of {len(candidates())} {found.best_dice:.4f} ({source.label}, {len(checked)} images)"
+            f"the best of {len(candidates())} {found.best_dice:.4f} ({source.heading}, {len(checked)} images)"
         )
     model.config = model.config.model_copy(update={"postprocessing": chosen})
     write_config(model.config, folder)

@@ -7,7 +7,7 @@ from promise_seg.model import SAM_BESIDE
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.known import KNOWN_SAMS, sam_path
 from promise_seg.sam.loading import load_sam
-from promise_seg.sam.tuned import TrainAlso
+from promise_seg.vocabulary import TrainAlso
 
 
 def find_sam(read: ReferenceCheckpoint, given: str | None) -> tuple[FrozenSam, str, tuple[str, ...]] | None:

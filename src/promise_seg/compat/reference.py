@@ -26,12 +26,11 @@ from promise_seg.compat.reference_names import (
 )
 from promise_seg.compat.sam_differences import parts_that_differ
 from promise_seg.errors import CheckpointError
-from promise_seg.images.geometry import Fit
-from promise_seg.model import ModelConfig, PromiseModel, Variant
-from promise_seg.prompting.apm import ApmKind, PositionCode
+from promise_seg.model import ModelConfig, PromiseModel
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.official import sam_from_state, transformers_name
 from promise_seg.sam.pickles import read_state
+from promise_seg.vocabulary import ApmKind, Fit, MaskChoice, PositionCode, Variant
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class ReferenceCheckpoint:
                 train_also=train_also,
                 fit=Fit.SQUARE,
                 crop_border=True,
-                mask_choice="0",
+                mask_choice=MaskChoice.FIRST,
                 sam=sam_name,
                 sam_sha256=sam.sha256,
                 image_size=sam.image_size,

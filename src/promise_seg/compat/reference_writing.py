@@ -11,11 +11,10 @@ from torch import Tensor
 from promise_seg.compat.reference_names import EMBEDDED_CONFIG, name_in_reference
 from promise_seg.errors import CheckpointError
 from promise_seg.files import write_whole
-from promise_seg.images.geometry import Fit
 from promise_seg.model import PromiseModel
-from promise_seg.prompting.apm import ApmKind, PositionCode
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.official import official_state
+from promise_seg.vocabulary import ApmKind, Fit, MaskChoice, PositionCode
 
 
 def reference_state(model: PromiseModel) -> dict[str, Tensor]:
@@ -51,8 +50,8 @@ def to_reference(model: PromiseModel, path: str | Path) -> tuple[str, ...]:
     state = reference_state(model)
     write_whole(path, lambda p: _save(state, p))
     config, notes = model.config, []
-    if config.mask_choice != "0":
-        notes.append(f"the reference always takes the first mask; this model chose {config.mask_choice!r}")
+    if config.mask_choice != MaskChoice.FIRST:
+        notes.append(f"the reference always takes the first mask; this model chose {str(config.mask_choice)!r}")
     if config.fit != Fit.STRETCH:
         notes.append(f"the reference stretches images; this model was trained with --fit {config.fit}")
     if config.num_foreground != config.num_points // 2:

@@ -8,7 +8,7 @@ from transformers import SamModel
 from promise_seg.errors import CheckpointError
 from promise_seg.sam.official import LIBRARY_POSITIONS
 from promise_seg.sam.pickles import differences
-from promise_seg.sam.tuned import TrainAlso
+from promise_seg.vocabulary import TrainAlso
 
 _POSITIONS = "prompt_encoder.shared_embedding.positional_embedding"
 

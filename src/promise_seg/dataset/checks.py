@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.dataset.manifest import Row, Split, raise_all
+from promise_seg.dataset.manifest import Row, raise_all
 from promise_seg.errors import ImageError, SizeError
 from promise_seg.images.borders import content_box
 from promise_seg.images.formats.kinds import FileKind, kind_of
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
 from promise_seg.images.geometry import Box
-from promise_seg.images.masks import MaskKind, instances_of, mask_of
+from promise_seg.images.masks import instances_of, mask_of
 from promise_seg.images.readers import BoolArray, Uint8Array, content_sha256, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING, Reading
+from promise_seg.vocabulary import MaskKind, Split
 
 
 @dataclass(frozen=True)

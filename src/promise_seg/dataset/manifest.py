@@ -3,18 +3,12 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import zip_longest
 from pathlib import Path
 
 from promise_seg.dataset.manifest_file import KNOWN_COLUMNS, REQUIRED_COLUMNS, located, read_file
 from promise_seg.errors import ManifestError
-
-
-class Split(StrEnum):
-    TRAIN = "train"
-    VAL = "val"
-    TEST = "test"
+from promise_seg.vocabulary import Split
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promise_seg.dataset.manifest import Split
 from promise_seg.dataset.manifest_file import located, read_file
 from promise_seg.errors import ManifestError, PromiseError
 from promise_seg.files import write_text
+from promise_seg.vocabulary import Split
 
 _PATH_COLUMNS = ("image_name", "mask_name")
 

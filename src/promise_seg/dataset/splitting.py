@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from promise_seg.dataset.dealing import Side, deal
-from promise_seg.dataset.manifest import Row, Split, of_split, raise_all
+from promise_seg.dataset.manifest import Row, of_split, raise_all
 from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.vocabulary import Split
 
 ForegroundShare = Callable[[Row], float]
 Name = TypeVar("Name")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from promise_seg.dataset.manifest import Split
 from promise_seg.files import write_text, write_whole
 from promise_seg.scenes import draw_scene
+from promise_seg.vocabulary import Split
 
 SIZES = {Split.TRAIN: 160, Split.VAL: 40, Split.TEST: 60}
 _SIDE = 192

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from promise_seg.assessment.evaluation import Assessment, PromptSource, evaluate
+from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.assessment.metrics import mean_scores
 from promise_seg.checkpoint import load_checkpoint
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.dataset.manifest import Split
 from promise_seg.demo.page import Column, write_page
 from promise_seg.errors import ManifestError
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import Progress, TrainingRun
-from promise_seg.model import PromiseModel, Variant, bare_model
+from promise_seg.model import PromiseModel, bare_model
 from promise_seg.sam.backbone import Backbone
+from promise_seg.vocabulary import PromptSource, Split, Variant
 
 VARIANTS = (Variant.APM, Variant.IPS, Variant.APM_IPS)
 TABLE_HEAD = ("model", "prompts", "Dice", "IoU", "MAE", "precision", "recall")
@@ -75,7 +75,7 @@ def run_demo(
         mean = mean_scores([r.scores for r in results])
         name = "bare SAM" if variant == Variant.SAM else str(variant)
         values = (mean.dice, mean.iou, mean.mae, mean.precision, mean.recall)
-        table.append((name, source.label, *(f"{v:.3f}" for v in values)))
+        table.append((name, source.heading, *(f"{v:.3f}" for v in values)))
         progress("scoring", number + 1, len(plan), "")
     columns: list[Column] = [
         ("bare SAM, oracle points", models[Variant.SAM], Assessment(prompts=PromptSource.ORACLE, seed=seed)),

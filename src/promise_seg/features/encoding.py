@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import torch
 
-from promise_seg.augmentation import AnyView, Recipe, view_of
+from promise_seg.augmentation import AnyView, view_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureKey, FeatureStore, rounded
-from promise_seg.images.geometry import BoolArray, Fit, Geometry, Uint8Array
+from promise_seg.images.geometry import BoolArray, Geometry, Uint8Array
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
+from promise_seg.vocabulary import Fit, Recipe
 
 
 @dataclass(frozen=True)

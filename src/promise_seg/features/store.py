@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from promise_seg.augmentation import AnyView
 from promise_seg.files import write_whole
-from promise_seg.images.geometry import Box, Fit
+from promise_seg.images.geometry import Box
 from promise_seg.sam.features import EMBEDDING, Features
+from promise_seg.vocabulary import Fit
 
 FORMAT_VERSION = 2
 """Raised whenever the same file, geometry and view would be read as other pixels than before."""

@@ -1,7 +1,6 @@
 """Between the image frame (the user's pixels) and the model frame (the square that the encoder sees), both ways."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple
 
 import cv2
@@ -11,24 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promise_seg.vocabulary import Fit
+
 Uint8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
 
 OUTSIDE_LOGIT = -20.0
 """Of what was cropped away: background for certain."""
-
-
-class Fit(StrEnum):
-    """How a rectangle becomes a square.
-
-    ``stretch`` resizes both axes to the side; ``pad`` keeps the aspect and pads at the right or bottom, as SAM does;
-    ``square`` keeps it and pads on both sides, as the ProMISe reference does before it resizes.
-    """
-
-    STRETCH = "stretch"
-    PAD = "pad"
-    SQUARE = "square"
 
 
 class Box(NamedTuple):

@@ -2,29 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from promise_seg.errors import MaskError
+from promise_seg.vocabulary import MaskKind
 
 BoolArray = npt.NDArray[np.bool_]
 
 
 LARGEST_LABEL = 65535
-
-
-class MaskKind(StrEnum):
-    """What values in a mask file mean.
-
-    ``binary``: 0 and one other. ``classes``: each value is a kind of thing. ``instances``: each value is one object.
-    """
-
-    BINARY = "binary"
-    CLASSES = "classes"
-    INSTANCES = "instances"
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 from promise_seg.errors import SettingsError
-from promise_seg.images.formats.orientation import Axis
-from promise_seg.images.masks import BINARY, LARGEST_LABEL, MaskKind, MaskRule
+from promise_seg.images.masks import BINARY, LARGEST_LABEL, MaskRule
 from promise_seg.images.windows import OWN_WINDOW, Window, read_window
+from promise_seg.vocabulary import Axis, MaskKind
 
 ALL_CLASSES = "all"
 

@@ -11,6 +11,7 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.prompts import Prompts
 from promise_seg.scenes.library import SceneLibrary
 from promise_seg.scenes.types import Scene
+from promise_seg.vocabulary import MaskChoice
 
 
 @torch.no_grad()
@@ -34,7 +35,7 @@ def score_on_scenes(sam: Backbone, library: SceneLibrary, *, seed: int = 0, batc
         for name in dice:
             rngs = [np.random.default_rng([seed, index, 1]) for index in indices]
             prompts = _prompts(name, masks, rngs).to(sam.device)
-            mask_logits = choose_mask(sam.decode(features, prompts), "score").mask_logits[:, 0]
+            mask_logits = choose_mask(sam.decode(features, prompts), MaskChoice.SCORE).mask_logits[:, 0]
             full = Geometry(size, size, size).logits_to_image(mask_logits).sigmoid().cpu().numpy()
             dice[name] += [score_mask(probs, mask).dice for probs, mask in zip(full, masks, strict=True)]
     return {name: round(float(np.mean(values)), 4) for name, values in dice.items()}

@@ -1,16 +1,21 @@
 """Settings of a training run."""
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from promise_seg.augmentation import Recipe
 from promise_seg.errors import SettingsError
-from promise_seg.images.geometry import Fit
-from promise_seg.model import Variant
-from promise_seg.prompting.apm import ApmKind, PositionCode
-from promise_seg.protocol import Protocol
-from promise_seg.sam.tuned import TrainAlso
+from promise_seg.vocabulary import (
+    ApmKind,
+    Fit,
+    Optimizer,
+    PositionCode,
+    Precision,
+    Protocol,
+    Recipe,
+    TrainAlso,
+    Variant,
+)
 
 REFERENCE_VALUES: dict[str, Any] = {
     "apm": ApmKind.RESNET,
@@ -19,7 +24,7 @@ REFERENCE_VALUES: dict[str, Any] = {
     "batch_size": 8,
     "views": 0,
     "augmentation": Recipe.REFERENCE,
-    "optimizer": "adam",
+    "optimizer": Optimizer.ADAM,
     "learning_rate": 1e-5,
     "weight_decay": 0.0,
     "warmup_share": 0.0,
@@ -56,14 +61,14 @@ class TrainSettings(BaseModel):
     views: int = Field(8, ge=0)
     """Of each image; 0 for a new one in every epoch, which is encoded on the spot and not stored."""
     augmentation: Recipe = Recipe.OWN
-    optimizer: Literal["adamw", "adam"] = "adamw"
+    optimizer: Optimizer = Optimizer.ADAMW
     learning_rate: float = Field(5e-4, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     warmup_share: float = Field(0.05, ge=0, lt=1)
     mask_weight: float = Field(1.0, ge=0)
     point_weight: float = Field(1.0, ge=0)
     saliency_weight: float = Field(1.0, ge=0)
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Precision = Precision.NO
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
@@ -88,11 +93,11 @@ class TrainSettings(BaseModel):
 
     @property
     def has_apm(self) -> bool:
-        return self.variant in (Variant.APM, Variant.APM_IPS)
+        return self.variant.has_apm
 
     @property
     def has_ips(self) -> bool:
-        return self.variant in (Variant.IPS, Variant.APM_IPS)
+        return self.variant.has_ips
 
 
 def make_settings(**values: Any) -> TrainSettings:

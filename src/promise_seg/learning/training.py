@@ -17,14 +17,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from promise_seg._version import __version__
-from promise_seg.assessment.evaluation import (
-    Assessment,
-    PromptSource,
-    decode_rows,
-)
+from promise_seg.assessment.evaluation import Assessment, decode_rows
 from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, save_checkpoint
 from promise_seg.dataset.checks import CheckedRow, data_sha256
-from promise_seg.dataset.manifest import Split
 from promise_seg.environment import collect_environment
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.encoding import Sample, encode_missing
@@ -36,16 +31,10 @@ from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_images import write_training_images
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
-from promise_seg.model import (
-    MASK_CHOICES,
-    MaskChoice,
-    ModelConfig,
-    ModelOutput,
-    PromiseModel,
-    reading_fields,
-)
-from promise_seg.protocol import Protocol, training_deviations
+from promise_seg.model import ModelConfig, ModelOutput, PromiseModel, reading_fields
+from promise_seg.protocol import training_deviations
 from promise_seg.sam.backbone import Backbone
+from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Split
 
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
@@ -90,7 +79,7 @@ def validate(
     """
     source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
     assessment = Assessment(prompts=source, num_points=settings.num_points, protocol=settings.protocol)
-    choices = MASK_CHOICES if settings.protocol == Protocol.OWN else MASK_CHOICES[:1]
+    choices = tuple(MaskChoice) if settings.protocol == Protocol.OWN else (MaskChoice.FIRST,)
     dice: dict[MaskChoice, list[float]] = {choice: [] for choice in choices}
     for decoded in decode_rows(model, rows, assessment, store):
         for choice, value in decoded.dice_of_choices(choices, assessment).items():

@@ -8,9 +8,9 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.dataset.manifest import Split
 from promise_seg.errors import CheckpointError
 from promise_seg.files import write_json
+from promise_seg.vocabulary import Split
 
 TRAINING_IMAGES_FILE = "training_images.json"
 

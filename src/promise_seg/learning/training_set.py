@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from promise_seg.augmentation import AnyView, Recipe
+from promise_seg.augmentation import AnyView
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import shrink_mask
-from promise_seg.images.masks import MaskKind
 from promise_seg.learning.losses import signed_distances
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.prompting.oracle import oracle_points
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import MaskKind, Recipe
 
 
 class TrainingBatch(NamedTuple):

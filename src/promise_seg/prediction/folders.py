@@ -18,9 +18,10 @@ from promise_seg.images.formats.kinds import stem_of
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
 from promise_seg.images.windows import Window
 from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller, Origin
-from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, formats_for
+from promise_seg.prediction.outputs.formats import WRITERS, formats_for
 from promise_seg.prediction.outputs.rle import write_coco
 from promise_seg.prediction.overlay import draw_overlay
+from promise_seg.vocabulary import OutputFormat
 
 TABLE_FILE = "predictions.csv"
 IDENTITY_FILE = "model.json"

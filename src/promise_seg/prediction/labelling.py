@@ -11,11 +11,11 @@ import torch
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.formats.source import Source
-from promise_seg.images.masks import MaskKind
 from promise_seg.images.reading import Reading
 from promise_seg.prediction.predictor import Predictor, load
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.judging import Trust
+from promise_seg.vocabulary import MaskKind
 
 LabelArray = npt.NDArray[np.uint16]
 

@@ -4,7 +4,6 @@ What every kind of APM shares is here; each kind has a file of its own.
 """
 
 from abc import abstractmethod
-from enum import StrEnum
 from typing import NamedTuple
 
 import torch
@@ -13,25 +12,6 @@ from torch import Tensor, nn
 from promise_seg.errors import SettingsError
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
-
-
-class ApmKind(StrEnum):
-    """``resnet`` and ``cross`` are the paper's; ``heatmap`` is our localising one."""
-
-    HEATMAP = "heatmap"
-    RESNET = "resnet"
-    CROSS = "cross"
-
-
-class PositionCode(StrEnum):
-    """Frequencies of the sine code of positions in ``cross``.
-
-    ``geometric`` is the proper series of wavelengths, for new training. ``reference`` divides by 1, 2, 3 ... n instead,
-    as the published code does; its checkpoints need it.
-    """
-
-    GEOMETRIC = "geometric"
-    REFERENCE = "reference"
 
 
 class Proposal(NamedTuple):

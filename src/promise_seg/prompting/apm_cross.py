@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promise_seg.errors import SettingsError
-from promise_seg.prompting.apm import AutoPrompter, PositionCode
+from promise_seg.prompting.apm import AutoPrompter
 from promise_seg.sam.features import Features
+from promise_seg.vocabulary import PositionCode
 
 _TEMPERATURE = 10_000
 

@@ -1,10 +1,11 @@
 """Build an auto-prompting module by its kind."""
 
-from promise_seg.prompting.apm import ApmKind, AutoPrompter, PositionCode
+from promise_seg.prompting.apm import AutoPrompter
 from promise_seg.prompting.apm_cross import CrossPrompter
 from promise_seg.prompting.apm_heatmap import HeatmapPrompter
 from promise_seg.prompting.apm_resnet import ResnetPrompter
 from promise_seg.sam.features import FeatureSizes
+from promise_seg.vocabulary import ApmKind, PositionCode
 
 
 def build_apm(

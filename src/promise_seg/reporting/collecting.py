@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from promise_seg.assessment.budget import prompt_budget
-from promise_seg.assessment.evaluation import Assessment, PromptSource, Result, evaluate
+from promise_seg.assessment.evaluation import Assessment, Result, evaluate
 from promise_seg.assessment.report import facts_of, summarise
 from promise_seg.assessment.strata import SIZE, check_columns
 from promise_seg.checkpoint import find_checkpoint, is_reference_file
@@ -20,6 +20,7 @@ from promise_seg.reporting.plan import Plan
 from promise_seg.reporting.run_files import read_run
 from promise_seg.trust.judging import judge_results, trust_facts
 from promise_seg.trust.trust_file import find_trust
+from promise_seg.vocabulary import PromptSource
 
 Progress = Callable[[str, int], object]
 """Told the stage and how many images of it are done."""
@@ -118,10 +119,10 @@ def _evaluate(
     progress: Progress,
 ) -> tuple[list[Result], dict[str, Any]]:
     """The scores of each image, and their summary as ``promise evaluate`` writes it."""
-    count = _Counter(progress, assessment.prompts.label)
+    count = _Counter(progress, assessment.prompts.heading)
     results = evaluate(model, rows, assessment, store=store, progress=count)
     facts = facts_of(model, plan.run, assessment, rows[0].reading)
-    facts |= {"name": assessment.prompts.label, "data": plan.data, "split": plan.split}
+    facts |= {"name": assessment.prompts.heading, "data": plan.data, "split": plan.split}
     judged: dict[str, Any] = {}
     if assessment.prompts == PromptSource.APM and not is_reference_file(plan.run):
         trust = find_trust(find_checkpoint(plan.run), model).trust

@@ -6,8 +6,8 @@ from pathlib import Path
 from promise_seg.learning.run_note import RunNote
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.model import ModelConfig
-from promise_seg.protocol import Protocol
 from promise_seg.reporting.plan import Plan
+from promise_seg.vocabulary import Protocol
 
 UNKNOWN_DATA = "DATA.csv"
 """Stands for the manifest of a run that did not note it."""

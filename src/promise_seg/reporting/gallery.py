@@ -46,7 +46,7 @@ def worst_cases(
         pictures.append(Picture(data_uri(strip), alt, caption_of(fact)))
     return Gallery(
         tuple(pictures),
-        f"The lowest Dice first; {assessment.prompts.label}. From the left: the image, the outline of the truth, the "
+        f"The lowest Dice first; {assessment.prompts.heading}. From the left: the image, the outline of the truth, the "
         "prediction. Green points are foreground, red ones background.",
     )
 

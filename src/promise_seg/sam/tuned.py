@@ -1,7 +1,6 @@
 """A SAM of which some parts do learn: the reference's freeze levels, for those who ask for them by name."""
 
 import copy
-from enum import StrEnum
 from typing import Self
 
 import torch
@@ -12,30 +11,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.sam.frozen import FrozenSam
-
-
-class TrainAlso(StrEnum):
-    """Which parts of SAM are trained beside APM and IPS; by default none.
-
-    Source: the five freeze levels of the ProMISe reference.
-    """
-
-    NONE = "none"
-    PROMPT_ENCODER = "prompt-encoder"
-    DECODER = "decoder"
-    PROMPT_ENCODER_AND_DECODER = "prompt-encoder+decoder"
-    EVERYTHING = "everything"
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Names of these parts in a ``SamModel``."""
-        return {
-            TrainAlso.NONE: (),
-            TrainAlso.PROMPT_ENCODER: ("prompt_encoder",),
-            TrainAlso.DECODER: ("mask_decoder",),
-            TrainAlso.PROMPT_ENCODER_AND_DECODER: ("prompt_encoder", "mask_decoder"),
-            TrainAlso.EVERYTHING: ("prompt_encoder", "mask_decoder", "vision_encoder"),
-        }[self]
+from promise_seg.vocabulary import TrainAlso
 
 
 def _position_codes(model: SamModel) -> list[nn.Parameter]:

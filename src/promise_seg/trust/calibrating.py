@@ -11,7 +11,6 @@ import torch
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.checkpoint import load_checkpoint, read_config
 from promise_seg.dataset.checks import CheckedRow, data_sha256
-from promise_seg.dataset.manifest import Split
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.encoding import Sample, encode_images, features_of
 from promise_seg.features.store import FeatureStore
@@ -25,6 +24,7 @@ from promise_seg.trust.presence import decide_out_of_fold, fit_presence
 from promise_seg.trust.quality import quality_of
 from promise_seg.trust.signals import Signals, look
 from promise_seg.trust.trust_file import find_trust, save_trust
+from promise_seg.vocabulary import Split
 
 SIGNS = {"predicted_iou": 1, "agreement": 1, "distance": -1, "soft_dice": 1}
 """Which way each signal speaks for the mask."""

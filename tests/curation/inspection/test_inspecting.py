@@ -11,8 +11,8 @@ from PIL import Image
 from promise_seg.cli.main import main
 from promise_seg.curation.inspection.findings import Kind, exit_code
 from promise_seg.curation.inspection.inspecting import inspect
-from promise_seg.dataset.manifest import Split
 from promise_seg.images.reading import make_reading
+from promise_seg.vocabulary import Split
 from tests.files import write_nifti
 from tests.helpers import write_dataset
 

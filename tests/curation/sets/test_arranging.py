@@ -10,8 +10,9 @@ from promise_seg.curation.sets import arranging
 from promise_seg.curation.sets.arranging import arrange
 from promise_seg.curation.sets.known_sets import KNOWN_SETS, KnownSet
 from promise_seg.dataset.checks import check_rows
-from promise_seg.dataset.manifest import Split, read_manifest
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import PromiseError
+from promise_seg.vocabulary import Split
 from tests.curation.sets.helpers import benchmark, isic, kvasir, mask, picture, write_tree
 
 

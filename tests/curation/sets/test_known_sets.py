@@ -4,8 +4,8 @@ import pytest
 
 from promise_seg.curation.sets.clinicdb import sequence_of
 from promise_seg.curation.sets.known_sets import KNOWN_SETS, known_set
-from promise_seg.dataset.manifest import Split
 from promise_seg.errors import SettingsError
+from promise_seg.vocabulary import Split
 
 SIX = ("kvasir-seg", "cvc-clinicdb", "cvc-colondb", "cvc-300", "etis", "isic-2018")
 

@@ -8,7 +8,7 @@ from PIL import Image
 from promise_seg.cli.main import main
 from promise_seg.errors import ImageError
 from promise_seg.images.exports.inputs import find_inputs
-from promise_seg.images.formats.orientation import Axis
+from promise_seg.vocabulary import Axis
 from tests.files import write_dicom, write_nifti, write_series
 from tests.helpers import disc_image
 

@@ -10,9 +10,9 @@ from pydicom.uid import JPEGLosslessSV1, RLELossless
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.readers import read_image
 from promise_seg.images.reading import make_reading
+from promise_seg.vocabulary import Axis
 from tests.files import make_dicom, write_dicom, write_series
 
 GREY = np.arange(-100, 380, dtype=np.int16).reshape(20, 24)

@@ -7,9 +7,10 @@ import pytest
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.orientation import Axis, SliceFrame
+from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.readers import read_image, read_labels
 from promise_seg.images.reading import make_reading
+from promise_seg.vocabulary import Axis
 from tests.files import write_nifti
 
 SHAPE = (7, 9, 11)  # right to left, back to front, feet to head

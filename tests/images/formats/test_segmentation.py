@@ -13,9 +13,9 @@ from pydicom.uid import EnhancedCTImageStorage, generate_uid
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.readers import read_labels
 from promise_seg.prediction.outputs.dicom_seg import _make
+from promise_seg.vocabulary import Axis
 from tests.files import write_dicom, write_nifti, write_series
 
 LABELS = np.random.default_rng(1).integers(0, 3, (4, 12, 10))

@@ -5,8 +5,8 @@ import pytest
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.formats.series import DicomSeries
+from promise_seg.vocabulary import Axis
 from tests.files import write_dicom, write_series
 
 VOLUME = np.random.default_rng(0).integers(-100, 400, (5, 12, 10)).astype(np.int16)

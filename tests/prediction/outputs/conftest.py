@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.prediction.labelling import Labelled, LabelledSlice, Origin
+from promise_seg.vocabulary import Axis
 
 
 @pytest.fixture

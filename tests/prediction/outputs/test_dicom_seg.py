@@ -11,9 +11,9 @@ from pydicom.sequence import Sequence
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.readers import read_labels
 from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
+from promise_seg.vocabulary import Axis
 from tests.files import write_dicom, write_nifti, write_series
 
 

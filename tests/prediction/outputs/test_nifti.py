@@ -5,9 +5,9 @@ from PIL import Image
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.readers import read_labels
 from promise_seg.prediction.outputs.nifti import write_nifti as write_labels
+from promise_seg.vocabulary import Axis
 from tests.files import write_nifti, write_series
 
 OBLIQUE = np.array([[0, -0.9, 0.1, 5], [2, 0, 0, -7], [0, 0.1, 3, 2], [0, 0, 0, 1]], float)

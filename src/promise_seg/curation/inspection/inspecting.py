@@ -12,12 +12,13 @@ from promise_seg.curation.inspection.duplicates import Looks
 from promise_seg.curation.inspection.findings import Finding, Kind
 from promise_seg.curation.inspection.summary import SplitSummary, new_summary
 from promise_seg.dataset.checks import CheckedRow, check_row, classes_of, divided_groups, leaks
-from promise_seg.dataset.manifest import Row, Split, scan_manifest
+from promise_seg.dataset.manifest import Row, scan_manifest
 from promise_seg.errors import ImageError, MaskError, SizeError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Array, finite_range
-from promise_seg.images.masks import BINARY, MaskKind
+from promise_seg.images.masks import BINARY
 from promise_seg.images.reading import DEFAULT_READING, Reading
+from promise_seg.vocabulary import MaskKind, Split
 
 TINY_SHARE = 2e-4
 """An object that covers less of its image than this is hardly visible to a SAM."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.dataset.manifest import Split
+from promise_seg.vocabulary import Split
 
 _QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from promise_seg.curation.pairing.layouts import LAYOUTS
 from promise_seg.curation.pairing.matching import Matches, Part, match
 from promise_seg.curation.pairing.scanning import MERGED, scan
-from promise_seg.dataset.manifest import Split
 from promise_seg.errors import ImageError, ManifestError
+from promise_seg.vocabulary import Split
 
 _SHOWN = 3
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from promise_seg.curation.pairing.matching import Part, same_stem
 from promise_seg.curation.pairing.scanning import scan, subfolders
-from promise_seg.dataset.manifest import Split
 from promise_seg.errors import ManifestError
+from promise_seg.vocabulary import Split
 
 # As _plain() makes them.
 IMAGE_FOLDERS = frozenset({"images", "image", "imgs", "img", "original"})

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from promise_seg.curation.pairing.scanning import Entry, scan
-from promise_seg.dataset.manifest import Split
 from promise_seg.images.formats.kinds import stem_of
 from promise_seg.images.listing import visible
+from promise_seg.vocabulary import Split
 
 _WORDS = "masks?|segmentations?|seg|labels?|gt|ground[_-]?truth|annotations?"
 _ENDING = re.compile(rf"(.+?)[_\-. ](?:{_WORDS})(?:[_-]\d+)?", re.IGNORECASE)

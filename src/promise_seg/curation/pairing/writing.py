@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from promise_seg.curation.pairing.matching import Pair
-from promise_seg.dataset.manifest import Split
 from promise_seg.dataset.manifest_file import REQUIRED_COLUMNS
 from promise_seg.dataset.manifest_writing import ManifestTable, path_from
+from promise_seg.vocabulary import Split
 
 
 def pairs_table(pairs: Sequence[Pair], path: Path) -> ManifestTable:

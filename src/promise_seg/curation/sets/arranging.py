@@ -16,10 +16,11 @@ from promise_seg.curation.sets import clinicdb
 from promise_seg.curation.sets.known_sets import KnownSet, Part
 from promise_seg.curation.sets.mask_pictures import read_binary_mask
 from promise_seg.curation.sets.pairing import Pair, find_pairs, picture_folders
-from promise_seg.dataset.manifest import Row, Split, split_off_validation
+from promise_seg.dataset.manifest import Row, split_off_validation
 from promise_seg.errors import PromiseError
 from promise_seg.files import replacing, write_text, write_whole
 from promise_seg.hashing import file_sha256
+from promise_seg.vocabulary import Split
 
 MANIFEST = "manifest.csv"
 VALIDATION_SHARE = 0.1

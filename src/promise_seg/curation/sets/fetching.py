@@ -11,10 +11,11 @@ from promise_seg.curation.sets.arranging import MANIFEST, Arranged, arrange
 from promise_seg.curation.sets.known_sets import Archive, KnownSet
 from promise_seg.curation.sets.sources import FILE_NAME, Source, Sources, read_sources, write_sources
 from promise_seg.curation.sets.unpacking import unpack
-from promise_seg.dataset.manifest import Split, read_manifest
+from promise_seg.dataset.manifest import read_manifest
 from promise_seg.download import download
 from promise_seg.errors import ManifestError, PromiseError, SettingsError
 from promise_seg.hashing import file_sha256
+from promise_seg.vocabulary import Split
 
 ARCHIVES = "archives"
 _UNPACKED = ".unpacked"

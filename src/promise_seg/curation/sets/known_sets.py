@@ -7,8 +7,8 @@ agree. docs/standard-sets.md says where each fact was found.
 from dataclasses import dataclass
 
 from promise_seg.curation.sets import clinicdb
-from promise_seg.dataset.manifest import Split
 from promise_seg.errors import SettingsError
+from promise_seg.vocabulary import Split
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,10 @@ from promise_seg.hashing import files_sha256
 from promise_seg.images.exports.contents import look_through
 from promise_seg.images.formats.kinds import SUFFIXES, stem_of
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.series_parts import Part, PlacedImage, divide
 from promise_seg.images.formats.source import Source
+from promise_seg.vocabulary import Axis
 
 Note = Callable[[str], object]
 

@@ -22,9 +22,10 @@ from promise_seg.images.formats.dicom_files import (
 from promise_seg.images.formats.dicom_space import spacing_of, stack_affine
 from promise_seg.images.formats.kinds import FileKind
 from promise_seg.images.formats.limits import check_size
-from promise_seg.images.formats.orientation import Axis, SliceFrame
+from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.source import Array, Source, Uint8Array
 from promise_seg.images.formats.voi import look
+from promise_seg.vocabulary import Axis
 
 jpeg_decoders.register()
 

@@ -14,8 +14,9 @@ from nibabel.fileholders import FileHolder
 from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.images.formats.kinds import FileKind
 from promise_seg.images.formats.limits import check_size
-from promise_seg.images.formats.orientation import Axis, SliceFrame
+from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.source import Array, Source
+from promise_seg.vocabulary import Axis
 
 _MAX_START = 2**26
 """Bytes before the values: the header, and what programs write behind it."""

@@ -6,11 +6,11 @@ from pathlib import Path
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.kinds import FileKind, kind_of
 from promise_seg.images.formats.nifti import NiftiVolume
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.source import Source
 from promise_seg.images.formats.tiff import TiffStack
+from promise_seg.vocabulary import Axis
 
 
 def open_source(path: str | Path, axis: Axis = Axis.AUTO) -> Source:

@@ -5,7 +5,6 @@ is up in axial ones, head is up in coronal and sagittal ones.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from promise_seg.errors import ImageError
+from promise_seg.vocabulary import Axis
 
 Array = npt.NDArray[Any]
-
-
-class Axis(StrEnum):
-    """What a volume is cut across. ``auto``: axial for NIfTI, as acquired for DICOM, page by page for TIFF."""
-
-    AUTO = "auto"
-    AXIAL = "axial"
-    CORONAL = "coronal"
-    SAGITTAL = "sagittal"
 
 
 _DIRECTIONS = {Axis.AXIAL: "SPL", Axis.CORONAL: "PIL", Axis.SAGITTAL: "LIP"}

@@ -15,10 +15,11 @@ from promise_seg.images.formats.dicom_files import PARSE_ERRORS, damaged, in_lin
 from promise_seg.images.formats.dicom_space import stack_affine
 from promise_seg.images.formats.kinds import FileKind, kind_of, suffix_of
 from promise_seg.images.formats.limits import check_size
-from promise_seg.images.formats.orientation import Axis, SliceFrame
+from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.series_parts import SAME_PLACE_MM, heights_mm
 from promise_seg.images.formats.source import Array, Scope, Source, Uint8Array
 from promise_seg.images.formats.voi import has_look, look
+from promise_seg.vocabulary import Axis
 
 _WAY_OUT = "Give each volume a folder of its own, or name single files"
 

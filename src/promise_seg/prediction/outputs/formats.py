@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from promise_seg.errors import SettingsError
@@ -13,21 +12,7 @@ from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
 from promise_seg.prediction.outputs.nifti import write_nifti
 from promise_seg.prediction.outputs.pictures import write_png, write_tiff
 from promise_seg.prediction.outputs.rle import write_rle
-
-
-class OutputFormat(StrEnum):
-    """``auto`` follows the input: PNG for pictures, TIFF for stacks of pages, NIfTI for NIfTI, DICOM-SEG for DICOM.
-
-    ``coco`` writes a file of run-length codes for each image, as ``rle`` does, and all of them as one ``coco.json``.
-    """
-
-    AUTO = "auto"
-    PNG = "png"
-    TIFF = "tiff"
-    NIFTI = "nifti"
-    DICOM_SEG = "dicom-seg"
-    RLE = "rle"
-    COCO = "coco"
+from promise_seg.vocabulary import OutputFormat
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,209 @@
+"""The words that a user can choose from, in options, specs and files. Nothing here imports torch or any other room.
+
+Each enum is the single source of its words: the command line lists and completes them, pydantic validates them, and
+JSON files hold their values.
+"""
+
+from enum import StrEnum
+
+
+class Variant(StrEnum):
+    """Which trainable parts a model has; ``sam`` has none and is the baseline."""
+
+    SAM = "sam"
+    APM = "apm"
+    IPS = "ips"
+    APM_IPS = "apm+ips"
+
+    @property
+    def has_apm(self) -> bool:
+        """Whether the model prompts itself."""
+        return self in (Variant.APM, Variant.APM_IPS)
+
+    @property
+    def has_ips(self) -> bool:
+        """Whether the model shifts the decoder's patterns."""
+        return self in (Variant.IPS, Variant.APM_IPS)
+
+
+class ApmKind(StrEnum):
+    """The auto-prompting module: ``heatmap`` localises and is ours; ``resnet`` and ``cross`` are the paper's."""
+
+    HEATMAP = "heatmap"
+    RESNET = "resnet"
+    CROSS = "cross"
+
+
+class PositionCode(StrEnum):
+    """Frequencies of the sine code of positions in the APM ``cross``.
+
+    ``geometric`` is the proper series of wavelengths, for new training. ``reference`` divides by 1, 2, 3 ... n instead,
+    as the published code does; its checkpoints need it.
+    """
+
+    GEOMETRIC = "geometric"
+    REFERENCE = "reference"
+
+
+class TrainAlso(StrEnum):
+    """Which parts of SAM are trained beside APM and IPS; by default none.
+
+    Source: the five freeze levels of the ProMISe reference.
+    """
+
+    NONE = "none"
+    PROMPT_ENCODER = "prompt-encoder"
+    DECODER = "decoder"
+    PROMPT_ENCODER_AND_DECODER = "prompt-encoder+decoder"
+    EVERYTHING = "everything"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of these parts in a ``SamModel`` of transformers."""
+        return {
+            TrainAlso.NONE: (),
+            TrainAlso.PROMPT_ENCODER: ("prompt_encoder",),
+            TrainAlso.DECODER: ("mask_decoder",),
+            TrainAlso.PROMPT_ENCODER_AND_DECODER: ("prompt_encoder", "mask_decoder"),
+            TrainAlso.EVERYTHING: ("prompt_encoder", "mask_decoder", "vision_encoder"),
+        }[self]
+
+
+class Protocol(StrEnum):
+    """``own`` is the default everywhere; ``reference`` repeats the published procedure, mistakes included."""
+
+    OWN = "own"
+    REFERENCE = "reference"
+
+
+class PromptSource(StrEnum):
+    """Where the prompts of an evaluation come from. Those of ``oracle`` and ``box`` are made from the ground truth."""
+
+    APM = "apm"
+    ORACLE = "oracle"
+    BOX = "box"
+    NONE = "none"
+
+    @property
+    def reads_truth(self) -> bool:
+        """Whether these prompts are made from the ground truth."""
+        return self in (PromptSource.ORACLE, PromptSource.BOX)
+
+    @property
+    def heading(self) -> str:
+        """How results are headed everywhere, so that oracle numbers are never taken for automatic ones."""
+        return {
+            PromptSource.APM: "own points (automatic)",
+            PromptSource.ORACLE: "oracle points (from the ground truth)",
+            PromptSource.BOX: "oracle box (from the ground truth)",
+            PromptSource.NONE: "no prompts",
+        }[self]
+
+
+class MaskChoice(StrEnum):
+    """Which of SAM's three masks counts: one by its number, or the one with the best score."""
+
+    FIRST = "0"
+    SECOND = "1"
+    THIRD = "2"
+    SCORE = "score"
+
+
+class Fit(StrEnum):
+    """How a rectangle becomes a square.
+
+    ``stretch`` resizes both axes to the side; ``pad`` keeps the aspect and pads at the right or bottom, as SAM does;
+    ``square`` keeps it and pads on both sides, as the ProMISe reference does before it resizes.
+    """
+
+    STRETCH = "stretch"
+    PAD = "pad"
+    SQUARE = "square"
+
+
+class Axis(StrEnum):
+    """What a volume is cut across. ``auto``: axial for NIfTI, as acquired for DICOM, page by page for TIFF."""
+
+    AUTO = "auto"
+    AXIAL = "axial"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
+
+
+class Recipe(StrEnum):
+    """How augmented views are drawn.
+
+    ``own`` changes much in each view, colours too; ``reference`` as often and as strongly as the published code;
+    ``light`` a little; ``grey`` is for CT, MR and ultrasound; ``none`` leaves every view as the image is.
+    """
+
+    OWN = "own"
+    REFERENCE = "reference"
+    LIGHT = "light"
+    GREY = "grey"
+    NONE = "none"
+
+
+class MaskKind(StrEnum):
+    """What values in a mask file mean.
+
+    ``binary``: 0 and one other. ``classes``: each value is a kind of thing. ``instances``: each value is one object.
+    """
+
+    BINARY = "binary"
+    CLASSES = "classes"
+    INSTANCES = "instances"
+
+
+class Split(StrEnum):
+    """The part of a data set that a row belongs to."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+class SplitChoice(StrEnum):
+    """Which rows of a data set a command looks at: those of one split, or all."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+    ALL = "all"
+
+
+class OutputFormat(StrEnum):
+    """``auto`` follows the input: PNG for pictures, TIFF for stacks of pages, NIfTI for NIfTI, DICOM-SEG for DICOM.
+
+    ``coco`` writes a file of run-length codes for each image, as ``rle`` does, and all of them as one ``coco.json``.
+    """
+
+    AUTO = "auto"
+    PNG = "png"
+    TIFF = "tiff"
+    NIFTI = "nifti"
+    DICOM_SEG = "dicom-seg"
+    RLE = "rle"
+    COCO = "coco"
+
+
+class Optimizer(StrEnum):
+    """What changes the weights in training."""
+
+    ADAMW = "adamw"
+    ADAM = "adam"
+
+
+class Precision(StrEnum):
+    """The mixed precision of training, in the words of accelerate; ``no`` computes in single precision."""
+
+    NO = "no"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+class CheckpointFormat(StrEnum):
+    """What a checkpoint is converted to: a folder of ours, or a file of the published code."""
+
+    NATIVE = "native"
+    REFERENCE = "reference"
