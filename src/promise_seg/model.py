@@ -16,7 +16,7 @@ from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.geometry import Fit
 from promise_seg.images.masks import MaskKind, MaskRule
 from promise_seg.images.reading import Reading
-from promise_seg.images.windows import read_window
+from promise_seg.images.windows import parse_window
 from promise_seg.ips import PatternShift
 from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.prompting.apm import ApmKind, AutoPrompter, PositionCode, Proposal
@@ -80,7 +80,7 @@ class ModelConfig(BaseModel):
         if self.num_foreground > self.num_points:
             raise ValueError(f"num_foreground ({self.num_foreground}) exceeds num_points ({self.num_points})")
         try:
-            read_window(self.window)
+            parse_window(self.window)
         except SettingsError as error:
             raise ValueError(str(error)) from None
         return self
@@ -89,7 +89,7 @@ class ModelConfig(BaseModel):
     def reading(self) -> Reading:
         """How files are read for this model: as those that it was trained on."""
         return Reading(
-            window=read_window(self.window), axis=self.axis, crop_border=self.crop_border,
+            window=parse_window(self.window), axis=self.axis, crop_border=self.crop_border,
             masks=MaskRule(self.masks, self.label),
         )  # fmt: skip
 

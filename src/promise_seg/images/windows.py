@@ -90,7 +90,7 @@ def _numbers(text: str) -> tuple[float, float] | None:
     return (first, second) if np.isfinite([first, second]).all() else None
 
 
-def _read_look(text: str) -> Look | None:
+def _parse_look(text: str) -> Look | None:
     name, _, rest = text.partition(":")
     if text == OWN:
         return Look(text)
@@ -103,13 +103,13 @@ def _read_look(text: str) -> Look | None:
     return Look(text, level_width=pair) if pair and pair[1] > 0 else None
 
 
-def read_window(text: str) -> Window:
+def parse_window(text: str) -> Window:
     """What a user means by ``--window``.
 
     Raises:
         SettingsError: if it means nothing.
     """
-    looks = [_read_look(part.strip().lower()) for part in text.split("+")]
+    looks = [_parse_look(part.strip().lower()) for part in text.split("+")]
     known = tuple(look for look in looks if look is not None)
     if len(known) != len(looks) or len(looks) not in (1, 3):
         raise SettingsError(f"--window {text}: expected {_EXPECTED}")

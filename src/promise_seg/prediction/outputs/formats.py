@@ -48,7 +48,7 @@ WRITERS = {
 }
 
 
-def read_format(name: str) -> OutputFormat:
+def parse_format(name: str) -> OutputFormat:
     """The format that a user names.
 
     Raises:
