@@ -35,10 +35,10 @@ DEFAULT_READING = Reading()
 
 
 def parse_classes(text: str) -> list[int] | None:
-    """The classes that a user names, ``2`` or ``1,2,5``; ``None`` for all.
+    """Return the classes that a user names, ``2`` or ``1,2,5``; ``None`` for all.
 
     Raises:
-        SettingsError: if they are no numbers.
+        SettingsError: if they are not numbers.
     """
     if text == ALL_CLASSES:
         return None

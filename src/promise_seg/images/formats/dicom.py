@@ -24,7 +24,7 @@ from promise_seg.images.formats.kinds import FileKind
 from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.orientation import Axis, SliceFrame
 from promise_seg.images.formats.source import Array, Source, Uint8Array
-from promise_seg.images.formats.voi import look
+from promise_seg.images.formats.voi import apply_voi
 
 jpeg_decoders.register()
 
@@ -206,7 +206,7 @@ class DicomImage(Source):
         values = self.values(index)
         if values.ndim == 2:
             try:
-                seen = look(values, self.frame_dataset(index if self._cut is None else 0))
+                seen = apply_voi(values, self.frame_dataset(index if self._cut is None else 0))
             except PARSE_ERRORS as error:
                 raise damaged(self.path, error) from error
             if seen is not None:

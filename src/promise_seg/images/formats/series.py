@@ -18,7 +18,7 @@ from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.orientation import Axis, SliceFrame
 from promise_seg.images.formats.series_parts import SAME_PLACE_MM, heights_mm
 from promise_seg.images.formats.source import Array, Scope, Source, Uint8Array
-from promise_seg.images.formats.voi import has_look, look
+from promise_seg.images.formats.voi import apply_voi, has_voi
 
 _WAY_OUT = "Give each volume a folder of its own, or name single files"
 
@@ -148,7 +148,7 @@ class DicomSeries(Source):
         values = self.values(index)
         facts = self._image(index if self._cut is None else 0).frame_dataset(0)
         try:
-            seen = look(values, facts) if values.ndim == 2 else None
+            seen = apply_voi(values, facts) if values.ndim == 2 else None
         except PARSE_ERRORS as error:
             raise damaged(self.path, error) from error
         return super().own_window(index) if seen is None else self.shown(seen, values)
@@ -164,7 +164,7 @@ class DicomSeries(Source):
         return {"slice": index, "axis": str(self.frame.axis)}
 
     def slice_files(self, index: int, scope: Scope) -> list[Path]:
-        alone = scope == Scope.PIXEL or (scope == Scope.OWN and has_look(self._image(index).frame_dataset(0)))
+        alone = scope == Scope.PIXEL or (scope == Scope.OWN and has_voi(self._image(index).frame_dataset(0)))
         return [self.files[index]] if self._cut is None and alone else self.files
 
     @cached_property

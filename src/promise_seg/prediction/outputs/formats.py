@@ -49,10 +49,10 @@ WRITERS = {
 
 
 def parse_format(name: str) -> OutputFormat:
-    """The format that a user names.
+    """Return the format that a user names.
 
     Raises:
-        SettingsError: if there is none of that name.
+        SettingsError: if no format has that name.
     """
     if name not in tuple(OutputFormat):
         raise SettingsError(f"--format {name}: expected {', '.join(OutputFormat)}")
