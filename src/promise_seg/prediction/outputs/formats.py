@@ -6,7 +6,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from promise_seg.errors import SettingsError
-from promise_seg.images.formats.kinds import FileKind
 from promise_seg.images.formats.source import Source
 from promise_seg.prediction.labelling import Labelled
 from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
@@ -60,18 +59,5 @@ def parse_format(name: str) -> OutputFormat:
 
 
 def formats_for(source: Source, wanted: OutputFormat) -> list[OutputFormat]:
-    """The format that an input is written in, and behind it one to fall back on where the input does not allow it.
-
-    DICOM falls back on NIfTI, which says as well where the labels lie, if the input says so itself.
-    """
-    if wanted != OutputFormat.AUTO:
-        return [wanted]
-    picture = OutputFormat.TIFF if source.is_volume else OutputFormat.PNG
-    match source.kind:
-        case FileKind.NIFTI:
-            return [OutputFormat.NIFTI]
-        case FileKind.DICOM | FileKind.SERIES:
-            if source.is_cut:
-                return [OutputFormat.NIFTI, picture]
-            return [OutputFormat.DICOM_SEG, picture if source.frame is None else OutputFormat.NIFTI]
-    return [picture]
+    """Return the format that an input is written in, and behind it one to fall back on, if the input knows one."""
+    return [wanted] if wanted != OutputFormat.AUTO else [OutputFormat(name) for name in source.output_formats()]
