@@ -13,7 +13,7 @@ from promise_seg._version import __version__
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.masks import MaskRule
 from promise_seg.images.reading import Reading
-from promise_seg.images.windows import read_window
+from promise_seg.images.windows import parse_window
 from promise_seg.ips import PatternShift
 from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.prompting.apm import AutoPrompter, Proposal
@@ -22,7 +22,7 @@ from promise_seg.sam.backbone import Backbone, Decoded, state_sha256
 from promise_seg.sam.features import Features
 from promise_seg.sam.pickles import differences
 from promise_seg.sam.prompts import Prompts
-from promise_seg.sam.tuned import TrainAlso, tuned
+from promise_seg.sam.tuned import tuned
 from promise_seg.vocabulary import ApmKind, Axis, Fit, MaskChoice, MaskKind, PositionCode, TrainAlso, Variant
 
 FORMAT_VERSION: Literal[1] = 1
@@ -66,7 +66,7 @@ class ModelConfig(BaseModel):
         if self.num_foreground > self.num_points:
             raise ValueError(f"num_foreground ({self.num_foreground}) exceeds num_points ({self.num_points})")
         try:
-            read_window(self.window)
+            parse_window(self.window)
         except SettingsError as error:
             raise ValueError(str(error)) from None
         return self
@@ -75,7 +75,7 @@ class ModelConfig(BaseModel):
     def reading(self) -> Reading:
         """How files are read for this model: as those that it was trained on."""
         return Reading(
-            window=read_window(self.window), axis=self.axis, crop_border=self.crop_border,
+            window=parse_window(self.window), axis=self.axis, crop_border=self.crop_border,
             masks=MaskRule(self.masks, self.label),
         )  # fmt: skip
 

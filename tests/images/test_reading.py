@@ -2,7 +2,7 @@ import pytest
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.masks import MaskRule
-from promise_seg.images.reading import Reading, make_reading, read_classes
+from promise_seg.images.reading import Reading, make_reading, parse_classes
 from promise_seg.vocabulary import MaskKind
 
 
@@ -17,8 +17,8 @@ def test_what_is_not_given_is_as_in_the_base():
 def test_classes():
     assert make_reading(label="2").masks == MaskRule(MaskKind.CLASSES, 2)
     assert make_reading(label="1,2").masks == MaskRule(MaskKind.CLASSES)
-    assert read_classes("5, 1,2") == [1, 2, 5]
-    assert read_classes("all") is None
+    assert parse_classes("5, 1,2") == [1, 2, 5]
+    assert parse_classes("all") is None
     assert make_reading(label="all").masks == MaskRule(MaskKind.CLASSES)
     assert Reading().of_class(4).masks == MaskRule(MaskKind.CLASSES, 4)
 

@@ -6,7 +6,7 @@ from PIL import Image
 from promise_seg.errors import ImageError, SettingsError
 from promise_seg.images.readers import read_image
 from promise_seg.images.reading import make_reading
-from promise_seg.images.windows import PRESETS, read_window
+from promise_seg.images.windows import PRESETS, parse_window
 
 VALUES = np.array([[-1000, -160, 40], [50, 240, 1000]], np.int16)
 
@@ -50,13 +50,13 @@ def test_what_is_no_window(text):
     with pytest.raises(
         SettingsError, match=r"--window .*: expected own, percentile .*, LEVEL,WIDTH, or one of abdomen"
     ):
-        read_window(text)
+        parse_window(text)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_windows_are_written_as_they_were_read(name):
     for text in (name, "percentile:1,99", "12.5,80", f"own+{name}+own"):
-        assert str(read_window(text)) == text
+        assert str(parse_window(text)) == text
 
 
 def test_colours_have_no_level(tmp_path):

@@ -151,9 +151,9 @@ def check_scoring_options(run: str, label: str | None, image_size: int | None) -
     Raises:
         SettingsError: for several classes at once, or another input size of a trained model.
     """
-    from promise_seg.images.reading import read_classes
+    from promise_seg.images.reading import parse_classes
 
-    if label is not None and len(read_classes(label) or ()) != 1:
+    if label is not None and len(parse_classes(label) or ()) != 1:
         raise SettingsError(
             f"--class {label}: name one class; the output of promise train --class all needs no --class"
         )

@@ -34,9 +34,9 @@ def predict(
     quiet_libraries()
     from promise_seg.prediction.folders import predict_folder
     from promise_seg.prediction.labelling import load_labeller
-    from promise_seg.prediction.outputs.formats import read_format
+    from promise_seg.prediction.outputs.formats import parse_format
 
-    chosen = read_format(output_format)
+    chosen = parse_format(output_format)
     labeller = load_labeller(run, sam=sam, device=pick_device(device), names=names or ())
     print_notes(labeller.sam)
     for note in labeller.notes:

@@ -105,7 +105,7 @@ def train(
 
     from promise_seg.dataset.checks import classes_of
     from promise_seg.dataset.manifest import of_split, read_manifest, split_off_validation
-    from promise_seg.images.reading import make_reading, read_classes
+    from promise_seg.images.reading import make_reading, parse_classes
     from promise_seg.vocabulary import MaskKind, Split
 
     if crop_border is None and settings.protocol == Protocol.REFERENCE:
@@ -133,7 +133,7 @@ def train(
         _train_one(output, checked, frozen, store, settings, accelerator, origin)
         return
     held = classes_of([row for row in checked if row.row.split == Split.TRAIN])
-    wanted = read_classes(label) if label is not None else None
+    wanted = parse_classes(label) if label is not None else None
     classes = held if wanted is None else wanted
     if not held or set(classes) - set(held):
         missing = ", ".join(map(str, sorted(set(classes) - set(held)))) or "any"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from promise_seg.dataset.manifest import Row, raise_all
 from promise_seg.errors import ImageError, SizeError
 from promise_seg.images.borders import content_box
-from promise_seg.images.formats.kinds import FileKind, kind_of
+from promise_seg.images.formats.kinds import kind_of
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
 from promise_seg.images.geometry import Box
@@ -67,7 +67,7 @@ class CheckedRow:
 
     def labels(self) -> npt.NDArray:
         """(H, W), as stored, in the image frame."""
-        needs_image = self.is_slice or kind_of(self.row.mask) == FileKind.DICOM  # to tell which slice it is
+        needs_image = self.is_slice or kind_of(self.row.mask).may_refer_to_image  # to tell which slice it is
         image = open_source(self.row.image, self.reading.axis) if needs_image else None
         return read_labels(self.row.mask, image, self.index)
 

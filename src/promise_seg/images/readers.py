@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from promise_seg.errors import ImageError
 from promise_seg.hashing import files_sha256
-from promise_seg.images.formats.kinds import FileKind
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.segmentation import is_segmentation, read_segmentation
 from promise_seg.images.formats.source import Source
@@ -79,12 +78,11 @@ def _beside(mask: Source, image: Source, index: int) -> npt.NDArray:
     Raises:
         ImageError: if it cannot be told which slices correspond.
     """
-    if len(image) == 1 and len(mask) == 1 and FileKind.NIFTI not in (image.kind, mask.kind):
+    if len(image) == 1 and len(mask) == 1 and not (image.is_oriented or mask.is_oriented):
         return mask.as_stored(0)
     if mask.frame is not None and image.frame is not None:
         return image.frame.to_slices(image.frame.like_this(mask.frame, mask.array))[index]
-    by_place = (FileKind.NIFTI, FileKind.SERIES)
-    if image.is_cut or image.kind in by_place or mask.kind in by_place:
+    if image.is_cut or image.slices_have_places or mask.slices_have_places:
         lacking = mask if mask.frame is None else image
         raise ImageError(
             f"{lacking.path}: does not say where its slices lie, so that it cannot be told which belong to those of "

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.masks import BINARY, LARGEST_LABEL, MaskRule
-from promise_seg.images.windows import OWN_WINDOW, Window, read_window
+from promise_seg.images.windows import OWN_WINDOW, Window, parse_window
 from promise_seg.vocabulary import Axis, MaskKind
 
 ALL_CLASSES = "all"
@@ -34,11 +34,11 @@ class Reading:
 DEFAULT_READING = Reading()
 
 
-def read_classes(text: str) -> list[int] | None:
-    """The classes that a user names, ``2`` or ``1,2,5``; ``None`` for all.
+def parse_classes(text: str) -> list[int] | None:
+    """Return the classes that a user names, ``2`` or ``1,2,5``; ``None`` for all.
 
     Raises:
-        SettingsError: if they are no numbers.
+        SettingsError: if they are not numbers.
     """
     if text == ALL_CLASSES:
         return None
@@ -83,14 +83,14 @@ def make_reading(
         raise SettingsError(f"{' and '.join(given)}: each says what the values of masks mean; give one of them")
     rule = base.masks
     if label is not None:
-        wanted = read_classes(label)
+        wanted = parse_classes(label)
         rule = MaskRule(MaskKind.CLASSES, wanted[0] if wanted is not None and len(wanted) == 1 else None)
     elif instances:
         rule = MaskRule(MaskKind.INSTANCES)
     elif mask_threshold is not None:
         rule = MaskRule(threshold=mask_threshold)
     return Reading(
-        window=base.window if window is None else read_window(window),
+        window=base.window if window is None else parse_window(window),
         axis=base.axis if axis is None else Axis(axis),
         crop_border=base.crop_border if crop_border is None else crop_border,
         masks=rule,

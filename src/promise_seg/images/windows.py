@@ -32,8 +32,8 @@ _EXPECTED = (
 
 
 @dataclass(frozen=True)
-class Look:
-    """One way to look at values: ``own``, between two percentiles, or around a level."""
+class GreyScale:
+    """One way in which values become grey: ``own``, between two percentiles, or around a level."""
 
     text: str
     percentiles: tuple[float, float] | None = None
@@ -54,19 +54,19 @@ class Look:
 
 @dataclass(frozen=True)
 class Window:
-    """How values become grey: one look for all three channels, or one for each."""
+    """How values become grey: one scale for all three channels, or one for each."""
 
-    looks: tuple[Look, ...]
+    scales: tuple[GreyScale, ...]
 
     @property
     def scope(self) -> Scope:
         """What the grey of a pixel depends on."""
-        if all(look.level_width is not None for look in self.looks):
+        if all(scale.level_width is not None for scale in self.scales):
             return Scope.PIXEL
-        return Scope.OWN if all(look.text == OWN for look in self.looks) else Scope.VOLUME
+        return Scope.OWN if all(scale.text == OWN for scale in self.scales) else Scope.VOLUME
 
     def __str__(self) -> str:
-        return "+".join(look.text for look in self.looks)
+        return "+".join(scale.text for scale in self.scales)
 
     def rgb(self, source: Source, index: int) -> Uint8Array:
         """One slice as SAM sees it: (H, W, 3) uint8.
@@ -74,7 +74,7 @@ class Window:
         Raises:
             ImageError: if it is damaged, or in colour where grey values are needed.
         """
-        seen = [look.grey(source, index) for look in self.looks]
+        seen = [scale.grey(source, index) for scale in self.scales]
         if len(seen) == 1:
             return seen[0] if seen[0].ndim == 3 else np.repeat(seen[0][..., None], 3, 2)
         if seen[0].ndim == 3:
@@ -90,33 +90,33 @@ def _numbers(text: str) -> tuple[float, float] | None:
     return (first, second) if np.isfinite([first, second]).all() else None
 
 
-def _read_look(text: str) -> Look | None:
+def _parse_scale(text: str) -> GreyScale | None:
     name, _, rest = text.partition(":")
     if text == OWN:
-        return Look(text)
+        return GreyScale(text)
     if name == "percentile":
         limits = _numbers(rest) if rest else PERCENTILES
-        return Look(text, percentiles=limits) if limits and 0 <= limits[0] < limits[1] <= 100 else None
+        return GreyScale(text, percentiles=limits) if limits and 0 <= limits[0] < limits[1] <= 100 else None
     if text in PRESETS:
-        return Look(text, level_width=PRESETS[text])
+        return GreyScale(text, level_width=PRESETS[text])
     pair = _numbers(text)
-    return Look(text, level_width=pair) if pair and pair[1] > 0 else None
+    return GreyScale(text, level_width=pair) if pair and pair[1] > 0 else None
 
 
-def read_window(text: str) -> Window:
-    """What a user means by ``--window``.
+def parse_window(text: str) -> Window:
+    """Return the window that a user names with ``--window``.
 
     Raises:
-        SettingsError: if it means nothing.
+        SettingsError: if the text names none.
     """
-    looks = [_read_look(part.strip().lower()) for part in text.split("+")]
-    known = tuple(look for look in looks if look is not None)
-    if len(known) != len(looks) or len(looks) not in (1, 3):
+    scales = [_parse_scale(part.strip().lower()) for part in text.split("+")]
+    known = tuple(scale for scale in scales if scale is not None)
+    if len(known) != len(scales) or len(scales) not in (1, 3):
         raise SettingsError(f"--window {text}: expected {_EXPECTED}")
     return Window(known)
 
 
-OWN_WINDOW = Window((Look(OWN),))
+OWN_WINDOW = Window((GreyScale(OWN),))
 
 
 def grey_levels(array: npt.NDArray) -> Uint8Array:

@@ -8,7 +8,12 @@ import tifffile
 from PIL import Image
 
 from promise_seg.errors import ImageError
-from promise_seg.images.formats.kinds import FileKind, kind_of, stem_of, suffix_of
+from promise_seg.images.formats.dicom import DicomImage
+from promise_seg.images.formats.kinds import kind_of, stem_of, suffix_of
+from promise_seg.images.formats.nifti import NiftiVolume
+from promise_seg.images.formats.pictures import Picture
+from promise_seg.images.formats.series import DicomSeries
+from promise_seg.images.formats.tiff import TiffStack
 from tests.files import write_dicom, write_nifti
 
 
@@ -26,20 +31,20 @@ def files(tmp_path):
 
 
 KINDS = {
-    "a.png": FileKind.PICTURE, "a.gif": FileKind.PICTURE, "a.tif": FileKind.TIFF, "big.tif": FileKind.TIFF,
-    "a.nii": FileKind.NIFTI, "a.nii.gz": FileKind.NIFTI, "a.dcm": FileKind.DICOM,
+    "a.png": Picture, "a.gif": Picture, "a.tif": TiffStack, "big.tif": TiffStack,
+    "a.nii": NiftiVolume, "a.nii.gz": NiftiVolume, "a.dcm": DicomImage,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_content_tells_the_kind_whatever_the_name(files, name):
-    assert kind_of(files / name) == KINDS[name]
+    assert kind_of(files / name) is KINDS[name]
     shutil.copy(files / name, files / "renamed.png")
-    assert kind_of(files / "renamed.png") == KINDS[name]
+    assert kind_of(files / "renamed.png") is KINDS[name]
 
 
 def test_folders_are_series_and_what_is_missing_is_said(files):
-    assert kind_of(files) == FileKind.SERIES
+    assert kind_of(files) is DicomSeries
     with pytest.raises(ImageError, match=r"none\.png: no such file"):
         kind_of(files / "none.png")
 
@@ -80,7 +85,7 @@ def test_folders_that_may_not_be_looked_into(files, forbidden):
         kind_of(files / "locked/a.png")
     with pytest.raises(ImageError, match=r"locked: a folder that cannot be looked into\. Check its permissions"):
         kind_of(files / "locked")
-    assert kind_of(files / "a.png") == FileKind.PICTURE
+    assert kind_of(files / "a.png") is Picture
 
 
 @pytest.mark.parametrize(

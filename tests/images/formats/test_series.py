@@ -5,7 +5,6 @@ import pytest
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.series import DicomSeries
 from promise_seg.vocabulary import Axis
 from tests.files import write_dicom, write_series
 
@@ -71,12 +70,12 @@ def test_what_is_no_one_volume_is_refused(tmp_path):
     uid = open_source(folder).datasets()[0].SeriesInstanceUID
     write_dicom(folder / "odd", np.zeros((3, 3), np.int16), SeriesInstanceUID=uid)
     with pytest.raises(ImageError, match=r"its images differ in size.*Give each volume a folder of its own"):
-        DicomSeries(folder)
+        open_source(folder)
     folder = write_series(tmp_path / "scout", VOLUME)
     uid = open_source(folder).datasets()[0].SeriesInstanceUID
     write_dicom(folder / "odd", VOLUME[0], SeriesInstanceUID=uid, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
     with pytest.raises(ImageError, match=r"lie in different directions.*Give each volume a folder of its own"):
-        DicomSeries(folder)
+        open_source(folder)
     folder = write_series(tmp_path / "times", VOLUME)
     first = open_source(folder).datasets()[0]
     write_dicom(
@@ -84,7 +83,7 @@ def test_what_is_no_one_volume_is_refused(tmp_path):
         ImagePositionPatient=first.ImagePositionPatient,
     )  # fmt: skip
     with pytest.raises(ImageError, match=r"lie at the same place.*Give each volume a folder of its own"):
-        DicomSeries(folder)
+        open_source(folder)
 
 
 def test_elements_that_an_anonymiser_emptied_are_as_if_absent(tmp_path):

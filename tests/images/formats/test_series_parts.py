@@ -6,7 +6,7 @@ import pytest
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom_files import read_dataset
-from promise_seg.images.formats.series_parts import divide, read_place
+from promise_seg.images.formats.series_parts import divide_series, read_place
 from tests.files import make_dicom, write_dicom
 
 AXIAL, CORONAL = [1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, -1]
@@ -33,17 +33,17 @@ def times(tmp_path, count=3, **of_time):
 
 def test_a_volume_is_one_part_whatever_its_order(tmp_path):
     images = [image(str(i), tmp_path, 2.5 * i, InstanceNumber=9 - i, AcquisitionTime=f"1000{i:02}") for i in range(4)]
-    (part,) = divide(images[::-1])
+    (part,) = divide_series(images[::-1])
     assert (part.label, part.by, len(part.images)) == ("", (), 4)
 
 
 def test_a_localizer_is_divided_by_direction_and_a_scout_leaves_the_name_of_the_volume(tmp_path):
     turned = [image(f"c{i}", tmp_path, ImagePositionPatient=[0, i, 0], ImageOrientationPatient=CORONAL) for i in "12"]
     flat = [image(f"a{i}", tmp_path, i) for i in range(2)]
-    parts = divide([*flat, *turned])
+    parts = divide_series([*flat, *turned])
     assert shape(parts) == [("direction1", "a0", "a1"), ("direction2", "c1", "c2")]
     assert {part.by for part in parts} == {("direction",)}
-    assert shape(divide([*flat, turned[0]])) == [("", "a0", "a1"), ("", "c1")]
+    assert shape(divide_series([*flat, turned[0]])) == [("", "a0", "a1"), ("", "c1")]
 
 
 def test_rounding_does_not_divide(tmp_path):
@@ -52,12 +52,12 @@ def test_rounding_does_not_divide(tmp_path):
         image(str(i), tmp_path, 2.0 * i, ImageOrientationPatient=[1, 0.0049999 + 2e-7 * i, 0, 0, 1, 0])
         for i in range(4)
     ]
-    assert len(divide(images)) == 1
+    assert len(divide_series(images)) == 1
 
 
 def test_sizes_are_divided(tmp_path):
     images = [image(f"{rows}{i}", tmp_path, i, Rows=rows) for rows in (4, 8) for i in range(2)]
-    assert shape(divide(images)) == [("size1", "40", "41"), ("size2", "80", "81")]
+    assert shape(divide_series(images)) == [("size1", "40", "41"), ("size2", "80", "81")]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_sizes_are_divided(tmp_path):
     ],
 )
 def test_images_at_one_place_are_told_apart(tmp_path, element, word, value):
-    found = divide(times(tmp_path, **{element: value}))
+    found = divide_series(times(tmp_path, **{element: value}))
     assert shape(found) == [(f"{word}{t + 1}", f"a{t}", f"b{t}", f"c{t}") for t in range(3)]
     assert {part.by for part in found} == {(word,)}
 
@@ -88,38 +88,38 @@ def test_elements_that_do_not_divide_into_volumes_are_passed_over(tmp_path):
         for s in range(3)
         for t in range(3)
     ]  # fmt: skip
-    assert shape(divide(images)) == [(f"time{t + 1}", f"0{t}", f"1{t}", f"2{t}") for t in range(3)]
+    assert shape(divide_series(images)) == [(f"time{t + 1}", f"0{t}", f"1{t}", f"2{t}") for t in range(3)]
 
 
 def test_a_last_time_that_was_cut_short_is_a_part_too(tmp_path):
     images = times(tmp_path, TemporalPositionIdentifier=lambda t: t + 1)[:-1]
-    assert [len(part.images) for part in divide(images)] == [3, 3, 2]
+    assert [len(part.images) for part in divide_series(images)] == [3, 3, 2]
 
 
 def test_two_elements_together(tmp_path):
     images = times(tmp_path, 4, EchoNumbers=lambda t: t % 2 + 1, TemporalPositionIdentifier=lambda t: t // 2 + 1)
-    found = shape(divide(images))
+    found = shape(divide_series(images))
     assert found[1] == ("time-echo2", "a1", "b1", "c1")
     assert len(found) == 4
 
 
 def test_folders_and_then_the_order_of_numbers_tell_apart_what_elements_do_not(tmp_path):
     folders = [image(f"{t}/{i}", tmp_path, 2.0 * i) for t in "xy" for i in range(3)]
-    parts = divide(folders)
+    parts = divide_series(folders)
     assert {part.by for part in parts} == {("folder",)}
     assert all(len({image.path.parent for image in part.images}) == 1 for part in parts)
     turned = [replace(one, number=-one.number) for one in times(tmp_path)]
-    assert shape(divide(turned)) == [(f"order{3 - t}", f"a{t}", f"b{t}", f"c{t}") for t in (2, 1, 0)]
+    assert shape(divide_series(turned)) == [(f"order{3 - t}", f"a{t}", f"b{t}", f"c{t}") for t in (2, 1, 0)]
 
 
 def test_phases_of_one_slice_are_single_images(tmp_path):
     images = [image(str(i), tmp_path, TriggerTime=30.0 * i) for i in range(5)]
-    assert shape(divide(images)) == [("", str(i)) for i in range(5)]
+    assert shape(divide_series(images)) == [("", str(i)) for i in range(5)]
 
 
 def test_scouts_and_times_together(tmp_path):
     scout = image("scout", tmp_path, ImageOrientationPatient=CORONAL)
-    found = divide([scout, *times(tmp_path, 2, EchoNumbers=lambda t: t)])
+    found = divide_series([scout, *times(tmp_path, 2, EchoNumbers=lambda t: t)])
     assert shape(found) == [("", "scout"), ("echo1", "a0", "b0", "c0"), ("echo2", "a1", "b1", "c1")]
 
 

@@ -5,7 +5,7 @@ from PIL import Image
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.prediction.outputs.formats import WRITERS, formats_for, read_format
+from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, formats_for, parse_format
 from promise_seg.vocabulary import Axis, OutputFormat
 from tests.files import write_dicom, write_nifti, write_series
 
@@ -42,4 +42,4 @@ def test_dicom_falls_back_on_what_keeps_its_place(tmp_path):
 def test_every_format_has_a_writer():
     assert set(WRITERS) == set(OutputFormat) - {OutputFormat.AUTO}
     with pytest.raises(SettingsError, match="--format bmp: expected auto, png, tiff, nifti, dicom-seg, rle, coco"):
-        read_format("bmp")
+        parse_format("bmp")

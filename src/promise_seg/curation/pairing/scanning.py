@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from promise_seg.images.formats.kinds import SUFFIXES, FileKind, kind_of, stem_of, suffix_of
+from promise_seg.images.formats.dicom import DicomImage
+from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of, suffix_of
 from promise_seg.images.listing import visible
 
 _COMPANIONS = frozenset({".csv", ".json", ".txt"})
@@ -49,9 +50,9 @@ def is_series(folder: Path) -> bool:
     """Whether DICOM files lie directly in a folder: by their suffix, or the first file's bytes if none has any."""
     files = [path for path in visible(folder) if path.is_file() and not _is_companion(path)]
     suffixes = {suffix_of(path) for path in files}
-    if any(SUFFIXES.get(suffix) == FileKind.DICOM for suffix in suffixes):
+    if any(SUFFIXES.get(suffix) is DicomImage for suffix in suffixes):
         return True
-    return suffixes == {""} and kind_of(files[0]) == FileKind.DICOM
+    return suffixes == {""} and kind_of(files[0]) is DicomImage
 
 
 def _none(below: str) -> set[str]:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from promise_seg.curation.sets.known_sets import Part
 from promise_seg.errors import PromiseError
+from promise_seg.images.formats.pictures import Picture
+from promise_seg.images.formats.tiff import TiffStack
 
-_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+_SUFFIXES = frozenset({*Picture.suffixes, *TiffStack.suffixes})
 
 Folders = dict[Path, list[Path]]
 """Folders that hold pictures, with these, in the order of their names."""

@@ -6,29 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from promise_seg.errors import ImageError
+from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_dataset
-from promise_seg.images.formats.kinds import SUFFIXES, FileKind, kind_of, suffix_of
+from promise_seg.images.formats.kinds import SUFFIXES, kind_of, suffix_of
 from promise_seg.images.formats.series_parts import PlacedImage, read_place
 from promise_seg.images.listing import visible
 
-UNREAD_SUFFIXES = frozenset(
-    {
-        ".mha",
-        ".mhd",
-        ".nrrd",
-        ".nhdr",
-        ".mgz",
-        ".svs",
-        ".ndpi",
-        ".mrxs",
-        ".czi",
-        ".jp2",
-        ".heic",
-        ".avif",
-        ".webp",
-        ".gif",
-    }
-) - set(SUFFIXES)
+_KNOWN_IMAGES = (
+    ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".svs", ".ndpi", ".mrxs", ".czi", ".jp2", ".heic", ".avif", ".webp",
+    ".gif",
+)  # fmt: skip
+UNREAD_SUFFIXES = frozenset(_KNOWN_IMAGES) - set(SUFFIXES)
 """Of images that are not looked for in folders."""
 
 
@@ -114,7 +102,8 @@ def _look_at(found: Contents, folder: Path, paths: Iterable[Path], seen: set[Pat
 
 def _add_file(found: Contents, path: Path) -> None:
     is_below = path.parent != found.folder
-    if SUFFIXES.get(suffix_of(path), FileKind.DICOM) != FileKind.DICOM:
+    named = SUFFIXES.get(suffix_of(path))
+    if named is not None and named.is_found_by_suffix:
         (found.below if is_below else found.pictures).append(path)
     elif path.suffix.lower() in UNREAD_SUFFIXES:
         (found.below if is_below else found.unread).append(path)
@@ -125,7 +114,7 @@ def _add_file(found: Contents, path: Path) -> None:
 def _add_dicom(found: Contents, path: Path) -> None:
     """A file of any name, if it is DICOM and holds an image."""
     try:
-        if kind_of(path) != FileKind.DICOM:
+        if kind_of(path) is not DicomImage:
             return
         header = read_dataset(path, pixels=False)
     except ImageError:

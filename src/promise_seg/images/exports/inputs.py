@@ -14,7 +14,7 @@ from promise_seg.images.exports.contents import look_through
 from promise_seg.images.formats.kinds import SUFFIXES, stem_of
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.series import DicomSeries
-from promise_seg.images.formats.series_parts import Part, PlacedImage, divide
+from promise_seg.images.formats.series_parts import PlacedImage, SeriesPart, divide_series
 from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis
 
@@ -111,11 +111,11 @@ def _in_folder(place: Path, note: Note) -> list[Input]:
     for words in contents.notes():
         note(words)
     found = [Input(path, stem_of(path)) for path in contents.pictures]
-    volumes: list[tuple[int, Part]] = []
+    volumes: list[tuple[int, SeriesPart]] = []
     single = contents.single
     ordered = sorted(contents.series.values(), key=lambda images: (images[0].series_number or 0, images[0].series))
     for number, images in enumerate(ordered):
-        parts = divide(_without_copies(images, note))
+        parts = divide_series(_without_copies(images, note))
         if len(parts) > 1:
             note(_division(parts))
         volumes += [(number, part) for part in parts if len(part.images) > 1]
@@ -139,7 +139,7 @@ def _without_copies(images: list[PlacedImage], note: Note) -> list[PlacedImage]:
     return [image for image in images if image.path not in copies]
 
 
-def _division(parts: Sequence[Part]) -> str:
+def _division(parts: Sequence[SeriesPart]) -> str:
     images = [image for part in parts for image in part.images]
     volumes = sum(len(part.images) > 1 for part in parts)
     counts = ((volumes, "volume"), (len(parts) - volumes, "single image"))
@@ -150,9 +150,9 @@ def _division(parts: Sequence[Part]) -> str:
     return f"{_common_folder(images)}: {name} was divided into {made}: by {', '.join(ways)}"
 
 
-def _volumes(place: Path, volumes: Iterable[tuple[int, Part]]) -> Iterator[Input]:
+def _volumes(place: Path, volumes: Iterable[tuple[int, SeriesPart]]) -> Iterator[Input]:
     """Named by the folder that holds all their images; by the order of the series and the part's label where needed."""
-    by_folder: dict[Path, list[tuple[int, Part]]] = {}
+    by_folder: dict[Path, list[tuple[int, SeriesPart]]] = {}
     for series, part in volumes:
         by_folder.setdefault(_common_folder(part.images), []).append((series, part))
     for folder, inside in sorted(by_folder.items()):

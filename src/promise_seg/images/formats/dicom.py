@@ -19,12 +19,12 @@ from promise_seg.images.formats.dicom_files import (
     in_line,
     read_dataset,
 )
+from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.dicom_space import spacing_of, stack_affine
-from promise_seg.images.formats.kinds import FileKind
 from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.orientation import SliceFrame
-from promise_seg.images.formats.source import Array, Source, Uint8Array
-from promise_seg.images.formats.voi import look
+from promise_seg.images.formats.source import Array, Uint8Array
+from promise_seg.images.formats.voi import apply_voi
 from promise_seg.vocabulary import Axis
 
 jpeg_decoders.register()
@@ -32,20 +32,24 @@ jpeg_decoders.register()
 _FRAME_ELEMENTS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
 
 
-class DicomImage(Source):
+class DicomImage(DicomSource):
     """A DICOM file with pixels: each frame is a slice, as acquired.
 
     Another ``axis`` cuts across the volume that many frames form, which must then be evenly stacked; a single image has
     none.
     """
 
-    kind = FileKind.DICOM
+    kind = "dicom"
+    suffixes = (".dcm",)
+    signatures = ((128, b"DICM"),)
+    may_lack_signature = True
+    is_found_by_suffix = False
+    may_refer_to_image = True  # as a segmentation
 
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
         self.path = path
         self.dataset = read_dataset(path)
         self._decoded: tuple[int, Array] | None = None
-        self._cut: Array | None = None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -57,22 +61,8 @@ class DicomImage(Source):
         except PARSE_ERRORS as error:
             raise damaged(path, error) from error
         if axis != Axis.AUTO and self.is_volume:
-            self._cut_along(axis)
-
-    def _cut_along(self, axis: Axis) -> None:
-        if self.frame is None:
-            raise ImageError(
-                f"{self.path}: its frames are not evenly stacked, or it does not say where they lie, so that they "
-                f"cannot be cut along the {axis} axis. Leave --axis out to take them as acquired"
-            )
-        stack = np.stack([self.values(index) for index in range(self._count)])
-        self.frame = SliceFrame(self.path, self.frame.shape, self.frame.affine, axis)
-        self._cut, self.spacing = self.frame.to_slices(stack), self.frame.spacing[1:]
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether slices are across the frames, not as acquired."""
-        return self._cut is not None
+            unplaced = "its frames are not evenly stacked, or it does not say where they lie"
+            self._cut_along(axis, lambda: np.stack([self.values(i) for i in range(self._count)]), unplaced)
 
     def _check(self) -> None:
         data = self.dataset
@@ -207,21 +197,20 @@ class DicomImage(Source):
         values = self.values(index)
         if values.ndim == 2:
             try:
-                seen = look(values, self.frame_dataset(index if self._cut is None else 0))
+                seen = apply_voi(values, self.frame_dataset(index if self._cut is None else 0))
             except PARSE_ERRORS as error:
                 raise damaged(self.path, error) from error
             if seen is not None:
                 return self.shown(seen, values)
         return super().own_window(index)
 
-    def differs_by(self, index: int) -> dict[str, object]:
-        if self._cut is None or self.frame is None:
-            return super().differs_by(index)
-        return {"slice": index, "axis": str(self.frame.axis)}
-
     def source_frame(self, index: int) -> tuple[Dataset, int | None]:
-        """The data set that a slice comes from, and the number of its frame, from 1, if it has several."""
+        """Return the file's data set, and the number of the slice's frame, from 1, if there are several."""
         return self.dataset, index + 1 if self.is_volume else None
+
+    def datasets(self) -> list[Dataset]:
+        """Return the file's only data set."""
+        return [self.dataset]
 
 
 def _padding(stored: Array, dataset: Dataset) -> npt.NDArray[np.bool_] | None:

@@ -1,54 +1,42 @@
-"""What kind of file something is: by its first bytes, as names mislead; by its name where files are only listed."""
+"""The kinds of files that are read, and which of them a file is.
+
+It is told by a file's first bytes, as names mislead; by its name where files are only listed.
+"""
 
 import gzip
 import os
 import stat
 import zlib
-from enum import StrEnum
 from pathlib import Path
 
 from promise_seg.errors import ImageError
+from promise_seg.images.formats.dicom import DicomImage
+from promise_seg.images.formats.nifti import NiftiVolume
+from promise_seg.images.formats.pictures import Picture
+from promise_seg.images.formats.series import DicomSeries
+from promise_seg.images.formats.source import Source
+from promise_seg.images.formats.tiff import TiffStack
 
+FILE_SOURCES: tuple[type[Source], ...] = (DicomImage, NiftiVolume, TiffStack, Picture)
+"""What reads files: the only list of formats. The first whose signature a file has is the one that reads it."""
+FOLDER_SOURCE: type[Source] = DicomSeries
+"""What reads folders."""
+UNKNOWN_SOURCE: type[Source] = Picture
+"""What tries files of which nothing tells the format, as Pillow knows many."""
 
-class FileKind(StrEnum):
-    """``picture`` is whatever Pillow reads; ``series`` a folder of DICOM files that form one volume."""
-
-    PICTURE = "picture"
-    TIFF = "tiff"
-    NIFTI = "nifti"
-    DICOM = "dicom"
-    SERIES = "series"
-
-
-SUFFIXES: dict[str, FileKind] = {
-    ".png": FileKind.PICTURE,
-    ".jpg": FileKind.PICTURE,
-    ".jpeg": FileKind.PICTURE,
-    ".bmp": FileKind.PICTURE,
-    ".webp": FileKind.PICTURE,
-    ".gif": FileKind.PICTURE,
-    ".tif": FileKind.TIFF,
-    ".tiff": FileKind.TIFF,
-    ".nii.gz": FileKind.NIFTI,
-    ".nii": FileKind.NIFTI,
-    ".dcm": FileKind.DICOM,
-}
+SUFFIXES: dict[str, type[Source]] = {suffix: source for source in FILE_SOURCES for suffix in source.suffixes}
 """Of files that are looked for in folders. A file that is named directly may end in anything."""
-
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_NIFTI_MAGIC = {344: (b"n+1\0", b"ni1\0"), 4: (b"n+2\0", b"ni2\0")}
-_ANALYZE_SIZES = ((348).to_bytes(4, "little"), (348).to_bytes(4, "big"))
-_HEAD_BYTES = 352
+_HEAD_BYTES = max(at + len(magic) for source in FILE_SOURCES for at, magic in source.signatures)
 
 
 def suffix_of(path: Path) -> str:
-    """The known suffix that a name ends in, in lower case, ``.nii.gz`` being one; empty if there is none."""
+    """Return the known suffix that a name ends in, in lower case, ``.nii.gz`` being one; empty if there is none."""
     name = path.name.lower()
     return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
 
 
 def stem_of(path: Path) -> str:
-    """A name without its known suffix: ``ct_01`` of ``ct_01.nii.gz``, but all of ``1.2.840.99`` or of a folder's."""
+    """Return a name without its known suffix: ``ct_01`` for ``ct_01.nii.gz``, but all of ``1.2.840.99``."""
     suffix = suffix_of(path)
     return path.name[: -len(suffix)] if suffix else path.name
 
@@ -65,14 +53,14 @@ def _head(path: Path) -> bytes:
     return head
 
 
-def _series(folder: Path) -> FileKind:
+def _readable(folder: Path) -> type[Source]:
     if not os.access(folder, os.R_OK | os.X_OK):
         raise ImageError(f"{folder}: a folder that cannot be looked into. Check its permissions")
-    return FileKind.SERIES
+    return FOLDER_SOURCE
 
 
-def kind_of(path: Path) -> FileKind:
-    """Look into a file, or take a folder for a DICOM series.
+def kind_of(path: Path) -> type[Source]:
+    """Look into a file, or take a folder for a DICOM series, and return the class that reads it.
 
     Raises:
         ImageError: if it does not exist or cannot be opened, or is a pipe or a device, which might never end.
@@ -80,7 +68,7 @@ def kind_of(path: Path) -> FileKind:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            return _series(path)
+            return _readable(path)
         if not stat.S_ISREG(mode):
             raise ImageError(f"{path}: neither a file nor a folder")
         head = _head(path)
@@ -90,10 +78,8 @@ def kind_of(path: Path) -> FileKind:
         raise ImageError(f"{path}: cannot be opened: {error.strerror or error}") from error
     except ValueError as error:  # a zero byte, among others
         raise ImageError(f"{str(path)!r}: no name that a file can have: {error}") from error
-    if head[128:132] == b"DICM":
-        return FileKind.DICOM
-    if any(head[at : at + 4] in magics for at, magics in _NIFTI_MAGIC.items()) or head[:4] in _ANALYZE_SIZES:
-        return FileKind.NIFTI
-    if head[:4] in _TIFF_MAGIC:
-        return FileKind.TIFF
-    return FileKind.DICOM if suffix_of(path) == ".dcm" else FileKind.PICTURE
+    told = next((source for source in FILE_SOURCES if source.has_signature(head)), None)
+    named = SUFFIXES.get(suffix_of(path))
+    if told is None and named is not None and named.may_lack_signature:
+        return named
+    return told or UNKNOWN_SOURCE

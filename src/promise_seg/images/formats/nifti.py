@@ -12,54 +12,39 @@ import numpy as np
 from nibabel.fileholders import FileHolder
 
 from promise_seg.errors import ImageError, PromiseError, first_line
-from promise_seg.images.formats.kinds import FileKind
 from promise_seg.images.formats.limits import check_size
-from promise_seg.images.formats.orientation import SliceFrame
-from promise_seg.images.formats.source import Array, Source
+from promise_seg.images.formats.orientation import Axis
+from promise_seg.images.formats.placed_volume import PlacedVolume
+from promise_seg.images.formats.source import Array
 from promise_seg.vocabulary import Axis
 
 _MAX_START = 2**26
 """Bytes before the values: the header, and what programs write behind it."""
 
 
-class NiftiVolume(Source):
+class NiftiVolume(PlacedVolume):
     """A volume cut into slices along ``axis``, by default axial; held in memory.
 
     Two dimensions are one slice; a fourth of length 1 is dropped, and a longer one refused.
     """
 
-    kind = FileKind.NIFTI
-    is_volume = True
+    kind = "nifti"
+    suffixes = (".nii.gz", ".nii")
+    signatures = (
+        (344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0"), (4, b"ni2\0"),
+        (0, (348).to_bytes(4, "little")), (0, (348).to_bytes(4, "big")),  # as Analyze files begin, too
+    )  # fmt: skip
 
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
-        self.path = path
         image, affine, array = _read(path)
         self.header, self.image_class = image.header, type(image)
         self.file_shape = tuple(map(int, image.header.get_data_shape()))
-        space = array.shape[:3]
-        self.frame = SliceFrame(path, space, affine, Axis.AXIAL if axis == Axis.AUTO else axis)
-        self._array = array
-        self._slices = self.frame.to_slices(array)
-        self.spacing = self.frame.spacing[1:]
         self._stated = _stated_range(image.header)
-
-    def __len__(self) -> int:
-        return int(self._slices.shape[0])
-
-    @cached_property
-    def array(self) -> Array:
-        return self._array
-
-    def values(self, index: int) -> Array:
-        return self._slices[index]
+        self._place(path, array, affine, axis)
 
     @cached_property
     def value_range(self) -> tuple[float, float]:
         return self._stated or super().value_range
-
-    def differs_by(self, index: int) -> dict[str, object]:
-        assert self.frame is not None
-        return {"slice": index, "axis": str(self.frame.axis)}
 
 
 def _open(path: Path) -> BufferedIOBase:

@@ -3,13 +3,12 @@
 from functools import lru_cache
 from pathlib import Path
 
-from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.kinds import FileKind, kind_of
-from promise_seg.images.formats.nifti import NiftiVolume
-from promise_seg.images.formats.pictures import Picture
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.kinds import SUFFIXES, kind_of
+from promise_seg.images.formats.pictures import UnrecognisedError
 from promise_seg.images.formats.series import DicomSeries
+from promise_seg.images.formats.series_files import files_of_series
 from promise_seg.images.formats.source import Source
-from promise_seg.images.formats.tiff import TiffStack
 from promise_seg.vocabulary import Axis
 
 
@@ -19,7 +18,7 @@ def open_source(path: str | Path, axis: Axis = Axis.AUTO) -> Source:
     The last few are kept, so that reading a volume slice by slice decodes it once.
 
     Args:
-        path: what it is is told from its content.
+        path: a file of any kind, told from its content, or a folder.
         axis: what volumes with an orientation are cut across.
 
     Raises:
@@ -27,21 +26,16 @@ def open_source(path: str | Path, axis: Axis = Axis.AUTO) -> Source:
     """
     path = Path(path)
     kind = kind_of(path)
-    state = path.stat()
-    return _open(path, kind, axis, state.st_mtime_ns, state.st_size)
+    states = [file.stat() for file in kind.files_of(path)]
+    return _open(path, kind, axis, tuple((state.st_mtime_ns, state.st_size) for state in states))
 
 
 @lru_cache(maxsize=3)  # an image, its mask, and one more
-def _open(path: Path, kind: FileKind, axis: Axis, modified: int, size: int) -> Source:
-    del modified, size  # a file that was written anew is opened anew
-    match kind:
-        case FileKind.PICTURE:
-            return Picture(path)
-        case FileKind.TIFF:
-            return TiffStack(path)
-        case FileKind.NIFTI:
-            return NiftiVolume(path, axis)
-        case FileKind.DICOM:
-            return DicomImage(path, axis)
-        case FileKind.SERIES:
-            return DicomSeries(path, axis)
+def _open(path: Path, kind: type[Source], axis: Axis, states: tuple[tuple[int, int], ...]) -> Source:
+    del states  # a file that was written anew is opened anew
+    if kind is DicomSeries:
+        return DicomSeries(path, axis, files_of_series(path))
+    try:
+        return kind(path, axis)
+    except UnrecognisedError as error:
+        raise ImageError(f"{error}; expected one of {', '.join(sorted(SUFFIXES))}") from None

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from promise_seg.errors import ImageError, PromiseError, first_line
-from promise_seg.images.formats.kinds import SUFFIXES, FileKind
 from promise_seg.images.formats.limits import SparingFile, check_size
+from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.formats.source import Array, Source
 
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "PCX", "TGA")
@@ -32,15 +32,21 @@ def _opened(file: SparingFile) -> Image.Image:
             Image.MAX_IMAGE_PIXELS = limit
 
 
+class UnrecognisedError(ImageError):
+    """Nothing in a file tells a format that Pillow reads."""
+
+
 class Picture(Source):
     """One picture, turned as its EXIF orientation says; of an animation the first frame.
 
     Transparency is dropped, palettes are looked up, 16-bit and float grey values kept.
     """
 
-    kind = FileKind.PICTURE
+    kind = "picture"
+    suffixes = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
+        del axis
         self.path = path
         try:
             with warnings.catch_warnings(), SparingFile(path) as file:
@@ -51,9 +57,7 @@ class Picture(Source):
                 self._turned = image.getexif().get(_ORIENTATION, 1)
                 self._image = ImageOps.exif_transpose(image)
         except UnidentifiedImageError:
-            raise ImageError(
-                f"{path}: not an image that can be read; expected one of {', '.join(sorted(SUFFIXES))}"
-            ) from None
+            raise UnrecognisedError(f"{path}: not an image that can be read") from None
         except PromiseError:
             raise
         except MemoryError:

@@ -14,10 +14,10 @@ from promise_seg.errors import ImageError, PromiseError
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, check_frames, damaged, read_dataset
 from promise_seg.images.formats.dicom_planes import macro
-from promise_seg.images.formats.kinds import FileKind, kind_of
+from promise_seg.images.formats.dicom_source import DicomSource
+from promise_seg.images.formats.kinds import kind_of
 from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.segmentation_frames import SegmentationFrames
-from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.source import Source
 
 LabelArray = npt.NDArray[np.integer]
@@ -25,7 +25,7 @@ LabelArray = npt.NDArray[np.integer]
 
 def is_segmentation(path: Path) -> bool:
     """Whether a file is a DICOM segmentation."""
-    if kind_of(path) != FileKind.DICOM:
+    if kind_of(path) is not DicomImage:
         return False
     return str(read_dataset(path, pixels=False).get("SOPClassUID")) in SEGMENTATION_CLASSES
 
@@ -64,7 +64,7 @@ def read_segmentation(path: Path, image: Source, index: int) -> LabelArray:
     Raises:
         ImageError: if it is damaged, or segments other images.
     """
-    if not isinstance(image, DicomImage | DicomSeries):
+    if not isinstance(image, DicomSource):
         raise ImageError(
             f"{path}: a DICOM segmentation needs its DICOM image; {image.path} is of the kind {image.kind}"
         )
@@ -76,7 +76,7 @@ def read_segmentation(path: Path, image: Source, index: int) -> LabelArray:
             segmentation = _opened(path, path.stat().st_mtime_ns)
             named = segmentation.instances
             uid = str(image.source_frame(index)[0].SOPInstanceUID)
-            if named and uid not in named and not (isinstance(image, DicomSeries) and named & image.instance_uids):
+            if named and uid not in named and not named & image.instance_uids:
                 raise ImageError(f"{path}: segments other images than {image.path}: none of its references is to it")
             return _labels(segmentation.decoder, segmentation.frames.of_slice(image, index))
     except PromiseError:

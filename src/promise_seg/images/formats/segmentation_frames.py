@@ -10,9 +10,8 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from promise_seg.errors import ImageError
-from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_planes import FloatArray, Plane, macro, pixels_apart, plane_of
-from promise_seg.images.formats.series import DicomSeries
+from promise_seg.images.formats.dicom_source import DicomSource
 
 _SAME_PLACE_PIXELS = 1e-3
 
@@ -41,7 +40,7 @@ class SegmentationFrames:
     path: Path
     references: list[list[Reference]]
     planes: list[Plane | None]
-    _apart: "WeakKeyDictionary[DicomImage | DicomSeries, FloatArray]" = field(default_factory=WeakKeyDictionary)
+    _apart: "WeakKeyDictionary[DicomSource, FloatArray]" = field(default_factory=WeakKeyDictionary)
 
     @classmethod
     def of(cls, path: Path, dataset: Dataset) -> "SegmentationFrames":
@@ -65,7 +64,7 @@ class SegmentationFrames:
         """All that its frames were made from."""
         return {reference.instance for references in self.references for reference in references}
 
-    def of_slice(self, image: DicomImage | DicomSeries, index: int) -> list[int]:
+    def of_slice(self, image: DicomSource, index: int) -> list[int]:
         """The frames, from 0, whose pixels are those of a slice.
 
         Those that do not say, pixel for pixel, what they were made from belong to the nearest slice of the same frame
@@ -85,7 +84,7 @@ class SegmentationFrames:
                 found.append(frame)
         return sorted(found + self._by_place(image, index, others)) if others else found
 
-    def _by_place(self, image: DicomImage | DicomSeries, index: int, frames: list[int]) -> list[int]:
+    def _by_place(self, image: DicomSource, index: int, frames: list[int]) -> list[int]:
         """Those that lie on a slice; where that cannot be told, those that refer to it without saying how."""
         apart = self._pixels_apart(image)[:, frames]
         comparable = np.isfinite(apart[index])
@@ -106,16 +105,14 @@ class SegmentationFrames:
                 found.append(frame)
         return found
 
-    def _pixels_apart(self, image: DicomImage | DicomSeries) -> FloatArray:
+    def _pixels_apart(self, image: DicomSource) -> FloatArray:
         if image not in self._apart:
-            if isinstance(image, DicomSeries):
-                slices = [plane_of(dataset, 0) for dataset in image.datasets()]
-            else:
-                slices = [plane_of(image.dataset, index) for index in range(len(image))]
+            planes = ((dataset, int(dataset.get("NumberOfFrames") or 1)) for dataset in image.datasets())
+            slices = [plane_of(dataset, index) for dataset, count in planes for index in range(count)]
             self._apart[image] = pixels_apart(slices, self.planes)
         return self._apart[image]
 
-    def _untold(self, image: DicomImage | DicomSeries, index: int, frame: int) -> ImageError:
+    def _untold(self, image: DicomSource, index: int, frame: int) -> ImageError:
         dataset, number = image.source_frame(index)
         if self.planes[frame] is None:
             why = "nor where they lie"

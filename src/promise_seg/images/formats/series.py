@@ -1,6 +1,6 @@
 """A folder of DICOM files that form one volume."""
 
-from collections import defaultdict
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -11,55 +11,36 @@ from pydicom.dataset import Dataset
 
 from promise_seg.errors import ImageError, first_line
 from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.dicom_files import PARSE_ERRORS, damaged, in_line, read_dataset
+from promise_seg.images.formats.dicom_files import PARSE_ERRORS, damaged, read_dataset
+from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.dicom_space import stack_affine
-from promise_seg.images.formats.kinds import FileKind, kind_of, suffix_of
 from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.series_parts import SAME_PLACE_MM, heights_mm
-from promise_seg.images.formats.source import Array, Scope, Source, Uint8Array
-from promise_seg.images.formats.voi import has_look, look
+from promise_seg.images.formats.source import Array, Scope, Uint8Array
+from promise_seg.images.formats.voi import apply_voi, has_voi
 from promise_seg.vocabulary import Axis
 
 _WAY_OUT = "Give each volume a folder of its own, or name single files"
 
 
-def dicom_files(folder: Path) -> list[Path]:
-    """DICOM images directly in a folder, whatever they are called, in order of name; a DICOMDIR is none."""
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    names = [p for p in files if suffix_of(p) in ("", ".dcm") and p.name != "DICOMDIR"]
-    return [p for p in names if kind_of(p) == FileKind.DICOM]
-
-
-def series_in(folder: Path) -> dict[str, list[Path]]:
-    """The DICOM files of a folder by their series.
-
-    Raises:
-        ImageError: if one of them is damaged.
-    """
-    found: dict[str, list[Path]] = defaultdict(list)
-    for path in dicom_files(folder):
-        found[str(read_dataset(path, pixels=False).get("SeriesInstanceUID", ""))].append(path)
-    return dict(found)
-
-
-class DicomSeries(Source):
+class DicomSeries(DicomSource):
     """The images of one series, ordered by where they lie in the patient; each is a slice, as acquired.
 
     Another ``axis`` cuts across the volume that they form, which must then be evenly stacked.
 
     Args:
-        folder: for messages.
+        folder: where they lie, for messages.
         axis: what to cut across.
-        files: the files, if the folder holds several series.
+        files: DICOM images of one series.
     """
 
-    kind = FileKind.SERIES
+    kind = "series"
     is_volume = True
+    slices_have_places = True
 
-    def __init__(self, folder: Path, axis: Axis = Axis.AUTO, files: list[Path] | None = None) -> None:
+    def __init__(self, folder: Path, axis: Axis, files: Sequence[Path]) -> None:
         self.path = folder
-        files = files if files is not None else self._only_series()
         headers = [(path, read_dataset(path, pixels=False)) for path in files]
         try:
             self._order(headers)
@@ -68,27 +49,9 @@ class DicomSeries(Source):
                 f"{folder}: a series with damaged headers: {first_line(error)}. Export it again"
             ) from error
         self._opened: tuple[int, DicomImage] | None = None
-        self._cut: Array | None = None
         if axis != Axis.AUTO:
-            if self.frame is None:
-                raise ImageError(
-                    f"{folder}: its images are not evenly stacked, so that they cannot be cut along the {axis} axis. "
-                    "Leave --axis out to take them as acquired"
-                )
-            self.frame = SliceFrame(folder, self.frame.shape, self.frame.affine, axis)
-            array = np.stack([self._image(i).values(0) for i in range(len(self.files))])
-            self._cut = self.frame.to_slices(array)
-            self.spacing = self.frame.spacing[1:]
-
-    def _only_series(self) -> list[Path]:
-        found = series_in(self.path)
-        if len(found) != 1:
-            what = f"{len(found)} series ({in_line(', '.join(sorted(found)))})" if found else "no DICOM images"
-            way_out = ". Give each series a folder of its own" if found else ""
-            raise ImageError(
-                f"{self.path}: {what} there; expected a folder with the DICOM images of one series{way_out}"
-            )
-        return next(iter(found.values()))
+            unplaced = "its images are not evenly stacked"
+            self._cut_along(axis, self._acquired, unplaced)
 
     def _order(self, headers: list[tuple[Path, Dataset]]) -> None:
         sizes = {(int(h.Rows), int(h.Columns)) for _, h in headers}
@@ -138,6 +101,9 @@ class DicomSeries(Source):
             self._opened = (index, DicomImage(self.files[index]))
         return self._opened[1]
 
+    def _acquired(self) -> Array:
+        return np.stack([self._image(index).values(0) for index in range(len(self.files))])
+
     def __len__(self) -> int:
         return len(self.files) if self._cut is None else int(self._cut.shape[0])
 
@@ -149,7 +115,7 @@ class DicomSeries(Source):
         values = self.values(index)
         facts = self._image(index if self._cut is None else 0).frame_dataset(0)
         try:
-            seen = look(values, facts) if values.ndim == 2 else None
+            seen = apply_voi(values, facts) if values.ndim == 2 else None
         except PARSE_ERRORS as error:
             raise damaged(self.path, error) from error
         return super().own_window(index) if seen is None else self.shown(seen, values)
@@ -159,13 +125,10 @@ class DicomSeries(Source):
         return self._image(0 if self._opened is None else self._opened[0]).is_inverted
 
     def differs_by(self, index: int) -> dict[str, object]:
-        if self._cut is None:
-            return {}
-        assert self.frame is not None
-        return {"slice": index, "axis": str(self.frame.axis)}
+        return {} if self._cut is None else super().differs_by(index)  # as acquired each has a file of its own
 
     def slice_files(self, index: int, scope: Scope) -> list[Path]:
-        alone = scope == Scope.PIXEL or (scope == Scope.OWN and has_look(self._image(index).frame_dataset(0)))
+        alone = scope == Scope.PIXEL or (scope == Scope.OWN and has_voi(self._image(index).frame_dataset(0)))
         return [self.files[index]] if self._cut is None and alone else self.files
 
     @cached_property
@@ -173,21 +136,11 @@ class DicomSeries(Source):
         return np.stack([self._image(index).as_stored(0) for index in range(len(self.files))])
 
     def source_frame(self, index: int) -> tuple[Dataset, int | None]:
-        """The data set of a slice as acquired."""
+        """Return the data set of a slice as acquired."""
         return self._image(index).dataset, None
 
-    @property
-    def is_cut(self) -> bool:
-        """Whether slices are across the volume, not as acquired."""
-        return self._cut is not None
-
-    @cached_property
-    def instance_uids(self) -> frozenset[str]:
-        """Of its images."""
-        return frozenset(str(dataset.SOPInstanceUID) for dataset in self.datasets())
-
     def datasets(self) -> list[Dataset]:
-        """All images, in their order, without pixels."""
+        """Return the data sets of all images, in their order, without pixels."""
         return [read_dataset(path, pixels=False) for path in self.files]
 
 

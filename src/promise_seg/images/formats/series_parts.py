@@ -52,7 +52,7 @@ class PlacedImage:
 
 
 @dataclass(frozen=True)
-class Part:
+class SeriesPart:
     """Images that form one volume, or a single one; ``by`` says what they were told from others by.
 
     ``label`` tells a volume from the others of its series: ``direction1_time2``. It is empty if there is only one.
@@ -120,7 +120,7 @@ def _key(value: object) -> tuple[int, float, str]:
         return (2, 0.0, str(value))
 
 
-def divide(images: Sequence[PlacedImage]) -> list[Part]:
+def divide_series(images: Sequence[PlacedImage]) -> list[SeriesPart]:
     """The volumes and single images of one series, whatever order they come in.
 
     Volumes have one size, one direction and no two images at a place. Where several lie at one, what tells them apart
@@ -132,9 +132,9 @@ def divide(images: Sequence[PlacedImage]) -> list[Part]:
 
 def _divided(
     images: list[PlacedImage], ways: Sequence[Callable[[list[PlacedImage]], tuple[str, Groups]]]
-) -> list[Part]:
+) -> list[SeriesPart]:
     if not ways:
-        return [Part(tuple(images))]
+        return [SeriesPart(tuple(images))]
     word, groups = ways[0](images)
     divisions = [_divided(group, ways[1:]) for group in groups]
     if len(divisions) == 1:

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.images.formats.kinds import FileKind
-from promise_seg.images.formats.orientation import SliceFrame
+from promise_seg.images.formats.orientation import Axis, SliceFrame
 
 Array = npt.NDArray[Any]
 Uint8Array = npt.NDArray[np.uint8]
@@ -27,17 +26,62 @@ class Scope(StrEnum):
 class Source(ABC):
     """An opened file, or a series of files: one or more slices.
 
+    Each format is a subclass, named once in :mod:`promise_seg.images.formats.kinds`; nothing else tells formats apart,
+    but asks the class or the opened file. ``tests/images/formats/contract.py`` holds what every subclass promises.
+
     Shape: each slice is (H, W) or, in colour, (H, W, 3), in the image frame.
+
+    Args:
+        path: what is opened.
+        axis: what a volume is cut across, if it can be; others ignore it.
+
+    Raises:
+        ImageError: if the file is damaged, too large or of no kind that can be read.
     """
 
-    kind: ClassVar[FileKind]
+    kind: ClassVar[str]
+    """The name of the format in messages."""
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """What the names of its files end in, in lower case."""
+    signatures: ClassVar[tuple[tuple[int, bytes], ...]] = ()
+    """Where, in bytes from the start, its files have which bytes: each of them is enough to tell the format."""
+    may_lack_signature: ClassVar[bool] = False
+    """Whether a file of its suffixes is read by it although no signature tells the format, as old DICOM files."""
+    is_found_by_suffix: ClassVar[bool] = True
+    """Whether its files are found in folders by their suffixes; those of DICOM are found by their bytes."""
+    may_refer_to_image: ClassVar[bool] = False
+    """Whether a mask of this format may say itself which image it belongs to, and must be read beside that image."""
+
     path: Path
     is_volume: bool = False
     """Whether it is a stack by its nature, even if of one slice: predictions for it are written as a stack."""
     frame: SliceFrame | None = None
     """Where its slices lie in the patient, if the file says so."""
     spacing: tuple[float, float] | None = None
-    """Of a slice's rows and columns, in mm (down, across), if the file says so."""
+    """The distance between a slice's rows and between its columns, in mm, if the file says so."""
+    slices_have_places: bool = False
+    """Whether its slices are matched with those of a mask or an image by their place in space, not by their number."""
+    is_oriented: bool = False
+    """Whether it has an order of axes of its own, so that even a single slice must be turned to fit another file's."""
+    columns_first: bool = False
+    """Whether :attr:`array` is (column, row, slice), as NIfTI files are, or (slice, row, column)."""
+
+    @abstractmethod
+    def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None: ...
+
+    @classmethod
+    def has_signature(cls, head: bytes) -> bool:
+        """Return whether the first bytes of a file, unpacked if they are gzip, tell this format."""
+        return any(head[at : at + len(magic)] == magic for at, magic in cls.signatures)
+
+    @classmethod
+    def files_of(cls, path: Path) -> list[Path]:
+        """Return all files that what is opened at ``path`` consists of, without opening it.
+
+        Raises:
+            ImageError: if one of them is missing.
+        """
+        return [path]
 
     @abstractmethod
     def __len__(self) -> int:
@@ -67,6 +111,14 @@ class Source(ABC):
         seen = 255 - grey if self.is_inverted else grey
         return np.where(np.isnan(values), np.uint8(0), seen) if values.dtype.kind == "f" else seen
 
+    def output_formats(self) -> list[str]:
+        """Return the format that predictions for it are written in, and behind it one to fall back on.
+
+        By default these are pictures: a PNG, or a TIFF with a page for each slice. What cannot be written in the first
+        format, as its file lacks what that needs, is written in the second.
+        """
+        return ["tiff" if self.is_volume else "png"]
+
     @property
     def is_cut(self) -> bool:
         """Whether slices are across what was acquired, so that only their place in space tells which is which."""
@@ -82,7 +134,7 @@ class Source(ABC):
         return {"slice": index} if self.is_volume else {}
 
     def slice_files(self, index: int, scope: Scope) -> list[Path]:
-        """The files that decide how a slice looks."""
+        """Return the files that decide how a slice looks."""
         del index, scope
         return [self.path]
 

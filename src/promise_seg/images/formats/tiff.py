@@ -10,8 +10,8 @@ import tifffile
 
 from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.images.formats.codes import check_codes
-from promise_seg.images.formats.kinds import FileKind
 from promise_seg.images.formats.limits import SparingFile, check_size
+from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.formats.source import Array, Source
 
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
@@ -24,9 +24,12 @@ _CODES = (6, 7, 33003, 33004, 33005, 34712, 34892)
 class TiffStack(Source):
     """The pages of a TIFF, which must be of one size; smaller copies of the same picture are left out."""
 
-    kind = FileKind.TIFF
+    kind = "tiff"
+    suffixes = (".tif", ".tiff")
+    signatures = ((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"), (0, b"MM\0+"))
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
+        del axis
         self.path = path
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it then raises
         try:

@@ -5,19 +5,19 @@
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_voi
+from pydicom.pixels import processing
 
 from promise_seg.images.formats.source import Array, Uint8Array
 
 
-def look(values: Array, facts: Dataset) -> Uint8Array | None:
+def apply_voi(values: Array, facts: Dataset) -> Uint8Array | None:
     """Values (H, W), in the units of the modality, as grey; ``None`` if the file says nothing of it.
 
     Of several windows the first is taken. Source: DICOM PS3.3, C.11.2.1.
     """
     if facts.get("VOILUTSequence"):
         plain = np.nan_to_num(np.asarray(values, np.float64)).astype(np.int64)
-        seen = np.asarray(apply_voi(plain, facts), np.float64)
+        seen = np.asarray(processing.apply_voi(plain, facts), np.float64)
         bits = int(facts.VOILUTSequence[0].LUTDescriptor[2])
         return np.round(np.clip(seen / (2**bits - 1), 0, 1) * 255).astype(np.uint8)
     centre, width = _first(facts.get("WindowCenter")), _first(facts.get("WindowWidth"))
@@ -26,8 +26,8 @@ def look(values: Array, facts: Dataset) -> Uint8Array | None:
     return windowed(values, centre, width, str(facts.get("VOILUTFunction") or "LINEAR").upper())
 
 
-def has_look(facts: Dataset) -> bool:
-    """Whether a file says how to look at it."""
+def has_voi(facts: Dataset) -> bool:
+    """Whether a file says how its values become grey."""
     return bool(facts.get("VOILUTSequence")) or _first(facts.get("WindowCenter")) is not None
 
 

@@ -11,8 +11,7 @@ from pydicom.sr.coding import Code
 from promise_seg._version import __version__
 from promise_seg.errors import ImageError, first_line
 from promise_seg.files import write_whole
-from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.series import DicomSeries
+from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.prediction.labelling import Labelled
 from promise_seg.prediction.outputs.segment_codes import category_and_type
 
@@ -31,11 +30,7 @@ def write_dicom_seg(labelled: Labelled, path: Path) -> None:
         ImageError: if the input is not DICOM, is cut across, or lacks what a segmentation must refer to.
     """
     source = labelled.source
-    if isinstance(source, DicomSeries) and not source.is_cut:
-        datasets = source.datasets()
-    elif isinstance(source, DicomImage) and not source.is_cut:
-        datasets = [source.dataset]
-    else:
+    if not isinstance(source, DicomSource) or source.is_cut:
         raise ImageError(
             f"{source.path}: a DICOM segmentation needs DICOM images as they were acquired. Choose another --format"
         )
@@ -43,7 +38,7 @@ def write_dicom_seg(labelled: Labelled, path: Path) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            images = [_completed(dataset) for dataset in datasets]
+            images = [_completed(dataset) for dataset in source.datasets()]
             segmentation = _make(images, present, list(labelled.names.values()))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ImageError(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_seg.errors import SettingsError
-from promise_seg.images.formats.kinds import FileKind
 from promise_seg.images.formats.source import Source
 from promise_seg.prediction.labelling import Labelled
 from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
@@ -33,11 +32,11 @@ WRITERS = {
 }
 
 
-def read_format(name: str) -> OutputFormat:
-    """The format that a user names.
+def parse_format(name: str) -> OutputFormat:
+    """Return the format that a user names.
 
     Raises:
-        SettingsError: if there is none of that name.
+        SettingsError: if no format has that name.
     """
     if name not in tuple(OutputFormat):
         raise SettingsError(f"--format {name}: expected {', '.join(OutputFormat)}")
@@ -45,18 +44,5 @@ def read_format(name: str) -> OutputFormat:
 
 
 def formats_for(source: Source, wanted: OutputFormat) -> list[OutputFormat]:
-    """The format that an input is written in, and behind it one to fall back on where the input does not allow it.
-
-    DICOM falls back on NIfTI, which says as well where the labels lie, if the input says so itself.
-    """
-    if wanted != OutputFormat.AUTO:
-        return [wanted]
-    picture = OutputFormat.TIFF if source.is_volume else OutputFormat.PNG
-    match source.kind:
-        case FileKind.NIFTI:
-            return [OutputFormat.NIFTI]
-        case FileKind.DICOM | FileKind.SERIES:
-            if source.is_cut:
-                return [OutputFormat.NIFTI, picture]
-            return [OutputFormat.DICOM_SEG, picture if source.frame is None else OutputFormat.NIFTI]
-    return [picture]
+    """Return the format that an input is written in, and behind it one to fall back on, if the input knows one."""
+    return [wanted] if wanted != OutputFormat.AUTO else [OutputFormat(name) for name in source.output_formats()]

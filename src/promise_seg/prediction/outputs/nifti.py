@@ -12,7 +12,7 @@ from promise_seg.prediction.labelling import Labelled
 
 
 def write_nifti(labelled: Labelled, path: Path) -> None:
-    """Labels in the shape, order and affine of a NIfTI input; of a DICOM series with columns, rows and slices.
+    """Labels in the shape, order and affine of a NIfTI input; of others as columns, rows and slices.
 
     Raises:
         ImageError: if the image does not say where it lies.
@@ -28,7 +28,10 @@ def write_nifti(labelled: Labelled, path: Path) -> None:
         image = source.image_class(labels.reshape(source.file_shape), frame.affine, _plain_header(source))
         image.set_data_dtype(labels.dtype)
     else:
-        image = nib.Nifti1Image(np.ascontiguousarray(labels.T), frame.affine[:, [2, 1, 0, 3]])
+        affine = frame.affine
+        if not source.columns_first:
+            labels, affine = labels.T, affine[:, [2, 1, 0, 3]]
+        image = nib.Nifti1Image(np.ascontiguousarray(labels), affine)
         image.header.set_xyzt_units("mm")
     write_whole(path, image.to_filename)
 

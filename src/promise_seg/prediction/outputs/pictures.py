@@ -11,7 +11,7 @@ from promise_seg.files import replacing_folder, write_whole
 from promise_seg.prediction.labelling import LabelArray, Labelled
 
 
-def visible(labels: LabelArray, labelled: Labelled) -> npt.NDArray:
+def grey_values(labels: LabelArray, labelled: Labelled) -> npt.NDArray:
     """As grey values: 0 and 255 for a plain mask, the labels themselves for classes."""
     if labelled.is_binary:
         return np.where(labels > 0, 255, 0).astype(np.uint8)
@@ -21,15 +21,15 @@ def visible(labels: LabelArray, labelled: Labelled) -> npt.NDArray:
 def write_png(labelled: Labelled, path: Path) -> None:
     """One PNG; for a volume a folder of that name, without the suffix, with one for each slice: ``000.png`` ..."""
     if not labelled.source.is_volume:
-        picture = Image.fromarray(visible(labelled.slices[0].labels, labelled))
+        picture = Image.fromarray(grey_values(labelled.slices[0].labels, labelled))
         write_whole(path, lambda p: picture.save(p))
         return
     with replacing_folder(path.with_suffix("")) as folder:
         for number, one in enumerate(labelled.slices):
-            Image.fromarray(visible(one.labels, labelled)).save(folder / f"{number:03d}.png")
+            Image.fromarray(grey_values(one.labels, labelled)).save(folder / f"{number:03d}.png")
 
 
 def write_tiff(labelled: Labelled, path: Path) -> None:
     """A TIFF with a page for each slice."""
-    pages = np.stack([visible(one.labels, labelled) for one in labelled.slices])
+    pages = np.stack([grey_values(one.labels, labelled) for one in labelled.slices])
     write_whole(path, lambda p: tifffile.imwrite(p, pages, photometric="minisblack", compression="zlib", metadata=None))

@@ -24,7 +24,7 @@ from promise_seg.images.formats.opening import open_source
 from promise_seg.images.masks import MaskRule
 from promise_seg.images.readers import read_image, read_labels, read_mask
 from promise_seg.images.reading import Reading
-from promise_seg.images.windows import read_window
+from promise_seg.images.windows import parse_window
 from promise_seg.vocabulary import Axis, MaskKind
 from tests.images.formats.fuzzing.cases import ODDITIES, make_case
 from tests.images.formats.fuzzing.seeds import Seed, seeds
@@ -41,7 +41,7 @@ PEAK_GROWTH = 2**28
 SECONDS_PER_CASE = 20
 """More than any takes by far: it tells what hangs."""
 
-WINDOWS = tuple(map(read_window, ("own", "percentile", "lung")))
+WINDOWS = tuple(map(parse_window, ("own", "percentile", "lung")))
 READINGS = (*(Reading(window=w) for w in WINDOWS), Reading(axis=Axis.CORONAL))
 RULES = (*map(MaskRule, MaskKind), MaskRule(MaskKind.CLASSES, 1), MaskRule(threshold=100))
 OUT_OF_MEMORY = re.compile("not enough memory|unable to alloc|malloc|MemoryError", re.IGNORECASE)

@@ -1,0 +1,32 @@
+"""Which files of a folder form its DICOM series."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.dicom import DicomImage
+from promise_seg.images.formats.dicom_files import in_line, read_dataset
+from promise_seg.images.formats.kinds import kind_of, suffix_of
+
+
+def dicom_files(folder: Path) -> list[Path]:
+    """Return the DICOM images directly in a folder, whatever they are called, in order of name; a DICOMDIR is none."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    names = [p for p in files if suffix_of(p) in ("", *DicomImage.suffixes) and p.name != "DICOMDIR"]
+    return [p for p in names if kind_of(p) is DicomImage]
+
+
+def files_of_series(folder: Path) -> list[Path]:
+    """Return the DICOM files of a folder that holds one series.
+
+    Raises:
+        ImageError: if it holds none or several, or one of its files is damaged.
+    """
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in dicom_files(folder):
+        found[str(read_dataset(path, pixels=False).get("SeriesInstanceUID", ""))].append(path)
+    if len(found) != 1:
+        what = f"{len(found)} series ({in_line(', '.join(sorted(found)))})" if found else "no DICOM images"
+        way_out = ". Give each series a folder of its own" if found else ""
+        raise ImageError(f"{folder}: {what} there; expected a folder with the DICOM images of one series{way_out}")
+    return next(iter(found.values()))
