@@ -2,6 +2,8 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,11 @@ VERSIONS = {Recipe.REFERENCE: 1, Recipe.LIGHT: 1, Recipe.GREY: 1}
 
 @dataclass(frozen=True)
 class RecipeView:
-    """What a recipe's transforms do to an image in the model frame when their random numbers start from ``seed``."""
+    """What a recipe's transforms do to an image in the model frame when their random numbers start from ``seed``.
+
+    The pixels depend on MONAI's version as well: its transforms may draw their random numbers in another order, or
+    interpolate in another way, in the next one.
+    """
 
     recipe: Recipe
     version: int
@@ -23,7 +29,12 @@ class RecipeView:
 
     def as_key(self) -> dict[str, Any]:
         """All that changes the pixels, for the feature store."""
-        return {"recipe": str(self.recipe), "version": self.version, "seed": self.seed}
+        return {
+            "recipe": str(self.recipe),
+            "version": self.version,
+            "seed": self.seed,
+            "monai": monai_version(),
+        }
 
     def apply_to_image(self, image: Uint8Array) -> Uint8Array:
         """(S, S, 3) uint8 to the same; what comes from outside is black.
@@ -44,6 +55,15 @@ class RecipeView:
 
 
 AnyView = View | RecipeView
+
+
+@cache
+def monai_version() -> str:
+    """Return the version of MONAI that is installed, without importing it, or ``not known``."""
+    try:
+        return metadata.version("monai")
+    except metadata.PackageNotFoundError:
+        return "not known"
 
 
 def view_of(image_sha256: str, number: int, recipe: Recipe = Recipe.OWN) -> AnyView:

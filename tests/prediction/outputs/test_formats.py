@@ -5,7 +5,7 @@ from PIL import Image
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, formats_for, parse_format
+from promise_seg.prediction.outputs.formats import WRITERS, formats_for, parse_format
 from promise_seg.vocabulary import Axis, OutputFormat
 from tests.files import write_dicom, write_nifti, write_series
 

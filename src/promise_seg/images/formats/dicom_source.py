@@ -7,8 +7,9 @@ from functools import cached_property
 from pydicom.dataset import Dataset
 
 from promise_seg.errors import ImageError
-from promise_seg.images.formats.orientation import Axis, SliceFrame
+from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.source import Array, Source
+from promise_seg.vocabulary import Axis
 
 
 class DicomSource(Source):

@@ -13,7 +13,6 @@ from nibabel.fileholders import FileHolder
 
 from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.images.formats.limits import check_size
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.formats.placed_volume import PlacedVolume
 from promise_seg.images.formats.source import Array
 from promise_seg.vocabulary import Axis

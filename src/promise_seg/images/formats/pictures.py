@@ -9,8 +9,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.images.formats.limits import SparingFile, check_size
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.formats.source import Array, Source
+from promise_seg.vocabulary import Axis
 
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "PCX", "TGA")
 """Of those that Pillow knows: for some of the others it starts a program that may run whatever the file says."""

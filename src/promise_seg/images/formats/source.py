@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.images.formats.orientation import Axis, SliceFrame
+from promise_seg.images.formats.orientation import SliceFrame
+from promise_seg.vocabulary import Axis
 
 Array = npt.NDArray[Any]
 Uint8Array = npt.NDArray[np.uint8]
