@@ -219,7 +219,9 @@ def failing(monkeypatch, owner, name, at, number=errno.EACCES):
     monkeypatch.setattr(owner, name, call)
 
 
-@pytest.mark.parametrize(("name", "at"), [("mkdir", 1), ("mkdir", 2), ("rename", 1), ("rename", 2)])
+@pytest.mark.parametrize(
+    ("name", "at"), [("mkdir", 1), ("mkdir", 2), ("chmod", 1), ("rename", 1), ("rename", 2), ("rglob", 1)]
+)
 def test_an_error_at_any_step_keeps_the_old_folder_and_says_so(name, at, tmp_path, monkeypatch):
     monkeypatch.setattr(swapping, "_exchange", lambda one, other: False)
     write(tmp_path / "f", "old")

@@ -69,6 +69,19 @@ def _make_file(path: Path) -> int:
         os.close(handle)
 
 
+def _as_any_other(folder: Path) -> None:
+    """Give all files and folders in ``folder`` the modes that the system gives to new ones.
+
+    Libraries choose their own: safetensors makes files that only their owner can read.
+    """
+    probe = folder / f".{secrets.token_hex(4)}"
+    file_mode, folder_mode = _make_file(probe), stat.S_IMODE(folder.stat().st_mode)
+    probe.unlink()
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(folder_mode if path.is_dir() else file_mode)
+
+
 def check_writable(folder: str | Path) -> None:
     """Make a folder and try to write in it, before long work whose results are to stand there.
 
@@ -116,6 +129,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         clear_up(path)
         place.make()
         yield place.new
+        _as_any_other(place.new)
         place.swap_in()
     except _WRITE_ERRORS as error:
         is_aside = os.path.lexists(place.old) and not os.path.lexists(path)
