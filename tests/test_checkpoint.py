@@ -92,3 +92,11 @@ def test_damaged_files(tiny_sam, tmp_path):
         load_checkpoint(tmp_path / "c", tiny_sam)
     with pytest.raises(CheckpointError, match="no checkpoint there"):
         load_checkpoint(tmp_path / "nothing", tiny_sam)
+
+
+def test_a_checkpoint_that_a_killed_process_moved_aside_is_found_again(tiny_sam, tmp_path):
+    for folder in (tmp_path / "run" / "best", tmp_path / "alone"):
+        save_checkpoint(make_model(tiny_sam), folder)
+        folder.rename(folder.with_name(f".{folder.name}.0123abcd.old~"))
+    assert load_checkpoint(tmp_path / "run", tiny_sam).sha256() == make_model(tiny_sam).sha256()
+    assert load_checkpoint(tmp_path / "alone", tiny_sam).sha256() == make_model(tiny_sam).sha256()

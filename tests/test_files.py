@@ -1,10 +1,19 @@
 import errno
+import os
+import stat
+import threading
 
 import pytest
+import torch
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 
+from promise_seg.checkpoint import save_checkpoint
 from promise_seg.errors import PromiseError
 from promise_seg.files import replacing_folder, write_json, write_text, write_whole
+from promise_seg.model import SAM_BESIDE
+from promise_seg.sam.frozen import FrozenSam
+from tests.helpers import make_model, make_tiny_sam
 
 
 def names(folder):
@@ -73,3 +82,63 @@ def test_what_is_no_number_is_never_written_as_json(tmp_path, value):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"dice": [value]})
     assert names(tmp_path) == []
+
+
+@pytest.fixture(params=[0o022, 0o077, 0o027, 0o002], ids=oct)
+def umask(request):
+    """A umask; and what of the bits of a mode it leaves."""
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def modes(folder):
+    """The bits of all files, and of all folders, in a folder and of itself."""
+    found = {path: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
+    return {m for p, m in found.items() if p.is_file()}, {m for p, m in found.items() if p.is_dir()}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes as POSIX has them")
+def test_a_checkpoint_can_be_read_by_whom_the_umask_lets(umask, tmp_path):
+    sam = make_tiny_sam()
+    model = make_model(FrozenSam(sam.model, SAM_BESIDE, sam.sha256))
+    save_checkpoint(model, tmp_path / "c")
+    assert {path.name for path in (tmp_path / "c").rglob("*")} >= {"model.safetensors", "sam"}
+    assert modes(tmp_path / "c") == ({0o666 & ~umask}, {0o777 & ~umask})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes as POSIX has them")
+def test_files_in_folders_have_the_mode_of_any_other_whatever_made_them(umask, tmp_path):
+    with replacing_folder(tmp_path / "f") as temporary:
+        (temporary / "inner").mkdir(mode=0o700)
+        save_file({"a": torch.zeros(1)}, temporary / "inner" / "a.safetensors")
+        (temporary / "b").touch(mode=0o600)
+        (temporary / "link").symlink_to("/nowhere")
+    (tmp_path / "f" / "link").unlink()
+    write_whole(tmp_path / "f" / "alone.safetensors", lambda path: save_file({"a": torch.zeros(1)}, path))
+    assert modes(tmp_path / "f") == ({0o666 & ~umask}, {0o777 & ~umask})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes as POSIX has them")
+def test_folders_keep_to_the_group_of_the_folder_they_are_in(tmp_path):
+    tmp_path.chmod(0o2775)
+    with replacing_folder(tmp_path / "f") as temporary:
+        (temporary / "inner").mkdir()
+    assert all(path.stat().st_mode & stat.S_ISGID for path in (tmp_path / "f", tmp_path / "f" / "inner"))
+
+
+def test_threads_that_write_at_once_leave_the_umask_as_it_was(tmp_path):
+    def work(name):
+        for _ in range(50):
+            write_text(tmp_path / name, name)
+
+    before = os.umask(0o027)
+    try:
+        threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "abcd"} == {0o640}
+    finally:
+        assert os.umask(before) == 0o027

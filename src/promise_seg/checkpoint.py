@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.files import replacing_folder, write_json
+from promise_seg.files import recover_folder, replacing_folder, write_json
 from promise_seg.model import FORMAT_VERSION, SAM_BESIDE, ModelConfig, PromiseModel
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
@@ -41,11 +41,14 @@ def save_checkpoint(model: PromiseModel, folder: str | Path) -> None:
 def find_checkpoint(path: str | Path) -> Path:
     """The checkpoint folder meant by ``path``: itself, or the best one of a training run.
 
+    One that a killed process had moved aside is put back first.
+
     Raises:
         CheckpointError: if there is none.
     """
     path = Path(path)
     for folder in (path, path / BEST_FOLDER):
+        recover_folder(folder)
         if (folder / CONFIG_FILE).exists():
             return folder
     if is_class_set(path):

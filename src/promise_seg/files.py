@@ -3,57 +3,83 @@
 import errno
 import json
 import os
-import shutil
+import secrets
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
 from promise_seg.errors import PromiseError
+from promise_seg.swapping import Workplace, clear_up, put_back
 
 _WRITE_ERRORS = (OSError, SafetensorError)  # safetensors wraps the system's errors in its own
 
 
-def _explain(error: OSError | SafetensorError, path: Path) -> PromiseError:
+def _explain(error: OSError | SafetensorError, path: Path, aside: Path | None = None) -> PromiseError:
+    """Say what failed and what is there now; ``aside`` is where the old folder is that could not be put back."""
     reason = getattr(error, "strerror", None) or str(error)
     is_full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space" in reason
     way_out = "free space or choose another place" if is_full else "choose another place"
-    return PromiseError(f"{path}: cannot write: {reason}. Nothing was changed there; {way_out}.")
+    if aside is None:
+        return PromiseError(f"{path}: cannot write: {reason}. Nothing was changed there; {way_out}.")
+    return PromiseError(
+        f"{path}: cannot write: {reason}. What was there is unharmed, but is now {aside}: rename it to {path.name}, "
+        f"or {way_out}."
+    )
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it takes the place of ``path``, on failure it is removed.
 
-    The temporary name ends in that of ``path``, as many writers look at suffixes.
+    The temporary name ends in that of ``path``, as many writers look at suffixes. The file has the mode that any new
+    file has there, whatever the writer made of it.
 
     Raises:
         PromiseError: if the system cannot write there (full disk, no permission).
     """
     path = Path(path)
-    temporary: Path | None = None
+    temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".", suffix=f"-{path.name}", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        mode = _make_file(temporary)
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(mode)
         temporary.replace(path)
     except _WRITE_ERRORS as error:
         raise _explain(error, path) from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # as where there is a file in the place of the folder
+            temporary.unlink()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _make_file(path: Path) -> int:
+    """Make an empty file and return its mode, that is 0666 less the umask.
+
+    The umask itself cannot be read without setting it, which two threads must not do at once.
+    """
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(handle).st_mode)
+    finally:
+        os.close(handle)
+
+
+def _as_any_other(folder: Path) -> None:
+    """Give all files and folders in ``folder`` the modes that the system gives to new ones.
+
+    Libraries choose their own: safetensors makes files that only their owner can read.
+    """
+    probe = folder / f".{secrets.token_hex(4)}"
+    file_mode, folder_mode = _make_file(probe), stat.S_IMODE(folder.stat().st_mode)
+    probe.unlink()
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(folder_mode if path.is_dir() else file_mode)
 
 
 def check_writable(folder: str | Path) -> None:
@@ -90,23 +116,31 @@ def write_json(path: str | Path, value: Any) -> None:
 def replacing_folder(path: str | Path) -> Iterator[Path]:
     """Like :func:`replacing`, for a folder: either all of its new files are there afterwards, or all the old ones.
 
+    On Linux the two are exchanged in one step. Elsewhere the old one is moved aside first, and put back if what follows
+    fails or is interrupted; after a kill at that moment, :func:`recover_folder` or the next call puts it back.
+
     Raises:
-        PromiseError: if the system cannot write there.
+        PromiseError: if the system cannot write there; it says so if the old folder could not be put back.
     """
     path = Path(path)
-    temporary: Path | None = None
+    place = Workplace(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-        yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        old = temporary.with_name(temporary.name + "-old")
-        if path.exists():
-            path.replace(old)
-        temporary.replace(path)
-        shutil.rmtree(old, ignore_errors=True)
+        clear_up(path)
+        place.make()
+        yield place.new
+        _as_any_other(place.new)
+        place.swap_in()
     except _WRITE_ERRORS as error:
-        raise _explain(error, path) from error
+        is_aside = os.path.lexists(place.old) and not os.path.lexists(path)
+        raise _explain(error, path, place.old if is_aside else None) from error
     finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        place.clear()
+
+
+def recover_folder(path: str | Path) -> None:
+    """Put back a folder that :func:`replacing_folder` had moved aside when its process was killed.
+
+    Nothing happens if there is a folder at ``path``, or if nothing was moved aside.
+    """
+    put_back(Path(path))

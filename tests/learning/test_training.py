@@ -1,6 +1,8 @@
 """The promises of a training run: exact resumption, the same bytes from the same seed, nothing encoded twice."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +83,18 @@ def test_a_run_leaves_its_files(checked, tiny_sam, store, accelerator, tmp_path)
     assert [line["epoch"] for line in log(tmp_path / "run")] == [1, 2, 3]
     assert len(results(tmp_path / "run")) == 4
     assert (tmp_path / "run/curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes as POSIX has them")
+def test_all_that_a_run_writes_can_be_read_by_whom_the_umask_lets(checked, tiny_sam, store, accelerator, tmp_path):
+    before = os.umask(0o022)
+    try:
+        start(tmp_path / "run", checked, tiny_sam, store, accelerator, epochs=1).run()
+    finally:
+        os.umask(before)
+    written = [path for folder in (tmp_path / "run", store.folder) for path in folder.rglob("*") if path.is_file()]
+    assert {path.suffix for path in written} >= {".safetensors", ".json", ".jsonl", ".png"}
+    assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in written} == {"0o644"}
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not(checked, tiny_sam, store, accelerator, tmp_path):

@@ -1,0 +1,222 @@
+"""Put a folder in the place of another, and clear up after a process that was killed before it had done so.
+
+Two hidden folders may stand beside ``name`` for a moment: ``.name.<token>.new~``, in which the new content is written,
+and ``.name.<token>.old~``, to which the present one is moved where the system cannot exchange two folders in one step.
+A writer holds a lock on its new folder. The kernel drops the lock with the process, so that a folder that can be locked
+belongs to nobody.
+"""
+
+import ctypes
+import errno
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+_NEW, _OLD = ".new~", ".old~"
+_TOKEN = r"\.[0-9a-f]{8}"
+_OLD_OF_BEFORE = r"-[a-z0-9_]{8}-old"  # what promise-seg 0.1 called a folder that it had moved aside
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # from Linux's fcntl.h and fs.h
+_CANNOT_EXCHANGE = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.ENOENT})
+_TRIES = 3
+
+
+class Workplace:
+    """The hidden folders of one writer beside the folder ``path`` that it will replace."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+        self._name_anew()
+
+    def _name_anew(self) -> None:
+        stem = f".{self.path.name}.{secrets.token_hex(4)}"
+        self.new, self.old = self.path.with_name(stem + _NEW), self.path.with_name(stem + _OLD)
+
+    def make(self) -> None:
+        """Make the new folder and lock it.
+
+        Raises:
+            OSError: if the system cannot write there.
+        """
+        while True:
+            try:
+                self.new.mkdir()
+                self._lock = _lock(self.new)
+            except (FileExistsError, FileNotFoundError, BlockingIOError):  # taken, or cleared up before it was locked
+                if not self.path.parent.is_dir():
+                    raise
+                self._name_anew()
+            else:
+                return
+
+    def swap_in(self) -> None:
+        """Put the new folder in the place of ``path``; on an error or an interruption the old one is put back.
+
+        Raises:
+            OSError: if the system cannot do it. Then ``old`` is there only if it could not be put back.
+        """
+        if os.path.lexists(self.path) and _exchange(self.new, self.path):
+            return
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                if os.path.lexists(self.path):
+                    _remove(self.old)  # of a try before
+                    self.path.rename(self.old)
+                self.new.rename(self.path)
+            except OSError as error:
+                self._undo()
+                # Another process may have come between.
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT) or not tries_left:
+                    raise
+            except BaseException:
+                self._undo()
+                raise
+            else:
+                return
+
+    def _undo(self) -> None:
+        if os.path.lexists(self.old) and not os.path.lexists(self.path):
+            with suppress(OSError):
+                self.old.rename(self.path)
+
+    def clear(self) -> None:
+        """Remove what is not needed any more, and give back the lock."""
+        try:
+            _remove(self.new)
+            if os.path.lexists(self.path):
+                _remove(self.old)
+        finally:
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+
+
+def put_back(path: Path) -> None:
+    """Put a folder back that a killed process had moved aside and not replaced; nothing if ``path`` is there."""
+    _put_back(path, _leftovers(path, rf"{_TOKEN}{re.escape(_OLD)}|{_OLD_OF_BEFORE}"))
+
+
+def clear_up(path: Path) -> None:
+    """Undo what processes left that were killed while they replaced ``path``; a living one is not disturbed."""
+    old_ones = _leftovers(path, _TOKEN + re.escape(_OLD))
+    _put_back(path, old_ones)
+    for new in _leftovers(path, _TOKEN + re.escape(_NEW)):
+        with _unless_in_use(new, if_unknown=False) as is_free:
+            if is_free:
+                _remove(new)
+    if os.path.lexists(path):
+        for old in old_ones:
+            with _unless_in_use(_new_of(old)) as is_free:
+                if is_free:
+                    _remove(old)
+
+
+def _put_back(path: Path, old_ones: list[Path]) -> None:
+    """Give the newest of some folders the name ``path``, if there is nothing of that name and nobody is about to."""
+    if os.path.lexists(path):
+        return
+    for old in sorted(old_ones, key=_changed_at, reverse=True):
+        with _unless_in_use(_new_of(old)) as is_free, suppress(OSError):
+            if is_free:
+                old.rename(path)
+                return
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.lstat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _leftovers(path: Path, pattern: str) -> list[Path]:
+    expected = re.compile(rf"\.{re.escape(path.name)}(?:{pattern})")
+    try:
+        with os.scandir(path.parent) as entries:
+            return [path.with_name(entry.name) for entry in entries if expected.fullmatch(entry.name)]
+    except (OSError, ValueError):  # no folder, or none that we may look into: then there is nothing to do in it
+        return []
+
+
+def _new_of(old: Path) -> Path:
+    return old.with_name(old.name.removesuffix(_OLD) + _NEW)
+
+
+@contextmanager
+def _unless_in_use(new: Path, if_unknown: bool = True) -> Iterator[bool]:
+    """Give whether no living process works in a folder ``new``, and keep others out of it for as long.
+
+    Args:
+        new: the folder that its writer would have locked.
+        if_unknown: the answer where the system has no locks.
+    """
+    try:
+        lock = _lock(new)
+    except FileNotFoundError:
+        yield True
+    except OSError:
+        yield False
+    else:
+        try:
+            yield if_unknown if lock is None else True
+        finally:
+            if lock is not None:
+                os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a folder until the descriptor that is returned is closed; None if the system has no such locks.
+
+    Raises:
+        BlockingIOError: if another holds it.
+        OSError: if it cannot be opened, or is gone.
+    """
+    if sys.platform == "win32":
+        return None
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(handle).st_ino == folder.lstat().st_ino:
+            return handle
+    except (BlockingIOError, FileNotFoundError):
+        os.close(handle)
+        raise
+    except OSError:
+        os.close(handle)
+        return None
+    os.close(handle)
+    raise FileNotFoundError(errno.ENOENT, "was replaced", str(folder))
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two files or folders in one step; False where the system or the file system cannot.
+
+    Raises:
+        OSError: if it may not.
+    """
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    if function is None:
+        return False
+    if function(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _CANNOT_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder with all that is in it, or a file or link; what cannot be removed stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
