@@ -1,0 +1,111 @@
+"""The pages of the documentation fit together: no dead link, no page that the index forgets, rooms that exist."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.md")])
+SOURCES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.*")])
+PLANNED_ROOMS = frozenset({"inference", "workflows"})
+"""Rooms that the drawing may show before they exist."""
+
+
+def prose_of(page: Path) -> str:
+    """The text of a page without its code blocks."""
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def links_of(page: Path) -> Iterator[str]:
+    """The targets of links and images on a page that are not addresses on the web."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "", prose_of(page))):
+        if not re.match(r"[a-z]+:", target):
+            yield target
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    anchors: set[str] = set()
+    counts: Counter[str] = Counter()
+    for heading in re.findall(r"^#{1,6} +(.+?) *$", prose_of(page), flags=re.MULTILINE):
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+        anchors.add(f"{slug}-{counts[slug]}" if counts[slug] else slug)
+        counts[slug] += 1
+    return anchors
+
+
+def dead_links(page: Path) -> list[str]:
+    dead = []
+    for target in links_of(page):
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.exists() or (anchor and anchor not in anchors_of(file)):
+            dead.append(target)
+    return dead
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_relative_link_is_dead(page: Path) -> None:
+    assert dead_links(page) == []
+
+
+def test_a_dead_link_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    (tmp_path / "other.md").write_text("# The *first* heading\n\n```\n# no heading\n```\n# Twice\n# Twice\n")
+    page.write_text(
+        "[a](other.md#the-first-heading) [b](other.md#twice-1) [c](missing.md) [d](other.md#no-heading)\n"
+        "[e](#nowhere) [f](https://example.org/x) `[g](code.md)` [h](other.md#twice-2)\n"
+    )
+    assert dead_links(page) == ["missing.md", "other.md#no-heading", "#nowhere", "other.md#twice-2"]
+
+
+def test_every_page_that_the_code_names_exists() -> None:
+    named = {
+        name for path in SOURCES if path.suffix in {".py", ".yaml", ".j2"} and path != Path(__file__).resolve()
+        for name in re.findall(r"\bdocs/[\w./-]+\.md", path.read_text(encoding="utf-8"))
+    }  # fmt: skip
+    assert named
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_the_index_names_every_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target.partition("#")[0]).resolve() for target in links_of(index)}
+    pages = {page for page in PAGES if page.parent == ROOT / "docs" and page != index}
+    assert pages <= linked
+
+
+def test_the_readme_links_to_every_page() -> None:
+    readme = ROOT / "README.md"
+    linked = {(ROOT / target.partition("#")[0]).resolve() for target in links_of(readme)}
+    assert {page for page in PAGES if page.parent == ROOT / "docs"} <= linked
+
+
+def test_the_drawing_of_the_architecture_has_just_the_rooms_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"\b(\w+)/(?=\s)", text.split("```")[1])
+    modules = re.findall(r"\b(\w+)\.py\b", text.split("```")[1])
+    package = ROOT / "src" / "promise_seg"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert len(drawn) == len(set(drawn))
+    assert rooms <= set(drawn) <= rooms | PLANNED_ROOMS
+    assert {path.stem for path in package.glob("*.py")} - {"__init__"} <= set(modules)
+
+
+def test_the_table_of_rooms_has_those_of_the_drawing() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"\b(\w+)/(?=\s)", text.split("```")[1])
+    assert sorted(re.findall(r"^\| `(\w+)/` \|", text, flags=re.MULTILINE)) == sorted(drawn)
+
+
+def test_files_that_the_architecture_names_exist() -> None:
+    prose = prose_of(ROOT / "docs" / "architecture.md")
+    package = ROOT / "src" / "promise_seg"
+    named = {name for name in re.findall(r"`([\w/]+(?:/|\.py))`", prose) if name != "src/promise_seg/"}
+    assert len(named) > 30
+    missing = {name for name in named if not (package / name).exists()}
+    assert missing <= {f"{room}/" for room in PLANNED_ROOMS}
