@@ -4,15 +4,23 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from promise_seg.assessment.evaluation import Assessment, DecodedRow, evaluate, make_prompts
+from promise_seg.assessment.evaluation import Assessment, evaluate, score_row
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import SettingsError
-from promise_seg.features.encoding import Sample, features_of
 from promise_seg.images.reading import make_reading
+from promise_seg.inference import rows
+from promise_seg.inference.encoding import Sample, features_of
+from promise_seg.inference.masks import Masks
+from promise_seg.inference.prompting import make_prompts
+from promise_seg.inference.rows import DecodedRow
 from promise_seg.model import bare_model
 from promise_seg.vocabulary import Fit, PromptSource, Protocol, Variant
 from tests.helpers import disc_image, make_model
+
+
+def decoded_as(sample, mask_logits, iou, objects=None):
+    return DecodedRow(sample, Masks(mask_logits, iou, sample.geometry), objects)
 
 
 def run(model, checked, source, **values):
@@ -61,12 +69,13 @@ def test_oracle_points_depend_on_the_image_not_on_its_place(tiny_sam, checked):
 
 
 def test_batches_do_not_matter(tiny_sam, checked):
-    from promise_seg.assessment.evaluation import decode_rows
+    from promise_seg.inference.rows import decode_rows
 
     model = make_model(tiny_sam)
     assessment = Assessment(prompts=PromptSource.APM)
     one, many = (
-        torch.stack([d.mask_logits for d in decode_rows(model, checked, assessment, batch_size=b)]) for b in (1, 10)
+        torch.stack([d.masks.mask_logits for d in decode_rows(model, checked, assessment, batch_size=b)])
+        for b in (1, 10)
     )
     torch.testing.assert_close(one, many, atol=1e-3, rtol=1e-3)
 
@@ -140,19 +149,17 @@ def test_perfect_masks_of_objects_score_one(tiny_sam, nuclei):
     sample = Sample.of(nuclei[0], tiny_sam, Fit.STRETCH)
     truth = tuple(nuclei[0].instances()[:2])
     logits = torch.stack([torch.from_numpy(sample.to_frame(m)).float() * 20 - 10 for m in truth])[:, None]
-    decoded = DecodedRow(sample, logits.expand(-1, 3, -1, -1), torch.ones(2, 3), truth)
+    decoded = decoded_as(sample, logits.expand(-1, 3, -1, -1), torch.ones(2, 3), truth)
     assessment = Assessment(prompts=PromptSource.ORACLE)
-    assert decoded.result("score", assessment).object_dice > 0.9
-    swapped = DecodedRow(sample, logits.flip(0).expand(-1, 3, -1, -1), torch.ones(2, 3), truth)
-    assert swapped.result("score", assessment).object_dice == 0
-    assert swapped.result("score", assessment).scores.dice == decoded.result("score", assessment).scores.dice
+    assert score_row(decoded, "score", assessment).object_dice > 0.9
+    swapped = decoded_as(sample, logits.flip(0).expand(-1, 3, -1, -1), torch.ones(2, 3), truth)
+    assert score_row(swapped, "score", assessment).object_dice == 0
+    assert score_row(swapped, "score", assessment).scores.dice == score_row(decoded, "score", assessment).scores.dice
 
 
 def test_many_objects_are_decoded_in_parts(tiny_sam, nuclei, monkeypatch):
-    from promise_seg.assessment import evaluation
-
     whole = run(make_model(tiny_sam), nuclei, "box")
-    monkeypatch.setattr(evaluation, "_OBJECTS_AT_ONCE", 2)
+    monkeypatch.setattr(rows, "_OBJECTS_AT_ONCE", 2)
     parts = run(make_model(tiny_sam), nuclei, "box")
     assert parts[0].object_dice == pytest.approx(whole[0].object_dice, abs=1e-4)
 
@@ -163,7 +170,7 @@ def test_by_the_reference_s_protocol_a_mask_is_empty_after_its_opening(tiny_sam,
     assessment = Assessment(prompts=PromptSource.APM, protocol=Protocol.REFERENCE)
 
     def is_empty():
-        return DecodedRow(sample, logits[None, None], torch.ones(1, 1)).result("0", assessment, full=True).is_empty
+        return score_row(decoded_as(sample, logits[None, None], torch.ones(1, 1)), "0", assessment, full=True).is_empty
 
     assert is_empty()
     logits[100:104, 100:104] = 5  # gone after the opening
@@ -191,6 +198,9 @@ def test_logits_that_are_no_numbers_are_refused(tiny_sam, checked, value):
     logits = torch.full((8, 8), -5.0)
     logits[3, 3] = value
     with pytest.raises(SettingsError, match="the model gives a mask that is no numbers"):
-        DecodedRow(sample, logits[None, None], torch.ones(1, 1)).result(
-            "0", Assessment(prompts=PromptSource.APM), full=True
+        score_row(
+            decoded_as(sample, logits[None, None], torch.ones(1, 1)),
+            "0",
+            Assessment(prompts=PromptSource.APM),
+            full=True,
         )

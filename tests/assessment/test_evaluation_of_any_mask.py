@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from promise_seg.assessment.evaluation import Assessment, DecodedRow
+from promise_seg.assessment.evaluation import Assessment, score_row
 from promise_seg.assessment.report import LOWER_IS_BETTER, MEASURES
+from promise_seg.inference.masks import Masks
+from promise_seg.inference.rows import DecodedRow
 from promise_seg.postprocessing import PostProcessing, connected_parts
 from promise_seg.vocabulary import MaskKind, PromptSource
 
@@ -28,9 +30,8 @@ def scored(probs, truth, post):
     )  # fmt: skip
     sample = SimpleNamespace(checked=checked, geometry=SimpleNamespace(logits_to_image=lambda logits: logits))
     logits = torch.from_numpy(probs).logit(eps=1e-6)[None, None]
-    result = DecodedRow(sample, logits, torch.ones(1, 1)).result(
-        "0", Assessment(prompts=PromptSource.NONE), post, full=True
-    )
+    decoded = DecodedRow(sample, Masks(logits, torch.ones(1, 1), sample.geometry))
+    result = score_row(decoded, "0", Assessment(prompts=PromptSource.NONE), post, full=True)
     values = vars(result.scores) | result.measures
     assert set(values) == set(MEASURES)
     return values

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from promise_seg.assessment.reference_scoring import score_by_reference
-from promise_seg.features.encoding import Sample
+from promise_seg.inference.encoding import Sample
 from promise_seg.vocabulary import Fit, Protocol, Variant
 from tests.helpers import make_model
 

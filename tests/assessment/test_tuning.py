@@ -1,11 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-import torch
 
 from promise_seg.assessment import tuning
-from promise_seg.assessment.evaluation import Assessment, DecodedRow
+from promise_seg.assessment.evaluation import Assessment
 from promise_seg.assessment.tuning import candidates, tune
-from promise_seg.features.encoding import Sample
+from promise_seg.inference.encoding import Sample
+from promise_seg.inference.rows import DecodedRow
 from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model
@@ -19,10 +21,10 @@ def decoded_as(tiny_sam, checked, monkeypatch):
         def decode(model, rows, assessment, store):
             for row in rows:
                 sample = Sample.of(row, tiny_sam, model.config.fit)
-                yield DecodedRow(sample, torch.zeros(1, 3, 8, 8), torch.ones(1, 3))
+                probs = change(row.mask())
+                yield DecodedRow(sample, SimpleNamespace(probs=lambda choice, probs=probs: probs))
 
         monkeypatch.setattr(tuning, "decode_rows", decode)
-        monkeypatch.setattr(DecodedRow, "probs", lambda self, choice: change(self.sample.checked.mask()))
         assessment = Assessment(prompts=PromptSource.APM)
         return tune(make_model(tiny_sam), checked, assessment)
 

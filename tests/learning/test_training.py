@@ -15,10 +15,10 @@ from promise_seg.checkpoint import load_checkpoint
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
-from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import shrink_mask
 from promise_seg.images.reading import make_reading
+from promise_seg.inference.encoding import Sample, features_of
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, read_note
 from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.learning.training import LOG_FILE, STATE_FILE, TrainingRun, training_losses

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from promise_seg.assessment.evaluation import Assessment, decode_rows
+from promise_seg.assessment.evaluation import Assessment
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.images.reading import make_reading
+from promise_seg.inference.rows import decode_rows
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.reporting.drawing import draw_prediction
@@ -21,7 +22,7 @@ def model(tiny_sam):
 
 def mask_of(model, row, assessment):
     decoded = next(decode_rows(model, [row], assessment))
-    return model.config.postprocessing.mask(decoded.probs(assessment.choice_for(model)))
+    return model.config.postprocessing.mask(decoded.masks.probs(assessment.choice_for(model)))
 
 
 def test_the_mask_is_the_one_that_was_scored(model, checked):
@@ -32,7 +33,7 @@ def test_the_mask_is_the_one_that_was_scored(model, checked):
 
 def test_post_processing_is_drawn_too(model, checked):
     before = draw_prediction(model, checked[0], NONE)
-    probs = next(decode_rows(model, [checked[0]], NONE)).probs("score")
+    probs = next(decode_rows(model, [checked[0]], NONE)).masks.probs("score")
     threshold = float(np.clip(np.median(probs), 0.01, 0.99))
     model.config = model.config.model_copy(update={"postprocessing": PostProcessing(threshold=threshold)})
     after = draw_prediction(model, checked[0], NONE)

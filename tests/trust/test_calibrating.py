@@ -6,8 +6,8 @@ import torch
 
 from promise_seg.checkpoint import save_checkpoint
 from promise_seg.errors import ManifestError, SettingsError
-from promise_seg.features.encoding import Sample
 from promise_seg.features.store import FeatureStore
+from promise_seg.inference.encoding import Sample
 from promise_seg.model import PromiseModel
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.trust import calibrating

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from promise_seg.features.encoding import Sample, encode_images, features_of
+from promise_seg.inference.encoding import Sample, encode_images, features_of
 from promise_seg.trust.neighbours import NEAREST, Neighbours, pooled
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from promise_seg.features.encoding import Sample, features_of
 from promise_seg.images.geometry import Geometry
+from promise_seg.inference.encoding import Sample, features_of
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.trust import signals

@@ -11,9 +11,10 @@ import torch
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.assessment.statistics import Interval, mean_interval
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
-from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.inference.encoding import Sample, features_of
+from promise_seg.inference.masks import decode_one
+from promise_seg.model import PromiseModel
 from promise_seg.prompting.jitter import jittered
 from promise_seg.prompting.oracle import oracle_box, oracle_points
 from promise_seg.sam.features import Features
@@ -78,8 +79,7 @@ def prompt_budget(
         truth = row.mask()
         found: dict[tuple[str, bool], list[float]] = {}
         for name, reads_truth, prompts in _kinds(model, features, sample, seed):
-            chosen = choose_mask(model.decode(features, prompts.to(model.device)), model.config.mask_choice)
-            probs = sample.geometry.logits_to_image(chosen.mask_logits[0, 0]).sigmoid().float().cpu().numpy()
+            probs = decode_one(model, features, prompts, sample.geometry).probs(model.config.mask_choice)
             predicted = model.config.postprocessing.mask(probs)
             found.setdefault((name, reads_truth), []).append(score_mask(probs, truth, predicted).dice)
         per_image.append(found)

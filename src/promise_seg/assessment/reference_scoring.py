@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional as F
 
 from promise_seg.assessment.metrics import Scores, score_mask
-from promise_seg.features.encoding import Sample
 from promise_seg.images.geometry import BoolArray
+from promise_seg.inference.encoding import Sample
 
 SIDE = 256
 _KERNEL = np.ones((5, 5), np.uint8)

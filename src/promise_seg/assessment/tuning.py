@@ -6,10 +6,11 @@ from itertools import product
 
 import numpy as np
 
-from promise_seg.assessment.evaluation import Assessment, decode_rows
+from promise_seg.assessment.evaluation import Assessment
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
+from promise_seg.inference.rows import decode_rows
 from promise_seg.model import PromiseModel
 from promise_seg.postprocessing import NO_POST, PostProcessing
 
@@ -64,7 +65,7 @@ def tune(
     choice = assessment.choice_for(model)
     sums = np.zeros(len(tried))
     for decoded in decode_rows(model, rows, assessment, store):
-        mask_probs, truth = decoded.probs(choice), decoded.sample.checked.mask()
+        mask_probs, truth = decoded.masks.probs(choice), decoded.sample.checked.mask()
         sums += [score_mask(mask_probs, truth, post.mask(mask_probs)).dice for post in tried]
         progress()
     dice = sums / len(rows)

@@ -7,8 +7,8 @@ from typing import TypedDict
 
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import CheckpointError
-from promise_seg.features.encoding import Sample, encode_images
 from promise_seg.files import write_json
+from promise_seg.inference.encoding import Sample, encode_images
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import LOG_FILE
 from promise_seg.sam.backbone import Backbone

@@ -14,11 +14,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from promise_seg.assessment.evaluation import Assessment, DecodedRow, Result, score_logits
+from promise_seg.assessment.evaluation import Assessment, Result, score_logits, score_row
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import CheckpointError
-from promise_seg.features.encoding import Sample
 from promise_seg.files import write_text, write_whole
+from promise_seg.inference.encoding import Sample
+from promise_seg.inference.masks import Masks
+from promise_seg.inference.rows import DecodedRow
 from promise_seg.learning.losses import mask_loss
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.model import reading_fields
@@ -208,11 +210,15 @@ class UnetRun:
 
     def evaluate(self, rows: Sequence[CheckedRow], how: Assessment) -> list[Result]:
         """All measures of the best U-Net, by the protocol asked for; its predicted IoU is NaN, as it gives none."""
-        nothing = torch.full((1, 1), float("nan"))
         return [
-            DecodedRow(self._sample(row), logits[None, None], nothing).result(MaskChoice.FIRST, how, full=True)
+            score_row(self._decoded(row, logits), MaskChoice.FIRST, how, full=True)
             for row, logits in self._logits(self.best(), rows)
         ]
+
+    def _decoded(self, row: CheckedRow, logits: torch.Tensor) -> DecodedRow:
+        """A row with its only mask, of which nothing is predicted."""
+        sample, nothing = self._sample(row), torch.full((1, 1), float("nan"))
+        return DecodedRow(sample, Masks(logits[None, None], nothing, sample.geometry))
 
     def best_sha256(self) -> str:
         """Hash of the best epoch's weights."""

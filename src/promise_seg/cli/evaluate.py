@@ -77,10 +77,11 @@ def evaluate(
     rows = rows_of_split(data, split)
     quiet_libraries()
 
-    from promise_seg.assessment.evaluation import Assessment, check_prompts
+    from promise_seg.assessment.evaluation import Assessment
     from promise_seg.assessment.measuring import read_tolerance
     from promise_seg.assessment.strata import SIZE, check_columns
     from promise_seg.checkpoint import load_checkpoint
+    from promise_seg.inference.prompting import check_prompts
     from promise_seg.model import bare_model
     from promise_seg.protocol import evaluation_deviations
     from promise_seg.sam.loading import load_sam

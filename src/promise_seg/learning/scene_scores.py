@@ -5,6 +5,7 @@ import torch
 
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.images.geometry import Geometry
+from promise_seg.inference.masks import probs_in_image
 from promise_seg.model import choose_mask
 from promise_seg.prompting.oracle import oracle_box, oracle_points
 from promise_seg.sam.backbone import Backbone
@@ -36,7 +37,7 @@ def score_on_scenes(sam: Backbone, library: SceneLibrary, *, seed: int = 0, batc
             rngs = [np.random.default_rng([seed, index, 1]) for index in indices]
             prompts = _prompts(name, masks, rngs).to(sam.device)
             mask_logits = choose_mask(sam.decode(features, prompts), MaskChoice.SCORE).mask_logits[:, 0]
-            full = Geometry(size, size, size).logits_to_image(mask_logits).sigmoid().cpu().numpy()
+            full = probs_in_image(mask_logits, Geometry(size, size, size))
             dice[name] += [score_mask(probs, mask).dice for probs, mask in zip(full, masks, strict=True)]
     return {name: round(float(np.mean(values)), 4) for name, values in dice.items()}
 

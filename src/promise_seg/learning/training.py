@@ -17,14 +17,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from promise_seg._version import __version__
-from promise_seg.assessment.evaluation import Assessment, decode_rows
+from promise_seg.assessment.evaluation import Assessment, dice_of_choices
 from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, save_checkpoint
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.environment import collect_environment
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
-from promise_seg.features.encoding import Sample, encode_missing
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_json, write_text
+from promise_seg.inference.encoding import Sample, encode_missing
+from promise_seg.inference.rows import decode_rows
 from promise_seg.learning.losses import mask_loss, point_loss
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
 from promise_seg.learning.settings import TrainSettings
@@ -82,7 +83,7 @@ def validate(
     choices = tuple(MaskChoice) if settings.protocol == Protocol.OWN else (MaskChoice.FIRST,)
     dice: dict[MaskChoice, list[float]] = {choice: [] for choice in choices}
     for decoded in decode_rows(model, rows, assessment, store):
-        for choice, value in decoded.dice_of_choices(choices, assessment).items():
+        for choice, value in dice_of_choices(decoded, choices, assessment).items():
             dice[choice].append(value)
     return {choice: float(np.mean(values)) for choice, values in dice.items()}
 

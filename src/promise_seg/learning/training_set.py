@@ -12,9 +12,9 @@ from torch.utils.data import Dataset, Sampler
 
 from promise_seg.augmentation import AnyView
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import shrink_mask
+from promise_seg.inference.encoding import Sample, features_of
 from promise_seg.learning.losses import signed_distances
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.prompting.oracle import oracle_points

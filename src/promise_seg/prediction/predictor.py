@@ -11,12 +11,12 @@ from torch import Tensor
 
 from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint
 from promise_seg.errors import ImageError, SettingsError
-from promise_seg.features.encoding import encode_images
 from promise_seg.images.borders import content_box
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
 from promise_seg.images.geometry import Geometry
 from promise_seg.images.reading import Reading
+from promise_seg.inference.encoding import encode_images
 from promise_seg.model import PromiseModel, choose_mask
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promise_seg.assessment.evaluation import check_prompts
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance
 from promise_seg.errors import SettingsError
+from promise_seg.inference.prompting import check_prompts
 from promise_seg.model import PromiseModel
 from promise_seg.vocabulary import PromptSource
 

@@ -58,5 +58,9 @@ class Prompts:
         """Some of the K sets of prompts."""
         return Prompts(**{name: None if v is None else v[:, start:end] for name, v in vars(self).items()})
 
+    def images(self, start: int, end: int) -> "Prompts":
+        """The prompts of some of the B images."""
+        return Prompts(**{name: None if v is None else v[start:end] for name, v in vars(self).items()})
+
     def to(self, device: torch.device | str) -> "Prompts":
         return Prompts(**{name: None if v is None else v.to(device) for name, v in vars(self).items()})

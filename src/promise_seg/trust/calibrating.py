@@ -12,8 +12,8 @@ from promise_seg.assessment.metrics import score_mask
 from promise_seg.checkpoint import load_checkpoint, read_config
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
-from promise_seg.features.encoding import Sample, encode_images, features_of
 from promise_seg.features.store import FeatureStore
+from promise_seg.inference.encoding import Sample, encode_images, features_of
 from promise_seg.model import PromiseModel
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features

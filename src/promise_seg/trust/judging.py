@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from promise_seg.assessment.evaluation import Result
 from promise_seg.dataset.checks import CheckedRow, data_sha256
-from promise_seg.features.encoding import Sample, features_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Geometry
+from promise_seg.inference.encoding import Sample, features_of
 from promise_seg.model import PromiseModel
 from promise_seg.sam.features import Features
 from promise_seg.trust.lines import FloatArray, Line

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from promise_seg.images.geometry import Geometry
-from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.inference.masks import decode_one, probs_in_image
+from promise_seg.model import PromiseModel
 from promise_seg.prompting.jitter import jittered
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
@@ -73,13 +74,13 @@ def look(model: PromiseModel, features: Features, geometry: Geometry, known: Nei
     side = model.sam.image_size
     own = model.propose(features).as_prompts()
     moved = jittered(own, JITTER * side, side, np.random.default_rng(0), DRAWS)
-    prompts = _together(own.to("cpu"), moved).to(model.device)
-    chosen = choose_mask(model.decode(features, prompts), model.config.mask_choice)
-    mask_probs = geometry.logits_to_image(chosen.mask_logits[0, 0]).sigmoid().float().cpu().numpy()
+    prompts = _together(own.to("cpu"), moved)
+    mask_logits, iou = decode_one(model, features, prompts, geometry).chosen(model.config.mask_choice)
+    mask_probs = probs_in_image(mask_logits[0], geometry)
     mask = model.config.postprocessing.mask(mask_probs)
-    low_res = content_of(chosen.mask_logits[0].sigmoid(), geometry) > model.config.postprocessing.threshold
+    low_res = content_of(mask_logits.sigmoid(), geometry) > model.config.postprocessing.threshold
     signals = Signals(
-        predicted_iou=float(chosen.iou[0, 0]),
+        predicted_iou=float(iou[0]),
         agreement=agreement(low_res[0], low_res[1:]),
         distance=known.distance(pooled(features.embedding)[0]),
         soft_dice=soft_dice(mask_probs, mask),

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from promise_seg.features import encoding
-from promise_seg.features.encoding import Sample, encode_missing, features_of
 from promise_seg.images.geometry import Box, Geometry
+from promise_seg.inference import encoding
+from promise_seg.inference.encoding import Sample, encode_missing, features_of
 from promise_seg.vocabulary import Fit
 
 

@@ -1,0 +1,76 @@
+"""From features and prompts to masks in the image frame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from promise_seg.images.geometry import Geometry
+from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.sam.backbone import Decoded
+from promise_seg.sam.features import Features
+from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import MaskChoice
+
+
+def probs_in_image(mask_logits: Tensor, geometry: Geometry) -> npt.NDArray[np.float32]:
+    """Resize logits to the image and turn them into probabilities.
+
+    Shape: low-resolution logits (..., h, h) over the whole model frame, on any device, to (..., H, W) float32 in [0, 1]
+        in the image frame.
+    """
+    return geometry.logits_to_image(mask_logits).sigmoid().float().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Masks:
+    """All masks of one image: K sets of prompts with M candidates each.
+
+    Shape: ``mask_logits`` (K, M, h, h), unbounded, over the whole model frame; ``iou`` (K, M), SAM's own estimate of
+        each candidate's IoU.
+    """
+
+    mask_logits: Tensor
+    iou: Tensor
+    geometry: Geometry
+
+    def chosen(self, choice: MaskChoice) -> tuple[Tensor, Tensor]:
+        """Choose one candidate for each set of prompts: logits (K, h, h) and predicted IoU (K,)."""
+        one = choose_mask(Decoded(self.mask_logits[None], self.iou[None]), choice)
+        return one.mask_logits[0], one.iou[0]
+
+    def probs(self, choice: MaskChoice) -> npt.NDArray[np.float32]:
+        """Probabilities (H, W) in the image frame of all sets of prompts together, each with its chosen candidate."""
+        return probs_in_image(self.chosen(choice)[0].amax(0), self.geometry)
+
+    def probs_of_set(self, number: int, choice: MaskChoice) -> npt.NDArray[np.float32]:
+        """Probabilities (H, W) in the image frame of one set of prompts, with its chosen candidate."""
+        return probs_in_image(self.chosen(choice)[0][number], self.geometry)
+
+    def probs_of_candidates(self, number: int) -> npt.NDArray[np.float32]:
+        """Probabilities (M, H, W) in the image frame of all candidates of one set of prompts."""
+        return probs_in_image(self.mask_logits[number], self.geometry)
+
+
+def decode_masks(
+    model: PromiseModel, features: Features, prompts: Prompts, geometries: Sequence[Geometry]
+) -> list[Masks]:
+    """Decode the masks of B images, one entry for each.
+
+    Args:
+        model: any variant, in evaluation mode; shifted if it has an IPS.
+        features: of B images, on the model's device.
+        prompts: B images with K sets of prompts each, in the model frame, on any device.
+        geometries: the map between image frame and model frame of each image.
+    """
+    decoded = model.decode(features, prompts.to(model.device))
+    return [Masks(*parts) for parts in zip(decoded.mask_logits, decoded.iou, geometries, strict=True)]
+
+
+@torch.no_grad()
+def decode_one(model: PromiseModel, features: Features, prompts: Prompts, geometry: Geometry) -> Masks:
+    """Decode the masks of one image, for K sets of prompts at once; see :func:`decode_masks`."""
+    return decode_masks(model, features, prompts, [geometry])[0]

@@ -1,0 +1,114 @@
+"""Prompts for rows with a ground truth: the model's own, or those of a simulated user who knows the answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.errors import SettingsError
+from promise_seg.images.geometry import BoolArray
+from promise_seg.inference.encoding import Sample
+from promise_seg.model import PromiseModel
+from promise_seg.prompting.oracle import centre_of, oracle_box, oracle_points
+from promise_seg.sam.features import Features
+from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import MaskKind, PromptSource, Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptPlan:
+    """Where the prompts of rows come from.
+
+    Args:
+        prompts: the source.
+        num_points: how many oracle points are drawn for each image or object, half of them background.
+        seed: of the oracle points.
+        protocol: by the reference's protocol, oracle points come from one random stream over the rows in their order;
+            by our own they depend on (seed, image) alone.
+    """
+
+    prompts: PromptSource
+    num_points: int = 16
+    seed: int = 0
+    protocol: Protocol = Protocol.OWN
+
+    def prompts_objects(self, row: CheckedRow) -> bool:
+        """Whether each object of a row is prompted separately: those of instance maps, by a user who knows them."""
+        return self.prompts.reads_truth and row.reading.masks.kind == MaskKind.INSTANCES
+
+    def stream(self) -> np.random.Generator | None:
+        """The one random stream of the reference's protocol; ``None`` by our own."""
+        return np.random.default_rng(self.seed) if self.protocol == Protocol.REFERENCE else None
+
+    def rng_of(self, sample: Sample) -> np.random.Generator:
+        """Random numbers that depend on the seed and the image alone."""
+        return np.random.default_rng([self.seed, int(sample.checked.image_sha256[:16], 16)])
+
+
+def check_prompts(model: PromiseModel, source: PromptSource) -> None:
+    """Refuse prompts that a model cannot make.
+
+    Raises:
+        SettingsError: for own points of a model without an APM.
+    """
+    if source == PromptSource.APM and model.apm is None:
+        raise SettingsError(
+            f"--prompts apm: the variant {model.config.variant} has no auto-prompting module. "
+            "Choose oracle, box or none, or a model of variant apm or apm+ips."
+        )
+
+
+def make_prompts(
+    model: PromiseModel,
+    features: Features,
+    samples: Sequence[Sample],
+    plan: PromptPlan,
+    stream: np.random.Generator | None = None,
+) -> Prompts:
+    """Make one set of prompts for each image of a batch, in the model frame.
+
+    Oracle points depend on (seed, image), not on the order of the rows, unless they are drawn from a ``stream``.
+
+    Raises:
+        ValueError: if the objects of a row are to be prompted separately: see :func:`prompts_for_objects`.
+    """
+    source = plan.prompts
+    if source == PromptSource.NONE:
+        return Prompts()
+    if source == PromptSource.APM:
+        return model.propose(features).as_prompts()
+    if any(plan.prompts_objects(sample.checked) for sample in samples):
+        raise ValueError("rows with instances are prompted by prompts_for_objects")
+    masks = [sample.mask() for sample in samples]
+    if source == PromptSource.BOX:
+        boxes = torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))[:, None]
+        return Prompts(boxes_xyxy=boxes).to(model.device)
+    drawn = []
+    for sample, mask in zip(samples, masks, strict=True):
+        drawn.append(oracle_points(mask, plan.num_points, stream or plan.rng_of(sample)))
+    points_xy = torch.from_numpy(np.stack([p for p, _ in drawn]))[:, None]
+    labels = torch.from_numpy(np.stack([label for _, label in drawn]))[:, None]
+    return Prompts(points_xy=points_xy, point_labels=labels).to(model.device)
+
+
+def prompts_for_objects(
+    sample: Sample, objects: Sequence[BoolArray], plan: PromptPlan, rng: np.random.Generator
+) -> Prompts:
+    """Make a set of prompts for each object (H, W) of one image: (1, K, ...), in the model frame.
+
+    An object that is too small for the model frame is prompted where it would be.
+    """
+    masks = [sample.to_frame(mask) for mask in objects]
+    for mask, original in zip(masks, objects, strict=True):
+        if original.any() and not mask.any():
+            x, y = np.round(sample.geometry.points_to_model(centre_of(original))).astype(int)
+            mask[min(max(y, 0), sample.side - 1), min(max(x, 0), sample.side - 1)] = True
+    if plan.prompts == PromptSource.BOX:
+        return Prompts(boxes_xyxy=torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))[None])
+    drawn = [oracle_points(mask, plan.num_points, rng) for mask in masks]
+    return Prompts(
+        points_xy=torch.from_numpy(np.stack([points for points, _ in drawn]))[None],
+        point_labels=torch.from_numpy(np.stack([labels for _, labels in drawn]))[None],
+    )
