@@ -17,9 +17,9 @@ def samples(checked, tiny_sam):
 
 def test_each_view_is_encoded_once(samples, tiny_sam, store):
     done = []
-    assert encode_missing(samples, tiny_sam, store, lambda: done.append(1)) == 10
+    assert encode_missing(samples, tiny_sam, store, lambda *facts: done.append(1)) == 10
     assert len(done) == 10
-    assert encode_missing(samples, tiny_sam, store, lambda: done.append(1)) == 0
+    assert encode_missing(samples, tiny_sam, store, lambda *facts: done.append(1)) == 0
     assert len(done) == 20
 
 

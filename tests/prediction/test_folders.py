@@ -65,8 +65,8 @@ class Killed(Exception):
 def test_a_stopped_run_goes_on(images, labeller, tmp_path, monkeypatch):
     out, done = tmp_path / "out", []
 
-    def stop_after_two():
-        done.append(1)
+    def stop_after_two(*facts):
+        done.append(facts)
         if len(done) == 2:
             raise Killed
 

@@ -62,7 +62,13 @@ def test_a_calibrated_model_is_judged(model, checked, plan, store):
 
 def test_the_budget_and_progress(model, checked, plan, store):
     told = Counter()
-    found = collect(model, checked[-2:], plan, store=store, progress=lambda stage, done: told.update({stage: done > 0}))
+    found = collect(
+        model,
+        checked[-2:],
+        plan,
+        store=store,
+        progress=lambda stage, done, total, note="": told.update({stage: done > 0}),
+    )
     assert {one.prompts for one in found.report.budget} >= {"own points", "oracle box", "no prompts"}
     assert told == {
         "own points (automatic)": 2, "oracle points (from the ground truth)": 2, "prompt error budget": 2

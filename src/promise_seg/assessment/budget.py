@@ -1,6 +1,6 @@
 """Prompt error budget: the same images with every kind of prompts, to see whether they or the decoder set the limit."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, features_of
 from promise_seg.inference.masks import decode_one
 from promise_seg.model import PromiseModel
+from promise_seg.progress import Progress, counted, silent
 from promise_seg.prompting.jitter import jittered
 from promise_seg.prompting.oracle import oracle_box, oracle_points
 from promise_seg.sam.features import Features
@@ -58,7 +59,7 @@ def prompt_budget(
     *,
     seed: int = 0,
     store: FeatureStore | None = None,
-    progress: Callable[[], object] = lambda: None,
+    progress: Progress = silent,
 ) -> list[Budget]:
     """Score a model with own points (as they are, jittered, and ever fewer), oracle points, a box, and nothing.
 
@@ -69,11 +70,11 @@ def prompt_budget(
         rows: with masks.
         seed: of draws and jitters.
         store: of features.
-        progress: called after each image.
+        progress: told of each image.
     """
     model.eval()
     per_image = []
-    for row in rows:
+    for row in counted(rows, progress, "prompt error budget"):
         sample = Sample.of(row, model.sam, model.config.fit)
         features = features_of([sample], model.sam, store).to(model.device)
         truth = row.mask()
@@ -83,7 +84,6 @@ def prompt_budget(
             predicted = model.config.postprocessing.mask(probs)
             found.setdefault((name, reads_truth), []).append(score_mask(probs, truth, predicted).dice)
         per_image.append(found)
-        progress()
     kinds = list(per_image[0])
     return [Budget(*kind, np.array([one[kind] for one in per_image]).T) for kind in kinds]
 

@@ -1,6 +1,6 @@
 """Choose post-processing on validation rows: what helps there, or nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -13,6 +13,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.inference.rows import decode_rows
 from promise_seg.model import PromiseModel
 from promise_seg.postprocessing import NO_POST, PostProcessing
+from promise_seg.progress import Progress, Stage, silent
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 KERNELS = (0, 3, 5, 9)
@@ -50,7 +51,7 @@ def tune(
     rows: Sequence[CheckedRow],
     assessment: Assessment,
     store: FeatureStore | None = None,
-    progress: Callable[[], object] = lambda: None,
+    progress: Progress = silent,
 ) -> Tuned:
     """Score every candidate on validation rows; the plainest within :data:`LEAST_GAIN` of the best is chosen.
 
@@ -59,15 +60,16 @@ def tune(
         rows: for validation, never for testing.
         assessment: where prompts come from.
         store: of features.
-        progress: called after each image.
+        progress: told of each image.
     """
     tried = candidates()
     choice = assessment.choice_for(model)
     sums = np.zeros(len(tried))
+    count = Stage(progress, "tuning", len(rows), f"{len(tried)} ways")
     for decoded in decode_rows(model, rows, assessment, store):
         mask_probs, truth = decoded.masks.probs(choice), decoded.sample.checked.mask()
         sums += [score_mask(mask_probs, truth, post.mask(mask_probs)).dice for post in tried]
-        progress()
+        count()
     dice = sums / len(rows)
     good = int(np.flatnonzero(dice >= dice.max() - LEAST_GAIN)[0])
     return Tuned(tried[good], float(dice[good]), float(dice[tried.index(NO_POST)]), float(dice.max()))

@@ -1,6 +1,5 @@
 """The data of a benchmark: read and checked at the start, so that nothing fails after hours."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from promise_seg.benchmarking.cells import folder_name
@@ -8,6 +7,7 @@ from promise_seg.benchmarking.spec import BenchmarkSpec, DataSpec
 from promise_seg.dataset.checks import CheckedRow, check_rows
 from promise_seg.dataset.manifest import Row, read_manifest, split_off_validation
 from promise_seg.errors import ManifestError, PromiseError
+from promise_seg.progress import Progress, renamed, silent
 from promise_seg.vocabulary import Protocol, Split
 
 _VALIDATION_SHARE = 0.15
@@ -29,13 +29,13 @@ class DataSets:
 
     Args:
         spec: what they are for.
-        checking: called after each row that was checked.
+        checking: told of each row that was checked.
 
     Raises:
         PromiseError: with what is wrong with any of them.
     """
 
-    def __init__(self, spec: BenchmarkSpec, checking: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, spec: BenchmarkSpec, checking: Progress = silent) -> None:
         self.spec = spec
         self.manifests = {data.name: manifest_rows(data) for data in spec.data}
         self._rows: dict[tuple[str, bool], list[CheckedRow]] = {}
@@ -80,9 +80,9 @@ class DataSets:
         if missing := wanted - {row.split for row in self.manifests[data.name]}:
             raise ManifestError(f"{data.manifest}: no {', '.join(sorted(missing))} rows, which the benchmark needs")
 
-    def _check(self, data: DataSpec, protocol: Protocol, checking: Callable[[], object]) -> None:
+    def _check(self, data: DataSpec, protocol: Protocol, checking: Progress) -> None:
         reading = replace(data.reading, crop_border=_crops(data, protocol))
-        rows = check_rows(self.manifests[data.name], reading, checking)
+        rows = check_rows(self.manifests[data.name], reading, renamed(checking, f"checking {data.name}"))
         if data.train and not any(row.foreground_pixels for row in rows if row.row.split == Split.TRAIN):
             raise ManifestError(
                 f"{data.manifest}: the masks of all train rows are empty; there is nothing to learn from"

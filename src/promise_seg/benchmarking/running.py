@@ -21,13 +21,11 @@ from promise_seg.learning.run_note import DataOrigin
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.model import PromiseModel, bare_model
+from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.trust.calibrating import ensure_calibrated
 from promise_seg.vocabulary import PromptSource, Protocol, Split
-
-Progress = Callable[[str, int, int, str], object]
-"""Told the stage of a cell, how much is done, of how much, and a few words."""
 
 
 class Benchmark:
@@ -42,7 +40,7 @@ class Benchmark:
         output: folder of all runs.
         store: of features.
         accelerator: device and precision.
-        checking: called after each row that was checked.
+        checking: told of each row that was checked.
         note: told what a user should know of a cell.
 
     Raises:
@@ -55,7 +53,7 @@ class Benchmark:
         output: Path,
         store: FeatureStore,
         accelerator: Accelerator,
-        checking: Callable[[], object] = lambda: None,
+        checking: Progress = silent,
         note: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.spec, self.output, self.store, self.accelerator, self._note = spec, output, store, accelerator, note
@@ -114,7 +112,7 @@ class Benchmark:
         timed = self._timed(cell)
         return all(path.exists() for path in paths) and (timed is None or self.has_scores(timed))
 
-    def attempt(self, cell: Cell, progress: Progress = lambda *_: None) -> bool:
+    def attempt(self, cell: Cell, progress: Progress = silent) -> bool:
         """Run a cell; whether it could be. What a user can mend is kept in ``failed``."""
         try:
             self.run(cell, progress)
@@ -123,7 +121,7 @@ class Benchmark:
             return False
         return True
 
-    def run(self, cell: Cell, progress: Progress = lambda *_: None) -> None:
+    def run(self, cell: Cell, progress: Progress = silent) -> None:
         """Train and score one cell, or what of it is not there yet."""
         self._run(cell, progress)
         self.done.add(cell.name)
@@ -165,14 +163,8 @@ class Benchmark:
         folder = cell.scores_folder(self.output, test.name)
         if is_scored(folder, how, facts):
             return
-        done = 0
-
-        def report() -> None:
-            nonlocal done
-            done += 1
-            progress(f"scoring on {test.name}", done, len(test.rows), prompts.heading)
-
-        results = evaluate(model, test.rows, how, store=self.store, progress=report)
+        count = Stage(progress, f"scoring on {test.name}", len(test.rows), prompts.heading)
+        results = evaluate(model, test.rows, how, store=self.store, progress=count)
         facts |= {"mask_choice": how.choice_for(model), "postprocessing": model.config.postprocessing.words}
         write_scores(folder, cell.folder(self.output), cell, how, results, facts)
 
@@ -184,13 +176,13 @@ class Benchmark:
             augmentation=settings.augmentation,
         )  # fmt: skip
         run = UnetRun(cell.folder(self.output), train, val, sam, wanted)
-        run.run(lambda share, words: progress("training", round(1000 * share), 1000, words))
+        run.run(progress)
         how = Assessment(prompts=PromptSource.NONE, seed=cell.seed, protocol=self.protocol(cell))
         for test in self.tests(cell):
             facts = facts_of_score(cell, test, sam, run.best_sha256())
             folder = cell.scores_folder(self.output, test.name)
             if not is_scored(folder, how, facts):
-                progress(f"scoring on {test.name}", 0, 1, "")
+                progress(f"scoring on {test.name}", 0, 1)
                 write_scores(folder, cell.folder(self.output), cell, how, run.evaluate(test.rows, how), facts)
 
     def _timed(self, cell: Cell) -> Cell | None:

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from promise_seg.inference.rows import DecodedRow
 from promise_seg.learning.losses import mask_loss
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.model import reading_fields
+from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone, state_sha256
 from promise_seg.sam.normalisation import normalise
 from promise_seg.vocabulary import Fit, MaskChoice, Recipe
@@ -121,10 +122,10 @@ class UnetRun:
             raise ValueError("a U-Net needs epochs or cpu_seconds")
         return min(1.0, cpu_seconds / self.budget)
 
-    def run(self, progress: Callable[[float, str], object] = lambda *_: None) -> nn.Module:
-        """Train to the end; returns the best by validation, in evaluation mode.
+    def run(self, progress: Progress = silent) -> nn.Module:
+        """Train to the end and return the best by validation, in evaluation mode.
 
-        ``progress`` is told the share that is done, and a few words.
+        ``progress`` is told the thousandths that are done, as the end may be a number of epochs or a time.
         """
         memory = [(s.image(), s.mask()) for s in (self._sample(row) for row in self.train_rows)]
         while not self.finished:
@@ -174,7 +175,7 @@ class UnetRun:
         self,
         memory: list[tuple[np.ndarray, np.ndarray]],
         started: float,
-        progress: Callable[[float, str], object],
+        progress: Progress,
     ) -> float:
         """One pass over the train rows, whose images and masks in the model frame are ``memory``; the mean loss."""
         self.unet.train()
@@ -189,7 +190,12 @@ class UnetRun:
             masks = np.stack([view.apply_to_mask(memory[i][1]) for view, i in zip(views, chosen, strict=True)])
             spent = self.cpu_seconds + time.process_time() - started
             done = self._share_done(self.epoch + start / len(order), spent)
-            progress(done, f"epoch {self.epoch + 1}, best val Dice {max(self.best_dice, 0):.3f}")
+            progress(
+                "training",
+                round(1000 * done),
+                1000,
+                f"epoch {self.epoch + 1}, best val Dice {max(self.best_dice, 0):.3f}",
+            )
             for group in self.optimizer.param_groups:
                 group["lr"] = LEARNING_RATE * (0.495 * (1 + math.cos(math.pi * done)) + 0.01)
             logits = self.unet(normalise(torch.from_numpy(images).to(self.sam.device)))[:, 0]

@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import TaskID
 
 from promise_seg.cli.common import (
     DeviceOption,
     StoreOption,
+    bar_of_stages,
     console,
     print_notes,
     print_table,
-    progress_bar,
+    progress_bars,
     quiet_libraries,
+    stages_bar,
 )
 from promise_seg.cli.train import make_accelerator
 from promise_seg.errors import PromiseError
@@ -44,17 +45,14 @@ def benchmark(
         return
     check_writable(output)
     quiet_libraries()
-    from promise_seg.benchmarking.data_sets import manifest_rows, protocols_of
     from promise_seg.benchmarking.running import Benchmark
     from promise_seg.benchmarking.writing import Writer
     from promise_seg.features.store import FeatureStore
 
     accelerator = make_accelerator(device, wanted.precision)
-    with progress_bar() as progress:
-        total = sum(len(manifest_rows(data)) * len(protocols_of(wanted, data)) for data in wanted.data)
-        checking = progress.add_task("checking", total=total, note="")
+    with stages_bar() as progress:
         running = Benchmark(
-            wanted, output, FeatureStore(store), accelerator, lambda: progress.advance(checking),
+            wanted, output, FeatureStore(store), accelerator, progress,
             lambda words: console.print(f"note: {words}", markup=False),
         )  # fmt: skip
     writer = Writer(running, spec)
@@ -85,7 +83,7 @@ def _run_all(running: "Benchmark", writer: "Writer") -> None:
     """
     cells = running.cells()
     noted: set[str] = set()
-    with progress_bar() as progress:
+    with progress_bars() as progress:
         every = progress.add_task("cells", total=len(cells), note="")
         for number, cell in enumerate(cells, 1):
             progress.update(every, note=cell.name)
@@ -93,17 +91,11 @@ def _run_all(running: "Benchmark", writer: "Writer") -> None:
                 noted.add(cell.sam.name)
                 with suppress(PromiseError):  # the cell itself will say so
                     print_notes(running.sam(cell))
-            tasks: dict[str, TaskID] = {}
-
-            def report(stage: str, done: int, total: int, note: str, tasks: dict[str, TaskID] = tasks) -> None:
-                if stage not in tasks:
-                    tasks[stage] = progress.add_task(f"  {stage}", total=total, note="")
-                progress.update(tasks[stage], completed=done, note=note)
-
-            if not running.attempt(cell, report):
+            if not running.attempt(cell, bar_of_stages(progress, "  ")):
                 console.print(f"failed: {cell.name}: {running.failed[cell.name]}", markup=False)
-            for task in tasks.values():
-                progress.remove_task(task)
+            for task in progress.task_ids:
+                if task != every:
+                    progress.remove_task(task)
             progress.advance(every)
             if number == len(cells) or not running.has_scores(cells[number]):
                 writer.write()

@@ -21,10 +21,10 @@ from promise_seg.cli.common import (
     pick_device,
     print_notes,
     print_table,
-    progress_bar,
     quiet_libraries,
     read_and_check,
     rows_of_split,
+    stages_bar,
 )
 from promise_seg.cli.noting import note_seen_images, note_test_look
 
@@ -70,11 +70,8 @@ def budget(
         mask_threshold=mask_threshold,
     )  # fmt: skip
     checked = read_and_check(rows, reading)
-    with progress_bar() as progress:
-        task = progress.add_task("prompting", total=len(checked), note="")
-        found = prompt_budget(
-            model, checked, seed=seed, store=FeatureStore(store), progress=lambda: progress.advance(task)
-        )
+    with stages_bar() as progress:
+        found = prompt_budget(model, checked, seed=seed, store=FeatureStore(store), progress=progress)
     groups = [row.row.group for row in checked]
     summary = [one.summary(groups, seed) for one in found]
     title = f"{run}, {len(checked)} {split} images"

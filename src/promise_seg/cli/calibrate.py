@@ -14,6 +14,7 @@ from promise_seg.cli.common import (
     print_notes,
     quiet_libraries,
     read_and_check,
+    stages_bar,
 )
 from promise_seg.cli.training_rows import (
     SplitSeedOption,
@@ -23,7 +24,7 @@ from promise_seg.cli.training_rows import (
     split_as_trained,
     threshold_as_trained,
 )
-from promise_seg.cli.trust import calibration_bar, print_learned
+from promise_seg.cli.trust import print_learned
 from promise_seg.errors import SettingsError
 
 
@@ -65,8 +66,8 @@ def calibrate(
         train, val = ([row for row in checked if row.row.split == split] for split in (Split.TRAIN, Split.VAL))
         check_val_rows(val, data, run_folder(folder))
         check_train_rows(train, data, run_folder(folder))
-        with calibration_bar() as report:
-            found = learn(model, train, val, FeatureStore(store), report)
+        with stages_bar() as progress:
+            found = learn(model, train, val, FeatureStore(store), progress)
         path = save_trust(found, folder)
         print_learned(found)
         console.print(f"written: {path}")

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 
 from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.progress import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -96,8 +98,27 @@ def pick_device(name: str) -> "torch.device":
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A bar with counts and time left, on standard error."""
+def stages_bar() -> Iterator[Progress]:
+    """A bar for each stage that it is told of, on standard error."""
+    with progress_bars() as bars:
+        yield bar_of_stages(bars)
+
+
+def bar_of_stages(bars: Bars, indent: str = "") -> Progress:
+    """The progress that shows each stage in a bar of its own among some bars."""
+    tasks: dict[str, TaskID] = {}
+
+    def report(stage: str, done: int, total: int, note: str = "") -> None:
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(indent + stage, total=total, note="")
+        bars.update(tasks[stage], completed=done, total=total, note=note)
+
+    return report
+
+
+@contextmanager
+def progress_bars() -> Iterator[Bars]:
+    """Bars with counts and time left, on standard error."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -106,8 +127,8 @@ def progress_bar() -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console) as progress:
-        yield progress
+    with Bars(*columns, console=console) as bars:
+        yield bars
 
 
 def read_and_check(rows: "Sequence[Row]", reading: "Reading") -> "list[CheckedRow]":
@@ -118,9 +139,8 @@ def read_and_check(rows: "Sequence[Row]", reading: "Reading") -> "list[CheckedRo
     """
     from promise_seg.dataset.checks import check_rows, divided_warning
 
-    with progress_bar() as progress:
-        task = progress.add_task("checking", total=len(rows), note="")
-        checked = check_rows(rows, reading, lambda: progress.advance(task))
+    with stages_bar() as progress:
+        checked = check_rows(rows, reading, progress)
     if words := divided_warning(rows):
         console.print(f"warning: {words}", markup=False)
     return checked

@@ -14,7 +14,7 @@ from promise_seg.cli.common import (
     WindowOption,
     console,
     print_table,
-    progress_bar,
+    stages_bar,
 )
 
 if TYPE_CHECKING:
@@ -38,9 +38,8 @@ def check(
     from promise_seg.images.reading import make_reading
 
     reading = make_reading(window=window, axis=axis, label=label, instances=instances, mask_threshold=mask_threshold)
-    with progress_bar() as progress:
-        task = progress.add_task("checking", total=None, note="")
-        found = inspect(data, reading, lambda done, total: progress.update(task, completed=done, total=total))
+    with stages_bar() as progress:
+        found = inspect(data, reading, progress)
     _print_splits(found)
     _print_findings(found, most)
     if report is not None:

@@ -10,7 +10,7 @@ import typer
 from promise_seg.cli.common import console, print_table
 
 if TYPE_CHECKING:
-    from promise_seg.curation.sets.fetching import Progress
+    from promise_seg.curation.sets.fetching import Advance
     from promise_seg.curation.sets.known_sets import KnownSet
 
 
@@ -133,7 +133,7 @@ def _names(path: Path) -> frozenset[str]:
 
 
 @contextmanager
-def _bar(what: str, total: int | None, unit: str) -> "Iterator[Progress]":
+def _bar(what: str, total: int | None, unit: str) -> "Iterator[Advance]":
     """A bar of bytes or of images."""
     from rich.progress import (
         BarColumn,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promise_seg.cli.common import console, progress_bar
+from promise_seg.cli.common import console, stages_bar
 
 if TYPE_CHECKING:
     from promise_seg.curation.pairing.folders import Pairing
@@ -67,8 +67,7 @@ def _merge(pairing: "Pairing", into: Path) -> "Merging":
     """Replace masks of single objects by instance maps."""
     from promise_seg.curation.pairing.merging import merge_objects
 
-    with progress_bar() as progress:
-        task = progress.add_task("merging masks", total=len(pairing.pairs), note="")
-        merging = merge_objects(pairing.pairs, pairing.folder, into, lambda: progress.advance(task))
+    with stages_bar() as progress:
+        merging = merge_objects(pairing.pairs, pairing.folder, into, progress)
     pairing.pairs = merging.pairs
     return merging

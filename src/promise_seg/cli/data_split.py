@@ -13,7 +13,7 @@ from promise_seg.cli.common import (
     ThresholdOption,
     console,
     print_table,
-    progress_bar,
+    stages_bar,
 )
 from promise_seg.errors import ImageError, SettingsError
 
@@ -99,18 +99,17 @@ def _object_sizes(rows: "Sequence[Row]", reading: "Reading") -> dict[str, float]
     """
     from promise_seg.dataset.checks import check_row
     from promise_seg.dataset.manifest import raise_all
+    from promise_seg.progress import counted
 
     sizes, problems = {}, []
-    with progress_bar() as progress:
-        task = progress.add_task("measuring masks", total=len(rows), note="")
-        for row in rows:
+    with stages_bar() as progress:
+        for row in counted(rows, progress, "measuring masks"):
             try:
                 slices = check_row(row, reading)
                 pixels = sum(one.height * one.width for one in slices)
                 sizes[row.where] = sum(one.foreground_pixels for one in slices) / pixels
             except ImageError as error:
                 problems.append(str(error))
-            progress.advance(task)
     raise_all(problems)
     return sizes
 

@@ -10,9 +10,9 @@ from promise_seg.cli.common import (
     SamOption,
     ThresholdOption,
     console,
-    progress_bar,
     quiet_libraries,
     read_and_check,
+    stages_bar,
 )
 from promise_seg.cli.train import make_accelerator
 
@@ -31,16 +31,12 @@ def demo(
 ) -> None:
     """Train apm, ips and apm+ips, print one table, and write a page of pictures."""
     from promise_seg.dataset.manifest import of_split, read_manifest, split_off_validation
-    from promise_seg.demo.dataset import SIZES, draw_dataset
+    from promise_seg.demo.dataset import draw_dataset
     from promise_seg.images.reading import make_reading
     from promise_seg.vocabulary import Split
 
-    with progress_bar() as progress:
-        if data is None:
-            task = progress.add_task("drawing", total=sum(SIZES.values()), note="")
-            manifest = draw_dataset(output / "data", lambda: progress.advance(task))
-        else:
-            manifest = data
+    with stages_bar() as progress:
+        manifest = draw_dataset(output / "data", progress) if data is None else data
     rows = read_manifest(manifest)
     if not of_split(rows, Split.VAL):
         rows = split_off_validation(rows, seed=seed)
@@ -59,17 +55,10 @@ def demo(
         f"Data: {source} ({counts} images). SAM: {sam}, frozen. {epochs} epochs, {views} views of each image, "
         f"seed {seed}. Scores are means over the test images, at their own size; models were chosen on the val images."
     )
-    with progress_bar() as progress:
-        tasks = {}
-
-        def report(stage: str, done: int, total: int, words: str) -> None:
-            if stage not in tasks:
-                tasks[stage] = progress.add_task(stage, total=total, note="")
-            progress.update(tasks[stage], completed=done, total=total, note=words)
-
+    with stages_bar() as progress:
         result = run_demo(
             output, checked, load_sam(sam, accelerator.device), accelerator,
-            epochs=epochs, views=views, seed=seed, note=note, progress=report,
+            epochs=epochs, views=views, seed=seed, note=note, progress=progress,
         )  # fmt: skip
     head, *body = result.table
     table = Table(title=f"{counts} images; means over test")

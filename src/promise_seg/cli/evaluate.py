@@ -23,11 +23,11 @@ from promise_seg.cli.common import (
     print_deviations,
     print_notes,
     print_table,
-    progress_bar,
     quiet_libraries,
     read_and_check,
     read_protocol,
     rows_of_split,
+    stages_bar,
 )
 from promise_seg.cli.noting import note_seen_images, note_test_look
 from promise_seg.cli.trust import print_quality
@@ -149,20 +149,20 @@ def _evaluate_one(
     from promise_seg.assessment.report import facts_of, summarise, write_results
     from promise_seg.features.store import FeatureStore
     from promise_seg.files import check_writable
+    from promise_seg.progress import Stage
     from promise_seg.trust.judging import FLATTERING, judge_results, trust_facts
 
     for row in checked:
         spacing_for(row, assessment.tolerance.unit)  # refused before any work
     check_writable(output)
     trust = _find_trust(run, model, assessment)
-    with progress_bar() as progress:
-        task = progress.add_task("evaluating", total=len(checked), note=assessment.prompts.heading)
-        results = score(model, checked, assessment, store=FeatureStore(store), progress=lambda: progress.advance(task))
+    with stages_bar() as progress:
+        count = Stage(progress, "evaluating", len(checked), assessment.prompts.heading)
+        results = score(model, checked, assessment, store=FeatureStore(store), progress=count)
     quality = None
     if trust is not None:
-        with progress_bar() as progress:
-            task = progress.add_task("judging", total=len(checked), note="trust")
-            results, quality = judge_results(model, trust, results, FeatureStore(store), lambda: progress.advance(task))
+        with stages_bar() as progress:
+            results, quality = judge_results(model, trust, results, FeatureStore(store), progress)
     of_model = facts_of(model, run, assessment, checked[0].reading)
     summary = summarise(results, assessment, of_model | facts, by)
     if trust is not None and quality is not None:

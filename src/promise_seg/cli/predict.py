@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import DeviceOption, console, pick_device, print_notes, progress_bar, quiet_libraries
+from promise_seg.cli.common import DeviceOption, console, pick_device, print_notes, quiet_libraries, stages_bar
 
 
 def predict(
@@ -41,9 +41,8 @@ def predict(
     print_notes(labeller.sam)
     for note in labeller.notes:
         _print_note(note)
-    with progress_bar() as progress:
-        task = progress.add_task("predicting", total=len(found), note="")
-        outcome = predict_folder(labeller, found, output, chosen, lambda: progress.advance(task))
+    with stages_bar() as progress:
+        outcome = predict_folder(labeller, found, output, chosen, progress)
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     for note in outcome.notes:
         _print_note(note)

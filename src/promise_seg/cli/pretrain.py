@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import DeviceOption, console, pick_device, progress_bar, quiet_libraries
+from promise_seg.cli.common import DeviceOption, bar_of_stages, console, pick_device, progress_bars, quiet_libraries
 
 
 def pretrain(
@@ -44,17 +44,12 @@ def pretrain(
     folder = scene_folder or output / "scenes"
     library = SceneLibrary(folder, scenes, seed=2 * seed, size=IMAGE_SIZE)
     unseen = SceneLibrary(folder, evaluate_scenes, seed=2 * seed + 1, size=IMAGE_SIZE)
-    with progress_bar() as progress:
+    with progress_bars() as progress:
         drawing = progress.add_task("drawing", total=scenes + evaluate_scenes, note="")
         library.draw(workers, lambda done: progress.advance(drawing, done))
         unseen.draw(workers, lambda done: progress.advance(drawing, done))
         trainer = Pretrainer(output, settings, library, place)
-        task = progress.add_task("training", total=steps, completed=trainer.step, note="")
-
-        def report(step: int, facts: dict[str, float]) -> None:
-            progress.update(task, completed=step, note=f"loss {facts['loss']:.3f}, IoU {facts['iou']:.3f}")
-
-        run(trainer, progress=report)
+        run(trainer, progress=bar_of_stages(progress))
         weights = output / WEIGHTS_FILE
         scores = score_on_scenes(load_sam(str(weights), place), unseen)
     write_json(output / "scene_scores.json", scores)

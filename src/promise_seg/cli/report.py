@@ -20,10 +20,10 @@ from promise_seg.cli.common import (
     console,
     pick_device,
     print_notes,
-    progress_bar,
     quiet_libraries,
     read_and_check,
     rows_of_split,
+    stages_bar,
 )
 from promise_seg.cli.noting import note_seen_images, note_test_look
 
@@ -111,16 +111,9 @@ def report(
     )  # fmt: skip
     checked = read_and_check(rows, reading)
     features = FeatureStore(store)
-    with progress_bar() as progress:
-        tasks = {}
-
-        def advance(stage: str, done: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = progress.add_task(stage, total=len(checked), note="")
-            progress.update(tasks[stage], completed=done)
-
+    with stages_bar() as progress:
         found = collect(
-            model, checked, plan, store=features, progress=advance,
+            model, checked, plan, store=features, progress=progress,
             note_look=lambda facts: note_test_look(run, model, checked, facts),
             note_seen=lambda: note_seen_images(run, checked),
         )  # fmt: skip

@@ -21,10 +21,10 @@ from promise_seg.cli.common import (
     pick_device,
     print_deviations,
     print_notes,
-    progress_bar,
     quiet_libraries,
     read_and_check,
     read_protocol,
+    stages_bar,
 )
 from promise_seg.cli.training_rows import DEFAULT_VAL_SHARE
 from promise_seg.cli.trust import print_learned
@@ -168,21 +168,14 @@ def _train_one(
         console.print(f"{output}: this run is already finished")
     elif run.epoch:
         console.print(f"{output}: going on after epoch {run.epoch}")
-    with progress_bar() as progress:
-        tasks = {}
-
-        def report(stage: str, done: int, total: int, note: str) -> None:
-            if stage not in tasks:
-                tasks[stage] = progress.add_task(stage, total=total, note="")
-            progress.update(tasks[stage], completed=done, note=note)
-
-        encoded = 0 if run.finished else run.encode(report)
-        run.run(report)
+    with stages_bar() as progress:
+        encoded = 0 if run.finished else run.encode(progress)
+        run.run(progress)
         trust, reason = None, ""
         if accelerator.is_main_process:
             try:
                 trust = ensure_calibrated(
-                    output / BEST_FOLDER, checked, FeatureStore(store), frozen, accelerator.device, report
+                    output / BEST_FOLDER, checked, FeatureStore(store), frozen, accelerator.device, progress
                 )
             except SettingsError as error:
                 reason = str(error)

@@ -1,27 +1,12 @@
 """What several commands share about trust scores."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from promise_seg.cli.common import console, print_table, progress_bar
+from promise_seg.cli.common import console, print_table
 
 if TYPE_CHECKING:
-    from promise_seg.trust.calibrating import Progress
     from promise_seg.trust.judging import TrustModel
     from promise_seg.trust.quality import Quality
-
-
-@contextmanager
-def calibration_bar() -> "Iterator[Progress]":
-    """A bar that is told of each image."""
-    with progress_bar() as bar:
-        task = bar.add_task("calibrating", total=None, note="")
-
-        def report(_stage: str, done: int, total: int, note: str) -> None:
-            bar.update(task, completed=done, total=total, note=note)
-
-        yield report
 
 
 def print_quality(quality: "Quality", title: str) -> None:

@@ -12,9 +12,9 @@ from promise_seg.cli.common import (
     console,
     pick_device,
     print_notes,
-    progress_bar,
     quiet_libraries,
     read_and_check,
+    stages_bar,
 )
 from promise_seg.cli.training_rows import (
     SplitSeedOption,
@@ -23,7 +23,7 @@ from promise_seg.cli.training_rows import (
     split_as_trained,
     threshold_as_trained,
 )
-from promise_seg.cli.trust import calibration_bar, print_learned
+from promise_seg.cli.trust import print_learned
 from promise_seg.errors import ManifestError, SettingsError
 
 if TYPE_CHECKING:
@@ -81,9 +81,8 @@ def tune(
     else:
         source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
         assessment = Assessment(prompts=source, num_points=model.config.num_points)
-        with progress_bar() as progress:
-            task = progress.add_task("tuning", total=len(checked), note=f"{len(candidates())} ways")
-            found = search(model, checked, assessment, FeatureStore(store), lambda: progress.advance(task))
+        with stages_bar() as progress:
+            found = search(model, checked, assessment, FeatureStore(store), progress)
         chosen = found.chosen
         console.print(
             f"post-processing: {chosen.words}; val Dice {found.dice:.4f}, without any {found.dice_without:.4f}, "
@@ -103,7 +102,7 @@ def _calibrate_again(
     from promise_seg.trust.calibrating import recalibrate
     from promise_seg.trust.trust_file import save_trust
 
-    with calibration_bar() as report:
-        found = recalibrate(model, old, val, store, report)
+    with stages_bar() as progress:
+        found = recalibrate(model, old, val, store, progress)
     save_trust(found, folder)
     print_learned(found)

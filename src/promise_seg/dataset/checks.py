@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from promise_seg.images.geometry import Box
 from promise_seg.images.masks import instances_of, mask_of
 from promise_seg.images.readers import BoolArray, Uint8Array, content_sha256, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING, Reading
+from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
 
 
@@ -132,21 +133,18 @@ def classes_of(rows: Sequence[CheckedRow]) -> list[int]:
     return sorted({label for row in rows for label, _ in row.class_pixels})
 
 
-def check_rows(
-    rows: Sequence[Row], reading: Reading | None = None, progress: Callable[[], object] = lambda: None
-) -> list[CheckedRow]:
+def check_rows(rows: Sequence[Row], reading: Reading | None = None, progress: Progress = silent) -> list[CheckedRow]:
     """Check every row; a row that names a volume becomes one checked row for each slice.
 
     Raises:
         ManifestError: with one line for each problem in the whole data set.
     """
     checked, problems = [], []
-    for row in rows:
+    for row in counted(rows, progress, "checking"):
         try:
             checked += check_row(row, reading)
         except ImageError as error:
             problems.append(str(error))
-        progress()
     problems += leaks(checked)
     if not problems:
         problems += _without_class(checked)

@@ -2,13 +2,13 @@
 
 import csv
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from promise_seg.files import write_text, write_whole
+from promise_seg.progress import Progress, Stage, silent
 from promise_seg.scenes import draw_scene
 from promise_seg.vocabulary import Split
 
@@ -17,12 +17,13 @@ _SIDE = 192
 _STREAM = 77  # keeps these scenes apart from those that the nano SAM was trained on
 
 
-def draw_dataset(folder: Path, progress: Callable[[], object] = lambda: None) -> Path:
+def draw_dataset(folder: Path, progress: Progress = silent) -> Path:
     """Draw images with all their growths as one mask; what exists is left. Returns the manifest's path."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image_name", "train_type", "mask_name"])
     number = 0
+    drawn = Stage(progress, "drawing", sum(SIZES.values()))
     for split, count in SIZES.items():
         for _ in range(count):
             image_name, mask_name = f"images/{number:04d}.png", f"masks/{number:04d}.png"
@@ -34,7 +35,7 @@ def draw_dataset(folder: Path, progress: Callable[[], object] = lambda: None) ->
                     write_whole(folder / name, picture.save)
             writer.writerow([image_name, split, mask_name])
             number += 1
-            progress()
+            drawn()
     manifest = folder / "manifest.csv"
     write_text(manifest, text.getvalue())
     return manifest

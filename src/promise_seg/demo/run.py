@@ -14,8 +14,9 @@ from promise_seg.demo.page import Column, write_page
 from promise_seg.errors import ManifestError
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.settings import TrainSettings
-from promise_seg.learning.training import Progress, TrainingRun
+from promise_seg.learning.training import TrainingRun
 from promise_seg.model import PromiseModel, bare_model
+from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import PromptSource, Split, Variant
 
@@ -42,7 +43,7 @@ def run_demo(
     views: int,
     seed: int,
     note: str,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
 ) -> DemoResult:
     """The whole demonstration; finished parts are not done again.
 
@@ -58,8 +59,8 @@ def run_demo(
         settings = TrainSettings(variant=variant, epochs=epochs, views=views, seed=seed)
         run = TrainingRun(folder / "runs" / variant, rows, sam, store, settings, accelerator)
 
-        def report(stage: str, done: int, total: int, words: str, variant: Variant = variant) -> None:
-            progress(f"{stage} {variant}" if stage == "training" else stage, done, total, words)
+        def report(stage: str, done: int, total: int, note: str = "", variant: Variant = variant) -> None:
+            progress(f"{stage} {variant}" if stage == "training" else stage, done, total, note)
 
         run.encode(report)
         run.run(report)
@@ -76,7 +77,7 @@ def run_demo(
         name = "bare SAM" if variant == Variant.SAM else str(variant)
         values = (mean.dice, mean.iou, mean.mae, mean.precision, mean.recall)
         table.append((name, source.heading, *(f"{v:.3f}" for v in values)))
-        progress("scoring", number + 1, len(plan), "")
+        progress("scoring", number + 1, len(plan))
     columns: list[Column] = [
         ("bare SAM, oracle points", models[Variant.SAM], Assessment(prompts=PromptSource.ORACLE, seed=seed)),
         ("ips, oracle points", models[Variant.IPS], Assessment(prompts=PromptSource.ORACLE, seed=seed)),

@@ -1,6 +1,6 @@
 """Features of rows and their views: from the store where they are, from the encoder where they are not."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,7 @@ from promise_seg.augmentation import AnyView, view_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureKey, FeatureStore, rounded
 from promise_seg.images.geometry import BoolArray, Geometry, Uint8Array
+from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.vocabulary import Fit, Recipe
@@ -57,10 +58,10 @@ def encode_images(sam: Backbone, images: Sequence[Uint8Array]) -> Features:
 
 
 def encode_missing(
-    samples: Iterable[Sample],
+    samples: Sequence[Sample],
     sam: Backbone,
     store: FeatureStore,
-    progress: Callable[[], object] = lambda: None,
+    progress: Progress = silent,
 ) -> int:
     """Fill the store with what it lacks; returns how many views were encoded.
 
@@ -68,11 +69,10 @@ def encode_missing(
     encoder that learns are never stored.
     """
     encoded = 0
-    for sample in samples:
+    for sample in counted(samples, progress, "encoding"):
         if not sam.encoder_learns and sample.key(sam) not in store:
             store.put(sample.key(sam), encode_images(sam, [sample.image()]))
             encoded += 1
-        progress()
     return encoded
 
 

@@ -9,7 +9,6 @@ sees.
 import json
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from promise_seg.files import write_text, write_whole
 from promise_seg.learning.losses import mask_iou, mask_loss, token_affinity_loss
 from promise_seg.learning.scene_batches import SceneBatch, draw_batch
 from promise_seg.learning.state import load_training_state, save_training_state
+from promise_seg.progress import Progress, silent
 from promise_seg.sam.nano import untrained_nano
 from promise_seg.sam.normalisation import normalise
 from promise_seg.scenes.library import SceneLibrary
@@ -195,14 +195,13 @@ class Pretrainer:
         write_text(path, "\n".join(lines) + "\n")
 
 
-def pretrain(
-    trainer: Pretrainer, *, save_every: int = 200, progress: Callable[[int, dict[str, float]], object] = lambda *_: None
-) -> None:
+def pretrain(trainer: Pretrainer, *, save_every: int = 200, progress: Progress = silent) -> None:
     """Run a :class:`Pretrainer` to the end of its schedule, saving as it goes."""
     recent: list[dict[str, float]] = []
     while trainer.step < trainer.settings.steps:
         recent.append(trainer.one_step())
-        progress(trainer.step, recent[-1])
+        last = recent[-1]
+        progress("training", trainer.step, trainer.settings.steps, f"loss {last['loss']:.3f}, IoU {last['iou']:.3f}")
         if trainer.step % save_every == 0 or trainer.step == trainer.settings.steps:
             trainer.log({name: float(np.mean([r[name] for r in recent])) for name in recent[0]})
             trainer.save()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_images import write_training_images
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
 from promise_seg.model import ModelConfig, ModelOutput, PromiseModel, reading_fields
+from promise_seg.progress import Progress, silent
 from promise_seg.protocol import training_deviations
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Split
@@ -41,9 +42,6 @@ STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
 CURVES_FILE = "curves.png"
 _POINT_SCALE = 10  # distances are shares of the side: this brings them to the size of the other losses
-
-Progress = Callable[[str, int, int, str], object]
-"""Told the stage (``encoding`` or ``training``), how much is done, of how much, and a few words."""
 
 
 def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSettings, side: int) -> dict[str, Tensor]:
@@ -202,19 +200,12 @@ class TrainingRun:
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             write_text(path, "".join(lines[:epochs]))
 
-    def encode(self, progress: Progress = lambda *_: None) -> int:
+    def encode(self, progress: Progress = silent) -> int:
         """Fill the feature store for all rows and views; returns how many views had to be encoded."""
         val = [Sample.of(row, self.model.sam, self.settings.fit) for row in self.rows[Split.VAL]]
         samples = val + self.training_set.samples(self.settings.views)
         mine = samples[self.accelerator.process_index :: self.accelerator.num_processes]
-        done = 0
-
-        def report() -> None:
-            nonlocal done
-            done += 1
-            progress("encoding", done, len(mine), "")
-
-        encoded = encode_missing(mine, self.model.sam, self.store, progress=report)
+        encoded = encode_missing(mine, self.model.sam, self.store, progress)
         self.accelerator.wait_for_everyone()
         return encoded
 
@@ -227,7 +218,7 @@ class TrainingRun:
         rise = min(1.0, (step + 1) / warm)
         return self.settings.learning_rate * rise * (0.495 * (1 + math.cos(math.pi * step / total)) + 0.01)
 
-    def train_epoch(self, progress: Progress = lambda *_: None) -> dict[str, float]:
+    def train_epoch(self, progress: Progress = silent) -> dict[str, float]:
         """One pass over the train rows; returns mean losses and the last learning rate."""
         self.wrapped.train()
         self.draws.epoch = self.epoch
@@ -256,7 +247,7 @@ class TrainingRun:
             progress("training", done, total, f"epoch {self.epoch + 1}/{self.settings.epochs}{best}")
         return {name: value / steps for name, value in sums.items()} | {"learning_rate": rate}
 
-    def run(self, progress: Progress = lambda *_: None) -> PromiseModel:
+    def run(self, progress: Progress = silent) -> PromiseModel:
         """Train to the last epoch and return the best model by validation, in evaluation mode."""
         if self.accelerator.is_main_process and not (self.finished and (self.folder / SETTINGS_FILE).exists()):
             deviations = training_deviations(self.settings.protocol)

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller, 
 from promise_seg.prediction.outputs.formats import WRITERS, formats_for
 from promise_seg.prediction.outputs.rle import write_coco
 from promise_seg.prediction.overlay import draw_overlay
+from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import OutputFormat
 
 TABLE_FILE = "predictions.csv"
@@ -232,7 +233,7 @@ def predict_folder(
     inputs: Sequence[Input],
     folder: str | Path,
     output: OutputFormat = OutputFormat.AUTO,
-    progress: Callable[[], object] = lambda: None,
+    progress: Progress = silent,
 ) -> Outcome:
     """Predict labels for pictures and volumes into a folder; what is already there is left as it is.
 
@@ -246,7 +247,7 @@ def predict_folder(
     predicted = already_there = 0
     problems: list[str] = []
     try:
-        for one in inputs:
+        for one in counted(inputs, progress, "predicting"):
             try:
                 sha256 = one.sha256()
                 if target.has(one, sha256):
@@ -257,7 +258,6 @@ def predict_folder(
                     predicted += 1
             except ImageError as error:
                 problems.append(str(error))
-            progress()
     finally:
         target.finish()
     return Outcome(predicted, already_there, problems, target.notes)

@@ -1,6 +1,6 @@
 """Models of one class or of several as one: images to label maps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.reading import Reading
 from promise_seg.prediction.predictor import Predictor, load
+from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.judging import Trust
 from promise_seg.vocabulary import MaskKind
@@ -146,16 +147,13 @@ class Labeller:
         }
         return LabelledSlice(np.where(any_mask, found[probs.argmax(0)], 0).astype(np.uint16), origins)
 
-    def label(self, source: Source, progress: Callable[[], object] = lambda: None) -> Labelled:
+    def label(self, source: Source, progress: Progress = silent) -> Labelled:
         """Label a picture or all slices of a volume.
 
         Raises:
             ImageError: if a slice cannot be read.
         """
-        slices = []
-        for index in range(len(source)):
-            slices.append(self.label_slice(source, index))
-            progress()
+        slices = [self.label_slice(source, index) for index in counted(range(len(source)), progress, "predicting")]
         separate = self._first.model.config.masks == MaskKind.INSTANCES
         return Labelled(source, tuple(slices), self.names, self.is_binary, separate)
 

@@ -14,6 +14,7 @@ from promise_seg.checkpoint import find_checkpoint, is_reference_file
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
+from promise_seg.progress import Progress, Stage, silent
 from promise_seg.reporting.card import make_card
 from promise_seg.reporting.document import Budget, Evaluation, RunReport, Worst
 from promise_seg.reporting.plan import Plan
@@ -22,8 +23,6 @@ from promise_seg.trust.judging import judge_results, trust_facts
 from promise_seg.trust.trust_file import find_trust
 from promise_seg.vocabulary import PromptSource
 
-Progress = Callable[[str, int], object]
-"""Told the stage and how many images of it are done."""
 NoteLook = Callable[[dict[str, object]], dict[str, object]]
 """Told of a look at the rows; returns what must be said of it."""
 NoteSeen = Callable[[], dict[str, object]]
@@ -45,7 +44,7 @@ def collect(
     plan: Plan,
     *,
     store: FeatureStore | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
     note_look: NoteLook = lambda _: {},
     note_seen: NoteSeen = dict,
 ) -> Collected:
@@ -119,7 +118,7 @@ def _evaluate(
     progress: Progress,
 ) -> tuple[list[Result], dict[str, Any]]:
     """The scores of each image, and their summary as ``promise evaluate`` writes it."""
-    count = _Counter(progress, assessment.prompts.heading)
+    count = Stage(progress, assessment.prompts.heading, len(rows))
     results = evaluate(model, rows, assessment, store=store, progress=count)
     facts = facts_of(model, plan.run, assessment, rows[0].reading)
     facts |= {"name": assessment.prompts.heading, "data": plan.data, "split": plan.split}
@@ -127,7 +126,7 @@ def _evaluate(
     if assessment.prompts == PromptSource.APM and not is_reference_file(plan.run):
         trust = find_trust(find_checkpoint(plan.run), model).trust
         if trust is not None:
-            results, quality = judge_results(model, trust, results, store, _Counter(progress, "judging"))
+            results, quality = judge_results(model, trust, results, store, progress)
             judged = trust_facts(trust, quality, results)
     return results, summarise(results, assessment, facts, [SIZE, *plan.by]) | judged
 
@@ -135,18 +134,6 @@ def _evaluate(
 def _budget(
     model: PromiseModel, rows: Sequence[CheckedRow], plan: Plan, store: FeatureStore | None, progress: Progress
 ) -> tuple[Budget, ...]:
-    count = _Counter(progress, "prompt error budget")
-    found = prompt_budget(model, rows, seed=plan.seed, store=store, progress=count)
+    found = prompt_budget(model, rows, seed=plan.seed, store=store, progress=progress)
     groups = [row.row.group for row in rows]
     return tuple(Budget.model_validate(one.summary(groups, plan.seed)) for one in found)
-
-
-class _Counter:
-    """Counts images of a stage."""
-
-    def __init__(self, progress: Progress, stage: str) -> None:
-        self.progress, self.stage, self.done = progress, stage, 0
-
-    def __call__(self) -> None:
-        self.done += 1
-        self.progress(self.stage, self.done)

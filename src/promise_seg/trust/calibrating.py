@@ -1,6 +1,6 @@
 """Learn on validation rows how far to trust a model's own masks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, encode_images, features_of
 from promise_seg.model import PromiseModel
+from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.trust.judging import Calibration, TrustModel
@@ -29,9 +30,6 @@ from promise_seg.vocabulary import Split
 SIGNS = {"predicted_iou": 1, "agreement": 1, "distance": -1, "soft_dice": 1}
 """Which way each signal speaks for the mask."""
 MOST_NEIGHBOURS = 2000
-
-Progress = Callable[[str, int, int, str], object]
-"""Told the stage (``calibrating``), how much is done, of how much, and a few words."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def calibrate(
     train: Sequence[CheckedRow],
     val: Sequence[CheckedRow],
     store: FeatureStore | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
 ) -> TrustModel:
     """Look at training images to know what is usual, and learn from validation rows what follows from signals.
 
@@ -70,7 +68,7 @@ def calibrate(
     _check(model, train, val)
     model.eval()
     drawn = draw_rows(train)
-    tick = _counting(progress, len(drawn) + len(val))
+    tick = Stage(progress, "calibrating", len(drawn) + len(val))
     vectors = []
     for row in drawn:
         vectors.append(pooled(_unstored(Sample.of(row, model.sam, model.config.fit), model.sam, store).embedding))
@@ -83,12 +81,12 @@ def recalibrate(
     old: TrustModel,
     val: Sequence[CheckedRow],
     store: FeatureStore | None = None,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
 ) -> TrustModel:
     """Learn anew for a model of which only the way from features to a mask changed: its training images are known."""
     _check(model, val, val)
     model.eval()
-    tick = _counting(progress, len(val))
+    tick = Stage(progress, "calibrating", len(val))
     return _learned(model, old.known, old.calibration.train_sha256, val, store, tick)
 
 
@@ -98,7 +96,7 @@ def ensure_calibrated(
     store: FeatureStore | None = None,
     sam: Backbone | str | None = None,
     device: str | torch.device = "cpu",
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
 ) -> TrustModel | None:
     """Calibrate the model of a checkpoint folder and keep that beside it, unless it is there already for these rows.
 
@@ -160,18 +158,6 @@ def _check(model: PromiseModel, train: Sequence[CheckedRow], val: Sequence[Check
             raise ManifestError(f"no {name} rows; calibrating needs at least one train and one val row")
 
 
-def _counting(progress: Progress, total: int) -> Callable[[str], object]:
-    """To be called with a few words after each image."""
-    done = 0
-
-    def tick(words: str) -> None:
-        nonlocal done
-        done += 1
-        progress("calibrating", done, total, words)
-
-    return tick
-
-
 def _unstored(sample: Sample, sam: Backbone, store: FeatureStore | None) -> Features:
     """Features of one view. What is not in the store is not put there: it is needed once, and may be much."""
     found = None if store is None or sam.encoder_learns else store.get(sample.key(sam))
@@ -184,7 +170,7 @@ def _learned(
     train_sha256: str,
     val: Sequence[CheckedRow],
     store: FeatureStore | None,
-    tick: Callable[[str], object],
+    tick: Stage,
 ) -> TrustModel:
     of = _examples(model, known, val, store, tick)
     _check_numbers(of.seen)
@@ -224,7 +210,7 @@ def _examples(
     known: Neighbours,
     val: Sequence[CheckedRow],
     store: FeatureStore | None,
-    tick: Callable[[str], object],
+    tick: Stage,
 ) -> Examples:
     seen, dice = [], []
     for row in val:

@@ -1,7 +1,7 @@
 """A calibrated judge of one model's own masks."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.encoding import Sample, features_of
 from promise_seg.model import PromiseModel
+from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.features import Features
 from promise_seg.trust.lines import FloatArray, Line
 from promise_seg.trust.neighbours import Neighbours
@@ -109,15 +110,14 @@ def judge_rows(
     trust: TrustModel,
     rows: Sequence[CheckedRow],
     store: FeatureStore | None = None,
-    progress: Callable[[], object] = lambda: None,
+    progress: Progress = silent,
 ) -> list[Trust]:
     """Judge each row, in their order; no mask of the rows is read."""
     found = []
-    for row in rows:
+    for row in counted(rows, progress, "judging", "trust"):
         sample = Sample.of(row, model.sam, model.config.fit)
         features = features_of([sample], model.sam, store).to(model.device)
         found.append(trust.judge(model, features, sample.geometry))
-        progress()
     return found
 
 
@@ -126,7 +126,7 @@ def judge_results(
     trust: TrustModel,
     results: Sequence[Result],
     store: FeatureStore | None = None,
-    progress: Callable[[], object] = lambda: None,
+    progress: Progress = silent,
 ) -> tuple[list[Result], Quality]:
     """Results of a model's own masks with a judgement of each, and how good the judgements are."""
     rows = [result.checked for result in results]

@@ -1,7 +1,6 @@
 """Read a data set once, a picture at a time, and note all that is or may be wrong with it."""
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Array, finite_range
 from promise_seg.images.masks import BINARY
 from promise_seg.images.reading import DEFAULT_READING, Reading
+from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
 
 TINY_SHARE = 2e-4
@@ -44,9 +44,7 @@ class Inspection:
         }
 
 
-def inspect(
-    manifest: str | Path, reading: Reading | None = None, progress: Callable[[int, int], object] = lambda *_: None
-) -> Inspection:
+def inspect(manifest: str | Path, reading: Reading | None = None, progress: Progress = silent) -> Inspection:
     """Inspect a data set.
 
     Memory does not grow with the size of the images, only by some kilobytes for each.
@@ -54,7 +52,7 @@ def inspect(
     Args:
         manifest: the CSV.
         reading: how its files are read.
-        progress: told how many rows are done, of how many.
+        progress: told of each row.
 
     Raises:
         ManifestError: if the CSV itself cannot be read.
@@ -63,9 +61,8 @@ def inspect(
     rows, problems = scan_manifest(path)
     run = _Run(path, reading or DEFAULT_READING)
     run.findings += [Finding(Kind.MANIFEST, *_place(problem)) for problem in problems]
-    for number, row in enumerate(rows):
+    for row in counted(rows, progress, "checking"):
         run.look_at(row)
-        progress(number + 1, len(rows))
     run.compare(rows)
     return Inspection(path, tuple(sorted(run.findings, key=_order)), run.summary)
 

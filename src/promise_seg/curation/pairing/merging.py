@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
 from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.images.readers import read_labels
+from promise_seg.progress import Progress, counted, silent
 
 Uint16Array = npt.NDArray[np.uint16]
 
@@ -58,9 +59,7 @@ class Merging:
         return "; ".join(self.problems[:_SHOWN]) + more
 
 
-def merge_objects(
-    pairs: Sequence[Pair], folder: Path, into: Path, progress: Callable[[], object] = lambda: None
-) -> Merging:
+def merge_objects(pairs: Sequence[Pair], folder: Path, into: Path, progress: Progress = silent) -> Merging:
     """Merge the masks of all pairs that have one for each object; other pairs stay as they are.
 
     A map that is there and was made from the very same files is kept.
@@ -69,14 +68,14 @@ def merge_objects(
         pairs: found in ``folder``.
         folder: that of the data set.
         into: where maps are written, named after the folders of their images.
-        progress: called after each pair.
+        progress: told of each pair.
 
     Raises:
         ManifestError: if no pair is left.
         PromiseError: if a map cannot be written, or another file has its place.
     """
     done = Merging()
-    for pair in pairs:
+    for pair in counted(pairs, progress, "merging masks"):
         if pair.objects:
             path = into / f"{pair.mask.parent.relative_to(folder).as_posix()}.png"
             try:
@@ -85,7 +84,6 @@ def merge_objects(
                 done.problems.append(str(error))
         else:
             done.pairs.append(pair)
-        progress()
     if not done.pairs:
         raise ManifestError(f"{folder}: no image is left, as masks cannot be merged: {done._examples()}")
     return done

@@ -20,12 +20,13 @@ from promise_seg.vocabulary import Split
 ARCHIVES = "archives"
 _UNPACKED = ".unpacked"
 
-Progress = Callable[[int], object]
-Bar = Callable[[str, int | None, str], AbstractContextManager[Progress]]
+Advance = Callable[[int], object]
+"""Told how many bytes or images are done, whose number may not be known."""
+Bar = Callable[[str, int | None, str], AbstractContextManager[Advance]]
 """Opens a progress bar: what is done, how much there is of it if known, and ``bytes`` or ``images``."""
 
 
-def _no_bar(_what: str, _total: int | None, _unit: str) -> AbstractContextManager[Progress]:
+def _no_bar(_what: str, _total: int | None, _unit: str) -> AbstractContextManager[Advance]:
     return nullcontext(lambda done: None)
 
 
