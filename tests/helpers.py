@@ -43,6 +43,24 @@ def make_tiny_sam(seed: int = 0) -> FrozenSam:
     return FrozenSam(model, f"tiny-{seed}")
 
 
+def make_fixed_sam() -> FrozenSam:
+    """The same bytes on every processor and with every torch: the SAM of ``tests/data_v1``."""
+    model = SamModel(tiny_config())
+    rng = np.random.RandomState(0)
+    with torch.no_grad():
+        for name, parameter in sorted(model.named_parameters()):
+            values = torch.from_numpy((rng.random_sample(tuple(parameter.shape)) - 0.5).astype(np.float32))
+            values *= 6 / parameter[0].numel() ** 0.5 if parameter.ndim > 1 else 0.2
+            if "upscale_conv" in name and parameter.ndim == 4:
+                values = values[..., :1, :1].expand_as(values)  # no pattern of tiles
+            if "embed" in name and parameter.ndim == 2 and len(parameter) == 1:
+                values = values * 0.05
+            if "norm" in name and name.endswith("weight") and parameter.ndim == 1:
+                values = values + 1
+            parameter.copy_(values)
+    return FrozenSam(model, "fixed")
+
+
 def make_model(sam: FrozenSam, variant: Variant = Variant.APM_IPS, apm: ApmKind = ApmKind.HEATMAP) -> PromiseModel:
     torch.manual_seed(1)
     config = ModelConfig(
