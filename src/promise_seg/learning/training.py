@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from promise_seg._version import __version__
 from promise_seg.assessment.evaluation import Assessment, decode_rows
-from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, save_checkpoint
+from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_checkpoint, save_checkpoint
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.environment import collect_environment
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
@@ -115,6 +115,7 @@ class TrainingRun:
         origin: DataOrigin | None = None,
     ) -> None:
         self.folder, self.store, self.settings, self.accelerator = folder, store, settings, accelerator
+        self.sam = sam
         self.rows = {split: [r for r in rows if r.row.split == split] for split in Split}
         for split in (Split.TRAIN, Split.VAL):
             if not self.rows[split]:
@@ -256,7 +257,15 @@ class TrainingRun:
         return {name: value / steps for name, value in sums.items()} | {"learning_rate": rate}
 
     def run(self, progress: Progress = lambda *_: None) -> PromiseModel:
-        """Train to the last epoch and return the best model by validation, in evaluation mode."""
+        """Train to the last epoch and return the best model by validation, in evaluation mode.
+
+        It is read from the checkpoint ``best``, also by a run that was finished before; ``self.model`` stays the model
+        of the last epoch, which training would go on with.
+
+        Raises:
+            SettingsError: if training diverged.
+            CheckpointError: if ``best`` of a finished run is damaged or gone.
+        """
         if self.accelerator.is_main_process and not (self.finished and (self.folder / SETTINGS_FILE).exists()):
             deviations = training_deviations(self.settings.protocol)
             where = collect_environment(self.accelerator.device).model_dump(mode="json")
@@ -279,7 +288,8 @@ class TrainingRun:
                 spent = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu_started}
                 self._write(facts | {name: round(value, 2) for name, value in spent.items()}, improved)
             self.accelerator.wait_for_everyone()
-        return self.model.eval()
+        self.model.eval()
+        return load_checkpoint(self.folder / BEST_FOLDER, self.sam)
 
     def _check_numbers(self) -> None:
         """Stop a training that diverged before anything of this epoch is kept: what follows would be NaN as well."""
