@@ -27,7 +27,7 @@ from promise_seg.learning.training_images import TrainingImages, read_training_i
 from promise_seg.learning.training_set import Draw, EpochDraws, collate
 from promise_seg.model import ModelOutput
 from promise_seg.sam.backbone import Decoded, weights_sha256
-from promise_seg.vocabulary import ApmKind, PositionCode, Protocol, Recipe, Split, TrainAlso, Variant
+from promise_seg.vocabulary import ApmKind, MaskChoice, PositionCode, Protocol, Recipe, Split, TrainAlso, Variant
 from tests.files import write_nifti
 from tests.helpers import make_tiny_sam
 
@@ -208,7 +208,8 @@ def test_a_run_returns_its_best_model_not_its_last(level, checked, images, store
     from promise_seg.learning import training
 
     sam = make_tiny_sam()
-    dice = iter([{"score": 0.5, "0": 0.4}, {"score": 0.6, "0": 0.9}, {"score": 0.1, "0": 0.0}])
+    score, first = MaskChoice.SCORE, MaskChoice.FIRST
+    dice = iter([{score: 0.5, first: 0.4}, {score: 0.6, first: 0.9}, {score: 0.1, first: 0.0}])
     monkeypatch.setattr(training, "validate", lambda *_: next(dice))
     run = start(tmp_path / "a", checked, sam, store, accelerator, variant="apm+ips", train_also=level)
     returned = run.run()
@@ -220,7 +221,7 @@ def test_a_run_returns_its_best_model_not_its_last(level, checked, images, store
         assert state.keys() == best.keys()
         assert all(torch.equal(state[name], best[name]) for name in best)
         assert not all(torch.equal(state[name], last[name]) for name in best)
-        assert model.config.mask_choice == "0"
+        assert model.config.mask_choice == MaskChoice.FIRST
         assert not model.training
         features = model.encode(images)
         own, wanted = (m.decode(features, m.propose(features).as_prompts()) for m in (model, expected))
