@@ -1,7 +1,6 @@
 """The yardstick: a U-Net from scratch on the same rows, at the same input size, with the same loss and views."""
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from promise_seg.errors import CheckpointError
 from promise_seg.features.encoding import Sample
 from promise_seg.files import write_text, write_whole
 from promise_seg.learning.losses import mask_loss
+from promise_seg.learning.schedule import cosine_rate, set_rate
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.model import reading_fields
 from promise_seg.sam.backbone import Backbone, state_sha256
@@ -188,8 +188,7 @@ class UnetRun:
             spent = self.cpu_seconds + time.process_time() - started
             done = self._share_done(self.epoch + start / len(order), spent)
             progress(done, f"epoch {self.epoch + 1}, best val Dice {max(self.best_dice, 0):.3f}")
-            for group in self.optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * (0.495 * (1 + math.cos(math.pi * done)) + 0.01)
+            set_rate([self.optimizer], cosine_rate(LEARNING_RATE, done, 1, floor=0.01))
             logits = self.unet(normalise(torch.from_numpy(images).to(self.sam.device)))[:, 0]
             loss = mask_loss(logits, torch.from_numpy(masks).float().to(self.sam.device)).mean()
             self.optimizer.zero_grad()

@@ -27,6 +27,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_json, write_text
 from promise_seg.learning.losses import mask_loss, point_loss
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
+from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_images import write_training_images
@@ -224,8 +225,7 @@ class TrainingRun:
             return self.settings.learning_rate
         total = self.settings.epochs * steps_per_epoch
         warm = max(1, round(self.settings.warmup_share * total))
-        rise = min(1.0, (step + 1) / warm)
-        return self.settings.learning_rate * rise * (0.495 * (1 + math.cos(math.pi * step / total)) + 0.01)
+        return cosine_rate(self.settings.learning_rate, step, total, floor=0.01, rise=warm_up(step, warm))
 
     def train_epoch(self, progress: Progress = lambda *_: None) -> dict[str, float]:
         """One pass over the train rows; returns mean losses and the last learning rate."""
@@ -237,8 +237,7 @@ class TrainingRun:
         rate = 0.0
         for number, batch in enumerate(self.loader):
             rate = self._rate(self.epoch * steps + number, steps)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
+            set_rate([self.optimizer], rate)
             oracle = batch.oracle if self.settings.learns_from_oracle else None
             with self.accelerator.autocast():
                 output = self.wrapped(batch.inputs, oracle)
