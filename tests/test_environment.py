@@ -1,5 +1,7 @@
 import json
+import os
 import platform
+import sys
 from importlib import metadata
 
 import torch
@@ -15,6 +17,8 @@ def test_versions_and_hardware_are_those_of_this_machine():
         "promise-seg", "python", "torch", "transformers", "monai", "numpy", "pysodmetrics"
     }  # fmt: skip
     assert found.cores >= 1
+    if sys.platform == "linux":
+        assert found.memory_bytes == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert found.device == "cpu"
     assert found.processor
     assert found.operating_system.endswith(platform.machine())

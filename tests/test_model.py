@@ -60,14 +60,52 @@ def test_choosing_a_mask():
     assert choose_mask(decoded, "2").iou.item() == pytest.approx(0.5)
 
 
+POSSIBLE = {"sam": "s", "sam_sha256": "0", "promise_seg_version": "0", "image_size": 32}
+
+
 @pytest.mark.parametrize(
-    "values",
-    [{"variant": "apm", "apm": None}, {"variant": "ips", "apm": "heatmap"}, {"variant": "ips", "extra": 1},
-     {"variant": "apm", "apm": "heatmap", "num_foreground": 99}],
-)  # fmt: skip
-def test_impossible_configs_are_refused(values):
-    with pytest.raises(ValidationError):
-        ModelConfig(**{"sam": "s", "sam_sha256": "0", "promise_seg_version": "0"} | values)
+    ("values", "wrong", "reason"),
+    [
+        ({"variant": "apm", "apm": "heatmap"}, {"apm": None}, "variant apm needs an apm"),
+        ({"variant": "apm+ips", "apm": "heatmap"}, {"apm": None}, r"variant apm\+ips needs an apm"),
+        ({"variant": "ips"}, {"apm": "heatmap"}, "variant ips cannot have an apm"),
+        ({"variant": "sam"}, {"apm": "resnet"}, "variant sam cannot have an apm"),
+        (
+            {"variant": "apm", "apm": "heatmap"},
+            {"position_code": "geometric"},
+            "position_code belongs to the apm cross",
+        ),
+        (
+            {"variant": "apm", "apm": "cross", "position_code": "geometric"},
+            {"position_code": None},
+            "the apm cross, which needs one",
+        ),
+        (
+            {"variant": "apm", "apm": "heatmap"},
+            {"num_foreground": 99},
+            r"num_foreground \(99\) exceeds num_points \(16\)",
+        ),
+        ({"variant": "apm", "apm": "heatmap"}, {"num_points": 0, "num_foreground": 0}, "num_points"),
+        ({"variant": "apm", "apm": "heatmap"}, {"num_foreground": -1}, "num_foreground"),
+        ({"variant": "ips"}, {"window": "liverish"}, "--window liverish"),
+        ({"variant": "ips"}, {"extra": 1}, "extra"),
+        ({"variant": "ips"}, {"variant": "apm-ips"}, "variant"),
+        ({"variant": "ips"}, {"mask_choice": "3"}, "mask_choice"),
+        ({"variant": "ips"}, {"format_version": 99}, "format_version"),
+    ],
+)
+def test_impossible_configs_are_refused_for_what_is_wrong_with_them(values, wrong, reason):
+    ModelConfig(**POSSIBLE | values)
+    with pytest.raises(ValidationError, match=reason) as caught:
+        ModelConfig(**POSSIBLE | values | wrong)
+    assert caught.value.error_count() == 1
+
+
+@pytest.mark.parametrize("name", ["variant", *POSSIBLE])
+def test_a_config_without_what_it_needs_is_refused(name):
+    with pytest.raises(ValidationError, match=rf"{name}\n +Field required") as caught:
+        ModelConfig(**{key: value for key, value in ({"variant": "ips"} | POSSIBLE).items() if key != name})
+    assert caught.value.error_count() == 1
 
 
 def test_the_bare_model_trains_nothing(tiny_sam):

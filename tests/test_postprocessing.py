@@ -74,7 +74,18 @@ def test_the_smallest_images(shape):
     assert every.mask(np.ones(shape, np.float32)).all()
 
 
-@pytest.mark.parametrize("values", [{"threshold": 0}, {"threshold": 1}, {"opening": -1}, {"keep": "some"}, {"size": 3}])
-def test_what_cannot_be_meant(values):
-    with pytest.raises(ValidationError):
-        PostProcessing(**values)
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("threshold", 0, "greater than 0"),
+        ("threshold", 1, "less than 1"),
+        ("opening", -1, "greater than or equal to 0"),
+        ("closing", -1, "greater than or equal to 0"),
+        ("keep", "some", "'all' or 'largest'"),
+        ("size", 3, "Extra inputs are not permitted"),
+    ],
+)
+def test_what_cannot_be_meant(name, value, reason):
+    with pytest.raises(ValidationError, match=rf"(?s){name}\n.*{reason}") as caught:
+        PostProcessing(**{name: value})
+    assert caught.value.error_count() == 1

@@ -6,6 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 from pydantic import BaseModel, ConfigDict
 
 from promise_seg._version import __version__
@@ -41,7 +42,7 @@ def collect_environment(device: "torch.device") -> Environment:
         versions=versions | {name: _version(name) for name in _LIBRARIES},
         processor=_processor(),
         cores=_cores(),
-        memory_bytes=_memory_bytes(),
+        memory_bytes=psutil.virtual_memory().total,
         device=_device_name(device),
         operating_system=_operating_system(),
     )
@@ -67,13 +68,6 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not on every system
-        return None
 
 
 def _device_name(device: "torch.device") -> str:

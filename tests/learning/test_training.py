@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from promise_seg.learning.training_images import TrainingImages, read_training_i
 from promise_seg.learning.training_set import Draw, EpochDraws, collate
 from promise_seg.model import ModelOutput
 from promise_seg.sam.backbone import Decoded, weights_sha256
-from promise_seg.vocabulary import ApmKind, PositionCode, Protocol, Recipe, Split, TrainAlso, Variant
+from promise_seg.vocabulary import ApmKind, MaskChoice, PositionCode, Protocol, Recipe, Split, TrainAlso, Variant
 from tests.files import write_nifti
 from tests.helpers import make_tiny_sam
 
@@ -200,6 +201,40 @@ def test_a_finished_run_is_left_alone(checked, tiny_sam, store, accelerator, tmp
     assert run.finished
     run.run()
     assert (tmp_path / "a" / STATE_FILE).stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("level", [TrainAlso.NONE, TrainAlso.DECODER])
+def test_a_run_returns_its_best_model_not_its_last(level, checked, images, store, accelerator, tmp_path, monkeypatch):
+    from promise_seg.learning import training
+
+    sam = make_tiny_sam()
+    score, first = MaskChoice.SCORE, MaskChoice.FIRST
+    dice = iter([{score: 0.5, first: 0.4}, {score: 0.6, first: 0.9}, {score: 0.1, first: 0.0}])
+    monkeypatch.setattr(training, "validate", lambda *_: next(dice))
+    run = start(tmp_path / "a", checked, sam, store, accelerator, variant="apm+ips", train_also=level)
+    returned = run.run()
+    best, last = (load_file(tmp_path / "a" / name / "model.safetensors") for name in ("best", "last"))
+    again = start(tmp_path / "a", checked, sam, store, accelerator, variant="apm+ips", train_also=level).run()
+    expected = load_checkpoint(tmp_path / "a", sam)
+    for model in (returned, again):
+        state = model.trainable_state()
+        assert state.keys() == best.keys()
+        assert all(torch.equal(state[name], best[name]) for name in best)
+        assert not all(torch.equal(state[name], last[name]) for name in best)
+        assert model.config.mask_choice == MaskChoice.FIRST
+        assert not model.training
+        features = model.encode(images)
+        own, wanted = (m.decode(features, m.propose(features).as_prompts()) for m in (model, expected))
+        assert torch.equal(own.mask_logits, wanted.mask_logits)
+        assert torch.equal(own.iou, wanted.iou)
+    assert all(torch.equal(value, last[name]) for name, value in run.model.trainable_state().items())
+
+
+def test_a_finished_run_whose_best_model_is_gone_says_so(checked, tiny_sam, store, accelerator, tmp_path):
+    start(tmp_path / "a", checked, tiny_sam, store, accelerator, epochs=1).run()
+    shutil.rmtree(tmp_path / "a" / "best")
+    with pytest.raises(CheckpointError, match="best: no checkpoint there"):
+        start(tmp_path / "a", checked, tiny_sam, store, accelerator, epochs=1).run()
 
 
 def test_rows_of_both_kinds_are_needed(checked, tiny_sam, store, accelerator, tmp_path):

@@ -17,7 +17,7 @@ def test_it_holds_what_draw_scene_draws(tmp_path):
     expected = draw_scene([2, 5], 32)
     assert np.array_equal(image, expected.image)
     assert np.array_equal(instances, expected.instances)
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="6"):
         scenes[6]
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from promise_seg.trust.quality import quality_of, quality_words, rank_correlation, rank_interval, risk_coverage
 
@@ -29,7 +29,7 @@ def test_the_json_has_exactly_these_entries():
 def test_rank_correlation_is_spearman_s_with_ties():
     rng = np.random.default_rng(0)
     trust, dice = rng.integers(0, 5, 30) / 5, rng.integers(0, 9, 30) / 9
-    assert rank_correlation(trust, dice) == pytest.approx(spearmanr(trust, dice).statistic)
+    assert rank_correlation(trust, dice) == pytest.approx(np.corrcoef(rankdata(trust), rankdata(dice))[0, 1])
     assert rank_correlation(np.ones(4), np.arange(4.0)) is None
     assert rank_correlation(np.arange(4.0), np.ones(4)) is None
 

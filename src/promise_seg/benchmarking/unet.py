@@ -1,7 +1,6 @@
 """The yardstick: a U-Net from scratch on the same rows, at the same input size, with the same loss and views."""
 
 import json
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
 from promise_seg.learning.losses import mask_loss
+from promise_seg.learning.schedule import cosine_rate, set_rate
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.model import reading_fields
 from promise_seg.progress import Progress, silent
@@ -196,8 +196,7 @@ class UnetRun:
                 1000,
                 f"epoch {self.epoch + 1}, best val Dice {max(self.best_dice, 0):.3f}",
             )
-            for group in self.optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * (0.495 * (1 + math.cos(math.pi * done)) + 0.01)
+            set_rate([self.optimizer], cosine_rate(LEARNING_RATE, done, 1, floor=0.01))
             logits = self.unet(normalise(torch.from_numpy(images).to(self.sam.device)))[:, 0]
             loss = mask_loss(logits, torch.from_numpy(masks).float().to(self.sam.device)).mean()
             self.optimizer.zero_grad()

@@ -6,7 +6,6 @@ images, SAMs or settings never get in the way. Delete the folder at any time to 
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from promise_seg.augmentation import AnyView
+from promise_seg.cache_folders import cache_folder
 from promise_seg.files import write_whole
 from promise_seg.images.geometry import Box
 from promise_seg.sam.features import EMBEDDING, Features
@@ -28,9 +28,7 @@ PRECISION = torch.float16
 
 def default_store_folder() -> Path:
     """``$PROMISE_SEG_STORE``, or a folder in the user's cache directory."""
-    if place := os.environ.get("PROMISE_SEG_STORE"):
-        return Path(place)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "promise-seg" / "features"
+    return cache_folder("features", "PROMISE_SEG_STORE")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.files import write_text, write_whole
 from promise_seg.learning.losses import mask_iou, mask_loss, token_affinity_loss
 from promise_seg.learning.scene_batches import SceneBatch, draw_batch
+from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.nano import untrained_nano
@@ -50,8 +51,7 @@ class PretrainSettings:
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then cosine decay to 2 %."""
-        warm = min(1.0, (step + 1) / self.warmup_steps)
-        return self.learning_rate * warm * (0.49 * (1 + math.cos(math.pi * step / self.steps)) + 0.02)
+        return cosine_rate(self.learning_rate, step, self.steps, floor=0.02, rise=warm_up(step, self.warmup_steps))
 
 
 class _Learner(nn.Module):
@@ -169,8 +169,7 @@ class Pretrainer:
         clear = batch.points_xy is None or batch.points_xy.shape[2] > 2  # prompts that mean one object only
         single_mask = bool(rng.random() < 0.15) and clear
         rate = settings.rate_at(self.step)
-        for group in (g for o in self.optimizers for g in o.param_groups):
-            group["lr"] = rate
+        set_rate(self.optimizers, rate)
         loss, iou = _loss(self.learner, batch.to(self.device), settings, single_mask)
         self.learner.zero_grad(set_to_none=True)
         loss.backward()

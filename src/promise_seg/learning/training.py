@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from promise_seg._version import __version__
 from promise_seg.assessment.evaluation import Assessment, dice_of_choices
-from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, save_checkpoint
+from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, save_checkpoint, load_checkpoint
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.environment import collect_environment
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
@@ -28,6 +28,7 @@ from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.inference.rows import decode_rows
 from promise_seg.learning.losses import mask_loss, point_loss
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
+from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_images import write_training_images
@@ -114,6 +115,7 @@ class TrainingRun:
         origin: DataOrigin | None = None,
     ) -> None:
         self.folder, self.store, self.settings, self.accelerator = folder, store, settings, accelerator
+        self.sam = sam
         self.rows = {split: [r for r in rows if r.row.split == split] for split in Split}
         for split in (Split.TRAIN, Split.VAL):
             if not self.rows[split]:
@@ -215,8 +217,7 @@ class TrainingRun:
             return self.settings.learning_rate
         total = self.settings.epochs * steps_per_epoch
         warm = max(1, round(self.settings.warmup_share * total))
-        rise = min(1.0, (step + 1) / warm)
-        return self.settings.learning_rate * rise * (0.495 * (1 + math.cos(math.pi * step / total)) + 0.01)
+        return cosine_rate(self.settings.learning_rate, step, total, floor=0.01, rise=warm_up(step, warm))
 
     def train_epoch(self, progress: Progress = silent) -> dict[str, float]:
         """One pass over the train rows; returns mean losses and the last learning rate."""
@@ -228,8 +229,7 @@ class TrainingRun:
         rate = 0.0
         for number, batch in enumerate(self.loader):
             rate = self._rate(self.epoch * steps + number, steps)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
+            set_rate([self.optimizer], rate)
             oracle = batch.oracle if self.settings.learns_from_oracle else None
             with self.accelerator.autocast():
                 output = self.wrapped(batch.inputs, oracle)
@@ -248,7 +248,15 @@ class TrainingRun:
         return {name: value / steps for name, value in sums.items()} | {"learning_rate": rate}
 
     def run(self, progress: Progress = silent) -> PromiseModel:
-        """Train to the last epoch and return the best model by validation, in evaluation mode."""
+        """Train to the last epoch and return the best model by validation, in evaluation mode.
+
+        It is read from the checkpoint ``best``, also by a run that was finished before; ``self.model`` stays the model
+        of the last epoch, which training would go on with.
+
+        Raises:
+            SettingsError: if training diverged.
+            CheckpointError: if ``best`` of a finished run is damaged or gone.
+        """
         if self.accelerator.is_main_process and not (self.finished and (self.folder / SETTINGS_FILE).exists()):
             deviations = training_deviations(self.settings.protocol)
             where = collect_environment(self.accelerator.device).model_dump(mode="json")
@@ -271,7 +279,8 @@ class TrainingRun:
                 spent = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu_started}
                 self._write(facts | {name: round(value, 2) for name, value in spent.items()}, improved)
             self.accelerator.wait_for_everyone()
-        return self.model.eval()
+        self.model.eval()
+        return load_checkpoint(self.folder / BEST_FOLDER, self.sam)
 
     def _check_numbers(self) -> None:
         """Stop a training that diverged before anything of this epoch is kept: what follows would be NaN as well."""

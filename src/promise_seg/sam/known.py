@@ -1,9 +1,9 @@
 """SAM weights that promise-seg knows by name: where they come from, and how to tell that they are the right bytes."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_seg.cache_folders import cache_folder
 from promise_seg.errors import CheckpointError
 
 
@@ -66,9 +66,7 @@ KNOWN_SAMS: dict[str, KnownSam] = {
 
 def default_sam_folder() -> Path:
     """``$PROMISE_SEG_SAMS``, or a folder in the user's cache directory."""
-    if place := os.environ.get("PROMISE_SEG_SAMS"):
-        return Path(place)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "promise-seg" / "sams"
+    return cache_folder("sams", "PROMISE_SEG_SAMS")
 
 
 def known_sam(name: str) -> KnownSam:

@@ -1,4 +1,9 @@
-"""A cautious linear fit of few numbers to few images: each weight has a sign that is known beforehand."""
+"""A cautious linear fit of few numbers to few images: each weight has a sign that is known beforehand.
+
+Least squares with known signs are scipy's ``nnls``, exact and in one call. scikit-learn's ``Ridge(positive=True)``
+only comes near by iterating, and its ``GroupKFold`` balances folds by size, so that other images would be held out
+together.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Self

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
 from promise_seg.assessment.statistics import interval_words, tail_share
 
@@ -124,7 +124,7 @@ def rank_correlation(trust: FloatArray, dice: FloatArray) -> float | None:
     """Spearman's; equal values share their mean rank. ``None`` where either does not vary."""
     if np.ptp(trust) == 0 or np.ptp(dice) == 0:
         return None
-    return float(np.corrcoef(rankdata(trust), rankdata(dice))[0, 1])
+    return float(spearmanr(trust, dice).statistic)
 
 
 def rank_interval(

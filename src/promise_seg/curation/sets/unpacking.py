@@ -121,6 +121,10 @@ def _of_zip(opened: zipfile.ZipFile, archive: Path) -> Iterator[_Entry]:
 
 
 def _of_tar(opened: tarfile.TarFile, archive: Path) -> Iterator[_Entry]:
+    """The files of a tar archive, which are read and never extracted: the filters of ``tarfile`` have no part in this.
+
+    They would allow links inside of the folder, and know no limit.
+    """
     for member in opened:
         path = _safe_path(member.name, archive)
         if member.isdir():
