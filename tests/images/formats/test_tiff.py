@@ -107,3 +107,11 @@ def test_smaller_copies_are_left_out(tmp_path):
         writer.write(np.full((64, 64), 5, np.uint8), metadata=None)
         writer.write(np.zeros((32, 32), np.uint8), subfiletype=1, metadata=None)
     assert len(open_source(tmp_path / "a.tif")) == 1
+
+
+def test_a_stack_that_was_cut_short_does_not_lose_slices_in_silence(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 6, 7), np.uint8), photometric="minisblack")
+    content = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ImageError, match=r"a\.tif: damaged or truncated: it ends before its last page"):
+        open_source(tmp_path / "a.tif")

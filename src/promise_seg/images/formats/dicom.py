@@ -119,9 +119,10 @@ class DicomImage(DicomSource):
 
     def as_stored(self, index: int) -> Array:
         """Decoded pixel values of a frame, colours as RGB."""
-        if self._decoded is None or self._decoded[0] != index:
-            self._decoded = index, self._decode(index)
-        return self._decoded[1]
+        kept = self._decoded  # looked at once, as another thread may ask for another frame meanwhile
+        if kept is None or kept[0] != index:
+            kept = self._decoded = index, self._decode(index)
+        return kept[1]
 
     def _decode(self, index: int) -> Array:
         try:

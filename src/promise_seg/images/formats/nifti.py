@@ -66,7 +66,7 @@ def _read(path: Path) -> tuple[nib.Nifti1Image, np.ndarray, Array]:
             second = (540).to_bytes(4, "little") == start or (540).to_bytes(4, "big") == start
             image_class = nib.Nifti2Image if second else nib.Nifti1Image
             _check_extensions(path, file, image_class.header_class)
-            image = image_class.from_file_map(holders)
+            image = image_class.from_file_map(holders, mmap=False)  # as a file may change while it is mapped
             shape = tuple(map(int, image.header.get_data_shape()))
             check_size(path, shape)
             while len(shape) > 3 and shape[-1] == 1:

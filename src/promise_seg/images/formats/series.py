@@ -97,9 +97,10 @@ class DicomSeries(DicomSource):
         return [headers[i] for i in order]
 
     def _image(self, index: int) -> DicomImage:
-        if self._opened is None or self._opened[0] != index:
-            self._opened = (index, DicomImage(self.files[index]))
-        return self._opened[1]
+        kept = self._opened  # looked at once, as another thread may ask for another image meanwhile
+        if kept is None or kept[0] != index:
+            kept = self._opened = index, DicomImage(self.files[index])
+        return kept[1]
 
     def _acquired(self) -> Array:
         return np.stack([self._image(index).values(0) for index in range(len(self.files))])

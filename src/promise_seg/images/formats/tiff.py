@@ -63,7 +63,8 @@ class TiffStack(Source):
         return bool(self._photometric == tifffile.PHOTOMETRIC.MINISWHITE)
 
     def as_stored(self, index: int) -> Array:
-        if self._page is None or self._page[0] != index:
+        kept = self._page  # looked at once, as another thread may ask for another page meanwhile
+        if kept is None or kept[0] != index:
             try:
                 with SparingFile(self.path) as stored, tifffile.TiffFile(stored) as file:
                     series, page = self._places[index]
@@ -77,8 +78,8 @@ class TiffStack(Source):
                 raise _damaged(self.path, error) from error
             if np.iscomplexobj(array):
                 raise ImageError(f"{self.path}: holds complex numbers; save their magnitude")
-            self._page = (index, self._arranged(array))
-        return self._page[1]
+            kept = self._page = (index, self._arranged(array))
+        return kept[1]
 
     def _check_codes(self, series: tifffile.TiffPageSeries, index: int) -> None:
         """Refuse strips or tiles compressed from more than the page says; tifffile decodes before it compares."""
@@ -139,20 +140,23 @@ def _words(page: tifffile.TiffPage) -> str:
 
 
 def _check_chain(path: Path, file: tifffile.TiffFile) -> None:
-    """Refuse pages that name an earlier one as the next: tifffile would follow them for ever."""
+    """Refuse pages that name an earlier one as the next, which tifffile would follow for ever, or one beyond the end.
+
+    tifffile takes the latter for the end of the pages, so that a truncated stack would seem to have fewer slices.
+    """
     layout, handle = file.tiff, file.filehandle
     handle.seek(8 if layout.is_bigtiff else 4)
     seen: set[int] = set()
-    while len(words := handle.read(layout.offsetsize)) == layout.offsetsize:
-        (at,) = struct.unpack(layout.offsetformat, words)
-        if at in seen:
-            raise ImageError(f"{path}: damaged: its pages go round in circles. Save it again as TIFF")
-        seen.add(at)
-        handle.seek(at)
-        tags = handle.read(layout.tagnosize)
-        if at == 0 or len(tags) < layout.tagnosize:
-            break
-        handle.seek(at + layout.tagnosize + struct.unpack(layout.tagnoformat, tags)[0] * layout.tagsize)
+    try:
+        while at := struct.unpack(layout.offsetformat, handle.read(layout.offsetsize))[0]:
+            if at in seen:
+                raise ImageError(f"{path}: damaged: its pages go round in circles. Save it again as TIFF")
+            seen.add(at)
+            handle.seek(at)
+            (count,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
+            handle.seek(at + layout.tagnosize + count * layout.tagsize)
+    except struct.error:
+        raise ImageError(f"{path}: damaged or truncated: it ends before its last page. Save it again") from None
 
 
 def _damaged(path: Path, error: Exception) -> ImageError:
