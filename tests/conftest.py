@@ -24,7 +24,8 @@ from tests.helpers import make_tiny_sam, write_dataset
 
 SHARED = Path(__file__).parents[2] / "shared"
 
-# Examples are the same in every run, as all other random numbers are. To look for new ones: --hypothesis-profile=default
+# Examples are the same in every run, as all other random numbers are.
+# To look for new ones: --hypothesis-profile=default
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from promise_seg._version import __version__
 from promise_seg.assessment.evaluation import Assessment, dice_of_choices
-from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, save_checkpoint, load_checkpoint
+from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_checkpoint, save_checkpoint
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.environment import collect_environment
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError

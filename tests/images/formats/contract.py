@@ -19,11 +19,11 @@ import pytest
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.kinds import FILE_SOURCES, FOLDER_SOURCE, SUFFIXES, kind_of
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.formats.source import Source
 from promise_seg.images.readers import content_sha256, read_image, read_labels
 from promise_seg.images.reading import make_reading
-from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat
+from promise_seg.prediction.outputs.formats import WRITERS
+from promise_seg.vocabulary import Axis, OutputFormat
 
 HEIGHT, WIDTH = 8, 6
 SPACING, STEP_MM = (0.5, 0.8), 2.0

@@ -9,10 +9,10 @@ from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.kinds import FILE_SOURCES, FOLDER_SOURCE
 from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.tiff import TiffStack
+from promise_seg.vocabulary import Axis
 from tests.files import write_dicom, write_series
 from tests.images.formats.contract import (
     ORIGIN_LPS,
