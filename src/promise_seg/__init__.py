@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from promise_seg._version import __version__
 
 if TYPE_CHECKING:
-    from promise_seg.prediction.predictor import Prediction, Predictor, load
+    from promise_seg.prediction.prediction import Prediction
+    from promise_seg.prediction.predictor import Predictor, load
 
 __all__ = ["Prediction", "Predictor", "__version__", "load"]
 

@@ -40,7 +40,7 @@ def test_of_several_the_most_certain_is_right(tiny_sam, picture, monkeypatch):
     def predict(label):
         row = np.array([probs[label]], np.float32)
         empty = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
-        from promise_seg.prediction.predictor import Prediction
+        from promise_seg.prediction.prediction import Prediction
 
         return Prediction(row > 0.5, row, *empty, 0.5)
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import promise_seg
 from promise_seg.checkpoint import save_checkpoint
@@ -9,6 +10,8 @@ from promise_seg.images.geometry import Box
 from promise_seg.images.readers import read_image
 from promise_seg.images.reading import make_reading
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.prediction.reading import Slice
+from promise_seg.prediction.user_prompts import UserPrompts
 from promise_seg.vocabulary import Axis, Variant
 from tests.files import write_nifti
 from tests.helpers import disc_image, make_model
@@ -122,3 +125,90 @@ def test_a_volume_needs_the_index_of_a_slice(predictor, tmp_path):
     assert len(done) == len(volume.slices) == 6
     assert volume.mask.shape == (20, 24, 6)
     assert np.array_equal(volume.slices[2].mask, predictor.predict(predictor.encode(path, 2)).mask)
+
+
+def test_many_images_at_once_give_what_each_gives_alone(predictor, tmp_path):
+    image = disc_image(0)[0]
+    path = write_nifti(tmp_path / "v.nii", np.random.default_rng(0).integers(0, 200, (20, 24, 6)).astype(np.int16))
+    given = [image, Image.fromarray(disc_image(1)[0]), Slice(path, 3), predictor.encode(image)]
+    many = predictor.predict(given)
+    assert [one.mask.shape for one in many][:2] == [(30, 40), (30, 40)]
+    for one, prediction in zip(given, many, strict=True):
+        assert np.array_equal(predictor.predict(one).mask_probs, prediction.mask_probs)
+    assert predictor.predict([]) == []
+    with pytest.raises(SettingsError, match="give images with prompts one by one"):
+        predictor.predict(given, points_xy=[[1, 2]], point_labels=[1])
+
+
+def test_images_of_pil_are_read_as_their_files_are(predictor, tmp_path):
+    image = Image.fromarray(disc_image(0)[0])
+    exif = image.getexif()
+    exif[0x0112] = 6  # turned by a quarter
+    image.save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as opened:
+        assert np.array_equal(predictor.predict(opened).mask, predictor.predict(tmp_path / "a.png").mask)
+        assert predictor.predict(opened).mask.shape == (40, 30)
+    for mode in ("L", "P", "RGBA", "1"):
+        assert predictor.predict(image.convert(mode)).mask.shape == (30, 40)
+    with pytest.raises(ImageError, match="must have 8 bits a channel, got mode F"):
+        predictor.predict(image.convert("F"))
+
+
+def test_all_candidates_come_with_their_scores(predictor):
+    image = disc_image(0)[0]
+    prediction = predictor.predict(image)
+    candidates = prediction.candidates
+    assert candidates.masks.shape == (3, 30, 40)
+    assert len(candidates) == 3
+    assert candidates.predicted_iou[candidates.chosen] == pytest.approx(prediction.predicted_iou)
+    assert np.array_equal(candidates.masks[candidates.chosen], prediction.mask)
+    for number in range(3):
+        one = predictor.predict(image, mask_choice=str(number))
+        np.testing.assert_allclose(one.mask_probs, candidates.mask_probs[number], atol=1e-6)
+    with pytest.raises(SettingsError, match="mask_choice '3': expected 0, 1, 2, score"):
+        predictor.predict(image, mask_choice="3")
+
+
+def test_low_resolution_logits_can_be_fed_back(predictor):
+    encoded = predictor.encode(disc_image(0)[0])
+    first = predictor.predict(encoded)
+    assert first.mask_logits.shape == (32, 32)
+    fed = predictor.predict(encoded, points_xy=[[5, 5]], point_labels=[1], mask_input=first.mask_logits)
+    plain = predictor.predict(encoded, points_xy=[[5, 5]], point_labels=[1])
+    assert not np.allclose(fed.mask_probs, plain.mask_probs)
+
+
+def test_several_sets_of_prompts_give_what_each_gives_alone(predictor):
+    """Whatever their form: nothing is padded, so that a set's mask does not depend on its neighbours."""
+    encoded = predictor.encode(disc_image(0)[0])
+    logits = predictor.predict(encoded).mask_logits
+    sets = [
+        UserPrompts([[5, 5]], [1]),
+        UserPrompts(box_xyxy=[2, 2, 20, 20]),
+        UserPrompts([[25, 20], [3, 3]], [1, 0]),
+        UserPrompts([[9, 9]], [0]),
+        UserPrompts([[5, 5]], [1], [2, 2, 20, 20]),
+        UserPrompts(mask_input=logits),
+        UserPrompts(),
+    ]
+    together = predictor.predict_sets(encoded, sets)
+    assert len(together) == len(sets)
+    for one, prediction in zip(sets, together, strict=True):
+        alone = predictor.predict(encoded, **vars(one))
+        np.testing.assert_allclose(prediction.mask_probs, alone.mask_probs, atol=1e-4)
+        np.testing.assert_allclose(prediction.points_xy, alone.points_xy, atol=1e-3)
+        assert (prediction.box_xyxy is None) == (one.box_xyxy is None)
+    np.testing.assert_allclose(together[1].box_xyxy, [2, 2, 20, 20], atol=1e-3)
+    assert predictor.predict_sets(encoded, []) == []
+
+
+def test_an_empty_array_is_no_image(predictor):
+    with pytest.raises(ImageError, match="with at least one pixel"):
+        predictor.predict(np.zeros((0, 0, 3), np.uint8))
+
+
+def test_a_prediction_shows_itself(predictor):
+    image = disc_image(0)[0]
+    prediction = predictor.predict(image)
+    assert prediction.overlay(image).shape == image.shape
+    assert "data:image/png;base64," in prediction._repr_html_()

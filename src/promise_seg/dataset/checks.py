@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from promise_seg.dataset.manifest import Row, raise_all
 from promise_seg.errors import ImageError, SizeError
-from promise_seg.images.borders import content_box
 from promise_seg.images.formats.kinds import kind_of
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
+from promise_seg.images.framing import crop_of
 from promise_seg.images.geometry import Box
 from promise_seg.images.masks import instances_of, mask_of
 from promise_seg.images.readers import BoolArray, Uint8Array, content_sha256, read_image, read_labels
@@ -116,7 +116,7 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
     foreground = int(np.count_nonzero(mask_of(labels, reading.masks, row.mask)))
     return CheckedRow(
         row, content_sha256(source, index, reading), labels.shape[0], labels.shape[1], foreground, reading, index,
-        is_slice=source.is_volume, crop=content_box(image) if reading.crop_border else None,
+        is_slice=source.is_volume, crop=crop_of(image, reading.crop_border),
         class_pixels=_count_classes(labels) if reading.masks.kind == MaskKind.CLASSES else (),
         spacing=source.spacing,
         labels_sha256=hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest(),

@@ -8,6 +8,7 @@ import torch
 from promise_seg.augmentation import AnyView, view_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureKey, FeatureStore, rounded
+from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import BoolArray, Geometry, Uint8Array
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.backbone import Backbone
@@ -37,7 +38,7 @@ class Sample:
 
     def image(self) -> Uint8Array:
         """(S, S, 3) uint8, what the encoder sees."""
-        return self.view.apply_to_image(self.geometry.image_to_model(self.checked.image()))
+        return self.view.apply_to_image(ImageInFrame(self.checked.image(), self.geometry).pixels())
 
     def mask(self) -> BoolArray:
         """(S, S) bool, the ground truth of :meth:`image`."""
@@ -57,6 +58,14 @@ def encode_images(sam: Backbone, images: Sequence[Uint8Array]) -> Features:
         return Features.cat([rounded(sam.encode(torch.from_numpy(image)[None]).to("cpu")) for image in images])
 
 
+def encode_one(sample: Sample, sam: Backbone) -> Features:
+    """Encode one view of one row: the unit of work that a loop, processes or a cluster can map over samples.
+
+    It depends on its arguments alone, and keeps nothing.
+    """
+    return encode_images(sam, [sample.image()])
+
+
 def encode_missing(
     samples: Sequence[Sample],
     sam: Backbone,
@@ -71,7 +80,7 @@ def encode_missing(
     encoded = 0
     for sample in counted(samples, progress, "encoding"):
         if not sam.encoder_learns and sample.key(sam) not in store:
-            store.put(sample.key(sam), encode_images(sam, [sample.image()]))
+            store.put(sample.key(sam), encode_one(sample, sam))
             encoded += 1
     return encoded
 
@@ -84,7 +93,7 @@ def features_of(samples: Sequence[Sample], sam: Backbone, store: FeatureStore | 
     for sample in samples:
         found = store.get(sample.key(sam)) if store is not None else None
         if found is None:
-            found = encode_images(sam, [sample.image()])
+            found = encode_one(sample, sam)
             if store is not None:
                 store.put(sample.key(sam), found)
         parts.append(found)

@@ -228,6 +228,17 @@ def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
     return image
 
 
+def predict_one(one: Input, labeller: Labeller) -> Labelled:
+    """Predict the labels of one picture or volume: the unit of work that a loop, processes or a cluster can map.
+
+    It depends on its arguments alone, and writes nothing.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    return labeller.label(one.open(labeller.reading.axis))
+
+
 def predict_folder(
     labeller: Labeller,
     inputs: Sequence[Input],
@@ -254,7 +265,7 @@ def predict_folder(
                     already_there += 1
                 else:
                     target.check_place(one, sha256)
-                    target.add(one, sha256, labeller.label(one.open(labeller.reading.axis)))
+                    target.add(one, sha256, predict_one(one, labeller))
                     predicted += 1
             except ImageError as error:
                 problems.append(str(error))

@@ -1,8 +1,9 @@
 """The Python API: load a model, predict a mask, correct it with points or a box."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -10,37 +11,26 @@ import torch
 from torch import Tensor
 
 from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint
-from promise_seg.errors import ImageError, SettingsError
-from promise_seg.images.borders import content_box
+from promise_seg.errors import SettingsError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
+from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry
-from promise_seg.images.reading import Reading
 from promise_seg.inference.encoding import encode_images
-from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.inference.masks import decode_one
+from promise_seg.model import PromiseModel
+from promise_seg.prediction.prediction import Prediction, prediction_of
+from promise_seg.prediction.reading import ImageLike, read_rgb
+from promise_seg.prediction.user_prompts import UserPrompts, to_model_frame
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.trust.judging import Trust, TrustModel
 from promise_seg.trust.trust_file import find_trust
+from promise_seg.vocabulary import MaskChoice
 
-ImageLike = str | Path | Source | npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A mask and the prompts that it came from, in the image frame.
-
-    Shape: ``mask`` (H, W) bool; ``mask_probs`` (H, W) float32 in [0, 1]; ``points_xy`` (N, 2) pixel indices, whole
-    numbers being pixel centres; ``point_labels`` (N,), 1 foreground and 0 background; ``predicted_iou`` is SAM's own
-    estimate of the mask's IoU.
-    """
-
-    mask: npt.NDArray[np.bool_]
-    mask_probs: npt.NDArray[np.float32]
-    points_xy: npt.NDArray[np.float32]
-    point_labels: npt.NDArray[np.int64]
-    predicted_iou: float
+if TYPE_CHECKING:
+    from promise_seg.prediction.session import Session
 
 
 @dataclass(frozen=True)
@@ -65,23 +55,6 @@ class Volume:
         return stack if self.source.frame is None else self.source.frame.from_slices(stack)
 
 
-def _as_rgb(image: ImageLike, reading: Reading, index: int | None) -> npt.NDArray[np.uint8]:
-    if isinstance(image, str | Path):
-        image = open_source(image, reading.axis)
-    if isinstance(image, Source):
-        if index is None and len(image) > 1:
-            raise ImageError(f"{image.path}: has {len(image)} slices; give the index of one, or use predict_volume")
-        if not 0 <= (index or 0) < len(image):
-            raise ImageError(f"{image.path}: has no slice {index}; it has {len(image)}, counted from 0")
-        return reading.window.rgb(image, index or 0)
-    array = np.asarray(image)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise ImageError(
-            f"an image array must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4), got {array.dtype} {array.shape}"
-        )
-    return np.repeat(array[..., None], 3, 2) if array.ndim == 2 else np.ascontiguousarray(array[..., :3])
-
-
 class Predictor:
     """A model ready to predict. Nothing here ever reads a ground truth.
 
@@ -94,25 +67,36 @@ class Predictor:
     def __init__(self, model: PromiseModel, judge: TrustModel | None = None, note: str = "") -> None:
         self.model, self.judge, self.note = model.eval(), judge, note
 
-    def encode(self, image: ImageLike, index: int | None = None) -> EncodedImage:
+    def encode(self, image: object, index: int | None = None) -> EncodedImage:
         """Run the encoder once.
 
         Args:
-            image: a path, read as the files that the model was trained on, or RGB or grey pixels (H, W[, 3]) uint8.
-            index: of the slice, where the path is of a volume.
+            image: a path, read as the files that the model was trained on; pixels (H, W[, 3]) uint8, grey or RGB; an
+                image of PIL; or a :class:`~promise_seg.prediction.reading.Slice`.
+            index: the slice, where the path is of a volume.
 
         Raises:
-            ImageError: if it cannot be read or is no such array, or is a volume of several slices and none is named.
+            ImageError: if it cannot be read, is not an image, or is a volume of several slices and none is named.
         """
         config = self.model.config
-        rgb = _as_rgb(image, config.reading, index)
-        height, width = rgb.shape[:2]
-        crop = content_box(rgb) if config.crop_border else None
-        geometry = Geometry(height, width, self.model.sam.image_size, config.fit, crop)
-        features = encode_images(self.model.sam, [geometry.image_to_model(rgb)])
-        return EncodedImage(features.to(self.model.device), geometry)
+        rgb = read_rgb(image, config.reading, index)
+        framed = ImageInFrame.of(rgb, self.model.sam.image_size, config.fit, config.reading.crop_border)
+        features = encode_images(self.model.sam, [framed.pixels()])
+        return EncodedImage(features.to(self.model.device), framed.geometry)
 
-    @torch.no_grad()
+    @overload
+    def predict(
+        self,
+        image: list[Any] | tuple[Any, ...],
+        *,
+        points_xy: None = None,
+        point_labels: None = None,
+        box_xyxy: None = None,
+        mask_input: None = None,
+        mask_choice: MaskChoice | str | None = None,
+    ) -> list[Prediction]: ...
+
+    @overload
     def predict(
         self,
         image: ImageLike | EncodedImage,
@@ -120,27 +104,122 @@ class Predictor:
         points_xy: npt.ArrayLike | None = None,
         point_labels: npt.ArrayLike | None = None,
         box_xyxy: npt.ArrayLike | None = None,
-    ) -> Prediction:
+        mask_input: npt.ArrayLike | None = None,
+        mask_choice: MaskChoice | str | None = None,
+    ) -> Prediction: ...
+
+    def predict(
+        self,
+        image: Any,
+        *,
+        points_xy: npt.ArrayLike | None = None,
+        point_labels: npt.ArrayLike | None = None,
+        box_xyxy: npt.ArrayLike | None = None,
+        mask_input: npt.ArrayLike | None = None,
+        mask_choice: MaskChoice | str | None = None,
+    ) -> Prediction | list[Prediction]:
         """Predict a mask at the image's own size.
 
         Without prompts the model proposes its own points. To correct a prediction, change its points and give them
-        back: ``points_xy`` (N, 2) with ``point_labels`` (N,), or ``box_xyxy`` (4,), all in the image frame.
+        back: ``points_xy`` (N, 2) with ``point_labels`` (N,), ``box_xyxy`` (4,), all in the image frame, and
+        ``mask_input`` (h, h), the ``mask_logits`` of an earlier prediction, together or by themselves.
+
+        Args:
+            image: whatever :meth:`encode` takes or returns; or a list of these, for a list of predictions, each with
+                the model's own points.
+            points_xy: pixel indices, whole numbers being pixel centres.
+            point_labels: 1 for foreground, 0 for background.
+            box_xyxy: indices of the box's first and last pixels: left, top, right, bottom.
+            mask_input: low-resolution logits.
+            mask_choice: which of SAM's three masks to take: 0, 1, 2 or score; by default as the model chose in
+                training. All three are in ``candidates``.
 
         Raises:
-            ImageError: if the image cannot be read.
-            SettingsError: if prompts have the wrong shape, or none are given to a model without APM.
+            ImageError: if an image cannot be read.
+            SettingsError: if prompts have the wrong shape, lie outside of the image or are not numbers, if none are
+                given to a model without an APM, or if they are given with a list of images.
         """
-        encoded = image if isinstance(image, EncodedImage) else self.encode(image)
-        prompts = self._prompts(encoded, points_xy, point_labels, box_xyxy)
-        chosen = choose_mask(self.model.decode(encoded.features, prompts), self.model.config.mask_choice)
-        mask_probs = encoded.geometry.logits_to_image(chosen.mask_logits[0, 0]).sigmoid().float().cpu().numpy()
-        return Prediction(
-            mask=self.model.config.postprocessing.mask(mask_probs),
-            mask_probs=mask_probs,
-            points_xy=encoded.geometry.points_to_image(_numpy(prompts.points_xy, (0, 2), np.float32)),
-            point_labels=_numpy(prompts.point_labels, (0,), np.int64),
-            predicted_iou=float(chosen.iou[0, 0]),
-        )
+        prompts = UserPrompts(points_xy, point_labels, box_xyxy, mask_input)
+        choice = self._choice(mask_choice)
+        if not isinstance(image, list | tuple):
+            return self._predict(self._encoded(image), [prompts], choice)[0]
+        if not prompts.is_empty:
+            raise SettingsError("prompts belong to one image: give images with prompts one by one")
+        return [self._predict(self._encoded(one), [prompts], choice)[0] for one in image]
+
+    def predict_sets(
+        self,
+        image: ImageLike | EncodedImage,
+        prompts: Sequence[UserPrompts],
+        *,
+        mask_choice: MaskChoice | str | None = None,
+    ) -> list[Prediction]:
+        """Predict a mask for each of several sets of prompts of one image, as for several objects.
+
+        Args:
+            image: whatever :meth:`encode` takes or returns.
+            prompts: any number of sets, each as it would be given to :meth:`predict`.
+            mask_choice: see :meth:`predict`.
+
+        Raises:
+            ImageError, SettingsError: see :meth:`predict`.
+        """
+        return self._predict(self._encoded(image), prompts, self._choice(mask_choice)) if prompts else []
+
+    def session(self, image: ImageLike | EncodedImage) -> "Session":
+        """Hold one image to be corrected prompt by prompt, with undo and redo.
+
+        Raises:
+            ImageError: if it cannot be read.
+        """
+        from promise_seg.prediction.session import Session
+
+        return Session(self, self._encoded(image))
+
+    def _encoded(self, image: object) -> EncodedImage:
+        return image if isinstance(image, EncodedImage) else self.encode(image)
+
+    def _choice(self, given: MaskChoice | str | None) -> MaskChoice:
+        if given is None:
+            return MaskChoice(self.model.config.mask_choice)
+        if str(given) not in tuple(MaskChoice):
+            raise SettingsError(f"mask_choice {given!r}: expected {', '.join(MaskChoice)}")
+        return MaskChoice(str(given))
+
+    def _predict(self, encoded: EncodedImage, sets: Sequence[UserPrompts], choice: MaskChoice) -> list[Prediction]:
+        """Decode sets of one form together, and return predictions in the order of the sets."""
+        by_form: dict[tuple[int, bool, bool], list[int]] = {}
+        for number, one in enumerate(sets):
+            by_form.setdefault(one.form, []).append(number)
+        found: dict[int, Prediction] = {}
+        for numbers in by_form.values():
+            found |= zip(numbers, self._predict_form(encoded, [sets[n] for n in numbers], choice), strict=True)
+        return [found[number] for number in range(len(sets))]
+
+    @torch.no_grad()
+    def _predict_form(self, encoded: EncodedImage, sets: Sequence[UserPrompts], choice: MaskChoice) -> list[Prediction]:
+        geometry = encoded.geometry
+        if sets[0].is_empty:
+            prompts = self._own_prompts(encoded)
+        else:
+            prompts = to_model_frame(sets, geometry, self.model.sam.mask_side)
+        masks = decode_one(self.model, encoded.features, prompts, geometry)
+        predictions = []
+        for number in range(len(masks.iou)):
+            box = None if prompts.boxes_xyxy is None else geometry.box_to_image(prompts.boxes_xyxy[0, number].numpy())
+            points_xy = geometry.points_to_image(_numpy(prompts.points_xy, number, (0, 2), np.float32))
+            labels = _numpy(prompts.point_labels, number, (0,), np.int64)
+            post = self.model.config.postprocessing
+            predictions.append(prediction_of(masks, number, choice, post, points_xy, labels, box))
+        return predictions * (len(sets) if sets[0].is_empty else 1)
+
+    def _own_prompts(self, encoded: EncodedImage) -> Prompts:
+        if self.model.apm is None:
+            raise SettingsError(
+                f"the variant {self.model.config.variant} has no auto-prompting module: give points or a box, or "
+                "use a model of variant apm or apm+ips"
+            )
+        return self.model.propose(encoded.features).as_prompts()
 
     def trust(self, image: ImageLike | EncodedImage) -> Trust | None:
         """How far to trust the mask that :meth:`predict` gives without prompts; ``None`` if not calibrated.
@@ -176,39 +255,10 @@ class Predictor:
             progress()
         return Volume(source, tuple(found))
 
-    def _prompts(
-        self,
-        encoded: EncodedImage,
-        points_xy: npt.ArrayLike | None,
-        point_labels: npt.ArrayLike | None,
-        box_xyxy: npt.ArrayLike | None,
-    ) -> Prompts:
-        if points_xy is None and point_labels is None and box_xyxy is None:
-            if self.model.apm is None:
-                raise SettingsError(
-                    f"the variant {self.model.config.variant} has no auto-prompting module: give points or a box, or "
-                    "use a model of variant apm or apm+ips"
-                )
-            return self.model.propose(encoded.features).as_prompts()
-        points = labels = box = None
-        if points_xy is not None:
-            given = np.asarray(points_xy, np.float32)
-            if given.ndim != 2 or given.shape[1] != 2:
-                raise SettingsError(f"points_xy must be (N, 2), got {given.shape}")
-            points = torch.from_numpy(encoded.geometry.points_to_model(given))[None, None]
-        if point_labels is not None:
-            labels = torch.from_numpy(np.asarray(point_labels, np.int64))[None, None]
-        if box_xyxy is not None:
-            corners = np.asarray(box_xyxy, np.float32)
-            if corners.shape != (4,):
-                raise SettingsError(f"box_xyxy must be (4,), got {corners.shape}")
-            box = torch.from_numpy(encoded.geometry.points_to_model(corners.reshape(2, 2))).reshape(1, 1, 4)
-        return Prompts(points_xy=points, point_labels=labels, boxes_xyxy=box).to(self.model.device)
 
-
-def _numpy(values: Tensor | None, empty: tuple[int, ...], dtype: type) -> npt.NDArray:
-    """The only set of prompts of the only image, or nothing."""
-    return np.zeros(empty, dtype) if values is None else values[0, 0].cpu().numpy().astype(dtype)
+def _numpy(values: Tensor | None, number: int, empty: tuple[int, ...], dtype: type) -> npt.NDArray:
+    """One set of prompts of the only image, or nothing."""
+    return np.zeros(empty, dtype) if values is None else values[0, number].cpu().numpy().astype(dtype)
 
 
 def load(checkpoint: str | Path, *, sam: Backbone | str | None = None, device: str | torch.device = "cpu") -> Predictor:

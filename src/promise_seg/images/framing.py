@@ -1,0 +1,30 @@
+"""An image and its place in the model frame: the one way to what the encoder sees."""
+
+from dataclasses import dataclass
+
+from promise_seg.images.borders import content_box
+from promise_seg.images.geometry import Box, Geometry, Uint8Array
+from promise_seg.vocabulary import Fit
+
+
+def crop_of(rgb: Uint8Array, crop_border: bool) -> Box | None:
+    """The part of an image (H, W, 3) that is kept: all of it (``None``), or what lies inside its black border."""
+    return content_box(rgb) if crop_border else None
+
+
+@dataclass(frozen=True)
+class ImageInFrame:
+    """An image (H, W, 3) uint8 RGB in the image frame, and the map from there to the model frame."""
+
+    rgb: Uint8Array
+    geometry: Geometry
+
+    @staticmethod
+    def of(rgb: Uint8Array, side: int, fit: Fit, crop_border: bool) -> "ImageInFrame":
+        """Place an image in a model frame of ``side`` pixels a side."""
+        height, width = rgb.shape[:2]
+        return ImageInFrame(rgb, Geometry(height, width, side, fit, crop_of(rgb, crop_border)))
+
+    def pixels(self) -> Uint8Array:
+        """(S, S, 3) uint8, what the encoder sees of it."""
+        return self.geometry.image_to_model(self.rgb)

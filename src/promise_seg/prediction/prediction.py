@@ -1,0 +1,108 @@
+"""What a model says of an image: a mask, its candidates, and the prompts that it came from."""
+
+import base64
+import io
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from promise_seg.inference.masks import Masks
+from promise_seg.postprocessing import PostProcessing
+from promise_seg.prediction.overlay import draw_overlay
+from promise_seg.vocabulary import MaskChoice
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A mask and the prompts that it came from, in the image frame.
+
+    Shape: ``mask`` (H, W) bool; ``mask_probs`` (H, W) float32 in [0, 1]; ``points_xy`` (N, 2) pixel indices, whole
+    numbers being pixel centres; ``point_labels`` (N,), 1 foreground and 0 background; ``box_xyxy`` (4,) indices of the
+    box's first and last pixels, or ``None``; ``predicted_iou`` is SAM's own estimate of the mask's IoU.
+    """
+
+    mask: npt.NDArray[np.bool_]
+    mask_probs: npt.NDArray[np.float32]
+    points_xy: npt.NDArray[np.float32]
+    point_labels: npt.NDArray[np.int64]
+    predicted_iou: float
+    box_xyxy: npt.NDArray[np.float32] | None = None
+    candidates: "Candidates | None" = field(default=None, repr=False)
+
+    @property
+    def mask_logits(self) -> npt.NDArray[np.float32]:
+        """(h, h) low-resolution logits of the mask, over the whole model frame: a ``mask_input`` to feed back.
+
+        Raises:
+            ValueError: if the prediction was made by hand and has no candidates.
+        """
+        if self.candidates is None:
+            raise ValueError("this prediction has no candidates, so no logits are known")
+        return self.candidates.mask_logits[self.candidates.chosen]
+
+    def overlay(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Draw the mask and the points on an image (H, W, 3) uint8; returns a new one of the same shape."""
+        return draw_overlay(image, self.mask, self.points_xy, self.point_labels)
+
+    def _repr_html_(self) -> str:
+        """The mask as a picture, in notebooks."""
+        stream = io.BytesIO()
+        Image.fromarray(self.mask.astype(np.uint8) * 255).save(stream, "PNG")
+        picture = base64.b64encode(stream.getvalue()).decode()
+        share = float(self.mask.mean())
+        return (
+            f'<figure><img alt="mask" src="data:image/png;base64,{picture}" style="max-width:20em">'
+            f"<figcaption>{share:.1%} of the image, predicted IoU {self.predicted_iou:.2f}</figcaption></figure>"
+        )
+
+
+class Candidates:
+    """All of SAM's masks for one set of prompts; its three answers where a click is ambiguous.
+
+    Shape: ``mask_logits`` (M, h, h) float32, low-resolution logits over the whole model frame; ``predicted_iou`` (M,)
+        float32. ``chosen`` is the number of the one that the prediction's mask was made from.
+    """
+
+    def __init__(self, masks: Masks, number: int, choice: MaskChoice, post: PostProcessing) -> None:
+        self._masks, self._number, self._post = masks, number, post
+        self.mask_logits: npt.NDArray[np.float32] = masks.mask_logits[number].float().cpu().numpy()
+        self.predicted_iou: npt.NDArray[np.float32] = masks.iou[number].float().cpu().numpy()
+        self.chosen = int(self.predicted_iou.argmax()) if choice == MaskChoice.SCORE else int(choice)
+
+    def __len__(self) -> int:
+        return len(self.mask_logits)
+
+    @cached_property
+    def mask_probs(self) -> npt.NDArray[np.float32]:
+        """(M, H, W) probabilities in the image frame."""
+        return self._masks.probs_of_candidates(self._number)
+
+    @cached_property
+    def masks(self) -> npt.NDArray[np.bool_]:
+        """(M, H, W) in the image frame, post-processed as the model's own masks are."""
+        return np.stack([self._post.mask(probs) for probs in self.mask_probs])
+
+
+def prediction_of(
+    masks: Masks,
+    number: int,
+    choice: MaskChoice,
+    post: PostProcessing,
+    points_xy: npt.NDArray[np.float32],
+    point_labels: npt.NDArray[np.int64],
+    box_xyxy: npt.NDArray[np.float32] | None,
+) -> Prediction:
+    """The prediction for one of the K sets of prompts of an image; prompts are in the image frame."""
+    mask_probs = masks.probs_of_set(number, choice)
+    return Prediction(
+        mask=post.mask(mask_probs),
+        mask_probs=mask_probs,
+        points_xy=points_xy,
+        point_labels=point_labels,
+        predicted_iou=float(masks.chosen(choice)[1][number]),
+        box_xyxy=box_xyxy,
+        candidates=Candidates(masks, number, choice, post),
+    )

@@ -1,0 +1,79 @@
+"""What may be given as an image, and its pixels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.source import Source
+from promise_seg.images.reading import Reading
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One slice of a volume: a path, or a volume that is open already, and the slice's index, counting from 0."""
+
+    volume: str | Path | Source
+    index: int
+
+
+ImageLike = str | Path | Source | Slice | npt.NDArray[np.uint8] | Image.Image
+"""A path, a slice of a volume, pixels (H, W), (H, W, 3) or (H, W, 4) uint8, or an image of PIL."""
+
+_PLAIN_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+
+
+def read_rgb(image: object, reading: Reading, index: int | None = None) -> npt.NDArray[np.uint8]:
+    """Read an image as RGB pixels (H, W, 3) uint8 in the image frame.
+
+    Args:
+        image: an :data:`ImageLike`. Files are read as those that the model was trained on; pixels are taken as they
+            are.
+        reading: how files are read.
+        index: the slice, where the image is a volume.
+
+    Raises:
+        ImageError: if it cannot be read, has no such slice, has several and none is named, or is not an image.
+    """
+    place = image
+    if isinstance(image, Slice):
+        place, index = image.volume, image.index
+    if isinstance(place, str | Path):
+        place = open_source(place, reading.axis)
+    if isinstance(place, Source):
+        return _of_source(place, reading, index)
+    if isinstance(image, Image.Image):
+        return _of_pil(image)
+    return _of_array(np.asarray(image))
+
+
+def _of_source(source: Source, reading: Reading, index: int | None) -> npt.NDArray[np.uint8]:
+    if index is None and len(source) > 1:
+        raise ImageError(f"{source.path}: has {len(source)} slices; give the index of one, or use predict_volume")
+    if not 0 <= (index or 0) < len(source):
+        raise ImageError(f"{source.path}: has no slice {index}; it has {len(source)}, counted from 0")
+    return reading.window.rgb(source, index or 0)
+
+
+def _of_pil(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """As the file would be read: upright by its EXIF orientation, palettes as their colours, no transparency."""
+    if image.mode not in _PLAIN_MODES:
+        raise ImageError(
+            f"an image of PIL must have 8 bits a channel, got mode {image.mode}: give the path of the file instead, or "
+            "convert it to L or RGB"
+        )
+    return _of_array(np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
+
+
+def _of_array(array: npt.NDArray) -> npt.NDArray[np.uint8]:
+    shape_fits = array.ndim in (2, 3) and (array.ndim == 2 or array.shape[2] in (3, 4))
+    if array.dtype != np.uint8 or not shape_fits or not array.size:
+        raise ImageError(
+            f"an image array must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4) with at least one pixel, got "
+            f"{array.dtype} {array.shape}"
+        )
+    return np.repeat(array[..., None], 3, 2) if array.ndim == 2 else np.ascontiguousarray(array[..., :3])

@@ -1,0 +1,229 @@
+"""One image and its prompts, corrected step by step, with undo and redo."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from promise_seg.errors import SettingsError
+from promise_seg.prediction.prediction import Prediction
+from promise_seg.prediction.user_prompts import UserPrompts
+from promise_seg.vocabulary import MaskChoice
+
+if TYPE_CHECKING:
+    from promise_seg.prediction.predictor import EncodedImage, Predictor
+
+
+@dataclass(frozen=True)
+class PromptState:
+    """The prompts at one moment, in the image frame.
+
+    Args:
+        points: (x, y, label) of each point, 1 for foreground and 0 for background.
+        box_xyxy: indices of the box's first and last pixels, or ``None``.
+        mask_input: (h, h) low-resolution logits to start from, or ``None``.
+        mask_choice: which of SAM's masks is taken, ``None`` for the model's choice.
+        is_automatic: whether these are the model's own prompts, as it proposed them.
+    """
+
+    points: tuple[tuple[float, float, int], ...] = ()
+    box_xyxy: tuple[float, float, float, float] | None = None
+    mask_input: npt.NDArray[np.float32] | None = None
+    mask_choice: MaskChoice | None = None
+    is_automatic: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to ask SAM with."""
+        return not self.points and self.box_xyxy is None and self.mask_input is None
+
+    def as_prompts(self) -> UserPrompts:
+        """As a predictor takes them.
+
+        Raises:
+            SettingsError: if they are not numbers, or the box has no area.
+        """
+        points = [point[:2] for point in self.points] or None
+        labels = [point[2] for point in self.points] or None
+        return UserPrompts(points, labels, self.box_xyxy, self.mask_input)
+
+
+class Session:
+    """An image that is encoded once and corrected prompt by prompt; the mask follows every change.
+
+    It begins with the model's own points, or with nothing if the model has no auto-prompting module. Every change is
+    checked and predicted before it is kept: one that is refused leaves the session as it was. Several threads may use
+    one session; changes happen one after the other.
+
+    >>> session = model.session(image)                                          # doctest: +SKIP
+    >>> session.add_point(210, 95, 1).mask                                      # doctest: +SKIP
+    >>> session.undo().mask                                                     # doctest: +SKIP
+    """
+
+    def __init__(self, predictor: "Predictor", encoded: "EncodedImage") -> None:
+        self._predictor, self._encoded = predictor, encoded
+        self._lock = threading.RLock()
+        self._history: list[tuple[PromptState, Prediction | None]] = [self._beginning()]
+        self._at = 0
+
+    @property
+    def prompts(self) -> PromptState:
+        """The prompts as they are now, in the image frame."""
+        return self._history[self._at][0]
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """What the model makes of them; ``None`` where there are none at all."""
+        return self._history[self._at][1]
+
+    @property
+    def can_undo(self) -> bool:
+        return self._at > 0
+
+    @property
+    def can_redo(self) -> bool:
+        return self._at < len(self._history) - 1
+
+    def add_point(self, x: float, y: float, label: int = 1) -> Prediction:
+        """Add a point at (x, y), pixel indices in the image frame: 1 for foreground, 0 for background.
+
+        Raises:
+            SettingsError: if it lies outside of the image, or the label is another.
+        """
+        return self._prompted(lambda now: replace(now, points=(*now.points, (float(x), float(y), label))))
+
+    def move_point(self, number: int, x: float, y: float) -> Prediction:
+        """Move a point; points are counted from 0 in the order of :attr:`prompts`.
+
+        Raises:
+            SettingsError: if there is no such point, or its new place is outside of the image.
+        """
+        return self._prompted(lambda now: _with_point(now, number, lambda old: (float(x), float(y), old[2])))
+
+    def flip_point(self, number: int) -> Prediction:
+        """Turn a foreground point into a background point, or the other way round.
+
+        Raises:
+            SettingsError: if there is no such point.
+        """
+        return self._prompted(lambda now: _with_point(now, number, lambda old: (old[0], old[1], 1 - old[2])))
+
+    def remove_point(self, number: int) -> Prediction | None:
+        """Remove a point; returns ``None`` if no prompts are left.
+
+        Raises:
+            SettingsError: if there is no such point.
+        """
+
+        def without(now: PromptState) -> PromptState:
+            _check_point(now, number)
+            return replace(now, points=now.points[:number] + now.points[number + 1 :])
+
+        return self._change(without)
+
+    def set_box(self, left: float, top: float, right: float, bottom: float) -> Prediction:
+        """Set the box, or replace it: indices of its first and last pixels.
+
+        Raises:
+            SettingsError: if it has no area inside of the image.
+        """
+        box = (float(left), float(top), float(right), float(bottom))
+        return self._prompted(lambda now: replace(now, box_xyxy=box))
+
+    def remove_box(self) -> Prediction | None:
+        """Remove the box; returns ``None`` if no prompts are left."""
+        return self._change(lambda now: replace(now, box_xyxy=None))
+
+    def set_mask(self, mask_input: npt.ArrayLike | None) -> Prediction | None:
+        """Start from a mask: (h, h) low-resolution logits, as ``mask_logits`` of a prediction; ``None`` removes it.
+
+        Raises:
+            SettingsError: if it has another shape.
+        """
+        logits = None if mask_input is None else np.asarray(mask_input, np.float32)
+        return self._change(lambda now: replace(now, mask_input=logits))
+
+    def choose(self, mask_choice: MaskChoice | str | None) -> Prediction | None:
+        """Take another of SAM's masks: 0, 1, 2 or score; ``None`` for the model's own choice.
+
+        Raises:
+            SettingsError: if there is no such choice.
+        """
+        if mask_choice is not None and str(mask_choice) not in tuple(MaskChoice):
+            raise SettingsError(f"mask_choice {mask_choice!r}: expected {', '.join(MaskChoice)}")
+        choice = None if mask_choice is None else MaskChoice(str(mask_choice))
+        return self._change(lambda now: replace(now, mask_choice=choice), keeps_automatic=True)
+
+    def clear(self) -> None:
+        """Remove all prompts."""
+        self._change(lambda now: PromptState(mask_choice=now.mask_choice))
+
+    def reset(self) -> Prediction | None:
+        """Go back to the model's own prompts, as one more step that can be undone."""
+        with self._lock:
+            self._keep(*self._history[0])
+            return self.prediction
+
+    def undo(self) -> Prediction | None:
+        """Take the last change back; without any, nothing happens. Returns the prediction of before."""
+        with self._lock:
+            self._at = max(0, self._at - 1)
+            return self.prediction
+
+    def redo(self) -> Prediction | None:
+        """Repeat a change that was taken back; without any, nothing happens. Returns its prediction."""
+        with self._lock:
+            self._at = min(len(self._history) - 1, self._at + 1)
+            return self.prediction
+
+    def _beginning(self) -> tuple[PromptState, Prediction | None]:
+        if self._predictor.model.apm is None:
+            return PromptState(), None
+        prediction = self._predictor.predict(self._encoded)
+        pairs = zip(prediction.points_xy.tolist(), prediction.point_labels.tolist(), strict=True)
+        points = tuple((float(x), float(y), int(label)) for (x, y), label in pairs)
+        return PromptState(points=points, is_automatic=True), prediction
+
+    def _prompted(self, change: Callable[[PromptState], PromptState]) -> Prediction:
+        """A change after which there is at least one prompt."""
+        prediction = self._change(change)
+        if prediction is None:
+            raise RuntimeError("a prompt was set, so there must be a prediction")
+        return prediction
+
+    def _change(
+        self, change: Callable[[PromptState], PromptState], *, keeps_automatic: bool = False
+    ) -> Prediction | None:
+        with self._lock:
+            old = self.prompts
+            new = replace(change(old), is_automatic=keeps_automatic and old.is_automatic)
+            self._keep(new, self._predict(new))
+            return self.prediction
+
+    def _predict(self, state: PromptState) -> Prediction | None:
+        if state.is_empty:
+            return None
+        return self._predictor.predict_sets(self._encoded, [state.as_prompts()], mask_choice=state.mask_choice)[0]
+
+    def _keep(self, state: PromptState, prediction: Prediction | None) -> None:
+        """Make it the newest step; what could have been redone is forgotten."""
+        self._history[self._at + 1 :] = [(state, prediction)]
+        self._at += 1
+
+
+def _check_point(state: PromptState, number: int) -> None:
+    if not 0 <= number < len(state.points):
+        raise SettingsError(f"there is no point {number}; there are {len(state.points)}, counted from 0")
+
+
+def _with_point(
+    state: PromptState, number: int, change: Callable[[tuple[float, float, int]], tuple[float, float, int]]
+) -> PromptState:
+    """The same prompts with one point changed."""
+    _check_point(state, number)
+    points = list(state.points)
+    points[number] = change(points[number])
+    return replace(state, points=tuple(points))

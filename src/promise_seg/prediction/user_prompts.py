@@ -1,0 +1,172 @@
+"""Prompts that a person or a program gives, in the image frame: checked before anything is computed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from promise_seg.errors import SettingsError
+from promise_seg.images.geometry import Geometry
+from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
+
+_SLACK = 1.0  # pixels of the model frame that a point may lie beyond it, as those of an APM can
+
+
+@dataclass(frozen=True)
+class UserPrompts:
+    """One set of prompts in the image frame; any part may be missing, or all.
+
+    Args:
+        points_xy: (N, 2) pixel indices, whole numbers being pixel centres.
+        point_labels: (N,), 1 for foreground and 0 for background.
+        box_xyxy: (4,), indices of the box's first and last pixels: left, top, right, bottom.
+        mask_input: (h, h) low-resolution logits, as :attr:`Prediction.mask_logits` gives them.
+
+    Raises:
+        SettingsError: if the parts have the wrong shape, are not numbers, or do not fit each other.
+    """
+
+    points_xy: npt.ArrayLike | None = None
+    point_labels: npt.ArrayLike | None = None
+    box_xyxy: npt.ArrayLike | None = None
+    mask_input: npt.ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        points = None if self.points_xy is None else _points(self.points_xy)
+        labels = None if self.point_labels is None else _labels(self.point_labels)
+        box = None if self.box_xyxy is None else _box(self.box_xyxy)
+        if (points is None) != (labels is None):
+            raise SettingsError("points need labels and labels need points: give both or neither")
+        if points is not None and labels is not None and len(points) != len(labels):
+            raise SettingsError(
+                f"point labels must be one for each point, got {len(labels)} labels for {len(points)} points"
+            )
+        for name, value in (("points_xy", points), ("point_labels", labels), ("box_xyxy", box)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def form(self) -> tuple[int, bool, bool]:
+        """The number of points, and whether there are a box and a mask: sets of one form are decoded together."""
+        count = 0 if self.points_xy is None else len(np.asarray(self.points_xy))
+        return count, self.box_xyxy is not None, self.mask_input is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing at all is given."""
+        return all(part is None for part in vars(self).values())
+
+
+def _numbers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float32]:
+    try:
+        array = np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{name}: expected numbers: {error}") from error
+    if not np.isfinite(array).all():
+        raise SettingsError(f"{name}: expected finite numbers, got {array.tolist()}")
+    return array
+
+
+def _points(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    array = _numbers(values, "points_xy")
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise SettingsError(f"points_xy must be (N, 2), got {array.shape}")
+    return array
+
+
+def _labels(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise SettingsError(f"point_labels must be (N,), got {array.shape}")
+    if not np.isin(array, (FOREGROUND, BACKGROUND)).all():
+        raise SettingsError(f"point_labels must be 1 (foreground) or 0 (background), got {array.tolist()}")
+    return array.astype(np.int64)
+
+
+def _box(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    array = _numbers(values, "box_xyxy")
+    if array.shape != (4,):
+        raise SettingsError(f"box_xyxy must be (4,), got {array.shape}")
+    left, top, right, bottom = array
+    if not (left < right and top < bottom):
+        raise SettingsError(
+            f"box_xyxy must be left, top, right, bottom with left < right and top < bottom, got {array.tolist()}"
+        )
+    return array
+
+
+def to_model_frame(sets: Sequence[UserPrompts], geometry: Geometry, mask_side: int) -> Prompts:
+    """The prompts of one image, one set or several, as SAM takes them: (1, K, ...) in the model frame.
+
+    All sets must have the same parts, and the same number of points: see :attr:`UserPrompts.form`. Boxes are clipped to
+    the image.
+
+    Raises:
+        SettingsError: if a point or box lies outside of what the model sees of the image.
+        ValueError: if the sets differ in form.
+    """
+    points = _in_all([one.points_xy for one in sets], "points")
+    boxes = _in_all([one.box_xyxy for one in sets], "a box")
+    masks = _in_all([one.mask_input for one in sets], "a mask")
+    points_xy = point_labels = boxes_xyxy = mask_logits = None
+    if points is not None:
+        points_xy = torch.from_numpy(np.stack([_points_in_frame(one, geometry) for one in points]))[None]
+        point_labels = torch.from_numpy(np.stack([np.asarray(one.point_labels) for one in sets]))[None]
+    if boxes is not None:
+        boxes_xyxy = torch.from_numpy(np.stack([_box_in_frame(one, geometry) for one in boxes]))[None]
+    if masks is not None:
+        mask_logits = torch.stack([_mask_in_frame(one, mask_side) for one in masks])[None]
+    return Prompts(points_xy=points_xy, point_labels=point_labels, boxes_xyxy=boxes_xyxy, mask_logits=mask_logits)
+
+
+def _in_all(parts: Sequence[npt.ArrayLike | None], what: str) -> list[npt.ArrayLike] | None:
+    given = [part for part in parts if part is not None]
+    if given and len(given) != len(parts):
+        raise ValueError(f"{len(given)} of {len(parts)} sets of prompts have {what}")
+    return given or None
+
+
+def _points_in_frame(points_xy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np.float32]:
+    given = np.asarray(points_xy, np.float32)
+    moved = geometry.points_to_model(given)
+    outside = ((moved < -0.5 - _SLACK) | (moved > geometry.side - 0.5 + _SLACK)).any(1)
+    if outside.any():
+        raise SettingsError(
+            f"points_xy: {given[outside][0].tolist()} lies outside of {_seen(geometry)}; expected (x, y) pixel indices "
+            "in it"
+        )
+    return moved
+
+
+def _box_in_frame(box_xyxy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np.float32]:
+    left, top, right, bottom = np.asarray(box_xyxy, np.float32)
+    kept = geometry.kept
+    clipped = np.array(
+        [max(left, kept.left), max(top, kept.top), min(right, kept.right - 1), min(bottom, kept.bottom - 1)], np.float32
+    )
+    if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
+        raise SettingsError(
+            f"box_xyxy: [{left:g}, {top:g}, {right:g}, {bottom:g}] has no area inside of {_seen(geometry)}"
+        )
+    return geometry.box_to_model(clipped)
+
+
+def _mask_in_frame(mask_input: npt.ArrayLike, mask_side: int) -> torch.Tensor:
+    array = _numbers(mask_input, "mask_input")
+    if array.shape != (mask_side, mask_side):
+        raise SettingsError(
+            f"mask_input must be ({mask_side}, {mask_side}) low-resolution logits, as mask_logits of a prediction "
+            f"are, got {array.shape}"
+        )
+    return torch.from_numpy(array)
+
+
+def _seen(geometry: Geometry) -> str:
+    size = f"the image of {geometry.width} x {geometry.height} pixels"
+    if geometry.crop is None:
+        return size
+    left, top, right, bottom = geometry.crop
+    return (
+        f"columns {left} to {right - 1} and rows {top} to {bottom - 1}, what is left of {size} without its black border"
+    )

@@ -1,0 +1,72 @@
+"""Prompts are checked before anything is computed, and lie in the image frame until SAM needs them."""
+
+import numpy as np
+import pytest
+
+from promise_seg.errors import SettingsError
+from promise_seg.images.geometry import Box, Geometry
+from promise_seg.prediction.user_prompts import UserPrompts, to_model_frame
+from promise_seg.vocabulary import Fit
+
+GEOMETRY = Geometry(90, 120, 32, Fit.STRETCH)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"points_xy": [[float("nan"), 3]], "point_labels": [1]}, "points_xy: expected finite numbers, got"),
+        ({"points_xy": [["a", 3]], "point_labels": [1]}, "points_xy: expected numbers"),
+        ({"points_xy": [[1, 2]]}, "points need labels and labels need points"),
+        ({"point_labels": [1]}, "points need labels and labels need points"),
+        ({"points_xy": [[1, 2, 3]], "point_labels": [1]}, r"points_xy must be \(N, 2\), got \(1, 3\)"),
+        ({"points_xy": [[1, 2]], "point_labels": [[1]]}, r"point_labels must be \(N,\), got \(1, 1\)"),
+        ({"points_xy": [[1, 2]], "point_labels": [1, 0]}, "one for each point, got 2 labels for 1 points"),
+        ({"points_xy": [[1, 2]], "point_labels": [2]}, r"must be 1 \(foreground\) or 0 \(background\), got \[2\]"),
+        ({"points_xy": [[1, 2]], "point_labels": [0.5]}, r"must be 1 \(foreground\) or 0 \(background\), got \[0\.5\]"),
+        ({"box_xyxy": [1, 2, 3]}, r"box_xyxy must be \(4,\), got \(3,\)"),
+        ({"box_xyxy": [105, 48, 55, 12]}, "left < right and top < bottom, got"),
+        ({"box_xyxy": [55, 12, 55, 12]}, "left < right and top < bottom, got"),
+        ({"box_xyxy": [1, 2, 3, float("inf")]}, "box_xyxy: expected finite numbers"),
+    ],
+)
+def test_what_is_no_prompt_is_refused(given, message):
+    with pytest.raises(SettingsError, match=message):
+        UserPrompts(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"points_xy": [[300, 30]], "point_labels": [1]}, r"\[300\.0, 30\.0\] lies outside of the image of 120 x 90"),
+        ({"points_xy": [[-9, 30]], "point_labels": [1]}, "lies outside of the image"),
+        ({"box_xyxy": [130, 10, 160, 40]}, r"\[130, 10, 160, 40\] has no area inside of the image of 120 x 90"),
+        ({"mask_input": np.zeros((8, 8))}, r"mask_input must be \(32, 32\) .* got \(8, 8\)"),
+    ],
+)
+def test_what_lies_outside_of_the_image_is_refused(given, message):
+    with pytest.raises(SettingsError, match=message):
+        to_model_frame([UserPrompts(**given)], GEOMETRY, 32)
+
+
+def test_a_point_in_the_cropped_border_is_refused_with_the_reason():
+    cropped = Geometry(90, 120, 32, Fit.STRETCH, Box(20, 10, 100, 80))
+    with pytest.raises(SettingsError, match=r"columns 20 to 99 and rows 10 to 79, what is left of .* black border"):
+        to_model_frame([UserPrompts([[3, 40]], [1])], cropped, 32)
+
+
+def test_points_at_the_very_edges_are_taken():
+    corners = [[0, 0], [119, 0], [0, 89], [119, 89]]
+    prompts = to_model_frame([UserPrompts(corners, [1, 0, 1, 0])], GEOMETRY, 32)
+    assert prompts.points_xy.shape == (1, 1, 4, 2)
+    np.testing.assert_allclose(GEOMETRY.points_to_image(prompts.points_xy[0, 0].numpy()), corners, atol=1e-3)
+
+
+def test_a_box_is_clipped_to_the_image():
+    beyond = to_model_frame([UserPrompts(box_xyxy=[-50, 20, 60, 400])], GEOMETRY, 32)
+    inside = to_model_frame([UserPrompts(box_xyxy=[0, 20, 60, 89])], GEOMETRY, 32)
+    assert beyond.boxes_xyxy.equal(inside.boxes_xyxy)
+
+
+def test_sets_of_another_form_are_not_mixed():
+    with pytest.raises(ValueError, match="1 of 2 sets of prompts have points"):
+        to_model_frame([UserPrompts(box_xyxy=[0, 0, 5, 5]), UserPrompts([[1, 2]], [1])], GEOMETRY, 32)
