@@ -9,7 +9,7 @@ from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.cli.main import main
 from promise_seg.model import bare_model
 from promise_seg.vocabulary import PromptSource, Variant
-from tests.helpers import make_model, make_tiny_sam, some_points
+from tests.helpers import assert_same_dice, make_model, make_tiny_sam, some_points
 
 
 def by_name(budget):
@@ -34,7 +34,7 @@ def test_own_points_and_nothing_score_as_in_an_evaluation(tiny_sam, checked):
         ("oracle box", PromptSource.BOX),
     ):
         alone = [r.scores.dice for r in evaluate(model, checked, Assessment(prompts=source))]
-        np.testing.assert_allclose(found[name].dice[0], alone, atol=1e-3)
+        assert_same_dice(found[name].dice[0], alone)
 
 
 def test_models_without_apm_have_no_own_points(tiny_sam, checked):
@@ -49,7 +49,7 @@ def test_the_same_seed_gives_the_same_draws_in_any_order_of_rows(tiny_sam, check
     )
     name = "oracle points, 4"
     np.testing.assert_allclose(one[name].dice, other[name].dice[:, ::-1], atol=1e-5)
-    assert not np.allclose(one[name].dice, third[name].dice)
+    assert np.abs(one[name].dice - third[name].dice).max() > 0.02
 
 
 def test_each_image_is_encoded_once(tiny_sam, checked, monkeypatch):

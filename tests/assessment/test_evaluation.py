@@ -14,9 +14,10 @@ from promise_seg.inference.encoding import Sample, features_of
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.prompting import make_prompts
 from promise_seg.inference.rows import DecodedRow
-from promise_seg.model import bare_model
+from promise_seg.model import bare_model, choose_mask
+from promise_seg.postprocessing import PostProcessing
 from promise_seg.vocabulary import Fit, PromptSource, Protocol, Variant
-from tests.helpers import disc_image, make_model
+from tests.helpers import assert_same_dice, disc_image, make_model
 
 
 def decoded_as(sample, mask_logits, iou, objects=None):
@@ -27,11 +28,48 @@ def run(model, checked, source, **values):
     return evaluate(model, checked, Assessment(prompts=PromptSource(source), **values))
 
 
-@pytest.mark.parametrize("source", ["apm", "oracle", "box", "none"])
-def test_every_source_of_prompts(tiny_sam, checked, source):
-    results = run(make_model(tiny_sam), checked, source)
-    assert len(results) == len(checked)
-    assert all(0 <= r.scores.dice <= 1 for r in results)
+def note_decoding(model, monkeypatch):
+    """A list of the prompts that the model is given from now on, each with what it made of them."""
+    seen, decode = [], model.decode
+
+    def note(features, prompts):
+        seen.append((prompts, decode(features, prompts)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(model, "decode", note)
+    return seen
+
+
+def overlap(mask, truth):
+    return 2 * (mask & truth).sum() / (mask.sum() + truth.sum())
+
+
+@pytest.mark.parametrize("source", list(PromptSource))
+def test_every_source_of_prompts(tiny_sam, checked, source, monkeypatch):
+    """Each gives the prompts it is named after, and the scores are of the masks that the model makes of them."""
+    model = make_model(tiny_sam).eval()
+    samples = [Sample.of(row, tiny_sam, model.config.fit) for row in checked]
+    seen = note_decoding(model, monkeypatch)
+    results = run(model, checked, source)
+    ((prompts, decoded),) = seen
+    if source == PromptSource.APM:
+        own = model.propose(features_of(samples, tiny_sam, None))
+        torch.testing.assert_close(prompts.points_xy[:, 0], own.points_xy)
+    elif source == PromptSource.ORACLE:
+        for sample, points, labels in zip(samples, prompts.points_xy, prompts.point_labels, strict=True):
+            x, y = points[0].long().unbind(-1)
+            assert sample.mask()[y, x].tolist() == labels[0].bool().tolist() == [True] * 8 + [False] * 8
+    elif source == PromptSource.BOX:
+        for sample, box in zip(samples, prompts.boxes_xyxy, strict=True):
+            rows, columns = np.nonzero(sample.mask())
+            assert box[0].tolist() == [columns.min(), rows.min(), columns.max(), rows.max()]
+    else:
+        assert (prompts.points_xy, prompts.boxes_xyxy, prompts.mask_logits) == (None, None, None)
+    chosen = choose_mask(decoded, model.config.mask_choice).mask_logits[:, 0]
+    for row, sample, result, logits in zip(checked, samples, results, chosen, strict=True):
+        mask = sample.geometry.logits_to_image(logits).sigmoid().numpy() > 0.5
+        assert result.checked is row
+        assert result.scores.dice == pytest.approx(overlap(mask, row.mask()))
 
 
 def test_scores_are_at_the_image_s_own_size(tiny_sam, checked, monkeypatch):
@@ -60,12 +98,12 @@ def test_own_points_never_read_a_mask(tiny_sam, checked, monkeypatch):
 
 def test_oracle_points_depend_on_the_image_not_on_its_place(tiny_sam, checked):
     model = bare_model(tiny_sam)
-    forward = {r.checked.row.image: r.scores for r in run(model, checked, "oracle")}
-    backward = {r.checked.row.image: r.scores for r in run(model, checked[::-1], "oracle")}
-    for image, scores in forward.items():
-        assert scores.dice == pytest.approx(backward[image].dice, abs=1e-6)
-    other = [r.scores.dice for r in run(model, checked, "oracle", seed=1)]
-    assert other != [r.scores.dice for r in run(model, checked, "oracle")]
+    forward, backward, other = (
+        [r.scores.dice for r in run(model, rows, "oracle", seed=seed)]
+        for rows, seed in ((checked, 0), (checked[::-1], 0), (checked, 1))
+    )
+    assert_same_dice(forward, backward[::-1])
+    assert np.abs(np.subtract(forward, other)).max() > 0.02
 
 
 def test_batches_do_not_matter(tiny_sam, checked):
@@ -91,8 +129,14 @@ def test_an_empty_ground_truth_is_scored(tiny_sam, manifest):
 
     Image.fromarray(np.zeros((30, 40), np.uint8)).save(manifest.parent / "masks/0.png")
     rows = check_rows(read_manifest(manifest))[:1]
+    model = make_model(tiny_sam)
     for source in PromptSource:
-        assert run(make_model(tiny_sam), rows, source)[0].scores.dice in {0.0, 1.0}
+        for threshold, found in ((0.999, False), (0.001, True)):
+            post = PostProcessing(threshold=threshold)
+            model.config = model.config.model_copy(update={"postprocessing": post})
+            (result,) = run(model, rows, source)
+            assert result.is_empty is not found
+            assert result.scores.dice == (0 if found else 1)
 
 
 def test_only_oracle_sources_read_the_truth_and_say_so():
@@ -117,12 +161,15 @@ def nuclei(tmp_path):
 
 @pytest.mark.parametrize("source", ["oracle", "box"])
 def test_each_object_is_prompted_for_itself(tiny_sam, nuclei, source, monkeypatch):
-    model, asked = make_model(tiny_sam), []
-    decode = model.decode
-    monkeypatch.setattr(model, "decode", lambda f, prompts: asked.append(prompts) or decode(f, prompts))
+    model = make_model(tiny_sam)
+    seen = note_decoding(model, monkeypatch)
     with_objects, without = run(model, nuclei, source, num_points=4)
+    asked, decoded = [prompts for prompts, _ in seen], seen[0][1]
     assert with_objects.objects == 3
-    assert 0 <= with_objects.object_dice <= 1
+    logits = choose_mask(decoded, model.config.mask_choice).mask_logits[0]
+    masks = Sample.of(nuclei[0], tiny_sam, model.config.fit).geometry.logits_to_image(logits).sigmoid().numpy() > 0.5
+    dice = [overlap(mask, truth) for mask, truth in zip(masks, nuclei[0].instances(), strict=True)]
+    assert with_objects.object_dice == pytest.approx(np.mean(dice))
     assert (without.objects, without.object_dice) == (None, None)
     assert [p.per_image for p in asked] == [3, 1]
     if source == "oracle":
@@ -158,10 +205,18 @@ def test_perfect_masks_of_objects_score_one(tiny_sam, nuclei):
 
 
 def test_many_objects_are_decoded_in_parts(tiny_sam, nuclei, monkeypatch):
-    whole = run(make_model(tiny_sam), nuclei, "box")
-    monkeypatch.setattr(rows, "_OBJECTS_AT_ONCE", 2)
-    parts = run(make_model(tiny_sam), nuclei, "box")
-    assert parts[0].object_dice == pytest.approx(whole[0].object_dice, abs=1e-4)
+    def decode(sets_at_once):
+        monkeypatch.setattr(rows, "_OBJECTS_AT_ONCE", sets_at_once)
+        model = make_model(tiny_sam)
+        seen = note_decoding(model, monkeypatch)
+        (result, _) = run(model, nuclei, "box")
+        parts = [decoded.mask_logits for prompts, decoded in seen[:-1]]  # the last is of the image without objects
+        assert [part.shape[1] for part in parts] == [min(sets_at_once, 3 - n) for n in range(0, 3, sets_at_once)]
+        return torch.cat(parts, 1), result.object_dice
+
+    (whole, dice_of_whole), (parts, dice_of_parts) = decode(32), decode(2)
+    torch.testing.assert_close(parts, whole, atol=1e-3, rtol=1e-3)
+    assert_same_dice([dice_of_parts], [dice_of_whole])
 
 
 def test_by_the_reference_s_protocol_a_mask_is_empty_after_its_opening(tiny_sam, checked):

@@ -65,6 +65,6 @@ def test_the_protocol_takes_the_first_mask_and_one_stream_of_points(checked, tin
         return {r.checked.row.where: r.predicted_iou for r in evaluate(model, rows, assessment)}
 
     ours, backwards = predicted(checked), predicted(checked[::-1])
-    assert all(abs(ours[k] - backwards[k]) < 1e-6 for k in ours)  # fixed for each image
-    theirs = predicted(checked, protocol=Protocol.REFERENCE)
-    assert theirs != predicted(checked[::-1], protocol=Protocol.REFERENCE)  # by the order of the rows
+    assert all(abs(ours[k] - backwards[k]) < 1e-5 for k in ours)  # fixed for each image
+    theirs, turned = (predicted(rows, protocol=Protocol.REFERENCE) for rows in (checked, checked[::-1]))
+    assert max(abs(theirs[k] - turned[k]) for k in theirs) > 1e-3  # by the order of the rows

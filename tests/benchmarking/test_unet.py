@@ -1,5 +1,8 @@
 """The yardstick: trained as long as it is told, and exactly resumable."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 
@@ -74,7 +77,8 @@ def test_scores_are_at_each_images_own_size_with_all_measures(make):
     results = run.evaluate(run.val, Assessment(prompts=PromptSource.NONE))
     assert [r.checked for r in results] == list(run.val)
     assert {"hd95", "s_measure"} <= set(results[0].measures)
-    assert 0 <= results[0].scores.dice <= 1
+    (line,) = (run.folder / "log.jsonl").read_text().splitlines()
+    assert np.mean([r.scores.dice for r in results]) == pytest.approx(json.loads(line)["val_dice"], abs=1e-5)
 
 
 def test_damaged_weights_are_named(make):

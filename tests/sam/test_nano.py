@@ -6,7 +6,7 @@ from promise_seg.sam.loading import load_sam
 from promise_seg.sam.nano import NANO_WEIGHTS, nano_config, untrained_nano
 
 
-def test_it_is_small_and_has_twelve_blocks():
+def test_it_has_4_7_million_parameters_in_twelve_blocks():
     model = untrained_nano()
     assert sum(p.numel() for p in model.parameters()) == 4_711_392
     assert len(model.vision_encoder.layers) == 12
