@@ -26,6 +26,14 @@ class Variant(StrEnum):
         return self in (Variant.IPS, Variant.APM_IPS)
 
 
+class TrainableVariant(StrEnum):
+    """The variants that have something to train."""
+
+    APM = "apm"
+    IPS = "ips"
+    APM_IPS = "apm+ips"
+
+
 class ApmKind(StrEnum):
     """The auto-prompting module: ``heatmap`` localises and is ours; ``resnet`` and ``cross`` are the paper's."""
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promise_seg.cli.common import (
-    DeviceOption,
-    StoreOption,
     bar_of_stages,
     console,
     print_notes,
@@ -17,9 +15,11 @@ from promise_seg.cli.common import (
     quiet_libraries,
     stages_bar,
 )
+from promise_seg.cli.options import OUTPUT, DeviceOption, StoreOption, option, output_option
 from promise_seg.cli.train import make_accelerator
 from promise_seg.errors import PromiseError
 from promise_seg.files import check_writable
+from promise_seg.vocabulary import Precision
 
 if TYPE_CHECKING:
     from promise_seg.benchmarking.running import Benchmark
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 def benchmark(
-    spec: Annotated[str, typer.Argument(help="A YAML file, or paper: the published table.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of all runs, the tables and the report.")],
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    spec: Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or paper: the published table.")],
+    output: Annotated[Path, output_option("Folder of all runs, the tables and the report.")],
+    plan: Annotated[bool, option("--plan", about="Only say what would be done.", panel=OUTPUT)] = False,
     device: DeviceOption = "auto",
     store: StoreOption = None,
 ) -> None:
@@ -49,7 +49,7 @@ def benchmark(
     from promise_seg.benchmarking.writing import Writer
     from promise_seg.features.store import FeatureStore
 
-    accelerator = make_accelerator(device, wanted.precision)
+    accelerator = make_accelerator(device, Precision(wanted.precision))
     with stages_bar() as progress:
         running = Benchmark(
             wanted, output, FeatureStore(store), accelerator, progress,

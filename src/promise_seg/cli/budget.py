@@ -3,19 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from promise_seg.cli.common import (
     BARE,
-    AxisOption,
-    BareSizeOption,
-    ClassOption,
-    CropOption,
-    DeviceOption,
-    InstancesOption,
-    StoreOption,
-    ThresholdOption,
-    WindowOption,
     check_scoring_options,
     console,
     pick_device,
@@ -27,16 +16,35 @@ from promise_seg.cli.common import (
     stages_bar,
 )
 from promise_seg.cli.noting import note_seen_images, note_test_look
+from promise_seg.cli.options import (
+    SCORING,
+    AxisOption,
+    BareSizeOption,
+    ClassOption,
+    CropOption,
+    DataArgument,
+    DeviceOption,
+    InstancesOption,
+    ModelArgument,
+    SamPlaceOption,
+    SplitOption,
+    StoreOption,
+    ThresholdOption,
+    WindowOption,
+    option,
+    output_option,
+)
+from promise_seg.vocabulary import SplitChoice
 
 
 def budget(
-    run: Annotated[str, typer.Argument(help="Output folder of promise train, a checkpoint, or bare for SAM alone.")],
-    data: Annotated[Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for budget.json and budget.png.")],
-    split: Annotated[str, typer.Option(help="val, test, train or all.")] = "val",
-    sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
+    run: ModelArgument,
+    data: DataArgument,
+    output: Annotated[Path, output_option("Folder for budget.json and budget.png.")],
+    split: SplitOption = SplitChoice.VAL,
+    sam: SamPlaceOption = None,
     image_size: BareSizeOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of draws and jitters.")] = 0,
+    seed: Annotated[int, option("--seed", min=0, about="Seed of draws and jitters.", panel=SCORING)] = 0,
     device: DeviceOption = "auto",
     store: StoreOption = None,
     window: WindowOption = None,

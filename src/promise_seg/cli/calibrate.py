@@ -5,17 +5,8 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import (
-    DeviceOption,
-    StoreOption,
-    ThresholdOption,
-    console,
-    pick_device,
-    print_notes,
-    quiet_libraries,
-    read_and_check,
-    stages_bar,
-)
+from promise_seg.cli.common import console, pick_device, print_notes, quiet_libraries, read_and_check, stages_bar
+from promise_seg.cli.options import DeviceOption, SamPlaceOption, StoreOption, ThresholdOption, TrainedArgument
 from promise_seg.cli.training_rows import (
     SplitSeedOption,
     ValShareOption,
@@ -29,9 +20,9 @@ from promise_seg.errors import SettingsError
 
 
 def calibrate(
-    run: Annotated[Path, typer.Argument(help="Output folder of promise train, or a checkpoint.")],
+    run: TrainedArgument,
     data: Annotated[Path, typer.Argument(help="The CSV that it was trained with; its test rows are not read.")],
-    sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
+    sam: SamPlaceOption = None,
     val_share: ValShareOption = None,
     seed: SplitSeedOption = None,
     device: DeviceOption = "auto",

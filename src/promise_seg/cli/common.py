@@ -1,17 +1,17 @@
-"""What several commands share: options, devices, progress bars, reading a data set."""
+"""What several commands share: devices, progress bars, tables, reading a data set."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.progress import Progress
+from promise_seg.vocabulary import Split, SplitChoice
 
 if TYPE_CHECKING:
     import torch
@@ -20,60 +20,11 @@ if TYPE_CHECKING:
     from promise_seg.dataset.manifest import Row
     from promise_seg.images.reading import Reading
     from promise_seg.sam.backbone import Backbone
-    from promise_seg.vocabulary import Protocol
 
 _WIDE = 200
 BARE = "bare"
 """As a model: SAM alone, with nothing trained around it."""
 console = Console(stderr=True, highlight=False, soft_wrap=True)
-
-SamOption = Annotated[
-    str,
-    typer.Option(
-        "--sam",
-        help="nano, a name of promise sam list, an official .pth file, or a folder or hub name of transformers.",
-    ),
-]
-ImageSizeOption = Annotated[
-    int | None,
-    typer.Option("--image-size", min=16, help="Use SAM at another input size than it was trained at, in pixels."),
-]
-ProtocolOption = Annotated[
-    str, typer.Option("--protocol", help="own, or reference: the published procedure, to repeat its numbers.")
-]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-StoreOption = Annotated[
-    Path | None,
-    typer.Option("--store", help="Folder of the feature store; default $PROMISE_SEG_STORE or the user's cache."),
-]
-WindowOption = Annotated[
-    str | None,
-    typer.Option(
-        "--window",
-        help="How values become grey: own (the file's), percentile, LEVEL,WIDTH, or brain, lung ...; three joined by + "
-        "make the three channels.",
-    ),
-]
-AxisOption = Annotated[
-    str | None, typer.Option("--axis", help="What volumes are cut across: auto, axial, coronal or sagittal.")
-]
-CropOption = Annotated[
-    bool | None, typer.Option("--crop-border/--no-crop-border", help="Crop the black border around the image.")
-]
-ClassOption = Annotated[
-    str | None,
-    typer.Option("--class", help="Masks are label maps: the class that is wanted; 1,2,5 or all: each."),
-]
-BareSizeOption = Annotated[
-    int | None, typer.Option("--image-size", min=16, help="Input size of a bare SAM, in pixels.")
-]
-InstancesOption = Annotated[
-    bool, typer.Option("--instances", help="Masks are instance maps: each value is one object.")
-]
-ThresholdOption = Annotated[
-    int | None,
-    typer.Option("--mask-threshold", min=0, max=65534, help="Take grey mask values above this as foreground."),
-]
 
 
 def pick_device(name: str) -> "torch.device":
@@ -146,20 +97,16 @@ def read_and_check(rows: "Sequence[Row]", reading: "Reading") -> "list[CheckedRo
     return checked
 
 
-def rows_of_split(data: Path, split: str) -> "list[Row]":
+def rows_of_split(data: Path, split: SplitChoice) -> "list[Row]":
     """The rows of a manifest that a user means by ``--split``; ``all`` for all.
 
     Raises:
-        SettingsError: if there is no such split.
         ManifestError: if the manifest cannot be read, or has no such rows.
     """
     from promise_seg.dataset.manifest import of_split, read_manifest
-    from promise_seg.vocabulary import Split
 
-    if split not in (*Split, "all"):
-        raise SettingsError(f"--split {split}: expected {', '.join(Split)} or all")
     rows = read_manifest(data)
-    chosen = rows if split == "all" else of_split(rows, Split(split))
+    chosen = rows if split == SplitChoice.ALL else of_split(rows, Split(split))
     if not chosen:
         raise ManifestError(f"{data}: no {split} rows; choose another --split")
     return chosen
@@ -179,19 +126,6 @@ def check_scoring_options(run: str, label: str | None, image_size: int | None) -
         )
     if image_size is not None and run != BARE:
         raise SettingsError("--image-size: a trained model is used at the size it was trained at; it is for bare only")
-
-
-def read_protocol(name: str) -> "Protocol":
-    """The protocol a user names.
-
-    Raises:
-        SettingsError: if there is none of that name.
-    """
-    from promise_seg.vocabulary import Protocol
-
-    if name not in tuple(Protocol):
-        raise SettingsError(f"--protocol {name}: expected {' or '.join(Protocol)}")
-    return Protocol(name)
 
 
 def print_deviations(deviations: "Sequence[str]") -> None:

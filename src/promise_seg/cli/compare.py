@@ -6,18 +6,24 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import console, print_table
+from promise_seg.cli.options import SCORING, choice, option, output_option
+from promise_seg.vocabulary import PromptSource
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Output folders of promise evaluate, or scores_*.csv in them.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUNS...", help="Output folders of promise evaluate, or scores_*.csv in them."),
+    ],
     measure: Annotated[
-        list[str] | None, typer.Option("--measure", help="What to compare; default dice and iou.")
+        list[str] | None,
+        option("--measure", metavar="MEASURE", about="What to compare; default dice and iou.", panel=SCORING),
     ] = None,
     prompts: Annotated[
-        str | None, typer.Option(help="Which of a folder's evaluations: apm, oracle, box or none.")
+        PromptSource | None, choice(PromptSource, about="Which of a folder's evaluations", panel=SCORING)
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write it to this JSON file too.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the intervals.")] = 0,
+    output: Annotated[Path | None, output_option("Write it to this JSON file too.")] = None,
+    seed: Annotated[int, option("--seed", min=0, about="Seed of the intervals.", panel=SCORING)] = 0,
 ) -> None:
     """Compare evaluations of the same images, image by image: differences, their intervals, and whether by chance."""
     from promise_seg.assessment.comparing import compare as compare_runs

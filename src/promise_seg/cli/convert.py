@@ -6,24 +6,29 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import console, quiet_libraries
+from promise_seg.cli.options import MODEL, OUTPUT, choice, option, output_option
 from promise_seg.errors import SettingsError
+from promise_seg.vocabulary import CheckpointFormat
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="A .pt file of the published ProMISe code; with --to, one of ours.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the model; with --to, a .pt file.")],
+    source: Annotated[
+        Path, typer.Argument(help="A .pt file of the published ProMISe code; with --to reference, a model of ours.")
+    ],
+    output: Annotated[Path, output_option("Folder of the model; with --to reference, a .pt file.")],
     sam: Annotated[
-        str | None, typer.Option("--sam", help="The SAM it was trained on: then only what differs is kept.")
+        str | None,
+        option("--sam", metavar="SAM", about="The SAM it was trained on: then only what differs is kept.", panel=MODEL),
     ] = None,
-    to: Annotated[str, typer.Option("--to", help="native (a folder of ours) or reference (a .pt file).")] = "native",
+    to: Annotated[
+        CheckpointFormat, choice(CheckpointFormat, "--to", about="A folder of ours, or a .pt file", panel=OUTPUT)
+    ] = CheckpointFormat.NATIVE,
 ) -> None:
     """Turn a checkpoint of the published ProMISe code into one of ours, or the other way."""
-    if to not in ("native", "reference"):
-        raise SettingsError(f"--to {to}: expected native or reference")
     if output.exists():
         raise SettingsError(f"-o {output}: exists already; choose another place")
     quiet_libraries()
-    if to == "reference":
+    if to == CheckpointFormat.REFERENCE:
         _to_reference(source, output, sam)
     else:
         _to_native(source, output, sam)

@@ -4,17 +4,16 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from promise_seg.cli.common import (
+from promise_seg.cli.common import console, print_table, stages_bar
+from promise_seg.cli.options import (
+    OUTPUT,
     AxisOption,
     ClassOption,
+    DataArgument,
     InstancesOption,
     ThresholdOption,
     WindowOption,
-    console,
-    print_table,
-    stages_bar,
+    option,
 )
 
 if TYPE_CHECKING:
@@ -22,9 +21,11 @@ if TYPE_CHECKING:
 
 
 def check(
-    data: Annotated[Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.")],
-    report: Annotated[Path | None, typer.Option("--json", help="Write everything to this JSON file too.")] = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="How many findings of a kind to print.")] = 20,
+    data: DataArgument,
+    report: Annotated[
+        Path | None, option("--json", metavar="PATH", about="Write everything to this JSON file too.", panel=OUTPUT)
+    ] = None,
+    most: Annotated[int, option("--most", min=1, about="How many findings of a kind to print.", panel=OUTPUT)] = 20,
     window: WindowOption = None,
     axis: AxisOption = None,
     label: ClassOption = None,

@@ -4,39 +4,43 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from promise_seg.cli.common import (
+from promise_seg.cli.common import console, read_and_check, rows_of_split
+from promise_seg.cli.options import (
+    OUTPUT,
     AxisOption,
     ClassOption,
     CropOption,
+    DataArgument,
     InstancesOption,
+    SplitOption,
     ThresholdOption,
     WindowOption,
-    console,
-    read_and_check,
-    rows_of_split,
+    choice,
+    option,
+    output_option,
 )
 from promise_seg.errors import SettingsError
+from promise_seg.vocabulary import Recipe, SplitChoice
 
 if TYPE_CHECKING:
     import numpy as np
 
     from promise_seg.dataset.checks import CheckedRow
-    from promise_seg.vocabulary import Recipe
 
 _SIDE = 512  # of the frame that views are made in, in pixels
 
 
 def show(
-    data: Annotated[Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The picture, a PNG file.")],
-    count: Annotated[int, typer.Option(min=1, max=400, help="How many images, or views of one.")] = 16,
-    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "all",
+    data: DataArgument,
+    output: Annotated[Path, output_option("The picture, a PNG file.")],
+    count: Annotated[
+        int, option("--count", min=1, max=400, about="How many images, or views of one.", panel=OUTPUT)
+    ] = 16,
+    split: SplitOption = SplitChoice.ALL,
     augmentation: Annotated[
-        str | None, typer.Option(help="Show views of one image by this recipe: own, light, grey, none or reference.")
+        Recipe | None, choice(Recipe, about="Show views of one image by this recipe", panel=OUTPUT)
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the choice of images.")] = 0,
+    seed: Annotated[int, option("--seed", min=0, about="Seed of the choice of images.", panel=OUTPUT)] = 0,
     window: WindowOption = None,
     axis: AxisOption = None,
     crop_border: CropOption = None,
@@ -49,12 +53,9 @@ def show(
 
     from promise_seg.files import write_whole
     from promise_seg.images.reading import make_reading
-    from promise_seg.vocabulary import Recipe
 
     if output.suffix.lower() != ".png":
         raise SettingsError(f"-o {output}: expected a name that ends in .png")
-    if augmentation is not None and augmentation not in tuple(Recipe):
-        raise SettingsError(f"--augmentation {augmentation}: expected {', '.join(Recipe)}")
     reading = make_reading(
         window=window, axis=axis, crop_border=crop_border, label=label, instances=instances,
         mask_threshold=mask_threshold,
@@ -64,7 +65,7 @@ def show(
     checked = read_and_check(rows[: 1 if augmentation else count], reading)
     filled = [row for row in checked if row.foreground_pixels] or checked
     if augmentation is not None:
-        picture = _views(filled[0], Recipe(augmentation), count)
+        picture = _views(filled[0], augmentation, count)
     elif any(row.is_slice for row in checked):  # most slices of a volume hold nothing to look at
         picture = _images(random.Random(seed).sample(filled, min(count, len(filled))))
     else:

@@ -6,15 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promise_seg.cli.common import (
-    AxisOption,
-    ClassOption,
-    InstancesOption,
-    ThresholdOption,
-    console,
-    print_table,
-    stages_bar,
-)
+from promise_seg.cli.common import console, print_table, stages_bar
+from promise_seg.cli.options import AxisOption, ClassOption, InstancesOption, ThresholdOption, output_option
 from promise_seg.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
@@ -28,7 +21,7 @@ _DEFAULT_SHARE = 0.15
 
 def split(
     manifest: Annotated[Path, typer.Argument(help="The manifest to divide.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The manifest to write.")],
+    output: Annotated[Path, output_option("The manifest to write.")],
     val: Annotated[float | None, typer.Option(help=f"Share of the rows for val; default {_DEFAULT_SHARE}.")] = None,
     test: Annotated[float | None, typer.Option(help=f"Share of the rows for test; default {_DEFAULT_SHARE}.")] = None,
     keep_test: Annotated[

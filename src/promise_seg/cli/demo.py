@@ -3,29 +3,22 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from promise_seg.cli.common import (
-    DeviceOption,
-    SamOption,
-    ThresholdOption,
-    console,
-    quiet_libraries,
-    read_and_check,
-    stages_bar,
-)
+from promise_seg.cli.common import console, quiet_libraries, read_and_check, stages_bar
+from promise_seg.cli.options import DATA, TRAINING, DeviceOption, SamOption, ThresholdOption, option, output_option
 from promise_seg.cli.train import make_accelerator
+from promise_seg.vocabulary import Precision
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for everything the demo makes.")] = Path(
-        "demo"
-    ),
-    data: Annotated[Path | None, typer.Option(help="Your own CSV, with test rows; default: drawn scenes.")] = None,
+    output: Annotated[Path, output_option("Folder for everything the demo makes.")] = Path("demo"),
+    data: Annotated[
+        Path | None,
+        option("--data", metavar="CSV", about="Your own CSV, with test rows; default: drawn scenes.", panel=DATA),
+    ] = None,
     sam: SamOption = "nano",
-    epochs: Annotated[int, typer.Option(min=1)] = 15,
-    views: Annotated[int, typer.Option(min=1)] = 4,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    epochs: Annotated[int, option("--epochs", min=1, about="Passes over the train rows.", panel=TRAINING)] = 15,
+    views: Annotated[int, option("--views", min=1, about="Views of each image.", panel=TRAINING)] = 4,
+    seed: Annotated[int, option("--seed", min=0, about="Seed of weights and draws.", panel=TRAINING)] = 0,
     device: DeviceOption = "auto",
     mask_threshold: ThresholdOption = None,
 ) -> None:
@@ -48,7 +41,7 @@ def demo(
     from promise_seg.demo.run import run_demo
     from promise_seg.sam.loading import load_sam
 
-    accelerator = make_accelerator(device, "no")
+    accelerator = make_accelerator(device, Precision.NO)
     counts = ", ".join(f"{len(of_split(rows, split))} {split}" for split in Split)
     source = "drawn endoscopy scenes" if data is None else str(data)
     note = (

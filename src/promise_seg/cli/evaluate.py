@@ -3,20 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from promise_seg.cli.common import (
     BARE,
-    AxisOption,
-    BareSizeOption,
-    ClassOption,
-    CropOption,
-    DeviceOption,
-    InstancesOption,
-    ProtocolOption,
-    StoreOption,
-    ThresholdOption,
-    WindowOption,
     check_scoring_options,
     console,
     pick_device,
@@ -25,13 +13,36 @@ from promise_seg.cli.common import (
     print_table,
     quiet_libraries,
     read_and_check,
-    read_protocol,
     rows_of_split,
     stages_bar,
 )
 from promise_seg.cli.noting import note_seen_images, note_test_look
+from promise_seg.cli.options import (
+    SCORING,
+    AxisOption,
+    BareSizeOption,
+    ByOption,
+    ClassOption,
+    CropOption,
+    DataArgument,
+    DeviceOption,
+    InstancesOption,
+    ModelArgument,
+    PromptsOption,
+    SamPlaceOption,
+    ScoringProtocolOption,
+    SplitOption,
+    StoreOption,
+    ThresholdOption,
+    ToleranceOption,
+    WindowOption,
+    choice,
+    option,
+    output_option,
+)
 from promise_seg.cli.trust import print_quality
 from promise_seg.errors import SettingsError
+from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, SplitChoice
 
 if TYPE_CHECKING:
     from promise_seg.assessment.evaluation import Assessment
@@ -41,25 +52,24 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: Annotated[str, typer.Argument(help="Output folder of promise train, a checkpoint, or bare for SAM alone.")],
-    data: Annotated[Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for scores_*.csv and summary_*.json.")],
-    split: Annotated[str, typer.Option(help="test, val, train or all.")] = "test",
-    prompts: Annotated[str, typer.Option(help="apm (own), oracle, box or none.")] = "apm",
-    points: Annotated[int, typer.Option(min=1, help="How many oracle points, half of them background.")] = 16,
+    run: ModelArgument,
+    data: DataArgument,
+    output: Annotated[Path, output_option("Folder for scores_*.csv and summary_*.json.")],
+    split: SplitOption = SplitChoice.TEST,
+    prompts: PromptsOption = PromptSource.APM,
+    points: Annotated[
+        int, option("--points", min=1, about="How many oracle points, half of them background.", panel=SCORING)
+    ] = 16,
     mask: Annotated[
-        str | None, typer.Option(help="Which of SAM's masks counts: 0, 1, 2 or score; default as chosen in training.")
+        MaskChoice | None,
+        choice(MaskChoice, about="Which of SAM's masks counts; default as chosen in training", panel=SCORING),
     ] = None,
-    protocol: ProtocolOption = "own",
-    sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
+    protocol: ScoringProtocolOption = Protocol.OWN,
+    sam: SamPlaceOption = None,
     image_size: BareSizeOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the oracle points.")] = 0,
-    tolerance: Annotated[
-        str, typer.Option(help="Of the surface Dice, and the unit of distances: 2px, or 1.5mm.")
-    ] = "2px",
-    by: Annotated[
-        list[str] | None, typer.Option("--by", help="Means by a column of the manifest too, beside those by size.")
-    ] = None,
+    seed: Annotated[int, option("--seed", min=0, about="Seed of the oracle points.", panel=SCORING)] = 0,
+    tolerance: ToleranceOption = "2px",
+    by: ByOption = None,
     device: DeviceOption = "auto",
     store: StoreOption = None,
     window: WindowOption = None,
@@ -85,19 +95,14 @@ def evaluate(
     from promise_seg.model import bare_model
     from promise_seg.protocol import evaluation_deviations
     from promise_seg.sam.loading import load_sam
-    from promise_seg.vocabulary import Fit, MaskChoice, PromptSource, Protocol
+    from promise_seg.vocabulary import Fit
 
-    if prompts not in tuple(PromptSource):
-        raise SettingsError(f"--prompts {prompts}: expected {', '.join(PromptSource)}")
-    if mask is not None and mask not in tuple(MaskChoice):
-        raise SettingsError(f"--mask {mask}: expected {', '.join(MaskChoice)}")
     check_columns(by or (), rows)
-    chosen = read_protocol(protocol)
-    print_deviations(evaluation_deviations(chosen))
+    print_deviations(evaluation_deviations(protocol))
     place = pick_device(device)
     assessment = Assessment(
-        prompts=PromptSource(prompts), num_points=points, seed=seed, protocol=chosen,
-        mask_choice=None if mask is None else MaskChoice(mask), tolerance=read_tolerance(tolerance),
+        prompts=prompts, num_points=points, seed=seed, protocol=protocol,
+        mask_choice=mask, tolerance=read_tolerance(tolerance),
     )  # fmt: skip
     several = run != BARE and is_class_set(run)
     if several and (label is not None or instances):
@@ -109,7 +114,7 @@ def evaluate(
     model: PromiseModel | None = None
     for one in runs:
         if one == BARE:
-            by_reference = chosen == Protocol.REFERENCE
+            by_reference = protocol == Protocol.REFERENCE
             sam_alone = load_sam(sam or "nano", place, image_size)
             fit = Fit.SQUARE if by_reference else Fit.STRETCH
             model = bare_model(sam_alone, fit, Reading(crop_border=by_reference))
@@ -189,7 +194,6 @@ def _find_trust(run: str, model: "PromiseModel", assessment: "Assessment") -> "T
     """
     from promise_seg.checkpoint import find_checkpoint, is_reference_file
     from promise_seg.trust.trust_file import find_trust
-    from promise_seg.vocabulary import PromptSource, Protocol
 
     if assessment.prompts != PromptSource.APM or is_reference_file(run):
         return None

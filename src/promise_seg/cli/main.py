@@ -28,6 +28,7 @@ from promise_seg.cli import (
     train,
     tune,
 )
+from promise_seg.cli.usage import UsageError, print_usage_error
 from promise_seg.errors import PromiseError
 
 P = ParamSpec("P")
@@ -36,7 +37,6 @@ app = typer.Typer(
     name="promise",
     help="Adapt a frozen Segment Anything Model to your medical images: it prompts itself and stays promptable.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -100,12 +100,15 @@ def _options(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; returns the exit code: 2 for a user's mistake, 130 for Ctrl-C."""
+    """Run a command line and return the exit code: 2 for a user's mistake, 130 for Ctrl-C."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        app(list(sys.argv[1:] if argv is None else argv), prog_name="promise")
+        code = app(arguments, prog_name="promise", standalone_mode=False)
+    except UsageError as error:
+        return print_usage_error(error)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def run() -> None:

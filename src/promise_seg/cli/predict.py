@@ -6,25 +6,31 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import DeviceOption, console, pick_device, print_notes, quiet_libraries, stages_bar
+from promise_seg.cli.common import console, pick_device, print_notes, quiet_libraries, stages_bar
+from promise_seg.cli.options import OUTPUT, DeviceOption, SamPlaceOption, TrainedArgument, choice, option, output_option
+from promise_seg.vocabulary import OutputFormat
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Output folder of promise train, or a checkpoint.")],
-    images: Annotated[list[Path], typer.Argument(help="Images, volumes, DICOM files, and folders of them.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for masks, overlays and predictions.csv.")],
+    run: TrainedArgument,
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGES...", help="Images, volumes, DICOM files, and folders of them.")
+    ],
+    output: Annotated[Path, output_option("Folder for masks, overlays and predictions.csv.")],
     output_format: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help="png, tiff, nifti, dicom-seg, rle or coco; auto: as the input, which is DICOM-SEG for DICOM.",
-        ),
-    ] = "auto",
+        OutputFormat,
+        choice(OutputFormat, "--format", about="auto is as the input, which is DICOM-SEG for DICOM", panel=OUTPUT),
+    ] = OutputFormat.AUTO,
     names: Annotated[
         list[str] | None,
-        typer.Option("--name", help="What is segmented, for DICOM-SEG and COCO; LABEL=NAME for one of several."),
+        option(
+            "--name",
+            metavar="NAME",
+            about="What is segmented, for DICOM-SEG and COCO; LABEL=NAME for one of several.",
+            panel=OUTPUT,
+        ),
     ] = None,
-    sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
+    sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
 ) -> int:
     """Predict masks that fit back to the images; no ground truth is read. Goes on where a stopped run was."""
@@ -34,15 +40,13 @@ def predict(
     quiet_libraries()
     from promise_seg.prediction.folders import predict_folder
     from promise_seg.prediction.labelling import load_labeller
-    from promise_seg.prediction.outputs.formats import parse_format
 
-    chosen = parse_format(output_format)
     labeller = load_labeller(run, sam=sam, device=pick_device(device), names=names or ())
     print_notes(labeller.sam)
     for note in labeller.notes:
         _print_note(note)
     with stages_bar() as progress:
-        outcome = predict_folder(labeller, found, output, chosen, progress)
+        outcome = predict_folder(labeller, found, output, output_format, progress)
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     for note in outcome.notes:
         _print_note(note)

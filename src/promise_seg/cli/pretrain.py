@@ -3,26 +3,34 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from promise_seg.cli.common import DeviceOption, bar_of_stages, console, pick_device, progress_bars, quiet_libraries
+from promise_seg.cli.common import bar_of_stages, console, pick_device, progress_bars, quiet_libraries
+from promise_seg.cli.options import COMPUTING, DATA, OUTPUT, TRAINING, DeviceOption, option, output_option
 
 
 def pretrain(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for weights, state and log.")],
-    steps: Annotated[int, typer.Option(min=1)] = 3800,
-    batch_size: Annotated[int, typer.Option(min=1)] = 24,
-    learning_rate: Annotated[float, typer.Option()] = 2e-3,
-    scenes: Annotated[int, typer.Option(min=1, help="How many scenes are drawn ahead, 64 KiB each.")] = 40_000,
+    output: Annotated[Path, output_option("Folder for weights, state and log.")],
+    steps: Annotated[int, option("--steps", min=1, about="Batches.", panel=TRAINING)] = 3800,
+    batch_size: Annotated[int, option("--batch-size", min=1, about="Scenes in a step.", panel=TRAINING)] = 24,
+    learning_rate: Annotated[
+        float, option("--learning-rate", about="The highest learning rate.", panel=TRAINING)
+    ] = 2e-3,
+    scenes: Annotated[
+        int, option("--scenes", min=1, about="How many scenes are drawn ahead, 64 KiB each.", panel=DATA)
+    ] = 40_000,
     scene_folder: Annotated[
-        Path | None, typer.Option(help="Where they are kept; default a folder in the output.")
+        Path | None,
+        option(
+            "--scene-folder", metavar="FOLDER", about="Where they are kept; default a folder in the output.", panel=DATA
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 2,
+    workers: Annotated[int, option("--workers", min=1, about="Processes that draw.", panel=COMPUTING)] = 2,
     bf16: Annotated[
-        bool, typer.Option("--bf16", help="Compute in bfloat16: faster where the processor has it.")
+        bool, option("--bf16", about="Compute in bfloat16: faster where the processor has it.", panel=COMPUTING)
     ] = False,
-    evaluate_scenes: Annotated[int, typer.Option(min=1, help="Unseen scenes to report Dice on at the end.")] = 500,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    evaluate_scenes: Annotated[
+        int, option("--evaluate-scenes", min=1, about="Unseen scenes to report Dice on at the end.", panel=OUTPUT)
+    ] = 500,
+    seed: Annotated[int, option("--seed", min=0, about="Seed of scenes, weights and draws.", panel=TRAINING)] = 0,
     device: DeviceOption = "auto",
 ) -> None:
     """Train the nano SAM from scratch on drawn scenes. The same command goes on where a stopped one was."""

@@ -7,15 +7,6 @@ import typer
 
 from promise_seg.cli.common import (
     BARE,
-    AxisOption,
-    BareSizeOption,
-    ClassOption,
-    CropOption,
-    DeviceOption,
-    InstancesOption,
-    StoreOption,
-    ThresholdOption,
-    WindowOption,
     check_scoring_options,
     console,
     pick_device,
@@ -26,6 +17,29 @@ from promise_seg.cli.common import (
     stages_bar,
 )
 from promise_seg.cli.noting import note_seen_images, note_test_look
+from promise_seg.cli.options import (
+    OUTPUT,
+    SCORING,
+    AxisOption,
+    BareSizeOption,
+    ByOption,
+    ClassOption,
+    CropOption,
+    DataArgument,
+    DeviceOption,
+    InstancesOption,
+    ModelArgument,
+    SamPlaceOption,
+    SplitOption,
+    StoreOption,
+    ThresholdOption,
+    ToleranceOption,
+    WindowOption,
+    choice,
+    option,
+    output_option,
+)
+from promise_seg.vocabulary import PromptSource, SplitChoice
 
 
 def _print_schema(wanted: bool) -> None:
@@ -39,28 +53,28 @@ def _print_schema(wanted: bool) -> None:
 
 
 def report(
-    run: Annotated[str, typer.Argument(help="Output folder of promise train, a checkpoint, or bare for SAM alone.")],
-    data: Annotated[Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for report.html and report.json.")],
-    split: Annotated[str, typer.Option(help="test, val, train or all.")] = "test",
+    run: ModelArgument,
+    data: DataArgument,
+    output: Annotated[Path, output_option("Folder for report.html and report.json.")],
+    split: SplitOption = SplitChoice.TEST,
     prompts: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--prompts", help="apm (own), oracle, box or none, several by repeating; default: own and oracle points."
-        ),
+        list[PromptSource] | None,
+        choice(PromptSource, about="Once or more; default: own and oracle points. One", panel=SCORING),
     ] = None,
-    by: Annotated[
-        list[str] | None, typer.Option("--by", help="Means by a column of the manifest too, beside those by size.")
-    ] = None,
-    tolerance: Annotated[
-        str, typer.Option(help="Of the surface Dice, and the unit of distances: 2px, or 1.5mm.")
-    ] = "2px",
-    budget: Annotated[bool, typer.Option("--budget/--no-budget", help="Measure the prompt error budget.")] = True,
-    images: Annotated[bool, typer.Option("--images/--no-images", help="Draw the worst cases into the page.")] = True,
-    worst: Annotated[int, typer.Option(min=0, help="How many worst cases to show.")] = 12,
-    sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
+    by: ByOption = None,
+    tolerance: ToleranceOption = "2px",
+    budget: Annotated[
+        bool, option("--budget/--no-budget", about="Measure the prompt error budget.", panel=OUTPUT)
+    ] = True,
+    images: Annotated[
+        bool, option("--images/--no-images", about="Draw the worst cases into the page.", panel=OUTPUT)
+    ] = True,
+    worst: Annotated[int, option("--worst", min=0, about="How many worst cases to show.", panel=OUTPUT)] = 12,
+    sam: SamPlaceOption = None,
     image_size: BareSizeOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the oracle points, draws and intervals.")] = 0,
+    seed: Annotated[
+        int, option("--seed", min=0, about="Seed of oracle points, draws and intervals.", panel=SCORING)
+    ] = 0,
     device: DeviceOption = "auto",
     store: StoreOption = None,
     window: WindowOption = None,
@@ -70,7 +84,10 @@ def report(
     instances: InstancesOption = False,
     mask_threshold: ThresholdOption = None,
     schema: Annotated[
-        bool, typer.Option("--schema", callback=_print_schema, is_eager=True, help="Print the schema of report.json.")
+        bool,
+        option(
+            "--schema", callback=_print_schema, is_eager=True, about="Print the schema of report.json.", panel=OUTPUT
+        ),
     ] = False,
 ) -> None:
     """All about a model in one HTML file, and the same as JSON: scores, worst cases, and how to have it again."""

@@ -6,9 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promise_seg.cli.common import (
+    console,
+    pick_device,
+    print_deviations,
+    print_notes,
+    quiet_libraries,
+    read_and_check,
+    stages_bar,
+)
+from promise_seg.cli.options import (
+    COMPUTING,
+    DATA,
+    MODEL,
+    TRAINING,
     AxisOption,
     ClassOption,
     CropOption,
+    DataArgument,
     DeviceOption,
     ImageSizeOption,
     InstancesOption,
@@ -17,18 +31,14 @@ from promise_seg.cli.common import (
     StoreOption,
     ThresholdOption,
     WindowOption,
-    console,
-    pick_device,
-    print_deviations,
-    print_notes,
-    quiet_libraries,
-    read_and_check,
-    read_protocol,
-    stages_bar,
+    choice,
+    option,
+    output_option,
 )
 from promise_seg.cli.training_rows import DEFAULT_VAL_SHARE
 from promise_seg.cli.trust import print_learned
 from promise_seg.errors import SettingsError
+from promise_seg.vocabulary import ApmKind, Fit, Optimizer, Precision, Protocol, Recipe, TrainableVariant, TrainAlso
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -41,51 +51,82 @@ if TYPE_CHECKING:
 
 def train(
     context: typer.Context,
-    data: Annotated[Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run; an unfinished run there goes on.")],
-    variant: Annotated[str, typer.Option(help="apm, ips or apm+ips.")] = "apm+ips",
-    apm: Annotated[str, typer.Option(help="heatmap (ours), resnet or cross (the paper's).")] = "heatmap",
+    data: DataArgument,
+    output: Annotated[Path, output_option("Folder of the run; an unfinished run there goes on.")],
+    variant: Annotated[
+        TrainableVariant, choice(TrainableVariant, about="Which parts are trained", panel=MODEL)
+    ] = TrainableVariant.APM_IPS,
+    apm: Annotated[
+        ApmKind, choice(ApmKind, about="The auto-prompter: ours, or one of the paper's", panel=MODEL)
+    ] = ApmKind.HEATMAP,
+    points: Annotated[int, option("--points", min=1, about="How many points the APM proposes.", panel=MODEL)] = 16,
+    foreground: Annotated[
+        int, option("--foreground", min=0, about="How many of them are foreground.", panel=MODEL)
+    ] = 8,
     sam: SamOption = "nano",
     image_size: ImageSizeOption = None,
     train_also: Annotated[
-        str, typer.Option(help="Parts of SAM: prompt-encoder, decoder, prompt-encoder+decoder or everything.")
-    ] = "none",
-    protocol: ProtocolOption = "own",
-    epochs: Annotated[int, typer.Option(min=1)] = 40,
-    batch_size: Annotated[int, typer.Option(min=1)] = 16,
+        TrainAlso, choice(TrainAlso, about="Parts of SAM to train as well", panel=MODEL)
+    ] = TrainAlso.NONE,
+    fit: Annotated[
+        Fit, choice(Fit, about="How images become squares; pad is SAM's way, square pads on both sides", panel=MODEL)
+    ] = Fit.STRETCH,
+    epochs: Annotated[int, option("--epochs", min=1, about="Passes over the train rows.", panel=TRAINING)] = 40,
+    batch_size: Annotated[int, option("--batch-size", min=1, about="Images in a step.", panel=TRAINING)] = 16,
+    learning_rate: Annotated[
+        float, option("--learning-rate", about="The highest learning rate.", panel=TRAINING)
+    ] = 5e-4,
+    weight_decay: Annotated[
+        float, option("--weight-decay", about="The weight decay of the optimizer.", panel=TRAINING)
+    ] = 0.01,
+    optimizer: Annotated[
+        Optimizer, choice(Optimizer, about="What changes the weights", panel=TRAINING)
+    ] = Optimizer.ADAMW,
+    point_weight: Annotated[
+        float, option("--point-weight", about="Weight of the loss on the points' positions.", panel=TRAINING)
+    ] = 1.0,
+    saliency_weight: Annotated[
+        float, option("--saliency-weight", about="Weight of the loss on the heatmap APM's saliency.", panel=TRAINING)
+    ] = 1.0,
     views: Annotated[
         int,
-        typer.Option(
-            min=0, help="Views of each image: itself and augmented ones; 0: a new one each epoch, not stored."
+        option(
+            "--views",
+            min=0,
+            about="Views of each image: itself and augmented ones; 0: a new one each epoch, not stored.",
+            panel=TRAINING,
         ),
     ] = 8,
     augmentation: Annotated[
-        str,
-        typer.Option(help="How views are drawn: own, light, grey (CT, MR, ultrasound), none, reference (the paper's)."),
-    ] = "own",
-    learning_rate: Annotated[float, typer.Option()] = 5e-4,
-    weight_decay: Annotated[float, typer.Option()] = 0.01,
-    optimizer: Annotated[str, typer.Option(help="adamw or adam.")] = "adamw",
-    points: Annotated[int, typer.Option(min=1, help="How many points the APM proposes.")] = 16,
-    foreground: Annotated[int, typer.Option(min=0, help="How many of them are foreground.")] = 8,
-    point_weight: Annotated[float, typer.Option(help="Weight of the loss on the points' positions.")] = 1.0,
-    saliency_weight: Annotated[float, typer.Option(help="Weight of the loss on the heatmap APM's saliency.")] = 1.0,
-    fit: Annotated[
-        str, typer.Option(help="How images become squares: stretch, pad (as SAM) or square (padded on both sides).")
-    ] = "stretch",
+        Recipe,
+        choice(
+            Recipe,
+            about="How views are drawn; grey is for CT, MR and ultrasound, reference the paper's",
+            panel=TRAINING,
+        ),
+    ] = Recipe.OWN,
+    protocol: ProtocolOption = Protocol.OWN,
+    seed: Annotated[int, option("--seed", min=0, about="Seed of weights, draws and val rows.", panel=TRAINING)] = 0,
     window: WindowOption = None,
     axis: AxisOption = None,
     crop_border: CropOption = None,
     label: ClassOption = None,
     instances: InstancesOption = False,
-    precision: Annotated[str, typer.Option(help="no, bf16 or fp16.")] = "no",
+    mask_threshold: ThresholdOption = None,
     val_share: Annotated[
-        float, typer.Option(min=0.01, max=0.9, help="Of train, where there are no val rows.")
+        float,
+        option(
+            "--val-share",
+            min=0.01,
+            max=0.9,
+            metavar="SHARE",
+            about="Share of the train rows to validate on, where there are no val rows.",
+            panel=DATA,
+        ),
     ] = DEFAULT_VAL_SHARE,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    precision: Annotated[Precision, choice(Precision, about="Mixed precision", panel=COMPUTING)] = Precision.NO,
     device: DeviceOption = "auto",
     store: StoreOption = None,
-    mask_threshold: ThresholdOption = None,
 ) -> None:
     """Train a model on your images; SAM stays frozen. The same command goes on where a stopped one was."""
     from promise_seg.class_sets import class_folder, write_class_set
@@ -93,14 +134,13 @@ def train(
     from promise_seg.learning.run_note import DataOrigin
     from promise_seg.learning.settings import OPTIONS, make_settings
     from promise_seg.protocol import training_deviations
-    from promise_seg.vocabulary import Protocol
 
     given = {
         setting: context.params[option]
         for setting, option in OPTIONS.items()
         if (source := context.get_parameter_source(option)) is not None and source.name != "DEFAULT"
     }
-    settings = make_settings(protocol=read_protocol(protocol), **given)
+    settings = make_settings(protocol=protocol, **given)
     print_deviations(training_deviations(settings.protocol))
 
     from promise_seg.dataset.checks import classes_of
@@ -189,7 +229,7 @@ def _train_one(
         console.print(f"note: no trust scores: {reason}", markup=False)
 
 
-def make_accelerator(device: str, precision: str):  # type: ignore[no-untyped-def]  # imported late
+def make_accelerator(device: str, precision: Precision):  # type: ignore[no-untyped-def]  # imported late
     """An accelerator for a device and precision.
 
     Raises:
@@ -199,6 +239,6 @@ def make_accelerator(device: str, precision: str):  # type: ignore[no-untyped-de
 
     chosen = pick_device(device)
     try:
-        return Accelerator(cpu=chosen.type == "cpu", mixed_precision=precision)
+        return Accelerator(cpu=chosen.type == "cpu", mixed_precision=str(precision))
     except (ValueError, ImportError) as error:
         raise SettingsError(f"--precision {precision} on {chosen.type}: {error}") from error

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from promise_seg.cli.options import DATA, option
 from promise_seg.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -16,13 +15,18 @@ if TYPE_CHECKING:
 DEFAULT_VAL_SHARE = 0.15
 ValShareOption = Annotated[
     float | None,
-    typer.Option(
-        "--val-share", min=0.01, max=0.9, help="Of train, where there are no val rows; default: that of training."
+    option(
+        "--val-share",
+        min=0.01,
+        max=0.9,
+        metavar="SHARE",
+        about="Share of the train rows to validate on, where there are no val rows; default: that of training.",
+        panel=DATA,
     ),
 ]
 SplitSeedOption = Annotated[
     int | None,
-    typer.Option("--seed", min=0, help="Of that draw of val rows; default: that of training."),
+    option("--seed", min=0, about="Seed of that draw of val rows; default: that of training.", panel=DATA),
 ]
 
 

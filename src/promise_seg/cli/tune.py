@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promise_seg.cli.common import (
+from promise_seg.cli.common import console, pick_device, print_notes, quiet_libraries, read_and_check, stages_bar
+from promise_seg.cli.options import (
+    MODEL,
     DeviceOption,
+    SamPlaceOption,
     StoreOption,
     ThresholdOption,
-    console,
-    pick_device,
-    print_notes,
-    quiet_libraries,
-    read_and_check,
-    stages_bar,
+    TrainedArgument,
+    option,
 )
 from promise_seg.cli.training_rows import (
     SplitSeedOption,
@@ -34,10 +33,12 @@ if TYPE_CHECKING:
 
 
 def tune(
-    run: Annotated[Path, typer.Argument(help="Output folder of promise train, or a checkpoint.")],
+    run: TrainedArgument,
     data: Annotated[Path, typer.Argument(help="The CSV that it was trained with, or another; only val rows are read.")],
-    reset: Annotated[bool, typer.Option("--reset", help="Go back to the threshold 0.5 and nothing else.")] = False,
-    sam: Annotated[str | None, typer.Option("--sam", help="Where the SAM is, if not where training found it.")] = None,
+    reset: Annotated[
+        bool, option("--reset", about="Go back to the threshold 0.5 and nothing else.", panel=MODEL)
+    ] = False,
+    sam: SamPlaceOption = None,
     val_share: ValShareOption = None,
     seed: SplitSeedOption = None,
     device: DeviceOption = "auto",

@@ -1,0 +1,209 @@
+"""Options that several commands share, and how choices are shown in help.
+
+Everything here is read when a command line is parsed, so nothing here imports torch.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from promise_seg.vocabulary import Axis, PromptSource, Protocol, SplitChoice
+
+DATA = "Data"
+MODEL = "Model"
+TRAINING = "Training"
+SCORING = "Scoring"
+OUTPUT = "Output"
+COMPUTING = "Computing"
+"""Panels of ``--help``: what of the options belongs together."""
+
+_WIDEST = {DATA: 12}  # of a list of choices beside an option's name, so that 80 columns leave room for words
+_WIDEST_ELSEWHERE = 20
+
+
+def choice(words: type[StrEnum], *names: str, about: str, panel: str, **more: Any) -> Any:
+    """An option whose value is one of some words.
+
+    A short list of them stands beside the option's name in ``--help``; a longer one follows what the option is about,
+    where it is broken between words only.
+
+    Args:
+        words: what can be chosen.
+        names: of the option, by default that of the parameter.
+        about: a sentence without its full stop.
+        panel: of ``--help``.
+        more: other arguments of ``typer.Option``.
+    """
+    if len("|".join(words)) <= _WIDEST.get(panel, _WIDEST_ELSEWHERE):
+        return typer.Option(*names, help=f"{about}.", rich_help_panel=panel, **more)
+    return typer.Option(*names, metavar="WORD", help=f"{about}: {listed(list(words))}.", rich_help_panel=panel, **more)
+
+
+def listed(words: list[str]) -> str:
+    """The words as a sentence lists them: ``a, b or c``."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _devices(incomplete: str) -> list[str]:
+    return [word for word in ("auto", "cpu", "cuda", "mps") if word.startswith(incomplete)]
+
+
+def _sams(incomplete: str) -> list[str]:
+    from promise_seg.sam.known import KNOWN_SAMS
+
+    return [name for name in ("nano", *KNOWN_SAMS) if name.startswith(incomplete)]
+
+
+DataArgument = Annotated[
+    Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.", show_default=False)
+]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Output folder of promise train, a checkpoint, a .pt file of the published code, or bare for SAM alone.",
+        show_default=False,
+    ),
+]
+TrainedArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="Output folder of promise train, or a checkpoint.", show_default=False)
+]
+SamOption = Annotated[
+    str,
+    typer.Option(
+        "--sam",
+        metavar="SAM",
+        help="nano, a name of promise sam list, an official .pth file, or a folder or hub name of transformers.",
+        rich_help_panel=MODEL,
+        autocompletion=_sams,
+    ),
+]
+SamPlaceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sam",
+        metavar="SAM",
+        help="Where the SAM is, if not where training found it.",
+        rich_help_panel=MODEL,
+        autocompletion=_sams,
+    ),
+]
+ImageSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--image-size",
+        min=16,
+        metavar="PIXELS",
+        help="Use SAM at another input size than it was trained at.",
+        rich_help_panel=MODEL,
+    ),
+]
+BareSizeOption = Annotated[
+    int | None,
+    typer.Option("--image-size", min=16, metavar="PIXELS", help="Input size of a bare SAM.", rich_help_panel=MODEL),
+]
+ProtocolOption = Annotated[
+    Protocol,
+    choice(Protocol, "--protocol", about="reference is the published procedure, to repeat its numbers", panel=TRAINING),
+]
+ScoringProtocolOption = Annotated[
+    Protocol,
+    choice(Protocol, "--protocol", about="reference is the published procedure, to repeat its numbers", panel=SCORING),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="auto, cpu, cuda or mps.",
+        rich_help_panel=COMPUTING,
+        autocompletion=_devices,
+    ),
+]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="FOLDER",
+        help="The feature store; default $PROMISE_SEG_STORE or the user's cache.",
+        rich_help_panel=COMPUTING,
+        show_default=False,
+    ),
+]
+SplitOption = Annotated[SplitChoice, choice(SplitChoice, "--split", about="Which rows", panel=DATA)]
+WindowOption = Annotated[
+    str | None,
+    typer.Option(
+        "--window",
+        metavar="WINDOW",
+        help="How values become grey: own (the file's), percentile, LEVEL,WIDTH, or brain, lung ...; three joined by + "
+        "make the three channels.",
+        rich_help_panel=DATA,
+    ),
+]
+AxisOption = Annotated[Axis | None, choice(Axis, "--axis", about="What volumes are cut across", panel=DATA)]
+CropOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--crop-border/--no-crop-border", help="Crop the black border around the image.", rich_help_panel=DATA
+    ),
+]
+ClassOption = Annotated[
+    str | None,
+    typer.Option(
+        "--class",
+        metavar="CLASS",
+        help="Masks are label maps: the class that is wanted; 1,2,5 or all: each.",
+        rich_help_panel=DATA,
+    ),
+]
+InstancesOption = Annotated[
+    bool,
+    typer.Option("--instances", help="Masks are instance maps: each value is one object.", rich_help_panel=DATA),
+]
+ThresholdOption = Annotated[
+    int | None,
+    typer.Option(
+        "--mask-threshold",
+        min=0,
+        max=65534,
+        metavar="VALUE",
+        help="Take grey mask values above this as foreground.",
+        rich_help_panel=DATA,
+    ),
+]
+ByOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--by",
+        metavar="COLUMN",
+        help="Means by a column of the manifest too, beside those by size.",
+        rich_help_panel=SCORING,
+    ),
+]
+ToleranceOption = Annotated[
+    str,
+    typer.Option(
+        "--tolerance",
+        metavar="LENGTH",
+        help="Tolerance of the surface Dice, and the unit of distances: 2px, or 1.5mm.",
+        rich_help_panel=SCORING,
+    ),
+]
+PromptsOption = Annotated[
+    PromptSource, choice(PromptSource, "--prompts", about="Where prompts come from; apm are its own", panel=SCORING)
+]
+
+
+def output_option(about: str, **more: Any) -> Any:
+    """The option ``-o``, ``--output``."""
+    return typer.Option(
+        "-o", "--output", metavar="PATH", help=about, rich_help_panel=OUTPUT, show_default=False, **more
+    )
+
+
+def option(*names: str, about: str, panel: str, **more: Any) -> Any:
+    """Any other option, in its panel."""
+    return typer.Option(*names, help=about, rich_help_panel=panel, **more)

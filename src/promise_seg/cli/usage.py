@@ -1,0 +1,42 @@
+"""What a command line that cannot be understood is answered: the nearest choice, in one line."""
+
+import re
+import sys
+from difflib import get_close_matches
+from typing import Any
+
+import typer
+
+from promise_seg.cli.options import listed
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""The base of what typer raises for a command line that it cannot understand; it has no name of its own there."""
+
+_NO_CHOICE = re.compile(r"'(?P<word>[^']*)' is not one of (?P<choices>.+?)\.?$", re.DOTALL)
+
+
+def print_usage_error(error: Any) -> int:
+    """Say what is wrong on standard error, or print the help where nothing was asked for; returns the exit code.
+
+    Args:
+        error: a :data:`UsageError`.
+    """
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.ctx.get_help()
+        return int(error.exit_code)
+    print(f"promise: error: {usage_words(error)}", file=sys.stderr)
+    return int(error.exit_code)
+
+
+def usage_words(error: Any) -> str:
+    """One line on a usage error: the option, what was found and what was expected."""
+    parameter = getattr(error, "param", None)
+    wrong = _NO_CHOICE.search(getattr(error, "message", "") or "")
+    if parameter is None or wrong is None:
+        command = error.ctx.command_path if error.ctx is not None else "promise"
+        return f"{' '.join(error.format_message().split()).rstrip('.')}; see {command} --help"
+    name = max(parameter.opts, key=len)
+    word, choices = wrong["word"], re.findall(r"'([^']+)'", wrong["choices"])
+    nearest = get_close_matches(word.lower(), choices, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    return f"{name} {word}: expected {listed(choices)}{hint}"
