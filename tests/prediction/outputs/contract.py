@@ -85,7 +85,7 @@ class WriterContract:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         with monkeypatch.context() as patched:
-            patched.setattr(Path, "replace", full)
+            patched.setattr(Path, "chmod", full)  # when all is written, but not yet in its place
             with pytest.raises(PromiseError, match="cannot write: No space left on device"):
                 WRITERS[self.output].write(label(image, CLASSES[0], empty=True), path)
         assert list(path.parent.iterdir()) == [written]
