@@ -130,7 +130,7 @@ class Fit(StrEnum):
 
 
 class Axis(StrEnum):
-    """What a volume is cut across. ``auto``: axial for NIfTI, as acquired for DICOM, page by page for TIFF."""
+    """What a volume is cut across. ``auto``: axial where it lies in space, as acquired for DICOM, by page for TIFF."""
 
     AUTO = "auto"
     AXIAL = "axial"
@@ -181,7 +181,7 @@ class SplitChoice(StrEnum):
 
 
 class OutputFormat(StrEnum):
-    """``auto`` follows the input: PNG for pictures, TIFF for stacks of pages, NIfTI for NIfTI, DICOM-SEG for DICOM.
+    """``auto`` follows the input: PNG for pictures, TIFF for pages, DICOM-SEG for DICOM, NIfTI for other volumes.
 
     ``coco`` writes a file of run-length codes for each image, as ``rle`` does, and all of them as one ``coco.json``.
     """

@@ -43,7 +43,7 @@ def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -
     """The values of a mask file as they are stored: (H, W), slice ``index`` of it, cut as its image is.
 
     Args:
-        path: a picture, TIFF, NIfTI file, DICOM image or DICOM segmentation.
+        path: a file of any format, or a DICOM segmentation.
         image: the image that it belongs to; needed for volumes and segmentations.
         index: of the slice.
 

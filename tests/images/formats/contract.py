@@ -251,7 +251,7 @@ class SourceContract:
             formats = source.output_formats()
             assert formats
             assert OutputFormat.AUTO not in formats
-            assert all(OutputFormat(name) in WRITERS for name in formats)
+            assert all(output in WRITERS for output in formats)
 
 
 class MaskContract:

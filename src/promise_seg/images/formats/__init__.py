@@ -1,1 +1,1 @@
-"""Files as they come: pictures, TIFF stacks, NIfTI volumes, DICOM images, series and segmentations, to arrays."""
+"""Files as they come, pictures, volumes and DICOM, to arrays: a class for each format, listed in ``kinds``."""

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.source import Array, Source
-from promise_seg.vocabulary import Axis
+from promise_seg.vocabulary import Axis, OutputFormat
 
 
 class DicomSource(Source):
@@ -35,12 +35,12 @@ class DicomSource(Source):
     def is_cut(self) -> bool:
         return self._cut is not None
 
-    def output_formats(self) -> list[str]:
+    def output_formats(self) -> list[OutputFormat]:
         """Return DICOM-SEG, which fits images as acquired, and NIfTI, which says as well where the labels lie."""
         pictures = super().output_formats()
         if self.is_cut:
-            return ["nifti", *pictures]
-        return ["dicom-seg", *(pictures if self.frame is None else ["nifti"])]
+            return [OutputFormat.NIFTI, *pictures]
+        return [OutputFormat.DICOM_SEG, *(pictures if self.frame is None else [OutputFormat.NIFTI])]
 
     def differs_by(self, index: int) -> dict[str, object]:
         if self._cut is None or self.frame is None:

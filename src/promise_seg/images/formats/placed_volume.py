@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.source import Array, Source
-from promise_seg.vocabulary import Axis
+from promise_seg.vocabulary import Axis, OutputFormat
 
 
 class PlacedVolume(Source):
@@ -41,8 +41,8 @@ class PlacedVolume(Source):
     def values(self, index: int) -> Array:
         return self._slices[index]
 
-    def output_formats(self) -> list[str]:
-        return ["nifti"]
+    def output_formats(self) -> list[OutputFormat]:
+        return [OutputFormat.NIFTI]
 
     def differs_by(self, index: int) -> dict[str, object]:
         return {"slice": index, "axis": str(self.frame.axis)}

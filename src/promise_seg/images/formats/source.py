@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promise_seg.images.formats.orientation import SliceFrame
-from promise_seg.vocabulary import Axis
+from promise_seg.vocabulary import Axis, OutputFormat
 
 Array = npt.NDArray[Any]
 Uint8Array = npt.NDArray[np.uint8]
@@ -112,13 +112,13 @@ class Source(ABC):
         seen = 255 - grey if self.is_inverted else grey
         return np.where(np.isnan(values), np.uint8(0), seen) if values.dtype.kind == "f" else seen
 
-    def output_formats(self) -> list[str]:
+    def output_formats(self) -> list[OutputFormat]:
         """Return the format that predictions for it are written in, and behind it one to fall back on.
 
         By default these are pictures: a PNG, or a TIFF with a page for each slice. What cannot be written in the first
         format, as its file lacks what that needs, is written in the second.
         """
-        return ["tiff" if self.is_volume else "png"]
+        return [OutputFormat.TIFF if self.is_volume else OutputFormat.PNG]
 
     @property
     def is_cut(self) -> bool:

@@ -11,6 +11,7 @@ from pydicom.sr.coding import Code
 from promise_seg._version import __version__
 from promise_seg.errors import ImageError, first_line
 from promise_seg.files import write_whole
+from promise_seg.images.formats.dicom_planes import plane_of
 from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.prediction.labelling import Labelled
 from promise_seg.prediction.outputs.segment_codes import category_and_type
@@ -24,7 +25,7 @@ _FAMILY = Code("123109", "DCM", "Artificial Intelligence")
 
 
 def write_dicom_seg(labelled: Labelled, path: Path) -> None:
-    """A binary segmentation with a segment for each label; a slice with nothing in it is left out.
+    """Write a binary segmentation with a segment for each label; a slice with nothing in it is left out.
 
     Raises:
         ImageError: if the input is not DICOM, is cut across, or lacks what a segmentation must refer to.
@@ -33,6 +34,11 @@ def write_dicom_seg(labelled: Labelled, path: Path) -> None:
     if not isinstance(source, DicomSource) or source.is_cut:
         raise ImageError(
             f"{source.path}: a DICOM segmentation needs DICOM images as they were acquired. Choose another --format"
+        )
+    if _has_unplaced_frames(source):
+        raise ImageError(
+            f"{source.path}: has several frames and does not say where they lie, so that no DICOM segmentation can "
+            "refer to them. Choose another --format"
         )
     present = np.stack([labelled.stack == label for label in labelled.names], -1).astype(np.uint8)
     try:
@@ -45,6 +51,12 @@ def write_dicom_seg(labelled: Labelled, path: Path) -> None:
             f"{source.path}: no DICOM segmentation can refer to it: {first_line(error)}. Choose another --format"
         ) from error
     write_whole(path, lambda p: segmentation.save_as(p))
+
+
+def _has_unplaced_frames(source: DicomSource) -> bool:
+    """Whether ``highdicom`` would refer to a file as a whole, without the numbers of its frames."""
+    dataset, number = source.source_frame(0)
+    return number is not None and any(plane_of(dataset, index) is None for index in range(len(source)))
 
 
 def _completed(dataset: Dataset) -> Dataset:

@@ -45,4 +45,4 @@ def parse_format(name: str) -> OutputFormat:
 
 def formats_for(source: Source, wanted: OutputFormat) -> list[OutputFormat]:
     """Return the format that an input is written in, and behind it one to fall back on, if the input knows one."""
-    return [wanted] if wanted != OutputFormat.AUTO else [OutputFormat(name) for name in source.output_formats()]
+    return [wanted] if wanted != OutputFormat.AUTO else source.output_formats()
