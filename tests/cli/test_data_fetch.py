@@ -111,9 +111,9 @@ def test_the_mirror_of_the_environment_and_a_list_of_test_rows(address, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["kvasir"], "kvasir: no data set of this name is known; expected one of kvasir-seg"),
+        (["kvasir"], "kvasir: unknown data set; expected one of kvasir-seg"),
         (["kvasir-seg", "--accept-licence", "--sha256", "abc"], "--sha256 abc: expected 64 hexadecimal digits"),
-        (["kvasir-seg", "--accept-licence", "--sha256", "0" * 64], "kvasir-seg.zip is known by"),
+        (["kvasir-seg", "--accept-licence", "--sha256", "0" * 64], "kvasir-seg.zip is known to have"),
         (["kvasir-seg", "--accept-licence", "--from", "none.zip"], "--from none.zip: no such file or folder"),
         (["kvasir-seg", "--accept-licence", "--test-list", "none.txt"], "--test-list none.txt: cannot be read"),
         (["kvasir-seg", "--accept-licence", "--url", "http://127.0.0.1:9/"], "stopped after 0 of"),

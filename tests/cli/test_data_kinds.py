@@ -139,7 +139,8 @@ def test_instances(train, tmp_path, capsys, variant):
 @pytest.mark.parametrize(
     ("options", "words"),
     [(["--window", "bones"], "--window bones: expected own, percentile"), (["--axis", "z"], "--axis z: expected auto"),
-     (["--class", "9"], "no mask holds the class 9; they hold 1, 2"), ([], "--class; if objects, --instances"),
+     (["--class", "9"], "no mask contains the class 9; they contain 1, 2"),
+     ([], "--class; if objects, --instances"),
      (["--class", "1", "--instances"], "give one of them"), (["--augmentation", "wild"], "augmentation"),
      (["--class", "1", "--fit", "round"], "fit")],
 )  # fmt: skip

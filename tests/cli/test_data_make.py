@@ -67,12 +67,12 @@ def test_what_could_not_be_paired_is_a_warning(folder, tmp_path, capsys):
     for line in (
         "warning: 5 image(s) without mask: images/x[0].png, images/x[1].png, images/x[2].png ...",
         "warning: 1 mask(s) without image: masks/y.png",
-        "warning: 1 file(s) of unknown kinds ignored (.mha 1): images/z.mha",
-        "warning: 1 folder(s) with images not looked at, as the layout has no place for them: more",
-        "warning: 1 image(s) not paired, as more than one way was possible: ",
+        "warning: 1 file(s) of unknown formats ignored (.mha 1): images/z.mha",
+        "warning: 1 folder(s) with images not used, because they are not part of the layout: more",
+        "warning: 1 image(s) not paired, because more than one pairing is possible: ",
     ):
         assert line in captured.err
-    assert "0.jpg and 0.png have one stem" in captured.err
+    assert "0.jpg and 0.png have the same stem" in captured.err
     assert "warning" not in captured.out
 
 
@@ -94,7 +94,7 @@ def test_groups(folder, tmp_path, capsys):
     assert "groups: 10, for example 0" in capsys.readouterr().out
     assert run(folder, "-o", tmp_path / "n.csv", "--group", "^([0-7])") == 2
     message = capsys.readouterr().err
-    assert "finds nothing in the names of 2 of 10 images, for example images/8.png" in message
+    assert "does not match the names of 2 of 10 images, for example images/8.png" in message
     assert message.startswith("promise: error: ")
     assert message.count("\n") == 1
     assert run(folder, "-o", tmp_path / "n.csv", "--group", "p") == 2
@@ -104,7 +104,7 @@ def test_groups(folder, tmp_path, capsys):
 def test_an_existing_manifest_is_not_overwritten_without_force(folder, tmp_path, capsys):
     (tmp_path / "m.csv").write_text("mine")
     assert run(folder, "-o", tmp_path / "m.csv") == 2
-    assert "m.csv: exists already. Give --force" in capsys.readouterr().err
+    assert "m.csv: already exists. Pass --force" in capsys.readouterr().err
     assert (tmp_path / "m.csv").read_text() == "mine"
     assert run(folder, "-o", tmp_path / "m.csv", "--force") == 0
     assert len(records(tmp_path / "m.csv")) == 10
@@ -153,5 +153,5 @@ def test_masks_of_single_objects_are_merged_beside_the_manifest(tmp_path, capsys
     assert run(tmp_path / "data", "-o", manifest, "--force") == 0
     captured = capsys.readouterr()
     assert "pairs: train 1" in captured.out
-    assert "warning: 1 image(s) left out, as their masks cannot be merged: " in captured.err
+    assert "warning: 1 image(s) left out, because their masks cannot be merged: " in captured.err
     assert len(records(manifest)) == 1

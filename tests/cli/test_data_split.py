@@ -89,7 +89,7 @@ def test_folds(manifest, tmp_path, capsys):
     assert all(fold[16:] == ["test"] * 4 for fold in made)
     assert all([fold[row] for fold in made].count("val") == 1 for row in range(16))
     assert run(manifest, "-o", tmp_path / "cv.csv", "--folds", "2") == 2
-    assert "cv_fold0.csv: exists already. Give --force" in capsys.readouterr().err
+    assert "cv_fold0.csv: already exists. Pass --force" in capsys.readouterr().err
     assert made[0] == splits(tmp_path / "cv_fold0.csv")
 
 

@@ -34,7 +34,7 @@ def test_every_problem_is_reported_at_once(manifest):
     for line, (number, words) in zip(
         lines[1:],
         [(2, "no such file"), (3, "truncated"), (4, "same size"), (5, "two values"), (6, "not an image"),
-         (7, "also stands in test")],
+         (7, "is also in test")],
         strict=True,
     ):  # fmt: skip
         assert line.startswith(f"{manifest}:{number}:")
@@ -94,7 +94,7 @@ def test_classes_are_counted_and_told_apart(tmp_path):
     assert classes_of(rows) == [1, 2]
     of_two = rows[0].of_class(2)
     assert of_two.foreground_pixels == of_two.mask().sum() == (rows[0].labels() == 2).sum()
-    with pytest.raises(ManifestError, match=r"m\.csv: no mask holds the class 7; they hold 1, 2"):
+    with pytest.raises(ManifestError, match=r"m\.csv: no mask contains the class 7; they contain 1, 2"):
         check_rows(volumes(tmp_path), make_reading(label="7"))
 
 
@@ -118,5 +118,5 @@ def test_an_image_that_was_turned_is_named_where_its_mask_was_not(manifest):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.open(manifest.parent / "images/0.png").save(manifest.parent / "images/0.png", exif=exif)
-    with pytest.raises(ManifestError, match=r"30 x 40 pixels \(turned by its EXIF orientation\) but its mask"):
+    with pytest.raises(ManifestError, match=r"30 x 40 pixels \(rotated by its EXIF orientation\) but its mask"):
         check_rows(read_manifest(manifest))

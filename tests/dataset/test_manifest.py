@@ -39,8 +39,8 @@ def test_without_groups_each_image_is_its_own(tmp_path):
         (HEADER, "no rows"),
         ("image_name,mask_name\na,b\n", r"m\.csv:1: missing column\(s\) train_type; found image_name, mask_name"),
         (HEADER + "a.png,training,a.png\n", r"m\.csv:2: unknown train_type 'training'; expected train, val, test"),
-        (HEADER + "a.png,train,\n", r"m\.csv:2: nothing in column\(s\) mask_name"),
-        (HEADER + "a.png\n", r"m\.csv:2: nothing in column\(s\) train_type, mask_name"),
+        (HEADER + "a.png,train,\n", r"m\.csv:2: column\(s\) mask_name are empty"),
+        (HEADER + "a.png\n", r"m\.csv:2: column\(s\) train_type, mask_name are empty"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_line(tmp_path, text, message):

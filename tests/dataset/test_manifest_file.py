@@ -69,7 +69,7 @@ def test_rows_of_nothing_are_skipped_and_lines_still_counted(path):
 
 def test_of_two_columns_with_one_name_the_last_counts_even_where_a_row_ends_before_it(path):
     save(path, ["train_type,image_name,mask_name,train_type", "val,a.png,b.png,train", "val,a.png,b.png"])
-    with pytest.raises(ManifestError, match=r"m\.csv:3: nothing in column\(s\) train_type"):
+    with pytest.raises(ManifestError, match=r"m\.csv:3: column\(s\) train_type are empty"):
         read_manifest(path)
 
 

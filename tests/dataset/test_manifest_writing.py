@@ -60,7 +60,7 @@ def test_links_are_followed_where_a_path_leads_up_and_only_there(tmp_path):
 def test_names_that_are_no_utf_8(path):
     table = ManifestTable.read(path)
     table.cells[0][1] = "i/\udcff.png"
-    with pytest.raises(ManifestError, match=r"m\.csv: cannot be written: a file's name has '.udcff'"):
+    with pytest.raises(ManifestError, match=r"m\.csv: cannot be written: a file name has '.udcff'"):
         table.write()
     assert path.read_text(encoding="utf-8") == TEXT
 
@@ -68,7 +68,7 @@ def test_names_that_are_no_utf_8(path):
 def test_existing_files_are_protected(path):
     refuse_existing([path.with_name("new.csv")], force=False)
     refuse_existing([path], force=True)
-    with pytest.raises(PromiseError, match=r"m\.csv: exists already\. Give --force"):
+    with pytest.raises(PromiseError, match=r"m\.csv: already exists\. Pass --force"):
         refuse_existing([path], force=False)
     with pytest.raises(PromiseError, match="is a folder"):
         refuse_existing([path.parent], force=True)

@@ -30,13 +30,13 @@ def test_a_binary_mask_has_two_values():
 
 
 def test_labels_are_whole_numbers():
-    with pytest.raises(MaskError, match="no whole numbers"):
+    with pytest.raises(MaskError, match="are not whole numbers"):
         mask_of(np.array([[0.5]]), MaskRule(MaskKind.INSTANCES), PATH)
     assert mask_of(np.array([[2.0]]), MaskRule(MaskKind.CLASSES, 2), PATH).all()
 
 
 def test_a_threshold_that_empties_a_mask_of_ones_is_refused():
-    with pytest.raises(MaskError, match=r"has no value above 1, so that --mask-threshold 127 empties it"):
+    with pytest.raises(MaskError, match=r"has no value above 1, so --mask-threshold 127 makes it empty"):
         mask_of(np.array([[0, 1]]), MaskRule(threshold=127), PATH)
     assert not mask_of(np.zeros((2, 2), int), MaskRule(threshold=127), PATH).any()
 

@@ -75,10 +75,10 @@ def test_masks_whose_slices_cannot_be_told_to_fit_are_refused(tmp_path):
     tifffile.imwrite(pages, np.zeros((4, 12, 10), np.uint8), photometric="minisblack")
     tifffile.imwrite(five, np.zeros((5, 12, 10), np.uint8), photometric="minisblack")
     for mask, image, words in (
-        (volume, open_source(pages), r"pages\.tif: does not say where its slices lie"),
-        (five, open_source(volume), r"five\.tif: does not say where its slices lie"),
-        (five, open_source(series, Axis.CORONAL), r"five\.tif: does not say where its slices lie"),
-        (five, open_source(series), r"five\.tif: does not say where its slices lie"),
+        (volume, open_source(pages), r"pages\.tif: its slices have no position"),
+        (five, open_source(volume), r"five\.tif: its slices have no position"),
+        (five, open_source(series, Axis.CORONAL), r"five\.tif: its slices have no position"),
+        (five, open_source(series), r"five\.tif: its slices have no position"),
         (pages, open_source(five), r"pages\.tif has 4 slice\(s\) but its image .*five\.tif has 5"),
     ):
         with pytest.raises(ImageError, match=words):
@@ -137,13 +137,13 @@ def test_a_mask_with_zero_for_white_is_turned_round(tmp_path):
         tifffile.imwrite(tmp_path / name, np.full((6, 8), stored, np.uint8), photometric="miniswhite")
         assert (read_mask(tmp_path / name) == full).all()
     tifffile.imwrite(tmp_path / "classes.tif", np.eye(6, dtype=np.uint8) + white[:, :6], photometric="miniswhite")
-    with pytest.raises(ImageError, match=r"classes\.tif: a mask stored with 0 for white"):
+    with pytest.raises(ImageError, match=r"classes\.tif: the mask is stored with 0 for white"):
         read_mask(tmp_path / "classes.tif")
 
 
 def test_masks_in_colour_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "m.tif", np.zeros((4, 5, 3), np.uint8), photometric="rgb")
-    with pytest.raises(ImageError, match=r"m\.tif: a mask in colour"):
+    with pytest.raises(ImageError, match=r"m\.tif: the mask is in colour"):
         read_mask(tmp_path / "m.tif")
 
 

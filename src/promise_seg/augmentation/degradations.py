@@ -1,6 +1,7 @@
-"""What cameras and files do to images, where MONAI has no transform or a slow one. Imports MONAI: only for recipes.
+"""Degradations by cameras and file formats for which MONAI has no transform, or a slow one.
 
-All work on images (C, S, S) in grey values, C 1 or 3 (RGB), which they round to whole ones.
+All transforms work on images (C, S, S) in grey levels, C being 1 or 3 (RGB), and round them to integers. This module
+imports MONAI, which takes seconds; only recipes use it.
 """
 
 from abc import abstractmethod
@@ -18,12 +19,12 @@ Uint8Array = npt.NDArray[np.uint8]
 
 
 def to_grey_values(image: Tensor) -> Uint8Array:
-    """(C, S, S) to (S, S, C) uint8: rounded, and cut off at black and white."""
+    """Convert (C, S, S) to (S, S, C) uint8: rounded, and clipped to black and white."""
     return np.ascontiguousarray(image.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy())
 
 
 class RandDegraded(RandomizableTransform, MapTransform):
-    """A change of an image's pixels with OpenCV; subclasses say which and draw how much of it."""
+    """A degradation of the pixels of an image with OpenCV; subclasses define it and draw its strength."""
 
     def __init__(self, keys: str, prob: float, allow_missing_keys: bool = False) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
@@ -31,7 +32,7 @@ class RandDegraded(RandomizableTransform, MapTransform):
 
     @abstractmethod
     def degraded(self, image: Uint8Array) -> Any:
-        """(S, S, C) uint8 RGB to the same; without its last axis if C is 1, as OpenCV has it."""
+        """Degrade (S, S, C) uint8 RGB; the result may lack the last axis if C is 1, as in OpenCV."""
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
         changed = dict(data)
@@ -65,7 +66,7 @@ class RandClahed(RandDegraded):
 
 
 class RandJpegd(RandDegraded):
-    """Saved as JPEG and read back, with a quality drawn from ``quality``, both ends included."""
+    """JPEG compression with a quality drawn from ``quality``, both ends included."""
 
     def __init__(self, keys: str, prob: float, quality: tuple[int, int], allow_missing_keys: bool = False) -> None:
         super().__init__(keys, prob, allow_missing_keys)
@@ -82,9 +83,9 @@ class RandJpegd(RandDegraded):
 
 
 class RandWindowBlurd(RandDegraded):
-    """The mean or median of a square window, whose half side is drawn from ``radius``, in whole pixels.
+    """Mean or median filter with a square window, whose half side is drawn from ``radius``, in whole pixels.
 
-    MONAI's median filter holds each pixel's whole window in memory.
+    MONAI's median filter keeps the whole window of each pixel in memory.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Recipes made of MONAI's transforms. Imports MONAI, which takes seconds: import it where it is used.
+"""Recipes built from MONAI's transforms. Importing MONAI takes seconds: import this module where it is used.
 
-Each function builds a recipe for images of one side, on dictionaries with ``image`` (C, S, S) float32 in grey values,
-``mask`` (1, S, S), or both. Each transform has random numbers of its own, so that a mask alone moves as the image does.
-Brightness and the like come before moves, so that what comes from outside stays black.
+Each function builds a recipe for images of one side, on dictionaries with ``image`` (C, S, S) float32 in grey levels,
+``mask`` (1, S, S), or both. Each transform has its own random numbers, so a mask alone moves as the image does. Changes
+of brightness and the like come before moves, so pixels from outside the image stay black.
 """
 
 import threading
@@ -46,11 +46,12 @@ _MODES: dict[str, Any] = {"mode": ("bilinear", "nearest")}
 
 
 def reference(side: int) -> Compose:
-    """Each change with probability 0.25, dropped patches with 0.1.
+    """Build the published recipe: each change with probability 0.25, dropped patches with 0.1.
 
     Source: ProMISe, "Training": crop to 95-105 %; flips; shift, scale and rotation up to 45 degrees; a blur; brightness
-    and contrast; one of CLAHE, sharpening, JPEG, noise; dropped patches. It states no other strength, nor which blurs:
-    those here are ours, close to what libraries of augmentations have as defaults at 1024 px, and grow with the side.
+    and contrast; one of CLAHE, sharpening, JPEG, noise; dropped patches. It states no other strengths and
+    no kinds of blur: those here are ours, close to the defaults of augmentation libraries at 1024 px, and scale with
+    the side.
     """
     radius = (max(1, round(side / 1024)), max(1, round(side * 3 / 1024)))
     blurs = (
@@ -97,7 +98,8 @@ def reference(side: int) -> Compose:
 
 
 def light(side: int) -> Compose:
-    """Flips, each in half of the views; always a small rotation, zoom and shift, another brightness and contrast."""
+    """Build ``light``: flips, each in half of the views; always a small rotation, zoom, shift, brightness and
+    contrast."""
     return Compose(
         [
             RandScaleIntensityd(factors=0.1, prob=1, **_IMAGE),
@@ -110,10 +112,12 @@ def light(side: int) -> Compose:
 
 
 def grey(side: int) -> Compose:
-    """For CT, MR and ultrasound: a body keeps its orientation, so nothing is mirrored, and channels are treated alike.
+    """Build ``grey``, for CT, MR and ultrasound: bodies keep their orientation, so no flips; channels are treated
+    alike.
 
     Always a small rotation, zoom and shift; gamma in half of the views, and less often a bias field, smoothing, a low
-    resolution and noise. (That is enlarged again by "bicubic": PyTorch's "bilinear" depends on the number of threads.)
+    resolution and noise. (Low resolution is enlarged by "bicubic": PyTorch's "bilinear" depends on the number of
+    threads.)
     """
     return Compose(
         [
@@ -131,7 +135,7 @@ _BUILDERS: dict[str, Callable[[int], Compose]] = {"reference": reference, "light
 
 
 def apply(recipe: str, seed: int, key: Literal["image", "mask"], pixels: Uint8Array) -> Uint8Array:
-    """(S, S, C) uint8 to the same, as an image or as a mask."""
+    """Apply a recipe to (S, S, C) uint8, as an image or as a mask."""
     transforms = _built(recipe, pixels.shape[0], threading.get_ident())
     transforms.set_random_state(seed)
     channels_first = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float()
@@ -140,7 +144,7 @@ def apply(recipe: str, seed: int, key: Literal["image", "mask"], pixels: Uint8Ar
 
 @lru_cache(maxsize=16)
 def _built(recipe: str, side: int, thread: int) -> Compose:
-    """A recipe of each thread's own: it holds the state of its random numbers, which every call sets anew.
+    """Return a recipe for each thread: it holds the state of its random numbers, which every call sets again.
 
     Building one takes as long as applying it to a small image.
     """
@@ -148,7 +152,7 @@ def _built(recipe: str, side: int, thread: int) -> Compose:
 
 
 def _sometimes(probability: float, *choices: Any) -> OneOf:
-    """One of ``choices``, all equally likely, with this probability altogether; nothing otherwise."""
+    """Apply one of ``choices``, all equally likely, with this total probability; otherwise nothing."""
     weights = [1 - probability] + [probability / len(choices)] * len(choices)
     return OneOf([Identityd(**_IMAGE), *choices], weights=weights)
 
@@ -167,7 +171,7 @@ def _smoothing(side: int, sigma_per_128: tuple[float, float]) -> Compose:
 
 
 def _reflected(side: int, transform: Any) -> Compose:
-    """``transform`` with the image mirrored at its borders, where MONAI's filters would see black."""
+    """Wrap ``transform`` to mirror the image at its borders, where MONAI's filters would see black."""
     margin = min(side - 1, 4 + side // 24)
     return Compose(
         [

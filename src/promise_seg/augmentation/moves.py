@@ -1,4 +1,4 @@
-"""Rotation, zoom and shift in one step, as a MONAI transform. Imports MONAI: for use by the recipes alone."""
+"""Rotation, zoom and shift in one step, as a MONAI transform. Imports MONAI; only recipes use it."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -10,17 +10,17 @@ from torch import Tensor
 
 
 class RandSimilarityd(RandomizableTransform, MapTransform):
-    """Turn, zoom and shift; shapes stay similar, and pixels are interpolated once. Zeros come from outside.
+    """Rotate, zoom and shift with a single interpolation; pixels from outside are zero.
 
     MONAI's ``RandAffined`` draws a zoom for each axis, and its ``RandZoomd`` would interpolate a second time.
 
     Args:
-        keys: of images (C, S, S); all move alike.
-        prob: how often.
-        degrees: turned by up to this, either way.
-        zoom: the range; above 1 enlarges.
-        shift: by up to this share of the side, along each axis.
-        mode: of interpolation, one for each key.
+        keys: the keys of images (C, S, S); all move alike.
+        prob: the probability of a move.
+        degrees: the maximum rotation, in either direction.
+        zoom: the range of the zoom; above 1 enlarges.
+        shift: the maximum shift along each axis, as a share of the side.
+        mode: the interpolation for each key.
         allow_missing_keys: whether a key may be absent.
     """
 
@@ -53,7 +53,7 @@ class RandSimilarityd(RandomizableTransform, MapTransform):
                 moved[key] = Affine(
                     rotate_params=self._radians,
                     translate_params=(self._shift * moved[key].shape[-1]).tolist(),
-                    scale_params=[1 / self._zoom] * 2,  # of the grid that the result is read at
+                    scale_params=[1 / self._zoom] * 2,  # of the grid at which the result is sampled
                     mode=mode,
                     padding_mode="zeros",
                     image_only=True,

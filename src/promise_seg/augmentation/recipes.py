@@ -1,4 +1,4 @@
-"""Recipes by name, and the view of an image that a recipe draws under a number."""
+"""Recipes by name, and the views of an image that they draw."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,15 +12,16 @@ from promise_seg.augmentation.views import BoolArray, Uint8Array, View
 from promise_seg.vocabulary import Recipe
 
 VERSIONS = {Recipe.REFERENCE: 1, Recipe.LIGHT: 1, Recipe.GREY: 1}
-"""Of the recipes made of MONAI's transforms; part of the store's keys. Whatever changes pixels needs a new one."""
+"""Versions of the recipes built from MONAI's transforms, part of the keys of the store. Raise one when pixels
+change."""
 
 
 @dataclass(frozen=True)
 class RecipeView:
-    """What a recipe's transforms do to an image in the model frame when their random numbers start from ``seed``.
+    """The transforms of a recipe, applied to an image in the model frame with random numbers from ``seed``.
 
-    The pixels depend on MONAI's version as well: its transforms may draw their random numbers in another order, or
-    interpolate in another way, in the next one.
+    The pixels also depend on the version of MONAI, whose transforms may draw random numbers in another order, or
+    interpolate differently, in the next version.
     """
 
     recipe: Recipe
@@ -28,7 +29,7 @@ class RecipeView:
     seed: int
 
     def as_key(self) -> dict[str, Any]:
-        """All that changes the pixels, for the feature store."""
+        """Return everything that changes the pixels, for the key in the feature store."""
         return {
             "recipe": str(self.recipe),
             "version": self.version,
@@ -37,9 +38,9 @@ class RecipeView:
         }
 
     def apply_to_image(self, image: Uint8Array) -> Uint8Array:
-        """(S, S, 3) uint8 to the same; what comes from outside is black.
+        """Transform an image (S, S, 3) uint8; pixels from outside are black.
 
-        By ``grey``, three equal channels pass as one, so that they stay equal: noise would differ otherwise.
+        With ``grey``, three equal channels are transformed as one, to stay equal: noise would differ otherwise.
         """
         from promise_seg.augmentation.monai_recipes import apply
 
@@ -48,7 +49,7 @@ class RecipeView:
         return apply(self.recipe, self.seed, "image", image)
 
     def apply_to_mask(self, mask: BoolArray) -> BoolArray:
-        """(S, S) bool to the same, moved as the image is."""
+        """Transform a mask (S, S) bool, moved as the image is."""
         from promise_seg.augmentation.monai_recipes import apply
 
         return apply(self.recipe, self.seed, "mask", mask[..., None].astype(np.uint8))[..., 0] > 0
@@ -67,7 +68,7 @@ def monai_version() -> str:
 
 
 def view_of(image_sha256: str, number: int, recipe: Recipe = Recipe.OWN) -> AnyView:
-    """View ``number`` of the image with this hash; number 0 is the image itself."""
+    """Return view ``number`` of the image with this hash; number 0 is the image itself."""
     if number == 0 or recipe == Recipe.NONE:
         return View()
     if recipe == Recipe.OWN:
@@ -77,9 +78,9 @@ def view_of(image_sha256: str, number: int, recipe: Recipe = Recipe.OWN) -> AnyV
 
 
 def _own_view(rng: np.random.Generator) -> View:
-    """Turned, scaled, shifted, mirrored, in other colours, sometimes blurred or noisy.
+    """Draw a view: rotated, scaled, shifted, flipped, with other colours, sometimes blurred or noisy.
 
-    Source: ProMISe, "Training"; here most changes are always on, as each view is made only once.
+    Source: ProMISe, "Training"; here most changes are always applied, because each view is made only once.
     """
     return View(
         angle=float(rng.uniform(-45, 45)),

@@ -1,4 +1,4 @@
-"""A contact sheet: what a recipe makes of an image."""
+"""A contact sheet of the views that a recipe makes of an image."""
 
 from promise_seg.augmentation.recipes import view_of
 from promise_seg.augmentation.views import BoolArray, Uint8Array
@@ -7,10 +7,10 @@ from promise_seg.vocabulary import Recipe
 
 
 def augmentation_sheet(image: Uint8Array, mask: BoolArray, image_sha256: str, recipe: Recipe, count: int) -> Uint8Array:
-    """Views 0 to ``count - 1``, each with its number and its mask outlined.
+    """Draw views 0 to ``count - 1``, each with its number and the outline of its mask.
 
     Shape: ``image`` (S, S, 3) uint8 RGB and ``mask`` (S, S) bool in the model frame give (H, W, 3) uint8.
-    Raises: ValueError if there is nothing to show, or the image is not a square.
+    Raises: ValueError if ``count`` is below 1, or the image is not a square.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")

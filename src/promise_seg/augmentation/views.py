@@ -1,4 +1,4 @@
-"""A view in numbers: what our own recipe draws, applied with OpenCV."""
+"""The parameters of a view, as our own recipe draws them, applied with OpenCV."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,10 +13,11 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class View:
-    """What is done to an image in the model frame, in the order of the fields; as it is, nothing.
+    """The changes to an image in the model frame, in the order of the fields; the defaults change nothing.
 
-    ``angle`` in degrees; ``shift_x`` and ``shift_y`` as shares of the side; ``brightness`` in grey values; ``hue`` as a
-    gain for each channel; ``blur`` the standard deviation in pixels per 128 pixels of side; ``noise`` in grey values.
+    ``angle`` is in degrees; ``shift_x`` and ``shift_y`` are shares of the side; ``brightness`` is in grey levels;
+    ``hue`` is a gain for each channel; ``blur`` is the standard deviation in pixels per 128 pixels of the side;
+    ``noise`` is in grey levels.
     """
 
     angle: float = 0.0
@@ -34,8 +35,10 @@ class View:
     noise_seed: int = 0
 
     def as_key(self) -> dict[str, Any]:
-        """All that changes the pixels, for the feature store: what differs from the image itself, so that a new kind
-        of change leaves the keys of old views alone."""
+        """Return everything that changes the pixels, for the key in the feature store.
+
+        Only fields that differ from their defaults are included, so a new kind of change keeps the keys of old views.
+        """
         unchanged = asdict(View())
         return {name: value for name, value in asdict(self).items() if value != unchanged[name]}
 
@@ -48,7 +51,7 @@ class View:
         return np.concatenate([mirror @ matrix[:, :2], (mirror @ matrix[:, 2] + offset)[:, None]], 1)
 
     def apply_to_image(self, image: Uint8Array) -> Uint8Array:
-        """(S, S, 3) uint8 to the same; what comes from outside is black."""
+        """Transform an image (S, S, 3) uint8; pixels from outside are black."""
         if self == View():
             return image
         side = image.shape[0]
@@ -67,7 +70,7 @@ class View:
         return np.clip(np.round(warped), 0, 255).astype(np.uint8)
 
     def apply_to_mask(self, mask: BoolArray) -> BoolArray:
-        """(S, S) bool to the same, moved as the image is."""
+        """Transform a mask (S, S) bool, moved as the image is."""
         if self == View():
             return mask
         side = mask.shape[0]

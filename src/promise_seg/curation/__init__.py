@@ -1,1 +1,1 @@
-"""Making data sets: ``promise data make``, ``check`` and ``fetch``. Nothing below the command line imports this."""
+"""Tools that make data sets: ``promise data make``, ``check`` and ``fetch``. Only the command line imports them."""

@@ -1,1 +1,1 @@
-"""A labelled data set: its manifest, the check of every file before any work begins, and its splits."""
+"""A labelled data set: its manifest, the check of every file before work begins, and its splits."""

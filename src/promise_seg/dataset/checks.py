@@ -1,4 +1,4 @@
-"""Look at a whole data set before any work begins, and report all its problems at once."""
+"""Check a whole data set before any work begins, and report all its problems at once."""
 
 import hashlib
 import json
@@ -24,11 +24,12 @@ from promise_seg.vocabulary import MaskKind, Split
 
 @dataclass(frozen=True)
 class CheckedRow:
-    """A picture, or one slice of a volume, whose files were read once without a complaint.
+    """A single image, or one slice of a volume, whose files were read once without problems.
 
-    ``image_sha256`` is of all that decides its pixels; ``index`` is of the slice; ``crop`` what is kept of the image
-    frame, ``None`` for all of it; ``class_pixels`` are the classes of a label map with their numbers of
-    pixels; ``labels_sha256`` is of the mask's values; ``spacing`` between rows and columns in mm, if the image says so.
+    ``image_sha256`` is the hash of everything that determines its pixels; ``index`` is the number of the slice;
+    ``crop`` is the part of the image frame that is kept, ``None`` for all of it; ``class_pixels`` are the classes of a
+    label map with their numbers of pixels; ``labels_sha256`` is the hash of the mask's values; ``spacing`` is the
+    distance between rows and between columns in mm, if the image states it.
     """
 
     row: Row
@@ -46,38 +47,38 @@ class CheckedRow:
 
     @property
     def name(self) -> str:
-        """The image's path, with the number of the slice if it has several."""
+        """The path of the image, with the number of the slice if it has several."""
         return f"{self.row.image}#{self.index}" if self.is_slice else str(self.row.image)
 
     @property
     def truth_sha256(self) -> str:
-        """Hash of what decides its mask: the values in the file, and what they mean."""
+        """The hash of everything that determines the mask: the values in the file, and their meaning."""
         rule = self.reading.masks
         return hashlib.sha256(
             json.dumps([self.labels_sha256, rule.kind, rule.label, rule.threshold]).encode()
         ).hexdigest()
 
     def of_class(self, label: int) -> "CheckedRow":
-        """The same row of a label map, for one of its classes."""
+        """Return the same row for one class of its label map."""
         pixels = dict(self.class_pixels).get(label, 0)
         return replace(self, reading=self.reading.of_class(label), foreground_pixels=pixels)
 
     def image(self) -> Uint8Array:
-        """(H, W, 3) uint8 RGB in the image frame."""
+        """Read the image: (H, W, 3) uint8 RGB in the image frame."""
         return read_image(self.row.image, self.reading, self.index)
 
     def labels(self) -> npt.NDArray:
-        """(H, W), as stored, in the image frame."""
-        needs_image = self.is_slice or kind_of(self.row.mask).may_refer_to_image  # to tell which slice it is
+        """Read the labels: (H, W), as stored, in the image frame."""
+        needs_image = self.is_slice or kind_of(self.row.mask).may_refer_to_image  # to match the slices
         image = open_source(self.row.image, self.reading.axis) if needs_image else None
         return read_labels(self.row.mask, image, self.index)
 
     def mask(self) -> BoolArray:
-        """(H, W) bool in the image frame."""
+        """Read the mask: (H, W) bool in the image frame."""
         return mask_of(self.labels(), self.reading.masks, self.row.mask)
 
     def instances(self) -> list[BoolArray]:
-        """One mask (H, W) for each object of an instance map."""
+        """Return one mask (H, W) for each object of an instance map."""
         return list(instances_of(self.labels()))
 
 
@@ -85,7 +86,7 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
     """Read both files of a row, slice by slice.
 
     Raises:
-        ImageError: beginning with the row's place in the manifest.
+        ImageError: with a message that begins with the row's place in the manifest.
     """
     reading = reading or DEFAULT_READING
     try:
@@ -108,7 +109,7 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
     image = reading.window.rgb(source, index)
     labels = read_labels(row.mask, source, index)
     if image.shape[:2] != labels.shape:
-        turned = " (turned by its EXIF orientation)" if "turned" in source.differs_by(index) else ""
+        turned = " (rotated by its EXIF orientation)" if "turned" in source.differs_by(index) else ""
         raise SizeError(
             f"{row.image} is {image.shape[1]} x {image.shape[0]} pixels{turned} but its mask {row.mask} is "
             f"{labels.shape[1]} x {labels.shape[0]}. Both must have the same size"
@@ -129,12 +130,12 @@ def _count_classes(labels: npt.NDArray) -> tuple[tuple[int, int], ...]:
 
 
 def classes_of(rows: Sequence[CheckedRow]) -> list[int]:
-    """All classes that the label maps of some rows hold, in their order."""
+    """Return all classes in the label maps of some rows, in ascending order."""
     return sorted({label for row in rows for label, _ in row.class_pixels})
 
 
 def check_rows(rows: Sequence[Row], reading: Reading | None = None, progress: Progress = silent) -> list[CheckedRow]:
-    """Check every row; a row that names a volume becomes one checked row for each slice.
+    """Check every row; a row of a volume becomes one checked row per slice.
 
     Raises:
         ManifestError: with one line for each problem in the whole data set.
@@ -153,47 +154,47 @@ def check_rows(rows: Sequence[Row], reading: Reading | None = None, progress: Pr
 
 
 def _without_class(rows: Sequence[CheckedRow]) -> list[str]:
-    """A class that no mask has is a mistake, not a data set of empty masks."""
+    """Report a class that no mask contains: it is a mistake, not a data set of empty masks."""
     label = rows[0].reading.masks.label if rows else None
     if label is None or any(r.foreground_pixels for r in rows):
         return []
     found = ", ".join(map(str, classes_of(rows)))
     place = rows[0].row.where.rsplit(":", 1)[0]
-    return [f"{place}: no mask holds the class {label}; they hold {found or 'nothing'}"]
+    return [f"{place}: no mask contains the class {label}; they contain {found or 'nothing'}"]
 
 
 def leaks(rows: Sequence[CheckedRow]) -> list[str]:
-    """Train images that also stand in ``val`` or ``test``, by their content whatever their names."""
+    """Report train images that are also in ``val`` or ``test``, compared by content, whatever their names."""
     seen: dict[str, Row] = {r.image_sha256: r.row for r in rows if r.row.split != Split.TRAIN}
     found = []
     for checked in rows:
         other = seen.get(checked.image_sha256)
         if checked.row.split == Split.TRAIN and other is not None:
             found.append(
-                f"{checked.row.where}: the train image {checked.name} also stands in {other.split} "
-                f"({other.where}). Remove one of the two rows: scores on images that were trained on mean nothing"
+                f"{checked.row.where}: the train image {checked.name} is also in {other.split} "
+                f"({other.where}). Remove one of the two rows: scores on training images are meaningless"
             )
     return found
 
 
 def data_sha256(rows: Sequence[CheckedRow]) -> str:
-    """Hash of which images and masks these rows are, and which split they belong to, in whatever order they stand."""
+    """Return a hash of the images, masks and splits of these rows, independent of their order."""
     parts = sorted([r.image_sha256, r.row.split, r.foreground_pixels, r.labels_sha256] for r in rows)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def divided_warning(rows: Sequence[Row]) -> str | None:
-    """What to say of groups with rows in ``train`` and in another split."""
+    """Return a warning about groups with rows in ``train`` and in another split, or ``None``."""
     divided = divided_groups(rows)
     if not divided:
         return None
     return (
         f"{len(divided)} group(s) have rows in train and in another split, for example {divided[0]!r}; scores on those "
-        "rows are too good"
+        "rows are too optimistic"
     )
 
 
 def divided_groups(rows: Sequence[Row]) -> list[str]:
-    """Groups with rows in ``train`` and in another split: allowed, but worth a warning."""
+    """Return the groups with rows in ``train`` and in another split: allowed, but worth a warning."""
     train = {row.group for row in rows if row.split == Split.TRAIN}
     return sorted(train & {row.group for row in rows if row.split != Split.TRAIN})

@@ -1,8 +1,8 @@
-"""Dealing groups of rows to sides, so that each side gets its share of the rows and objects of like sizes.
+"""Distribute groups of rows over sides, giving each side its share of the rows and similar object sizes.
 
-Groups are dealt one after the other, large ones first, each to the side where it does least harm; then single groups
-are moved and pairs of groups exchanged as long as that helps. If the shares are still not met, other orders are tried,
-and all ways where groups are few. What counts is in ``_Dealing.cost``.
+Groups are dealt one after the other, large ones first, each to the side where it adds least to the cost; then single
+groups are moved and pairs of groups exchanged as long as that helps. If the shares are still not met, other orders are
+tried, or all possibilities if there are few groups. ``_Dealing.cost`` defines the cost.
 """
 
 import math
@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
 TOLERANCE = 0.05
-"""How far a side's share of the rows may lie from what was asked for, where groups permit."""
+"""How far the share of rows of a side may deviate from the requested one, if the groups permit."""
 SIZE_BINS = 5
 _MAX_STEPS = 500
 _EXCHANGES = 200
@@ -27,29 +27,29 @@ _MAX_WAYS = 20_000
 
 @dataclass(frozen=True)
 class Side:
-    """``share`` of the rows, above 0."""
+    """A side, with its ``share`` of the rows, above 0."""
 
     share: float
     least_groups: int = 1
 
 
 def deal(sizes: Sequence[Sequence[float]], sides: Sequence[Side], seed: int) -> list[int]:
-    """The side, 0 to ``len(sides)`` - 1, of each group.
+    """Return the side, 0 to ``len(sides)`` - 1, of each group.
 
     Args:
-        sizes: for each group the object sizes of its rows. The order of groups matters, that of rows does not.
-        sides: whose shares sum to 1. There must be as many groups as they need.
-        seed: for the orders that are tried.
+        sizes: the object sizes of the rows of each group. The order of groups matters, that of rows does not.
+        sides: the sides; their shares sum to 1. There must be as many groups as they need.
+        seed: the seed of the orders that are tried.
     """
     return _Dealing(_features(sizes), sides, seed).dealt().tolist()
 
 
 def _features(sizes: Sequence[Sequence[float]]) -> Floats:
-    """What is balanced, as sums over groups: (groups, 3 + bins).
+    """Return the features to balance, as sums over groups: (groups, 3 + bins).
 
-    Rows; number of groups; rows times the deviation of their mean object size from that of all, in standard deviations;
-    and rows in each quantile bin of the groups' mean object sizes. All but the second are in shares of all rows. Sums
-    are exact (``fsum``), so that the order of rows cannot matter.
+    They are the rows; the number of groups; the rows times the deviation of their mean object size from that of all, in
+    standard deviations; and the rows in each quantile bin of the groups' mean object sizes. All but the second are
+    shares of all rows. Sums are exact (``fsum``), to be independent of the order of rows.
     """
     counts = np.asarray([len(group) for group in sizes], np.float64) / sum(map(len, sizes))
     means = np.asarray([math.fsum(group) / len(group) for group in sizes])
@@ -62,11 +62,11 @@ def _features(sizes: Sequence[Sequence[float]]) -> Floats:
 
 
 class _Dealing:
-    """Groups dealt to sides.
+    """A search for the best distribution of groups over sides.
 
-    The cost of a side is a sum of squares: how far its share of the rows is off, steeper beyond ``TOLERANCE``; how far
-    its mean object size is off; and how far its share of each bin is off. The last two weigh more on small sides. A
-    side with too few groups costs more than anything else can.
+    The cost of a side is a sum of squares: the errors of its share of the rows, steeper beyond ``TOLERANCE``, of its
+    mean object size, and of its share of each bin. The last two weigh more on small sides. A side with too few groups
+    costs more than anything else can.
     """
 
     def __init__(self, features: Floats, sides: Sequence[Side], seed: int) -> None:
@@ -77,7 +77,7 @@ class _Dealing:
         self.random = random.Random(seed)
 
     def cost(self, side: int, totals: Floats) -> Floats:
-        """Of sums of features (..., 3 + bins) on one side: (...)."""
+        """Return the cost (...) of one side with the sums of features (..., 3 + bins)."""
         off = totals - self.targets[side]
         beyond = np.maximum(np.abs(off[..., 0]) - TOLERANCE, 0)
         balance = (10 * off[..., 2] ** 2 + (off[..., 3:] ** 2).sum(-1)) / self.shares[side]
@@ -85,7 +85,8 @@ class _Dealing:
         return 100 * off[..., 0] ** 2 + 10_000 * beyond + balance + 1_000_000 * missing
 
     def dealt(self) -> Ints:
-        """The side of each group: (groups,). Of the first deal with the shares asked for, or else of the cheapest."""
+        """Return the side of each group, (groups,), by the first deal with the requested shares, or else the
+        cheapest."""
         tried = []
         for attempt in range(_DEALS):
             side = self._improved(self._deal_out(large_first=attempt == 0))
@@ -102,7 +103,7 @@ class _Dealing:
         return bool((near & (totals[:, 1] >= self.least)).all())
 
     def _best_of_all(self) -> Ints:
-        """Out of every possible way to deal a few groups, the cheapest."""
+        """Return the cheapest of all possible ways to deal a few groups."""
         ways = np.indices((len(self.shares),) * len(self.features)).reshape(len(self.features), -1).T
         costs = np.sum([self.cost(s, (ways == s) @ self.features) for s in range(len(self.shares))], axis=0)
         return ways[costs.argmin()]
@@ -125,7 +126,7 @@ class _Dealing:
         return side
 
     def _deal_out(self, *, large_first: bool) -> Ints:
-        """In random order, or in that of size but for those of about one size, each where it adds least to the cost."""
+        """Deal groups in random order, or by approximate size, each to the side where it adds least to the cost."""
         order = list(range(len(self.features)))
         self.random.shuffle(order)
         if large_first:
@@ -142,7 +143,7 @@ class _Dealing:
         return side
 
     def _moves(self, side: Ints, totals: Floats) -> list[tuple[float, dict[int, int]]]:
-        """The best move from each side to each other: how it changes the cost, and the new side."""
+        """Return the best move from each side to each other: how it changes the cost, and the new side."""
         steps = []
         for a in range(len(self.shares)):
             own = np.flatnonzero(side == a)
@@ -155,7 +156,7 @@ class _Dealing:
         return steps
 
     def _exchanges(self, side: Ints, totals: Floats) -> list[tuple[float, dict[int, int]]]:
-        """The best exchange of two groups between any two sides, out of a sample of each side's groups."""
+        """Return the best exchange of two groups between any two sides, from a sample of each side's groups."""
         count = len(self.shares)
         samples = []
         for s in range(count):

@@ -1,4 +1,4 @@
-"""The list of images: a CSV with ``image_name,train_type,mask_name``."""
+"""The manifest: a CSV with the columns ``image_name,train_type,mask_name``."""
 
 import random
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from promise_seg.vocabulary import Split
 class Row:
     """One image or volume of a manifest.
 
-    ``where`` is ``file:line``, for messages; ``group`` names what must not be divided; ``slices`` are the first and the
-    last that are meant, counted from 0, ``None`` for all.
+    ``where`` is ``file:line``, for messages; ``group`` names what must stay together; ``slices`` are the first and the
+    last slice to use, counted from 0, ``None`` for all.
     """
 
     where: str
@@ -26,19 +26,19 @@ class Row:
     group: str
     slices: tuple[int, int] | None = None
     extra: tuple[tuple[str, str], ...] = ()
-    """Other columns, by name."""
+    """Other columns by name."""
 
 
 def read_manifest(path: str | Path) -> list[Row]:
-    """Read a manifest; relative paths count from its folder, and extra columns are allowed.
+    """Read a manifest; paths are relative to its folder, and extra columns are allowed.
 
-    What its cells may be separated by and written in, ``manifest_file.py`` says.
+    ``manifest_file.py`` defines the separators and encodings.
 
-    A column ``group`` (a video, a patient) keeps its rows on one side of any split made here; a column ``slice`` takes
-    one slice of a volume, or some (``10-40``).
+    Rows with the same ``group`` (a video, a patient) stay together in any split made here; a column ``slice`` selects
+    one slice of a volume, or a range (``10-40``).
 
     Raises:
-        ManifestError: naming every row that cannot be used, not only the first.
+        ManifestError: with a line for every row that cannot be used, not only the first.
     """
     rows, problems = scan_manifest(path)
     raise_all(problems)
@@ -46,7 +46,7 @@ def read_manifest(path: str | Path) -> list[Row]:
 
 
 def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
-    """The rows that can be used, and a line for each that cannot.
+    """Return the rows that can be used, and a message for each that cannot.
 
     Raises:
         ManifestError: if the file as a whole cannot be used.
@@ -62,7 +62,7 @@ def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
         empty = [name for name in REQUIRED_COLUMNS if not record[name]]
         if empty:
             problems.append(
-                f"{where}: nothing in column(s) {', '.join(empty)}; every row needs an image, a split and a mask"
+                f"{where}: column(s) {', '.join(empty)} are empty; every row needs an image, a split and a mask"
             )
             continue
         split = record["train_type"].lower()
@@ -81,7 +81,7 @@ def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
 
 
 def _slices(text: str) -> tuple[int, int] | str | None:
-    """First and last slice; the text itself if it is neither a number nor a range."""
+    """Return the first and last slice, or the text itself if it is neither a number nor a range."""
     if not text:
         return None
     first, dash, last = text.partition("-")
@@ -113,7 +113,7 @@ def split_off_validation(rows: Sequence[Row], *, share: float = 0.15, seed: int 
     if len(groups) < 2:
         raise ManifestError(
             f"{rows[0].where.rsplit(':', 1)[0]}: no val rows, and too few groups of train rows ({len(groups)}) to "
-            "split some off. Add val rows."
+            "take validation rows from. Add val rows"
         )
     random.Random(seed).shuffle(groups)
     chosen: set[str] = set()

@@ -1,4 +1,4 @@
-"""What stands in the file of a manifest: its cells, whatever program wrote it."""
+"""Read the cells of a manifest file, whatever program wrote it."""
 
 import codecs
 import csv
@@ -18,9 +18,9 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass(frozen=True)
 class ManifestFile:
-    """A header and rows of cells as they stand, without rows of nothing; ``lines`` are the rows' line numbers.
+    """The header and the non-empty rows of a file; ``lines`` are the line numbers of the rows.
 
-    Names in the header are stripped, and known ones are in lower case.
+    Names in the header are stripped, and known names are in lower case.
     """
 
     header: list[str]
@@ -29,10 +29,10 @@ class ManifestFile:
 
 
 def read_file(path: Path) -> ManifestFile:
-    """Read a CSV with commas, semicolons or tabs, in UTF-8 or in UTF-16 that says so.
+    """Read a CSV with commas, semicolons or tabs, in UTF-8 or in UTF-16 with a byte order mark.
 
     Raises:
-        ManifestError: if it is missing, no such text, or lacks a required column or any rows.
+        ManifestError: if the file is missing, is not such a text, or lacks a required column or any rows.
     """
     text = _text(path)
     separator = _separator(path, text)
@@ -50,7 +50,8 @@ def read_file(path: Path) -> ManifestFile:
 
 
 def located(folder: Path, name: str) -> Path:
-    """The path that a cell names, from a manifest's folder; backslashes are slashes if there is such a file."""
+    """Return the path in a cell, relative to a manifest's folder; backslashes become slashes if only that file
+    exists."""
     path = folder / name.strip()
     if "\\" in name and not _exists(path):
         slashed = folder / name.strip().replace("\\", "/")
@@ -62,7 +63,7 @@ def located(folder: Path, name: str) -> Path:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # too long a name, or not to be looked at, as whoever opens it says
+    except OSError:  # the name is too long or the folder cannot be listed; opening the file raises the reason
         return False
 
 
@@ -86,13 +87,13 @@ def _text(path: Path) -> str:
             ) from error
         line = len((data[: error.start] + b".").splitlines())
         raise ManifestError(
-            f"{path}:{line}: cannot be read as a CSV in UTF-8: found the byte 0x{data[error.start]:02x}, as other "
-            "encodings (Latin-1, Windows-1252) have it. Save it as UTF-8; in Excel, choose the type CSV UTF-8"
+            f"{path}:{line}: cannot be read as a CSV in UTF-8: found the byte 0x{data[error.start]:02x}, as in "
+            "other encodings (Latin-1, Windows-1252). Save it as UTF-8; in Excel, choose the type CSV UTF-8"
         ) from error
 
 
 def _separator(path: Path, text: str) -> str:
-    """That with which the header has the required columns, or else most of them."""
+    """Return the separator that gives the header all required columns, or else most of them."""
 
     def found(separator: str) -> int:
         names = _header(next((cells for _, cells in _records(path, text, separator, most=1)), []))
@@ -102,7 +103,7 @@ def _separator(path: Path, text: str) -> str:
 
 
 def _records(path: Path, text: str, separator: str, most: int | None = None) -> list[tuple[int, list[str]]]:
-    """The first rows, or all, that hold anything, with the numbers of the lines that they end in."""
+    """Return the first ``most`` non-empty rows, or all, with the numbers of the lines that they end in."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     found: list[tuple[int, list[str]]] = []
     try:
@@ -117,7 +118,7 @@ def _records(path: Path, text: str, separator: str, most: int | None = None) -> 
 
 
 def _header(names: list[str]) -> list[str]:
-    """Known names in lower case, unless that is the name of another column."""
+    """Return the header with known names in lower case, unless another column has that name."""
     stripped = [name.strip() for name in names]
     return [
         name.lower() if name.lower() in KNOWN_COLUMNS and name.lower() not in stripped else name for name in stripped

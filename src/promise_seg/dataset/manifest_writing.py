@@ -1,4 +1,4 @@
-"""Writing manifests: whole or not at all, with every column kept, and paths that hold from their new place."""
+"""Write manifests, completely or not at all, with every column kept and paths adapted to the new folder."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ _PATH_COLUMNS = ("image_name", "mask_name")
 
 @dataclass(frozen=True)
 class ManifestTable:
-    """The cells of a manifest as they stand in its file. ``lines`` are the rows' line numbers, as in ``Row.where``."""
+    """The cells of a manifest as in its file. ``lines`` are the line numbers of the rows, as in ``Row.where``."""
 
     path: Path
     header: list[str]
@@ -26,17 +26,17 @@ class ManifestTable:
 
     @classmethod
     def read(cls, path: str | Path) -> "ManifestTable":
-        """Read a file that ``read_manifest`` had no complaint about."""
+        """Read a file that ``read_manifest`` accepted."""
         path = Path(path)
         file = read_file(path)
         return cls(path, file.header, file.cells, file.lines)
 
     def column(self, name: str) -> int:
-        """Of columns with one name the last, as ``scan_manifest`` has it."""
+        """Return the index of a column; of several with the same name the last, as in ``scan_manifest``."""
         return len(self.header) - 1 - self.header[::-1].index(name)
 
     def with_splits(self, splits: Mapping[str, Split]) -> "ManifestTable":
-        """The same table with another ``train_type`` for each row, given by its ``where`` (``file:line``)."""
+        """Return the table with another ``train_type`` for each row, given by its ``where`` (``file:line``)."""
         at = self.column("train_type")
         cells = [list(row) for row in self.cells]
         for row, line in zip(cells, self.lines, strict=True):
@@ -44,7 +44,7 @@ class ManifestTable:
         return replace(self, cells=cells)
 
     def moved_to(self, path: Path) -> "ManifestTable":
-        """The same table for another place: relative paths are rewritten if it lies in another folder."""
+        """Return the table for another file: relative paths are rewritten if it is in another folder."""
         if path.parent.resolve() == self.path.parent.resolve():
             return replace(self, path=path)
         cells = [list(row) for row in self.cells]
@@ -56,10 +56,10 @@ class ManifestTable:
         return replace(self, path=path, cells=cells)
 
     def write(self) -> None:
-        """Write it to ``path``.
+        """Write the table to ``path``.
 
         Raises:
-            PromiseError: if it cannot be written.
+            PromiseError: if the file cannot be written.
         """
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
@@ -70,12 +70,13 @@ class ManifestTable:
         except UnicodeEncodeError as error:
             name = ascii(error.object[error.start : error.end])
             raise ManifestError(
-                f"{self.path}: cannot be written: a file's name has {name}, which is no UTF-8. Rename the file"
+                f"{self.path}: cannot be written: a file name has {name}, which is not valid UTF-8. Rename the file"
             ) from error
 
 
 def path_from(folder: Path, path: Path) -> str:
-    """``path`` relative to a folder, with slashes. Where that leads up, links are followed first, as ``..`` does.
+    """Return ``path`` relative to a folder, with slashes. If it leads upwards, links are resolved first, as ``..``
+    does.
 
     On another drive (Windows) the path stays absolute.
     """
@@ -92,7 +93,7 @@ def refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
     """Protect files from being overwritten.
 
     Raises:
-        PromiseError: if one of them is a folder, or exists and ``force`` is not given, or cannot be looked for.
+        PromiseError: if a path is a folder, exists while ``force`` is not set, or cannot be accessed.
     """
     for path in paths:
         try:
@@ -102,4 +103,4 @@ def refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
         if is_folder:
             raise PromiseError(f"{path}: is a folder; expected the name of a CSV, such as {path / 'manifest.csv'}")
         if exists and not force:
-            raise PromiseError(f"{path}: exists already. Give --force to overwrite it, or another -o file")
+            raise PromiseError(f"{path}: already exists. Pass --force to overwrite it, or choose another -o")

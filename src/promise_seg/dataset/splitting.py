@@ -1,4 +1,4 @@
-"""Dividing a data set into splits or folds: groups stay whole, and every split gets small and large objects alike."""
+"""Divide a data set into splits or folds: groups stay whole, and splits have similar distributions of object sizes."""
 
 import math
 from collections import defaultdict
@@ -17,7 +17,7 @@ Name = TypeVar("Name")
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """``mean_size`` is the mean share of an image that is foreground, in [0, 1]; ``empty`` counts masks of nothing."""
+    """Statistics of a split: ``mean_size`` is the mean share of foreground, in [0, 1]; ``empty`` counts empty masks."""
 
     split: Split
     rows: int
@@ -35,20 +35,20 @@ def split_rows(
     keep_test: bool = False,
     seed: int = 0,
 ) -> list[Row]:
-    """Give every row a split anew; the result has the rows' order, but does not depend on it.
+    """Assign every row to a new split; rows are returned in the given order, but the splits do not depend on it.
 
     Args:
-        rows: of a manifest.
-        foreground_share: share of the image that a row's mask covers, in [0, 1]. Called for rows to be dealt only,
-            and after all other checks.
-        val: share of the rows for ``val``; a share of 0 leaves a split out.
-        test: share of the rows for ``test``.
-        keep_test: leave ``test`` rows as they are instead, and count ``val`` from the others.
-        seed: another seed, another division.
+        rows: the rows of a manifest.
+        foreground_share: a function that returns the share of the image that a row's mask covers, in [0, 1]. It is
+            called only for rows that are assigned, and after all other checks.
+        val: the share of rows for ``val``; a share of 0 omits the split.
+        test: the share of rows for ``test``.
+        keep_test: leave ``test`` rows as they are instead; ``val`` is then a share of the other rows.
+        seed: the seed of the assignment.
 
     Raises:
         SettingsError: if the shares leave nothing for ``train``.
-        ManifestError: if there are too few groups, or ``keep_test`` finds a group on both sides.
+        ManifestError: if there are too few groups, or with ``keep_test`` a group has ``test`` rows and others.
     """
     test = 0.0 if keep_test else test
     _check_shares(val, test)
@@ -68,12 +68,13 @@ def fold_rows(
     keep_test: bool = False,
     seed: int = 0,
 ) -> list[list[Row]]:
-    """The rows once for each fold: every row that is not ``test`` is ``val`` in exactly one fold, ``train`` in others.
+    """Return cross-validation folds: every row that is not ``test`` is ``val`` in exactly one and ``train`` in the
+    others.
 
-    ``test`` is cut off first, or kept as it is with ``keep_test``, and is the same in all folds.
+    ``test`` rows are selected first, or kept as they are with ``keep_test``, and are the same in all folds.
 
     Raises:
-        SettingsError: if there are fewer than 2 folds, or ``test`` leaves nothing.
+        SettingsError: if there are fewer than 2 folds, or ``test`` takes all rows.
         ManifestError: as :func:`split_rows`.
     """
     if folds < 2:
@@ -94,7 +95,7 @@ def fold_rows(
 
 
 def summarise(rows: Sequence[Row], foreground_share: ForegroundShare) -> list[SplitSummary]:
-    """Numbers of each split that has rows."""
+    """Return statistics of each split that has rows."""
     summaries = []
     for split in Split:
         own = of_split(rows, split)
@@ -106,10 +107,10 @@ def summarise(rows: Sequence[Row], foreground_share: ForegroundShare) -> list[Sp
 
 
 def _not_test(rows: Sequence[Row]) -> list[Row]:
-    """Rows that are not ``test``.
+    """Return the rows that are not ``test``.
 
     Raises:
-        ManifestError: naming those whose group also has ``test`` rows, or if there are none.
+        ManifestError: if a group has ``test`` rows and others, or if there are only ``test`` rows.
     """
     test = {row.group: row.where for row in of_split(rows, Split.TEST)}
     loose = [row for row in rows if row.split != Split.TEST]
@@ -122,7 +123,7 @@ def _not_test(rows: Sequence[Row]) -> list[Row]:
         ]
     )
     if not loose:
-        raise ManifestError(f"{_file(rows)}: all rows are test, expected others to divide. Split without --keep-test")
+        raise ManifestError(f"{_file(rows)}: all rows are test; expected others to assign. Split without --keep-test")
     return loose
 
 
@@ -140,7 +141,7 @@ def _check_shares(val: float, test: float) -> None:
 def _deal(
     rows: Sequence[Row], foreground_share: ForegroundShare, sides: Mapping[Name, Side], seed: int
 ) -> dict[str, Name]:
-    """The name of the side that each group of rows is dealt to.
+    """Return the name of the side that each group of rows is assigned to.
 
     Raises:
         ManifestError: if there are too few groups.
@@ -149,8 +150,8 @@ def _deal(
     needed = sum(side.least_groups for side in sides.values())
     if len(groups) < needed:
         raise ManifestError(
-            f"{_file(rows)}: {len(groups)} group(s) cannot be divided into {needed} splits or folds, as groups stay "
-            "whole. Add data, or ask for fewer; column group says what is a group, without it each image is one"
+            f"{_file(rows)}: {len(groups)} group(s) cannot be divided into {needed} splits or folds, because groups "
+            "stay whole. Add data or ask for fewer; without a column group, each image is a group of its own"
         )
     sizes = defaultdict[str, list[float]](list)
     for row in rows:

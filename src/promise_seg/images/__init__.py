@@ -1,4 +1,4 @@
-"""Files to pixels and back: formats, orientations, grey windows, masks, geometry, and what lies in an export.
+"""Files to pixels and back: formats, orientation, intensity windows, masks, geometry, and PACS exports.
 
-This room knows no manifest, no model and no SAM.
+Nothing here knows of manifests, models or SAM.
 """

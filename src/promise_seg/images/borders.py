@@ -1,4 +1,4 @@
-"""The black border around endoscopy and ultrasound images: where the content lies, so that it can be cropped to."""
+"""Detection of the black border around endoscopy and ultrasound images, to crop it away."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,15 +8,15 @@ from promise_seg.images.geometry import Box
 Uint8Array = npt.NDArray[np.uint8]
 
 DARK = 16
-"""Grey values up to this are border: black, with the noise that JPEG adds to it."""
+"""The highest grey level that counts as border: black, with the noise that JPEG adds to it."""
 LEAST_SHARE = 0.01
-"""A row or column is content if more than this share of its pixels is brighter than :data:`DARK`."""
+"""The share of pixels brighter than :data:`DARK` above which a row or column is content."""
 
 
 def content_box(image: Uint8Array) -> Box | None:
-    """The smallest box that holds all rows and columns with content; ``None`` where there is no border to crop.
+    """Return the smallest box with all rows and columns that have content; ``None`` if there is no border to crop.
 
-    Shape: (H, W, 3) uint8 in the image frame. An image that is dark all over is left as it is.
+    Shape: (H, W, 3) uint8 in the image frame. An image that is dark everywhere is not cropped.
     Source: ProMISe, "Training" (crop of the border); the threshold and share are ours.
     """
     bright = image.max(2) > DARK

@@ -1,4 +1,4 @@
-"""Between the image frame (the user's pixels) and the model frame (the square that the encoder sees), both ways."""
+"""The map between the image frame (the user's pixels) and the model frame (the square that the encoder sees)."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,7 +17,7 @@ BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
 
 OUTSIDE_LOGIT = -20.0
-"""Of what was cropped away: background for certain."""
+"""The logit of pixels that were cropped away: certainly background."""
 
 
 class Box(NamedTuple):
@@ -34,13 +34,13 @@ class Geometry:
     """The invertible map between one image's frame and the model frame.
 
     Coordinates are (x, y) pixel indices in both frames: whole numbers are pixel centres, so the left edge of an image
-    lies at -0.5.
+    is at -0.5.
 
     Args:
-        height, width: of the image, in pixels.
-        side: of the model frame, in pixels.
-        fit: how the one becomes the other.
-        crop: the part of the image that is kept, ``None`` for all of it; what lies outside is background.
+        height, width: the size of the image, in pixels.
+        side: the side of the model frame, in pixels.
+        fit: how the image becomes a square.
+        crop: the part of the image that is kept, ``None`` for all of it; pixels outside are background.
     """
 
     height: int
@@ -56,7 +56,7 @@ class Geometry:
 
     @property
     def content(self) -> Box:
-        """Where that part lies in the model frame; the rest is padding."""
+        """The place of that part in the model frame; the rest is padding."""
         if self.fit == Fit.STRETCH:
             return Box(0, 0, self.side, self.side)
         kept_width, kept_height = _size(self.kept)
@@ -73,15 +73,15 @@ class Geometry:
         return framed
 
     def image_to_model(self, image: Uint8Array) -> Uint8Array:
-        """(H, W, 3) uint8 to (S, S, 3) uint8; padding is black."""
+        """Map an image (H, W, 3) uint8 to (S, S, 3) uint8; padding is black."""
         return self._to_model(image)
 
     def mask_to_model(self, mask: BoolArray) -> BoolArray:
-        """(H, W) bool to (S, S) bool; padding is background."""
+        """Map a mask (H, W) bool to (S, S) bool; padding is background."""
         return self._to_model(mask.astype(np.float32)) >= 0.5
 
     def mask_to_image(self, mask: BoolArray) -> BoolArray:
-        """(S, S) bool to (H, W) bool; what was cropped away is background."""
+        """Map a mask (S, S) bool to (H, W) bool; pixels that were cropped away are background."""
         kept, content = self.kept, self.content
         part = mask[content.top : content.bottom, content.left : content.right].astype(np.float32)
         full = np.zeros((self.height, self.width), bool)
@@ -94,25 +94,25 @@ class Geometry:
         return scale, np.array(kept[:2], np.float32), np.array(content[:2], np.float32)
 
     def points_to_model(self, points_xy: FloatArray) -> FloatArray:
-        """(..., 2) pixel indices in the image frame to pixel indices in the model frame."""
+        """Map points (..., 2) from pixel indices in the image frame to pixel indices in the model frame."""
         scale, kept, content = self._scale_and_offsets()
         return ((points_xy - kept + 0.5) * scale - 0.5 + content).astype(np.float32)
 
     def points_to_image(self, points_xy: FloatArray) -> FloatArray:
-        """(..., 2) pixel indices in the model frame to pixel indices in the image frame."""
+        """Map points (..., 2) from pixel indices in the model frame to pixel indices in the image frame."""
         scale, kept, content = self._scale_and_offsets()
         return ((points_xy - content + 0.5) / scale - 0.5 + kept).astype(np.float32)
 
     def box_to_model(self, box_xyxy: FloatArray) -> FloatArray:
-        """(..., 4) indices of a box's first and last pixels in the image frame to the model frame."""
+        """Map boxes (..., 4), indices of the first and last pixels, from the image frame to the model frame."""
         return self.points_to_model(box_xyxy.reshape(*box_xyxy.shape[:-1], 2, 2)).reshape(box_xyxy.shape)
 
     def box_to_image(self, box_xyxy: FloatArray) -> FloatArray:
-        """(..., 4) indices of a box's first and last pixels in the model frame to the image frame."""
+        """Map boxes (..., 4), indices of the first and last pixels, from the model frame to the image frame."""
         return self.points_to_image(box_xyxy.reshape(*box_xyxy.shape[:-1], 2, 2)).reshape(box_xyxy.shape)
 
     def logits_to_image(self, mask_logits: Tensor) -> Tensor:
-        """Low-resolution logits (..., h, h), over the whole model frame, to (..., H, W) in the image frame."""
+        """Map low-resolution logits (..., h, h), over the whole model frame, to (..., H, W) in the image frame."""
         shape = mask_logits.shape[:-2]
         flat = mask_logits.reshape(1, -1, *mask_logits.shape[-2:])
         kept, content = self.kept, self.content
@@ -128,14 +128,14 @@ class Geometry:
 
 
 def _size(box: Box) -> tuple[int, int]:
-    """Width and height."""
+    """Return width and height."""
     return box.right - box.left, box.bottom - box.top
 
 
 def resize(values: npt.NDArray, width: int, height: int) -> npt.NDArray:
-    """(H, W[, 3]) to (height, width[, 3]): the mean over areas along an axis that shrinks, linear along one that grows.
+    """Resize (H, W[, 3]) to (height, width[, 3]): area means along an axis that shrinks, linear along one that grows.
 
-    An axis at a time where they differ, as OpenCV averages over areas only if both shrink.
+    If the axes differ in this, they are resized one after the other, because OpenCV averages areas only if both shrink.
     """
     smaller = min(width, values.shape[1]), min(height, values.shape[0])
     shrunk = cv2.resize(values, smaller, interpolation=cv2.INTER_AREA)
@@ -143,5 +143,5 @@ def resize(values: npt.NDArray, width: int, height: int) -> npt.NDArray:
 
 
 def shrink_mask(masks: Tensor, side: int) -> Tensor:
-    """Masks (B, S, S) to the share of foreground in each of (B, side, side) cells: a target for logits."""
+    """Reduce masks (B, S, S) to the share of foreground in each of (B, side, side) cells: a target for logits."""
     return F.interpolate(masks[:, None].to(torch.float32), size=(side, side), mode="area")[:, 0]

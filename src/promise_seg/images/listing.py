@@ -1,4 +1,4 @@
-"""List a folder without hidden files and the litter of operating systems."""
+"""List folders without hidden files and without files that operating systems leave behind."""
 
 from pathlib import Path, PurePath
 
@@ -8,15 +8,15 @@ _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "dicomdir"})
 
 
 def is_litter(path: PurePath) -> bool:
-    """Whether a file or folder is hidden, or one that an operating system leaves behind."""
+    """Whether a file or folder is hidden, or was left behind by an operating system."""
     return path.name.startswith(".") or path.name.lower() in _LITTER
 
 
 def visible(folder: Path) -> list[Path]:
-    """What a folder holds, in order of name, without hidden files and the litter of operating systems.
+    """List a folder in order of name, without hidden files and files that operating systems leave behind.
 
     Raises:
-        ImageError: if the system does not let us look.
+        ImageError: if the folder cannot be listed.
     """
     try:
         return sorted(p for p in folder.iterdir() if not is_litter(p))

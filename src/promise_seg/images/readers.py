@@ -1,4 +1,4 @@
-"""Images and masks, whatever their files are, to the arrays that everything else works with."""
+"""Read images and masks of any format as the arrays that everything else works with."""
 
 import hashlib
 import json
@@ -20,17 +20,17 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def read_image(path: str | Path, reading: Reading | None = None, index: int = 0) -> Uint8Array:
-    """Read one slice as RGB: (H, W, 3) uint8, in the image frame; a picture is its own only slice.
+    """Read one slice as RGB: (H, W, 3) uint8, in the image frame; a single image is its own only slice.
 
-    Grey is repeated to three channels, alpha dropped, an EXIF orientation applied.
+    Grey is repeated to three channels, alpha is dropped, and an EXIF orientation is applied.
 
     Args:
         path: a file, or the folder of a DICOM series.
-        reading: how to look at it.
-        index: of the slice, from 0.
+        reading: how to read it.
+        index: the number of the slice, from 0.
 
     Raises:
-        ImageError: if it is missing, damaged, too large or no image, or has no such slice.
+        ImageError: if the file is missing, damaged, too large or not an image, or has no such slice.
     """
     reading = reading or DEFAULT_READING
     source = open_source(path, reading.axis)
@@ -40,15 +40,15 @@ def read_image(path: str | Path, reading: Reading | None = None, index: int = 0)
 
 
 def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -> npt.NDArray:
-    """The values of a mask file as they are stored: (H, W), slice ``index`` of it, cut as its image is.
+    """Return the stored values of a mask file: (H, W), slice ``index`` of it, sliced as its image is.
 
     Args:
         path: a file of any format, or a DICOM segmentation.
-        image: the image that it belongs to; needed for volumes and segmentations.
-        index: of the slice.
+        image: the image that the mask belongs to; needed for volumes and segmentations.
+        index: the number of the slice.
 
     Raises:
-        ImageError: if it is missing, damaged or in colour, or does not fit its image.
+        ImageError: if the file is missing, damaged or in colour, or does not fit its image.
     """
     path = Path(path)
     if is_segmentation(path):
@@ -58,25 +58,27 @@ def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -
     source = open_source(path)
     labels = source.as_stored(index) if image is None else _beside(source, image, index)
     if labels.ndim != 2:
-        raise ImageError(f"{path}: a mask in colour; expected one channel of labels. Save it in grey or with a palette")
+        raise ImageError(
+            f"{path}: the mask is in colour; expected one channel of labels. Save it as greyscale or with a palette"
+        )
     return _turned_round(labels, path) if source.is_inverted else labels
 
 
 def _turned_round(labels: npt.NDArray, path: Path) -> npt.NDArray:
-    """A mask that is stored with 0 for white, which is what is meant."""
+    """Invert a mask that is stored with 0 for white, where white is foreground."""
     if len(np.unique(labels)) > 2:
         raise ImageError(
-            f"{path}: a mask stored with 0 for white (MINISWHITE or MONOCHROME1) and more than two values, whose "
-            "numbers mean nothing. Save it with 0 for background"
+            f"{path}: the mask is stored with 0 for white (MINISWHITE or MONOCHROME1) and has more than two values, "
+            "whose meaning is unclear. Save it with 0 for background"
         )
     return (labels == 0).astype(np.uint8)
 
 
 def _beside(mask: Source, image: Source, index: int) -> npt.NDArray:
-    """The slice of a mask that belongs to a slice of its image: by where they lie in space, or by their number.
+    """Return the slice of a mask that belongs to a slice of its image, matched by position or by number.
 
     Raises:
-        ImageError: if it cannot be told which slices correspond.
+        ImageError: if the slices cannot be matched.
     """
     if len(image) == 1 and len(mask) == 1 and not (image.is_oriented or mask.is_oriented):
         return mask.as_stored(0)
@@ -85,12 +87,13 @@ def _beside(mask: Source, image: Source, index: int) -> npt.NDArray:
     if image.is_cut or image.slices_have_places or mask.slices_have_places:
         lacking = mask if mask.frame is None else image
         raise ImageError(
-            f"{lacking.path}: does not say where its slices lie, so that it cannot be told which belong to those of "
+            f"{lacking.path}: its slices have no position, so they cannot be matched with those of "
             f"{(image if lacking is mask else mask).path}. Save it as NIfTI, or as a DICOM segmentation"
         )
     if len(mask) != len(image):
         raise ImageError(
-            f"{mask.path} has {len(mask)} slice(s) but its image {image.path} has {len(image)}. Both must have as many"
+            f"{mask.path} has {len(mask)} slice(s) but its image {image.path} has {len(image)}. Both must have the "
+            "same number"
         )
     return mask.as_stored(index)
 
@@ -99,21 +102,23 @@ def read_mask(path: str | Path, rule: MaskRule | None = None, image: Source | No
     """Read the mask of one slice: (H, W) bool.
 
     Raises:
-        ImageError: if it is missing, damaged or no mask, or does not fit the rule or its image.
+        ImageError: if the file is missing, damaged or not a mask, or does not fit the rule or its image.
     """
     return mask_of(read_labels(path, image, index), rule or MaskRule(), Path(path))
 
 
 def content_sha256(source: Source, index: int, reading: Reading) -> str:
-    """Hash of all that decides which pixels a slice is read as.
+    """Return the hash of everything that determines the pixels a slice is read as.
 
-    It is the hash of the file's bytes where nothing but these matters, as for a picture in its own window.
+    If only the bytes of the file matter, as for a single image in its own window, it is the hash of these.
     """
     facts = source.differs_by(index)
     if str(reading.window) != "own":
         facts = facts | {"window": str(reading.window)}
     files = source.slice_files(index, reading.window.scope)
     if len(files) > 1:
-        facts = facts | {"slice": index}  # all of a series, where they decide together how each of them looks
+        facts = facts | {
+            "slice": index
+        }  # all files of a series, if together they determine how each of them is displayed
     whole = files_sha256(files)
     return hashlib.sha256(json.dumps([whole, facts], sort_keys=True).encode()).hexdigest() if facts else whole

@@ -1,4 +1,4 @@
-"""Contact sheets: many small pictures on one, each with a caption."""
+"""Contact sheets: many small images on one, each with a caption."""
 
 import math
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ TILE_SIDE = 256
 GAP = 4
 OUTLINE_COLOURS = ((255, 210, 0), (70, 190, 255), (255, 120, 190), (150, 230, 90), (200, 150, 255), (255, 150, 60))
 _BACKGROUND = 30
-_GLYPH_WIDTH = 8  # of the font below, about, in pixels
+_GLYPH_WIDTH = 8  # approximate width of a letter in the font below, in pixels
 
 
 def contact_sheet(tiles: Sequence[Uint8Array], captions: Sequence[str]) -> Uint8Array:
-    """Pictures (H, W, 3) uint8, of any sizes, in rows, nearly as many rows as columns.
+    """Arrange images (H, W, 3) uint8 of any sizes in a grid with about as many rows as columns.
 
-    Each is shrunk or enlarged to fit a square of 256 px, and its caption, cut to what fits, written over its top.
+    Each is resized to fit a square of 256 px, with its caption, truncated if necessary, at the top.
 
     Raises:
-        ValueError: if there are none.
+        ValueError: if there are no images.
     """
     if not tiles:
-        raise ValueError("a contact sheet needs at least one picture")
+        raise ValueError("a contact sheet needs at least one image")
     columns = math.ceil(math.sqrt(len(tiles)))
     rows = math.ceil(len(tiles) / columns)
     step = TILE_SIDE + GAP
@@ -53,9 +53,9 @@ def _place(square: Uint8Array, tile: Uint8Array, caption: str) -> None:
 
 
 def outlined(image: Uint8Array, masks: Sequence[BoolArray], classes: Sequence[int] | None = None) -> Uint8Array:
-    """A copy of an image (H, W, 3) with the outline of each mask (H, W), in a colour for each.
+    """Return a copy of an image (H, W, 3) with the outline of each mask (H, W), each in its own colour.
 
-    Where the masks are classes, their numbers, from 1, tell the colours, the same in every picture, and stand in it.
+    If the masks are classes, a class has the same colour in every image, and its number, from 1, is written in it.
     """
     picture = np.ascontiguousarray(image).copy()
     unit = max(1, round(max(image.shape[:2]) / TILE_SIDE))
@@ -70,6 +70,6 @@ def outlined(image: Uint8Array, masks: Sequence[BoolArray], classes: Sequence[in
 
 
 def _write(picture: Uint8Array, words: str, at: tuple[int, int], colour: tuple[int, int, int], unit: int) -> None:
-    """Words in a picture, on black, so that they can be read on anything."""
+    """Write words into an image, on black, to be legible on any background."""
     for ink, thickness in (((0, 0, 0), 3 * unit), (colour, unit)):
         cv2.putText(picture, words, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42 * unit, ink, thickness, cv2.LINE_AA)

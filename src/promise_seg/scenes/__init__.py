@@ -1,4 +1,4 @@
-"""Scenes that this project draws itself, to pre-train and to test on without any data set."""
+"""Drawn scenes, for pre-training and testing without any data set."""
 
 from promise_seg.scenes.drawing import draw_scene
 from promise_seg.scenes.kinds import KINDS, MEDICAL_KINDS

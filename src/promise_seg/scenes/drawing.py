@@ -10,7 +10,7 @@ from promise_seg.scenes.types import FloatArray, Scene, Uint8Array
 def _develop(
     rng: np.random.Generator, kind: str, picture: FloatArray, instances: Uint8Array
 ) -> tuple[FloatArray, Uint8Array]:
-    """Light, dirt, frame and camera over a finished painting."""
+    """Add light, dirt, frame and camera to a finished painting."""
     medical = kind != "layers"
     if rng.random() < 0.5:
         picture = effects.uneven_light(rng, picture)
@@ -34,12 +34,12 @@ def draw_scene(seed: int | list[int], size: int = 128, kind: str | None = None) 
     """Draw a scene; the same arguments always give the same scene.
 
     Args:
-        seed: any non-negative integer, or a list of them.
-        size: side of the square picture, in pixels.
+        seed: a non-negative integer, or a list of them.
+        size: the side of the square image, in pixels.
         kind: a key of :data:`~promise_seg.scenes.kinds.KINDS`; drawn by weight if ``None``.
 
     Returns:
-        A scene with at least one object of 0.1 to 60 % of the picture.
+        A scene with at least one object of 0.1 to 60 % of the image.
 
     Raises:
         KeyError: if there is no such kind.

@@ -1,6 +1,6 @@
-"""Light, lens and sensor: what happens to a picture after its objects are painted.
+"""Effects of light, lens and sensor, applied after the objects are painted.
 
-Pictures are (S, S, 3) float32, nominally in [0, 1]; covers and heights are (S, S) float32.
+Images are (S, S, 3) float32, nominally in [0, 1]; covers and heights are (S, S) float32.
 """
 
 import cv2
@@ -16,7 +16,7 @@ def soften(cover: FloatArray, sigma: float) -> FloatArray:
 
 
 def dome(rng: np.random.Generator, cover: FloatArray) -> FloatArray:
-    """Height of a bump over ``cover``: 0 at its edge, flatter or rounder towards its middle, at most about 1."""
+    """Return the height of a bump over ``cover``: 0 at its edge, flat or round towards its middle, at most about 1."""
     depth = cv2.distanceTransform((cover > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     top = depth.max()
     if top <= 0:
@@ -42,7 +42,7 @@ def relief(picture: FloatArray, height: FloatArray, light_xy: tuple[float, float
 
 
 def cast_shadow(rng: np.random.Generator, picture: FloatArray, cover: FloatArray) -> FloatArray:
-    """Darken beside an object, before it is painted."""
+    """Darken the surroundings of an object, before it is painted."""
     reach = max(1, picture.shape[0] // 32)
     moved = np.roll(cover, (int(rng.integers(-reach, reach + 1)), int(rng.integers(-reach, reach + 1))), (0, 1))
     return picture * (1 - rng.uniform(0.1, 0.5) * cv2.GaussianBlur(moved, (0, 0), reach / 2))[..., None]
@@ -62,7 +62,7 @@ def vignette(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
 
 
 def highlights(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
-    """Small glaring reflections, round or drawn out."""
+    """Add small glaring reflections, round or elongated."""
     size = picture.shape[0]
     glare = np.zeros((size, size), np.float32)
     for _ in range(int(rng.integers(1, 14))):
@@ -86,13 +86,13 @@ def hairs(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
 
 
 def speckle(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
-    """Multiplicative grain, as in ultrasound."""
+    """Add multiplicative grain, as in ultrasound."""
     grain = cv2.GaussianBlur(rng.standard_normal(picture.shape[:2], dtype=np.float32), (0, 0), rng.uniform(0.4, 1.2))
     return picture * (1 + rng.uniform(0.1, 0.35) * grain / (grain.std() + 1e-6))[..., None]
 
 
 def sensor(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
-    """Blur, gain, gamma and noise of a camera."""
+    """Apply the blur, gain, gamma and noise of a camera."""
     if rng.random() < 0.4:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.0))
     picture = np.asarray(np.clip(picture * rng.uniform(0.7, 1.25), 0, 1) ** rng.uniform(0.7, 1.4), np.float32)
@@ -104,7 +104,7 @@ def grey(picture: FloatArray) -> FloatArray:
 
 
 def scope_frame(rng: np.random.Generator, size: int) -> FloatArray:
-    """The window of an endoscope or microscope, or of a picture padded to a square: 1 inside, 0 outside."""
+    """Return the window of an endoscope or microscope, or of an image padded to a square: 1 inside, 0 outside."""
     window = np.zeros((size, size), np.float32)
     kind = rng.random()
     if kind < 0.3:

@@ -1,6 +1,6 @@
-"""The kinds of drawn scenes: everyday ones, and four families that imitate medical pictures.
+"""The kinds of drawn scenes: everyday ones, and four families that imitate medical images.
 
-Each painter takes ``(rng, size)`` and returns a picture (S, S, 3) float32 in [0, 1] and instances (S, S) uint8.
+Each painter takes ``(rng, size)`` and returns an image (S, S, 3) float32 in [0, 1] and instances (S, S) uint8.
 Add a kind by writing a painter and naming it in :data:`KINDS`.
 """
 
@@ -16,7 +16,7 @@ Painting = tuple[FloatArray, Uint8Array]
 
 
 def _radius(rng: np.random.Generator, size: int, low: float, high: float) -> float:
-    """Log-uniform radius in pixels; ``low`` and ``high`` are fractions of the side."""
+    """Draw a log-uniform radius in pixels; ``low`` and ``high`` are fractions of the side."""
     return float(np.exp(rng.uniform(np.log(low * size), np.log(high * size))))
 
 
@@ -25,7 +25,7 @@ def _blend(picture: FloatArray, surface: FloatArray, alpha: FloatArray) -> Float
 
 
 def paint_layers(rng: np.random.Generator, size: int) -> Painting:
-    """Many textured shapes on top of each other, of any colours."""
+    """Paint many textured shapes of any colour on top of each other."""
     base = textures.random_colour(rng)
     picture = textures.paint(rng, size, base)
     instances = np.zeros((size, size), np.uint8)
@@ -45,7 +45,7 @@ def paint_layers(rng: np.random.Generator, size: int) -> Painting:
 
 
 def paint_lesion(rng: np.random.Generator, size: int) -> Painting:
-    """A few stains or growths that differ little from the tissue around them, with soft edges."""
+    """Paint a few stains or growths with soft edges that differ little from the tissue around them."""
     base = textures.random_colour(rng)
     picture = textures.paint(rng, size, base)
     instances = np.zeros((size, size), np.uint8)
@@ -68,7 +68,8 @@ def paint_lesion(rng: np.random.Generator, size: int) -> Painting:
 
 
 def paint_mucosa(rng: np.random.Generator, size: int) -> Painting:
-    """The inside of a hollow organ: folds, a dark lumen, and growths told apart by their relief more than by colour."""
+    """Paint the inside of a hollow organ: folds, a dark lumen, and growths that differ by relief more than by
+    colour."""
     base = textures.random_colour(rng)
     if rng.random() < 0.7:  # most often warm
         base = np.clip(np.array([0.8, 0.45, 0.35]) + rng.normal(0, 0.13, 3), 0, 1).astype(np.float32)
@@ -110,7 +111,7 @@ def paint_mucosa(rng: np.random.Generator, size: int) -> Painting:
 
 
 def paint_cells(rng: np.random.Generator, size: int) -> Painting:
-    """Many small bodies of one stain, some touching, on an even field."""
+    """Paint many small bodies of one stain, some touching, on an even background."""
     base, stain = textures.random_colour(rng), textures.random_colour(rng)
     if rng.random() < 0.4:  # fluorescence: bright on black
         base, stain = base * 0.12, np.clip(stain + 0.3, 0, 1)
@@ -136,7 +137,7 @@ def paint_cells(rng: np.random.Generator, size: int) -> Painting:
 
 
 def paint_section(rng: np.random.Generator, size: int) -> Painting:
-    """A grey slice through a body: organs inside organs, each of one brightness, with grain or speckle."""
+    """Paint a grey slice through a body: organs inside organs, each of one brightness, with grain or speckle."""
     x, y = size * rng.uniform(0.42, 0.58, 2)
     body = shapes.ellipse(rng, size, x, y, size * rng.uniform(0.4, 0.65))
     instances = np.zeros((size, size), np.uint8)

@@ -1,4 +1,4 @@
-"""Many scenes drawn ahead and kept on disk: drawing inside a training loop would cost a third of its time."""
+"""A library of scenes drawn in advance: drawing inside the training loop would take a third of its time."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def _draw_chunk(job: tuple[Path, int, int, int]) -> None:
 
 
 class SceneLibrary:
-    """``count`` scenes of one seed, drawn in chunks into ``folder``; chunks that exist are not drawn again.
+    """A library of ``count`` scenes of one seed, in chunks in ``folder``; existing chunks are not drawn again.
 
     The stream of a seed is fixed: a longer library begins with the same scenes as a shorter one.
     """
@@ -40,7 +40,7 @@ class SceneLibrary:
         return self._count
 
     def draw(self, workers: int = 1, progress: Callable[[int], object] = lambda done: None) -> None:
-        """Draw what is missing and open all chunks; ``progress`` is told how many scenes were added."""
+        """Draw missing chunks and open all; ``progress`` is called with the number of scenes that were added."""
         jobs = [(p, self._seed, i * CHUNK, self._size) for i, p in enumerate(self._paths) if not p.exists()]
         progress((len(self._paths) - len(jobs)) * CHUNK)
         if workers > 1 and len(jobs) > 1:
@@ -54,7 +54,7 @@ class SceneLibrary:
         self._stacks = [np.load(p, mmap_mode="r", allow_pickle=False) for p in self._paths]
 
     def __getitem__(self, index: int) -> tuple[Uint8Array, Uint8Array]:
-        """Image (S, S, 3) and instances (S, S) of one scene."""
+        """Return the image (S, S, 3) and the instances (S, S) of one scene."""
         if not 0 <= index < self._count:
             raise IndexError(index)
         scene = np.asarray(self._stacks[index // CHUNK][index % CHUNK])

@@ -18,14 +18,14 @@ def _fill(points_xy: npt.NDArray[np.floating], size: int) -> FloatArray:
 
 
 def _place(rng: np.random.Generator, xy: npt.NDArray[np.floating], cx: float, cy: float) -> npt.NDArray[np.floating]:
-    """Turn an outline around the origin by a random angle and move it to (cx, cy)."""
+    """Rotate an outline around the origin by a random angle and move it to (cx, cy)."""
     a = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
     return xy @ turn + np.array([cx, cy])
 
 
 def blob(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
-    """A closed curve whose radius is a random Fourier series, from nearly round to ragged."""
+    """Draw a closed curve whose radius is a random Fourier series, from nearly round to ragged."""
     angles = np.linspace(0, 2 * np.pi, 96, endpoint=False)
     profile = np.ones_like(angles)
     roughness = rng.uniform(0.02, 0.3)
@@ -49,7 +49,7 @@ def polygon(rng: np.random.Generator, size: int, cx: float, cy: float, radius: f
 
 
 def tube(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
-    """A bent thick line, like a vessel, a fold or an instrument."""
+    """Draw a bent thick line, like a vessel, a fold or an instrument."""
     steps = 24
     heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, rng.uniform(0.0, 0.25), steps))
     path = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], 1), 0) * radius * 4 / steps
@@ -61,7 +61,7 @@ def tube(rng: np.random.Generator, size: int, cx: float, cy: float, radius: floa
 
 
 def lobes(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
-    """A few overlapping blobs taken as one object."""
+    """Draw a few overlapping blobs as one object."""
     cover = blob(rng, size, cx, cy, radius * 0.7)
     for _ in range(int(rng.integers(1, 4))):
         a = rng.uniform(0, 2 * np.pi)
@@ -71,7 +71,7 @@ def lobes(rng: np.random.Generator, size: int, cx: float, cy: float, radius: flo
 
 
 def crescent(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
-    """A blob with a bite, or with a hole where the bite falls inside."""
+    """Draw a blob with a bite, or with a hole if the bite is inside."""
     a = rng.uniform(0, 2 * np.pi)
     away = radius * rng.uniform(0.0, 0.9)
     bite = ellipse(rng, size, cx + away * np.cos(a), cy + away * np.sin(a), radius * rng.uniform(0.3, 0.7))
@@ -94,7 +94,7 @@ def random_shape(rng: np.random.Generator, size: int, cx: float, cy: float, radi
 
 
 def rounded_shape(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
-    """What lesions and organs look like: no corners, no bites."""
+    """Draw a shape like a lesion or organ: without corners or bites."""
     kind = rng.random()
     if kind < 0.2:
         return ellipse(rng, size, cx, cy, radius)

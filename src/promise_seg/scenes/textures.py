@@ -13,7 +13,7 @@ _CONTRASTS = (0.01, 0.03, 0.06, 0.12, 0.2)
 
 
 def fractal_noise(rng: np.random.Generator, size: int, cells: int | None = None) -> FloatArray:
-    """Sum of smooth noise at doubling frequencies: (size, size), mean 0 and standard deviation 1.
+    """Sum smooth noise at doubling frequencies: (size, size), mean 0 and standard deviation 1.
 
     ``cells`` is the number of noise cells along one side at the lowest frequency; random if ``None``.
     """
@@ -28,7 +28,7 @@ def fractal_noise(rng: np.random.Generator, size: int, cells: int | None = None)
 
 
 def stripes(rng: np.random.Generator, size: int) -> FloatArray:
-    """Parallel waves, more or less distorted by noise: (size, size), within [-1, 1]."""
+    """Draw parallel waves, more or less distorted by noise: (size, size), within [-1, 1]."""
     angle, waves = rng.uniform(0, np.pi), rng.uniform(4, 40)
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
     phase = 2 * np.pi * waves * (x * np.cos(angle) + y * np.sin(angle))
@@ -36,7 +36,7 @@ def stripes(rng: np.random.Generator, size: int) -> FloatArray:
 
 
 def spots(rng: np.random.Generator, size: int) -> FloatArray:
-    """Round dots of about one size: (size, size), mean 0 and standard deviation 1."""
+    """Draw round dots of similar size: (size, size), mean 0 and standard deviation 1."""
     dots = np.zeros((size, size), np.float32)
     radius = rng.uniform(0.006, 0.03) * size
     for x, y in rng.uniform(0, size, (int(rng.integers(15, 120)), 2)):
@@ -45,7 +45,7 @@ def spots(rng: np.random.Generator, size: int) -> FloatArray:
 
 
 def pattern(rng: np.random.Generator, size: int) -> FloatArray:
-    """One random grey pattern with mean about 0 and standard deviation about 1."""
+    """Draw a random grey pattern with mean about 0 and standard deviation about 1."""
     kind = rng.random()
     if kind < 0.2:
         return stripes(rng, size)
@@ -59,14 +59,14 @@ def pattern(rng: np.random.Generator, size: int) -> FloatArray:
 
 
 def random_colour(rng: np.random.Generator, near: FloatArray | None = None) -> FloatArray:
-    """An RGB colour; ``near`` keeps it close to another one, as tissue on tissue is."""
+    """Draw an RGB colour; ``near`` keeps it close to another colour, as with tissue on tissue."""
     if near is None:
         return rng.uniform(0, 1, 3).astype(np.float32)
     return np.clip(near + rng.normal(0, rng.uniform(0.03, 0.2), 3), 0, 1).astype(np.float32)
 
 
 def paint(rng: np.random.Generator, size: int, colour: FloatArray, contrast: float | None = None) -> FloatArray:
-    """A surface (size, size, 3) of the given colour with a random pattern on it."""
+    """Paint a surface (size, size, 3) of the given colour with a random pattern."""
     contrast = float(rng.choice(_CONTRASTS)) if contrast is None else contrast
     direction = np.ones(3) if rng.random() < 0.5 else rng.normal(0, 1, 3)
     direction /= np.linalg.norm(direction) + 1e-6

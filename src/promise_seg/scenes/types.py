@@ -1,4 +1,4 @@
-"""What a drawn scene is."""
+"""The type of a drawn scene."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ Uint8Array = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Scene:
-    """A drawn picture and the objects in it.
+    """A drawn image and the objects in it.
 
     Shape: ``image`` (S, S, 3) uint8 RGB; ``instances`` (S, S) uint8, 0 for the background and 1, 2, ... for the
         objects, of which only the visible part is labelled.
@@ -22,7 +22,7 @@ class Scene:
     kind: str
 
     def object_ids(self, min_area: float = 0.001, max_area: float = 0.6) -> list[int]:
-        """Objects that fill at least ``min_area`` and at most ``max_area`` of the picture."""
+        """Return the numbers of the objects that cover at least ``min_area`` and at most ``max_area`` of the image."""
         areas = np.bincount(self.instances.ravel())
         pixels = self.instances.size
         return [i for i in range(1, len(areas)) if min_area * pixels <= areas[i] <= max_area * pixels]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promise_seg.curation.inspection.duplicates import Looks, Pair, positions
+from promise_seg.curation.inspection.duplicates import NearDuplicate, Thumbnails, positions
 from promise_seg.scenes import draw_scene
 
 
@@ -15,9 +15,9 @@ def scenes():
     return [draw_scene([5, n], 128, kind="mucosa").image for n in range(12)]
 
 
-def alike(looks, splits):
+def alike(thumbnails, splits):
     """Each picture in a group of its own."""
-    return looks.alike(splits, [str(number) for number in range(len(splits))])
+    return thumbnails.near_duplicates(splits, [str(number) for number in range(len(splits))])
 
 
 def jpeg(image, quality):
@@ -36,22 +36,22 @@ COPIES = {
 
 @pytest.mark.parametrize("name", COPIES)
 def test_a_copy_of_another_kind_in_another_split_is_found(scenes, name):
-    looks = Looks()
+    thumbnails = Thumbnails()
     for image in [*scenes, COPIES[name](scenes[4])]:
-        looks.add(image)
-    assert alike(looks, ["train"] * 12 + ["test"]) == [Pair(4, 12, turned=False)]
-    assert alike(looks, ["train"] * 13) == []
-    assert looks.alike(["train"] * 12 + ["test"], ["one group"] * 13) == []
+        thumbnails.add(image)
+    assert alike(thumbnails, ["train"] * 12 + ["test"]) == [NearDuplicate(4, 12, reoriented=False)]
+    assert alike(thumbnails, ["train"] * 13) == []
+    assert thumbnails.near_duplicates(["train"] * 12 + ["test"], ["one group"] * 13) == []
 
 
 @pytest.mark.parametrize("quarters", range(4))
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_a_mirrored_or_turned_copy_is_found(scenes, quarters, mirrored):
     picture = scenes[4][:, ::-1] if mirrored else scenes[4]
-    looks = Looks()
+    thumbnails = Thumbnails()
     for image in [*scenes, jpeg(np.ascontiguousarray(np.rot90(picture, quarters)), 80)]:
-        looks.add(image)
-    assert alike(looks, ["train"] * 12 + ["test"]) == [Pair(4, 12, turned=mirrored or quarters > 0)]
+        thumbnails.add(image)
+    assert alike(thumbnails, ["train"] * 12 + ["test"]) == [NearDuplicate(4, 12, reoriented=mirrored or quarters > 0)]
 
 
 def test_the_positions_of_a_picture_are_eight(scenes):
@@ -62,41 +62,41 @@ def test_the_positions_of_a_picture_are_eight(scenes):
 
 
 def test_different_pictures_are_not_taken_for_each_other(scenes):
-    looks = Looks()
+    thumbnails = Thumbnails()
     for image in scenes:
-        looks.add(image)
-    assert alike(looks, ["train", "test"] * 6) == []
+        thumbnails.add(image)
+    assert alike(thumbnails, ["train", "test"] * 6) == []
 
 
 def test_of_several_that_look_alike_the_closest_pair_counts(scenes):
-    looks = Looks()
+    thumbnails = Thumbnails()
     for image in (scenes[0], jpeg(scenes[0], 30), scenes[0].copy()):
-        looks.add(image)
-    assert alike(looks, ["train", "train", "test"]) == [Pair(0, 2, turned=False)]
+        thumbnails.add(image)
+    assert alike(thumbnails, ["train", "train", "test"]) == [NearDuplicate(0, 2, reoriented=False)]
 
 
 def test_what_is_kept_of_a_picture_does_not_grow_with_it():
-    looks = Looks()
-    looks.add(np.zeros((1500, 2000, 3), np.uint8))
-    assert looks.thumbnails[0].nbytes == 1024
+    thumbnails = Thumbnails()
+    thumbnails.add(np.zeros((1500, 2000, 3), np.uint8))
+    assert thumbnails.thumbnails[0].nbytes == 1024
 
 
 def test_pictures_without_contrast_are_not_compared():
-    looks = Looks()
+    thumbnails = Thumbnails()
     for grey in (0, 0, 7, 7):
-        looks.add(np.full((64, 64, 3), grey, np.uint8))
-    assert alike(looks, ["train", "test"] * 2) == []
+        thumbnails.add(np.full((64, 64, 3), grey, np.uint8))
+    assert alike(thumbnails, ["train", "test"] * 2) == []
 
 
 def test_many_that_look_alike_are_found_in_little_memory(scenes):
     """As frames of videos and ends of volumes are: what is kept must not grow with the number of pairs."""
     rng = np.random.default_rng(0)
-    looks, count = Looks(), 1000
+    thumbnails, count = Thumbnails(), 1000
     for number in range(count):
         noise = rng.integers(-3, 4, scenes[0].shape)
-        looks.add(np.clip(scenes[0].astype(int) + noise, 0, 255).astype(np.uint8) if number % 2 else scenes[0] * 0)
+        thumbnails.add(np.clip(scenes[0].astype(int) + noise, 0, 255).astype(np.uint8) if number % 2 else scenes[0] * 0)
     tracemalloc.start()
-    pairs = alike(looks, ["train" if number % 4 < 2 else "test" for number in range(count)])
+    pairs = alike(thumbnails, ["train" if number % 4 < 2 else "test" for number in range(count)])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert 50 <= len(pairs) <= count / 4

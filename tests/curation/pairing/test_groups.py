@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 from promise_seg.curation.pairing.groups import group_pattern, groups_of
-from promise_seg.curation.pairing.matching import Pair
+from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.errors import ManifestError, SettingsError
 
 
 def pairs(*names):
-    return [Pair(Path("data") / name, Path("m"), Path(name).stem, None, "") for name in names]
+    return [ImagePair(Path("data") / name, Path("m"), Path(name).stem, None, "") for name in names]
 
 
 def find(expression, *names):
@@ -22,7 +22,7 @@ def test_groups_come_from_stems_or_else_all_from_paths():
 
 
 def test_images_without_a_group_are_counted_with_an_example():
-    with pytest.raises(ManifestError, match=r"finds nothing in the names of 2 of 3 images, for example images/b\.png"):
+    with pytest.raises(ManifestError, match=r"does not match the names of 2 of 3 images, for example images/b\.png"):
         find(r"^(p\d+)_", "images/p1_a.png", "images/b.png", "images/c.png")
     with pytest.raises(ManifestError, match="1 of 1"):
         find("^(x*)", "a.png")
@@ -30,7 +30,11 @@ def test_images_without_a_group_are_counted_with_an_example():
 
 @pytest.mark.parametrize(
     ("expression", "message"),
-    [("p(", "no regular expression"), ("p", "has 0 groups"), ("(a)(b)", "has 2 groups in parentheses, expected one")],
+    [
+        ("p(", "not a regular expression"),
+        ("p", "has 0 groups"),
+        ("(a)(b)", "has 2 groups in parentheses, expected one"),
+    ],
 )
 def test_expressions_that_cannot_work(expression, message):
     with pytest.raises(SettingsError, match=message):

@@ -105,7 +105,7 @@ def test_isic_of_2018(lay):
         for word, split in names
     }
     (remark,) = pair_folder(folder).remarks()
-    assert remark.startswith("3 folder(s) with images not looked at")
+    assert remark.startswith("3 folder(s) with images not used")
 
 
 def test_isic_of_2017_with_superpixels_beside_the_images(lay):
@@ -142,7 +142,7 @@ def test_images_beside_the_split_folders_are_reported(lay):
     folder = lay("images/train/1.png", "masks/train/1.png", "images/2.png", "masks/2.png")
     assert pairs(folder) == {("train", "images/train/1.png", "masks/train/1.png")}
     (remark,) = pair_folder(folder).remarks()
-    assert remark == "2 folder(s) with images not looked at, as the layout has no place for them: images, masks"
+    assert remark == "2 folder(s) with images not used, because they are not part of the layout: images, masks"
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_a_folder_that_may_not_be_looked_at(lay, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "is_dir", refuse)
-    with pytest.raises(ImageError, match=r"data: cannot be looked at: Permission denied\. Check its permissions"):
+    with pytest.raises(ImageError, match=r"data: cannot be listed: Permission denied\. Check its permissions"):
         pair_folder(folder)
 
 
@@ -243,7 +243,7 @@ def test_nothing_to_pair_is_one_line_that_names_what_was_found_and_the_layouts(l
     for words in ("1 image(s) without mask: images/a.png", "1 mask(s) without image: masks/b.png", "nnU-Net", "ISIC"):
         assert words in message
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ManifestError, match=r"empty: no image could be paired .* found no images at all"):
+    with pytest.raises(ManifestError, match=r"empty: no image could be paired .* it has no images at all"):
         pair_folder(tmp_path / "empty")
     with pytest.raises(ManifestError, match=r"nowhere: no such folder"):
         pair_folder(tmp_path / "nowhere")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from promise_seg.curation.pairing.matching import Part, bare_stems, match
+from promise_seg.curation.pairing.matching import LayoutPart, bare_stems, match
 
 
 @pytest.fixture
@@ -13,7 +13,11 @@ def part(tmp_path):
                 path = tmp_path / folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
-        return Part(tmp_path / "flat", tmp_path / "flat") if flat else Part(tmp_path / "images", tmp_path / "masks")
+        return (
+            LayoutPart(tmp_path / "flat", tmp_path / "flat")
+            if flat
+            else LayoutPart(tmp_path / "images", tmp_path / "masks")
+        )
 
     return of
 
@@ -43,7 +47,7 @@ def test_two_images_of_one_stem_are_reported(part):
     found = match(part(images=["a.png", "a.jpg", "b.jpg"], masks=["a.png", "b.png"]))
     assert names(found) == {("b.jpg", "b.png")}
     (clash,) = found.clashes
-    assert "a.jpg and a.png have one stem" in clash
+    assert "a.jpg and a.png have the same stem" in clash
 
 
 def test_the_same_stem_in_two_folders_is_no_clash_and_never_paired_across(part):

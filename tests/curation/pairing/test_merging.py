@@ -91,8 +91,11 @@ def broken(path):
     ("spoil", "message"),
     [
         (broken, r"masks/b\.png: damaged or truncated"),
-        (lambda path: save(path, spot(shape=(5, 8))), r"masks/b\.png: a mask of 8 x 5 pixels, but its image .* 8 x 6"),
-        (lambda path: save(path, spot((0, 0)) + spot((3, 3), value=7)), r"masks/b\.png: 3 values from 0 to 255"),
+        (
+            lambda path: save(path, spot(shape=(5, 8))),
+            r"masks/b\.png: the mask has 8 x 5 pixels, but its image .* 8 x 6",
+        ),
+        (lambda path: save(path, spot((0, 0)) + spot((3, 3), value=7)), r"masks/b\.png: has 3 values from 0 to 255"),
         (lambda path: broken(path.parents[1] / "images/7a.png"), r"images/7a\.png: damaged or truncated"),
     ],
 )
@@ -102,7 +105,7 @@ def test_an_image_with_a_mask_that_cannot_be_used_is_named_and_left_out(folder, 
     assert [pair.stem for pair in found.pairs] == ["8b"]
     assert not (tmp_path / "merged/7a.png").exists()
     (remark,) = found.remarks()
-    assert remark.startswith("1 image(s) left out, as their masks cannot be merged: ")
+    assert remark.startswith("1 image(s) left out, because their masks cannot be merged: ")
     assert re.search(message, remark)
 
 
@@ -127,7 +130,7 @@ def test_files_of_others_are_not_overwritten(folder, tmp_path, write):
     (tmp_path / "merged").mkdir()
     write(tmp_path / "merged/8b.png")
     before = (tmp_path / "merged/8b.png").read_bytes()
-    with pytest.raises(PromiseError, match=r"8b\.png: exists already, and is no merged mask"):
+    with pytest.raises(PromiseError, match=r"8b\.png: already exists, and is not a merged mask"):
         merge(folder)
     assert (tmp_path / "merged/8b.png").read_bytes() == before
 

@@ -171,7 +171,7 @@ def test_a_folder_too_many_levels_down_is_found(tmp_path):
 
 def test_another_number_of_images_is_refused(tmp_path):
     root = write_tree(tmp_path / "unpacked", kvasir())
-    with pytest.raises(PromiseError, match=r"no folder with 1,000 images.*found Kvasir-SEG/images \(20 pictures\)"):
+    with pytest.raises(PromiseError, match=r"no folder with 1,000 images.*found Kvasir-SEG/images \(20 images\)"):
         arrange(KNOWN_SETS["kvasir-seg"], "kvasir-seg", [root], tmp_path / "data")
     (root / "Kvasir-SEG/masks/cju03.jpg").unlink()
     with pytest.raises(PromiseError, match=r"expected images or image and masks or mask"):
@@ -182,7 +182,7 @@ def test_another_number_of_images_is_refused(tmp_path):
 def test_the_benchmark_with_other_shares_is_refused(tmp_path):
     train, test = benchmark(kvasir_count=13, frames=range(20, 31))
     root = write_tree(tmp_path / "a", train | test)
-    with pytest.raises(PromiseError, match="11 images whose names are numbers, those of CVC-ClinicDB; expected 12"):
+    with pytest.raises(PromiseError, match="11 images are named by numbers, as those of CVC-ClinicDB; expected 12"):
         arrange(small("polyp-benchmark", 24, 1, 2, 2, 3, 2, numbered=12), "x", [root], tmp_path / "data")
 
 
@@ -208,7 +208,7 @@ def test_a_damaged_mask_leaves_no_manifest(tmp_path):
     files = kvasir()
     files["Kvasir-SEG/masks/cju05.jpg"] = b"damage"
     root = write_tree(tmp_path / "unpacked", files)
-    with pytest.raises(PromiseError, match=r"cju05\.jpg: not a picture"):
+    with pytest.raises(PromiseError, match=r"cju05\.jpg: not a readable image"):
         arrange(small("kvasir-seg", 20), "kvasir-seg", [root], tmp_path / "data")
     assert not (tmp_path / "data" / arranging.MANIFEST).exists()
 

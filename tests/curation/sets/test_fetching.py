@@ -38,7 +38,7 @@ def test_from_the_server_to_the_manifest(server, tmp_path):
     known = known_as(address, len(CONTENT), SHA256)
     arranged, said = fetch(known, tmp_path / "set")
     assert arranged.rows == {"train": 18, "val": 2, "test": 0}
-    assert f"right SHA-256, {SHA256}" in said
+    assert f"correct SHA-256, {SHA256}" in said
     assert is_finished(tmp_path / "set")
     assert sorted(p.name for p in (tmp_path / "set").iterdir()) == [
         "archives", "images", "manifest.csv", "masks", "sources.json"
@@ -104,7 +104,7 @@ def test_trust_on_first_use(server, tmp_path):
     address, handler = server
     known = known_as(address)
     _, said = fetch(known, tmp_path / "set")
-    assert f"no checksum is known; SHA-256 of what came: {SHA256}" in said
+    assert f"no checksum is known; SHA-256 of this file: {SHA256}" in said
     assert "another fetch must give the same" in said
     (tmp_path / "set/manifest.csv").unlink()
     (tmp_path / "set/archives/kvasir-seg.zip").unlink()
@@ -121,8 +121,8 @@ def test_a_demanded_checksum(server, tmp_path):
     with pytest.raises(PromiseError, match="not the file expected"):
         fetch(known_as(server[0]), tmp_path / "set", sha256=frozenset({"1" * 64}))
     _, said = fetch(known_as(server[0]), tmp_path / "set", sha256=frozenset({SHA256}))
-    assert f"SHA-256 as given, {SHA256}" in said
-    with pytest.raises(SettingsError, match="is known by"):
+    assert f"SHA-256 as requested, {SHA256}" in said
+    with pytest.raises(SettingsError, match="is known to have"):
         fetch(known_as(server[0], None, SHA256), tmp_path / "other", sha256=frozenset({"1" * 64}))
 
 
@@ -131,7 +131,7 @@ def test_a_server_whose_certificate_fails_leads_to_the_browser(server, tmp_path,
         raise PromiseError(f"{url}: stopped: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
 
     monkeypatch.setattr(fetching, "download", fail)
-    with pytest.raises(PromiseError, match=r"Download it in a browser, and give --from kvasir-seg\.zip"):
+    with pytest.raises(PromiseError, match=r"Download the archive in a browser, and pass --from kvasir-seg\.zip"):
         fetch(known_as(server[0]), tmp_path / "set")
 
 
@@ -200,11 +200,11 @@ def test_a_list_of_test_rows_given_later_is_heeded(tmp_path):
 def test_other_data_in_the_folder_is_left_alone(tmp_path):
     tree = write_tree(tmp_path / "unpacked", kvasir())
     fetch(known_as(""), tmp_path / "set", given=(tree,))
-    with pytest.raises(PromiseError, match="has kvasir-seg in it already; choose another place with -o"):
+    with pytest.raises(PromiseError, match="already contains kvasir-seg; choose another folder with -o"):
         fetch_set(small("cvc-300", 2), "cvc-300", tmp_path / "set", Wish(given=(tree,)))
     (tmp_path / "own").mkdir()
     (tmp_path / "own/manifest.csv").write_text("image_name,train_type,mask_name\n")
-    with pytest.raises(PromiseError, match="has a data set of your own in it already"):
+    with pytest.raises(PromiseError, match="already contains a data set of your own"):
         fetch(known_as(""), tmp_path / "own", given=(tree,))
     assert (tmp_path / "own/manifest.csv").read_text() == "image_name,train_type,mask_name\n"
 
@@ -212,5 +212,5 @@ def test_other_data_in_the_folder_is_left_alone(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "kvasir-seg"}', '{"archives": {"a": {}}}'])
 def test_damaged_notes_are_named(tmp_path, text):
     (tmp_path / "sources.json").write_text(text)
-    with pytest.raises(PromiseError, match=r"sources\.json: not as this program writes it"):
+    with pytest.raises(PromiseError, match=r"sources\.json: not a file of promise data fetch"):
         is_finished(tmp_path)

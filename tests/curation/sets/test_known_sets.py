@@ -39,7 +39,7 @@ def test_each_can_be_fetched_or_says_what_to_do(known):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(SettingsError, match=r"kvasir: no data set .* kvasir-seg, .*polyp-benchmark"):
+    with pytest.raises(SettingsError, match=r"kvasir: unknown data set; .* kvasir-seg, .*polyp-benchmark"):
         known_set("kvasir")
 
 

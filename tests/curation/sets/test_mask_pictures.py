@@ -49,7 +49,7 @@ def test_black_and_white_and_palettes(tmp_path):
 
 
 def test_what_is_no_picture(tmp_path):
-    with pytest.raises(ImageError, match=r"mask\.png: not a picture"):
+    with pytest.raises(ImageError, match=r"mask\.png: not a readable image"):
         read(tmp_path, b"text")
     with pytest.raises(ImageError, match=r"mask\.png: damaged"):
         read(tmp_path, mask()[:-30])

@@ -55,7 +55,7 @@ def test_files_that_may_not_be_looked_at_and_links_to_nowhere_are_one_note_for_e
     found = look_through(tmp_path)
     assert [path.name for path in found.pictures] == ["a.png"]
     (note,) = found.notes()
-    assert note == f"{tmp_path}/b.png: left out: No such file or directory (and 2 more in this way)"
+    assert note == f"{tmp_path}/b.png: left out: No such file or directory (and 2 more for this reason)"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
@@ -77,15 +77,17 @@ def test_pictures_in_folders_below_are_left_out_with_a_note(tmp_path):
     assert [path.name for path in found.pictures] == ["a.png"]
     (note,) = found.notes()
     assert note == (
-        f"{tmp_path}: left out 2 images (the first: {tmp_path}/in/b.JPG) in folders below it, where only DICOM is "
-        "looked for. Name these folders too"
+        f"{tmp_path}: left out 2 images (the first: {tmp_path}/in/b.JPG) in subfolders, where only DICOM is "
+        "searched for. Pass these folders too"
     )
 
 
 def test_images_of_kinds_that_are_not_read_are_named(tmp_path):
     touch(tmp_path / "a.nrrd", tmp_path / "notes.txt", tmp_path / "table.csv")
     (note,) = look_through(tmp_path).notes()
-    assert note.startswith(f"{tmp_path}: left out 1 image ({tmp_path}/a.nrrd), of no kind")
+    assert note.startswith(
+        f"{tmp_path}: left out 1 image ({tmp_path}/a.nrrd), of formats that are not searched for in folders"
+    )
     assert not UNREAD_SUFFIXES & {".png", ".webp", ".tif"}
 
 

@@ -39,10 +39,10 @@ def test_what_cannot_be_predicted_is_said_first(images, tmp_path):
     with pytest.raises(ImageError, match="no such file or folder"):
         find_inputs([images / "9.png"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ImageError, match="no images there; expected files ending in"):
+    with pytest.raises(ImageError, match="no images found; expected files ending in"):
         find_inputs([tmp_path / "empty"])
     Image.fromarray(disc_image(0)[0]).save(images / "0.jpg")
-    with pytest.raises(ImageError, match=r"would both get the mask masks/0"):
+    with pytest.raises(ImageError, match=r"would both be written to masks/0"):
         find_inputs([images])
 
 
@@ -178,7 +178,7 @@ def test_the_files_of_a_simple_series_are_hashed_in_the_order_of_their_names(tmp
     assert list(one.files) == sorted((tmp_path / "ct").iterdir())
 
 
-@pytest.mark.parametrize(("name", "why"), [("a\0b", "no name that a file can have"), ("x" * 999, "name too long")])
+@pytest.mark.parametrize(("name", "why"), [("a\0b", "not a valid file name"), ("x" * 999, "name too long")])
 def test_impossible_names_end_in_one_line(tmp_path, name, why):
     with pytest.raises(ImageError, match=why) as caught:
         find_inputs([tmp_path / name])
@@ -198,7 +198,7 @@ def test_notes_come_before_the_error_that_nothing_is_there(tmp_path):
     (tmp_path / "in").mkdir()
     Image.fromarray(disc_image(0)[0]).save(tmp_path / "in/0.png")
     notes = []
-    with pytest.raises(ImageError, match="no images there"):
+    with pytest.raises(ImageError, match="no images found"):
         find_inputs([tmp_path], notes.append)
     assert len(notes) == 1
 

@@ -103,7 +103,7 @@ def test_masks_in_colour_are_colours_and_those_of_jpeg_in_grey_are_grey(tmp_path
     colours = np.zeros((8, 8, 3), np.uint8)
     colours[:4, :, 0] = 200
     Image.fromarray(colours).save(tmp_path / "c.png")
-    with pytest.raises(ImageError, match=r"c\.png: a mask in colour"):
+    with pytest.raises(ImageError, match=r"c\.png: the mask is in colour"):
         read_mask(tmp_path / "c.png")
     grey = np.zeros((32, 32, 3), np.uint8)
     grey[8:24, 8:24] = 255

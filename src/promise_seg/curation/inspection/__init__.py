@@ -1,1 +1,1 @@
-"""What may be wrong with a data set: all of it at once, before anyone trains on it."""
+"""Find everything that may be wrong with a data set, all at once, before anyone trains on it."""

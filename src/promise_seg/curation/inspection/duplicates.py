@@ -1,4 +1,4 @@
-"""Pictures that look the same although their files differ: at another size, quality or format, mirrored or turned."""
+"""Near-duplicates: images that look the same although their files differ in size, quality, format or orientation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,39 +15,41 @@ FloatArray = npt.NDArray[np.float32]
 Number = TypeVar("Number", bound=np.generic)
 
 MOST_BITS = 8
-"""Of 64 that perceptual hashes of two near-duplicates may differ in."""
+"""The number of bits, of 64, in which the perceptual hashes of two near-duplicates may differ."""
 LEAST_CORRELATION = 0.99
-"""Of their thumbnails, which decides: hashes alone take frames of different scenes for each other."""
+"""The correlation of their thumbnails, which decides: hashes alone confuse frames of different scenes."""
 _THUMBNAIL = 32  # four times as large as the part of its frequencies that the hash takes
 _AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two pictures, by their numbers, ``first`` the lower one; ``turned`` if one is mirrored or turned by quarters."""
+class NearDuplicate:
+    """The numbers of two images, ``first`` the lower; ``reoriented`` if one is flipped or rotated by 90-degree
+    steps."""
 
     first: int
     second: int
-    turned: bool
+    reoriented: bool
 
 
 @dataclass
-class Looks:
-    """How many pictures look: a thumbnail of each, a kilobyte, whatever their size."""
+class Thumbnails:
+    """The thumbnails of many images, one kilobyte each, whatever the size of the image."""
 
     thumbnails: list[Uint8Array] = field(default_factory=list)
 
     def add(self, image: Uint8Array) -> None:
-        """Add a picture (H, W, 3) uint8."""
+        """Add an image (H, W, 3) uint8."""
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         small = cv2.resize(grey, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
         self.thumbnails.append(np.asarray(small, np.uint8))
 
-    def alike(self, splits: Sequence[str], groups: Sequence[str]) -> list[Pair]:
-        """Pictures of different splits and groups that look the same, each picture in one pair at most.
+    def near_duplicates(self, splits: Sequence[str], groups: Sequence[str]) -> list[NearDuplicate]:
+        """Return the images of different splits and groups that look the same, each image in one pair at most.
 
-        Neighbours in a video look like each other, and so all like a copy of one of them: each picture is compared with
-        all, but only with the closest does it make a pair, and of pairs that share a picture the closest counts.
+        Neighbouring frames of a video look alike, and therefore all look like a copy of any of them. So each image is
+        compared with all others but paired only with the most similar one, and of pairs that share an image only the
+        most similar pair is returned.
         """
         taken: set[int] = set()
         chosen = []
@@ -57,13 +59,13 @@ class Looks:
                 chosen.append(pair)
         return chosen
 
-    def _closest(self, splits: IntArray, groups: IntArray) -> list[Pair]:
-        """The pair of each picture with the one that is most like it, if it is like enough, the closest first."""
+    def _closest(self, splits: IntArray, groups: IntArray) -> list[NearDuplicate]:
+        """Return each image with its most similar image, if it is similar enough; the most similar pairs first."""
         flat = np.array(self.thumbnails, np.uint8).reshape(-1, _THUMBNAIL**2)
         moved = [order.ravel() for order in positions(np.arange(_THUMBNAIL**2).reshape(_THUMBNAIL, _THUMBNAIL))]
         hashes = [_hashes(flat[:, order]) for order in moved]
         best = _Best(len(flat))
-        has_contrast = np.ptp(flat, axis=1) > 0  # pictures without are not compared
+        has_contrast = np.ptp(flat, axis=1) > 0  # images without contrast are not compared
         numbers = np.arange(len(flat))
         for start in range(0, len(flat), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
@@ -74,14 +76,14 @@ class Looks:
                 close = np.asarray(eligible & (apart <= MOST_BITS))
                 rows, columns = np.flatnonzero(close.any(axis=1)), np.flatnonzero(close.any(axis=0))
                 if len(rows):
-                    found = _units(flat[start + rows]) @ _units(flat[columns][:, order]).T
-                    found[~close[np.ix_(rows, columns)]] = 0
-                    best.add(start + rows, columns, found, position)
+                    correlation = _units(flat[start + rows]) @ _units(flat[columns][:, order]).T
+                    correlation[~close[np.ix_(rows, columns)]] = 0
+                    best.add(start + rows, columns, correlation, position)
         return best.pairs()
 
 
 class _Best:
-    """Of each picture, the one that is most like it so far, how much, and in which of its positions."""
+    """For each image, the most similar image so far, their correlation, and the orientation in which they match."""
 
     def __init__(self, count: int) -> None:
         self.correlation = np.zeros(count, np.float32)
@@ -89,7 +91,7 @@ class _Best:
         self.position = np.zeros(count, np.int64)
 
     def add(self, rows: IntArray, columns: IntArray, correlation: FloatArray, position: int) -> None:
-        """Correlations of the pictures ``rows`` with ``columns`` (R, C)."""
+        """Add the correlations (R, C) of the images ``rows`` with the images ``columns``."""
         for mine, others, table in ((rows, columns, correlation), (columns, rows, correlation.T)):
             at = table.argmax(axis=1)
             value = table[np.arange(len(mine)), at]
@@ -98,39 +100,39 @@ class _Best:
             self.partner[mine[closer]] = others[at[closer]]
             self.position[mine[closer]] = position
 
-    def pairs(self) -> list[Pair]:
-        """The closest first."""
+    def pairs(self) -> list[NearDuplicate]:
+        """Return the pairs, the most similar first."""
         order = np.argsort(-self.correlation, kind="stable")
-        found = []
-        for one in order[self.partner[order] >= 0].tolist():
-            other = int(self.partner[one])
-            found.append(Pair(min(one, other), max(one, other), bool(self.position[one] > 0)))
-        return list(dict.fromkeys(found))
+        pairs = []
+        for image in order[self.partner[order] >= 0].tolist():
+            partner = int(self.partner[image])
+            pairs.append(NearDuplicate(min(image, partner), max(image, partner), bool(self.position[image] > 0)))
+        return list(dict.fromkeys(pairs))
 
 
 def _numbered(names: Sequence[str]) -> IntArray:
-    """A number for each name."""
+    """Return a number for each name."""
     return np.unique(np.array(names, dtype=object), return_inverse=True)[1]
 
 
-def _units(pictures: Uint8Array) -> FloatArray:
-    """Pictures (N, P), each less its mean and of length one, so that products of them are correlations."""
-    centred = pictures.astype(np.float32)
+def _units(thumbnails: Uint8Array) -> FloatArray:
+    """Subtract the mean of each thumbnail (N, P) and scale it to unit length: products are then correlations."""
+    centred = thumbnails.astype(np.float32)
     centred -= centred.mean(axis=1, keepdims=True)
     return np.asarray(centred / np.linalg.norm(centred, axis=1, keepdims=True), np.float32)
 
 
-def positions(picture: npt.NDArray[Number]) -> list[npt.NDArray[Number]]:
-    """A square picture (S, S) as it is, turned by each number of quarters, and the same of its mirror image."""
-    return [np.rot90(one, quarters) for one in (picture, picture[:, ::-1]) for quarters in range(4)]
+def positions(image: npt.NDArray[Number]) -> list[npt.NDArray[Number]]:
+    """Return the eight orientations of a square image (S, S): four rotations of it, and four of its mirror image."""
+    return [np.rot90(flipped, quarters) for flipped in (image, image[:, ::-1]) for quarters in range(4)]
 
 
-def _hashes(pictures: Uint8Array) -> npt.NDArray[np.uint64]:
-    """Perceptual hashes of 64 bits of pictures (N, S x S): which of the lowest frequencies are above their median."""
-    found = np.zeros(len(pictures), np.uint64)
-    for start in range(0, len(pictures), _AT_ONCE):
-        square = pictures[start : start + _AT_ONCE].reshape(-1, _THUMBNAIL, _THUMBNAIL).astype(np.float32)
+def _hashes(thumbnails: Uint8Array) -> npt.NDArray[np.uint64]:
+    """Return 64-bit perceptual hashes of thumbnails (N, S x S): which low frequencies are above their median."""
+    hashes = np.zeros(len(thumbnails), np.uint64)
+    for start in range(0, len(thumbnails), _AT_ONCE):
+        square = thumbnails[start : start + _AT_ONCE].reshape(-1, _THUMBNAIL, _THUMBNAIL).astype(np.float32)
         low = dctn(square, axes=(1, 2))[:, :8, :8].reshape(-1, 64)
         bits = np.packbits(low > np.median(low, axis=1, keepdims=True), axis=1)
-        found[start : start + _AT_ONCE] = np.ascontiguousarray(bits).view(np.uint64)[:, 0]
-    return found
+        hashes[start : start + _AT_ONCE] = np.ascontiguousarray(bits).view(np.uint64)[:, 0]
+    return hashes

@@ -1,4 +1,4 @@
-"""What an inspection found, and how bad it is."""
+"""The findings of an inspection, and how severe they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """``error``: training or scores would fail or mean nothing. ``warning``: may be meant so, but look at it."""
+    """``error``: training would fail, or scores would be meaningless. ``warning``: worth a look, may be intended."""
 
     ERROR = "error"
     WARNING = "warning"
 
 
 class Kind(StrEnum):
-    """What can be wrong."""
+    """The kinds of findings."""
 
     MANIFEST = "manifest"
     UNREADABLE = "unreadable"
@@ -38,7 +38,7 @@ _ERRORS = frozenset({Kind.MANIFEST, Kind.UNREADABLE, Kind.SIZE, Kind.MASK_VALUES
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is or may be wrong; ``where`` is ``file:line`` of the manifest, or the manifest itself."""
+    """Something that is or may be wrong; ``where`` is ``file:line`` of the manifest, or the manifest itself."""
 
     kind: Kind
     where: str
@@ -53,5 +53,5 @@ class Finding:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """0 if nothing was found, 1 for warnings, 2 for errors."""
+    """Return 0 if nothing was found, 1 for warnings, 2 for errors."""
     return max((2 if f.severity == Severity.ERROR else 1 for f in findings), default=0)

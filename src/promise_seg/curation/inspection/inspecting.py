@@ -1,4 +1,4 @@
-"""Read a data set once, a picture at a time, and note all that is or may be wrong with it."""
+"""Read a data set once, one image at a time, and collect everything that is or may be wrong with it."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from promise_seg.curation.inspection.duplicates import Looks
+from promise_seg.curation.inspection.duplicates import Thumbnails
 from promise_seg.curation.inspection.findings import Finding, Kind
 from promise_seg.curation.inspection.summary import SplitSummary, new_summary
 from promise_seg.dataset.checks import CheckedRow, check_row, classes_of, divided_groups, leaks
@@ -21,16 +21,16 @@ from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
 
 TINY_SHARE = 2e-4
-"""An object that covers less of its image than this is hardly visible to a SAM."""
+"""The share of the image below which an object is hardly visible to a SAM."""
 FULL_SHARE = 0.98
-"""A mask that covers more than this is perhaps inverted."""
+"""The share of the image above which a mask may be inverted."""
 LEAST_CONTRAST = 2.0
-"""Standard deviation of grey values below which a picture shows nothing."""
+"""The standard deviation of grey levels below which an image shows nothing."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found, in the order of the manifest, and numbers for each split."""
+    """The findings, in the order of the manifest, and a summary of each split."""
 
     manifest: Path
     findings: tuple[Finding, ...]
@@ -47,11 +47,11 @@ class Inspection:
 def inspect(manifest: str | Path, reading: Reading | None = None, progress: Progress = silent) -> Inspection:
     """Inspect a data set.
 
-    Memory does not grow with the size of the images, only by some kilobytes for each.
+    Memory grows by a few kilobytes per image, whatever the size of the image.
 
     Args:
         manifest: the CSV.
-        reading: how its files are read.
+        reading: how to read its files.
         progress: told of each row.
 
     Raises:
@@ -62,7 +62,7 @@ def inspect(manifest: str | Path, reading: Reading | None = None, progress: Prog
     run = _Run(path, reading or DEFAULT_READING)
     run.findings += [Finding(Kind.MANIFEST, *_place(problem)) for problem in problems]
     for row in counted(rows, progress, "checking"):
-        run.look_at(row)
+        run.inspect_row(row)
     run.compare(rows)
     return Inspection(path, tuple(sorted(run.findings, key=_order)), run.summary)
 
@@ -83,15 +83,15 @@ class _Run:
         self.findings: list[Finding] = []
         self.summary = new_summary()
         self.checked: list[CheckedRow] = []
-        self.looks = Looks()
+        self.thumbnails = Thumbnails()
         self.depths: dict[str, list[str]] = defaultdict(list)
         self.values: dict[int, list[str]] = defaultdict(list)
 
     def _note(self, kind: Kind, where: str, message: str) -> None:
         self.findings.append(Finding(kind, where, message))
 
-    def look_at(self, row: Row) -> None:
-        """Everything that can be told from one row."""
+    def inspect_row(self, row: Row) -> None:
+        """Collect everything that can be found from a single row."""
         try:
             slices = check_row(row, self.reading)
         except ImageError as error:
@@ -101,31 +101,33 @@ class _Run:
         for checked in slices:
             source = open_source(row.image, self.reading.axis)
             values = source.values(checked.index)
-            self._look_at_pixels(checked, values)
+            self._inspect_pixels(checked, values)
             self.summary[row.split].add(checked, finite_range(values))
             if self.reading.masks == BINARY and checked.foreground_pixels:
                 self.values[int(checked.labels().max())].append(row.where)
             self.checked.append(checked)
-        whole_volume = slices[0].is_slice  # most slices of an organ do not hold it
+        whole_volume = slices[0].is_slice  # most slices of a volume do not show the organ
         if whole_volume and self._expects_objects and not any(c.foreground_pixels for c in slices):
-            self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: nothing in the mask, in any of {len(slices)} slice(s)")
+            self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: the mask is empty in all {len(slices)} slice(s)")
 
     @property
     def _expects_objects(self) -> bool:
-        """Whether an empty mask is worth a word: not of one class among several, which many images lack."""
+        """Whether an empty mask is worth a warning. It is not for one class of several, which many images lack."""
         return self.reading.masks.label is None
 
-    def _look_at_pixels(self, checked: CheckedRow, values: Array) -> None:
+    def _inspect_pixels(self, checked: CheckedRow, values: Array) -> None:
         row, image = checked.row, checked.image()
         share = checked.foreground_pixels / (checked.height * checked.width)
-        self.looks.add(image)
+        self.thumbnails.add(image)
         self.depths["8-bit" if values.dtype == np.uint8 else "deeper than 8 bits"].append(row.where)
         is_blank = image.astype(np.float32).std() < LEAST_CONTRAST
-        if is_blank and not checked.is_slice:  # the ends of a volume often are
+        if is_blank and not checked.is_slice:  # the first and last slices of a volume often are
             low, high = finite_range(image)
-            self._note(Kind.NO_CONTRAST, row.where, f"{checked.name}: shows nothing: greys {low:.0f} to {high:.0f}")
+            self._note(
+                Kind.NO_CONTRAST, row.where, f"{checked.name}: shows nothing: grey levels {low:.0f} to {high:.0f}"
+            )
         if not checked.foreground_pixels and not checked.is_slice and self._expects_objects:
-            self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: nothing in the mask")
+            self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: the mask is empty")
         elif share > FULL_SHARE:
             self._note(Kind.FULL_MASK, row.where, f"{row.mask}: covers {share:.1%} of the image; is it inverted?")
         elif 0 < share < TINY_SHARE and not checked.is_slice:
@@ -135,7 +137,7 @@ class _Run:
             )  # fmt: skip
 
     def compare(self, rows: list[Row]) -> None:
-        """Everything that can only be told from all rows."""
+        """Collect everything that can only be found by comparing rows."""
         for problem in leaks(self.checked):
             self._note(Kind.LEAK, *_place(problem))
         self._duplicates()
@@ -145,7 +147,7 @@ class _Run:
             self._note(
                 Kind.DIVIDED_GROUP, members[0].where,
                 f"the group {group!r} has {len(members)} rows, in {' and '.join(splits)}; frames or slices of one "
-                "source look alike, so that scores on them are too good",
+                "source look alike, so scores on them are too optimistic",
             )  # fmt: skip
         self._depths()
         self._mask_values()
@@ -154,22 +156,24 @@ class _Run:
                 self._note(Kind.SPLITS, str(self.manifest), f"no {split} rows; see promise data split")
         label = self.reading.masks.label
         if self.reading.masks.kind == MaskKind.CLASSES and label is not None:
-            found = classes_of(self.checked)
-            if label not in found:
-                words = ", ".join(map(str, found)) or "nothing"
+            classes = classes_of(self.checked)
+            if label not in classes:
+                contents = ", ".join(map(str, classes)) or "nothing"
                 self._note(
-                    Kind.CLASS_MISSING, str(self.manifest), f"no mask holds the class {label}; they hold {words}"
+                    Kind.CLASS_MISSING,
+                    str(self.manifest),
+                    f"no mask contains the class {label}; they contain {contents}",
                 )
 
     def _mask_values(self) -> None:
-        """Files with 1 in some masks and 2 in others are rather two classes than one."""
+        """Note masks that have 1 in some files and 2 in others: these are probably two classes, not one."""
         if set(self.values) - {1, 255} and len(self.values) > 1:
-            words = ", ".join(f"{value} in {len(places)}" for value, places in sorted(self.values.items()))
+            counts = ", ".join(f"{value} in {len(places)}" for value, places in sorted(self.values.items()))
             rare = min(self.values, key=lambda value: len(self.values[value]))
             self._note(
                 Kind.VALUES_DIFFER, self.values[rare][0],
-                f"masks differ in the value of their foreground ({words}), and all of it is taken as one class. If the "
-                "values are classes, give --class",
+                f"masks differ in the value of their foreground ({counts}), and all are read as one class. If the "
+                "values are classes, pass --class",
             )  # fmt: skip
 
     def _duplicates(self) -> None:
@@ -184,13 +188,13 @@ class _Run:
                     f"{checked.name}: the same image as {other.name} ({other.row.where})",
                 )  # fmt: skip
         splits, groups = [str(c.row.split) for c in self.checked], [c.row.group for c in self.checked]
-        for pair in self.looks.alike(splits, groups):
-            one, other = self.checked[pair.first], self.checked[pair.second]
-            if one.image_sha256 != other.image_sha256:  # otherwise it is said, as a leak or a duplicate
+        for pair in self.thumbnails.near_duplicates(splits, groups):
+            first, second = self.checked[pair.first], self.checked[pair.second]
+            if first.image_sha256 != second.image_sha256:  # otherwise it is reported as a leak or a duplicate
                 self._note(
-                    Kind.NEAR_DUPLICATE, other.row.where,
-                    f"{other.name} in {other.row.split} looks the same as {one.name} in {one.row.split} "
-                    f"({one.row.where}){', mirrored or turned' if pair.turned else ''}",
+                    Kind.NEAR_DUPLICATE, second.row.where,
+                    f"{second.name} in {second.row.split} looks the same as {first.name} in {first.row.split} "
+                    f"({first.row.where}){', flipped or rotated' if pair.reoriented else ''}",
                 )  # fmt: skip
 
     def _depths(self) -> None:
@@ -198,8 +202,8 @@ class _Run:
             rare, common = sorted(self.depths, key=lambda depth: len(self.depths[depth]))
             self._note(
                 Kind.DEPTH, self.depths[rare][0],
-                f"{len(self.depths[rare])} image(s) are {rare} among {len(self.depths[common])} that are {common}: do "
-                "they mean the same values?",
+                f"{len(self.depths[rare])} image(s) are {rare}, but {len(self.depths[common])} are {common}; are "
+                "their values comparable?",
             )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Numbers that describe a data set: sizes, objects, intensities, classes, for each split."""
+"""Summary statistics of each split of a data set: sizes, objects, intensities, classes."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ _QUANTILES = (0, 0.25, 0.5, 0.75, 1)
 
 @dataclass
 class SplitSummary:
-    """Of one split; grows a picture at a time."""
+    """The statistics of one split, updated one image at a time."""
 
     images: int = 0
     groups: set[str] = field(default_factory=set)
@@ -26,7 +26,7 @@ class SplitSummary:
     classes: Counter[int] = field(default_factory=Counter)
 
     def add(self, checked: CheckedRow, value_range: tuple[float, float]) -> None:
-        """Count a picture and the lowest and highest of its values."""
+        """Count an image, given the lowest and highest of its values."""
         self.images += 1
         self.groups.add(checked.row.group)
         if checked.foreground_pixels:
@@ -38,8 +38,7 @@ class SplitSummary:
         self.classes.update(label for label, _ in checked.class_pixels)
 
     def as_json(self) -> dict[str, Any]:
-        """``object_share`` is the part of the image that its mask covers: the quartiles over masks that are not
-        empty."""
+        """Return the statistics; ``object_share`` has the quartiles of the image share that non-empty masks cover."""
         quartiles = [round(float(v), 6) for v in np.quantile(self.shares, _QUANTILES)] if self.shares else []
         return {
             "images": self.images,
@@ -53,5 +52,5 @@ class SplitSummary:
 
 
 def new_summary() -> dict[Split, SplitSummary]:
-    """An empty summary of each split."""
+    """Return an empty summary for each split."""
     return {split: SplitSummary() for split in Split}

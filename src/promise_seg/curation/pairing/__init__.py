@@ -1,1 +1,1 @@
-"""Finding images and their masks in folders of the usual layouts. To add a layout, see ``layouts.py``."""
+"""Find images and their masks in folders of the usual layouts. To add a layout, see ``layouts.py``."""

@@ -1,23 +1,23 @@
-"""Groups (patients, videos) out of the names of images."""
+"""Groups (patients, videos) extracted from the names of images."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from promise_seg.curation.pairing.matching import Pair
+from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.errors import ManifestError, SettingsError
 
 
 def group_pattern(expression: str) -> re.Pattern[str]:
-    """A regular expression with exactly one group.
+    """Compile a regular expression with exactly one group.
 
     Raises:
-        SettingsError: if it is none.
+        SettingsError: if it is invalid, or has another number of groups.
     """
     try:
         pattern = re.compile(expression)
     except re.error as error:
-        raise SettingsError(f"--group {expression}: no regular expression: {error}") from error
+        raise SettingsError(f"--group {expression}: not a regular expression: {error}") from error
     if pattern.groups != 1:
         raise SettingsError(
             f"--group {expression}: has {pattern.groups} groups in parentheses, expected one, as in '^(patient\\d+)_'"
@@ -25,23 +25,23 @@ def group_pattern(expression: str) -> re.Pattern[str]:
     return pattern
 
 
-def groups_of(pairs: Sequence[Pair], pattern: re.Pattern[str], folder: Path) -> list[str]:
-    """What the pattern's group finds for each image: in the stems, or else in the paths below ``folder``.
+def groups_of(pairs: Sequence[ImagePair], pattern: re.Pattern[str], folder: Path) -> list[str]:
+    """Return what the pattern's group matches for each image: in the stems, or else in the paths below ``folder``.
 
     Either all groups come from stems, or all from paths.
 
     Raises:
-        ManifestError: if it finds nothing for some image in either of them.
+        ManifestError: if neither the stems nor the paths of all images match.
     """
     stems = [pair.stem for pair in pairs]
     paths = [pair.image.relative_to(folder).as_posix() for pair in pairs]
-    found = [_first_group(pattern, names) for names in (stems, paths)]
-    groups = min(found, key=lambda values: values.count(""))
+    candidates = [_first_group(pattern, names) for names in (stems, paths)]
+    groups = min(candidates, key=lambda values: values.count(""))
     missing = [path for path, group in zip(paths, groups, strict=True) if not group]
     if missing:
         raise ManifestError(
-            f"{folder}: --group {pattern.pattern} finds nothing in the names of {len(missing)} of {len(pairs)} images, "
-            f"for example {missing[0]}. Expected one that fits the stem of every image, or else every path"
+            f"{folder}: --group {pattern.pattern} does not match the names of {len(missing)} of {len(pairs)} images, "
+            f"for example {missing[0]}. Expected a pattern that matches the stem of every image, or else every path"
         )
     return groups
 

@@ -1,10 +1,10 @@
-"""The layouts of folders that are known.
+"""The known layouts of data set folders.
 
-A layout is a function that looks at the names in a folder and returns its :class:`Part`\\ s: a folder of images, the
-folder of their masks, and what the names say of the split. It returns none for folders of another layout. Everything
-else (nested folders, suffixes such as ``_mask``, what cannot be paired) is the business of ``matching.py``. To add one,
-write such a function, add it to ``LAYOUTS`` (the first that yields pairs is taken, so special ones stand first), and a
-test in ``tests/data/pairing/test_layouts.py``.
+A layout is a function that looks at the names in a folder and returns a list of :class:`LayoutPart`: a folder of
+images, the folder of their masks, and the split that the names indicate. It returns an empty list for folders of
+another layout. Everything else (nested folders, suffixes such as ``_mask``, what cannot be paired) is done in
+``matching.py``. To add a layout, write such a function, add it to ``LAYOUTS`` (the first that yields pairs is used, so
+special layouts come first), and add a test to ``tests/curation/pairing/test_layouts.py``.
 """
 
 import re
@@ -13,12 +13,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promise_seg.curation.pairing.matching import Part, same_stem
+from promise_seg.curation.pairing.matching import LayoutPart, same_stem
 from promise_seg.curation.pairing.scanning import scan, subfolders
 from promise_seg.errors import ManifestError
 from promise_seg.vocabulary import Split
 
-# As _plain() makes them.
+# In the form that _plain() returns.
 IMAGE_FOLDERS = frozenset({"images", "image", "imgs", "img", "original"})
 MASK_FOLDERS = frozenset(
     {"masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "segmentations",
@@ -32,10 +32,10 @@ SPLIT_FOLDERS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """``holds`` says what a folder of this layout holds, for messages."""
+    """A layout; ``holds`` describes what is in such a folder, for messages."""
 
     holds: str
-    parts: Callable[[Path], list[Part]]
+    parts: Callable[[Path], list[LayoutPart]]
 
 
 def _plain(name: str) -> str:
@@ -43,49 +43,49 @@ def _plain(name: str) -> str:
 
 
 def _one_of(folder: Path, names: Collection[str], what: str) -> Path | None:
-    """The one subfolder with one of some names; of several, the one with any images in it.
+    """Return the only subfolder with one of the names; if there are several, the only one with images in it.
 
     Raises:
-        ManifestError: if there are several.
+        ManifestError: if several of them have images.
     """
-    found = [path for path in subfolders(folder) if _plain(path.name) in names]
-    if len(found) > 1:
-        found = [path for path in found if scan(path).entries] or found[:1]
-    if len(found) > 1:
+    matching = [path for path in subfolders(folder) if _plain(path.name) in names]
+    if len(matching) > 1:
+        matching = [path for path in matching if scan(path).entries] or matching[:1]
+    if len(matching) > 1:
         raise ManifestError(
-            f"{folder}: found {', '.join(path.name + '/' for path in found)}, expected one folder of {what}. "
+            f"{folder}: found {', '.join(path.name + '/' for path in matching)}, expected one folder of {what}. "
             "Move the others away, or rename them"
         )
-    return found[0] if found else None
+    return matching[0] if matching else None
 
 
-def _beside(folder: Path, **words: Split | str) -> Part | None:
-    """Images and masks in two folders side by side; where the masks' is missing, all images will be without one."""
+def _beside(folder: Path, **words: Split | str) -> LayoutPart | None:
+    """Return the images and masks of two sibling folders; if there is no folder of masks, no image will have one."""
     images = _one_of(folder, IMAGE_FOLDERS, "images")
     masks = _one_of(folder, MASK_FOLDERS, "masks")
     if images is None:
         return None
-    return Part(images, masks or folder / "masks", **words)  # type: ignore[arg-type]
+    return LayoutPart(images, masks or folder / "masks", **words)  # type: ignore[arg-type]
 
 
-def side_by_side(folder: Path) -> list[Part]:
-    """``images/`` and ``masks/``, under any of their usual names."""
+def side_by_side(folder: Path) -> list[LayoutPart]:
+    """Recognise ``images/`` and ``masks/``, under any of their usual names."""
     part = _beside(folder)
     return [part] if part else []
 
 
-def splits_outside(folder: Path) -> list[Part]:
-    """``train/``, ``val/``, ``test/``: each with images/ and masks/ in it, or with both kinds in one."""
+def splits_outside(folder: Path) -> list[LayoutPart]:
+    """Recognise ``train/``, ``val/``, ``test/``, each with images/ and masks/ in it, or with both in one folder."""
     parts = []
     for path in subfolders(folder):
         split = SPLIT_FOLDERS.get(_plain(path.name))
         if split is not None:
-            parts.append(_beside(path, split=split) or Part(path, path, split))
+            parts.append(_beside(path, split=split) or LayoutPart(path, path, split))
     return parts
 
 
-def splits_inside(folder: Path) -> list[Part]:
-    """``images/`` and ``masks/``, each with ``train/``, ``val/``, ``test/`` in it."""
+def splits_inside(folder: Path) -> list[LayoutPart]:
+    """Recognise ``images/`` and ``masks/``, each with ``train/``, ``val/``, ``test/`` in it."""
     whole = _beside(folder)
     if whole is None or not whole.masks.is_dir():
         return []
@@ -94,7 +94,7 @@ def splits_inside(folder: Path) -> list[Part]:
     for path in subfolders(whole.images):
         split = SPLIT_FOLDERS.get(_plain(path.name))
         if split is not None:
-            parts.append(Part(path, masks.get(split, whole.masks / path.name), split))
+            parts.append(LayoutPart(path, masks.get(split, whole.masks / path.name), split))
     return parts
 
 
@@ -108,11 +108,11 @@ def _first_channel(stem: str) -> str | None:
     return match[1] if match[2] == "0000" else None
 
 
-def nnunet(folder: Path) -> list[Part]:
-    """``imagesTr/`` and ``labelsTr/``, ``imagesTs/`` and ``labelsTs/``.
+def nnunet(folder: Path) -> list[LayoutPart]:
+    """Recognise ``imagesTr/`` and ``labelsTr/``, ``imagesTs/`` and ``labelsTs/``.
 
-    Images end in the number of their channel, and the first channel is used; where none ends in ``_0000``, as in the
-    Medical Segmentation Decathlon, names are taken as they are.
+    Image names end in the number of the channel, and the first channel is used. If none ends in ``_0000``, as in the
+    Medical Segmentation Decathlon, names are used as they are.
     """
     names = {path.name.lower(): path for path in subfolders(folder)}
     parts = []
@@ -121,12 +121,12 @@ def nnunet(folder: Path) -> list[Part]:
         if images is not None:
             labels = names.get(f"labels{ending}".lower(), folder / f"labels{ending}")
             numbered = any(entry.stem.endswith("_0000") for entry in scan(images).entries)
-            parts.append(Part(images, labels, split, image_stem=_first_channel if numbered else same_stem))
+            parts.append(LayoutPart(images, labels, split, image_stem=_first_channel if numbered else same_stem))
     return parts
 
 
-def polyp_benchmark(folder: Path) -> list[Part]:
-    """``TrainDataset/`` and ``TestDataset/<SET>/``, each with images and masks in it."""
+def polyp_benchmark(folder: Path) -> list[LayoutPart]:
+    """Recognise ``TrainDataset/`` and ``TestDataset/<SET>/``, each with images and masks in it."""
     names = {_plain(path.name): path for path in subfolders(folder)}
     parts = []
     if "traindataset" in names:
@@ -142,11 +142,11 @@ _ISIC_IMAGE = re.compile(r"ISIC_\d+")
 
 
 def _isic_image(stem: str) -> str | None:
-    return stem if _ISIC_IMAGE.fullmatch(stem) else None  # superpixels lie beside the images
+    return stem if _ISIC_IMAGE.fullmatch(stem) else None  # superpixels are in the same folder
 
 
-def isic(folder: Path) -> list[Part]:
-    """The folders of the ISIC challenges of 2016 to 2018: ``..._Training_Input``, ``..._Training_GroundTruth`` ..."""
+def isic(folder: Path) -> list[LayoutPart]:
+    """Recognise the ISIC challenges of 2016 to 2018: ``..._Training_Input``, ``..._Training_GroundTruth`` ..."""
     found: dict[tuple[str, str, bool], Path] = {}
     for path in subfolders(folder):
         name = path.name.lower()
@@ -154,7 +154,7 @@ def isic(folder: Path) -> list[Part]:
         if match and not _ISIC_OTHER_TASKS.search(name):
             found[match["year"], match["split"], match["what"] == "truth"] = path
     return [
-        Part(
+        LayoutPart(
             path, found.get((year, split, True), folder / "GroundTruth"), SPLIT_FOLDERS[split], image_stem=_isic_image
         )
         for (year, split, is_truth), path in found.items() if not is_truth
@@ -162,25 +162,25 @@ def isic(folder: Path) -> list[Part]:
 
 
 def _splits_named(folder: Path) -> set[Split]:
-    """Those that words in a folder's name mean: train for ``stage1_train``."""
+    """Return the splits that the words of a folder's name stand for: train for ``stage1_train``."""
     return {SPLIT_FOLDERS[word] for word in re.split(r"[ _-]+", folder.name.lower()) if word in SPLIT_FOLDERS}
 
 
-def _cases_in(folder: Path) -> list[Part]:
-    """A part for each folder that holds one case; those named after a split hold many, which are not of one group."""
+def _cases_in(folder: Path) -> list[LayoutPart]:
+    """Return a part for each folder of one case; folders named after a split hold many cases, not one group."""
     found = [_beside(path, group=path.name) for path in subfolders(folder) if not _splits_named(path)]
     return [part for part in found if part is not None]
 
 
-def _holds_one(part: Part) -> bool:
+def _holds_one(part: LayoutPart) -> bool:
     return [entry.stem for entry in scan(part.images).entries] == [part.group]
 
 
-def cases(folder: Path) -> list[Part]:
-    """A folder for each case with images/ and masks/ in it, here or in the folders here: the case is the group.
+def cases(folder: Path) -> list[LayoutPart]:
+    """Recognise a folder per case with images/ and masks/ in it, at the top or one level below: the case is the group.
 
-    An image named after its case may have a mask for each object, as in the Data Science Bowl of 2018. Cases of one
-    name in several folders are one case if the folders are splits, and otherwise several.
+    An image named after its case may have one mask per object, as in the Data Science Bowl 2018. Folders of the same
+    name in several splits are one case; in other folders they are different cases.
     """
     parts = _cases_in(folder)
     for holder in subfolders(folder):
@@ -208,19 +208,19 @@ def _drive_mask(stem: str) -> str | None:
     return f"{match[1]}_manual1" if match else None
 
 
-def drive(folder: Path) -> list[Part]:
-    """DRIVE's ``training/`` and ``test/``: vessels are in ``1st_manual/``, while ``mask/`` holds the field of view."""
+def drive(folder: Path) -> list[LayoutPart]:
+    """Recognise DRIVE's ``training/`` and ``test/``: vessels are in ``1st_manual/``; ``mask/`` is the field of view."""
     parts = []
     for path in (folder, *subfolders(folder)):
         if (path / "1st_manual").is_dir() or (path / "mask").is_dir():
             split = None if path == folder else SPLIT_FOLDERS.get(_plain(path.name))
-            parts.append(Part(path / "images", path / "1st_manual", split, image_stem=_drive_mask))
+            parts.append(LayoutPart(path / "images", path / "1st_manual", split, image_stem=_drive_mask))
     return parts if any(part.masks.is_dir() for part in parts) else []
 
 
-def flat(folder: Path) -> list[Part]:
-    """Images and masks in one folder, the masks named after the images."""
-    return [Part(folder, folder)]
+def flat(folder: Path) -> list[LayoutPart]:
+    """Recognise images and masks in one folder, the masks named after the images."""
+    return [LayoutPart(folder, folder)]
 
 
 LAYOUTS = (
@@ -231,6 +231,6 @@ LAYOUTS = (
     Layout("train/, val/, test/ with images/ and masks/ in each", splits_outside),
     Layout("images/ and masks/ with train/, val/, test/ in each", splits_inside),
     Layout("images/ and masks/", side_by_side),
-    Layout("a folder for each case with images/ and masks/ in it, or with ID/images/ID.png and its objects", cases),
+    Layout("a folder per case with images/ and masks/ in it, or with ID/images/ID.png and its objects", cases),
     Layout("images and masks in one folder, such as a.png and a_mask.png", flat),
 )

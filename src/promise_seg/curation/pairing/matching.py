@@ -1,4 +1,4 @@
-"""Which mask belongs to which image: by the stems of their names, and never by a guess."""
+"""Match masks with images by the stems of their names, never by a guess."""
 
 import re
 from collections import defaultdict
@@ -23,12 +23,12 @@ def same_stem(stem: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A folder of images and the folder of their masks; both may be one.
+class LayoutPart:
+    """A folder of images and the folder of their masks, which may be the same folder.
 
-    ``image_stem`` turns the stem of an image's file into that of its mask, or into None for files not to be used.
-    ``split`` is None where the layout does not say, ``group`` empty. ``holds_one`` says that there is one image, to
-    which masks of any names belong: one for each object, if none has its name.
+    ``image_stem`` maps the stem of an image's file to that of its mask, or to None for files that are not used.
+    ``split`` is None and ``group`` empty if the layout does not define them. ``holds_one`` means that there is a single
+    image to which all masks belong, whatever their names: one per object, if none has the name of the image.
     """
 
     images: Path
@@ -41,10 +41,10 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """An image and its mask. ``stem`` is that of the image's name.
+class ImagePair:
+    """An image and its mask; ``stem`` is the stem of the image's name.
 
-    Where ``objects`` has masks of single objects, ``mask`` is their folder until they are merged.
+    If ``objects`` lists masks of single objects, ``mask`` is their folder until they are merged.
     """
 
     image: Path
@@ -58,13 +58,13 @@ class Pair:
 
 @dataclass
 class Matches:
-    """Everything that was found, each thing in one list: nothing is dropped in silence.
+    """Every file that was found, each in one of the lists: nothing is dropped silently.
 
-    ``clashes`` has a line for each image that more than one pairing was possible for; ``unused`` are images that the
-    layout sets aside, such as further channels; ``ignored`` files of unknown suffixes.
+    ``clashes`` has a line for each image with more than one possible pairing; ``unused`` are images that the layout
+    excludes, such as further channels; ``ignored`` are files with unknown suffixes.
     """
 
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[ImagePair] = field(default_factory=list)
     images_alone: list[Path] = field(default_factory=list)
     masks_alone: list[Path] = field(default_factory=list)
     clashes: list[str] = field(default_factory=list)
@@ -74,19 +74,19 @@ class Matches:
 
 
 def bare_stems(mask_stem: str) -> list[str]:
-    """Stems that the image of such a mask may have, other than the same: ``a`` for ``a_mask``, ``mask_a``, ``a_seg_2``.
+    """Return other stems that the image of a mask may have: ``a`` for ``a_mask``, ``mask_a``, ``a_seg_2``.
 
-    The first that exists counts.
+    The first one that exists is used.
     """
-    found = (pattern.fullmatch(mask_stem) for pattern in (_ENDING, _BEGINNING))
-    return [match[1] for match in found if match]
+    matches = (pattern.fullmatch(mask_stem) for pattern in (_ENDING, _BEGINNING))
+    return [match[1] for match in matches if match]
 
 
-def divide(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Images and masks of a folder that holds both.
+def split_images_and_masks(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Separate the images and the masks of a folder that holds both.
 
-    A mask is what is named after another file (``a_mask`` beside ``a``), or is named like a mask while no other file is
-    named after it (``a_mask`` alone, but not ``colon_seg_1`` beside ``colon_seg_1_mask``).
+    A file is a mask if it is named after another file (``a_mask`` next to ``a``), or if it is named like a mask and no
+    other file is named after it (``a_mask`` alone, but not ``colon_seg_1`` next to ``colon_seg_1_mask``).
     """
     keys = {entry.key for entry in entries}
     named_after = {entry: [(entry.parent, stem) for stem in bare_stems(entry.stem)] for entry in entries}
@@ -99,19 +99,19 @@ def divide(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
     return [e for e in entries if not is_mask(e)], [e for e in entries if is_mask(e)]
 
 
-def _scan_part(part: Part, found: Matches) -> tuple[list[Entry], list[Entry]]:
+def _scan_part(part: LayoutPart, found: Matches) -> tuple[list[Entry], list[Entry]]:
     images = scan(part.images, singly=_mask_stems(part))
     scans = [images]
     if part.masks == part.images:
-        image_entries, mask_entries = divide(images.entries)
+        image_entries, mask_entries = split_images_and_masks(images.entries)
     else:
         series = {entry.key for entry in images.entries if entry.path.is_dir()}
         masks = scan(part.masks, series)
         scans.append(masks)
         image_entries, mask_entries = images.entries, masks.entries
-    for one in scans:
-        found.ignored += one.ignored
-        found.folders |= one.folders
+    for scanned in scans:
+        found.ignored += scanned.ignored
+        found.folders |= scanned.folders
     return image_entries, mask_entries
 
 
@@ -120,11 +120,11 @@ def _names(entries: Sequence[Entry], folder: Path) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def match(part: Part) -> Matches:
-    """Pair the images of a part with its masks, by folder below and stem.
+def match(part: LayoutPart) -> Matches:
+    """Pair the images of a part with its masks, by subfolder and stem.
 
-    A mask belongs to the image of the same stem, or, if there is none, to the one that it is named after. Where two
-    images have one stem, or an image two masks, none of them is paired.
+    A mask belongs to the image of the same stem or, if there is none, to the image that it is named after. If two
+    images have the same stem, or an image has two masks, none of them is paired.
     """
     found = Matches()
     image_entries, mask_entries = _scan_part(part, found)
@@ -144,9 +144,9 @@ def match(part: Part) -> Matches:
             masks[owner].append(entry)
     for key, candidates in images.items():
         if len(candidates) > 1:
-            found.clashes.append(f"{part.images}: {_names(candidates, part.images)} have one stem")
+            found.clashes.append(f"{part.images}: {_names(candidates, part.images)} have the same stem")
         elif len(masks[key]) > 1:
-            found.clashes.append(f"{candidates[0].path}: may have the mask {_names(masks[key], part.masks)}")
+            found.clashes.append(f"{candidates[0].path}: has several masks: {_names(masks[key], part.masks)}")
         elif not masks[key]:
             found.images_alone.append(candidates[0].path)
         else:
@@ -159,12 +159,12 @@ def match(part: Part) -> Matches:
     return found
 
 
-def _pair(part: Part, image: Entry, mask: Path, objects: tuple[Path, ...] = ()) -> Pair:
-    return Pair(image.path, mask, image.stem, part.split, part.dataset, part.group, objects)
+def _pair(part: LayoutPart, image: Entry, mask: Path, objects: tuple[Path, ...] = ()) -> ImagePair:
+    return ImagePair(image.path, mask, image.stem, part.split, part.dataset, part.group, objects)
 
 
-def _mask_stems(part: Part) -> Callable[[str], set[str]]:
-    """The stems of the mask files in the folder that answers one of images: of pictures that are masked one by one."""
+def _mask_stems(part: LayoutPart) -> Callable[[str], set[str]]:
+    """Return a function from a subfolder of images to the stems of its mask files, for images with one mask each."""
 
     def stems(below: str) -> set[str]:
         folder = part.masks / below
@@ -177,6 +177,6 @@ def _mask_stems(part: Part) -> Callable[[str], set[str]]:
 
 
 def _only_file(mask: Path) -> Path:
-    """A folder that holds one file and nothing else stands for it: a segmentation of a series."""
+    """Return the only file of a folder that holds nothing else (the segmentation of a series), or the path itself."""
     inside = visible(mask) if mask.is_dir() else []
     return inside[0] if len(inside) == 1 and inside[0].is_file() else mask

@@ -1,4 +1,4 @@
-"""Masks of single objects to one instance map for each image, a 16-bit PNG."""
+"""Merge masks of single objects into one instance map per image, a 16-bit PNG."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from promise_seg.curation.pairing.matching import Pair
+from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.errors import ImageError, ManifestError, MaskError, PromiseError, SizeError
 from promise_seg.files import write_whole
 from promise_seg.images.formats.opening import open_source
@@ -23,19 +23,20 @@ from promise_seg.progress import Progress, counted, silent
 Uint16Array = npt.NDArray[np.uint16]
 
 _MARK = "promise-seg-merged-from"
-"""Of the text in our PNGs that tells which masks they were made from."""
+"""The key of the text in our PNG files that identifies the masks they were made from."""
 _SHOWN = 3
 
 
 @dataclass
 class Merging:
-    """``pairs`` are those given, with the merged masks; ``made`` and ``kept`` count maps that were written or there.
+    """The result of merging: ``pairs`` are the given pairs with merged masks.
 
-    ``objects`` counts masks of single objects; ``overlapping`` are images of those now made where some lie on others;
-    ``problems`` has a line for each image that was left out.
+    ``made`` and ``kept`` count maps that were written or reused, ``objects`` the masks of single objects;
+    ``overlapping`` lists images, of those written now, in which objects overlap; ``problems`` has a line for each image
+    that was left out.
     """
 
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[ImagePair] = field(default_factory=list)
     objects: int = 0
     made: int = 0
     kept: int = 0
@@ -43,14 +44,16 @@ class Merging:
     problems: list[str] = field(default_factory=list)
 
     def remarks(self) -> list[str]:
-        """A line for images that were left out, and for overlaps."""
+        """Return a line about images that were left out, and one about overlaps."""
         lines = []
         if self.problems:
-            lines.append(f"{len(self.problems)} image(s) left out, as their masks cannot be merged: {self._examples()}")
+            lines.append(
+                f"{len(self.problems)} image(s) left out, because their masks cannot be merged: {self._examples()}"
+            )
         if self.overlapping:
             lines.append(
-                f"masks of objects overlap in {len(self.overlapping)} image(s), and the later one by name has the "
-                f"pixels: {', '.join(map(str, self.overlapping[:_SHOWN]))}{' ...' * (len(self.overlapping) > _SHOWN)}"
+                f"masks of objects overlap in {len(self.overlapping)} image(s); the later one by name wins: "
+                f"{', '.join(map(str, self.overlapping[:_SHOWN]))}{' ...' * (len(self.overlapping) > _SHOWN)}"
             )
         return lines
 
@@ -59,20 +62,20 @@ class Merging:
         return "; ".join(self.problems[:_SHOWN]) + more
 
 
-def merge_objects(pairs: Sequence[Pair], folder: Path, into: Path, progress: Progress = silent) -> Merging:
-    """Merge the masks of all pairs that have one for each object; other pairs stay as they are.
+def merge_objects(pairs: Sequence[ImagePair], folder: Path, into: Path, progress: Progress = silent) -> Merging:
+    """Merge the masks of all pairs that have one mask per object; other pairs are returned unchanged.
 
-    A map that is there and was made from the very same files is kept.
+    An existing map that was made from the very same files is reused.
 
     Args:
-        pairs: found in ``folder``.
-        folder: that of the data set.
-        into: where maps are written, named after the folders of their images.
+        pairs: the pairs found in ``folder``.
+        folder: the folder of the data set.
+        into: the folder for the maps, which are named after the folders of their images.
         progress: told of each pair.
 
     Raises:
         ManifestError: if no pair is left.
-        PromiseError: if a map cannot be written, or another file has its place.
+        PromiseError: if a map cannot be written, or another file is in its place.
     """
     done = Merging()
     for pair in counted(pairs, progress, "merging masks"):
@@ -85,11 +88,11 @@ def merge_objects(pairs: Sequence[Pair], folder: Path, into: Path, progress: Pro
         else:
             done.pairs.append(pair)
     if not done.pairs:
-        raise ManifestError(f"{folder}: no image is left, as masks cannot be merged: {done._examples()}")
+        raise ManifestError(f"{folder}: no image is left, because masks cannot be merged: {done._examples()}")
     return done
 
 
-def _merge(pair: Pair, path: Path, done: Merging) -> None:
+def _merge(pair: ImagePair, path: Path, done: Merging) -> None:
     key = _key([pair.image, *pair.objects])
     if _is_there(path, key):
         done.kept += 1
@@ -104,17 +107,17 @@ def _merge(pair: Pair, path: Path, done: Merging) -> None:
     done.pairs.append(replace(pair, mask=path, objects=()))
 
 
-def instance_map(pair: Pair) -> tuple[Uint16Array, bool]:
-    """The objects of a pair, (H, W), numbered from 1 in their order, later ones above; and whether any overlap.
+def instance_map(pair: ImagePair) -> tuple[Uint16Array, bool]:
+    """Return the objects of a pair, (H, W), numbered from 1 in order, later ones on top; and whether any overlap.
 
     Raises:
-        ImageError: naming a file that is unreadable, of another size than the image, or no mask of one object.
+        ImageError: if a file is unreadable, differs in size from the image, or is not a mask of one object.
     """
     image = open_source(pair.image)
     if len(image) != 1 or len(pair.objects) > LARGEST_LABEL:
         raise ImageError(
             f"{pair.image}: has {len(image)} slice(s) and {len(pair.objects)} masks of objects; expected one slice and "
-            f"at most {LARGEST_LABEL} masks. Give it one mask of its own name"
+            f"at most {LARGEST_LABEL} masks. Provide a single mask with the name of the image"
         )
     merged = np.zeros(image.values(0).shape[:2], np.uint16)
     overlaps = False
@@ -129,20 +132,20 @@ def _object(path: Path, image: Source, shape: tuple[int, ...]) -> npt.NDArray[np
     labels = read_labels(path, image)
     if labels.shape != shape:
         raise SizeError(
-            f"{path}: a mask of {labels.shape[1]} x {labels.shape[0]} pixels, but its image {image.path} has "
+            f"{path}: the mask has {labels.shape[1]} x {labels.shape[0]} pixels, but its image {image.path} has "
             f"{shape[1]} x {shape[0]}. Both must have the same size"
         )
     values = np.unique(labels)
     if np.count_nonzero(values) > 1:
         raise MaskError(
-            f"{path}: {len(values)} values from {values[0]} to {values[-1]}; expected a mask of one object, with 0 and "
-            "one other. Save it as PNG, without greys"
+            f"{path}: has {len(values)} values from {values[0]} to {values[-1]}; expected a mask of one object, with 0 "
+            "and one other value. Save it as PNG, without intermediate grey values"
         )
     return np.asarray(labels != 0)
 
 
 def _key(files: Sequence[Path]) -> str:
-    """Changes with the names, sizes and times of the files."""
+    """Return a key that changes with the names, sizes and times of the files."""
     try:
         facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     except OSError as error:
@@ -151,20 +154,20 @@ def _key(files: Sequence[Path]) -> str:
 
 
 def _is_there(path: Path, key: str) -> bool:
-    """Whether a map stands there that was made from these files.
+    """Whether a map that was made from these files exists.
 
     Raises:
-        PromiseError: if it is a file that was not made here.
+        PromiseError: if the file exists but was not made here.
     """
     try:
         with Image.open(path, formats=["PNG"]) as image:
             mark = image.info.get(_MARK)
     except FileNotFoundError:
         return False
-    except (OSError, SyntaxError, ValueError):  # as Pillow has it
+    except (OSError, SyntaxError, ValueError):  # what Pillow raises for damaged files
         mark = None
     if mark is None:
         raise PromiseError(
-            f"{path}: exists already, and is no merged mask of promise data make. Move it away, or choose another -o"
+            f"{path}: already exists, and is not a merged mask of promise data make. Move it away, or choose another -o"
         )
     return bool(mark == key)

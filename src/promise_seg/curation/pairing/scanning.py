@@ -1,4 +1,4 @@
-"""What lies in a folder: images to be paired, files of unknown kinds, and nothing of the litter."""
+"""Scan a folder for images to be paired and for files of unknown formats, ignoring litter."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from promise_seg.images.listing import visible
 
 _COMPANIONS = frozenset({".csv", ".json", ".txt"})
 MERGED = "_merged_masks"
-"""Ending of folders that we write ourselves, beside a manifest and named after it."""
+"""The ending of folders that this program writes next to a manifest and names after it."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An image or mask file, or a folder that is one: a DICOM series.
+    """An image or mask file, or a folder that is one image: a DICOM series.
 
-    ``parent`` is its folder relative to the folder that was scanned, with slashes, empty at the top.
+    ``parent`` is its folder relative to the folder that was scanned, with slashes; empty at the top.
     """
 
     path: Path
@@ -31,7 +31,7 @@ class Entry:
 
 @dataclass
 class Scan:
-    """``ignored`` are files of unknown suffixes; ``folders`` all folders that were looked into."""
+    """The contents of a folder: ``ignored`` are files with unknown suffixes, ``folders`` the listed folders."""
 
     entries: list[Entry] = field(default_factory=list)
     ignored: list[Path] = field(default_factory=list)
@@ -47,7 +47,7 @@ def _is_companion(path: Path) -> bool:
 
 
 def is_series(folder: Path) -> bool:
-    """Whether DICOM files lie directly in a folder: by their suffix, or the first file's bytes if none has any."""
+    """Whether a folder directly contains DICOM files, by suffix, or by the first file's bytes if none has a suffix."""
     files = [path for path in visible(folder) if path.is_file() and not _is_companion(path)]
     suffixes = {suffix_of(path) for path in files}
     if any(SUFFIXES.get(suffix) is DicomImage for suffix in suffixes):
@@ -66,18 +66,18 @@ def _are_single(folder: Path, stems: set[str]) -> bool:
 
 
 def scan(folder: Path, series: Collection[tuple[str, str]] = (), singly: Callable[[str], set[str]] = _none) -> Scan:
-    """Look through a folder and all below it; one that does not exist holds nothing.
+    """Scan a folder and all its subfolders; a folder that does not exist is empty.
 
     Args:
         folder: the folder; it is never itself a series.
-        series: keys of folders to take as one entry whatever they hold, as the masks of series may be anything.
-        singly: given a folder, relative to this one, stems of files in it that are entries of their own, though they be
-            DICOM: if all of them are, the folder is no series.
+        series: keys of folders to treat as one entry whatever they contain, because a mask of a series may be anything.
+        singly: a function from a subfolder, relative to this one, to the stems of files in it that are entries of their
+            own even if they are DICOM. If that holds for all of its files, the folder is not a series.
     """
-    found = Scan()
+    contents = Scan()
     if folder.is_dir():
-        _scan_into(found, folder, "", frozenset(series), singly, frozenset())
-    return found
+        _scan_into(contents, folder, "", frozenset(series), singly, frozenset())
+    return contents
 
 
 def _scan_into(

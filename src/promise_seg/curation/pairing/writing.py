@@ -1,18 +1,18 @@
-"""Pairs to a manifest."""
+"""Turn pairs into a manifest."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from promise_seg.curation.pairing.matching import Pair
+from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.dataset.manifest_file import REQUIRED_COLUMNS
 from promise_seg.dataset.manifest_writing import ManifestTable, path_from
 from promise_seg.vocabulary import Split
 
 
-def pairs_table(pairs: Sequence[Pair], path: Path) -> ManifestTable:
-    """The manifest of some pairs, to be written to ``path``.
+def pairs_table(pairs: Sequence[ImagePair], path: Path) -> ManifestTable:
+    """Return the manifest of some pairs, to be written to ``path``.
 
-    The columns ``group`` and ``dataset`` are there if anything is known of them.
+    It has the columns ``group`` and ``dataset`` if any pair has a value for them.
     """
     header = list(REQUIRED_COLUMNS)
     cells = [

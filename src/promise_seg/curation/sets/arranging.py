@@ -1,4 +1,4 @@
-"""From unpacked archives to ``images/``, ``masks/`` and a manifest: published splits, and validation rows of ours."""
+"""Arrange unpacked archives as ``images/``, ``masks/`` and a manifest: published splits, and our validation rows."""
 
 import csv
 import filecmp
@@ -13,9 +13,9 @@ from pathlib import Path
 from PIL import Image
 
 from promise_seg.curation.sets import clinicdb
-from promise_seg.curation.sets.known_sets import KnownSet, Part
+from promise_seg.curation.sets.known_sets import ArchivePart, KnownSet
 from promise_seg.curation.sets.mask_pictures import read_binary_mask
-from promise_seg.curation.sets.pairing import Pair, find_pairs, picture_folders
+from promise_seg.curation.sets.pairing import ArchivePair, find_pairs, picture_folders
 from promise_seg.dataset.manifest import Row, split_off_validation
 from promise_seg.errors import PromiseError
 from promise_seg.files import replacing, write_text, write_whole
@@ -29,7 +29,7 @@ VALIDATION_SEED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class SetRow:
-    """One line of the manifest to be; ``image`` and ``mask`` are relative to it, ``group`` empty if unknown."""
+    """A line of the future manifest; ``image`` and ``mask`` are relative to it, ``group`` is empty if unknown."""
 
     image: str
     mask: str
@@ -41,7 +41,7 @@ class SetRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Arranged:
-    """``rows`` by split; ``cut_masks`` had greys and were cut; ``own_validation`` rows were train rows as published."""
+    """Numbers of ``rows`` by split, of thresholded masks, and of published train rows that we use for validation."""
 
     rows: dict[str, int]
     cut_masks: int
@@ -58,31 +58,31 @@ def arrange(
     may_link: bool = False,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Arranged:
-    """Put a set in order. Images are copied byte for byte, masks rewritten as PNG with 0 and 255.
+    """Arrange a data set. Images are copied byte for byte, masks are rewritten as PNG with 0 and 255.
 
-    Every file is written whole; the manifest comes last, so that without it there is nothing to train on. What an
-    interrupted call left is used or replaced.
+    Every file is written completely or not at all. The manifest comes last, so an unfinished set cannot be trained on.
+    Files left by an interrupted call are reused or replaced.
 
     Args:
-        known: the set.
-        name: of it, for messages.
+        known: the data set.
+        name: its name, for messages.
         roots: folders that its archives were unpacked to.
-        folder: where all goes.
-        test_names: images, without suffix, that become test rows, for sets whose archives define no split.
-        may_link: link files rather than copying them, as the roots will not stay.
-        progress: told how many images are done.
+        folder: the folder to write to.
+        test_names: image names without suffix that become test rows, for sets whose archives define no split.
+        may_link: link files instead of copying them, because the roots are temporary.
+        progress: called with the number of images that are done.
 
     Raises:
-        PromiseError: if something is missing or cannot be read or written. The manifest is not there then.
+        PromiseError: if something is missing or cannot be read or written. There is no manifest then.
     """
     folders = picture_folders(roots)
-    found = [(part, find_pairs(folders, part, name)) for part in known.parts]
-    for part, pairs in found:
+    pairs_by_part = [(part, find_pairs(folders, part, name)) for part in known.parts]
+    for part, pairs in pairs_by_part:
         _check_numbered(part, pairs, name)
     (folder / MANIFEST).unlink(missing_ok=True)
     _remove_half_written(folder)
     rows, cut_masks = [], 0
-    for part, pairs in found:
+    for part, pairs in pairs_by_part:
         for pair in pairs:
             row, was_cut = _arrange_pair(part, pair, folder, test_names, may_link)
             rows.append(row)
@@ -100,24 +100,24 @@ def arrange(
     )
 
 
-def _check_numbered(part: Part, pairs: Sequence[Pair], name: str) -> None:
+def _check_numbered(part: ArchivePart, pairs: Sequence[ArchivePair], name: str) -> None:
     numbered = sum(pair.image.stem.isdigit() for pair in pairs)
     if part.numbered and numbered != part.numbered_count:
         raise PromiseError(
-            f"{name}: {numbered} images whose names are numbers, those of {part.numbered}; expected "
-            f"{part.numbered_count}. Give the archive as it was published"
+            f"{name}: {numbered} images are named by numbers, as those of {part.numbered}; expected "
+            f"{part.numbered_count}. Use the archive as it was published"
         )
 
 
 def _remove_half_written(folder: Path) -> None:
-    """Temporary files of a killed run."""
+    """Remove temporary files of a killed run."""
     for kind in ("images", "masks"):
         for path in (folder / kind).rglob(".*"):
             path.unlink(missing_ok=True)
 
 
 def _arrange_pair(
-    part: Part, pair: Pair, folder: Path, test_names: frozenset[str], may_link: bool
+    part: ArchivePart, pair: ArchivePair, folder: Path, test_names: frozenset[str], may_link: bool
 ) -> tuple[SetRow, bool]:
     dataset = part.numbered if part.numbered and pair.image.stem.isdigit() else part.dataset
     image = Path("images", part.folder, pair.image.name)
@@ -155,14 +155,14 @@ def _check_test_names(test_names: frozenset[str], rows: Sequence[SetRow], name: 
     if missing:
         raise PromiseError(
             f"--test-list: {len(missing)} of {len(test_names)} names are not in {name}, for example {missing[0]}. "
-            "Expected names of its images, one a line"
+            "Expected names of its images, one per line"
         )
 
 
 def _with_own_validation(rows: Sequence[SetRow], name: str) -> list[Split]:
-    """The split of each row, with some train rows as val if none were published.
+    """Return the split of each row, with some train rows as val if none were published.
 
-    Whole groups at a time; images that are the same byte for byte stay together as well.
+    Whole groups are moved at a time, and byte-identical images stay together.
     """
     present = {row.split for row in rows}
     if Split.VAL in present or Split.TRAIN not in present:
@@ -179,7 +179,7 @@ def _with_own_validation(rows: Sequence[SetRow], name: str) -> list[Split]:
 
 
 def _manifest(rows: Sequence[SetRow], splits: Sequence[Split]) -> str:
-    """The text of the manifest. ``group`` and ``dataset`` are columns only where they say something."""
+    """Return the text of the manifest, with the columns ``group`` and ``dataset`` only if they carry information."""
     has_groups = any(row.group for row in rows)
     has_datasets = len({row.dataset for row in rows}) > 1
     text = io.StringIO(newline="")

@@ -1,4 +1,4 @@
-"""Which frames of CVC-ClinicDB belong to one video sequence.
+"""The video sequences of the frames of CVC-ClinicDB.
 
 Source: the ranges in the converter of the catalogue Dataset Ninja (repository dataset-ninja/cvc-612), which agree with
 the sequence names of the 507 frames in this project's ``../shared/data/polyp``.
@@ -15,7 +15,7 @@ _LAST_FRAMES = (
 
 
 def sequence_of(frame: str) -> str:
-    """The sequence, as a name for a group, of a frame named by its number; empty if the name is no such number."""
+    """Return the sequence of a frame, as the name of a group; empty if the name is not the number of a frame."""
     if not (frame.isascii() and frame.isdigit() and 1 <= int(frame) <= _LAST_FRAMES[-1]):
         return ""
     return f"{DATASET} sequence {bisect_left(_LAST_FRAMES, int(frame)) + 1:02d}"

@@ -1,4 +1,4 @@
-"""The whole way of a set: archives, what is known of their bytes, unpacking, arranging. Any step may be interrupted."""
+"""Fetch a data set: download, compare checksums, unpack, arrange. Any step may be interrupted."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from promise_seg.curation.sets.arranging import MANIFEST, Arranged, arrange
 from promise_seg.curation.sets.known_sets import Archive, KnownSet
-from promise_seg.curation.sets.sources import FILE_NAME, Source, Sources, read_sources, write_sources
+from promise_seg.curation.sets.sources import FILE_NAME, DownloadSource, Sources, read_sources, write_sources
 from promise_seg.curation.sets.unpacking import unpack
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.download import download
@@ -21,9 +21,9 @@ ARCHIVES = "archives"
 _UNPACKED = ".unpacked"
 
 Advance = Callable[[int], object]
-"""Told how many bytes or images are done, whose number may not be known."""
+"""A function that is told how many bytes or images are done; their total may be unknown."""
 Bar = Callable[[str, int | None, str], AbstractContextManager[Advance]]
-"""Opens a progress bar: what is done, how much there is of it if known, and ``bytes`` or ``images``."""
+"""A function that opens a progress bar: what is done, the total if known, and the unit, ``bytes`` or ``images``."""
 
 
 def _no_bar(_what: str, _total: int | None, _unit: str) -> AbstractContextManager[Advance]:
@@ -32,13 +32,13 @@ def _no_bar(_what: str, _total: int | None, _unit: str) -> AbstractContextManage
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What a user asks for, beside the set.
+    """The options of a fetch.
 
     Args:
-        mirror: an address of one archive, or of a folder that has them all by their names.
-        given: archives, or folders that they were unpacked to or that they lie in, to take instead of fetching.
+        mirror: the address of one archive, or of a folder that contains all archives under their names.
+        given: archives, folders that they were unpacked to, or folders that contain them, to use instead of downloads.
         sha256: if not empty, every archive must have one of these.
-        test_names: images, without suffix, that become test rows, for sets whose archives define no split.
+        test_names: image names without suffix that become test rows, for sets whose archives define no split.
     """
 
     mirror: str | None = None
@@ -48,12 +48,12 @@ class Wish:
 
 
 def needs_hands(known: KnownSet, wish: Wish) -> bool:
-    """Whether a person must get the archives first."""
+    """Whether a person must download the archives first."""
     return bool(known.by_hand) and not wish.given and not wish.mirror
 
 
 def is_finished(folder: Path, test_names: frozenset[str] = frozenset()) -> bool:
-    """Whether a fetch into this folder came to its end and all its files are still there."""
+    """Whether a fetch into this folder was completed and all its files still exist."""
     sources = read_sources(folder)
     if sources is None or not sources.arranged or not (folder / MANIFEST).exists():
         return False
@@ -74,10 +74,10 @@ def fetch_set(
     bar: Bar = _no_bar,
     say: Callable[[str], object] = lambda line: None,
 ) -> Arranged:
-    """Fetch a set, or take it from where it is, and put it in order in ``folder``.
+    """Fetch a data set, or take it from local files, and arrange it in ``folder``.
 
     Raises:
-        PromiseError: if that is not possible. What has come is kept, and the same call goes on from there.
+        PromiseError: if that is not possible. Everything downloaded so far is kept, and the same call resumes.
     """
     wish = wish or Wish()
     _check(known, name, folder, wish)
@@ -86,7 +86,9 @@ def fetch_set(
     for archive, path, url in _wanted(known, folder, wish):
         if path.is_dir():
             roots.append(path)
-            source = Source(url=url, bytes=None, sha256=None, checked_against="nothing: a folder", date=_today())
+            source = DownloadSource(
+                url=url, bytes=None, sha256=None, checked_against="nothing: a folder", date=_today()
+            )
         else:
             if not wish.given:
                 _bring(archive, path, url, sources, wish, bar)
@@ -109,25 +111,25 @@ def fetch_set(
 
 
 def _check(known: KnownSet, name: str, folder: Path, wish: Wish) -> None:
-    """Refuse what cannot be meant, before anything is done."""
+    """Refuse contradictory options before anything is done."""
     sources = read_sources(folder)
     there = sources.name if sources else "a data set of your own" if (folder / MANIFEST).exists() else name
     if there != name:
-        raise PromiseError(f"{folder}: has {there} in it already; choose another place with -o")
+        raise PromiseError(f"{folder}: already contains {there}; choose another folder with -o")
     if wish.given and wish.mirror:
-        raise SettingsError("--from and --url: give one of them; --from takes what is already on this machine")
+        raise SettingsError("--from and --url: pass only one of them; --from uses files on this machine")
     if wish.test_names and known.has_published(Split.TEST):
-        raise SettingsError(f"--test-list: {name} has a published test split; leave the list out")
+        raise SettingsError(f"--test-list: {name} has a published test split; omit the list")
     for archive in known.archives:
         if wish.sha256 and archive.sha256 and not wish.given and archive.sha256 not in wish.sha256:
             raise SettingsError(
-                f"--sha256: {archive.file_name} is known by {archive.sha256}, which is not among those given. "
-                "Leave the option out, or give each archive's"
+                f"--sha256: {archive.file_name} is known to have {archive.sha256}, which is not among those given. "
+                "Omit the option, or give it once for each archive"
             )
 
 
 def _wanted(known: KnownSet, folder: Path, wish: Wish) -> list[tuple[Archive, Path, str]]:
-    """Each thing to take: what is known of it, where it is or will be, and where it comes from."""
+    """Return each archive or folder to use: what is known of it, where it is or will be, and where it comes from."""
     by_name = {archive.file_name: archive for archive in known.archives}
     if not wish.given:
         return [
@@ -143,7 +145,7 @@ def _wanted(known: KnownSet, folder: Path, wish: Wish) -> list[tuple[Archive, Pa
             known_as = by_name.get(path.name, Archive(file_name=path.name))
             wanted.append((known_as, path, str(path.absolute())))
     if wish.sha256 and any(path.is_dir() for _, path, _ in wanted):
-        raise SettingsError("--sha256: a folder has none; give --from the archive itself")
+        raise SettingsError("--sha256: a folder has no checksum; pass the archive itself to --from")
     return wanted
 
 
@@ -156,7 +158,7 @@ def _address(archive: Archive, known: KnownSet, wish: Wish) -> str:
 
 
 def _bring(archive: Archive, path: Path, url: str, sources: Sources, wish: Wish, bar: Bar) -> None:
-    """Download an archive unless it is there with the bytes that are known."""
+    """Download an archive, unless it exists with the expected bytes."""
     only = next(iter(wish.sha256)) if len(wish.sha256) == 1 else None
     expected = archive.sha256 or only
     noted = sources.archives.get(path.name)
@@ -170,8 +172,8 @@ def _bring(archive: Archive, path: Path, url: str, sources: Sources, wish: Wish,
         if "CERTIFICATE_VERIFY_FAILED" not in str(error):
             raise
         raise PromiseError(
-            f"{url}: the server's certificate cannot be checked from here, as its chain is incomplete or this machine "
-            f"lacks its root. Download it in a browser, and give --from {path.name}"
+            f"{url}: the server's certificate cannot be verified, because its chain is incomplete or this machine "
+            f"lacks its root. Download the archive in a browser, and pass --from {path.name}"
         ) from error
 
 
@@ -183,36 +185,36 @@ def _checked(
     wish: Wish,
     folder: Path,
     say: Callable[[str], object],
-) -> Source:
-    """Compare an archive with all that is known of it; what was fetched and is wrong is not kept."""
+) -> DownloadSource:
+    """Compare an archive with everything known of it; a download that is wrong is deleted."""
     found, noted = file_sha256(path), sources.archives.get(path.name)
     problem = ""
     if wish.sha256 and found not in wish.sha256:
         problem = f"SHA-256 {found}, expected {' or '.join(sorted(wish.sha256))} (--sha256)"
     elif noted and noted.sha256 and noted.sha256 != found:
         problem = (
-            f"SHA-256 {found}, but {noted.sha256} when it was first fetched, on {noted.date}. If that is meant, remove "
-            f"{folder / FILE_NAME}"
+            f"SHA-256 {found}, but {noted.sha256} when it was first fetched, on {noted.date}. If that is "
+            f"intended, remove {folder / FILE_NAME}"
         )
     if problem:
         if not wish.given:
             path.unlink()
-        raise PromiseError(f"{url}: not the file expected: {problem}. It was not used")
+        raise PromiseError(f"{url}: not the expected file: {problem}. It was not used")
     if found == archive.sha256:
         against = "published SHA-256"
-        say(f"{path.name}: right SHA-256, {found}")
+        say(f"{path.name}: correct SHA-256, {found}")
     elif wish.sha256:
         against = "--sha256"
-        say(f"{path.name}: SHA-256 as given, {found}")
+        say(f"{path.name}: SHA-256 as requested, {found}")
     else:
         against = "first use"
         why = "not the published archive" if archive.sha256 else "no checksum is known"
         say(
-            f"{path.name}: {why}; SHA-256 of what came: {found}. It is trusted on first use: noted in "
+            f"{path.name}: {why}; SHA-256 of this file: {found}. It is trusted on first use: recorded in "
             f"{folder / FILE_NAME}, and another fetch must give the same"
         )
     date = noted.date if noted and noted.sha256 == found else _today()
-    return Source(url=url, bytes=path.stat().st_size, sha256=found, checked_against=against, date=date)
+    return DownloadSource(url=url, bytes=path.stat().st_size, sha256=found, checked_against=against, date=date)
 
 
 def _today() -> str:

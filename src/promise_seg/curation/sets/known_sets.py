@@ -1,7 +1,7 @@
-"""The data sets of the paper, by name: what they are, where they come from and what is in their archives.
+"""The data sets of the paper by name: what they are, where they come from and what is in their archives.
 
-``None`` for a size or a checksum says that it is not known: none was published, or fewer than two independent sources
-agree. docs/standard-sets.md says where each fact was found.
+A size or a checksum of ``None`` is unknown: none was published, or fewer than two independent sources agree.
+docs/standard-sets.md says where each fact was found.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from promise_seg.vocabulary import Split
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A file as it is published. ``url`` is what is fetched, or ``None`` where only a page leads to it."""
+    """A file as published. ``url`` is its address, or ``None`` if only a web page links to it."""
 
     file_name: str
     url: str | None = None
@@ -22,19 +22,19 @@ class Archive:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ArchivePart:
     """One folder of images and one of masks in the unpacked archives.
 
     Args:
-        count: how many pairs there must be.
-        split: of the published split.
-        images: ends of the path of the folder of images, the first that fits is taken.
-        masks: the same, of masks.
-        mask_stem: what an image named ``x`` has as its mask's name, without the suffix: ``{}``, ``p{}`` ...
-        dataset: of which set the images are.
-        numbered: of which set those are whose names are numbers, where two sets lie in one folder.
-        numbered_count: how many of these there must be.
-        folder: in which of our folders they go, below ``images`` and ``masks``.
+        count: the expected number of pairs.
+        split: the published split.
+        images: path endings of the folder of images; the first that exists is used.
+        masks: the same for the folder of masks.
+        mask_stem: templates for the stem of the mask of an image named ``x``: ``{}``, ``p{}`` ...
+        dataset: the data set that the images belong to.
+        numbered: the data set of images named by numbers, if one folder holds two sets.
+        numbered_count: the expected number of these.
+        folder: our folder for them, below ``images`` and ``masks``.
     """
 
     count: int
@@ -52,8 +52,8 @@ class Part:
 class KnownSet:
     """A published data set.
 
-    ``licence`` in short words, ``must_accept`` if it restricts what may be done; ``by_hand`` what to do where the
-    archives cannot simply be fetched, empty where they can; ``splits`` says where the splits come from.
+    ``licence`` is a short description, ``must_accept`` is set if it restricts the use. ``by_hand`` says what to do if
+    the archives cannot be downloaded directly, and is empty if they can. ``splits`` says where the splits come from.
     """
 
     about: str
@@ -61,7 +61,7 @@ class KnownSet:
     licence_url: str
     source: str
     archives: tuple[Archive, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[ArchivePart, ...]
     splits: str
     must_accept: bool = True
     by_hand: str = ""
@@ -72,7 +72,7 @@ class KnownSet:
 
     @property
     def size(self) -> int | None:
-        """Of all archives, in bytes, if it is known."""
+        """The size of all archives in bytes, if it is known."""
         sizes = [archive.size for archive in self.archives]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
@@ -93,10 +93,10 @@ _TEST_BY_HAND = (
 )
 
 
-def _test_part(dataset: str, count: int, folder: str = "", **more: tuple[str, ...]) -> Part:
-    """The folder of one set among the test images of the benchmark, or the same folder alone."""
+def _test_part(dataset: str, count: int, folder: str = "", **more: tuple[str, ...]) -> ArchivePart:
+    """Return the folder of one data set among the test images of the benchmark, or the same folder alone."""
     images, masks = more.get("images", ()), more.get("masks", ())
-    return Part(
+    return ArchivePart(
         count=count, split=Split.TEST, dataset=dataset, folder=folder,
         images=(f"{dataset}/images", *images), masks=(f"{dataset}/masks", *masks),
         mask_stem=more.get("mask_stem", ("{}",)),
@@ -110,8 +110,8 @@ def _isic(file_name: str, size: int, sha256: str) -> Archive:
     return Archive(file_name=file_name, url=f"{_ISIC}/{file_name}", size=size, sha256=sha256)
 
 
-def _isic_part(word: str, count: int, split: Split) -> Part:
-    return Part(
+def _isic_part(word: str, count: int, split: Split) -> ArchivePart:
+    return ArchivePart(
         count=count, split=split, mask_stem=("{}_segmentation",),
         images=(f"ISIC2018_Task1-2_{word}_Input",), masks=(f"ISIC2018_Task1_{word}_GroundTruth",),
     )  # fmt: skip
@@ -131,8 +131,8 @@ KNOWN_SETS: dict[str, KnownSet] = {
                 sha256="03b30e21d584e04facf49397a2576738fd626815771afbbf788f74a7153478f7",
             ),
         ),
-        parts=(Part(count=1000, split=Split.TRAIN),),
-        splits="the archive has none: give --test-list, or use polyp-benchmark, where 100 of these are test images",
+        parts=(ArchivePart(count=1000, split=Split.TRAIN),),
+        splits="the archive has none: pass --test-list, or use polyp-benchmark, where 100 of these are test images",
     ),
     "cvc-clinicdb": KnownSet(
         about="CVC-ClinicDB: frames of 29 colonoscopy sequences, 384 x 288",
@@ -141,13 +141,13 @@ KNOWN_SETS: dict[str, KnownSet] = {
         source="https://polyp.grand-challenge.org/CVCClinicDB/",
         archives=(Archive(file_name="CVC-ClinicDB.rar"),),
         parts=(
-            Part(
+            ArchivePart(
                 count=612, split=Split.TRAIN, dataset=clinicdb.DATASET,
                 images=("Original", "images", "image"),
                 masks=("Ground Truth", "Ground_Truth", "GroundTruth", "masks", "mask"),
             ),
         ),
-        splits="the archive has none: give --test-list, or use polyp-benchmark, where 62 of these are test images",
+        splits="the archive has none: pass --test-list, or use polyp-benchmark, where 62 of these are test images",
         by_hand="Its page shows the link to the archive in a browser only: open "
         "https://polyp.grand-challenge.org/CVCClinicDB/, agree to its terms, download CVC-ClinicDB.rar and unpack it "
         "with 7-Zip, unrar or The Unarchiver (this command reads zip and tar) to a folder with Original and Ground "
@@ -155,7 +155,7 @@ KNOWN_SETS: dict[str, KnownSet] = {
     ),
     "cvc-colondb": KnownSet(
         about="CVC-ColonDB: frames of 15 colonoscopy sequences, 574 x 500",
-        licence="not found; its makers give it out on registration",
+        licence="not found; its authors distribute it after registration",
         licence_url="http://mv.cvc.uab.es/projects/colon-qa/cvccolondb",
         source=_BENCHMARK,
         archives=(_TEST,),
@@ -165,7 +165,7 @@ KNOWN_SETS: dict[str, KnownSet] = {
     ),
     "cvc-300": KnownSet(
         about="CVC-300: the test frames of CVC-EndoSceneStill, 574 x 500",
-        licence="not found; its makers give it out on registration",
+        licence="not found; its authors distribute it after registration",
         licence_url="https://pages.cvc.uab.es/CVC-Colon/index.php/databases/cvc-endoscenestill/",
         source=_BENCHMARK,
         archives=(_TEST,),
@@ -187,7 +187,7 @@ KNOWN_SETS: dict[str, KnownSet] = {
             ),
         ),
         splits="all are test images, as in the polyp benchmark",
-        by_hand=f"{_TEST_BY_HAND} The archive of https://polyp.grand-challenge.org/ETISLarib/ will do as well; unpack "
+        by_hand=f"{_TEST_BY_HAND} The archive of https://polyp.grand-challenge.org/ETISLarib/ works as well; unpack "
         "it first, as it is a rar.",
     ),
     "isic-2018": KnownSet(
@@ -235,7 +235,7 @@ KNOWN_SETS: dict[str, KnownSet] = {
         source=_BENCHMARK,
         archives=(_TRAIN, _TEST),
         parts=(
-            Part(
+            ArchivePart(
                 count=1450, split=Split.TRAIN, folder="train",
                 images=("TrainDataset/image", "TrainDataset/images"),
                 masks=("TrainDataset/masks", "TrainDataset/mask"),
@@ -256,11 +256,11 @@ KNOWN_SETS: dict[str, KnownSet] = {
 
 
 def known_set(name: str) -> KnownSet:
-    """The set of this name.
+    """Return the data set of this name.
 
     Raises:
-        SettingsError: if there is none.
+        SettingsError: if there is no such data set.
     """
     if name not in KNOWN_SETS:
-        raise SettingsError(f"{name}: no data set of this name is known; expected one of {', '.join(KNOWN_SETS)}")
+        raise SettingsError(f"{name}: unknown data set; expected one of {', '.join(KNOWN_SETS)}")
     return KNOWN_SETS[name]

@@ -1,4 +1,4 @@
-"""Masks as data sets publish them, grey, in colour or as JPEG, to masks with the values 0 and 255."""
+"""Convert published masks (greyscale, colour or JPEG) to masks with the values 0 and 255."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ THRESHOLD = 127
 
 @dataclass(frozen=True)
 class BinaryMask:
-    """``pixels`` (H, W) uint8, 0 or 255; ``was_cut`` if greys were cut at the threshold to get them."""
+    """A mask: ``pixels`` (H, W) uint8, 0 or 255; ``was_cut`` if intermediate grey values were thresholded."""
 
     pixels: npt.NDArray[np.uint8]
     was_cut: bool
@@ -23,19 +23,20 @@ class BinaryMask:
 def read_binary_mask(path: Path) -> BinaryMask:
     """Read a published mask.
 
-    With two values, 0 and one other, the other is foreground; with more, or in a JPEG, what is above ``THRESHOLD``.
+    If the mask has two values, 0 and another, the other is foreground. If it has more, or is a JPEG, values above
+    ``THRESHOLD`` are foreground.
 
     Raises:
-        ImageError: if it cannot be read.
+        ImageError: if the file cannot be read.
     """
     try:
         with Image.open(path) as image:
             is_lossy = image.format == "JPEG"
             values = np.asarray(image if image.mode in {"1", "L"} else image.convert("L")).astype(np.uint8)
     except UnidentifiedImageError:
-        raise ImageError(f"{path}: not a picture that can be read. Get the archive again from its source") from None
+        raise ImageError(f"{path}: not a readable image. Download the archive again from its source") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: damaged: {error}. Get the archive again from its source") from error
+        raise ImageError(f"{path}: damaged: {error}. Download the archive again from its source") from error
     levels = np.unique(values)
     was_cut = len(levels[levels != 0]) > 1 or (is_lossy and not set(levels.tolist()) <= {0, 255})
     foreground = values > THRESHOLD if was_cut else values != 0

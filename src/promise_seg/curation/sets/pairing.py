@@ -1,11 +1,11 @@
-"""Find a part of a set, its images and their masks, among unpacked folders."""
+"""Find the images and masks of a part of a data set among unpacked folders."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_seg.curation.sets.known_sets import Part
+from promise_seg.curation.sets.known_sets import ArchivePart
 from promise_seg.errors import PromiseError
 from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.formats.tiff import TiffStack
@@ -13,20 +13,20 @@ from promise_seg.images.formats.tiff import TiffStack
 _SUFFIXES = frozenset({*Picture.suffixes, *TiffStack.suffixes})
 
 Folders = dict[Path, list[Path]]
-"""Folders that hold pictures, with these, in the order of their names."""
+"""Folders that contain images, mapped to these images in the order of their names."""
 
 
 @dataclass(frozen=True)
-class Pair:
-    """An image and its mask, as they were unpacked."""
+class ArchivePair:
+    """An unpacked image and its mask."""
 
     image: Path
     mask: Path
 
 
 def picture_folders(roots: Sequence[Path]) -> Folders:
-    """All folders with pictures below the roots, leaving out what is hidden."""
-    found: Folders = {}
+    """Return all folders with images below the roots, except hidden ones."""
+    folders: Folders = {}
     for root in roots:
         for place, subfolders, names in os.walk(root):
             subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name != "__MACOSX")
@@ -35,18 +35,18 @@ def picture_folders(roots: Sequence[Path]) -> Folders:
                 folder / n for n in sorted(names) if not n.startswith(".") and Path(n).suffix.lower() in _SUFFIXES
             ]
             if pictures:
-                found[folder] = pictures
-    return found
+                folders[folder] = pictures
+    return folders
 
 
-def find_pairs(folders: Folders, part: Part, where: str) -> list[Pair]:
-    """The pairs of a part, in the order of the images' names.
+def find_pairs(folders: Folders, part: ArchivePart, where: str) -> list[ArchivePair]:
+    """Return the pairs of a part, in the order of the images' names.
 
-    The first folders, in the order of the part's patterns and then of their paths, that hold exactly its number of
-    pairs are taken; a folder of masks beside that of the images goes before others.
+    The first folders that contain exactly the expected number of pairs are used, in the order of the part's patterns
+    and then of their paths; a folder of masks next to that of the images comes before others.
 
     Raises:
-        PromiseError: if no folders hold that many.
+        PromiseError: if no folders contain that many.
     """
     for image_end in part.images:
         for images in _ending_in(folders, image_end):
@@ -55,13 +55,11 @@ def find_pairs(folders: Folders, part: Part, where: str) -> list[Pair]:
                 pairs = _pair(folders[images], folders[place], part)
                 if len(pairs) == part.count == len(folders[images]):
                     return pairs
-    there = "; ".join(
-        f"{folder.parent.name}/{folder.name} ({len(files)} pictures)" for folder, files in folders.items()
-    )
+    there = "; ".join(f"{folder.parent.name}/{folder.name} ({len(files)} images)" for folder, files in folders.items())
     raise PromiseError(
         f"{where}: no folder with {part.count:,} images and another with their masks; expected "
-        f"{' or '.join(part.images)} and {' or '.join(part.masks)}, found {there or 'no pictures'}. "
-        "Give the archive as it was published, or the folder that it unpacks to"
+        f"{' or '.join(part.images)} and {' or '.join(part.masks)}, found {there or 'no images'}. "
+        "Pass the archive as it was published, or the folder that it unpacks to"
     )
 
 
@@ -70,12 +68,12 @@ def _ending_in(folders: Folders, end: str) -> list[Path]:
     return [f for f in folders if tuple(name.casefold() for name in f.parts[-len(parts) :]) == parts]
 
 
-def _pair(images: Sequence[Path], masks: Sequence[Path], part: Part) -> list[Pair]:
+def _pair(images: Sequence[Path], masks: Sequence[Path], part: ArchivePart) -> list[ArchivePair]:
     by_stem = {mask.stem: mask for mask in masks}
     pairs = {}
     for image in images:
         for pattern in part.mask_stem:
             if mask := by_stem.get(pattern.format(image.stem)):
-                pairs[image.stem] = Pair(image, mask)
+                pairs[image.stem] = ArchivePair(image, mask)
                 break
     return list(pairs.values())

@@ -1,4 +1,4 @@
-"""``sources.json`` beside a fetched set: what came from where, and the trust on first use that rests on it."""
+"""``sources.json`` of a fetched data set: where each file came from. Trust on first use relies on it."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -12,8 +12,8 @@ FILE_NAME = "sources.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """One archive or folder that was used. ``checked_against`` says what its SHA-256 was compared with."""
+class DownloadSource:
+    """An archive or folder that was used. ``checked_against`` says what its SHA-256 was compared with."""
 
     url: str
     bytes: int | None
@@ -24,17 +24,17 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Everything known of the data in a folder. ``archives`` by file name; ``arranged`` describes the manifest."""
+    """Everything known about the data in a folder: ``archives`` by file name; ``arranged`` describes the manifest."""
 
     name: str
     licence: str
     licence_url: str
-    archives: dict[str, Source] = field(default_factory=dict)
+    archives: dict[str, DownloadSource] = field(default_factory=dict)
     arranged: dict[str, Any] = field(default_factory=dict)
 
 
 def read_sources(folder: Path) -> Sources | None:
-    """What an earlier fetch noted in this folder, if there was one.
+    """Return what an earlier fetch recorded in this folder, or ``None``.
 
     Raises:
         PromiseError: if the file is there but cannot be read.
@@ -45,17 +45,17 @@ def read_sources(folder: Path) -> Sources | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise PromiseError(f"{path}: cannot be read: {error}. Remove it to fetch without it") from error
+        raise PromiseError(f"{path}: cannot be read: {error}. Remove it to fetch without its records") from error
     try:
-        found = json.loads(text)
-        archives = {name: Source(**source) for name, source in found.pop("archives").items()}
-        return Sources(archives=archives, **found)
+        content = json.loads(text)
+        archives = {name: DownloadSource(**source) for name, source in content.pop("archives").items()}
+        return Sources(archives=archives, **content)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise PromiseError(
-            f"{path}: not as this program writes it: {error}. Remove it to fetch without what it notes"
+            f"{path}: not a file of promise data fetch: {error}. Remove it to fetch without its records"
         ) from error
 
 
 def write_sources(folder: Path, sources: Sources) -> None:
-    """Note them, whole or not at all."""
+    """Write ``sources.json``, completely or not at all."""
     write_json(folder / FILE_NAME, asdict(sources))

@@ -1,4 +1,4 @@
-"""Unpack zip and tar archives of strangers: nothing outside of the folder, no links, a bounded size, whole or not."""
+"""Unpack untrusted zip and tar archives: nothing outside the folder, no links, a bounded size, all or nothing."""
 
 import gzip
 import lzma
@@ -25,7 +25,7 @@ _DAMAGES = (
 
 @dataclass(frozen=True)
 class _Entry:
-    """A file in an archive; ``size`` as declared, in bytes."""
+    """A file in an archive; ``size`` is the declared size in bytes."""
 
     path: PurePosixPath
     size: int
@@ -33,9 +33,9 @@ class _Entry:
 
 
 def unpacked_limit(archive_bytes: int) -> int:
-    """The most that an archive of this size may unpack to: 500 MB and twenty times its own size.
+    """Return how many bytes an archive of this size may unpack to: 500 MB plus twenty times its own size.
 
-    Archives of pictures hardly shrink them; one that exceeds this is made to fill a disk.
+    Images are hardly compressible, so an archive that exceeds this was made to fill a disk.
     """
     return 500_000_000 + 20 * archive_bytes
 
@@ -45,17 +45,17 @@ def unpack(
 ) -> Path:
     """Unpack a zip or tar archive (plain, gzip, bzip2 or xz) to a folder that replaces ``folder``.
 
-    What it is is known by its content. Files that macOS adds are left out.
+    The format is recognised by the content. Files that macOS adds are left out.
 
     Args:
         archive: the file.
-        folder: where its content goes.
-        limit: the most bytes to write; default ``unpacked_limit``.
-        progress: told how many bytes are written.
+        folder: the folder for its content.
+        limit: the maximum number of bytes to write; default ``unpacked_limit``.
+        progress: called with the number of bytes written.
 
     Raises:
-        PromiseError: if it is no such archive, damaged, locked, too large, or has links or paths that lead elsewhere.
-            Then nothing is left in ``folder``.
+        PromiseError: if the file is not such an archive, is damaged, encrypted or too large, or has links or paths that
+            lead elsewhere. ``folder`` is then left as it was.
     """
     limit = unpacked_limit(archive.stat().st_size) if limit is None else limit
     with replacing_folder(folder) as temporary:
@@ -66,13 +66,13 @@ def unpack(
                 key = str(entry.path).casefold()
                 if key in seen:
                     raise PromiseError(
-                        f"{archive}: has {entry.path} twice; expected each file once. Nothing was unpacked"
+                        f"{archive}: contains {entry.path} twice; expected each file once. Nothing was unpacked"
                     )
                 seen.add(key)
                 if done + entry.size > limit or len(seen) > _MAX_FILES:
                     raise PromiseError(
                         f"{archive}: unpacks to more than {limit:,} bytes or {_MAX_FILES:,} files, far more than "
-                        "pictures would. Nothing was unpacked; get the archive again from its source"
+                        "images would. Nothing was unpacked; download the archive again from its source"
                     )
                 target = temporary / entry.path
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def unpack(
 
 @contextmanager
 def _entries(archive: Path) -> Iterator[Iterator[_Entry]]:
-    """The files of an archive, every path checked."""
+    """Yield the files of an archive, every path checked."""
     with archive.open("rb") as file:
         head = file.read(8)
     try:
@@ -99,23 +99,25 @@ def _entries(archive: Path) -> Iterator[Iterator[_Entry]]:
         elif head.startswith((b"Rar!", b"7z\xbc\xaf")):
             raise PromiseError(
                 f"{archive}: a rar or 7z archive; expected zip or tar. Unpack it with 7-Zip, unrar or The Unarchiver "
-                "and give the folder with --from"
+                "and pass the folder to --from"
             )
         elif head.lstrip()[:1] == b"<":
             raise PromiseError(
                 f"{archive}: a web page, not an archive. Open its address in a browser and download again"
             )
         else:
-            raise PromiseError(f"{archive}: not an archive that can be read; expected zip or tar. Download it again")
+            raise PromiseError(f"{archive}: not a readable archive; expected zip or tar. Download it again")
     except _DAMAGES as error:
-        raise PromiseError(f"{archive}: damaged or locked: {error}. Download it again from its source") from error
+        raise PromiseError(f"{archive}: damaged or encrypted: {error}. Download it again from its source") from error
 
 
 def _of_zip(opened: zipfile.ZipFile, archive: Path) -> Iterator[_Entry]:
     for info in opened.infolist():
         path = _safe_path(info.filename, archive)
         if stat.S_ISLNK(info.external_attr >> 16):
-            raise PromiseError(f"{archive}: has a link, {info.filename!r}; expected files only. Nothing was unpacked")
+            raise PromiseError(
+                f"{archive}: contains a link, {info.filename!r}; expected files only. Nothing was unpacked"
+            )
         if not info.is_dir() and not _is_hidden(path):
             yield _Entry(path, info.file_size, lambda info=info: opened.open(info))  # type: ignore[misc]
 
@@ -131,7 +133,7 @@ def _of_tar(opened: tarfile.TarFile, archive: Path) -> Iterator[_Entry]:
             continue
         if not member.isreg():
             raise PromiseError(
-                f"{archive}: has a link or device, {member.name!r}; expected files only. Nothing was unpacked"
+                f"{archive}: contains a link or device, {member.name!r}; expected files only. Nothing was unpacked"
             )
         source = opened.extractfile(member)
         if source is not None and not _is_hidden(path):
@@ -142,7 +144,7 @@ def _safe_path(name: str, archive: Path) -> PurePosixPath:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name:
         raise PromiseError(
-            f"{archive}: has a path that leads out of its folder, {name!r}. Nothing was unpacked; do not use this "
+            f"{archive}: contains a path that leads out of its folder, {name!r}. Nothing was unpacked; do not use this "
             "archive"
         )
     return path

@@ -1,1 +1,1 @@
-"""What there is to predict in files, folders and whole PACS exports that a user names."""
+"""Find the images to predict in files, folders and whole PACS exports."""

@@ -1,4 +1,4 @@
-"""What lies in a folder that a user names, and below it; what of it is left out is known, to be said."""
+"""List the images in a folder and its subfolders, with a note about everything that is left out."""
 
 import stat
 from collections.abc import Iterable, Iterator
@@ -17,46 +17,46 @@ _KNOWN_IMAGES = (
     ".gif",
 )  # fmt: skip
 UNREAD_SUFFIXES = frozenset(_KNOWN_IMAGES) - set(SUFFIXES)
-"""Of images that are not looked for in folders."""
+"""The suffixes of image files that are not searched for in folders."""
 
 
 @dataclass
 class Contents:
-    """Images by how they are found: ``pictures`` directly in the folder, the others at any depth."""
+    """The images of a folder: ``pictures`` are directly in it, DICOM files at any depth."""
 
     folder: Path
     pictures: list[Path] = field(default_factory=list)
-    """All but DICOM, by suffix."""
+    """Images other than DICOM, recognised by suffix."""
     series: dict[tuple[str, ...], list[PlacedImage]] = field(default_factory=dict)
     single: list[Path] = field(default_factory=list)
-    """DICOM that says of no place, has several frames, or cannot be read: whoever opens it says why."""
+    """DICOM files without a position, with several frames, or unreadable; opening them raises the reason."""
     damaged: list[str] = field(default_factory=list)
-    """Why an image of these does not say where it lies."""
+    """Reasons why the position of an image cannot be read."""
     below: list[Path] = field(default_factory=list)
-    """Pictures and volumes in folders below, which are not looked for there."""
+    """Images and volumes in subfolders, where only DICOM is searched for."""
     unread: list[Path] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
-    """Why a folder, or what is in it, could not be looked at."""
+    """Reasons why a folder or its contents could not be listed."""
 
     def notes(self) -> Iterator[str]:
-        """What is left out, in a line for each reason."""
+        """Yield one line for each reason why images are left out."""
         yield from self.closed
         if self.below:
             yield (
-                f"{self.folder}: left out {_several(self.below)} in folders below it, where only DICOM is looked for. "
-                "Name these folders too"
+                f"{self.folder}: left out {_several(self.below)} in subfolders, where only DICOM is searched for. "
+                "Pass these folders too"
             )
         if self.unread:
             yield (
-                f"{self.folder}: left out {_several(self.unread)}, of no kind that is looked for in folders. Save as "
-                "PNG, TIFF or NIfTI"
+                f"{self.folder}: left out {_several(self.unread)}, of formats that are not searched for in folders. "
+                "Save as PNG, TIFF or NIfTI"
             )
         if self.damaged:
             yield f"{_first(self.damaged)}. Left out of its series"
 
 
 def _first(reasons: list[str]) -> str:
-    return reasons[0] + (f" (and {len(reasons) - 1} more in this way)" if len(reasons) > 1 else "")
+    return reasons[0] + (f" (and {len(reasons) - 1} more for this reason)" if len(reasons) > 1 else "")
 
 
 def _several(paths: list[Path]) -> str:
@@ -64,10 +64,10 @@ def _several(paths: list[Path]) -> str:
 
 
 def look_through(folder: Path) -> Contents:
-    """What there is in a folder, none twice, whatever links lead to it.
+    """List the contents of a folder, each file once even if several links lead to it.
 
     Raises:
-        ImageError: if it cannot be listed. Folders below it that cannot are left out.
+        ImageError: if the folder cannot be listed. Subfolders that cannot be listed are left out.
     """
     found = Contents(folder)
     _look_at(found, folder, visible(folder), {folder.resolve()})
@@ -80,7 +80,7 @@ def _look_at(found: Contents, folder: Path, paths: Iterable[Path], seen: set[Pat
     for path in paths:
         try:
             mode = path.stat().st_mode
-        except OSError as error:  # no right to look, or a link to nowhere
+        except OSError as error:  # no permission, or a broken link
             closed.append(f"{path}: left out: {error.strerror or error}")
             continue
         if stat.S_ISDIR(mode):
@@ -112,7 +112,7 @@ def _add_file(found: Contents, path: Path) -> None:
 
 
 def _add_dicom(found: Contents, path: Path) -> None:
-    """A file of any name, if it is DICOM and holds an image."""
+    """Add a file of any name, if it is DICOM and contains an image."""
     try:
         if kind_of(path) is not DicomImage:
             return

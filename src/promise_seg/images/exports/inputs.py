@@ -1,4 +1,4 @@
-"""What there is to predict in the files and folders that a user names."""
+"""Find the images and volumes to predict in files and folders."""
 
 import filecmp
 import os
@@ -23,29 +23,29 @@ Note = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Input:
-    """One picture or volume. ``stem`` names its outputs; ``files`` are those of a DICOM series."""
+    """A single image or a volume. ``stem`` names its outputs; ``files`` are those of a DICOM series."""
 
     path: Path
     stem: str
     files: tuple[Path, ...] = ()
     below: str = ""
-    """The folders between the one that the user named and this, joined by ``_``."""
+    """The folders between the one that the user passed and this one, joined by ``_``."""
 
     @property
     def name(self) -> str:
-        """Its path, with the stem where a folder holds several."""
+        """The path, with the stem if the folder contains several inputs."""
         return f"{self.path}#{self.stem}" if self.files and self.stem != self.path.name else str(self.path)
 
     def open(self, axis: Axis) -> Source:
-        """Its slices.
+        """Open the slices.
 
         Raises:
-            ImageError: if it cannot be read.
+            ImageError: if the input cannot be read.
         """
         return DicomSeries(self.path, axis, list(self.files)) if self.files else open_source(self.path, axis)
 
     def sha256(self) -> str:
-        """Hash of all its bytes."""
+        """Return the hash of all bytes of the input."""
         try:
             return files_sha256(list(self.files) or [self.path])
         except OSError as error:
@@ -57,18 +57,19 @@ def _nothing(words: str) -> None:
 
 
 def find_inputs(places: Iterable[str | Path], note: Note = _nothing) -> list[Input]:
-    """Files named directly, those directly inside of named folders, and the DICOM images anywhere below them.
+    """Return the given files, the files directly in the given folders, and DICOM images anywhere below these.
 
-    DICOM images of one series that say where they lie form volumes, whatever folders they lie in: one, or several where
-    they differ in size or direction, or lie at the same place. Others stand for themselves. Segmentations are left out.
-    Where names of files or folders recur, as in a PACS export, those of the folders above go before them.
+    The DICOM images of one series that have a position form volumes, whatever folders they are in: one volume, or
+    several if images differ in size or direction, or share a position. Other images are inputs of their own.
+    Segmentations are left out. If names of files or folders occur twice, as in a PACS export, they are prefixed with
+    their parent folders.
 
     Args:
         places: files and folders.
-        note: is told, a line each, what is left out, and which series are divided.
+        note: called with a line for everything that is left out, and for series that are divided.
 
     Raises:
-        ImageError: if a place does not exist or cannot be looked at, there is nothing to predict, or two outputs would
+        ImageError: if a place does not exist or cannot be listed, there is nothing to predict, or two outputs would
             have the same name.
     """
     named = [Path(place) for place in places]
@@ -77,7 +78,7 @@ def find_inputs(places: Iterable[str | Path], note: Note = _nothing) -> list[Inp
         found += _in_folder(place, note) if _is_folder(place) else [Input(place, stem_of(place))]
     if not found:
         raise ImageError(
-            f"{', '.join(map(str, named))}: no images there; expected files ending in {', '.join(sorted(SUFFIXES))}, "
+            f"{', '.join(map(str, named))}: no images found; expected files ending in {', '.join(sorted(SUFFIXES))}, "
             "or DICOM files of any name"
         )
     counts = Counter(one.stem for one in found)
@@ -89,8 +90,8 @@ def find_inputs(places: Iterable[str | Path], note: Note = _nothing) -> list[Inp
         other = by_stem.setdefault(one.stem, one)
         if other != one:
             raise ImageError(
-                f"{other.path} and {one.path} would both get the mask masks/{one.stem}. Rename one, or predict them "
-                "into different folders"
+                f"{other.path} and {one.path} would both be written to masks/{one.stem}. Rename one of them, or "
+                "predict them into different folders"
             )
     return list(by_stem.values())
 
@@ -102,8 +103,8 @@ def _is_folder(place: Path) -> bool:
         raise ImageError(f"{place}: no such file or folder") from None
     except OSError as error:
         raise ImageError(f"{place}: cannot be opened: {error.strerror or error}") from error
-    except ValueError as error:  # a zero byte, among others
-        raise ImageError(f"{str(place)!r}: no name that a file can have: {error}") from error
+    except ValueError as error:  # such as a zero byte
+        raise ImageError(f"{str(place)!r}: not a valid file name: {error}") from error
 
 
 def _in_folder(place: Path, note: Note) -> list[Input]:
@@ -125,7 +126,7 @@ def _in_folder(place: Path, note: Note) -> list[Input]:
 
 
 def _without_copies(images: list[PlacedImage], note: Note) -> list[PlacedImage]:
-    """Each image once, though an export may hold it twice."""
+    """Return each image once, even if an export contains it twice."""
     kept: dict[str, PlacedImage] = {}
     copies: dict[Path, Path] = {}
     for image in sorted(images, key=lambda image: image.path):
@@ -151,7 +152,7 @@ def _division(parts: Sequence[SeriesPart]) -> str:
 
 
 def _volumes(place: Path, volumes: Iterable[tuple[int, SeriesPart]]) -> Iterator[Input]:
-    """Named by the folder that holds all their images; by the order of the series and the part's label where needed."""
+    """Yield volumes named after the folder of all their images, numbered by series and labelled by part if needed."""
     by_folder: dict[Path, list[tuple[int, SeriesPart]]] = {}
     for series, part in volumes:
         by_folder.setdefault(_common_folder(part.images), []).append((series, part))
@@ -172,5 +173,5 @@ def _common_folder(images: Iterable[PlacedImage]) -> Path:
 
 
 def _joined(folder: Path, place: Path) -> str:
-    """The folders from a named one, without it, to one below it."""
+    """Return the folders from the given one (exclusive) down to one below it, joined by ``_``."""
     return "_".join(folder.relative_to(place).parts)
