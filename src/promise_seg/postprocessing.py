@@ -5,12 +5,10 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import ndimage
 
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float32]
+from promise_seg.arrays import BoolArray, Float32Array
 
 KERNEL_SIDE = 256
 """Kernels are given for an image whose longer side has so many pixels, so that they mean the same at any size."""
@@ -31,7 +29,7 @@ class PostProcessing(BaseModel):
     fill_holes: bool = False
     keep: Literal["all", "largest"] = "all"
 
-    def mask(self, mask_probs: FloatArray) -> BoolArray:
+    def mask(self, mask_probs: Float32Array) -> BoolArray:
         """(H, W) probabilities in the image frame to (H, W) bool."""
         mask = mask_probs > self.threshold
         for diameter, kind in ((self.opening, cv2.MORPH_OPEN), (self.closing, cv2.MORPH_CLOSE)):

@@ -10,5 +10,5 @@ def test_a_bare_sam_has_nothing_to_train():
 
 
 def test_an_unknown_word_in_python_names_the_option_and_the_words():
-    with pytest.raises(SettingsError, match="--variant: Input should be 'sam', 'apm', 'ips' or 'apm.ips', got 'both'"):
+    with pytest.raises(SettingsError, match=r"--variant: Input should be 'sam', 'apm', 'ips' or 'apm.ips', got 'both'"):
         make_settings(variant="both")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from promise_seg.arrays import BoolArray
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, measure
 from promise_seg.assessment.metrics import Scores, score_mask
 from promise_seg.assessment.objects import OBJECT_MEASURES, score_objects
@@ -13,7 +14,6 @@ from promise_seg.assessment.reference_scoring import reference_mask, score_by_re
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.images.geometry import BoolArray
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import probs_in_image
 from promise_seg.inference.prompting import PromptPlan

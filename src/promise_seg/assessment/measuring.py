@@ -4,16 +4,11 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-import numpy.typing as npt
-
+from promise_seg.arrays import BoolArray, Float32Array
 from promise_seg.assessment.structure import score_structure
 from promise_seg.assessment.surfaces import score_surfaces
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
-
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float32]
 
 
 class Unit(StrEnum):
@@ -65,7 +60,7 @@ def spacing_for(row: CheckedRow, unit: Unit) -> tuple[float, float]:
 
 
 def measure(
-    mask_probs: FloatArray, predicted: BoolArray, truth: BoolArray, row: CheckedRow, tolerance: Tolerance
+    mask_probs: Float32Array, predicted: BoolArray, truth: BoolArray, row: CheckedRow, tolerance: Tolerance
 ) -> dict[str, float]:
     """Measures of one image by their names. Shape: all (H, W), in the image frame."""
     structure = score_structure(mask_probs, truth, predicted)

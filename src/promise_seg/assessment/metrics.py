@@ -3,10 +3,8 @@
 from dataclasses import dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
 
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float32]
+from promise_seg.arrays import BoolArray, Float32Array
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Scores:
         return tuple(f.name for f in fields(Scores))
 
 
-def score_mask(mask_probs: FloatArray, truth: BoolArray, predicted: BoolArray | None = None) -> Scores:
+def score_mask(mask_probs: Float32Array, truth: BoolArray, predicted: BoolArray | None = None) -> Scores:
     """Score a mask; the mean absolute error takes the probabilities as they are.
 
     ``predicted`` is the mask that was made of them; by default what lies above 0.5.

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-BoolArray = npt.NDArray[np.bool_]
+from promise_seg.arrays import BoolArray
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """Of the IoU from which on an object counts as found: 0.5, 0.55 ... 0.95."""

@@ -5,8 +5,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from promise_seg.arrays import BoolArray
 from promise_seg.assessment.metrics import Scores, score_mask
-from promise_seg.images.geometry import BoolArray
 from promise_seg.inference.encoding import Sample
 
 SIDE = 256

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
-FloatArray = npt.NDArray[np.float64]
+from promise_seg.arrays import Float64Array
 
 DRAWS = 4000
 LEVEL = 0.95
@@ -62,7 +61,7 @@ def tail_share(count: int) -> float:
     return float(stats.norm.cdf(np.sqrt(count / (count - 1)) * stats.t.ppf((1 - LEVEL) / 2, count - 1)))
 
 
-def by_group(values: FloatArray, groups: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+def by_group(values: Float64Array, groups: Sequence[str]) -> tuple[Float64Array, Float64Array]:
     """The sum of each group's values, and their number, in the order of the groups' names."""
     _, index = np.unique(np.asarray(groups), return_inverse=True)
     return np.bincount(index, values).astype(np.float64), np.bincount(index).astype(np.float64)

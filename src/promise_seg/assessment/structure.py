@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from py_sod_metrics import Emeasure, Smeasure, WeightedFmeasure
 
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float32]
+from promise_seg.arrays import BoolArray, Float32Array
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class _Smeasure(Smeasure):
         return float(super().ssim(pred, gt)) if pred.size else 0.0
 
 
-def score_structure(mask_probs: FloatArray, truth: BoolArray, predicted: BoolArray | None = None) -> StructureScores:
+def score_structure(mask_probs: Float32Array, truth: BoolArray, predicted: BoolArray | None = None) -> StructureScores:
     """Score probabilities against the truth.
 
     All are of the probabilities, as published, whatever threshold and post-processing a mask was made of them with:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 
-BoolArray = npt.NDArray[np.bool_]
+from promise_seg.arrays import BoolArray
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from monai.transforms import MapTransform, RandomizableTransform
 from torch import Tensor
 
-Uint8Array = npt.NDArray[np.uint8]
+from promise_seg.arrays import Uint8Array
 
 
 def to_grey_values(image: Tensor) -> Uint8Array:

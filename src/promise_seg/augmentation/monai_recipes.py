@@ -31,13 +31,8 @@ from monai.transforms import (
     RandSimulateLowResolutiond,
 )
 
-from promise_seg.augmentation.degradations import (
-    RandClahed,
-    RandJpegd,
-    RandWindowBlurd,
-    Uint8Array,
-    to_grey_values,
-)
+from promise_seg.arrays import Uint8Array
+from promise_seg.augmentation.degradations import RandClahed, RandJpegd, RandWindowBlurd, to_grey_values
 from promise_seg.augmentation.moves import RandSimilarityd
 
 _BOTH: dict[str, Any] = {"keys": ("image", "mask"), "allow_missing_keys": True}

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from promise_seg.augmentation.views import BoolArray, Uint8Array, View
+from promise_seg.arrays import BoolArray, Uint8Array
+from promise_seg.augmentation.views import View
 from promise_seg.vocabulary import Recipe
 
 VERSIONS = {Recipe.REFERENCE: 1, Recipe.LIGHT: 1, Recipe.GREY: 1}

@@ -1,7 +1,7 @@
 """A contact sheet of the views that a recipe makes of an image."""
 
+from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.augmentation.recipes import view_of
-from promise_seg.augmentation.views import BoolArray, Uint8Array
 from promise_seg.images.sheets import contact_sheet, outlined
 from promise_seg.vocabulary import Recipe
 

@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Uint8Array = npt.NDArray[np.uint8]
-BoolArray = npt.NDArray[np.bool_]
+from promise_seg.arrays import BoolArray, Uint8Array
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.dataset.manifest import Row, raise_all
 from promise_seg.errors import ImageError, SizeError
 from promise_seg.images.formats.kinds import kind_of
@@ -16,7 +17,7 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import crop_of
 from promise_seg.images.geometry import Box
 from promise_seg.images.masks import instances_of, mask_of
-from promise_seg.images.readers import BoolArray, Uint8Array, content_sha256, read_image, read_labels
+from promise_seg.images.readers import content_sha256, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split

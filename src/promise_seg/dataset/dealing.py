@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from promise_seg.arrays import Float64Array
+
 Ints = npt.NDArray[np.intp]
 
 TOLERANCE = 0.05
@@ -44,7 +45,7 @@ def deal(sizes: Sequence[Sequence[float]], sides: Sequence[Side], seed: int) -> 
     return _Dealing(_features(sizes), sides, seed).dealt().tolist()
 
 
-def _features(sizes: Sequence[Sequence[float]]) -> Floats:
+def _features(sizes: Sequence[Sequence[float]]) -> Float64Array:
     """Return the features to balance, as sums over groups: (groups, 3 + bins).
 
     They are the rows; the number of groups; the rows times the deviation of their mean object size from that of all, in
@@ -69,14 +70,14 @@ class _Dealing:
     costs more than anything else can.
     """
 
-    def __init__(self, features: Floats, sides: Sequence[Side], seed: int) -> None:
+    def __init__(self, features: Float64Array, sides: Sequence[Side], seed: int) -> None:
         self.features = features
         self.shares = np.asarray([side.share for side in sides])
         self.least = np.asarray([side.least_groups for side in sides])
         self.targets = self.shares[:, None] * features.sum(0)
         self.random = random.Random(seed)
 
-    def cost(self, side: int, totals: Floats) -> Floats:
+    def cost(self, side: int, totals: Float64Array) -> Float64Array:
         """Return the cost (...) of one side with the sums of features (..., 3 + bins)."""
         off = totals - self.targets[side]
         beyond = np.maximum(np.abs(off[..., 0]) - TOLERANCE, 0)
@@ -108,7 +109,7 @@ class _Dealing:
         costs = np.sum([self.cost(s, (ways == s) @ self.features) for s in range(len(self.shares))], axis=0)
         return ways[costs.argmin()]
 
-    def _totals(self, side: Ints) -> Floats:
+    def _totals(self, side: Ints) -> Float64Array:
         return np.stack([self.features[side == s].sum(0) for s in range(len(self.shares))])
 
     def _total_cost(self, side: Ints) -> float:
@@ -142,7 +143,7 @@ class _Dealing:
             totals[side[group]] += self.features[group]
         return side
 
-    def _moves(self, side: Ints, totals: Floats) -> list[tuple[float, dict[int, int]]]:
+    def _moves(self, side: Ints, totals: Float64Array) -> list[tuple[float, dict[int, int]]]:
         """Return the best move from each side to each other: how it changes the cost, and the new side."""
         steps = []
         for a in range(len(self.shares)):
@@ -155,7 +156,7 @@ class _Dealing:
                     steps.append((float(change[best]), {int(own[best]): b}))
         return steps
 
-    def _exchanges(self, side: Ints, totals: Floats) -> list[tuple[float, dict[int, int]]]:
+    def _exchanges(self, side: Ints, totals: Float64Array) -> list[tuple[float, dict[int, int]]]:
         """Return the best exchange of two groups between any two sides, from a sample of each side's groups."""
         count = len(self.shares)
         samples = []

@@ -7,12 +7,13 @@ from pathlib import Path
 import cv2
 from PIL import Image
 
+from promise_seg.arrays import Uint8Array
 from promise_seg.assessment.evaluation import Assessment
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_text, write_whole
 from promise_seg.model import PromiseModel
-from promise_seg.prediction.overlay import Uint8Array, draw_overlay
+from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.reporting.drawing import draw_prediction
 
 _HEIGHT = 180

@@ -1,11 +1,9 @@
 """Detection of the black border around endoscopy and ultrasound images, to crop it away."""
 
 import numpy as np
-import numpy.typing as npt
 
+from promise_seg.arrays import Uint8Array
 from promise_seg.images.geometry import Box
-
-Uint8Array = npt.NDArray[np.uint8]
 
 DARK = 16
 """The highest grey level that counts as border: black, with the noise that JPEG adds to it."""

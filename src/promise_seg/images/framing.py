@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from promise_seg.arrays import Uint8Array
 from promise_seg.images.borders import content_box
-from promise_seg.images.geometry import Box, Geometry, Uint8Array
+from promise_seg.images.geometry import Box, Geometry
 from promise_seg.vocabulary import Fit
 
 

@@ -10,11 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promise_seg.arrays import BoolArray, Float32Array, Uint8Array
 from promise_seg.vocabulary import Fit
-
-Uint8Array = npt.NDArray[np.uint8]
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float32]
 
 OUTSIDE_LOGIT = -20.0
 """The logit of pixels that were cropped away: certainly background."""
@@ -88,26 +85,26 @@ class Geometry:
         full[kept.top : kept.bottom, kept.left : kept.right] = resize(part, *_size(kept)) >= 0.5
         return full
 
-    def _scale_and_offsets(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _scale_and_offsets(self) -> tuple[Float32Array, Float32Array, Float32Array]:
         kept, content = self.kept, self.content
         scale = np.divide(_size(content), _size(kept), dtype=np.float32)
         return scale, np.array(kept[:2], np.float32), np.array(content[:2], np.float32)
 
-    def points_to_model(self, points_xy: FloatArray) -> FloatArray:
+    def points_to_model(self, points_xy: Float32Array) -> Float32Array:
         """Map points (..., 2) from pixel indices in the image frame to pixel indices in the model frame."""
         scale, kept, content = self._scale_and_offsets()
         return ((points_xy - kept + 0.5) * scale - 0.5 + content).astype(np.float32)
 
-    def points_to_image(self, points_xy: FloatArray) -> FloatArray:
+    def points_to_image(self, points_xy: Float32Array) -> Float32Array:
         """Map points (..., 2) from pixel indices in the model frame to pixel indices in the image frame."""
         scale, kept, content = self._scale_and_offsets()
         return ((points_xy - content + 0.5) / scale - 0.5 + kept).astype(np.float32)
 
-    def box_to_model(self, box_xyxy: FloatArray) -> FloatArray:
+    def box_to_model(self, box_xyxy: Float32Array) -> Float32Array:
         """Map boxes (..., 4), indices of the first and last pixels, from the image frame to the model frame."""
         return self.points_to_model(box_xyxy.reshape(*box_xyxy.shape[:-1], 2, 2)).reshape(box_xyxy.shape)
 
-    def box_to_image(self, box_xyxy: FloatArray) -> FloatArray:
+    def box_to_image(self, box_xyxy: Float32Array) -> Float32Array:
         """Map boxes (..., 4), indices of the first and last pixels, from the model frame to the image frame."""
         return self.points_to_image(box_xyxy.reshape(*box_xyxy.shape[:-1], 2, 2)).reshape(box_xyxy.shape)
 

@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from promise_seg.arrays import BoolArray
 from promise_seg.errors import MaskError
 from promise_seg.vocabulary import MaskKind
-
-BoolArray = npt.NDArray[np.bool_]
-
 
 LARGEST_LABEL = 65535
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.errors import ImageError
 from promise_seg.hashing import files_sha256
 from promise_seg.images.formats.opening import open_source
@@ -14,9 +15,6 @@ from promise_seg.images.formats.segmentation import is_segmentation, read_segmen
 from promise_seg.images.formats.source import Source
 from promise_seg.images.masks import MaskRule, mask_of
 from promise_seg.images.reading import DEFAULT_READING, Reading
-
-Uint8Array = npt.NDArray[np.uint8]
-BoolArray = npt.NDArray[np.bool_]
 
 
 def read_image(path: str | Path, reading: Reading | None = None, index: int = 0) -> Uint8Array:

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Uint8Array = npt.NDArray[np.uint8]
-BoolArray = npt.NDArray[np.bool_]
+from promise_seg.arrays import BoolArray, Uint8Array
 
 TILE_SIDE = 256
 GAP = 4

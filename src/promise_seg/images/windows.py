@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from promise_seg.arrays import Uint8Array
 from promise_seg.errors import ImageError, SettingsError
-from promise_seg.images.formats.source import Scope, Source, Uint8Array, spread
+from promise_seg.images.formats.source import Scope, Source, spread
 from promise_seg.images.formats.voi import windowed
 
 PRESETS: dict[str, tuple[float, float]] = {

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import torch
 
+from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.augmentation import AnyView, view_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureKey, FeatureStore, rounded
 from promise_seg.images.framing import ImageInFrame
-from promise_seg.images.geometry import BoolArray, Geometry, Uint8Array
+from promise_seg.images.geometry import Geometry
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features

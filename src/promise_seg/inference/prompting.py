@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from promise_seg.arrays import BoolArray
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
-from promise_seg.images.geometry import BoolArray
 from promise_seg.inference.encoding import Sample
 from promise_seg.model import PromiseModel
 from promise_seg.prompting.oracle import centre_of, oracle_box, oracle_points

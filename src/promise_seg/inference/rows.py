@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from promise_seg.arrays import BoolArray
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.images.geometry import BoolArray
 from promise_seg.inference.encoding import Sample, features_of
 from promise_seg.inference.masks import Masks, decode_masks
 from promise_seg.inference.prompting import PromptPlan, check_prompts, make_prompts, prompts_for_objects

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promise_seg.arrays import Uint8Array
 from promise_seg.prompting.oracle import oracle_box, oracle_points
 from promise_seg.scenes.library import SceneLibrary
-from promise_seg.scenes.types import Scene, Uint8Array
+from promise_seg.scenes.types import Scene
 
 POINT_COUNTS = (1, 2, 4, 8, 16)
 BOX_SHARE = 0.25

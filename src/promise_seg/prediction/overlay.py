@@ -4,9 +4,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from promise_seg.arrays import Uint8Array
 from promise_seg.images.sheets import OUTLINE_COLOURS
-
-Uint8Array = npt.NDArray[np.uint8]
 
 MASK_COLOUR = OUTLINE_COLOURS[0]
 FOREGROUND_COLOUR = (40, 220, 90)

@@ -6,13 +6,12 @@ Results with them must never be mixed with automatic ones.
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
+from promise_seg.arrays import Float32Array, IntArray
 
 
 def oracle_points(
     mask: npt.NDArray[np.bool_], count: int, rng: np.random.Generator, num_foreground: int | None = None
-) -> tuple[FloatArray, IntArray]:
+) -> tuple[Float32Array, IntArray]:
     """Draw points uniformly, with replacement, from the foreground and from the background of a mask.
 
     Args:
@@ -44,13 +43,13 @@ def oracle_points(
     return points, labels
 
 
-def centre_of(mask: npt.NDArray[np.bool_]) -> FloatArray:
+def centre_of(mask: npt.NDArray[np.bool_]) -> Float32Array:
     """The mean place of the foreground of a mask (H, W): (2,) float32 (x, y) pixel indices; it must have some."""
     rows, columns = np.nonzero(mask)
     return np.array([columns.mean(), rows.mean()], np.float32)
 
 
-def oracle_box(mask: npt.NDArray[np.bool_]) -> FloatArray:
+def oracle_box(mask: npt.NDArray[np.bool_]) -> Float32Array:
     """The smallest box around the foreground: (4,) float32 (x0, y0, x1, y1), the indices of its first and last pixels.
 
     An empty mask gives an empty box at the origin, as nothing can be boxed.

@@ -1,16 +1,12 @@
 """Pictures of what a model made of an image."""
 
-import numpy as np
-import numpy.typing as npt
-
+from promise_seg.arrays import Uint8Array
 from promise_seg.assessment.evaluation import Assessment
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.rows import decode_rows
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.overlay import draw_overlay
-
-Uint8Array = npt.NDArray[np.uint8]
 
 
 def draw_prediction(

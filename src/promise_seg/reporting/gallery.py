@@ -8,13 +8,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from promise_seg.arrays import Uint8Array
 from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.sheets import outlined
 from promise_seg.model import PromiseModel
 from promise_seg.reporting.blocks import Gallery, Picture
 from promise_seg.reporting.document import Worst
-from promise_seg.reporting.drawing import Uint8Array, draw_prediction
+from promise_seg.reporting.drawing import draw_prediction
 
 _HEIGHT, _WIDTH = 220, 330  # of each of the three pictures in a strip, at most
 _GAP = 4

@@ -2,14 +2,15 @@
 
 import numpy as np
 
+from promise_seg.arrays import Float32Array, Uint8Array
 from promise_seg.scenes import effects
 from promise_seg.scenes.kinds import KIND_WEIGHTS, KINDS
-from promise_seg.scenes.types import FloatArray, Scene, Uint8Array
+from promise_seg.scenes.types import Scene
 
 
 def _develop(
-    rng: np.random.Generator, kind: str, picture: FloatArray, instances: Uint8Array
-) -> tuple[FloatArray, Uint8Array]:
+    rng: np.random.Generator, kind: str, picture: Float32Array, instances: Uint8Array
+) -> tuple[Float32Array, Uint8Array]:
     """Add light, dirt, frame and camera to a finished painting."""
     medical = kind != "layers"
     if rng.random() < 0.5:

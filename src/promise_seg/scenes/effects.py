@@ -6,16 +6,16 @@ Images are (S, S, 3) float32, nominally in [0, 1]; covers and heights are (S, S)
 import cv2
 import numpy as np
 
+from promise_seg.arrays import Float32Array
 from promise_seg.scenes.textures import fractal_noise
-from promise_seg.scenes.types import FloatArray
 
 
-def soften(cover: FloatArray, sigma: float) -> FloatArray:
+def soften(cover: Float32Array, sigma: float) -> Float32Array:
     """Blur an outline by ``sigma`` pixels."""
     return cover if sigma <= 0 else cv2.GaussianBlur(cover, (0, 0), sigma)
 
 
-def dome(rng: np.random.Generator, cover: FloatArray) -> FloatArray:
+def dome(rng: np.random.Generator, cover: Float32Array) -> Float32Array:
     """Return the height of a bump over ``cover``: 0 at its edge, flat or round towards its middle, at most about 1."""
     depth = cv2.distanceTransform((cover > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     top = depth.max()
@@ -26,7 +26,7 @@ def dome(rng: np.random.Generator, cover: FloatArray) -> FloatArray:
     return cv2.GaussianBlur(height.astype(np.float32), (0, 0), max(0.6, 0.06 * top))
 
 
-def relief(picture: FloatArray, height: FloatArray, light_xy: tuple[float, float], strength: float) -> FloatArray:
+def relief(picture: Float32Array, height: Float32Array, light_xy: tuple[float, float], strength: float) -> Float32Array:
     """Shade a height map, in pixels, lit from a point above (``light_xy``, in pixels) close to the camera."""
     size = height.shape[0]
     dx, dy = cv2.Sobel(height, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(height, cv2.CV_32F, 0, 1) / 8
@@ -41,27 +41,27 @@ def relief(picture: FloatArray, height: FloatArray, light_xy: tuple[float, float
     return np.clip(shaded + 0.5 * strength * gloss[..., None], 0, 1).astype(np.float32)
 
 
-def cast_shadow(rng: np.random.Generator, picture: FloatArray, cover: FloatArray) -> FloatArray:
+def cast_shadow(rng: np.random.Generator, picture: Float32Array, cover: Float32Array) -> Float32Array:
     """Darken the surroundings of an object, before it is painted."""
     reach = max(1, picture.shape[0] // 32)
     moved = np.roll(cover, (int(rng.integers(-reach, reach + 1)), int(rng.integers(-reach, reach + 1))), (0, 1))
     return picture * (1 - rng.uniform(0.1, 0.5) * cv2.GaussianBlur(moved, (0, 0), reach / 2))[..., None]
 
 
-def uneven_light(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
+def uneven_light(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
     size = picture.shape[0]
     light = fractal_noise(rng, size, cells=int(rng.integers(1, 4)))
     light = light / (np.abs(light).max() + 1e-6)
     return picture * (1 + rng.uniform(0.1, 0.6) * light)[..., None]
 
 
-def vignette(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
+def vignette(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
     size = picture.shape[0]
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size - 0.5
     return picture * np.clip(1 - rng.uniform(0.5, 2.0) * (x * x + y * y), 0, 1)[..., None]
 
 
-def highlights(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
+def highlights(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
     """Add small glaring reflections, round or elongated."""
     size = picture.shape[0]
     glare = np.zeros((size, size), np.float32)
@@ -73,7 +73,7 @@ def highlights(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
     return picture + (1 - picture) * np.clip(glare, 0, 1)[..., None]
 
 
-def hairs(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
+def hairs(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
     size = picture.shape[0]
     picture = np.ascontiguousarray(picture)
     colour = [float(v) for v in rng.uniform(0, 0.3, 3)]
@@ -85,13 +85,13 @@ def hairs(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
     return picture
 
 
-def speckle(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
+def speckle(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
     """Add multiplicative grain, as in ultrasound."""
     grain = cv2.GaussianBlur(rng.standard_normal(picture.shape[:2], dtype=np.float32), (0, 0), rng.uniform(0.4, 1.2))
     return picture * (1 + rng.uniform(0.1, 0.35) * grain / (grain.std() + 1e-6))[..., None]
 
 
-def sensor(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
+def sensor(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
     """Apply the blur, gain, gamma and noise of a camera."""
     if rng.random() < 0.4:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.0))
@@ -99,11 +99,11 @@ def sensor(rng: np.random.Generator, picture: FloatArray) -> FloatArray:
     return picture + rng.normal(0, rng.choice([0, 0.01, 0.03]), picture.shape).astype(np.float32)
 
 
-def grey(picture: FloatArray) -> FloatArray:
+def grey(picture: Float32Array) -> Float32Array:
     return np.repeat(picture.mean(2, keepdims=True), 3, 2)
 
 
-def scope_frame(rng: np.random.Generator, size: int) -> FloatArray:
+def scope_frame(rng: np.random.Generator, size: int) -> Float32Array:
     """Return the window of an endoscope or microscope, or of an image padded to a square: 1 inside, 0 outside."""
     window = np.zeros((size, size), np.float32)
     kind = rng.random()

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from promise_seg.arrays import Float32Array, Uint8Array
 from promise_seg.scenes import effects, shapes, textures
-from promise_seg.scenes.types import FloatArray, Uint8Array
 
-Painting = tuple[FloatArray, Uint8Array]
+Painting = tuple[Float32Array, Uint8Array]
 
 
 def _radius(rng: np.random.Generator, size: int, low: float, high: float) -> float:
@@ -20,7 +20,7 @@ def _radius(rng: np.random.Generator, size: int, low: float, high: float) -> flo
     return float(np.exp(rng.uniform(np.log(low * size), np.log(high * size))))
 
 
-def _blend(picture: FloatArray, surface: FloatArray, alpha: FloatArray) -> FloatArray:
+def _blend(picture: Float32Array, surface: Float32Array, alpha: Float32Array) -> Float32Array:
     return picture + (surface - picture) * alpha[..., None]
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from promise_seg.arrays import Uint8Array
 from promise_seg.files import write_whole
 from promise_seg.scenes.drawing import draw_scene
-from promise_seg.scenes.types import Uint8Array
 
 CHUNK = 500
 DRAWING_VERSION = 1  # raise it whenever a seed no longer gives the same scene

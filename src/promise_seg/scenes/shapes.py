@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.scenes.types import FloatArray
+from promise_seg.arrays import Float32Array
 
 _SHIFT = 4  # cv2 takes coordinates in sixteenths of a pixel
 
 
-def _fill(points_xy: npt.NDArray[np.floating], size: int) -> FloatArray:
+def _fill(points_xy: npt.NDArray[np.floating], size: int) -> Float32Array:
     cover = np.zeros((size, size), np.uint8)
     cv2.fillPoly(cover, [np.round(points_xy * 2**_SHIFT).astype(np.int32)], 255, cv2.LINE_AA, _SHIFT)
     return (cover / 255).astype(np.float32)
@@ -24,7 +24,7 @@ def _place(rng: np.random.Generator, xy: npt.NDArray[np.floating], cx: float, cy
     return xy @ turn + np.array([cx, cy])
 
 
-def blob(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
+def blob(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
     """Draw a closed curve whose radius is a random Fourier series, from nearly round to ragged."""
     angles = np.linspace(0, 2 * np.pi, 96, endpoint=False)
     profile = np.ones_like(angles)
@@ -36,19 +36,19 @@ def blob(rng: np.random.Generator, size: int, cx: float, cy: float, radius: floa
     return _fill(_place(rng, np.stack([profile * np.cos(angles), squeeze * profile * np.sin(angles)], 1), cx, cy), size)
 
 
-def ellipse(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
+def ellipse(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
     angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     squeeze = rng.uniform(0.4, 1.0)
     return _fill(_place(rng, radius * np.stack([np.cos(angles), squeeze * np.sin(angles)], 1), cx, cy), size)
 
 
-def polygon(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
+def polygon(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
     angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 8))))
     radii = radius * rng.uniform(0.6, 1.2, len(angles))
     return _fill(_place(rng, np.stack([radii * np.cos(angles), radii * np.sin(angles)], 1), cx, cy), size)
 
 
-def tube(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
+def tube(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
     """Draw a bent thick line, like a vessel, a fold or an instrument."""
     steps = 24
     heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, rng.uniform(0.0, 0.25), steps))
@@ -60,7 +60,7 @@ def tube(rng: np.random.Generator, size: int, cx: float, cy: float, radius: floa
     return (cover / 255).astype(np.float32)
 
 
-def lobes(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
+def lobes(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
     """Draw a few overlapping blobs as one object."""
     cover = blob(rng, size, cx, cy, radius * 0.7)
     for _ in range(int(rng.integers(1, 4))):
@@ -70,7 +70,7 @@ def lobes(rng: np.random.Generator, size: int, cx: float, cy: float, radius: flo
     return cover
 
 
-def crescent(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
+def crescent(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
     """Draw a blob with a bite, or with a hole if the bite is inside."""
     a = rng.uniform(0, 2 * np.pi)
     away = radius * rng.uniform(0.0, 0.9)
@@ -78,7 +78,7 @@ def crescent(rng: np.random.Generator, size: int, cx: float, cy: float, radius: 
     return blob(rng, size, cx, cy, radius) * (1 - bite)
 
 
-_SHAPES: tuple[tuple[Callable[..., FloatArray], float], ...] = (
+_SHAPES: tuple[tuple[Callable[..., Float32Array], float], ...] = (
     (blob, 0.46),
     (ellipse, 0.14),
     (polygon, 0.14),
@@ -88,12 +88,12 @@ _SHAPES: tuple[tuple[Callable[..., FloatArray], float], ...] = (
 )
 
 
-def random_shape(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
+def random_shape(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
     shapes, weights = zip(*_SHAPES, strict=True)
     return shapes[rng.choice(len(shapes), p=weights)](rng, size, cx, cy, radius)
 
 
-def rounded_shape(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> FloatArray:
+def rounded_shape(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
     """Draw a shape like a lesion or organ: without corners or bites."""
     kind = rng.random()
     if kind < 0.2:

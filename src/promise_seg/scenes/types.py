@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
-Uint8Array = npt.NDArray[np.uint8]
+from promise_seg.arrays import Uint8Array
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from promise_seg.arrays import Float64Array
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.checkpoint import load_checkpoint, read_config
 from promise_seg.dataset.checks import CheckedRow, data_sha256
@@ -19,7 +20,7 @@ from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.trust.judging import Calibration, TrustModel
-from promise_seg.trust.lines import FloatArray, fit_line, out_of_fold
+from promise_seg.trust.lines import fit_line, out_of_fold
 from promise_seg.trust.neighbours import Neighbours, pooled
 from promise_seg.trust.presence import decide_out_of_fold, fit_presence
 from promise_seg.trust.quality import quality_of
@@ -40,7 +41,7 @@ class Examples:
     """
 
     seen: list[Signals]
-    dice: FloatArray
+    dice: Float64Array
     has_object: npt.NDArray[np.bool_]
     groups: list[str]
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from promise_seg.arrays import Float64Array
 from promise_seg.assessment.evaluation import Result
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.features.store import FeatureStore
@@ -16,7 +17,7 @@ from promise_seg.inference.encoding import Sample, features_of
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.features import Features
-from promise_seg.trust.lines import FloatArray, Line
+from promise_seg.trust.lines import Line
 from promise_seg.trust.neighbours import Neighbours
 from promise_seg.trust.presence import Presence
 from promise_seg.trust.quality import Quality, quality_of
@@ -100,7 +101,7 @@ class TrustModel:
         return Trust(float(score), bool(self.calibration.presence.nothing_here([seen])[0]), seen)
 
 
-def trust_scores(line: Line, seen: Sequence[Signals]) -> FloatArray:
+def trust_scores(line: Line, seen: Sequence[Signals]) -> Float64Array:
     """The Dice to expect of each image: (n,), within [0, 1]."""
     return np.clip(line.at(np.array([one.values(line.names) for one in seen])), 0, 1)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
 from scipy.optimize import nnls
 
-FloatArray = npt.NDArray[np.float64]
+from promise_seg.arrays import Float64Array
 
 RIDGE = 4.0
 """Draws the weights towards 0, as that many more images would of which the signals say nothing."""
@@ -38,16 +38,16 @@ class Line(BaseModel):
             raise ValueError("names, centres, scales and weights must be equally many")
         return self
 
-    def standardised(self, values: FloatArray) -> FloatArray:
+    def standardised(self, values: Float64Array) -> Float64Array:
         """(n, signals), as the weights expect them."""
         return (values - np.array(self.centres)) / np.array(self.scales)
 
-    def at(self, values: FloatArray) -> FloatArray:
+    def at(self, values: Float64Array) -> Float64Array:
         """(n, signals) to (n,)."""
         return self.mean + self.standardised(values) @ np.array(self.weights)
 
 
-def fit_line(values: FloatArray, targets: FloatArray, signs: dict[str, int], groups: Sequence[str]) -> Line:
+def fit_line(values: Float64Array, targets: Float64Array, signs: dict[str, int], groups: Sequence[str]) -> Line:
     """Least squares with a ridge; a weight whose sign would be the wrong one is 0.
 
     With fewer than :data:`LEAST_IMAGES` images, or with one group, all are: the line is the targets' mean.
@@ -73,14 +73,16 @@ def is_enough(groups: Sequence[str]) -> bool:
     return len(groups) >= LEAST_IMAGES and len(set(groups)) > 1
 
 
-def _weights(standardised: FloatArray, targets: FloatArray, signs: FloatArray) -> FloatArray:
+def _weights(standardised: Float64Array, targets: Float64Array, signs: Float64Array) -> Float64Array:
     toward = (standardised - standardised.mean(0)) * signs
     ridge = np.sqrt(RIDGE) * np.eye(len(signs))
     found, _ = nnls(np.vstack([toward, ridge]), np.concatenate([targets - targets.mean(), np.zeros(len(signs))]))
     return np.asarray(found * signs)
 
 
-def out_of_fold(values: FloatArray, targets: FloatArray, signs: dict[str, int], groups: Sequence[str]) -> FloatArray:
+def out_of_fold(
+    values: Float64Array, targets: Float64Array, signs: dict[str, int], groups: Sequence[str]
+) -> Float64Array:
     """What the line says of each image with weights that were fitted without its group: (n,).
 
     Mean, centres and scales are of all images: a mean without the image would be the lower the better the image is, and

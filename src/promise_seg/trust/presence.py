@@ -3,13 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from promise_seg.trust.lines import FloatArray, Line, fit_line, folds, is_enough
+from promise_seg.arrays import BoolArray, Float64Array
+from promise_seg.trust.lines import Line, fit_line, folds, is_enough
 from promise_seg.trust.signals import Signals
-
-BoolArray = npt.NDArray[np.bool_]
 
 SIGNS = {"peak": 1, "predicted_iou": 1, "agreement": 1, "log_area": 1}
 """All speak for an object."""
@@ -44,7 +42,7 @@ class Presence(BaseModel):
         return empty | (self.line.at(_values(seen)) < self.threshold)
 
 
-def _values(seen: Sequence[Signals]) -> FloatArray:
+def _values(seen: Sequence[Signals]) -> Float64Array:
     return np.array([one.values(tuple(SIGNS)) for one in seen])
 
 
@@ -78,7 +76,7 @@ def _learn(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]
     return Presence(line=line, threshold=best_threshold(line.at(values), truth))
 
 
-def best_threshold(scores: FloatArray, truth: BoolArray) -> float:
+def best_threshold(scores: Float64Array, truth: BoolArray) -> float:
     """Between the scores (n,) of both kinds, as far as it can be; the lowest of equally good ones."""
     ordered = np.unique(scores)
     tried = np.concatenate([ordered[:1], (ordered[:-1] + ordered[1:]) / 2])

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import spearmanr
 
+from promise_seg.arrays import BoolArray, Float64Array
 from promise_seg.assessment.statistics import interval_words, tail_share
-
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 COVERAGES = 20
 BINS = 5
@@ -77,8 +74,8 @@ class Quality(_Part):
 
 
 def quality_of(
-    trust: FloatArray,
-    dice: FloatArray,
+    trust: Float64Array,
+    dice: Float64Array,
     groups: Sequence[str],
     nothing_here: BoolArray,
     has_object: BoolArray,
@@ -120,7 +117,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
 
 
-def rank_correlation(trust: FloatArray, dice: FloatArray) -> float | None:
+def rank_correlation(trust: Float64Array, dice: Float64Array) -> float | None:
     """Spearman's; equal values share their mean rank. ``None`` where either does not vary."""
     if np.ptp(trust) == 0 or np.ptp(dice) == 0:
         return None
@@ -128,7 +125,7 @@ def rank_correlation(trust: FloatArray, dice: FloatArray) -> float | None:
 
 
 def rank_interval(
-    trust: FloatArray, dice: FloatArray, groups: Sequence[str], seed: int = 0
+    trust: Float64Array, dice: Float64Array, groups: Sequence[str], seed: int = 0
 ) -> tuple[float, float] | None:
     """95 % interval of the rank correlation, by a bootstrap that draws whole groups; nothing of a single group.
 
@@ -151,7 +148,7 @@ def rank_interval(
     return round(low, 6), round(high, 6)
 
 
-def risk_coverage(trust: FloatArray, dice: FloatArray) -> list[float]:
+def risk_coverage(trust: Float64Array, dice: Float64Array) -> list[float]:
     """Mean Dice of the most trusted 1/20, 2/20 ... of the images, rounded up to whole images.
 
     Images that are trusted equally count with their common mean, as no order among them is the right one.
@@ -163,7 +160,7 @@ def risk_coverage(trust: FloatArray, dice: FloatArray) -> list[float]:
     return [float(running[count - 1] / count) for count in counts]
 
 
-def _bins(trust: FloatArray, dice: FloatArray) -> tuple[Bin, ...]:
+def _bins(trust: Float64Array, dice: Float64Array) -> tuple[Bin, ...]:
     parts = np.array_split(np.argsort(trust, kind="stable"), min(BINS, len(trust)))
     return tuple(
         Bin(trust=round(float(trust[part].mean()), 6), dice=round(float(dice[part].mean()), 6), images=len(part))

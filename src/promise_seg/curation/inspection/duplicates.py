@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import dctn
 
-Uint8Array = npt.NDArray[np.uint8]
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float32]
+from promise_seg.arrays import Float32Array, IntArray, Uint8Array
+
 Number = TypeVar("Number", bound=np.generic)
 
 MOST_BITS = 8
@@ -90,7 +89,7 @@ class _Best:
         self.partner = np.full(count, -1)
         self.position = np.zeros(count, np.int64)
 
-    def add(self, rows: IntArray, columns: IntArray, correlation: FloatArray, position: int) -> None:
+    def add(self, rows: IntArray, columns: IntArray, correlation: Float32Array, position: int) -> None:
         """Add the correlations (R, C) of the images ``rows`` with the images ``columns``."""
         for mine, others, table in ((rows, columns, correlation), (columns, rows, correlation.T)):
             at = table.argmax(axis=1)
@@ -115,7 +114,7 @@ def _numbered(names: Sequence[str]) -> IntArray:
     return np.unique(np.array(names, dtype=object), return_inverse=True)[1]
 
 
-def _units(thumbnails: Uint8Array) -> FloatArray:
+def _units(thumbnails: Uint8Array) -> Float32Array:
     """Subtract the mean of each thumbnail (N, P) and scale it to unit length: products are then correlations."""
     centred = thumbnails.astype(np.float32)
     centred -= centred.mean(axis=1, keepdims=True)

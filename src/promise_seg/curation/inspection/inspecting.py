@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from promise_seg.arrays import Array
 from promise_seg.curation.inspection.duplicates import Thumbnails
 from promise_seg.curation.inspection.findings import Finding, Kind
 from promise_seg.curation.inspection.summary import SplitSummary, new_summary
@@ -14,7 +15,7 @@ from promise_seg.dataset.checks import CheckedRow, check_row, classes_of, divide
 from promise_seg.dataset.manifest import Row, scan_manifest
 from promise_seg.errors import ImageError, MaskError, SizeError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.source import Array, finite_range
+from promise_seg.images.formats.source import finite_range
 from promise_seg.images.masks import BINARY
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from promise_seg.arrays import Uint16Array
 from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.errors import ImageError, ManifestError, MaskError, PromiseError, SizeError
 from promise_seg.files import write_whole
@@ -19,8 +20,6 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.images.readers import read_labels
 from promise_seg.progress import Progress, counted, silent
-
-Uint16Array = npt.NDArray[np.uint16]
 
 _MARK = "promise-seg-merged-from"
 """The key of the text in our PNG files that identifies the masks they were made from."""

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
+from promise_seg.arrays import Array, Uint8Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats import jpeg_decoders
 from promise_seg.images.formats.dicom_files import (
@@ -23,7 +24,6 @@ from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.dicom_space import spacing_of, stack_affine
 from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.orientation import SliceFrame
-from promise_seg.images.formats.source import Array, Uint8Array
 from promise_seg.images.formats.voi import apply_voi
 from promise_seg.vocabulary import Axis
 

@@ -3,12 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from promise_seg.arrays import Float64Array
 from promise_seg.images.formats.dicom_files import PARSE_ERRORS
-
-FloatArray = npt.NDArray[np.float64]
 
 
 class Plane(NamedTuple):
@@ -21,7 +19,7 @@ class Plane(NamedTuple):
     """
 
     space: str
-    corners: FloatArray
+    corners: Float64Array
     pixel: float
 
 
@@ -55,7 +53,7 @@ def plane_of(dataset: Dataset, index: int) -> Plane | None:
     return Plane(space, corners, float(spacing.min())) if space and np.isfinite(corners).all() else None
 
 
-def pixels_apart(slices: list[Plane | None], frames: list[Plane | None]) -> FloatArray:
+def pixels_apart(slices: list[Plane | None], frames: list[Plane | None]) -> Float64Array:
     """How far frames are from slices, at the corner where it is most, in pixels of the slice.
 
     Shape: (slices, frames); infinite for what has no common frame of reference.

@@ -6,9 +6,10 @@ from functools import cached_property
 
 from pydicom.dataset import Dataset
 
+from promise_seg.arrays import Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.orientation import SliceFrame
-from promise_seg.images.formats.source import Array, Source
+from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis, OutputFormat
 
 

@@ -11,10 +11,10 @@ import nibabel as nib
 import numpy as np
 from nibabel.fileholders import FileHolder
 
+from promise_seg.arrays import Array
 from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.placed_volume import PlacedVolume
-from promise_seg.images.formats.source import Array
 from promise_seg.vocabulary import Axis
 
 _MAX_START = 2**26

@@ -6,17 +6,14 @@ is up in axial ones, head is up in coronal and sagittal ones.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from promise_seg.arrays import Array
 from promise_seg.errors import ImageError
 from promise_seg.vocabulary import Axis
-
-Array = npt.NDArray[Any]
-
 
 _DIRECTIONS = {Axis.AXIAL: "SPL", Axis.CORONAL: "PIL", Axis.SAGITTAL: "LIP"}
 """Where slices, rows and columns go to: L(eft), P(osterior), S(uperior), I(nferior)."""

@@ -7,9 +7,10 @@ from threading import Lock
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from promise_seg.arrays import Array
 from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.images.formats.limits import SparingFile, check_size
-from promise_seg.images.formats.source import Array, Source
+from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis
 
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "PCX", "TGA")

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from promise_seg.arrays import Array
 from promise_seg.images.formats.orientation import SliceFrame
-from promise_seg.images.formats.source import Array, Source
+from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis, OutputFormat
 
 

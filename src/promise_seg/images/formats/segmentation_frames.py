@@ -9,8 +9,9 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from promise_seg.arrays import Float64Array
 from promise_seg.errors import ImageError
-from promise_seg.images.formats.dicom_planes import FloatArray, Plane, macro, pixels_apart, plane_of
+from promise_seg.images.formats.dicom_planes import Plane, macro, pixels_apart, plane_of
 from promise_seg.images.formats.dicom_source import DicomSource
 
 _SAME_PLACE_PIXELS = 1e-3
@@ -40,7 +41,7 @@ class SegmentationFrames:
     path: Path
     references: list[list[Reference]]
     planes: list[Plane | None]
-    _apart: "WeakKeyDictionary[DicomSource, FloatArray]" = field(default_factory=WeakKeyDictionary)
+    _apart: "WeakKeyDictionary[DicomSource, Float64Array]" = field(default_factory=WeakKeyDictionary)
 
     @classmethod
     def of(cls, path: Path, dataset: Dataset) -> "SegmentationFrames":
@@ -105,7 +106,7 @@ class SegmentationFrames:
                 found.append(frame)
         return found
 
-    def _pixels_apart(self, image: DicomSource) -> FloatArray:
+    def _pixels_apart(self, image: DicomSource) -> Float64Array:
         if image not in self._apart:
             planes = ((dataset, int(dataset.get("NumberOfFrames") or 1)) for dataset in image.datasets())
             slices = [plane_of(dataset, index) for dataset, count in planes for index in range(count)]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from promise_seg.arrays import Array, Uint8Array
 from promise_seg.errors import ImageError, first_line
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_files import PARSE_ERRORS, damaged, read_dataset
@@ -17,7 +18,7 @@ from promise_seg.images.formats.dicom_space import stack_affine
 from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.series_parts import SAME_PLACE_MM, heights_mm
-from promise_seg.images.formats.source import Array, Scope, Uint8Array
+from promise_seg.images.formats.source import Scope
 from promise_seg.images.formats.voi import apply_voi, has_voi
 from promise_seg.vocabulary import Axis
 

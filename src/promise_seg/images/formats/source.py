@@ -4,16 +4,13 @@ from abc import ABC, abstractmethod
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from promise_seg.arrays import Array, Uint8Array
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.vocabulary import Axis, OutputFormat
-
-Array = npt.NDArray[Any]
-Uint8Array = npt.NDArray[np.uint8]
 
 
 class Scope(StrEnum):

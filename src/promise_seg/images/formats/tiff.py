@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from promise_seg.arrays import Array
 from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.images.formats.codes import check_codes
 from promise_seg.images.formats.limits import SparingFile, check_size
-from promise_seg.images.formats.source import Array, Source
+from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis
 
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}

@@ -7,7 +7,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.pixels import processing
 
-from promise_seg.images.formats.source import Array, Uint8Array
+from promise_seg.arrays import Array, Uint8Array
 
 
 def apply_voi(values: Array, facts: Dataset) -> Uint8Array | None:

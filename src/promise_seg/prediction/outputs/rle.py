@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from promise_seg.arrays import BoolArray
 from promise_seg.files import write_json
 from promise_seg.postprocessing import connected_parts
 from promise_seg.prediction.labelling import Labelled
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 def encode_rle(mask: BoolArray) -> dict[str, Any]:
