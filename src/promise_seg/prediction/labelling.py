@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from promise_seg.arrays import Uint16Array
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.formats.source import Source
@@ -17,8 +18,6 @@ from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.judging import Trust
 from promise_seg.vocabulary import MaskKind
-
-LabelArray = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Origin:
 class LabelledSlice:
     """Labels (H, W), 0 for background, and what each came from."""
 
-    labels: LabelArray
+    labels: Uint16Array
     origins: dict[int, Origin]
 
 
@@ -55,7 +54,7 @@ class Labelled:
     separate_objects: bool
 
     @property
-    def stack(self) -> LabelArray:
+    def stack(self) -> Uint16Array:
         """(N, H, W), as the slices are cut."""
         return np.stack([one.labels for one in self.slices])
 

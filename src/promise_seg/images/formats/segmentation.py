@@ -8,8 +8,8 @@ from pathlib import Path
 
 import highdicom
 import numpy as np
-import numpy.typing as npt
 
+from promise_seg.arrays import LabelArray
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, check_frames, damaged, read_dataset
@@ -19,8 +19,6 @@ from promise_seg.images.formats.kinds import kind_of
 from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.segmentation_frames import SegmentationFrames
 from promise_seg.images.formats.source import Source
-
-LabelArray = npt.NDArray[np.integer]
 
 
 def is_segmentation(path: Path) -> bool:

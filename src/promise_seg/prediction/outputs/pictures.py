@@ -7,11 +7,12 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image
 
+from promise_seg.arrays import Uint16Array
 from promise_seg.files import replacing_folder, write_whole
-from promise_seg.prediction.labelling import LabelArray, Labelled
+from promise_seg.prediction.labelling import Labelled
 
 
-def grey_values(labels: LabelArray, labelled: Labelled) -> npt.NDArray:
+def grey_values(labels: Uint16Array, labelled: Labelled) -> npt.NDArray:
     """As grey values: 0 and 255 for a plain mask, the labels themselves for classes."""
     if labelled.is_binary:
         return np.where(labels > 0, 255, 0).astype(np.uint8)
