@@ -8,12 +8,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from promise_seg.assessment.measures import find_measure
 from promise_seg.assessment.statistics import Difference, holm, paired_difference
 from promise_seg.errors import SettingsError
 
 _FACTS = ("image", "split", "group", "image_sha256", "truth_sha256", "prompts", "objects")
-_IN_UNITS = ("hd95", "surface_dice", "centre_distance")
-"""Measures that depend on the tolerance or its unit."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ def _check_same(first: Scored, run: Scored, measures: list[str]) -> None:
             f"{both} have other groups for {others} of {len(run.images)} images, which intervals and tests are made "
             "of. Evaluate both on the same CSV"
         )
-    in_units = [measure for measure in measures if measure in _IN_UNITS]
+    in_units = [one.name for one in map(find_measure, measures) if one is not None and one.needs_same_tolerance]
     one, other = run.summary.get("tolerance"), first.summary.get("tolerance")
     if in_units and one != other:
         raise SettingsError(

@@ -4,32 +4,19 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from promise_seg.assessment.evaluation import Assessment, Result
-from promise_seg.assessment.metrics import Scores
-from promise_seg.assessment.objects import OBJECT_MEASURES
+from promise_seg.assessment.measures import rule_for_nothing
 from promise_seg.assessment.statistics import mean_interval
 from promise_seg.assessment.strata import SIZE, strata
-from promise_seg.assessment.structure import StructureScores
-from promise_seg.assessment.surfaces import SurfaceScores
 from promise_seg.files import write_json, write_text
 from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel, reading_fields
 from promise_seg.protocol import evaluation_deviations
 from promise_seg.vocabulary import Protocol
-
-MEASURES = (*(f.name for kind in (Scores, StructureScores, SurfaceScores) for f in fields(kind)), *OBJECT_MEASURES)
-"""All that an evaluation can give; the last three of instance maps only."""
-LOWER_IS_BETTER = ("mae", "hd95", "centre_distance")
-RULE_FOR_NOTHING = (
-    "nothing in the truth and nothing predicted: every measure is perfect, but mae and s_measure, which take the "
-    "probabilities as they are; one without the other: overlaps and weighted_f are 0, distances the image's diagonal, "
-    "E-measures 0 where there is nothing to find and as published where an object is missed, and recall is 1 where "
-    "there is nothing to find"
-)
 
 
 def values_by_measure(results: Sequence[Result]) -> dict[str, list[float]]:
@@ -96,7 +83,7 @@ def summarise(
             "groups": len(set(groups)),
             "images_with_empty_truth": sum(r.checked.foreground_pixels == 0 for r in results),
             "images_with_empty_prediction": sum(r.is_empty for r in results),
-            "rule_for_nothing": RULE_FOR_NOTHING,
+            "rule_for_nothing": rule_for_nothing(),
             "mean": {name: round(found.mean, 6) for name, found in intervals.items()},
             "interval": {name: found.as_json() for name, found in intervals.items()},
             "strata": {name: strata(results, name, values, assessment.seed) for name in by},

@@ -78,7 +78,7 @@ def evaluate(
     quiet_libraries()
 
     from promise_seg.assessment.evaluation import Assessment
-    from promise_seg.assessment.measuring import read_tolerance
+    from promise_seg.assessment.measuring import parse_tolerance
     from promise_seg.assessment.strata import SIZE, check_columns
     from promise_seg.checkpoint import load_checkpoint
     from promise_seg.inference.prompting import check_prompts
@@ -97,7 +97,7 @@ def evaluate(
     place = pick_device(device)
     assessment = Assessment(
         prompts=PromptSource(prompts), num_points=points, seed=seed, protocol=chosen,
-        mask_choice=None if mask is None else MaskChoice(mask), tolerance=read_tolerance(tolerance),
+        mask_choice=None if mask is None else MaskChoice(mask), tolerance=parse_tolerance(tolerance),
     )  # fmt: skip
     several = run != BARE and is_class_set(run)
     if several and (label is not None or instances):
