@@ -102,6 +102,7 @@ def test_mirrors_and_swaps_change_nothing(one, other):
 
 @given(arrays(bool, (12, 15)), arrays(bool, (12, 15)), st.sampled_from([1.0, 1.5, 3.0]))
 @settings(max_examples=60, deadline=None)
+@pytest.mark.filterwarnings("ignore:monai.metrics.utils get_mask_edges")
 def test_one_set_of_distances_gives_monai_s_own_values_to_the_last_bit(one, other, tolerance):
     if not one.any() or not other.any():
         return

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from promise_seg.assessment.measures import heading_of, lower_is_better, rule_for_nothing
 from promise_seg.assessment.statistics import interval_words
-from promise_seg.assessment.strata import SIZES
+from promise_seg.assessment.strata import SIZE, SIZES
 from promise_seg.benchmarking.card import card_section
 from promise_seg.benchmarking.cells import TableLine, cells_of_line
 from promise_seg.benchmarking.costs import log_of
@@ -77,8 +77,8 @@ def _summary(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
             "note",
         )
     )
-    notes = [seed.summary.get("test_looks") for one in found for seed in one.seeds]
-    if again := sum(bool(note and note.get("note")) for note in notes):
+    peeks = [seed.summary.test_looks for one in found for seed in one.seeds]
+    if again := sum(bool(peek and peek.note) for peek in peeks):
         blocks.append(Text(f"{again} evaluation(s) were a second look at test rows with another model.", "warning"))
     if few := [one.test for one in found if len(set(one.groups.values())) < 10]:
         blocks.append(Text(f"With fewer than ten groups ({_list(dict.fromkeys(few))}), intervals are rough.", "note"))
@@ -167,9 +167,9 @@ def _sizes(found: Sequence[LineScores]) -> Section:
         values: dict[str, list[float]] = defaultdict(list)
         images: dict[str, int] = {}
         for seed in one.seeds:
-            for name, stratum in seed.summary.get("strata", {}).get("size", {}).items():
-                values[name].append(stratum["dice"])
-                images[name] = stratum["images"]
+            for name, stratum in seed.summary.strata.get(SIZE, {}).items():
+                values[name].append(stratum.dice)
+                images[name] = stratum.images
         rows += [
             (*where.cells(one), one.line.name, name, str(images[name]), f"{sum(dice) / len(dice):.3f}")
             for name, dice in sorted(values.items(), key=lambda entry: SIZES.index(entry[0]))  # not by the alphabet

@@ -161,7 +161,7 @@ def long_csv(found: Sequence[LineScores], gaps: Sequence[Gap] = ()) -> str:
     for one in found:
         line = one.line
         for measure in one.values:
-            if measure not in one.seeds[0].summary["mean"]:
+            if measure not in one.seeds[0].summary.mean:
                 continue
             interval, seeds = one.interval(measure), one.seed_means(measure)
             low, high = interval.as_json() or ("", "")
