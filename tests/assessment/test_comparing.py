@@ -6,6 +6,7 @@ import pytest
 from promise_seg.assessment.comparing import compare, read_scored
 from promise_seg.cli.main import main
 from promise_seg.errors import SettingsError
+from tests.assessment.samples import stored
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def write(tmp_path):
             group = f"{groups}{int(sha[3:]) // each}"
             lines.append(f"{sha}.png,test,{group},{sha},{truth}{sha},{prompts},{d},{d / (2 - d)},3,0.5")
         (folder / f"scores_{prompts}.csv").write_text("\n".join(lines))
-        facts = {"model": name, "prompts": prompts, "protocol": "own"}
+        facts = stored("own_points") | {"model": name, "prompts": prompts}
         facts["prompts_read_the_ground_truth"] = prompts == "oracle"
         (folder / f"summary_{prompts}.json").write_text(json.dumps(facts | summary))
         return folder

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from promise_seg.assessment.evaluation import Assessment, score_row
-from promise_seg.assessment.report import LOWER_IS_BETTER, MEASURES
+from promise_seg.assessment.measures import MEASURE_NAMES, MEASURES, lower_is_better
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
 from promise_seg.postprocessing import PostProcessing, connected_parts
@@ -18,7 +18,7 @@ from promise_seg.vocabulary import MaskKind, PromptSource
 
 SHAPES = [(1, 1), (1, 9), (9, 1), (2, 2), (12, 15)]
 OF_PROBABILITIES = ("mae", "s_measure")
-DISTANCES = ("hd95", "centre_distance")
+DISTANCES = {one.name for one in MEASURES if one.is_distance}
 
 
 def scored(probs, truth, post):
@@ -33,7 +33,7 @@ def scored(probs, truth, post):
     decoded = DecodedRow(sample, Masks(logits, torch.ones(1, 1), sample.geometry))
     result = score_row(decoded, "0", Assessment(prompts=PromptSource.NONE), post, full=True)
     values = vars(result.scores) | result.measures
-    assert set(values) == set(MEASURES)
+    assert tuple(values) == MEASURE_NAMES
     return values
 
 
@@ -46,15 +46,15 @@ def level(value, shape):
 class TestTheRuleForNothing:
     def test_nothing_there_and_nothing_predicted(self, shape, threshold):
         found = scored(level(threshold - 0.05, shape), np.zeros(shape, bool), PostProcessing(threshold=threshold))
-        for name in set(MEASURES) - set(OF_PROBABILITIES):
-            assert found[name] == (0 if name in LOWER_IS_BETTER else 1), name
+        for name in set(MEASURE_NAMES) - set(OF_PROBABILITIES):
+            assert found[name] == (0 if lower_is_better(name) else 1), name
         assert found["mae"] == pytest.approx(threshold - 0.05, abs=1e-6)
         assert found["s_measure"] == pytest.approx(1.05 - threshold, abs=1e-6)
 
     def test_nothing_there_but_something_predicted(self, shape, threshold):
         found = scored(level(threshold + 0.05, shape), np.zeros(shape, bool), PostProcessing(threshold=threshold))
         diagonal = pytest.approx(np.hypot(*shape))
-        for name in set(MEASURES) - set(OF_PROBABILITIES):
+        for name in set(MEASURE_NAMES) - set(OF_PROBABILITIES):
             assert found[name] == (diagonal if name in DISTANCES else name == "recall"), name
 
     def test_something_there_but_nothing_predicted(self, shape, threshold):
@@ -63,7 +63,7 @@ class TestTheRuleForNothing:
         truth[: (shape[0] + 1) // 2, : (shape[1] + 1) // 2] = True
         found = scored(level(threshold - 0.05, shape), truth, PostProcessing(threshold=threshold))
         diagonal = pytest.approx(np.hypot(*shape))
-        for name in set(MEASURES) - set(OF_PROBABILITIES) - {"e_max", "e_mean", "e_adaptive"}:
+        for name in set(MEASURE_NAMES) - set(OF_PROBABILITIES) - {"e_max", "e_mean", "e_adaptive"}:
             assert found[name] == (diagonal if name in DISTANCES else 0), name
 
 

@@ -3,19 +3,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from promise_seg.assessment.measuring import Tolerance, Unit, measure, read_tolerance
+from promise_seg.assessment.measuring import Tolerance, Unit, measure, parse_tolerance
 from promise_seg.errors import SettingsError
 
 
 @pytest.mark.parametrize(("text", "value", "unit"), [("2", 2, "px"), ("1.5 mm", 1.5, "mm"), ("3px", 3, "px")])
 def test_tolerances(text, value, unit):
-    assert read_tolerance(text) == Tolerance(value, Unit(unit))
+    assert parse_tolerance(text) == Tolerance(value, Unit(unit))
 
 
 @pytest.mark.parametrize("text", ["", "0mm", "-1", "2cm", "mm"])
 def test_what_is_no_tolerance(text):
     with pytest.raises(SettingsError, match="expected a number above 0 with px or mm"):
-        read_tolerance(text)
+        parse_tolerance(text)
 
 
 def test_distances_are_in_the_unit_that_is_wanted(checked):

@@ -6,12 +6,14 @@ import pytest
 
 from promise_seg.assessment.comparing import read_scored
 from promise_seg.assessment.evaluation import Assessment, evaluate
-from promise_seg.assessment.report import LOWER_IS_BETTER, MEASURES, summarise, write_results
+from promise_seg.assessment.measures import MEASURE_NAMES
+from promise_seg.assessment.report import summarise, write_results
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import make_reading
 from promise_seg.vocabulary import PromptSource
+from tests.assessment.samples import stored, subject
 from tests.helpers import make_model, no_numbers, strict_json
 
 
@@ -19,7 +21,7 @@ from tests.helpers import make_model, no_numbers, strict_json
 def test_files_say_where_prompts_came_from(tiny_sam, checked, tmp_path, source):
     assessment = Assessment(prompts=source)
     results = evaluate(make_model(tiny_sam), checked, assessment)
-    table, means = write_results(tmp_path, results, summarise(results, assessment, {"split": "all"}))
+    table, means = write_results(tmp_path, results, summarise(results, assessment, subject()))
     assert source.value in table.name
     assert source.value in means.name
     lines = list(csv.DictReader(table.open()))
@@ -34,16 +36,17 @@ def test_files_say_where_prompts_came_from(tiny_sam, checked, tmp_path, source):
 def test_these_are_all_measures_of_an_instance_map(tiny_sam, manifest):
     rows = check_rows(read_manifest(manifest), make_reading(instances=True))[:2]
     assessment = Assessment(prompts=PromptSource.ORACLE)
-    summary = summarise(evaluate(make_model(tiny_sam), rows, assessment), assessment, {})
-    assert tuple(summary["mean"]) == MEASURES
-    assert set(LOWER_IS_BETTER) < set(MEASURES)
+    summary = summarise(evaluate(make_model(tiny_sam), rows, assessment), assessment, subject())
+    assert tuple(summary.mean) == MEASURE_NAMES
+    added_by_commands = {"test_looks", "seen_in_training", "mask_choice", "postprocessing"}
+    assert set(summary.as_json()) == set(stored("instances")) - added_by_commands
 
 
 def test_an_iou_that_was_not_predicted_is_left_out(tiny_sam, checked, tmp_path):
     assessment = Assessment(prompts=PromptSource.NONE)
     results = evaluate(make_model(tiny_sam), checked, assessment)
     results[0] = replace(results[0], predicted_iou=float("nan"))
-    table, means = write_results(tmp_path, results, summarise(results, assessment, {}))
+    table, means = write_results(tmp_path, results, summarise(results, assessment, subject()))
     first, second, *_ = csv.DictReader(table.open())
     assert first["predicted_iou"] == ""
     assert float(second["predicted_iou"]) == pytest.approx(results[1].predicted_iou, abs=1e-6)

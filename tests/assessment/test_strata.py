@@ -26,14 +26,14 @@ def test_by_size(results):
     assert [size_stratum(r) for r in results[:5]] == ["no object", "under 1 %", "1 to 5 %", "5 to 20 %", "over 20 %"]
     found = strata(results, "size", values_by_measure(results), seed=0)
     assert list(found) == ["no object", "under 1 %", "1 to 5 %", "5 to 20 %", "over 20 %"]
-    assert sum(one["images"] for one in found.values()) == 10
+    assert sum(one.images for one in found.values()) == 10
     small = [r.scores.dice for r in results if r.checked.foreground_pixels == 6]
-    assert found["under 1 %"]["dice"] == pytest.approx(sum(small) / 2, abs=1e-5)
+    assert found["under 1 %"].dice == pytest.approx(sum(small) / 2, abs=1e-5)
 
 
 def test_by_a_column_of_the_manifest(results):
     found = strata(results, "device", values_by_measure(results), seed=0)
-    assert {name: one["images"] for name, one in found.items()} == {"(empty)": 1, "a": 5, "b": 4}
+    assert {name: one.images for name, one in found.items()} == {"(empty)": 1, "a": 5, "b": 4}
     with pytest.raises(SettingsError, match=r"--by hospital: .* choose among size, device"):
         strata(results, "hospital", values_by_measure(results), seed=0)
 

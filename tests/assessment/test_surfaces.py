@@ -1,10 +1,25 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from scipy import ndimage
 
-from promise_seg.assessment.surfaces import score_surfaces
+from promise_seg.assessment.mask_pair import MaskPair
+from promise_seg.assessment.measures import find_measure
+from promise_seg.assessment.surfaces import Surfaces
+
+OF_SURFACES = ("hd95", "surface_dice", "centre_distance")
+
+
+def score_surfaces(predicted, truth, tolerance=2.0, spacing=(1.0, 1.0)):
+    """The measures of outlines as the table gives them, with its rule for nothing."""
+    pair = MaskPair(predicted.astype(np.float32), predicted, truth, spacing, tolerance)
+    return SimpleNamespace(**{name: find_measure(name).value(pair) for name in OF_SURFACES})
 
 
 def square(top, left, side=20, shape=(60, 70)):
@@ -85,6 +100,21 @@ def test_mirrors_and_swaps_change_nothing(one, other):
             assert value == pytest.approx(found[name], abs=1e-4), name
 
 
-def test_shapes_must_agree():
+@given(arrays(bool, (12, 15)), arrays(bool, (12, 15)), st.sampled_from([1.0, 1.5, 3.0]))
+@settings(max_examples=60, deadline=None)
+@pytest.mark.filterwarnings("ignore:monai.metrics.utils get_mask_edges")
+def test_one_set_of_distances_gives_monai_s_own_values_to_the_last_bit(one, other, tolerance):
+    if not one.any() or not other.any():
+        return
+    masks = [torch.from_numpy(mask)[None, None] for mask in (one, other)]
+    options = {"include_background": True, "spacing": [1.0, 0.7]}
+    found = Surfaces(one, other, tolerance=tolerance, spacing=(1.0, 0.7))
+    assert found.hd95 == float(compute_hausdorff_distance(*masks, percentile=95, **options))
+    assert found.surface_dice == float(compute_surface_dice(*masks, [tolerance], **options))
+
+
+def test_shapes_must_agree_and_an_empty_mask_has_no_outline():
     with pytest.raises(ValueError, match="prediction is"):
-        score_surfaces(np.zeros((3, 4), bool), np.zeros((4, 3), bool))
+        Surfaces(np.zeros((3, 4), bool), np.zeros((4, 3), bool))
+    with pytest.raises(ValueError, match="an empty mask has no outline"):
+        Surfaces(np.zeros((3, 4), bool), np.ones((3, 4), bool))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from accelerate import Accelerator
 from PIL import Image
 from safetensors import safe_open
 
+from promise_seg.assessment.summary import Stratum
 from promise_seg.benchmarking.cells import cells_of
 from promise_seg.benchmarking.page import _sizes
 from promise_seg.benchmarking.results import found_in, pairs_of
@@ -239,7 +241,9 @@ def test_sizes_stand_in_their_order_whatever_that_of_the_file(place):
     benchmark, _ = run(place, models={"bare": {"variant": "sam"}})
     (found,) = found_in(benchmark)
     names = ["1 to 5 %", "5 to 20 %", "no object", "over 20 %", "under 1 %"]
-    found.seeds[0].summary["strata"]["size"] = {name: {"dice": 0.5, "images": 1} for name in names}
+    parts = {name: Stratum(images=1, groups=1, dice=0.5, dice_interval=None, iou=0.4) for name in names}
+    scored = replace(found.seeds[0], summary=found.seeds[0].summary.model_copy(update={"strata": {"size": parts}}))
+    found = replace(found, seeds=(scored,))
     section = _sizes([found])
     assert [row[2] for row in section.blocks[0].rows] == [
         "no object", "under 1 %", "1 to 5 %", "5 to 20 %", "over 20 %",

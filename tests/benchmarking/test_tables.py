@@ -14,6 +14,7 @@ from promise_seg.benchmarking.results import LineScores, pairs_of
 from promise_seg.benchmarking.spec import DataSpec, ModelSpec, SamSpec
 from promise_seg.benchmarking.tables import latex, long_csv, markdown, p_words
 from promise_seg.vocabulary import PromptSource, Protocol
+from tests.assessment.samples import summary
 
 GROUPS = {f"i{n}": f"g{n}" for n in range(4)}
 
@@ -22,7 +23,7 @@ def found(model, variant, prompts, dice, hd95, seeds=(0,), test="polyps", protoc
     """One line whose images have these scores in every seed."""
     values = {"dice": dict(zip(GROUPS, dice, strict=True)), "hd95": dict(zip(GROUPS, hd95, strict=True))}
     mean = {name: sum(column.values()) / 4 for name, column in values.items()}
-    scored = Scored(model, Path("x"), {"mean": mean, "model_sha256": "0"}, {}, GROUPS, {})
+    scored = Scored(model, Path("x"), summary(mean=mean), {}, GROUPS, {})
     line = TableLine("kvasir", "nano", ModelSpec(name=model, variant=variant), PromptSource(prompts), seeds, protocol)
     return LineScores(line, test, (scored,) * len(seeds), values, GROUPS)
 
@@ -128,7 +129,7 @@ def test_lines_with_fewer_seeds_than_wanted_say_so_and_only_they(table):
 def seeded(model, dice_of_seeds, missing=()):
     """A line whose seeds have each its own Dice, the same for all images."""
     scored = tuple(
-        Scored(model, Path("x"), {"mean": {"dice": dice}}, {name: {"dice": dice} for name in GROUPS}, GROUPS, {})
+        Scored(model, Path("x"), summary(mean={"dice": dice}), {name: {"dice": dice} for name in GROUPS}, GROUPS, {})
         for dice in dice_of_seeds
     )
     spec = ModelSpec(name=model, variant="ips")

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from promise_seg.assessment.measures import MEASURES
 from promise_seg.cli.main import main
+from tests.assessment.samples import stored
 from tests.helpers import make_tiny_sam, strict_json, write_dataset
 
 
@@ -38,10 +40,12 @@ def summary(out, prompts="apm"):
 def test_every_mean_has_an_interval_and_every_stratum_its_images(run, tmp_path, capsys):
     assert evaluate(run, tmp_path, "--by", "device") == 0
     found = summary(tmp_path)
-    assert set(found["mean"]) == set(found["interval"]) >= {
-        "dice", "iou", "mae", "precision", "recall", "s_measure", "e_max", "e_mean", "e_adaptive", "weighted_f", "hd95",
-        "surface_dice", "centre_distance",
-    }  # fmt: skip
+    names = {one.name for one in MEASURES if not one.only_for_instances}
+    assert set(found["mean"]) == set(found["interval"]) == names
+    format_of_before = stored("own_points")
+    assert set(found) == set(format_of_before)
+    for part in ("test_looks", "seen_in_training", "trust", "reading", "strata"):
+        assert set(found[part]) == set(format_of_before[part]), part
     low, high = found["interval"]["iou"]
     assert low <= found["mean"]["iou"] <= high
     assert (found["images"], found["groups"]) == (6, 3)

@@ -58,7 +58,9 @@ def evaluation(name: str, prompts: str, dice: float, **changes: Any) -> dict[str
         "images_with_empty_truth": 2, "images_with_empty_prediction": 1, "rule_for_nothing": "nothing is perfect",
         "mean": dict.fromkeys(MEASURES, dice) | {"hd95": 12.5},
         "interval": {name: [dice - 0.1, dice + 0.1] for name in MEASURES} | {"mae": None}, "strata": strata,
-        "seed": 0,
+        "seed": 0, "model": "runs/first", "variant": "apm+ips", "sam": "nano", "image_size": 128,
+        "model_sha256": "1" * 64, "reading": {"window": "own"}, "data": "my.csv", "prompts_meaning": name,
+        "oracle_points": 16 if prompts == "oracle" else None, "protocol_deviations": [],
     } | changes  # fmt: skip
 
 

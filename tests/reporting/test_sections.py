@@ -31,8 +31,8 @@ def test_own_and_oracle_points_stand_beside_each_other():
         "measure", "better", "own points (automatic)", "95 %", "oracle points (from the ground truth)", "95 %"
     )  # fmt: skip
     rows = {row[0]: row[1:] for row in table.rows}
-    assert rows["dice"] == ("higher", "0.500", "0.400 to 0.600", "0.600", "0.500 to 0.700")
-    assert rows["mae"] == ("lower", "0.500", "-", "0.600", "-")
+    assert rows["Dice"] == ("higher", "0.500", "0.400 to 0.600", "0.600", "0.500 to 0.700")
+    assert rows["MAE"] == ("lower", "0.500", "-", "0.600", "-")
 
 
 def test_images_without_an_object_are_counted_and_the_rule_said():

@@ -3,9 +3,10 @@ import pytest
 
 from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.prediction.predictor import Predictor
-from promise_seg.trust.judging import judge_results, judge_rows, trust_facts
+from promise_seg.trust.judging import judge_results, judge_rows, with_trust
 from promise_seg.trust.signals import Signals
 from promise_seg.vocabulary import PromptSource
+from tests.assessment.samples import summary
 from tests.helpers import disc_image
 
 
@@ -47,6 +48,7 @@ def test_no_mask_is_read_to_judge(model, rows, trust):
 def test_it_is_known_whether_rows_are_among_those_of_the_calibration(model, rows, trust):
     results = evaluate(model, rows["train"] + rows["val"], Assessment(prompts=PromptSource.APM))
     for some, expected in ((results, True), (results[8:], True), (results[:8], False), (results[9:], True)):
-        facts = trust_facts(trust, *judge_results(model, trust, some)[::-1])
-        assert facts["trust_calibrated_on_these_rows"] == expected
-        assert facts["trust"]["images"] == len(some)
+        judged, quality = judge_results(model, trust, some)
+        found = with_trust(summary(), trust, quality, judged)
+        assert found.trust_calibrated_on_these_rows == expected
+        assert found.trust.images == len(some)

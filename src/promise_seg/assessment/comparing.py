@@ -1,19 +1,18 @@
 """Two or more evaluations of the same images, image by image."""
 
 import csv
-import json
 from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from promise_seg.assessment.measures import find_measure
 from promise_seg.assessment.statistics import Difference, holm, paired_difference
+from promise_seg.assessment.summary import EvaluationSummary, read_summary
 from promise_seg.errors import SettingsError
 
 _FACTS = ("image", "split", "group", "image_sha256", "truth_sha256", "prompts", "objects")
-_IN_UNITS = ("hd95", "surface_dice", "centre_distance")
-"""Measures that depend on the tolerance or its unit."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Scored:
 
     name: str
     path: Path
-    summary: dict[str, Any]
+    summary: EvaluationSummary
     images: dict[str, dict[str, float]]
     groups: dict[str, str]
     truths: dict[str, str]
@@ -47,7 +46,7 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
-        summary = json.loads(summary_path.read_text(encoding="utf-8"))
+        summary = read_summary(summary_path)
         names = _distinct([line["image_sha256"] for line in lines])
         images = {
             name: {measure: float(v) for measure, v in line.items() if measure not in _FACTS and v != ""}
@@ -63,7 +62,7 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
         raise SettingsError(f"{path}: not an evaluation by this version of promise evaluate: {error}") from error
     if not images:
         raise SettingsError(f"{path}: holds no images")
-    name = f"{summary.get('model', path.parent.name)} ({summary.get('prompts', '?')})"
+    name = f"{summary.model} ({summary.prompts})"
     return Scored(name, path, summary, images, groups, truths)
 
 
@@ -167,7 +166,7 @@ def _check_same(first: Scored, run: Scored, measures: list[str]) -> None:
             f"{both} are not of the same images: {len(only_here)} are only in the one, {len(only_there)} only in the "
             "other. Evaluate both on the same rows, read in the same way"
         )
-    if run.summary.get("protocol") != first.summary.get("protocol"):
+    if run.summary.protocol != first.summary.protocol:
         raise SettingsError(f"{both} were scored by different protocols")
     if others := sum(run.truths[image] != first.truths[image] for image in run.images):
         raise SettingsError(
@@ -179,8 +178,8 @@ def _check_same(first: Scored, run: Scored, measures: list[str]) -> None:
             f"{both} have other groups for {others} of {len(run.images)} images, which intervals and tests are made "
             "of. Evaluate both on the same CSV"
         )
-    in_units = [measure for measure in measures if measure in _IN_UNITS]
-    one, other = run.summary.get("tolerance"), first.summary.get("tolerance")
+    in_units = [one.name for one in map(find_measure, measures) if one is not None and one.needs_same_tolerance]
+    one, other = run.summary.tolerance, first.summary.tolerance
     if in_units and one != other:
         raise SettingsError(
             f"{both} were measured with the tolerances {one} and {other}, so that {', '.join(in_units)} cannot be "

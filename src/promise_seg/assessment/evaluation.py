@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from promise_seg.arrays import BoolArray
+from promise_seg.assessment.mask_pair import Objects
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, measure
 from promise_seg.assessment.metrics import Scores, score_mask
-from promise_seg.assessment.objects import OBJECT_MEASURES, score_objects
 from promise_seg.assessment.reference_scoring import reference_mask, score_by_reference
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
@@ -28,9 +28,10 @@ class Result:
     """Scores of one image, and the IoU that the model itself predicted.
 
     Where each object of an instance map was prompted for itself, ``scores`` are of the union of all masks, ``objects``
-    is how many there were, ``object_dice`` the mean over them, and the predicted IoU a mean too. ``measures`` are the
-    others, at the image's own size; none by the reference's protocol. ``is_empty`` says that nothing was predicted.
-    ``trust`` and ``nothing_here`` are what the model says of its own mask, where it was calibrated and asked.
+    is how many there were, ``object_dice`` the mean over them, and the predicted IoU a mean too. ``measures`` are all
+    measures by their names, at the image's own size; none by the reference's protocol. ``is_empty`` says that nothing
+    was predicted. ``trust`` and ``nothing_here`` are what the model says of its own mask, where it was calibrated and
+    asked.
     """
 
     checked: CheckedRow
@@ -109,9 +110,8 @@ def score_row(
         is_empty = not predicted.any()
         scores = score_mask(mask_probs, truth, predicted)
         if full:
-            measures = measure(mask_probs, predicted, truth, checked, assessment.tolerance)
-            if checked.reading.masks.kind == MaskKind.INSTANCES:
-                measures = measures | _object_measures(decoded, choice, predicted, post)
+            objects = _objects(decoded, choice, predicted, post)
+            measures = measure(mask_probs, predicted, truth, checked, assessment.tolerance, objects)
     if full:
         _check_numbers(checked, vars(scores) | measures)
     result = Result(checked, scores, float(iou.mean()), measures=measures, is_empty=is_empty)
@@ -132,16 +132,13 @@ def _object_masks(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing)
     return [post.mask(probs_in_image(one, decoded.sample.geometry)) for one in mask_logits]
 
 
-def _object_measures(
-    decoded: DecodedRow, choice: MaskChoice, predicted: BoolArray, post: PostProcessing
-) -> dict[str, float]:
-    """Of the objects that were each prompted separately, or else of the connected parts of the mask (H, W)."""
+def _objects(decoded: DecodedRow, choice: MaskChoice, predicted: BoolArray, post: PostProcessing) -> Objects | None:
+    """Objects of an instance map: those that were prompted separately, or else the connected parts of the mask."""
+    if decoded.sample.checked.reading.masks.kind != MaskKind.INSTANCES:
+        return None
     if decoded.objects is None:
-        found, truth = list(connected_parts(predicted)), decoded.sample.checked.instances()
-    else:
-        found, truth = _object_masks(decoded, choice, post), list(decoded.objects)
-    scores = score_objects([mask for mask in found if mask.any()], truth)
-    return {name: getattr(scores, name) for name in OBJECT_MEASURES}
+        return Objects(list(connected_parts(predicted)), decoded.sample.checked.instances())
+    return Objects([mask for mask in _object_masks(decoded, choice, post) if mask.any()], decoded.objects)
 
 
 def dice_of_choices(

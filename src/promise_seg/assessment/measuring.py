@@ -1,18 +1,18 @@
-"""All measures of one image beside its overlap: structure and outlines, in the unit that a user wants."""
+"""All measures of one image, in the unit that a user wants."""
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from promise_seg.arrays import BoolArray, Float32Array
-from promise_seg.assessment.structure import score_structure
-from promise_seg.assessment.surfaces import score_surfaces
+from promise_seg.assessment.mask_pair import MaskPair, Objects
+from promise_seg.assessment.measures import values_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
 
 
 class Unit(StrEnum):
-    """Of distances."""
+    """The unit of distances."""
 
     PIXELS = "px"
     MILLIMETRES = "mm"
@@ -32,11 +32,11 @@ class Tolerance:
 DEFAULT_TOLERANCE = Tolerance()
 
 
-def read_tolerance(text: str) -> Tolerance:
-    """What a user means by ``--tolerance``: ``2px``, ``1.5mm``; a number alone is in pixels.
+def parse_tolerance(text: str) -> Tolerance:
+    """Return what a user means by ``--tolerance``: ``2px``, ``1.5mm``; a number alone is in pixels.
 
     Raises:
-        SettingsError: if it means nothing.
+        SettingsError: if it is not a tolerance.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(px|mm)?\s*", text)
     if match is None or float(match[1]) <= 0:
@@ -45,7 +45,7 @@ def read_tolerance(text: str) -> Tolerance:
 
 
 def spacing_for(row: CheckedRow, unit: Unit) -> tuple[float, float]:
-    """Between rows and between columns of an image, in a unit.
+    """Return the distance between rows and between columns of an image, in a unit.
 
     Raises:
         SettingsError: if millimetres are wanted of an image that does not say how large its pixels are.
@@ -60,10 +60,24 @@ def spacing_for(row: CheckedRow, unit: Unit) -> tuple[float, float]:
 
 
 def measure(
-    mask_probs: Float32Array, predicted: BoolArray, truth: BoolArray, row: CheckedRow, tolerance: Tolerance
+    mask_probs: Float32Array,
+    predicted: BoolArray,
+    truth: BoolArray,
+    row: CheckedRow,
+    tolerance: Tolerance,
+    objects: Objects | None = None,
 ) -> dict[str, float]:
-    """Measures of one image by their names. Shape: all (H, W), in the image frame."""
-    structure = score_structure(mask_probs, truth, predicted)
+    """Return all measures of one image by their names.
+
+    Args:
+        mask_probs: probabilities, (H, W), in the image frame.
+        predicted, truth: masks, (H, W).
+        row: of the image, which says how large its pixels are.
+        tolerance: of the surface Dice; its unit is that of all distances.
+        objects: of an instance map.
+
+    Raises:
+        SettingsError: if distances are to be in millimetres, and the image does not say how large its pixels are.
+    """
     spacing = spacing_for(row, tolerance.unit)
-    surfaces = score_surfaces(predicted, truth, tolerance=tolerance.value, spacing=spacing)
-    return vars(structure) | vars(surfaces)
+    return values_of(MaskPair(mask_probs, predicted, truth, spacing, tolerance.value, objects))

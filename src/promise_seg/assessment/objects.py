@@ -11,8 +11,6 @@ from promise_seg.arrays import BoolArray
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """Of the IoU from which on an object counts as found: 0.5, 0.55 ... 0.95."""
-OBJECT_MEASURES = ("average_precision", "average_precision_50", "panoptic_quality")
-"""Those of :class:`ObjectScores` that are scores, and not counts."""
 
 
 @dataclass(frozen=True)

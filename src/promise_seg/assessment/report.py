@@ -4,32 +4,20 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from promise_seg.assessment.evaluation import Assessment, Result
-from promise_seg.assessment.metrics import Scores
-from promise_seg.assessment.objects import OBJECT_MEASURES
+from promise_seg.assessment.measures import rule_for_nothing
 from promise_seg.assessment.statistics import mean_interval
 from promise_seg.assessment.strata import SIZE, strata
-from promise_seg.assessment.structure import StructureScores
-from promise_seg.assessment.surfaces import SurfaceScores
+from promise_seg.assessment.summary import EvaluationSummary, Subject
 from promise_seg.files import write_json, write_text
 from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel, reading_fields
 from promise_seg.protocol import evaluation_deviations
-from promise_seg.vocabulary import Protocol
-
-MEASURES = (*(f.name for kind in (Scores, StructureScores, SurfaceScores) for f in fields(kind)), *OBJECT_MEASURES)
-"""All that an evaluation can give; the last three of instance maps only."""
-LOWER_IS_BETTER = ("mae", "hd95", "centre_distance")
-RULE_FOR_NOTHING = (
-    "nothing in the truth and nothing predicted: every measure is perfect, but mae and s_measure, which take the "
-    "probabilities as they are; one without the other: overlaps and weighted_f are 0, distances the image's diagonal, "
-    "E-measures 0 where there is nothing to find and as published where an object is missed, and recall is 1 where "
-    "there is nothing to find"
-)
+from promise_seg.vocabulary import PromptSource, Protocol
 
 
 def values_by_measure(results: Sequence[Result]) -> dict[str, list[float]]:
@@ -38,25 +26,31 @@ def values_by_measure(results: Sequence[Result]) -> dict[str, list[float]]:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-def facts_of(model: PromiseModel, run: str, assessment: Assessment, reading: Reading) -> dict[str, Any]:
-    """What a summary says of the model that was scored.
+def subject_of(
+    model: PromiseModel, run: str, assessment: Assessment, reading: Reading, *, data: str, split: str
+) -> Subject:
+    """Return what a summary says of the model that was scored, and of the images.
 
     Args:
         model: that was scored.
         run: what the user calls it.
         assessment: how it was scored.
         reading: how the files were read.
+        data: the manifest, as the user named it.
+        split: which of its rows.
     """
-    return {
-        "model": run,
-        "variant": str(model.config.variant),
-        "sam": model.sam.name,
-        "image_size": model.sam.image_size,
-        "mask_choice": assessment.choice_for(model),
-        "model_sha256": model.sha256(),
-        "postprocessing": postprocessing_words(model, assessment.protocol),
-        "reading": reading_fields(reading),
-    }
+    return Subject(
+        model=run,
+        variant=str(model.config.variant),
+        sam=model.sam.name,
+        image_size=model.sam.image_size,
+        mask_choice=assessment.choice_for(model),
+        model_sha256=model.sha256(),
+        postprocessing=postprocessing_words(model, assessment.protocol),
+        reading=reading_fields(reading),
+        data=data,
+        split=split,
+    )
 
 
 def postprocessing_words(model: PromiseModel, protocol: Protocol) -> str:
@@ -65,14 +59,14 @@ def postprocessing_words(model: PromiseModel, protocol: Protocol) -> str:
 
 
 def summarise(
-    results: list[Result], assessment: Assessment, facts: dict[str, Any], by: Sequence[str] = (SIZE,)
-) -> dict[str, Any]:
-    """Means, their intervals, and what they are means of. ``facts`` are added as they are (model, split, data).
+    results: Sequence[Result], assessment: Assessment, subject: Subject, by: Sequence[str] = (SIZE,)
+) -> EvaluationSummary:
+    """Return means, their intervals, and what they are means of.
 
     Args:
         results: of all images.
         assessment: how they were scored.
-        facts: to be kept with them.
+        subject: what was scored.
         by: what to divide the images by: ``size``, or columns of the manifest.
 
     Raises:
@@ -81,31 +75,29 @@ def summarise(
     values = values_by_measure(results)
     groups = [r.checked.row.group for r in results]
     intervals = {name: mean_interval(column, groups, seed=assessment.seed) for name, column in values.items()}
-    return (
-        facts
-        | {
-            "prompts": str(assessment.prompts),
-            "prompts_meaning": assessment.prompts.heading,
-            "prompts_read_the_ground_truth": assessment.prompts.reads_truth,
-            "oracle_points": assessment.num_points if assessment.prompts == "oracle" else None,
-            "seed": assessment.seed,
-            "protocol": str(assessment.protocol),
-            "protocol_deviations": list(evaluation_deviations(assessment.protocol)),
-            "tolerance": str(assessment.tolerance),
-            "images": len(results),
-            "groups": len(set(groups)),
-            "images_with_empty_truth": sum(r.checked.foreground_pixels == 0 for r in results),
-            "images_with_empty_prediction": sum(r.is_empty for r in results),
-            "rule_for_nothing": RULE_FOR_NOTHING,
-            "mean": {name: round(found.mean, 6) for name, found in intervals.items()},
-            "interval": {name: found.as_json() for name, found in intervals.items()},
-            "strata": {name: strata(results, name, values, assessment.seed) for name in by},
-        }
-        | _of_objects(results)
+    return EvaluationSummary(
+        **subject.model_dump(exclude_unset=True),
+        prompts=assessment.prompts,
+        prompts_meaning=assessment.prompts.heading,
+        prompts_read_the_ground_truth=assessment.prompts.reads_truth,
+        oracle_points=assessment.num_points if assessment.prompts == PromptSource.ORACLE else None,
+        seed=assessment.seed,
+        protocol=assessment.protocol,
+        protocol_deviations=tuple(evaluation_deviations(assessment.protocol)),
+        tolerance=str(assessment.tolerance),
+        images=len(results),
+        groups=len(set(groups)),
+        images_with_empty_truth=sum(r.checked.foreground_pixels == 0 for r in results),
+        images_with_empty_prediction=sum(r.is_empty for r in results),
+        rule_for_nothing=rule_for_nothing(),
+        mean={name: round(found.mean, 6) for name, found in intervals.items()},
+        interval={name: found.ends for name, found in intervals.items()},
+        strata={name: strata(results, name, values, assessment.seed) for name in by},
+        **_of_objects(results),
     )
 
 
-def _of_objects(results: list[Result]) -> dict[str, Any]:
+def _of_objects(results: Sequence[Result]) -> dict[str, Any]:
     """Where each object was prompted for itself: how many, and their mean Dice, each object counting the same."""
     pairs = [(r.objects, r.object_dice) for r in results if r.objects is not None and r.object_dice is not None]
     if not pairs:
@@ -123,15 +115,15 @@ def result_paths(folder: Path, prompts: str, protocol: str) -> tuple[Path, Path]
     return folder / f"scores_{prompts}{end}.csv", folder / f"summary_{prompts}{end}.json"
 
 
-def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) -> tuple[Path, Path]:
-    """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; returns their paths.
+def write_results(folder: Path, results: Sequence[Result], summary: EvaluationSummary) -> tuple[Path, Path]:
+    """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; return their paths.
 
-    Of a model that predicts no IoU of its masks that entry is empty.
+    If a model does not predict the IoU of its masks, that entry is empty.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     values = values_by_measure(results)
-    by_object = "objects" in summary
+    by_object = summary.objects is not None
     by_trust = any(r.trust is not None for r in results)
     extra = (["objects", "object_dice"] if by_object else []) + (["trust", "nothing_here"] if by_trust else [])
     writer.writerow(
@@ -146,8 +138,8 @@ def write_results(folder: Path, results: list[Result], summary: dict[str, Any]) 
         if by_trust:
             line += ["", ""] if result.trust is None else [f"{result.trust:.6f}", str(int(bool(result.nothing_here)))]
         hashes = [result.checked.image_sha256, result.checked.truth_sha256]
-        writer.writerow([result.checked.name, row.split, row.group, *hashes, summary["prompts"], *line])
-    table, means = result_paths(folder, summary["prompts"], summary["protocol"])
+        writer.writerow([result.checked.name, row.split, row.group, *hashes, summary.prompts, *line])
+    table, means = result_paths(folder, summary.prompts, summary.protocol)
     write_text(table, text.getvalue())
-    write_json(means, summary)
+    write_json(means, summary.as_json())
     return table, means

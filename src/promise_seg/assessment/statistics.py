@@ -20,14 +20,19 @@ class Interval:
     low: float
     high: float
 
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Both ends, rounded for files; ``None`` where nothing follows from the data."""
+        return None if np.isnan(self.low) else (round(self.low, 6), round(self.high, 6))
+
     def as_json(self) -> list[float] | None:
-        """Its ends; nothing where nothing follows."""
-        return None if np.isnan(self.low) else [round(self.low, 6), round(self.high, 6)]
+        """The same as JSON has it."""
+        return None if self.ends is None else list(self.ends)
 
 
-def interval_words(interval: Interval | list[float] | None) -> str:
+def interval_words(interval: Interval | Sequence[float] | None) -> str:
     """``0.712 to 0.843``; a dash where nothing follows from the data."""
-    ends = interval.as_json() if isinstance(interval, Interval) else interval
+    ends = interval.ends if isinstance(interval, Interval) else interval
     return "-" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
 
 

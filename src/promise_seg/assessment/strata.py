@@ -1,10 +1,10 @@
 """Means over parts of the images: by the size of the object, or by a column of the manifest."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from promise_seg.assessment.evaluation import Result
 from promise_seg.assessment.statistics import mean_interval
+from promise_seg.assessment.summary import Stratum
 from promise_seg.dataset.manifest import Row
 from promise_seg.errors import SettingsError
 
@@ -39,8 +39,8 @@ def _by_column(name: str) -> Callable[[Result], str]:
     return lambda result: dict(result.checked.row.extra).get(name, "") or "(empty)"
 
 
-def strata(results: Sequence[Result], by: str, values: dict[str, list[float]], seed: int) -> dict[str, Any]:
-    """For each stratum its number of images, and its mean Dice with interval and IoU.
+def strata(results: Sequence[Result], by: str, values: dict[str, list[float]], seed: int) -> dict[str, Stratum]:
+    """Return for each stratum its number of images, and its mean Dice with interval and IoU.
 
     Args:
         results: of the images.
@@ -55,18 +55,18 @@ def strata(results: Sequence[Result], by: str, values: dict[str, list[float]], s
     stratum_of = size_stratum if by == SIZE else _by_column(by)
     names = [stratum_of(result) for result in results]
     order = SIZES if by == SIZE else sorted(set(names))
-    found: dict[str, Any] = {}
+    found: dict[str, Stratum] = {}
     for name in order:
         chosen = [i for i, one in enumerate(names) if one == name]
         if not chosen:
             continue
         groups = [results[i].checked.row.group for i in chosen]
         dice = mean_interval([values["dice"][i] for i in chosen], groups, seed=seed)
-        found[name] = {
-            "images": len(chosen),
-            "groups": len(set(groups)),
-            "dice": round(dice.mean, 6),
-            "dice_interval": dice.as_json(),
-            "iou": round(sum(values["iou"][i] for i in chosen) / len(chosen), 6),
-        }
+        found[name] = Stratum(
+            images=len(chosen),
+            groups=len(set(groups)),
+            dice=round(dice.mean, 6),
+            dice_interval=dice.ends,
+            iou=round(sum(values["iou"][i] for i in chosen) / len(chosen), 6),
+        )
     return found

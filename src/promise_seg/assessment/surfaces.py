@@ -1,58 +1,70 @@
 """How far apart the outlines of two masks are, in pixels or millimetres. Distances are computed by ``monai``."""
 
-import warnings
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.metrics import compute_hausdorff_distance, compute_surface_dice
+from monai.metrics.utils import get_mask_edges, get_surface_distance
 
-from promise_seg.arrays import BoolArray
-
-
-@dataclass(frozen=True)
-class SurfaceScores:
-    """``hd95``: the 95th percentile of distances between outlines, in both directions, the larger of the two;
-    ``surface_dice``: the share of both outlines that lies within the tolerance of the other (normalised surface
-    distance); ``centre_distance``: between the centres of mass.
-
-    Rules where there is nothing: with both masks empty the distances are 0 and the share is 1; with one of them empty
-    the distances are the image's diagonal and the share is 0.
-    """
-
-    hd95: float
-    surface_dice: float
-    centre_distance: float
+from promise_seg.arrays import BoolArray, Float32Array
 
 
-def score_surfaces(
-    predicted: BoolArray, truth: BoolArray, *, tolerance: float = 2.0, spacing: tuple[float, float] = (1.0, 1.0)
-) -> SurfaceScores:
-    """Score a mask (H, W) against the truth (H, W), in the image frame.
+class Surfaces:
+    """Two masks (H, W), neither of them empty, and the distances between their outlines.
+
+    An outline is the pixels of a mask that touch its outside. The distances are computed once, for all measures. What
+    measures give where a mask is empty is the rule for nothing in the table of measures.
 
     Args:
-        predicted, truth: the masks.
+        predicted, truth: the masks, in the image frame.
         tolerance: of the surface Dice, in the unit of ``spacing``.
-        spacing: between rows and between columns; of 1, for pixels.
+        spacing: between rows and between columns; (1, 1) for pixels.
 
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: if the shapes differ or a mask is empty.
     """
-    if predicted.shape != truth.shape:
-        raise ValueError(f"prediction is {predicted.shape}, truth is {truth.shape}")
-    if not predicted.any() or not truth.any():
-        diagonal = float(np.hypot(truth.shape[0] * spacing[0], truth.shape[1] * spacing[1]))
-        same = predicted.any() == truth.any()
-        return SurfaceScores(*((0.0, 1.0, 0.0) if same else (diagonal, 0.0, diagonal)))
-    part = _around(predicted | truth)
-    one, other = (torch.from_numpy(np.ascontiguousarray(mask[part]))[None, None] for mask in (predicted, truth))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # monai warns of what it itself will change
-        hd95 = compute_hausdorff_distance(one, other, include_background=True, percentile=95, spacing=list(spacing))
-        share = compute_surface_dice(one, other, [tolerance], include_background=True, spacing=list(spacing))
-    apart = (_centre(predicted) - _centre(truth)) * np.array(spacing)
-    return SurfaceScores(float(hd95[0, 0]), float(share[0, 0]), float(np.hypot(*apart)))
+
+    def __init__(
+        self,
+        predicted: BoolArray,
+        truth: BoolArray,
+        *,
+        tolerance: float = 2.0,
+        spacing: tuple[float, float] = (1.0, 1.0),
+    ) -> None:
+        if predicted.shape != truth.shape:
+            raise ValueError(f"prediction is {predicted.shape}, truth is {truth.shape}")
+        if not predicted.any() or not truth.any():
+            raise ValueError("an empty mask has no outline: distances to it are given by the rule for nothing")
+        self._masks, self._tolerance, self._spacing = (predicted, truth), tolerance, spacing
+
+    @cached_property
+    def distances(self) -> tuple[Float32Array, Float32Array]:
+        """From each pixel of the predicted outline to the nearest of the true one, and the other way round."""
+        part = _around(self._masks[0] | self._masks[1])
+        predicted, truth = get_mask_edges(*(mask[part] for mask in self._masks))
+        return (
+            get_surface_distance(predicted, truth, spacing=self._spacing),
+            get_surface_distance(truth, predicted, spacing=self._spacing),
+        )
+
+    @property
+    def hd95(self) -> float:
+        """The 95th percentile of the distances between the outlines, the larger of both directions."""
+        return max(float(torch.quantile(torch.from_numpy(found), 0.95)) for found in self.distances)
+
+    @property
+    def surface_dice(self) -> float:
+        """The share of both outlines that lies within the tolerance of the other (normalised surface distance)."""
+        within = sum(int(np.count_nonzero(found <= self._tolerance)) for found in self.distances)
+        return float(np.float32(within) / np.float32(sum(map(len, self.distances))))
+
+    @property
+    def centre_distance(self) -> float:
+        """The distance between the centres of mass."""
+        predicted, truth = map(_centre, self._masks)
+        return float(np.hypot(*((predicted - truth) * np.array(self._spacing))))
 
 
 def _around(mask: BoolArray) -> tuple[slice, slice]:

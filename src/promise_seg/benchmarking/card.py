@@ -7,6 +7,7 @@ import yaml
 
 from promise_seg.benchmarking.results import LineScores
 from promise_seg.benchmarking.running import Benchmark
+from promise_seg.benchmarking.scoring import cell_of
 from promise_seg.dataset.checks import data_sha256
 from promise_seg.environment import collect_environment
 from promise_seg.reporting.blocks import Commands, Facts, Section, Text
@@ -29,13 +30,14 @@ def card_section(benchmark: Benchmark, found: Sequence[LineScores], spec: str) -
         rows = benchmark.data.rows(data, benchmark.spec.protocol_of(benchmark.spec.models[0]))
         counts = ", ".join(f"{sum(row.row.split == split for row in rows)} {split}" for split in Split)
         pairs += [(f"Data: {data.name}", counts), (f"SHA-256 of {data.name}", data_sha256(rows))]
-    hashes = {one.line.sam: one.seeds[0].summary["sam_sha256"] for one in found}
+    hashes = {one.line.sam: cell_of(one.seeds[0].summary).sam_sha256 for one in found}
     for sam in benchmark.spec.sams:
         pairs += [
             (f"SAM: {sam.name}", f"{sam.source}; weights: {licence_of(sam.source)}"),
             (f"SHA-256 of {sam.name}", hashes.get(sam.name, "not used yet")),
         ]
-    scored_by = dict.fromkeys(seed.summary["code_sha256"] for one in found for seed in one.seeds)
+    cells = [cell_of(seed.summary) for one in found for seed in one.seeds]
+    scored_by = dict.fromkeys(cell.code_sha256 for cell in cells if cell.code_sha256)
     pairs += [
         ("SHA-256 of the code that scored", ", ".join(scored_by) or "none yet"),
         ("SHA-256 of the code that made this page", code_sha256()),

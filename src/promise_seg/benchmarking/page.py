@@ -4,16 +4,16 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from promise_seg.assessment.report import LOWER_IS_BETTER, RULE_FOR_NOTHING
+from promise_seg.assessment.measures import heading_of, lower_is_better, rule_for_nothing
 from promise_seg.assessment.statistics import interval_words
-from promise_seg.assessment.strata import SIZES
+from promise_seg.assessment.strata import SIZE, SIZES
 from promise_seg.benchmarking.card import card_section
 from promise_seg.benchmarking.cells import TableLine, cells_of_line
 from promise_seg.benchmarking.costs import log_of
 from promise_seg.benchmarking.gaps import Gap, count_words, gaps_in
 from promise_seg.benchmarking.results import LineScores, Pair, cost_of, parameters_of
 from promise_seg.benchmarking.running import Benchmark
-from promise_seg.benchmarking.tables import HEADINGS, Grid, caption_of, p_words, parts
+from promise_seg.benchmarking.tables import Grid, caption_of, p_words, parts
 from promise_seg.reporting.blocks import Block, Section, Table, Text
 from promise_seg.reporting.charts import interval_chart, line_chart
 from promise_seg.reporting.page import render_page
@@ -57,7 +57,7 @@ def _missing(gaps: Sequence[Gap]) -> Section:
 def _summary(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
     """What is compared, and the best of each kind; and what a reader must know first."""
     measure = benchmark.spec.measures[0]
-    word, sign = HEADINGS.get(measure, measure), -1 if measure in LOWER_IS_BETTER else 1
+    word, sign = heading_of(measure), -1 if lower_is_better(measure) else 1
     blocks: list[Block] = [Text(f"{len(benchmark.spec.models)} models, seeds {_list(benchmark.spec.seeds)}.")]
     where = _Where(found)
     rows: list[tuple[str, ...]] = []
@@ -77,12 +77,12 @@ def _summary(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
             "note",
         )
     )
-    notes = [seed.summary.get("test_looks") for one in found for seed in one.seeds]
-    if again := sum(bool(note and note.get("note")) for note in notes):
+    peeks = [seed.summary.test_looks for one in found for seed in one.seeds]
+    if again := sum(bool(peek and peek.note) for peek in peeks):
         blocks.append(Text(f"{again} evaluation(s) were a second look at test rows with another model.", "warning"))
     if few := [one.test for one in found if len(set(one.groups.values())) < 10]:
         blocks.append(Text(f"With fewer than ten groups ({_list(dict.fromkeys(few))}), intervals are rough.", "note"))
-    blocks.append(Text(f"Rule for nothing: {RULE_FOR_NOTHING}.", "note"))
+    blocks.append(Text(f"Rule for nothing: {rule_for_nothing()}.", "note"))
     return Section("Summary", tuple(blocks))
 
 
@@ -122,7 +122,7 @@ def _part(benchmark: Benchmark, data: str, sam: str, found: Sequence[LineScores]
             interval = one.interval(measure)
             ends = None if interval.as_json() is None else (interval.low, interval.high)
             rows.append((one.line.name, interval.mean, ends, _KINDS[one.line.reads_truth]))
-        word = HEADINGS.get(measure, measure)
+        word = heading_of(measure)
         blocks.append(
             interval_chart(rows, name=f"{word} of each model on {test}", x_label=f"mean {word}, 95 % over groups",
                            caption=f"Test images: {test}.")
@@ -149,7 +149,7 @@ def _differences(measure: str, pairs: Sequence[Pair]) -> Section:
         )
         for pair in pairs
     )
-    word = HEADINGS.get(measure, measure)
+    word = heading_of(measure)
     caption = f"{word} of the second less that of the first, image by image, over the means of all seeds"
     text = Text(
         "Wilcoxon's signed-rank test on the groups, corrected after Holm for all that are listed; only models with the "
@@ -167,9 +167,9 @@ def _sizes(found: Sequence[LineScores]) -> Section:
         values: dict[str, list[float]] = defaultdict(list)
         images: dict[str, int] = {}
         for seed in one.seeds:
-            for name, stratum in seed.summary.get("strata", {}).get("size", {}).items():
-                values[name].append(stratum["dice"])
-                images[name] = stratum["images"]
+            for name, stratum in seed.summary.strata.get(SIZE, {}).items():
+                values[name].append(stratum.dice)
+                images[name] = stratum.images
         rows += [
             (*where.cells(one), one.line.name, name, str(images[name]), f"{sum(dice) / len(dice):.3f}")
             for name, dice in sorted(values.items(), key=lambda entry: SIZES.index(entry[0]))  # not by the alphabet

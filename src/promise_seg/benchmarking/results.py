@@ -20,7 +20,6 @@ from promise_seg.benchmarking.spec import BARE, UNET
 from promise_seg.benchmarking.unet import BEST_FILE
 from promise_seg.checkpoint import WEIGHTS_FILE, find_checkpoint
 
-_PER_OBJECT = "object_dice"
 _BUFFERS = re.compile(r"running_|num_batches")
 
 
@@ -59,11 +58,11 @@ class LineScores:
 
     def seed_means(self, measure: str) -> list[float]:
         """The mean over images of each seed."""
-        return [float(seed.summary["mean"][measure]) for seed in self.seeds]
+        return [float(seed.summary.mean[measure]) for seed in self.seeds]
 
     def object_dice(self) -> float | None:
         """The mean over objects and seeds, where each object was prompted for itself."""
-        found = [seed.summary[_PER_OBJECT] for seed in self.seeds if _PER_OBJECT in seed.summary]
+        found = [seed.summary.object_dice for seed in self.seeds if seed.summary.object_dice is not None]
         return sum(found) / len(found) if found else None
 
 
@@ -194,9 +193,9 @@ def _line_json(benchmark: Benchmark, one: LineScores) -> dict[str, Any]:
                 "of_seeds": [round(v, 6) for v in one.seed_means(measure)],
             }
             for measure in one.values
-            if measure in one.seeds[0].summary["mean"]
+            if measure in one.seeds[0].summary.mean
         },
-        "model_sha256": [seed.summary["model_sha256"] for seed in one.seeds],
+        "model_sha256": [seed.summary.model_sha256 for seed in one.seeds],
     }
 
 

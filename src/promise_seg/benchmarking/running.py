@@ -10,7 +10,7 @@ from promise_seg.assessment.report import result_paths
 from promise_seg.benchmarking.cells import Cell, cells_of
 from promise_seg.benchmarking.costs import EncodingCost, encoding_cost, known_encoding_cost, training_seconds, views_of
 from promise_seg.benchmarking.data_sets import DataSets, TestSet
-from promise_seg.benchmarking.scoring import facts_of_score, is_scored, write_scores
+from promise_seg.benchmarking.scoring import is_scored, subject_of_cell, write_scores
 from promise_seg.benchmarking.spec import BARE, UNET, BenchmarkSpec
 from promise_seg.benchmarking.unet import UnetRun, UnetSettings
 from promise_seg.checkpoint import BEST_FOLDER, load_checkpoint
@@ -159,14 +159,15 @@ class Benchmark:
         how = Assessment(
             prompts=prompts, num_points=self.spec.oracle_points, seed=cell.seed, protocol=self.protocol(cell)
         )
-        facts = facts_of_score(cell, test, model.sam, model.sha256())
+        subject = subject_of_cell(cell, test, model.sam, model.sha256())
         folder = cell.scores_folder(self.output, test.name)
-        if is_scored(folder, how, facts):
+        if is_scored(folder, how, subject):
             return
         count = Stage(progress, f"scoring on {test.name}", len(test.rows), prompts.heading)
         results = evaluate(model, test.rows, how, store=self.store, progress=count)
-        facts |= {"mask_choice": how.choice_for(model), "postprocessing": model.config.postprocessing.words}
-        write_scores(folder, cell.folder(self.output), cell, how, results, facts)
+        masks = {"mask_choice": how.choice_for(model), "postprocessing": model.config.postprocessing.words}
+        subject = subject.model_copy(update=masks)
+        write_scores(folder, cell.folder(self.output), cell, how, results, subject)
 
     def _run_unet(self, cell: Cell, progress: Progress) -> None:
         settings, sam = self._settings(cell), self.sam(cell)
@@ -179,11 +180,11 @@ class Benchmark:
         run.run(progress)
         how = Assessment(prompts=PromptSource.NONE, seed=cell.seed, protocol=self.protocol(cell))
         for test in self.tests(cell):
-            facts = facts_of_score(cell, test, sam, run.best_sha256())
+            subject = subject_of_cell(cell, test, sam, run.best_sha256())
             folder = cell.scores_folder(self.output, test.name)
-            if not is_scored(folder, how, facts):
+            if not is_scored(folder, how, subject):
                 progress(f"scoring on {test.name}", 0, 1)
-                write_scores(folder, cell.folder(self.output), cell, how, run.evaluate(test.rows, how), facts)
+                write_scores(folder, cell.folder(self.output), cell, how, run.evaluate(test.rows, how), subject)
 
     def _timed(self, cell: Cell) -> Cell | None:
         """The cell of the model named by ``budget_of``, if any."""

@@ -4,14 +4,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from promise_seg._version import __version__
 from promise_seg.assessment.comparing import read_scored
 from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.assessment.report import result_paths, summarise, write_results
-from promise_seg.assessment.sealing import log_test
 from promise_seg.assessment.strata import SIZE
+from promise_seg.assessment.summary import EvaluationSummary, Subject
+from promise_seg.assessment.test_log import log_test
 from promise_seg.benchmarking.cells import Cell
 from promise_seg.benchmarking.data_sets import TestSet
 from promise_seg.benchmarking.spec import BARE
@@ -23,23 +23,51 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import PromptSource, Split
 
 
-def facts_of_score(cell: Cell, test: TestSet, sam: Backbone, model_sha256: str) -> dict[str, Any]:
-    """All that a score depends on, but for how it is made."""
-    return {
-        "model": cell.model.name,
-        "variant": cell.model.variant,
-        "trained_on": cell.data.name,
-        "data": test.name,
-        "data_sha256": data_sha256(test.rows),
-        "groups_sha256": _groups_sha256(test),
-        "reading": reading_fields(test.rows[0].reading),
-        "split": str(Split.TEST),
-        "sam": cell.sam.name,
-        "sam_sha256": sam.sha256,
-        "image_size": sam.image_size,
-        "model_sha256": model_sha256,
-        "promise_seg_version": __version__,
-    }
+class CellSubject(Subject):
+    """What a cell's scores are of: all that they depend on, but for how they are made.
+
+    Args:
+        trained_on: the name of the data set.
+        data_sha256, groups_sha256: hashes of the test rows and of their groups.
+        sam_sha256: hash of the SAM's weights.
+        promise_seg_version: that scored.
+        code_sha256: hash of the code that scored; unknown until then.
+    """
+
+    trained_on: str
+    data_sha256: str
+    groups_sha256: str
+    sam_sha256: str
+    promise_seg_version: str
+    code_sha256: str | None = None
+
+
+def subject_of_cell(cell: Cell, test: TestSet, sam: Backbone, model_sha256: str) -> CellSubject:
+    """Return what the scores of a cell on a test set depend on."""
+    return CellSubject(
+        model=cell.model.name,
+        variant=cell.model.variant,
+        trained_on=cell.data.name,
+        data=test.name,
+        data_sha256=data_sha256(test.rows),
+        groups_sha256=_groups_sha256(test),
+        reading=reading_fields(test.rows[0].reading),
+        split=str(Split.TEST),
+        sam=cell.sam.name,
+        sam_sha256=sam.sha256,
+        image_size=sam.image_size,
+        model_sha256=model_sha256,
+        promise_seg_version=__version__,
+    )
+
+
+def cell_of(summary: EvaluationSummary) -> CellSubject:
+    """Return what a summary that :func:`write_scores` wrote is of.
+
+    Raises:
+        ValidationError: if another command wrote it.
+    """
+    return CellSubject.model_validate(summary.as_json())
 
 
 def _groups_sha256(test: TestSet) -> str:
@@ -47,7 +75,7 @@ def _groups_sha256(test: TestSet) -> str:
     return hashlib.sha256(json.dumps([row.row.group for row in test.rows]).encode()).hexdigest()
 
 
-def is_scored(folder: Path, how: Assessment, facts: dict[str, Any]) -> bool:
+def is_scored(folder: Path, how: Assessment, subject: CellSubject) -> bool:
     """Whether scores that depend on just this are there; what cannot be read is not."""
     table, means = result_paths(folder, how.prompts, how.protocol)
     try:
@@ -56,7 +84,7 @@ def is_scored(folder: Path, how: Assessment, facts: dict[str, Any]) -> bool:
         read_scored(table)
     except (OSError, ValueError, SettingsError):
         return False
-    wanted = json.loads(json.dumps(facts)) | {"seed": how.seed, "tolerance": str(how.tolerance)}
+    wanted = subject.as_json() | {"seed": how.seed, "tolerance": str(how.tolerance)}
     if how.prompts == PromptSource.ORACLE:
         wanted["oracle_points"] = how.num_points
     return (
@@ -67,9 +95,9 @@ def is_scored(folder: Path, how: Assessment, facts: dict[str, Any]) -> bool:
 
 
 def write_scores(
-    folder: Path, run: Path, cell: Cell, how: Assessment, results: Sequence[Result], facts: dict[str, Any]
+    folder: Path, run: Path, cell: Cell, how: Assessment, results: Sequence[Result], subject: CellSubject
 ) -> None:
-    """Write what ``promise evaluate`` writes, and note the look at test rows beside a trained model.
+    """Write what ``promise evaluate`` writes, and log the peek at test rows beside a trained model.
 
     Args:
         folder: of the scores.
@@ -77,11 +105,12 @@ def write_scores(
         cell: that was scored.
         how: it was scored.
         results: of all images.
-        facts: see :func:`facts_of_score`, and whatever else is to be kept.
+        subject: see :func:`subject_of_cell`.
     """
-    summary = summarise(list(results), how, facts | {"code_sha256": code_sha256()}, [SIZE])
+    subject = subject.model_copy(update={"code_sha256": code_sha256()})
+    summary = summarise(results, how, subject, [SIZE])
     if cell.model.variant != BARE:
-        noted = {"prompts": str(how.prompts), "dice": summary["mean"]["dice"]}
-        looks = log_test(run, facts["model_sha256"], [result.checked for result in results], noted)
-        summary["test_looks"] = looks.as_json()
-    write_results(folder, list(results), summary)
+        noted = {"prompts": str(how.prompts), "dice": summary.mean["dice"]}
+        rows = [result.checked for result in results]
+        summary = summary.with_notes(test_looks=log_test(run, subject.model_sha256, rows, noted))
+    write_results(folder, results, summary)

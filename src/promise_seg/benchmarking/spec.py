@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from promise_seg.assessment.report import MEASURES
+from promise_seg.assessment.measures import MEASURE_NAMES
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import Reading, make_reading
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
@@ -152,8 +152,8 @@ class BenchmarkSpec(_Part):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        if strange := set(self.measures) - set(MEASURES):
-            raise ValueError(f"measures: there is no {sorted(strange)[0]!r}; choose among {', '.join(MEASURES)}")
+        if strange := set(self.measures) - set(MEASURE_NAMES):
+            raise ValueError(f"measures: there is no {sorted(strange)[0]!r}; choose among {', '.join(MEASURE_NAMES)}")
         for what, training in self._trainings():
             for key, why in _NOT_FOR_TRAINING.items():
                 if key in training:

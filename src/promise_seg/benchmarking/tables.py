@@ -4,17 +4,11 @@ import csv
 import io
 from collections.abc import Sequence
 
-from promise_seg.assessment.report import LOWER_IS_BETTER
+from promise_seg.assessment.measures import heading_of, lower_is_better
 from promise_seg.benchmarking.cells import TableLine
 from promise_seg.benchmarking.gaps import Gap, count_words, gap_words
 from promise_seg.benchmarking.results import LineScores
 
-HEADINGS = {
-    "dice": "Dice", "iou": "IoU", "mae": "MAE", "precision": "precision", "recall": "recall", "s_measure": "S",
-    "e_max": "max E", "e_mean": "mean E", "e_adaptive": "adaptive E", "weighted_f": "weighted F", "hd95": "HD95",
-    "surface_dice": "surface Dice", "centre_distance": "centre distance", "average_precision": "AP",
-    "average_precision_50": "AP at 0.5", "panoptic_quality": "PQ",
-}  # fmt: skip
 _LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
                        "\\": r"\textbackslash{}"})  # fmt: skip
 
@@ -48,7 +42,7 @@ def _is_best(found: LineScores, measure: str, all_found: Sequence[LineScores]) -
     rivals = [
         other.interval(measure).mean for other in all_found if other.is_rival_of(found) and measure in other.values
     ]
-    best = min(rivals) if measure in LOWER_IS_BETTER else max(rivals)
+    best = min(rivals) if lower_is_better(measure) else max(rivals)
     return len(rivals) > 1 and found.interval(measure).mean == best
 
 
@@ -64,7 +58,7 @@ class Grid:
         lines = list({one.line.key: one.line for one in found}.values())
         counts = {len(line.seeds) for line in lines}
         has_seeds = len(counts) > 1 or any(line.missing for line in lines)
-        self.head = ["model", "prompts", *(f"{test} {HEADINGS.get(m, m)}" for test in tests for m in measures)]
+        self.head = ["model", "prompts", *(f"{test} {heading_of(m)}" for test in tests for m in measures)]
         if has_seeds:
             self.head.append("seeds")
         protocols = {line.protocol for line in lines}
@@ -167,7 +161,7 @@ def long_csv(found: Sequence[LineScores], gaps: Sequence[Gap] = ()) -> str:
     for one in found:
         line = one.line
         for measure in one.values:
-            if measure not in one.seeds[0].summary["mean"]:
+            if measure not in one.seeds[0].summary.mean:
                 continue
             interval, seeds = one.interval(measure), one.seed_means(measure)
             low, high = interval.as_json() or ("", "")

@@ -101,9 +101,9 @@ def budget(
         "seed": seed, "images": len(checked),
     }  # fmt: skip
     if looks := note_test_look(run, model, checked, {"prompts": "budget"}):
-        facts["test_looks"] = looks
+        facts["test_looks"] = looks.model_dump()
     if seen := note_seen_images(run, checked):
-        facts["seen_in_training"] = seen
+        facts["seen_in_training"] = seen.model_dump()
     write_json(output / "budget.json", facts | {"budget": summary})
     draw_budget(summary, title, output / "budget.png")
     console.print(f"written: {output / 'budget.json'}, {output / 'budget.png'}")

@@ -50,7 +50,7 @@ def compare(
     ]
     head = ("first", "second", "measure", "mean", "mean", "difference", "95 %", "p (Wilcoxon)", "p (Holm)")
     print_table(head, rows, f"{images} images in {groups} groups; groups are what is drawn and tested")
-    if len({run.summary.get("prompts_read_the_ground_truth") for run in scored}) > 1:
+    if len({run.summary.prompts_read_the_ground_truth for run in scored}) > 1:
         console.print("warning: some of these prompts were made from the ground truth, others not")
     if groups < 6:
         console.print(f"warning: {groups} groups are too few for Wilcoxon's test to find anything")

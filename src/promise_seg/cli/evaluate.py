@@ -1,7 +1,7 @@
 """``promise evaluate``"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from promise_seg.cli.common import (
     BARE,
@@ -46,6 +46,7 @@ from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, SplitChoi
 
 if TYPE_CHECKING:
     from promise_seg.assessment.evaluation import Assessment
+    from promise_seg.assessment.summary import EvaluationSummary
     from promise_seg.dataset.checks import CheckedRow
     from promise_seg.model import PromiseModel
     from promise_seg.trust.judging import TrustModel
@@ -88,7 +89,7 @@ def evaluate(
     quiet_libraries()
 
     from promise_seg.assessment.evaluation import Assessment
-    from promise_seg.assessment.measuring import read_tolerance
+    from promise_seg.assessment.measuring import parse_tolerance
     from promise_seg.assessment.strata import SIZE, check_columns
     from promise_seg.checkpoint import load_checkpoint
     from promise_seg.inference.prompting import check_prompts
@@ -102,7 +103,7 @@ def evaluate(
     place = pick_device(device)
     assessment = Assessment(
         prompts=prompts, num_points=points, seed=seed, protocol=protocol,
-        mask_choice=mask, tolerance=read_tolerance(tolerance),
+        mask_choice=mask, tolerance=parse_tolerance(tolerance),
     )  # fmt: skip
     several = run != BARE and is_class_set(run)
     if several and (label is not None or instances):
@@ -151,11 +152,11 @@ def _evaluate_one(
     """Score one model and its trust scores, note looks at test rows, and write what came out."""
     from promise_seg.assessment.evaluation import evaluate as score
     from promise_seg.assessment.measuring import spacing_for
-    from promise_seg.assessment.report import facts_of, summarise, write_results
+    from promise_seg.assessment.report import subject_of, summarise, write_results
     from promise_seg.features.store import FeatureStore
     from promise_seg.files import check_writable
     from promise_seg.progress import Stage
-    from promise_seg.trust.judging import FLATTERING, judge_results, trust_facts
+    from promise_seg.trust.judging import FLATTERING, judge_results, with_trust
 
     for row in checked:
         spacing_for(row, assessment.tolerance.unit)  # refused before any work
@@ -168,20 +169,18 @@ def _evaluate_one(
     if trust is not None:
         with stages_bar() as progress:
             results, quality = judge_results(model, trust, results, FeatureStore(store), progress)
-    of_model = facts_of(model, run, assessment, checked[0].reading)
-    summary = summarise(results, assessment, of_model | facts, by)
+    subject = subject_of(model, run, assessment, checked[0].reading, **facts)
+    summary = summarise(results, assessment, subject, by)
     if trust is not None and quality is not None:
-        summary |= trust_facts(trust, quality, results)
-    noted = {name: summary[name] for name in ("prompts", "protocol", "postprocessing", "mask_choice")}
-    if looks := note_test_look(run, model, checked, noted | {"dice": summary["mean"]["dice"]}):
-        summary["test_looks"] = looks
-    if seen := note_seen_images(run, checked):
-        summary["seen_in_training"] = seen
+        summary = with_trust(summary, trust, quality, results)
+    noted = {name: getattr(summary, name) for name in ("prompts", "protocol", "postprocessing", "mask_choice")}
+    looks = note_test_look(run, model, checked, noted | {"dice": summary.mean["dice"]})
+    summary = summary.with_notes(test_looks=looks, seen_in_training=note_seen_images(run, checked))
     files = write_results(output, results, summary)
     _print_summary(f"{run}, {len(results)} {facts['split']} images, {assessment.prompts.heading}", summary)
     if quality is not None:
         print_quality(quality, f"trust, on {facts['split']}")
-        if summary["trust_calibrated_on_these_rows"]:
+        if summary.trust_calibrated_on_these_rows:
             console.print(f"note: {FLATTERING}", markup=False)
     console.print(f"written: {files[0]}, {files[1]}")
 
@@ -209,23 +208,20 @@ def _find_trust(run: str, model: "PromiseModel", assessment: "Assessment") -> "T
     return found.trust
 
 
-def _print_summary(title: str, summary: "dict[str, Any]") -> None:
+def _print_summary(title: str, summary: "EvaluationSummary") -> None:
     """Means with intervals, then Dice by strata."""
     from promise_seg.assessment.statistics import interval_words
 
-    rows = [
-        (name, f"{value:.4f}", interval_words(summary["interval"][name])) for name, value in summary["mean"].items()
-    ]
-    if "objects" in summary:
-        rows.append((f"Dice of {summary['objects']} objects", f"{summary['object_dice']:.4f}", ""))
-    print_table(("measure", "mean", f"95 %, over {summary['groups']} groups"), rows, title)
-    for by, found in summary["strata"].items():
+    rows = [(name, f"{value:.4f}", interval_words(summary.interval[name])) for name, value in summary.mean.items()]
+    if summary.objects is not None:
+        rows.append((f"Dice of {summary.objects} objects", f"{summary.object_dice:.4f}", ""))
+    print_table(("measure", "mean", f"95 %, over {summary.groups} groups"), rows, title)
+    for by, found in summary.strata.items():
         lines = [
-            (name, str(one["images"]), f"{one['dice']:.4f}", interval_words(one["dice_interval"]))
-            for name, one in found.items()
+            (name, str(one.images), f"{one.dice:.4f}", interval_words(one.dice_interval)) for name, one in found.items()
         ]
         print_table((f"by {by}", "images", "Dice", "95 %"), lines)
-    empty, silent = summary["images_with_empty_truth"], summary["images_with_empty_prediction"]
+    empty, silent = summary.images_with_empty_truth, summary.images_with_empty_prediction
     if empty or silent:
         console.print(
             f"{empty} image(s) have an empty ground truth, {silent} an empty prediction: see docs/measuring.md"

@@ -7,37 +7,38 @@ from promise_seg.cli.common import BARE, console
 from promise_seg.errors import PromiseError
 
 if TYPE_CHECKING:
+    from promise_seg.assessment.summary import SeenInTraining, TestPeeks
     from promise_seg.dataset.checks import CheckedRow
     from promise_seg.model import PromiseModel
 
 
 def note_test_look(
     run: str, model: "PromiseModel", checked: "Sequence[CheckedRow]", facts: dict[str, object]
-) -> dict[str, object]:
-    """Log a look at test rows beside a trained model, and say if another model from there looked before.
+) -> "TestPeeks | None":
+    """Log a peek at test rows beside a trained model, and say if another model from there was scored on them before.
 
-    Rows of other splits, and models without a folder of their own, are not logged: then nothing is returned.
+    Rows of other splits, and models without a folder of their own, are not logged: then ``None`` is returned.
     """
-    from promise_seg.assessment.sealing import log_test
+    from promise_seg.assessment.test_log import log_test
     from promise_seg.checkpoint import find_checkpoint, is_reference_file, run_folder
     from promise_seg.vocabulary import Split
 
     test = [row for row in checked if row.row.split == Split.TEST]
     if not test or run == BARE or is_reference_file(run):
-        return {}
+        return None
     try:
-        looks = log_test(run_folder(find_checkpoint(run)), model.sha256(), test, facts)
+        peeks = log_test(run_folder(find_checkpoint(run)), model.sha256(), test, facts)
     except PromiseError as error:
         console.print(f"warning: this look at test rows could not be noted: {error}", markup=False)
-        return {}
-    for words in (looks.words(), looks.beside_words()):
+        return None
+    for words in (peeks.note, peeks.beside_note):
         if words:
             console.print(f"note: {words}", markup=False)
-    return looks.as_json()
+    return peeks
 
 
-def note_seen_images(run: str, checked: "Sequence[CheckedRow]") -> dict[str, object]:
-    """Say how many images a model knows from its training; nothing of a model without its training's notes.
+def note_seen_images(run: str, checked: "Sequence[CheckedRow]") -> "SeenInTraining | None":
+    """Say how many images a model knows from its training; ``None`` for a model without its training's notes.
 
     Raises:
         CheckpointError: if those are damaged.
@@ -49,8 +50,8 @@ def note_seen_images(run: str, checked: "Sequence[CheckedRow]") -> dict[str, obj
     if run != BARE and not is_reference_file(run):
         images = read_training_images(run_folder(find_checkpoint(run)))
     if images is None:
-        return {}
-    seen = images.seen(checked)
-    if words := seen.words():
-        console.print(f"note: {words}", markup=False)
-    return seen.as_json()
+        return None
+    seen = images.seen(checked).for_summary()
+    if seen.note:
+        console.print(f"note: {seen.note}", markup=False)
+    return seen

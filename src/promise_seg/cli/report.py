@@ -95,7 +95,7 @@ def report(
     rows = rows_of_split(data, split)
     quiet_libraries()
 
-    from promise_seg.assessment.measuring import read_tolerance
+    from promise_seg.assessment.measuring import parse_tolerance
     from promise_seg.assessment.strata import check_columns
     from promise_seg.checkpoint import load_checkpoint
     from promise_seg.features.store import FeatureStore
@@ -109,7 +109,7 @@ def report(
     from promise_seg.reporting.sections import report_sections
     from promise_seg.sam.loading import load_sam
 
-    wanted = read_tolerance(tolerance)
+    wanted = parse_tolerance(tolerance)
     check_columns(by or (), rows)
     place = pick_device(device)
     is_bare = run == BARE

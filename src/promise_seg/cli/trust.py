@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from promise_seg.cli.common import console, print_table
 
 if TYPE_CHECKING:
+    from promise_seg.assessment.trust_quality import Quality
     from promise_seg.trust.judging import TrustModel
-    from promise_seg.trust.quality import Quality
 
 
 def print_quality(quality: "Quality", title: str) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from promise_seg.assessment.summary import SeenInTraining
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import CheckpointError
 from promise_seg.files import write_json
@@ -35,9 +36,9 @@ class Seen:
             None if not parts else f"{' and '.join(parts)} (first {self.first}): their scores say little of new images"
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """As ``seen_in_training`` of a summary."""
-        return {"trained_on": self.trained_on, "chosen_on": self.chosen_on, "note": self.words()}
+    def for_summary(self) -> SeenInTraining:
+        """The same as a summary keeps it."""
+        return SeenInTraining(trained_on=self.trained_on, chosen_on=self.chosen_on, note=self.words())
 
 
 class TrainingImages(BaseModel):

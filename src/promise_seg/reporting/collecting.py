@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from promise_seg.assessment.budget import prompt_budget
 from promise_seg.assessment.evaluation import Assessment, Result, evaluate
-from promise_seg.assessment.report import facts_of, summarise
+from promise_seg.assessment.report import subject_of, summarise
 from promise_seg.assessment.strata import SIZE, check_columns
+from promise_seg.assessment.summary import EvaluationSummary, SeenInTraining, TestPeeks
 from promise_seg.checkpoint import find_checkpoint, is_reference_file
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
@@ -19,13 +19,13 @@ from promise_seg.reporting.card import make_card
 from promise_seg.reporting.document import Budget, Evaluation, RunReport, Worst
 from promise_seg.reporting.plan import Plan
 from promise_seg.reporting.run_files import read_run
-from promise_seg.trust.judging import judge_results, trust_facts
+from promise_seg.trust.judging import judge_results, with_trust
 from promise_seg.trust.trust_file import find_trust
 from promise_seg.vocabulary import PromptSource
 
-NoteLook = Callable[[dict[str, object]], dict[str, object]]
-"""Told of a look at the rows; returns what must be said of it."""
-NoteSeen = Callable[[], dict[str, object]]
+NoteLook = Callable[[dict[str, object]], TestPeeks | None]
+"""Told of a peek at the rows; returns what must be said of it."""
+NoteSeen = Callable[[], SeenInTraining | None]
 """Returns what must be said of images that the model knows from its training."""
 
 
@@ -45,8 +45,8 @@ def collect(
     *,
     store: FeatureStore | None = None,
     progress: Progress = silent,
-    note_look: NoteLook = lambda _: {},
-    note_seen: NoteSeen = dict,
+    note_look: NoteLook = lambda _: None,
+    note_seen: NoteSeen = lambda: None,
 ) -> Collected:
     """Evaluate a model with each kind of prompts, measure its prompt error budget, and fill in its run card.
 
@@ -69,16 +69,16 @@ def collect(
     assessments = [Assessment(prompts=source, seed=plan.seed, tolerance=plan.tolerance) for source in plan.prompts]
     scored = [_evaluate(model, rows, plan, assessment, store, progress) for assessment in assessments]
     results, main = scored[0]
-    facts: dict[str, object] = {"prompts": "report: " + ", ".join(plan.prompts), "dice": main["mean"]["dice"]}
-    looks = note_look(facts | {name: main[name] for name in ("protocol", "postprocessing", "mask_choice")})
-    said = {name: value for name, value in (("test_looks", looks), ("seen_in_training", note_seen())) if value}
-    summaries = [summary | said for _, summary in scored]
+    facts: dict[str, object] = {"prompts": "report: " + ", ".join(plan.prompts), "dice": main.mean["dice"]}
+    looks = note_look(facts | {name: getattr(main, name) for name in ("protocol", "postprocessing", "mask_choice")})
+    seen = note_seen()
+    summaries = [summary.with_notes(test_looks=looks, seen_in_training=seen) for _, summary in scored]
     worst = worst_results(results, plan.worst)
     report = RunReport(
         title=f"Report on {plan.run}",
         made_at=datetime.now(UTC).replace(microsecond=0),
         card=card,
-        evaluations=tuple(Evaluation.model_validate(summary) for summary in summaries),
+        evaluations=tuple(Evaluation.of(summary) for summary in summaries),
         curves=run.log,
         budget=_budget(model, rows, plan, store, progress) if plan.budget else (),
         worst=tuple(_worst(result, plan.data) for result in worst),
@@ -116,19 +116,18 @@ def _evaluate(
     assessment: Assessment,
     store: FeatureStore | None,
     progress: Progress,
-) -> tuple[list[Result], dict[str, Any]]:
+) -> tuple[list[Result], EvaluationSummary]:
     """The scores of each image, and their summary as ``promise evaluate`` writes it."""
     count = Stage(progress, assessment.prompts.heading, len(rows))
     results = evaluate(model, rows, assessment, store=store, progress=count)
-    facts = facts_of(model, plan.run, assessment, rows[0].reading)
-    facts |= {"name": assessment.prompts.heading, "data": plan.data, "split": plan.split}
-    judged: dict[str, Any] = {}
+    subject = subject_of(model, plan.run, assessment, rows[0].reading, data=plan.data, split=plan.split)
+    by = [SIZE, *plan.by]
     if assessment.prompts == PromptSource.APM and not is_reference_file(plan.run):
         trust = find_trust(find_checkpoint(plan.run), model).trust
         if trust is not None:
             results, quality = judge_results(model, trust, results, store, progress)
-            judged = trust_facts(trust, quality, results)
-    return results, summarise(results, assessment, facts, [SIZE, *plan.by]) | judged
+            return results, with_trust(summarise(results, assessment, subject, by), trust, quality, results)
+    return results, summarise(results, assessment, subject, by)
 
 
 def _budget(

@@ -1,6 +1,7 @@
 """A report as the sections of a page."""
 
-from promise_seg.assessment.report import LOWER_IS_BETTER
+from promise_seg.assessment.measures import heading_of, lower_is_better
+from promise_seg.assessment.measuring import parse_tolerance
 from promise_seg.assessment.statistics import interval_words
 from promise_seg.reporting.blocks import Block, Facts, Gallery, Section, Table, Text
 from promise_seg.reporting.card_section import card_section
@@ -88,9 +89,10 @@ def _measures(evaluations: tuple[Evaluation, ...]) -> Section:
     for one in evaluations:
         head += [one.name, "95 %"]
     names = dict.fromkeys(name for one in evaluations for name in one.mean)
+    unit = parse_tolerance(evaluations[0].tolerance).unit
     rows = []
     for name in names:
-        cells = [name.replace("_", " "), "lower" if name in LOWER_IS_BETTER else "higher"]
+        cells = [heading_of(name, unit), "lower" if lower_is_better(name) else "higher"]
         for one in evaluations:
             has_it = name in one.mean
             cells += [f"{one.mean[name]:.3f}" if has_it else "-", _ends(one.interval.get(name)) if has_it else "-"]

@@ -3,13 +3,15 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from promise_seg.arrays import Float64Array
 from promise_seg.assessment.evaluation import Result
+from promise_seg.assessment.summary import EvaluationSummary
+from promise_seg.assessment.trust_quality import Quality
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Geometry
@@ -20,7 +22,7 @@ from promise_seg.sam.features import Features
 from promise_seg.trust.lines import Line
 from promise_seg.trust.neighbours import Neighbours
 from promise_seg.trust.presence import Presence
-from promise_seg.trust.quality import Quality, quality_of
+from promise_seg.trust.quality import quality_of
 from promise_seg.trust.signals import Signals, look
 
 FORMAT_VERSION: Literal[1] = 1
@@ -144,10 +146,9 @@ def judge_results(
     return [replace(result, trust=one.score, nothing_here=one.nothing_here) for result, one in pairs], quality
 
 
-def trust_facts(trust: TrustModel, quality: Quality, results: Sequence[Result]) -> dict[str, Any]:
-    """What a summary says of judgements: their quality, and whether that is flattering."""
+def with_trust(
+    summary: EvaluationSummary, trust: TrustModel, quality: Quality, results: Sequence[Result]
+) -> EvaluationSummary:
+    """Return a summary with the quality of the judgements, and whether that is flattering."""
     rows = [result.checked for result in results]
-    return {
-        "trust": quality.model_dump(mode="json"),
-        "trust_calibrated_on_these_rows": trust.calibration.was_learned_on(rows),
-    }
+    return summary.with_trust(quality, calibrated_on_these_rows=trust.calibration.was_learned_on(rows))

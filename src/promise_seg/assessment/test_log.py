@@ -1,6 +1,6 @@
-"""Who looked at the test rows with which model: a log in the model's own folder.
+"""The log of peeks at test rows, in the folder of the model that was scored on them.
 
-A second look after a change of the model is how test data come to choose models; it is not forbidden, but said.
+A second peek after a change of the model is how test data come to choose models; it is not forbidden, but reported.
 """
 
 import json
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from promise_seg.assessment.summary import TestPeeks
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.files import write_text
 
@@ -17,62 +18,42 @@ LOG_FILE = "test_log.jsonl"
 _LETTERS = 16  # of an image's hash: enough to know it by
 
 
-@dataclass(frozen=True)
-class Looks:
-    """How often images among some test rows were scored before.
+def peek_note(images: int, other_models: int, looked_at: int) -> str | None:
+    """What a report must say of earlier peeks with other models; ``None`` if there were none.
 
     Args:
-        images: how many test rows there are now.
-        this_model: looks with this very model, this one among them.
-        other_models: looks at any of these images with another model from this folder, or another choice among SAM's
-            masks.
-        looked_at: how many of these images they saw.
-        beside: other runs in the folder around this one that looked at any of these images.
+        images: how many test images there are now.
+        other_models: earlier peeks with other models from the same folder.
+        looked_at: how many of the images those saw.
     """
-
-    images: int
-    this_model: int
-    other_models: int
-    looked_at: int
-    beside: int = 0
-
-    def words(self) -> str | None:
-        """What a report must say; nothing of a first look."""
-        if not self.other_models:
-            return None
-        part = "these test images were" if self.looked_at == self.images else (
-            f"{self.looked_at} of these {self.images} test images were"
-        )  # fmt: skip
-        return (
-            f"{part} looked at {self.other_models} time(s) before with another model from this folder: training, "
-            "post-processing or the choice among SAM's masks changed since, so that these scores may be chosen ones"
-        )
-
-    def beside_words(self) -> str | None:
-        """What to keep in mind where several runs were scored on the same test images."""
-        if not self.beside:
-            return None
-        return (
-            f"{self.beside} other run(s) in the folder around this one were scored on these test images too: the best "
-            "of them is a chosen one; choose on val rows"
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """As ``test_looks`` of a summary."""
-        return {
-            "this_model": self.this_model, "other_models": self.other_models, "looked_at": self.looked_at,
-            "beside": self.beside, "note": self.words(), "beside_note": self.beside_words(),
-        }  # fmt: skip
+    if not other_models:
+        return None
+    part = "these test images were" if looked_at == images else f"{looked_at} of these {images} test images were"
+    return (
+        f"{part} looked at {other_models} time(s) before with another model from this folder: training, "
+        "post-processing or the choice among SAM's masks changed since, so these scores may be biased by model "
+        "selection on the test set"
+    )
 
 
-def log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts: dict[str, Any]) -> Looks:
-    """Note a look at test rows, and say how many there were before at any of their images, whatever CSV names them.
+def beside_note(runs: int) -> str | None:
+    """What to keep in mind where several runs were scored on the same test images; ``None`` if there are no others."""
+    if not runs:
+        return None
+    return (
+        f"{runs} other run(s) in the folder around this one were scored on these test images too: picking the best of "
+        "them selects a model on the test set; choose on val rows"
+    )
+
+
+def log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts: dict[str, Any]) -> TestPeeks:
+    """Log a peek at test rows, and return how many there were before at any of their images, whatever CSV names them.
 
     Args:
         folder: of the model.
         model_sha256: of its weights and config, post-processing among them.
         rows: of the split ``test``.
-        facts: about this look (prompts, protocol, ``mask_choice``, mean Dice).
+        facts: about this peek (prompts, protocol, ``mask_choice``, mean Dice).
 
     Raises:
         PromiseError: if the log cannot be written.
@@ -88,12 +69,14 @@ def log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts:
         for other in sorted(folder.resolve().parent.glob(f"*/{LOG_FILE}"))
         if other.parent != folder.resolve() and any(entry.images & set(images) for entry in _entries(other))
     ]
-    looks = Looks(
-        images=len(images),
+    looked_at = len(set().union(*(seen for _, seen in others)))
+    peeks = TestPeeks(
         this_model=1 + len(at_these) - len(others),
         other_models=len(others),
-        looked_at=len(set().union(*(seen for _, seen in others))),
+        looked_at=looked_at,
         beside=len(beside),
+        note=peek_note(len(images), len(others), looked_at),
+        beside_note=beside_note(len(beside)),
     )
     entry = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -103,12 +86,12 @@ def log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts:
     } | facts
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     write_text(path, "\n".join([*lines, json.dumps(entry, sort_keys=True)]) + "\n")
-    return looks
+    return peeks
 
 
 @dataclass(frozen=True)
 class _Model:
-    """A model as it was looked with: by one protocol, another choice among its masks makes it another one."""
+    """A model as it was scored: by one protocol, another choice among its masks makes it another one."""
 
     sha256: str
     facts: dict[str, Any]

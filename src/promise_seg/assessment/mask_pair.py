@@ -1,0 +1,102 @@
+"""A predicted mask beside its ground truth: what measures are computed from, each shared part only once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from promise_seg.assessment.metrics import Scores, score_mask
+from promise_seg.assessment.objects import ObjectScores, score_objects
+from promise_seg.assessment.structure import StructureScores, score_structure
+from promise_seg.assessment.surfaces import Surfaces
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float32]
+
+
+class Objects(NamedTuple):
+    """The objects of one image as masks (H, W), which may overlap: those that were predicted, and the true ones."""
+
+    predicted: Sequence[BoolArray]
+    truth: Sequence[BoolArray]
+
+
+@dataclass(frozen=True)
+class MaskPair:
+    """One prediction and its ground truth, in the image frame.
+
+    What several measures share (distances between the outlines, the structure measures, the matching of objects) is
+    computed when the first of them asks for it, and kept.
+
+    Args:
+        mask_probs: probabilities, (H, W).
+        predicted: the mask that was made of them, (H, W).
+        truth: the ground truth, (H, W).
+        spacing: between rows and between columns, in the unit of all distances; (1, 1) for pixels.
+        tolerance: of the surface Dice, in the same unit.
+        objects: of an instance map; ``None`` for any other mask.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+
+    mask_probs: FloatArray
+    predicted: BoolArray
+    truth: BoolArray
+    spacing: tuple[float, float] = (1.0, 1.0)
+    tolerance: float = 2.0
+    objects: Objects | None = None
+
+    def __post_init__(self) -> None:
+        shapes = {self.mask_probs.shape, self.predicted.shape, self.truth.shape}
+        if len(shapes) > 1:
+            raise ValueError(f"probabilities, mask and ground truth must have one shape, got {sorted(shapes)}")
+
+    @cached_property
+    def has_truth(self) -> bool:
+        """Whether there is anything to find."""
+        return bool(self.truth.any())
+
+    @cached_property
+    def has_prediction(self) -> bool:
+        """Whether anything is predicted."""
+        return bool(self.predicted.any())
+
+    @property
+    def diagonal(self) -> float:
+        """Length of the image's diagonal, in the unit of ``spacing``."""
+        rows, columns = self.truth.shape
+        return float(np.hypot(rows * self.spacing[0], columns * self.spacing[1]))
+
+    @cached_property
+    def overlap(self) -> Scores:
+        """Dice, IoU and their like, and the mean absolute error of the probabilities."""
+        return score_mask(self.mask_probs, self.truth, self.predicted)
+
+    @cached_property
+    def structure(self) -> StructureScores:
+        """S-measure, E-measures and weighted F of the probabilities."""
+        return score_structure(self.mask_probs, self.truth, self.predicted)
+
+    @cached_property
+    def surfaces(self) -> Surfaces:
+        """The distances between both outlines.
+
+        Raises:
+            ValueError: if either mask is empty.
+        """
+        return Surfaces(self.predicted, self.truth, tolerance=self.tolerance, spacing=self.spacing)
+
+    @cached_property
+    def matched(self) -> ObjectScores:
+        """Scores of the objects, matched with the true ones.
+
+        Raises:
+            ValueError: if these are not masks of an instance map.
+        """
+        if self.objects is None:
+            raise ValueError("there are no objects: the ground truth is not an instance map")
+        return score_objects(self.objects.predicted, self.objects.truth)

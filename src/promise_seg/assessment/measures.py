@@ -1,0 +1,271 @@
+"""The table of all measures: whatever lists, heads, orders or explains measures takes it from here.
+
+A new measure is one entry of :data:`MEASURES`, and its computation beside those it is like (``surfaces.py`` for
+distances, ``metrics.py`` for overlaps and so on). See "Recipes" in CONTRIBUTING.md.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from promise_seg.assessment.mask_pair import MaskPair
+
+
+class Given(Enum):
+    """What a measure gives where a mask is empty; the value is how it is said in words."""
+
+    PERFECT = "perfect"
+    WORST = "at its worst (0, or the image's diagonal for distances)"
+    COMPUTED = "computed from the probabilities"
+
+
+class WhenEmpty(NamedTuple):
+    """The rule for nothing: what a measure gives if the ground truth, the prediction or both are empty."""
+
+    both: Given = Given.PERFECT
+    only_truth: Given = Given.WORST
+    only_prediction: Given = Given.WORST
+
+    def for_pair(self, pair: MaskPair) -> Given:
+        """What is to be given for one pair of masks; ``COMPUTED`` if neither is empty."""
+        if pair.has_truth:
+            return Given.COMPUTED if pair.has_prediction else self.only_prediction
+        return self.only_truth if pair.has_prediction else self.both
+
+
+_USUAL = WhenEmpty()
+_COMPUTED = WhenEmpty(Given.COMPUTED, Given.COMPUTED, Given.COMPUTED)
+_ALIGNMENT = WhenEmpty(only_prediction=Given.COMPUTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One measure of a prediction against its ground truth.
+
+    Args:
+        name: in files and on the command line.
+        heading: in tables and on pages.
+        what: it says, in a few words, for the documentation.
+        compute: its value for a pair of masks. It is only called where ``when_empty`` does not give the value.
+        when_empty: its rule for nothing.
+        lower_is_better: otherwise higher is better.
+        is_distance: whether it is in pixels or millimetres, and the image's diagonal at worst; otherwise it lies
+            within [0, 1].
+        uses_tolerance: whether it depends on ``--tolerance`` without being a distance.
+        only_for_instances: whether it is defined for the objects of instance maps only.
+
+    Raises:
+        ValueError: if the rule for nothing asks for a worst value that is not known.
+    """
+
+    name: str
+    heading: str
+    what: str
+    compute: Callable[[MaskPair], float]
+    when_empty: WhenEmpty = _USUAL
+    lower_is_better: bool = False
+    is_distance: bool = False
+    uses_tolerance: bool = False
+    only_for_instances: bool = False
+
+    def __post_init__(self) -> None:
+        if self.is_distance and not self.lower_is_better:
+            raise ValueError(f"{self.name}: a distance is better when lower")
+        if self.lower_is_better and not self.is_distance and Given.WORST in self.when_empty:
+            raise ValueError(f"{self.name}: only distances and measures that are better when higher have a worst value")
+
+    @property
+    def needs_same_tolerance(self) -> bool:
+        """Whether values can be compared only if they were measured with one tolerance, whose unit is that of all
+        distances."""
+        return self.is_distance or self.uses_tolerance
+
+    def value(self, pair: MaskPair) -> float:
+        """The value for one image, by the rule for nothing where a mask is empty.
+
+        Raises:
+            ValueError: if it is defined for objects only, and there are none.
+        """
+        given = self.when_empty.for_pair(pair)
+        if given == Given.COMPUTED:
+            return self.compute(pair)
+        if given == Given.PERFECT:
+            return 0.0 if self.lower_is_better else 1.0
+        return pair.diagonal if self.is_distance else 0.0
+
+
+MEASURES = (
+    Measure(
+        name="dice",
+        heading="Dice",
+        what="twice the common area over the sum of both areas",
+        compute=lambda pair: pair.overlap.dice,
+    ),
+    Measure(
+        name="iou",
+        heading="IoU",
+        what="the common area over the area of the union",
+        compute=lambda pair: pair.overlap.iou,
+    ),
+    Measure(
+        name="mae",
+        heading="MAE",
+        what="mean absolute error of the probabilities",
+        compute=lambda pair: pair.overlap.mae,
+        when_empty=_COMPUTED,
+        lower_is_better=True,
+    ),
+    Measure(
+        name="precision",
+        heading="precision",
+        what="the share of the prediction that is right",
+        compute=lambda pair: pair.overlap.precision,
+    ),
+    Measure(
+        name="recall",
+        heading="recall",
+        what="the share of the ground truth that is found",
+        compute=lambda pair: pair.overlap.recall,
+        when_empty=WhenEmpty(only_truth=Given.PERFECT),
+    ),
+    Measure(
+        name="s_measure",
+        heading="S",
+        what="S-measure: likeness of structure (Fan et al. 2017)",
+        compute=lambda pair: pair.structure.s_measure,
+        when_empty=_COMPUTED,
+    ),
+    Measure(
+        name="e_max",
+        heading="max E",
+        what="E-measure: enhanced alignment (Fan et al. 2018), the image's own maximum over 256 thresholds",
+        compute=lambda pair: pair.structure.e_max,
+        when_empty=_ALIGNMENT,
+    ),
+    Measure(
+        name="e_mean",
+        heading="mean E",
+        what="E-measure, the mean over 256 thresholds",
+        compute=lambda pair: pair.structure.e_mean,
+        when_empty=_ALIGNMENT,
+    ),
+    Measure(
+        name="e_adaptive",
+        heading="adaptive E",
+        what="E-measure at twice the mean probability",
+        compute=lambda pair: pair.structure.e_adaptive,
+        when_empty=_ALIGNMENT,
+    ),
+    Measure(
+        name="weighted_f",
+        heading="weighted F",
+        what="weighted F-measure (Margolin et al. 2014)",
+        compute=lambda pair: pair.structure.weighted_f,
+    ),
+    Measure(
+        name="hd95",
+        heading="HD95",
+        what="95th percentile of the distances between the outlines, the larger of both directions",
+        compute=lambda pair: pair.surfaces.hd95,
+        lower_is_better=True,
+        is_distance=True,
+    ),
+    Measure(
+        name="surface_dice",
+        heading="surface Dice",
+        what="the share of both outlines within the tolerance of the other (normalised surface distance)",
+        compute=lambda pair: pair.surfaces.surface_dice,
+        uses_tolerance=True,
+    ),
+    Measure(
+        name="centre_distance",
+        heading="centre distance",
+        what="distance between the centres of mass",
+        compute=lambda pair: pair.surfaces.centre_distance,
+        lower_is_better=True,
+        is_distance=True,
+    ),
+    Measure(
+        name="average_precision",
+        heading="AP",
+        what="hits / (hits + false alarms + misses), the mean over IoU thresholds of 0.5, 0.55 ... 0.95",
+        compute=lambda pair: pair.matched.average_precision,
+        only_for_instances=True,
+    ),
+    Measure(
+        name="average_precision_50",
+        heading="AP at 0.5",
+        what="the same at an IoU of 0.5",
+        compute=lambda pair: pair.matched.average_precision_50,
+        only_for_instances=True,
+    ),
+    Measure(
+        name="panoptic_quality",
+        heading="PQ",
+        what="panoptic quality (Kirillov et al. 2019); objects are matched by an IoU above 0.5",
+        compute=lambda pair: pair.matched.panoptic_quality,
+        only_for_instances=True,
+    ),
+)
+"""All measures, in the order of files and tables."""
+
+MEASURE_NAMES = tuple(measure.name for measure in MEASURES)
+_BY_NAME = {measure.name: measure for measure in MEASURES}
+
+
+def find_measure(name: str) -> Measure | None:
+    """The measure of a name; ``None`` for one that another version wrote."""
+    return _BY_NAME.get(name)
+
+
+def heading_of(name: str, unit: str | None = None) -> str:
+    """How a measure is headed, with the ``unit`` of distances if it is given; its name if the measure is not known."""
+    measure = find_measure(name)
+    if measure is None:
+        return name.replace("_", " ")
+    return measure.heading if unit is None or not measure.is_distance else f"{measure.heading} ({unit})"
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether a measure is better when lower; an unknown one is taken to be better when higher."""
+    measure = find_measure(name)
+    return measure is not None and measure.lower_is_better
+
+
+def values_of(pair: MaskPair) -> dict[str, float]:
+    """All measures of one image by their names, in their order; those of objects for instance maps only."""
+    has_objects = pair.objects is not None
+    return {one.name: one.value(pair) for one in MEASURES if has_objects or not one.only_for_instances}
+
+
+def rule_for_nothing(measures: Sequence[Measure] = MEASURES) -> str:
+    """What measures give where a mask is empty, in words: what most of them give, and the exceptions by name."""
+    cases = (
+        ("if both the ground truth and the prediction are empty", lambda rule: rule.both),
+        ("if only the ground truth is empty", lambda rule: rule.only_truth),
+        ("if only the prediction is empty", lambda rule: rule.only_prediction),
+    )
+    return "; ".join(f"{case}, {_given_words(measures, given)}" for case, given in cases)
+
+
+def _given_words(measures: Sequence[Measure], given: Callable[[WhenEmpty], Given]) -> str:
+    names: dict[Given, list[str]] = {}
+    for measure in measures:
+        names.setdefault(given(measure.when_empty), []).append(measure.name)
+    usual = max(names, key=lambda one: len(names[one]))
+    others = [f"{_listed(names[one])} ({one.value})" for one in Given if one in names and one != usual]
+    return f"every measure is {usual.value}" + (f", except {', and '.join(others)}" if others else "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(", ".join(names).rsplit(", ", 1))
+
+
+def markdown_table(measures: Iterable[Measure] = MEASURES) -> str:
+    """The table of measures as it stands in the documentation."""
+    lines = ["| name | heading | what it says | better |", "| --- | --- | --- | --- |"]
+    for one in measures:
+        what = f"for instance maps: {one.what}" if one.only_for_instances else one.what
+        lines.append(f"| `{one.name}` | {one.heading} | {what} | {'lower' if one.lower_is_better else 'higher'} |")
+    return "\n".join(lines)

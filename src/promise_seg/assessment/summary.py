@@ -1,0 +1,168 @@
+"""What an evaluation found, as one type: assessment writes it as ``summary_<prompts>.json``, and all others read it."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from promise_seg.assessment.trust_quality import Quality
+from promise_seg.errors import SettingsError
+from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
+
+Ends = tuple[float, float]
+"""Both ends of a 95 % interval."""
+
+
+class _Open(BaseModel):
+    """A part of a file that another version may have written, which may say more than this one knows."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
+
+
+class Stratum(_Open):
+    """Means over a part of the images; the interval is ``None`` where there are fewer than two groups."""
+
+    images: int
+    groups: int
+    dice: float
+    dice_interval: Ends | None
+    iou: float
+
+
+class TestPeeks(_Open):
+    """How often the images of some test rows were scored before. A peek is one evaluation, budget or report.
+
+    Args:
+        this_model: peeks with this very model, this one among them.
+        other_models: peeks at any of these images with another model from the same folder, or another choice among
+            SAM's masks.
+        looked_at: how many of these images those saw.
+        beside: other runs in the folder around this one that were scored on any of these images.
+        note: what a report must say of ``other_models``; ``None`` where there were none.
+        beside_note: what to keep in mind of ``beside``; ``None`` where there are none.
+    """
+
+    __test__ = False  # pytest takes it for a test otherwise
+
+    this_model: int
+    other_models: int
+    looked_at: int = 0
+    beside: int = 0
+    note: str | None
+    beside_note: str | None = None
+
+
+class SeenInTraining(_Open):
+    """How many of the images a model knows from its training.
+
+    Args:
+        trained_on: images that it was trained on.
+        chosen_on: images that are ``val`` rows of its training, and stand in another split here.
+        note: what a report must say of them; ``None`` where there are none.
+    """
+
+    trained_on: int
+    chosen_on: int
+    note: str | None
+
+
+class Subject(_Open):
+    """What is evaluated: a model, on which images, read how.
+
+    Args:
+        model: what the user calls it.
+        variant: which trainable parts it has.
+        sam, image_size: the SAM around which it was trained, and the side of its input in pixels.
+        model_sha256: hash of its weights and config.
+        reading: how files were read.
+        data, split: the manifest, and which of its rows.
+        mask_choice, postprocessing: how a mask was made of SAM's; not there for a model without a SAM.
+    """
+
+    model: str
+    variant: str
+    sam: str
+    image_size: int
+    model_sha256: str
+    reading: dict[str, str | bool | int | None]
+    data: str
+    split: str
+    mask_choice: MaskChoice | None = None
+    postprocessing: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of a file: all that was said, and nothing of what was not."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class EvaluationSummary(Subject):
+    """Means over the images, their intervals, and all that they depend on.
+
+    Args:
+        prompts, prompts_meaning: where prompts came from, as a name and in words.
+        prompts_read_the_ground_truth: whether they were made from it.
+        oracle_points: how many there were; ``None`` with other prompts.
+        seed: of oracle points and intervals.
+        protocol, protocol_deviations: how it was scored, and where that differs from the published procedure.
+        tolerance: of the surface Dice, with the unit of all distances, such as ``2px``.
+        images, groups: how many there are.
+        images_with_empty_truth, images_with_empty_prediction: how many fall under the rule for nothing.
+        rule_for_nothing: that rule, in words.
+        mean, interval: by the names of the measures; an interval is ``None`` with fewer than two groups.
+        strata: means over parts of the images, by ``size`` or a column of the manifest, and by the part's name.
+        objects, object_dice: where each object was prompted for itself: how many, and their mean Dice.
+        trust: how good the trust scores are, where the model is calibrated and its own masks were scored.
+        trust_calibrated_on_these_rows: whether that is flattering.
+        test_looks: where test rows were scored with a model that has a folder.
+        seen_in_training: where the model's training left a note of its images.
+    """
+
+    prompts: PromptSource
+    prompts_meaning: str
+    prompts_read_the_ground_truth: bool
+    oracle_points: int | None
+    seed: int
+    protocol: Protocol
+    protocol_deviations: tuple[str, ...]
+    tolerance: str
+    images: int
+    groups: int
+    images_with_empty_truth: int
+    images_with_empty_prediction: int
+    rule_for_nothing: str
+    mean: dict[str, float]
+    interval: dict[str, Ends | None]
+    strata: dict[str, dict[str, Stratum]]
+    objects: int | None = None
+    object_dice: float | None = None
+    trust: Quality | None = None
+    trust_calibrated_on_these_rows: bool = False
+    test_looks: TestPeeks | None = None
+    seen_in_training: SeenInTraining | None = None
+
+    def with_trust(self, quality: Quality, *, calibrated_on_these_rows: bool) -> Self:
+        """Return the same with the quality of the trust scores."""
+        return self.model_copy(update={"trust": quality, "trust_calibrated_on_these_rows": calibrated_on_these_rows})
+
+    def with_notes(
+        self, *, test_looks: TestPeeks | None = None, seen_in_training: SeenInTraining | None = None
+    ) -> Self:
+        """Return the same with what must be said of its images; what is ``None`` is left as it is."""
+        notes = {"test_looks": test_looks, "seen_in_training": seen_in_training}
+        return self.model_copy(update={name: note for name, note in notes.items() if note is not None})
+
+
+def read_summary(path: Path) -> EvaluationSummary:
+    """Return what :func:`~promise_seg.assessment.report.write_results` wrote.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        SettingsError: naming what is missing or damaged.
+    """
+    try:
+        return EvaluationSummary.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}" for e in error.errors()[:3])
+        raise SettingsError(
+            f"{path}: not a summary by this version of promise evaluate: {details}. Evaluate again"
+        ) from error
