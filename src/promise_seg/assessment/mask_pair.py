@@ -6,15 +6,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from promise_seg.arrays import BoolArray, Float32Array
 from promise_seg.assessment.metrics import Scores, score_mask
 from promise_seg.assessment.objects import ObjectScores, score_objects
 from promise_seg.assessment.structure import StructureScores, score_structure
 from promise_seg.assessment.surfaces import Surfaces
-
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float32]
 
 
 class Objects(NamedTuple):
@@ -43,7 +40,7 @@ class MaskPair:
         ValueError: if the shapes differ.
     """
 
-    mask_probs: FloatArray
+    mask_probs: Float32Array
     predicted: BoolArray
     truth: BoolArray
     spacing: tuple[float, float] = (1.0, 1.0)

@@ -11,7 +11,8 @@ import pytest
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.images.readers import read_labels
 from promise_seg.prediction.labelling import Labelled
-from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, formats_for
+from promise_seg.prediction.outputs.formats import WRITERS, formats_for
+from promise_seg.vocabulary import OutputFormat
 
 CLASSES = ({1: "one", 2: "two"}, {1: "one", 300: "three hundred"})
 

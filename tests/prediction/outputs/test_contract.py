@@ -10,10 +10,10 @@ from PIL import Image
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.orientation import Axis
 from promise_seg.images.readers import read_labels
-from promise_seg.prediction.outputs.formats import WRITERS, OutputFormat, formats_for
+from promise_seg.prediction.outputs.formats import WRITERS, formats_for
 from promise_seg.prediction.outputs.rle import decode_rle
+from promise_seg.vocabulary import Axis, OutputFormat
 from tests.files import write_dicom, write_nifti, write_series
 from tests.images.formats import test_contract as sources
 from tests.images.formats.contract import SourceContract, voxels
