@@ -10,7 +10,6 @@ from promise_seg.errors import ManifestError, PromiseError
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.vocabulary import Protocol, Split
 
-_VALIDATION_SHARE = 0.15
 _NO_VALUE = "(empty)"
 
 
@@ -134,7 +133,7 @@ def manifest_rows(data: DataSpec) -> list[Row]:
         rows = [replace(row, mask=data.mask_folder / row.mask.name) for row in _of_one_name(rows, data)]
     has_train = any(row.split == Split.TRAIN for row in rows)
     if data.train and has_train and not any(row.split == Split.VAL for row in rows):
-        rows = split_off_validation(rows, share=_VALIDATION_SHARE, seed=0)
+        rows = split_off_validation(rows)
     return rows
 
 

@@ -8,6 +8,7 @@ import typer
 
 from promise_seg.cli.common import console, print_table, stages_bar
 from promise_seg.cli.options import AxisOption, ClassOption, InstancesOption, ThresholdOption, output_option
+from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
 from promise_seg.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
     from promise_seg.images.reading import Reading
     from promise_seg.vocabulary import Split
 
-_DEFAULT_SHARE = 0.15
-
 
 def split(
     manifest: Annotated[Path, typer.Argument(help="The manifest to divide.")],
     output: Annotated[Path, output_option("The manifest to write.")],
-    val: Annotated[float | None, typer.Option(help=f"Share of the rows for val; default {_DEFAULT_SHARE}.")] = None,
-    test: Annotated[float | None, typer.Option(help=f"Share of the rows for test; default {_DEFAULT_SHARE}.")] = None,
+    val: Annotated[float | None, typer.Option(help=f"Share of the rows for val; default {DEFAULT_VAL_SHARE}.")] = None,
+    test: Annotated[
+        float | None, typer.Option(help=f"Share of the rows for test; default {DEFAULT_VAL_SHARE}.")
+    ] = None,
     keep_test: Annotated[
         bool, typer.Option("--keep-test", help="Leave test rows as they are; --val counts from the others.")
     ] = False,
@@ -64,8 +65,8 @@ def split(
             sizes.update(_object_sizes(rows, reading))
         return sizes[row.where]
 
-    val_share = _DEFAULT_SHARE if val is None else val
-    test_share = _DEFAULT_SHARE if test is None else test
+    val_share = DEFAULT_VAL_SHARE if val is None else val
+    test_share = DEFAULT_VAL_SHARE if test is None else test
     if folds is None:
         divided = [split_rows(rows, size, val=val_share, test=test_share, keep_test=keep_test, seed=seed)]
     else:

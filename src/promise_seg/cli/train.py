@@ -35,8 +35,8 @@ from promise_seg.cli.options import (
     option,
     output_option,
 )
-from promise_seg.cli.training_rows import DEFAULT_VAL_SHARE
 from promise_seg.cli.trust import print_learned
+from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
 from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import ApmKind, Fit, Optimizer, Precision, Protocol, Recipe, TrainableVariant, TrainAlso
 

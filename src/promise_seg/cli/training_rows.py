@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from promise_seg.dataset.manifest import Row
     from promise_seg.learning.run_note import RunNote
 
-DEFAULT_VAL_SHARE = 0.15
 ValShareOption = Annotated[
     float | None,
     option(
@@ -42,7 +41,7 @@ def split_as_trained(data: Path, note: "RunNote | None", val_share: float | None
     Raises:
         ManifestError: if the manifest cannot be read, or has too few groups to be split.
     """
-    from promise_seg.dataset.manifest import of_split, read_manifest, split_off_validation
+    from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE, of_split, read_manifest, split_off_validation
     from promise_seg.vocabulary import Split
 
     rows = read_manifest(data)

@@ -10,6 +10,9 @@ from promise_seg.dataset.manifest_file import KNOWN_COLUMNS, REQUIRED_COLUMNS, l
 from promise_seg.errors import ManifestError
 from promise_seg.vocabulary import Split
 
+DEFAULT_VAL_SHARE = 0.15
+"""The share of rows that are split off for ``val`` or ``test`` where nobody says how many."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -102,7 +105,7 @@ def of_split(rows: Sequence[Row], split: Split) -> list[Row]:
     return [row for row in rows if row.split == split]
 
 
-def split_off_validation(rows: Sequence[Row], *, share: float = 0.15, seed: int = 0) -> list[Row]:
+def split_off_validation(rows: Sequence[Row], *, share: float = DEFAULT_VAL_SHARE, seed: int = 0) -> list[Row]:
     """Turn about ``share`` of the ``train`` rows into ``val``, never dividing a group.
 
     Raises:

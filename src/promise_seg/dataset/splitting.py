@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from promise_seg.dataset.dealing import Side, deal
-from promise_seg.dataset.manifest import Row, of_split, raise_all
+from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE, Row, of_split, raise_all
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.vocabulary import Split
 
@@ -30,8 +30,8 @@ def split_rows(
     rows: Sequence[Row],
     foreground_share: ForegroundShare,
     *,
-    val: float = 0.15,
-    test: float = 0.15,
+    val: float = DEFAULT_VAL_SHARE,
+    test: float = DEFAULT_VAL_SHARE,
     keep_test: bool = False,
     seed: int = 0,
 ) -> list[Row]:
@@ -64,7 +64,7 @@ def fold_rows(
     foreground_share: ForegroundShare,
     *,
     folds: int,
-    test: float = 0.15,
+    test: float = DEFAULT_VAL_SHARE,
     keep_test: bool = False,
     seed: int = 0,
 ) -> list[list[Row]]:
@@ -134,7 +134,8 @@ def _file(rows: Sequence[Row]) -> str:
 def _check_shares(val: float, test: float) -> None:
     if min(val, test) < 0 or val + test >= 1:
         raise SettingsError(
-            f"--val {val:g} --test {test:g}: expected shares from 0 that leave something for train, such as 0.15 each"
+            f"--val {val:g} --test {test:g}: expected shares from 0 that leave something for train, such as "
+            f"{DEFAULT_VAL_SHARE} each"
         )
 
 

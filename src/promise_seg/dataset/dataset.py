@@ -1,0 +1,190 @@
+"""A data set as one value: its checked rows, how their files are read, its splits, groups, classes and hashes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self, overload
+
+from promise_seg.dataset.checks import CheckedRow, check_rows, classes_of, data_sha256, divided_warning, leaks
+from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE, of_split, raise_all, read_manifest, split_off_validation
+from promise_seg.errors import ManifestError
+from promise_seg.images.reading import Reading, make_reading, parse_classes
+from promise_seg.progress import Progress, silent
+from promise_seg.vocabulary import MaskKind, Split, SplitChoice
+
+
+@dataclass(frozen=True)
+class Dataset(Sequence[CheckedRow]):
+    """Rows whose files were read once without a complaint; a sequence of them.
+
+    Args:
+        rows: images, and slices of volumes, in the order of the manifest.
+        reading: how all of their files are read.
+        path: the manifest, where there is one.
+        wanted_classes: the classes of label maps that were asked for; ``None`` for all.
+        val_share: the share of train rows that became val rows; ``None`` if no row was moved.
+        options: what was asked for in reading the files, by the names of :meth:`from_csv`.
+    """
+
+    rows: tuple[CheckedRow, ...]
+    reading: Reading
+    path: Path | None = None
+    wanted_classes: tuple[int, ...] | None = None
+    val_share: float | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        *,
+        window: str | None = None,
+        axis: str | None = None,
+        crop_border: bool | None = None,
+        classes: str | int | Sequence[int] | None = None,
+        instances: bool = False,
+        mask_threshold: int | None = None,
+        split: str = SplitChoice.ALL,
+        val_share: float | None = None,
+        seed: int = 0,
+        like: Reading | None = None,
+        progress: Progress = silent,
+    ) -> Self:
+        """Read a manifest, and check the files of all its rows.
+
+        >>> data = Dataset.from_csv("polyps.csv", window="own")  # doctest: +SKIP
+        >>> len(data.train), len(data.test)  # doctest: +SKIP
+
+        Args:
+            path: a CSV with the columns ``image_name,train_type,mask_name``.
+            window: how values become grey: ``own``, ``percentile``, ``LEVEL,WIDTH``, or ``brain``, ``lung`` ...
+            axis: what volumes are cut across: ``auto``, ``axial``, ``coronal`` or ``sagittal``.
+            crop_border: whether the black border around images is cropped.
+            classes: masks are label maps: the class that is wanted, several, or ``all``.
+            instances: masks are instance maps, in which each value is one object.
+            mask_threshold: grey mask values above it are foreground.
+            split: ``train``, ``val`` or ``test`` to read the rows of one split alone, or ``all``.
+            val_share: how much of ``train`` becomes ``val`` where there are no val rows, in whole groups; ``None``
+                leaves the rows as they are.
+            seed: of that choice.
+            like: how files are read where nothing else is said, such as ``model.reading``.
+            progress: told of each row.
+
+        Raises:
+            SettingsError: naming the option that cannot be meant.
+            ManifestError: with all problems of all rows at once.
+        """
+        wanted = classes if classes is None or isinstance(classes, str) else _joined(classes)
+        reading = make_reading(
+            like, window=window, axis=axis, crop_border=crop_border, label=wanted, instances=instances,
+            mask_threshold=mask_threshold,
+        )  # fmt: skip
+        rows = read_manifest(path)
+        if split != SplitChoice.ALL:
+            rows = of_split(rows, Split(split))
+            if not rows:
+                raise ManifestError(f"{path}: no {split} rows; choose another --split")
+        moved = val_share is not None and not of_split(rows, Split.VAL)
+        if moved and val_share is not None:
+            rows = split_off_validation(rows, share=val_share, seed=seed)
+        several = None if wanted is None or reading.masks.label is not None else parse_classes(wanted)
+        given = {
+            "window": window, "axis": axis, "crop_border": crop_border, "classes": wanted, "instances": instances,
+            "mask_threshold": mask_threshold,
+        }  # fmt: skip
+        return cls(
+            tuple(check_rows(rows, reading, progress)),
+            reading,
+            Path(path),
+            None if several is None else tuple(several),
+            val_share if moved else None,
+            {name: value for name, value in given.items() if value is not None and value is not False},
+        )
+
+    @overload
+    def __getitem__(self, index: int) -> CheckedRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[CheckedRow]: ...
+    def __getitem__(self, index: int | slice) -> CheckedRow | Sequence[CheckedRow]:
+        """One row, or some of them."""
+        return self.rows[index]
+
+    def __len__(self) -> int:
+        """How many images and slices there are."""
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        """The number of images in each split."""
+        counts = ", ".join(f"{len(self.of_split(split))} {split}" for split in Split)
+        return f"Dataset({str(self.path) if self.path else 'rows'!r}: {counts}; {len(self.groups)} groups)"
+
+    @property
+    def train(self) -> tuple[CheckedRow, ...]:
+        """The rows to learn from."""
+        return self.of_split(Split.TRAIN)
+
+    @property
+    def val(self) -> tuple[CheckedRow, ...]:
+        """The rows to choose the best epoch on."""
+        return self.of_split(Split.VAL)
+
+    @property
+    def test(self) -> tuple[CheckedRow, ...]:
+        """The rows to report on, once."""
+        return self.of_split(Split.TEST)
+
+    def of_split(self, split: str) -> tuple[CheckedRow, ...]:
+        """The rows of one split, or ``all``."""
+        return tuple(row for row in self.rows if split in (row.row.split, SplitChoice.ALL))
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of what must not be divided, such as patients, each once and in order of appearance."""
+        return tuple(dict.fromkeys(row.row.group for row in self.rows))
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The classes that label maps hold, in their order; none of other masks."""
+        return tuple(classes_of(self.rows))
+
+    @property
+    def is_of_several_classes(self) -> bool:
+        """Whether masks are label maps of which no single class was chosen."""
+        return self.reading.masks.kind == MaskKind.CLASSES and self.reading.masks.label is None
+
+    @property
+    def sha256(self) -> str:
+        """Hash of which images and masks there are in which split, in whatever order they stand."""
+        return data_sha256(self.rows)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know of the rows, a line each: groups that are divided between splits."""
+        rows = list(dict.fromkeys(row.row for row in self.rows))
+        words = divided_warning(rows)
+        return () if words is None else (words,)
+
+    def of_class(self, label: int) -> Self:
+        """The same rows of label maps, for one of their classes: the other classes are background."""
+        return replace(
+            self, rows=tuple(row.of_class(label) for row in self.rows), reading=self.reading.of_class(label),
+            wanted_classes=(label,),
+        )  # fmt: skip
+
+    def with_validation(self, share: float = DEFAULT_VAL_SHARE, seed: int = 0) -> Self:
+        """The same with about ``share`` of the train rows as val rows, in whole groups; as it is if it has val rows.
+
+        Raises:
+            ManifestError: if there are fewer than two groups to split, or an image would be in ``train`` and ``val``.
+        """
+        if self.val:
+            return self
+        rows = list(dict.fromkeys(row.row for row in self.rows))
+        splits = {row.where: row.split for row in split_off_validation(rows, share=share, seed=seed)}
+        checked = tuple(replace(one, row=replace(one.row, split=splits[one.row.where])) for one in self.rows)
+        raise_all(leaks(checked))
+        return replace(self, rows=checked, val_share=share)
+
+
+def _joined(classes: int | Sequence[int]) -> str:
+    return ",".join(map(str, [classes] if isinstance(classes, int) else classes))

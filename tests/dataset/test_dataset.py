@@ -1,0 +1,96 @@
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from promise_seg.dataset.checks import CheckedRow, check_rows, data_sha256
+from promise_seg.dataset.dataset import Dataset
+from promise_seg.dataset.manifest import read_manifest, split_off_validation
+from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.images.reading import make_reading
+from promise_seg.vocabulary import Axis, MaskKind
+
+
+@pytest.fixture
+def without_val(manifest):
+    manifest.write_text(manifest.read_text().replace(",val,", ",train,"))
+    return manifest
+
+
+@pytest.fixture
+def label_maps(manifest):
+    for path in (manifest.parent / "masks").iterdir():
+        mask = np.zeros((30, 40), np.uint8)
+        mask[5:15, 5:15], mask[20:25, 20:30] = 1, 3
+        Image.fromarray(mask).save(path)
+    return manifest
+
+
+def test_a_data_set_is_its_checked_rows_and_their_splits(manifest):
+    told = []
+    data = Dataset.from_csv(manifest, progress=lambda *facts: told.append(facts))
+    assert list(data) == check_rows(read_manifest(manifest))
+    assert isinstance(data[0], CheckedRow)
+    assert [len(part) for part in (data.train, data.val, data.test, data.of_split("all"))] == [6, 2, 2, 10]
+    assert len(data) == 10
+    assert repr(data) == f"Dataset({str(manifest)!r}: 6 train, 2 val, 2 test; 5 groups)"
+    assert data.sha256 == data_sha256(data.rows)
+    assert told[-1] == ("checking", 10, 10, "")
+    assert (data.warnings, data.val_share, data.options, data.classes) == ((), None, {}, ())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        data.val_share = 0.5
+
+
+def test_how_files_are_read_is_said_once_and_taken_from_elsewhere_where_it_is_not(manifest):
+    like = make_reading(window="percentile", axis="axial")
+    data = Dataset.from_csv(manifest, window="own", crop_border=True, like=like)
+    assert (str(data.reading.window), data.reading.axis, data.reading.crop_border) == ("own", Axis.AXIAL, True)
+    assert all(row.reading is data.reading for row in data)
+    assert data.options == {"window": "own", "crop_border": True}
+    with pytest.raises(SettingsError, match="--class and --instances"):
+        Dataset.from_csv(manifest, classes=1, instances=True)
+
+
+def test_rows_of_one_split_alone(manifest):
+    (manifest.parent / "images/0.png").unlink()  # a train image, which nobody asked for
+    assert len(Dataset.from_csv(manifest, split="test")) == 2
+    manifest.write_text("\n".join(line for line in manifest.read_text().splitlines() if ",test," not in line))
+    with pytest.raises(ManifestError, match="no test rows"):
+        Dataset.from_csv(manifest, split="test")
+
+
+def test_validation_rows_are_split_off_before_or_after_alike(without_val):
+    rows = split_off_validation(read_manifest(without_val), share=0.3, seed=4)
+    at_once = Dataset.from_csv(without_val, val_share=0.3, seed=4)
+    later = Dataset.from_csv(without_val).with_validation(0.3, seed=4)
+    assert [row.row.split for row in at_once] == [row.row.split for row in later] == [row.split for row in rows]
+    assert at_once.val_share == later.val_share == 0.3
+    assert later.sha256 == at_once.sha256
+    assert later.with_validation(0.5) is later  # it has some
+
+
+def test_an_image_twice_must_not_come_to_both_sides(without_val):
+    images = without_val.parent / "images"
+    for number in range(7):
+        images.joinpath(f"{number}.png").write_bytes(images.joinpath("7.png").read_bytes())
+    with pytest.raises(ManifestError, match="is also in val"):
+        Dataset.from_csv(without_val).with_validation()
+
+
+def test_classes_of_label_maps(label_maps):
+    data = Dataset.from_csv(label_maps, classes="all")
+    assert (data.classes, data.is_of_several_classes, data.wanted_classes) == ((1, 3), True, None)
+    third = data.of_class(3)
+    assert (third.reading.masks.kind, third.reading.masks.label) == (MaskKind.CLASSES, 3)
+    assert [row.foreground_pixels for row in third] == [50] * 10
+    assert list(third) == list(Dataset.from_csv(label_maps, classes=3))
+    assert not third.is_of_several_classes
+    assert Dataset.from_csv(label_maps, classes=[3, 1]).wanted_classes == (1, 3)
+
+
+def test_a_warning_of_divided_groups(manifest):
+    manifest.write_text(re.sub(r",g\d", ",video", manifest.read_text()))
+    (warning,) = Dataset.from_csv(manifest).warnings
+    assert "group(s) have rows in train and in another split" in warning
