@@ -35,8 +35,8 @@ def test_a_run_that_was_killed_ends_where_an_unbroken_one_ends(make):
     whole.run()
     broken = make("broken")
 
-    def kill(share, words):
-        if share >= 0.5:
+    def kill(stage, done, total, note=""):
+        if done >= total / 2:
             raise Killed
 
     with pytest.raises(Killed):

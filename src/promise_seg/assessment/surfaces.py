@@ -3,11 +3,10 @@
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from monai.metrics.utils import get_mask_edges, get_surface_distance
 
-from promise_seg.arrays import BoolArray, Float32Array
+from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 
 
 class Surfaces:
@@ -76,5 +75,5 @@ def _around(mask: BoolArray) -> tuple[slice, slice]:
     )
 
 
-def _centre(mask: BoolArray) -> npt.NDArray[np.float64]:
+def _centre(mask: BoolArray) -> Float64Array:
     return np.array([axis.mean() for axis in np.nonzero(mask)])
