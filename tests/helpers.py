@@ -13,7 +13,9 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEnc
 
 from promise_seg.ips import PatternShift
 from promise_seg.model import ModelConfig, PromiseModel
-from promise_seg.prompting.building import build_apm
+from promise_seg.prompting.apm_cross import CrossConfig
+from promise_seg.prompting.apm_resnet import ResnetConfig
+from promise_seg.prompting.building import make_apm_config
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.nano import initialise
 from promise_seg.sam.official import official_state
@@ -65,9 +67,8 @@ def make_fixed_sam() -> FrozenSam:
 def make_model(sam: FrozenSam, variant: Variant = Variant.APM_IPS, apm: ApmKind = ApmKind.HEATMAP) -> PromiseModel:
     torch.manual_seed(1)
     config = ModelConfig(
-        variant=variant, apm=apm if "apm" in variant else None, sam=sam.name, sam_sha256=sam.sha256,
-        position_code="geometric" if apm == ApmKind.CROSS and "apm" in variant else None, image_size=sam.image_size,
-        promise_seg_version="0",
+        variant=variant, apm=make_apm_config(apm) if "apm" in variant else None, sam=sam.name, sam_sha256=sam.sha256,
+        image_size=sam.image_size, promise_seg_version="0",
     )  # fmt: skip
     return PromiseModel(config, sam)
 
@@ -120,12 +121,13 @@ def reference_state_of(
         state.update({prefix + name: v.clone() for name, v in module.state_dict().items()})
 
     if variant != Variant.IPS and apm == ApmKind.RESNET:
-        resnet = build_apm(apm, sam.sizes, num_points, num_points // 2)
+        resnet = ResnetConfig(num_points=num_points, num_foreground=num_points // 2).build(sam.sizes)
         add("apm_feature_map.", resnet.feature_map)
         add("apm_resnet.", resnet.resnet)
         add("apm_resnet.fc2.", torch.nn.Linear(512, 1024))
     elif variant != Variant.IPS:
-        cross = build_apm(apm, sam.sizes, num_points, num_points // 2, PositionCode.REFERENCE)
+        points = {"num_points": num_points, "num_foreground": num_points // 2}
+        cross = CrossConfig(**points, position_code=PositionCode.REFERENCE).build(sam.sizes)
         add("apm_cross.", cross.cross)
         add("apm_cross_prompt.", cross.prompt)
         for i in range(3):

@@ -31,7 +31,7 @@ def test_it_holds_no_weight_of_sam(tiny_sam, tmp_path):
     assert {name.split(".")[0] for name in load_file(tmp_path / "c/model.safetensors")} == {"apm", "ips"}
     config = json.loads((tmp_path / "c/config.json").read_text())
     assert config["sam_sha256"] == tiny_sam.sha256
-    assert config["format_version"] == 1
+    assert config["format_version"] == 2
 
 
 def test_another_sam_is_refused_and_both_are_named(tiny_sam, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from promise_seg.images.reading import Reading
 from promise_seg.model import ModelConfig, bare_model, choose_mask
 from promise_seg.sam.backbone import Decoded, weights_sha256
 from promise_seg.vocabulary import ApmKind, Variant
@@ -63,31 +64,26 @@ def test_choosing_a_mask():
 POSSIBLE = {"sam": "s", "sam_sha256": "0", "promise_seg_version": "0", "image_size": 32}
 
 
+def of_apm(kind, **options):
+    return {"variant": "apm", "apm": {"kind": kind} | options}
+
+
 @pytest.mark.parametrize(
     ("values", "wrong", "reason"),
     [
-        ({"variant": "apm", "apm": "heatmap"}, {"apm": None}, "variant apm needs an apm"),
-        ({"variant": "apm+ips", "apm": "heatmap"}, {"apm": None}, r"variant apm\+ips needs an apm"),
-        ({"variant": "ips"}, {"apm": "heatmap"}, "variant ips cannot have an apm"),
-        ({"variant": "sam"}, {"apm": "resnet"}, "variant sam cannot have an apm"),
-        (
-            {"variant": "apm", "apm": "heatmap"},
-            {"position_code": "geometric"},
-            "position_code belongs to the apm cross",
-        ),
-        (
-            {"variant": "apm", "apm": "cross", "position_code": "geometric"},
-            {"position_code": None},
-            "the apm cross, which needs one",
-        ),
-        (
-            {"variant": "apm", "apm": "heatmap"},
-            {"num_foreground": 99},
-            r"num_foreground \(99\) exceeds num_points \(16\)",
-        ),
-        ({"variant": "apm", "apm": "heatmap"}, {"num_points": 0, "num_foreground": 0}, "num_points"),
-        ({"variant": "apm", "apm": "heatmap"}, {"num_foreground": -1}, "num_foreground"),
-        ({"variant": "ips"}, {"window": "liverish"}, "--window liverish"),
+        (of_apm("heatmap"), {"apm": None}, "variant apm needs an apm"),
+        (of_apm("heatmap") | {"variant": "apm+ips"}, {"apm": None}, r"variant apm\+ips needs an apm"),
+        ({"variant": "ips"}, {"apm": {"kind": "heatmap"}}, "variant ips cannot have an apm"),
+        ({"variant": "sam"}, {"apm": {"kind": "resnet"}}, "variant sam cannot have an apm"),
+        (of_apm("heatmap"), of_apm("other"), "apm\n.*'other' found using 'kind' does not match"),
+        (of_apm("heatmap"), of_apm("heatmap", position_code="geometric"), "heatmap.position_code\n.*Extra inputs"),
+        (of_apm("cross"), of_apm("cross", position_code=None), "cross.position_code\n.*'geometric' or 'reference'"),
+        (of_apm("heatmap"), of_apm("heatmap", num_foreground=99), r"num_foreground \(99\) exceeds num_points \(16\)"),
+        (of_apm("heatmap"), of_apm("heatmap", num_points=0, num_foreground=0), "heatmap.num_points"),
+        (of_apm("heatmap"), of_apm("heatmap", num_foreground=-1), "heatmap.num_foreground"),
+        ({"variant": "ips"}, {"oracle": {"num_points": 0, "num_foreground": 0}}, "oracle.num_points"),
+        ({"variant": "ips"}, {"reading": {"window": "liverish"}}, "reading.window\n.*--window liverish"),
+        ({"variant": "ips"}, {"reading": {"colour": "red"}}, "reading.colour\n.*Extra inputs"),
         ({"variant": "ips"}, {"extra": 1}, "extra"),
         ({"variant": "ips"}, {"variant": "apm-ips"}, "variant"),
         ({"variant": "ips"}, {"mask_choice": "3"}, "mask_choice"),
@@ -110,3 +106,8 @@ def test_a_config_without_what_it_needs_is_refused(name):
 
 def test_the_bare_model_trains_nothing(tiny_sam):
     assert bare_model(tiny_sam).trainable_parameters() == {}
+
+
+def test_a_threshold_of_grey_masks_belongs_to_the_data_alone(tiny_sam):
+    model = bare_model(tiny_sam, reading=Reading(mask_threshold=127, crop_border=True))
+    assert model.config.reading == Reading(crop_border=True)

@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.files import recover_folder, replacing_folder, write_json
-from promise_seg.model import FORMAT_VERSION, SAM_BESIDE, ModelConfig, PromiseModel
+from promise_seg.model import SAM_BESIDE, ModelConfig, PromiseModel
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.sam.pickles import PICKLE_SUFFIXES
@@ -85,17 +84,7 @@ def read_config(folder: Path) -> ModelConfig:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
-    version = values.get("format_version") if isinstance(values, dict) else None
-    if version != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path}: checkpoint format {version}, but this promise-seg reads format {FORMAT_VERSION}. "
-            "Use the version of promise-seg that wrote it."
-        )
-    try:
-        return ModelConfig.model_validate(values)
-    except ValidationError as error:
-        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors())
-        raise CheckpointError(f"{path}: {details}") from error
+    return ModelConfig.of_any_version(values, str(path))
 
 
 def load_checkpoint(

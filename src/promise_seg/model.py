@@ -6,49 +6,56 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from torch import Tensor, nn
 
 from promise_seg._version import __version__
-from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.images.masks import MaskRule
-from promise_seg.images.reading import Reading
-from promise_seg.images.windows import parse_window
+from promise_seg.config_versions import as_version_1, from_version_1
+from promise_seg.errors import CheckpointError
+from promise_seg.images.reading import DEFAULT_READING, KeptReading, Reading
 from promise_seg.ips import PatternShift
 from promise_seg.postprocessing import NO_POST, PostProcessing
-from promise_seg.prompting.apm import AutoPrompter, Proposal
-from promise_seg.prompting.building import build_apm
+from promise_seg.prompting.apm import AutoPrompter, PointCounts, Proposal
+from promise_seg.prompting.building import ApmField
 from promise_seg.sam.backbone import Backbone, Decoded, state_sha256
 from promise_seg.sam.features import Features
 from promise_seg.sam.pickles import differences
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.tuned import tuned
-from promise_seg.vocabulary import ApmKind, Axis, Fit, MaskChoice, MaskKind, PositionCode, TrainAlso, Variant
+from promise_seg.vocabulary import Fit, MaskChoice, TrainAlso, Variant
 
-FORMAT_VERSION: Literal[1] = 1
+FORMAT_VERSION: Literal[2] = 2
 
 SAM_BESIDE = "<beside>"
 """As the ``sam`` of a config: the SAM stands in a folder beside it. No path or name that a user gives looks so."""
 
 
 class ModelConfig(BaseModel):
-    """All that is needed to build a model anew, apart from its weights; the ``config.json`` of a checkpoint."""
+    """All that is needed to build a model anew, apart from its weights; the ``config.json`` of a checkpoint.
+
+    Args:
+        variant: which parts it has around its SAM.
+        apm: of its auto-prompting module, if it has one.
+        oracle: of the oracle points that its shift learned from, and that it is chosen with if it has no APM.
+        train_also: which parts of SAM were trained too.
+        fit: how images become squares.
+        reading: how files are read: as those that it was trained on.
+        mask_choice: which of SAM's masks counts.
+        postprocessing: what is done to the probabilities of a mask.
+        sam: where its SAM is, or :data:`SAM_BESIDE`; ``sam_sha256`` is the hash of that SAM's weights.
+        image_size: side of the model frame, in pixels.
+        promise_seg_version: of the program that trained it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[2] = FORMAT_VERSION
     variant: Variant
-    apm: ApmKind | None = None
-    position_code: PositionCode | None = None
-    num_points: int = Field(16, ge=1)
-    num_foreground: int = Field(8, ge=0)
+    apm: ApmField | None = None
+    oracle: PointCounts = PointCounts()
     train_also: TrainAlso = TrainAlso.NONE
     fit: Fit = Fit.STRETCH
-    window: str = "own"
-    axis: Axis = Axis.AUTO
-    crop_border: bool = False
-    masks: MaskKind = MaskKind.BINARY
-    label: int | None = None
+    reading: KeptReading = DEFAULT_READING
     mask_choice: MaskChoice = MaskChoice.SCORE
     postprocessing: PostProcessing = NO_POST
     sam: str
@@ -58,26 +65,42 @@ class ModelConfig(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        has_apm = self.variant.has_apm
-        if has_apm != (self.apm is not None):
-            raise ValueError(f"variant {self.variant} {'needs' if has_apm else 'cannot have'} an apm")
-        if (self.apm == ApmKind.CROSS) != (self.position_code is not None):
-            raise ValueError("position_code belongs to the apm cross, which needs one, and to no other")
-        if self.num_foreground > self.num_points:
-            raise ValueError(f"num_foreground ({self.num_foreground}) exceeds num_points ({self.num_points})")
-        try:
-            parse_window(self.window)
-        except SettingsError as error:
-            raise ValueError(str(error)) from None
+        if self.variant.has_apm != (self.apm is not None):
+            raise ValueError(f"variant {self.variant} {'needs' if self.variant.has_apm else 'cannot have'} an apm")
         return self
 
-    @property
-    def reading(self) -> Reading:
-        """How files are read for this model: as those that it was trained on."""
-        return Reading(
-            window=parse_window(self.window), axis=self.axis, crop_border=self.crop_border,
-            masks=MaskRule(self.masks, self.label),
-        )  # fmt: skip
+    @staticmethod
+    def of_any_version(values: Any, where: str) -> "ModelConfig":
+        """Return the config that a file holds, of this version of the format or an earlier one.
+
+        Args:
+            values: the JSON of the file.
+            where: for messages.
+
+        Raises:
+            CheckpointError: if it is of an unknown version, or holds unknown or impossible values.
+        """
+        version = values.get("format_version") if isinstance(values, dict) else None
+        if version == 1:
+            values = from_version_1(values)
+        elif version != FORMAT_VERSION:
+            raise CheckpointError(
+                f"{where}: checkpoint format {version}, but this promise-seg reads formats 1 to {FORMAT_VERSION}. Use "
+                "the version of promise-seg that wrote it."
+            )
+        try:
+            return ModelConfig.model_validate(values)
+        except ValidationError as error:
+            details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors())
+            raise CheckpointError(f"{where}: {details}") from error
+
+    def sha256_with(self, state: str) -> str:
+        """Return the hash of this config and of the state of what was trained, itself a hash.
+
+        It is the same in every version of the format, so that what was noted of a model stays valid.
+        """
+        values = as_version_1(self.model_dump(mode="json"), self.model_dump(mode="json", exclude_defaults=True))
+        return hashlib.sha256(f"{json.dumps(values, sort_keys=True)}{state}".encode()).hexdigest()
 
 
 class ModelOutput(NamedTuple):
@@ -100,7 +123,7 @@ class PromiseModel(nn.Module):
         self.apm: AutoPrompter | None = None
         self.ips: PatternShift | None = None
         if config.apm is not None:
-            self.apm = build_apm(config.apm, sam.sizes, config.num_points, config.num_foreground, config.position_code)
+            self.apm = config.apm.build(sam.sizes)
         if config.variant.has_ips:
             self.ips = PatternShift(sam.embedding_channels, sam.num_mask_tokens)
         self.to(sam.device)
@@ -143,8 +166,7 @@ class PromiseModel(nn.Module):
 
     def sha256(self) -> str:
         """Hash of the config and of all that was trained."""
-        config = json.dumps(self.config.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(f"{config}{state_sha256(self.trainable_state())}".encode()).hexdigest()
+        return self.config.sha256_with(state_sha256(self.trainable_state()))
 
     def encode(self, images: Tensor) -> Features:
         """Run the image encoder; see :meth:`Backbone.encode`."""
@@ -201,18 +223,7 @@ def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:
 def bare_model(sam: Backbone, fit: Fit = Fit.STRETCH, reading: Reading | None = None) -> PromiseModel:
     """A SAM with nothing trained around it: the baseline."""
     config = ModelConfig(
-        variant=Variant.SAM, fit=fit, sam=sam.name, sam_sha256=sam.sha256, image_size=sam.image_size,
-        promise_seg_version=__version__, **reading_fields(reading or Reading()),
+        variant=Variant.SAM, fit=fit, reading=reading or DEFAULT_READING, sam=sam.name, sam_sha256=sam.sha256,
+        image_size=sam.image_size, promise_seg_version=__version__,
     )  # fmt: skip
     return PromiseModel(config, sam).eval()
-
-
-def reading_fields(reading: Reading) -> dict[str, Any]:
-    """What of a reading a config keeps; a threshold of grey masks belongs to the data alone."""
-    return {
-        "window": str(reading.window),
-        "axis": reading.axis,
-        "crop_border": reading.crop_border,
-        "masks": reading.masks.kind,
-        "label": reading.masks.label,
-    }

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from promise_seg.assessment.evaluation import Assessment, score_row
 from promise_seg.assessment.measures import MEASURE_NAMES, MEASURES, lower_is_better
+from promise_seg.images.reading import Reading
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
 from promise_seg.postprocessing import PostProcessing, connected_parts
@@ -25,7 +26,7 @@ def scored(probs, truth, post):
     """All measures, of an image that is its own model frame."""
     checked = SimpleNamespace(
         name="a.png", row=SimpleNamespace(where="m.csv:2"), mask=lambda: truth,
-        reading=SimpleNamespace(masks=SimpleNamespace(kind=MaskKind.INSTANCES)),
+        reading=Reading(masks=MaskKind.INSTANCES),
         instances=lambda: list(connected_parts(truth)),
     )  # fmt: skip
     sample = SimpleNamespace(checked=checked, geometry=SimpleNamespace(logits_to_image=lambda logits: logits))

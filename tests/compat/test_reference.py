@@ -7,9 +7,10 @@ import torch
 from promise_seg.checkpoint import load_checkpoint
 from promise_seg.compat.reference import load_reference, read_reference
 from promise_seg.errors import CheckpointError
+from promise_seg.prompting.building import make_apm_config
 from promise_seg.sam.official import official_state
 from promise_seg.sam.prompts import Prompts
-from promise_seg.vocabulary import ApmKind, PositionCode, Variant
+from promise_seg.vocabulary import ApmKind, Protocol, Variant
 from tests.helpers import REFERENCE_VARIANTS
 
 # The reference's own outputs, with its names, shapes and stand-in weights
@@ -39,9 +40,10 @@ def test_a_file_with_the_reference_s_weights_gives_its_outputs(name, variant, ap
     expected = np.load(golden / f"{name}.npz")
     model = load_reference(golden_file(name))
     config = model.config
-    assert (config.variant, config.apm, config.mask_choice) == (variant, apm, "0")
-    assert (config.fit, config.crop_border) == ("square", True)
-    assert (config.num_points, config.num_foreground, config.image_size) == (16, 8, 1024)
+    assert (config.variant, config.apm and config.apm.kind, config.mask_choice) == (variant, apm, "0")
+    assert (config.fit, config.reading.crop_border) == ("square", True)
+    counts = config.apm or config.oracle
+    assert (counts.num_points, counts.num_foreground, config.image_size) == (16, 8, 1024)
     assert model.sam.sha256 == golden_sam[0].sha256
     features = golden_sam[1]
     np.testing.assert_allclose(features.embedding[0, ::8, ::8, ::8].numpy(), expected["embedding"], atol=1e-3)
@@ -76,8 +78,7 @@ def test_the_variant_is_read_off_names_and_shapes(variant, apm, written, tiny_sa
     if variant == Variant.IPS:
         assert model.apm is None
     else:
-        assert (model.config.apm, model.config.num_points, model.config.num_foreground) == (apm, 6, 3)
-        assert (model.config.position_code == PositionCode.REFERENCE) == (apm == ApmKind.CROSS)
+        assert model.config.apm == make_apm_config(apm, Protocol.REFERENCE, num_points=6, num_foreground=3)
         assert any("never uses left out" in note for note in read.notes)
     state = torch.load(path, weights_only=True)
     trained = {k for k in state if k.startswith(("apm_", "ips_")) and ".fc2." not in k and ".norm2." not in k}

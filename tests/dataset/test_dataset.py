@@ -83,7 +83,7 @@ def test_classes_of_label_maps(label_maps):
     data = Dataset.from_csv(label_maps, classes="all")
     assert (data.classes, data.is_of_several_classes, data.wanted_classes) == ((1, 3), True, None)
     third = data.of_class(3)
-    assert (third.reading.masks.kind, third.reading.masks.label) == (MaskKind.CLASSES, 3)
+    assert (third.reading.masks, third.reading.label) == (MaskKind.CLASSES, 3)
     assert [row.foreground_pixels for row in third] == [50] * 10
     assert list(third) == list(Dataset.from_csv(label_maps, classes=3))
     assert not third.is_of_several_classes

@@ -11,16 +11,16 @@ def test_what_is_not_given_is_as_in_the_base():
     assert make_reading(base) == base
     assert str(make_reading(base, window="own").window) == "own"
     assert not make_reading(base, crop_border=False).crop_border
-    assert make_reading(base, instances=True).masks == MaskRule(MaskKind.INSTANCES)
+    assert make_reading(base, instances=True).mask_rule == MaskRule(MaskKind.INSTANCES)
 
 
 def test_classes():
-    assert make_reading(label="2").masks == MaskRule(MaskKind.CLASSES, 2)
-    assert make_reading(label="1,2").masks == MaskRule(MaskKind.CLASSES)
+    assert make_reading(label="2").mask_rule == MaskRule(MaskKind.CLASSES, 2)
+    assert make_reading(label="1,2").mask_rule == MaskRule(MaskKind.CLASSES)
     assert parse_classes("5, 1,2") == [1, 2, 5]
     assert parse_classes("all") is None
-    assert make_reading(label="all").masks == MaskRule(MaskKind.CLASSES)
-    assert Reading().of_class(4).masks == MaskRule(MaskKind.CLASSES, 4)
+    assert make_reading(label="all").mask_rule == MaskRule(MaskKind.CLASSES)
+    assert Reading().of_class(4).mask_rule == MaskRule(MaskKind.CLASSES, 4)
 
 
 @pytest.mark.parametrize(

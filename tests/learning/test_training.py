@@ -297,9 +297,9 @@ def test_the_reference_s_protocol_as_settings():
     assert (settings.apm, settings.learns_from_oracle) == (ApmKind.RESNET, False)
     assert settings.augmentation == Recipe.REFERENCE
     assert make_settings(protocol=Protocol.REFERENCE, epochs=3).epochs == 3
-    assert make_settings(protocol=Protocol.REFERENCE, apm="cross").position_code == PositionCode.REFERENCE
-    assert make_settings(apm="cross").position_code == PositionCode.GEOMETRIC
-    assert make_settings().position_code is None
+    assert make_settings(protocol=Protocol.REFERENCE, apm="cross").apm_config.position_code == PositionCode.REFERENCE
+    assert make_settings(apm="cross").apm_config.position_code == PositionCode.GEOMETRIC
+    assert make_settings(variant="ips", protocol=Protocol.REFERENCE, apm="cross").apm_config is None
 
 
 def test_the_reference_s_protocol_in_a_run(checked, tiny_sam, store, accelerator, tmp_path):
@@ -410,7 +410,7 @@ def test_oracle_points_ask_for_one_object_and_own_points_for_all(manifest, tiny_
         assert 0 < one.sum() < whole.sum()
         seen.add(float(item.oracle_target.sum()))
     assert len(seen) == 2
-    assert run.run().config.masks == "instances"
+    assert run.run().config.reading.masks == "instances"
 
 
 def test_binary_masks_are_asked_for_as_they_are(checked, tiny_sam, store, accelerator, tmp_path):
@@ -437,7 +437,7 @@ def test_how_files_are_read_stands_in_the_model_and_must_stay(manifest, tiny_sam
     run = start(tmp_path / "run", rows, tiny_sam, store, accelerator)
     run.run()
     config = load_checkpoint(tmp_path / "run", tiny_sam).config
-    assert (config.window, config.crop_border) == ("percentile", True)
+    assert (str(config.reading.window), config.reading.crop_border) == ("percentile", True)
     assert config.reading == rows[0].reading
     rows = check_rows(read_manifest(manifest), make_reading(crop_border=False, window="percentile"))
     with pytest.raises(CheckpointError, match="holds a run with another reading"):
@@ -452,7 +452,7 @@ def test_settings_tell_where_a_run_was_trained_and_a_finished_one_keeps_it(
     path = tmp_path / SETTINGS_FILE
     before = json.loads(path.read_text())
     assert before["environment"]["versions"]["torch"] == torch.__version__
-    assert before["data_sha256"] == begun._identity["data_sha256"]
+    assert before["data_sha256"] == begun._identity.data_sha256
     monkeypatch.setattr("promise_seg.environment._processor", lambda: "another machine")
     start(tmp_path, checked, tiny_sam, store, accelerator, epochs=1, views=1).run()
     assert json.loads(path.read_text()) == before

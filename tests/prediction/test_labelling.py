@@ -6,17 +6,18 @@ from promise_seg.checkpoint import save_checkpoint
 from promise_seg.class_sets import class_folder, write_class_set
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.formats.opening import open_source
+from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.labelling import Labeller, load_labeller, read_names
 from promise_seg.prediction.predictor import Predictor
-from promise_seg.vocabulary import MaskKind, Variant
+from promise_seg.vocabulary import Variant
 from tests.files import write_nifti
 from tests.helpers import disc_image, make_model, make_tiny_sam
 
 
-def predictor(sam, variant=Variant.APM_IPS, **config):
+def predictor(sam, variant=Variant.APM_IPS, **reading):
     model = make_model(sam, variant)
-    model.config = model.config.model_copy(update=config)
+    model.config = model.config.model_copy(update={"reading": Reading(**reading)})
     return Predictor(model)
 
 
@@ -91,9 +92,7 @@ def test_a_folder_of_classes_is_loaded_as_one(tmp_path, picture):
     sam.model.save_pretrained(tmp_path / "sam")
     for label in (2, 4):
         model = make_model(sam)
-        config = model.config.model_copy(
-            update={"label": label, "masks": MaskKind.CLASSES, "sam": str(tmp_path / "sam")}
-        )
+        config = model.config.model_copy(update={"reading": Reading().of_class(label), "sam": str(tmp_path / "sam")})
         save_checkpoint(PromiseModel(config, sam), class_folder(tmp_path / "run", label) / "best")
     write_class_set(tmp_path / "run", [2, 4])
     labeller = load_labeller(tmp_path / "run", names=["4=liver"])

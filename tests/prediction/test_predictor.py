@@ -12,7 +12,7 @@ from promise_seg.images.reading import make_reading
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.prediction.reading import Slice
 from promise_seg.prediction.user_prompts import UserPrompts
-from promise_seg.vocabulary import Axis, Variant
+from promise_seg.vocabulary import Variant
 from tests.files import write_nifti
 from tests.helpers import disc_image, make_model
 
@@ -102,7 +102,8 @@ def test_without_apm_prompts_are_needed(tiny_sam):
 def test_files_are_read_as_in_training(tiny_sam, tmp_path):
     """The window, the axis and the crop stand in the model's config, and nobody has to say them again."""
     model = make_model(tiny_sam)
-    model.config = model.config.model_copy(update={"window": "40,80", "axis": Axis.CORONAL, "crop_border": True})
+    reading = make_reading(window="40,80", axis="coronal", crop_border=True)
+    model.config = model.config.model_copy(update={"reading": reading})
     predictor = Predictor(model)
     volume = np.full((20, 24, 6), -1000, np.int16)
     volume[4:16, 2:22] = np.random.default_rng(0).integers(20, 90, (12, 20, 6))

@@ -4,7 +4,7 @@ import torch
 from promise_seg.errors import SettingsError
 from promise_seg.learning.losses import point_loss, signed_distances
 from promise_seg.prompting.apm_heatmap import HeatmapPrompter
-from promise_seg.prompting.building import build_apm
+from promise_seg.prompting.building import make_apm_config
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.vocabulary import ApmKind
 
@@ -68,7 +68,7 @@ def test_a_few_steps_on_one_image_lead_its_points_to_their_sides():
 @pytest.mark.parametrize(("points", "foreground"), [(1, 1), (4, 0), (5, 5), (16, 8)])
 def test_any_number_of_points(kind, points, foreground):
     sizes = FeatureSizes(side=SIDE, grid=GRID, embedding_channels=16, stage_channels=(16,) * 4, num_heads=2)
-    apm = build_apm(kind, sizes, points, foreground)
+    apm = make_apm_config(kind, num_points=points, num_foreground=foreground).build(sizes)
     proposal = apm(some_features())
     assert proposal.points_xy.shape == (2, points, 2)
     assert proposal.point_labels.sum(1).tolist() == [foreground] * 2

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from promise_seg.images.reading import ReadingOptions
 from promise_seg.learning.run_note import RunNote
 from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.model import ModelConfig
@@ -33,7 +34,7 @@ def test_what_differs_is_said():
 
 def test_what_differs_is_counted_from_the_protocol_s_own_defaults():
     settings = make_settings(protocol=Protocol.REFERENCE, epochs=3)
-    assert command(settings, crop_border=True) == (
+    assert command(settings, reading={"crop_border": True}) == (
         "promise train 'my data.csv' -o runs/first --protocol reference --epochs 3"
     )
     assert "--no-crop-border" in command(settings)
@@ -46,7 +47,7 @@ def test_what_differs_is_counted_from_the_protocol_s_own_defaults():
      ({"masks": "classes", "label": 3}, "--class 3")],
 )  # fmt: skip
 def test_how_files_were_read_is_said(values, option):
-    assert command(TrainSettings(), **values).endswith(option)
+    assert command(TrainSettings(), reading=values).endswith(option)
 
 
 def test_settings_without_an_option_stand_in_a_comment():
@@ -67,7 +68,7 @@ def test_what_the_run_noted_of_its_data_is_said():
 def test_evaluations_and_the_report_with_all_that_was_asked_for():
     plan = Plan(
         run="r", data="d.csv", output="o", prompts=(PromptSource.APM, PromptSource.ORACLE), by=("device",), seed=2,
-        budget=False, images=False, worst=3, sam="s", mask_threshold=9,
+        budget=False, images=False, worst=3, sam="s", reading=ReadingOptions(mask_threshold=9),
     )  # fmt: skip
     first, second, last = report_commands(plan)
     shared = "--split test --seed 2 --tolerance 2px --by device --sam s --mask-threshold 9"
@@ -80,10 +81,11 @@ def test_evaluations_and_the_report_with_all_that_was_asked_for():
 
 def test_how_a_bare_sam_reads_files_is_said():
     plan = Plan(
-        run="bare", data="d.csv", output="o", prompts=(PromptSource.BOX,), is_bare=True, image_size=256, window="lung",
-        axis="axial", crop_border=False, label="3",
+        run="bare", data="d.csv", output="o", prompts=(PromptSource.BOX,), is_bare=True, image_size=256,
+        reading=ReadingOptions(window="lung", axis="axial", crop_border=False, label="3"),
     )  # fmt: skip
     for line in report_commands(plan):
         assert "--image-size 256 --window lung --axis axial --class 3 --no-crop-border" in line
-    whole = Plan(run="bare", data="d.csv", output="o", prompts=(PromptSource.BOX,), crop_border=True, instances=True)
+    reading = ReadingOptions(crop_border=True, instances=True)
+    whole = Plan(run="bare", data="d.csv", output="o", prompts=(PromptSource.BOX,), reading=reading)
     assert all("--crop-border --instances" in line for line in report_commands(whole))

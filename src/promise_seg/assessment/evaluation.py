@@ -134,7 +134,7 @@ def _object_masks(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing)
 
 def _objects(decoded: DecodedRow, choice: MaskChoice, predicted: BoolArray, post: PostProcessing) -> Objects | None:
     """Objects of an instance map: those that were prompted separately, or else the connected parts of the mask."""
-    if decoded.sample.checked.reading.masks.kind != MaskKind.INSTANCES:
+    if decoded.sample.checked.reading.masks != MaskKind.INSTANCES:
         return None
     if decoded.objects is None:
         return Objects(list(connected_parts(predicted)), decoded.sample.checked.instances())

@@ -15,7 +15,7 @@ from promise_seg.assessment.strata import SIZE, strata
 from promise_seg.assessment.summary import EvaluationSummary, Subject
 from promise_seg.files import write_json, write_text
 from promise_seg.images.reading import Reading
-from promise_seg.model import PromiseModel, reading_fields
+from promise_seg.model import PromiseModel
 from promise_seg.protocol import evaluation_deviations
 from promise_seg.vocabulary import PromptSource, Protocol
 
@@ -47,7 +47,7 @@ def subject_of(
         mask_choice=assessment.choice_for(model),
         model_sha256=model.sha256(),
         postprocessing=postprocessing_words(model, assessment.protocol),
-        reading=reading_fields(reading),
+        reading=reading.model_dump(mode="json"),
         data=data,
         split=split,
     )

@@ -80,7 +80,7 @@ class DataSets:
             raise ManifestError(f"{data.manifest}: no {', '.join(sorted(missing))} rows, which the benchmark needs")
 
     def _check(self, data: DataSpec, protocol: Protocol, checking: Progress) -> None:
-        reading = replace(data.reading, crop_border=_crops(data, protocol))
+        reading = data.reading.model_copy(update={"crop_border": _crops(data, protocol)})
         rows = check_rows(self.manifests[data.name], reading, renamed(checking, f"checking {data.name}"))
         if data.train and not any(row.foreground_pixels for row in rows if row.row.split == Split.TRAIN):
             raise ManifestError(

@@ -17,7 +17,6 @@ from promise_seg.benchmarking.data_sets import TestSet
 from promise_seg.benchmarking.spec import BARE
 from promise_seg.dataset.checks import data_sha256
 from promise_seg.errors import SettingsError
-from promise_seg.model import reading_fields
 from promise_seg.reporting.source_code import code_sha256
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import PromptSource, Split
@@ -51,7 +50,7 @@ def subject_of_cell(cell: Cell, test: TestSet, sam: Backbone, model_sha256: str)
         data=test.name,
         data_sha256=data_sha256(test.rows),
         groups_sha256=_groups_sha256(test),
-        reading=reading_fields(test.rows[0].reading),
+        reading=test.rows[0].reading.model_dump(mode="json"),
         split=str(Split.TEST),
         sam=cell.sam.name,
         sam_sha256=sam.sha256,

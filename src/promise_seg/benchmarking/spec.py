@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from promise_seg.assessment.measures import MEASURE_NAMES
 from promise_seg.errors import SettingsError
-from promise_seg.images.reading import Reading, make_reading
+from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.vocabulary import PromptSource, Protocol, Variant
 
@@ -28,7 +28,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DataSpec(_Part):
+class DataSpec(_Part, ReadingOptions):
     """A manifest, how its files are read, and what is scored on.
 
     ``tests`` names the data sets whose test rows are scored, by default its own; a data set with ``by``, a column of
@@ -43,12 +43,13 @@ class DataSpec(_Part):
     tests: tuple[str, ...] = ()
     train: bool = True
     training: dict[str, Any] = {}
-    window: str | None = None
-    axis: str | None = None
-    crop_border: bool | None = None
-    label: int | None = None
-    instances: bool = False
-    mask_threshold: int | None = None
+
+    @field_validator("label")
+    @classmethod
+    def _one_class(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError(f"expected one class, a whole number, got {value!r}")
+        return value
 
     @property
     def reading(self) -> Reading:
@@ -57,10 +58,7 @@ class DataSpec(_Part):
         Raises:
             SettingsError: if they cannot be read so.
         """
-        return make_reading(
-            window=self.window, axis=self.axis, crop_border=self.crop_border, instances=self.instances,
-            label=None if self.label is None else str(self.label), mask_threshold=self.mask_threshold,
-        )  # fmt: skip
+        return self.applied_to()
 
 
 class SamSpec(_Part):

@@ -23,7 +23,6 @@ from promise_seg.inference.rows import DecodedRow
 from promise_seg.learning.losses import mask_loss
 from promise_seg.learning.schedule import cosine_rate, set_rate
 from promise_seg.learning.state import load_training_state, save_training_state
-from promise_seg.model import reading_fields
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone, state_sha256
 from promise_seg.sam.normalisation import normalise
@@ -91,7 +90,7 @@ class UnetRun:
             "side": sam.image_size,
             "network": [list(FEATURES), BATCH, LEARNING_RATE],
             "data_sha256": data_sha256([*train, *val]),
-            "reading": reading_fields(train[0].reading),
+            "reading": train[0].reading.model_dump(mode="json"),
         }
         if (folder / STATE_FILE).exists():
             self._resume()

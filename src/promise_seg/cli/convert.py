@@ -53,8 +53,8 @@ def _to_native(source: Path, output: Path, given: str | None) -> None:
     model = read.model(sam, name)
     save_checkpoint(model, output)
     config = model.config
-    points = f", {config.num_points} points" if config.apm else ""
-    apm = f" ({config.apm})" if config.apm else ""
+    points = f", {config.apm.num_points} points" if config.apm else ""
+    apm = f" ({config.apm.kind})" if config.apm else ""
     console.print(f"{source}: variant {config.variant}{apm}{points}, SAM at {config.image_size} px")
     for note in read.notes + notes:
         console.print(f"  - {note}")

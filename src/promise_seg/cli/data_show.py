@@ -81,9 +81,9 @@ def _images(rows: "list[CheckedRow]") -> "np.ndarray":
 
     tiles, captions = [], []
     for row in rows:
-        rule = row.reading.masks
-        is_one = rule.kind == MaskKind.BINARY or rule.label is not None
-        classes = [label for label, _ in row.class_pixels] if rule.kind == MaskKind.CLASSES and not is_one else None
+        kind = row.reading.masks
+        is_one = kind == MaskKind.BINARY or row.reading.label is not None
+        classes = [label for label, _ in row.class_pixels] if kind == MaskKind.CLASSES and not is_one else None
         masks = [row.mask()] if is_one else row.instances()
         image = row.image()
         if row.crop is not None:

@@ -130,10 +130,11 @@ def evaluate(
             )  # fmt: skip
             checked = read_and_check(rows, reading)
         scored = checked
-        if several and model.config.label is not None:
-            scored = [row.of_class(model.config.label) for row in checked]
+        number = model.config.reading.label
+        if several and number is not None:
+            scored = [row.of_class(number) for row in checked]
             if not any(row.foreground_pixels for row in scored):
-                console.print(f"class {model.config.label}: no {split} mask holds it; only false alarms are scored")
+                console.print(f"class {number}: no {split} mask holds it; only false alarms are scored")
         facts = {"data": str(data), "split": split}
         place_of = output / Path(one).name if several else output
         _evaluate_one(one, model, scored, assessment, facts, place_of, store, [SIZE, *(by or ())])

@@ -100,7 +100,7 @@ def report(
     from promise_seg.checkpoint import load_checkpoint
     from promise_seg.features.store import FeatureStore
     from promise_seg.files import check_writable, write_text
-    from promise_seg.images.reading import make_reading
+    from promise_seg.images.reading import ReadingOptions
     from promise_seg.model import bare_model
     from promise_seg.reporting.collecting import collect
     from promise_seg.reporting.gallery import worst_cases
@@ -114,19 +114,18 @@ def report(
     place = pick_device(device)
     is_bare = run == BARE
     model = bare_model(load_sam(sam or "nano", place, image_size)) if is_bare else load_checkpoint(run, sam, place)
+    options = ReadingOptions(
+        window=window, axis=axis, crop_border=crop_border, label=label, instances=instances,
+        mask_threshold=mask_threshold,
+    )  # fmt: skip
     plan = Plan(
         run=run, data=str(data), output=str(output), prompts=pick_prompts(prompts or (), model), is_bare=is_bare,
         split=split, by=tuple(by or ()), tolerance=wanted, seed=seed, budget=budget, images=images, worst=worst,
-        sam=sam, image_size=image_size, window=window, axis=axis, crop_border=crop_border, label=label,
-        instances=instances, mask_threshold=mask_threshold,
+        sam=sam, image_size=image_size, reading=options,
     )  # fmt: skip
     check_writable(output)
     print_notes(model.sam)
-    reading = make_reading(
-        model.config.reading, window=window, axis=axis, crop_border=crop_border, label=label, instances=instances,
-        mask_threshold=mask_threshold,
-    )  # fmt: skip
-    checked = read_and_check(rows, reading)
+    checked = read_and_check(rows, options.applied_to(model.config.reading))
     features = FeatureStore(store)
     with stages_bar() as progress:
         found = collect(

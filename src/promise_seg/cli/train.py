@@ -169,7 +169,7 @@ def train(
     accelerator = make_accelerator(device, precision)
     frozen = load_sam(sam, accelerator.device, image_size)
     print_notes(frozen)
-    if reading.masks.kind != MaskKind.CLASSES or reading.masks.label is not None:
+    if reading.masks != MaskKind.CLASSES or reading.label is not None:
         _train_one(output, checked, frozen, store, settings, accelerator, origin)
         return
     held = classes_of([row for row in checked if row.row.split == Split.TRAIN])

@@ -81,7 +81,7 @@ def tune(
         console.print("post-processing: none")
     else:
         source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
-        assessment = Assessment(prompts=source, num_points=model.config.num_points)
+        assessment = Assessment(prompts=source, num_points=model.config.oracle.num_points)
         with stages_bar() as progress:
             found = search(model, checked, assessment, FeatureStore(store), progress)
         chosen = found.chosen

@@ -4,13 +4,13 @@ Which variant a file holds, how many points it has and which SAM it stands on is
 is exact: what is missing, unexpected or misshapen is named and refused.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 from transformers import SamModel
 
@@ -25,12 +25,14 @@ from promise_seg.compat.reference_names import (
     name_in_reference,
 )
 from promise_seg.compat.sam_differences import parts_that_differ
-from promise_seg.errors import CheckpointError
+from promise_seg.errors import CheckpointError, first_line
+from promise_seg.images.reading import Reading
 from promise_seg.model import ModelConfig, PromiseModel
+from promise_seg.prompting.building import make_apm_config
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.official import sam_from_state, transformers_name
 from promise_seg.sam.pickles import read_state
-from promise_seg.vocabulary import ApmKind, Fit, MaskChoice, PositionCode, Variant
+from promise_seg.vocabulary import ApmKind, Fit, MaskChoice, Protocol, Variant
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class ReferenceCheckpoint:
                 **self.facts,
                 train_also=train_also,
                 fit=Fit.SQUARE,
-                crop_border=True,
+                reading=Reading(crop_border=True),
                 mask_choice=MaskChoice.FIRST,
                 sam=sam_name,
                 sam_sha256=sam.sha256,
@@ -119,10 +121,7 @@ def _trained_parts(tensors: Mapping[str, Tensor], where: str) -> tuple[dict[str,
         count = rows // 2 if kind == ApmKind.RESNET else rows
         facts = {
             "variant": Variant.APM_IPS if has_ips else Variant.APM,
-            "apm": kind,
-            "position_code": PositionCode.REFERENCE if kind == ApmKind.CROSS else None,
-            "num_points": count,
-            "num_foreground": count // 2,
+            "apm": make_apm_config(kind, Protocol.REFERENCE, num_points=count, num_foreground=count // 2),
         }
     trained = {}
     for name, value in tensors.items():
@@ -162,9 +161,10 @@ def _embedded_config(content: Tensor | None, path: Path) -> ModelConfig | None:
     if content is None:
         return None
     try:
-        return ModelConfig.model_validate_json(content.to(torch.uint8).numpy().tobytes())
-    except ValidationError as error:
-        raise CheckpointError(f"{path}: {EMBEDDED_CONFIG} in it is damaged: {error.errors()[0]['msg']}") from error
+        values = json.loads(content.to(torch.uint8).numpy().tobytes())
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {EMBEDDED_CONFIG} in it is damaged: {first_line(error)}") from error
+    return ModelConfig.of_any_version(values, f"{path}: {EMBEDDED_CONFIG}")
 
 
 def load_reference(path: str | Path, device: str | torch.device = "cpu") -> PromiseModel:

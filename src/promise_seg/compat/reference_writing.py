@@ -12,9 +12,11 @@ from promise_seg.compat.reference_names import EMBEDDED_CONFIG, name_in_referenc
 from promise_seg.errors import CheckpointError
 from promise_seg.files import write_whole
 from promise_seg.model import PromiseModel
+from promise_seg.prompting.apm_cross import CrossConfig
+from promise_seg.prompting.apm_resnet import ResnetConfig
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.official import official_state
-from promise_seg.vocabulary import ApmKind, Fit, MaskChoice, PositionCode
+from promise_seg.vocabulary import Fit, MaskChoice, PositionCode
 
 
 def reference_state(model: PromiseModel) -> dict[str, Tensor]:
@@ -23,8 +25,9 @@ def reference_state(model: PromiseModel) -> dict[str, Tensor]:
     Raises:
         CheckpointError: if the reference has nothing like this model.
     """
-    if model.config.apm == ApmKind.HEATMAP:
-        raise CheckpointError("the reference has no APM heatmap; only resnet and cross can be converted to it")
+    apm = model.config.apm
+    if apm is not None and not isinstance(apm, ResnetConfig | CrossConfig):
+        raise CheckpointError(f"the reference has no APM {apm.kind}; only resnet and cross can be converted to it")
     if not model.trainable_state():
         raise CheckpointError("a bare SAM has nothing trained to convert")
     if not isinstance(model.sam, FrozenSam) or not model.sam.model.config.vision_config.use_rel_pos:
@@ -54,12 +57,12 @@ def to_reference(model: PromiseModel, path: str | Path) -> tuple[str, ...]:
         notes.append(f"the reference always takes the first mask; this model chose {str(config.mask_choice)!r}")
     if config.fit != Fit.STRETCH:
         notes.append(f"the reference stretches images; this model was trained with --fit {config.fit}")
-    if config.num_foreground != config.num_points // 2:
+    if config.apm is not None and config.apm.num_foreground != config.apm.num_points // 2:
         notes.append(
-            f"the reference labels half of its points as foreground; this model {config.num_foreground} of "
-            f"{config.num_points}"
+            f"the reference labels half of its points as foreground; this model {config.apm.num_foreground} of "
+            f"{config.apm.num_points}"
         )
-    if config.position_code == PositionCode.GEOMETRIC:
+    if isinstance(config.apm, CrossConfig) and config.apm.position_code == PositionCode.GEOMETRIC:
         notes.append("the reference has other frequencies in its position code: its points will differ")
     return tuple(notes)
 

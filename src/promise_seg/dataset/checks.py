@@ -54,7 +54,7 @@ class CheckedRow:
     @property
     def truth_sha256(self) -> str:
         """The hash of everything that determines the mask: the values in the file, and their meaning."""
-        rule = self.reading.masks
+        rule = self.reading.mask_rule
         return hashlib.sha256(
             json.dumps([self.labels_sha256, rule.kind, rule.label, rule.threshold]).encode()
         ).hexdigest()
@@ -76,7 +76,7 @@ class CheckedRow:
 
     def mask(self) -> BoolArray:
         """Read the mask: (H, W) bool in the image frame."""
-        return mask_of(self.labels(), self.reading.masks, self.row.mask)
+        return mask_of(self.labels(), self.reading.mask_rule, self.row.mask)
 
     def instances(self) -> list[BoolArray]:
         """Return one mask (H, W) for each object of an instance map."""
@@ -115,11 +115,11 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
             f"{row.image} is {image.shape[1]} x {image.shape[0]} pixels{turned} but its mask {row.mask} is "
             f"{labels.shape[1]} x {labels.shape[0]}. Both must have the same size"
         )
-    foreground = int(np.count_nonzero(mask_of(labels, reading.masks, row.mask)))
+    foreground = int(np.count_nonzero(mask_of(labels, reading.mask_rule, row.mask)))
     return CheckedRow(
         row, content_sha256(source, index, reading), labels.shape[0], labels.shape[1], foreground, reading, index,
         is_slice=source.is_volume, crop=crop_of(image, reading.crop_border),
-        class_pixels=_count_classes(labels) if reading.masks.kind == MaskKind.CLASSES else (),
+        class_pixels=_count_classes(labels) if reading.masks == MaskKind.CLASSES else (),
         spacing=source.spacing,
         labels_sha256=hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest(),
     )  # fmt: skip
@@ -156,7 +156,7 @@ def check_rows(rows: Sequence[Row], reading: Reading | None = None, progress: Pr
 
 def _without_class(rows: Sequence[CheckedRow]) -> list[str]:
     """Report a class that no mask contains: it is a mistake, not a data set of empty masks."""
-    label = rows[0].reading.masks.label if rows else None
+    label = rows[0].reading.label if rows else None
     if label is None or any(r.foreground_pixels for r in rows):
         return []
     found = ", ".join(map(str, classes_of(rows)))

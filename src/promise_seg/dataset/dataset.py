@@ -87,7 +87,7 @@ class Dataset(Sequence[CheckedRow]):
         moved = val_share is not None and not of_split(rows, Split.VAL)
         if moved and val_share is not None:
             rows = split_off_validation(rows, share=val_share, seed=seed)
-        several = None if wanted is None or reading.masks.label is not None else parse_classes(wanted)
+        several = None if wanted is None or reading.label is not None else parse_classes(wanted)
         given = {
             "window": window, "axis": axis, "crop_border": crop_border, "classes": wanted, "instances": instances,
             "mask_threshold": mask_threshold,
@@ -150,7 +150,7 @@ class Dataset(Sequence[CheckedRow]):
     @property
     def is_of_several_classes(self) -> bool:
         """Whether masks are label maps of which no single class was chosen."""
-        return self.reading.masks.kind == MaskKind.CLASSES and self.reading.masks.label is None
+        return self.reading.masks == MaskKind.CLASSES and self.reading.label is None
 
     @property
     def sha256(self) -> str:

@@ -1,36 +1,86 @@
 """The choices by which a user's files are read, and kept beside a model so that new images are read the same way."""
 
-from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from promise_seg.errors import SettingsError
-from promise_seg.images.masks import BINARY, LARGEST_LABEL, MaskRule
+from promise_seg.images.masks import LARGEST_LABEL, MaskRule
 from promise_seg.images.windows import OWN_WINDOW, Window, parse_window
 from promise_seg.vocabulary import Axis, MaskKind
 
 ALL_CLASSES = "all"
+_ALWAYS_NOTED = ("window", "axis", "crop_border", "masks", "label")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How files become pictures and masks.
+def _window(value: Any) -> Window:
+    try:
+        return value if isinstance(value, Window) else parse_window(str(value))
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+
+
+class Reading(BaseModel):
+    """How files become images and masks. A model keeps it, and so do runs and scores, as JSON with these names.
+
+    An option that came after the first ones is noted only where it is not at its default, which reads files as they
+    were read before it came: so what was written before stays equal to what is written now.
 
     Args:
         window: how values become grey.
         axis: what volumes are cut across.
         crop_border: whether the black border is cropped away.
-        masks: what the values of masks mean, and which is wanted.
+        masks: what the values of masks mean.
+        label: the class of label maps that is wanted; ``None`` for all of them, and for other masks.
+        mask_threshold: grey values of masks above it are foreground. It belongs to the data alone and is never noted.
     """
 
-    window: Window = OWN_WINDOW
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    window: Annotated[Window, PlainValidator(_window), PlainSerializer(str, return_type=str)] = OWN_WINDOW
     axis: Axis = Axis.AUTO
     crop_border: bool = False
-    masks: MaskRule = BINARY
+    masks: MaskKind = MaskKind.BINARY
+    label: int | None = None
+    mask_threshold: int | None = Field(None, exclude=True)
+
+    @model_serializer(mode="wrap")
+    def _noted(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = serialize(self)
+        fields = type(self).model_fields
+        return {n: v for n, v in values.items() if n in _ALWAYS_NOTED or getattr(self, n) != fields[n].default}
+
+    @property
+    def mask_rule(self) -> MaskRule:
+        """How labels become a mask."""
+        return MaskRule(self.masks, self.label, self.mask_threshold)
+
+    @property
+    def without_threshold(self) -> "Reading":
+        """The same, apart from what belongs to the data alone."""
+        return self.model_copy(update={"mask_threshold": None})
+
+    @property
+    def without_masks(self) -> "Reading":
+        """The same, apart from what concerns masks: how images are read."""
+        return self.model_copy(update={"masks": MaskKind.BINARY, "label": None, "mask_threshold": None})
 
     def of_class(self, label: int) -> "Reading":
         """The same, for one class of label maps."""
-        return replace(self, masks=MaskRule(MaskKind.CLASSES, label))
+        return self.model_copy(update={"masks": MaskKind.CLASSES, "label": label, "mask_threshold": None})
 
 
+KeptReading = Annotated[Reading, AfterValidator(lambda reading: reading.without_threshold)]
+"""As a model and a run keep it."""
 DEFAULT_READING = Reading()
 
 
@@ -50,48 +100,93 @@ def parse_classes(text: str) -> list[int] | None:
     return sorted({int(part) for part in parts})
 
 
-def make_reading(
-    base: Reading | None = None,
-    *,
-    window: str | None = None,
-    axis: str | None = None,
-    crop_border: bool | None = None,
-    label: str | None = None,
-    instances: bool = False,
-    mask_threshold: int | None = None,
-) -> Reading:
-    """A reading from a user's words; what is not given is as in ``base``.
+class ReadingOptions(BaseModel):
+    """How a user wants files to be read, in the words of the command line; what is ``None`` is as it would be anyway.
 
-    ``label`` names one class, several as ``1,2,5``, or ``all`` of a label map.
+    Args:
+        window, axis, crop_border, mask_threshold: as in :class:`Reading`.
+        label: one class, several as ``1,2,5``, or ``all`` of a label map.
+        instances: whether masks are instance maps.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    window: str | None = None
+    axis: str | None = None
+    label: int | str | None = None
+    mask_threshold: int | None = None
+    crop_border: bool | None = None
+    instances: bool = False
+
+    def applied_to(self, base: Reading = DEFAULT_READING) -> Reading:
+        """Return a reading that differs from ``base`` where something is given.
+
+        Raises:
+            SettingsError: naming the option that cannot be meant.
+        """
+        changes: dict[str, Any] = {}
+        if self.window is not None:
+            changes["window"] = parse_window(self.window)
+        if self.axis is not None:
+            if self.axis not in tuple(Axis):
+                raise SettingsError(f"--axis {self.axis}: expected {', '.join(Axis)}")
+            changes["axis"] = Axis(self.axis)
+        if self.crop_border is not None:
+            changes["crop_border"] = self.crop_border
+        return base.model_copy(update=changes | self._of_masks())
+
+    def _of_masks(self) -> dict[str, Any]:
+        """What is given of masks: all that is said of them in a reading, or nothing."""
+        values = {"label": self.label, "instances": self.instances or None, "mask_threshold": self.mask_threshold}
+        given = [_option(name) for name, value in values.items() if value is not None]
+        if len(given) > 1:
+            raise SettingsError(f"{' and '.join(given)}: each says what the values of masks mean; give one of them")
+        if not given:
+            return {}
+        masks, label = MaskKind.INSTANCES if self.instances else MaskKind.BINARY, None
+        if self.label is not None:
+            masks, wanted = MaskKind.CLASSES, parse_classes(str(self.label))
+            label = wanted[0] if wanted is not None and len(wanted) == 1 else None
+        return {"masks": masks, "label": label, "mask_threshold": self.mask_threshold}
+
+    @staticmethod
+    def that_give(reading: Reading, base: Reading = DEFAULT_READING) -> "ReadingOptions":
+        """Return the options that make ``reading`` of ``base``."""
+        names = set(ReadingOptions.model_fields) & set(Reading.model_fields) - {"label", "mask_threshold"}
+        changes = {name: getattr(reading, name) for name in names if getattr(reading, name) != getattr(base, name)}
+        if "window" in changes:
+            changes["window"] = str(reading.window)
+        return ReadingOptions(
+            **changes, label=reading.label, instances=reading.masks == MaskKind.INSTANCES,
+            mask_threshold=reading.mask_threshold,
+        )  # fmt: skip
+
+    @property
+    def words(self) -> list[str]:
+        """What is given, as words of a command line."""
+        words = []
+        for name, value in self:
+            if value is None or (name == "instances" and not value):
+                continue
+            if isinstance(value, bool):
+                words.append(_option(name) if value else f"--no-{_option(name)[2:]}")
+            else:
+                words += [_option(name), str(value)]
+        return words
+
+
+NO_OPTIONS = ReadingOptions()
+
+
+def _option(name: str) -> str:
+    """How the command line calls it."""
+    return f"--{'class' if name == 'label' else name.replace('_', '-')}"
+
+
+def make_reading(base: Reading | None = None, **options: Any) -> Reading:
+    """Return a reading by a user's options, see :class:`ReadingOptions`; what is not given is as in ``base``.
 
     Raises:
         SettingsError: naming the option that cannot be meant.
     """
-    base = base or DEFAULT_READING
-    if axis is not None and axis not in tuple(Axis):
-        raise SettingsError(f"--axis {axis}: expected {', '.join(Axis)}")
-    given = [
-        name
-        for name, there in (
-            ("--class", label is not None),
-            ("--instances", instances),
-            ("--mask-threshold", mask_threshold is not None),
-        )
-        if there
-    ]
-    if len(given) > 1:
-        raise SettingsError(f"{' and '.join(given)}: each says what the values of masks mean; give one of them")
-    rule = base.masks
-    if label is not None:
-        wanted = parse_classes(label)
-        rule = MaskRule(MaskKind.CLASSES, wanted[0] if wanted is not None and len(wanted) == 1 else None)
-    elif instances:
-        rule = MaskRule(MaskKind.INSTANCES)
-    elif mask_threshold is not None:
-        rule = MaskRule(threshold=mask_threshold)
-    return Reading(
-        window=base.window if window is None else parse_window(window),
-        axis=base.axis if axis is None else Axis(axis),
-        crop_border=base.crop_border if crop_border is None else crop_border,
-        masks=rule,
-    )
+    return ReadingOptions(**options).applied_to(base or DEFAULT_READING)

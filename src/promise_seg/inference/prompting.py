@@ -36,7 +36,7 @@ class PromptPlan:
 
     def prompts_objects(self, row: CheckedRow) -> bool:
         """Whether each object of a row is prompted separately: those of instance maps, by a user who knows them."""
-        return self.prompts.reads_truth and row.reading.masks.kind == MaskKind.INSTANCES
+        return self.prompts.reads_truth and row.reading.masks == MaskKind.INSTANCES
 
     def stream(self) -> np.random.Generator | None:
         """The one random stream of the reference's protocol; ``None`` by our own."""

@@ -5,17 +5,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from promise_seg.errors import SettingsError
-from promise_seg.vocabulary import (
-    ApmKind,
-    Fit,
-    Optimizer,
-    PositionCode,
-    Precision,
-    Protocol,
-    Recipe,
-    TrainAlso,
-    Variant,
-)
+from promise_seg.prompting.building import AnyApmConfig, make_apm_config
+from promise_seg.vocabulary import ApmKind, Fit, Optimizer, Precision, Protocol, Recipe, TrainAlso, Variant
 
 REFERENCE_VALUES: dict[str, Any] = {
     "apm": ApmKind.RESNET,
@@ -42,16 +33,24 @@ OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
     )
 }  # fmt: skip
 """Which setting of a run is which option of ``promise train``; ``protocol`` is one by itself."""
+APM_PREFIX = "apm_"
+"""An option of one kind of APM has its name behind this, for users: ``--apm-NAME``, ``apm_NAME`` in a spec."""
 
 
 class TrainSettings(BaseModel):
-    """What a run does, apart from its data, SAM and device. Kept in ``settings.json`` of the run."""
+    """What a run does, apart from its data, SAM and device. Kept in ``settings.json`` of the run.
+
+    A run goes on under the settings that it began with, and one that an earlier version began has none of those that
+    came later: the default of a new setting must do what was done before there was one.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     protocol: Protocol = Protocol.OWN
     variant: Variant = Variant.APM_IPS
     apm: ApmKind = ApmKind.HEATMAP
+    apm_options: dict[str, Any] = {}
+    """Options that this kind of APM alone has; see its config class."""
     train_also: TrainAlso = TrainAlso.NONE
     num_points: int = Field(16, ge=1)
     num_foreground: int = Field(8, ge=0)
@@ -77,14 +76,22 @@ class TrainSettings(BaseModel):
             raise ValueError("the variant sam has nothing to train; choose apm, ips or apm+ips")
         if self.num_foreground > self.num_points:
             raise ValueError(f"num_foreground ({self.num_foreground}) exceeds num_points ({self.num_points})")
+        if self.apm_options and not self.has_apm:
+            options = ", ".join(f"--apm-{name}".replace("_", "-") for name in self.apm_options)
+            raise ValueError(f"the variant {self.variant} has no auto-prompting module; leave {options} out")
+        try:
+            _ = self.apm_config
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
         return self
 
     @property
-    def position_code(self) -> PositionCode | None:
-        """Of the APM ``cross``; the other kinds have none."""
-        if not self.has_apm or self.apm != ApmKind.CROSS:
+    def apm_config(self) -> AnyApmConfig | None:
+        """The config of the APM that is trained, if the variant has one."""
+        if not self.has_apm:
             return None
-        return PositionCode.REFERENCE if self.protocol == Protocol.REFERENCE else PositionCode.GEOMETRIC
+        points = {"num_points": self.num_points, "num_foreground": self.num_foreground}
+        return make_apm_config(self.apm, self.protocol, **points | self.apm_options)
 
     @property
     def learns_from_oracle(self) -> bool:
@@ -101,12 +108,18 @@ class TrainSettings(BaseModel):
 
 
 def make_settings(**values: Any) -> TrainSettings:
-    """Settings from a user's values; what is not given is as the protocol has it.
+    """Return settings from a user's values; what is not given is as the protocol has it.
+
+    Args:
+        values: settings by their names; an option of one kind of APM by its name behind :data:`APM_PREFIX`.
 
     Raises:
         SettingsError: naming each value that cannot work.
     """
     preset = REFERENCE_VALUES if values.get("protocol") == Protocol.REFERENCE else {}
+    of_apm = {n for n in values if n.startswith(APM_PREFIX) and n not in TrainSettings.model_fields}
+    if of_apm:
+        values["apm_options"] = {n.removeprefix(APM_PREFIX): values.pop(n) for n in sorted(of_apm)}
     try:
         return TrainSettings(**preset | values)
     except ValidationError as error:

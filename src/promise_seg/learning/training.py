@@ -1,6 +1,5 @@
 """Train the parts of a variant on stored features: the loop, validation, checkpoints and exact resumption."""
 
-import hashlib
 import json
 import math
 import time
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from promise_seg._version import __version__
 from promise_seg.assessment.evaluation import Assessment, dice_of_choices
 from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_checkpoint, save_checkpoint
-from promise_seg.dataset.checks import CheckedRow, data_sha256
+from promise_seg.dataset.checks import CheckedRow
 from promise_seg.environment import collect_environment
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
@@ -27,14 +27,16 @@ from promise_seg.files import write_json, write_text
 from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.inference.rows import decode_rows
 from promise_seg.learning.losses import mask_loss, point_loss
-from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
+from promise_seg.learning.run_identity import RunIdentity
+from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, faults
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_images import write_training_images
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
-from promise_seg.model import ModelConfig, ModelOutput, PromiseModel, reading_fields
+from promise_seg.model import ModelConfig, ModelOutput, PromiseModel
 from promise_seg.progress import Progress, silent
+from promise_seg.prompting.apm import PointCounts
 from promise_seg.protocol import training_deviations
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Split
@@ -125,13 +127,11 @@ class TrainingRun:
         torch.manual_seed(settings.seed)
         config = ModelConfig(
             variant=settings.variant,
-            apm=settings.apm if settings.has_apm else None,
-            position_code=settings.position_code,
+            apm=settings.apm_config,
+            oracle=PointCounts(num_points=settings.num_points, num_foreground=settings.num_foreground),
             train_also=settings.train_also,
-            num_points=settings.num_points,
-            num_foreground=settings.num_foreground,
             fit=settings.fit,
-            **reading_fields(rows[0].reading),
+            reading=rows[0].reading,
             sam=sam.name,
             sam_sha256=sam.sha256,
             image_size=sam.image_size,
@@ -148,17 +148,10 @@ class TrainingRun:
         self.draws = EpochDraws(len(self.training_set), settings.views, settings.seed)
         loader = DataLoader(self.training_set, settings.batch_size, sampler=self.draws, collate_fn=collate)
         self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.model, optimizer, loader)
-        self._origin = ({} if origin is None else asdict(origin)) | {"mask_threshold": rows[0].reading.masks.threshold}
+        self._origin = ({} if origin is None else asdict(origin)) | {"mask_threshold": rows[0].reading.mask_threshold}
         self.epoch = 0
         self.best: dict[str, Any] = {"epoch": -1, "dice": -1.0, "mask_choice": "score"}
-        self._identity: dict[str, Any] = {
-            "settings": settings.model_dump(mode="json"),
-            "data_sha256": data_sha256(self._learned_from),
-            "order_sha256": _order_sha256(self._learned_from),
-            "sam_sha256": sam.sha256,
-            "image_size": sam.image_size,
-            "reading": reading_fields(rows[0].reading),
-        }
+        self._identity = RunIdentity.of(settings, self._learned_from, sam)
         if (folder / STATE_FILE).exists():
             self._resume()
 
@@ -178,14 +171,14 @@ class TrainingRun:
             raise CheckpointError(
                 f"{path}: holds a run that cannot be continued with these settings: {error}. Choose another -o folder."
             ) from error
-        if facts["identity"] != self._identity:
-            old, new = facts["identity"], self._identity
-            changed = [k for k in new["settings"] if old["settings"].get(k) != new["settings"][k]]
-            others = {
-                "data_sha256": "data", "order_sha256": "order of rows", "sam_sha256": "sam", "image_size": "image_size",
-                "reading": "reading",
-            }  # fmt: skip
-            changed += [words for key, words in others.items() if old.get(key) != new[key]]
+        try:
+            changed = self._identity.changes_since(RunIdentity.model_validate(facts["identity"]))
+        except ValidationError as error:
+            raise CheckpointError(
+                f"{path}: holds a run of another version of promise-seg, which this one cannot continue: "
+                f"{faults(error)}. Choose another -o folder."
+            ) from error
+        if changed:
             raise CheckpointError(
                 f"{path}: holds a run with another {', '.join(changed)}. "
                 "Give the same again to go on with it, or choose another -o folder."
@@ -262,7 +255,7 @@ class TrainingRun:
             where = collect_environment(self.accelerator.device).model_dump(mode="json")
             noted = {"protocol_deviations": deviations, "environment": where}
             write_training_images(self.folder, self._learned_from)
-            write_json(self.folder / SETTINGS_FILE, self._identity | self._origin | noted)
+            write_json(self.folder / SETTINGS_FILE, self._identity.model_dump(mode="json") | self._origin | noted)
         while not self.finished:
             started, cpu_started = time.monotonic(), time.process_time()
             losses = self.train_epoch(progress)
@@ -308,7 +301,7 @@ class TrainingRun:
         write_text(path, log + json.dumps(line, allow_nan=False) + "\n")
         if self.finished or self.epoch % 5 == 0:
             draw_curves(path, self.folder / CURVES_FILE)
-        state = {"identity": self._identity, "epoch": self.epoch, "best": self.best}
+        state = {"identity": self._identity.model_dump(mode="json"), "epoch": self.epoch, "best": self.best}
         save_training_state(self.folder / STATE_FILE, [self.optimizer], self.model.trainable_state(), state)
 
 
@@ -317,8 +310,3 @@ def _rounded(value: Any) -> Any:
     if not isinstance(value, float):
         return value
     return round(value, 6) if math.isfinite(value) else None
-
-
-def _order_sha256(rows: Sequence[CheckedRow]) -> str:
-    """Hash of the order of rows, which decides what a batch holds: a run goes on only with the same."""
-    return hashlib.sha256("".join(row.image_sha256 for row in rows).encode()).hexdigest()

@@ -120,7 +120,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         target = shrink_mask(torch.from_numpy(mask)[None], self._sam.mask_side)
         rng = np.random.default_rng(draw.seed)
         wanted, oracle_target = mask, target
-        if sample.checked.reading.masks.kind == MaskKind.INSTANCES:
+        if sample.checked.reading.masks == MaskKind.INSTANCES:
             wanted = self._one_object(sample, rng, mask)
             oracle_target = shrink_mask(torch.from_numpy(wanted)[None], self._sam.mask_side)
         points_xy, labels = oracle_points(wanted, self._settings.num_points, rng, self._settings.num_foreground)

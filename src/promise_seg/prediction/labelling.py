@@ -13,6 +13,7 @@ from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.reading import Reading
+from promise_seg.model import ModelConfig
 from promise_seg.prediction.predictor import Predictor, load
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.backbone import Backbone
@@ -81,7 +82,7 @@ class Labeller:
                     f"the variant {config.variant} has no auto-prompting module: it cannot predict by itself. Use a "
                     "model of variant apm or apm+ips"
                 )
-            if any(getattr(config, name) != getattr(first.config, name) for name in _SHARED):
+            if _frame(config) != _frame(first.config):
                 raise CheckpointError(f"the model of class {label} reads images in another way than the first")
         given = names or {}
         if unknown := sorted(set(given) - set(predictors)):
@@ -96,7 +97,7 @@ class Labeller:
     @property
     def is_binary(self) -> bool:
         """Whether there is one label, which is no class of a label map."""
-        return len(self.predictors) == 1 and self._first.model.config.label is None
+        return len(self.predictors) == 1 and self._first.model.config.reading.label is None
 
     @property
     def _first(self) -> Predictor:
@@ -153,11 +154,13 @@ class Labeller:
             ImageError: if a slice cannot be read.
         """
         slices = [self.label_slice(source, index) for index in counted(range(len(source)), progress, "predicting")]
-        separate = self._first.model.config.masks == MaskKind.INSTANCES
+        separate = self.reading.masks == MaskKind.INSTANCES
         return Labelled(source, tuple(slices), self.names, self.is_binary, separate)
 
 
-_SHARED = ("sam_sha256", "image_size", "fit", "window", "axis", "crop_border")
+def _frame(config: ModelConfig) -> tuple[object, ...]:
+    """What decides which features a model gets for a file: models that share them must agree on it."""
+    return config.sam_sha256, config.image_size, config.fit, config.reading.without_masks
 
 
 def read_names(texts: Sequence[str], labels: Sequence[int]) -> dict[int, str]:
@@ -200,5 +203,5 @@ def load_labeller(
             predictors[label] = load(class_folder(folder, label), sam=shared, device=device)
     else:
         only = load(run, sam=sam, device=device)
-        predictors = {only.model.config.label or 1: only}
+        predictors = {only.model.config.reading.label or 1: only}
     return Labeller(predictors, read_names(names, list(predictors)))

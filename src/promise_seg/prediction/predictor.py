@@ -248,7 +248,7 @@ class Predictor:
             ImageError: if it cannot be read.
             SettingsError: if the model has no APM.
         """
-        source = volume if isinstance(volume, Source) else open_source(volume, self.model.config.axis)
+        source = volume if isinstance(volume, Source) else open_source(volume, self.model.config.reading.axis)
         found = []
         for index in range(len(source)):
             found.append(self.predict(self.encode(source, index)))

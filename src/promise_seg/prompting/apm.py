@@ -4,14 +4,16 @@ What every kind of APM shares is here; each kind has a file of its own.
 """
 
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from promise_seg.errors import SettingsError
-from promise_seg.sam.features import Features
+from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import ApmKind, Protocol
 
 
 class Proposal(NamedTuple):
@@ -54,3 +56,41 @@ class AutoPrompter(nn.Module):
     def forward(self, features: Features) -> Proposal:
         points_xy, saliency_logits = self.locate(features)
         return Proposal(points_xy, self._labels.expand(len(points_xy), -1), saliency_logits)
+
+
+class PointCounts(BaseModel):
+    """How many points there are, and how many of them, the first ones, are foreground."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    num_points: int = Field(16, ge=1)
+    num_foreground: int = Field(8, ge=0)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.num_foreground > self.num_points:
+            raise ValueError(f"num_foreground ({self.num_foreground}) exceeds num_points ({self.num_points})")
+        return self
+
+
+class ApmConfig(PointCounts):
+    """Everything that is needed to build an APM anew, apart from its weights.
+
+    Each kind has a class of its own, beside its module, whose ``kind`` is a literal; the fields that it adds are the
+    options of that kind. A checkpoint holds it under ``apm`` in its ``config.json``.
+    """
+
+    kind: ApmKind
+
+    @classmethod
+    def defaults_of(cls, protocol: Protocol) -> dict[str, Any]:
+        """Options that this kind takes by a protocol where the user names none."""
+        return {}
+
+    @abstractmethod
+    def build(self, sizes: FeatureSizes) -> AutoPrompter:
+        """Return an untrained APM for a SAM of these sizes.
+
+        Raises:
+            SettingsError: if this kind does not fit that SAM.
+        """

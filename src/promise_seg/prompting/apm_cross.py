@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promise_seg.errors import SettingsError
-from promise_seg.prompting.apm import AutoPrompter
-from promise_seg.sam.features import Features
-from promise_seg.vocabulary import PositionCode
+from promise_seg.prompting.apm import ApmConfig, AutoPrompter
+from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.vocabulary import ApmKind, PositionCode, Protocol
 
 _TEMPERATURE = 10_000
 
@@ -139,3 +140,20 @@ class CrossPrompter(AutoPrompter):
         early, middle, late = (features.stage(number).permute(0, 3, 1, 2) for number in (1, 2, 3))
         points = torch.sigmoid(self.prompt(self.cross(late, middle, early)))
         return points * self.side, None
+
+
+class CrossConfig(ApmConfig):
+    """Config of the APM ``cross``."""
+
+    kind: Literal[ApmKind.CROSS] = ApmKind.CROSS
+    position_code: PositionCode = PositionCode.GEOMETRIC
+
+    @classmethod
+    def defaults_of(cls, protocol: Protocol) -> dict[str, Any]:
+        """By the reference's protocol the position code is the reference's."""
+        return {"position_code": PositionCode.REFERENCE} if protocol == Protocol.REFERENCE else {}
+
+    def build(self, sizes: FeatureSizes) -> CrossPrompter:
+        return CrossPrompter(
+            sizes.stage_channels, sizes.num_heads, sizes.side, self.num_points, self.num_foreground, self.position_code
+        )

@@ -14,13 +14,15 @@ as soon as the distribution does. Three things keep these means meaningful:
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promise_seg.prompting.apm import AutoPrompter
-from promise_seg.sam.features import Features
+from promise_seg.prompting.apm import ApmConfig, AutoPrompter
+from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.vocabulary import ApmKind
 
 _WIDTH = 128
 _DILATIONS = (1, 2, 4)
@@ -131,3 +133,14 @@ class HeatmapPrompter(AutoPrompter):
         centre = heat.softmax(-1) @ self._positions  # (B, N, 2) in [0, 1], edge to edge
         side = maps.shape[-1]
         return centre * self.side - 0.5, saliency.unflatten(1, (side, side))
+
+
+class HeatmapConfig(ApmConfig):
+    """Config of the APM ``heatmap``, which has no options."""
+
+    kind: Literal[ApmKind.HEATMAP] = ApmKind.HEATMAP
+
+    def build(self, sizes: FeatureSizes) -> HeatmapPrompter:
+        return HeatmapPrompter(
+            sizes.embedding_channels, sizes.stage_channels, sizes.side, sizes.grid, self.num_points, self.num_foreground
+        )

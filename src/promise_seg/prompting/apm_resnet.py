@@ -1,13 +1,15 @@
 """The paper's APM: a ResNet-34 over three stages, pooled to one vector, and a linear layer to all coordinates."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promise_seg.prompting.apm import AutoPrompter
-from promise_seg.sam.features import Features
+from promise_seg.prompting.apm import ApmConfig, AutoPrompter
+from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.vocabulary import ApmKind
 
 _LAYERS = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # channels, blocks, stride
 
@@ -88,3 +90,12 @@ class ResnetPrompter(AutoPrompter):
         late_to_early = torch.cat(stages, 1)
         coordinates = self.resnet(self.feature_map(late_to_early))
         return torch.sigmoid(coordinates).unflatten(1, (self.num_points, 2)) * self.side, None
+
+
+class ResnetConfig(ApmConfig):
+    """Config of the APM ``resnet``, which has no options."""
+
+    kind: Literal[ApmKind.RESNET] = ApmKind.RESNET
+
+    def build(self, sizes: FeatureSizes) -> ResnetPrompter:
+        return ResnetPrompter(sizes.stage_channels, sizes.side, self.num_points, self.num_foreground)

@@ -1,25 +1,46 @@
-"""Build an auto-prompting module by its kind."""
+"""All kinds of auto-prompting modules, by the classes of their configs: the only place that knows which there are."""
 
-from promise_seg.prompting.apm import AutoPrompter
-from promise_seg.prompting.apm_cross import CrossPrompter
-from promise_seg.prompting.apm_heatmap import HeatmapPrompter
-from promise_seg.prompting.apm_resnet import ResnetPrompter
-from promise_seg.sam.features import FeatureSizes
-from promise_seg.vocabulary import ApmKind, PositionCode
+from typing import Annotated, Any, get_args
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from promise_seg.errors import SettingsError
+from promise_seg.prompting.apm import ApmConfig
+from promise_seg.prompting.apm_cross import CrossConfig
+from promise_seg.prompting.apm_heatmap import HeatmapConfig
+from promise_seg.prompting.apm_resnet import ResnetConfig
+from promise_seg.vocabulary import ApmKind, Protocol
+
+AnyApmConfig = HeatmapConfig | ResnetConfig | CrossConfig
+ApmField = Annotated[AnyApmConfig, Field(discriminator="kind")]
+"""The config of an APM of any kind, as it stands in a file: its ``kind`` tells its class."""
+
+CONFIGS: dict[ApmKind, type[ApmConfig]] = {cls.model_fields["kind"].default: cls for cls in get_args(AnyApmConfig)}
+_CHECK: TypeAdapter[AnyApmConfig] = TypeAdapter(ApmField)
 
 
-def build_apm(
-    kind: ApmKind,
-    sizes: FeatureSizes,
-    num_points: int = 16,
-    num_foreground: int = 8,
-    position_code: PositionCode | None = None,
-) -> AutoPrompter:
-    """An untrained APM for a SAM of these sizes. ``position_code`` matters for ``cross`` only."""
-    points = (num_points, num_foreground)
-    if kind == ApmKind.RESNET:
-        return ResnetPrompter(sizes.stage_channels, sizes.side, *points)
-    if kind == ApmKind.CROSS:
-        code = position_code or PositionCode.GEOMETRIC
-        return CrossPrompter(sizes.stage_channels, sizes.num_heads, sizes.side, *points, code)
-    return HeatmapPrompter(sizes.embedding_channels, sizes.stage_channels, sizes.side, sizes.grid, *points)
+def make_apm_config(kind: ApmKind, protocol: Protocol = Protocol.OWN, **values: Any) -> AnyApmConfig:
+    """Return the config of an APM.
+
+    Args:
+        kind: of which APM.
+        protocol: sets those options that ``values`` does not name.
+        values: numbers of points, and options of this kind.
+
+    Raises:
+        SettingsError: if this kind has no such option, or the option cannot have such a value.
+    """
+    try:
+        return _CHECK.validate_python({"kind": kind} | CONFIGS[kind].defaults_of(protocol) | values)
+    except ValidationError as error:
+        faults = [_fault(kind, tuple(map(str, one["loc"][1:])), one["msg"], one["input"]) for one in error.errors()]
+        raise SettingsError("; ".join(faults)) from error
+
+
+def _fault(kind: ApmKind, place: tuple[str, ...], message: str, value: Any) -> str:
+    if not place:
+        return f"--apm {kind}: {message}"
+    if place[0] not in CONFIGS[kind].model_fields:
+        known = sorted(set(CONFIGS[kind].model_fields) - set(ApmConfig.model_fields))
+        return f"--apm {kind} has no option {place[0]}; it has {', '.join(known) or 'none'}"
+    return f"--apm {kind}: {place[0]}: {message}, got {value!r}"

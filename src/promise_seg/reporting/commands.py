@@ -3,8 +3,9 @@
 import shlex
 from pathlib import Path
 
+from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.learning.run_note import RunNote
-from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
+from promise_seg.learning.settings import APM_PREFIX, OPTIONS, TrainSettings, make_settings
 from promise_seg.model import ModelConfig
 from promise_seg.reporting.plan import Plan
 from promise_seg.vocabulary import Protocol
@@ -40,8 +41,12 @@ def train_command(
     for name, option in OPTIONS.items():
         if name in changed:
             words += [f"--{option.replace('_', '-')}", str(changed.pop(name))]
-    words += _reading_options(config, Protocol(given["protocol"]))
-    rest = {"image-size": image_size, "mask-threshold": note.mask_threshold, "val-share": note.val_share}
+    for name, value in changed.pop("apm_options", {}).items():
+        words += [f"--{APM_PREFIX}{name}".replace("_", "-"), str(value)]
+    usual = Reading(crop_border=given["protocol"] == Protocol.REFERENCE)
+    reading = config.reading.model_copy(update={"mask_threshold": note.mask_threshold})
+    words += ReadingOptions.that_give(reading, usual).words
+    rest = {"image-size": image_size, "val-share": note.val_share}
     words += [word for name, value in rest.items() if value is not None for word in (f"--{name}", str(value))]
     remarks = [] if note.data_sha256 is None else [f"train and val rows: sha256 {note.data_sha256}"]
     if changed:
@@ -49,35 +54,14 @@ def train_command(
     return shlex.join(words) + (f"  # {'; '.join(remarks)}" if remarks else "")
 
 
-def _reading_options(config: ModelConfig, protocol: Protocol) -> list[str]:
-    words = []
-    if config.window != "own":
-        words += ["--window", config.window]
-    if config.axis != "auto":
-        words += ["--axis", str(config.axis)]
-    if config.crop_border != (protocol == Protocol.REFERENCE):
-        words.append("--crop-border" if config.crop_border else "--no-crop-border")
-    if config.masks == "instances":
-        words.append("--instances")
-    if config.label is not None:
-        words += ["--class", str(config.label)]
-    return words
-
-
 def report_commands(plan: Plan) -> list[str]:
     """``promise evaluate`` for each kind of prompts of a report, and ``promise report`` itself."""
     shared = ["--split", plan.split, "--seed", str(plan.seed), "--tolerance", str(plan.tolerance)]
     for column in plan.by:
         shared += ["--by", column]
-    values = {
-        "sam": plan.sam, "image-size": plan.image_size, "window": plan.window, "axis": plan.axis, "class": plan.label,
-        "mask-threshold": plan.mask_threshold,
-    }  # fmt: skip
+    values = {"sam": plan.sam, "image-size": plan.image_size}
     shared += [word for name, value in values.items() if value is not None for word in (f"--{name}", str(value))]
-    if plan.crop_border is not None:
-        shared.append("--crop-border" if plan.crop_border else "--no-crop-border")
-    if plan.instances:
-        shared.append("--instances")
+    shared += plan.reading.words
     start = [plan.run, plan.data, "-o", plan.output]
     lines = [["evaluate", *start, "--prompts", str(source), *shared] for source in plan.prompts]
     last = ["report", *start, *(word for source in plan.prompts for word in ("--prompts", str(source))), *shared]

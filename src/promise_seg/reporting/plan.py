@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance
 from promise_seg.errors import SettingsError
+from promise_seg.images.reading import NO_OPTIONS, ReadingOptions
 from promise_seg.inference.prompting import check_prompts
 from promise_seg.model import PromiseModel
 from promise_seg.vocabulary import PromptSource
@@ -26,7 +27,7 @@ class Plan:
         images: whether the worst cases are drawn.
         worst: how many of them there are.
         image_size: of the input of a bare SAM, in pixels.
-        window, axis, crop_border, label, instances, mask_threshold: how files are read, where it is not as in training.
+        reading: how files are read, where it is not as in training.
     """
 
     run: str
@@ -43,12 +44,7 @@ class Plan:
     worst: int = 12
     sam: str | None = None
     image_size: int | None = None
-    window: str | None = None
-    axis: str | None = None
-    crop_border: bool | None = None
-    label: str | None = None
-    instances: bool = False
-    mask_threshold: int | None = None
+    reading: ReadingOptions = NO_OPTIONS
 
 
 def pick_prompts(names: Sequence[str], model: PromiseModel) -> tuple[PromptSource, ...]:

@@ -104,7 +104,7 @@ class _Run:
             values = source.values(checked.index)
             self._inspect_pixels(checked, values)
             self.summary[row.split].add(checked, finite_range(values))
-            if self.reading.masks == BINARY and checked.foreground_pixels:
+            if self.reading.mask_rule == BINARY and checked.foreground_pixels:
                 self.values[int(checked.labels().max())].append(row.where)
             self.checked.append(checked)
         whole_volume = slices[0].is_slice  # most slices of a volume do not show the organ
@@ -114,7 +114,7 @@ class _Run:
     @property
     def _expects_objects(self) -> bool:
         """Whether an empty mask is worth a warning. It is not for one class of several, which many images lack."""
-        return self.reading.masks.label is None
+        return self.reading.label is None
 
     def _inspect_pixels(self, checked: CheckedRow, values: Array) -> None:
         row, image = checked.row, checked.image()
@@ -155,8 +155,8 @@ class _Run:
         for split in (Split.TRAIN, Split.TEST):
             if not any(row.split == split for row in rows):
                 self._note(Kind.SPLITS, str(self.manifest), f"no {split} rows; see promise data split")
-        label = self.reading.masks.label
-        if self.reading.masks.kind == MaskKind.CLASSES and label is not None:
+        label = self.reading.label
+        if self.reading.masks == MaskKind.CLASSES and label is not None:
             classes = classes_of(self.checked)
             if label not in classes:
                 contents = ", ".join(map(str, classes)) or "nothing"

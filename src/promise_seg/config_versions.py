@@ -1,0 +1,48 @@
+"""The ``config.json`` of checkpoints that earlier versions wrote.
+
+Version 1 was flat: what now stands under ``reading`` and under ``apm`` stood beside all else.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+_READING = ("window", "axis", "crop_border", "masks", "label")
+_POINTS = ("num_points", "num_foreground")
+_OTHERS = (
+    "variant", "train_also", "fit", "mask_choice", "postprocessing", "sam", "sam_sha256", "image_size",
+    "promise_seg_version",
+)  # fmt: skip
+
+
+def from_version_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config of version 1 as one of version 2. What it cannot have held stays, and is refused there."""
+    rest = dict(values) | {"format_version": 2}
+    points = {name: rest.pop(name) for name in _POINTS if name in rest}
+    rest["reading"] = {name: rest.pop(name) for name in _READING if name in rest}
+    rest["oracle"] = points
+    if rest.get("position_code") is None and rest.get("apm") != "cross":
+        rest.pop("position_code", None)
+    if rest.get("apm") is not None:
+        code = {"position_code": rest.pop("position_code")} if "position_code" in rest else {}
+        rest["apm"] = {"kind": rest["apm"]} | points | code
+    return rest
+
+
+def as_version_1(values: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config as version 1 would have had it, for hashes that must stay what they were.
+
+    What came after version 1 is added where it is not at its default.
+
+    Args:
+        values: all of a config, as JSON.
+        changed: what of it is not at its default.
+    """
+    apm, later = values["apm"] or {}, dict(changed)
+    flat = {name: values[name] for name in _OTHERS} | values["reading"] | {"format_version": 1}
+    flat |= {"apm": apm.get("kind"), "position_code": apm.get("position_code")}
+    flat |= {name: (apm or values["oracle"])[name] for name in _POINTS}
+    known = ("kind", "position_code", *_POINTS)
+    of_apm = {f"apm_{name}": value for name, value in (later.pop("apm", None) or {}).items() if name not in known}
+    for name in ("format_version", "reading", "oracle"):
+        later.pop(name, None)
+    return later | flat | of_apm

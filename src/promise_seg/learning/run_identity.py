@@ -1,0 +1,59 @@
+"""What makes a run the one that it is: a stopped run goes on only as the same."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from promise_seg.dataset.checks import CheckedRow, data_sha256
+from promise_seg.images.reading import KeptReading
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.sam.backbone import Backbone
+
+_WORDS = {"data_sha256": "data", "order_sha256": "order of rows", "sam_sha256": "sam"}
+
+
+class RunIdentity(BaseModel):
+    """Kept in the state of a run and in its ``settings.json``.
+
+    What an earlier version wrote is read with the defaults of all settings and options that came later.
+
+    Args:
+        settings: of training.
+        data_sha256: hash of the train and val rows, in whatever order.
+        order_sha256: hash of their order, which decides what a batch holds.
+        sam_sha256: hash of the weights of the SAM.
+        image_size: side of its model frame, in pixels.
+        reading: how the files of the rows are read.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settings: TrainSettings
+    data_sha256: str
+    order_sha256: str
+    sam_sha256: str
+    image_size: int
+    reading: KeptReading
+
+    @classmethod
+    def of(cls, settings: TrainSettings, rows: Sequence[CheckedRow], sam: Backbone) -> Self:
+        """Return the identity of a run.
+
+        Args:
+            settings: of training.
+            rows: train rows, then val rows.
+            sam: that is trained around.
+        """
+        order = hashlib.sha256("".join(row.image_sha256 for row in rows).encode()).hexdigest()
+        return cls(
+            settings=settings, data_sha256=data_sha256(rows), order_sha256=order, sam_sha256=sam.sha256,
+            image_size=sam.image_size, reading=rows[0].reading,
+        )  # fmt: skip
+
+    def changes_since(self, before: "RunIdentity") -> list[str]:
+        """Return in words what was otherwise before."""
+        changed = [n for n, value in self.settings if value != getattr(before.settings, n)]
+        others = [n for n, value in self if n != "settings" and value != getattr(before, n)]
+        return changed + [_WORDS.get(name, name) for name in others]
