@@ -32,6 +32,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page, provide):
 @pytest.mark.slow
 @pytest.mark.parametrize("path", DOCUMENTED, ids=lambda path: path.relative_to(SOURCES).as_posix())
 def test_the_examples_of_docstrings_give_what_they_show(path, provide):
+    """All find the same files: the run ``runs/polyp``, ``frame.png``, ``ct.nii.gz`` and ``polyps.csv``."""
     provide(["runs/polyp", "frame.png", "ct.nii.gz", "polyps.csv"])
     module = importlib.import_module(module_name(path))
     results = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
