@@ -52,8 +52,9 @@ class Dataset(Sequence[CheckedRow]):
     ) -> Self:
         """Read a manifest, and check the files of all its rows.
 
-        >>> data = Dataset.from_csv("polyps.csv", window="own")  # doctest: +SKIP
-        >>> len(data.train), len(data.test)  # doctest: +SKIP
+        >>> data = Dataset.from_csv("polyps.csv", window="own")
+        >>> len(data.train), len(data.val), len(data.test)
+        (4, 2, 2)
 
         Args:
             path: a CSV with the columns ``image_name,train_type,mask_name``.

@@ -226,8 +226,11 @@ class Predictor:
 
         Of a mask that was corrected by points or a box it says nothing.
 
-        >>> encoded = model.encode("frame.png")               # doctest: +SKIP
-        >>> model.predict(encoded).mask, model.trust(encoded).score  # doctest: +SKIP
+        >>> model = load("runs/polyp")
+        >>> image = model.encode("frame.png")
+        >>> mask, score = model.predict(image).mask, model.trust(image).score
+        >>> 0 <= score <= 1
+        True
 
         Raises:
             ImageError: if the image cannot be read.
@@ -264,8 +267,10 @@ def _numpy(values: Tensor | None, number: int, empty: tuple[int, ...], dtype: ty
 def load(checkpoint: str | Path, *, sam: Backbone | str | None = None, device: str | torch.device = "cpu") -> Predictor:
     """Load a trained model.
 
-    >>> model = promise_seg.load("runs/polyp")            # doctest: +SKIP
-    >>> mask = model.predict("frame.png").mask            # doctest: +SKIP
+    >>> import promise_seg
+    >>> model = promise_seg.load("runs/polyp")
+    >>> model.predict("frame.png").mask.shape  # at the image's own size
+    (240, 320)
 
     Args:
         checkpoint: the output folder of ``promise train``, or a checkpoint folder in it.

@@ -58,9 +58,12 @@ class Session:
     checked and predicted before it is kept: one that is refused leaves the session as it was. Several threads may use
     one session; changes happen one after the other.
 
-    >>> session = model.session(image)                                          # doctest: +SKIP
-    >>> session.add_point(210, 95, 1).mask                                      # doctest: +SKIP
-    >>> session.undo().mask                                                     # doctest: +SKIP
+    >>> import promise_seg
+    >>> session = promise_seg.load("runs/polyp").session("frame.png")
+    >>> session.add_point(210, 95, 1).mask.shape
+    (240, 320)
+    >>> session.can_undo, session.can_redo
+    (True, False)
     """
 
     def __init__(self, predictor: "Predictor", encoded: "EncodedImage") -> None:
