@@ -144,7 +144,7 @@ def some_points(batch: int = 2, sets: int = 1, count: int = 4) -> Prompts:
     generator = torch.Generator().manual_seed(3)
     points = torch.rand(batch, sets, count, 2, generator=generator) * (TINY_SIDE - 1)
     labels = (torch.arange(count) < count / 2).long().expand(batch, sets, count)
-    return Prompts(points_xy=points, point_labels=labels)
+    return Prompts(points_xy_model=points, point_labels=labels)
 
 
 def disc_image(seed: int, height: int = 30, width: int = 40) -> tuple[np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ def test_it_gives_the_reference_s_masks(golden_sam, golden_state, golden):
     ips = PatternShift(256, 4)
     ips.load_state_dict(state)
     prompts = Prompts(
-        points_xy=torch.from_numpy(expected["points_xy"])[None, None],
+        points_xy_model=torch.from_numpy(expected["points_xy"])[None, None],
         point_labels=torch.from_numpy(expected["labels"])[None, None],
     )
     with torch.no_grad():

@@ -201,10 +201,15 @@ class PromiseModel(nn.Module):
         own = proposal.as_prompts()
         if oracle is None:
             return ModelOutput(self.decode(features, own), proposal)
-        if own.points_xy is None or own.point_labels is None or oracle.points_xy is None or oracle.point_labels is None:
+        if (
+            own.points_xy_model is None
+            or own.point_labels is None
+            or oracle.points_xy_model is None
+            or oracle.point_labels is None
+        ):
             raise ValueError("oracle prompts beside an APM must be points")
         both = Prompts(
-            points_xy=torch.cat([own.points_xy, oracle.points_xy], 1),
+            points_xy_model=torch.cat([own.points_xy_model, oracle.points_xy_model], 1),
             point_labels=torch.cat([own.point_labels, oracle.point_labels], 1),
         )
         return ModelOutput(self.decode(features, both), proposal)

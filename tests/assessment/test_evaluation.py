@@ -54,17 +54,17 @@ def test_every_source_of_prompts(tiny_sam, checked, source, monkeypatch):
     ((prompts, decoded),) = seen
     if source == PromptSource.APM:
         own = model.propose(features_of(samples, tiny_sam, None))
-        torch.testing.assert_close(prompts.points_xy[:, 0], own.points_xy)
+        torch.testing.assert_close(prompts.points_xy_model[:, 0], own.points_xy_model)
     elif source == PromptSource.ORACLE:
-        for sample, points, labels in zip(samples, prompts.points_xy, prompts.point_labels, strict=True):
+        for sample, points, labels in zip(samples, prompts.points_xy_model, prompts.point_labels, strict=True):
             x, y = points[0].long().unbind(-1)
             assert sample.mask()[y, x].tolist() == labels[0].bool().tolist() == [True] * 8 + [False] * 8
     elif source == PromptSource.BOX:
-        for sample, box in zip(samples, prompts.boxes_xyxy, strict=True):
+        for sample, box in zip(samples, prompts.boxes_xyxy_model, strict=True):
             rows, columns = np.nonzero(sample.mask())
             assert box[0].tolist() == [columns.min(), rows.min(), columns.max(), rows.max()]
     else:
-        assert (prompts.points_xy, prompts.boxes_xyxy, prompts.mask_logits) == (None, None, None)
+        assert (prompts.points_xy_model, prompts.boxes_xyxy_model, prompts.mask_logits) == (None, None, None)
     chosen = choose_mask(decoded, model.config.mask_choice).mask_logits[:, 0]
     for row, sample, result, logits in zip(checked, samples, results, chosen, strict=True):
         mask = sample.geometry.logits_to_image(logits).sigmoid().numpy() > 0.5
@@ -93,7 +93,7 @@ def test_own_points_never_read_a_mask(tiny_sam, checked, monkeypatch):
     features = features_of([sample], tiny_sam, None)
     checked[0].row.mask.unlink()
     prompts = make_prompts(model, features, [sample], Assessment(prompts=PromptSource.APM))
-    assert prompts.points_xy.shape == (1, 1, 16, 2)
+    assert prompts.points_xy_model.shape == (1, 1, 16, 2)
 
 
 def test_oracle_points_depend_on_the_image_not_on_its_place(tiny_sam, checked):
@@ -175,14 +175,14 @@ def test_each_object_is_prompted_for_itself(tiny_sam, nuclei, source, monkeypatc
     if source == "oracle":
         geometry = Sample.of(nuclei[0], tiny_sam, model.config.fit).geometry
         truth = nuclei[0].instances()
-        for points, labels, mask in zip(asked[0].points_xy[0], asked[0].point_labels[0], truth, strict=True):
+        for points, labels, mask in zip(asked[0].points_xy_model[0], asked[0].point_labels[0], truth, strict=True):
             places = np.round(geometry.points_to_image(points.numpy())).astype(int)
             inside = [mask[min(y, 29), min(x, 39)] for x, y in places]
             near = ndimage.binary_dilation(mask, iterations=2)
             assert all(near[min(y, 29), min(x, 39)] for (x, y), label in zip(places, labels, strict=True) if label)
             assert not all(inside)
     else:
-        assert asked[0].boxes_xyxy.shape == (1, 3, 4)
+        assert asked[0].boxes_xyxy_model.shape == (1, 3, 4)
 
 
 def test_own_points_are_for_the_union_of_all_objects(tiny_sam, nuclei):

@@ -52,11 +52,11 @@ def test_a_file_with_the_reference_s_weights_gives_its_outputs(name, variant, ap
     np.testing.assert_allclose(stages[1], expected["block6"], atol=1e-3)
     with torch.no_grad():
         if model.apm is None:
-            points_xy, labels = (torch.from_numpy(expected[k])[None, None] for k in ("points_xy", "labels"))
-            prompts = Prompts(points_xy=points_xy, point_labels=labels)
+            points_xy_model, labels = (torch.from_numpy(expected[k])[None, None] for k in ("points_xy", "labels"))
+            prompts = Prompts(points_xy_model=points_xy_model, point_labels=labels)
         else:
             proposal = model.propose(features)
-            np.testing.assert_allclose(proposal.points_xy[0].numpy(), expected["points_xy"], atol=0.1)
+            np.testing.assert_allclose(proposal.points_xy_model[0].numpy(), expected["points_xy"], atol=0.1)
             np.testing.assert_array_equal(proposal.point_labels[0].numpy(), expected["labels"])
             prompts = proposal.as_prompts()
         decoded = model.decode(features, prompts)

@@ -78,11 +78,11 @@ def in_model_frame(model: PromiseModel) -> dict[str, Any]:
     features = model.encode(torch.from_numpy(picture(TINY_SIDE, TINY_SIDE))[None])
     facts: dict[str, Any] = {"embedding": features.embedding[0, ::2, 1::3, 2::3]}
     if model.apm is None:
-        points_xy = torch.tensor([[[[19.0, 13.0], [5.0, 28.0]]]])
-        prompts = Prompts(points_xy=points_xy, point_labels=torch.tensor([[[1, 0]]]))
+        points_xy_model = torch.tensor([[[[19.0, 13.0], [5.0, 28.0]]]])
+        prompts = Prompts(points_xy_model=points_xy_model, point_labels=torch.tensor([[[1, 0]]]))
     else:
         proposal = model.propose(features)
-        facts |= {"points_xy": proposal.points_xy[0], "point_labels": proposal.point_labels[0]}
+        facts |= {"points_xy": proposal.points_xy_model[0], "point_labels": proposal.point_labels[0]}
         prompts = proposal.as_prompts()
     decoded = model.decode(features, prompts)
     logits = decoded.mask_logits[0, 0]

@@ -53,9 +53,9 @@ def test_points_on_their_side_cost_nothing_and_others_are_led_there():
 
 
 def test_points_that_are_no_numbers_do_not_crash_the_process():
-    points_xy = torch.full((1, 2, 2), float("nan"), requires_grad=True)
-    point_loss(points_xy, torch.tensor([[1, 0]]), torch.zeros(1, 32, 32), 128).backward()
-    assert points_xy.grad is not None
+    points_xy_model = torch.full((1, 2, 2), float("nan"), requires_grad=True)
+    point_loss(points_xy_model, torch.tensor([[1, 0]]), torch.zeros(1, 32, 32), 128).backward()
+    assert points_xy_model.grad is not None
 
 
 def test_affinity_rewards_tokens_that_are_alike_within_objects_only():

@@ -39,8 +39,8 @@ def test_batches_fit_together(scenes):
         if batch.boxes is not None:
             kinds.add("box")
             continue
-        kinds.add(batch.points_xy.shape[2])
-        x, y = batch.points_xy.long().unbind(-1)
+        kinds.add(batch.points_xy_model.shape[2])
+        x, y = batch.points_xy_model.long().unbind(-1)
         on = batch.masks.flatten(2).gather(2, y * 128 + x)
         assert torch.equal(on.long(), batch.point_labels)
     assert kinds == {"box", 1, 2, 4, 8, 16}

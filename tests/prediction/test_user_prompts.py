@@ -57,14 +57,14 @@ def test_a_point_in_the_cropped_border_is_refused_with_the_reason():
 def test_points_at_the_very_edges_are_taken():
     corners = [[0, 0], [119, 0], [0, 89], [119, 89]]
     prompts = to_model_frame([UserPrompts(corners, [1, 0, 1, 0])], GEOMETRY, 32)
-    assert prompts.points_xy.shape == (1, 1, 4, 2)
-    np.testing.assert_allclose(GEOMETRY.points_to_image(prompts.points_xy[0, 0].numpy()), corners, atol=1e-3)
+    assert prompts.points_xy_model.shape == (1, 1, 4, 2)
+    np.testing.assert_allclose(GEOMETRY.points_to_image(prompts.points_xy_model[0, 0].numpy()), corners, atol=1e-3)
 
 
 def test_a_box_is_clipped_to_the_image():
     beyond = to_model_frame([UserPrompts(box_xyxy=[-50, 20, 60, 400])], GEOMETRY, 32)
     inside = to_model_frame([UserPrompts(box_xyxy=[0, 20, 60, 89])], GEOMETRY, 32)
-    assert beyond.boxes_xyxy.equal(inside.boxes_xyxy)
+    assert beyond.boxes_xyxy_model.equal(inside.boxes_xyxy_model)
 
 
 def test_sets_of_another_form_are_not_mixed():

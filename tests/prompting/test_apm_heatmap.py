@@ -22,9 +22,9 @@ def some_features(batch=2, seed=0):
 def test_points_lie_in_the_model_frame_and_differ():
     apm = HeatmapPrompter(16, (16,) * 4, SIDE, GRID, 16, 8).eval()
     proposal = apm(some_features())
-    assert proposal.points_xy.shape == (2, 16, 2)
-    assert ((proposal.points_xy >= -0.5) & (proposal.points_xy <= SIDE - 0.5)).all()
-    assert torch.cdist(proposal.points_xy[0], proposal.points_xy[0]).fill_diagonal_(9).min() > 0.2
+    assert proposal.points_xy_model.shape == (2, 16, 2)
+    assert ((proposal.points_xy_model >= -0.5) & (proposal.points_xy_model <= SIDE - 0.5)).all()
+    assert torch.cdist(proposal.points_xy_model[0], proposal.points_xy_model[0]).fill_diagonal_(9).min() > 0.2
 
 
 def test_salient_places_draw_the_foreground_points_and_repel_the_others():
@@ -37,7 +37,7 @@ def test_salient_places_draw_the_foreground_points_and_repel_the_others():
             return wanted
 
     apm.saliency = Wanted()
-    points = apm(some_features(1)).points_xy[0] + 0.5
+    points = apm(some_features(1)).points_xy_model[0] + 0.5
     cell = SIDE / (2 * GRID)
     x, y = points[:, 0] / cell, points[:, 1] / cell
     inside = (x > 9) & (x < 14) & (y > 2) & (y < 7)
@@ -56,7 +56,7 @@ def test_a_few_steps_on_one_image_lead_its_points_to_their_sides():
     losses = []
     for _ in range(60):
         proposal = apm(features)
-        loss = point_loss(proposal.points_xy, proposal.point_labels, distance, SIDE)
+        loss = point_loss(proposal.points_xy_model, proposal.point_labels, distance, SIDE)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -70,9 +70,9 @@ def test_any_number_of_points(kind, points, foreground):
     sizes = FeatureSizes(side=SIDE, grid=GRID, embedding_channels=16, stage_channels=(16,) * 4, num_heads=2)
     apm = make_apm_config(kind, num_points=points, num_foreground=foreground).build(sizes)
     proposal = apm(some_features())
-    assert proposal.points_xy.shape == (2, points, 2)
+    assert proposal.points_xy_model.shape == (2, points, 2)
     assert proposal.point_labels.sum(1).tolist() == [foreground] * 2
-    assert torch.isfinite(proposal.points_xy).all()
+    assert torch.isfinite(proposal.points_xy_model).all()
 
 
 def test_impossible_numbers_of_points_are_refused():

@@ -22,7 +22,7 @@ def test_it_gives_the_reference_s_points(golden_sam, golden_state, golden):
     with torch.no_grad():
         proposal = apm(golden_sam[1])
     expected = np.load(golden / "apm_resnet.npz")
-    np.testing.assert_allclose(proposal.points_xy[0].numpy(), expected["points_xy"], atol=0.05)
+    np.testing.assert_allclose(proposal.points_xy_model[0].numpy(), expected["points_xy"], atol=0.05)
     np.testing.assert_array_equal(proposal.point_labels[0].numpy(), expected["labels"])
 
 
@@ -31,8 +31,8 @@ def test_it_fits_other_sizes_of_sam(grid, channels, side):
     apm = ResnetPrompter((channels,) * 4, side, 6, 2)
     features = Features.of(torch.zeros(2, 4, grid, grid), torch.randn(2, 4, grid, grid, channels))
     proposal = apm(features)
-    assert proposal.points_xy.shape == (2, 6, 2)
-    assert ((proposal.points_xy >= 0) & (proposal.points_xy <= side)).all()
+    assert proposal.points_xy_model.shape == (2, 6, 2)
+    assert ((proposal.points_xy_model >= 0) & (proposal.points_xy_model <= side)).all()
     assert proposal.point_labels.tolist() == [[1, 1, 0, 0, 0, 0]] * 2
 
 

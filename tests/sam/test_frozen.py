@@ -22,10 +22,10 @@ def test_train_does_not_thaw_it():
 def test_gradients_reach_prompts_and_shift_but_no_weight(tiny_sam, images):
     features = tiny_sam.encode(images)
     prompts = some_points()
-    prompts.points_xy.requires_grad_(True)
+    prompts.points_xy_model.requires_grad_(True)
     shift = torch.zeros(2, 4, 16, requires_grad=True)
     tiny_sam.decode(features, prompts, shift).mask_logits.sum().backward()
-    assert prompts.points_xy.grad.abs().sum() > 0
+    assert prompts.points_xy_model.grad.abs().sum() > 0
     assert shift.grad.abs().sum() > 0
     assert all(p.grad is None for p in tiny_sam.parameters())
 
@@ -41,7 +41,7 @@ def test_a_batch_gives_what_its_images_give_alone(tiny_sam, images):
         torch.testing.assert_close(features[i : i + 1].tensors["stages"], alone.tensors["stages"], atol=1e-4, rtol=1e-4)
         for k in range(3):
             one = Prompts(
-                points_xy=prompts.points_xy[i : i + 1, k : k + 1],
+                points_xy_model=prompts.points_xy_model[i : i + 1, k : k + 1],
                 point_labels=prompts.point_labels[i : i + 1, k : k + 1],
             )
             decoded = tiny_sam.decode(alone, one)
@@ -71,10 +71,12 @@ def test_several_mask_prompts_for_an_image(tiny_sam, images):
     features = tiny_sam.encode(images)
     points = some_points(sets=2)
     masks = torch.randn(2, 2, 32, 32)
-    prompts = Prompts(points_xy=points.points_xy, point_labels=points.point_labels, mask_logits=masks)
+    prompts = Prompts(points_xy_model=points.points_xy_model, point_labels=points.point_labels, mask_logits=masks)
     decoded = tiny_sam.decode(features, prompts)
     assert decoded.mask_logits.shape == (2, 2, 3, 32, 32)
-    one = Prompts(points_xy=points.points_xy[:, 1:], point_labels=points.point_labels[:, 1:], mask_logits=masks[:, 1:])
+    one = Prompts(
+        points_xy_model=points.points_xy_model[:, 1:], point_labels=points.point_labels[:, 1:], mask_logits=masks[:, 1:]
+    )
     torch.testing.assert_close(decoded.mask_logits[:, 1], tiny_sam.decode(features, one).mask_logits[:, 0])
 
 
@@ -113,7 +115,7 @@ def test_decoding_is_the_library_s_own_to_the_last_bit(tiny_sam, images):
     model = tiny_sam.model
     theirs = model(
         image_embeddings=features.embedding,
-        input_points=prompts.points_xy,
+        input_points=prompts.points_xy_model,
         input_labels=prompts.point_labels,
         multimask_output=True,
     )
@@ -122,7 +124,7 @@ def test_decoding_is_the_library_s_own_to_the_last_bit(tiny_sam, images):
     assert torch.equal(ours.iou, theirs.iou_scores)
     single = model(
         image_embeddings=features.embedding,
-        input_points=prompts.points_xy,
+        input_points=prompts.points_xy_model,
         input_labels=prompts.point_labels,
         multimask_output=False,
     )
@@ -151,12 +153,12 @@ def test_decoding_with_a_shift_can_be_exported(tiny_sam, images):
             super().__init__()
             self.sam = tiny_sam
 
-        def forward(self, embedding, stages, points_xy, point_labels, shift):
-            prompts = Prompts(points_xy=points_xy, point_labels=point_labels)
+        def forward(self, embedding, stages, points_xy_model, point_labels, shift):
+            prompts = Prompts(points_xy_model=points_xy_model, point_labels=point_labels)
             return self.sam.decode(Features.of(embedding, stages), prompts, shift)
 
     features, prompts, shift = tiny_sam.encode(images), some_points(), torch.rand(2, 4, 16)
-    given = (features.embedding, features.tensors["stages"], prompts.points_xy, prompts.point_labels, shift)
+    given = (features.embedding, features.tensors["stages"], prompts.points_xy_model, prompts.point_labels, shift)
     exported = torch.export.export(Decode(), given).module()
     expected = tiny_sam.decode(features, prompts, shift)
     torch.testing.assert_close(exported(*given)[0], expected.mask_logits)

@@ -37,9 +37,9 @@ def test_masks_and_iou(golden_sam, golden, case, multimask):
     sam, features = golden_sam
     data = np.load(golden / "sam_vit_b.npz")
     prompts = Prompts(
-        points_xy=torch.from_numpy(data["points_xy"])[None] if "points" in case else None,
+        points_xy_model=torch.from_numpy(data["points_xy"])[None] if "points" in case else None,
         point_labels=torch.from_numpy(data["labels"])[None] if "points" in case else None,
-        boxes_xyxy=torch.from_numpy(data["box_xyxy"])[None] if "box" in case else None,
+        boxes_xyxy_model=torch.from_numpy(data["box_xyxy"])[None] if "box" in case else None,
         mask_logits=torch.from_numpy(data["mask_input"]).float() if "mask" in case else None,
     )
     decoded = sam.decode(features, prompts, multimask=multimask)

@@ -99,7 +99,7 @@ def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -
             for _ in range(DRAWS):
                 yield f"own points, jittered by {jitter:.0%}", False, jittered(own, jitter * side, side, rng)
         for count in COUNTS:
-            if own.points_xy is not None and count < own.points_xy.shape[2]:
+            if own.points_xy_model is not None and count < own.points_xy_model.shape[2]:
                 yield f"own points, {count} of them", False, _fewer(own, count)
     for count in COUNTS:
         for _ in range(DRAWS):
@@ -108,21 +108,23 @@ def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -
         for _ in range(DRAWS):
             moved = jittered(_oracle(mask, COUNTS[-1], rng), jitter * side, side, rng)
             yield f"oracle points, {COUNTS[-1]}, jittered by {jitter:.0%}", True, moved
-    yield "oracle box", True, Prompts(boxes_xyxy=torch.from_numpy(oracle_box(mask))[None, None])
+    yield "oracle box", True, Prompts(boxes_xyxy_model=torch.from_numpy(oracle_box(mask))[None, None])
     yield "no prompts", False, Prompts()
 
 
 def _oracle(mask: npt.NDArray[np.bool_], count: int, rng: np.random.Generator) -> Prompts:
-    points_xy, labels = oracle_points(mask, count, rng)
-    return Prompts(points_xy=torch.from_numpy(points_xy)[None, None], point_labels=torch.from_numpy(labels)[None, None])
+    points_xy_model, labels = oracle_points(mask, count, rng)
+    return Prompts(
+        points_xy_model=torch.from_numpy(points_xy_model)[None, None], point_labels=torch.from_numpy(labels)[None, None]
+    )
 
 
 def _fewer(prompts: Prompts, count: int) -> Prompts:
     """The first points of each kind, as many foreground as background ones, and one alone in the foreground."""
-    if prompts.points_xy is None or prompts.point_labels is None:
+    if prompts.points_xy_model is None or prompts.point_labels is None:
         raise ValueError("there are no points to take some of")
     labels = prompts.point_labels[0, 0].cpu()
     kept = []
     for label, wanted in ((FOREGROUND, -(-count // 2)), (BACKGROUND, count // 2)):
         kept += torch.nonzero(labels == label)[:wanted, 0].tolist()
-    return Prompts(points_xy=prompts.points_xy[:, :, kept], point_labels=prompts.point_labels[:, :, kept])
+    return Prompts(points_xy_model=prompts.points_xy_model[:, :, kept], point_labels=prompts.point_labels[:, :, kept])

@@ -90,23 +90,27 @@ class Geometry:
         scale = np.divide(_size(content), _size(kept), dtype=np.float32)
         return scale, np.array(kept[:2], np.float32), np.array(content[:2], np.float32)
 
-    def points_to_model(self, points_xy: Float32Array) -> Float32Array:
+    def points_to_model(self, points_xy_image: Float32Array) -> Float32Array:
         """Map points (..., 2) from pixel indices in the image frame to pixel indices in the model frame."""
         scale, kept, content = self._scale_and_offsets()
-        return ((points_xy - kept + 0.5) * scale - 0.5 + content).astype(np.float32)
+        return ((points_xy_image - kept + 0.5) * scale - 0.5 + content).astype(np.float32)
 
-    def points_to_image(self, points_xy: Float32Array) -> Float32Array:
+    def points_to_image(self, points_xy_model: Float32Array) -> Float32Array:
         """Map points (..., 2) from pixel indices in the model frame to pixel indices in the image frame."""
         scale, kept, content = self._scale_and_offsets()
-        return ((points_xy - content + 0.5) / scale - 0.5 + kept).astype(np.float32)
+        return ((points_xy_model - content + 0.5) / scale - 0.5 + kept).astype(np.float32)
 
-    def box_to_model(self, box_xyxy: Float32Array) -> Float32Array:
+    def box_to_model(self, box_xyxy_image: Float32Array) -> Float32Array:
         """Map boxes (..., 4), indices of the first and last pixels, from the image frame to the model frame."""
-        return self.points_to_model(box_xyxy.reshape(*box_xyxy.shape[:-1], 2, 2)).reshape(box_xyxy.shape)
+        return self.points_to_model(box_xyxy_image.reshape(*box_xyxy_image.shape[:-1], 2, 2)).reshape(
+            box_xyxy_image.shape
+        )
 
-    def box_to_image(self, box_xyxy: Float32Array) -> Float32Array:
+    def box_to_image(self, box_xyxy_model: Float32Array) -> Float32Array:
         """Map boxes (..., 4), indices of the first and last pixels, from the model frame to the image frame."""
-        return self.points_to_image(box_xyxy.reshape(*box_xyxy.shape[:-1], 2, 2)).reshape(box_xyxy.shape)
+        return self.points_to_image(box_xyxy_model.reshape(*box_xyxy_model.shape[:-1], 2, 2)).reshape(
+            box_xyxy_model.shape
+        )
 
     def logits_to_image(self, mask_logits: Tensor) -> Tensor:
         """Map low-resolution logits (..., h, h), over the whole model frame, to (..., H, W) in the image frame."""

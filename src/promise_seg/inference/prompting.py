@@ -84,13 +84,13 @@ def make_prompts(
     masks = [sample.mask() for sample in samples]
     if source == PromptSource.BOX:
         boxes = torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))[:, None]
-        return Prompts(boxes_xyxy=boxes).to(model.device)
+        return Prompts(boxes_xyxy_model=boxes).to(model.device)
     drawn = []
     for sample, mask in zip(samples, masks, strict=True):
         drawn.append(oracle_points(mask, plan.num_points, stream or plan.rng_of(sample)))
-    points_xy = torch.from_numpy(np.stack([p for p, _ in drawn]))[:, None]
+    points_xy_model = torch.from_numpy(np.stack([p for p, _ in drawn]))[:, None]
     labels = torch.from_numpy(np.stack([label for _, label in drawn]))[:, None]
-    return Prompts(points_xy=points_xy, point_labels=labels).to(model.device)
+    return Prompts(points_xy_model=points_xy_model, point_labels=labels).to(model.device)
 
 
 def prompts_for_objects(
@@ -106,9 +106,9 @@ def prompts_for_objects(
             x, y = np.round(sample.geometry.points_to_model(centre_of(original))).astype(int)
             mask[min(max(y, 0), sample.side - 1), min(max(x, 0), sample.side - 1)] = True
     if plan.prompts == PromptSource.BOX:
-        return Prompts(boxes_xyxy=torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))[None])
+        return Prompts(boxes_xyxy_model=torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))[None])
     drawn = [oracle_points(mask, plan.num_points, rng) for mask in masks]
     return Prompts(
-        points_xy=torch.from_numpy(np.stack([points for points, _ in drawn]))[None],
+        points_xy_model=torch.from_numpy(np.stack([points for points, _ in drawn]))[None],
         point_labels=torch.from_numpy(np.stack([labels for _, labels in drawn]))[None],
     )

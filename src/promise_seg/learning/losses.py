@@ -46,16 +46,16 @@ def token_affinity_loss(tokens: Tensor, instances: Tensor) -> Tensor:
     return (weight * F.binary_cross_entropy_with_logits(logits, same, reduction="none")).mean()
 
 
-def point_loss(points_xy: Tensor, point_labels: Tensor, signed_distance: Tensor, side: int) -> Tensor:
+def point_loss(points_xy_model: Tensor, point_labels: Tensor, signed_distance: Tensor, side: int) -> Tensor:
     """How far points are on the wrong side of the true mask's outline: a gradient that leads them there directly.
 
     A foreground point costs nothing once it is ``margin`` inside, a background point once it is ``margin`` outside.
 
-    Shape: ``points_xy`` (B, N, 2) in the model frame of ``side`` pixels; ``point_labels`` (B, N); ``signed_distance``
-        (B, h, h), see :func:`signed_distances`; returns a scalar.
+    Shape: ``points_xy_model`` (B, N, 2) in the model frame of ``side`` pixels; ``point_labels`` (B, N);
+        ``signed_distance`` (B, h, h), see :func:`signed_distances`; returns a scalar.
     """
     margin = 0.02
-    grid = ((points_xy + 0.5) * (2 / side) - 1).nan_to_num()  # NaN, as of diverged training, crashes the gradient
+    grid = ((points_xy_model + 0.5) * (2 / side) - 1).nan_to_num()  # NaN, as of diverged training, crashes the gradient
     distance = F.grid_sample(
         signed_distance[:, None], grid[:, None], mode="bilinear", padding_mode="border", align_corners=False
     )[:, 0, 0]

@@ -67,7 +67,10 @@ class _Learner(nn.Module):
         embeddings = self.sam.vision_encoder(normalise(batch.images)).last_hidden_state
         positions = self.sam.get_image_wide_positional_embeddings().expand(len(embeddings), -1, -1, -1)
         sparse, dense = self.sam.prompt_encoder(
-            input_points=batch.points_xy, input_labels=batch.point_labels, input_boxes=batch.boxes, input_masks=None
+            input_points=batch.points_xy_model,
+            input_labels=batch.point_labels,
+            input_boxes=batch.boxes,
+            input_masks=None,
         )
         mask_logits, iou = self.sam.mask_decoder(
             image_embeddings=embeddings,
@@ -166,7 +169,7 @@ class Pretrainer:
         started, settings = time.process_time(), self.settings
         rng = np.random.default_rng([settings.seed, self.step])
         batch = draw_batch(self.library, rng, batch_size=settings.batch_size, objects=settings.objects)
-        clear = batch.points_xy is None or batch.points_xy.shape[2] > 2  # prompts that mean one object only
+        clear = batch.points_xy_model is None or batch.points_xy_model.shape[2] > 2  # prompts that mean one object only
         single_mask = bool(rng.random() < 0.15) and clear
         rate = settings.rate_at(self.step)
         set_rate(self.optimizers, rate)

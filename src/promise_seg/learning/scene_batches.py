@@ -24,7 +24,7 @@ class SceneBatch:
     images: Tensor
     instances: Tensor
     masks: Tensor
-    points_xy: Tensor | None
+    points_xy_model: Tensor | None
     point_labels: Tensor | None
     boxes: Tensor | None
 

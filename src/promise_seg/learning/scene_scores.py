@@ -44,8 +44,8 @@ def score_on_scenes(sam: Backbone, library: SceneLibrary, *, seed: int = 0, batc
 
 def _prompts(name: str, masks: list[np.ndarray], rngs: list[np.random.Generator]) -> Prompts:
     if name == "box":
-        return Prompts(boxes_xyxy=torch.from_numpy(np.stack([oracle_box(m) for m in masks]))[:, None])
+        return Prompts(boxes_xyxy_model=torch.from_numpy(np.stack([oracle_box(m) for m in masks]))[:, None])
     count = int(name.split()[0])
     drawn = [oracle_points(m, count, rng) for m, rng in zip(masks, rngs, strict=True)]
-    points_xy, labels = (torch.from_numpy(np.stack(parts))[:, None] for parts in zip(*drawn, strict=True))
-    return Prompts(points_xy=points_xy, point_labels=labels)
+    points_xy_model, labels = (torch.from_numpy(np.stack(parts))[:, None] for parts in zip(*drawn, strict=True))
+    return Prompts(points_xy_model=points_xy_model, point_labels=labels)

@@ -61,9 +61,9 @@ def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSe
     asked += [batch.oracle_target] * (mask_logits.shape[1] - len(asked))
     losses = {"mask": settings.mask_weight * mask_loss(mask_logits, torch.stack(asked, 1)[:, :, None]).mean()}
     if output.proposal is not None:
-        points_xy, labels, saliency_logits = output.proposal
+        points_xy_model, labels, saliency_logits = output.proposal
         if settings.point_weight:
-            wrong_side = point_loss(points_xy.float(), labels, batch.signed_distance, side)
+            wrong_side = point_loss(points_xy_model.float(), labels, batch.signed_distance, side)
             losses["point"] = settings.point_weight * _POINT_SCALE * wrong_side
         if saliency_logits is not None and settings.saliency_weight:
             small = torch.nn.functional.adaptive_avg_pool2d(target[:, None], saliency_logits.shape[-1])[:, 0]

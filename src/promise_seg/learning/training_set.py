@@ -34,7 +34,7 @@ class TrainingBatch(NamedTuple):
     images: Tensor | None
     target: Tensor
     signed_distance: Tensor
-    oracle_points_xy: Tensor
+    oracle_points_xy_model: Tensor
     oracle_labels: Tensor
     oracle_target: Tensor
 
@@ -49,7 +49,7 @@ class TrainingBatch(NamedTuple):
 
     @property
     def oracle(self) -> Prompts:
-        return Prompts(points_xy=self.oracle_points_xy, point_labels=self.oracle_labels)
+        return Prompts(points_xy_model=self.oracle_points_xy_model, point_labels=self.oracle_labels)
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,13 @@ class TrainingSet(Dataset[TrainingBatch]):
         if sample.checked.reading.masks == MaskKind.INSTANCES:
             wanted = self._one_object(sample, rng, mask)
             oracle_target = shrink_mask(torch.from_numpy(wanted)[None], self._sam.mask_side)
-        points_xy, labels = oracle_points(wanted, self._settings.num_points, rng, self._settings.num_foreground)
+        points_xy_model, labels = oracle_points(wanted, self._settings.num_points, rng, self._settings.num_foreground)
         return TrainingBatch(
             None if features is None else dict(features.tensors),
             images,
             target,
             torch.from_numpy(signed_distances(target[0].numpy() >= 0.5))[None],
-            torch.from_numpy(points_xy)[None, None],
+            torch.from_numpy(points_xy_model)[None, None],
             torch.from_numpy(labels)[None, None],
             oracle_target,
         )

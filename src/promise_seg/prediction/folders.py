@@ -207,7 +207,7 @@ def _lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
 def _points(origin: Origin) -> list[list[float]]:
     return [
         [round(float(x), 1), round(float(y), 1), int(label)]
-        for (x, y), label in zip(origin.points_xy, origin.point_labels, strict=True)
+        for (x, y), label in zip(origin.points_xy_image, origin.point_labels, strict=True)
     ]
 
 
@@ -224,7 +224,7 @@ def _overlay(labelled: Labelled, window: Window) -> np.ndarray:
 def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
     for number, (label, origin) in enumerate(one.origins.items()):
         colour = OUTLINE_COLOURS[number % len(OUTLINE_COLOURS)]
-        image = draw_overlay(image, one.labels == label, origin.points_xy, origin.point_labels, colour)
+        image = draw_overlay(image, one.labels == label, origin.points_xy_image, origin.point_labels, colour)
     return image
 
 

@@ -26,7 +26,7 @@ class Origin:
     """What the mask of a label came from: points (N, 2) in the image frame with labels (N,), its predicted IoU, and
     how far to trust it, if its model was calibrated."""
 
-    points_xy: npt.NDArray[np.float32]
+    points_xy_image: npt.NDArray[np.float32]
     point_labels: npt.NDArray[np.int64]
     predicted_iou: float
     trust: Trust | None = None

@@ -15,7 +15,7 @@ BACKGROUND_COLOUR = (235, 60, 60)
 def draw_overlay(
     image: Uint8Array,
     mask: npt.NDArray[np.bool_],
-    points_xy: npt.NDArray[np.float32] | None = None,
+    points_xy_image: npt.NDArray[np.float32] | None = None,
     point_labels: npt.NDArray[np.int64] | None = None,
     colour: tuple[int, int, int] = MASK_COLOUR,
 ) -> Uint8Array:
@@ -28,8 +28,8 @@ def draw_overlay(
     unit = max(1, round(min(image.shape[:2]) / 200))
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(picture, outlines, -1, colour, unit)
-    if points_xy is not None and point_labels is not None:
-        for (x, y), label in zip(points_xy, point_labels, strict=True):
+    if points_xy_image is not None and point_labels is not None:
+        for (x, y), label in zip(points_xy_image, point_labels, strict=True):
             centre = (round(float(x)), round(float(y)))
             cv2.circle(picture, centre, 4 * unit, (255, 255, 255), -1, cv2.LINE_AA)
             cv2.circle(picture, centre, 3 * unit, FOREGROUND_COLOUR if label else BACKGROUND_COLOUR, -1, cv2.LINE_AA)

@@ -206,8 +206,12 @@ class Predictor:
         masks = decode_one(self.model, encoded.features, prompts, geometry)
         predictions = []
         for number in range(len(masks.iou)):
-            box = None if prompts.boxes_xyxy is None else geometry.box_to_image(prompts.boxes_xyxy[0, number].numpy())
-            points_xy = geometry.points_to_image(_numpy(prompts.points_xy, number, (0, 2), np.float32))
+            box = (
+                None
+                if prompts.boxes_xyxy_model is None
+                else geometry.box_to_image(prompts.boxes_xyxy_model[0, number].numpy())
+            )
+            points_xy = geometry.points_to_image(_numpy(prompts.points_xy_model, number, (0, 2), np.float32))
             labels = _numpy(prompts.point_labels, number, (0,), np.int64)
             post = self.model.config.postprocessing
             predictions.append(prediction_of(masks, number, choice, post, points_xy, labels, box))

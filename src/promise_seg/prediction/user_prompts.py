@@ -109,15 +109,20 @@ def to_model_frame(sets: Sequence[UserPrompts], geometry: Geometry, mask_side: i
     points = _in_all([one.points_xy for one in sets], "points")
     boxes = _in_all([one.box_xyxy for one in sets], "a box")
     masks = _in_all([one.mask_input for one in sets], "a mask")
-    points_xy = point_labels = boxes_xyxy = mask_logits = None
+    points_xy_model = point_labels = boxes_xyxy_model = mask_logits = None
     if points is not None:
-        points_xy = torch.from_numpy(np.stack([_points_in_frame(one, geometry) for one in points]))[None]
+        points_xy_model = torch.from_numpy(np.stack([_points_in_frame(one, geometry) for one in points]))[None]
         point_labels = torch.from_numpy(np.stack([np.asarray(one.point_labels) for one in sets]))[None]
     if boxes is not None:
-        boxes_xyxy = torch.from_numpy(np.stack([_box_in_frame(one, geometry) for one in boxes]))[None]
+        boxes_xyxy_model = torch.from_numpy(np.stack([_box_in_frame(one, geometry) for one in boxes]))[None]
     if masks is not None:
         mask_logits = torch.stack([_mask_in_frame(one, mask_side) for one in masks])[None]
-    return Prompts(points_xy=points_xy, point_labels=point_labels, boxes_xyxy=boxes_xyxy, mask_logits=mask_logits)
+    return Prompts(
+        points_xy_model=points_xy_model,
+        point_labels=point_labels,
+        boxes_xyxy_model=boxes_xyxy_model,
+        mask_logits=mask_logits,
+    )
 
 
 def _in_all(parts: Sequence[npt.ArrayLike | None], what: str) -> list[npt.ArrayLike] | None:

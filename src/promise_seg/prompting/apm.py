@@ -17,16 +17,16 @@ from promise_seg.vocabulary import ApmKind, Protocol
 
 
 class Proposal(NamedTuple):
-    """Shape: ``points_xy`` (B, N, 2) float32, (x, y) pixel indices in the model frame, foreground points first;
+    """Shape: ``points_xy_model`` (B, N, 2) float32, (x, y) pixel indices in the model frame, foreground points first;
     ``point_labels`` (B, N); ``saliency_logits`` (B, g, g), a coarse guess of the mask, from APMs that make one."""
 
-    points_xy: Tensor
+    points_xy_model: Tensor
     point_labels: Tensor
     saliency_logits: Tensor | None = None
 
     def as_prompts(self) -> Prompts:
         """One set of points for each image."""
-        return Prompts(points_xy=self.points_xy[:, None], point_labels=self.point_labels[:, None])
+        return Prompts(points_xy_model=self.points_xy_model[:, None], point_labels=self.point_labels[:, None])
 
 
 class AutoPrompter(nn.Module):
@@ -54,8 +54,8 @@ class AutoPrompter(nn.Module):
         """Points (B, N, 2) in the model frame, and saliency logits (B, g, g) if this kind has any."""
 
     def forward(self, features: Features) -> Proposal:
-        points_xy, saliency_logits = self.locate(features)
-        return Proposal(points_xy, self._labels.expand(len(points_xy), -1), saliency_logits)
+        points_xy_model, saliency_logits = self.locate(features)
+        return Proposal(points_xy_model, self._labels.expand(len(points_xy_model), -1), saliency_logits)
 
 
 class PointCounts(BaseModel):

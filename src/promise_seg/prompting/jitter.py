@@ -12,11 +12,11 @@ def jittered(prompts: Prompts, sigma: float, side: int, rng: np.random.Generator
     Shape: points (B, 1, N, 2) become (B, draws, N, 2); ``sigma`` and ``side`` are in pixels of the model frame.
     Raises: ValueError if there are no points.
     """
-    if prompts.points_xy is None or prompts.point_labels is None:
+    if prompts.points_xy_model is None or prompts.point_labels is None:
         raise ValueError("only points can be jittered")
-    points_xy = prompts.points_xy.cpu().expand(-1, draws, -1, -1)
-    noise = torch.from_numpy(rng.normal(0, sigma, tuple(points_xy.shape)).astype(np.float32))
+    points_xy_model = prompts.points_xy_model.cpu().expand(-1, draws, -1, -1)
+    noise = torch.from_numpy(rng.normal(0, sigma, tuple(points_xy_model.shape)).astype(np.float32))
     return Prompts(
-        points_xy=(points_xy + noise).clamp(0, side - 1),
+        points_xy_model=(points_xy_model + noise).clamp(0, side - 1),
         point_labels=prompts.point_labels.cpu().expand(-1, draws, -1),
     )

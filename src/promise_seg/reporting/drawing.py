@@ -19,7 +19,12 @@ def draw_prediction(
     decoded = next(decode_rows(model, [row], assessment, store))
     mask = model.config.postprocessing.mask(decoded.masks.probs(assessment.choice_for(model)))
     prompts = decoded.prompts
-    if assessment.prompts_objects(row) or prompts is None or prompts.points_xy is None or prompts.point_labels is None:
+    if (
+        assessment.prompts_objects(row)
+        or prompts is None
+        or prompts.points_xy_model is None
+        or prompts.point_labels is None
+    ):
         return draw_overlay(row.image(), mask)
-    points_xy = decoded.sample.geometry.points_to_image(prompts.points_xy[0, 0].cpu().numpy())
-    return draw_overlay(row.image(), mask, points_xy, prompts.point_labels[0, 0].cpu().numpy())
+    points_xy_image = decoded.sample.geometry.points_to_image(prompts.points_xy_model[0, 0].cpu().numpy())
+    return draw_overlay(row.image(), mask, points_xy_image, prompts.point_labels[0, 0].cpu().numpy())

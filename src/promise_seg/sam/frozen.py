@@ -81,9 +81,9 @@ class FrozenSam(Backbone):
             return self._decode_one_by_one(features, prompts, token_shift, multimask)
         embedding = features.embedding
         sparse, dense = self.model.prompt_encoder(
-            input_points=prompts.points_xy,
+            input_points=prompts.points_xy_model,
             input_labels=prompts.point_labels,
-            input_boxes=prompts.boxes_xyxy,
+            input_boxes=prompts.boxes_xyxy_model,
             input_masks=None if prompts.mask_logits is None else prompts.mask_logits.to(embedding),
         )
         positions = self.model.get_image_wide_positional_embeddings().expand(len(embedding), -1, -1, -1)

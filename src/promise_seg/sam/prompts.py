@@ -16,37 +16,39 @@ class Prompts:
     """Prompts for a batch of B images with K sets of prompts each; any part may be ``None``, or all.
 
     Shape:
-        points_xy: (B, K, N, 2) float, (x, y) pixel indices in the model frame; whole numbers are pixel centres.
+        points_xy_model: (B, K, N, 2) float, (x, y) pixel indices in the model frame; whole numbers are pixel centres.
         point_labels: (B, K, N) integer, 1 foreground, 0 background, -10 for padding.
-        boxes_xyxy: (B, K, 4) float, (x0, y0, x1, y1) pixel indices in the model frame, of the first and last pixels.
-        mask_logits: (B, K, 4h, 4w), a low-resolution mask as :meth:`FrozenSam.decode` returns it.
+        boxes_xyxy_model: (B, K, 4) float, (x0, y0, x1, y1) indices of the first and last pixels in the model frame.
+        mask_logits: (B, K, 4h, 4w), a low-resolution mask as :meth:`Backbone.decode` returns it.
     Raises:
         SettingsError: if the shapes do not fit each other.
     """
 
-    points_xy: Tensor | None = None
+    points_xy_model: Tensor | None = None
     point_labels: Tensor | None = None
-    boxes_xyxy: Tensor | None = None
+    boxes_xyxy_model: Tensor | None = None
     mask_logits: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if (self.points_xy is None) != (self.point_labels is None):
+        if (self.points_xy_model is None) != (self.point_labels is None):
             raise SettingsError("points need labels and labels need points: give both or neither")
-        if self.points_xy is not None and self.point_labels is not None:
-            if self.points_xy.ndim != 4 or self.points_xy.shape[-1] != 2:
-                raise SettingsError(f"points must be (B, K, N, 2), got {tuple(self.points_xy.shape)}")
-            if self.point_labels.shape != self.points_xy.shape[:3]:
-                expected, found = tuple(self.points_xy.shape[:3]), tuple(self.point_labels.shape)
+        if self.points_xy_model is not None and self.point_labels is not None:
+            if self.points_xy_model.ndim != 4 or self.points_xy_model.shape[-1] != 2:
+                raise SettingsError(f"points must be (B, K, N, 2), got {tuple(self.points_xy_model.shape)}")
+            if self.point_labels.shape != self.points_xy_model.shape[:3]:
+                expected, found = tuple(self.points_xy_model.shape[:3]), tuple(self.point_labels.shape)
                 raise SettingsError(f"point labels must be {expected}, one for each point, got {found}")
-        if self.boxes_xyxy is not None and (self.boxes_xyxy.ndim != 3 or self.boxes_xyxy.shape[-1] != 4):
-            raise SettingsError(f"boxes must be (B, K, 4), got {tuple(self.boxes_xyxy.shape)}")
+        if self.boxes_xyxy_model is not None and (
+            self.boxes_xyxy_model.ndim != 3 or self.boxes_xyxy_model.shape[-1] != 4
+        ):
+            raise SettingsError(f"boxes must be (B, K, 4), got {tuple(self.boxes_xyxy_model.shape)}")
         if self.mask_logits is not None and self.mask_logits.ndim != 4:
             raise SettingsError(f"mask prompts must be (B, K, H, W), got {tuple(self.mask_logits.shape)}")
         if len({tuple(p.shape[:2]) for p in self._parts()}) > 1:
             raise SettingsError("points, boxes and masks must agree on the number of images and of prompts per image")
 
     def _parts(self) -> list[Tensor]:
-        return [p for p in (self.points_xy, self.boxes_xyxy, self.mask_logits) if p is not None]
+        return [p for p in (self.points_xy_model, self.boxes_xyxy_model, self.mask_logits) if p is not None]
 
     @property
     def per_image(self) -> int:

@@ -93,7 +93,7 @@ def look(model: PromiseModel, features: Features, geometry: Geometry, known: Nei
 def _together(first: Prompts, second: Prompts) -> Prompts:
     """The sets of points of both, along K."""
     parts = {}
-    for name in ("points_xy", "point_labels"):
+    for name in ("points_xy_model", "point_labels"):
         parts[name] = torch.cat([getattr(first, name), getattr(second, name)], 1)
     return Prompts(**parts)
 
