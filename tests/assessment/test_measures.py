@@ -45,7 +45,7 @@ EMPTY, OBJECT = square(0), square(20)
 def test_names_and_their_order_are_those_of_files():
     assert MEASURE_NAMES == (
         "dice", "iou", "mae", "precision", "recall", "s_measure", "e_max", "e_mean", "e_adaptive", "weighted_f", "hd95",
-        "surface_dice", "centre_distance", "average_precision", "average_precision_50", "panoptic_quality",
+        "assd", "surface_dice", "centre_distance", "average_precision", "average_precision_50", "panoptic_quality",
     )  # fmt: skip
     assert [find_measure(name) for name in MEASURE_NAMES] == list(MEASURES)
     assert len({one.heading for one in MEASURES}) == len(MEASURES)

@@ -95,8 +95,8 @@ def test_evaluations_from_before_a_measure_was_there_are_read_and_compared(tmp_p
     head = "image,split,group,image_sha256,truth_sha256,prompts,dice"
     lines = [f"{n}.png,test,g{n},s{n},t{n},apm,0.{n}" for n in range(1, 6)]
     (tmp_path / "old/scores_apm.csv").write_text("\n".join([head, *lines]))
-    (tmp_path / "new/scores_apm.csv").write_text("\n".join([f"{head},new_measure", *(f"{line},3" for line in lines)]))
+    (tmp_path / "new/scores_apm.csv").write_text("\n".join([f"{head},assd", *(f"{line},3" for line in lines)]))
     runs = [read_scored(tmp_path / name) for name in ("old", "new")]
     assert compare(runs, ["dice"])[0].difference.interval.mean == 0
-    with pytest.raises(SettingsError, match=r"old.*has no new_measure of every image; choose among dice"):
-        compare(runs, ["new_measure"])
+    with pytest.raises(SettingsError, match=r"old.*has no assd of every image; choose among dice"):
+        compare(runs, ["assd"])

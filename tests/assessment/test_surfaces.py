@@ -6,14 +6,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from monai.metrics import compute_hausdorff_distance, compute_surface_dice
+from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_surface_dice
 from scipy import ndimage
+from scipy.spatial.distance import cdist
 
 from promise_seg.assessment.mask_pair import MaskPair
 from promise_seg.assessment.measures import find_measure
 from promise_seg.assessment.surfaces import Surfaces
 
-OF_SURFACES = ("hd95", "surface_dice", "centre_distance")
+OF_SURFACES = ("hd95", "assd", "surface_dice", "centre_distance")
 
 
 def score_surfaces(predicted, truth, tolerance=2.0, spacing=(1.0, 1.0)):
@@ -47,7 +48,7 @@ def by_scipy(one, other, spacing=(1.0, 1.0)):
 
 def test_a_mask_and_itself():
     found = score_surfaces(square(5, 5), square(5, 5))
-    assert vars(found) == {"hd95": 0, "surface_dice": 1, "centre_distance": 0}
+    assert vars(found) == {"hd95": 0, "assd": 0, "surface_dice": 1, "centre_distance": 0}
 
 
 @pytest.mark.parametrize("shift", [1, 3, 8])
@@ -76,9 +77,9 @@ def test_distances_agree_with_scipy_s_in_any_unit(spacing):
 
 def test_the_rule_for_nothing():
     empty, full = np.zeros((30, 40), bool), np.ones((30, 40), bool)
-    assert vars(score_surfaces(empty, empty)) == {"hd95": 0, "surface_dice": 1, "centre_distance": 0}
+    assert vars(score_surfaces(empty, empty)) == {"hd95": 0, "assd": 0, "surface_dice": 1, "centre_distance": 0}
     for one, other in ((empty, full), (full, empty)):
-        assert vars(score_surfaces(one, other)) == {"hd95": 50, "surface_dice": 0, "centre_distance": 50}
+        assert vars(score_surfaces(one, other)) == {"hd95": 50, "assd": 50, "surface_dice": 0, "centre_distance": 50}
     assert score_surfaces(empty, full, spacing=(2, 2)).hd95 == 100
 
 
@@ -111,6 +112,29 @@ def test_one_set_of_distances_gives_monai_s_own_values_to_the_last_bit(one, othe
     found = Surfaces(one, other, tolerance=tolerance, spacing=(1.0, 0.7))
     assert found.hd95 == float(compute_hausdorff_distance(*masks, percentile=95, **options))
     assert found.surface_dice == float(compute_surface_dice(*masks, [tolerance], **options))
+    average = float(compute_average_surface_distance(*masks, symmetric=True, **options))
+    assert found.average_distance == pytest.approx(average, rel=1e-6)
+
+
+@given(arrays(bool, (9, 11)), arrays(bool, (9, 11)), st.sampled_from([(1.0, 1.0), (0.5, 2.0)]))
+@settings(max_examples=60, deadline=None)
+def test_distances_are_those_between_all_pairs_of_outline_pixels(one, other, spacing):
+    """By brute force, without a tree or a distance transform."""
+    if not one.any() or not other.any():
+        return
+    between = cdist(*(np.argwhere(edge(mask)) * spacing for mask in (one, other)))
+    nearest = between.min(1), between.min(0)
+    found = score_surfaces(one, other, spacing=spacing)
+    assert found.assd == pytest.approx(np.concatenate(nearest).mean(), abs=1e-5)
+    assert found.hd95 == pytest.approx(max(np.percentile(one_way, 95) for one_way in nearest), abs=1e-5)
+    assert found.surface_dice == pytest.approx(np.mean(np.concatenate(nearest) <= 2.0), abs=1e-6)
+
+
+@pytest.mark.parametrize("shift", [1, 3, 8])
+def test_the_average_distance_of_a_shifted_line_is_its_shift(shift):
+    line = np.zeros((20, 12), bool)
+    line[3, 2:10] = True
+    assert score_surfaces(line, np.roll(line, shift, 0)).assd == pytest.approx(shift)
 
 
 def test_shapes_must_agree_and_an_empty_mask_has_no_outline():

@@ -10,7 +10,7 @@ import pytest
 from promise_seg.assessment.comparing import Scored
 from promise_seg.benchmarking.cells import Cell, TableLine
 from promise_seg.benchmarking.gaps import Gap, count_words, gap_words
-from promise_seg.benchmarking.results import LineScores, pairs_of
+from promise_seg.benchmarking.results import LineScores, _scores_of, pairs_of
 from promise_seg.benchmarking.spec import DataSpec, ModelSpec, SamSpec
 from promise_seg.benchmarking.tables import latex, long_csv, markdown, p_words
 from promise_seg.vocabulary import PromptSource, Protocol
@@ -82,6 +82,17 @@ def test_a_measure_that_a_line_has_not_is_a_dash(table):
     assert lines[4].endswith("| - | 1 |")
     assert "**20.0" not in lines[5]  # with nothing left to beat
     assert pairs_of(table, "hd95") == []
+
+
+def test_a_measure_that_was_added_between_two_seeds_is_left_out():
+    old = Scored("a", Path("x"), summary(mean={"dice": 0.5}), {name: {"dice": 0.5} for name in GROUPS}, GROUPS, {})
+    with_more = {name: {"dice": 0.7, "assd": 3.0} for name in GROUPS}
+    new = replace(old, summary=summary(mean={"dice": 0.7, "assd": 3.0}), images=with_more)
+    line = TableLine("d", "nano", ModelSpec(name="a", variant="ips"), PromptSource.ORACLE, (0, 1))
+    for seeds in ([old, new], [new, old]):
+        scores = _scores_of(line, "d", seeds)
+        assert list(scores.values) == ["dice"]
+        assert markdown([scores], ["dice", "assd"]).splitlines()[-1].endswith("| 0.600 [0.600, 0.600] | - |")
 
 
 def test_only_like_is_compared_with_like(table):

@@ -172,6 +172,14 @@ MEASURES = (
         is_distance=True,
     ),
     Measure(
+        name="assd",
+        heading="ASSD",
+        what="average symmetric surface distance: the mean of the distances between the outlines, of both directions",
+        compute=lambda pair: pair.surfaces.average_distance,
+        lower_is_better=True,
+        is_distance=True,
+    ),
+    Measure(
         name="surface_dice",
         heading="surface Dice",
         what="the share of both outlines within the tolerance of the other (normalised surface distance)",
