@@ -1,5 +1,10 @@
+from itertools import permutations, product
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from promise_seg.assessment.objects import iou_matrix, score_objects
 
@@ -71,3 +76,55 @@ def test_half_an_object_of_two_by_hand():
     found = score_objects([bar(0, 5), bar(20, 10)], TRUTH[:2])
     assert found.average_precision_50 == 1
     assert found.panoptic_quality == pytest.approx(1 / (1 + 0.5 + 0.5))
+
+
+def by_brute_force(predicted, truth):
+    """AP at each threshold and PQ of two label maps, from their table of common pixels and all ways to match them."""
+    labels = [[label for label in np.unique(one) if label] for one in (predicted, truth)]
+    common = {(p, t): np.sum((predicted == p) & (truth == t)) for p, t in product(*labels)}
+    iou = {(p, t): n / (np.sum(predicted == p) + np.sum(truth == t) - n) for (p, t), n in common.items()}
+    few, many = sorted(range(2), key=lambda side: len(labels[side]))
+
+    def best(reaches):
+        """The largest sum of IoU, and the number of pairs with it, among all ways to match pairs that reach."""
+        found = [(0.0, 0)]
+        for order in permutations(labels[many], len(labels[few])):
+            pairs = zip(labels[few], order, strict=True)
+            values = [iou[pair if few == 0 else pair[::-1]] for pair in pairs]
+            kept = [value for value in values if reaches(value)]
+            found.append((sum(kept), len(kept)))
+        return max(found)
+
+    total = len(labels[0]) + len(labels[1])
+    if not total:
+        return [1.0] * 10, 1.0
+    precisions = []
+    for step in range(10):
+        hits = best(lambda value, step=step: value >= round(0.5 + 0.05 * step, 2))[1]
+        precisions.append(hits / (total - hits))
+    matched, hits = best(lambda value: value > 0.5)
+    return precisions, matched / (hits + (total - 2 * hits) / 2)
+
+
+@given(arrays(np.uint8, (4, 6), elements=st.integers(0, 3)), arrays(np.uint8, (4, 6), elements=st.integers(0, 3)))
+@settings(max_examples=150, deadline=None)
+def test_scores_agree_with_all_ways_to_match_objects(predicted, truth):
+    masks = [[one == label for label in np.unique(one) if label] for one in (predicted, truth)]
+    found = score_objects(*masks)
+    precisions, quality = by_brute_force(predicted, truth)
+    assert found.average_precision == pytest.approx(np.mean(precisions))
+    assert found.average_precision_50 == pytest.approx(precisions[0])
+    assert found.panoptic_quality == pytest.approx(quality)
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_scores_of_objects_that_are_nearly_right_agree_too(data):
+    """Random maps have few hits: here some pixels of a true map are changed."""
+    truth = np.kron(np.array([[1, 0, 2], [3, 3, 0]], np.uint8), np.ones((3, 3), np.uint8))
+    changed = data.draw(arrays(bool, truth.shape, elements=st.booleans(), fill=st.just(False)))
+    predicted = np.where(changed & (truth > 0), 0, truth).astype(np.uint8)
+    found = score_objects(*[[one == label for label in np.unique(one) if label] for one in (predicted, truth)])
+    precisions, quality = by_brute_force(predicted, truth)
+    assert found.average_precision == pytest.approx(np.mean(precisions))
+    assert found.panoptic_quality == pytest.approx(quality)
