@@ -175,7 +175,7 @@ def test_the_reference_s_way_crops_and_pads(train, tmp_path):
     manifest, run = write_dataset(tmp_path / "data"), tmp_path / "run"
     assert train(manifest, run, "--protocol", "reference", "--variant", "ips", "--epochs", "1") == 0
     config = json.loads((run / "best/config.json").read_text())
-    assert (config["fit"], config["crop_border"]) == ("square", True)
+    assert (config["fit"], config["reading"]["crop_border"]) == ("square", True)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.vocabulary import ApmKind
 
 GRID, SIDE = 8, 32
+SIZES = FeatureSizes(side=SIDE, grid=GRID, embedding_channels=16, stage_channels=(16,) * 4, num_heads=2)
 
 
 def some_features(batch=2, seed=0):
@@ -20,7 +21,7 @@ def some_features(batch=2, seed=0):
 
 
 def test_points_lie_in_the_model_frame_and_differ():
-    apm = HeatmapPrompter(16, (16,) * 4, SIDE, GRID, 16, 8).eval()
+    apm = HeatmapPrompter(SIZES, 16, 8).eval()
     proposal = apm(some_features())
     assert proposal.points_xy_model.shape == (2, 16, 2)
     assert ((proposal.points_xy_model >= -0.5) & (proposal.points_xy_model <= SIDE - 0.5)).all()
@@ -28,7 +29,7 @@ def test_points_lie_in_the_model_frame_and_differ():
 
 
 def test_salient_places_draw_the_foreground_points_and_repel_the_others():
-    apm = HeatmapPrompter(16, (16,) * 4, SIDE, GRID, 16, 8).eval()
+    apm = HeatmapPrompter(SIZES, 16, 8).eval()
     wanted = torch.full((1, 1, 2 * GRID, 2 * GRID), -8.0)
     wanted[..., 2:7, 9:14] = 8.0
 
@@ -47,7 +48,7 @@ def test_salient_places_draw_the_foreground_points_and_repel_the_others():
 
 def test_a_few_steps_on_one_image_lead_its_points_to_their_sides():
     torch.manual_seed(0)
-    apm = HeatmapPrompter(16, (16,) * 4, SIDE, GRID, 8, 4)
+    apm = HeatmapPrompter(SIZES, 8, 4)
     features = some_features(1)
     mask = torch.zeros(16, 16, dtype=torch.bool)
     mask[9:14, 2:7] = True
@@ -67,8 +68,7 @@ def test_a_few_steps_on_one_image_lead_its_points_to_their_sides():
 @pytest.mark.parametrize("kind", list(ApmKind))
 @pytest.mark.parametrize(("points", "foreground"), [(1, 1), (4, 0), (5, 5), (16, 8)])
 def test_any_number_of_points(kind, points, foreground):
-    sizes = FeatureSizes(side=SIDE, grid=GRID, embedding_channels=16, stage_channels=(16,) * 4, num_heads=2)
-    apm = make_apm_config(kind, num_points=points, num_foreground=foreground).build(sizes)
+    apm = make_apm_config(kind, num_points=points, num_foreground=foreground).build(SIZES)
     proposal = apm(some_features())
     assert proposal.points_xy_model.shape == (2, points, 2)
     assert proposal.point_labels.sum(1).tolist() == [foreground] * 2
@@ -77,4 +77,4 @@ def test_any_number_of_points(kind, points, foreground):
 
 def test_impossible_numbers_of_points_are_refused():
     with pytest.raises(SettingsError, match="of 4 points 5 cannot be foreground"):
-        HeatmapPrompter(16, (16,) * 4, SIDE, GRID, 4, 5)
+        HeatmapPrompter(SIZES, 4, 5)

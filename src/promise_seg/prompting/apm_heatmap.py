@@ -13,37 +13,19 @@ as soon as the distribution does. Three things keep these means meaningful:
 """
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promise_seg.prompting.apm import ApmConfig, AutoPrompter
+from promise_seg.prompting.apm import ApmConfig
+from promise_seg.prompting.saliency import MAP_CHANNELS, SaliencyPrompter
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.vocabulary import ApmKind
 
-_WIDTH = 128
-_DILATIONS = (1, 2, 4)
 _CLEARANCE = 3.0  # background anchors keep this many spreads from the object's centre; a disc ends at 2
 _BACKGROUND_REACH = 0.16  # standard deviation of the heat around a background anchor, as a share of the side
-
-
-class _ContextBlock(nn.Module):
-    """A residual 3x3 convolution that also sees the mean of the whole map."""
-
-    def __init__(self, width: int, dilation: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(8, width)
-        self.conv = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
-        self.context = nn.Linear(width, width)
-        self.out = nn.Conv2d(width, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        normed = F.gelu(self.norm(x))
-        mixed = self.conv(normed) + self.context(normed.mean((2, 3)))[..., None, None]
-        return x + self.out(F.gelu(mixed))
 
 
 def _ring(count: int, radius: float) -> Tensor:
@@ -62,47 +44,18 @@ def _spread(count: int) -> Tensor:
     return 0.5 + 0.36 * direction / direction.abs().amax(-1, keepdim=True).clamp(min=1e-6)
 
 
-class HeatmapPrompter(AutoPrompter):
+class HeatmapPrompter(SaliencyPrompter):
     """APM ``heatmap``.
 
-    Shape: reads all four stages and the embedding; heat and saliency are at twice the resolution of the embedding,
-        for ViT-B 128 x 128.
+    Shape: as of every :class:`~promise_seg.prompting.saliency.SaliencyPrompter`; heat is at the saliency's resolution.
     """
 
-    _positions: Tensor
-
-    def __init__(
-        self,
-        embedding_channels: int,
-        stage_channels: Sequence[int],
-        side: int,
-        grid: int,
-        num_points: int,
-        num_foreground: int,
-    ) -> None:
-        super().__init__(num_points, num_foreground)
-        self.side = side
-        self.from_stages = nn.ModuleList(nn.Linear(width, _WIDTH) for width in stage_channels)
-        self.stage_norms = nn.ModuleList(nn.LayerNorm(width) for width in stage_channels)
-        self.from_embedding = nn.Conv2d(embedding_channels, _WIDTH, 1)
-        self.blocks = nn.Sequential(*(_ContextBlock(_WIDTH, d) for d in _DILATIONS))
-        self.enlarge = nn.ConvTranspose2d(_WIDTH, _WIDTH // 2, 2, 2)
-        self.refine = nn.Conv2d(_WIDTH // 2, _WIDTH // 2, 3, padding=1)
-        self.saliency = nn.Conv2d(_WIDTH // 2, 1, 1)
-        self.heat = nn.Conv2d(_WIDTH // 2, num_points, 1)
+    def __init__(self, sizes: FeatureSizes, num_points: int, num_foreground: int) -> None:
+        super().__init__(sizes, num_points, num_foreground)
+        self.heat = nn.Conv2d(MAP_CHANNELS, num_points, 1)
         nn.init.zeros_(self.heat.weight)
         self.foreground_anchors = nn.Parameter(_ring(num_foreground, 1.0))  # in spreads from the object's centre
         self.background_anchors = nn.Parameter(_spread(num_points - num_foreground))  # in sides of the image
-        centres = (torch.arange(2 * grid) + 0.5) / (2 * grid)
-        y, x = torch.meshgrid(centres, centres, indexing="ij")
-        self.register_buffer("_positions", torch.stack([x, y], -1).flatten(0, 1), persistent=False)  # (g * g, 2)
-
-    def _maps(self, features: Features) -> Tensor:
-        fused = self.from_embedding(features.embedding)
-        for i, (norm, project) in enumerate(zip(self.stage_norms, self.from_stages, strict=True)):
-            fused = fused + project(norm(features.stage(i))).permute(0, 3, 1, 2)
-        enlarged = F.gelu(self.enlarge(self.blocks(fused)))
-        return F.gelu(enlarged + self.refine(enlarged))
 
     def _nearness(self, saliency: Tensor) -> Tensor:
         """Log weight (B, N, g * g) of each position for each point, by its anchor."""
@@ -125,14 +78,14 @@ class HeatmapPrompter(AutoPrompter):
         return -away / (2 * reach.square())[..., None]
 
     def locate(self, features: Features) -> tuple[Tensor, Tensor | None]:
-        maps = self._maps(features)
+        maps = self.maps(features)
         saliency = self.saliency(maps).flatten(1)  # (B, g * g)
         sign = self._labels * 2 - 1
         gate = F.logsigmoid(saliency[:, None] * sign[:, None])
         heat = self.heat(maps).flatten(2) + 2 * gate + self._nearness(saliency)
         centre = heat.softmax(-1) @ self._positions  # (B, N, 2) in [0, 1], edge to edge
         side = maps.shape[-1]
-        return centre * self.side - 0.5, saliency.unflatten(1, (side, side))
+        return self.in_model_frame(centre), saliency.unflatten(1, (side, side))
 
 
 class HeatmapConfig(ApmConfig):
@@ -141,6 +94,4 @@ class HeatmapConfig(ApmConfig):
     kind: Literal[ApmKind.HEATMAP] = ApmKind.HEATMAP
 
     def build(self, sizes: FeatureSizes) -> HeatmapPrompter:
-        return HeatmapPrompter(
-            sizes.embedding_channels, sizes.stage_channels, sizes.side, sizes.grid, self.num_points, self.num_foreground
-        )
+        return HeatmapPrompter(sizes, self.num_points, self.num_foreground)
