@@ -1,7 +1,5 @@
 """The trunk of those APMs that guess the mask coarsely before they place points: fused features, and a saliency map."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
