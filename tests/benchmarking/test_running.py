@@ -191,7 +191,7 @@ def test_lines_of_several_data_sams_and_protocols_stand_apart(place):
     assert pairs_of(found, "dice") == []  # oracle against none, ours against theirs: nothing is alike
     write_all(benchmark, found, [], "spec.yaml")
     page = (place / "out/report.html").read_text()
-    sizes = page.split("Mean Dice by size of the object")[1]
+    sizes = page.split("Mean Dice by object size")[1]
     for head in ("trained on", "SAM", "protocol", "tested on"):
         assert head in sizes.split("</thead>")[0]
 

@@ -58,22 +58,25 @@ def test_settings_of_a_model_go_before_those_of_its_data_and_these_before_genera
         ({"sedes": [1]}, "sedes: Extra inputs"),
         ({"models": {"a/b": {"variant": "ips"}}}, "models.0.name"),
         ({"models": {"x": {"variant": "unet"}}}, "needs either budget_of"),
-        ({"models": {"x": {"variant": "unet", "budget_of": "y"}}}, "stands before it"),
+        ({"models": {"x": {"variant": "unet", "budget_of": "y"}}}, "is listed before it"),
         ({"models": {"x": {"variant": "ips", "prompts": ["apm"]}}}, "no points of its own"),
         ({"models": {"x": {"variant": "sam", "training": {"epochs": 2}}}}, "not trained"),
         ({"models": {"x": {"variant": "ips", "epochs": 2}}}, "under training"),
         ({"models": {"x": {"variant": "ips", "training": {"epocs": 2}}}}, "models.x on discs: --epocs"),
-        ({"data": {"d": {"manifest": "m.csv", "tests": ["e"]}}}, "there is no data set 'e'"),
+        ({"data": {"d": {"manifest": "m.csv", "tests": ["e"]}}}, "unknown data set 'e'"),
         ({"data": {"d": {"manifest": "m.csv", "train": False}}}, "nothing to train on"),
         ({"data": {"d": {"manifest": "m.csv", "window": "bones"}}}, "data.d: --window bones"),
-        ({"sams": ["nano", "nano"]}, "stands there twice"),
-        ({"measures": ["dyce"]}, "there is no 'dyce'; choose among dice, iou"),
+        ({"sams": ["nano", "nano"]}, "duplicate name 'nano'"),
+        ({"measures": ["dyce"]}, "unknown measure 'dyce'; expected some of dice, iou"),
         ({"seeds": [0, -1]}, "seeds.1"),
-        ({"seeds": [1, 1]}, "a seed stands there twice"),
+        ({"seeds": [1, 1]}, "duplicate seed"),
         ({"seeds": 3}, "seeds: "),
-        ({"training": {"seed": 3}}, "seeds stand under seeds"),
+        ({"training": {"seed": 3}}, "list seeds under seeds"),
         ({"training": {"protocol": "theirs"}}, "expected own or reference"),
-        ({"data": {"d": {"manifest": "m.csv", "training": {"protocol": "reference"}}}}, "stands with a model"),
+        (
+            {"data": {"d": {"manifest": "m.csv", "training": {"protocol": "reference"}}}},
+            "for a model, or under training",
+        ),
         ({"data": {"d": 5}}, "data.0"),
         ({"data": None}, "data: "),
         ({"models": {"m": None}}, "models.0.variant"),
@@ -84,13 +87,13 @@ def test_settings_of_a_model_go_before_those_of_its_data_and_these_before_genera
             },
             "precision must be the same",
         ),
-        ({"models": {"apm": {"variant": "apm"}, "APM": {"variant": "apm"}}}, "differs in capitals alone"),
-        ({"models": {"con": {"variant": "apm"}}}, "folder everywhere"),
-        ({"models": {"x": {"variant": "ips", "prompts": ["box", "box"]}}}, "stands there twice"),
+        ({"models": {"apm": {"variant": "apm"}, "APM": {"variant": "apm"}}}, "differ only in capitals"),
+        ({"models": {"con": {"variant": "apm"}}}, "folder name on every system"),
+        ({"models": {"x": {"variant": "ips", "prompts": ["box", "box"]}}}, "prompts: duplicate entry"),
         ({"models": {"x": {"variant": "sam"}}, "training": {"epocs": 1}}, "models.x on discs: --epocs"),
         (
             {"models": {"a": {"variant": "apm", "seeds": [0]}, "u": {"variant": "unet", "budget_of": "a"}}},
-            "a is not trained with 1",
+            "a is not trained with seed 1",
         ),
         ({"models": ["apm"]}, "models.0: "),
         ({"models": {"m.": {"variant": "ips"}}}, "models.0.name"),
@@ -113,7 +116,7 @@ def test_settings_may_be_named_as_options_are(tmp_path):
 def test_two_equal_keys_are_a_mistake(tmp_path):
     path = tmp_path / "spec.yaml"
     path.write_text("title: a\nseeds: [0]\nseeds: [1]\n")
-    with pytest.raises(SettingsError, match="'seeds' stands there twice"):
+    with pytest.raises(SettingsError, match="duplicate key 'seeds'"):
         read_spec(path)
 
 

@@ -117,7 +117,7 @@ def test_what_is_missing_is_said_of_each_model():
     assert count_words(gaps) == "Not finished: 5 runs missing, 1 of them failed."
     assert gap_words(gaps) == [
         "kvasir/nano/A: 1 of 3 seeds; seed 1 failed: it diverged; seed 2 not run yet",
-        "kvasir/nano/B: left out, as none of its seeds (3) is scored; seed 0, 1, 2 not run yet",
+        "kvasir/nano/B: left out, because none of its seeds (3) is scored; seed 0, 1, 2 not run yet",
     ]
 
 

@@ -83,7 +83,7 @@ def test_the_page_fits_its_window_and_its_tables_sort(finished, browser, width):
     names = page.locator("svg[role=img]").evaluate_all("all => all.map(one => one.querySelector('title').textContent)")
     assert names
     assert all(names)
-    table = page.locator("table", has=page.locator("caption", has_text="Mean Dice by size"))
+    table = page.locator("table", has=page.locator("caption", has_text="Mean Dice by object size"))
     table.get_by_role("button", name="Dice").click()
     dice = [float(text) for text in table.locator("tbody tr td:last-child").all_text_contents()]
     assert dice == sorted(dice)
@@ -125,7 +125,7 @@ def test_data_of_any_set_that_cannot_be_used_are_named_before_anything_is_traine
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("by: device", "by: hospital", "by: hospital: no such column; others than the usual: device"),
+        ("by: device", "by: hospital", "by: hospital: no such column; expected one of device"),
         ("name: discs", "name: a", "the test set 'a' shares its folder"),
     ],
 )
@@ -223,8 +223,8 @@ def test_a_run_that_diverges_is_named_and_the_others_go_on(benchmark_folder, tmp
     assert "2 of 3 runs failed" in said.splitlines()[-1]
     assert "discs/tiny/wild/seed-0, discs/tiny/timed/seed-0" in said.splitlines()[-1]
     table = (tmp_path / "table.md").read_text()
-    assert "- discs/tiny/wild: left out, as none of its seeds (1) is scored; seed 0 failed: " in table
-    assert "expected the time that discs/tiny/wild/seed-0 takes" in table
+    assert "- discs/tiny/wild: left out, because none of its seeds (1) is scored; seed 0 failed: " in table
+    assert "needs the time that discs/tiny/wild/seed-0 takes" in table
     facts = json.loads((tmp_path / "benchmark.json").read_text())
     assert [line["model"] for line in facts["lines"]] == ["bare"]
     assert facts["missing"][0]["error"]

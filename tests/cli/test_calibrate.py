@@ -264,7 +264,7 @@ def test_a_training_that_diverges_is_one_line(trained, tmp_path, capsys):
 def test_a_training_whose_only_weights_give_no_numbers_ends_with_a_note(trained, tmp_path, capsys):
     options = ["--sam", str(trained / "sam"), "--epochs", "1", "--views", "1", "--learning-rate", "1e30"]
     assert main(["train", str(trained / "data/manifest.csv"), *options, "-o", str(tmp_path / "run")]) == 0
-    assert "note: no trust scores: 16 of 16 val images give masks that are no numbers" in capsys.readouterr().err
+    assert "note: no trust scores: 16 of 16 val images have NaN or infinite masks" in capsys.readouterr().err
     assert not (tmp_path / "run/best" / TRUST_FILE).exists()
     assert main(["evaluate", str(tmp_path / "run"), str(trained / "data/manifest.csv"), "-o", str(tmp_path / "e")]) == 2
     assert "its training diverged" in capsys.readouterr().err

@@ -165,7 +165,7 @@ def test_a_column_that_is_not_there_is_found_out_before_any_work(run, tmp_path, 
 def test_trust_on_the_rows_of_its_calibration_is_said_to_be_flattering(run, tmp_path, split):
     assert report(run, tmp_path, "--no-budget", "--no-images", "--prompts", "apm", "--split", split) == 0
     assert document(tmp_path)["evaluations"][0]["trust_calibrated_on_these_rows"] is (split == "val")
-    assert ("which flatters it" in (tmp_path / "report.html").read_text()) is (split == "val")
+    assert ("so its quality is overestimated here" in (tmp_path / "report.html").read_text()) is (split == "val")
 
 
 def test_what_stands_in_settings_and_is_not_understood_is_one_line(run, tmp_path, capsys):

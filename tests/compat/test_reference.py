@@ -112,14 +112,14 @@ def put(name, value):
     ("change", "words"),
     [
         (drop("apm_resnet.bn1.weight"), "1 missing: apm_resnet.bn1.weight"),
-        (drop("apm_resnet.fc.weight"), "1 missing: apm_resnet.fc.weight, whose shape tells"),
+        (drop("apm_resnet.fc.weight"), "1 missing: apm_resnet.fc.weight, whose shape defines"),
         (drop("ips_ffn.lin2.bias"), "1 missing: ips_ffn.lin2.bias"),
         (drop("mask_decoder.iou_token.weight"), "1 missing: mask_decoder.iou_token.weight"),
         (put("apm_resnet.extra", torch.ones(1)), "1 unexpected: apm_resnet.extra"),
         (put("something.else", torch.ones(1)), "1 unexpected: something.else"),
         (put("apm_resnet.bn1.weight", torch.ones(3)), r"apm_resnet.bn1.weight is \(3,\), expected \(64,\)"),
         (put("apm_cross.query_feat.weight", torch.ones(6, 16)), "two auto-prompting modules"),
-        (lambda s: {k: v for k, v in s.items() if not k.startswith(("apm_", "ips_"))}, "a SAM alone"),
+        (lambda s: {k: v for k, v in s.items() if not k.startswith(("apm_", "ips_"))}, "only a SAM"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(change, words, written):
@@ -129,5 +129,5 @@ def test_what_does_not_fit_is_refused_by_name(change, words, written):
 
 def test_official_weights_alone_are_no_reference_checkpoint(tmp_path, tiny_sam):
     torch.save(official_state(tiny_sam.model), tmp_path / "sam.pth")
-    with pytest.raises(CheckpointError, match="given with --sam"):
+    with pytest.raises(CheckpointError, match="Pass a SAM with --sam"):
         load_checkpoint(tmp_path / "sam.pth")

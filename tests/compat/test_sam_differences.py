@@ -12,9 +12,9 @@ from tests.helpers import make_tiny_sam
 
 def test_sams_of_other_sizes_or_position_codes_are_refused(tiny_sam):
     other = make_tiny_sam(3).model
-    with pytest.raises(CheckpointError, match="codes positions otherwise"):
+    with pytest.raises(CheckpointError, match="its position code differs"):
         parts_that_differ(tiny_sam.model, other)
-    with pytest.raises(CheckpointError, match="not of the size"):
+    with pytest.raises(CheckpointError, match="has another size"):
         parts_that_differ(tiny_sam.model, resize(tiny_sam.model, 48))
 
 

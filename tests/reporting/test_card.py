@@ -78,7 +78,7 @@ def test_another_input_size_is_among_the_options(tiny_sam, checked, run):
 def test_licences_are_said_where_they_are_known():
     assert licence_of("nano") == "Apache-2.0, as promise-seg"
     assert KNOWN_SAMS["medsam_vit_b"].licence in licence_of("medsam_vit_b")
-    assert licence_of("some/folder") == "unknown: as its makers say"
+    assert licence_of("some/folder") == "unknown: see its authors"
 
 
 def test_it_does_not_tell_whose_machine_it_is(tiny_sam, checked, monkeypatch):

@@ -52,7 +52,7 @@ def test_how_files_were_read_is_said(values, option):
 
 def test_settings_without_an_option_stand_in_a_comment():
     text = command(TrainSettings(mask_weight=2.0))
-    assert text.endswith("  # no option gives: mask_weight 2.0")
+    assert text.endswith("  # not settable by options: mask_weight 2.0")
     assert shlex.split(text, comments=True) == ["promise", "train", "my data.csv", "-o", "runs/first"]
 
 

@@ -40,7 +40,7 @@ def test_each_image_has_a_strip_that_says_which_it_is(tiny_sam, checked, store):
     facts = [Worst(image=f"image {n}", dice=0.1 * n, iou=0.05, share=0.2) for n in range(2)]
     gallery = worst_cases(model, results, facts, assessment, store)
     assert [picture.alt.split(":")[0] for picture in gallery.pictures] == ["image 0", "image 1"]
-    assert "Dice is 0.100" in gallery.pictures[1].alt
+    assert "(Dice 0.100)" in gallery.pictures[1].alt
     assert opened(gallery.pictures[0].data_uri).size == (3 * 293 + 8, 220)
     assert "own points (automatic)" in gallery.caption
 

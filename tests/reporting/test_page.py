@@ -80,7 +80,7 @@ def test_tables_say_what_their_columns_are():
 
 
 def test_a_row_that_does_not_fit_its_head_is_refused():
-    with pytest.raises(ValueError, match="3 cells under a head of 2"):
+    with pytest.raises(ValueError, match="3 cells, but the heading has 2"):
         page_of(Table(("a", "b"), (("1", "2", "3"),)))
 
 

@@ -38,7 +38,7 @@ def test_half_precision_becomes_single_and_integers_stay(saved, dtype):
     tensors, notes, narrow = read_state(saved({"a.weight": STATE["a.weight"].to(dtype), "b": STATE["b"]}))
     assert tensors["a.weight"].dtype == torch.float32
     assert tensors["b"].dtype == torch.int64
-    assert "made single precision" in notes[0]
+    assert "converted to single precision" in notes[0]
     assert narrow == {"a.weight": dtype}
 
 

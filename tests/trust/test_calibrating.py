@@ -132,9 +132,9 @@ def test_other_rows_are_calibrated_on_anew(tiny_sam, model, rows, tmp_path):
 
 def test_a_model_whose_training_diverged_is_refused(tiny_sam, model, rows, tmp_path):
     no_numbers(model)
-    with pytest.raises(SettingsError, match="16 of 16 val images give masks that are no numbers: training diverged"):
+    with pytest.raises(SettingsError, match="16 of 16 val images have NaN or infinite masks: training diverged"):
         calibrate(model, rows["train"], rows["val"])
     save_checkpoint(model, tmp_path / "best")
-    with pytest.raises(SettingsError, match="Train again, with a lower --learning-rate"):
+    with pytest.raises(SettingsError, match="Train again with a lower --learning-rate"):
         ensure_calibrated(tmp_path / "best", rows["train"] + rows["val"], sam=tiny_sam)
     assert not (tmp_path / "best" / TRUST_FILE).exists()

@@ -74,5 +74,5 @@ def test_what_is_said_out_of_fold_does_not_come_from_the_image_itself():
 
 
 def test_a_damaged_line_is_refused():
-    with pytest.raises(ValidationError, match="equally many"):
+    with pytest.raises(ValidationError, match="have the same length"):
         Line(names=("a",), mean=0, centres=(0,), scales=(1,), weights=())

@@ -98,7 +98,7 @@ def test_in_words():
     dice = np.linspace(0, 1, 10)
     words = dict(quality_words(quality(dice, dice, nothing=[True] + [False] * 9)))
     assert words["Rank correlation with Dice"] == "1.000 (95 %: 1.000 to 1.000)"
-    assert words["Dice of all, and of the more trusted half"] == "0.500, 0.778"
-    assert words["Objects missed"] == "1 of 10 images (10.0%)"
-    assert words["Objects seen where there are none"] == "no such images"
+    assert words["Dice of all images, and of the more trusted half"] == "0.500, 0.778"
+    assert words["Misses (nothing reported, object there)"] == "1 of 10 images (10.0%)"
+    assert words["False alarms (something reported, nothing there)"] == "no such images"
     assert dict(quality_words(quality([0.5], [1.0])))["Rank correlation with Dice"] == "-"

@@ -1,4 +1,4 @@
-"""How good the trust scores of some images are, as a summary and a calibration keep it."""
+"""The quality of the trust scores of some images, as saved in a summary and in a calibration."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -8,14 +8,14 @@ class _Part(BaseModel):
 
 
 class Covered(_Part):
-    """Mean Dice of the share of images that are trusted most."""
+    """The mean Dice of the share of images that are trusted most."""
 
     coverage: float
     dice: float
 
 
 class Bin(_Part):
-    """Mean trust and mean Dice of images that are trusted about equally."""
+    """The mean trust and mean Dice of images with similar trust."""
 
     trust: float
     dice: float
@@ -23,8 +23,11 @@ class Bin(_Part):
 
 
 class NothingHere(_Part):
-    """The decision that there is nothing. A false alarm says something where the truth is empty; a miss says nothing
-    where there is an object. A rate is ``None`` where there are no such images."""
+    """The quality of the decision that there is nothing.
+
+    A false alarm reports something where the ground truth is empty; a miss reports nothing where there is an object. A
+    rate is ``None`` if there are no such images.
+    """
 
     rule: str
     images_without_object: int
@@ -39,15 +42,15 @@ class Quality(_Part):
     """The quality of the trust scores of some images.
 
     Args:
-        images: how many.
-        rank_correlation: of trust and Dice (Spearman); ``None`` where either is the same for all images.
-        rank_correlation_interval: 95 %, by a bootstrap that draws whole groups; ``None`` where nothing follows.
-        risk_coverage: at 20 coverages, the last being all images.
-        area_under_risk: mean of 1 - Dice over these coverages: lower is better.
-        area_by_chance, area_ideal: the same if the images were trusted at random, and by their Dice itself.
-        calibration: up to five bins of equally many images, the least trusted first.
-        mean_absolute_error: of the trust as a guess of the Dice.
-        nothing_here: see there.
+        images: the number of images.
+        rank_correlation: Spearman's correlation of trust and Dice; ``None`` if either is the same for all images.
+        rank_correlation_interval: its 95 % interval, by a bootstrap over groups; ``None`` if it cannot be estimated.
+        risk_coverage: the mean Dice at 20 coverages; the last is that of all images.
+        area_under_risk: the mean of 1 - Dice over these coverages; lower is better.
+        area_by_chance, area_ideal: the same if images were ranked at random, or by their Dice.
+        calibration: up to five bins of equal size, the least trusted first.
+        mean_absolute_error: the mean absolute error of trust as a prediction of Dice.
+        nothing_here: the quality of the decision that there is nothing.
     """
 
     images: int

@@ -1,1 +1,1 @@
-"""Many models on many data sets: trained, scored on the same images, and laid out as one table."""
+"""Train many models on many data sets, score them on the same images, and collect the results in tables."""

@@ -1,4 +1,4 @@
-"""What a benchmark ran on, and what it takes to have it again."""
+"""The run card of a benchmark: what it ran on, and how to reproduce it."""
 
 import shlex
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from promise_seg.vocabulary import Split
 
 
 def card_section(benchmark: Benchmark, found: Sequence[LineScores], spec: str) -> Section:
-    """Hashes, licences, versions, the settings as they were given, and the command.
+    """Return the section with hashes, licences, versions, the given settings, and the command.
 
     Args:
-        benchmark: that was run.
+        benchmark: the benchmark.
         found: its scores.
-        spec: as the user named it.
+        spec: the spec, as the user named it.
     """
     pairs = [("Seeds", ", ".join(map(str, benchmark.spec.seeds)))]
     for data in benchmark.spec.data:
@@ -52,7 +52,7 @@ def card_section(benchmark: Benchmark, found: Sequence[LineScores], spec: str) -
         "Run card",
         (
             Facts(tuple(pairs)),
-            Text("The command that repeats this, and what it read:"),
+            Text("The command that reproduces this, and what it read:"),
             Commands((command,)),
             Commands(tuple(settings.splitlines())),
         ),

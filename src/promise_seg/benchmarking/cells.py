@@ -10,13 +10,13 @@ from promise_seg.vocabulary import PromptSource, Protocol
 
 
 def folder_name(test: str) -> str:
-    """The name of a test set, which may be any value of a column, as that of a folder."""
+    """Return the name of a test set, which may be any value of a column, as the name of a folder."""
     return re.sub(r"[^A-Za-z0-9 _+-]", "_", test).strip() or "_"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is trained and scored as one."""
+    """One model, data set, SAM and seed: the unit that is trained and scored."""
 
     data: DataSpec
     sam: SamSpec
@@ -32,21 +32,21 @@ class Cell:
         return f"{self.data.name}/{self.sam.name}/{self.model.name}"
 
     def folder(self, output: Path) -> Path:
-        """Of the run, as promise train makes it."""
+        """Return the folder of the run, as promise train writes it."""
         return output / self.name
 
     def scores_folder(self, output: Path, test: str) -> Path:
-        """Of the evaluation on one test set."""
+        """Return the folder of the evaluation on one test set."""
         return self.folder(output) / "test" / folder_name(test)
 
     def of_model(self, model: ModelSpec) -> "Cell":
-        """The same, of another model."""
+        """Return the same cell for another model."""
         return Cell(self.data, self.sam, model, self.seed)
 
 
 @dataclass(frozen=True)
 class TableLine:
-    """A line of the table: a model with one kind of prompts, over its seeds; ``missing`` are those not scored yet."""
+    """A line of the table: a model with one kind of prompts, over its seeds; ``missing`` are seeds not scored yet."""
 
     data: str
     sam: str
@@ -57,25 +57,27 @@ class TableLine:
     missing: tuple[int, ...] = ()
 
     def of_seeds(self, there: Collection[int]) -> "TableLine":
-        """The same over those of its seeds that are ``there``; the others are missing."""
+        """Return the line over the seeds that are ``there``; the others are missing."""
         missing = (*self.missing, *(seed for seed in self.seeds if seed not in there))
         return replace(self, seeds=tuple(seed for seed in self.seeds if seed in there), missing=missing)
 
     @property
     def rivals_key(self) -> tuple[str, str, str, bool]:
-        """The same for lines that may stand against each other: of the same data, SAM and protocol, and all with
-        automatic prompts or all with such as read the ground truth."""
+        """A key that is equal for lines that may be compared.
+
+        These have the same data, SAM and protocol, and either all or none of their prompts read the ground truth.
+        """
         return self.data, self.sam, str(self.protocol), self.reads_truth
 
     @property
     def name(self) -> str:
-        """The model with its prompts in a word."""
+        """The name of the model with a short name of its prompts."""
         words = {"apm": "own", "oracle": "oracle", "box": "box", "none": "no prompts"}
         return self.model.name if self.model.variant == "unet" else f"{self.model.name}, {words[str(self.prompts)]}"
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """Tells it from other lines."""
+        """A unique key of the line."""
         return self.data, self.sam, self.model.name, str(self.prompts)
 
     @property
@@ -84,9 +86,9 @@ class TableLine:
 
 
 def cells_of(spec: BenchmarkSpec) -> Iterator[Cell]:
-    """All cells in the order in which they are run: whole seeds first, so that a stopped benchmark has all lines.
+    """Yield all cells in the order in which they run: whole seeds first, to have all lines if interrupted.
 
-    A model with seeds of its own has those instead.
+    A model with seeds of its own uses these instead.
     """
     seeds = list(dict.fromkeys([*spec.seeds, *(seed for model in spec.models for seed in model.seeds or ())]))
     for seed in seeds:
@@ -100,14 +102,14 @@ def cells_of(spec: BenchmarkSpec) -> Iterator[Cell]:
 
 
 def cells_of_line(spec: BenchmarkSpec, line: TableLine) -> list[Cell]:
-    """The cells that a line is the mean of, one for each seed."""
+    """Return the cells that a line averages, one for each seed."""
     data = next(one for one in spec.data if one.name == line.data)
     sam = next(one for one in spec.sams if one.name == line.sam)
     return [Cell(data, sam, line.model, seed) for seed in line.seeds]
 
 
 def lines_of(spec: BenchmarkSpec) -> Iterator[TableLine]:
-    """All lines of the table, in the order of the spec."""
+    """Yield all lines of the table, in the order of the spec."""
     for data in spec.data:
         if not data.train:
             continue

@@ -1,4 +1,4 @@
-"""What a model of a benchmark cost to train, in CPU time."""
+"""The CPU time that training a model of a benchmark takes."""
 
 import json
 import time
@@ -19,14 +19,14 @@ _TIMED = 8
 
 
 class EncodingCost(TypedDict):
-    """CPU time for one view, as measured on some."""
+    """The CPU time for encoding one view, measured on a few."""
 
     timed_views: int
     cpu_seconds_per_view: float
 
 
 def log_of(folder: Path) -> list[dict[str, float]]:
-    """The epochs of a run; none where it has not begun.
+    """Return the epochs of a run; none if it has not started.
 
     Raises:
         CheckpointError: if its log is damaged.
@@ -37,22 +37,24 @@ def log_of(folder: Path) -> list[dict[str, float]]:
     try:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}. Restore it, or remove the run's folder.") from error
+        raise CheckpointError(
+            f"{path}: cannot be read: {error}. Restore it, or remove the folder of the run"
+        ) from error
 
 
 def training_seconds(folder: Path) -> float:
-    """CPU seconds of all epochs of a run, without encoding."""
+    """Return the CPU seconds of all epochs of a run, without encoding."""
     return float(sum(line.get("cpu_seconds", 0.0) for line in log_of(folder)))
 
 
 def encoding_cost(folder: Path, sam: Backbone, rows: list[CheckedRow], settings: TrainSettings) -> EncodingCost:
-    """CPU time to encode one view, measured once for a data set and SAM, whatever the feature store has already.
+    """Measure the CPU time to encode one view, once for a data set and SAM, whatever is in the feature store.
 
     Args:
-        folder: where it is kept.
-        sam: that encodes.
-        rows: some of which are encoded.
-        settings: how images are fitted.
+        folder: the folder where the result is saved.
+        sam: the SAM that encodes.
+        rows: the rows, of which a few are encoded.
+        settings: the settings, which define how images become squares.
     """
     path = folder / ENCODING_FILE
     if (known := known_encoding_cost(folder)) is not None:
@@ -68,7 +70,7 @@ def encoding_cost(folder: Path, sam: Backbone, rows: list[CheckedRow], settings:
 
 
 def known_encoding_cost(folder: Path) -> EncodingCost | None:
-    """What was measured before; nothing where there is none, or it cannot be read."""
+    """Return what was measured before; ``None`` if there is nothing, or it cannot be read."""
     try:
         found = json.loads((folder / ENCODING_FILE).read_text(encoding="utf-8"))
         return EncodingCost(
@@ -79,7 +81,7 @@ def known_encoding_cost(folder: Path) -> EncodingCost | None:
 
 
 def views_of(rows: list[CheckedRow], settings: TrainSettings) -> int:
-    """How many views are encoded before a run: each val image, and so many of each train image."""
+    """Return how many views are encoded before a run: one of each val image, several of each train image."""
     train = sum(row.row.split == Split.TRAIN for row in rows)
     val = sum(row.row.split == Split.VAL for row in rows)
     different = min(1, settings.views) if settings.augmentation == Recipe.NONE else settings.views

@@ -1,4 +1,4 @@
-"""The data of a benchmark: read and checked at the start, so that nothing fails after hours."""
+"""The data of a benchmark, read and checked at the start to avoid failures after hours."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ _NO_VALUE = "(empty)"
 class TestSet:
     """Test rows under one heading of the table."""
 
-    __test__ = False  # no class of tests
+    __test__ = False  # not a class of tests
 
     name: str
     rows: tuple[CheckedRow, ...]
@@ -27,11 +27,11 @@ class DataSets:
     """All rows of all data sets.
 
     Args:
-        spec: what they are for.
+        spec: the spec of the benchmark.
         checking: told of each row that was checked.
 
     Raises:
-        PromiseError: with what is wrong with any of them.
+        PromiseError: if there are problems; it lists those of all data sets.
     """
 
     def __init__(self, spec: BenchmarkSpec, checking: Progress = silent) -> None:
@@ -48,15 +48,16 @@ class DataSets:
                     self._check_tests(data, protocol)
 
     def rows(self, data: DataSpec, protocol: Protocol) -> list[CheckedRow]:
-        """Checked rows of a data set; the published procedure crops the black border unless the spec says otherwise."""
+        """Return checked rows of a data set; the published procedure crops the border unless the spec says
+        otherwise."""
         return self._rows[data.name, _crops(data, protocol)]
 
     def of_split(self, data: DataSpec, protocol: Protocol, split: Split) -> list[CheckedRow]:
-        """Those of one split."""
+        """Return the checked rows of one split."""
         return [row for row in self.rows(data, protocol) if row.row.split == split]
 
     def tests(self, data: DataSpec, protocol: Protocol) -> list[TestSet]:
-        """What the models of a data set are scored on."""
+        """Return the test sets on which the models of a data set are scored."""
         found = []
         for other in self.spec.tests_of(data):
             rows = self.of_split(other, protocol, Split.TEST)
@@ -66,7 +67,7 @@ class DataSets:
             values = [dict(row.row.extra).get(other.by) for row in rows]
             if None in values:
                 known = ", ".join(name for name, _ in rows[0].row.extra) or "none"
-                raise ManifestError(f"{other.manifest}: by: {other.by}: no such column; others than the usual: {known}")
+                raise ManifestError(f"{other.manifest}: by: {other.by}: no such column; expected one of {known}")
             for value in dict.fromkeys(values):
                 chosen = tuple(row for row, own in zip(rows, values, strict=True) if own == value)
                 found.append(TestSet(value or _NO_VALUE, chosen))
@@ -84,12 +85,12 @@ class DataSets:
         rows = check_rows(self.manifests[data.name], reading, renamed(checking, f"checking {data.name}"))
         if data.train and not any(row.foreground_pixels for row in rows if row.row.split == Split.TRAIN):
             raise ManifestError(
-                f"{data.manifest}: the masks of all train rows are empty; there is nothing to learn from"
+                f"{data.manifest}: the masks of all train rows are empty, so there is nothing to train on"
             )
         self._rows[data.name, reading.crop_border] = rows
 
     def _check_tests(self, data: DataSpec, protocol: Protocol) -> None:
-        """Test sets need folders of their own, and none of their images may have been learned from or chosen on."""
+        """Check that test sets have folders of their own, and no images that were trained on or used for validation."""
         known = {row.image_sha256: row for row in self.rows(data, protocol) if row.row.split != Split.TEST}
         places: set[str] = set()
         for test in self.tests(data, protocol):
@@ -114,16 +115,16 @@ def _crops(data: DataSpec, protocol: Protocol) -> bool:
 
 
 def protocols_of(spec: BenchmarkSpec, data: DataSpec) -> list[Protocol]:
-    """One for each way in which files are read: the published procedure crops them, unless the spec says."""
+    """Return a protocol for each way in which files are read: the published one crops them, unless the spec says so."""
     found = list(dict.fromkeys(spec.protocol_of(model) for model in spec.models))
     return found if data.crop_border is None else found[:1]
 
 
 def manifest_rows(data: DataSpec) -> list[Row]:
-    """The rows of a data set, with validation rows split off where it trains and has none.
+    """Return the rows of a data set, with validation rows taken from train if it is trained on and has none.
 
     Raises:
-        PromiseError: if they cannot be read.
+        PromiseError: if the rows cannot be read.
     """
     try:
         rows = read_manifest(data.manifest)
@@ -138,13 +139,13 @@ def manifest_rows(data: DataSpec) -> list[Row]:
 
 
 def _of_one_name(rows: list[Row], data: DataSpec) -> list[Row]:
-    """Refuse masks that only their folders tell apart."""
+    """Raise an error if masks differ only by their folder."""
     first: dict[str, Row] = {}
     for row in rows:
         other = first.setdefault(row.mask.name, row)
         if other.mask != row.mask:
             raise ManifestError(
-                f"{row.where}: mask_folder: {row.mask.name} is also the name of the mask in {other.where}, from "
-                f"another folder; {data.mask_folder} can hold but one of them"
+                f"{row.where}: mask_folder: {row.mask.name} is also the name of the mask in {other.where}, in "
+                f"another folder; {data.mask_folder} can contain only one of them"
             )
     return rows

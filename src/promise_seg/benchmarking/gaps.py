@@ -1,4 +1,4 @@
-"""What a benchmark that was stopped, or that failed in part, lacks."""
+"""The parts that are missing from a benchmark that was interrupted or failed in part."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from promise_seg.benchmarking.running import Benchmark
 
 @dataclass(frozen=True)
 class Gap:
-    """A cell without scores, and what went wrong with it; ``None`` if it was not run yet."""
+    """A cell without scores, and its error; ``None`` if it has not run yet."""
 
     cell: Cell
     seeds: tuple[int, ...]
@@ -29,7 +29,7 @@ class Gap:
 
 
 def gaps_in(benchmark: Benchmark) -> list[Gap]:
-    """All cells without scores, in the order of their seeds; none once a benchmark is finished."""
+    """Return all cells without scores, in the order of their seeds; none once a benchmark is finished."""
     return [
         Gap(cell, cell.model.seeds or benchmark.spec.seeds, benchmark.failed.get(cell.name))
         for cell in cells_of(benchmark.spec)
@@ -38,20 +38,20 @@ def gaps_in(benchmark: Benchmark) -> list[Gap]:
 
 
 def count_words(gaps: Sequence[Gap]) -> str:
-    """How much is missing, in a sentence."""
+    """Return a sentence on how much is missing."""
     failed = sum(gap.error is not None for gap in gaps)
     words = f", {failed} of them failed" if failed else ""
     return f"Not finished: {len(gaps)} run{'' if len(gaps) == 1 else 's'} missing{words}."
 
 
 def gap_words(gaps: Sequence[Gap]) -> list[str]:
-    """For each model on each data set with each SAM, which of its seeds are missing, and why."""
+    """Return, for each model on each data set with each SAM, which seeds are missing, and why."""
     lines = []
     for name in dict.fromkeys(gap.cell.name_without_seed for gap in gaps):
         own = [gap for gap in gaps if gap.cell.name_without_seed == name]
         wanted = len(own[0].seeds)
         there = wanted - len(own)
-        seeds = f"{there} of {wanted} seeds" if there else f"left out, as none of its seeds ({wanted}) is scored"
+        seeds = f"{there} of {wanted} seeds" if there else f"left out, because none of its seeds ({wanted}) is scored"
         reasons: dict[str, list[str]] = {}
         for gap in own:
             reasons.setdefault(" ".join(gap.why.split()), []).append(str(gap.cell.seed))

@@ -1,4 +1,4 @@
-"""A benchmark as a page: its tables, charts and differences, and what is needed to have it again."""
+"""A benchmark as a page: tables, charts and differences, and what is needed to reproduce it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ _KINDS = {False: "automatic", True: "prompts from the ground truth"}
 
 
 def render_benchmark(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[Pair], spec: str) -> str:
-    """One HTML file with all of a benchmark; it holds no image."""
+    """Render a benchmark as one HTML file without images."""
     sections = [_summary(benchmark, found)]
     gaps = gaps_in(benchmark)
     if gaps:
@@ -40,13 +40,13 @@ def render_benchmark(benchmark: Benchmark, found: Sequence[LineScores], pairs: S
 
 
 def _missing(gaps: Sequence[Gap]) -> Section:
-    """The runs whose scores are not there, so that no one takes a part for the whole."""
+    """Return the section on missing runs, for no one to mistake a part for the whole."""
     rows = tuple(
         (gap.cell.data.name, gap.cell.sam.name, gap.cell.model.name, str(gap.cell.seed), " ".join(gap.why.split()))
         for gap in gaps
     )
     text = Text(
-        f"{count_words(gaps)} Lines are over the seeds that there are; differences over those that both lines have.",
+        f"{count_words(gaps)} Each line covers the seeds that it has; differences cover the seeds of both lines.",
         "warning",
     )
     return Section(
@@ -55,7 +55,7 @@ def _missing(gaps: Sequence[Gap]) -> Section:
 
 
 def _summary(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
-    """What is compared, and the best of each kind; and what a reader must know first."""
+    """Return the summary: what is compared, the best of each kind, and warnings for the reader."""
     measure = benchmark.spec.measures[0]
     word, sign = heading_of(measure), -1 if lower_is_better(measure) else 1
     blocks: list[Block] = [Text(f"{len(benchmark.spec.models)} models, seeds {_list(benchmark.spec.seeds)}.")]
@@ -72,8 +72,8 @@ def _summary(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
         blocks.append(Table((*where.head, "prompts", "the best", word, "95 %"), tuple(rows), "The best of each"))
     blocks.append(
         Text(
-            "Prompts from the ground truth are made by someone who knows the answer. They show what a model can do "
-            "when it is prompted well, and not what it does by itself: the two kinds are never compared.",
+            "Prompts from the ground truth show what a model can do when it is prompted well, not what it does "
+            "automatically: the two kinds are never compared.",
             "note",
         )
     )
@@ -82,13 +82,13 @@ def _summary(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
         blocks.append(Text(f"{again} evaluation(s) were a second look at test rows with another model.", "warning"))
     if few := [one.test for one in found if len(set(one.groups.values())) < 10]:
         blocks.append(Text(f"With fewer than ten groups ({_list(dict.fromkeys(few))}), intervals are rough.", "note"))
-    blocks.append(Text(f"Rule for nothing: {rule_for_nothing()}.", "note"))
+    blocks.append(Text(f"Empty masks: {rule_for_nothing()}.", "note"))
     return Section("Summary", tuple(blocks))
 
 
 class _Where:
-    """Cells that say what a row is about: the test set and, where there are several, the data that was trained on, the
-    SAM and the protocol."""
+    """The leading cells of a row: the test set and, if there are several, the training data, the SAM and the
+    protocol."""
 
     def __init__(self, found: Sequence[LineScores]) -> None:
         def several(of: Callable[[TableLine], str]) -> bool:
@@ -110,7 +110,7 @@ def _list(values: Sequence[object] | dict) -> str:
 
 
 def _part(benchmark: Benchmark, data: str, sam: str, found: Sequence[LineScores]) -> Section:
-    """The table of one data set and SAM, and its first measure as charts, one for each test set."""
+    """Return the table of one data set and SAM, and a chart of its first measure for each test set."""
     measure = benchmark.spec.measures[0]
     grid = Grid(found, benchmark.spec.measures)
     blocks: list[Block] = [
@@ -130,7 +130,7 @@ def _part(benchmark: Benchmark, data: str, sam: str, found: Sequence[LineScores]
     objects = [(one, dice) for one in found if (dice := one.object_dice()) is not None]
     if objects:
         rows_of_objects = tuple((one.line.model.name, one.line.prompts.heading, f"{dice:.3f}") for one, dice in objects)
-        caption = "Mean Dice over objects, each prompted for itself and counting the same"
+        caption = "Mean Dice over objects, each prompted separately and weighted equally"
         blocks.append(Table(("model", "prompts", "Dice of objects"), rows_of_objects, caption))
     return Section(f"{data}, {sam}" if len(benchmark.spec.sams) > 1 else data, tuple(blocks))
 
@@ -141,7 +141,7 @@ def _differences(measure: str, pairs: Sequence[Pair]) -> Section:
     rows = tuple(
         (
             *where.cells(pair.first),
-            f"{pair.second.line.name} less {pair.first.line.name}",
+            f"{pair.second.line.name} minus {pair.first.line.name}",
             f"{pair.difference.interval.mean:+.3f}",
             interval_words(pair.difference.interval),
             p_words(pair.p_holm),
@@ -150,17 +150,17 @@ def _differences(measure: str, pairs: Sequence[Pair]) -> Section:
         for pair in pairs
     )
     word = heading_of(measure)
-    caption = f"{word} of the second less that of the first, image by image, over the means of all seeds"
+    caption = f"{word} of the second minus that of the first, image by image, averaged over all seeds"
     text = Text(
-        "Wilcoxon's signed-rank test on the groups, corrected after Holm for all that are listed; only models with the "
-        "same kind of prompts are compared. With few groups no p-value can be small."
+        "Wilcoxon's signed-rank test on the groups, Holm-corrected for all comparisons listed; only models with the "
+        "same kind of prompts are compared. With few groups, no p-value can be small."
     )
-    head = (*where.head, "models", f"{word} apart", "95 %", "p (Holm)", *(["seeds"] if partial else []))
+    head = (*where.head, "models", f"Differences in {word}", "95 %", "p (Holm)", *(["seeds"] if partial else []))
     return Section("Differences", (text, Table(head, rows, caption)))
 
 
 def _sizes(found: Sequence[LineScores]) -> Section:
-    """Dice by the object's size, the mean over seeds."""
+    """Return the section on Dice by object size, averaged over seeds."""
     where = _Where(found)
     rows: list[tuple[str, ...]] = []
     for one in found:
@@ -172,10 +172,10 @@ def _sizes(found: Sequence[LineScores]) -> Section:
                 images[name] = stratum.images
         rows += [
             (*where.cells(one), one.line.name, name, str(images[name]), f"{sum(dice) / len(dice):.3f}")
-            for name, dice in sorted(values.items(), key=lambda entry: SIZES.index(entry[0]))  # not by the alphabet
+            for name, dice in sorted(values.items(), key=lambda entry: SIZES.index(entry[0]))  # in order of size
         ]
     head = (*where.head, "model", "object's share of the image", "images", "Dice")
-    return Section("By size of the object", (Table(head, tuple(rows), "Mean Dice by size of the object"),))
+    return Section("By object size", (Table(head, tuple(rows), "Mean Dice by object size"),))
 
 
 def _costs(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
@@ -196,19 +196,21 @@ def _costs(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
         Table(
             ("trained on", "SAM", "model", "trained parameters", "epochs", "CPU seconds of training"),
             tuple(rows),
-            "What training took, the mean over seeds",
+            "Cost of training, averaged over seeds",
         )
     ]
     if encoding:
         blocks.append(Text(f"Encoding, once for all models: {'; '.join(dict.fromkeys(encoding))}."))
     if budgets := [model for model in benchmark.spec.models if model.budget_of is not None]:
         words = "; ".join(f"{model.name} as long as {model.budget_of}" for model in budgets)
-        blocks.append(Text(f"Trained for the CPU time that encoding and training of another take: {words}.", "note"))
+        blocks.append(
+            Text(f"Trained for the CPU time that encoding and training another model takes: {words}.", "note")
+        )
     return Section("Costs", tuple(blocks))
 
 
 def _curves(benchmark: Benchmark, found: Sequence[LineScores]) -> list[Section]:
-    """Dice on val rows over the epochs, a chart for each data set and SAM; the mean over seeds of equal length."""
+    """Return charts of Dice on val rows over epochs for each data set and SAM, averaged over seeds of equal length."""
     charts: list[Block] = []
     for data, sam, chosen in parts(found):
         series = {}
@@ -228,6 +230,6 @@ def _curves(benchmark: Benchmark, found: Sequence[LineScores]) -> list[Section]:
     if not charts:
         return []
     text = Text(
-        "On val images, by which the epoch was chosen; with own points where a model has them, or else oracle ones."
+        "On val images, which select the epoch; with own points if a model has them, otherwise with oracle points."
     )
     return [Section("Training", (text, *charts))]

@@ -1,4 +1,4 @@
-"""What a benchmark found: for each line of the table and each test set, means over images and seeds."""
+"""The results of a benchmark: means over images and seeds for each line of the table and each test set."""
 
 import math
 import re
@@ -25,7 +25,7 @@ _BUFFERS = re.compile(r"running_|num_batches")
 
 @dataclass(frozen=True)
 class LineScores:
-    """One line of the table on one test set: each seed's evaluation, in the order of the line's seeds.
+    """A line of the table on one test set: the evaluation of each seed, in the order of the line's seeds.
 
     ``values`` has for each measure the mean over seeds of each image, by the image's content; ``groups`` are theirs.
     """
@@ -38,14 +38,14 @@ class LineScores:
     _intervals: dict[str, Interval] = field(default_factory=dict, repr=False, compare=False)
 
     def of_seeds(self, there: Collection[int]) -> "LineScores":
-        """The same over those of its seeds that are ``there``."""
+        """Return the scores over the seeds that are ``there``."""
         if set(self.line.seeds) <= set(there):
             return self
         chosen = [one for seed, one in zip(self.line.seeds, self.seeds, strict=True) if seed in there]
         return _scores_of(self.line.of_seeds(there), self.test, chosen)
 
     def interval(self, measure: str) -> Interval:
-        """The mean over images and seeds, with its interval over groups of images."""
+        """Return the mean over images and seeds, with its interval over groups of images."""
         if measure not in self._intervals:
             order = sorted(self.values[measure])
             values = [self.values[measure][image] for image in order]
@@ -53,25 +53,25 @@ class LineScores:
         return self._intervals[measure]
 
     def is_rival_of(self, other: "LineScores") -> bool:
-        """Whether they may stand against each other."""
+        """Whether the two lines may be compared."""
         return self.test == other.test and self.line.rivals_key == other.line.rivals_key
 
     def seed_means(self, measure: str) -> list[float]:
-        """The mean over images of each seed."""
+        """Return the mean over images for each seed."""
         return [float(seed.summary.mean[measure]) for seed in self.seeds]
 
     def object_dice(self) -> float | None:
-        """The mean over objects and seeds, where each object was prompted for itself."""
+        """The mean Dice over objects and seeds, if each object was prompted separately."""
         found = [seed.summary.object_dice for seed in self.seeds if seed.summary.object_dice is not None]
         return sum(found) / len(found) if found else None
 
 
 def found_in(benchmark: Benchmark, before: Sequence[LineScores] = ()) -> list[LineScores]:
-    """All lines in the order of the table, over those of their seeds that are done; lines without any are left out.
+    """Return all lines in the order of the table, over the seeds that are done; lines without any are left out.
 
     Args:
-        benchmark: whose cells were run, as far as they were.
-        before: what was found earlier by the same benchmark, which spares reading it again.
+        benchmark: the benchmark, finished or not.
+        before: earlier results of the same benchmark, which need not be read again.
     """
     known = {(one.line.key, one.test): one for one in before}
     return [found for line in lines_of(benchmark.spec) for found in _of_line(benchmark, line, known)]
@@ -106,8 +106,8 @@ def _scores_of(line: TableLine, test: str, scored: Sequence[Scored]) -> LineScor
 
 @dataclass(frozen=True)
 class Pair:
-    """``second`` less ``first`` on one test set, image by image over the means of all seeds; while some are missing,
-    of those that both have."""
+    """The difference ``second`` minus ``first`` on one test set, image by image, averaged over the seeds that both
+    have."""
 
     first: LineScores
     second: LineScores
@@ -116,7 +116,7 @@ class Pair:
 
 
 def pairs_of(found: Sequence[LineScores], measure: str) -> list[Pair]:
-    """Every two lines that may stand against each other. P-values are corrected for all that are made at once."""
+    """Compare every two lines that may be compared. P-values are corrected for all comparisons made at once."""
     made = []
     for rivals in combinations(found, 2):
         if not rivals[0].is_rival_of(rivals[1]):
@@ -132,7 +132,7 @@ def pairs_of(found: Sequence[LineScores], measure: str) -> list[Pair]:
 
 
 def _of_common_seeds(first: LineScores, second: LineScores) -> tuple[LineScores, LineScores]:
-    """As they are when both are whole; otherwise over the seeds of both, and without values if there are none."""
+    """Return both lines over their common seeds, without values if there are none."""
     if not (first.line.missing or second.line.missing):
         return first, second
     common = set(first.line.seeds) & set(second.line.seeds)
@@ -142,7 +142,7 @@ def _of_common_seeds(first: LineScores, second: LineScores) -> tuple[LineScores,
 
 
 def as_json(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[Pair]) -> dict[str, Any]:
-    """All numbers of the tables, and how they came about."""
+    """Return all numbers of the tables, and how they were obtained, as JSON."""
     gaps = gaps_in(benchmark)
     return {
         "format_version": 1,
@@ -200,7 +200,7 @@ def _line_json(benchmark: Benchmark, one: LineScores) -> dict[str, Any]:
 
 
 def parameters_of(benchmark: Benchmark, line: TableLine) -> int:
-    """How many numbers were trained; 0 for the bare SAM."""
+    """Return the number of trained parameters; 0 for the bare SAM."""
     if line.model.variant == BARE:
         return 0
     folder = cells_of_line(benchmark.spec, line)[0].folder(benchmark.output)
@@ -211,6 +211,6 @@ def parameters_of(benchmark: Benchmark, line: TableLine) -> int:
 
 
 def cost_of(benchmark: Benchmark, line: TableLine) -> float | None:
-    """Mean CPU seconds of training, without encoding; ``None`` for what is not trained."""
+    """Return the mean CPU seconds of training, without encoding; ``None`` for models that are not trained."""
     found = [training_seconds(cell.folder(benchmark.output)) for cell in cells_of_line(benchmark.spec, line)]
     return sum(found) / len(found) if any(found) else None

@@ -1,4 +1,4 @@
-"""Run the cells of a benchmark: train, score, keep. What is finished is never done again."""
+"""Run the cells of a benchmark: train, score, save. Finished parts are never repeated."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,20 +31,20 @@ from promise_seg.vocabulary import PromptSource, Protocol, Split
 class Benchmark:
     """A spec with its data and SAMs, and a folder of results.
 
-    ``done`` names the cells that were run, or found to be finished; ``failed`` those that could not be, and why.
+    ``done`` names the cells that were run or were finished before; ``failed`` those that failed, with the reason.
 
     Data are read and checked, and every SAM is tried, before anything is trained.
 
     Args:
-        spec: what to run.
-        output: folder of all runs.
-        store: of features.
-        accelerator: device and precision.
+        spec: the spec.
+        output: the folder of all runs.
+        store: the feature store.
+        accelerator: the device and precision.
         checking: told of each row that was checked.
-        note: told what a user should know of a cell.
+        note: called with what a user should know about a cell.
 
     Raises:
-        PromiseError: with what is wrong with any of the data, or a SAM.
+        PromiseError: if any of the data or a SAM has problems.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Benchmark:
         self.failed: dict[str, str] = {}
         if accelerator.device.type != "cpu" and any(model.budget_of for model in spec.models):
             raise SettingsError(
-                f"budget_of counts CPU time, but this runs on {accelerator.device.type}: give the unet epochs, or run "
-                "it with --device cpu"
+                f"budget_of counts CPU time, but this runs on {accelerator.device.type}. Give the unet epochs, or run "
+                "with --device cpu"
             )
         self.data = DataSets(spec, checking)
         for data in spec.data:
@@ -73,7 +73,7 @@ class Benchmark:
             self._load(sam.name)
 
     def _load(self, name: str) -> Backbone:
-        """Loaded once; no more than one at a time, as they are large."""
+        """Load a SAM and cache it; only one at a time, because they are large."""
         if name not in self._sams:
             self._sams.clear()
             sam = next(one for one in self.spec.sams if one.name == name)
@@ -81,28 +81,28 @@ class Benchmark:
         return self._sams[name]
 
     def sam(self, cell: Cell) -> Backbone:
-        """That of a cell."""
+        """Return the SAM of a cell."""
         return self._load(cell.sam.name)
 
     def rows(self, cell: Cell) -> list[CheckedRow]:
-        """All rows of the data set that a cell is trained on."""
+        """Return all rows of the data set that a cell is trained on."""
         return self.data.rows(cell.data, self.protocol(cell))
 
     def tests(self, cell: Cell) -> list[TestSet]:
-        """What a cell is scored on."""
+        """Return the test sets that a cell is scored on."""
         return self.data.tests(cell.data, self.protocol(cell))
 
     def protocol(self, cell: Cell) -> Protocol:
-        """How a cell is trained and scored."""
+        """Return the protocol by which a cell is trained and scored."""
         return self.spec.protocol_of(cell.model)
 
     def cells(self) -> list[Cell]:
-        """All cells as they are best run: those with scores from before are looked through first, so that tables of
-        what there is never lack them."""
+        """Return all cells in the order in which they run: those with earlier scores come first, to be in all
+        tables."""
         return sorted(cells_of(self.spec), key=lambda cell: not self.has_scores(cell))
 
     def has_scores(self, cell: Cell) -> bool:
-        """Whether scores of a cell are there, of whatever settings; and those of the model whose time it takes."""
+        """Whether a cell has scores, with any settings, and so has the model whose time it takes."""
         paths = (
             path
             for test in self.tests(cell)
@@ -113,7 +113,7 @@ class Benchmark:
         return all(path.exists() for path in paths) and (timed is None or self.has_scores(timed))
 
     def attempt(self, cell: Cell, progress: Progress = silent) -> bool:
-        """Run a cell; whether it could be. What a user can mend is kept in ``failed``."""
+        """Run a cell and return whether it succeeded. Errors that a user can fix are recorded in ``failed``."""
         try:
             self.run(cell, progress)
         except PromiseError as error:
@@ -122,7 +122,7 @@ class Benchmark:
         return True
 
     def run(self, cell: Cell, progress: Progress = silent) -> None:
-        """Train and score one cell, or what of it is not there yet."""
+        """Train and score one cell, or the parts of it that are missing."""
         self._run(cell, progress)
         self.done.add(cell.name)
 
@@ -187,23 +187,23 @@ class Benchmark:
                 write_scores(folder, cell.folder(self.output), cell, how, run.evaluate(test.rows, how), subject)
 
     def _timed(self, cell: Cell) -> Cell | None:
-        """The cell of the model named by ``budget_of``, if any."""
+        """Return the cell of the model named by ``budget_of``, if any."""
         if cell.model.budget_of is None:
             return None
         return cell.of_model(next(model for model in self.spec.models if model.name == cell.model.budget_of))
 
     def _budget(self, cell: Cell) -> float | None:
-        """CPU seconds that encoding for the model named by ``budget_of``, and training it, take.
+        """Return the CPU seconds for encoding and training the model named by ``budget_of``.
 
         Raises:
-            SettingsError: if that model has not been trained to its end, so that its time is not known.
+            SettingsError: if that model is not fully trained, so its time is unknown.
         """
         other = self._timed(cell)
         if other is None:
             return None
         if other.name not in self.done:
             raise SettingsError(
-                f"budget_of: expected the time that {other.name} takes, but that is not finished. Mend it first, or "
+                f"budget_of: needs the time that {other.name} takes, but that run is not finished. Fix it first, or "
                 "give the unet epochs"
             )
         settings, rows = self._settings(other), self.rows(other)
@@ -215,9 +215,9 @@ class Benchmark:
         return self.output / cell.data.name / cell.sam.name
 
     def encoding_cost(self, cell: Cell) -> EncodingCost | None:
-        """CPU time to encode one view of a cell's data with its SAM, if it was needed."""
+        """Return the CPU time to encode one view of a cell's data with its SAM, if it was needed."""
         return known_encoding_cost(self._costs_folder(cell))
 
     def views(self, cell: Cell) -> int:
-        """How many views are encoded before a cell is trained, whichever models share them."""
+        """Return how many views are encoded before a cell is trained, whichever models share them."""
         return views_of(self.rows(cell), self._settings(cell))

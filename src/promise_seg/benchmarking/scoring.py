@@ -1,4 +1,4 @@
-"""Scores of a cell on a test set: made, or found to be there already."""
+"""The scores of a cell on a test set: compute them, or recognise that they exist."""
 
 import hashlib
 import json
@@ -23,14 +23,14 @@ from promise_seg.vocabulary import PromptSource, Split
 
 
 class CellSubject(Subject):
-    """What a cell's scores are of: all that they depend on, but for how they are made.
+    """Everything that the scores of a cell depend on, except how they are computed.
 
     Args:
         trained_on: the name of the data set.
         data_sha256, groups_sha256: hashes of the test rows and of their groups.
-        sam_sha256: hash of the SAM's weights.
-        promise_seg_version: that scored.
-        code_sha256: hash of the code that scored; unknown until then.
+        sam_sha256: the hash of the SAM's weights.
+        promise_seg_version: the version that scored.
+        code_sha256: the hash of the code that scored; unknown before.
     """
 
     trained_on: str
@@ -61,7 +61,7 @@ def subject_of_cell(cell: Cell, test: TestSet, sam: Backbone, model_sha256: str)
 
 
 def cell_of(summary: EvaluationSummary) -> CellSubject:
-    """Return what a summary that :func:`write_scores` wrote is of.
+    """Return the subject of a summary that :func:`write_scores` wrote.
 
     Raises:
         ValidationError: if another command wrote it.
@@ -70,12 +70,12 @@ def cell_of(summary: EvaluationSummary) -> CellSubject:
 
 
 def _groups_sha256(test: TestSet) -> str:
-    """Hash of the rows' groups, which intervals depend on."""
+    """Return the hash of the rows' groups, which intervals depend on."""
     return hashlib.sha256(json.dumps([row.row.group for row in test.rows]).encode()).hexdigest()
 
 
 def is_scored(folder: Path, how: Assessment, subject: CellSubject) -> bool:
-    """Whether scores that depend on just this are there; what cannot be read is not."""
+    """Whether scores that depend on exactly this exist; unreadable scores do not count."""
     table, means = result_paths(folder, how.prompts, how.protocol)
     try:
         known = json.loads(means.read_text(encoding="utf-8"))
@@ -96,14 +96,14 @@ def is_scored(folder: Path, how: Assessment, subject: CellSubject) -> bool:
 def write_scores(
     folder: Path, run: Path, cell: Cell, how: Assessment, results: Sequence[Result], subject: CellSubject
 ) -> None:
-    """Write what ``promise evaluate`` writes, and log the peek at test rows beside a trained model.
+    """Write what ``promise evaluate`` writes, and log the peek at test rows next to a trained model.
 
     Args:
-        folder: of the scores.
-        run: of the model.
-        cell: that was scored.
-        how: it was scored.
-        results: of all images.
+        folder: the folder for the scores.
+        run: the run of the model.
+        cell: the cell that was scored.
+        how: the way in which it was scored.
+        results: the results of all images.
         subject: see :func:`subject_of_cell`.
     """
     subject = subject.model_copy(update={"code_sha256": code_sha256()})

@@ -1,4 +1,4 @@
-"""What a benchmark is of: a YAML file with data sets, SAMs, models and seeds."""
+"""The spec of a benchmark: a YAML file with data sets, SAMs, models and seeds."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -14,8 +14,8 @@ from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.vocabulary import PromptSource, Protocol, Variant
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9_+-])?$"
-"""What may be the name of a folder everywhere."""
-_NOT_FOR_TRAINING = {"variant": "it stands with each model", "seed": "seeds stand under seeds"}
+"""Names that are valid folder names on every system."""
+_NOT_FOR_TRAINING = {"variant": "set it for each model", "seed": "list seeds under seeds"}
 _SETTINGS = {option: setting for setting, option in OPTIONS.items()}
 _NO_FOLDERS = ("con", "prn", "aux", "nul")
 Seeds = tuple[Annotated[int, Field(ge=0)], ...]
@@ -29,11 +29,11 @@ class _Part(BaseModel):
 
 
 class DataSpec(_Part, ReadingOptions):
-    """A manifest, how its files are read, and what is scored on.
+    """A manifest, how its files are read, and which test sets its models are scored on.
 
     ``tests`` names the data sets whose test rows are scored, by default its own; a data set with ``by``, a column of
-    its manifest, gives one test set for each value of it. ``mask_folder`` has the masks, under the same file names, in
-    place of those of the manifest.
+    its manifest, yields one test set for each value of it. ``mask_folder`` contains masks with the same file names that
+    replace those of the manifest.
     """
 
     name: str = Field(pattern=NAME_PATTERN)
@@ -56,13 +56,13 @@ class DataSpec(_Part, ReadingOptions):
         """How its files are read.
 
         Raises:
-            SettingsError: if they cannot be read so.
+            SettingsError: if the options contradict each other.
         """
         return self.applied_to()
 
 
 class SamSpec(_Part):
-    """A SAM, as ``--sam`` and ``--image-size`` name it; ``name`` is what tables call it."""
+    """A SAM, as in ``--sam`` and ``--image-size``; ``name`` is its name in tables."""
 
     name: str = Field(pattern=NAME_PATTERN)
     source: str
@@ -70,7 +70,7 @@ class SamSpec(_Part):
 
 
 class ModelSpec(_Part):
-    """A line of the table, or two: one for each kind of prompts.
+    """A model, with a line of the table for each kind of prompts.
 
     ``variant`` is one of promise-seg, ``sam`` for the bare SAM, or ``unet``: MONAI's BasicUNet from scratch, on the
     same rows, for as much CPU time as encoding and training the model ``budget_of`` took, or for some ``epochs``.
@@ -86,12 +86,12 @@ class ModelSpec(_Part):
 
     @property
     def is_promise(self) -> bool:
-        """Whether promise-seg trains it."""
+        """Whether promise-seg trains the model."""
         return self.variant not in (BARE, UNET)
 
     @property
     def scored_with(self) -> tuple[PromptSource, ...]:
-        """As given, or all that make sense: own points where there is an APM, oracle points where prompts are read."""
+        """The given prompts, or all that make sense: own points with an APM, oracle points if prompts are read."""
         if self.variant == UNET:
             return (PromptSource.NONE,)
         own = (PromptSource.APM,) if "apm" in self.variant else ()
@@ -105,21 +105,23 @@ class ModelSpec(_Part):
             if self.prompts or self.training:
                 raise ValueError("a unet has neither prompts nor training")
         elif self.budget_of is not None or self.epochs is not None:
-            raise ValueError("budget_of and epochs are of a unet; epochs of others stand under training")
+            raise ValueError("budget_of and epochs are only for a unet; set epochs of other models under training")
         if len(set(self.prompts)) < len(self.prompts):
-            raise ValueError("prompts: one stands there twice")
+            raise ValueError("prompts: duplicate entry")
         if self.variant == BARE and self.training:
             raise ValueError("the bare sam is not trained")
         if PromptSource.APM in self.prompts and "apm" not in self.variant:
-            raise ValueError(f"a model of variant {self.variant} has no points of its own: prompts oracle, box or none")
+            raise ValueError(
+                f"a model of variant {self.variant} has no points of its own; expected prompts oracle, box or none"
+            )
         return self
 
 
 class BenchmarkSpec(_Part):
-    """All of a benchmark.
+    """The spec of a benchmark.
 
-    Settings of ``training`` are those of promise train, with underscores; what stands with a data set goes before what
-    is general, and what stands with a model before both.
+    Settings under ``training`` are those of promise train, with underscores. Settings of a data set override general
+    settings, and settings of a model override both.
     """
 
     title: str
@@ -134,7 +136,7 @@ class BenchmarkSpec(_Part):
     @field_validator("sams", mode="before")
     @classmethod
     def _sourced(cls, value: Any) -> Any:
-        """``nano`` is ``{name: nano, source: nano}``."""
+        """Expand ``nano`` to ``{name: nano, source: nano}``."""
         if isinstance(value, list):
             return [{"name": v.rstrip("/").split("/")[-1], "source": v} if isinstance(v, str) else v for v in value]
         return value
@@ -142,7 +144,7 @@ class BenchmarkSpec(_Part):
     @field_validator("data", "models", "sams", mode="before")
     @classmethod
     def _named(cls, value: Any) -> Any:
-        """``{polyp: {...}}`` is ``[{name: polyp, ...}]``."""
+        """Expand ``{polyp: {...}}`` to ``[{name: polyp, ...}]``."""
         if isinstance(value, dict):
             entries = {name: {} if entry is None else entry for name, entry in value.items()}
             return [{"name": name, **e} if isinstance(e, dict) else e for name, e in entries.items()]
@@ -151,22 +153,24 @@ class BenchmarkSpec(_Part):
     @model_validator(mode="after")
     def _known(self) -> Self:
         if strange := set(self.measures) - set(MEASURE_NAMES):
-            raise ValueError(f"measures: there is no {sorted(strange)[0]!r}; choose among {', '.join(MEASURE_NAMES)}")
+            raise ValueError(
+                f"measures: unknown measure {sorted(strange)[0]!r}; expected some of {', '.join(MEASURE_NAMES)}"
+            )
         for what, training in self._trainings():
             for key, why in _NOT_FOR_TRAINING.items():
                 if key in training:
-                    raise ValueError(f"{what}: {key} is no setting there: {why}")
+                    raise ValueError(f"{what}: {key} is not a setting there: {why}")
             if training.get("protocol", Protocol.OWN) not in tuple(Protocol):
                 raise ValueError(f"{what}: protocol {training['protocol']!r}: expected {' or '.join(Protocol)}")
         if odd := [data.name for data in self.data if "protocol" in data.training]:
-            raise ValueError(f"data.{odd[0]}.training: the protocol stands with a model, or under training for all")
+            raise ValueError(f"data.{odd[0]}.training: set the protocol for a model, or under training for all")
         for what, seeds in (("seeds", self.seeds), *((f"models.{m.name}.seeds", m.seeds or ()) for m in self.models)):
             if len(set(seeds)) < len(seeds):
-                raise ValueError(f"{what}: a seed stands there twice")
+                raise ValueError(f"{what}: duplicate seed")
         return self
 
     def _trainings(self) -> list[tuple[str, dict[str, Any]]]:
-        """All places where settings stand."""
+        """Return all places that have settings."""
         return [
             ("training", self.training),
             *((f"data.{data.name}.training", data.training) for data in self.data),
@@ -179,27 +183,29 @@ class BenchmarkSpec(_Part):
             names = [part.name for part in getattr(self, what)]
             folders = [name.casefold() for name in names]
             if doubled := [name for name in names if folders.count(name.casefold()) > 1]:
-                raise ValueError(f"{what}: the name {doubled[0]!r} stands there twice, or differs in capitals alone")
+                raise ValueError(f"{what}: duplicate name {doubled[0]!r}, or names that differ only in capitals")
             if reserved := [name for name in names if name.casefold() in _NO_FOLDERS]:
-                raise ValueError(f"{what}: {reserved[0]!r} cannot be the name of a folder everywhere")
+                raise ValueError(f"{what}: {reserved[0]!r} is not a valid folder name on every system")
         known = [data.name for data in self.data]
         for data in self.data:
             if strange := set(data.tests) - set(known):
-                raise ValueError(f"data.{data.name}.tests: there is no data set {sorted(strange)[0]!r}")
+                raise ValueError(f"data.{data.name}.tests: unknown data set {sorted(strange)[0]!r}")
         if not any(data.train for data in self.data):
-            raise ValueError("data: all have train: false; there is nothing to train on")
+            raise ValueError("data: all data sets have train: false, so there is nothing to train on")
         before: dict[str, set[int]] = {}
         for model in self.models:
             if model.seeds is not None and not model.seeds:
-                raise ValueError(f"models.{model.name}.seeds: there is none")
+                raise ValueError(f"models.{model.name}.seeds: empty; expected at least one seed")
             seeds = set(model.seeds or self.seeds)
             if model.budget_of is not None:
                 if model.budget_of not in before:
-                    raise ValueError(f"models.{model.name}.budget_of: expected a trained model that stands before it")
+                    raise ValueError(
+                        f"models.{model.name}.budget_of: expected a trained model that is listed before it"
+                    )
                 if strangers := seeds - before[model.budget_of]:
                     raise ValueError(
-                        f"models.{model.name}.seeds: {model.budget_of} is not trained with {sorted(strangers)[0]}, so "
-                        "that its time is not known"
+                        f"models.{model.name}.seeds: {model.budget_of} is not trained with seed "
+                        f"{sorted(strangers)[0]}, so its time is unknown"
                     )
             if model.is_promise:
                 before[model.name] = seeds
@@ -207,39 +213,40 @@ class BenchmarkSpec(_Part):
 
     @property
     def precision(self) -> str:
-        """Of all runs."""
+        """The precision of all runs."""
         return str(self.settings(self.data[0], self.models[0], self.seeds[0]).precision)
 
     def tests_of(self, data: DataSpec) -> tuple[DataSpec, ...]:
-        """Whose test rows the models of a data set are scored on."""
+        """Return the data sets whose test rows the models of a data set are scored on."""
         return tuple(other for other in self.data if other.name in (data.tests or (data.name,)))
 
     def settings(self, data: DataSpec, model: ModelSpec, seed: int) -> TrainSettings:
-        """Of one run; of a bare SAM or a U-Net, those that an ``ips`` beside it would have.
+        """Return the settings of one run; a bare SAM or a U-Net has those that an ``ips`` would have.
 
         Raises:
-            SettingsError: naming each value that cannot work.
+            SettingsError: with the name of each invalid value.
         """
         values = {_SETTINGS.get(k, k): v for k, v in (self.training | data.training | model.training).items()}
         variant = model.variant if model.is_promise else Variant.IPS
         return make_settings(**values | {"variant": str(variant), "seed": seed})
 
     def protocol_of(self, model: ModelSpec) -> Protocol:
-        """How a model is trained and scored."""
+        """Return the protocol by which a model is trained and scored."""
         return Protocol((self.training | model.training).get("protocol", Protocol.OWN))
 
 
 def included_specs() -> list[str]:
-    """Names of the specs that are part of the package."""
+    """Return the names of the specs that are part of the package."""
     return sorted(entry.name.removesuffix(".yaml") for entry in _SPECS.iterdir() if entry.name.endswith(".yaml"))
 
 
 def read_spec(place: str | Path) -> BenchmarkSpec:
-    """Read and check a spec: a file, whose relative paths count from its folder, or the name of an included one, whose
-    paths count from where you are.
+    """Read and check a spec: a file, or the name of an included spec.
+
+    Paths in a file are relative to its folder, paths in an included spec to the working directory.
 
     Raises:
-        SettingsError: if there is none, or naming all that is wrong in it.
+        SettingsError: if there is no such spec, or with everything that is wrong in it.
     """
     path = Path(place)
     if str(place) in included_specs() and not path.exists():
@@ -271,20 +278,20 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
 
 
 class _NoDoubledKeys(yaml.SafeLoader):
-    """YAML by itself lets the last of two equal keys win."""
+    """A YAML loader that refuses duplicate keys, of which YAML would use the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key) for key, _ in node.value]
         for number, key in enumerate(keys):
             if key in keys[:number]:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"{key!r} stands there twice", node.value[number][0].start_mark
+                    None, None, f"duplicate key {key!r}", node.value[number][0].start_mark
                 )
         return super().construct_mapping(node, deep)
 
 
 def _try_all(spec: BenchmarkSpec, place: str) -> None:
-    """Settings and readings are made once, so that nothing fails after hours."""
+    """Create all settings and readings once, to avoid failures after hours."""
     problems = []
     precisions = set()
     for data in spec.data:
@@ -300,13 +307,14 @@ def _try_all(spec: BenchmarkSpec, place: str) -> None:
             except SettingsError as error:
                 problems.append(f"models.{model.name} on {data.name}: {error}")
     if len(precisions) > 1:
-        problems.append("training: precision must be the same for all: they share one process")
+        problems.append("training: precision must be the same for all runs, because they share one process")
     if problems:
         raise SettingsError("\n".join(f"{place}: {problem}" for problem in problems))
 
 
 def _sam_in_folder(sam: SamSpec, folder: Path) -> SamSpec:
-    """A path counts from the spec where there is something; all else is a name or counts from where you are."""
+    """Resolve a path relative to the spec if it exists there; otherwise it is a name, or relative to the working
+    directory."""
     beside = folder / sam.source
     return sam.model_copy(update={"source": str(beside)}) if beside.exists() else sam
 

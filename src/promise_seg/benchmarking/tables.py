@@ -14,7 +14,7 @@ _LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitild
 
 
 def _number(found: LineScores, measure: str) -> str:
-    """The mean with its interval, over all seeds; a dash where there is no such measure."""
+    """Return the mean over all seeds with its interval; a dash if there is no such measure."""
     if measure not in found.values:
         return "-"
     interval = found.interval(measure)
@@ -25,18 +25,18 @@ def _number(found: LineScores, measure: str) -> str:
 
 
 def p_words(p_value: float) -> str:
-    """Three digits, and never a p-value of nothing."""
+    """Format a p-value with three digits, never as zero."""
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def seeds_words(line: TableLine) -> str:
-    """How many seeds a line has, and of how many where some are missing."""
+    """Return the number of seeds of a line, and of how many if some are missing."""
     count = len(line.seeds)
     return f"{count} of {count + len(line.missing)}" if line.missing else str(count)
 
 
 def _is_best(found: LineScores, measure: str, all_found: Sequence[LineScores]) -> bool:
-    """Among those that it may stand against, if there are any."""
+    """Whether a line is the best of those that it may be compared with, if there are any."""
     if measure not in found.values:
         return False
     rivals = [
@@ -49,8 +49,8 @@ def _is_best(found: LineScores, measure: str, all_found: Sequence[LineScores]) -
 class Grid:
     """The table as cells: a line for each model and kind of prompts, columns for each test set and measure.
 
-    All lines are of one data set that was trained on, and one SAM; where they differ in the number of seeds or the
-    protocol, or lack seeds, that is a column too. ``best`` are the cells (line, column) that are to stand out.
+    All lines have the same training data and SAM. If they differ in the number of seeds or the protocol, or lack seeds,
+    there is a column for that. ``best`` are the cells (line, column) to emphasise.
     """
 
     def __init__(self, found: Sequence[LineScores], measures: Sequence[str]) -> None:
@@ -82,13 +82,13 @@ class Grid:
 
 
 def parts(found: Sequence[LineScores]) -> list[tuple[str, str, list[LineScores]]]:
-    """What stands in one table: all lines of the same data set and SAM."""
+    """Group lines into tables: all lines of the same data set and SAM."""
     keys = dict.fromkeys((one.line.data, one.line.sam) for one in found)
     return [(data, sam, [f for f in found if (f.line.data, f.line.sam) == (data, sam)]) for data, sam in keys]
 
 
 def caption_of(data: str, sam: str, found: Sequence[LineScores], *, bold: bool = True) -> str:
-    """What a table is of, and how to read it."""
+    """Return the caption of a table: what it shows, and how to read it."""
     seeds = sorted({len(one.line.seeds) for one in found})
     count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     sizes = "; ".join(
@@ -102,7 +102,7 @@ def caption_of(data: str, sam: str, found: Sequence[LineScores], *, bold: bool =
 
 
 def markdown(found: Sequence[LineScores], measures: Sequence[str], gaps: Sequence[Gap] = ()) -> str:
-    """A table for each data set that was trained on, and each SAM; before them, what is missing."""
+    """Return a table for each training data set and SAM, preceded by what is missing."""
     texts = []
     if gaps:
         missing = "\n".join(f"- {words}" for words in gap_words(gaps))
@@ -150,7 +150,7 @@ def _tex(cells: Sequence[str]) -> str:
 
 
 def long_csv(found: Sequence[LineScores], gaps: Sequence[Gap] = ()) -> str:
-    """Every measure as a line of its own, for other programs; while anything is missing, with ``seeds_missing``."""
+    """Return every measure as a line of its own, for other programs; with ``seeds_missing`` while any are missing."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(

@@ -1,4 +1,4 @@
-"""The yardstick: a U-Net from scratch on the same rows, at the same input size, with the same loss and views."""
+"""The baseline: a U-Net from scratch on the same rows, at the same input size, with the same loss and views."""
 
 import json
 import time
@@ -37,13 +37,13 @@ LOG_FILE = "log.jsonl"
 
 
 def build_unet() -> nn.Module:
-    """MONAI's BasicUNet, 1.98 million parameters: (B, 3, S, S) normalised to logits (B, 1, S, S)."""
+    """Build MONAI's BasicUNet, 1.98 million parameters: (B, 3, S, S) normalised to logits (B, 1, S, S)."""
     return BasicUNet(spatial_dims=2, in_channels=3, out_channels=1, features=FEATURES)
 
 
 @dataclass(frozen=True)
 class UnetSettings:
-    """How long to train, in epochs or seconds of CPU time, and as the models beside it: fit and recipe of views."""
+    """The duration of training, in epochs or CPU seconds, and the fit and recipe of views, as for the other models."""
 
     seed: int
     epochs: int | None = None
@@ -53,19 +53,19 @@ class UnetSettings:
 
 
 class UnetRun:
-    """Training in a folder, begun or gone on with after its last whole epoch; the best epoch on ``val`` counts.
+    """A resumable training run; continues after the last complete epoch and keeps the best epoch on ``val``.
 
-    Each epoch sees each image once, in a view never seen before, as nothing needs to be stored.
+    Each epoch sees each image once, in a new view, because nothing needs to be stored.
 
     Args:
-        folder: for weights, state and log.
-        train: rows to learn from.
-        val: rows to choose the epoch on.
-        sam: whose input size is used, and its device; nothing else of it.
-        settings: of this run.
+        folder: the folder for weights, state and log.
+        train: rows to train on.
+        val: rows that select the epoch.
+        sam: the SAM, of which only the input size and the device are used.
+        settings: the settings of this run.
 
     Raises:
-        CheckpointError: if the folder holds a run on other data or with other settings.
+        CheckpointError: if the folder contains a run on other data or with other settings.
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class UnetRun:
                 raise ValueError("it has other settings or data")
             self.unet.load_state_dict(weights)
             self.epoch, self.cpu_seconds, self.best_dice = facts["epoch"], facts["cpu_seconds"], facts["best_dice"]
-            self.budget = facts["budget"]  # as it was at the start: a run that is over stays so
+            self.budget = facts["budget"]  # as it was at the start: a finished run stays finished
         except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CheckpointError(
-                f"{path}: holds a U-Net that cannot be continued: {error}. Choose another -o folder."
+                f"{path}: contains a U-Net that cannot be resumed: {error}. Choose another -o folder"
             ) from error
 
     @property
@@ -114,7 +114,7 @@ class UnetRun:
         return self._share_done(self.epoch, self.cpu_seconds) >= 1
 
     def _share_done(self, epochs: float, cpu_seconds: float) -> float:
-        """How much of the training is over, from 0 to 1."""
+        """Return how much of the training is done, from 0 to 1."""
         if self.settings.epochs is not None:
             return min(1.0, epochs / self.settings.epochs)
         if self.budget is None:
@@ -154,7 +154,7 @@ class UnetRun:
         save_training_state(self.folder / STATE_FILE, [self.optimizer], dict(self.unet.state_dict()), state)
 
     def best(self) -> nn.Module:
-        """The best epoch's weights, in evaluation mode.
+        """Load the weights of the best epoch, in evaluation mode.
 
         Raises:
             CheckpointError: if they cannot be read.
@@ -176,7 +176,7 @@ class UnetRun:
         started: float,
         progress: Progress,
     ) -> float:
-        """One pass over the train rows, whose images and masks in the model frame are ``memory``; the mean loss."""
+        """Train for one epoch on the images and masks in the model frame in ``memory``; return the mean loss."""
         self.unet.train()
         rng = np.random.default_rng([self.settings.seed, self.epoch])
         torch.manual_seed(self.settings.seed * 1_000_003 + self.epoch)
@@ -206,14 +206,14 @@ class UnetRun:
 
     @torch.no_grad()
     def _logits(self, unet: nn.Module, rows: Sequence[CheckedRow]) -> Iterator[tuple[CheckedRow, torch.Tensor]]:
-        """Each row with its logits (S, S)."""
+        """Yield each row with its logits (S, S)."""
         unet.eval()
         for row in rows:
             image = torch.from_numpy(self._sample(row).image())[None].to(self.sam.device)
             yield row, unet(normalise(image))[0, 0].cpu()
 
     def evaluate(self, rows: Sequence[CheckedRow], how: Assessment) -> list[Result]:
-        """All measures of the best U-Net, by the protocol asked for; its predicted IoU is NaN, as it gives none."""
+        """Evaluate the best U-Net by the requested protocol; its predicted IoU is NaN, because it predicts none."""
         return [
             score_row(self._decoded(row, logits), MaskChoice.FIRST, how, full=True)
             for row, logits in self._logits(self.best(), rows)
@@ -225,5 +225,5 @@ class UnetRun:
         return DecodedRow(sample, Masks(logits[None, None], nothing, sample.geometry))
 
     def best_sha256(self) -> str:
-        """Hash of the best epoch's weights."""
+        """Return the hash of the weights of the best epoch."""
         return state_sha256(dict(self.best().state_dict()))

@@ -1,4 +1,4 @@
-"""The files of a benchmark, finished or not."""
+"""Write the files of a benchmark, finished or not."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,11 @@ from promise_seg.files import write_json, write_text
 
 
 class Writer:
-    """Writes what there is of a benchmark, as often as there is more.
+    """A writer that updates the files of a benchmark whenever there are more results.
 
     Args:
-        benchmark: that is run.
-        spec: as the user named it.
+        benchmark: the running benchmark.
+        spec: the spec, as the user named it.
     """
 
     def __init__(self, benchmark: Benchmark, spec: str) -> None:
@@ -25,14 +25,14 @@ class Writer:
         self._found: list[LineScores] = []
 
     def write(self) -> None:
-        """Write all ``files`` anew."""
+        """Write all ``files`` again."""
         self._found = found_in(self.benchmark, self._found)
         pairs = pairs_of(self._found, self.benchmark.spec.measures[0])
         self.files = write_all(self.benchmark, self._found, pairs, self.spec)
 
 
 def write_all(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[Pair], spec: str) -> list[Path]:
-    """Write ``table.md``, ``table.tex``, ``table.csv``, ``report.html`` and ``benchmark.json``; returns their paths."""
+    """Write ``table.md``, ``table.tex``, ``table.csv``, ``report.html`` and ``benchmark.json``; return their paths."""
     folder, measures, gaps = benchmark.output, benchmark.spec.measures, gaps_in(benchmark)
     texts = {
         "table.md": markdown(found, measures, gaps),

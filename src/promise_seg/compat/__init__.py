@@ -1,1 +1,1 @@
-"""Weights in other people's formats."""
+"""Weights in the formats of other projects."""

@@ -1,4 +1,4 @@
-"""The SAM on this machine that a reference checkpoint stands on."""
+"""Find the SAM on this machine that a reference checkpoint is based on."""
 
 from promise_seg.compat.reference import ReferenceCheckpoint
 from promise_seg.compat.sam_differences import parts_that_differ, undo_rounding
@@ -11,13 +11,13 @@ from promise_seg.vocabulary import TrainAlso
 
 
 def find_sam(read: ReferenceCheckpoint, given: str | None) -> tuple[FrozenSam, str, tuple[str, ...]] | None:
-    """A SAM on this machine for a reference checkpoint, its name, and notes; ``None`` if there is none.
+    """Return a SAM on this machine for a reference checkpoint, its name, and notes; ``None`` if there is none.
 
-    A SAM that is given is taken even if parts of it differ: then these were trained too. Without one, those fetched by
-    name are tried, and must be the very same; or, for a file that we wrote, the SAM of its config, by its hash.
+    A given SAM is used even if parts of it differ: these were trained too. Without one, the SAMs fetched by name are
+    tried and must be identical; for a file that we wrote, the SAM named in its config is tried, by its hash.
 
     Raises:
-        CheckpointError: if the SAM given cannot be loaded or is of another size.
+        CheckpointError: if the given SAM cannot be loaded or has another size.
     """
     size = read.sam.config.vision_config.image_size
     if given is not None:

@@ -1,7 +1,7 @@
 """Checkpoints of the published ProMISe code: one file with all of SAM, and the trained parts under other names.
 
-Which variant a file holds, how many points it has and which SAM it stands on is read off its names and shapes. Reading
-is exact: what is missing, unexpected or misshapen is named and refused.
+The variant, the number of points and the SAM of a file are inferred from its names and shapes. Reading is strict: keys
+that are missing, unexpected or misshapen are named and refused.
 """
 
 import json
@@ -37,16 +37,16 @@ from promise_seg.vocabulary import ApmKind, Fit, MaskChoice, Protocol, Variant
 
 @dataclass(frozen=True)
 class ReferenceCheckpoint:
-    """A reference checkpoint taken apart.
+    """The parts of a reference checkpoint.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         sam: the SAM inside it.
-        narrow: the types of those of its parameters that were stored in half precision, by the library's names.
-        trained: state of the trained parts, by our names.
+        narrow: the types of the parameters of the SAM that were stored in half precision, by the library's names.
+        trained: the state of the trained parts, by our names.
         facts: what the names and shapes say: values of a :class:`~promise_seg.model.ModelConfig`.
         written_by_us: the config in the file, if it was made by ``promise convert --to reference``.
-        notes: what a user should know, a line each.
+        notes: what a user should know, one line each.
     """
 
     path: Path
@@ -62,10 +62,10 @@ class ReferenceCheckpoint:
         return FrozenSam(self.sam.to(device), str(self.path), notes=self.notes)
 
     def model(self, sam: FrozenSam, sam_name: str) -> PromiseModel:
-        """The model, around a SAM that may differ from the one inside the file where parts of it were trained too.
+        """Build the model around a SAM, which may differ from the one in the file in parts that were trained too.
 
         Raises:
-            CheckpointError: naming every key that does not fit.
+            CheckpointError: with the name of every key that does not fit.
         """
         train_also = parts_that_differ(sam.model, self.sam)
         if self.written_by_us is not None:
@@ -93,7 +93,7 @@ class ReferenceCheckpoint:
 
 
 def _trained_parts(tensors: Mapping[str, Tensor], where: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """State of APM and IPS by our names, and what it says of the model.
+    """Return the state of APM and IPS by our names, and what it tells about the model.
 
     Raises:
         CheckpointError: if there is neither, or two APMs.
@@ -105,18 +105,18 @@ def _trained_parts(tensors: Mapping[str, Tensor], where: str) -> tuple[dict[str,
     ]
     has_ips = any(name.startswith(IPS) for name in tensors)
     if len(kinds) > 1:
-        raise CheckpointError(f"{where}: holds two auto-prompting modules, apm_resnet and apm_cross; expected one")
+        raise CheckpointError(f"{where}: contains two auto-prompting modules, apm_resnet and apm_cross; expected one")
     if not kinds and not has_ips:
         raise CheckpointError(
-            f"{where}: neither apm_resnet, apm_cross nor ips_ffn in it: a SAM alone, or something else. A SAM is given "
-            "with --sam"
+            f"{where}: contains neither apm_resnet, apm_cross nor ips_ffn, so it is only a SAM or something else. "
+            "Pass a SAM with --sam"
         )
     facts: dict[str, Any] = {"variant": Variant.IPS}
     if kinds:
         kind = kinds[0]
         name = {ApmKind.RESNET: "apm_resnet.fc.weight", ApmKind.CROSS: "apm_cross.query_feat.weight"}[kind]
         if name not in tensors:
-            raise CheckpointError(f"{where}: 1 missing: {name}, whose shape tells the number of points")
+            raise CheckpointError(f"{where}: 1 missing: {name}, whose shape defines the number of points")
         rows = tensors[name].shape[0]
         count = rows // 2 if kind == ApmKind.RESNET else rows
         facts = {
@@ -132,10 +132,10 @@ def _trained_parts(tensors: Mapping[str, Tensor], where: str) -> tuple[dict[str,
 
 
 def read_reference(path: str | Path) -> ReferenceCheckpoint:
-    """Take a reference checkpoint apart.
+    """Read a reference checkpoint.
 
     Raises:
-        CheckpointError: if it cannot be read or holds something else, naming each key that does not fit.
+        CheckpointError: if the file cannot be read or holds something else; it names each key that does not fit.
     """
     path = Path(path)
     read = read_state(path)
@@ -168,7 +168,7 @@ def _embedded_config(content: Tensor | None, path: Path) -> ModelConfig | None:
 
 
 def load_reference(path: str | Path, device: str | torch.device = "cpu") -> PromiseModel:
-    """A model straight from a reference checkpoint, around the SAM inside it, whose ``notes`` say what was done.
+    """Load a model directly from a reference checkpoint, around the SAM inside it; its ``notes`` say what was done.
 
     Raises:
         CheckpointError: see :func:`read_reference`.

@@ -1,4 +1,4 @@
-"""Names in checkpoints of the published ProMISe code, and ours."""
+"""The names in checkpoints of the published ProMISe code, and ours."""
 
 from promise_seg.sam.official import official_name
 
@@ -9,19 +9,19 @@ PREFIXES: tuple[tuple[str, str], ...] = (
     ("apm_cross_prompt.", "apm.prompt."),
     ("ips_ffn.", "ips."),
 )
-"""Of the trained parts: the prefix there, and ours."""
+"""The prefixes of the trained parts: the reference's, and ours."""
 
 SAM_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
 IPS, OLD_IPS = "ips_ffn.", "ffn."
 UNUSED = ("apm_resnet.fc2.", *(f"apm_cross.layers.{i}.norm2." for i in range(3)))
-"""Parameters that the reference holds and never uses."""
+"""The prefixes of parameters that the reference contains but never uses."""
 
 EMBEDDED_CONFIG = "promise_seg.config"
-"""Our config as bytes, in files that we write, so that nothing is lost on the way back. The reference ignores it."""
+"""The key of our config, stored as bytes in files that we write to restore it later. The reference ignores it."""
 
 
 def name_in_reference(name: str) -> str:
-    """What a trained parameter of ours is called in a reference checkpoint."""
+    """Return the name of a trained parameter of ours in a reference checkpoint."""
     for theirs, ours in PREFIXES:
         if name.startswith(ours):
             return theirs + name.removeprefix(ours)

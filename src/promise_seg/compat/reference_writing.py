@@ -1,4 +1,4 @@
-"""Write a model as a checkpoint of the published ProMISe code, for users who go back."""
+"""Write a model as a checkpoint of the published ProMISe code."""
 
 import io
 import json
@@ -20,20 +20,20 @@ from promise_seg.vocabulary import Fit, MaskChoice, PositionCode
 
 
 def reference_state(model: PromiseModel) -> dict[str, Tensor]:
-    """A model under the reference's names, with all of SAM, as its code expects it.
+    """Return the state of a model under the reference's names, with all of SAM, as its code expects it.
 
     Raises:
-        CheckpointError: if the reference has nothing like this model.
+        CheckpointError: if the reference has no counterpart of this model.
     """
     apm = model.config.apm
     if apm is not None and not isinstance(apm, ResnetConfig | CrossConfig):
         raise CheckpointError(f"the reference has no APM {apm.kind}; only resnet and cross can be converted to it")
     if not model.trainable_state():
-        raise CheckpointError("a bare SAM has nothing trained to convert")
+        raise CheckpointError("a bare SAM has no trained parts to convert")
     if not isinstance(model.sam, FrozenSam) or not model.sam.model.config.vision_config.use_rel_pos:
         raise CheckpointError(
-            f"the SAM {model.sam.name!r} has no relative positions, as every SAM of the reference has; a model around "
-            "SAM ViT-B, L or H can be converted"
+            f"the SAM {model.sam.name!r} has no relative positions, which every SAM of the reference has. Only models "
+            "around SAM ViT-B, L or H can be converted"
         )
     state = official_state(model.sam.model)
     for name, value in model.trainable_state().items():
@@ -44,10 +44,10 @@ def reference_state(model: PromiseModel) -> dict[str, Tensor]:
 
 
 def to_reference(model: PromiseModel, path: str | Path) -> tuple[str, ...]:
-    """Write a model as a reference checkpoint; returns in words what the reference will do otherwise.
+    """Write a model as a reference checkpoint; return notes on what the reference will do differently.
 
     Raises:
-        CheckpointError: if the reference has nothing like this model.
+        CheckpointError: if the reference has no counterpart of this model.
         PromiseError: if the file cannot be written.
     """
     state = reference_state(model)
@@ -63,12 +63,12 @@ def to_reference(model: PromiseModel, path: str | Path) -> tuple[str, ...]:
             f"{config.apm.num_points}"
         )
     if isinstance(config.apm, CrossConfig) and config.apm.position_code == PositionCode.GEOMETRIC:
-        notes.append("the reference has other frequencies in its position code: its points will differ")
+        notes.append("the reference uses other frequencies in its position code: its points will differ")
     return tuple(notes)
 
 
 def _save(state: dict[str, Tensor], path: Path) -> None:
-    """``torch.save`` by way of memory: writing itself, it makes of a full disk an error that looks like a bug."""
+    """Call ``torch.save`` in memory first: writing to a full disk, it raises an error that looks like a bug."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     path.write_bytes(buffer.getbuffer())

@@ -1,4 +1,4 @@
-"""What of a SAM was changed since it was published."""
+"""Detect which parts of a SAM were changed since it was published."""
 
 from collections.abc import Mapping
 
@@ -14,25 +14,25 @@ _POSITIONS = "prompt_encoder.shared_embedding.positional_embedding"
 
 
 def parts_that_differ(base: SamModel, other: SamModel) -> TrainAlso:
-    """The least freeze level under which training could have made ``other`` of ``base``.
+    """Return the smallest freeze level under which training could have turned ``base`` into ``other``.
 
     Raises:
-        CheckpointError: if they are SAMs of different sizes, or differ in what no training changes.
+        CheckpointError: if they are SAMs of different sizes, or differ in what training never changes.
     """
     before, after = base.state_dict(), other.state_dict()
     if wrong := differences(after, before):
-        raise CheckpointError(f"the SAM in the file is not of the size of the one given: {wrong}")
+        raise CheckpointError(f"the SAM in the file has another size than the one given: {wrong}")
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name].cpu(), after[name].cpu())}
     if "shared_image_embedding" in changed:
-        raise CheckpointError("the SAM in the file is another one than that given: it codes positions otherwise")
+        raise CheckpointError("the SAM in the file is not the one given: its position code differs")
     return next(level for level in TrainAlso if changed <= {*level.parts})
 
 
 @torch.no_grad()
 def undo_rounding(base: SamModel, other: SamModel, narrow: Mapping[str, torch.dtype]) -> None:
-    """Give parameters of ``other`` the values of ``base`` where they are just these, rounded: those were not trained.
+    """Restore parameters of ``other`` that are rounded values of ``base``: these were not trained.
 
-    ``narrow`` has the types of those that were stored in half precision.
+    ``narrow`` has the types of the parameters that were stored in half precision.
     """
     exact = base.state_dict()
     for name, value in other.state_dict().items():

@@ -1,1 +1,1 @@
-"""The demonstration: the main job from end to end, on drawn scenes or on the user's data."""
+"""The demonstration: the whole workflow from end to end, on drawn scenes or on the user's data."""

@@ -1,4 +1,4 @@
-"""A small data set of drawn endoscopy scenes, as files and a manifest: what a user's own data would look like."""
+"""A small data set of drawn endoscopy scenes, with files and a manifest like a user's own data."""
 
 import csv
 import io
@@ -14,11 +14,11 @@ from promise_seg.vocabulary import Split
 
 SIZES = {Split.TRAIN: 160, Split.VAL: 40, Split.TEST: 60}
 _SIDE = 192
-_STREAM = 77  # keeps these scenes apart from those that the nano SAM was trained on
+_STREAM = 77  # makes these scenes differ from those that the nano SAM was trained on
 
 
 def draw_dataset(folder: Path, progress: Progress = silent) -> Path:
-    """Draw images with all their growths as one mask; what exists is left. Returns the manifest's path."""
+    """Draw images, each with all growths as one mask, unless they exist; return the path of the manifest."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image_name", "train_type", "mask_name"])

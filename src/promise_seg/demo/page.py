@@ -1,4 +1,4 @@
-"""The page of pictures."""
+"""The page of the demonstration."""
 
 import html
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def _save(path: Path, pixels: Uint8Array) -> None:
 
 
 def draw_overview(path: Path, titles: Sequence[str], rows: Sequence[Sequence[Uint8Array]]) -> None:
-    """The first pictures with their titles, as one PNG."""
+    """Draw the first images with their titles, as one PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -54,7 +54,7 @@ def draw_overview(path: Path, titles: Sequence[str], rows: Sequence[Sequence[Uin
 def write_page(
     folder: Path, rows: Sequence[CheckedRow], columns: Sequence[Column], table: Sequence[Sequence[str]], note: str
 ) -> Path:
-    """Write ``index.html``, with a table of scores and one line of pictures for each row, and ``overview.png``.
+    """Write ``index.html``, with a table of scores and one line of images for each row, and ``overview.png``.
 
     Returns the path of the page.
     """

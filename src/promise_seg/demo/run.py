@@ -27,7 +27,7 @@ _PICTURES = 8
 
 @dataclass(frozen=True)
 class DemoResult:
-    """Rows of the table under :data:`TABLE_HEAD`, and the page."""
+    """The rows of the table under :data:`TABLE_HEAD`, and the path of the page."""
 
     table: list[tuple[str, ...]]
     page: Path
@@ -45,14 +45,14 @@ def run_demo(
     note: str,
     progress: Progress = silent,
 ) -> DemoResult:
-    """The whole demonstration; finished parts are not done again.
+    """Run the whole demonstration; finished parts are not repeated.
 
     Raises:
         ManifestError: if there are no test rows.
     """
     test = [r for r in rows if r.row.split == Split.TEST]
     if not test:
-        raise ManifestError("the demo needs test rows to report on; add some to the CSV")
+        raise ManifestError("the demo needs test rows to report on. Add some to the CSV")
     store = FeatureStore(folder / "features")
     models: dict[Variant, PromiseModel] = {Variant.SAM: bare_model(sam)}
     for variant in VARIANTS:

@@ -1,9 +1,9 @@
 """Train a nano SAM from scratch on drawn scenes: class-agnostic, promptable by points and boxes.
 
 The recipe: Muon and AdamW with warm-up and cosine decay; binary cross-entropy plus Dice on the best of three masks;
-a head that predicts each mask's IoU; the token-affinity loss on the encoder; an average of the weights, which is what
-is kept. Every step draws its batch from (seed, step), so a run that was killed and resumed sees what an unbroken one
-sees.
+a head that predicts the IoU of each mask; the token-affinity loss on the encoder; an average of the weights, which is
+the result. Every step draws its batch from (seed, step), so a resumed run sees the same batches as an uninterrupted
+one.
 """
 
 import json
@@ -55,7 +55,7 @@ class PretrainSettings:
 
 
 class _Learner(nn.Module):
-    """The nano SAM and the linear layer of the affinity loss, which is thrown away afterwards."""
+    """The nano SAM and the linear layer of the affinity loss, which is discarded afterwards."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class _Learner(nn.Module):
         self.affinity = nn.Linear(self.sam.config.vision_config.output_channels, _AFFINITY_CHANNELS)
 
     def forward(self, batch: SceneBatch, single_mask: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Mask logits (B, K, M, h, w), predicted IoU (B, K, M), affinity tokens (B, T, 32)."""
+        """Return mask logits (B, K, M, h, w), predicted IoU (B, K, M) and affinity tokens (B, T, 32)."""
         embeddings = self.sam.vision_encoder(normalise(batch.images)).last_hidden_state
         positions = self.sam.get_image_wide_positional_embeddings().expand(len(embeddings), -1, -1, -1)
         sparse, dense = self.sam.prompt_encoder(
@@ -84,7 +84,7 @@ class _Learner(nn.Module):
 
 
 def _optimizers(model: nn.Module, settings: PretrainSettings) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the transformer layers, AdamW for all else.
+    """Build Muon for the matrices of the transformer layers and AdamW for everything else.
 
     In equal time Muon was clearly ahead of AdamW alone (docs/nano-sam.md).
 
@@ -103,7 +103,7 @@ def _optimizers(model: nn.Module, settings: PretrainSettings) -> list[torch.opti
 
 
 def _loss(learner: _Learner, batch: SceneBatch, settings: PretrainSettings, single_mask: bool) -> tuple[Tensor, Tensor]:
-    """The whole loss, and the IoU of each object's best mask (B, K)."""
+    """Return the total loss, and the IoU of each object's best mask (B, K)."""
     device_type = batch.images.device.type
     with torch.autocast(device_type, torch.bfloat16, enabled=settings.bf16):
         mask_logits, predicted_iou, tokens = learner(batch, single_mask)
@@ -119,7 +119,7 @@ class Pretrainer:
     """The state of one pre-training run in ``folder``: weights, their average, the optimizer, the step.
 
     Raises:
-        CheckpointError: if ``folder`` holds a run with other settings.
+        CheckpointError: if ``folder`` contains a run with other settings.
     """
 
     def __init__(self, folder: Path, settings: PretrainSettings, library: SceneLibrary, device: torch.device) -> None:
@@ -141,8 +141,8 @@ class Pretrainer:
         if facts["settings"] != asdict(self.settings):
             changed = [k for k, v in asdict(self.settings).items() if facts["settings"].get(k) != v]
             raise CheckpointError(
-                f"{path}: holds a run with other settings ({', '.join(changed)} differ). "
-                "Give the same settings to go on, or another folder to start anew."
+                f"{path}: contains a run with other settings ({', '.join(changed)} differ). "
+                "Use the same settings to resume it, or another folder to start a new run"
             )
         self.learner.load_state_dict({k.removeprefix("now/"): v for k, v in tensors.items() if k.startswith("now/")})
         self.average = {
@@ -151,7 +151,7 @@ class Pretrainer:
         self.step, self.cpu_seconds = facts["step"], facts["cpu_seconds"]
 
     def save(self) -> None:
-        """Write what a later run needs to go on, and the averaged weights as they would be published."""
+        """Write what a later run needs to resume, and the averaged weights as they would be published."""
         tensors = {f"now/{k}": v for k, v in self.learner.state_dict().items()}
         tensors |= {f"average/{k}": v for k, v in self.average.items()}
         facts = {"settings": asdict(self.settings), "step": self.step, "cpu_seconds": self.cpu_seconds}
@@ -161,15 +161,19 @@ class Pretrainer:
             for k, v in self.average.items()
             if k.startswith("sam.")
         }
-        recipe = {"recipe": json.dumps({"step": self.step} | asdict(self.settings))}  # one key: their order is random
+        recipe = {
+            "recipe": json.dumps({"step": self.step} | asdict(self.settings))
+        }  # one key, because the order of several is random
         write_whole(self.folder / WEIGHTS_FILE, lambda p: save_file(published, p, metadata=recipe))
 
     def one_step(self) -> dict[str, float]:
-        """Draw a batch, learn from it, and return what to log."""
+        """Draw a batch, train on it, and return what to log."""
         started, settings = time.process_time(), self.settings
         rng = np.random.default_rng([settings.seed, self.step])
         batch = draw_batch(self.library, rng, batch_size=settings.batch_size, objects=settings.objects)
-        clear = batch.points_xy_model is None or batch.points_xy_model.shape[2] > 2  # prompts that mean one object only
+        clear = (
+            batch.points_xy_model is None or batch.points_xy_model.shape[2] > 2
+        )  # only for prompts that mean a single object
         single_mask = bool(rng.random() < 0.15) and clear
         rate = settings.rate_at(self.step)
         set_rate(self.optimizers, rate)
@@ -188,7 +192,7 @@ class Pretrainer:
         return {"loss": loss.item(), "iou": iou.mean().item(), "learning_rate": rate}
 
     def log(self, facts: dict[str, float]) -> None:
-        """Add a line to the log, dropping lines of steps that were lost when an earlier process died."""
+        """Add a line to the log, and drop lines of steps that were lost when an earlier process died."""
         path = self.folder / LOG_FILE
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         lines = [line for line in lines if json.loads(line)["step"] < self.step]
@@ -198,7 +202,7 @@ class Pretrainer:
 
 
 def pretrain(trainer: Pretrainer, *, save_every: int = 200, progress: Progress = silent) -> None:
-    """Run a :class:`Pretrainer` to the end of its schedule, saving as it goes."""
+    """Run a :class:`Pretrainer` to the end of its schedule, saving its state regularly."""
     recent: list[dict[str, float]] = []
     while trainer.step < trainer.settings.steps:
         recent.append(trainer.one_step())

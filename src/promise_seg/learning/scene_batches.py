@@ -1,4 +1,4 @@
-"""Batches for pre-training: scenes turned, mirrored and recoloured, some objects of each, and prompts for these."""
+"""Batches for pre-training: rotated, flipped and recoloured scenes, some objects of each, and prompts for these."""
 
 from dataclasses import dataclass, replace
 
@@ -32,17 +32,18 @@ class SceneBatch:
         return replace(self, **{k: v.to(device) for k, v in vars(self).items() if v is not None})
 
     def masks_at(self, side: int) -> Tensor:
-        """Masks shrunk to (B, K, side, side): the share of each cell that is foreground."""
+        """Reduce the masks to (B, K, side, side): the share of foreground in each cell."""
         return F.interpolate(self.masks, size=(side, side), mode="area")
 
     def token_labels(self, tokens_per_side: int) -> Tensor:
-        """The object at the middle of each token: (B, T)."""
+        """Return the object at the centre of each token: (B, T)."""
         step = self.instances.shape[-1] // tokens_per_side
         return self.instances[:, step // 2 :: step, step // 2 :: step].flatten(1)
 
 
 def _vary(image: Uint8Array, instances: Uint8Array, rng: np.random.Generator) -> tuple[Uint8Array, Uint8Array]:
-    """Another view that looks as much like a scene: a quarter turn, mirror, swapped channels, negative."""
+    """Return another view that looks as much like a scene: rotated by 90 degrees, flipped, channels swapped,
+    inverted."""
     turns = int(rng.integers(4))
     image, instances = np.rot90(image, turns), np.rot90(instances, turns)
     if rng.random() < 0.5:
@@ -55,7 +56,7 @@ def _vary(image: Uint8Array, instances: Uint8Array, rng: np.random.Generator) ->
 
 
 def _nearby_background(mask: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:
-    """Background points within the enlarged box of the object: the hard ones. Falls back to anywhere."""
+    """Draw background points in the enlarged box of the object, the hard ones, or anywhere if there are none."""
     x0, y0, x1, y1 = oracle_box(mask).astype(int)
     margin = max(4, int(0.4 * max(x1 - x0, y1 - y0)))
     left, top = max(0, x0 - margin), max(0, y0 - margin)
@@ -66,7 +67,7 @@ def _nearby_background(mask: np.ndarray, rng: np.random.Generator, count: int) -
 
 
 def training_points(mask: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Oracle points, of which, for every third object, the background ones lie near it."""
+    """Draw oracle points; for every third object, the background points are near it."""
     points, labels = oracle_points(mask, count, rng)
     background = int((labels == 0).sum())
     if background and rng.random() < 0.33:
@@ -77,7 +78,7 @@ def training_points(mask: np.ndarray, count: int, rng: np.random.Generator) -> t
 def draw_batch(
     library: SceneLibrary, rng: np.random.Generator, *, batch_size: int, objects: int, vary: bool = True
 ) -> SceneBatch:
-    """A random batch with one kind of prompt for all its objects: points (1 to 16) or jittered boxes."""
+    """Draw a batch with one kind of prompt for all its objects: points (1 to 16) or jittered boxes."""
     images, instances, masks = [], [], []
     for index in rng.integers(0, len(library), batch_size):
         image, ids = library[int(index)]

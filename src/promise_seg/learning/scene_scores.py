@@ -1,4 +1,4 @@
-"""How well a SAM segments drawn scenes from oracle prompts."""
+"""Score a SAM on drawn scenes with oracle prompts."""
 
 import numpy as np
 import torch
@@ -17,9 +17,9 @@ from promise_seg.vocabulary import MaskChoice
 
 @torch.no_grad()
 def score_on_scenes(sam: Backbone, library: SceneLibrary, *, seed: int = 0, batch_size: int = 16) -> dict[str, float]:
-    """Mean Dice of SAM's best-scored mask on one random object of each scene: 1 point, 16 points (8 background), box.
+    """Return the mean Dice of SAM's best-scored mask with 1 point, 16 points (8 background) and a box.
 
-    Objects fill 0.1 to 60 % of their scene; the prompts and the objects depend only on ``seed``.
+    One random object of each scene counts, which covers 0.1 to 60 % of it; objects and prompts depend only on ``seed``.
     """
     size = sam.image_size
     dice: dict[str, list[float]] = {"1 point": [], "16 points": [], "box": []}

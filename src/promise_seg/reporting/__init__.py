@@ -1,1 +1,1 @@
-"""A page of HTML that says what a model does, whole in one file, and the same as data."""
+"""Reports about a model as a self-contained HTML page, and as JSON."""

@@ -1,4 +1,4 @@
-"""What a page is made of, whatever it is about."""
+"""The building blocks of a page."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph. A ``note`` stands back, a ``warning`` stands out."""
+    """A paragraph; a ``note`` is subdued, a ``warning`` is emphasised."""
 
     text: str
     kind: Literal["plain", "note", "warning"] = "plain"
@@ -14,7 +14,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as they are to be read. The first cell of a row names it; a reader can sort by any column."""
+    """A table of formatted cells. The first cell of a row names it; a reader can sort by any column."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -23,7 +23,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """An SVG element as text. ``name`` says what it shows to those who do not see it."""
+    """An SVG element as text. ``name`` describes it for readers who cannot see it."""
 
     svg: str
     name: str
@@ -32,7 +32,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture within the page: ``data_uri`` begins with ``data:image/``."""
+    """An image embedded in the page: ``data_uri`` begins with ``data:image/``."""
 
     data_uri: str
     alt: str
@@ -41,7 +41,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures beside each other."""
+    """Images next to each other."""
 
     pictures: tuple[Picture, ...]
     caption: str = ""
@@ -49,7 +49,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and what they are. The few that matter most are ``prominent``, and set large."""
+    """Pairs of a name and a value. The few that matter most are ``prominent``, and set in large type."""
 
     pairs: tuple[tuple[str, str], ...]
     prominent: bool = False
@@ -67,7 +67,7 @@ Block = Text | Table | Chart | Gallery | Facts | Commands
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page under a heading, which the page's contents name."""
+    """A part of a page under a heading, which is listed in the table of contents."""
 
     title: str
     blocks: tuple[Block, ...]

@@ -1,4 +1,4 @@
-"""The run card: all that is needed to know what a result is of, and to have it again."""
+"""The run card: everything needed to identify a result and to reproduce it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,15 +21,15 @@ class _Part(BaseModel):
 
 
 class Hashes(_Part):
-    """SHA-256 of what a result depends on.
+    """The SHA-256 hashes of everything that a result depends on.
 
     Args:
-        model: of its config and of all that was trained.
-        sam: of the weights of the SAM, as published.
-        code: of the package's Python files, by name and content.
-        data: of the rows that are reported on: images, masks and splits.
-        training_data: of the train and val rows, as training noted it.
-        git_commit: of the code, where it is kept in git; ``-dirty`` if files were changed since.
+        model: the hash of its config and of all trained parameters.
+        sam: the hash of the published weights of the SAM.
+        code: the hash of the package's Python files, by name and content.
+        data: the hash of the rows that are reported on: images, masks and splits.
+        training_data: the hash of the train and val rows, as recorded by training.
+        git_commit: the commit of the code, if it is in git; it ends in ``-dirty`` if files were changed since.
     """
 
     model: str
@@ -41,7 +41,7 @@ class Hashes(_Part):
 
 
 class Training(_Part):
-    """What training noted. ``hours`` are those of its epochs; the environment is not known of older runs."""
+    """The record of training. ``hours`` is the duration of its epochs; older runs have no environment."""
 
     settings: dict[str, Any]
     epochs: int
@@ -50,22 +50,22 @@ class Training(_Part):
 
 
 class RunCard(_Part):
-    """What was measured, with what, and how to have it again.
+    """What was measured, with what, and how to reproduce it.
 
     Args:
-        model: as the user named it.
-        variant: which parts were trained.
-        sam: as the user named it.
-        image_size: of the encoder's input, in pixels.
-        mask_choice: which of SAM's masks counts.
-        postprocessing: in words.
-        trained_parameters: how many.
-        hashes: see there.
-        seeds: of training, if known, and of this report.
-        environment: of this report.
-        training: none of a bare SAM, or of a checkpoint without its ``settings.json``.
-        licences: of this package, and of the SAM's weights.
-        commands: lines for a shell; without ``promise train`` where it is not known.
+        model: the model, as the user named it.
+        variant: the variant, which says what was trained.
+        sam: the SAM, as the user named it.
+        image_size: the side of the encoder's input, in pixels.
+        mask_choice: the choice among SAM's masks.
+        postprocessing: a description of the post-processing.
+        trained_parameters: the number of trained parameters.
+        hashes: the hashes of everything that the result depends on.
+        seeds: the seeds of training, if known, and of this report.
+        environment: the environment of this report.
+        training: the record of training; ``None`` for a bare SAM, or a checkpoint without its ``settings.json``.
+        licences: the licences of this package and of the weights of the SAM.
+        commands: lines for a shell; without ``promise train`` if that command is unknown.
     """
 
     model: str
@@ -84,7 +84,7 @@ class RunCard(_Part):
 
 
 def make_card(model: PromiseModel, rows: Sequence[CheckedRow], plan: Plan, run: RunFiles) -> RunCard:
-    """The card of one model and the rows that it is reported on."""
+    """Make the card of one model and the rows that it is reported on."""
     training = _training(run)
     hashes = Hashes(
         model=model.sha256(),
@@ -116,12 +116,12 @@ def make_card(model: PromiseModel, rows: Sequence[CheckedRow], plan: Plan, run: 
 
 
 def licence_of(sam: str) -> str:
-    """Of the weights of a SAM, by the name that a user gave it."""
+    """Return the licence of the weights of a SAM, by the name that the user gave."""
     if sam == NANO:
         return "Apache-2.0, as promise-seg"
     if sam in KNOWN_SAMS:
         return f"{KNOWN_SAMS[sam].licence}; see {KNOWN_SAMS[sam].source}"
-    return "unknown: as its makers say"
+    return "unknown: see its authors"
 
 
 def _training(run: RunFiles) -> Training | None:

@@ -1,4 +1,4 @@
-"""The run card as a section."""
+"""The section with the run card."""
 
 from promise_seg.environment import Environment
 from promise_seg.reporting.blocks import Block, Commands, Facts, Section, Text
@@ -6,12 +6,12 @@ from promise_seg.reporting.card import RunCard, Training
 
 
 def card_section(card: RunCard) -> Section:
-    """Names, hashes, versions and commands."""
+    """Return the section with names, hashes, versions and commands."""
     hashes = card.hashes
     pairs = [
         ("Model", f"{card.model}, variant {card.variant}, {card.trained_parameters:,} trained parameters"),
         ("SAM", f"{card.sam}, {card.image_size} px"),
-        ("Mask that counts", "the best by SAM's own score" if card.mask_choice == "score" else card.mask_choice),
+        ("Mask choice", "the best by SAM's own score" if card.mask_choice == "score" else card.mask_choice),
         ("Post-processing", card.postprocessing),
         *((f"Licence: {name}", licence) for name, licence in card.licences.items()),
         ("Seeds", ", ".join(f"{name} {seed}" for name, seed in card.seeds.items())),
@@ -25,16 +25,16 @@ def card_section(card: RunCard) -> Section:
     blocks: list[Block] = [Facts((*pairs, *environment_facts(card.environment, "Report")))]
     if card.training is not None:
         blocks.append(Facts(_training(card.training)))
-    blocks += [Text("The commands that repeat this:"), Commands(card.commands)]
+    blocks += [Text("Commands that reproduce this:"), Commands(card.commands)]
     if card.training is None:
-        blocks.append(Text("Nothing was noted of a training beside this model.", "note"))
+        blocks.append(Text("There is no record of training next to this model.", "note"))
     return Section("Run card", tuple(blocks))
 
 
 def _training(training: Training) -> tuple[tuple[str, str], ...]:
     pairs = (("Training", f"{_duration(training.hours)}, {training.epochs} epochs"),)
     if training.environment is None:
-        return (*pairs, ("Training, where", "not noted by the version that trained it"))
+        return (*pairs, ("Training, environment", "not recorded by the version that trained it"))
     return pairs + environment_facts(training.environment, "Training")
 
 
@@ -48,7 +48,7 @@ def _duration(hours: float | None) -> str:
 
 
 def environment_facts(found: Environment, what: str) -> tuple[tuple[str, str], ...]:
-    """Hardware, system and versions; ``what`` was done there begins each name."""
+    """Return hardware, system and versions; each name begins with ``what`` was done there."""
     memory = "" if found.memory_bytes is None else f", {found.memory_bytes / 2**30:.1f} GiB of memory"
     return (
         (f"{what}, hardware", f"{found.processor}, {found.cores} cores{memory}; computed on {found.device}"),

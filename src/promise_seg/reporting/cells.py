@@ -1,4 +1,4 @@
-"""Cells of tables as numbers, so that columns are aligned and sorted as what they mean."""
+"""Parse the cells of tables as numbers, to align and sort columns by their meaning."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _NOTHING = ("", "-")
 
 
 def number_of(cell: str) -> float | None:
-    """The number that a cell is sorted by: its first.
+    """Return the number that a cell is sorted by, which is the first one in it.
 
     ``0.512``, ``<0.001``, ``0.498 to 0.508``, ``0.912 [0.87, 0.94]``, ``1,042,417`` and ``12 %`` are numbers;
     ``16 points`` is not.
@@ -20,11 +20,11 @@ def number_of(cell: str) -> float | None:
 
 
 def is_nothing(cell: str) -> bool:
-    """Whether a cell says that there is no value; such cells stand last however a column is sorted."""
+    """Whether a cell says that there is no value; such cells come last however a column is sorted."""
     return cell.strip() in _NOTHING
 
 
 def is_numeric(cells: Sequence[str]) -> bool:
-    """Whether a column holds numbers and nothing else, but for cells without a value."""
+    """Whether a column holds only numbers and cells without a value."""
     found = [number_of(cell) for cell in cells if not is_nothing(cell)]
     return bool(found) and None not in found

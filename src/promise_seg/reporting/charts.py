@@ -1,4 +1,4 @@
-"""Charts as SVG: the same text for the same data. What colours say, shapes and line styles say too."""
+"""Charts as SVG, identical for identical data. Shapes and line styles repeat what colours say."""
 
 import io
 import math
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#9c4f8b", "#4d4d4d", "#8a6d00")
-"""After Okabe and Ito 2008, which people with any colour vision can tell apart; two are darker here."""
+"""Colours after Okabe and Ito 2008, distinguishable with any colour vision; two are darker here."""
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 2)))
-_WIDTH = 5.2  # inches, as all sizes of matplotlib
+_WIDTH = 5.2  # inches, like all sizes in matplotlib
 _LONGEST_LABEL = 34
 _MANY_POINTS = 16
 _STYLE: dict[Any, Any] = {
@@ -53,17 +53,17 @@ def line_chart(
     marks: Sequence[tuple[float, float, str]] = (),
     caption: str = "",
 ) -> Chart:
-    """Lines through points (x, y), one for each series.
+    """Draw a line through points (x, y) for each series.
 
     Args:
-        series: points by what they are called.
-        name: what is shown, for those who do not see it.
-        x_label: of the axis.
-        y_label: of the axis.
-        y_limits: of the axis; by default what the data need.
-        log_y: whether equal steps are equal ratios; values of 0 and less are then left out.
-        marks: points (x, y) to be ringed, with words.
-        caption: below the chart.
+        series: points by the name of the series.
+        name: a description for readers who cannot see the chart.
+        x_label: the label of the x axis.
+        y_label: the label of the y axis.
+        y_limits: the limits of the y axis; by default the range of the data.
+        log_y: whether the y axis is logarithmic; values of 0 and less are then left out.
+        marks: points (x, y) to be ringed, with a note each.
+        caption: the text below the chart.
     """
     with _figure(3.0) as (figure, axes):
         for number, (label, points) in enumerate(series.items()):
@@ -95,14 +95,14 @@ def interval_chart(
     x_label: str,
     caption: str = "",
 ) -> Chart:
-    """Means as dots with their 95 % intervals, one below the other.
+    """Draw means as dots with their 95 % intervals, one below the other.
 
     Args:
-        rows: label, mean, ends of the interval if there is one, and kind. Each kind has a colour and a shape, and is
-            named below the chart if there are several. Rows of one label share a line.
-        name: what is shown, for those who do not see it.
-        x_label: of the axis.
-        caption: below the chart.
+        rows: the label, mean, ends of the interval if there is one, and kind. Each kind has a colour and a shape, and a
+            legend below the chart names the kinds if there are several. Rows of the same label share a line.
+        name: a description for readers who cannot see the chart.
+        x_label: the label of the x axis.
+        caption: the text below the chart.
     """
     labels = list(dict.fromkeys(label for label, *_ in rows))
     kinds = list(dict.fromkeys(kind for *_, kind in rows))
@@ -131,22 +131,22 @@ def interval_chart(
 
 
 def calibration_chart(points: Sequence[tuple[float, float, int]], *, name: str, caption: str = "") -> Chart:
-    """What a model trusts its masks beside how good they are; on the diagonal it is as good as it says.
+    """Draw a calibration curve: mean Dice over mean trust; on the diagonal, trust is the Dice.
 
     Args:
-        points: mean trust, mean Dice and number of images of each part of them.
-        name: what is shown, for those who do not see it.
-        caption: below the chart.
+        points: the mean trust, mean Dice and number of images of each bin.
+        name: a description for readers who cannot see the chart.
+        caption: the text below the chart.
     """
     with _figure(3.4) as (figure, axes):
-        axes.plot([0, 1], [0, 1], "--", color="#6b7780", linewidth=1.2, label="as good as it says")
+        axes.plot([0, 1], [0, 1], "--", color="#6b7780", linewidth=1.2, label="perfectly calibrated")
         axes.plot(
             [trust for trust, *_ in points], [dice for _, dice, _ in points], "o-", color=_COLOURS[0], markersize=5,
-            linewidth=1.5, label="images that are trusted about equally",
+            linewidth=1.5, label="images with similar trust",
         )  # fmt: skip
         for trust, dice, images in points:
             _note(axes, trust, dice, str(images))
-        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="trust (Dice that the model expects)", ylabel="Dice")
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="trust (expected Dice)", ylabel="Dice")
         axes.grid()
         figure.legend(loc="outside lower center", ncols=1, frameon=False)
         return Chart(_drawn(figure), name, caption)
@@ -158,7 +158,7 @@ def _figure(height: float) -> "Iterator[tuple[Figure, Axes]]":
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts have more than those that measure here
+        warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts have more glyphs than those that measure here
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         yield figure, figure.subplots()
 
@@ -170,7 +170,7 @@ def _drawn(figure: "Figure") -> str:
 
 
 def _log_scale(axes: "Axes") -> None:
-    """A logarithmic axis with plain numbers, as many as there is room for."""
+    """Make the y axis logarithmic, labelled with plain numbers, as many as fit."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     axes.set_yscale("log")
@@ -182,7 +182,7 @@ def _log_scale(axes: "Axes") -> None:
 
 
 def _note(axes: "Axes", x: float, y: float, words: str) -> None:
-    """Words below a point, on the side where there is room for them."""
+    """Write a note below a point, on the side where there is room for it."""
     low, high = axes.get_xlim()
     place = 0.5 if high == low else (x - low) / (high - low)
     side = "left" if place < 0.3 else "right" if place > 0.7 else "center"

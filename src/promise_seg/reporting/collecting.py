@@ -1,4 +1,4 @@
-"""All that a report says, measured."""
+"""Measure everything that a report contains."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ from promise_seg.trust.trust_file import find_trust
 from promise_seg.vocabulary import PromptSource
 
 NoteLook = Callable[[dict[str, object]], TestPeeks | None]
-"""Told of a peek at the rows; returns what must be said of it."""
+"""A function that records a peek at the rows and returns what the report must say about it."""
 NoteSeen = Callable[[], SeenInTraining | None]
-"""Returns what must be said of images that the model knows from its training."""
+"""A function that returns what the report must say about images that the model was trained on."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """A report; the images that it shows, the lowest Dice first, and the assessment that they are of."""
+    """A report, the images that it shows, the lowest Dice first, and the assessment that they come from."""
 
     report: RunReport
     worst: list[Result]
@@ -51,17 +51,17 @@ def collect(
     """Evaluate a model with each kind of prompts, measure its prompt error budget, and fill in its run card.
 
     Args:
-        model: any variant.
-        rows: to report on.
-        plan: what is asked for.
-        store: of features.
+        model: a model of any variant.
+        rows: the rows to report on.
+        plan: the options of the report.
+        store: the feature store.
         progress: told of each image.
         note_look: called once, after the evaluations.
-        note_seen: likewise.
+        note_seen: called once, after the evaluations.
 
     Raises:
         SettingsError: if the manifest lacks a column, or the model cannot make the prompts.
-        CheckpointError: if what stands beside the model is damaged.
+        CheckpointError: if a file next to the model is damaged.
     """
     check_columns(plan.by, [row.row for row in rows])
     run = read_run(None if plan.is_bare else plan.run)
@@ -87,12 +87,12 @@ def collect(
 
 
 def worst_results(results: Sequence[Result], count: int) -> list[Result]:
-    """So many with the lowest Dice, or all if there are fewer; of equal ones those with the lower IoU, then by name."""
+    """Return up to ``count`` results with the lowest Dice; ties are broken by IoU, then by name."""
     return sorted(results, key=lambda one: (one.scores.dice, one.scores.iou, one.checked.name))[:count]
 
 
 def name_of(row: CheckedRow, data: str) -> str:
-    """What an image is called, counted from the folder of its manifest."""
+    """Return the name of an image, relative to the folder of its manifest."""
     folder = Path(data).parent
     name = row.row.image.relative_to(folder) if row.row.image.is_relative_to(folder) else row.row.image
     return f"{name.as_posix()}#{row.index}" if row.is_slice else name.as_posix()
@@ -117,7 +117,7 @@ def _evaluate(
     store: FeatureStore | None,
     progress: Progress,
 ) -> tuple[list[Result], EvaluationSummary]:
-    """The scores of each image, and their summary as ``promise evaluate`` writes it."""
+    """Return the scores of each image, and their summary as ``promise evaluate`` writes it."""
     count = Stage(progress, assessment.prompts.heading, len(rows))
     results = evaluate(model, rows, assessment, store=store, progress=count)
     subject = subject_of(model, plan.run, assessment, rows[0].reading, data=plan.data, split=plan.split)

@@ -1,4 +1,4 @@
-"""The commands that repeat a run and its report."""
+"""The commands that reproduce a run and its report."""
 
 import shlex
 from pathlib import Path
@@ -11,24 +11,23 @@ from promise_seg.reporting.plan import Plan
 from promise_seg.vocabulary import Protocol
 
 UNKNOWN_DATA = "DATA.csv"
-"""Stands for the manifest of a run that did not note it."""
+"""A placeholder for the manifest of a run that did not record it."""
 
 
 def train_command(
     note: RunNote, settings: TrainSettings, output: Path, config: ModelConfig, *, image_size: int | None = None
 ) -> str:
-    """``promise train`` with the manifest as the user named it, and the options that differ from what the protocol has
-    by itself.
+    """Return ``promise train`` with the manifest as the user named it, and options that differ from the protocol.
 
-    In a comment behind it stand the hash of its train and val rows, and settings that no option gives, as a program may
-    have set them.
+    A comment after the command has the hash of the train and val rows, and settings that no option can set, because a
+    program may have set them.
 
     Args:
-        note: of the run.
-        settings: of the run.
-        output: folder of the run.
-        config: of its model, which keeps how files were read.
-        image_size: of the SAM, if it was trained at another.
+        note: the record of the run.
+        settings: the settings of the run.
+        output: the folder of the run.
+        config: the config of its model, which says how files were read.
+        image_size: the input size of the SAM, if it differs from the one it was trained at.
     """
     given = settings.model_dump(mode="json")
     plain = make_settings(protocol=Protocol(given["protocol"])).model_dump(mode="json")
@@ -50,12 +49,12 @@ def train_command(
     words += [word for name, value in rest.items() if value is not None for word in (f"--{name}", str(value))]
     remarks = [] if note.data_sha256 is None else [f"train and val rows: sha256 {note.data_sha256}"]
     if changed:
-        remarks.append("no option gives: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
+        remarks.append("not settable by options: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
     return shlex.join(words) + (f"  # {'; '.join(remarks)}" if remarks else "")
 
 
 def report_commands(plan: Plan) -> list[str]:
-    """``promise evaluate`` for each kind of prompts of a report, and ``promise report`` itself."""
+    """Return ``promise evaluate`` for each kind of prompts of a report, and ``promise report`` itself."""
     shared = ["--split", plan.split, "--seed", str(plan.seed), "--tolerance", str(plan.tolerance)]
     for column in plan.by:
         shared += ["--by", column]

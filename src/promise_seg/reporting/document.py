@@ -1,4 +1,4 @@
-"""A report as data: all that its page shows, but for the pictures."""
+"""A report as data: everything that its page shows, except the images."""
 
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -28,7 +28,7 @@ class Evaluation(EvaluationSummary):
 
     @property
     def images_words(self) -> str:
-        """How many images of which split; of all of them only how many."""
+        """The number of images and their split; for all splits only the number."""
         return f"{self.images:,} images" if self.split == "all" else f"{self.images:,} {self.split} images"
 
 
@@ -44,7 +44,7 @@ class Budget(_Part):
 
 
 class Worst(_Part):
-    """One of the images with the lowest Dice; ``share`` is that of the image which the truth covers."""
+    """One of the images with the lowest Dice; ``share`` is the share of the image that the ground truth covers."""
 
     image: str
     dice: float
@@ -57,13 +57,13 @@ class RunReport(_Part):
     """One model on the images of one split.
 
     Args:
-        format_version: changes when older programs would misread a report.
-        title: of the page.
-        made_at: in UTC.
-        card: what all is of.
-        evaluations: the first is the main one.
-        curves: of training, an entry for each epoch; none where there is no log.
-        budget: none where it was not asked for.
+        format_version: the version of the format, raised when older programs would misread a report.
+        title: the title of the page.
+        made_at: the time in UTC.
+        card: the run card.
+        evaluations: the evaluations; the first is the main one.
+        curves: the training curves, an entry per epoch; empty if there is no log.
+        budget: the prompt error budget; empty if it was not requested.
         worst: images of the main evaluation, the lowest Dice first.
     """
 
@@ -78,5 +78,5 @@ class RunReport(_Part):
 
 
 def schema() -> dict[str, Any]:
-    """JSON schema of ``report.json``."""
+    """Return the JSON schema of ``report.json``."""
     return RunReport.model_json_schema(mode="serialization")

@@ -1,4 +1,4 @@
-"""Pictures of what a model made of an image."""
+"""Draw the prediction of a model for an image."""
 
 from promise_seg.arrays import Uint8Array
 from promise_seg.assessment.evaluation import Assessment
@@ -12,9 +12,9 @@ from promise_seg.prediction.overlay import draw_overlay
 def draw_prediction(
     model: PromiseModel, row: CheckedRow, assessment: Assessment, store: FeatureStore | None = None
 ) -> Uint8Array:
-    """One image (H, W, 3) with the mask that a model makes of it, post-processed, and the points that it came from.
+    """Draw an image (H, W, 3) with the post-processed mask that a model makes of it, and the points it came from.
 
-    Where each object is prompted for itself the points are left out: they would hide the picture.
+    If each object is prompted separately, the points are left out, because they would hide the image.
     """
     decoded = next(decode_rows(model, [row], assessment, store))
     mask = model.config.postprocessing.mask(decoded.masks.probs(assessment.choice_for(model)))

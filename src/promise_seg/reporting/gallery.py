@@ -1,4 +1,4 @@
-"""The worst cases as pictures within a page."""
+"""The worst cases as images embedded in a page."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ from promise_seg.reporting.blocks import Gallery, Picture
 from promise_seg.reporting.document import Worst
 from promise_seg.reporting.drawing import draw_prediction
 
-_HEIGHT, _WIDTH = 220, 330  # of each of the three pictures in a strip, at most
+_HEIGHT, _WIDTH = 220, 330  # the maximum for each of the three images in a strip
 _GAP = 4
 _QUALITY = 85
 
@@ -29,37 +29,37 @@ def worst_cases(
     assessment: Assessment,
     store: FeatureStore | None = None,
 ) -> Gallery:
-    """A strip for each image: itself, the outline of the truth, and the prediction with the prompts that it came from.
+    """Draw a strip per image: the image, the outline of the ground truth, and the prediction with its prompts.
 
     Args:
-        model: that was evaluated.
-        results: the images, in their order.
-        facts: what to say of each.
+        model: the model that was evaluated.
+        results: the results of the images, in order.
+        facts: the facts for the caption of each image.
         assessment: how they were evaluated.
-        store: of features.
+        store: the feature store.
     """
     pictures = []
     for result, fact in zip(results, facts, strict=True):
         row = result.checked
         image = row.image()
         strip = strip_of([image, outlined(image, [row.mask()]), draw_prediction(model, row, assessment, store)])
-        alt = f"{fact.image}: the image, the outline of the truth, and the prediction, whose Dice is {fact.dice:.3f}"
+        alt = f"{fact.image}: the image, the outline of the ground truth, and the prediction (Dice {fact.dice:.3f})"
         pictures.append(Picture(data_uri(strip), alt, caption_of(fact)))
     return Gallery(
         tuple(pictures),
-        f"The lowest Dice first; {assessment.prompts.heading}. From the left: the image, the outline of the truth, the "
-        "prediction. Green points are foreground, red ones background.",
+        f"The lowest Dice first; {assessment.prompts.heading}. From the left: the image, the outline of the ground "
+        "truth, the prediction. Green points are foreground, red ones background.",
     )
 
 
 def caption_of(fact: Worst) -> str:
-    """What is said below a strip."""
+    """Return the caption of a strip."""
     words = [fact.image, f"Dice {fact.dice:.3f}", f"IoU {fact.iou:.3f}", f"object {fact.share:.2%} of the image"]
     return ", ".join(words if fact.trust is None else [*words, f"trust {fact.trust:.3f}"])
 
 
 def strip_of(pictures: Sequence[Uint8Array]) -> Uint8Array:
-    """Pictures (H, W, 3) of one size beside each other, with white between them, each within 330 x 220 px."""
+    """Put images (H, W, 3) of one size next to each other, separated by white, each within 330 x 220 px."""
     height, width = pictures[0].shape[:2]
     scale = min(_HEIGHT / height, _WIDTH / width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -73,7 +73,7 @@ def strip_of(pictures: Sequence[Uint8Array]) -> Uint8Array:
 
 
 def data_uri(picture: Uint8Array) -> str:
-    """A picture (H, W, 3) uint8 RGB as JPEG within an address."""
+    """Encode an image (H, W, 3) uint8 RGB as a data URI with a JPEG."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=_QUALITY, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""Sections as one HTML file that needs nothing beside it."""
+"""Render sections as a self-contained HTML file."""
 
 import base64
 import hashlib
@@ -16,12 +16,12 @@ from promise_seg.reporting.svg import named_svg
 
 
 def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
-    """A page of HTML with its style and script in it; a browser is told to load nothing from anywhere.
+    """Render an HTML page with its style and script included; a browser is told to load nothing from anywhere.
 
     Args:
-        title: of the page.
-        subtitle: a line below it.
-        sections: in their order; the contents beside them name each.
+        title: the title of the page.
+        subtitle: a line below the title.
+        sections: the sections in order; the table of contents lists each.
     """
     environment = Environment(
         loader=PackageLoader("promise_seg", "reporting"), autoescape=True, undefined=StrictUndefined,
@@ -45,7 +45,7 @@ def _part(name: str) -> str:
 
 
 def _digest(script: str) -> str:
-    """By which a browser knows the page's own script, the only one that it may run."""
+    """Return the digest by which a browser recognises the page's own script, the only one that it may run."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
@@ -54,10 +54,10 @@ def _kind_of(block: Block) -> str:
 
 
 def _column_facts(table: Table) -> list[dict[str, Any]]:
-    """Of each column its heading, and whether it holds numbers."""
+    """Return the heading of each column, and whether it holds numbers."""
     for row in table.rows:
         if len(row) != len(table.head):
-            raise ValueError(f"a row of {len(row)} cells under a head of {len(table.head)}: {row}")
+            raise ValueError(f"a row has {len(row)} cells, but the heading has {len(table.head)}: {row}")
     return [
         {"head": head, "is_numeric": is_numeric([row[number] for row in table.rows])}
         for number, head in enumerate(table.head)
@@ -65,7 +65,7 @@ def _column_facts(table: Table) -> list[dict[str, Any]]:
 
 
 def _sort_key(cell: str, *, as_number: bool) -> str:
-    """What the script sorts a cell by; empty for none."""
+    """Return the key by which the script sorts a cell; empty if it has no value."""
     if is_nothing(cell):
         return ""
     return repr(number_of(cell)) if as_number else cell.casefold()

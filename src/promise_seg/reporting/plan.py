@@ -1,4 +1,4 @@
-"""What a report is of."""
+"""The options of a report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from promise_seg.vocabulary import PromptSource
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is asked for.
+    """The options of a report.
 
     Args:
         run: the model, as the user named it; so are ``data`` (the manifest), ``output`` (the folder) and ``sam``.
         is_bare: whether the model is a SAM alone, which has no folder.
-        split: which rows of the manifest, for the reader.
-        prompts: kinds of them; the first is the main one, whose worst cases are shown.
-        by: columns of the manifest to divide the images by, beside their size.
-        tolerance: of outlines.
-        seed: of oracle points, draws and intervals.
+        split: the split that is reported on, for the reader.
+        prompts: the kinds of prompts; the first is the main one, whose worst cases are shown.
+        by: columns of the manifest to group the images by, in addition to their size.
+        tolerance: the tolerance of outlines.
+        seed: the seed of oracle points, draws and intervals.
         budget: whether the prompt error budget is measured too.
         images: whether the worst cases are drawn.
-        worst: how many of them there are.
-        image_size: of the input of a bare SAM, in pixels.
-        reading: how files are read, where it is not as in training.
+        worst: the number of worst cases.
+        image_size: the input size of a bare SAM, in pixels.
+        reading: how files are read, if not as in training.
     """
 
     run: str

@@ -1,4 +1,4 @@
-"""What training left beside a model."""
+"""Read the files that training left next to a model."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from promise_seg.learning.training import LOG_FILE
 
 
 class Epoch(BaseModel):
-    """A line of the log of training; the parts of the loss are as its model has them."""
+    """A line of the training log; the parts of the loss depend on the model."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -25,7 +25,7 @@ class Epoch(BaseModel):
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The folder of a run, what stands in its ``settings.json``, and the lines of its ``log.jsonl``, where there are
+    """The folder of a run, the content of its ``settings.json``, and the lines of its ``log.jsonl``, if there are
     any."""
 
     folder: Path | None = None
@@ -34,19 +34,19 @@ class RunFiles:
 
     @property
     def hours(self) -> float | None:
-        """That its epochs took together."""
+        """The total duration of its epochs."""
         seconds = [line.seconds for line in self.log if line.seconds is not None]
         return round(sum(seconds) / 3600, 4) if seconds else None
 
 
 def read_run(run: str | None) -> RunFiles:
-    """Read what there is beside a model.
+    """Read the files next to a model.
 
     Args:
         run: a checkpoint folder or the output folder of training; ``None`` for a bare SAM.
 
     Raises:
-        CheckpointError: if there is no model, or one of the files is damaged, or not as training writes it.
+        CheckpointError: if there is no model, or one of the files is damaged or was not written by training.
     """
     if run is None or is_reference_file(run):
         return RunFiles()
@@ -57,7 +57,7 @@ def read_run(run: str | None) -> RunFiles:
 def _read_log(path: Path) -> tuple[Epoch, ...]:
     if not path.exists():
         return ()
-    way_out = "Restore it, or move it away to go on without it."
+    way_out = "Restore it, or move it away to continue without it"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
@@ -67,7 +67,9 @@ def _read_log(path: Path) -> tuple[Epoch, ...]:
         try:
             found.append(Epoch.model_validate(json.loads(line)))
         except ValidationError as error:
-            raise CheckpointError(f"{path}:{number}: no line of promise train: {faults(error)}. {way_out}") from error
+            raise CheckpointError(
+                f"{path}:{number}: not a log line of promise train: {faults(error)}. {way_out}"
+            ) from error
         except ValueError as error:
-            raise CheckpointError(f"{path}:{number}: no JSON: {error}. {way_out}") from error
+            raise CheckpointError(f"{path}:{number}: not JSON: {error}. {way_out}") from error
     return tuple(found)

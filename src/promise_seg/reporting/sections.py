@@ -1,4 +1,4 @@
-"""A report as the sections of a page."""
+"""Turn a report into the sections of a page."""
 
 from promise_seg.assessment.measures import heading_of, lower_is_better
 from promise_seg.assessment.measuring import parse_tolerance
@@ -13,11 +13,11 @@ _LOSSES = ("mask", "point", "saliency")
 
 
 def report_sections(report: RunReport, gallery: Gallery | None = None) -> list[Section]:
-    """What a page shows, in order.
+    """Return the sections of a page, in order.
 
     Args:
-        report: all numbers.
-        gallery: of the worst cases; without it they are a table.
+        report: the numbers.
+        gallery: the gallery of the worst cases; without it they are listed in a table.
     """
     sections = [_summary(report), _measures(report.evaluations)]
     sections += [_strata(report.evaluations, by) for by in report.evaluations[0].strata]
@@ -59,7 +59,7 @@ def _summary(report: RunReport) -> Section:
 
 
 def _warnings(report: RunReport) -> list[Text]:
-    """What a reader must know before the numbers."""
+    """Return the warnings that a reader must see before the numbers."""
     found = []
     said = [part for one in report.evaluations for part in (one.seen_in_training, one.test_looks)]
     notes = dict.fromkeys(part.note for part in said if part is not None)
@@ -69,15 +69,15 @@ def _warnings(report: RunReport) -> list[Text]:
     if oracle := [one.name for one in report.evaluations if one.prompts_read_the_ground_truth]:
         found.append(
             Text(
-                f"Prompts named {', '.join(oracle)} are made by someone who knows the answer. They show what the model "
-                "can do when it is prompted well, and not what it does by itself.",
+                f"Prompts named {', '.join(oracle)} come from the ground truth. They show what the model can do when "
+                "it is prompted well, not what it does automatically.",
                 "note" if len(oracle) < len(report.evaluations) else "warning",
             )
         )
     if report.evaluations[0].groups < 10:
         found.append(
             Text(
-                f"The images are of {report.evaluations[0].groups} group(s): with fewer than ten, intervals are rough.",
+                f"The images form {report.evaluations[0].groups} group(s): with fewer than ten, intervals are rough.",
                 "note",
             )
         )
@@ -99,18 +99,18 @@ def _measures(evaluations: tuple[Evaluation, ...]) -> Section:
         rows.append(tuple(cells))
     main = evaluations[0]
     caption = (
-        f"Means over {main.images_words}, each counting the same; 95 % intervals over {main.groups} groups. "
+        f"Means over {main.images_words}, weighted equally; 95 % intervals over {main.groups} groups. "
         f"Tolerance of surface Dice: {main.tolerance}."
     )
     texts = [_nothing_words(evaluations)]
     texts += [
         Text(
-            f"Of {one.objects} objects, each prompted for itself ({one.name}), the mean Dice is {one.object_dice:.3f}."
+            f"{one.objects} objects, each prompted separately ({one.name}), have a mean Dice of {one.object_dice:.3f}."
         )
         for one in evaluations
         if one.objects is not None and one.object_dice is not None
     ]
-    rule = Text(f"Rule for nothing: {main.rule_for_nothing}.", "note")
+    rule = Text(f"Empty masks: {main.rule_for_nothing}.", "note")
     return Section("Measures", (Table(tuple(head), tuple(rows), caption), *texts, rule))
 
 
@@ -118,19 +118,19 @@ def _nothing_words(evaluations: tuple[Evaluation, ...]) -> Text:
     main = evaluations[0]
     silent = ", ".join(f"{one.images_with_empty_prediction} with {one.name}" for one in evaluations)
     return Text(
-        f"An empty ground truth: {main.images_with_empty_truth} of {main.images} images. An empty prediction: {silent}."
+        f"Empty ground truth: {main.images_with_empty_truth} of {main.images} images. Empty prediction: {silent}."
     )
 
 
 def _strata(evaluations: tuple[Evaluation, ...], by: str) -> Section:
-    what = "size of the object" if by == "size" else by
+    what = "object size" if by == "size" else by
     parts = evaluations[0].strata[by]
     found = [(one, name, one.strata[by][name]) for name in parts for one in evaluations]
     chart = interval_chart(
         [(name, part.dice, part.dice_interval, one.name) for one, name, part in found],
         name=f"Mean Dice by {what}, with 95 % intervals",
         x_label="mean Dice, 95 % over groups",
-        caption="Of images whose object covers so much of them." if by == "size" else "",
+        caption="The object's share of the image." if by == "size" else "",
     )
     rows = tuple(
         (
@@ -158,7 +158,7 @@ def _curves(report: RunReport) -> Section:
         charts.append(
             line_chart(
                 losses, name="Losses of training over epochs", x_label="epoch", y_label="loss", log_y=True,
-                caption="Parts of the loss, as weighted.",
+                caption="The weighted parts of the loss.",
             )
         )  # fmt: skip
     charts.append(
@@ -166,7 +166,7 @@ def _curves(report: RunReport) -> Section:
             {"val Dice": [(epoch.epoch, epoch.val_dice) for epoch in report.curves]},
             name="Mean Dice on val images over epochs", x_label="epoch", y_label="mean Dice", y_limits=(0, 1),
             marks=[(best.epoch, best.val_dice, f"best: {best.val_dice:.3f}, epoch {best.epoch}")],
-            caption="On val images, by which the epoch was chosen.",
+            caption="On val images, which select the epoch.",
         )
     )  # fmt: skip
     return Section("Training", tuple(charts))
@@ -178,7 +178,7 @@ def _budget(report: RunReport) -> Section:
         [(one.prompts, one.dice, one.interval, kinds[one.reads_the_ground_truth]) for one in report.budget],
         name="Mean Dice with every kind of prompts, with 95 % intervals",
         x_label="mean Dice, 95 % over groups",
-        caption="Jittered: points moved at random, the standard deviation being a share of the image's side.",
+        caption="Jittered: points moved at random; the standard deviation is a share of the image's side.",
     )
     rows = tuple(
         (
@@ -193,8 +193,8 @@ def _budget(report: RunReport) -> Section:
     )
     head = ("prompts", "made", "Dice", "95 %", "draws", "spread of draws")
     text = Text(
-        "The same images with every kind of prompts. Where good prompts help much, prompts limit the result; where "
-        "they do not, the decoder does. Of instance maps, all objects are prompted together here."
+        "The same images with every kind of prompts. If good prompts help much, the prompts limit the result; if "
+        "they do not, the decoder does. For instance maps, all objects are prompted together here."
     )
     return Section("Prompt error budget", (text, chart, Table(head, rows, "Dice with every kind of prompts")))
 

@@ -1,4 +1,4 @@
-"""Which source code made a report."""
+"""Identify the source code that made a report."""
 
 import hashlib
 import subprocess
@@ -10,7 +10,7 @@ PACKAGE = Path(promise_seg.__file__).parent
 
 
 def code_sha256(folder: Path = PACKAGE) -> str:
-    """Hash of a package's Python files, by their names in it and what they hold."""
+    """Return the hash of the names and contents of a package's Python files."""
     whole = hashlib.sha256()
     for path in sorted(folder.rglob("*.py"), key=lambda p: p.relative_to(folder).as_posix()):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -19,9 +19,9 @@ def code_sha256(folder: Path = PACKAGE) -> str:
 
 
 def git_commit(folder: Path = PACKAGE) -> str | None:
-    """The commit of the work tree that a package is kept in, ``-dirty`` if files were changed since.
+    """Return the commit of a package's work tree, with ``-dirty`` if files were changed since.
 
-    None where there is no git, no work tree, or one that the package merely lies in without being kept there.
+    Return ``None`` if there is no git, no work tree, or the package is in one without being tracked.
     """
     if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None
@@ -29,7 +29,7 @@ def git_commit(folder: Path = PACKAGE) -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """What git says, or none if it does not know."""
+    """Return the output of git, or ``None`` if it fails."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=30, check=False

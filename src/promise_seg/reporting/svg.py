@@ -1,4 +1,4 @@
-"""SVG that can stand in a page: without what belongs to a file, and with names that are its own."""
+"""Prepare SVG for embedding in a page: without the parts of a file, and with unique ids."""
 
 import re
 from xml.etree import ElementTree
@@ -15,10 +15,10 @@ ElementTree.register_namespace("xlink", _XLINK)
 
 
 def bare_svg(text: str) -> str:
-    """The element of an SVG file: no prolog, no metadata, no styles that would leak into the page around it.
+    """Return the element of an SVG file without prolog, metadata and styles that would leak into the page.
 
-    It takes the width it is given, up to that of its view box in units of 1.45 px, keeps its shape, and is lettered in
-    the page's font.
+    It takes the available width, up to that of its view box in units of 1.45 px, keeps its aspect ratio, and uses the
+    font of the page.
 
     Raises:
         ValueError: if it has no view box, without which it cannot shrink.
@@ -41,9 +41,9 @@ def bare_svg(text: str) -> str:
 
 
 def named_svg(svg: str, name: str, prefix: str) -> str:
-    """The same for a page with others: an image with a name, and ids that begin with ``prefix``.
+    """Return the SVG with a name for screen readers, and with ids that begin with ``prefix``.
 
-    Ids that nothing refers to are left out.
+    Ids that nothing refers to are removed.
     """
     root = ElementTree.fromstring(svg)
     href = f"{{{_XLINK}}}href"

@@ -1,4 +1,4 @@
-"""How far a model's masks can be trusted, as a section."""
+"""The section about how far a model's masks can be trusted."""
 
 from promise_seg.reporting.blocks import Facts, Section, Table, Text
 from promise_seg.reporting.charts import calibration_chart, line_chart
@@ -8,34 +8,37 @@ from promise_seg.trust.quality import quality_words
 
 
 def trust_section(evaluation: Evaluation) -> Section:
-    """Whether the trust scores of a model's own masks order images as their Dice does, and mean what they say."""
+    """Return the section on whether trust ranks a model's own masks as Dice does, and whether it is calibrated."""
     quality = evaluation.trust
     if quality is None:
-        words = "This model is not calibrated, and has no trust scores: see promise calibrate."
+        words = "This model is not calibrated and has no trust scores: see promise calibrate."
         return Section("Trust", (Text(words, "note"),))
     calibration = calibration_chart(
         [(part.trust, part.dice, part.images) for part in quality.calibration],
-        name="Mean Dice over mean trust of images that are trusted about equally",
-        caption="Numbers: images of each part. On the dashed line the trust is the Dice.",
+        name="Mean Dice over mean trust of images with similar trust",
+        caption="Numbers: images in each bin. On the dashed line, trust is the Dice.",
     )
     full = quality.risk_coverage[-1].dice if quality.risk_coverage else 0.0
     coverage = line_chart(
         {
-            "images in the order of trust": [(part.coverage, part.dice) for part in quality.risk_coverage],
-            "in any order": [(part.coverage, full) for part in quality.risk_coverage],
+            "images ranked by trust": [(part.coverage, part.dice) for part in quality.risk_coverage],
+            "random order": [(part.coverage, full) for part in quality.risk_coverage],
         },
-        name="Mean Dice of the share of images that is trusted most",
+        name="Mean Dice of the most trusted share of images",
         x_label="share of the images, the most trusted first",
         y_label="mean Dice",
-        caption="Further up on the left: the images that are trusted most are better.",
+        caption="Higher on the left means that the most trusted images are better.",
     )
     parts = Table(
         ("mean trust", "mean Dice", "images"),
         tuple((f"{part.trust:.3f}", f"{part.dice:.3f}", str(part.images)) for part in quality.calibration),
-        "Trust and Dice of images that are trusted about equally",
+        "Trust and Dice of images with similar trust",
     )
     texts = [
-        Text(f"A trust score is the Dice that a model expects of its own mask. These are of {evaluation.images_words}.")
+        Text(
+            "A trust score is the Dice that the model expects of its own mask. "
+            f"These scores are for {evaluation.images_words}."
+        )
     ]
     if evaluation.trust_calibrated_on_these_rows:
         texts.append(Text(f"{FLATTERING[0].upper()}{FLATTERING[1:]}.", "warning"))

@@ -1,4 +1,4 @@
-"""SAM weights that promise-seg knows by name: where they come from, and how to tell that they are the right bytes."""
+"""SAM weights that promise-seg knows by name: where they come from, and the checksums of their files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from promise_seg.errors import CheckpointError
 
 @dataclass(frozen=True, kw_only=True)
 class KnownSam:
-    """A published file. ``size`` in bytes; ``sha256`` of the file; ``source`` a page that describes it."""
+    """A published file: its ``size`` in bytes, its ``sha256``, and a page that describes it as ``source``."""
 
     about: str
     file_name: str
@@ -61,7 +61,7 @@ KNOWN_SAMS: dict[str, KnownSam] = {
         source="https://zenodo.org/records/10689643",
     ),
 }
-"""By the name that ``promise sam`` and ``--sam`` take."""
+"""The known SAMs, by the name that ``promise sam`` and ``--sam`` take."""
 
 
 def default_sam_folder() -> Path:
@@ -70,28 +70,28 @@ def default_sam_folder() -> Path:
 
 
 def known_sam(name: str) -> KnownSam:
-    """The SAM of this name.
+    """Return the SAM of this name.
 
     Raises:
-        CheckpointError: if there is none.
+        CheckpointError: if there is no such SAM.
     """
     if name not in KNOWN_SAMS:
-        raise CheckpointError(f"{name}: no SAM of this name is known; expected one of {', '.join(KNOWN_SAMS)}")
+        raise CheckpointError(f"{name}: unknown SAM; expected one of {', '.join(KNOWN_SAMS)}")
     return KNOWN_SAMS[name]
 
 
 def sam_path(name: str) -> Path:
-    """Where ``promise sam fetch`` puts the file of this SAM, whether or not it is there."""
+    """Return the path to which ``promise sam fetch`` downloads this SAM, whether or not it exists."""
     return default_sam_folder() / known_sam(name).file_name
 
 
 def fetched(name: str) -> Path:
-    """The file of a known SAM.
+    """Return the downloaded file of a known SAM.
 
     Raises:
-        CheckpointError: if it was not fetched yet.
+        CheckpointError: if it has not been downloaded yet.
     """
     path = sam_path(name)
     if not path.exists():
-        raise CheckpointError(f"--sam {name}: not on this machine yet. Get it with: promise sam fetch {name}")
+        raise CheckpointError(f"--sam {name}: not on this machine yet. Download it with: promise sam fetch {name}")
     return path

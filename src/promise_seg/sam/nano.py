@@ -1,7 +1,7 @@
 """The built-in nano SAM: the same classes as the large ones, small enough for a CPU.
 
 Its weights were trained from scratch by this project on scenes that it draws itself (``promise pretrain``); see
-``nano_model_card.md`` beside this file.
+``nano_model_card.md`` next to this file.
 """
 
 from pathlib import Path
@@ -19,9 +19,9 @@ _CHANNELS = 128
 
 
 def nano_config() -> SamConfig:
-    """128 px input, patches of 8 px, twelve blocks of width 160, 4.7 million parameters.
+    """Return the architecture: 128 px input, patches of 8 px, twelve blocks of width 160, 4.7 million parameters.
 
-    Positions are absolute only: at 16 x 16 tokens the relative ones cost a third of the time and gained nothing.
+    Positions are absolute only: at 16 x 16 tokens, relative positions cost a third of the time and gained nothing.
     """
     vision = SamVisionConfig(
         hidden_size=_WIDTH,
@@ -44,16 +44,16 @@ def nano_config() -> SamConfig:
 
 
 def untrained_nano(seed: int = 0) -> SamModel:
-    """A nano SAM with random weights, initialised here because the library's own spread is 1e-10."""
+    """Return a nano SAM with random weights, initialised here because the library's own spread is 1e-10."""
     torch.manual_seed(seed)
-    # Plain attention is the fastest of the library's choices for 64 and 256 tokens on a CPU, above all backwards.
+    # On a CPU, plain attention is the library's fastest for 64 and 256 tokens, especially in the backward pass.
     model = SamModel._from_config(nano_config(), attn_implementation="eager")
     initialise(model)
     return model
 
 
 def initialise(model: SamModel) -> None:
-    """Give a SAM of any size random weights that it can be trained from."""
+    """Initialise a SAM of any size with random weights from which it can be trained."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)

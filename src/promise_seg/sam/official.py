@@ -1,6 +1,6 @@
 """Official SAM checkpoints (``sam_vit_b_01ec64.pth`` and the like) as a ``transformers`` model.
 
-The architecture is read off the shapes, so ViT-B, ViT-L, ViT-H and models fine-tuned from them (MedSAM) all load.
+The architecture is inferred from the shapes, so ViT-B, ViT-L, ViT-H and models fine-tuned from them (MedSAM) all load.
 """
 
 import re
@@ -14,9 +14,9 @@ from promise_seg.sam.pickles import differences, read_state
 
 _POSITIONS = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 LIBRARY_POSITIONS = "shared_image_embedding.positional_embedding"
-"""The code of positions, which the library holds a second time under this name."""
+"""The position code, of which the library has a second copy under this name."""
 
-# (in the official names, in the library's): applied one after the other, forwards or backwards
+# (official name, name in the library): applied one after the other, forwards or backwards
 _RENAMINGS: tuple[tuple[str, str], ...] = (
     ("image_encoder.", "vision_encoder."),
     ("vision_encoder.blocks.", "vision_encoder.layers."),
@@ -56,24 +56,24 @@ _HQ_EXTRAS = tuple(
 
 
 def transformers_name(official: str) -> str:
-    """Name in a ``SamModel`` of a parameter of the official implementation."""
+    """Return the name in a ``SamModel`` of a parameter of the official implementation."""
     for old, new in _RENAMINGS:
         official = official.replace(old, new)
     return official
 
 
 def official_name(name: str) -> str:
-    """Name in the official implementation of a parameter of a ``SamModel``: undoes :func:`transformers_name`."""
+    """Return the official name of a parameter of a ``SamModel``, the inverse of :func:`transformers_name`."""
     for old, new in reversed(_RENAMINGS):
         name = name.replace(new, old)
     return name
 
 
 def config_from_shapes(state: dict[str, Tensor]) -> SamConfig:
-    """The architecture of an official state dict. The decoder's attention always has 8 heads there.
+    """Infer the architecture of an official state dict, in which the decoder's attention always has 8 heads.
 
     Raises:
-        KeyError: if it is not one of a SAM.
+        KeyError: if it is not the state dict of a SAM.
     """
     _, grid, _, width = state["image_encoder.pos_embed"].shape
     patch = state["image_encoder.patch_embed.proj.weight"].shape[-1]
@@ -104,12 +104,12 @@ def config_from_shapes(state: dict[str, Tensor]) -> SamConfig:
 
 
 def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tuple[str, ...]]:
-    """A SAM from an official state dict, and in words what of it was left out.
+    """Build a SAM from an official state dict; return it with notes on what was left out.
 
-    The extra parameters of SAM-HQ are left out: it was trained with SAM itself frozen, so that what remains is SAM.
+    The extra parameters of SAM-HQ are left out: it was trained with SAM itself frozen, so the rest is SAM.
 
     Raises:
-        CheckpointError: if it is not one, naming what is missing, unexpected or of another shape.
+        CheckpointError: if it is not such a state dict; it names keys that are missing, unexpected or misshapen.
     """
     extras = [name for name in state if name.startswith(_HQ_EXTRAS)]
     state = {name: v for name, v in state.items() if name not in extras}
@@ -118,13 +118,13 @@ def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tupl
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{where}: not an official SAM checkpoint ({error} not found). Expected a state dict like that of "
-            "sam_vit_b_01ec64.pth, with image_encoder, prompt_encoder and mask_decoder."
+            "sam_vit_b_01ec64.pth, with image_encoder, prompt_encoder and mask_decoder"
         ) from error
     expected = model.state_dict()
     expected_here = {official_name(name): v for name, v in expected.items() if name != LIBRARY_POSITIONS}
     if wrong := differences(state, expected_here):
         adapters = any(".Adapter." in name for name in state)
-        hint = " Encoders with adapters (SAM-Med2D) are other models; use its weights without adapters." * adapters
+        hint = " Encoders with adapters (SAM-Med2D) are a different model; use weights without adapters" * adapters
         raise CheckpointError(f"{where}: does not fit a SAM: {wrong}.{hint}")
     converted = {transformers_name(name): v for name, v in state.items()}
     model.load_state_dict(converted | {LIBRARY_POSITIONS: state[_POSITIONS]})
@@ -132,12 +132,12 @@ def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tupl
 
 
 def hq_note(extras: int) -> tuple[str, ...]:
-    """What to say of a SAM-HQ of which so many parameters were left out; nothing if none were."""
-    return (f"{extras} parameters of SAM-HQ left out: what is used is the SAM inside it",) if extras else ()
+    """Return a note about the parameters of SAM-HQ that were left out, if any."""
+    return (f"{extras} parameters of SAM-HQ left out: only the SAM inside it is used",) if extras else ()
 
 
 def official_state(model: SamModel) -> dict[str, Tensor]:
-    """The state of a SAM under the official names; the inverse of :func:`sam_from_state`."""
+    """Return the state of a SAM under the official names; the inverse of :func:`sam_from_state`."""
     state = {official_name(name): v for name, v in model.state_dict().items() if name != LIBRARY_POSITIONS}
     return {name: v.detach().cpu().contiguous() for name, v in state.items()}
 
@@ -146,7 +146,7 @@ def load_official_sam(path: str | Path) -> tuple[SamModel, tuple[str, ...]]:
     """Read an official ``.pth`` file: see :func:`~promise_seg.sam.pickles.read_state`, :func:`sam_from_state`.
 
     Raises:
-        CheckpointError: if the file cannot be read, or has other parameters than a SAM.
+        CheckpointError: if the file cannot be read, or does not have the parameters of a SAM.
     """
     read = read_state(path)
     model, more = sam_from_state(read.tensors, str(path))

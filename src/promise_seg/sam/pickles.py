@@ -1,4 +1,4 @@
-"""Read PyTorch's pickled state dicts without letting them run code, whatever wraps or prefixes them."""
+"""Read pickled state dicts of PyTorch without letting them run code, whatever wraps or prefixes them."""
 
 import pickle
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,9 @@ _DATA_PARALLEL = "module."
 
 
 class PickledState(NamedTuple):
-    """Tensors by name, on the CPU and in single precision, and what had to be done to them, in words.
+    """Tensors by name, on the CPU and in single precision, with notes on how they were converted.
 
-    ``narrow`` has the type of those that were stored in half precision.
+    ``narrow`` has the types of tensors that were stored in half precision.
     """
 
     tensors: dict[str, Tensor]
@@ -29,8 +29,8 @@ class PickledState(NamedTuple):
 def read_state(path: str | Path) -> PickledState:
     """Read a ``.pth`` or ``.pt`` file with the restricted unpickler, which admits tensors and plain containers only.
 
-    A state dict may stand alone or under ``model``, ``state_dict`` or ``model_state_dict``. The prefix ``module.`` of
-    ``DataParallel`` is taken off, tensors of other devices come to the CPU, half precision becomes single precision.
+    The state dict may be the whole file, or under ``model``, ``state_dict`` or ``model_state_dict``. The prefix
+    ``module.`` of ``DataParallel`` is removed, tensors move to the CPU, and half precision becomes single precision.
 
     Raises:
         CheckpointError: if the file cannot be read, needs the full unpickler, or holds no state dict.
@@ -39,12 +39,12 @@ def read_state(path: str | Path) -> PickledState:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file") from None
-    except Exception as error:  # whatever a damaged or foreign file makes of the unpickler
+    except Exception as error:  # a damaged or foreign file can make the unpickler raise anything
         if isinstance(error, pickle.UnpicklingError):
-            reason = "it holds more than tensors, and is not opened, as such files can run code"
+            reason = "it contains more than tensors, and is not opened because such files can run code"
         else:
-            reason = f"damaged, or no PyTorch file ({type(error).__name__})"
-        raise CheckpointError(f"{path}: cannot be read: {reason}. Expected a state_dict() alone.") from error
+            reason = f"damaged, or not a PyTorch file ({type(error).__name__})"
+        raise CheckpointError(f"{path}: cannot be read: {reason}. Expected only a state_dict()") from error
     notes = []
     for wrapper in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
@@ -59,17 +59,17 @@ def read_state(path: str | Path) -> PickledState:
         raise CheckpointError(f"{path}: not a state dict: expected a mapping from parameter names to tensors")
     if all(name.startswith(_DATA_PARALLEL) for name in content):
         content = {name.removeprefix(_DATA_PARALLEL): v for name, v in content.items()}
-        notes.append("prefix 'module.' of DataParallel taken off")
+        notes.append("prefix 'module.' of DataParallel removed")
     narrow = {name: v.dtype for name, v in content.items() if v.dtype in (torch.half, torch.bfloat16)}
     if narrow:
         kinds = sorted({str(dtype).removeprefix("torch.") for dtype in narrow.values()})
-        notes.append(f"{' and '.join(kinds)} made single precision")
+        notes.append(f"{' and '.join(kinds)} converted to single precision")
     tensors = {name: v.float() if v.is_floating_point() else v for name, v in content.items()}
     return PickledState(tensors, tuple(notes), narrow)
 
 
 def list_faults(faults: Mapping[str, Iterable[str]], limit: int = 12) -> str | None:
-    """Names by what is wrong with them, in words; ``None`` if there are none."""
+    """Describe names by what is wrong with them; ``None`` if there are none."""
     parts = []
     for kind, unsorted in faults.items():
         if names := sorted(unsorted):
@@ -79,7 +79,7 @@ def list_faults(faults: Mapping[str, Iterable[str]], limit: int = 12) -> str | N
 
 
 def differences(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], limit: int = 12) -> str | None:
-    """Names that are missing, unexpected or of another shape, in words; ``None`` if there are none."""
+    """Describe names that are missing, unexpected or of another shape; ``None`` if there are none."""
     shapes = [
         f"{name} is {tuple(found[name].shape)}, expected {tuple(expected[name].shape)}"
         for name in found.keys() & expected.keys()

@@ -14,13 +14,13 @@ _RELATIVE = (".attn.rel_pos_h", ".attn.rel_pos_w")
 
 
 def resize(model: SamModel, image_size: int) -> SamModel:
-    """The same SAM for inputs of ``image_size`` pixels a side.
+    """Return the same SAM for inputs with a side of ``image_size`` pixels.
 
-    Absolute position embeddings are interpolated bicubically, relative positions of blocks that attend globally
-    linearly, as SAM itself does where they do not fit; all else is kept. It costs quality: measure it on ``val`` rows.
+    Absolute position embeddings are interpolated bicubically, relative positions of global-attention blocks linearly,
+    as SAM itself does where they do not fit; everything else is kept. This costs quality: measure it on ``val`` rows.
 
     Raises:
-        SettingsError: if the size is no multiple of the patch size, or not even one window of attention.
+        SettingsError: if the size is not a multiple of the patch size, or smaller than an attention window.
     """
     vision = model.config.vision_config
     if image_size == vision.image_size:

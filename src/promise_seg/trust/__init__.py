@@ -1,1 +1,1 @@
-"""How far to trust the mask of one image, without its ground truth."""
+"""Estimate how far the mask of an image can be trusted, without its ground truth."""

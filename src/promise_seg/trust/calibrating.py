@@ -1,4 +1,4 @@
-"""Learn on validation rows how far to trust a model's own masks."""
+"""Calibrate on validation rows how far a model's own masks can be trusted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,15 +29,15 @@ from promise_seg.trust.trust_file import find_trust, save_trust
 from promise_seg.vocabulary import Split
 
 SIGNS = {"predicted_iou": 1, "agreement": 1, "distance": -1, "soft_dice": 1}
-"""Which way each signal speaks for the mask."""
+"""The sign of each signal: 1 if higher values speak for the mask, -1 if they speak against it."""
 MOST_NEIGHBOURS = 2000
 
 
 @dataclass(frozen=True)
 class Examples:
-    """What was seen of validation rows, and the truth.
+    """The signals of validation rows, and their ground truth.
 
-    Shape: ``dice`` (n,) of the model's own masks; ``has_object`` (n,); ``groups`` and ``seen`` n each.
+    Shape: ``dice`` (n,) of the model's own masks; ``has_object`` (n,); ``groups`` and ``seen`` have n entries each.
     """
 
     seen: list[Signals]
@@ -53,18 +53,18 @@ def calibrate(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> TrustModel:
-    """Look at training images to know what is usual, and learn from validation rows what follows from signals.
+    """Record the training images as reference, and fit on validation rows what the signals predict.
 
     Args:
-        model: with an APM; it is left as it is.
-        train: that it was trained on. At most 2,000 of them are looked at, without augmentation.
-        val: that it was not trained on, and that nothing will be reported on.
-        store: of features; those of training images are taken from it, but not put there.
+        model: a model with an APM; it is not changed.
+        train: the rows that it was trained on. At most 2,000 of them are used, without augmentation.
+        val: rows that it was not trained on, and that no results are reported on.
+        store: the feature store; features of training images are read from it, but not added.
         progress: told of each image.
 
     Raises:
-        SettingsError: if the model has no APM, or gives masks that are no numbers.
-        ManifestError: if there are no rows of a kind.
+        SettingsError: if the model has no APM, or outputs NaN or infinite masks.
+        ManifestError: if there are no train or no val rows.
     """
     _check(model, train, val)
     model.eval()
@@ -84,7 +84,7 @@ def recalibrate(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> TrustModel:
-    """Learn anew for a model of which only the way from features to a mask changed: its training images are known."""
+    """Calibrate again after only the step from features to masks changed; the training images are reused."""
     _check(model, val, val)
     model.eval()
     tick = Stage(progress, "calibrating", len(val))
@@ -99,14 +99,14 @@ def ensure_calibrated(
     device: str | torch.device = "cpu",
     progress: Progress = silent,
 ) -> TrustModel | None:
-    """Calibrate the model of a checkpoint folder and keep that beside it, unless it is there already for these rows.
+    """Calibrate the model of a checkpoint folder and save the result in it, unless it is calibrated on these rows.
 
     Args:
-        folder: of the checkpoint itself, such as ``run/best``.
-        rows: checked; only those of ``train`` and ``val`` are looked at.
-        store: of features.
+        folder: the folder of the checkpoint itself, such as ``run/best``.
+        rows: checked rows; only those of ``train`` and ``val`` are used.
+        store: the feature store.
         sam: see :func:`~promise_seg.checkpoint.load_checkpoint`.
-        device: where to put the model.
+        device: the device for the model.
         progress: told of each image.
 
     Returns:
@@ -114,7 +114,7 @@ def ensure_calibrated(
 
     Raises:
         CheckpointError: if the model cannot be loaded.
-        SettingsError: if it gives masks that are no numbers.
+        SettingsError: if it outputs NaN or infinite masks.
         ManifestError: if there are no train or no val rows.
     """
     if read_config(folder).apm is None:
@@ -123,7 +123,7 @@ def ensure_calibrated(
     try:
         known = find_trust(folder, model).trust
     except CheckpointError:
-        known = None  # damaged: it is written anew
+        known = None  # damaged: it is written again
     train, val = ([row for row in rows if row.row.split == split] for split in (Split.TRAIN, Split.VAL))
     if known is not None and known.calibration.is_of(train, val):
         return known
@@ -133,22 +133,22 @@ def ensure_calibrated(
 
 
 def draw_rows(rows: Sequence[CheckedRow], most: int = MOST_NEIGHBOURS, seed: int = 0) -> list[CheckedRow]:
-    """At most so many, whatever the order of the rows."""
+    """Return a random subset of at most ``most`` rows, independent of their order."""
     ordered = sorted(rows, key=lambda row: row.image_sha256)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(ordered))[:most])
     return [ordered[index] for index in chosen]
 
 
 def check_calibratable(model: PromiseModel) -> None:
-    """Refuse a model that has no masks of its own to judge.
+    """Raise an error if a model cannot make masks of its own.
 
     Raises:
-        SettingsError: if it has no APM.
+        SettingsError: if the model has no APM.
     """
     if model.apm is None:
         raise SettingsError(
-            f"the variant {model.config.variant} has no auto-prompting module, and so no masks of its own to judge. "
-            "Choose a model of variant apm or apm+ips."
+            f"the variant {model.config.variant} has no auto-prompting module, and therefore no masks of its own to "
+            "calibrate. Choose a model of variant apm or apm+ips"
         )
 
 
@@ -156,11 +156,11 @@ def _check(model: PromiseModel, train: Sequence[CheckedRow], val: Sequence[Check
     check_calibratable(model)
     for name, rows in (("train", train), ("val", val)):
         if not rows:
-            raise ManifestError(f"no {name} rows; calibrating needs at least one train and one val row")
+            raise ManifestError(f"no {name} rows; calibration needs at least one train and one val row")
 
 
 def _unstored(sample: Sample, sam: Backbone, store: FeatureStore | None) -> Features:
-    """Features of one view. What is not in the store is not put there: it is needed once, and may be much."""
+    """Return the features of one view without adding them to the store: they are needed only once and may be large."""
     found = None if store is None or sam.encoder_learns else store.get(sample.key(sam))
     return found or encode_images(sam, [sample.image()])
 
@@ -197,11 +197,11 @@ def _learned(
 
 
 def _check_numbers(seen: Sequence[Signals]) -> None:
-    """Refuse what a model says whose training diverged."""
+    """Raise an error if the training of a model diverged."""
     bad = sum(not np.isfinite(list(vars(one).values())).all() for one in seen)
     if bad:
         raise SettingsError(
-            f"{bad} of {len(seen)} val images give masks that are no numbers: training diverged. Train again, with a "
+            f"{bad} of {len(seen)} val images have NaN or infinite masks: training diverged. Train again with a "
             "lower --learning-rate"
         )
 

@@ -1,4 +1,4 @@
-"""A calibrated judge of one model's own masks."""
+"""A calibrated trust model for the masks that a model makes with its own points."""
 
 import hashlib
 from collections.abc import Sequence
@@ -26,17 +26,17 @@ from promise_seg.trust.quality import quality_of
 from promise_seg.trust.signals import Signals, look
 
 FORMAT_VERSION: Literal[1] = 1
-"""Raised whenever the same image would give other signals than before."""
+"""The version of the format; raise it when the same image would give different signals."""
 FLATTERING = (
-    "trust was calibrated on the val rows among these images, which flatters it; promise calibrate prints how good it "
-    "is cross-validated"
+    "trust was calibrated on the val rows among these images, so its quality is overestimated here; promise calibrate "
+    "prints the cross-validated quality"
 )
 
 
 @dataclass(frozen=True)
 class Trust:
-    """Of a model's own mask of one image: the Dice to expect of it, within [0, 1], whether there is nothing in the
-    image, and what both were read from."""
+    """The trust in a model's own mask of one image: the expected Dice, in [0, 1], whether there is nothing in the
+    image, and the signals that both are computed from."""
 
     score: float
     nothing_here: bool
@@ -44,15 +44,15 @@ class Trust:
 
 
 class Calibration(BaseModel):
-    """What was learned on validation rows, and of what.
+    """A calibration, and the hashes of everything it was fitted on.
 
     Args:
-        model_sha256: of the only state of the model that it is valid for.
-        train_sha256, val_sha256: of the rows.
+        model_sha256: the hash of the only state of the model that it is valid for.
+        train_sha256, val_sha256: hashes of the rows.
         val_images: hashes of the images of the val rows, in order.
-        line: from signals to Dice.
-        presence: from signals to whether there is something.
-        quality: of both on the validation rows, each image judged by what was learned without its group.
+        line: the regression from signals to Dice.
+        presence: the decision from signals whether there is an object.
+        quality: the quality of both on the validation rows, cross-validated over groups.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,23 +67,23 @@ class Calibration(BaseModel):
     quality: Quality
 
     def is_of(self, train: Sequence[CheckedRow], val: Sequence[CheckedRow]) -> bool:
-        """Whether it was learned from just these rows."""
+        """Whether it was fitted on exactly these rows."""
         return (self.train_sha256, self.val_sha256) == (data_sha256(train), data_sha256(val))
 
     def was_learned_on(self, rows: Sequence[CheckedRow]) -> bool:
-        """Whether images of some rows are among those that it was learned on, whatever their split is called."""
+        """Whether images of some rows are among those that it was fitted on, whatever their split."""
         return not {row.image_sha256 for row in rows}.isdisjoint(self.val_images)
 
 
 @dataclass(frozen=True)
 class TrustModel:
-    """Judges the masks of one model: a calibration, and the training images to compare with."""
+    """The trust model of one model: a calibration, and the training images to compare with."""
 
     calibration: Calibration
     known: Neighbours
 
     def sha256(self) -> str:
-        """Hash of all that decides a judgement."""
+        """Return the hash of everything that determines a trust score."""
         content = self.calibration.model_dump_json().encode() + self.known.embeddings.numpy().tobytes()
         return hashlib.sha256(content).hexdigest()
 
@@ -91,20 +91,20 @@ class TrustModel:
         """Judge the mask that the model makes of one image with its own points.
 
         Args:
-            model: that it was calibrated for.
-            features: of one image.
-            geometry: of that image.
+            model: the model that this was calibrated for.
+            features: the features of one image.
+            geometry: the geometry of that image.
         """
         return self.judge_signals(look(model, features, geometry, self.known).signals)
 
     def judge_signals(self, seen: Signals) -> Trust:
-        """What follows from signals."""
+        """Compute trust from signals."""
         score = trust_scores(self.calibration.line, [seen])[0]
         return Trust(float(score), bool(self.calibration.presence.nothing_here([seen])[0]), seen)
 
 
 def trust_scores(line: Line, seen: Sequence[Signals]) -> Float64Array:
-    """The Dice to expect of each image: (n,), within [0, 1]."""
+    """Return the expected Dice of each image: (n,), in [0, 1]."""
     return np.clip(line.at(np.array([one.values(line.names) for one in seen])), 0, 1)
 
 
@@ -115,7 +115,7 @@ def judge_rows(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> list[Trust]:
-    """Judge each row, in their order; no mask of the rows is read."""
+    """Judge each row, in order; no mask of the rows is read."""
     found = []
     for row in counted(rows, progress, "judging", "trust"):
         sample = Sample.of(row, model.sam, model.config.fit)
@@ -131,7 +131,7 @@ def judge_results(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> tuple[list[Result], Quality]:
-    """Results of a model's own masks with a judgement of each, and how good the judgements are."""
+    """Add trust to the results of a model's own masks, and return them with the quality of the trust scores."""
     rows = [result.checked for result in results]
     judged = judge_rows(model, trust, rows, store, progress)
     quality = quality_of(

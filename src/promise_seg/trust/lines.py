@@ -1,7 +1,7 @@
-"""A cautious linear fit of few numbers to few images: each weight has a sign that is known beforehand.
+"""A cautious linear regression of a few signals on few images: the sign of each weight is known in advance.
 
 Least squares with known signs are scipy's ``nnls``, exact and in one call. scikit-learn's ``Ridge(positive=True)``
-only comes near by iterating, and its ``GroupKFold`` balances folds by size, so that other images would be held out
+only approximates it by iterating, and its ``GroupKFold`` balances folds by size, so other images would be held out
 together.
 """
 
@@ -16,13 +16,13 @@ from scipy.optimize import nnls
 from promise_seg.arrays import Float64Array
 
 RIDGE = 4.0
-"""Draws the weights towards 0, as that many more images would of which the signals say nothing."""
+"""The strength of the ridge, which shrinks weights as that many additional uninformative images would."""
 LEAST_IMAGES = 8
 FOLDS = 10
 
 
 class Line(BaseModel):
-    """``mean`` plus, of each signal, its weight times how many ``scales`` it is from its ``centre``."""
+    """A linear function: ``mean`` plus, for each signal, its weight times its standardised value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -35,22 +35,22 @@ class Line(BaseModel):
     @model_validator(mode="after")
     def _of_one_length(self) -> Self:
         if len({len(self.names), len(self.centres), len(self.scales), len(self.weights)}) != 1:
-            raise ValueError("names, centres, scales and weights must be equally many")
+            raise ValueError("names, centres, scales and weights must have the same length")
         return self
 
     def standardised(self, values: Float64Array) -> Float64Array:
-        """(n, signals), as the weights expect them."""
+        """Standardise values (n, signals), as the weights expect them."""
         return (values - np.array(self.centres)) / np.array(self.scales)
 
     def at(self, values: Float64Array) -> Float64Array:
-        """(n, signals) to (n,)."""
+        """Evaluate the function: (n, signals) to (n,)."""
         return self.mean + self.standardised(values) @ np.array(self.weights)
 
 
 def fit_line(values: Float64Array, targets: Float64Array, signs: dict[str, int], groups: Sequence[str]) -> Line:
-    """Least squares with a ridge; a weight whose sign would be the wrong one is 0.
+    """Fit by ridge regression; a weight that would have the wrong sign is 0.
 
-    With fewer than :data:`LEAST_IMAGES` images, or with one group, all are: the line is the targets' mean.
+    With fewer than :data:`LEAST_IMAGES` images, or with a single group, all weights are 0: the line is the mean.
 
     Shape: ``values`` (n, signals), in the order of ``signs`` (1: more is better, -1: less is); ``targets`` (n,).
     """
@@ -69,7 +69,7 @@ def fit_line(values: Float64Array, targets: Float64Array, signs: dict[str, int],
 
 
 def is_enough(groups: Sequence[str]) -> bool:
-    """Whether anything but the mean can be learned from images of these groups."""
+    """Whether more than the mean can be fitted to images of these groups."""
     return len(groups) >= LEAST_IMAGES and len(set(groups)) > 1
 
 
@@ -83,10 +83,10 @@ def _weights(standardised: Float64Array, targets: Float64Array, signs: Float64Ar
 def out_of_fold(
     values: Float64Array, targets: Float64Array, signs: dict[str, int], groups: Sequence[str]
 ) -> Float64Array:
-    """What the line says of each image with weights that were fitted without its group: (n,).
+    """Predict each image with weights that were fitted without its group: (n,).
 
-    Mean, centres and scales are of all images: a mean without the image would be the lower the better the image is, and
-    rank the images against the truth where the signals say nothing.
+    Mean, centres and scales are those of all images: a mean without the image would be lower for better images, and so
+    rank images against their targets where the signals carry no information.
     """
     line = fit_line(values, targets, signs, groups)
     said = line.at(values)
@@ -100,7 +100,7 @@ def out_of_fold(
 
 
 def folds(groups: Sequence[str]) -> Iterator[npt.NDArray[np.bool_]]:
-    """Which images are held out, at most :data:`FOLDS` times: whole groups, each once. Nothing for one group."""
+    """Yield the held-out images of up to :data:`FOLDS` cross-validation folds of whole groups; none for one group."""
     names = sorted(set(groups))
     if len(names) < 2:
         return

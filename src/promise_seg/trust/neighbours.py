@@ -1,4 +1,4 @@
-"""How far an image is from those that a model was trained on, in the encoder's space."""
+"""An out-of-distribution score: the distance of an image from the training images, in the encoder's space."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 NEAREST = 5
-"""Which of the nearest training images counts: the k of Sun et al. 2022."""
+"""The rank of the nearest training image that counts: the k of Sun et al. 2022."""
 
 
 def pooled(embedding: Tensor) -> Tensor:
-    """Embeddings (B, C, h, w) to their means over positions, of length 1: (B, C) float32 on the CPU."""
+    """Average embeddings (B, C, h, w) over positions and scale them to length 1: (B, C) float32 on the CPU."""
     return F.normalize(embedding.detach().float().mean((2, 3)), dim=1).cpu()
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Training images, each as one vector.
+    """The training images, each as one vector.
 
     Shape: ``embeddings`` (N, C) float16, of length 1.
     """
@@ -26,11 +26,14 @@ class Neighbours:
 
     @staticmethod
     def of(vectors: Tensor) -> "Neighbours":
-        """Of vectors (N, C), rounded as they are kept on disk, so that a file gives the same distances."""
+        """Create from vectors (N, C), rounded as on disk, to give the same distances as a saved file."""
         return Neighbours(vectors.to(torch.float16).contiguous())
 
     def distance(self, vector: Tensor) -> float:
-        """From a vector (C,) of length 1 to the fifth nearest training image, or the farthest of fewer: within [0, 2].
+        """Return the distance of a vector (C,) of length 1 to the fifth nearest training image, or the farthest of
+        fewer.
+
+        The distance is in [0, 2].
 
         Source: Sun et al. 2022, "Out-of-Distribution Detection with Deep Nearest Neighbors".
         """

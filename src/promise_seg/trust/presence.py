@@ -1,4 +1,4 @@
-"""Whether there is anything to segment in an image at all."""
+"""Decide whether there is anything to segment in an image at all."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,14 +10,14 @@ from promise_seg.trust.lines import Line, fit_line, folds, is_enough
 from promise_seg.trust.signals import Signals
 
 SIGNS = {"peak": 1, "predicted_iou": 1, "agreement": 1, "log_area": 1}
-"""All speak for an object."""
+"""The sign of each signal: all of them speak for an object."""
 LEAST_OF_A_KIND = 5
 LEAST_GAIN = 0.1
-"""In the sum of the shares of images with and without an object that are told rightly."""
+"""The least gain in the sum of sensitivity and specificity, which is twice the balanced accuracy."""
 
 
 class Presence(BaseModel):
-    """There is nothing where the mask is empty and, if that could be learned, where the line is below the threshold."""
+    """The decision: nothing here if the mask is empty or, if that could be fitted, the line is below the threshold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -26,16 +26,16 @@ class Presence(BaseModel):
 
     @property
     def rule(self) -> str:
-        """In words."""
+        """The decision rule as text."""
         if self.line is None:
             return "nothing here where the mask is empty"
         return (
-            f"nothing here where the mask is empty, or below {self.threshold:.3f} in a score of its peak, predicted "
-            "IoU, agreement and area"
+            f"nothing here where the mask is empty, or where a score of its peak, predicted IoU, agreement and area is "
+            f"below {self.threshold:.3f}"
         )
 
     def nothing_here(self, seen: Sequence[Signals]) -> BoolArray:
-        """The decision for each image: (n,)."""
+        """Decide for each image: (n,)."""
         empty = np.array([one.area_share == 0 for one in seen])
         if self.line is None:
             return empty
@@ -47,11 +47,11 @@ def _values(seen: Sequence[Signals]) -> Float64Array:
 
 
 def fit_presence(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> Presence:
-    """Learn the decision from images whose mask is not empty, or leave it at the empty mask.
+    """Fit the decision to images whose mask is not empty, or fall back to the empty mask alone.
 
-    The former needs :data:`LEAST_OF_A_KIND` such images without an object and as many with one, and that on images of
-    other groups it tells both kinds better, by :data:`LEAST_GAIN` and by twice the standard error of a guess: otherwise
-    it would take objects away for nothing.
+    Fitting needs :data:`LEAST_OF_A_KIND` such images without an object and as many with one. The fit is used only if,
+    on images of other groups, it is better by :data:`LEAST_GAIN` and by twice the standard error of a guess: otherwise
+    it would miss objects for no benefit.
 
     Shape: ``has_object`` (n,), from the ground truth.
     """
@@ -59,14 +59,16 @@ def fit_presence(seen: Sequence[Signals], has_object: BoolArray, groups: Sequenc
     if learned.line is None:
         return plain
     apart = _out_of_fold(_learn, seen, has_object, groups)
-    gain = _told_rightly(apart, has_object) - _told_rightly(plain.nothing_here(seen), has_object)
+    gain = _sensitivity_plus_specificity(apart, has_object) - _sensitivity_plus_specificity(
+        plain.nothing_here(seen), has_object
+    )
     with_object, without = np.count_nonzero(has_object), np.count_nonzero(~has_object)
     by_luck = 2 * np.sqrt(0.25 / with_object + 0.25 / without)
     return learned if gain >= max(LEAST_GAIN, by_luck) else plain
 
 
 def _learn(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> Presence:
-    """The threshold is where both kinds are told best; of several the one that misses fewest objects."""
+    """Fit the line, with the threshold of the highest balanced accuracy; of several the one with the fewest misses."""
     kept = np.flatnonzero([one.area_share > 0 for one in seen])
     truth, of_kept = has_object[kept], [groups[index] for index in kept]
     if min(np.count_nonzero(truth), np.count_nonzero(~truth)) < LEAST_OF_A_KIND or not is_enough(of_kept):
@@ -77,19 +79,19 @@ def _learn(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]
 
 
 def best_threshold(scores: Float64Array, truth: BoolArray) -> float:
-    """Between the scores (n,) of both kinds, as far as it can be; the lowest of equally good ones."""
+    """Return the threshold on scores (n,) with the highest balanced accuracy; the lowest of equally good ones."""
     ordered = np.unique(scores)
     tried = np.concatenate([ordered[:1], (ordered[:-1] + ordered[1:]) / 2])
-    return float(tried[int(np.argmax([_told_rightly(scores < one, truth) for one in tried]))])
+    return float(tried[int(np.argmax([_sensitivity_plus_specificity(scores < one, truth) for one in tried]))])
 
 
-def _told_rightly(nothing_here: BoolArray, has_object: BoolArray) -> float:
-    """The share of images with an object that are told rightly, plus that of those without: 1 by chance, 2 at best."""
+def _sensitivity_plus_specificity(nothing_here: BoolArray, has_object: BoolArray) -> float:
+    """Return twice the balanced accuracy: 1 by chance, 2 at best."""
     return float((~nothing_here)[has_object].mean() + nothing_here[~has_object].mean())
 
 
 def decide_out_of_fold(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> BoolArray:
-    """The decision for each image, learned without its group: (n,)."""
+    """Decide for each image with a fit without its group: (n,)."""
     return _out_of_fold(fit_presence, seen, has_object, groups)
 
 
@@ -99,9 +101,9 @@ def _out_of_fold(
     has_object: BoolArray,
     groups: Sequence[str],
 ) -> BoolArray:
-    said = fit(seen, has_object, groups).nothing_here(seen)  # stays so where there is only one group
+    decisions = fit(seen, has_object, groups).nothing_here(seen)  # kept if there is only one group
     for held_out in folds(groups):
         others = np.flatnonzero(~held_out)
-        found = fit([seen[i] for i in others], has_object[others], [groups[i] for i in others])
-        said[held_out] = found.nothing_here([seen[i] for i in np.flatnonzero(held_out)])
-    return said
+        fitted = fit([seen[i] for i in others], has_object[others], [groups[i] for i in others])
+        decisions[held_out] = fitted.nothing_here([seen[i] for i in np.flatnonzero(held_out)])
+    return decisions

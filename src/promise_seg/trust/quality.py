@@ -1,4 +1,4 @@
-"""How good a trust score is, on images with a ground truth."""
+"""The quality of trust scores, measured on images with a ground truth."""
 
 from collections.abc import Sequence
 
@@ -22,9 +22,9 @@ def quality_of(
     has_object: BoolArray,
     rule: str,
 ) -> Quality:
-    """Compare scores and decisions with the truth.
+    """Compare scores and decisions with the ground truth.
 
-    Shape: ``trust``, ``dice``, ``nothing_here`` and ``has_object`` (n,), ``groups`` n of them.
+    Shape: ``trust``, ``dice``, ``nothing_here`` and ``has_object`` (n,); ``groups`` has n entries.
     """
     curve, ideal = risk_coverage(trust, dice), risk_coverage(dice, dice)
     false_alarms = int(np.count_nonzero(~nothing_here & ~has_object))
@@ -90,9 +90,9 @@ def rank_interval(
 
 
 def risk_coverage(trust: Float64Array, dice: Float64Array) -> list[float]:
-    """Mean Dice of the most trusted 1/20, 2/20 ... of the images, rounded up to whole images.
+    """Return the mean Dice of the most trusted 1/20, 2/20 ... of the images, rounded up to whole images.
 
-    Images that are trusted equally count with their common mean, as no order among them is the right one.
+    Images with equal trust count with their common mean, because their order is arbitrary.
     """
     _, same, sizes = np.unique(-trust, return_inverse=True, return_counts=True)  # the most trusted first
     common = np.bincount(same, dice) / sizes
@@ -110,21 +110,24 @@ def _bins(trust: Float64Array, dice: Float64Array) -> tuple[Bin, ...]:
 
 
 def quality_words(quality: Quality) -> tuple[tuple[str, str], ...]:
-    """All but the curve and the bins, for a reader: names and what is to be said of them."""
+    """Return names and values of everything except the curve and the bins, as text."""
     correlation = "-" if quality.rank_correlation is None else f"{quality.rank_correlation:.3f}"
     if quality.rank_correlation_interval is not None:
         correlation += f" (95 %: {interval_words(list(quality.rank_correlation_interval))})"
     dice = {round(point.coverage, 2): point.dice for point in quality.risk_coverage}
-    risk = f"{quality.area_under_risk:.3f} (by chance {quality.area_by_chance:.3f}, at best {quality.area_ideal:.3f})"
+    risk = f"{quality.area_under_risk:.3f} (by chance {quality.area_by_chance:.3f}, ideally {quality.area_ideal:.3f})"
     nothing = quality.nothing_here
     return (
         ("Rank correlation with Dice", correlation),
-        ("Dice of all, and of the more trusted half", f"{dice[1.0]:.3f}, {dice[0.5]:.3f}"),
+        ("Dice of all images, and of the more trusted half", f"{dice[1.0]:.3f}, {dice[0.5]:.3f}"),
         ("Area under risk", risk),
-        ("Mean absolute error as a guess of Dice", f"{quality.mean_absolute_error:.3f}"),
-        ("Says that there is nothing", nothing.rule),
-        ("Objects seen where there are none", _share(nothing.false_alarms, nothing.images_without_object)),
-        ("Objects missed", _share(nothing.misses, nothing.images_with_object)),
+        ("Mean absolute error as a prediction of Dice", f"{quality.mean_absolute_error:.3f}"),
+        ("Rule for nothing here", nothing.rule),
+        (
+            "False alarms (something reported, nothing there)",
+            _share(nothing.false_alarms, nothing.images_without_object),
+        ),
+        ("Misses (nothing reported, object there)", _share(nothing.misses, nothing.images_with_object)),
     )
 
 

@@ -1,4 +1,4 @@
-"""What can be seen of one image without its ground truth, and says something of how good its mask is."""
+"""Signals of an image that need no ground truth and tell something about the quality of its mask."""
 
 from dataclasses import dataclass
 from math import ceil, floor, log
@@ -18,20 +18,20 @@ from promise_seg.trust.neighbours import Neighbours, pooled
 
 DRAWS = 8
 JITTER = 0.02
-"""Standard deviation of the moves of points, as a share of the model frame's side."""
+"""The standard deviation of the moves of points, as a share of the side of the model frame."""
 
 
 @dataclass(frozen=True)
 class Signals:
-    """Of one image and the mask that a model makes of it by itself.
+    """The signals of one image and of the mask that a model makes of it with its own points.
 
     Args:
         predicted_iou: SAM's own estimate of the mask's IoU.
-        agreement: mean Dice of the mask with those from jittered points; 1 where none of them has anything.
-        distance: of the image to the training images (:meth:`Neighbours.distance`).
-        soft_dice: the Dice to expect if the mask's probabilities were true (:func:`soft_dice`).
+        agreement: the mean Dice of the mask with those from jittered points; 1 if all of them are empty.
+        distance: the distance of the image to the training images (:meth:`Neighbours.distance`).
+        soft_dice: the expected Dice if the mask's probabilities were calibrated (:func:`soft_dice`).
         peak: the largest probability of the mask.
-        area_share: of the mask in the image, both after post-processing.
+        area_share: the share of the image that the mask covers, after post-processing.
     """
 
     predicted_iou: float
@@ -43,11 +43,11 @@ class Signals:
 
     @property
     def log_area(self) -> float:
-        """Natural logarithm of the area's share, of a millionth at least."""
+        """The natural logarithm of the area share, which counts as a millionth at least."""
         return log(max(self.area_share, 1e-6))
 
     def values(self, names: tuple[str, ...]) -> list[float]:
-        """Some of them, ``log_area`` among what can be asked for."""
+        """Return the named signals; ``log_area`` is a valid name too."""
         return [float(getattr(self, name)) for name in names]
 
 
@@ -99,16 +99,16 @@ def _together(first: Prompts, second: Prompts) -> Prompts:
 
 
 def content_of(masks: Tensor, geometry: Geometry) -> Tensor:
-    """Low-resolution masks (..., h, h), over the whole model frame, without what lies in the padding."""
+    """Crop low-resolution masks (..., h, h), over the whole model frame, to the content without padding."""
     scale = masks.shape[-1] / geometry.side
     left, top, right, bottom = (edge * scale for edge in geometry.content)
     return masks[..., floor(top) : ceil(bottom), floor(left) : ceil(right)]
 
 
 def soft_dice(mask_probs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> float:
-    """The Dice to expect of a mask (H, W) if the probabilities (H, W) were true; of an empty one how likely that is.
+    """Return the expected Dice of a mask (H, W) if the probabilities (H, W) were calibrated.
 
-    Source: Borges et al. 2024, "Soft Dice Confidence". For an empty mask, where theirs is 0, ours is 1 less the peak.
+    Source: Borges et al. 2024, "Soft Dice Confidence". For an empty mask, where theirs is 0, ours is 1 minus the peak.
     """
     if not mask.any():
         return 1 - float(mask_probs.max())
@@ -116,7 +116,7 @@ def soft_dice(mask_probs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) 
 
 
 def agreement(mask: Tensor, others: Tensor) -> float:
-    """Mean Dice of a mask (h, w) with others (K, h, w), all bool; two masks with nothing in them agree.
+    """Return the mean Dice of a mask (h, w) with others (K, h, w), all bool; two empty masks agree.
 
     Computed on the CPU: Apple's devices have no double precision.
     """

@@ -1,4 +1,4 @@
-"""A calibration on disk, beside the weights that it belongs to: tensors as safetensors, all else as JSON inside."""
+"""Save and load a calibration next to its weights: tensors as safetensors, everything else as JSON metadata."""
 
 import json
 from pathlib import Path
@@ -20,17 +20,17 @@ TRUST_FILE = "trust.safetensors"
 
 
 class Found(NamedTuple):
-    """A calibration that is valid for a model, or none and why."""
+    """A calibration that is valid for a model, or ``None`` and the reason."""
 
     trust: TrustModel | None
     note: str
 
 
 def save_trust(trust: TrustModel, folder: Path) -> Path:
-    """Write ``trust.safetensors`` into a checkpoint folder, whole or not at all; returns its path.
+    """Write ``trust.safetensors`` into a checkpoint folder, completely or not at all; return its path.
 
     Raises:
-        PromiseError: if it cannot be written.
+        PromiseError: if the file cannot be written.
     """
     path = folder / TRUST_FILE
     metadata = {"calibration": trust.calibration.model_dump_json()}
@@ -42,7 +42,7 @@ def read_trust(path: Path) -> TrustModel:
     """Read what :func:`save_trust` wrote.
 
     Raises:
-        CheckpointError: if it is damaged, of another version, or something else.
+        CheckpointError: if the file is damaged, of another version, or not a calibration.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -51,18 +51,18 @@ def read_trust(path: Path) -> TrustModel:
         version = json.loads(text).get("format_version")
         if version != FORMAT_VERSION:
             raise CheckpointError(
-                f"{path}: trust of format {version}, but this promise-seg reads format {FORMAT_VERSION}. {_WAY_OUT}"
+                f"{path}: has format version {version}, but this promise-seg reads version {FORMAT_VERSION}. {_WAY_OUT}"
             )
         _check(embeddings)
         return TrustModel(Calibration.model_validate_json(text), Neighbours(embeddings))
     except ValidationError as error:
         places = ", ".join(".".join(map(str, one["loc"])) for one in error.errors())
-        raise CheckpointError(f"{path}: not a calibration: wrong at {places}. {_WAY_OUT}") from error
+        raise CheckpointError(f"{path}: not a calibration: invalid {places}. {_WAY_OUT}") from error
     except (OSError, SafetensorError, KeyError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path}: damaged, or no calibration: {first_line(error)}. {_WAY_OUT}") from error
+        raise CheckpointError(f"{path}: damaged, or not a calibration: {first_line(error)}. {_WAY_OUT}") from error
 
 
-_WAY_OUT = "Delete it, or run promise calibrate, which writes it anew."
+_WAY_OUT = "Delete it, or run promise calibrate to write it again"
 
 
 def _check(embeddings: Tensor) -> None:
@@ -73,7 +73,7 @@ def _check(embeddings: Tensor) -> None:
 
 
 def find_trust(folder: Path, model: PromiseModel) -> Found:
-    """The calibration in a checkpoint folder, if it belongs to the model as it is now.
+    """Return the calibration in a checkpoint folder, if it belongs to the current state of the model.
 
     Raises:
         CheckpointError: if the file is damaged.
@@ -86,11 +86,11 @@ def find_trust(folder: Path, model: PromiseModel) -> Found:
     if trust.calibration.model_sha256 != model.sha256():
         return Found(
             None,
-            f"no trust scores: {path} belongs to another state of the model (trained or post-processed otherwise); run "
+            f"no trust scores: {path} belongs to another state of the model (other weights or post-processing); run "
             "promise calibrate again",
         )
     if channels != model.sam.embedding_channels:
         raise CheckpointError(
-            f"{path}: has embeddings of {channels} channels, the model of {model.sam.embedding_channels}. {_WAY_OUT}"
+            f"{path}: has {channels} embedding channels, but the model has {model.sam.embedding_channels}. {_WAY_OUT}"
         )
     return Found(trust, "")
