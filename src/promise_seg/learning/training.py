@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from pydantic import ValidationError
+from accelerate.utils import broadcast_object_list, gather_object
 from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -39,7 +40,7 @@ from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import PointCounts
 from promise_seg.protocol import training_deviations
 from promise_seg.sam.backbone import Backbone
-from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Split
+from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Split, TrainAlso
 
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
@@ -98,11 +99,13 @@ class TrainingRun:
         sam: frozen; untouched.
         store: of features.
         settings: what to do.
-        accelerator: device, precision and processes.
+        accelerator: device, precision and processes. Each of several processes learns from an equal share of every
+            batch, so that the same settings are the same training whatever their number; the main one writes.
         origin: where the rows are from, to be noted; it takes no part in what the run is.
 
     Raises:
         ManifestError: if there are no train or no val rows.
+        SettingsError: if batches cannot be shared equally among the processes.
         CheckpointError: if the folder holds a run with other settings, data or SAM.
     """
 
@@ -147,6 +150,7 @@ class TrainingRun:
         self.training_set = TrainingSet(self.rows[Split.TRAIN], self.model.sam, store, settings)
         self.draws = EpochDraws(len(self.training_set), settings.views, settings.seed)
         loader = DataLoader(self.training_set, settings.batch_size, sampler=self.draws, collate_fn=collate)
+        _share_batches(accelerator, settings)
         self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.model, optimizer, loader)
         self._origin = ({} if origin is None else asdict(origin)) | {"mask_threshold": rows[0].reading.mask_threshold}
         self.epoch = 0
@@ -196,13 +200,11 @@ class TrainingRun:
             write_text(path, "".join(lines[:epochs]))
 
     def encode(self, progress: Progress = silent) -> int:
-        """Fill the feature store for all rows and views; returns how many views had to be encoded."""
+        """Fill the feature store for all rows and views; returns how many had to be encoded, by all processes."""
         val = [Sample.of(row, self.model.sam, self.settings.fit) for row in self.rows[Split.VAL]]
         samples = val + self.training_set.samples(self.settings.views)
         mine = samples[self.accelerator.process_index :: self.accelerator.num_processes]
-        encoded = encode_missing(mine, self.model.sam, self.store, progress)
-        self.accelerator.wait_for_everyone()
-        return encoded
+        return sum(gather_object([encode_missing(mine, self.model.sam, self.store, progress)]))
 
     def _rate(self, step: int, steps_per_epoch: int) -> float:
         """Learning rate of a step: linear warm-up, then cosine decay to 1 %; constant by the reference's protocol."""
@@ -238,7 +240,9 @@ class TrainingRun:
             done, total = self.epoch * steps + number + 1, self.settings.epochs * steps
             best = f", best val Dice {self.best['dice']:.3f}" if self.best["epoch"] >= 0 else ""
             progress("training", done, total, f"epoch {self.epoch + 1}/{self.settings.epochs}{best}")
-        return {name: value / steps for name, value in sums.items()} | {"learning_rate": rate}
+        means = [{name: value / steps for name, value in sums.items()}]
+        shares = gather_object(means)  # of every process, which saw as many rows as each other one
+        return {name: float(np.mean([share[name] for share in shares])) for name in sums} | {"learning_rate": rate}
 
     def run(self, progress: Progress = silent) -> PromiseModel:
         """Train to the last epoch and return the best model by validation, in evaluation mode.
@@ -261,6 +265,7 @@ class TrainingRun:
             losses = self.train_epoch(progress)
             self._check_numbers()
             dice = validate(self.model, self.rows[Split.VAL], self.store, self.settings)
+            (dice,) = broadcast_object_list([dice])  # the processes must agree on what is best
             choice = max(dice, key=lambda c: dice[c])
             self.model.config = self.model.config.model_copy(update={"mask_choice": choice})
             improved = dice[choice] > self.best["dice"]
@@ -303,6 +308,24 @@ class TrainingRun:
             draw_curves(path, self.folder / CURVES_FILE)
         state = {"identity": self._identity.model_dump(mode="json"), "epoch": self.epoch, "best": self.best}
         save_training_state(self.folder / STATE_FILE, [self.optimizer], self.model.trainable_state(), state)
+
+
+def _share_batches(accelerator: Accelerator, settings: TrainSettings) -> None:
+    """Let each process of an accelerator learn from an equal share of every batch.
+
+    Raises:
+        SettingsError: if batches of this size have no equal shares.
+    """
+    processes = accelerator.num_processes
+    if settings.batch_size % processes:
+        raise SettingsError(
+            f"--batch-size {settings.batch_size}: cannot be shared equally among {processes} processes. "
+            f"Choose a multiple of {processes}"
+        )
+    accelerator.dataloader_config.split_batches = True
+    # Not all of SAM's parts that may learn take part in a step: what embeds mask prompts, for example, never does.
+    some_unused = settings.train_also != TrainAlso.NONE
+    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=some_unused)
 
 
 def _rounded(value: Any) -> Any:
