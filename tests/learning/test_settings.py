@@ -1,7 +1,9 @@
 import pytest
 
 from promise_seg.errors import SettingsError
-from promise_seg.learning.settings import make_settings
+from promise_seg.learning.settings import TrainSettings, make_settings
+from promise_seg.prompting.apm_cross import CrossConfig
+from promise_seg.vocabulary import PositionCode
 
 
 def test_a_bare_sam_has_nothing_to_train():
@@ -12,3 +14,24 @@ def test_a_bare_sam_has_nothing_to_train():
 def test_an_unknown_word_in_python_names_the_option_and_the_words():
     with pytest.raises(SettingsError, match=r"--variant: Input should be 'sam', 'apm', 'ips' or 'apm.ips', got 'both'"):
         make_settings(variant="both")
+
+
+def test_an_option_of_one_kind_of_apm_goes_into_its_config():
+    settings = make_settings(apm="cross", num_points=4, num_foreground=2, apm_position_code="reference")
+    assert settings.apm_options == {"position_code": "reference"}
+    assert settings.apm_config == CrossConfig(num_points=4, num_foreground=2, position_code=PositionCode.REFERENCE)
+    assert TrainSettings.model_validate(settings.model_dump(mode="json")) == settings
+    assert make_settings(apm="cross").apm_options == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"apm": "heatmap", "apm_reach": 3}, "--apm heatmap has no option reach; it has none"),
+     ({"apm": "cross", "apm_reach": 3}, "--apm cross has no option reach; it has position_code"),
+     ({"apm": "cross", "apm_position_code": "odd"}, "--apm cross: position_code: Input should be .*, got 'odd'"),
+     ({"apm": "cross", "apm_num_points": 3}, "--apm cross has no option num_points; it has position_code"),
+     ({"variant": "ips", "apm_reach": 3}, "variant ips has no auto-prompting module; leave --apm-reach out")],
+)  # fmt: skip
+def test_an_option_that_the_apm_has_not_is_refused(values, message):
+    with pytest.raises(SettingsError, match=message):
+        make_settings(**values)

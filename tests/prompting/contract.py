@@ -53,8 +53,8 @@ class ApmContract:
         """Points and saliency against a square in the lower left, as in training."""
         mask = torch.zeros(16, 16, dtype=torch.bool)
         mask[9:14, 2:7] = True
-        distance = torch.from_numpy(signed_distances(mask.numpy())).expand(len(proposal.points_xy), -1, -1)
-        loss = 10 * point_loss(proposal.points_xy, proposal.point_labels, distance, side)
+        distance = torch.from_numpy(signed_distances(mask.numpy())).expand(len(proposal.points_xy_model), -1, -1)
+        loss = 10 * point_loss(proposal.points_xy_model, proposal.point_labels, distance, side)
         if proposal.saliency_logits is not None:
             grid = proposal.saliency_logits.shape[-1]
             small = torch.nn.functional.adaptive_avg_pool2d(mask.float()[None], grid).expand(len(distance), -1, -1)
@@ -68,10 +68,10 @@ class ApmContract:
                 self.build(sizes)
             return
         for apm in (self.build(sizes).train(), self.build(sizes).eval()):
-            points_xy, labels, saliency = apm(features_for(sizes))
-            assert points_xy.shape == (BATCH, 16, 2)
-            assert points_xy.dtype == torch.float32
-            assert ((points_xy >= -0.5) & (points_xy <= sizes.side)).all()
+            points_xy_model, labels, saliency = apm(features_for(sizes))
+            assert points_xy_model.shape == (BATCH, 16, 2)
+            assert points_xy_model.dtype == torch.float32
+            assert ((points_xy_model >= -0.5) & (points_xy_model <= sizes.side)).all()
             assert labels.dtype == torch.int64
             if saliency is not None:
                 assert saliency.shape == (BATCH, saliency.shape[-1], saliency.shape[-1])
@@ -82,11 +82,11 @@ class ApmContract:
         apm = self.build(num_points=points, num_foreground=foreground).eval()
         for seed in (0, 1):
             proposal = apm(features_for(SIZES, seed=seed))
-            assert proposal.points_xy.shape == (BATCH, points, 2)
-            assert proposal.points_xy.isfinite().all()
+            assert proposal.points_xy_model.shape == (BATCH, points, 2)
+            assert proposal.points_xy_model.isfinite().all()
             assert proposal.point_labels.tolist() == [[1] * foreground + [0] * (points - foreground)] * BATCH
         prompts = proposal.as_prompts()
-        assert prompts.points_xy.shape == (BATCH, 1, points, 2)
+        assert prompts.points_xy_model.shape == (BATCH, 1, points, 2)
 
     @pytest.mark.parametrize(("points", "foreground"), [(0, 0), (4, 5), (4, -1)])
     def test_impossible_numbers_of_points_are_refused(self, points, foreground):
@@ -97,21 +97,21 @@ class ApmContract:
         apm, features = self.build().eval(), features_for(SIZES)
         before = copy.deepcopy(features)
         with torch.no_grad():
-            assert torch.equal(apm(features).points_xy, apm(features).points_xy)
+            assert torch.equal(apm(features).points_xy_model, apm(features).points_xy_model)
         assert all(torch.equal(features.tensors[name], tensor) for name, tensor in before.tensors.items())
 
     def test_an_image_s_points_do_not_depend_on_the_rest_of_its_batch(self):
         apm, features = self.build().eval(), features_for(SIZES)
         with torch.no_grad():
-            whole = apm(features).points_xy
+            whole = apm(features).points_xy_model
             for number in range(BATCH):
-                alone = apm(features[number : number + 1]).points_xy[0]
+                alone = apm(features[number : number + 1]).points_xy_model[0]
                 torch.testing.assert_close(alone, whole[number], atol=1e-3, rtol=0)
 
     def test_its_points_depend_on_the_image(self):
         apm = self.build().eval()
         with torch.no_grad():
-            points = apm(features_for(SIZES)).points_xy
+            points = apm(features_for(SIZES)).points_xy_model
         assert (points[0] - points[1]).abs().max() > 1e-3
 
     def test_gradients_reach_all_its_parameters(self):
@@ -152,4 +152,4 @@ class ApmContract:
         loaded = again.build(SIZES)
         loaded.load_state_dict(load_file(tmp_path / "apm.safetensors"))
         with torch.no_grad():
-            assert torch.equal(loaded.eval()(features).points_xy, apm.eval()(features).points_xy)
+            assert torch.equal(loaded.eval()(features).points_xy_model, apm.eval()(features).points_xy_model)

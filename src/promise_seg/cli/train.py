@@ -132,12 +132,13 @@ def train(
     from promise_seg.class_sets import class_folder, write_class_set
     from promise_seg.errors import ManifestError
     from promise_seg.learning.run_note import DataOrigin
-    from promise_seg.learning.settings import OPTIONS, make_settings
+    from promise_seg.learning.settings import APM_PREFIX, OPTIONS, make_settings
     from promise_seg.protocol import training_deviations
 
+    of_apm = {name: name for name in context.params if name.startswith(APM_PREFIX)}
     given = {
         setting: context.params[option]
-        for setting, option in OPTIONS.items()
+        for setting, option in (OPTIONS | of_apm).items()
         if (source := context.get_parameter_source(option)) is not None and source.name != "DEFAULT"
     }
     settings = make_settings(protocol=protocol, **given)

@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from promise_seg.errors import SettingsError
-from promise_seg.prompting.building import AnyApmConfig, make_apm_config
+from promise_seg.prompting.building import AnyApmConfig, make_apm_config, options_of
 from promise_seg.vocabulary import ApmKind, Fit, Optimizer, Precision, Protocol, Recipe, TrainAlso, Variant
 
 REFERENCE_VALUES: dict[str, Any] = {
@@ -79,6 +79,9 @@ class TrainSettings(BaseModel):
         if self.apm_options and not self.has_apm:
             options = ", ".join(f"--apm-{name}".replace("_", "-") for name in self.apm_options)
             raise ValueError(f"the variant {self.variant} has no auto-prompting module; leave {options} out")
+        known = options_of(self.apm)
+        if unknown := [name for name in self.apm_options if name not in known]:
+            raise ValueError(f"--apm {self.apm} has no option {unknown[0]}; it has {', '.join(known) or 'none'}")
         try:
             _ = self.apm_config
         except SettingsError as error:
@@ -91,7 +94,7 @@ class TrainSettings(BaseModel):
         if not self.has_apm:
             return None
         points = {"num_points": self.num_points, "num_foreground": self.num_foreground}
-        return make_apm_config(self.apm, self.protocol, **points | self.apm_options)
+        return make_apm_config(self.apm, self.protocol, **points, **self.apm_options)
 
     @property
     def learns_from_oracle(self) -> bool:

@@ -37,10 +37,12 @@ def make_apm_config(kind: ApmKind, protocol: Protocol = Protocol.OWN, **values: 
         raise SettingsError("; ".join(faults)) from error
 
 
+def options_of(kind: ApmKind) -> list[str]:
+    """Return the names of the options that a kind of APM has, beside its numbers of points."""
+    return sorted(set(CONFIGS[kind].model_fields) - set(ApmConfig.model_fields))
+
+
 def _fault(kind: ApmKind, place: tuple[str, ...], message: str, value: Any) -> str:
     if not place:
         return f"--apm {kind}: {message}"
-    if place[0] not in CONFIGS[kind].model_fields:
-        known = sorted(set(CONFIGS[kind].model_fields) - set(ApmConfig.model_fields))
-        return f"--apm {kind} has no option {place[0]}; it has {', '.join(known) or 'none'}"
     return f"--apm {kind}: {place[0]}: {message}, got {value!r}"
