@@ -11,7 +11,7 @@ def test_classes_are_noted_and_never_changed(tmp_path):
     write_class_set(tmp_path, [1, 3])
     assert is_class_set(tmp_path)
     assert read_class_set(tmp_path) == [1, 3]
-    with pytest.raises(CheckpointError, match="holds models of the classes 1, 3, but the masks now hold 1, 2"):
+    with pytest.raises(CheckpointError, match="contains models of the classes 1, 3, but the masks now have 1, 2"):
         write_class_set(tmp_path, [1, 2])
 
 

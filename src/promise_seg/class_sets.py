@@ -1,4 +1,4 @@
-"""Models for several classes of label maps: one of each class, in folders beside each other."""
+"""Models for several classes of label maps: one per class, in sibling folders."""
 
 import json
 from collections.abc import Sequence
@@ -11,35 +11,35 @@ CLASSES_FILE = "classes.json"
 
 
 def class_folder(folder: Path, label: int) -> Path:
-    """Where the run of a class is."""
+    """Return the folder of the run of a class."""
     return folder / f"class-{label}"
 
 
 def write_class_set(folder: Path, labels: Sequence[int]) -> None:
-    """Note which classes a folder has, or will have, models of.
+    """Record which classes a folder has, or will have, models of.
 
     Raises:
-        CheckpointError: if it already notes others.
+        CheckpointError: if other classes are recorded already.
     """
     if is_class_set(folder) and read_class_set(folder) != list(labels):
         known = ", ".join(map(str, read_class_set(folder)))
         raise CheckpointError(
-            f"{folder}: holds models of the classes {known}, but the masks now hold {', '.join(map(str, labels))}. "
-            "Choose another -o folder."
+            f"{folder}: contains models of the classes {known}, but the masks now have {', '.join(map(str, labels))}. "
+            "Choose another -o folder"
         )
     write_json(folder / CLASSES_FILE, {"classes": list(labels)})
 
 
 def is_class_set(folder: str | Path) -> bool:
-    """Whether a folder holds models of several classes."""
+    """Whether a folder contains models of several classes."""
     return (Path(folder) / CLASSES_FILE).is_file()
 
 
 def read_class_set(folder: str | Path) -> list[int]:
-    """The classes that a folder has models of.
+    """Return the classes that a folder has models of.
 
     Raises:
-        CheckpointError: if the note of them is damaged.
+        CheckpointError: if the record of them is damaged.
     """
     path = Path(folder) / CLASSES_FILE
     try:

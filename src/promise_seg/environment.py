@@ -1,4 +1,4 @@
-"""What a result was made with: versions, hardware and system, and nothing that tells whose machine it is."""
+"""The environment in which a result was made: versions, hardware and system, without identifying the machine."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ _CPU_FACTS = Path("/proc/cpuinfo")
 
 
 class Environment(BaseModel):
-    """Versions by package, the processor with the cores that may be used, memory, and the device that computed."""
+    """The versions of packages, the processor with the usable cores, the memory, and the computing device."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,10 +32,10 @@ class Environment(BaseModel):
 
 
 def collect_environment(device: "torch.device") -> Environment:
-    """The environment of this process.
+    """Return the environment of this process.
 
     Args:
-        device: what computes; of a CUDA device its name is asked for.
+        device: the computing device; the name of a CUDA device is queried.
     """
     versions = {"promise-seg": __version__, "python": platform.python_version()}
     return Environment(

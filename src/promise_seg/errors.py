@@ -1,4 +1,4 @@
-"""Errors that a user can mend. The command line prints them as one line and exits with code 2."""
+"""Errors that a user can fix. The command line prints them as one line and exits with code 2."""
 
 
 class PromiseError(Exception):
@@ -6,7 +6,7 @@ class PromiseError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's exception says, in one line without a full stop; its type if it says nothing."""
+    """Return the message of a library's exception, in one line without a full stop; its type if there is none."""
     lines = str(error).strip().splitlines()
     return lines[0].strip().rstrip(".:") if lines else type(error).__name__
 
@@ -24,7 +24,7 @@ class SizeError(ImageError):
 
 
 class MaskError(ImageError):
-    """A mask holds other values than its rule allows."""
+    """A mask has values that its rule does not allow."""
 
 
 class CheckpointError(PromiseError):
@@ -32,4 +32,4 @@ class CheckpointError(PromiseError):
 
 
 class SettingsError(PromiseError):
-    """A setting has a value that cannot work."""
+    """A setting has an invalid value."""

@@ -1,4 +1,4 @@
-"""From probabilities to a mask: a threshold, and a few changes of shape, chosen on validation rows or none at all."""
+"""Post-processing of probabilities to a mask: a threshold, and optional morphology, chosen on validation rows."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -11,14 +11,14 @@ from scipy import ndimage
 from promise_seg.arrays import BoolArray, Float32Array
 
 KERNEL_SIDE = 256
-"""Kernels are given for an image whose longer side has so many pixels, so that they mean the same at any size."""
+"""The longer side of the image, in pixels, for which kernels are given, to have the same effect at any size."""
 
 
 class PostProcessing(BaseModel):
-    """What is done to probabilities, in the order of the fields; by default only the threshold.
+    """The steps of post-processing, in the order of the fields; by default only the threshold.
 
-    ``opening`` and ``closing`` are diameters of a disc in 1/256 of the image's longer side, 0 for none; ``keep`` all
-    connected parts or the largest alone.
+    ``opening`` and ``closing`` are diameters of a disc in 1/256 of the image's longer side, 0 for none; ``keep`` is all
+    connected components or only the largest.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,7 +30,7 @@ class PostProcessing(BaseModel):
     keep: Literal["all", "largest"] = "all"
 
     def mask(self, mask_probs: Float32Array) -> BoolArray:
-        """(H, W) probabilities in the image frame to (H, W) bool."""
+        """Turn probabilities (H, W) in the image frame into a mask (H, W) bool."""
         mask = mask_probs > self.threshold
         for diameter, kind in ((self.opening, cv2.MORPH_OPEN), (self.closing, cv2.MORPH_CLOSE)):
             if diameter and mask.any():
@@ -43,7 +43,7 @@ class PostProcessing(BaseModel):
 
     @property
     def words(self) -> str:
-        """What it does, for tables; "none" for the default."""
+        """A description for tables; "none" for the default."""
         plain = PostProcessing()
         changed = [f"{name} {value}" for name, value in self if value != getattr(plain, name)]
         return ", ".join(changed).replace("fill_holes True", "holes filled") or "none"
@@ -57,18 +57,18 @@ def _reshaped(mask: BoolArray, diameter: int, kind: int) -> BoolArray:
     if size < 2:
         return mask
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    framed = cv2.copyMakeBorder(mask.astype(np.uint8), *(size,) * 4, cv2.BORDER_REPLICATE)  # objects go on outside
+    framed = cv2.copyMakeBorder(mask.astype(np.uint8), *(size,) * 4, cv2.BORDER_REPLICATE)  # objects continue outside
     return cv2.morphologyEx(framed, kind, kernel)[size:-size, size:-size] > 0
 
 
 def connected_parts(mask: BoolArray) -> Iterator[BoolArray]:
-    """The parts of a mask (H, W) that do not touch each other, by edge or corner."""
+    """Yield the connected components of a mask (H, W); pixels that share an edge or corner are connected."""
     count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
     yield from (parts == number for number in range(1, count))
 
 
 def largest_part(mask: BoolArray) -> BoolArray:
-    """The largest of a mask's parts that touch each other, by edge or corner; the first of several."""
+    """Return the largest connected component of a mask; the first of several."""
     count, parts, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 2:
         return mask

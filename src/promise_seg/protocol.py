@@ -1,10 +1,10 @@
-"""Our own way of training and scoring, or the one of the published reference, for those who ask for it by name."""
+"""The differences between our own way of training and scoring and that of the published reference."""
 
 from promise_seg.vocabulary import Protocol
 
 
 def training_deviations(protocol: Protocol) -> tuple[str, ...]:
-    """How training by ``protocol`` differs from our own, a line each."""
+    """Return how training by ``protocol`` differs from our own, one line per difference."""
     if protocol == Protocol.OWN:
         return ()
     return (
@@ -24,7 +24,7 @@ def training_deviations(protocol: Protocol) -> tuple[str, ...]:
 
 
 def evaluation_deviations(protocol: Protocol) -> tuple[str, ...]:
-    """How scores by ``protocol`` differ from our own, a line each."""
+    """Return how scores by ``protocol`` differ from our own, one line per difference."""
     if protocol == Protocol.OWN:
         return ()
     return (

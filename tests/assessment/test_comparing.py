@@ -54,12 +54,12 @@ def test_every_two_of_several_are_compared_and_corrected_together(write):
 
 @pytest.mark.parametrize(
     ("spoil", "words"),
-    [(lambda w: [w("a", BASE), w("b", BASE[:30])], "are not of the same images: 0 are only in the one, 10"),
+    [(lambda w: [w("a", BASE), w("b", BASE[:30])], "have different images: 0 are only in the first, 10"),
      (lambda w: [w("a", BASE), w("b", BASE, protocol="reference")], "scored by different protocols"),
-     (lambda w: [w("a", BASE), w("b", BASE, truth="u")], "another ground truth of 40 of 40 images"),
-     (lambda w: [w("a", BASE), w("b", BASE, each=4)], "other groups for 40 of 40 images"),
+     (lambda w: [w("a", BASE), w("b", BASE, truth="u")], "a different ground truth for 40 of 40 images"),
+     (lambda w: [w("a", BASE), w("b", BASE, each=4)], "different groups for 40 of 40 images"),
      (lambda w: [w("a", BASE), w("a", BASE)], "named twice"),
-     (lambda w: [w("a", BASE)], "two evaluations at least")],
+     (lambda w: [w("a", BASE)], "at least two evaluations")],
 )  # fmt: skip
 def test_what_cannot_be_compared(write, spoil, words):
     with pytest.raises(SettingsError, match=words):
@@ -68,7 +68,7 @@ def test_what_cannot_be_compared(write, spoil, words):
 
 def test_distances_in_other_units_are_not_compared_but_overlaps_are(write):
     runs = [read_scored(write(name, BASE, tolerance=name)) for name in ("2px", "1.5mm")]
-    with pytest.raises(SettingsError, match=r"tolerances 1\.5mm and 2px, so that hd95 cannot be compared"):
+    with pytest.raises(SettingsError, match=r"tolerances 1\.5mm and 2px, so hd95 cannot be compared"):
         compare(runs, ["dice", "hd95"])
     assert len(compare(runs, ["dice", "iou"])) == 2
 
@@ -90,7 +90,9 @@ def test_a_run_s_folder_stands_for_the_one_evaluation_in_it(write, tmp_path):
 
 def test_what_cannot_be_read(write, tmp_path):
     folder = write("a", BASE)
-    with pytest.raises(SettingsError, match="has no mae of every image; choose among dice, hd95, iou, predicted_iou"):
+    with pytest.raises(
+        SettingsError, match="does not have mae for every image; expected one of dice, hd95, iou, predicted_iou"
+    ):
         compare([read_scored(folder), read_scored(write("b", BASE))], ["mae"])
     write("a", BASE, prompts="oracle")
     with pytest.raises(SettingsError, match=r"2 evaluations \(scores_apm.csv, scores_oracle.csv\) there"):

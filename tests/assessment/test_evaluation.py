@@ -252,7 +252,7 @@ def test_logits_that_are_no_numbers_are_refused(tiny_sam, checked, value):
     sample = Sample.of(checked[0], tiny_sam, Fit.STRETCH)
     logits = torch.full((8, 8), -5.0)
     logits[3, 3] = value
-    with pytest.raises(SettingsError, match="the model gives a mask that is no numbers"):
+    with pytest.raises(SettingsError, match="the model produced NaN or infinite logits"):
         score_row(
             decoded_as(sample, logits[None, None], torch.ones(1, 1)),
             "0",

@@ -108,7 +108,7 @@ def test_what_is_impossible_is_refused():
         replace(dice, is_distance=True)
     with pytest.raises(ValueError, match="mae: only distances and measures that are better when higher"):
         replace(mae, when_empty=WhenEmpty())
-    with pytest.raises(ValueError, match="must have one shape"):
+    with pytest.raises(ValueError, match="must have the same shape"):
         MaskPair(np.zeros((3, 4), np.float32), np.zeros((3, 4), bool), np.zeros((4, 3), bool))
     with pytest.raises(ValueError, match="there are no objects"):
         find_measure("panoptic_quality").value(replace(pair(OBJECT, OBJECT), objects=None))

@@ -56,5 +56,5 @@ def test_an_iou_that_was_not_predicted_is_left_out(tiny_sam, checked, tmp_path):
 
 def test_a_model_whose_training_diverged_is_not_scored(tiny_sam, checked):
     model = no_numbers(make_model(tiny_sam))
-    with pytest.raises(SettingsError, match=r"0\.png: .* no numbers: its training diverged"):
+    with pytest.raises(SettingsError, match=r"0\.png: .* NaN or infinite logits: its training diverged"):
         evaluate(model, checked, Assessment(prompts=PromptSource.APM))

@@ -34,12 +34,12 @@ def test_by_size(results):
 def test_by_a_column_of_the_manifest(results):
     found = strata(results, "device", values_by_measure(results), seed=0)
     assert {name: one.images for name, one in found.items()} == {"(empty)": 1, "a": 5, "b": 4}
-    with pytest.raises(SettingsError, match=r"--by hospital: .* choose among size, device"):
+    with pytest.raises(SettingsError, match=r"--by hospital: .* expected one of size, device"):
         strata(results, "hospital", values_by_measure(results), seed=0)
 
 
 def test_columns_can_be_checked_before_anything_is_scored(results):
     rows = [result.checked.row for result in results]
     check_columns(["size", "device"], rows)
-    with pytest.raises(SettingsError, match=r"--by hospital: .* choose among size, device"):
+    with pytest.raises(SettingsError, match=r"--by hospital: .* expected one of size, device"):
         check_columns(["device", "hospital"], rows)

@@ -98,5 +98,5 @@ def test_evaluations_from_before_a_measure_was_there_are_read_and_compared(tmp_p
     (tmp_path / "new/scores_apm.csv").write_text("\n".join([f"{head},assd", *(f"{line},3" for line in lines)]))
     runs = [read_scored(tmp_path / name) for name in ("old", "new")]
     assert compare(runs, ["dice"])[0].difference.interval.mean == 0
-    with pytest.raises(SettingsError, match=r"old.*has no assd of every image; choose among dice"):
+    with pytest.raises(SettingsError, match=r"old.*does not have assd for every image; expected one of dice"):
         compare(runs, ["assd"])

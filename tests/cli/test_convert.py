@@ -62,7 +62,7 @@ def test_there_and_back_with_a_sam_on_this_machine(reference_file, tiny_sam, tmp
     [
         (["none.pt", "-o", "x"], "none.pt: no such file"),
         (["reference.pt", "-o", "x", "--to", "onnx"], "--to onnx"),
-        (["reference.pt", "-o", "reference.pt"], "exists already"),
+        (["reference.pt", "-o", "reference.pt"], "already exists"),
         (["reference.pt", "-o", "x", "--sam", "nano"], "not the SAM of"),
         (["reference.pt", "-o", "x.zip", "--to", "reference"], "ends in"),
     ],

@@ -92,7 +92,7 @@ def test_some_classes_and_classes_that_a_split_lacks(volumes, train, tmp_path, c
     assert "class 1: no test mask holds it; only false alarms are scored" in printed
     assert (run / "test/class-2/summary_apm.json").exists()
     assert train(volumes, tmp_path / "other", "--class", "2,5") == 2
-    assert "--class 2,5: no mask of the train rows holds 5; they hold 1, 2" in capsys.readouterr().err
+    assert "--class 2,5: no mask of the train rows contains 5; they contain 1, 2" in capsys.readouterr().err
 
 
 def test_a_dicom_series_with_a_segmentation_of_our_own(volumes, train, tmp_path):

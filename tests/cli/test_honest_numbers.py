@@ -58,8 +58,10 @@ def test_every_mean_has_an_interval_and_every_stratum_its_images(run, tmp_path, 
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [(["--by", "hospital"], "choose among size, device"), (["--tolerance", "2mm"], "does not say how large its pixels"),
-     (["--tolerance", "two"], "--tolerance two: expected"), (["--split", "dev"], "--split dev: expected")],
+    [(["--by", "hospital"], "expected one of size, device"),
+     (["--tolerance", "2mm"], "does not say how large its pixels"),
+     (["--tolerance", "two"], "--tolerance two: expected"),
+     (["--split", "dev"], "--split dev: expected")],
 )  # fmt: skip
 def test_what_cannot_be_meant(run, tmp_path, capsys, options, words):
     assert evaluate(run, tmp_path / "out", *options) == 2

@@ -1,4 +1,4 @@
-"""Prompt error budget: the same images with every kind of prompts, to see whether they or the decoder set the limit."""
+"""The prompt error budget: an ablation of the prompts that tells whether they or the decoder limit the result."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
 
 COUNTS = (1, 2, 4, 8, 16)
 JITTERS = (0.01, 0.02, 0.05, 0.1)
-"""Standard deviations of a click's error, as shares of the model frame's side."""
+"""The standard deviations of the error of a click, as shares of the side of the model frame."""
 DRAWS = 5
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Dice of each image under one kind of prompts, each draw by itself.
+    """The Dice of each image with one kind of prompts, for each draw.
 
-    Shape: ``dice`` (draws, images). ``reads_truth`` says that the prompts were made from the ground truth.
+    Shape: ``dice`` (draws, images). ``reads_truth`` says whether the prompts were made from the ground truth.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Budget:
     dice: np.ndarray
 
     def summary(self, groups: Sequence[str], seed: int = 0) -> dict[str, Any]:
-        """The mean over draws and images with its interval over groups, and how much the draws' means differ."""
+        """Return the mean over draws and images with its interval over groups, and the spread of the draws' means."""
         interval: Interval = mean_interval(self.dice.mean(0).tolist(), groups, seed=seed)
         draws = self.dice.mean(1)
         return {
@@ -61,15 +61,15 @@ def prompt_budget(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> list[Budget]:
-    """Score a model with own points (as they are, jittered, and ever fewer), oracle points, a box, and nothing.
+    """Score a model with own points (as they are, jittered, and fewer and fewer), oracle points, a box, and nothing.
 
-    Each image is encoded once. Where a mask map holds instances, all objects are prompted together.
+    Each image is encoded once. For instance maps, all objects are prompted together.
 
     Args:
-        model: any variant; without an APM there are no own points.
-        rows: with masks.
-        seed: of draws and jitters.
-        store: of features.
+        model: a model of any variant; without an APM there are no own points.
+        rows: rows with masks.
+        seed: the seed of draws and jitters.
+        store: the feature store.
         progress: told of each image.
     """
     model.eval()
@@ -89,7 +89,7 @@ def prompt_budget(
 
 
 def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -> Iterator[tuple[str, bool, Prompts]]:
-    """Name, whether made from the truth, and prompts; several of one name are draws."""
+    """Yield a name, whether the prompts are made from the ground truth, and prompts; equal names are draws."""
     rng = np.random.default_rng([seed, int(sample.checked.image_sha256[:16], 16)])
     side, mask = model.sam.image_size, sample.mask()
     if model.apm is not None:
@@ -120,9 +120,9 @@ def _oracle(mask: npt.NDArray[np.bool_], count: int, rng: np.random.Generator) -
 
 
 def _fewer(prompts: Prompts, count: int) -> Prompts:
-    """The first points of each kind, as many foreground as background ones, and one alone in the foreground."""
+    """Return the first points, as many foreground as background ones; a single one is foreground."""
     if prompts.points_xy_model is None or prompts.point_labels is None:
-        raise ValueError("there are no points to take some of")
+        raise ValueError("there are no points to take a part of")
     labels = prompts.point_labels[0, 0].cpu()
     kept = []
     for label, wanted in ((FOREGROUND, -(-count // 2)), (BACKGROUND, count // 2)):

@@ -1,4 +1,4 @@
-"""The prompt error budget as a picture."""
+"""The chart of the prompt error budget."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two or more evaluations of the same images, image by image."""
+"""Compare two or more evaluations of the same images, image by image."""
 
 import csv
 from collections import Counter
@@ -17,7 +17,7 @@ _FACTS = ("image", "split", "group", "image_sha256", "truth_sha256", "prompts", 
 
 @dataclass(frozen=True)
 class Scored:
-    """An evaluation as it was written: its name, its summary, and of each image, by its content, all measures."""
+    """A saved evaluation: its name, its summary, and all measures of each image by its content."""
 
     name: str
     path: Path
@@ -32,10 +32,10 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
 
     Args:
         place: the file or folder.
-        prompts: which of a folder's several evaluations.
+        prompts: selects one of several evaluations in a folder.
 
     Raises:
-        SettingsError: if there is none, or more than one, or it is damaged.
+        SettingsError: if there is none or more than one, or it is damaged.
     """
     path = Path(place)
     if path.is_dir():
@@ -61,13 +61,13 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise SettingsError(f"{path}: not an evaluation by this version of promise evaluate: {error}") from error
     if not images:
-        raise SettingsError(f"{path}: holds no images")
+        raise SettingsError(f"{path}: contains no images")
     name = f"{summary.model} ({summary.prompts})"
     return Scored(name, path, summary, images, groups, truths)
 
 
 def _evaluation_in(folder: Path, prompts: str | None) -> Path:
-    """The one ``scores_*.csv`` in a folder or, as in the folder of a run, in one of the folders in it."""
+    """Return the only ``scores_*.csv`` in a folder or in one of its subfolders, as in the folder of a run."""
     pattern = f"scores_{prompts or '*'}.csv"
     found = sorted(folder.glob(pattern)) or sorted(folder.glob(f"*/{pattern}"))
     if len(found) == 1:
@@ -75,7 +75,7 @@ def _evaluation_in(folder: Path, prompts: str | None) -> Path:
     names = ", ".join(path.relative_to(folder).as_posix() for path in found)
     what = f"{len(found)} evaluations ({names})" if found else "no evaluation"
     way_out = (
-        "Name the file, or give --prompts"
+        "Name the file, or pass --prompts"
         if found
         else f"Make one: promise evaluate {folder} DATA.csv -o {folder}/test"
     )
@@ -83,7 +83,7 @@ def _evaluation_in(folder: Path, prompts: str | None) -> Path:
 
 
 def _distinct(hashes: list[str]) -> list[str]:
-    """Each by itself; an image that stands in several rows, with another mask in each, once for each of them."""
+    """Make hashes unique: an image in several rows, with another mask in each, is listed once for each row."""
     seen: Counter[str] = Counter()
     names = []
     for sha256 in hashes:
@@ -94,7 +94,8 @@ def _distinct(hashes: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``second`` less ``first`` in one measure; ``p_holm`` is corrected for all comparisons that were made at once."""
+    """The difference ``second`` minus ``first`` in a measure; ``p_holm`` is corrected for all comparisons made at
+    once."""
 
     first: str
     second: str
@@ -125,7 +126,7 @@ def compare(runs: list[Scored], measures: list[str], seed: int = 0) -> list[Comp
         SettingsError: if they are of different images, ground truths, groups or units, or lack a measure.
     """
     if len(runs) < 2:
-        raise SettingsError("a comparison needs two evaluations at least")
+        raise SettingsError("a comparison needs at least two evaluations")
     for run in runs[1:]:
         _check_same(runs[0], run, measures)
     order = sorted(runs[0].images)
@@ -133,7 +134,7 @@ def compare(runs: list[Scored], measures: list[str], seed: int = 0) -> list[Comp
         for measure in measures:
             if any(measure not in run.images[image] for image in order):
                 known = ", ".join(sorted(set.intersection(*(set(v) for v in run.images.values()))))
-                raise SettingsError(f"{run.path}: has no {measure} of every image; choose among {known}")
+                raise SettingsError(f"{run.path}: does not have {measure} for every image; expected one of {known}")
     groups = [runs[0].groups[image] for image in order]
     found = []
     for first, second in combinations(runs, 2):
@@ -150,45 +151,45 @@ def compare(runs: list[Scored], measures: list[str], seed: int = 0) -> list[Comp
 
 
 def _names(runs: list[Scored]) -> dict[Path, str]:
-    """What each is called; with its path where that would not tell them apart."""
+    """Return the name of each evaluation, with its path if names are not unique."""
     names = [run.name for run in runs]
     return {run.path: run.name if names.count(run.name) == 1 else f"{run.name} in {run.path.parent}" for run in runs}
 
 
 def _check_same(first: Scored, run: Scored, measures: list[str]) -> None:
-    """Refuse evaluations whose scores differ by more than the model and its prompts."""
+    """Raise an error if evaluations differ in more than the model and its prompts."""
     both = f"{run.path} and {first.path}"
     if run.path.resolve() == first.path.resolve():
         raise SettingsError(f"{run.path}: named twice; a comparison needs two evaluations")
     only_here, only_there = set(run.images) - set(first.images), set(first.images) - set(run.images)
     if only_here or only_there:
         raise SettingsError(
-            f"{both} are not of the same images: {len(only_here)} are only in the one, {len(only_there)} only in the "
-            "other. Evaluate both on the same rows, read in the same way"
+            f"{both} have different images: {len(only_here)} are only in the first, {len(only_there)} only in the "
+            "second. Evaluate both on the same rows, read in the same way"
         )
     if run.summary.protocol != first.summary.protocol:
         raise SettingsError(f"{both} were scored by different protocols")
     if others := sum(run.truths[image] != first.truths[image] for image in run.images):
         raise SettingsError(
-            f"{both} have another ground truth of {others} of {len(run.images)} images. Evaluate both on the same "
-            "masks, with the same --class, --instances and --mask-threshold"
+            f"{both} have a different ground truth for {others} of {len(run.images)} images. Evaluate both on the "
+            "same masks, with the same --class, --instances and --mask-threshold"
         )
     if others := _regrouped(run, first):
         raise SettingsError(
-            f"{both} have other groups for {others} of {len(run.images)} images, which intervals and tests are made "
-            "of. Evaluate both on the same CSV"
+            f"{both} have different groups for {others} of {len(run.images)} images, on which intervals and tests "
+            "depend. Evaluate both on the same CSV"
         )
     in_units = [one.name for one in map(find_measure, measures) if one is not None and one.needs_same_tolerance]
     one, other = run.summary.tolerance, first.summary.tolerance
     if in_units and one != other:
         raise SettingsError(
-            f"{both} were measured with the tolerances {one} and {other}, so that {', '.join(in_units)} cannot be "
+            f"{both} were measured with the tolerances {one} and {other}, so {', '.join(in_units)} cannot be "
             "compared. Evaluate both with the same --tolerance"
         )
 
 
 def _regrouped(run: Scored, first: Scored) -> int:
-    """How many images lie in a group of other images; what groups are called does not matter."""
+    """Return how many images are grouped with different images; the names of groups do not matter."""
     members: list[dict[str, set[str]]] = []
     for one in (run, first):
         found: dict[str, set[str]] = {}

@@ -25,13 +25,12 @@ from promise_seg.vocabulary import MaskChoice, MaskKind, Protocol
 
 @dataclass(frozen=True)
 class Result:
-    """Scores of one image, and the IoU that the model itself predicted.
+    """The scores of one image, and the IoU that the model itself predicted.
 
-    Where each object of an instance map was prompted for itself, ``scores`` are of the union of all masks, ``objects``
-    is how many there were, ``object_dice`` the mean over them, and the predicted IoU a mean too. ``measures`` are all
-    measures by their names, at the image's own size; none by the reference's protocol. ``is_empty`` says that nothing
-    was predicted. ``trust`` and ``nothing_here`` are what the model says of its own mask, where it was calibrated and
-    asked.
+    If each object of an instance map was prompted separately, ``scores`` are those of the union of all masks,
+    ``objects`` is their number, ``object_dice`` the mean over them, and the predicted IoU a mean too. ``measures`` are
+    all measures by name, at the image's own size; empty with the reference's protocol. ``is_empty`` says that nothing
+    was predicted. ``trust`` and ``nothing_here`` are set for the own masks of a calibrated model, if requested.
     """
 
     checked: CheckedRow
@@ -47,30 +46,31 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment(PromptPlan):
-    """How to evaluate: where prompts come from, which of SAM's masks counts, and how far outlines may be apart.
+    """How to evaluate: the prompts, the choice among SAM's masks, and the tolerance of outlines.
 
     Args:
-        mask_choice: which of SAM's masks counts; ``None`` for the one that the model or the protocol has chosen.
-        tolerance: of the surface Dice; its unit is that of all distances.
+        mask_choice: the choice among SAM's masks; ``None`` for the one made by the model or the protocol.
+        tolerance: the tolerance of the surface Dice; its unit is that of all distances.
     """
 
     mask_choice: MaskChoice | None = None
     tolerance: Tolerance = DEFAULT_TOLERANCE
 
     def choice_for(self, model: PromiseModel) -> MaskChoice:
-        """Which of SAM's masks counts: as given, or the first by the reference's protocol, or as the model chose."""
+        """Return the choice among SAM's masks: as given, else the first with the reference's protocol, else the
+        model's."""
         return self.mask_choice or (
             MaskChoice.FIRST if self.protocol == Protocol.REFERENCE else model.config.mask_choice
         )
 
 
 def _check_numbers(checked: CheckedRow, measures: dict[str, float]) -> None:
-    """Refuse measures that are no numbers before they get into any mean."""
+    """Raise an error if measures are NaN or infinite, before they enter a mean."""
     wrong = [f"{name} is {value}" for name, value in measures.items() if not np.isfinite(value)]
     if wrong:
         raise SettingsError(
-            f"{checked.row.where}: {checked.name}: {', '.join(wrong)}, expected numbers: this mask cannot be scored. "
-            "Leave the row out, and tell the authors of promise-seg of it"
+            f"{checked.row.where}: {checked.name}: {', '.join(wrong)}, expected finite numbers. "
+            "Leave the row out, and report this to the authors of promise-seg"
         )
 
 
@@ -85,20 +85,20 @@ def score_row(
     """Score the masks of one row.
 
     Args:
-        decoded: its masks.
-        choice: which of SAM's masks counts.
+        decoded: the masks of the row.
+        choice: the choice among SAM's masks.
         assessment: how to score.
-        post: what is done to the mask first, by our own protocol.
-        full: with all measures, not the overlap alone.
+        post: the post-processing, with our own protocol.
+        full: whether to compute all measures, not only the overlap.
 
     Raises:
-        SettingsError: if it is to be scored in full, and the mask or one of its measures is not a number.
+        SettingsError: if ``full`` is set, and the mask or one of its measures is NaN or infinite.
     """
     mask_logits, iou = decoded.masks.chosen(choice)
     if full and not bool(mask_logits.isfinite().all()):
         raise SettingsError(
-            f"{decoded.sample.checked.name}: the model gives a mask that is no numbers: its training diverged. Train "
-            "again, with a lower --learning-rate"
+            f"{decoded.sample.checked.name}: the model produced NaN or infinite logits: its training diverged. Train "
+            "again with a lower --learning-rate"
         )
     checked, measures = decoded.sample.checked, {}
     if assessment.protocol == Protocol.REFERENCE:
@@ -121,19 +121,19 @@ def score_row(
 
 
 def _object_dice(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing) -> float:
-    """The mean over objects that were each prompted separately."""
+    """Return the mean Dice over objects that were each prompted separately."""
     pairs = zip(_object_masks(decoded, choice, post), decoded.objects or (), strict=True)
     return float(np.mean([score_mask(found.astype(np.float32), truth).dice for found, truth in pairs]))
 
 
 def _object_masks(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing) -> list[BoolArray]:
-    """The mask (H, W) of each set of prompts."""
+    """Return the mask (H, W) of each set of prompts."""
     mask_logits, _ = decoded.masks.chosen(choice)
     return [post.mask(probs_in_image(one, decoded.sample.geometry)) for one in mask_logits]
 
 
 def _objects(decoded: DecodedRow, choice: MaskChoice, predicted: BoolArray, post: PostProcessing) -> Objects | None:
-    """Objects of an instance map: those that were prompted separately, or else the connected parts of the mask."""
+    """Return the objects of an instance map: those prompted separately, else the connected components of the mask."""
     if decoded.sample.checked.reading.masks != MaskKind.INSTANCES:
         return None
     if decoded.objects is None:
@@ -144,7 +144,7 @@ def _objects(decoded: DecodedRow, choice: MaskChoice, predicted: BoolArray, post
 def dice_of_choices(
     decoded: DecodedRow, choices: Sequence[MaskChoice], assessment: Assessment
 ) -> dict[MaskChoice, float]:
-    """Dice for each way to choose among SAM's masks: of the image, or the mean over its objects."""
+    """Return the Dice for each choice among SAM's masks: that of the image, or the mean over its objects."""
     if decoded.objects is not None:
         return {choice: _object_dice(decoded, choice, NO_POST) for choice in choices}
     masks = decoded.masks
@@ -170,15 +170,15 @@ def evaluate(
     """Score a model on rows.
 
     Args:
-        model: any variant; ``sam`` is the baseline.
-        rows: what to score on; the caller chooses the split.
-        assessment: where prompts come from, and which of SAM's masks counts; by default what the model chose on its
-            validation rows, or always the first by the reference's protocol.
-        store: where features are kept; encoded on the spot and forgotten if ``None``.
+        model: a model of any variant; ``sam`` is the baseline.
+        rows: the rows to score; the caller selects the split.
+        assessment: the prompts, and the choice among SAM's masks; by default the choice made on validation rows, or
+            always the first with the reference's protocol.
+        store: the feature store; if ``None``, features are encoded and discarded.
         progress: called after each image.
 
     Raises:
-        SettingsError: if the model cannot make the prompts asked for, or its masks are no numbers.
+        SettingsError: if the model cannot make the requested prompts, or its masks are NaN or infinite.
     """
     choice = assessment.choice_for(model)
     results = []

@@ -1,4 +1,4 @@
-"""A predicted mask beside its ground truth: what measures are computed from, each shared part only once."""
+"""A predicted mask and its ground truth: the input of all measures, with shared parts computed only once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from promise_seg.assessment.surfaces import Surfaces
 
 
 class Objects(NamedTuple):
-    """The objects of one image as masks (H, W), which may overlap: those that were predicted, and the true ones."""
+    """The objects of one image as masks (H, W), which may overlap: predicted and true ones."""
 
     predicted: Sequence[BoolArray]
     truth: Sequence[BoolArray]
@@ -25,16 +25,16 @@ class Objects(NamedTuple):
 class MaskPair:
     """One prediction and its ground truth, in the image frame.
 
-    What several measures share (distances between the outlines, the structure measures, the matching of objects) is
-    computed when the first of them asks for it, and kept.
+    Parts that several measures share (distances between the outlines, the structure measures, the matching of objects)
+    are computed when first needed, and cached.
 
     Args:
-        mask_probs: probabilities, (H, W).
-        predicted: the mask that was made of them, (H, W).
+        mask_probs: the probabilities, (H, W).
+        predicted: the mask made from them, (H, W).
         truth: the ground truth, (H, W).
-        spacing: between rows and between columns, in the unit of all distances; (1, 1) for pixels.
-        tolerance: of the surface Dice, in the same unit.
-        objects: of an instance map; ``None`` for any other mask.
+        spacing: the distance between rows and between columns, in the unit of all distances; (1, 1) for pixels.
+        tolerance: the tolerance of the surface Dice, in the same unit.
+        objects: the objects of an instance map; ``None`` for any other mask.
 
     Raises:
         ValueError: if the shapes differ.
@@ -50,7 +50,7 @@ class MaskPair:
     def __post_init__(self) -> None:
         shapes = {self.mask_probs.shape, self.predicted.shape, self.truth.shape}
         if len(shapes) > 1:
-            raise ValueError(f"probabilities, mask and ground truth must have one shape, got {sorted(shapes)}")
+            raise ValueError(f"probabilities, mask and ground truth must have the same shape, got {sorted(shapes)}")
 
     @cached_property
     def has_truth(self) -> bool:
@@ -64,18 +64,18 @@ class MaskPair:
 
     @property
     def diagonal(self) -> float:
-        """Length of the image's diagonal, in the unit of ``spacing``."""
+        """The length of the image's diagonal, in the unit of ``spacing``."""
         rows, columns = self.truth.shape
         return float(np.hypot(rows * self.spacing[0], columns * self.spacing[1]))
 
     @cached_property
     def overlap(self) -> Scores:
-        """Dice, IoU and their like, and the mean absolute error of the probabilities."""
+        """The overlap scores, and the mean absolute error of the probabilities."""
         return score_mask(self.mask_probs, self.truth, self.predicted)
 
     @cached_property
     def structure(self) -> StructureScores:
-        """S-measure, E-measures and weighted F of the probabilities."""
+        """The S-measure, E-measures and weighted F of the probabilities."""
         return score_structure(self.mask_probs, self.truth, self.predicted)
 
     @cached_property
@@ -89,7 +89,7 @@ class MaskPair:
 
     @cached_property
     def matched(self) -> ObjectScores:
-        """Scores of the objects, matched with the true ones.
+        """The scores of the objects, matched with the true ones.
 
         Raises:
             ValueError: if these are not masks of an instance map.

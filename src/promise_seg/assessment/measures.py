@@ -1,6 +1,6 @@
-"""The table of all measures: whatever lists, heads, orders or explains measures takes it from here.
+"""The table of all measures, from which lists, headings, orders and explanations of measures are made.
 
-A new measure is one entry of :data:`MEASURES`, and its computation beside those it is like (``surfaces.py`` for
+A new measure is one entry of :data:`MEASURES`, with its computation next to similar ones (``surfaces.py`` for
 distances, ``metrics.py`` for overlaps and so on). See "Recipes" in CONTRIBUTING.md.
 """
 
@@ -13,7 +13,7 @@ from promise_seg.assessment.mask_pair import MaskPair
 
 
 class Given(Enum):
-    """What a measure gives where a mask is empty; the value is how it is said in words."""
+    """The result of a measure if a mask is empty; the value describes it in words."""
 
     PERFECT = "perfect"
     WORST = "at its worst (0, or the image's diagonal for distances)"
@@ -21,14 +21,14 @@ class Given(Enum):
 
 
 class WhenEmpty(NamedTuple):
-    """The rule for nothing: what a measure gives if the ground truth, the prediction or both are empty."""
+    """The rule for empty masks: the result of a measure if the ground truth, the prediction or both are empty."""
 
     both: Given = Given.PERFECT
     only_truth: Given = Given.WORST
     only_prediction: Given = Given.WORST
 
     def for_pair(self, pair: MaskPair) -> Given:
-        """What is to be given for one pair of masks; ``COMPUTED`` if neither is empty."""
+        """Return the rule for one pair of masks; ``COMPUTED`` if neither is empty."""
         if pair.has_truth:
             return Given.COMPUTED if pair.has_prediction else self.only_prediction
         return self.only_truth if pair.has_prediction else self.both
@@ -44,19 +44,20 @@ class Measure:
     """One measure of a prediction against its ground truth.
 
     Args:
-        name: in files and on the command line.
-        heading: in tables and on pages.
-        what: it says, in a few words, for the documentation.
-        compute: its value for a pair of masks. It is only called where ``when_empty`` does not give the value.
-        when_empty: its rule for nothing.
-        lower_is_better: otherwise higher is better.
+        name: the name in files and on the command line.
+        heading: the heading in tables and on pages.
+        what: a short description for the documentation.
+        compute: a function that returns the value for a pair of masks, called only if ``when_empty`` does not define
+            it.
+        when_empty: the rule for empty masks.
+        lower_is_better: whether lower is better.
         is_distance: whether it is in pixels or millimetres, and the image's diagonal at worst; otherwise it lies
             within [0, 1].
         uses_tolerance: whether it depends on ``--tolerance`` without being a distance.
         only_for_instances: whether it is defined for the objects of instance maps only.
 
     Raises:
-        ValueError: if the rule for nothing asks for a worst value that is not known.
+        ValueError: if the rule for empty masks needs a worst value that is not known.
     """
 
     name: str
@@ -82,10 +83,10 @@ class Measure:
         return self.is_distance or self.uses_tolerance
 
     def value(self, pair: MaskPair) -> float:
-        """The value for one image, by the rule for nothing where a mask is empty.
+        """Return the value for one image, by the rule for empty masks if a mask is empty.
 
         Raises:
-            ValueError: if it is defined for objects only, and there are none.
+            ValueError: if the measure is defined only for objects, and there are none.
         """
         given = self.when_empty.for_pair(pair)
         if given == Given.COMPUTED:
@@ -223,12 +224,12 @@ _BY_NAME = {measure.name: measure for measure in MEASURES}
 
 
 def find_measure(name: str) -> Measure | None:
-    """The measure of a name; ``None`` for one that another version wrote."""
+    """Return the measure of a name; ``None`` for a measure of another version."""
     return _BY_NAME.get(name)
 
 
 def heading_of(name: str, unit: str | None = None) -> str:
-    """How a measure is headed, with the ``unit`` of distances if it is given; its name if the measure is not known."""
+    """Return the heading of a measure, with the ``unit`` of distances if given; the name of an unknown measure."""
     measure = find_measure(name)
     if measure is None:
         return name.replace("_", " ")
@@ -236,19 +237,19 @@ def heading_of(name: str, unit: str | None = None) -> str:
 
 
 def lower_is_better(name: str) -> bool:
-    """Whether a measure is better when lower; an unknown one is taken to be better when higher."""
+    """Whether lower is better for a measure; for an unknown measure higher is assumed to be better."""
     measure = find_measure(name)
     return measure is not None and measure.lower_is_better
 
 
 def values_of(pair: MaskPair) -> dict[str, float]:
-    """All measures of one image by their names, in their order; those of objects for instance maps only."""
+    """Return all measures of one image by name, in order; those of objects only for instance maps."""
     has_objects = pair.objects is not None
     return {one.name: one.value(pair) for one in MEASURES if has_objects or not one.only_for_instances}
 
 
 def rule_for_nothing(measures: Sequence[Measure] = MEASURES) -> str:
-    """What measures give where a mask is empty, in words: what most of them give, and the exceptions by name."""
+    """Describe what measures return for empty masks: what most of them return, and the exceptions by name."""
     cases = (
         ("if both the ground truth and the prediction are empty", lambda rule: rule.both),
         ("if only the ground truth is empty", lambda rule: rule.only_truth),
@@ -271,7 +272,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def markdown_table(measures: Iterable[Measure] = MEASURES) -> str:
-    """The table of measures as it stands in the documentation."""
+    """Return the table of measures for the documentation."""
     lines = ["| name | heading | what it says | better |", "| --- | --- | --- | --- |"]
     for one in measures:
         what = f"for instance maps: {one.what}" if one.only_for_instances else one.what

@@ -1,4 +1,4 @@
-"""Scores of one mask against the ground truth, with rules for images with nothing in them."""
+"""Overlap scores of a mask against the ground truth, with rules for empty masks."""
 
 from dataclasses import dataclass, fields
 
@@ -9,10 +9,10 @@ from promise_seg.arrays import BoolArray, Float32Array
 
 @dataclass(frozen=True)
 class Scores:
-    """All but ``mae`` are better when higher, and within [0, 1].
+    """Overlap scores in [0, 1]; all except ``mae`` are better when higher.
 
-    Rules where a ratio is 0 / 0: with nothing in the truth and nothing predicted, all are perfect; precision is 0 if
-    nothing is predicted where something is; recall is 1 where there is nothing to find.
+    Rules where a ratio is 0 / 0: if both masks are empty, all are perfect; precision is 0 if only the prediction is
+    empty; recall is 1 if only the ground truth is empty.
     """
 
     dice: float
@@ -27,9 +27,9 @@ class Scores:
 
 
 def score_mask(mask_probs: Float32Array, truth: BoolArray, predicted: BoolArray | None = None) -> Scores:
-    """Score a mask; the mean absolute error takes the probabilities as they are.
+    """Score a mask; the mean absolute error uses the raw probabilities.
 
-    ``predicted`` is the mask that was made of them; by default what lies above 0.5.
+    ``predicted`` is the mask made from them; by default the pixels above 0.5.
 
     Shape: all (H, W), in the image frame.
     Raises: ValueError if the shapes differ.
@@ -53,5 +53,5 @@ def score_mask(mask_probs: Float32Array, truth: BoolArray, predicted: BoolArray 
 
 
 def mean_scores(scores: list[Scores]) -> Scores:
-    """The mean over images, each counting the same."""
+    """Return the mean over images, weighted equally."""
     return Scores(**{name: float(np.mean([getattr(s, name) for s in scores])) for name in Scores.names()})

@@ -1,4 +1,4 @@
-"""Scores of instances: which objects were found, and how well."""
+"""Scores of instance maps: which objects were found, and how well."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from promise_seg.arrays import BoolArray
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
-"""Of the IoU from which on an object counts as found: 0.5, 0.55 ... 0.95."""
+"""The IoU thresholds at which an object counts as found: 0.5, 0.55 ... 0.95."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ObjectScores:
 
 
 def iou_matrix(predicted: Sequence[BoolArray], truth: Sequence[BoolArray]) -> npt.NDArray[np.float64]:
-    """IoU of each predicted mask (H, W) with each true one: (predicted, true). Masks may overlap."""
+    """Return the IoU of each predicted mask (H, W) with each true one: (predicted, true). Masks may overlap."""
     matrix = np.zeros((len(predicted), len(truth)))
     areas = np.array([np.count_nonzero(mask) for mask in truth], np.float64)
     for row, mask in enumerate(predicted):
@@ -45,7 +45,7 @@ def iou_matrix(predicted: Sequence[BoolArray], truth: Sequence[BoolArray]) -> np
 
 
 def score_objects(predicted: Sequence[BoolArray], truth: Sequence[BoolArray]) -> ObjectScores:
-    """Match predicted with true masks (H, W), each at most once, so that the sum of their IoU is largest."""
+    """Match predicted with true masks (H, W), each at most once, to maximise the sum of their IoU."""
     matrix = iou_matrix(predicted, truth)
     precisions = [_matched(matrix, threshold)[0] for threshold in THRESHOLDS]
     matched = _matched(matrix, np.nextafter(0.5, 1))[1]
@@ -61,7 +61,7 @@ def score_objects(predicted: Sequence[BoolArray], truth: Sequence[BoolArray]) ->
 
 
 def _matched(matrix: npt.NDArray[np.float64], threshold: float) -> tuple[float, npt.NDArray[np.float64]]:
-    """Precision at a threshold, and the IoU of the pairs that reach it."""
+    """Return the precision at a threshold, and the IoU of the pairs that reach it."""
     if not sum(matrix.shape):
         return 1.0, np.zeros(0)
     possible = np.where(matrix >= threshold, matrix, 0.0)

@@ -1,4 +1,4 @@
-"""Results of an evaluation as files: one line for each image, and means with their intervals."""
+"""Write the results of an evaluation: one line per image, and means with their intervals."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ from promise_seg.vocabulary import PromptSource, Protocol
 
 
 def values_by_measure(results: Sequence[Result]) -> dict[str, list[float]]:
-    """Of each measure, an entry for each image."""
+    """Return the values of each measure, an entry per image."""
     rows = [asdict(r.scores) | r.measures for r in results]
     return {name: [row[name] for row in rows] for name in rows[0]}
 
@@ -32,8 +32,8 @@ def subject_of(
     """Return what a summary says of the model that was scored, and of the images.
 
     Args:
-        model: that was scored.
-        run: what the user calls it.
+        model: the model that was scored.
+        run: the model, as the user named it.
         assessment: how it was scored.
         reading: how the files were read.
         data: the manifest, as the user named it.
@@ -54,7 +54,7 @@ def subject_of(
 
 
 def postprocessing_words(model: PromiseModel, protocol: Protocol) -> str:
-    """What is done to a mask before it is scored: the published procedure has a way of its own."""
+    """Describe the post-processing of masks before scoring; the published procedure has its own."""
     return model.config.postprocessing.words if protocol == Protocol.OWN else "opening 5, of the reference's protocol"
 
 
@@ -64,10 +64,10 @@ def summarise(
     """Return means, their intervals, and what they are means of.
 
     Args:
-        results: of all images.
+        results: the results of all images.
         assessment: how they were scored.
         subject: what was scored.
-        by: what to divide the images by: ``size``, or columns of the manifest.
+        by: what to group the images by: ``size``, or columns of the manifest.
 
     Raises:
         SettingsError: if the manifest has no such column.
@@ -98,7 +98,7 @@ def summarise(
 
 
 def _of_objects(results: Sequence[Result]) -> dict[str, Any]:
-    """Where each object was prompted for itself: how many, and their mean Dice, each object counting the same."""
+    """Return the number of objects and their mean Dice, weighted equally, if each was prompted separately."""
     pairs = [(r.objects, r.object_dice) for r in results if r.objects is not None and r.object_dice is not None]
     if not pairs:
         return {}
@@ -107,9 +107,9 @@ def _of_objects(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def result_paths(folder: Path, prompts: str, protocol: str) -> tuple[Path, Path]:
-    """Where an evaluation's scores and summary stand.
+    """Return the paths of the scores and the summary of an evaluation.
 
-    Names of results by another protocol than our own end in its name, so that the two are never taken for each other.
+    With another protocol than our own, the names end in its name, to never confuse the two.
     """
     end = "" if protocol == Protocol.OWN else f"_{protocol}"
     return folder / f"scores_{prompts}{end}.csv", folder / f"summary_{prompts}{end}.json"

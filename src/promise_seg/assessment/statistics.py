@@ -1,4 +1,4 @@
-"""How sure a mean is, and whether two differ. Images of one group are not independent: groups are drawn, not images."""
+"""Confidence intervals and significance tests. Images of one group are not independent: groups are resampled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its confidence interval; the ends are NaN with fewer than two groups, from which nothing follows."""
+    """A mean with its confidence interval; the ends are NaN with fewer than two groups, for which there is none."""
 
     mean: float
     low: float
@@ -22,30 +22,30 @@ class Interval:
 
     @property
     def ends(self) -> tuple[float, float] | None:
-        """Both ends, rounded for files; ``None`` where nothing follows from the data."""
+        """Both ends, rounded for files; ``None`` if there is no interval."""
         return None if np.isnan(self.low) else (round(self.low, 6), round(self.high, 6))
 
     def as_json(self) -> list[float] | None:
-        """The same as JSON has it."""
+        """Return both ends for JSON."""
         return None if self.ends is None else list(self.ends)
 
 
 def interval_words(interval: Interval | Sequence[float] | None) -> str:
-    """``0.712 to 0.843``; a dash where nothing follows from the data."""
+    """Format an interval as ``0.712 to 0.843``, or as a dash if there is none."""
     ends = interval.ends if isinstance(interval, Interval) else interval
     return "-" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
 
 
 def mean_interval(values: Sequence[float], groups: Sequence[str], *, seed: int = 0) -> Interval:
-    """The mean over images, each counting the same, with a bootstrap interval at 95 % that draws whole groups.
+    """Return the mean over images, weighted equally, with a 95 % bootstrap interval that resamples whole groups.
 
-    Percentiles of the draws, moved outwards as Student's t is wider than the normal distribution, since plain ones are
-    too narrow for few groups. It never leaves the range of the groups' own means, and with fewer than ten is rough.
+    The percentiles are expanded by the ratio of Student's t to the normal distribution, because plain percentiles are
+    too narrow for few groups. The interval never exceeds the range of the group means, and is rough below ten groups.
 
     Args:
-        values: one for each image.
-        groups: of the images, one for each.
-        seed: of the draws.
+        values: one value per image.
+        groups: the group of each image.
+        seed: the seed of the bootstrap.
 
     Source: Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (expanded percentile interval).
     """
@@ -62,19 +62,19 @@ def mean_interval(values: Sequence[float], groups: Sequence[str], *, seed: int =
 
 
 def tail_share(count: int) -> float:
-    """The share of draws to leave out at either end of an interval over ``count`` groups, at least two."""
+    """Return the share of draws beyond either end of an interval over ``count`` groups, at least two."""
     return float(stats.norm.cdf(np.sqrt(count / (count - 1)) * stats.t.ppf((1 - LEVEL) / 2, count - 1)))
 
 
 def by_group(values: Float64Array, groups: Sequence[str]) -> tuple[Float64Array, Float64Array]:
-    """The sum of each group's values, and their number, in the order of the groups' names."""
+    """Return the sum and the number of the values in each group, in the order of the groups' names."""
     _, index = np.unique(np.asarray(groups), return_inverse=True)
     return np.bincount(index, values).astype(np.float64), np.bincount(index).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of paired differences with its interval, and how likely at least such ones are by chance alone."""
+    """The mean of paired differences with its interval, and the p-value."""
 
     interval: Interval
     p_value: float
@@ -83,9 +83,9 @@ class Difference:
 def paired_difference(
     first: Sequence[float], second: Sequence[float], groups: Sequence[str], *, seed: int = 0
 ) -> Difference:
-    """``second`` less ``first``, image by image.
+    """Return the difference ``second`` minus ``first``, image by image.
 
-    The p-value is of Wilcoxon's signed-rank test on the groups' mean differences; 1 where all are 0.
+    The p-value is that of Wilcoxon's signed-rank test on the mean differences of groups; 1 if all are 0.
     """
     apart = np.asarray(second, np.float64) - np.asarray(first, np.float64)
     sums, sizes = by_group(apart, groups)
@@ -95,7 +95,7 @@ def paired_difference(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values of several tests, corrected so that one false alarm among all of them stays as unlikely as stated.
+    """Correct the p-values of several tests to control the family-wise error rate.
 
     Source: Holm 1979.
     """

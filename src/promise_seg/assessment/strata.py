@@ -1,4 +1,4 @@
-"""Means over parts of the images: by the size of the object, or by a column of the manifest."""
+"""Means over strata of the images: by object size, or by a column of the manifest."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,18 +12,18 @@ SIZE = "size"
 _SIZES = ((0.01, "under 1 %"), (0.05, "1 to 5 %"), (0.2, "5 to 20 %"), (float("inf"), "over 20 %"))
 _NOTHING = "no object"
 SIZES = (_NOTHING, *(name for _, name in _SIZES))
-"""Names of the strata by size, in their order."""
+"""The names of the strata by size, in order."""
 
 
 def size_stratum(result: Result) -> str:
-    """By the share of the image that the truth covers."""
+    """Return the stratum by the share of the image that the ground truth covers."""
     row = result.checked
     share = row.foreground_pixels / (row.height * row.width)
     return next(name for limit, name in _SIZES if share < limit) if share else _NOTHING
 
 
 def check_columns(by: Sequence[str], rows: Sequence[Row]) -> None:
-    """Refuse what some rows cannot be divided by; to be called before long work.
+    """Raise an error if rows cannot be grouped as requested; call this before long work.
 
     Raises:
         SettingsError: if the manifest has no such column.
@@ -32,7 +32,7 @@ def check_columns(by: Sequence[str], rows: Sequence[Row]) -> None:
     for one in by:
         if one != SIZE and one not in columns:
             known = ", ".join([SIZE, *sorted(columns)])
-            raise SettingsError(f"--by {one}: the manifest has no such column; choose among {known}")
+            raise SettingsError(f"--by {one}: the manifest has no such column; expected one of {known}")
 
 
 def _by_column(name: str) -> Callable[[Result], str]:
@@ -43,10 +43,10 @@ def strata(results: Sequence[Result], by: str, values: dict[str, list[float]], s
     """Return for each stratum its number of images, and its mean Dice with interval and IoU.
 
     Args:
-        results: of the images.
+        results: the results of the images.
         by: ``size``, or a column of the manifest.
-        values: of each measure, an entry for each result.
-        seed: of the intervals.
+        values: the values of each measure, an entry per result.
+        seed: the seed of the intervals.
 
     Raises:
         SettingsError: if the manifest has no such column.

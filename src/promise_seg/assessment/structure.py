@@ -1,7 +1,7 @@
-"""Measures of how alike two pictures of an object are, as the polyp field reports them. Computed by ``pysodmetrics``.
+"""S-measure, E-measure and weighted F, as reported for polyp segmentation, computed by ``pysodmetrics``.
 
-Probabilities are taken as they are. Some codes of the field stretch each map to [0, 1] first; a certain model's maps
-reach both ends anyway, and an empty map is not made to look full.
+The raw probabilities are used. Some codes of the field stretch each map to [0, 1] first; the maps of a confident model
+reach both ends anyway, and here an empty map is not made to look full.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from promise_seg.arrays import BoolArray, Float32Array
 
 @dataclass(frozen=True)
 class StructureScores:
-    """All within [0, 1], better when higher.
+    """The structure scores, in [0, 1], better when higher.
 
-    ``e_max`` and ``e_mean`` are over 256 thresholds; the maximum is each image's own. Rules where they are not
+    ``e_max`` and ``e_mean`` are over 256 thresholds; the maximum is taken per image. Rules where they are not
     defined: see :func:`score_structure`.
     """
 
@@ -29,23 +29,23 @@ class StructureScores:
 
 
 class _Smeasure(Smeasure):
-    """Without what lies beyond an object's centre in the last row or column: a part of no pixels, whose weight is 0."""
+    """The S-measure without the empty part beyond an object's centre in the last row or column, whose weight is 0."""
 
     def ssim(self, pred: npt.NDArray[np.float64], gt: BoolArray) -> float:
         return float(super().ssim(pred, gt)) if pred.size else 0.0
 
 
 def score_structure(mask_probs: Float32Array, truth: BoolArray, predicted: BoolArray | None = None) -> StructureScores:
-    """Score probabilities against the truth.
+    """Score probabilities against the ground truth.
 
-    All are of the probabilities, as published, whatever threshold and post-processing a mask was made of them with:
-    E-measures have thresholds of their own, and S-measure and weighted F say how sure the model is as well. Models with
-    and without post-processing are compared by the same measure so. The mask decides only whether anything is
-    ``predicted``; by default it is what lies above 0.5.
+    All scores use the probabilities, as published, whatever threshold and post-processing the mask was made with:
+    E-measures have their own thresholds, and S-measure and weighted F also depend on confidence. So models with and
+    without post-processing are compared by the same measure. The mask only decides whether anything is ``predicted``;
+    by default it is the pixels above 0.5.
 
-    Rules where the measures are not defined: with an empty truth E-measures and weighted F are 1 if nothing is
-    predicted and 0 otherwise; weighted F is 0 where nothing is predicted of an object. What else there is in an image
-    of a single row or column has no structure: there all are 1 less the mean absolute error.
+    Rules where the measures are not defined: with an empty ground truth, E-measures and weighted F are 1 if nothing is
+    predicted and 0 otherwise; weighted F is 0 if an object is missed entirely. An image of a single row or column has
+    no structure: all scores are then 1 minus the mean absolute error.
 
     Shape: all (H, W), in the image frame.
     Raises: ValueError if the shapes differ.

@@ -1,4 +1,4 @@
-"""What an evaluation found, as one type: assessment writes it as ``summary_<prompts>.json``, and all others read it."""
+"""The result of an evaluation as one type: written as ``summary_<prompts>.json`` here, and read everywhere else."""
 
 from pathlib import Path
 from typing import Any, Self
@@ -10,17 +10,17 @@ from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
 
 Ends = tuple[float, float]
-"""Both ends of a 95 % interval."""
+"""The ends of a 95 % interval."""
 
 
 class _Open(BaseModel):
-    """A part of a file that another version may have written, which may say more than this one knows."""
+    """A part of a file that another version may have written, with fields that this one does not know."""
 
     model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
 
 
 class Stratum(_Open):
-    """Means over a part of the images; the interval is ``None`` where there are fewer than two groups."""
+    """Means over a part of the images; the interval is ``None`` if there are fewer than two groups."""
 
     images: int
     groups: int
@@ -30,16 +30,16 @@ class Stratum(_Open):
 
 
 class TestPeeks(_Open):
-    """How often the images of some test rows were scored before. A peek is one evaluation, budget or report.
+    """Counts of how often some test images were scored before. A peek is one evaluation, budget or report.
 
     Args:
         this_model: peeks with this very model, this one among them.
         other_models: peeks at any of these images with another model from the same folder, or another choice among
             SAM's masks.
         looked_at: how many of these images those saw.
-        beside: other runs in the folder around this one that were scored on any of these images.
-        note: what a report must say of ``other_models``; ``None`` where there were none.
-        beside_note: what to keep in mind of ``beside``; ``None`` where there are none.
+        beside: other runs in the same parent folder that were scored on any of these images.
+        note: the warning about ``other_models``; ``None`` if there were none.
+        beside_note: the note about ``beside``; ``None`` if there are none.
     """
 
     __test__ = False  # pytest takes it for a test otherwise
@@ -53,12 +53,12 @@ class TestPeeks(_Open):
 
 
 class SeenInTraining(_Open):
-    """How many of the images a model knows from its training.
+    """Counts of images that a model knows from its training.
 
     Args:
         trained_on: images that it was trained on.
-        chosen_on: images that are ``val`` rows of its training, and stand in another split here.
-        note: what a report must say of them; ``None`` where there are none.
+        chosen_on: images that are ``val`` rows of its training, and are in another split here.
+        note: the warning about them; ``None`` if there are none.
     """
 
     trained_on: int
@@ -67,10 +67,10 @@ class SeenInTraining(_Open):
 
 
 class Subject(_Open):
-    """What is evaluated: a model, on which images, read how.
+    """The subject of an evaluation: the model, the images, and how they were read.
 
     Args:
-        model: what the user calls it.
+        model: the model, as the user named it.
         variant: which trainable parts it has.
         sam, image_size: the SAM around which it was trained, and the side of its input in pixels.
         model_sha256: hash of its weights and config.
@@ -91,30 +91,30 @@ class Subject(_Open):
     postprocessing: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The content of a file: all that was said, and nothing of what was not."""
+        """Return the content of the file, without fields that were not set."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
 class EvaluationSummary(Subject):
-    """Means over the images, their intervals, and all that they depend on.
+    """The means over the images, their intervals, and everything that they depend on.
 
     Args:
-        prompts, prompts_meaning: where prompts came from, as a name and in words.
-        prompts_read_the_ground_truth: whether they were made from it.
+        prompts, prompts_meaning: the source of prompts, as a name and in words.
+        prompts_read_the_ground_truth: whether they were made from the ground truth.
         oracle_points: how many there were; ``None`` with other prompts.
         seed: of oracle points and intervals.
         protocol, protocol_deviations: how it was scored, and where that differs from the published procedure.
         tolerance: of the surface Dice, with the unit of all distances, such as ``2px``.
         images, groups: how many there are.
-        images_with_empty_truth, images_with_empty_prediction: how many fall under the rule for nothing.
+        images_with_empty_truth, images_with_empty_prediction: how many images the rule for empty masks applies to.
         rule_for_nothing: that rule, in words.
         mean, interval: by the names of the measures; an interval is ``None`` with fewer than two groups.
         strata: means over parts of the images, by ``size`` or a column of the manifest, and by the part's name.
-        objects, object_dice: where each object was prompted for itself: how many, and their mean Dice.
-        trust: how good the trust scores are, where the model is calibrated and its own masks were scored.
-        trust_calibrated_on_these_rows: whether that is flattering.
-        test_looks: where test rows were scored with a model that has a folder.
-        seen_in_training: where the model's training left a note of its images.
+        objects, object_dice: the number of objects and their mean Dice, if each was prompted separately.
+        trust: the quality of the trust scores, if the model is calibrated and its own masks were scored.
+        trust_calibrated_on_these_rows: whether that quality is overestimated.
+        test_looks: the peeks, if test rows were scored with a model that has a folder.
+        seen_in_training: the known images, if the model's training recorded its images.
     """
 
     prompts: PromptSource
@@ -147,7 +147,7 @@ class EvaluationSummary(Subject):
     def with_notes(
         self, *, test_looks: TestPeeks | None = None, seen_in_training: SeenInTraining | None = None
     ) -> Self:
-        """Return the same with what must be said of its images; what is ``None`` is left as it is."""
+        """Return the summary with notes about its images; notes that are ``None`` are left as they are."""
         notes = {"test_looks": test_looks, "seen_in_training": seen_in_training}
         return self.model_copy(update={name: note for name, note in notes.items() if note is not None})
 
@@ -157,7 +157,7 @@ def read_summary(path: Path) -> EvaluationSummary:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        SettingsError: naming what is missing or damaged.
+        SettingsError: with what is missing or damaged.
     """
     try:
         return EvaluationSummary.model_validate_json(path.read_bytes())

@@ -1,4 +1,4 @@
-"""How far apart the outlines of two masks are, in pixels or millimetres. Distances are computed by ``monai``."""
+"""Distances between the outlines of two masks, in pixels or millimetres, computed by ``monai``."""
 
 from functools import cached_property
 
@@ -12,13 +12,13 @@ from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 class Surfaces:
     """Two masks (H, W), neither of them empty, and the distances between their outlines.
 
-    An outline is the pixels of a mask that touch its outside. The distances are computed once, for all measures. What
-    measures give where a mask is empty is the rule for nothing in the table of measures.
+    An outline is the pixels of a mask that touch its outside. The distances are computed once, for all measures. The
+    rule for empty masks is in the table of measures.
 
     Args:
         predicted, truth: the masks, in the image frame.
-        tolerance: of the surface Dice, in the unit of ``spacing``.
-        spacing: between rows and between columns; (1, 1) for pixels.
+        tolerance: the tolerance of the surface Dice, in the unit of ``spacing``.
+        spacing: the distance between rows and between columns; (1, 1) for pixels.
 
     Raises:
         ValueError: if the shapes differ or a mask is empty.
@@ -35,12 +35,12 @@ class Surfaces:
         if predicted.shape != truth.shape:
             raise ValueError(f"prediction is {predicted.shape}, truth is {truth.shape}")
         if not predicted.any() or not truth.any():
-            raise ValueError("an empty mask has no outline: distances to it are given by the rule for nothing")
+            raise ValueError("an empty mask has no outline: the rule for empty masks defines distances to it")
         self._masks, self._tolerance, self._spacing = (predicted, truth), tolerance, spacing
 
     @cached_property
     def distances(self) -> tuple[Float32Array, Float32Array]:
-        """From each pixel of the predicted outline to the nearest of the true one, and the other way round."""
+        """The distances from each pixel of the predicted outline to the true one, and the other way round."""
         part = _around(self._masks[0] | self._masks[1])
         predicted, truth = get_mask_edges(*(mask[part] for mask in self._masks))
         return (
@@ -75,7 +75,7 @@ class Surfaces:
 
 
 def _around(mask: BoolArray) -> tuple[slice, slice]:
-    """What holds the mask and a pixel around it: distances do not depend on the rest."""
+    """Return the box of the mask and one pixel around it: distances do not depend on the rest."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return (
         slice(max(0, int(rows[0]) - 1), int(rows[-1]) + 2),

@@ -1,6 +1,6 @@
 """The log of peeks at test rows, in the folder of the model that was scored on them.
 
-A second peek after a change of the model is how test data come to choose models; it is not forbidden, but reported.
+A second peek after a change of the model is how test data come to select models; it is not forbidden, but reported.
 """
 
 import json
@@ -15,11 +15,11 @@ from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.files import write_text
 
 LOG_FILE = "test_log.jsonl"
-_LETTERS = 16  # of an image's hash: enough to know it by
+_LETTERS = 16  # of an image's hash: enough to identify it
 
 
 def peek_note(images: int, other_models: int, looked_at: int) -> str | None:
-    """What a report must say of earlier peeks with other models; ``None`` if there were none.
+    """Return the warning about earlier peeks with other models; ``None`` if there were none.
 
     Args:
         images: how many test images there are now.
@@ -37,7 +37,7 @@ def peek_note(images: int, other_models: int, looked_at: int) -> str | None:
 
 
 def beside_note(runs: int) -> str | None:
-    """What to keep in mind where several runs were scored on the same test images; ``None`` if there are no others."""
+    """Return a note that several runs were scored on the same test images; ``None`` if there are no others."""
     if not runs:
         return None
     return (
@@ -50,10 +50,10 @@ def log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts:
     """Log a peek at test rows, and return how many there were before at any of their images, whatever CSV names them.
 
     Args:
-        folder: of the model.
-        model_sha256: of its weights and config, post-processing among them.
-        rows: of the split ``test``.
-        facts: about this peek (prompts, protocol, ``mask_choice``, mean Dice).
+        folder: the folder of the model.
+        model_sha256: the hash of its weights and config, including post-processing.
+        rows: the rows of the split ``test``.
+        facts: facts about this peek (prompts, protocol, ``mask_choice``, mean Dice).
 
     Raises:
         PromiseError: if the log cannot be written.
@@ -91,7 +91,7 @@ def log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts:
 
 @dataclass(frozen=True)
 class _Model:
-    """A model as it was scored: by one protocol, another choice among its masks makes it another one."""
+    """A model as it was scored: with one protocol, another choice among its masks counts as another model."""
 
     sha256: str
     facts: dict[str, Any]
@@ -111,7 +111,7 @@ class _Entry:
 
 
 def _entries(path: Path) -> list[_Entry]:
-    """The lines of a log; a damaged one says nothing, but stays."""
+    """Return the lines of a log; damaged lines are skipped, but kept in the file."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Choose post-processing on validation rows: what helps there, or nothing."""
+"""Choose post-processing on validation rows, or none if none helps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from promise_seg.progress import Progress, Stage, silent
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 KERNELS = (0, 3, 5, 9)
 LEAST_GAIN = 0.001
-"""In mean Dice: for less, the plainest is kept, as the difference is noise and would not come again."""
+"""The least gain in mean Dice; for less, the simplest is kept, because the difference is noise."""
 
 
 def candidates() -> list[PostProcessing]:
-    """All that are tried, the plainest first."""
+    """Return all candidates, the simplest first."""
     found = [
         PostProcessing(threshold=threshold, opening=opening, closing=closing, fill_holes=holes, keep=keep)
         for threshold, opening, closing, holes, keep in product(
@@ -38,7 +38,7 @@ def _changes(post: PostProcessing) -> int:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What was chosen, and the mean validation Dice with it, with nothing, and of the best of all."""
+    """The chosen post-processing, and the mean validation Dice with it, without any, and of the best candidate."""
 
     chosen: PostProcessing
     dice: float
@@ -53,13 +53,13 @@ def tune(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> Tuned:
-    """Score every candidate on validation rows; the plainest within :data:`LEAST_GAIN` of the best is chosen.
+    """Score every candidate on validation rows; the simplest within :data:`LEAST_GAIN` of the best is chosen.
 
     Args:
-        model: to be tuned; it is left as it is.
-        rows: for validation, never for testing.
-        assessment: where prompts come from.
-        store: of features.
+        model: the model to tune; it is not changed.
+        rows: validation rows, never test rows.
+        assessment: how to score, and with which prompts.
+        store: the feature store.
         progress: told of each image.
     """
     tried = candidates()

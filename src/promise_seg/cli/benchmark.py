@@ -33,7 +33,7 @@ def benchmark(
     device: DeviceOption = "auto",
     store: StoreOption = None,
 ) -> None:
-    """Train and score many models on many data sets. Finished parts are kept: the same command goes on."""
+    """Train and score many models on many data sets. The same command resumes after an interruption."""
     from promise_seg.benchmarking.cells import cells_of
     from promise_seg.benchmarking.spec import read_spec
 
@@ -76,7 +76,7 @@ def _names(files: "list[Path]") -> str:
 
 
 def _run_all(running: "Benchmark", writer: "Writer") -> None:
-    """Every cell with a bar of its own stages under the bar of all; what there is, is written after each.
+    """Run every cell with a bar for its stages below the bar of all cells; all files are updated after each.
 
     Cells with scores from before come first, and nothing is written before all of them were looked through: tables of
     an earlier run are not replaced by smaller ones.

@@ -54,7 +54,8 @@ def budget(
     instances: InstancesOption = False,
     mask_threshold: ThresholdOption = None,
 ) -> None:
-    """Prompt error budget: do prompts or the decoder limit the result, and how much does a bad click cost?"""
+    """Measure the prompt error budget: do prompts or the decoder limit the result, and how much does a bad click
+    cost?"""
     from promise_seg.images.reading import make_reading
 
     check_scoring_options(run, label, image_size)

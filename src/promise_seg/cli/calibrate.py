@@ -29,7 +29,7 @@ def calibrate(
     store: StoreOption = None,
     mask_threshold: ThresholdOption = None,
 ) -> None:
-    """Learn on the val rows how far to trust each mask; kept beside the model, used by evaluate and predict."""
+    """Calibrate the trust score on the val rows; saved with the model, used by evaluate and predict."""
     from promise_seg.class_sets import class_folder, is_class_set, read_class_set
     from promise_seg.images.reading import make_reading
     from promise_seg.vocabulary import Split

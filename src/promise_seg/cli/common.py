@@ -1,4 +1,4 @@
-"""What several commands share: devices, progress bars, tables, reading a data set."""
+"""Helpers that several commands share: devices, progress bars, tables, reading a data set."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 _WIDE = 200
 BARE = "bare"
-"""As a model: SAM alone, with nothing trained around it."""
+"""The name of a model that is SAM alone, with nothing trained around it."""
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def pick_device(name: str) -> "torch.device":
-    """The torch device a user means.
+    """Return the torch device that a user names.
 
     Raises:
         SettingsError: if this machine has no such device.
@@ -41,7 +41,7 @@ def pick_device(name: str) -> "torch.device":
     kind = name.split(":")[0]
     if not available.get(kind):
         usable = ", ".join(k for k, here in available.items() if here)
-        raise SettingsError(f"--device {name}: not available here. Choose auto or {usable}.")
+        raise SettingsError(f"--device {name}: not available here. Choose auto or {usable}")
     try:
         return torch.device(name)
     except RuntimeError as error:
@@ -50,13 +50,13 @@ def pick_device(name: str) -> "torch.device":
 
 @contextmanager
 def stages_bar() -> Iterator[Progress]:
-    """A bar for each stage that it is told of, on standard error."""
+    """Show a bar for each stage on standard error."""
     with progress_bars() as bars:
         yield bar_of_stages(bars)
 
 
 def bar_of_stages(bars: Bars, indent: str = "") -> Progress:
-    """The progress that shows each stage in a bar of its own among some bars."""
+    """Return a progress function that shows each stage in its own bar."""
     tasks: dict[str, TaskID] = {}
 
     def report(stage: str, done: int, total: int, note: str = "") -> None:
@@ -69,7 +69,7 @@ def bar_of_stages(bars: Bars, indent: str = "") -> Progress:
 
 @contextmanager
 def progress_bars() -> Iterator[Bars]:
-    """Bars with counts and time left, on standard error."""
+    """Show bars with counts and remaining time on standard error."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -83,7 +83,7 @@ def progress_bars() -> Iterator[Bars]:
 
 
 def read_and_check(rows: "Sequence[Row]", reading: "Reading") -> "list[CheckedRow]":
-    """Check a data set with a progress bar; warn of divided groups.
+    """Check a data set with a progress bar; warn about divided groups.
 
     Raises:
         ManifestError: with all problems at once.
@@ -98,7 +98,7 @@ def read_and_check(rows: "Sequence[Row]", reading: "Reading") -> "list[CheckedRo
 
 
 def rows_of_split(data: Path, split: SplitChoice) -> "list[Row]":
-    """The rows of a manifest that a user means by ``--split``; ``all`` for all.
+    """Return the rows of a manifest selected by ``--split``; ``all`` selects all rows.
 
     Raises:
         ManifestError: if the manifest cannot be read, or has no such rows.
@@ -113,7 +113,7 @@ def rows_of_split(data: Path, split: SplitChoice) -> "list[Row]":
 
 
 def check_scoring_options(run: str, label: str | None, image_size: int | None) -> None:
-    """Refuse what a model cannot be scored with.
+    """Raise an error if a model cannot be scored with these options.
 
     Raises:
         SettingsError: for several classes at once, or another input size of a trained model.
@@ -129,7 +129,7 @@ def check_scoring_options(run: str, label: str | None, image_size: int | None) -
 
 
 def print_deviations(deviations: "Sequence[str]") -> None:
-    """Say once how this protocol differs from our own."""
+    """Print once how this protocol differs from our own."""
     if deviations:
         console.print("protocol reference differs from our own:")
     for line in deviations:
@@ -137,7 +137,7 @@ def print_deviations(deviations: "Sequence[str]") -> None:
 
 
 def print_table(head: "Sequence[str]", rows: "Sequence[Sequence[str]]", title: str | None = None) -> None:
-    """A table on standard output; wide where no terminal says how wide it is, so that nothing is broken over lines."""
+    """Print a table on standard output; it is wide without a terminal, to avoid broken lines."""
     from rich.table import Table
 
     table = Table(title=title)
@@ -152,13 +152,13 @@ def print_table(head: "Sequence[str]", rows: "Sequence[Sequence[str]]", title: s
 
 
 def print_notes(sam: "Backbone") -> None:
-    """What a user should know of how a SAM was loaded."""
+    """Print what a user should know about how a SAM was loaded."""
     for note in sam.notes:
         console.print(f"{sam.name}: {note}")
 
 
 def quiet_libraries() -> None:
-    """Keep the libraries' own chatter out of the user's terminal."""
+    """Silence messages of libraries on the terminal."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()

@@ -25,7 +25,7 @@ def compare(
     output: Annotated[Path | None, output_option("Write it to this JSON file too.")] = None,
     seed: Annotated[int, option("--seed", min=0, about="Seed of the intervals.", panel=SCORING)] = 0,
 ) -> None:
-    """Compare evaluations of the same images, image by image: differences, their intervals, and whether by chance."""
+    """Compare evaluations of the same images: paired differences with confidence intervals and p-values."""
     from promise_seg.assessment.comparing import compare as compare_runs
     from promise_seg.assessment.comparing import read_scored
     from promise_seg.assessment.statistics import interval_words

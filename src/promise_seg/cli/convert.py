@@ -24,9 +24,9 @@ def convert(
         CheckpointFormat, choice(CheckpointFormat, "--to", about="A folder of ours, or a .pt file", panel=OUTPUT)
     ] = CheckpointFormat.NATIVE,
 ) -> None:
-    """Turn a checkpoint of the published ProMISe code into one of ours, or the other way."""
+    """Convert a checkpoint of the published ProMISe code into one of ours, or the other way round."""
     if output.exists():
-        raise SettingsError(f"-o {output}: exists already; choose another place")
+        raise SettingsError(f"-o {output}: already exists; choose another path")
     quiet_libraries()
     if to == CheckpointFormat.REFERENCE:
         _to_reference(source, output, sam)

@@ -32,7 +32,7 @@ def check(
     instances: InstancesOption = False,
     mask_threshold: ThresholdOption = None,
 ) -> int:
-    """Find all that is or may be wrong with a data set. Exit code 0 if nothing is, 1 for warnings, 2 for errors."""
+    """Report everything that may be wrong with a data set. Exit code 0 if nothing is, 1 for warnings, 2 for errors."""
     from promise_seg.curation.inspection.findings import exit_code
     from promise_seg.curation.inspection.inspecting import inspect
     from promise_seg.files import write_json

@@ -15,36 +15,37 @@ if TYPE_CHECKING:
 
 
 def fetch(
-    name: Annotated[str | None, typer.Argument(help="A name of the list; without it, the list.")] = None,
-    list_sets: Annotated[bool, typer.Option("--list", help="Print the list of known sets.")] = False,
+    name: Annotated[str | None, typer.Argument(help="Name of a data set; without it, the list is printed.")] = None,
+    list_sets: Annotated[bool, typer.Option("--list", help="Print the list of known data sets.")] = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for the data; default a folder of the set's name.")
+        Path | None, typer.Option("-o", "--output", help="Folder for the data; by default named after the data set.")
     ] = None,
     given: Annotated[
         list[Path] | None,
-        typer.Option("--from", help="An archive or folder that you have already; may be given several times."),
+        typer.Option("--from", help="An archive or folder that you already have; may be repeated."),
     ] = None,
     accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Say that you have read the set's licence and agree to it.")
+        bool,
+        typer.Option("--accept-licence", help="Confirm that you have read and accept the licence of the data set."),
     ] = False,
     url: Annotated[
         str | None,
         typer.Option(
-            help="A mirror: the archive's address, or that of a folder with the archives.", envvar="PROMISE_SEG_MIRROR"
+            help="A mirror: the address of the archive, or of a folder with the archives.", envvar="PROMISE_SEG_MIRROR"
         ),
     ] = None,
     sha256: Annotated[
         list[str] | None,
-        typer.Option("--sha256", help="Take only an archive with this SHA-256; once for each archive."),
+        typer.Option("--sha256", help="Accept only an archive with this SHA-256; once for each archive."),
     ] = None,
     test_list: Annotated[
         Path | None,
         typer.Option(
-            "--test-list", help="Names of images, one a line, that become test rows, where none are published."
+            "--test-list", help="File with image names, one per line, that become test rows if none are published."
         ),
     ] = None,
 ) -> None:
-    """Fetch a published data set and make its manifest. The same command goes on where a stopped one was."""
+    """Download a published data set and write its manifest. The same command resumes after an interruption."""
     from promise_seg.curation.sets.arranging import MANIFEST, VALIDATION_SEED, VALIDATION_SHARE
     from promise_seg.curation.sets.fetching import Wish, fetch_set, is_finished, needs_hands
     from promise_seg.curation.sets.known_sets import KNOWN_SETS, known_set
@@ -106,7 +107,7 @@ def _size(known: "KnownSet") -> str:
 
 
 def _hashes(given: list[str]) -> frozenset[str]:
-    """Raises SettingsError if one is no SHA-256."""
+    """Validate checksums; raises SettingsError if one is not a SHA-256."""
     import re
 
     from promise_seg.errors import SettingsError
@@ -118,7 +119,7 @@ def _hashes(given: list[str]) -> frozenset[str]:
 
 
 def _names(path: Path) -> frozenset[str]:
-    """Raises SettingsError if the list cannot be read or is empty."""
+    """Read the list; raises SettingsError if it cannot be read or is empty."""
     from promise_seg.errors import SettingsError
 
     try:
@@ -134,7 +135,7 @@ def _names(path: Path) -> frozenset[str]:
 
 @contextmanager
 def _bar(what: str, total: int | None, unit: str) -> "Iterator[Advance]":
-    """A bar of bytes or of images."""
+    """Show a progress bar of bytes or images."""
     from rich.progress import (
         BarColumn,
         DownloadColumn,

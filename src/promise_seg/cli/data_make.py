@@ -25,7 +25,7 @@ def make(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing manifest.")] = False,
 ) -> None:
-    """Pair images and masks by their names and write the manifest; says what could not be paired."""
+    """Pair images and masks by name and write the manifest; list what could not be paired."""
     from promise_seg.curation.pairing.folders import pair_folder
     from promise_seg.curation.pairing.groups import group_pattern, groups_of
     from promise_seg.curation.pairing.scanning import MERGED
@@ -64,7 +64,7 @@ def make(
 
 
 def _merge(pairing: "Pairing", into: Path) -> "Merging":
-    """Replace masks of single objects by instance maps."""
+    """Merge masks of single objects into instance maps."""
     from promise_seg.curation.pairing.merging import merge_objects
 
     with stages_bar() as progress:

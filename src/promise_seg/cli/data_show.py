@@ -48,7 +48,7 @@ def show(
     instances: InstancesOption = False,
     mask_threshold: ThresholdOption = None,
 ) -> None:
-    """Draw a contact sheet: images with their masks outlined, or what a recipe of augmentation makes of one."""
+    """Draw a contact sheet: images with the outlines of their masks, or augmented views of one image."""
     from PIL import Image
 
     from promise_seg.files import write_whole
@@ -75,7 +75,7 @@ def show(
 
 
 def _images(rows: "list[CheckedRow]") -> "np.ndarray":
-    """Each with its mask, its classes or its instances outlined."""
+    """Draw each image with the outlines of its mask, classes or instances."""
     from promise_seg.images.sheets import contact_sheet, outlined
     from promise_seg.vocabulary import MaskKind
 

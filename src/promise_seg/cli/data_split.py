@@ -19,27 +19,29 @@ if TYPE_CHECKING:
 
 
 def split(
-    manifest: Annotated[Path, typer.Argument(help="The manifest to divide.")],
+    manifest: Annotated[Path, typer.Argument(help="The manifest to split.")],
     output: Annotated[Path, output_option("The manifest to write.")],
     val: Annotated[float | None, typer.Option(help=f"Share of the rows for val; default {DEFAULT_VAL_SHARE}.")] = None,
     test: Annotated[
         float | None, typer.Option(help=f"Share of the rows for test; default {DEFAULT_VAL_SHARE}.")
     ] = None,
     keep_test: Annotated[
-        bool, typer.Option("--keep-test", help="Leave test rows as they are; --val counts from the others.")
+        bool, typer.Option("--keep-test", help="Leave test rows as they are; --val is then a share of the other rows.")
     ] = False,
     folds: Annotated[
         int | None,
-        typer.Option(help="Write OUTPUT_fold0.csv ... instead: each row that is not test is val in one of them."),
+        typer.Option(
+            help="Write cross-validation folds OUTPUT_fold0.csv ...: each row that is not test is val in one of them."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed, another division.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the assignment.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     axis: AxisOption = None,
     label: ClassOption = None,
     instances: InstancesOption = False,
     mask_threshold: ThresholdOption = None,
 ) -> None:
-    """Give every row a split: groups stay whole, and splits have objects of like sizes."""
+    """Assign every row to a split: groups stay whole, and splits have objects of similar sizes."""
     if keep_test and test is not None:
         raise SettingsError("--test and --keep-test: give one of them")
     if folds is not None and val is not None:
@@ -86,7 +88,7 @@ def split(
 
 
 def _object_sizes(rows: "Sequence[Row]", reading: "Reading") -> dict[str, float]:
-    """Share of each image that is foreground, by the row's ``where``.
+    """Return the share of foreground of each image, by the row's ``where``.
 
     Raises:
         ManifestError: with all masks that cannot be read.
@@ -120,7 +122,7 @@ def _print_summary(divided: "Sequence[Sequence[Row]]", size: "ForegroundShare", 
 
 
 def _warn_of_shares(rows: "Sequence[Row]", shares: "Mapping[Split, float]") -> None:
-    """Say where whole groups did not allow the shares that were asked for."""
+    """Report where whole groups did not allow the requested shares."""
     from promise_seg.dataset.dealing import TOLERANCE
 
     for name, wanted in shares.items():

@@ -22,7 +22,7 @@ def demo(
     device: DeviceOption = "auto",
     mask_threshold: ThresholdOption = None,
 ) -> None:
-    """Train apm, ips and apm+ips, print one table, and write a page of pictures."""
+    """Train apm, ips and apm+ips, print one table, and write a page with example images."""
     from promise_seg.dataset.manifest import of_split, read_manifest, split_off_validation
     from promise_seg.demo.dataset import draw_dataset
     from promise_seg.images.reading import make_reading

@@ -80,7 +80,7 @@ def evaluate(
     instances: InstancesOption = False,
     mask_threshold: ThresholdOption = None,
 ) -> None:
-    """Score a model against the ground truth, at each image's own size. Files are read as they were in training."""
+    """Score a model against the ground truth, at each image's own size. Files are read as in training."""
     from promise_seg.class_sets import class_folder, is_class_set, read_class_set
     from promise_seg.images.reading import ALL_CLASSES, Reading, make_reading
 
@@ -150,7 +150,7 @@ def _evaluate_one(
     store: Path | None,
     by: list[str],
 ) -> None:
-    """Score one model and its trust scores, note looks at test rows, and write what came out."""
+    """Score one model and its trust scores, log peeks at test rows, and write the results."""
     from promise_seg.assessment.evaluation import evaluate as score
     from promise_seg.assessment.measuring import spacing_for
     from promise_seg.assessment.report import subject_of, summarise, write_results
@@ -187,7 +187,7 @@ def _evaluate_one(
 
 
 def _find_trust(run: str, model: "PromiseModel", assessment: "Assessment") -> "TrustModel | None":
-    """The calibration of a trained model, where its own masks are scored as it makes them; a note where there is none.
+    """Return the calibration of a trained model if its own masks are scored; print a note if there is none.
 
     Raises:
         CheckpointError: if its file is damaged.
@@ -210,7 +210,7 @@ def _find_trust(run: str, model: "PromiseModel", assessment: "Assessment") -> "T
 
 
 def _print_summary(title: str, summary: "EvaluationSummary") -> None:
-    """Means with intervals, then Dice by strata."""
+    """Print means with intervals, then Dice by strata."""
     from promise_seg.assessment.statistics import interval_words
 
     rows = [(name, f"{value:.4f}", interval_words(summary.interval[name])) for name, value in summary.mean.items()]

@@ -1,4 +1,4 @@
-"""Entry point: the subcommands, and what an error looks like."""
+"""Entry point: the subcommands, and the handling of errors."""
 
 import functools
 import sys
@@ -42,7 +42,7 @@ app = typer.Typer(
 
 
 def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
-    """A user's mistake becomes one line and exit code 2, Ctrl-C 130; any other exception is our bug and is shown."""
+    """Turn a user's mistake into one line and exit code 2, Ctrl-C into 130; other exceptions are bugs and are shown."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -52,7 +52,9 @@ def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
             print(f"promise: error: {error}", file=sys.stderr)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            print("promise: stopped. Nothing is half-written; give the same command to go on.", file=sys.stderr)
+            print(
+                "promise: interrupted. No file is half-written; run the same command again to resume.", file=sys.stderr
+            )
             raise typer.Exit(130) from None
         raise typer.Exit(code or 0)
 

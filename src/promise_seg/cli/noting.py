@@ -1,4 +1,4 @@
-"""What must be said of rows that a model is scored on: looked at before, or known from training."""
+"""Notes about rows that a model is scored on: peeks at test rows, and images known from training."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def note_test_look(
     run: str, model: "PromiseModel", checked: "Sequence[CheckedRow]", facts: dict[str, object]
 ) -> "TestPeeks | None":
-    """Log a peek at test rows beside a trained model, and say if another model from there was scored on them before.
+    """Log a peek at test rows next to a trained model, and report if another model from there was scored on them.
 
     Rows of other splits, and models without a folder of their own, are not logged: then ``None`` is returned.
     """
@@ -38,7 +38,7 @@ def note_test_look(
 
 
 def note_seen_images(run: str, checked: "Sequence[CheckedRow]") -> "SeenInTraining | None":
-    """Say how many images a model knows from its training; ``None`` for a model without its training's notes.
+    """Report how many images a model knows from its training; ``None`` for a model without a training record.
 
     Raises:
         CheckpointError: if those are damaged.

@@ -17,14 +17,14 @@ TRAINING = "Training"
 SCORING = "Scoring"
 OUTPUT = "Output"
 COMPUTING = "Computing"
-"""Panels of ``--help``: what of the options belongs together."""
+"""The panels of ``--help``, which group the options."""
 
 _WIDEST = {DATA: 12}  # of a list of choices beside an option's name, so that 80 columns leave room for words
 _WIDEST_ELSEWHERE = 20
 
 
 def choice(words: type[StrEnum], *names: str, about: str, panel: str, **more: Any) -> Any:
-    """An option whose value is one of some words.
+    """Return an option whose value is one of some words.
 
     A short list of them stands beside the option's name in ``--help``; a longer one follows what the option is about,
     where it is broken between words only.
@@ -42,7 +42,7 @@ def choice(words: type[StrEnum], *names: str, about: str, panel: str, **more: An
 
 
 def listed(words: list[str]) -> str:
-    """The words as a sentence lists them: ``a, b or c``."""
+    """List words as in a sentence: ``a, b or c``."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
@@ -75,7 +75,7 @@ SamOption = Annotated[
     typer.Option(
         "--sam",
         metavar="SAM",
-        help="nano, a name of promise sam list, an official .pth file, or a folder or hub name of transformers.",
+        help="nano, a name from promise sam list, an official .pth file, or a folder or hub name of transformers.",
         rich_help_panel=MODEL,
         autocompletion=_sams,
     ),
@@ -85,7 +85,7 @@ SamPlaceOption = Annotated[
     typer.Option(
         "--sam",
         metavar="SAM",
-        help="Where the SAM is, if not where training found it.",
+        help="Location of the SAM, if it has moved since training.",
         rich_help_panel=MODEL,
         autocompletion=_sams,
     ),
@@ -96,7 +96,7 @@ ImageSizeOption = Annotated[
         "--image-size",
         min=16,
         metavar="PIXELS",
-        help="Use SAM at another input size than it was trained at.",
+        help="Use SAM at a different input size than it was trained at.",
         rich_help_panel=MODEL,
     ),
 ]
@@ -127,7 +127,7 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         metavar="FOLDER",
-        help="The feature store; default $PROMISE_SEG_STORE or the user's cache.",
+        help="Feature store; default $PROMISE_SEG_STORE or the user's cache.",
         rich_help_panel=COMPUTING,
         show_default=False,
     ),
@@ -155,7 +155,7 @@ ClassOption = Annotated[
     typer.Option(
         "--class",
         metavar="CLASS",
-        help="Masks are label maps: the class that is wanted; 1,2,5 or all: each.",
+        help="Masks are label maps: segment this class; 1,2,5 or all: one model per class.",
         rich_help_panel=DATA,
     ),
 ]
@@ -170,7 +170,7 @@ ThresholdOption = Annotated[
         min=0,
         max=65534,
         metavar="VALUE",
-        help="Take grey mask values above this as foreground.",
+        help="Threshold for grey masks: values above it are foreground.",
         rich_help_panel=DATA,
     ),
 ]
@@ -179,7 +179,7 @@ ByOption = Annotated[
     typer.Option(
         "--by",
         metavar="COLUMN",
-        help="Means by a column of the manifest too, beside those by size.",
+        help="Also report means by this column of the manifest.",
         rich_help_panel=SCORING,
     ),
 ]
@@ -198,12 +198,12 @@ PromptsOption = Annotated[
 
 
 def output_option(about: str, **more: Any) -> Any:
-    """The option ``-o``, ``--output``."""
+    """Return the option ``-o``, ``--output``."""
     return typer.Option(
         "-o", "--output", metavar="PATH", help=about, rich_help_panel=OUTPUT, show_default=False, **more
     )
 
 
 def option(*names: str, about: str, panel: str, **more: Any) -> Any:
-    """Any other option, in its panel."""
+    """Return any other option, in its panel."""
     return typer.Option(*names, help=about, rich_help_panel=panel, **more)

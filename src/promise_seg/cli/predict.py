@@ -33,7 +33,7 @@ def predict(
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
 ) -> int:
-    """Predict masks that fit back to the images; no ground truth is read. Goes on where a stopped run was."""
+    """Predict masks that fit back onto the images, without a ground truth. The same command resumes if interrupted."""
     from promise_seg.images.exports.inputs import find_inputs
 
     found = find_inputs(images, note=_print_note)

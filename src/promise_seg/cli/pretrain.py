@@ -33,7 +33,7 @@ def pretrain(
     seed: Annotated[int, option("--seed", min=0, about="Seed of scenes, weights and draws.", panel=TRAINING)] = 0,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train the nano SAM from scratch on drawn scenes. The same command goes on where a stopped one was."""
+    """Train the nano SAM from scratch on drawn scenes. The same command resumes after an interruption."""
     place = pick_device(device)
     quiet_libraries()
     import json

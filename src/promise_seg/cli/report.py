@@ -90,7 +90,7 @@ def report(
         ),
     ] = False,
 ) -> None:
-    """All about a model in one HTML file, and the same as JSON: scores, worst cases, and how to have it again."""
+    """Write a report on a model as one HTML file and as JSON: scores, worst cases, and how to reproduce it."""
     check_scoring_options(run, label, image_size)
     rows = rows_of_split(data, split)
     quiet_libraries()

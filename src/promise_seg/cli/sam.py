@@ -7,11 +7,11 @@ import typer
 
 from promise_seg.cli.common import console, print_table
 
-NameArgument = Annotated[str, typer.Argument(help="A name of promise sam list.")]
+NameArgument = Annotated[str, typer.Argument(help="A name from promise sam list.")]
 
 
 def list_sams() -> None:
-    """The SAMs that can be given by name, and whether they are on this machine."""
+    """List the SAMs that are known by name, and whether they are on this machine."""
     from promise_seg.sam.known import KNOWN_SAMS, sam_path
 
     rows = [("nano", "the nano SAM, 128 px, 4.7 million parameters", "9 MB", "Apache-2.0", "part of the package")]
@@ -22,7 +22,7 @@ def list_sams() -> None:
 
 
 def info(name: NameArgument) -> None:
-    """Size, licence, source and SHA-256 of one of them."""
+    """Show the size, licence, source and SHA-256 of a SAM."""
     from promise_seg.sam.known import known_sam, sam_path
 
     if name == "nano":
@@ -47,11 +47,11 @@ def fetch(
     name: NameArgument,
     url: Annotated[
         str | None,
-        typer.Option(help="A mirror to take it from; the bytes must be the same.", envvar="PROMISE_SEG_MIRROR"),
+        typer.Option(help="A mirror to download from; the bytes must be the same.", envvar="PROMISE_SEG_MIRROR"),
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Another place for the file.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Another path for the file.")] = None,
 ) -> None:
-    """Download one, checked against its SHA-256. The same command goes on where a stopped one was."""
+    """Download a SAM and verify its SHA-256. The same command resumes after an interruption."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     from promise_seg.download import download

@@ -128,7 +128,7 @@ def train(
     device: DeviceOption = "auto",
     store: StoreOption = None,
 ) -> None:
-    """Train a model on your images; SAM stays frozen. The same command goes on where a stopped one was."""
+    """Train a model on your images; SAM stays frozen. The same command resumes after an interruption."""
     from promise_seg.class_sets import class_folder, write_class_set
     from promise_seg.errors import ManifestError
     from promise_seg.learning.run_note import DataOrigin
@@ -179,7 +179,7 @@ def train(
     if not held or set(classes) - set(held):
         missing = ", ".join(map(str, sorted(set(classes) - set(held)))) or "any"
         raise ManifestError(
-            f"{data}: --class {label}: no mask of the train rows holds {missing}; they hold "
+            f"{data}: --class {label}: no mask of the train rows contains {missing}; they contain "
             f"{', '.join(map(str, held)) or 'nothing'}"
         )
     write_class_set(output, classes)
@@ -198,7 +198,7 @@ def _train_one(
     accelerator: "Accelerator",
     origin: "DataOrigin",
 ) -> None:
-    """One run, begun or gone on with, and how far to trust its masks, with a progress bar."""
+    """Start or resume a run and calibrate its trust score, with a progress bar."""
     from promise_seg.checkpoint import BEST_FOLDER
     from promise_seg.features.store import FeatureStore
     from promise_seg.learning.training import TrainingRun
@@ -231,7 +231,7 @@ def _train_one(
 
 
 def make_accelerator(device: str, precision: Precision):  # type: ignore[no-untyped-def]  # imported late
-    """An accelerator for a device and precision.
+    """Return an accelerator for a device and precision.
 
     Raises:
         SettingsError: if this machine cannot do that.

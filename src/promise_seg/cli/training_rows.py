@@ -1,4 +1,4 @@
-"""The rows that a model was trained with, for the commands that learn more from them."""
+"""The rows that a model was trained with, for commands that fit something else to them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ SplitSeedOption = Annotated[
 
 
 def split_as_trained(data: Path, note: "RunNote | None", val_share: float | None, seed: int | None) -> "list[Row]":
-    """The rows of a manifest; where there are no val rows, with those that training took off train.
+    """Return the rows of a manifest; without val rows, with those that training took from train.
 
     Args:
         data: the manifest.
@@ -55,12 +55,12 @@ def split_as_trained(data: Path, note: "RunNote | None", val_share: float | None
 
 
 def threshold_as_trained(note: "RunNote | None", given: int | None) -> int | None:
-    """Of grey masks: as given, or else as noted."""
+    """Return the threshold of grey masks: as given, else as recorded."""
     return note.mask_threshold if given is None and note is not None else given
 
 
 def check_val_rows(val: "Sequence[CheckedRow]", data: Path, run: Path) -> None:
-    """Refuse val rows that a run was trained on: nothing can be learned from them of new images.
+    """Raise an error if a run was trained on val rows: they say nothing about new images.
 
     Raises:
         SettingsError: if there are any.
@@ -78,7 +78,7 @@ def check_val_rows(val: "Sequence[CheckedRow]", data: Path, run: Path) -> None:
 
 
 def check_train_rows(train: "Sequence[CheckedRow]", data: Path, run: Path) -> None:
-    """Refuse train rows that a run was not trained on: they are to tell what it knows.
+    """Raise an error if a run was not trained on the train rows: they must represent what it knows.
 
     Raises:
         SettingsError: if there are any.

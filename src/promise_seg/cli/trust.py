@@ -1,4 +1,4 @@
-"""What several commands share about trust scores."""
+"""Helpers about trust scores that several commands share."""
 
 from typing import TYPE_CHECKING
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 def print_quality(quality: "Quality", title: str) -> None:
-    """A short table on standard output."""
+    """Print a short table on standard output."""
     from promise_seg.trust.quality import quality_words
 
     print_table(("trust", ""), quality_words(quality), f"{title}, {quality.images} images")
 
 
 def print_learned(trust: "TrustModel") -> None:
-    """What a calibration has learned, and how good it is on val rows that it was not fitted on."""
+    """Print the result of a calibration, and its cross-validated quality on val rows."""
     calibration = trust.calibration
     line = calibration.line
     if any(line.weights):

@@ -45,7 +45,7 @@ def tune(
     store: StoreOption = None,
     mask_threshold: ThresholdOption = None,
 ) -> None:
-    """Choose threshold, opening, closing, holes and parts on the val rows; kept in the model, used by every command."""
+    """Choose the post-processing on the val rows; saved in the model, used by every command."""
     from promise_seg.dataset.manifest import of_split
     from promise_seg.images.reading import make_reading
     from promise_seg.vocabulary import Split
@@ -99,7 +99,7 @@ def tune(
 def _calibrate_again(
     model: "PromiseModel", old: "TrustModel", val: "list[CheckedRow]", folder: Path, store: "FeatureStore"
 ) -> None:
-    """Trust is of masks as they are post-processed: learn it anew on the same val rows."""
+    """Calibrate trust again on the same val rows, because it depends on the post-processing."""
     from promise_seg.trust.calibrating import recalibrate
     from promise_seg.trust.trust_file import save_trust
 

@@ -1,4 +1,4 @@
-"""What a command line that cannot be understood is answered: the nearest choice, in one line."""
+"""The answer to an invalid command line: the nearest choice, in one line."""
 
 import re
 import sys
@@ -10,13 +10,13 @@ import typer
 from promise_seg.cli.options import listed
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-"""The base of what typer raises for a command line that it cannot understand; it has no name of its own there."""
+"""The base class of what typer raises for an invalid command line, which has no public name."""
 
 _NO_CHOICE = re.compile(r"'(?P<word>[^']*)' is not one of (?P<choices>.+?)\.?$", re.DOTALL)
 
 
 def print_usage_error(error: Any) -> int:
-    """Say what is wrong on standard error, or print the help where nothing was asked for; returns the exit code.
+    """Print what is wrong on standard error, or the help if there are no arguments; return the exit code.
 
     Args:
         error: a :data:`UsageError`.
@@ -29,7 +29,7 @@ def print_usage_error(error: Any) -> int:
 
 
 def usage_words(error: Any) -> str:
-    """One line on a usage error: the option, what was found and what was expected."""
+    """Return one line on a usage error: the option, what was found and what was expected."""
     parameter = getattr(error, "param", None)
     wrong = _NO_CHOICE.search(getattr(error, "message", "") or "")
     if parameter is None or wrong is None:

@@ -21,19 +21,19 @@ from promise_seg.sam.features import EMBEDDING, Features
 from promise_seg.vocabulary import Fit
 
 FORMAT_VERSION = 2
-"""Raised whenever the same file, geometry and view would be read as other pixels than before."""
+"""The version of the format; raise it when the same file, geometry and view would give other pixels."""
 PRECISION = torch.float16
-"""Features are rounded to this wherever they are used, stored or fresh, so that both give the same numbers."""
+"""The precision to which features are rounded wherever they are used, to be identical if stored or fresh."""
 
 
 def default_store_folder() -> Path:
-    """``$PROMISE_SEG_STORE``, or a folder in the user's cache directory."""
+    """Return ``$PROMISE_SEG_STORE``, or a folder in the user's cache directory."""
     return cache_folder("features", "PROMISE_SEG_STORE")
 
 
 @dataclass(frozen=True)
 class FeatureKey:
-    """What an entry depends on: the image's content, the way to the model frame, the view, the SAM."""
+    """Everything that an entry depends on: the content of the image, the geometry, the view and the SAM."""
 
     image_sha256: str
     fit: Fit
@@ -52,18 +52,18 @@ class FeatureKey:
             self.sam_sha256,
             str(PRECISION),
         ]
-        if self.crop is not None:  # so that entries of whole images keep their place
+        if self.crop is not None:  # entries of uncropped images keep their keys
             parts.append({"crop": list(self.crop)})
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def rounded(features: Features) -> Features:
-    """Features at the store's precision, as float32: what training and prediction compute with."""
+    """Return features at the precision of the store, as float32, with which training and prediction compute."""
     return features.to(PRECISION).to(torch.float32)
 
 
 class FeatureStore:
-    """Features of single images by key. Safe for several processes: entries are written whole or not at all."""
+    """A store of features of single images by key. It is safe for several processes: writing is all or nothing."""
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = Path(folder) if folder is not None else default_store_folder()
@@ -86,7 +86,7 @@ class FeatureStore:
         write_whole(self.path(key), lambda p: save_file(tensors, p))
 
     def get(self, key: FeatureKey) -> Features | None:
-        """Features of one image, batch size 1, float32; ``None`` if they are not there or damaged."""
+        """Return the features of one image, batch size 1, float32; ``None`` if they are missing or damaged."""
         try:
             tensors = load_file(self.path(key))
         except (FileNotFoundError, SafetensorError):

@@ -1,4 +1,4 @@
-"""Features of rows and their views: from the store where they are, from the encoder where they are not."""
+"""Get the features of rows and their views from the store or, if they are missing, from the encoder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,22 +38,22 @@ class Sample:
         return FeatureKey(self.checked.image_sha256, self.fit, self.side, self.view, sam.sha256, self.checked.crop)
 
     def image(self) -> Uint8Array:
-        """(S, S, 3) uint8, what the encoder sees."""
+        """Return the image that the encoder sees: (S, S, 3) uint8."""
         return self.view.apply_to_image(ImageInFrame(self.checked.image(), self.geometry).pixels())
 
     def mask(self) -> BoolArray:
-        """(S, S) bool, the ground truth of :meth:`image`."""
+        """Return the ground truth of :meth:`image`: (S, S) bool."""
         return self.to_frame(self.checked.mask())
 
     def to_frame(self, mask: BoolArray) -> BoolArray:
-        """A mask (H, W) of the image frame to (S, S), moved as :meth:`image` is."""
+        """Map a mask (H, W) of the image frame to (S, S), moved as :meth:`image` is."""
         return self.view.apply_to_mask(self.geometry.mask_to_model(mask))
 
 
 def encode_images(sam: Backbone, images: Sequence[Uint8Array]) -> Features:
-    """Encode images (S, S, 3) on the spot, at the store's precision. Returns features on the CPU.
+    """Encode images (S, S, 3) at the precision of the store. Returns features on the CPU.
 
-    One at a time, so that an image's features never depend on which others were encoded with it.
+    Images are encoded one at a time, so the features of an image never depend on other images.
     """
     with torch.no_grad():
         return Features.cat([rounded(sam.encode(torch.from_numpy(image)[None]).to("cpu")) for image in images])
@@ -62,7 +62,7 @@ def encode_images(sam: Backbone, images: Sequence[Uint8Array]) -> Features:
 def encode_one(sample: Sample, sam: Backbone) -> Features:
     """Encode one view of one row: the unit of work that a loop, processes or a cluster can map over samples.
 
-    It depends on its arguments alone, and keeps nothing.
+    The result depends only on the arguments, and nothing is stored.
     """
     return encode_images(sam, [sample.image()])
 
@@ -73,10 +73,10 @@ def encode_missing(
     store: FeatureStore,
     progress: Progress = silent,
 ) -> int:
-    """Fill the store with what it lacks; returns how many views were encoded.
+    """Add missing features to the store; return how many views were encoded.
 
-    Each view is stored as soon as it is encoded, so that a run that was stopped goes on where it was. Features of an
-    encoder that learns are never stored.
+    Each view is stored as soon as it is encoded, so an interrupted run can resume. Features of an encoder that is
+    trained are never stored.
     """
     encoded = 0
     for sample in counted(samples, progress, "encoding"):
@@ -87,7 +87,7 @@ def encode_missing(
 
 
 def features_of(samples: Sequence[Sample], sam: Backbone, store: FeatureStore | None) -> Features:
-    """Features of a batch, from the store or, entry by entry, from the encoder where it has none."""
+    """Return the features of a batch, each entry from the store or, if it is missing, from the encoder."""
     if sam.encoder_learns:
         store = None
     parts = []

@@ -1,4 +1,4 @@
-"""From features and prompts to masks in the image frame."""
+"""Decode features and prompts to masks in the image frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,9 +61,9 @@ def decode_masks(
     """Decode the masks of B images, one entry for each.
 
     Args:
-        model: any variant, in evaluation mode; shifted if it has an IPS.
-        features: of B images, on the model's device.
-        prompts: B images with K sets of prompts each, in the model frame, on any device.
+        model: a model of any variant, in evaluation mode; shifted if it has an IPS.
+        features: the features of B images, on the model's device.
+        prompts: the prompts for B images with K sets of prompts each, in the model frame, on any device.
         geometries: the map between image frame and model frame of each image.
     """
     decoded = model.decode(features, prompts.to(model.device))

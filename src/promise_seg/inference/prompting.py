@@ -19,14 +19,14 @@ from promise_seg.vocabulary import MaskKind, PromptSource, Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class PromptPlan:
-    """Where the prompts of rows come from.
+    """The source of the prompts of rows.
 
     Args:
         prompts: the source.
         num_points: how many oracle points are drawn for each image or object, half of them background.
-        seed: of the oracle points.
-        protocol: by the reference's protocol, oracle points come from one random stream over the rows in their order;
-            by our own they depend on (seed, image) alone.
+        seed: the seed of the oracle points.
+        protocol: with the reference's protocol, oracle points come from one random stream over the rows in order; with
+            our own they depend only on (seed, image).
     """
 
     prompts: PromptSource
@@ -39,16 +39,16 @@ class PromptPlan:
         return self.prompts.reads_truth and row.reading.masks == MaskKind.INSTANCES
 
     def stream(self) -> np.random.Generator | None:
-        """The one random stream of the reference's protocol; ``None`` by our own."""
+        """Return the random stream of the reference's protocol; ``None`` with our own."""
         return np.random.default_rng(self.seed) if self.protocol == Protocol.REFERENCE else None
 
     def rng_of(self, sample: Sample) -> np.random.Generator:
-        """Random numbers that depend on the seed and the image alone."""
+        """Return a random number generator that depends only on the seed and the image."""
         return np.random.default_rng([self.seed, int(sample.checked.image_sha256[:16], 16)])
 
 
 def check_prompts(model: PromiseModel, source: PromptSource) -> None:
-    """Refuse prompts that a model cannot make.
+    """Raise an error if a model cannot make the prompts.
 
     Raises:
         SettingsError: for own points of a model without an APM.
@@ -56,7 +56,7 @@ def check_prompts(model: PromiseModel, source: PromptSource) -> None:
     if source == PromptSource.APM and model.apm is None:
         raise SettingsError(
             f"--prompts apm: the variant {model.config.variant} has no auto-prompting module. "
-            "Choose oracle, box or none, or a model of variant apm or apm+ips."
+            "Choose oracle, box or none, or a model of variant apm or apm+ips"
         )
 
 

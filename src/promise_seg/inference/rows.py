@@ -1,4 +1,4 @@
-"""The masks of rows with a ground truth, in batches."""
+"""Decode the masks of rows with a ground truth, in batches."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ _OBJECTS_AT_ONCE = 32
 class DecodedRow:
     """All masks of one row, and the prompts that they came from.
 
-    ``objects`` are the K masks (H, W) that were prompted for, where each was prompted separately; otherwise there is
-    one set of prompts for all of them. ``prompts`` are in the model frame, for this image alone.
+    ``objects`` are the K masks (H, W) that were prompted for, if each was prompted separately; otherwise there is one
+    set of prompts for all of them. ``prompts`` are in the model frame, for this image alone.
     """
 
     sample: Sample
@@ -44,10 +44,10 @@ def decode_rows(
     """Decode all masks of each row, in the order of the rows.
 
     Args:
-        model: any variant; it is put into evaluation mode.
-        rows: rows that were checked.
-        plan: where prompts come from.
-        store: where features are kept; encoded on the spot and forgotten if ``None``.
+        model: a model of any variant; it is put into evaluation mode.
+        rows: the checked rows.
+        plan: the source of prompts.
+        store: the feature store; if ``None``, features are encoded and discarded.
         batch_size: how many rows are decoded at once.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Where prompts come from: a user, the ground truth (oracle), or the auto-prompting module."""
+"""The sources of prompts: the ground truth (oracle), or the auto-prompting module."""

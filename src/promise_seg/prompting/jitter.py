@@ -1,4 +1,4 @@
-"""Clicks that miss a little."""
+"""Jitter: clicks that miss a little."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from promise_seg.sam.prompts import Prompts
 
 
 def jittered(prompts: Prompts, sigma: float, side: int, rng: np.random.Generator, draws: int = 1) -> Prompts:
-    """Points moved at random, within the model frame, with the labels they had. Returns points on the CPU.
+    """Move points at random within the model frame; labels are kept. Returns points on the CPU.
 
     Shape: points (B, 1, N, 2) become (B, draws, N, 2); ``sigma`` and ``side`` are in pixels of the model frame.
     Raises: ValueError if there are no points.

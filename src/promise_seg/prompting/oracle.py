@@ -16,14 +16,14 @@ def oracle_points(
 
     Args:
         mask: (H, W) bool.
-        count: how many points; one alone is a foreground point.
-        rng: source of randomness.
-        num_foreground: how many of them lie on the foreground; half, rounded up, if ``None``.
+        count: the number of points; a single one is a foreground point.
+        rng: the source of randomness.
+        num_foreground: the number of foreground points; half, rounded up, if ``None``.
 
     Returns:
         (count, 2) float32 (x, y) pixel indices in the frame of the mask (whole numbers are pixel centres), and
         (count,) labels, foreground (1) first.
-        Where the mask is empty, or full, all points carry the one label there is.
+        If the mask is empty or full, all points have the only label there is.
 
     Source: ProMISe reference: 8 foreground and 8 background pixels.
     """
@@ -44,15 +44,15 @@ def oracle_points(
 
 
 def centre_of(mask: npt.NDArray[np.bool_]) -> Float32Array:
-    """The mean place of the foreground of a mask (H, W): (2,) float32 (x, y) pixel indices; it must have some."""
+    """Return the mean position of the foreground of a non-empty mask (H, W): (2,) float32 (x, y) pixel indices."""
     rows, columns = np.nonzero(mask)
     return np.array([columns.mean(), rows.mean()], np.float32)
 
 
 def oracle_box(mask: npt.NDArray[np.bool_]) -> Float32Array:
-    """The smallest box around the foreground: (4,) float32 (x0, y0, x1, y1), the indices of its first and last pixels.
+    """Return the smallest box around the foreground: (4,) float32 (x0, y0, x1, y1), indices of first and last pixels.
 
-    An empty mask gives an empty box at the origin, as nothing can be boxed.
+    An empty mask gives an empty box at the origin.
     """
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if len(rows) == 0:
