@@ -10,7 +10,7 @@ from promise_seg.checkpoint import load_checkpoint
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.prediction.predictor import Predictor
-from promise_seg.sam.frozen import weights_sha256
+from promise_seg.sam.backbone import weights_sha256
 from promise_seg.vocabulary import ApmKind
 from tests.helpers import disc_image, make_tiny_sam
 

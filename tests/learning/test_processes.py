@@ -19,7 +19,7 @@ from promise_seg.learning import training
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import LOG_FILE, TrainingRun
 from promise_seg.learning.training_set import EpochDraws, TrainingSet
-from promise_seg.sam.frozen import weights_sha256
+from promise_seg.sam.backbone import weights_sha256
 from promise_seg.vocabulary import TrainAlso
 from tests.helpers import make_tiny_sam, write_dataset
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from pydantic import ValidationError
 from accelerate.utils import broadcast_object_list, gather_object
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import DataLoader
