@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from promise_seg.learning import training
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import LOG_FILE, TrainingRun
 from promise_seg.learning.training_set import EpochDraws, TrainingSet
+from promise_seg.model import PromiseModel
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.vocabulary import TrainAlso
 from tests.helpers import make_tiny_sam, write_dataset
@@ -33,7 +35,15 @@ class Killed(Exception):
     pass
 
 
-def train(folder: Path, name: str, accelerator: Accelerator, kill_at: int = 0, **values: object) -> TrainingRun:
+class Trained(NamedTuple):
+    """A run that is over: how many views it had to encode, and the model that it returned."""
+
+    run: TrainingRun
+    encoded: int
+    best: PromiseModel
+
+
+def train(folder: Path, name: str, accelerator: Accelerator, kill_at: int = 0, **values: object) -> Trained:
     """A run in ``folder / name``, which stops after step ``kill_at``, if any."""
     rows = check_rows(read_manifest(folder / "data/manifest.csv"))
     settings = TrainSettings(**SETTINGS | values)
@@ -43,9 +53,7 @@ def train(folder: Path, name: str, accelerator: Accelerator, kill_at: int = 0, *
         if stage == "training" and done == kill_at:
             raise Killed
 
-    run.encode(progress)
-    run.run(progress)
-    return run
+    return Trained(run, run.encode(progress), run.run(progress))
 
 
 def log(folder: Path) -> list[dict]:
@@ -78,11 +86,12 @@ def work(process: int, folder: Path) -> None:
     drawn = []
     get = TrainingSet.__getitem__
     TrainingSet.__getitem__ = lambda self, draw: drawn.append((draw.row, draw.view)) or get(self, draw)
-    run = train(folder, "whole", accelerator)
-    facts = {"drawn": list(drawn), "best": run.best, "sam": weights_sha256(run.sam.model)}
+    run, encoded, best = train(folder, "whole", accelerator)
+    facts = {"drawn": list(drawn), "best": run.best, "sam": weights_sha256(run.sam.model), "encoded": encoded}
+    facts |= {"last_model": run.model.sha256(), "best_model": best.sha256()}
     with pytest.raises(Killed):
         train(folder, "broken", accelerator, kill_at=3)
-    train(folder, "broken", accelerator)
+    facts["encoded_again"] = train(folder, "broken", accelerator).encoded
     train(folder, "tuned", accelerator, train_also=TrainAlso.PROMPT_ENCODER, epochs=1)
     with pytest.raises(SettingsError) as caught:
         train(folder, "odd", accelerator, batch_size=3)
@@ -125,13 +134,22 @@ class TestTwoProcesses:
         for line, other in zip(log(trained / "whole"), log(trained / "alone"), strict=True):
             assert line.pop("mask_choice") == other.pop("mask_choice")
             assert line == pytest.approx(other, abs=1e-3)
-        assert {one["sam"] for one in facts} == {weights_sha256(alone.sam.model)}
+        assert {one["sam"] for one in facts} == {weights_sha256(alone.run.sam.model)}
 
     def test_what_the_main_one_wrote_loads_and_both_agree_on_what_is_best(self, trained, facts):
         model = load_checkpoint(trained / "whole/best", make_tiny_sam())
         assert model.config.mask_choice == facts[0]["best"]["mask_choice"]
         assert facts[0]["best"] == facts[1]["best"]
         assert len(log(trained / "whole")) == SETTINGS["epochs"]
+
+    def test_each_of_them_has_the_same_model_in_the_end_and_returns_the_best(self, trained, facts):
+        for part, name in (("last", "last_model"), ("best", "best_model")):
+            written = load_checkpoint(trained / "whole" / part, make_tiny_sam()).sha256()
+            assert [one[name] for one in facts] == [written] * PROCESSES
+
+    def test_each_view_is_encoded_once_by_all_of_them_together(self, facts):
+        assert [one["encoded"] for one in facts] == [ROWS * SETTINGS["views"] + 2] * PROCESSES  # with two val rows
+        assert [one["encoded_again"] for one in facts] == [0] * PROCESSES
 
     def test_a_run_that_was_killed_ends_where_an_unbroken_one_ends(self, trained):
         assert log(trained / "broken") == log(trained / "whole")
