@@ -1,4 +1,4 @@
-"""SAM, prompter and shift joined. The only place that decides what is frozen."""
+"""SAM, prompter and shift as one model: the only place that decides what is frozen."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ from promise_seg.vocabulary import Fit, MaskChoice, TrainAlso, Variant
 FORMAT_VERSION: Literal[2] = 2
 
 SAM_BESIDE = "<beside>"
-"""As the ``sam`` of a config: the SAM stands in a folder beside it. No path or name that a user gives looks so."""
+"""The ``sam`` of a config whose SAM is in a folder next to it. It cannot be a path or name that a user gives."""
 
 
 class ModelConfig(BaseModel):
@@ -104,7 +104,7 @@ class ModelConfig(BaseModel):
 
 
 class ModelOutput(NamedTuple):
-    """What a training step needs: masks for each set of prompts, and what the APM proposed."""
+    """The output for a training step: masks for each set of prompts, and what the APM proposed."""
 
     decoded: Decoded
     proposal: Proposal | None
@@ -129,7 +129,7 @@ class PromiseModel(nn.Module):
         self.to(sam.device)
 
     def train(self, mode: bool = True) -> Self:
-        """Switches the trainable parts; the SAM, or what of it is not trained, stays frozen."""
+        """Set the mode of the trainable parts; the SAM, or its untrained part, stays frozen."""
         super().train(mode)
         return self
 
@@ -138,7 +138,8 @@ class PromiseModel(nn.Module):
         return self.sam.device
 
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
-        """By names that begin with ``apm.`` or ``ips.``, or ``sam.`` for parts of SAM that are trained too."""
+        """Return the parameters by names that begin with ``apm.`` or ``ips.``, or ``sam.`` for parts of SAM that are
+        trained too."""
         return {name: p for name, p in self.named_parameters() if not name.startswith("sam.") or p.requires_grad}
 
     def trainable_state(self) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Variant(StrEnum):
-    """Which trainable parts a model has; ``sam`` has none and is the baseline."""
+    """The trainable parts of a model; ``sam`` has none and is the baseline."""
 
     SAM = "sam"
     APM = "apm"
@@ -54,7 +54,7 @@ class PositionCode(StrEnum):
 
 
 class TrainAlso(StrEnum):
-    """Which parts of SAM are trained beside APM and IPS; by default none.
+    """The parts of SAM that are trained in addition to APM and IPS; by default none.
 
     Source: the five freeze levels of the ProMISe reference.
     """
@@ -85,7 +85,7 @@ class Protocol(StrEnum):
 
 
 class PromptSource(StrEnum):
-    """Where the prompts of an evaluation come from. Those of ``oracle`` and ``box`` are made from the ground truth."""
+    """The source of the prompts of an evaluation. Those of ``oracle`` and ``box`` are made from the ground truth."""
 
     APM = "apm"
     ORACLE = "oracle"
@@ -99,7 +99,7 @@ class PromptSource(StrEnum):
 
     @property
     def heading(self) -> str:
-        """How results are headed everywhere, so that oracle numbers are never taken for automatic ones."""
+        """The heading of results everywhere, so oracle numbers are never mistaken for automatic ones."""
         return {
             PromptSource.APM: "own points (automatic)",
             PromptSource.ORACLE: "oracle points (from the ground truth)",
@@ -109,7 +109,7 @@ class PromptSource(StrEnum):
 
 
 class MaskChoice(StrEnum):
-    """Which of SAM's three masks counts: one by its number, or the one with the best score."""
+    """The choice among SAM's three masks: one by number, or the one with the best score."""
 
     FIRST = "0"
     SECOND = "1"
@@ -118,7 +118,7 @@ class MaskChoice(StrEnum):
 
 
 class Fit(StrEnum):
-    """How a rectangle becomes a square.
+    """The way in which a rectangle becomes a square.
 
     ``stretch`` resizes both axes to the side; ``pad`` keeps the aspect and pads at the right or bottom, as SAM does;
     ``square`` keeps it and pads on both sides, as the ProMISe reference does before it resizes.
@@ -130,7 +130,8 @@ class Fit(StrEnum):
 
 
 class Axis(StrEnum):
-    """What a volume is cut across. ``auto``: axial where it lies in space, as acquired for DICOM, by page for TIFF."""
+    """The axis across which a volume is sliced. ``auto``: axial where it lies in space, as acquired for DICOM, by page
+    for TIFF."""
 
     AUTO = "auto"
     AXIAL = "axial"
@@ -139,7 +140,7 @@ class Axis(StrEnum):
 
 
 class Recipe(StrEnum):
-    """How augmented views are drawn.
+    """The recipe by which augmented views are drawn.
 
     ``own`` changes much in each view, colours too; ``reference`` as often and as strongly as the published code;
     ``light`` a little; ``grey`` is for CT, MR and ultrasound; ``none`` leaves every view as the image is.
@@ -153,9 +154,9 @@ class Recipe(StrEnum):
 
 
 class MaskKind(StrEnum):
-    """What values in a mask file mean.
+    """The meaning of the values in a mask file.
 
-    ``binary``: 0 and one other. ``classes``: each value is a kind of thing. ``instances``: each value is one object.
+    ``binary``: 0 and one other value. ``classes``: each value is a class. ``instances``: each value is one object.
     """
 
     BINARY = "binary"
@@ -172,7 +173,7 @@ class Split(StrEnum):
 
 
 class SplitChoice(StrEnum):
-    """Which rows of a data set a command looks at: those of one split, or all."""
+    """The rows of a data set that a command uses: those of one split, or all."""
 
     TRAIN = "train"
     VAL = "val"
@@ -196,7 +197,7 @@ class OutputFormat(StrEnum):
 
 
 class Optimizer(StrEnum):
-    """What changes the weights in training."""
+    """The optimizer of training."""
 
     ADAMW = "adamw"
     ADAM = "adam"
@@ -211,7 +212,7 @@ class Precision(StrEnum):
 
 
 class CheckpointFormat(StrEnum):
-    """What a checkpoint is converted to: a folder of ours, or a file of the published code."""
+    """The target of converting a checkpoint: a folder of ours, or a file of the published code."""
 
     NATIVE = "native"
     REFERENCE = "reference"

@@ -97,7 +97,7 @@ def test_an_unreadable_image_does_not_stop_the_others(images, labeller, tmp_path
 def test_another_model_does_not_mix_its_masks_in(images, labeller, tiny_sam, tmp_path):
     predict_folder(labeller, find_inputs([images]), tmp_path / "out")
     other = Labeller({1: Predictor(make_model(tiny_sam, Variant.APM))})
-    with pytest.raises(PromiseError, match="holds predictions of another model"):
+    with pytest.raises(PromiseError, match="contains predictions of another model"):
         predict_folder(other, find_inputs([images]), tmp_path / "out")
 
 
@@ -164,7 +164,7 @@ def test_coco_holds_every_image_even_after_a_restart(mixed, labeller, tmp_path):
 
 def test_formats_are_not_mixed_in_one_folder(images, labeller, tmp_path):
     predict_folder(labeller, find_inputs([images]), tmp_path / "out")
-    with pytest.raises(PromiseError, match="holds predictions in another format"):
+    with pytest.raises(PromiseError, match="contains predictions in another format"):
         predict_folder(labeller, find_inputs([images]), tmp_path / "out", OutputFormat.RLE)
 
 
@@ -211,7 +211,7 @@ def test_one_image_s_mask_never_takes_the_place_of_another_s(images, labeller, t
 def test_names_are_not_mixed_in_one_folder(images, tiny_sam, tmp_path):
     one = Predictor(make_model(tiny_sam))
     predict_folder(Labeller({1: one}, {1: "liver"}), find_inputs([images]), tmp_path / "out")
-    with pytest.raises(PromiseError, match="holds predictions under another --name"):
+    with pytest.raises(PromiseError, match="contains predictions under another --name"):
         predict_folder(Labeller({1: one}, {1: "kidney"}), find_inputs([images]), tmp_path / "out")
 
 

@@ -70,7 +70,7 @@ def test_a_volume_is_cut_as_in_training(tiny_sam, tmp_path):
 def test_models_that_cannot_predict_or_do_not_fit_are_refused(tiny_sam):
     with pytest.raises(SettingsError, match="variant ips has no auto-prompting"):
         Labeller({1: predictor(tiny_sam, Variant.IPS)})
-    with pytest.raises(CheckpointError, match="class 2 reads images in another way"):
+    with pytest.raises(CheckpointError, match="class 2 reads images differently"):
         Labeller({1: predictor(tiny_sam), 2: predictor(tiny_sam, window="lung")})
 
 

@@ -111,7 +111,7 @@ class Dataset(Sequence[CheckedRow]):
         return self.rows[index]
 
     def __len__(self) -> int:
-        """How many images and slices there are."""
+        """The number of images and slices."""
         return len(self.rows)
 
     def __repr__(self) -> str:
@@ -160,7 +160,7 @@ class Dataset(Sequence[CheckedRow]):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a user should know of the rows, a line each: groups that are divided between splits."""
+        """Notes about the rows, one line each: groups that are divided between splits."""
         rows = list(dict.fromkeys(row.row for row in self.rows))
         words = divided_warning(rows)
         return () if words is None else (words,)

@@ -27,5 +27,5 @@ class ImageInFrame:
         return ImageInFrame(rgb, Geometry(height, width, side, fit, crop_of(rgb, crop_border)))
 
     def pixels(self) -> Uint8Array:
-        """(S, S, 3) uint8, what the encoder sees of it."""
+        """Return the image that the encoder sees: (S, S, 3) uint8."""
         return self.geometry.image_to_model(self.rgb)

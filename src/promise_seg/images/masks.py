@@ -16,7 +16,7 @@ LARGEST_LABEL = 65535
 
 @dataclass(frozen=True)
 class MaskRule:
-    """How labels become a mask. ``label`` is the class to segment; ``threshold`` allows grey values."""
+    """The rule by which labels become a mask. ``label`` is the class to segment; ``threshold`` allows grey values."""
 
     kind: MaskKind = MaskKind.BINARY
     label: int | None = None

@@ -30,7 +30,8 @@ def _window(value: Any) -> Window:
 
 
 class Reading(BaseModel):
-    """How files become images and masks. A model keeps it, and so do runs and scores, as JSON with these names.
+    """The way in which files become images and masks. A model keeps it, and so do runs and scores, as JSON with these
+    names.
 
     An option that came after the first ones is noted only where it is not at its default, which reads files as they
     were read before it came: so what was written before stays equal to what is written now.
@@ -61,7 +62,7 @@ class Reading(BaseModel):
 
     @property
     def mask_rule(self) -> MaskRule:
-        """How labels become a mask."""
+        """The rule by which labels become a mask."""
         return MaskRule(self.masks, self.label, self.mask_threshold)
 
     @property
@@ -80,7 +81,7 @@ class Reading(BaseModel):
 
 
 KeptReading = Annotated[Reading, AfterValidator(lambda reading: reading.without_threshold)]
-"""As a model and a run keep it."""
+"""Return the reading as a model and a run save it."""
 DEFAULT_READING = Reading()
 
 
@@ -101,7 +102,8 @@ def parse_classes(text: str) -> list[int] | None:
 
 
 class ReadingOptions(BaseModel):
-    """How a user wants files to be read, in the words of the command line; what is ``None`` is as it would be anyway.
+    """The options by which a user wants files to be read, in the words of the command line; what is ``None`` is as it
+    would be anyway.
 
     Args:
         window, axis, crop_border, mask_threshold: as in :class:`Reading`.
@@ -136,7 +138,7 @@ class ReadingOptions(BaseModel):
         return base.model_copy(update=changes | self._of_masks())
 
     def _of_masks(self) -> dict[str, Any]:
-        """What is given of masks: all that is said of them in a reading, or nothing."""
+        """The given options about masks: all that a reading needs, or none."""
         values = {"label": self.label, "instances": self.instances or None, "mask_threshold": self.mask_threshold}
         given = [_option(name) for name, value in values.items() if value is not None]
         if len(given) > 1:
@@ -163,7 +165,7 @@ class ReadingOptions(BaseModel):
 
     @property
     def words(self) -> list[str]:
-        """What is given, as words of a command line."""
+        """Return the given options as words of a command line."""
         words = []
         for name, value in self:
             if value is None or (name == "instances" and not value):
@@ -179,7 +181,7 @@ NO_OPTIONS = ReadingOptions()
 
 
 def _option(name: str) -> str:
-    """How the command line calls it."""
+    """Return the name of the option on the command line."""
     return f"--{'class' if name == 'label' else name.replace('_', '-')}"
 
 

@@ -1,4 +1,4 @@
-"""From the numbers of a modality to what SAM sees: 8 bits in three channels."""
+"""Map the values of a modality to what SAM sees: 8 bits in three channels."""
 
 from dataclasses import dataclass
 
@@ -55,13 +55,13 @@ class GreyScale:
 
 @dataclass(frozen=True)
 class Window:
-    """How values become grey: one scale for all three channels, or one for each."""
+    """The map from values to grey levels: one scale for all three channels, or one for each."""
 
     scales: tuple[GreyScale, ...]
 
     @property
     def scope(self) -> Scope:
-        """What the grey of a pixel depends on."""
+        """The scope of a grey level."""
         if all(scale.level_width is not None for scale in self.scales):
             return Scope.PIXEL
         return Scope.OWN if all(scale.text == OWN for scale in self.scales) else Scope.VOLUME

@@ -47,7 +47,7 @@ def token_affinity_loss(tokens: Tensor, instances: Tensor) -> Tensor:
 
 
 def point_loss(points_xy_model: Tensor, point_labels: Tensor, signed_distance: Tensor, side: int) -> Tensor:
-    """How far points are on the wrong side of the true mask's outline: a gradient that leads them there directly.
+    """Return how far points are on the wrong side of the true outline: a direct gradient for their positions.
 
     A foreground point costs nothing once it is ``margin`` inside, a background point once it is ``margin`` outside.
 

@@ -1,4 +1,4 @@
-"""What makes a run the one that it is: a stopped run goes on only as the same."""
+"""The identity of a run: an interrupted run resumes only with the same identity."""
 
 import hashlib
 from collections.abc import Sequence

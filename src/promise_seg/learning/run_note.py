@@ -1,4 +1,4 @@
-"""What a run notes of itself in ``settings.json``, for the commands that go on with its model."""
+"""The record of a run in ``settings.json``, for commands that use its model later."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ SETTINGS_FILE = "settings.json"
 
 @dataclass(frozen=True, kw_only=True)
 class DataOrigin:
-    """Where the rows of a run are from: ``data`` is the manifest, as the user named it; ``val_share`` that of the train
+    """The origin of the rows of a run: ``data`` is the manifest, as the user named it; ``val_share`` that of the train
     rows which became val rows, where the manifest has none."""
 
     data: str
@@ -68,7 +68,7 @@ class RunNote(BaseModel):
 
 
 def read_note(folder: Path) -> RunNote | None:
-    """What stands in the folder of a run; ``None`` where there is no such file, as beside a model alone.
+    """Read the record of a run; ``None`` if there is no such file, as with a model alone.
 
     Raises:
         CheckpointError: if it is damaged, or not as training writes it.
@@ -86,5 +86,5 @@ def read_note(folder: Path) -> RunNote | None:
 
 
 def faults(error: ValidationError) -> str:
-    """What is wrong, and where."""
+    """Describe what is wrong, and where."""
     return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}" for e in error.errors())

@@ -24,7 +24,7 @@ def cosine_rate(peak: float, done: float, total: float, *, floor: float, rise: f
 
 
 def warm_up(step: int, steps: int) -> float:
-    """How far the learning rate has risen at ``step``, counted from 0, of a warm-up of ``steps``: at most 1."""
+    """Return the factor of the learning rate at ``step``, from 0, of a warm-up of ``steps``: at most 1."""
     return min(1.0, (step + 1) / steps)
 
 

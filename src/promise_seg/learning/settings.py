@@ -32,13 +32,13 @@ OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
         "weight_decay", "optimizer", "point_weight", "saliency_weight", "fit", "precision", "seed",
     )
 }  # fmt: skip
-"""Which setting of a run is which option of ``promise train``; ``protocol`` is one by itself."""
+"""The option of ``promise train`` for each setting of a run; ``protocol`` is an option of its own."""
 APM_PREFIX = "apm_"
 """An option of one kind of APM has its name behind this, for users: ``--apm-NAME``, ``apm_NAME`` in a spec."""
 
 
 class TrainSettings(BaseModel):
-    """What a run does, apart from its data, SAM and device. Kept in ``settings.json`` of the run.
+    """The settings of a run, apart from its data, SAM and device, saved in ``settings.json`` of the run.
 
     A run goes on under the settings that it began with, and one that an earlier version began has none of those that
     came later: the default of a new setting must do what was done before there was one.
@@ -58,7 +58,7 @@ class TrainSettings(BaseModel):
     epochs: int = Field(40, ge=1)
     batch_size: int = Field(16, ge=1)
     views: int = Field(8, ge=0)
-    """Of each image; 0 for a new one in every epoch, which is encoded on the spot and not stored."""
+    """The number of views per image; 0 for a new one in every epoch, which is encoded on the fly and not stored."""
     augmentation: Recipe = Recipe.OWN
     optimizer: Optimizer = Optimizer.ADAMW
     learning_rate: float = Field(5e-4, gt=0)

@@ -1,4 +1,4 @@
-"""Which images a run learned from and was chosen on, so that no score on them passes for one on new images."""
+"""The images that a run was trained and validated on, to recognise scores that are not on new images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ TRAINING_IMAGES_FILE = "training_images.json"
 
 @dataclass(frozen=True)
 class Seen:
-    """How many of some images a run knows: those it was trained on, and those of ``test`` that it was chosen on."""
+    """Counts of images that a run knows: those it was trained on, and validation images that are in another split."""
 
     images: int
     trained_on: int
@@ -26,7 +26,7 @@ class Seen:
     first: str | None
 
     def words(self) -> str | None:
-        """What a report must say; nothing of images that are new."""
+        """Return the warning of a report; ``None`` if all images are new."""
         parts = []
         if self.trained_on:
             parts.append(f"{self.trained_on} of these {self.images} images were trained on")
@@ -52,7 +52,7 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def of(cls, rows: Sequence[CheckedRow]) -> Self:
-        """Those of the train and val rows among some."""
+        """Create from the train and val rows among some rows."""
         train, val = (
             frozenset(row.image_sha256 for row in rows if row.row.split == split) for split in (Split.TRAIN, Split.VAL)
         )
@@ -63,7 +63,7 @@ class TrainingImages(BaseModel):
         return [row for row in rows if row.image_sha256 in self.train]
 
     def seen(self, rows: Sequence[CheckedRow]) -> Seen:
-        """How many of these rows are not new; rows that are still ``val`` rows may have been chosen on."""
+        """Count the rows that are not new; rows that are still ``val`` rows may have been chosen on."""
         trained = self.trained_on(rows)
         chosen = [row for row in rows if row.image_sha256 in self.val and row.row.split != Split.VAL]
         first = next((row.name for row in [*trained, *chosen]), None)
@@ -81,7 +81,7 @@ def write_training_images(folder: Path, rows: Sequence[CheckedRow]) -> None:
 
 
 def read_training_images(folder: Path) -> TrainingImages | None:
-    """What :func:`write_training_images` wrote; ``None`` where there is no such file, as beside a model alone.
+    """Read what :func:`write_training_images` wrote; ``None`` if there is no such file, as with a model alone.
 
     Raises:
         CheckpointError: if it is damaged.

@@ -1,4 +1,4 @@
-"""What a training step reads: stored features of one view of each row, and targets made from its mask."""
+"""The training set: stored features of one view of each row, and targets made from its mask."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class TrainingBatch(NamedTuple):
 
     @property
     def inputs(self) -> Features | Tensor:
-        """What the model is given."""
+        """Return the input of the model."""
         if self.features is not None:
             return Features(self.features)
         if self.images is None:

@@ -1,1 +1,1 @@
-"""From images to masks, without any ground truth."""
+"""Predict masks of images, without any ground truth."""

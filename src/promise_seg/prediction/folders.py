@@ -37,7 +37,7 @@ _SHEET_SLICES = 12
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run over a folder ended.
+    """The outcome of a run over a folder.
 
     ``problems`` has a line for each image that could not be read or written, ``notes`` one for each that could not be
     written in the format of its kind.
@@ -64,7 +64,7 @@ class PredictionFolder:
             try:
                 known = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
-                raise PromiseError(f"{path}: damaged: {error}. Choose another -o folder.") from error
+                raise PromiseError(f"{path}: damaged: {error}. Choose another -o folder") from error
             if known != identity:
                 what = "of another model"
                 if known | {"format": str(output)} == identity:
@@ -73,7 +73,7 @@ class PredictionFolder:
                     what = "under another --name"
                 elif _without_trust(known) == _without_trust(identity):
                     what = "with other trust scores: the model was calibrated, or its calibration lost, since"
-                raise PromiseError(f"{self.folder}: holds predictions {what}. Choose another -o folder.")
+                raise PromiseError(f"{self.folder}: contains predictions {what}. Choose another -o folder")
         else:
             write_json(path, identity)
         self._lines: dict[str, list[dict[str, str]]] = self._read_table()
@@ -176,12 +176,12 @@ def _key(name: str) -> str:
 
 
 def _stem(mask: str) -> str:
-    """Of the input that a mask of the table belongs to."""
+    """Return the stem of the input that a mask of the table belongs to."""
     return stem_of(Path(mask.removesuffix(WRITERS[OutputFormat.RLE].suffix)))
 
 
 def _lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
-    """What the table says of one slice: a line for each label."""
+    """Return the table lines of one slice, one per label."""
     one = labelled.slices[index]
     height, width = one.labels.shape
     lines = []

@@ -23,7 +23,7 @@ from promise_seg.vocabulary import MaskKind
 
 @dataclass(frozen=True)
 class Origin:
-    """What the mask of a label came from: points (N, 2) in the image frame with labels (N,), its predicted IoU, and
+    """The origin of the mask of a label: points (N, 2) in the image frame with labels (N,), its predicted IoU, and
     how far to trust it, if its model was calibrated."""
 
     points_xy_image: npt.NDArray[np.float32]
@@ -56,7 +56,7 @@ class Labelled:
 
     @property
     def stack(self) -> Uint16Array:
-        """(N, H, W), as the slices are cut."""
+        """All slices: (N, H, W)."""
         return np.stack([one.labels for one in self.slices])
 
 
@@ -79,11 +79,11 @@ class Labeller:
             config = predictor.model.config
             if predictor.model.apm is None:
                 raise SettingsError(
-                    f"the variant {config.variant} has no auto-prompting module: it cannot predict by itself. Use a "
+                    f"the variant {config.variant} has no auto-prompting module: it needs prompts. Use a "
                     "model of variant apm or apm+ips"
                 )
             if _frame(config) != _frame(first.config):
-                raise CheckpointError(f"the model of class {label} reads images in another way than the first")
+                raise CheckpointError(f"the model of class {label} reads images differently from the first")
         given = names or {}
         if unknown := sorted(set(given) - set(predictors)):
             raise SettingsError(
@@ -110,7 +110,7 @@ class Labeller:
 
     @property
     def reading(self) -> Reading:
-        """How images are read: as in training."""
+        """The way in which images are read, as in training."""
         return self._first.model.config.reading
 
     @property
@@ -119,7 +119,7 @@ class Labeller:
         return list(dict.fromkeys(one.note for one in self.predictors.values() if one.note))
 
     def identity(self) -> dict[str, object]:
-        """What decides what it predicts."""
+        """Return everything that determines the predictions."""
         config = self._first.model.config
         hashes = [predictor.model.sha256() for predictor in self.predictors.values()]
         judges = [None if one.judge is None else one.judge.sha256() for one in self.predictors.values()]
@@ -159,7 +159,7 @@ class Labeller:
 
 
 def _frame(config: ModelConfig) -> tuple[object, ...]:
-    """What decides which features a model gets for a file: models that share them must agree on it."""
+    """Return everything that determines the features of a file: models that share them must agree on it."""
     return config.sam_sha256, config.image_size, config.fit, config.reading.without_masks
 
 

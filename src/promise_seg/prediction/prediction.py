@@ -1,4 +1,4 @@
-"""What a model says of an image: a mask, its candidates, and the prompts that it came from."""
+"""The prediction of a model for an image: a mask, its candidates, and the prompts that it came from."""
 
 import base64
 import io
@@ -34,7 +34,7 @@ class Prediction:
 
     @property
     def mask_logits(self) -> npt.NDArray[np.float32]:
-        """(h, h) low-resolution logits of the mask, over the whole model frame: a ``mask_input`` to feed back.
+        """The low-resolution logits (h, h) of the mask, over the whole model frame: a ``mask_input`` to feed back.
 
         Raises:
             ValueError: if the prediction was made by hand and has no candidates.
@@ -77,12 +77,12 @@ class Candidates:
 
     @cached_property
     def mask_probs(self) -> npt.NDArray[np.float32]:
-        """(M, H, W) probabilities in the image frame."""
+        """The probabilities (M, H, W) in the image frame."""
         return self._masks.probs_of_candidates(self._number)
 
     @cached_property
     def masks(self) -> npt.NDArray[np.bool_]:
-        """(M, H, W) in the image frame, post-processed as the model's own masks are."""
+        """The masks (M, H, W) in the image frame, post-processed like the model's own masks."""
         return np.stack([self._post.mask(probs) for probs in self.mask_probs])
 
 

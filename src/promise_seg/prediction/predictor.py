@@ -226,7 +226,7 @@ class Predictor:
         return self.model.propose(encoded.features).as_prompts()
 
     def trust(self, image: ImageLike | EncodedImage) -> Trust | None:
-        """How far to trust the mask that :meth:`predict` gives without prompts; ``None`` if not calibrated.
+        """Return the trust in the mask that :meth:`predict` returns without prompts; ``None`` if not calibrated.
 
         Of a mask that was corrected by points or a box it says nothing.
 

@@ -1,4 +1,4 @@
-"""What may be given as an image, and its pixels."""
+"""The types of images that are accepted, and their pixels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +60,8 @@ def _of_source(source: Source, reading: Reading, index: int | None) -> npt.NDArr
 
 
 def _of_pil(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """As the file would be read: upright by its EXIF orientation, palettes as their colours, no transparency."""
+    """Convert an image as a file would be read: upright by its EXIF orientation, palettes as their colours, no
+    transparency."""
     if image.mode not in _PLAIN_MODES:
         raise ImageError(
             f"an image of PIL must have 8 bits a channel, got mode {image.mode}: give the path of the file instead, or "

@@ -79,7 +79,7 @@ class Session:
 
     @property
     def prediction(self) -> Prediction | None:
-        """What the model makes of them; ``None`` where there are none at all."""
+        """The prediction for these prompts; ``None`` if there are none."""
         return self._history[self._at][1]
 
     @property

@@ -59,7 +59,7 @@ class AutoPrompter(nn.Module):
 
 
 class PointCounts(BaseModel):
-    """How many points there are, and how many of them, the first ones, are foreground."""
+    """The number of points, and how many of them, the first ones, are foreground."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -150,7 +150,7 @@ class CrossConfig(ApmConfig):
 
     @classmethod
     def defaults_of(cls, protocol: Protocol) -> dict[str, Any]:
-        """By the reference's protocol the position code is the reference's."""
+        """Return the reference's position code with the reference's protocol."""
         return {"position_code": PositionCode.REFERENCE} if protocol == Protocol.REFERENCE else {}
 
     def build(self, sizes: FeatureSizes) -> CrossPrompter:

@@ -29,7 +29,7 @@ _BACKGROUND_REACH = 0.16  # standard deviation of the heat around a background a
 
 
 def _ring(count: int, radius: float) -> Tensor:
-    """(count, 2): the centre, and the rest on a ring around it."""
+    """Return (count, 2) anchors: the centre, and the rest on a ring around it."""
     if count == 0:
         return torch.zeros(0, 2)
     angles = torch.arange(count - 1) * (2 * math.pi / max(count - 1, 1))
@@ -38,7 +38,7 @@ def _ring(count: int, radius: float) -> Tensor:
 
 
 def _spread(count: int) -> Tensor:
-    """(count, 2) anchors in [0, 1]: around the border region of the image, at equal steps."""
+    """Return (count, 2) anchors in [0, 1], equally spaced around the border region of the image."""
     angles = (torch.arange(count) + 0.5) * (2 * math.pi / max(count, 1))
     direction = torch.stack([angles.cos(), angles.sin()], -1)
     return 0.5 + 0.36 * direction / direction.abs().amax(-1, keepdim=True).clamp(min=1e-6)

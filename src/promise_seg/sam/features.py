@@ -14,7 +14,7 @@ STAGES = "stages"
 
 @dataclass(frozen=True)
 class FeatureSizes:
-    """What a reader of features must know of the SAM that they come from; SAM ViT-B's values in brackets.
+    """The sizes of the SAM that features come from; SAM ViT-B's values in brackets.
 
     Args:
         side: side of the model frame, in pixels (1024).
@@ -53,7 +53,7 @@ class Features:
 
     @property
     def embedding(self) -> Tensor:
-        """(B, C, h, w), the encoder's final output."""
+        """The encoder's final output: (B, C, h, w)."""
         return self.tensors[EMBEDDING]
 
     def stage(self, number: int) -> Tensor:

@@ -30,7 +30,7 @@ _HQ_EXTRAS = tuple(
         "mask_norm.",
     )
 )
-"""What a SAM-HQ of the library has beyond SAM, which was frozen when it was trained."""
+"""The parts that a SAM-HQ of the library has beyond SAM, which was frozen when it was trained."""
 
 
 def load_nano(path: Path = NANO_WEIGHTS) -> SamModel:

@@ -1,4 +1,4 @@
-"""What a SAM can be asked with."""
+"""The prompts of a SAM."""
 
 from dataclasses import dataclass
 

@@ -148,8 +148,8 @@ def test_spacing_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("rtplan.dcm", "holds no image: it is of the class RT Plan Storage"), ("MR_truncated.dcm", "cannot be decoded"),
-     ("liver_1frame.dcm", "a DICOM segmentation; it can be a mask, not an image"), ("badVR.dcm", "damaged")],
+    [("rtplan.dcm", "contains no image: its class is RT Plan Storage"), ("MR_truncated.dcm", "cannot be decoded"),
+     ("liver_1frame.dcm", "a DICOM segmentation, which can be a mask but not an image"), ("badVR.dcm", "damaged")],
 )  # fmt: skip
 def test_what_is_no_image_is_said_in_one_line(name, words):
     with pytest.raises(ImageError, match=words) as caught:

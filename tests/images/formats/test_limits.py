@@ -161,7 +161,7 @@ def test_compressed_pixels_cannot_be_more_than_their_file_says(tmp_path, name):
     path.write_bytes(CODES[name](_jpeg2000()))
     assert path.stat().st_size < 2**14
     message, grown = _measured(path)
-    assert message.endswith("say of themselves that they are 36,000,000 values, its header says 256")
+    assert message.endswith("declare 36,000,000 values, but its header declares 256")
     assert grown < ALLOWED_GROWTH
 
 
@@ -226,5 +226,5 @@ def test_the_variable_raises_and_lowers_the_limit(tmp_path, monkeypatch):
 def test_nonsense_in_the_variable_is_the_users_to_mend(tmp_path, monkeypatch, text):
     path = write_nifti(tmp_path / "v.nii", np.zeros((3, 3, 3), np.int16))
     monkeypatch.setenv(VARIABLE, text)
-    with pytest.raises(SettingsError, match=rf"\${VARIABLE}: '.*' is no whole number above 0"):
+    with pytest.raises(SettingsError, match=rf"\${VARIABLE}: '.*' is not a whole number above 0"):
         read_image(path)

@@ -128,7 +128,7 @@ def test_without_references_frames_belong_to_the_slices_that_they_lie_on(tmp_pat
     for index in range(4):
         assert np.array_equal(read_labels(path, series, index), LABELS[index])
     changed(path, frames=lambda number, group: moved(group, (0.0, 0.15, -0.15)))
-    with pytest.raises(ImageError, match="none of its frames lies on a slice, to half a pixel"):
+    with pytest.raises(ImageError, match="none of its frames is on a slice, to within half a pixel"):
         read_labels(path, series, 0)
 
 
@@ -210,21 +210,27 @@ def test_references_that_do_not_say_that_pixels_correspond(series, tmp_path, sta
     if stated is None:
         assert np.array_equal(read_labels(path, series, 1), LABELS[1])
     else:
-        with pytest.raises(ImageError, match="does not say which images its frames were made from, nor where they lie"):
+        with pytest.raises(
+            ImageError, match="does not reference the source images of its frames, nor state their positions"
+        ):
             read_labels(path, series, 1)
 
 
 def test_frames_that_say_neither_are_no_damage(series, tmp_path):
     path = write_segmentation(tmp_path / "seg.dcm", series.datasets(), LABELS)
     changed(path, FrameOfReferenceUID=generate_uid())
-    with pytest.raises(ImageError, match=r"made from, and lies in another frame of reference than .*ct, so that"):
+    with pytest.raises(
+        ImageError, match=r"source images of its frames, and is in another frame of reference than .*ct, so they"
+    ):
         read_labels(path, series, 0)
     changed(path, whole=("FrameOfReferenceUID",))
-    with pytest.raises(ImageError, match="made from, nor where they lie, so that they cannot be told to fit"):
+    with pytest.raises(
+        ImageError, match="source images of its frames, nor state their positions, so they cannot be matched"
+    ):
         read_labels(path, series, 0)
     write_dicom(tmp_path / "a.dcm", np.zeros((12, 10), np.int16), placed=False)
     write_segmentation(path, series.datasets(), LABELS)
-    with pytest.raises(ImageError, match=r"made from, and .*a\.dcm does not say where it lies, so that"):
+    with pytest.raises(ImageError, match=r"source images of its frames, and .*a\.dcm has no position, so they"):
         read_labels(changed(path), open_source(tmp_path / "a.dcm"), 0)
     changed(path, NumberOfFrames=7)
     with pytest.raises(ImageError, match="describes 6 frames but has 7, so that it cannot be told where they belong"):

@@ -74,7 +74,7 @@ def test_what_is_no_one_volume_is_refused(tmp_path):
     folder = write_series(tmp_path / "scout", VOLUME)
     uid = open_source(folder).datasets()[0].SeriesInstanceUID
     write_dicom(folder / "odd", VOLUME[0], SeriesInstanceUID=uid, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
-    with pytest.raises(ImageError, match=r"lie in different directions.*Give each volume a folder of its own"):
+    with pytest.raises(ImageError, match=r"have different directions.*Give each volume a folder of its own"):
         open_source(folder)
     folder = write_series(tmp_path / "times", VOLUME)
     first = open_source(folder).datasets()[0]
@@ -82,7 +82,7 @@ def test_what_is_no_one_volume_is_refused(tmp_path):
         folder / "again", VOLUME[0], SeriesInstanceUID=first.SeriesInstanceUID,
         ImagePositionPatient=first.ImagePositionPatient,
     )  # fmt: skip
-    with pytest.raises(ImageError, match=r"lie at the same place.*Give each volume a folder of its own"):
+    with pytest.raises(ImageError, match=r"have the same position.*Give each volume a folder of its own"):
         open_source(folder)
 
 

@@ -252,7 +252,7 @@ KNOWN_SETS: dict[str, KnownSet] = {
         f"{_DRIVE['TrainDataset.zip']} and {_DRIVE['TestDataset.zip']} and download both.",
     ),
 }  # fmt: skip
-"""By the name that ``promise data fetch`` takes."""
+"""The known data sets, by the name that ``promise data fetch`` takes."""
 
 
 def known_set(name: str) -> KnownSet:

@@ -1,4 +1,4 @@
-"""What JPEG, JPEG-LS and JPEG 2000 codes say of their own size, which decoders believe, whatever file they lie in."""
+"""Check the sizes that JPEG, JPEG-LS and JPEG 2000 codes declare, which decoders believe, in whatever file."""
 
 import re
 from pathlib import Path
@@ -14,18 +14,17 @@ _SLACK = 4
 
 
 def check_codes(path: Path, data: bytes, values: int) -> None:
-    """Refuse compressed pixels any of which would become far more than the ``values`` that their file speaks of.
+    """Raise an error if compressed pixels would decode to far more than the ``values`` that their file declares.
 
-    Markers cannot occur inside what follows them, so that headers are found without parsing the rest.
+    Markers cannot occur inside what follows them, so headers are found without parsing the rest.
 
     Raises:
-        ImageError: if they are.
+        ImageError: if they would.
     """
     sizes = [height * width * count for height, width, count in (*_jpeg(data), *_jpeg_2000(data))]
     if max(sizes, default=0) > _SLACK * values:
         raise ImageError(
-            f"{path}: damaged: its compressed pixels say of themselves that they are {max(sizes):,} values, its header "
-            f"says {values:,}"
+            f"{path}: damaged: its compressed pixels declare {max(sizes):,} values, but its header declares {values:,}"
         )
 
 

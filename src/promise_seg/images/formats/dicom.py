@@ -61,29 +61,29 @@ class DicomImage(DicomSource):
         except PARSE_ERRORS as error:
             raise damaged(path, error) from error
         if axis != Axis.AUTO and self.is_volume:
-            unplaced = "its frames are not evenly stacked, or it does not say where they lie"
+            unplaced = "its frames are not evenly stacked, or have no position"
             self._cut_along(axis, lambda: np.stack([self.values(i) for i in range(self._count)]), unplaced)
 
     def _check(self) -> None:
         data = self.dataset
         kind = data.SOPClassUID
         if kind in SEGMENTATION_CLASSES:
-            raise ImageError(f"{self.path}: a DICOM segmentation; it can be a mask, not an image")
+            raise ImageError(f"{self.path}: a DICOM segmentation, which can be a mask but not an image")
         if "PixelData" not in data:
             name = getattr(kind, "name", kind)
-            raise ImageError(f"{self.path}: holds no image: it is of the class {in_line(name)}")
+            raise ImageError(f"{self.path}: contains no image: its class is {in_line(name)}")
         high, stored = data.get("HighBit"), data.get("BitsStored")
         if high is not None and stored is not None and int(high) != int(stored) - 1:
             raise ImageError(
                 f"{self.path}: its {stored} bits end at bit {high} (HighBit), not at {int(stored) - 1}; such pixels "
-                "cannot be decoded rightly. Export it again"
+                "cannot be decoded correctly. Export it again"
             )
         shape = (data.get("NumberOfFrames") or 1, data.Rows, data.Columns, data.get("SamplesPerPixel", 1))
         check_size(self.path, tuple(map(int, shape)))
         check_frames(self.path, data)
 
     def _frame(self) -> SliceFrame | None:
-        """Where a single image lies, or the frames of an enhanced one if they are evenly stacked."""
+        """Return the position of a single image, or of the frames of an enhanced one if they are evenly stacked."""
         if not self.is_volume:
             return self._single_frame()
         if "PerFrameFunctionalGroupsSequence" not in self.dataset:
@@ -118,7 +118,7 @@ class DicomImage(DicomSource):
         return self._count if self._cut is None else int(self._cut.shape[0])
 
     def as_stored(self, index: int) -> Array:
-        """Decoded pixel values of a frame, colours as RGB."""
+        """Return the decoded pixel values of a frame, colours as RGB."""
         kept = self._decoded  # looked at once, as another thread may ask for another frame meanwhile
         if kept is None or kept[0] != index:
             kept = self._decoded = index, self._decode(index)
@@ -215,7 +215,7 @@ class DicomImage(DicomSource):
 
 
 def _padding(stored: Array, dataset: Dataset) -> npt.NDArray[np.bool_] | None:
-    """Where a grey frame was filled up, outside of what was imaged. Source: DICOM PS3.3, C.7.5.1.1.2."""
+    """Return where a grey frame is padded, outside of what was imaged. Source: DICOM PS3.3, C.7.5.1.1.2."""
     value = dataset.get("PixelPaddingValue")
     if value is None:
         return None
@@ -225,7 +225,7 @@ def _padding(stored: Array, dataset: Dataset) -> npt.NDArray[np.bool_] | None:
 
 
 def _eight_bits(colours: Array) -> Uint8Array:
-    """Colours of a palette, which may have 16 bits."""
+    """Convert the colours of a palette, which may have 16 bits, to 8 bits."""
     if colours.dtype == np.uint8:
         return np.asarray(colours, np.uint8)[..., :3]
     return (np.asarray(colours, np.uint16) >> 8).astype(np.uint8)[..., :3]

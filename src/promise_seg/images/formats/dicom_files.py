@@ -21,20 +21,20 @@ PARSE_ERRORS = (
     TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError, EOFError,
     struct.error,
 )  # fmt: skip
-"""What nonsense in an element runs into, here or in pydicom, which also asserts."""
+"""The exceptions that invalid elements cause here or in pydicom, which also uses assertions."""
 _BYTES_PER_VALUE = 4
 _CHUNK = 2**20
 
 
 def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
-    """All elements of a file, or those before its pixels.
+    """Read all elements of a file, or those before its pixels.
 
     Raises:
-        ImageError: if it is no DICOM file, or damaged.
+        ImageError: if it is not a DICOM file, or damaged.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom warns of what it can mend
+            warnings.simplefilter("ignore")  # pydicom warns about what it can repair
             with SparingFile(path) as file:
                 _check_deflated(path, file)
                 dataset = pydicom.dcmread(file, force=True, stop_before_pixels=not pixels)
@@ -55,7 +55,7 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
 
 
 def _check_deflated(path: Path, file: SparingFile) -> None:
-    """Refuse what pydicom would inflate, all at once, to more bytes than any image within the limit has."""
+    """Raise an error if pydicom would inflate a file to more bytes than any image within the limit has."""
     read_preamble(file, force=True)
     syntax, limit = _read_file_meta_info(file).get("TransferSyntaxUID"), max_values() * _BYTES_PER_VALUE
     if syntax == DeflatedExplicitVRLittleEndian:
@@ -68,17 +68,17 @@ def _check_deflated(path: Path, file: SparingFile) -> None:
 
 
 def damaged(path: Path, error: Exception) -> ImageError:
-    """What to say of a file that the library could not parse."""
+    """Return the error for a file that the library could not parse."""
     return ImageError(f"{path}: damaged or truncated: {first_line(error)}. Export it again from its source")
 
 
 def check_frames(path: Path, dataset: Dataset) -> None:
-    """Refuse frames that are compressed from more than the header says; pydicom decodes before it compares."""
+    """Raise an error if frames decode to more than the header declares; pydicom decodes before it compares."""
     if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
         values = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
         check_codes(path, dataset.PixelData, values)
 
 
 def in_line(text: object) -> str:
-    """What a damaged element, or each of several decoders, says: in one line, however many it has."""
+    """Join the lines of a message of a damaged element, or of several decoders, into one line."""
     return " ".join(str(text).split()).rstrip(".")

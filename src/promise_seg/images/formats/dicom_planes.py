@@ -1,4 +1,4 @@
-"""Where the frames of DICOM files lie, so that those of two files can be told to be the same."""
+"""The positions of the frames of DICOM files, to match those of two files."""
 
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ from promise_seg.images.formats.dicom_files import PARSE_ERRORS
 
 
 class Plane(NamedTuple):
-    """Where a frame lies.
+    """The position of a frame.
 
     Args:
-        space: UID of its frame of reference: coordinates of one patient in one position.
-        corners: (4, 3), centres of its corner pixels in mm, LPS+.
+        space: the UID of its frame of reference: coordinates of one patient in one position.
+        corners: (4, 3), the centres of its corner pixels in mm, LPS+.
         pixel: the shorter side of a pixel, in mm.
     """
 
@@ -24,14 +24,14 @@ class Plane(NamedTuple):
 
 
 def macro(dataset: Dataset, index: int, name: str) -> list[Dataset]:
-    """The items of a sequence that a frame has of its own, or shares with all others."""
+    """Return the items of a sequence that a frame has of its own, or shares with all others."""
     own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[index : index + 1]
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
     return next((list(group[name].value) for group in (*own, *shared) if group.get(name)), [])
 
 
 def plane_of(dataset: Dataset, index: int) -> Plane | None:
-    """Where a frame lies, or an image of one frame; ``None`` if the file does not say so.
+    """Return the position of a frame, or of an image of one frame; ``None`` if the file does not state it.
 
     Source: DICOM PS3.3, C.7.6.2.1.1.
     """
@@ -54,9 +54,9 @@ def plane_of(dataset: Dataset, index: int) -> Plane | None:
 
 
 def pixels_apart(slices: list[Plane | None], frames: list[Plane | None]) -> Float64Array:
-    """How far frames are from slices, at the corner where it is most, in pixels of the slice.
+    """Return the largest distance of frames from slices over all corners, in pixels of the slice.
 
-    Shape: (slices, frames); infinite for what has no common frame of reference.
+    Shape: (slices, frames); infinite without a common frame of reference.
     """
     apart = np.full((len(slices), len(frames)), np.inf)
     corners = np.array([np.zeros((4, 3)) if frame is None else frame.corners for frame in frames])

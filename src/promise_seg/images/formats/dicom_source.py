@@ -1,4 +1,4 @@
-"""What single DICOM images and series of them have in common."""
+"""The base class of single DICOM images and of series."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -26,8 +26,8 @@ class DicomSource(Source):
         """
         if self.frame is None:
             raise ImageError(
-                f"{self.path}: {unplaced}, so that they cannot be cut along the {axis} axis. Leave --axis out to take "
-                "them as acquired"
+                f"{self.path}: {unplaced}, so they cannot be cut along the {axis} axis. Omit --axis to read them as "
+                "acquired"
             )
         self.frame = SliceFrame(self.path, self.frame.shape, self.frame.affine, axis)
         self._cut, self.spacing = self.frame.to_slices(stack()), self.frame.spacing[1:]
@@ -58,5 +58,5 @@ class DicomSource(Source):
 
     @cached_property
     def instance_uids(self) -> frozenset[str]:
-        """UIDs of the images."""
+        """The UIDs of the images."""
         return frozenset(str(dataset.SOPInstanceUID) for dataset in self.datasets())

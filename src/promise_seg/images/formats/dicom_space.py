@@ -1,4 +1,4 @@
-"""Where DICOM images lie in the patient, and how large their pixels are."""
+"""The position of DICOM images in the patient, and the size of their pixels."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 
 def spacing_of(dataset: Dataset) -> tuple[float, float] | None:
-    """Millimetres between rows and between columns, if the file says so."""
+    """Return the distance in mm between rows and between columns, if the file states it."""
     for name in ("PixelSpacing", "ImagerPixelSpacing"):
         value = dataset.get(name)
         if value is not None and len(value) == 2:

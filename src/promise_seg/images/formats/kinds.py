@@ -18,14 +18,14 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.formats.tiff import TiffStack
 
 FILE_SOURCES: tuple[type[Source], ...] = (DicomImage, NiftiVolume, TiffStack, Picture)
-"""What reads files: the only list of formats. The first whose signature a file has is the one that reads it."""
+"""The classes that read files: the only list of formats. The first with a matching signature reads a file."""
 FOLDER_SOURCE: type[Source] = DicomSeries
-"""What reads folders."""
+"""The class that reads folders."""
 UNKNOWN_SOURCE: type[Source] = Picture
-"""What tries files of which nothing tells the format, as Pillow knows many."""
+"""The class that tries files of unrecognised formats, because Pillow knows many."""
 
 SUFFIXES: dict[str, type[Source]] = {suffix: source for source in FILE_SOURCES for suffix in source.suffixes}
-"""Of files that are looked for in folders. A file that is named directly may end in anything."""
+"""The suffixes of files that are searched for in folders. A file that is named directly may end in anything."""
 _HEAD_BYTES = max(at + len(magic) for source in FILE_SOURCES for at, magic in source.signatures)
 
 
@@ -55,7 +55,7 @@ def _head(path: Path) -> bytes:
 
 def _readable(folder: Path) -> type[Source]:
     if not os.access(folder, os.R_OK | os.X_OK):
-        raise ImageError(f"{folder}: a folder that cannot be looked into. Check its permissions")
+        raise ImageError(f"{folder}: cannot be listed. Check its permissions")
     return FOLDER_SOURCE
 
 
@@ -76,8 +76,8 @@ def kind_of(path: Path) -> type[Source]:
         raise ImageError(f"{path}: no such file") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be opened: {error.strerror or error}") from error
-    except ValueError as error:  # a zero byte, among others
-        raise ImageError(f"{str(path)!r}: no name that a file can have: {error}") from error
+    except ValueError as error:  # such as a zero byte
+        raise ImageError(f"{str(path)!r}: not a valid file name: {error}") from error
     told = next((source for source in FILE_SOURCES if source.has_signature(head)), None)
     named = SUFFIXES.get(suffix_of(path))
     if told is None and named is not None and named.may_lack_signature:

@@ -1,4 +1,4 @@
-"""How large a file may become in memory. What promises more is refused before it is decoded."""
+"""The limit on the size of a file in memory. A file that declares more is rejected before it is decoded."""
 
 import os
 from io import BufferedReader, FileIO
@@ -8,7 +8,7 @@ from pathlib import Path
 from promise_seg.errors import ImageError, SettingsError
 
 DEFAULT_MAX_VALUES = 2**29
-"""Numbers in one image or volume: 512 x 512 x 2048 voxels, or a picture of 13,000 x 13,000 pixels in colour."""
+"""The values in one image or volume: 512 x 512 x 2048 voxels, or 13,000 x 13,000 pixels in colour."""
 _VARIABLE = "PROMISE_SEG_MAX_VALUES"
 _MUCH = 2**16
 """Bytes of a read that is worth comparing with the size of the file."""
@@ -18,13 +18,13 @@ def max_values() -> int:
     """The limit: ``$PROMISE_SEG_MAX_VALUES`` or the default.
 
     Raises:
-        SettingsError: if the variable is no whole number above 0.
+        SettingsError: if the variable is not a whole number above 0.
     """
     text = os.environ.get(_VARIABLE)
     if text is None:
         return DEFAULT_MAX_VALUES
     if not text.isdecimal() or int(text) == 0:
-        raise SettingsError(f"${_VARIABLE}: {text!r} is no whole number above 0")
+        raise SettingsError(f"${_VARIABLE}: {text!r} is not a whole number above 0")
     return int(text)
 
 
@@ -45,7 +45,7 @@ class SparingFile(BufferedReader):
 
 
 def check_size(path: Path, shape: tuple[int, ...]) -> None:
-    """Refuse a shape, as a file's header states it, before its pixels are decoded.
+    """Raise an error for an invalid or too large shape in a file's header, before its pixels are decoded.
 
     Raises:
         ImageError: if it is empty or too large.
@@ -58,7 +58,7 @@ def check_size(path: Path, shape: tuple[int, ...]) -> None:
 
 
 def too_large(path: Path, words: str) -> ImageError:
-    """What to say of a file that promises so many values."""
+    """Return the error for a file that declares too many values."""
     return ImageError(
         f"{path}: too large: {words} values, more than the limit of {max_values():,}. If the file is what you "
         f"think it is, set ${_VARIABLE} to a higher number"

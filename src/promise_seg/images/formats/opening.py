@@ -1,4 +1,4 @@
-"""Open whatever file or folder a user names."""
+"""Open any file or folder that a user names."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -15,14 +15,14 @@ from promise_seg.vocabulary import Axis
 def open_source(path: str | Path, axis: Axis = Axis.AUTO) -> Source:
     """Open an image, a volume or a folder with a DICOM series.
 
-    The last few are kept, so that reading a volume slice by slice decodes it once.
+    The last few are cached, so reading a volume slice by slice decodes it once.
 
     Args:
         path: a file of any kind, told from its content, or a folder.
         axis: what volumes with an orientation are cut across.
 
     Raises:
-        ImageError: if it is missing, damaged, too large or no image.
+        ImageError: if the file is missing, damaged, too large or not an image.
     """
     path = Path(path)
     kind = kind_of(path)

@@ -16,7 +16,7 @@ from promise_seg.errors import ImageError
 from promise_seg.vocabulary import Axis
 
 _DIRECTIONS = {Axis.AXIAL: "SPL", Axis.CORONAL: "PIL", Axis.SAGITTAL: "LIP"}
-"""Where slices, rows and columns go to: L(eft), P(osterior), S(uperior), I(nferior)."""
+"""The directions of slices, rows and columns: L(eft), P(osterior), S(uperior), I(nferior)."""
 
 
 def _moved(array: Array, start: npt.NDArray, end: npt.NDArray) -> Array:
@@ -25,7 +25,7 @@ def _moved(array: Array, start: npt.NDArray, end: npt.NDArray) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class SliceFrame:
-    """How the array of a file (I, J, K[, 3]) is cut into pictures (N, H, W[, 3]).
+    """The map from the array of a file (I, J, K[, 3]) to slices (N, H, W[, 3]).
 
     Args:
         path: of the file, for messages.
@@ -51,7 +51,7 @@ class SliceFrame:
 
     @property
     def spacing(self) -> tuple[float, float, float]:
-        """In mm: between slices, rows and columns."""
+        """The distances in mm between slices, rows and columns."""
         sizes = np.linalg.norm(self.affine[:3, :3], axis=0)
         if self.axis != Axis.AUTO:
             change = nib.orientations.ornt_transform(self._orientation(), self._directions())
@@ -59,11 +59,11 @@ class SliceFrame:
         return float(sizes[0]), float(sizes[1]), float(sizes[2])
 
     def to_slices(self, array: Array) -> Array:
-        """(I, J, K[, 3]) in the file's order to (N, H, W[, 3])."""
+        """Convert (I, J, K[, 3]) in the file's order to (N, H, W[, 3])."""
         return array if self.axis == Axis.AUTO else _moved(array, self._orientation(), self._directions())
 
     def from_slices(self, stack: Array) -> Array:
-        """(N, H, W[, 3]) to (I, J, K[, 3]) in the file's order: the inverse of :meth:`to_slices`."""
+        """Convert (N, H, W[, 3]) to (I, J, K[, 3]) in the file's order: the inverse of :meth:`to_slices`."""
         return stack if self.axis == Axis.AUTO else _moved(stack, self._directions(), self._orientation())
 
     def like_this(self, other: "SliceFrame", array: Array) -> Array:

@@ -86,7 +86,7 @@ def read_segmentation(path: Path, image: Source, index: int) -> LabelArray:
 
 
 def _labels(segmentation: "highdicom.seg.Segmentation", frames: list[int]) -> LabelArray:
-    """(H, W): some of its frames, one over the other."""
+    """Return some of its frames, one over the other: (H, W)."""
     labels = np.zeros((int(segmentation.Rows), int(segmentation.Columns)), np.int64)
     for frame in frames:
         stored = segmentation.get_stored_frame(frame + 1)

@@ -1,4 +1,4 @@
-"""Which frames of a DICOM segmentation belong to a slice: those that refer to it, or else those that lie on it."""
+"""Match the frames of a DICOM segmentation with slices: by reference, or else by position."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class SegmentationFrames:
-    """What each frame of a segmentation says of where it belongs."""
+    """The references and positions of the frames of a segmentation."""
 
     path: Path
     references: list[list[Reference]]
@@ -86,14 +86,15 @@ class SegmentationFrames:
         return sorted(found + self._by_place(image, index, others)) if others else found
 
     def _by_place(self, image: DicomSource, index: int, frames: list[int]) -> list[int]:
-        """Those that lie on a slice; where that cannot be told, those that refer to it without saying how."""
+        """Return the frames at the position of a slice or, if positions are unknown, those that reference it
+        indirectly."""
         apart = self._pixels_apart(image)[:, frames]
         comparable = np.isfinite(apart[index])
         lying = (apart < 0.5) & (apart <= apart.min(0) + _SAME_PLACE_PIXELS)  # on several, if these are times or echoes
         if comparable.any() and not lying.any():
             raise ImageError(
-                f"{self.path}: segments other images than {image.path}, or in another grid of pixels: none of its "
-                "frames lies on a slice, to half a pixel. Resample it to the image"
+                f"{self.path}: segments other images than {image.path}, or has another pixel grid: none of its "
+                "frames is on a slice, to within half a pixel. Resample it to the image"
             )
         found = [frame for frame, lies in zip(frames, lying[index], strict=True) if lies]
         dataset, number = image.source_frame(index)
@@ -116,14 +117,14 @@ class SegmentationFrames:
     def _untold(self, image: DicomSource, index: int, frame: int) -> ImageError:
         dataset, number = image.source_frame(index)
         if self.planes[frame] is None:
-            why = "nor where they lie"
+            why = "nor state their positions"
         elif plane_of(dataset, (number or 1) - 1) is None:
-            why = f"and {image.path} does not say where it lies"
+            why = f"and {image.path} has no position"
         else:
-            why = f"and lies in another frame of reference than {image.path}"
+            why = f"and is in another frame of reference than {image.path}"
         return ImageError(
-            f"{self.path}: does not say which images its frames were made from, {why}, so that they cannot be told to "
-            "fit. Export it with references to its source images, or as NIfTI"
+            f"{self.path}: does not reference the source images of its frames, {why}, so they cannot be matched. "
+            "Export it with references to its source images, or as NIfTI"
         )
 
 

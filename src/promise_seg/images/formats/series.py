@@ -84,7 +84,7 @@ class DicomSeries(DicomSource):
         directions = np.array([[float(v) for v in h.ImageOrientationPatient] for _, h in headers])
         if np.abs(directions - directions[0]).max() > 0.01:
             raise ImageError(
-                f"{self.path}: its images lie in different directions, as scouts and slices do; expected one volume. "
+                f"{self.path}: its images have different directions, like scouts and slices; expected one volume. "
                 f"{_WAY_OUT}"
             )
         heights = heights_mm(directions[0], [[float(v) for v in h.ImagePositionPatient] for _, h in headers])
@@ -92,8 +92,8 @@ class DicomSeries(DicomSource):
         for one, other in pairwise(order):
             if abs(heights[other] - heights[one]) < SAME_PLACE_MM:
                 raise ImageError(
-                    f"{headers[one][0]} and {headers[other][0]} lie at the same place, as times or echoes of one "
-                    f"volume do; expected one volume. {_WAY_OUT}"
+                    f"{headers[one][0]} and {headers[other][0]} have the same position, like time points or echoes of "
+                    f"one volume; expected one volume. {_WAY_OUT}"
                 )
         return [headers[i] for i in order]
 
@@ -113,7 +113,7 @@ class DicomSeries(DicomSource):
         return self._image(index).values(0) if self._cut is None else self._cut[index]
 
     def own_window(self, index: int) -> Uint8Array:
-        """By each image's own window; by the first one's across the volume."""
+        """Apply the window of each image, or that of the first one if the volume is cut across."""
         values = self.values(index)
         facts = self._image(index if self._cut is None else 0).frame_dataset(0)
         try:

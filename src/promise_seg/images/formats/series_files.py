@@ -1,4 +1,4 @@
-"""Which files of a folder form its DICOM series."""
+"""Find the files of a folder that form its DICOM series."""
 
 from collections import defaultdict
 from pathlib import Path

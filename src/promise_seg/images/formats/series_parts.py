@@ -1,4 +1,4 @@
-"""The volumes in one DICOM series: scouts, times and echoes are told apart by what the headers say."""
+"""The volumes in one DICOM series: scouts, time points and echoes are separated by their headers."""
 
 import warnings
 from collections import Counter, defaultdict
@@ -17,7 +17,7 @@ Vector = tuple[float, ...]
 Groups = list[list["PlacedImage"]]
 
 SAME_PLACE_MM = 1e-3
-"""Images that are less apart, across themselves, lie at the same place."""
+"""The distance below which two images are at the same position, in mm along their normal."""
 _SAME_DIRECTION = 0.005
 _TELLERS = {
     "TemporalPositionIdentifier": "time",
@@ -29,12 +29,12 @@ _TELLERS = {
     "ContentTime": "time",
 }
 _WORDS = (*_TELLERS.values(), "folder")
-"""What may tell images of one place apart, in this order; the folder is that of the file."""
+"""The criteria that may separate images at the same position, in this order; the folder is that of the file."""
 
 
 @dataclass(frozen=True)
 class PlacedImage:
-    """What the header of an image says of its series and its place.
+    """The series and the position of an image, from its header.
 
     ``position`` is in mm, in the patient's LPS+; ``direction``, of its rows and columns, may be missing.
     """
@@ -48,12 +48,12 @@ class PlacedImage:
     position: Vector
     direction: Vector | None
     tellers: tuple[tuple[int, float, str], ...]
-    """What may tell it from others at its place, each as a key to sort by."""
+    """The values that may separate it from others at its position, each as a sort key."""
 
 
 @dataclass(frozen=True)
 class SeriesPart:
-    """Images that form one volume, or a single one; ``by`` says what they were told from others by.
+    """Images that form one volume, or a single one; ``by`` lists the criteria that separate them from others.
 
     ``label`` tells a volume from the others of its series: ``direction1_time2``. It is empty if there is only one.
     """
@@ -64,7 +64,7 @@ class SeriesPart:
 
 
 def read_place(path: Path, header: Dataset) -> PlacedImage | None:
-    """What a header says; ``None`` if it says of no place, or has several frames.
+    """Read the position from a header; ``None`` if it has none, or several frames.
 
     Raises:
         ImageError: if it is damaged.
@@ -111,7 +111,7 @@ def _direction(values: Sequence[float]) -> Vector:
 
 
 def _key(value: object) -> tuple[int, float, str]:
-    """Sorts what is missing, then numbers (and times, which DICOM writes as such), then words."""
+    """Return a sort key: missing values first, then numbers (and times, which DICOM writes as numbers), then words."""
     if value is None or value == "":
         return (0, 0.0, "")
     try:
@@ -121,7 +121,7 @@ def _key(value: object) -> tuple[int, float, str]:
 
 
 def divide_series(images: Sequence[PlacedImage]) -> list[SeriesPart]:
-    """The volumes and single images of one series, whatever order they come in.
+    """Divide one series into volumes and single images, independent of their order.
 
     Volumes have one size, one direction and no two images at a place. Where several lie at one, what tells them apart
     is the first element, or the first two, that say it of all; else the order of their numbers.
@@ -159,7 +159,7 @@ def _by_size(images: list[PlacedImage]) -> tuple[str, Groups]:
 
 
 def _by_direction(images: list[PlacedImage]) -> tuple[str, Groups]:
-    """Those that lie as the first of a group does, up to what rounding may make of it."""
+    """Group images by direction, up to rounding errors."""
     firsts = np.empty((0, 6))
     keys: list[int] = []
     for image in images:
@@ -194,7 +194,7 @@ def _by_teller(images: list[PlacedImage]) -> tuple[str, Groups]:
 
 
 def _places(images: list[PlacedImage]) -> list[int]:
-    """At which place each lies; without a direction each has its own."""
+    """Return the number of the position of each image; without a direction each has its own."""
     direction = images[0].direction
     if direction is None:
         return list(range(len(images)))
@@ -207,6 +207,6 @@ def _places(images: list[PlacedImage]) -> list[int]:
 
 
 def heights_mm(direction: Sequence[float], positions: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
-    """How far images that lie in one direction are along their normal."""
+    """Return the coordinates of images with a common direction along their normal, in mm."""
     normal = np.cross(np.array(direction[:3], np.float64), np.array(direction[3:], np.float64))
     return np.array(positions, np.float64) @ normal

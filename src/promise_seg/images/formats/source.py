@@ -1,4 +1,4 @@
-"""What every kind of file becomes: slices of numbers, each with a way to look at it."""
+"""The common interface of all formats: slices of numbers, each with a way to display it."""
 
 from abc import ABC, abstractmethod
 from enum import StrEnum
@@ -14,7 +14,7 @@ from promise_seg.vocabulary import Axis, OutputFormat
 
 
 class Scope(StrEnum):
-    """What the grey of a pixel depends on: its own value, the file's own window, or the values of the whole volume."""
+    """The scope of a grey level: it depends on the pixel itself, the file's own window, or the whole volume."""
 
     PIXEL = "pixel"
     OWN = "own"
@@ -40,9 +40,9 @@ class Source(ABC):
     kind: ClassVar[str]
     """The name of the format in messages."""
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """What the names of its files end in, in lower case."""
+    """The suffixes of its files, in lower case."""
     signatures: ClassVar[tuple[tuple[int, bytes], ...]] = ()
-    """Where, in bytes from the start, its files have which bytes: each of them is enough to tell the format."""
+    """Offsets and bytes at which its files are recognised; any one of them is enough."""
     may_lack_signature: ClassVar[bool] = False
     """Whether a file of its suffixes is read by it although no signature tells the format, as old DICOM files."""
     is_found_by_suffix: ClassVar[bool] = True
@@ -54,7 +54,7 @@ class Source(ABC):
     is_volume: bool = False
     """Whether it is a stack by its nature, even if of one slice: predictions for it are written as a stack."""
     frame: SliceFrame | None = None
-    """Where its slices lie in the patient, if the file says so."""
+    """The positions of its slices in the patient, if the file states them."""
     spacing: tuple[float, float] | None = None
     """The distance between a slice's rows and between its columns, in mm, if the file says so."""
     slices_have_places: bool = False
@@ -128,7 +128,7 @@ class Source(ABC):
         return False
 
     def differs_by(self, index: int) -> dict[str, object]:
-        """What, beside the bytes of the file, decides which pixels :meth:`values` gives."""
+        """Return everything except the bytes of the file that determines the result of :meth:`values`."""
         return {"slice": index} if self.is_volume else {}
 
     def slice_files(self, index: int, scope: Scope) -> list[Path]:
@@ -143,12 +143,12 @@ class Source(ABC):
 
     @cached_property
     def value_range(self) -> tuple[float, float]:
-        """Lowest and highest finite value of all slices."""
+        """Return the lowest and highest finite value of all slices."""
         ranges = [finite_range(self.values(i)) for i in range(len(self))]
         return min(low for low, _ in ranges), max(high for _, high in ranges)
 
     def percentiles(self, low: float, high: float) -> tuple[float, float]:
-        """Two percentiles over all slices, from at most a million values of each."""
+        """Return two percentiles over all slices, from at most a million values of each."""
         known: dict[tuple[float, float], tuple[float, float]] = self.__dict__.setdefault("_percentiles", {})
         if (low, high) not in known:
             known[low, high] = self._find_percentiles(low, high)
@@ -168,12 +168,12 @@ class Source(ABC):
 
 
 def finite_range(values: Array) -> tuple[float, float]:
-    """Lowest and highest finite value; 0 and 0 if there is none."""
+    """Return the lowest and highest finite value; 0 and 0 if there is none."""
     finite = values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 def spread(values: Array, low: float, high: float) -> Uint8Array:
-    """Linear from ``low`` to ``high`` onto 0 to 255, clipped; what is no number becomes 0."""
+    """Map ``low`` to ``high`` linearly to 0 to 255, clipped; NaN becomes 0."""
     scaled = (np.asarray(values, np.float64) - low) * (255 / max(high - low, 1e-12))
     return np.round(np.clip(np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0), 0, 255)).astype(np.uint8)

@@ -16,7 +16,7 @@ from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis
 
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
-"""For each value of the tag Orientation: quarter turns to the left, then whether to mirror left and right."""
+"""The quarter turns to the left, then whether to flip horizontally, for each value of the tag Orientation."""
 
 _CODES = (6, 7, 33003, 33004, 33005, 34712, 34892)
 """JPEG and JPEG 2000, by their values of the tag Compression."""
@@ -92,7 +92,7 @@ class TiffStack(Source):
                 check_codes(self.path, handle.read(count), values)
 
     def _arranged(self, array: Array) -> Array:
-        """(H, W) or (H, W, 3), the right way up."""
+        """Return (H, W) or (H, W, 3), upright."""
         if self._axes == "SYX":
             array = np.moveaxis(array, 0, -1)
         elif self._axes not in {"YX", "YXS"}:
@@ -151,7 +151,7 @@ def _check_chain(path: Path, file: tifffile.TiffFile) -> None:
     try:
         while at := struct.unpack(layout.offsetformat, handle.read(layout.offsetsize))[0]:
             if at in seen:
-                raise ImageError(f"{path}: damaged: its pages go round in circles. Save it again as TIFF")
+                raise ImageError(f"{path}: damaged: its pages refer to each other in a circle. Save it again as TIFF")
             seen.add(at)
             handle.seek(at)
             (count,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))

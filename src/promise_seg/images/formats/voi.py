@@ -1,4 +1,4 @@
-"""How a DICOM file wants its values to be looked at: its window, or its table of grey values.
+"""The display of a DICOM file: its window, or its lookup table of grey values.
 
 ``pydicom`` has both, but returns them in units that depend on the rest of the file; here the result is grey in 8 bits.
 """
@@ -11,9 +11,9 @@ from promise_seg.arrays import Array, Uint8Array
 
 
 def apply_voi(values: Array, facts: Dataset) -> Uint8Array | None:
-    """Values (H, W), in the units of the modality, as grey; ``None`` if the file says nothing of it.
+    """Map values (H, W), in the units of the modality, to grey levels; ``None`` if the file does not define them.
 
-    Of several windows the first is taken. Source: DICOM PS3.3, C.11.2.1.
+    Of several windows the first is used. Source: DICOM PS3.3, C.11.2.1.
     """
     if facts.get("VOILUTSequence"):
         plain = np.nan_to_num(np.asarray(values, np.float64)).astype(np.int64)
@@ -27,7 +27,7 @@ def apply_voi(values: Array, facts: Dataset) -> Uint8Array | None:
 
 
 def has_voi(facts: Dataset) -> bool:
-    """Whether a file says how its values become grey."""
+    """Whether a file defines how its values become grey levels."""
     return bool(facts.get("VOILUTSequence")) or _first(facts.get("WindowCenter")) is not None
 
 
@@ -39,7 +39,7 @@ def _first(value: object) -> float | None:
 
 
 def windowed(values: Array, centre: float, width: float, function: str = "LINEAR_EXACT") -> Uint8Array:
-    """Values around a centre (level) as grey. Source: DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3."""
+    """Map values around a centre (level) to grey levels. Source: DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3."""
     x = np.asarray(values, np.float64)
     if function == "SIGMOID":
         share = 1 / (1 + np.exp(np.clip(-4 * (x - centre) / width, -700, 700)))

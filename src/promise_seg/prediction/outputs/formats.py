@@ -1,4 +1,4 @@
-"""Which format a prediction is written in, and by whom."""
+"""The formats of predictions, and their writers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from promise_seg.vocabulary import OutputFormat
 
 @dataclass(frozen=True)
 class Writer:
-    """How to write one format: the suffix of its files, and a function of labels and a path."""
+    """The writer of one format: the suffix of its files, and a function of labels and a path."""
 
     suffix: str
     write: Callable[[Labelled, Path], None]

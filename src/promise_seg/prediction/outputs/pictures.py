@@ -13,7 +13,7 @@ from promise_seg.prediction.labelling import Labelled
 
 
 def grey_values(labels: Uint16Array, labelled: Labelled) -> npt.NDArray:
-    """As grey values: 0 and 255 for a plain mask, the labels themselves for classes."""
+    """Return labels as grey values: 0 and 255 for a plain mask, the labels themselves for classes."""
     if labelled.is_binary:
         return np.where(labels > 0, 255, 0).astype(np.uint8)
     return labels.astype(np.uint8) if max(labelled.names) < 256 else labels

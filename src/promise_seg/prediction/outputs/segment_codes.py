@@ -1,4 +1,4 @@
-"""What a segment shows, as a code of SNOMED CT that other programs understand. From ``pydicom``'s dictionary."""
+"""The codes for what a segment shows, of SNOMED CT, that other programs understand. From ``pydicom``'s dictionary."""
 
 from functools import cache
 
@@ -23,7 +23,7 @@ Source: DICOM PS3.16, CID 7150 and 7151.
 
 
 def category_and_type(name: str) -> tuple[Code, Code]:
-    """Of a segment: what its name says, or a lesion where the name is no keyword of the dictionary.
+    """Return category and type of a segment by its name, or of a lesion if the name is not in the dictionary.
 
     Case, spaces, hyphens and underscores do not matter. The dictionary has sides, views and breeds of cattle too: only
     what DICOM lists as something to segment is taken.
@@ -44,7 +44,7 @@ def _keywords() -> dict[str, str]:
 
 @cache
 def _members(group: str) -> frozenset[str]:
-    """By their values: some codes have several keywords."""
+    """Return the members by value, because some codes have several keywords."""
     found = (getattr(codes.SCT, keyword, None) for keyword in getattr(codes, group).dir())
     return frozenset(code.value for code in found if code is not None)
 
