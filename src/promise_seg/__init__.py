@@ -1,20 +1,109 @@
-"""promise-seg: adapt a frozen Segment Anything Model to medical images."""
+"""promise-seg: adapt a frozen Segment Anything Model to medical images.
 
+    data = promise_seg.Dataset.from_csv("polyps.csv")
+    model = promise_seg.train(data, "runs/polyp")
+    result = promise_seg.evaluate(model, data, split="test")
+
+What is here is all that a Python user needs; it is imported when it is first used, so that ``import promise_seg`` costs
+nothing.
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from promise_seg._version import __version__
+from promise_seg.errors import (
+    CheckpointError,
+    ImageError,
+    ManifestError,
+    MaskError,
+    PromiseError,
+    SettingsError,
+    SizeError,
+)
 
 if TYPE_CHECKING:
+    from promise_seg.benchmarking.benchmark import benchmark
+    from promise_seg.dataset.dataset import Dataset
     from promise_seg.prediction.prediction import Prediction
-    from promise_seg.prediction.predictor import Predictor, load
+    from promise_seg.prediction.predictor import Predictor
+    from promise_seg.prediction.reading import Slice
+    from promise_seg.prediction.session import Session
+    from promise_seg.progress import Progress
+    from promise_seg.reporting.report import report
+    from promise_seg.workflows.budget import PromptBudget, budget
+    from promise_seg.workflows.calibrating import calibrate, tune_postprocess
+    from promise_seg.workflows.comparing import compare
+    from promise_seg.workflows.evaluation import Evaluation, evaluate
+    from promise_seg.workflows.models import ClassModels, Model, load
+    from promise_seg.workflows.predicting import predict_folder
+    from promise_seg.workflows.training import train
 
-__all__ = ["Prediction", "Predictor", "__version__", "load"]
+_PLACES = {
+    "benchmark": "benchmarking.benchmark",
+    "Dataset": "dataset.dataset",
+    "Prediction": "prediction.prediction",
+    "Predictor": "prediction.predictor",
+    "Slice": "prediction.reading",
+    "Session": "prediction.session",
+    "Progress": "progress",
+    "report": "reporting.report",
+    "PromptBudget": "workflows.budget",
+    "budget": "workflows.budget",
+    "calibrate": "workflows.calibrating",
+    "tune_postprocess": "workflows.calibrating",
+    "compare": "workflows.comparing",
+    "Evaluation": "workflows.evaluation",
+    "evaluate": "workflows.evaluation",
+    "ClassModels": "workflows.models",
+    "Model": "workflows.models",
+    "load": "workflows.models",
+    "predict_folder": "workflows.predicting",
+    "train": "workflows.training",
+}
+"""Where each name is defined, below this package."""
+
+__all__ = [
+    "CheckpointError",
+    "ClassModels",
+    "Dataset",
+    "Evaluation",
+    "ImageError",
+    "ManifestError",
+    "MaskError",
+    "Model",
+    "Prediction",
+    "Predictor",
+    "Progress",
+    "PromiseError",
+    "PromptBudget",
+    "Session",
+    "SettingsError",
+    "SizeError",
+    "Slice",
+    "__version__",
+    "benchmark",
+    "budget",
+    "calibrate",
+    "compare",
+    "evaluate",
+    "load",
+    "predict_folder",
+    "report",
+    "train",
+    "tune_postprocess",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch only when something is asked of it, so that ``promise --help`` answers at once."""
-    if name in {"Prediction", "Predictor", "load"}:
-        from promise_seg.prediction import predictor
+    """Import what is asked for; torch comes with it, but not with this package."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = found
+    return found
 
-        return getattr(predictor, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    """All public names, imported or not."""
+    return sorted(__all__)

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.errors import CheckpointError, SettingsError
@@ -125,13 +126,21 @@ def load_checkpoint(
             f"other weights (sha256 {sam.sha256[:12]}). Name the right one with --sam."
         )
     model = PromiseModel(config, sam)
+    model.load_trainable_state(read_weights(folder), str(folder / WEIGHTS_FILE))
+    return model.eval()
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Read ``model.safetensors``: the trained tensors by their names, on the CPU.
+
+    Raises:
+        CheckpointError: if it is missing or damaged.
+    """
     weights = folder / WEIGHTS_FILE
     try:
-        state = load_file(weights)
+        return load_file(weights)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{weights}: cannot be read: {str(error).splitlines()[0]}") from error
-    model.load_trainable_state(state, str(weights))
-    return model.eval()
 
 
 def is_reference_file(path: str | Path) -> bool:

@@ -87,7 +87,7 @@ def test_tuning_is_kept_and_used_by_all_and_a_second_look_is_said(run, tmp_path,
     assert "looked at" in capsys.readouterr().err
     images = manifest.parent / "images"
     assert main(["predict", str(model), str(images), "-o", str(tmp_path / "p")]) == 0
-    from promise_seg.prediction.predictor import load
+    from promise_seg import load
 
     for number in (10, 11):
         prediction = load(model).predict(images / f"{number}.png")

@@ -9,7 +9,7 @@ from promise_seg.dataset.checks import CheckedRow, check_rows, data_sha256
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.manifest import read_manifest, split_off_validation
 from promise_seg.errors import ManifestError, SettingsError
-from promise_seg.images.reading import make_reading
+from promise_seg.images.reading import NO_OPTIONS, make_reading
 from promise_seg.vocabulary import Axis, MaskKind
 
 
@@ -38,7 +38,7 @@ def test_a_data_set_is_its_checked_rows_and_their_splits(manifest):
     assert repr(data) == f"Dataset({str(manifest)!r}: 6 train, 2 val, 2 test; 5 groups)"
     assert data.sha256 == data_sha256(data.rows)
     assert told[-1] == ("checking", 10, 10, "")
-    assert (data.warnings, data.val_share, data.options, data.classes) == ((), None, {}, ())
+    assert (data.warnings, data.val_share, data.options, data.classes) == ((), None, NO_OPTIONS, ())
     with pytest.raises(dataclasses.FrozenInstanceError):
         data.val_share = 0.5
 
@@ -48,7 +48,7 @@ def test_how_files_are_read_is_said_once_and_taken_from_elsewhere_where_it_is_no
     data = Dataset.from_csv(manifest, window="own", crop_border=True, like=like)
     assert (str(data.reading.window), data.reading.axis, data.reading.crop_border) == ("own", Axis.AXIAL, True)
     assert all(row.reading is data.reading for row in data)
-    assert data.options == {"window": "own", "crop_border": True}
+    assert data.options.words == ["--window", "own", "--crop-border"]
     with pytest.raises(SettingsError, match="--class and --instances"):
         Dataset.from_csv(manifest, classes=1, instances=True)
 
@@ -56,6 +56,7 @@ def test_how_files_are_read_is_said_once_and_taken_from_elsewhere_where_it_is_no
 def test_rows_of_one_split_alone(manifest):
     (manifest.parent / "images/0.png").unlink()  # a train image, which nobody asked for
     assert len(Dataset.from_csv(manifest, split="test")) == 2
+    assert len(Dataset.from_csv(manifest, split=("val", "test"))) == 4
     manifest.write_text("\n".join(line for line in manifest.read_text().splitlines() if ",test," not in line))
     with pytest.raises(ManifestError, match="no test rows"):
         Dataset.from_csv(manifest, split="test")

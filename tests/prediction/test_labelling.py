@@ -8,9 +8,10 @@ from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel
-from promise_seg.prediction.labelling import Labeller, load_labeller, read_names
+from promise_seg.prediction.labelling import Labeller, parse_names
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import Variant
+from promise_seg.workflows.predicting import load_labeller
 from tests.files import write_nifti
 from tests.helpers import disc_image, make_model, make_tiny_sam
 
@@ -75,11 +76,11 @@ def test_models_that_cannot_predict_or_do_not_fit_are_refused(tiny_sam):
 
 
 def test_names():
-    assert read_names(["liver"], [1]) == {1: "liver"}
-    assert read_names(["2=liver", "1=spleen"], [1, 2]) == {1: "spleen", 2: "liver"}
+    assert parse_names(["liver"], [1]) == {1: "liver"}
+    assert parse_names(["2=liver", "1=spleen"], [1, 2]) == {1: "spleen", 2: "liver"}
     for text, labels in (("liver", [1, 2]), ("x=liver", [1]), ("1=", [1])):
         with pytest.raises(SettingsError, match=f"--name {text}"):
-            read_names([text], labels)
+            parse_names([text], labels)
 
 
 def test_names_of_labels_that_there_are_not(tiny_sam):

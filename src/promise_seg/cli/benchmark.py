@@ -1,29 +1,16 @@
 """``promise benchmark``"""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import (
-    bar_of_stages,
-    console,
-    print_notes,
-    print_table,
-    progress_bars,
-    quiet_libraries,
-    stages_bar,
-)
+from promise_seg.cli.common import bar_of_stages, print_line, print_table, progress_bars, quiet_libraries
 from promise_seg.cli.options import OUTPUT, DeviceOption, StoreOption, option, output_option
-from promise_seg.cli.train import make_accelerator
 from promise_seg.errors import PromiseError
-from promise_seg.files import check_writable
-from promise_seg.vocabulary import Precision
-
-if TYPE_CHECKING:
-    from promise_seg.benchmarking.running import Benchmark
-    from promise_seg.benchmarking.writing import Writer
+from promise_seg.progress import Progress
 
 
 def benchmark(
@@ -34,68 +21,43 @@ def benchmark(
     store: StoreOption = None,
 ) -> None:
     """Train and score many models on many data sets. The same command resumes after an interruption."""
-    from promise_seg.benchmarking.cells import cells_of
-    from promise_seg.benchmarking.spec import read_spec
-
-    wanted = read_spec(spec)
-    cells = list(cells_of(wanted))
-    if plan:
-        lines = [(c.data.name, c.sam.name, c.model.name, c.model.variant, str(c.seed)) for c in cells]
-        print_table(("trained on", "SAM", "model", "variant", "seed"), lines, f"{wanted.title}: {len(cells)} cells")
-        return
-    check_writable(output)
     quiet_libraries()
-    from promise_seg.benchmarking.running import Benchmark
-    from promise_seg.benchmarking.writing import Writer
-    from promise_seg.features.store import FeatureStore
+    from promise_seg.benchmarking import benchmark as running
 
-    accelerator = make_accelerator(device, Precision(wanted.precision))
-    with stages_bar() as progress:
-        running = Benchmark(
-            wanted, output, FeatureStore(store), accelerator, progress,
-            lambda words: console.print(f"note: {words}", markup=False),
-        )  # fmt: skip
-    writer = Writer(running, spec)
-    try:
-        _run_all(running, writer)
-    except KeyboardInterrupt:
-        if writer.files:
-            console.print(f"written, as far as it is done: {_names(writer.files)}", markup=False)
-        raise
-    console.print(f"written: {_names(writer.files)}", markup=False)
-    if running.failed:
+    with _bars() as progress:
+        found = running.benchmark(
+            spec, output, plan=plan, device=device, store=store, progress=progress, note=print_line
+        )
+    if plan:
+        lines = [(c.data.name, c.sam.name, c.model.name, c.model.variant, str(c.seed)) for c in found.cells]
+        title = f"{found.spec.title}: {len(found.cells)} cells"
+        print_table(("trained on", "SAM", "model", "variant", "seed"), lines, title)
+        return
+    print_line(f"written: {', '.join(map(str, found.files))}")
+    if found.failed:
         raise PromiseError(
-            f"{len(running.failed)} of {len(cells)} runs failed and are missing in the tables: "
-            f"{', '.join(running.failed)}. Why is said above and in {output / 'table.md'}; mend it and give the same "
+            f"{len(found.failed)} of {len(found.cells)} runs failed and are missing in the tables: "
+            f"{', '.join(found.failed)}. Why is said above and in {output / 'table.md'}; mend it and give the same "
             "command: what is finished is kept"
         )
 
 
-def _names(files: "list[Path]") -> str:
-    return ", ".join(map(str, files))
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    """A bar of all cells, and below it one for each stage of the cell that is running."""
+    with progress_bars() as bars:
+        cells, of_cell = bar_of_stages(bars), bar_of_stages(bars, "  ")
+        running = ""
 
+        def report(stage: str, done: int, total: int, note: str = "") -> None:
+            nonlocal of_cell, running
+            if stage != "cells":
+                of_cell(stage, done, total, note)
+                return
+            if note != running:
+                for task in bars.task_ids[1:]:
+                    bars.remove_task(task)
+                of_cell, running = bar_of_stages(bars, "  "), note
+            cells(stage, done, total, note)
 
-def _run_all(running: "Benchmark", writer: "Writer") -> None:
-    """Run every cell with a bar for its stages below the bar of all cells; all files are updated after each.
-
-    Cells with scores from before come first, and nothing is written before all of them were looked through: tables of
-    an earlier run are not replaced by smaller ones.
-    """
-    cells = running.cells()
-    noted: set[str] = set()
-    with progress_bars() as progress:
-        every = progress.add_task("cells", total=len(cells), note="")
-        for number, cell in enumerate(cells, 1):
-            progress.update(every, note=cell.name)
-            if cell.sam.name not in noted:
-                noted.add(cell.sam.name)
-                with suppress(PromiseError):  # the cell itself will say so
-                    print_notes(running.sam(cell))
-            if not running.attempt(cell, bar_of_stages(progress, "  ")):
-                console.print(f"failed: {cell.name}: {running.failed[cell.name]}", markup=False)
-            for task in progress.task_ids:
-                if task != every:
-                    progress.remove_task(task)
-            progress.advance(every)
-            if number == len(cells) or not running.has_scores(cells[number]):
-                writer.write()
+        yield report

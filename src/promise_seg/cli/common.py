@@ -1,9 +1,9 @@
-"""Helpers that several commands share: devices, progress bars, tables, reading a data set."""
+"""Helpers that several commands share: progress bars, tables, reading a data set."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -14,38 +14,16 @@ from promise_seg.progress import Progress
 from promise_seg.vocabulary import Split, SplitChoice
 
 if TYPE_CHECKING:
-    import torch
-
-    from promise_seg.dataset.checks import CheckedRow
+    from promise_seg.dataset.dataset import Dataset
     from promise_seg.dataset.manifest import Row
-    from promise_seg.images.reading import Reading
+    from promise_seg.images.reading import Reading, ReadingOptions
     from promise_seg.sam.backbone import Backbone
+    from promise_seg.workflows.by_class import ByClass
+
+Found = TypeVar("Found")
 
 _WIDE = 200
-BARE = "bare"
-"""The name of a model that is SAM alone, with nothing trained around it."""
 console = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def pick_device(name: str) -> "torch.device":
-    """Return the torch device that a user names.
-
-    Raises:
-        SettingsError: if this machine has no such device.
-    """
-    import torch
-
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
-    kind = name.split(":")[0]
-    if not available.get(kind):
-        usable = ", ".join(k for k, here in available.items() if here)
-        raise SettingsError(f"--device {name}: not available here. Choose auto or {usable}")
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise SettingsError(f"--device {name}: {error}") from error
 
 
 @contextmanager
@@ -82,19 +60,26 @@ def progress_bars() -> Iterator[Bars]:
         yield bars
 
 
-def read_and_check(rows: "Sequence[Row]", reading: "Reading") -> "list[CheckedRow]":
-    """Check a data set with a progress bar; warn about divided groups.
+def read_data(path: Path, reading: "ReadingOptions", like: "Reading | None" = None, **more: Any) -> "Dataset":
+    """Read and check a data set with a progress bar; print its warnings.
+
+    Args:
+        path: the manifest.
+        reading: how a user wants files to be read.
+        like: how they are read where the user says nothing.
+        more: other arguments of :meth:`Dataset.from_csv`.
 
     Raises:
+        SettingsError: naming the option that cannot be meant.
         ManifestError: with all problems at once.
     """
-    from promise_seg.dataset.checks import check_rows, divided_warning
+    from promise_seg.dataset.dataset import Dataset
 
+    given = dict(reading)
     with stages_bar() as progress:
-        checked = check_rows(rows, reading, progress)
-    if words := divided_warning(rows):
-        console.print(f"warning: {words}", markup=False)
-    return checked
+        data = Dataset.from_csv(path, classes=given.pop("label"), **given, like=like, progress=progress, **more)
+    print_lines(data.warnings, "warning")
+    return data
 
 
 def rows_of_split(data: Path, split: SplitChoice) -> "list[Row]":
@@ -112,20 +97,36 @@ def rows_of_split(data: Path, split: SplitChoice) -> "list[Row]":
     return chosen
 
 
-def check_scoring_options(run: str, label: str | None, image_size: int | None) -> None:
-    """Raise an error if a model cannot be scored with these options.
+def check_one_class(label: "int | str | None") -> None:
+    """Raise an error if several classes are named: a model is scored on one.
 
     Raises:
-        SettingsError: for several classes at once, or another input size of a trained model.
+        SettingsError: if there are several.
     """
     from promise_seg.images.reading import parse_classes
 
-    if label is not None and len(parse_classes(label) or ()) != 1:
+    if label is not None and len(parse_classes(str(label)) or ()) != 1:
         raise SettingsError(
             f"--class {label}: name one class; the output of promise train --class all needs no --class"
         )
-    if image_size is not None and run != BARE:
-        raise SettingsError("--image-size: a trained model is used at the size it was trained at; it is for bare only")
+
+
+def each_of(found: "Found | ByClass[Found]") -> "list[Found]":
+    """Return the results of one model, or of each model of a set, as a list."""
+    from promise_seg.workflows.by_class import ByClass
+
+    return list(found.values()) if isinstance(found, ByClass) else [found]
+
+
+def print_line(words: str) -> None:
+    """Print a line on standard error."""
+    console.print(words, markup=False)
+
+
+def print_lines(words: Iterable[str], kind: str = "note") -> None:
+    """Print lines on standard error that begin with their kind, such as ``note``."""
+    for one in words:
+        print_line(f"{kind}: {one}")
 
 
 def print_deviations(deviations: "Sequence[str]") -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import console, print_table
+from promise_seg.cli.common import console, print_lines, print_table
 from promise_seg.cli.options import SCORING, choice, option, output_option
 from promise_seg.vocabulary import PromptSource
 
@@ -26,14 +26,10 @@ def compare(
     seed: Annotated[int, option("--seed", min=0, about="Seed of the intervals.", panel=SCORING)] = 0,
 ) -> None:
     """Compare evaluations of the same images: paired differences with confidence intervals and p-values."""
-    from promise_seg.assessment.comparing import compare as compare_runs
-    from promise_seg.assessment.comparing import read_scored
     from promise_seg.assessment.statistics import interval_words
-    from promise_seg.files import write_json
+    from promise_seg.workflows import comparing
 
-    scored = [read_scored(run, prompts) for run in runs]
-    found = compare_runs(scored, measure or ["dice", "iou"], seed)
-    images, groups = len(scored[0].images), len(set(scored[0].groups.values()))
+    found = comparing.compare(runs, measure=measure or ("dice", "iou"), prompts=prompts, output=output, seed=seed)
     rows = [
         (
             one.first,
@@ -46,14 +42,10 @@ def compare(
             f"{one.difference.p_value:.2g}",
             f"{one.p_holm:.2g}",
         )
-        for one in found
+        for one in found.pairs
     ]
     head = ("first", "second", "measure", "mean", "mean", "difference", "95 %", "p (Wilcoxon)", "p (Holm)")
-    print_table(head, rows, f"{images} images in {groups} groups; groups are what is drawn and tested")
-    if len({run.summary.prompts_read_the_ground_truth for run in scored}) > 1:
-        console.print("warning: some of these prompts were made from the ground truth, others not")
-    if groups < 6:
-        console.print(f"warning: {groups} groups are too few for Wilcoxon's test to find anything")
+    print_table(head, rows, f"{found.images} images in {found.groups} groups; groups are what is drawn and tested")
+    print_lines(found.notes, "warning")
     if output is not None:
-        write_json(output, [one.as_json() for one in found])
         console.print(f"written: {output}")

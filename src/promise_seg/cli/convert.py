@@ -28,10 +28,29 @@ def convert(
     if output.exists():
         raise SettingsError(f"-o {output}: already exists; choose another path")
     quiet_libraries()
+    _check_source(source)
     if to == CheckpointFormat.REFERENCE:
         _to_reference(source, output, sam)
     else:
         _to_native(source, output, sam)
+
+
+def _check_source(source: Path) -> None:
+    """Refuse what is no single trained model.
+
+    Raises:
+        SettingsError: for a SAM alone, and for a set of models of several classes.
+    """
+    from promise_seg.workflows.model_ref import ModelRef
+
+    ref = ModelRef.resolve(source)
+    if ref.is_class_set:
+        names = ", ".join(part.name for part in ref.parts)
+        raise SettingsError(
+            f"{source}: holds a model for each of several classes, and a file holds one; convert {names}"
+        )
+    if ref.parts[0].is_bare:
+        raise SettingsError(f"{source}: a SAM alone has nothing to convert; give it to --sam as it is")
 
 
 def _to_native(source: Path, output: Path, given: str | None) -> None:

@@ -5,42 +5,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from promise_seg.cli.common import console, print_table, stages_bar
-from promise_seg.cli.options import (
-    OUTPUT,
-    AxisOption,
-    ClassOption,
-    DataArgument,
-    InstancesOption,
-    ThresholdOption,
-    WindowOption,
-    option,
-)
+from promise_seg.cli.options import OUTPUT, DataArgument, option, with_reading
 
 if TYPE_CHECKING:
     from promise_seg.curation.inspection.inspecting import Inspection
+    from promise_seg.images.reading import ReadingOptions
 
 
+@with_reading("crop_border")
 def check(
     data: DataArgument,
+    reading: "ReadingOptions",
     report: Annotated[
         Path | None, option("--json", metavar="PATH", about="Write everything to this JSON file too.", panel=OUTPUT)
     ] = None,
     most: Annotated[int, option("--most", min=1, about="How many findings of a kind to print.", panel=OUTPUT)] = 20,
-    window: WindowOption = None,
-    axis: AxisOption = None,
-    label: ClassOption = None,
-    instances: InstancesOption = False,
-    mask_threshold: ThresholdOption = None,
 ) -> int:
     """Report everything that may be wrong with a data set. Exit code 0 if nothing is, 1 for warnings, 2 for errors."""
     from promise_seg.curation.inspection.findings import exit_code
     from promise_seg.curation.inspection.inspecting import inspect
     from promise_seg.files import write_json
-    from promise_seg.images.reading import make_reading
 
-    reading = make_reading(window=window, axis=axis, label=label, instances=instances, mask_threshold=mask_threshold)
     with stages_bar() as progress:
-        found = inspect(data, reading, progress)
+        found = inspect(data, reading.applied_to(), progress)
     _print_splits(found)
     _print_findings(found, most)
     if report is not None:

@@ -4,20 +4,15 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from promise_seg.cli.common import console, read_and_check, rows_of_split
+from promise_seg.cli.common import console, print_line, rows_of_split, stages_bar
 from promise_seg.cli.options import (
     OUTPUT,
-    AxisOption,
-    ClassOption,
-    CropOption,
     DataArgument,
-    InstancesOption,
     SplitOption,
-    ThresholdOption,
-    WindowOption,
     choice,
     option,
     output_option,
+    with_reading,
 )
 from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import Recipe, SplitChoice
@@ -26,13 +21,16 @@ if TYPE_CHECKING:
     import numpy as np
 
     from promise_seg.dataset.checks import CheckedRow
+    from promise_seg.images.reading import ReadingOptions
 
 _SIDE = 512  # of the frame that views are made in, in pixels
 
 
+@with_reading()
 def show(
     data: DataArgument,
     output: Annotated[Path, output_option("The picture, a PNG file.")],
+    reading: "ReadingOptions",
     count: Annotated[
         int, option("--count", min=1, max=400, about="How many images, or views of one.", panel=OUTPUT)
     ] = 16,
@@ -41,28 +39,22 @@ def show(
         Recipe | None, choice(Recipe, about="Show views of one image by this recipe", panel=OUTPUT)
     ] = None,
     seed: Annotated[int, option("--seed", min=0, about="Seed of the choice of images.", panel=OUTPUT)] = 0,
-    window: WindowOption = None,
-    axis: AxisOption = None,
-    crop_border: CropOption = None,
-    label: ClassOption = None,
-    instances: InstancesOption = False,
-    mask_threshold: ThresholdOption = None,
 ) -> None:
     """Draw a contact sheet: images with the outlines of their masks, or augmented views of one image."""
     from PIL import Image
 
+    from promise_seg.dataset.checks import check_rows, divided_warning
     from promise_seg.files import write_whole
-    from promise_seg.images.reading import make_reading
 
     if output.suffix.lower() != ".png":
         raise SettingsError(f"-o {output}: expected a name that ends in .png")
-    reading = make_reading(
-        window=window, axis=axis, crop_border=crop_border, label=label, instances=instances,
-        mask_threshold=mask_threshold,
-    )  # fmt: skip
     rows = rows_of_split(data, split)
     random.Random(seed).shuffle(rows)
-    checked = read_and_check(rows[: 1 if augmentation else count], reading)
+    shown = rows[: 1 if augmentation else count]
+    with stages_bar() as progress:
+        checked = check_rows(shown, reading.applied_to(), progress)
+    if words := divided_warning(shown):
+        print_line(f"warning: {words}")
     filled = [row for row in checked if row.foreground_pixels] or checked
     if augmentation is not None:
         picture = _views(filled[0], augmentation, count)

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promise_seg.cli.common import console, print_table, stages_bar
-from promise_seg.cli.options import AxisOption, ClassOption, InstancesOption, ThresholdOption, output_option
+from promise_seg.cli.options import output_option, with_reading
 from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
 from promise_seg.errors import ImageError, SettingsError
 
 if TYPE_CHECKING:
     from promise_seg.dataset.manifest import Row
     from promise_seg.dataset.splitting import ForegroundShare
-    from promise_seg.images.reading import Reading
+    from promise_seg.images.reading import Reading, ReadingOptions
     from promise_seg.vocabulary import Split
 
 
+@with_reading("window", "crop_border")
 def split(
     manifest: Annotated[Path, typer.Argument(help="The manifest to split.")],
     output: Annotated[Path, output_option("The manifest to write.")],
+    reading: "ReadingOptions",
     val: Annotated[float | None, typer.Option(help=f"Share of the rows for val; default {DEFAULT_VAL_SHARE}.")] = None,
     test: Annotated[
         float | None, typer.Option(help=f"Share of the rows for test; default {DEFAULT_VAL_SHARE}.")
@@ -36,10 +38,6 @@ def split(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the assignment.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
-    axis: AxisOption = None,
-    label: ClassOption = None,
-    instances: InstancesOption = False,
-    mask_threshold: ThresholdOption = None,
 ) -> None:
     """Assign every row to a split: groups stay whole, and splits have objects of similar sizes."""
     if keep_test and test is not None:
@@ -50,13 +48,12 @@ def split(
     from promise_seg.dataset.manifest import of_split, read_manifest
     from promise_seg.dataset.manifest_writing import ManifestTable, refuse_existing
     from promise_seg.dataset.splitting import fold_rows, split_rows
-    from promise_seg.images.reading import make_reading
     from promise_seg.vocabulary import Split
 
     names = [output]
     if folds is not None:
         names = [output.with_name(f"{output.stem}_fold{fold}{output.suffix}") for fold in range(folds)]
-    reading = make_reading(axis=axis, label=label, instances=instances, mask_threshold=mask_threshold)
+    how = reading.applied_to()
     refuse_existing(names, force=force)
     rows = read_manifest(manifest)
     table = ManifestTable.read(manifest)
@@ -64,7 +61,7 @@ def split(
 
     def size(row: "Row") -> float:
         if not sizes:  # not before the settings were checked
-            sizes.update(_object_sizes(rows, reading))
+            sizes.update(_object_sizes(rows, how))
         return sizes[row.where]
 
     val_share = DEFAULT_VAL_SHARE if val is None else val

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-from promise_seg.cli.common import console, quiet_libraries, read_and_check, stages_bar
+from promise_seg.cli.common import console, quiet_libraries, read_data, stages_bar
 from promise_seg.cli.options import DATA, TRAINING, DeviceOption, SamOption, ThresholdOption, option, output_option
-from promise_seg.cli.train import make_accelerator
-from promise_seg.vocabulary import Precision
+from promise_seg.vocabulary import Split
 
 
 def demo(
@@ -23,26 +22,23 @@ def demo(
     mask_threshold: ThresholdOption = None,
 ) -> None:
     """Train apm, ips and apm+ips, print one table, and write a page with example images."""
-    from promise_seg.dataset.manifest import of_split, read_manifest, split_off_validation
+    from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
     from promise_seg.demo.dataset import draw_dataset
-    from promise_seg.images.reading import make_reading
-    from promise_seg.vocabulary import Split
+    from promise_seg.images.reading import ReadingOptions
 
     with stages_bar() as progress:
         manifest = draw_dataset(output / "data", progress) if data is None else data
-    rows = read_manifest(manifest)
-    if not of_split(rows, Split.VAL):
-        rows = split_off_validation(rows, seed=seed)
-    checked = read_and_check(rows, make_reading(mask_threshold=mask_threshold))
+    rows = read_data(manifest, ReadingOptions(mask_threshold=mask_threshold), val_share=DEFAULT_VAL_SHARE, seed=seed)
     quiet_libraries()
     from rich.console import Console
     from rich.table import Table
 
     from promise_seg.demo.run import run_demo
     from promise_seg.sam.loading import load_sam
+    from promise_seg.workflows.devices import make_accelerator
 
-    accelerator = make_accelerator(device, Precision.NO)
-    counts = ", ".join(f"{len(of_split(rows, split))} {split}" for split in Split)
+    accelerator = make_accelerator(device)
+    counts = ", ".join(f"{len(rows.of_split(split))} {split}" for split in Split)
     source = "drawn endoscopy scenes" if data is None else str(data)
     note = (
         f"Data: {source} ({counts} images). SAM: {sam}, frozen. {epochs} epochs, {views} views of each image, "
@@ -50,7 +46,7 @@ def demo(
     )
     with stages_bar() as progress:
         result = run_demo(
-            output, checked, load_sam(sam, accelerator.device), accelerator,
+            output, rows, load_sam(sam, accelerator.device), accelerator,
             epochs=epochs, views=views, seed=seed, note=note, progress=progress,
         )  # fmt: skip
     head, *body = result.table

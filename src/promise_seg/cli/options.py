@@ -3,6 +3,9 @@
 Everything here is read when a command line is parsed, so nothing here imports torch.
 """
 
+import functools
+import inspect
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -207,3 +210,64 @@ def output_option(about: str, **more: Any) -> Any:
 def option(*names: str, about: str, panel: str, **more: Any) -> Any:
     """Return any other option, in its panel."""
     return typer.Option(*names, help=about, rich_help_panel=panel, **more)
+
+
+ValShareOption = Annotated[
+    float | None,
+    option(
+        "--val-share",
+        min=0.01,
+        max=0.9,
+        metavar="SHARE",
+        about="Share of the train rows to validate on, where there are no val rows; default: that of training.",
+        panel=DATA,
+    ),
+]
+SplitSeedOption = Annotated[
+    int | None,
+    option("--seed", min=0, about="Seed of that draw of val rows; default: that of training.", panel=DATA),
+]
+
+
+_READING: dict[str, tuple[Any, Any]] = {
+    "window": (WindowOption, None),
+    "axis": (AxisOption, None),
+    "crop_border": (CropOption, None),
+    "label": (ClassOption, None),
+    "instances": (InstancesOption, False),
+    "mask_threshold": (ThresholdOption, None),
+}
+"""Options of how files are read, by the fields of ``ReadingOptions``, with their defaults."""
+
+
+def with_reading(*left_out: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options of how files are read to a command, which gets their values as one argument, ``reading``.
+
+    Args:
+        left_out: options that make no sense for it.
+    """
+    options = {name: given for name, given in _READING.items() if name not in left_out}
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = []
+        for parameter in inspect.signature(command).parameters.values():
+            if parameter.name != "reading":
+                parameters.append(parameter)
+                continue
+            parameters += [
+                inspect.Parameter(name, parameter.kind, annotation=kind, default=default)
+                for name, (kind, default) in options.items()
+            ]
+
+        @functools.wraps(command)
+        def with_options(*args: Any, **values: Any) -> Any:
+            from promise_seg.images.reading import ReadingOptions
+
+            reading = ReadingOptions(**{name: values.pop(name) for name in options})
+            return command(*args, **values, reading=reading)
+
+        vars(with_options)["__signature__"] = inspect.Signature(parameters)
+        with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return with_options
+
+    return decorate

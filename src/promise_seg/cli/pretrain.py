@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from promise_seg.cli.common import bar_of_stages, console, pick_device, progress_bars, quiet_libraries
+from promise_seg.cli.common import bar_of_stages, console, progress_bars, quiet_libraries
 from promise_seg.cli.options import COMPUTING, DATA, OUTPUT, TRAINING, DeviceOption, option, output_option
 
 
@@ -34,10 +34,12 @@ def pretrain(
     device: DeviceOption = "auto",
 ) -> None:
     """Train the nano SAM from scratch on drawn scenes. The same command resumes after an interruption."""
-    place = pick_device(device)
     quiet_libraries()
     import json
 
+    from promise_seg.workflows.devices import pick_device
+
+    place = pick_device(device)
     from promise_seg.files import write_json
     from promise_seg.learning.pretraining import WEIGHTS_FILE, Pretrainer, PretrainSettings
     from promise_seg.learning.pretraining import pretrain as run

@@ -1,14 +1,14 @@
 """A data set as one value: its checked rows, how their files are read, its splits, groups, classes and hashes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Self, overload
 
 from promise_seg.dataset.checks import CheckedRow, check_rows, classes_of, data_sha256, divided_warning, leaks
 from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE, of_split, raise_all, read_manifest, split_off_validation
 from promise_seg.errors import ManifestError
-from promise_seg.images.reading import Reading, make_reading, parse_classes
+from promise_seg.images.reading import DEFAULT_READING, NO_OPTIONS, Reading, ReadingOptions, parse_classes
 from promise_seg.progress import Progress, silent
 from promise_seg.vocabulary import MaskKind, Split, SplitChoice
 
@@ -23,7 +23,7 @@ class Dataset(Sequence[CheckedRow]):
         path: the manifest, where there is one.
         wanted_classes: the classes of label maps that were asked for; ``None`` for all.
         val_share: the share of train rows that became val rows; ``None`` if no row was moved.
-        options: what was asked for in reading the files, by the names of :meth:`from_csv`.
+        options: what was asked for in reading the files.
     """
 
     rows: tuple[CheckedRow, ...]
@@ -31,7 +31,7 @@ class Dataset(Sequence[CheckedRow]):
     path: Path | None = None
     wanted_classes: tuple[int, ...] | None = None
     val_share: float | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: ReadingOptions = NO_OPTIONS
 
     @classmethod
     def from_csv(
@@ -44,7 +44,7 @@ class Dataset(Sequence[CheckedRow]):
         classes: str | int | Sequence[int] | None = None,
         instances: bool = False,
         mask_threshold: int | None = None,
-        split: str = SplitChoice.ALL,
+        split: str | Sequence[str] = SplitChoice.ALL,
         val_share: float | None = None,
         seed: int = 0,
         like: Reading | None = None,
@@ -64,7 +64,7 @@ class Dataset(Sequence[CheckedRow]):
             classes: masks are label maps: the class that is wanted, several, or ``all``.
             instances: masks are instance maps, in which each value is one object.
             mask_threshold: grey mask values above it are foreground.
-            split: ``train``, ``val`` or ``test`` to read the rows of one split alone, or ``all``.
+            split: ``train``, ``val`` or ``test``, or several of them, to read only the files of these rows; or ``all``.
             val_share: how much of ``train`` becomes ``val`` where there are no val rows, in whole groups; ``None``
                 leaves the rows as they are.
             seed: of that choice.
@@ -75,31 +75,28 @@ class Dataset(Sequence[CheckedRow]):
             SettingsError: naming the option that cannot be meant.
             ManifestError: with all problems of all rows at once.
         """
-        wanted = classes if classes is None or isinstance(classes, str) else _joined(classes)
-        reading = make_reading(
-            like, window=window, axis=axis, crop_border=crop_border, label=wanted, instances=instances,
+        options = ReadingOptions(
+            window=window, axis=axis, crop_border=crop_border, label=_joined(classes), instances=instances,
             mask_threshold=mask_threshold,
         )  # fmt: skip
+        reading = options.applied_to(DEFAULT_READING if like is None else like)
         rows = read_manifest(path)
+        moved = None if of_split(rows, Split.VAL) else val_share
+        if moved is not None:
+            rows = split_off_validation(rows, share=moved, seed=seed)
         if split != SplitChoice.ALL:
-            rows = of_split(rows, Split(split))
+            wanted = {split} if isinstance(split, str) else set(split)
+            rows = [row for row in rows if row.split in wanted]
             if not rows:
-                raise ManifestError(f"{path}: no {split} rows; choose another --split")
-        moved = val_share is not None and not of_split(rows, Split.VAL)
-        if moved and val_share is not None:
-            rows = split_off_validation(rows, share=val_share, seed=seed)
-        several = None if wanted is None or reading.label is not None else parse_classes(wanted)
-        given = {
-            "window": window, "axis": axis, "crop_border": crop_border, "classes": wanted, "instances": instances,
-            "mask_threshold": mask_threshold,
-        }  # fmt: skip
+                raise ManifestError(f"{path}: no {' or '.join(sorted(wanted))} rows; choose another --split")
+        several = None if options.label is None or reading.label is not None else parse_classes(str(options.label))
         return cls(
             tuple(check_rows(rows, reading, progress)),
             reading,
             Path(path),
             None if several is None else tuple(several),
-            val_share if moved else None,
-            {name: value for name, value in given.items() if value is not None and value is not False},
+            moved,
+            options,
         )
 
     @overload
@@ -187,5 +184,8 @@ class Dataset(Sequence[CheckedRow]):
         return replace(self, rows=checked, val_share=share)
 
 
-def _joined(classes: int | Sequence[int]) -> str:
+def _joined(classes: str | int | Sequence[int] | None) -> str | None:
+    """Classes as the command line has them: ``1,2,5``."""
+    if classes is None or isinstance(classes, str):
+        return classes
     return ",".join(map(str, [classes] if isinstance(classes, int) else classes))

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +11,7 @@ from promise_seg.images.reading import KeptReading
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.sam.backbone import Backbone
 
-_WORDS = {"data_sha256": "data", "order_sha256": "order of rows", "sam_sha256": "sam"}
+_WORDS = {"data_sha256": "data", "order_sha256": "order of rows", "sam_sha256": "sam", "init_sha256": "init"}
 
 
 class RunIdentity(BaseModel):
@@ -26,6 +26,7 @@ class RunIdentity(BaseModel):
         sam_sha256: hash of the weights of the SAM.
         image_size: side of its model frame, in pixels.
         reading: how the files of the rows are read.
+        init_sha256: hash of the model that it started from; ``None``, and not written, where there was none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,21 +37,29 @@ class RunIdentity(BaseModel):
     sam_sha256: str
     image_size: int
     reading: KeptReading
+    init_sha256: str | None = None
 
     @classmethod
-    def of(cls, settings: TrainSettings, rows: Sequence[CheckedRow], sam: Backbone) -> Self:
+    def of(
+        cls, settings: TrainSettings, rows: Sequence[CheckedRow], sam: Backbone, init_sha256: str | None = None
+    ) -> Self:
         """Return the identity of a run.
 
         Args:
             settings: of training.
             rows: train rows, then val rows.
             sam: that is trained around.
+            init_sha256: hash of the model that it starts from, if it does.
         """
         order = hashlib.sha256("".join(row.image_sha256 for row in rows).encode()).hexdigest()
         return cls(
             settings=settings, data_sha256=data_sha256(rows), order_sha256=order, sam_sha256=sam.sha256,
-            image_size=sam.image_size, reading=rows[0].reading,
+            image_size=sam.image_size, reading=rows[0].reading, init_sha256=init_sha256,
         )  # fmt: skip
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the content of a file."""
+        return self.model_dump(mode="json", exclude={"init_sha256"} if self.init_sha256 is None else None)
 
     def changes_since(self, before: "RunIdentity") -> list[str]:
         """Return in words what was otherwise before."""

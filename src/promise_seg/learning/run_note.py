@@ -18,6 +18,7 @@ from pydantic import (
 from promise_seg.environment import Environment
 from promise_seg.errors import CheckpointError
 from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.starting import StartNote
 
 SETTINGS_FILE = "settings.json"
 
@@ -40,6 +41,7 @@ class RunNote(BaseModel):
         data, val_share: see :class:`DataOrigin`.
         mask_threshold: of grey masks.
         environment: of training; one of another shape is not known either.
+        init: the model that it started from, if it did.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -50,6 +52,7 @@ class RunNote(BaseModel):
     val_share: float | None = Field(None, gt=0, lt=1)
     mask_threshold: int | None = None
     environment: Environment | None = None
+    init: StartNote | None = None
 
     @field_validator("environment", mode="wrap")
     @classmethod

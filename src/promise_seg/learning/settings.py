@@ -122,7 +122,8 @@ def make_settings(**values: Any) -> TrainSettings:
     preset = REFERENCE_VALUES if values.get("protocol") == Protocol.REFERENCE else {}
     of_apm = {n for n in values if n.startswith(APM_PREFIX) and n not in TrainSettings.model_fields}
     if of_apm:
-        values["apm_options"] = {n.removeprefix(APM_PREFIX): values.pop(n) for n in sorted(of_apm)}
+        options = {n.removeprefix(APM_PREFIX): values.pop(n) for n in sorted(of_apm)}
+        values["apm_options"] = values.get("apm_options", {}) | options
     try:
         return TrainSettings(**preset | values)
     except ValidationError as error:

@@ -32,6 +32,7 @@ from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, faults
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_images import write_training_images
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
@@ -102,11 +103,12 @@ class TrainingRun:
         accelerator: device, precision and processes. Each of several processes learns from an equal share of every
             batch, so that the same settings are the same training whatever their number; the main one writes.
         origin: where the rows are from, to be noted; it takes no part in what the run is.
+        start: the model that it starts from; by default from random weights.
 
     Raises:
         ManifestError: if there are no train or no val rows.
-        SettingsError: if batches cannot be shared equally among the processes.
-        CheckpointError: if the folder holds a run with other settings, data or SAM.
+        SettingsError: if the starting point does not fit, or batches cannot be shared equally among the processes.
+        CheckpointError: if the folder holds a run with other settings, data, SAM or starting point.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class TrainingRun:
         settings: TrainSettings,
         accelerator: Accelerator,
         origin: DataOrigin | None = None,
+        start: StartingPoint | None = None,
     ) -> None:
         self.folder, self.store, self.settings, self.accelerator = folder, store, settings, accelerator
         self.sam = sam
@@ -141,6 +144,8 @@ class TrainingRun:
             promise_seg_version=__version__,
         )
         self.model = PromiseModel(config, sam)
+        self.start = None if start is None else start.put_into(self.model, sam)
+        self._start_images = None if start is None else start.images
         optimizer_class = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
         optimizer = optimizer_class(
             list(self.model.trainable_parameters().values()),
@@ -155,7 +160,7 @@ class TrainingRun:
         self._origin = ({} if origin is None else asdict(origin)) | {"mask_threshold": rows[0].reading.mask_threshold}
         self.epoch = 0
         self.best: dict[str, Any] = {"epoch": -1, "dice": -1.0, "mask_choice": "score"}
-        self._identity = RunIdentity.of(settings, self._learned_from, sam)
+        self._identity = RunIdentity.of(settings, self._learned_from, sam, start.sha256 if start else None)
         if (folder / STATE_FILE).exists():
             self._resume()
 
@@ -257,9 +262,11 @@ class TrainingRun:
         if self.accelerator.is_main_process and not (self.finished and (self.folder / SETTINGS_FILE).exists()):
             deviations = training_deviations(self.settings.protocol)
             where = collect_environment(self.accelerator.device).model_dump(mode="json")
-            noted = {"protocol_deviations": deviations, "environment": where}
-            write_training_images(self.folder, self._learned_from)
-            write_json(self.folder / SETTINGS_FILE, self._identity.model_dump(mode="json") | self._origin | noted)
+            noted: dict[str, Any] = {"protocol_deviations": deviations, "environment": where}
+            if self.start is not None:
+                noted["init"] = self.start.model_dump(mode="json")
+            write_training_images(self.folder, self._learned_from, self._start_images)
+            write_json(self.folder / SETTINGS_FILE, self._identity.as_json() | self._origin | noted)
         while not self.finished:
             started, cpu_started = time.monotonic(), time.process_time()
             losses = self.train_epoch(progress)
@@ -306,7 +313,7 @@ class TrainingRun:
         write_text(path, log + json.dumps(line, allow_nan=False) + "\n")
         if self.finished or self.epoch % 5 == 0:
             draw_curves(path, self.folder / CURVES_FILE)
-        state = {"identity": self._identity.model_dump(mode="json"), "epoch": self.epoch, "best": self.best}
+        state = {"identity": self._identity.as_json(), "epoch": self.epoch, "best": self.best}
         save_training_state(self.folder / STATE_FILE, [self.optimizer], self.model.trainable_state(), state)
 
 

@@ -18,18 +18,23 @@ TRAINING_IMAGES_FILE = "training_images.json"
 
 @dataclass(frozen=True)
 class Seen:
-    """Counts of images that a run knows: those it was trained on, and validation images that are in another split."""
+    """Counts of images that a run knows: those it was trained on, and validation images that are in another split.
+
+    ``by_init`` of those that it was trained on were trained on only by the model that it started from.
+    """
 
     images: int
     trained_on: int
     chosen_on: int
     first: str | None
+    by_init: int = 0
 
     def words(self) -> str | None:
         """Return the warning of a report; ``None`` if all images are new."""
         parts = []
         if self.trained_on:
-            parts.append(f"{self.trained_on} of these {self.images} images were trained on")
+            init = f" ({self.by_init} of them by the model that training started from)" if self.by_init else ""
+            parts.append(f"{self.trained_on} of these {self.images} images were trained on{init}")
         if self.chosen_on:
             parts.append(f"{self.chosen_on} of these {self.images} images are val rows of training under another split")
         return (
@@ -43,41 +48,72 @@ class Seen:
 
 class TrainingImages(BaseModel):
     """``training_images.json`` of a run: hashes of images as they were read, slice by slice (see
-    :class:`~promise_seg.dataset.checks.CheckedRow`)."""
+    :class:`~promise_seg.dataset.checks.CheckedRow`).
+
+    Args:
+        train, val: images that it learned from, and was chosen on.
+        init_train, init_val: those of the model that it started from, and of those before that one; not in the file
+            where it started from none.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     train: frozenset[str]
     val: frozenset[str]
+    init_train: frozenset[str] = frozenset()
+    init_val: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, rows: Sequence[CheckedRow]) -> Self:
-        """Create from the train and val rows among some rows."""
+    def of(cls, rows: Sequence[CheckedRow], start: "TrainingImages | None" = None) -> Self:
+        """Create from the train and val rows among some rows.
+
+        Args:
+            rows: of the run.
+            start: those of the model that it starts from, where they are known.
+        """
         train, val = (
             frozenset(row.image_sha256 for row in rows if row.row.split == split) for split in (Split.TRAIN, Split.VAL)
         )
-        return cls(train=train, val=val)
+        if start is None:
+            return cls(train=train, val=val)
+        return cls(train=train, val=val, init_train=start.all_train, init_val=start.val | start.init_val)
+
+    @property
+    def all_train(self) -> frozenset[str]:
+        """Images that this run or one before it learned from."""
+        return self.train | self.init_train
 
     def trained_on(self, rows: Sequence[CheckedRow]) -> list[CheckedRow]:
-        """Rows whose images were trained on, whatever their split says."""
+        """Rows whose images were trained on, by this run or one before it, whatever their split says."""
+        return [row for row in rows if row.image_sha256 in self.all_train]
+
+    def learned_from(self, rows: Sequence[CheckedRow]) -> list[CheckedRow]:
+        """Rows whose images this very run was trained on."""
         return [row for row in rows if row.image_sha256 in self.train]
 
     def seen(self, rows: Sequence[CheckedRow]) -> Seen:
         """Count the rows that are not new; rows that are still ``val`` rows may have been chosen on."""
         trained = self.trained_on(rows)
-        chosen = [row for row in rows if row.image_sha256 in self.val and row.row.split != Split.VAL]
+        chosen_on = self.val | self.init_val - self.all_train
+        chosen = [row for row in rows if row.image_sha256 in chosen_on and row.row.split != Split.VAL]
         first = next((row.name for row in [*trained, *chosen]), None)
-        return Seen(len(rows), len(trained), len(chosen), first)
+        return Seen(len(rows), len(trained), len(chosen), first, len(trained) - len(self.learned_from(rows)))
 
 
-def write_training_images(folder: Path, rows: Sequence[CheckedRow]) -> None:
+def write_training_images(folder: Path, rows: Sequence[CheckedRow], start: TrainingImages | None = None) -> None:
     """Note beside a run which images it learns from and is chosen on.
+
+    Args:
+        folder: of the run.
+        rows: of the run.
+        start: the images of the model that it starts from, where they are known.
 
     Raises:
         PromiseError: if the file cannot be written.
     """
-    found = TrainingImages.of(rows)
-    write_json(folder / TRAINING_IMAGES_FILE, {"train": sorted(found.train), "val": sorted(found.val)})
+    found = {name: sorted(images) for name, images in TrainingImages.of(rows, start)}
+    kept = {name: images for name, images in found.items() if images or not name.startswith("init_")}
+    write_json(folder / TRAINING_IMAGES_FILE, kept)
 
 
 def read_training_images(folder: Path) -> TrainingImages | None:

@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from promise_seg.arrays import Uint16Array
-from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.reading import Reading
 from promise_seg.model import ModelConfig
-from promise_seg.prediction.predictor import Predictor, load
+from promise_seg.prediction.predictor import Predictor
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.judging import Trust
@@ -136,13 +133,24 @@ class Labeller:
 
         Where several models find something, the most certain one is right.
         """
-        encoded = self._first.encode(source, index)
-        predictions = {label: one.predict(encoded) for label, one in self.predictors.items()}
+        return self.label_image(source, index)
+
+    def label_image(self, image: object, index: int | None = None) -> LabelledSlice:
+        """The same for anything that :meth:`Predictor.encode` takes.
+
+        Models whose encoders were trained too encode for themselves.
+        """
+        shared = self._first.encode(image, index)
+        encoded = {
+            label: one.encode(image, index) if one.model.sam.encoder_learns and one is not self._first else shared
+            for label, one in self.predictors.items()
+        }
+        predictions = {label: one.predict(encoded[label]) for label, one in self.predictors.items()}
         found = np.array(list(predictions), np.uint16)
         probs = np.stack([one.mask_probs for one in predictions.values()])
         any_mask = np.stack([one.mask for one in predictions.values()]).any(0)
         origins = {
-            label: Origin(p.points_xy, p.point_labels, p.predicted_iou, self.predictors[label].trust(encoded))
+            label: Origin(p.points_xy, p.point_labels, p.predicted_iou, self.predictors[label].trust(encoded[label]))
             for label, p in predictions.items()
         }
         return LabelledSlice(np.where(any_mask, found[probs.argmax(0)], 0).astype(np.uint16), origins)
@@ -163,7 +171,7 @@ def _frame(config: ModelConfig) -> tuple[object, ...]:
     return config.sam_sha256, config.image_size, config.fit, config.reading.without_masks
 
 
-def read_names(texts: Sequence[str], labels: Sequence[int]) -> dict[int, str]:
+def parse_names(texts: Sequence[str], labels: Sequence[int]) -> dict[int, str]:
     """Names of labels from ``NAME``, for the only label, or ``LABEL=NAME``.
 
     Raises:
@@ -178,30 +186,3 @@ def read_names(texts: Sequence[str], labels: Sequence[int]) -> dict[int, str]:
             raise SettingsError(f"--name {text}: expected a name, or LABEL=NAME where there are several labels")
         names[int(number)] = name.strip()
     return names
-
-
-def load_labeller(
-    run: str | Path, *, sam: str | None = None, device: str | torch.device = "cpu", names: Sequence[str] = ()
-) -> Labeller:
-    """Load a trained model, or the models that ``promise train --class all`` made.
-
-    Args:
-        run: the output folder of ``promise train``, or a checkpoint.
-        sam: the SAM that it belongs to, if not where training found it.
-        device: where to put it.
-        names: of the labels, ``NAME`` or ``LABEL=NAME``.
-
-    Raises:
-        CheckpointError: if a model cannot be loaded.
-        SettingsError: if a name cannot be meant.
-    """
-    if is_class_set(run):
-        folder = Path(run)
-        predictors: dict[int, Predictor] = {}
-        for label in read_class_set(folder):
-            shared = next(iter(predictors.values())).model.sam if predictors else sam
-            predictors[label] = load(class_folder(folder, label), sam=shared, device=device)
-    else:
-        only = load(run, sam=sam, device=device)
-        predictors = {only.model.config.reading.label or 1: only}
-    return Labeller(predictors, read_names(names, list(predictors)))

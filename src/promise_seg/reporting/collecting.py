@@ -6,22 +6,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from promise_seg.assessment.budget import prompt_budget
-from promise_seg.assessment.evaluation import Assessment, Result, evaluate
-from promise_seg.assessment.report import subject_of, summarise
+from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.assessment.strata import SIZE, check_columns
 from promise_seg.assessment.summary import EvaluationSummary, SeenInTraining, TestPeeks
-from promise_seg.checkpoint import find_checkpoint, is_reference_file
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
-from promise_seg.progress import Progress, Stage, silent
+from promise_seg.progress import Progress, silent
 from promise_seg.reporting.card import make_card
 from promise_seg.reporting.document import Budget, Evaluation, RunReport, Worst
 from promise_seg.reporting.plan import Plan
 from promise_seg.reporting.run_files import read_run
-from promise_seg.trust.judging import judge_results, with_trust
-from promise_seg.trust.trust_file import find_trust
-from promise_seg.vocabulary import PromptSource
+from promise_seg.workflows.evaluation import score_and_judge
+from promise_seg.workflows.model_ref import BARE, ModelPart, ModelRef
 
 NoteLook = Callable[[dict[str, object]], TestPeeks | None]
 """A function that records a peek at the rows and returns what the report must say about it."""
@@ -64,10 +61,11 @@ def collect(
         CheckpointError: if a file next to the model is damaged.
     """
     check_columns(plan.by, [row.row for row in rows])
-    run = read_run(None if plan.is_bare else plan.run)
+    part = ModelRef.resolve(BARE if plan.is_bare else plan.run).parts[0]
+    run = read_run(part.checkpoint)
     card = make_card(model, rows, plan, run)
     assessments = [Assessment(prompts=source, seed=plan.seed, tolerance=plan.tolerance) for source in plan.prompts]
-    scored = [_evaluate(model, rows, plan, assessment, store, progress) for assessment in assessments]
+    scored = [_evaluate(part, model, rows, plan, assessment, store, progress) for assessment in assessments]
     results, main = scored[0]
     facts: dict[str, object] = {"prompts": "report: " + ", ".join(plan.prompts), "dice": main.mean["dice"]}
     looks = note_look(facts | {name: getattr(main, name) for name in ("protocol", "postprocessing", "mask_choice")})
@@ -110,24 +108,20 @@ def _worst(result: Result, data: str) -> Worst:
 
 
 def _evaluate(
+    part: ModelPart,
     model: PromiseModel,
     rows: Sequence[CheckedRow],
     plan: Plan,
     assessment: Assessment,
     store: FeatureStore | None,
     progress: Progress,
-) -> tuple[list[Result], EvaluationSummary]:
+) -> tuple[Sequence[Result], EvaluationSummary]:
     """Return the scores of each image, and their summary as ``promise evaluate`` writes it."""
-    count = Stage(progress, assessment.prompts.heading, len(rows))
-    results = evaluate(model, rows, assessment, store=store, progress=count)
-    subject = subject_of(model, plan.run, assessment, rows[0].reading, data=plan.data, split=plan.split)
-    by = [SIZE, *plan.by]
-    if assessment.prompts == PromptSource.APM and not is_reference_file(plan.run):
-        trust = find_trust(find_checkpoint(plan.run), model).trust
-        if trust is not None:
-            results, quality = judge_results(model, trust, results, store, progress)
-            return results, with_trust(summarise(results, assessment, subject, by), trust, quality, results)
-    return results, summarise(results, assessment, subject, by)
+    found = score_and_judge(
+        part, model, rows, assessment, data=plan.data, split=plan.split, by=[SIZE, *plan.by], store=store,
+        progress=progress, stage=assessment.prompts.heading,
+    )  # fmt: skip
+    return found.results, found.summary
 
 
 def _budget(

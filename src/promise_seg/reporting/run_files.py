@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from promise_seg.checkpoint import find_checkpoint, is_reference_file, run_folder
+from promise_seg.checkpoint import find_checkpoint, run_folder
 from promise_seg.errors import CheckpointError
 from promise_seg.learning.run_note import RunNote, faults, read_note
 from promise_seg.learning.training import LOG_FILE
@@ -39,16 +39,17 @@ class RunFiles:
         return round(sum(seconds) / 3600, 4) if seconds else None
 
 
-def read_run(run: str | None) -> RunFiles:
+def read_run(run: str | Path | None) -> RunFiles:
     """Read the files next to a model.
 
     Args:
-        run: a checkpoint folder or the output folder of training; ``None`` for a bare SAM.
+        run: a checkpoint folder or the output folder of training; ``None`` for a model without a folder, such as a
+            bare SAM.
 
     Raises:
         CheckpointError: if there is no model, or one of the files is damaged or was not written by training.
     """
-    if run is None or is_reference_file(run):
+    if run is None:
         return RunFiles()
     folder = run_folder(find_checkpoint(run))
     return RunFiles(folder, read_note(folder), _read_log(folder / LOG_FILE))

@@ -4,9 +4,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-import promise_seg
-
-PACKAGE = Path(promise_seg.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 
 def code_sha256(folder: Path = PACKAGE) -> str:

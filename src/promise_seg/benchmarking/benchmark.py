@@ -1,0 +1,105 @@
+"""Run a whole benchmark: every cell, and the tables of what there is after each."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from promise_seg.benchmarking.cells import Cell, cells_of
+from promise_seg.benchmarking.running import Benchmark
+from promise_seg.benchmarking.spec import BenchmarkSpec, read_spec
+from promise_seg.benchmarking.writing import Writer
+from promise_seg.errors import PromiseError
+from promise_seg.features.store import FeatureStore
+from promise_seg.files import check_writable
+from promise_seg.progress import Progress, silent
+from promise_seg.workflows.devices import make_accelerator
+from promise_seg.workflows.evaluation import as_store
+from promise_seg.workflows.noting import Note, no_note
+
+CELLS = "cells"
+"""The stage that counts them; all others are of one cell."""
+
+
+@dataclass(frozen=True)
+class BenchmarkOutcome:
+    """How a benchmark ended.
+
+    Args:
+        spec: what was asked for.
+        cells: all that there are.
+        files: that were written.
+        failed: cells that could not be run, and why; what is finished is kept for another try.
+    """
+
+    spec: BenchmarkSpec
+    cells: tuple[Cell, ...]
+    files: tuple[Path, ...] = ()
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def benchmark(
+    spec: str | Path,
+    output: str | Path,
+    *,
+    plan: bool = False,
+    device: str | torch.device = "auto",
+    store: str | Path | FeatureStore | None = None,
+    progress: Progress = silent,
+    note: Note = no_note,
+) -> BenchmarkOutcome:
+    """Train and score many models on many data sets. Finished parts are kept: the same call goes on.
+
+    Args:
+        spec: a YAML file, or ``paper`` for the published table.
+        output: folder of all runs, the tables and the report.
+        plan: only say which cells there are.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        store: the feature store, or its folder; by default the user's.
+        progress: told of the cells, and of the stages of each.
+        note: told what a user should know, a line each.
+
+    Raises:
+        PromiseError: with what is wrong with the spec, any of its data, or a SAM. What is wrong with one cell does not
+            stop the others.
+    """
+    wanted = read_spec(str(spec))
+    if plan:
+        return BenchmarkOutcome(wanted, tuple(cells_of(wanted)))
+    check_writable(Path(output))
+    accelerator = make_accelerator(device, wanted.precision)
+    running = Benchmark(
+        wanted, Path(output), as_store(store), accelerator, progress, lambda words: note(f"note: {words}")
+    )
+    writer = Writer(running, str(spec))
+    try:
+        _run_all(running, writer, progress, note)
+    except KeyboardInterrupt:
+        if writer.files:
+            note(f"written, as far as it is done: {', '.join(map(str, writer.files))}")
+        raise
+    return BenchmarkOutcome(wanted, tuple(running.cells()), tuple(writer.files), dict(running.failed))
+
+
+def _run_all(running: Benchmark, writer: Writer, progress: Progress, note: Note) -> None:
+    """Run every cell; what there is, is written after each.
+
+    Cells with scores from before come first, and nothing is written before all of them were looked through: tables of
+    an earlier run are not replaced by smaller ones.
+    """
+    cells = running.cells()
+    noted: set[str] = set()
+    for number, cell in enumerate(cells):
+        progress(CELLS, number, len(cells), cell.name)
+        if cell.sam.name not in noted:
+            noted.add(cell.sam.name)
+            with suppress(PromiseError):  # the cell itself will say so
+                sam = running.sam(cell)
+                for line in sam.notes:
+                    note(f"{sam.name}: {line}")
+        if not running.attempt(cell, progress):
+            note(f"failed: {cell.name}: {running.failed[cell.name]}")
+        progress(CELLS, number + 1, len(cells), cell.name)
+        if number + 1 == len(cells) or not running.has_scores(cells[number + 1]):
+            writer.write()

@@ -1,0 +1,215 @@
+"""Where a training starts if not from random weights: a model that was trained before, ours or the published code's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from promise_seg.checkpoint import SAM_FOLDER, read_config, read_weights
+from promise_seg.compat.reference import ReferenceCheckpoint, read_reference
+from promise_seg.compat.sam_differences import parts_that_differ, undo_rounding
+from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.hashing import file_sha256
+from promise_seg.images.reading import Reading
+from promise_seg.learning.training_images import TrainingImages
+from promise_seg.model import SAM_BESIDE, ModelConfig, PromiseModel
+from promise_seg.prompting.apm import ApmConfig
+from promise_seg.sam.backbone import Backbone, state_sha256
+from promise_seg.sam.frozen import FrozenSam
+from promise_seg.vocabulary import Fit, TrainAlso, Variant
+
+_POINTS = {"num_points", "num_foreground"}
+
+
+class StartNote(BaseModel):
+    """What a run notes of the model that it started from, as ``init`` of its ``settings.json``.
+
+    Args:
+        ref: as the user named that model.
+        sha256: hash of it: of its config and weights, or of the file of the published code.
+        taken: names of the tensors that were taken over.
+        new: names of those that begin at random.
+        left_out: names of those of that model which have no place in this one.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    ref: str
+    sha256: str
+    taken: tuple[str, ...] = ()
+    new: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What became of each part, in one line."""
+        named = {"taken over": self.taken, "new": self.new, "left out": self.left_out}
+        parts = [f"{what} {_parts(names)}" for what, names in named.items() if names]
+        return f"starts from {self.ref}: {'; '.join(parts)}"
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """A model to start from, as far as it is known before the SAM of the new training is.
+
+    Args:
+        ref: as the user named it.
+        sha256: hash of it.
+        variant: which trainable parts it has.
+        apm: the config of its APM, if it has one.
+        fit, reading: how images get to it.
+        images: that it was trained on, where that is known.
+        config, state: of a model of ours.
+        file: of the published code.
+        checkpoint: the folder of a model of ours.
+    """
+
+    ref: str
+    sha256: str
+    variant: Variant
+    apm: ApmConfig | None
+    fit: Fit
+    reading: Reading
+    images: TrainingImages | None
+    config: ModelConfig | None = None
+    state: Mapping[str, Tensor] | None = None
+    file: ReferenceCheckpoint | None = None
+    checkpoint: Path | None = None
+
+    @classmethod
+    def of_checkpoint(cls, ref: str, folder: Path, images: TrainingImages | None) -> "StartingPoint":
+        """Return a model of ours as a starting point.
+
+        Args:
+            ref: as the user named it.
+            folder: of the checkpoint itself, such as ``run/best``.
+            images: that it was trained on, where that is known.
+
+        Raises:
+            CheckpointError: if it cannot be read.
+        """
+        config, state = read_config(folder), read_weights(folder)
+        sha256 = config.sha256_with(state_sha256(state))
+        return cls(
+            ref, sha256, config.variant, config.apm, config.fit, config.reading, images, config=config, state=state,
+            checkpoint=folder,
+        )  # fmt: skip
+
+    @classmethod
+    def of_reference(cls, ref: str) -> "StartingPoint":
+        """Return a file of the published code as a starting point.
+
+        Raises:
+            CheckpointError: if it cannot be read.
+        """
+        file = read_reference(ref)
+        ours = file.written_by_us
+        return cls(
+            ref, file_sha256(Path(ref)),
+            file.facts["variant"] if ours is None else ours.variant,
+            file.facts.get("apm") if ours is None else ours.apm,
+            Fit.SQUARE if ours is None else ours.fit,
+            Reading(crop_border=True) if ours is None else ours.reading,
+            None, file=file,
+        )  # fmt: skip
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a training does like this model where its user says nothing else, by the names of its settings."""
+        values: dict[str, Any] = {"variant": self.variant, "fit": self.fit}
+        if self.apm is None:
+            return values
+        options = self.apm.model_dump(exclude=_POINTS | {"kind"})
+        points = {"num_points": self.apm.num_points, "num_foreground": self.apm.num_foreground}
+        return values | points | {"apm": self.apm.kind, "apm_options": options}
+
+    def put_into(self, model: PromiseModel, sam: Backbone) -> StartNote:
+        """Take over the trained parts of this model that another one has too, by their names and shapes.
+
+        Args:
+            model: to be trained; its other parts stay as they are.
+            sam: the SAM that it is trained around.
+
+        Raises:
+            SettingsError: if this model stands on another SAM, or nothing of it fits; with the way out.
+        """
+        state = self._state_for(sam, model.config.train_also)
+        wanted = model.trainable_state()
+        same_apm = _options(self.apm) == _options(model.config.apm)
+        fitting = {
+            name: value
+            for name, value in state.items()
+            if name in wanted and value.shape == wanted[name].shape and (same_apm or not name.startswith("apm."))
+        }
+        if not fitting:
+            raise SettingsError(
+                f"--init {self.ref}: nothing of it fits: it is {_described(self.variant, self.apm)}, and "
+                f"{_described(model.config.variant, model.config.apm)} is to be trained. Choose --variant and --apm so "
+                "that a part of it is used"
+            )
+        model.load_state_dict(fitting, strict=False)
+        return StartNote(
+            ref=self.ref, sha256=self.sha256, taken=tuple(sorted(fitting)),
+            new=tuple(sorted(set(wanted) - set(fitting))), left_out=tuple(sorted(set(state) - set(fitting))),
+        )  # fmt: skip
+
+    def _state_for(self, sam: Backbone, train_also: TrainAlso) -> Mapping[str, Tensor]:
+        """The trained tensors by our names, of a model around this SAM."""
+        if self.file is not None:
+            return self._state_of_file(sam, train_also)
+        if self.config is None or self.state is None:
+            raise ValueError("a starting point is a checkpoint or a file")
+        if self.config.sam_sha256 != sam.sha256:
+            place = self.config.sam
+            if place == SAM_BESIDE and self.checkpoint is not None:
+                place = str(self.checkpoint / SAM_FOLDER)
+            raise SettingsError(
+                f"--init {self.ref}: was trained on the SAM {place!r} (sha256 {self.config.sam_sha256[:12]}), but this "
+                f"training is on {sam.name!r} (sha256 {sam.sha256[:12]}). Give --sam {place}"
+            )
+        return self.state
+
+    def _state_of_file(self, sam: Backbone, train_also: TrainAlso) -> Mapping[str, Tensor]:
+        file = self.file
+        if file is None or not isinstance(sam, FrozenSam):
+            raise SettingsError(f"--init {self.ref}: a file of the published code needs a SAM of its kind")
+        way_out = (
+            f"Give the SAM that it was trained on with --sam, or convert it first: promise convert {self.ref} -o MODEL "
+            "says which SAM is in it"
+        )
+        try:
+            undo_rounding(sam.model, file.sam, file.narrow)
+            differs = parts_that_differ(sam.model, file.sam)
+        except CheckpointError as error:
+            raise SettingsError(f"--init {self.ref}: {error}. {way_out}") from error
+        if "vision_encoder" in differs.parts and "vision_encoder" not in train_also.parts:
+            raise SettingsError(
+                f"--init {self.ref}: the SAM in it is not {sam.name!r}: their image encoders differ. {way_out}"
+            )
+        of_sam = {
+            f"sam.model.{name}": value
+            for name, value in file.sam.state_dict().items()
+            if name.split(".")[0] in differs.parts
+        }
+        return {**file.trained, **of_sam}
+
+
+def _options(apm: ApmConfig | None) -> dict[str, Any] | None:
+    """What must be the same for weights of an APM to mean the same; numbers of points are in their shapes."""
+    return None if apm is None else apm.model_dump(exclude=_POINTS)
+
+
+def _described(variant: Variant, apm: ApmConfig | None) -> str:
+    return f"{variant}" if apm is None else f"{variant} with the APM {apm.kind}"
+
+
+def _parts(names: tuple[str, ...]) -> str:
+    """The parts that tensors belong to, each with how many there are."""
+    counts: dict[str, int] = {}
+    for name in names:
+        part = "SAM's " + name.split(".")[2].replace("_", " ") if name.startswith("sam.") else name.split(".")[0]
+        counts[part] = counts.get(part, 0) + 1
+    return ", ".join(f"{part} ({count})" for part, count in counts.items())

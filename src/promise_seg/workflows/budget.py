@@ -1,0 +1,146 @@
+"""The prompt error budget of models: do prompts or the decoder limit the result, and what does a bad click cost?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from promise_seg.assessment.budget import Budget, prompt_budget
+from promise_seg.assessment.budget_plot import draw_budget
+from promise_seg.assessment.summary import SeenInTraining, TestPeeks
+from promise_seg.dataset.dataset import Dataset
+from promise_seg.features.store import FeatureStore
+from promise_seg.files import check_writable, write_json
+from promise_seg.model import PromiseModel
+from promise_seg.progress import Progress, silent
+from promise_seg.sam.backbone import Backbone
+from promise_seg.vocabulary import SplitChoice
+from promise_seg.workflows.by_class import ByClass
+from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part, rows_to_score
+from promise_seg.workflows.model_ref import ModelPart
+from promise_seg.workflows.models import ModelLike, OpenModels, open_models
+from promise_seg.workflows.noting import log_peek, seen_images
+from promise_seg.workflows.tables import pandas
+
+
+@dataclass(frozen=True)
+class PromptBudget:
+    """Dice of one model with prompts that are ever better or worse.
+
+    Args:
+        name: what the user calls the model.
+        kinds: of prompts, with the Dice of each image.
+        groups: of the images, in the order of their Dice.
+        facts: what ``budget.json`` says of the model and the images.
+        notes: what must be said of them, a line each.
+        files: that were written.
+    """
+
+    name: str
+    kinds: tuple[Budget, ...]
+    groups: tuple[str, ...]
+    facts: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The model, and of how many images of which split."""
+        return f"{self.name}, {self.facts['images']} {self.facts['split']} images"
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return a row for each kind of prompts: its mean Dice, the interval, and how much draws differ."""
+        return [kind.summary(list(self.groups), self.facts["seed"]) for kind in self.kinds]
+
+    def to_pandas(self) -> Any:
+        """Return :meth:`records` as a ``pandas.DataFrame``.
+
+        Raises:
+            SettingsError: if pandas is not installed.
+        """
+        return pandas().DataFrame.from_records(self.records())
+
+
+def budget(
+    model: ModelLike | OpenModels,
+    data: Dataset | str | Path,
+    *,
+    output: str | Path | None = None,
+    split: str = SplitChoice.VAL,
+    sam: Backbone | str | None = None,
+    image_size: int | None = None,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    store: str | Path | FeatureStore | None = None,
+    progress: Progress = silent,
+) -> PromptBudget | ByClass[PromptBudget]:
+    """Measure how Dice depends on prompts: own points as they are, jittered and fewer, oracle points, a box, nothing.
+
+    Args:
+        model: a model or what names one; a set with a model for each class gives a budget for each.
+        data: a data set, or its manifest, whose files are then read as they were in training.
+        output: folder for ``budget.json`` and ``budget.png``; by default nothing is written.
+        split: which rows: ``val``, ``test``, ``train`` or ``all``. Test rows are noted in the model's folder.
+        sam: the model's SAM, if not where training found it; for ``bare`` which one.
+        image_size: side of the input of a bare SAM, in pixels.
+        seed: of draws and jitters.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        store: the feature store, or its folder; by default the user's.
+        progress: told of each image.
+
+    Raises:
+        SettingsError: if an option cannot be meant.
+        ManifestError: if there are no such rows, or files of them cannot be read.
+        CheckpointError: if the model cannot be loaded.
+    """
+    opened = model if isinstance(model, OpenModels) else open_models(
+        model, sam=sam, device=device, image_size=image_size
+    )  # fmt: skip
+    rows = rows_to_score(opened, data, split, progress)
+    found = {}
+    for part, one in opened:
+        folder = None if output is None else Path(output)
+        if folder is not None and opened.ref.is_class_set:
+            folder /= Path(part.name).name
+        facts = {"data": data_name(data), "split": str(split), "seed": seed}
+        found[part.label or 0] = _budget_of(
+            part, one, rows_of_part(rows, part, one), facts, folder, as_store(store), progress
+        )
+    return ByClass(found) if opened.ref.is_class_set else found[0]
+
+
+def _budget_of(
+    part: ModelPart,
+    model: PromiseModel,
+    rows: Dataset,
+    facts: dict[str, Any],
+    output: Path | None,
+    store: FeatureStore,
+    progress: Progress,
+) -> PromptBudget:
+    if output is not None:
+        check_writable(output)
+    kinds = prompt_budget(model, rows, seed=facts["seed"], store=store, progress=progress)
+    peeks, of_peeks = log_peek(part, model, rows, {"prompts": "budget"})
+    seen, of_seen = seen_images(part, rows)
+    of_model = {"model": part.name, "model_sha256": model.sha256(), "sam": model.sam.name}
+    found = PromptBudget(
+        part.name,
+        tuple(kinds),
+        tuple(row.row.group for row in rows),
+        of_model | facts | {"images": len(rows)} | _noted(peeks, seen),
+        (*of_peeks, *of_seen),
+    )
+    if output is None:
+        return found
+    summary = found.records()
+    files = output / "budget.json", output / "budget.png"
+    write_json(files[0], found.facts | {"budget": summary})
+    draw_budget(summary, found.title, files[1])
+    return PromptBudget(found.name, found.kinds, found.groups, found.facts, found.notes, files)
+
+
+def _noted(peeks: TestPeeks | None, seen: SeenInTraining | None) -> dict[str, Any]:
+    notes = {"test_looks": peeks, "seen_in_training": seen}
+    return {name: note.model_dump(mode="json") for name, note in notes.items() if note is not None}

@@ -1,0 +1,25 @@
+"""Words of the vocabulary as Python users give them."""
+
+from enum import StrEnum
+from typing import TypeVar
+
+from promise_seg.errors import SettingsError
+
+Words = TypeVar("Words", bound=StrEnum)
+
+
+def chosen(words: type[Words], word: str, option: str) -> Words:
+    """Return the member of an enum that a user names.
+
+    Args:
+        words: what can be chosen.
+        word: what was.
+        option: its name on the command line, for the message.
+
+    Raises:
+        SettingsError: if there is no such word.
+    """
+    try:
+        return words(word)
+    except ValueError:
+        raise SettingsError(f"{option} {word}: expected {', '.join(words)}") from None

@@ -1,0 +1,93 @@
+"""Compare evaluations of the same images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promise_seg.assessment.comparing import Comparison, read_scored
+from promise_seg.assessment.comparing import compare as compare_scored
+from promise_seg.errors import SettingsError
+from promise_seg.files import write_json
+from promise_seg.vocabulary import PromptSource
+from promise_seg.workflows.choices import chosen
+from promise_seg.workflows.evaluation import Evaluation
+from promise_seg.workflows.tables import pandas
+
+_FEWEST_GROUPS = 6
+"""With fewer, Wilcoxon's test finds nothing whatever the differences."""
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Every two evaluations compared in every measure.
+
+    Args:
+        pairs: what was found.
+        images, groups: how many there are; groups are what is drawn and tested.
+        notes: what must be said of them, a line each.
+    """
+
+    pairs: tuple[Comparison, ...]
+    images: int
+    groups: int
+    notes: tuple[str, ...]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return a row for each pair and measure."""
+        return [pair.as_json() for pair in self.pairs]
+
+    def to_pandas(self) -> Any:
+        """Return :meth:`records` as a ``pandas.DataFrame``.
+
+        Raises:
+            SettingsError: if pandas is not installed.
+        """
+        return pandas().DataFrame.from_records(self.records())
+
+
+def compare(
+    runs: Sequence[str | Path | Evaluation],
+    *,
+    measure: Sequence[str] = ("dice", "iou"),
+    prompts: str | None = None,
+    output: str | Path | None = None,
+    seed: int = 0,
+) -> Comparisons:
+    """Compare evaluations of the same images, image by image: differences, their intervals, and whether by chance.
+
+    Args:
+        runs: what :func:`promise_seg.evaluate` returned and wrote: its output folders, ``scores_*.csv`` files in them,
+            or the evaluations themselves.
+        measure: what to compare.
+        prompts: which of a folder's evaluations, where it has several.
+        output: a JSON file to write it to; by default nothing is written.
+        seed: of the intervals.
+
+    Raises:
+        SettingsError: if there is no such evaluation, or they are not of the same images.
+    """
+    if prompts is not None:
+        prompts = chosen(PromptSource, prompts, "--prompts")
+    scored = [read_scored(_place(run), prompts) for run in runs]
+    found = compare_scored(scored, list(measure), seed)
+    groups = len(set(scored[0].groups.values()))
+    notes = []
+    if len({run.summary.prompts_read_the_ground_truth for run in scored}) > 1:
+        notes.append("some of these prompts were made from the ground truth, others not")
+    if groups < _FEWEST_GROUPS:
+        notes.append(f"{groups} groups are too few for Wilcoxon's test to find anything")
+    comparisons = Comparisons(tuple(found), len(scored[0].images), groups, tuple(notes))
+    if output is not None:
+        write_json(Path(output), comparisons.records())
+    return comparisons
+
+
+def _place(run: str | Path | Evaluation) -> str | Path:
+    if not isinstance(run, Evaluation):
+        return run
+    if not run.files:
+        raise SettingsError(
+            f"{run.name}: this evaluation was not written; give evaluate an output folder to compare it"
+        )
+    return run.files[0]

@@ -1,0 +1,46 @@
+"""The devices that a user can name."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from promise_seg.errors import SettingsError
+from promise_seg.vocabulary import Precision
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def pick_device(name: str | torch.device) -> torch.device:
+    """Return the torch device that a user means; ``auto`` takes the fastest kind that this machine has.
+
+    Raises:
+        SettingsError: if this machine has no such device.
+    """
+    if isinstance(name, torch.device):
+        return name
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
+    if not available.get(name.split(":")[0]):
+        usable = ", ".join(kind for kind, here in available.items() if here)
+        raise SettingsError(f"--device {name}: not available here. Choose auto or {usable}")
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise SettingsError(f"--device {name}: {error}") from error
+
+
+def make_accelerator(device: str | torch.device, precision: str = Precision.NO) -> "Accelerator":
+    """Return accelerate's view of a device and a precision.
+
+    Raises:
+        SettingsError: if this machine cannot do that.
+    """
+    from accelerate import Accelerator
+
+    chosen = pick_device(device)
+    try:
+        return Accelerator(cpu=chosen.type == "cpu", mixed_precision=str(precision))
+    except (ValueError, ImportError) as error:
+        raise SettingsError(f"--precision {precision} on {chosen.type}: {error}") from error

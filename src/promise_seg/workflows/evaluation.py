@@ -1,0 +1,314 @@
+"""Score models against the ground truth: images, means, trust scores, peeks at test rows, and files of all that."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from promise_seg.assessment.evaluation import Assessment, Result
+from promise_seg.assessment.evaluation import evaluate as score
+from promise_seg.assessment.measuring import parse_tolerance, spacing_for
+from promise_seg.assessment.report import subject_of, summarise, write_results
+from promise_seg.assessment.statistics import interval_words
+from promise_seg.assessment.strata import SIZE, check_columns
+from promise_seg.assessment.summary import EvaluationSummary
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.dataset.dataset import Dataset
+from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.features.store import FeatureStore
+from promise_seg.files import check_writable
+from promise_seg.inference.prompting import check_prompts
+from promise_seg.model import PromiseModel
+from promise_seg.progress import Progress, Stage, silent
+from promise_seg.sam.backbone import Backbone
+from promise_seg.trust.judging import FLATTERING, TrustModel, judge_results, with_trust
+from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, SplitChoice
+from promise_seg.workflows.by_class import ByClass
+from promise_seg.workflows.choices import chosen
+from promise_seg.workflows.model_ref import ModelPart
+from promise_seg.workflows.models import ModelLike, OpenModels, label_of, open_models
+from promise_seg.workflows.noting import log_peek, seen_images
+from promise_seg.workflows.tables import pandas
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How one model did on some images.
+
+    Args:
+        name: what the user calls the model.
+        results: of each image, in the order of the rows.
+        summary: means, their intervals, and all that they depend on.
+        notes: what must be said of them, a line each.
+        files: that were written: scores and summary.
+    """
+
+    name: str
+    results: tuple[Result, ...]
+    summary: EvaluationSummary
+    notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """The mean over the images of each measure, by its name."""
+        return self.summary.mean
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return a row for each image: its name, split and group, all measures, the predicted IoU and its trust."""
+        rows = []
+        for result in self.results:
+            row = result.checked.row
+            facts: dict[str, Any] = {"image": result.checked.name, "split": str(row.split), "group": row.group}
+            facts |= vars(result.scores) | result.measures | {"predicted_iou": result.predicted_iou}
+            if self.summary.objects is not None:
+                facts |= {"objects": result.objects, "object_dice": result.object_dice}
+            if result.trust is not None:
+                facts |= {"trust": result.trust, "nothing_here": result.nothing_here}
+            rows.append(facts)
+        return rows
+
+    def to_pandas(self) -> Any:
+        """Return :meth:`records` as a ``pandas.DataFrame``.
+
+        Raises:
+            SettingsError: if pandas is not installed.
+        """
+        return pandas().DataFrame.from_records(self.records())
+
+    def __repr__(self) -> str:
+        """The mean Dice with its interval, and of how many images."""
+        summary = self.summary
+        interval = interval_words(summary.interval["dice"])
+        interval = f" ({interval})" if interval else ""
+        return (
+            f"Evaluation({self.name!r}: Dice {summary.mean['dice']:.4f}{interval} on {summary.images} {summary.split} "
+            f"images, {summary.prompts_meaning})"
+        )
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: a table of means with their intervals, and the notes below."""
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{value:.4f}</td>"
+            f"<td>{escape(interval_words(self.summary.interval[name]))}</td></tr>"
+            for name, value in self.summary.mean.items()
+        )
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        head = f"{self.name}, {self.summary.images} {self.summary.split} images, {self.summary.prompts_meaning}"
+        return (
+            f"<table><caption>{escape(head)}</caption><tr><th>measure</th><th>mean</th><th>95 %</th></tr>"
+            f"{rows}</table>{notes}"
+        )
+
+
+def evaluate(
+    model: ModelLike | OpenModels,
+    data: Dataset | str | Path,
+    *,
+    output: str | Path | None = None,
+    split: str = SplitChoice.TEST,
+    prompts: str = PromptSource.APM,
+    points: int = 16,
+    mask: str | None = None,
+    protocol: str = Protocol.OWN,
+    sam: Backbone | str | None = None,
+    image_size: int | None = None,
+    seed: int = 0,
+    tolerance: str = "2px",
+    by: Sequence[str] = (),
+    device: str | torch.device = "auto",
+    store: str | Path | FeatureStore | None = None,
+    progress: Progress = silent,
+) -> Evaluation | ByClass[Evaluation]:
+    """Score a model against the ground truth, at each image's own size.
+
+    >>> result = promise_seg.evaluate(model, data, split="test", prompts="apm")  # doctest: +SKIP
+    >>> result.mean["dice"], result.to_pandas()  # doctest: +SKIP
+
+    Test rows that are scored are noted in the model's folder.
+
+    Args:
+        model: a model or what names one; a set with a model for each class gives an evaluation for each.
+        data: a data set, or its manifest, whose files are then read as they were in training.
+        output: folder for ``scores_*.csv`` and ``summary_*.json``; by default nothing is written.
+        split: which rows: ``test``, ``val``, ``train`` or ``all``.
+        prompts: where prompts come from: ``apm`` (its own), ``oracle``, ``box`` or ``none``.
+        points: how many oracle points there are, half of them background.
+        mask: which of SAM's masks counts: ``0``, ``1``, ``2`` or ``score``; by default as chosen in training.
+        protocol: ``own``, or ``reference``, the published procedure.
+        sam: the model's SAM, if not where training found it; for ``bare`` which one.
+        image_size: side of the input of a bare SAM, in pixels.
+        seed: of oracle points and intervals.
+        tolerance: of the surface Dice, and the unit of distances: ``2px`` or ``1.5mm``.
+        by: columns of the manifest to give means by, beside those by size.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        store: the feature store, or its folder; by default the user's.
+        progress: told of each image.
+
+    Raises:
+        SettingsError: if an option cannot be meant, or the model cannot make such prompts.
+        ManifestError: if there are no such rows, or files of them cannot be read.
+        CheckpointError: if the model, or what stands beside it, cannot be read.
+    """
+    assessment = Assessment(
+        prompts=chosen(PromptSource, prompts, "--prompts"), num_points=points, seed=seed,
+        mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"),
+        protocol=chosen(Protocol, protocol, "--protocol"), tolerance=parse_tolerance(tolerance),
+    )  # fmt: skip
+    opened = model if isinstance(model, OpenModels) else open_models(
+        model, sam=sam, device=device, image_size=image_size, protocol=protocol
+    )  # fmt: skip
+    rows = rows_to_score(opened, data, split, progress)
+    check_columns(by, [row.row for row in rows])
+    for row in rows:
+        spacing_for(row, assessment.tolerance.unit)  # refused before any work
+    for _, one in opened:
+        check_prompts(one, assessment.prompts)
+    work = _Work(assessment, as_store(store), [SIZE, *by], str(data_name(data)), str(split), progress)
+    found = {}
+    for part, one in opened:
+        folder = None if output is None else Path(output)
+        if folder is not None and opened.ref.is_class_set:
+            folder /= Path(part.name).name
+        found[part.label or 0] = work.evaluate(part, one, rows_of_part(rows, part, one), folder)
+    return ByClass(found) if opened.ref.is_class_set else found[0]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is the same for all models of a set."""
+
+    assessment: Assessment
+    store: FeatureStore
+    by: list[str]
+    data: str
+    split: str
+    progress: Progress
+
+    def evaluate(
+        self, part: ModelPart, model: PromiseModel, rows: Sequence[CheckedRow], output: Path | None
+    ) -> Evaluation:
+        """Score one model and its trust scores, log peeks at test rows, and write what came out."""
+        if output is not None:
+            check_writable(output)
+        found = score_and_judge(
+            part, model, rows, self.assessment, data=self.data, split=self.split, by=self.by, store=self.store,
+            progress=self.progress,
+        )  # fmt: skip
+        summary, notes = found.summary, list(found.notes)
+        if part.label is not None and not any(row.foreground_pixels for row in rows):
+            notes.insert(0, f"class {part.label}: no {self.split} mask holds it; only false alarms are scored")
+        facts = {name: getattr(summary, name) for name in ("prompts", "protocol", "postprocessing", "mask_choice")}
+        peeks, of_peeks = log_peek(part, model, rows, facts | {"dice": summary.mean["dice"]})
+        seen, of_seen = seen_images(part, rows)
+        summary = summary.with_notes(test_looks=peeks, seen_in_training=seen)
+        files = () if output is None else write_results(output, found.results, summary)
+        return replace(found, summary=summary, notes=(*notes, *of_peeks, *of_seen), files=files)
+
+
+def score_and_judge(
+    part: ModelPart,
+    model: PromiseModel,
+    rows: Sequence[CheckedRow],
+    assessment: Assessment,
+    *,
+    data: str,
+    split: str,
+    by: Sequence[str] = (SIZE,),
+    store: FeatureStore | None = None,
+    progress: Progress = silent,
+    stage: str = "evaluating",
+) -> Evaluation:
+    """Score one model on some rows, and its trust scores where it is calibrated; nothing is logged or written.
+
+    Args:
+        part: the model's place.
+        model: the same, opened.
+        rows: to score.
+        assessment: how to score.
+        data: the manifest, as the user named it.
+        split: which of its rows, for the reader.
+        by: what to divide the images by.
+        store: of features.
+        progress: told of each image.
+        stage: what scoring is called there.
+
+    Raises:
+        SettingsError: if the manifest lacks a column.
+        CheckpointError: if the calibration is damaged.
+    """
+    trust, notes = _find_trust(part, model, assessment)
+    count = Stage(progress, stage, len(rows), assessment.prompts.heading)
+    results = score(model, rows, assessment, store=store, progress=count)
+    subject = subject_of(model, part.name, assessment, rows[0].reading, data=data, split=split)
+    if trust is None:
+        return Evaluation(part.name, tuple(results), summarise(results, assessment, subject, by), notes)
+    results, quality = judge_results(model, trust, results, store, progress)
+    summary = with_trust(summarise(results, assessment, subject, by), trust, quality, results)
+    if summary.trust_calibrated_on_these_rows:
+        notes = (*notes, FLATTERING)
+    return Evaluation(part.name, tuple(results), summary, notes)
+
+
+def _find_trust(
+    part: ModelPart, model: PromiseModel, assessment: Assessment
+) -> tuple[TrustModel | None, tuple[str, ...]]:
+    """The calibration of a trained model, where its own masks are scored as it makes them; a note where there is none.
+
+    Raises:
+        CheckpointError: if its file is damaged.
+    """
+    if assessment.prompts != PromptSource.APM:
+        return None, ()
+    trust, note = part.find_trust(model)
+    if trust is not None and assessment.protocol != Protocol.OWN:
+        trust, note = None, "no trust scores: they are of masks by our own protocol"
+    elif trust is not None and assessment.choice_for(model) != model.config.mask_choice:
+        trust, note = None, f"no trust scores: they are of the mask {model.config.mask_choice} that the model chose"
+    return trust, (note,) if note else ()
+
+
+def rows_to_score(opened: OpenModels, data: Dataset | str | Path, split: str, progress: Progress = silent) -> Dataset:
+    """Return the rows of a split that models are scored on, read as in training where only a manifest is given.
+
+    Raises:
+        SettingsError: if there is no such split, or one model is to be scored on several classes.
+        ManifestError: if there are no such rows, or files of them cannot be read.
+    """
+    split = chosen(SplitChoice, split, "--split")
+    if not isinstance(data, Dataset):
+        data = Dataset.from_csv(data, split=split, like=opened.reading, progress=progress)
+    rows = replace(data, rows=data.of_split(split))
+    if not rows:
+        raise ManifestError(f"{data_name(data)}: no {split} rows; choose another --split")
+    if opened.ref.is_class_set and not rows.is_of_several_classes:
+        raise SettingsError(
+            f"{opened.ref.name}: has a model for each class; leave --class and --instances out, or name one of them"
+        )
+    if rows.is_of_several_classes and not opened.ref.is_class_set:
+        label = label_of(opened.models[0])
+        if label is None:
+            raise SettingsError("--class all: name one class; the output of promise train --class all needs no --class")
+        return rows.of_class(label)
+    return rows
+
+
+def rows_of_part(rows: Dataset, part: ModelPart, model: PromiseModel) -> Dataset:
+    """Return the rows for one model of a set, with the masks of its class; otherwise as they are."""
+    label = label_of(model)
+    return rows if part.label is None or label is None else rows.of_class(label)
+
+
+def data_name(data: Dataset | str | Path) -> str:
+    """Return what the user calls a data set."""
+    if isinstance(data, Dataset):
+        return "rows" if data.path is None else str(data.path)
+    return str(data)
+
+
+def as_store(store: str | Path | FeatureStore | None) -> FeatureStore:
+    """Return a feature store: that in a folder, or the user's."""
+    return store if isinstance(store, FeatureStore) else FeatureStore(store)

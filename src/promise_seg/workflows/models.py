@@ -1,0 +1,232 @@
+"""Models as a Python user holds them: one, or one for each class, with the place that they came from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from promise_seg.images.reading import ALL_CLASSES, Reading, make_reading
+from promise_seg.model import PromiseModel
+from promise_seg.prediction.labelling import LabelledSlice, Labeller, parse_names
+from promise_seg.prediction.predictor import Predictor
+from promise_seg.sam.backbone import Backbone
+from promise_seg.trust.judging import TrustModel
+from promise_seg.vocabulary import Protocol
+from promise_seg.workflows.devices import pick_device
+from promise_seg.workflows.model_ref import ModelPart, ModelRef
+
+
+class Model(Predictor):
+    """One model, ready to predict, to be evaluated, or to start another training from.
+
+    Args:
+        ref: what the user named.
+        part: the only model of it, or that of a class.
+        model: the same, opened.
+        judge: of its own masks, if it was calibrated.
+        note: why there is no judge.
+    """
+
+    def __init__(
+        self, ref: ModelRef, part: ModelPart, model: PromiseModel, judge: TrustModel | None = None, note: str = ""
+    ) -> None:
+        super().__init__(model, judge, note)
+        self.ref, self.part = ref, part
+
+    def __repr__(self) -> str:
+        """Its name, its variant and its SAM."""
+        config = self.model.config
+        return f"Model({self.part.name!r}: {config.variant} on {config.sam} at {config.image_size} px)"
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read: as those that it was trained on."""
+        return self.model.config.reading
+
+    @property
+    def sam(self) -> Backbone:
+        """The SAM that it stands on."""
+        return self.model.sam
+
+    def labeller(self, names: Sequence[str] = ()) -> Labeller:
+        """Return what turns images into label maps with it.
+
+        Args:
+            names: what is segmented, ``NAME`` or ``LABEL=NAME``.
+
+        Raises:
+            SettingsError: if it has no APM, or a name cannot be meant.
+        """
+        label = label_of(self.model) or 1
+        return Labeller({label: self}, parse_names(names, [label]))
+
+
+class ClassModels(Mapping[int, Model]):
+    """A model for each of several classes of label maps, by the class; all read images in the same way.
+
+    Args:
+        ref: what the user named.
+        models: by their classes.
+    """
+
+    def __init__(self, ref: ModelRef, models: Mapping[int, Model]) -> None:
+        self.ref, self._models = ref, dict(models)
+
+    def __getitem__(self, label: int) -> Model:
+        """Return the model of a class."""
+        return self._models[label]
+
+    def __iter__(self) -> Iterator[int]:
+        """Go through the classes."""
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        """How many classes there are."""
+        return len(self._models)
+
+    def __repr__(self) -> str:
+        """Its name and its classes."""
+        return f"ClassModels({self.ref.name!r}: classes {', '.join(map(str, self))})"
+
+    @property
+    def _first(self) -> Model:
+        return next(iter(self._models.values()))
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read: as those that they were trained on, with all classes of label maps."""
+        return of_all_classes(self._first.reading)
+
+    @property
+    def sam(self) -> Backbone:
+        """The SAM that all of them stand on."""
+        return self._first.sam
+
+    def labeller(self, names: Sequence[str] = ()) -> Labeller:
+        """Return what turns images into label maps with them; see :meth:`Model.labeller`."""
+        return Labeller(dict(self._models), parse_names(names, list(self)))
+
+    def predict(self, image: object, index: int | None = None) -> LabelledSlice:
+        """Predict a label map (H, W) at the image's own size, with the models' own points.
+
+        Where several models find something, the most certain one is right.
+
+        Args:
+            image: a path, pixels (H, W[, 3]) uint8, or an image of PIL; see :meth:`Predictor.encode`.
+            index: the slice, where the path is of a volume.
+
+        Raises:
+            ImageError: if the image cannot be read.
+            SettingsError: if a model has no APM.
+        """
+        return self.labeller().label_image(image, index)
+
+
+AnyModel = Model | ClassModels
+ModelLike = str | Path | ModelRef | Model | ClassModels
+"""A model, or what names one; see :class:`~promise_seg.workflows.model_ref.ModelRef`."""
+
+
+@dataclass(frozen=True)
+class OpenModels:
+    """The models that a name means, in memory: what evaluation and reports work on.
+
+    Args:
+        ref: what they were named by.
+        models: as many as ``ref`` has parts, in their order.
+    """
+
+    ref: ModelRef
+    models: tuple[PromiseModel, ...]
+
+    def __iter__(self) -> Iterator[tuple[ModelPart, PromiseModel]]:
+        """Go through the parts and their models."""
+        return zip(self.ref.parts, self.models, strict=True)
+
+    @property
+    def sam(self) -> Backbone:
+        """The SAM that all of them stand on."""
+        return self.models[0].sam
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read: as in training; of a set with all classes of label maps."""
+        reading = self.models[0].config.reading
+        return of_all_classes(reading) if self.ref.is_class_set else reading
+
+
+def open_models(
+    model: ModelLike,
+    *,
+    sam: Backbone | str | None = None,
+    device: str | torch.device = "auto",
+    image_size: int | None = None,
+    protocol: str = Protocol.OWN,
+) -> OpenModels:
+    """Load the models that a name means, around one SAM; those that are loaded already are taken as they are.
+
+    Args:
+        model: a model or what names one.
+        sam: their SAM, or where to find it, if not where training found it; for a bare SAM which one.
+        device: where to put them.
+        image_size: side of the input of a bare SAM, in pixels.
+        protocol: how a bare SAM gets its images.
+
+    Raises:
+        SettingsError: if a trained model is asked for at another size, or there is no such device.
+        CheckpointError: if one cannot be loaded.
+    """
+    if isinstance(model, Model):
+        return OpenModels(ModelRef(model.part.name, (model.part,)), (model.model,))
+    if isinstance(model, ClassModels):
+        return OpenModels(model.ref, tuple(one.model for one in model.values()))
+    ref, place = ModelRef.resolve(model), pick_device(device)
+    opened: list[PromiseModel] = []
+    for part in ref.parts:
+        shared = opened[0].sam if opened else sam
+        opened.append(part.open(sam=shared, device=place, image_size=image_size, protocol=protocol))
+    return OpenModels(ref, tuple(opened))
+
+
+def load(
+    model: str | Path | ModelRef,
+    *,
+    sam: Backbone | str | None = None,
+    device: str | torch.device = "auto",
+    image_size: int | None = None,
+) -> AnyModel:
+    """Load a model.
+
+    >>> model = promise_seg.load("runs/polyp")            # doctest: +SKIP
+    >>> mask = model.predict("frame.png").mask            # doctest: +SKIP
+
+    Args:
+        model: the output folder of ``promise train``, a checkpoint folder in it, a ``.pt`` file of the published code,
+            or ``bare`` for a SAM alone.
+        sam: the SAM it belongs to; by default the place noted in the checkpoint. For ``bare`` which one.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        image_size: side of the input of a bare SAM, in pixels.
+
+    Returns:
+        A model, or one for each class if training made these.
+
+    Raises:
+        SettingsError: if a trained model is asked for at another size, or there is no such device.
+        CheckpointError: if it cannot be loaded.
+    """
+    opened = open_models(model, sam=sam, device=device, image_size=image_size)
+    models = [Model(opened.ref, part, one, *part.find_trust(one)) for part, one in opened]
+    if not opened.ref.is_class_set:
+        return models[0]
+    return ClassModels(opened.ref, dict(zip(opened.ref.labels, models, strict=True)))
+
+
+def label_of(model: PromiseModel) -> int | None:
+    """Return the class of label maps that a model segments, if it does."""
+    return model.config.reading.label
+
+
+def of_all_classes(reading: Reading) -> Reading:
+    """Return the same reading for all classes of label maps."""
+    return make_reading(reading, label=ALL_CLASSES)

@@ -1,0 +1,61 @@
+"""What must be said of rows that a model is scored on: scored before, or known from training."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from promise_seg.assessment.summary import SeenInTraining, TestPeeks
+from promise_seg.assessment.test_log import log_test
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.errors import PromiseError
+from promise_seg.model import PromiseModel
+from promise_seg.vocabulary import Split
+from promise_seg.workflows.model_ref import ModelPart
+
+Note = Callable[[str], object]
+"""Told what a user should know, a line each."""
+
+
+def no_note(words: str) -> None:
+    """Say nothing: the notes of those who do not ask for any."""
+
+
+def log_peek(
+    part: ModelPart, model: PromiseModel, rows: Sequence[CheckedRow], facts: dict[str, Any]
+) -> tuple[TestPeeks | None, list[str]]:
+    """Log a peek at test rows beside a trained model, and say if another model from there was scored on them before.
+
+    Rows of other splits, and models without a folder of their own, are not logged.
+
+    Args:
+        part: the model's place.
+        model: that was scored.
+        rows: that it was scored on.
+        facts: about this peek.
+
+    Returns:
+        What the summary keeps of it, ``None`` if nothing was logged, and notes for the user.
+    """
+    test = [row for row in rows if row.row.split == Split.TEST]
+    if not test or part.run_folder is None:
+        return None, []
+    try:
+        peeks = log_test(part.run_folder, model.sha256(), test, facts)
+    except PromiseError as error:
+        return None, [f"this look at test rows could not be noted: {error}"]
+    return peeks, [note for note in (peeks.note, peeks.beside_note) if note]
+
+
+def seen_images(part: ModelPart, rows: Sequence[CheckedRow]) -> tuple[SeenInTraining | None, list[str]]:
+    """Say how many images a model knows from its training.
+
+    Returns:
+        What the summary keeps of it, ``None`` for a model without its training's notes, and notes for the user.
+
+    Raises:
+        CheckpointError: if those notes are damaged.
+    """
+    images = part.training_images()
+    if images is None:
+        return None, []
+    seen = images.seen(rows).for_summary()
+    return seen, [seen.note] if seen.note else []

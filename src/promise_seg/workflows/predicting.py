@@ -1,0 +1,86 @@
+"""Predict masks for files and folders of images."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+
+from promise_seg.images.exports.inputs import find_inputs
+from promise_seg.prediction.folders import Outcome
+from promise_seg.prediction.folders import predict_folder as predict_inputs
+from promise_seg.prediction.labelling import Labeller
+from promise_seg.progress import Progress, silent
+from promise_seg.sam.backbone import Backbone
+from promise_seg.vocabulary import OutputFormat
+from promise_seg.workflows.choices import chosen
+from promise_seg.workflows.model_ref import ModelRef
+from promise_seg.workflows.models import ClassModels, Model, ModelLike, load
+from promise_seg.workflows.noting import Note, no_note
+
+
+def load_labeller(
+    model: ModelLike,
+    *,
+    sam: Backbone | str | None = None,
+    device: str | torch.device = "auto",
+    names: Sequence[str] = (),
+) -> Labeller:
+    """Return what turns images into label maps with a model, or one for each class.
+
+    Args:
+        model: a model or what names one.
+        sam: its SAM, if not where training found it.
+        device: where to put it.
+        names: what is segmented, ``NAME`` or ``LABEL=NAME``.
+
+    Raises:
+        CheckpointError: if a model cannot be loaded.
+        SettingsError: if it cannot predict by itself, or a name cannot be meant.
+    """
+    if isinstance(model, str | Path | ModelRef):
+        model = load(model, sam=sam, device=device)
+    return model.labeller(names)
+
+
+def predict_folder(
+    model: Model | ClassModels | Labeller | str | Path | ModelRef,
+    images: str | Path | Iterable[str | Path],
+    output: str | Path,
+    *,
+    output_format: str = OutputFormat.AUTO,
+    names: Sequence[str] = (),
+    sam: Backbone | str | None = None,
+    device: str | torch.device = "auto",
+    progress: Progress = silent,
+    note: Note = no_note,
+) -> Outcome:
+    """Predict masks that fit back to the images, with the model's own prompts; no ground truth is read.
+
+    What is in the output folder already is left as it is, so that a stopped call goes on when it is made again. An
+    image that cannot be read does not stop the others: it is one of the outcome's ``problems``.
+
+    Args:
+        model: a model or what names one.
+        images: images, volumes, DICOM files, and folders of them.
+        output: folder for masks, overlays and ``predictions.csv``.
+        output_format: ``auto`` (as the input, which is DICOM-SEG for DICOM), ``png``, ``tiff``, ``nifti``,
+            ``dicom-seg``, ``rle`` or ``coco``.
+        names: what is segmented, for DICOM-SEG and COCO: ``NAME``, or ``LABEL=NAME`` for one of several.
+        sam: the model's SAM, if not where training found it.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        progress: told of each image.
+        note: told what is left out of the images, and what a user should know of the model, a line each.
+
+    Raises:
+        ImageError: if there are no images.
+        SettingsError: if an option cannot be meant, or the model cannot predict by itself.
+        CheckpointError: if the model cannot be loaded.
+        PromiseError: if the folder holds another model's predictions or cannot be written.
+    """
+    wanted = chosen(OutputFormat, output_format, "--format")
+    inputs = find_inputs([images] if isinstance(images, str | Path) else images, note=note)
+    if not isinstance(model, Labeller):
+        model = load_labeller(model, sam=sam, device=device, names=names)
+        for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
+            note(line)
+    return predict_inputs(model, inputs, output, wanted, progress)

@@ -1,0 +1,334 @@
+"""Train models: one, or one for each class of label maps, from random weights or from a model that there is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from promise_seg.checkpoint import BEST_FOLDER
+from promise_seg.class_sets import class_folder, write_class_set
+from promise_seg.dataset.checks import classes_of
+from promise_seg.dataset.dataset import Dataset
+from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
+from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.features.store import FeatureStore
+from promise_seg.images.reading import Reading
+from promise_seg.learning.run_note import DataOrigin
+from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
+from promise_seg.learning.starting import StartingPoint
+from promise_seg.learning.training import TrainingRun
+from promise_seg.progress import Progress, silent
+from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.loading import NANO, load_sam
+from promise_seg.trust.calibrating import ensure_calibrated
+from promise_seg.trust.judging import TrustModel
+from promise_seg.vocabulary import Protocol
+from promise_seg.workflows.choices import chosen
+from promise_seg.workflows.devices import make_accelerator
+from promise_seg.workflows.evaluation import as_store, data_name
+from promise_seg.workflows.model_ref import ModelPart, ModelRef, PartKind
+from promise_seg.workflows.models import AnyModel, ClassModels, Model, ModelLike, load
+from promise_seg.workflows.noting import Note, no_note
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How one run ended.
+
+    Args:
+        folder: of the run.
+        encoded: how many views had to be encoded.
+        best: the epoch (from 0), ``dice`` on the val rows, and ``mask_choice`` of the best model.
+        trust: learned after it; ``None`` for a variant without APM, or where nothing could be learned.
+        why_no_trust: in words, for the latter.
+    """
+
+    folder: Path
+    encoded: int
+    best: dict[str, Any]
+    trust: TrustModel | None
+    why_no_trust: str = ""
+
+    @property
+    def best_folder(self) -> Path:
+        """The checkpoint of the best model."""
+        return self.folder / BEST_FOLDER
+
+
+def train(
+    data: Dataset | str | Path,
+    output: str | Path,
+    *,
+    variant: str | None = None,
+    apm: str | None = None,
+    points: int | None = None,
+    foreground: int | None = None,
+    sam: Backbone | str = NANO,
+    image_size: int | None = None,
+    train_also: str | None = None,
+    fit: str | None = None,
+    init: "ModelLike | Starts | None" = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    weight_decay: float | None = None,
+    optimizer: str | None = None,
+    point_weight: float | None = None,
+    saliency_weight: float | None = None,
+    views: int | None = None,
+    augmentation: str | None = None,
+    protocol: str = Protocol.OWN,
+    seed: int | None = None,
+    val_share: float = DEFAULT_VAL_SHARE,
+    precision: str | None = None,
+    device: str | torch.device = "auto",
+    store: str | Path | FeatureStore | None = None,
+    progress: Progress = silent,
+    note: Note = no_note,
+    trained: Callable[[Trained], object] = lambda _: None,
+    **apm_options: Any,
+) -> AnyModel:
+    """Train a model, calibrate it, and return the best one by the val rows; an unfinished run in ``output`` goes on.
+
+    >>> data = promise_seg.Dataset.from_csv("polyps.csv")  # doctest: +SKIP
+    >>> model = promise_seg.train(data, "runs/polyp", variant="apm+ips")  # doctest: +SKIP
+
+    What is ``None`` is as the model of ``init`` has it, or else as the protocol does.
+
+    Args:
+        data: a data set or its manifest. Of label maps with several classes, a model is trained for each.
+        output: folder of the run; of several classes it gets a folder ``class-1`` ... for each.
+        variant: ``apm``, ``ips`` or, by default, ``apm+ips``.
+        apm: the auto-prompter: ``heatmap`` (ours, the default), ``resnet`` or ``cross`` (the paper's).
+        points: how many points it proposes; by default 16.
+        foreground: how many of them are foreground; by default 8.
+        sam: ``nano``, a name of ``promise sam list``, an official ``.pth`` file, a folder or hub name of transformers,
+            or a SAM that is loaded already.
+        image_size: side of the input that SAM is used at, in pixels; by default the one that it was trained at.
+        train_also: parts of SAM to train as well: ``none``, ``prompt-encoder``, ``decoder``,
+            ``prompt-encoder+decoder`` or ``everything``.
+        fit: how images become squares: ``stretch``, ``pad`` or ``square``.
+        init: a model to start from, or what names one: parts that fit are taken over, all else begins anew. Images
+            that it was trained on are known to be so for ever after.
+        epochs: passes over the train rows; by default 40.
+        batch_size: images in a step; by default 16.
+        learning_rate: the highest; by default 5e-4.
+        weight_decay: of the optimizer; by default 0.01.
+        optimizer: ``adamw`` or ``adam``.
+        point_weight: weight of the loss on the points' positions.
+        saliency_weight: weight of the loss on the heatmap APM's saliency.
+        views: of each image: itself and augmented ones; 0 for a new one in each epoch, which is not stored.
+        augmentation: how views are drawn: ``own``, ``light``, ``grey``, ``none`` or ``reference``.
+        protocol: ``own``, or ``reference``, the published procedure.
+        seed: of weights, draws and val rows; by default 0.
+        val_share: share of the train rows to validate on, where there are no val rows.
+        precision: ``no``, ``bf16`` or ``fp16``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        store: the feature store, or its folder; by default the user's.
+        progress: told of each image and step.
+        note: told what a user should know, a line each.
+        trained: told how each run ended.
+        apm_options: options of one kind of APM alone, such as ``apm_position_code``.
+
+    Returns:
+        The best model, as it is kept in ``output/best``; of several classes, one for each.
+
+    Raises:
+        SettingsError: if an option cannot be meant, the model of ``init`` does not fit or was trained on val rows, or
+            training diverged.
+        ManifestError: if rows or their files cannot be used.
+        CheckpointError: if ``output`` holds a run with other settings, data, SAM or starting point.
+    """
+    protocol = chosen(Protocol, protocol, "--protocol")
+    given = {
+        "variant": variant, "apm": apm, "points": points, "foreground": foreground, "train_also": train_also,
+        "fit": fit, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+        "weight_decay": weight_decay, "optimizer": optimizer, "point_weight": point_weight,
+        "saliency_weight": saliency_weight, "views": views, "augmentation": augmentation, "precision": precision,
+        "seed": seed,
+    }  # fmt: skip
+    starts = init if init is None or isinstance(init, Starts) else Starts(init)
+    settings = settings_for(protocol, starts, given | apm_options)
+    if starts is not None:
+        note(starts.words(settings))
+    if not isinstance(data, Dataset):
+        data = Dataset.from_csv(data, like=usual_reading(protocol, starts), progress=progress)
+    rows = data.with_validation(val_share, settings.seed)
+    if rows.val_share is not None:
+        note(f"no val rows in {data_name(data)}: took {len(rows.val)} of the train rows (whole groups) to choose on")
+    accelerator = make_accelerator(device, settings.precision)
+    frozen = sam if isinstance(sam, Backbone) else load_sam(sam, accelerator.device, image_size)
+    for line in frozen.notes:
+        note(f"{frozen.name}: {line}")
+    work = _Work(frozen, as_store(store), settings, accelerator, starts, progress, note)
+    return _train_all(work, rows, Path(output), trained)
+
+
+def usual_reading(protocol: str, starts: "Starts | None") -> Reading:
+    """Return how files are read where a user says nothing: as for the model to start from, or as the protocol does."""
+    if starts is not None:
+        return starts.reading
+    return Reading(crop_border=protocol == Protocol.REFERENCE)
+
+
+def settings_for(protocol: str, starts: "Starts | None", given: dict[str, Any]) -> TrainSettings:
+    """Return the settings of a training.
+
+    Args:
+        protocol: sets what nothing else does.
+        starts: the model to start from, if there is one.
+        given: by the names of the options; what is ``None`` is not given.
+
+    Raises:
+        SettingsError: naming each value that cannot work.
+    """
+    settings_of = {option: setting for setting, option in OPTIONS.items()}
+    values = {settings_of.get(name, name): value for name, value in given.items() if value is not None}
+    inherited = {} if starts is None else starts.first.settings
+    if values.get("apm", inherited.get("apm")) != inherited.get("apm") or values.get("variant") == "ips":
+        inherited = {name: value for name, value in inherited.items() if name not in ("apm", "apm_options")}
+    return make_settings(protocol=Protocol(protocol), **inherited | values)
+
+
+class Starts:
+    """The model, or one for each class, that a training starts from.
+
+    Args:
+        model: what the user named, or holds.
+
+    Raises:
+        SettingsError: if it is a SAM alone, which has nothing to start from.
+        CheckpointError: if it cannot be read.
+    """
+
+    def __init__(self, model: ModelLike) -> None:
+        if isinstance(model, Model):
+            self.ref = ModelRef(model.part.name, (model.part,))
+        else:
+            self.ref = model.ref if isinstance(model, ClassModels) else ModelRef.resolve(model)
+        self._known: dict[str, StartingPoint] = {}
+        self.first = self._read(self.ref.parts[0])
+
+    @property
+    def reading(self) -> Reading:
+        """How images were read for it."""
+        return self.first.reading.without_masks
+
+    def of_class(self, label: int | None) -> StartingPoint:
+        """Return the starting point of one run.
+
+        Raises:
+            SettingsError: if it is a set without that class.
+        """
+        return self._read(self.ref.part_for(label))
+
+    def words(self, settings: TrainSettings) -> str:
+        """What a training does as this model where its user says nothing else."""
+        reading = self.reading
+        crop = "cropped" if reading.crop_border else "not cropped"
+        apm = f", apm {settings.apm} with {settings.num_points} points" if settings.has_apm else ""
+        return (
+            f"as {self.ref.name}, where nothing else is said: window {reading.window}, axis {reading.axis}, borders "
+            f"{crop}, fit {settings.fit}; trains variant {settings.variant}{apm}"
+        )
+
+    def _read(self, part: ModelPart) -> StartingPoint:
+        if part.is_bare:
+            raise SettingsError(f"--init {part.name}: a SAM alone has nothing to start from; give it with --sam")
+        if part.name not in self._known:
+            if part.kind == PartKind.REFERENCE or part.checkpoint is None:
+                self._known[part.name] = StartingPoint.of_reference(part.name)
+            else:
+                images = part.training_images()
+                self._known[part.name] = StartingPoint.of_checkpoint(part.name, part.checkpoint, images)
+        return self._known[part.name]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is the same for the runs of all classes."""
+
+    sam: Backbone
+    store: FeatureStore
+    settings: TrainSettings
+    accelerator: "Accelerator"
+    starts: Starts | None
+    progress: Progress
+    note: Note
+
+    def train(self, rows: Dataset, folder: Path, label: int | None) -> Trained:
+        """Begin one run or go on with it, and learn how far to trust its masks."""
+        origin = DataOrigin(data=data_name(rows), val_share=rows.val_share)
+        start = None if self.starts is None else self.starts.of_class(label)
+        if start is not None:
+            self._check_start(start, rows)
+        run = TrainingRun(folder, rows, self.sam, self.store, self.settings, self.accelerator, origin, start)
+        if run.start is not None:
+            self.note(run.start.words)
+        if run.finished:
+            self.note(f"{folder}: this run is already finished")
+        elif run.epoch:
+            self.note(f"{folder}: going on after epoch {run.epoch}")
+        encoded = 0 if run.finished else run.encode(self.progress)
+        run.run(self.progress)
+        trust, reason = None, ""
+        if self.accelerator.is_main_process:
+            try:
+                trust = ensure_calibrated(
+                    folder / BEST_FOLDER, rows, self.store, self.sam, self.accelerator.device, self.progress
+                )
+            except SettingsError as error:
+                reason = str(error)
+        return Trained(folder, encoded, run.best, trust, reason)
+
+    def _check_start(self, start: StartingPoint, rows: Dataset) -> None:
+        """Refuse to choose the best epoch on images that the model to start from was trained on; warn of test rows."""
+        if start.images is None:
+            self.note(f"{start.ref}: on which images it was trained is not known; keep val and test rows free of them")
+            return
+        if known := start.images.trained_on(rows.val):
+            raise SettingsError(
+                f"--init {start.ref}: was trained on {len(known)} of the {len(rows.val)} val rows (first "
+                f"{known[0].name}), so that the best epoch would be chosen on images that it knows. Make these train "
+                "rows, or give its own --val-share and --seed if val rows are split off train"
+            )
+        if known := start.images.trained_on(rows.test):
+            self.note(
+                f"{start.ref} was trained on {len(known)} of the {len(rows.test)} test rows (first {known[0].name}): "
+                "their scores will say little of new images"
+            )
+
+
+def _train_all(work: _Work, rows: Dataset, output: Path, trained: Callable[[Trained], object]) -> AnyModel:
+    """One run, or one for each class."""
+    if not rows.is_of_several_classes:
+        trained(work.train(rows, output, rows.reading.label))
+        return load(output, sam=work.sam, device=work.accelerator.device)
+    classes = _classes(rows)
+    write_class_set(output, classes)
+    for label in classes:
+        work.note(f"class {label}, of {', '.join(map(str, classes))}:")
+        trained(work.train(rows.of_class(label), class_folder(output, label), label))
+    return load(output, sam=work.sam, device=work.accelerator.device)
+
+
+def _classes(rows: Dataset) -> list[int]:
+    """The classes to train.
+
+    Raises:
+        ManifestError: if no mask of the train rows holds one that is wanted.
+    """
+    held = classes_of(rows.train)
+    wanted = held if rows.wanted_classes is None else list(rows.wanted_classes)
+    if not held or set(wanted) - set(held):
+        missing = ", ".join(map(str, sorted(set(wanted) - set(held)))) or "any"
+        raise ManifestError(
+            f"{data_name(rows)}: --class {rows.options.label}: no mask of the train rows contains {missing}; they contain "
+            f"{', '.join(map(str, held)) or 'nothing'}"
+        )
+    return wanted
