@@ -328,7 +328,7 @@ def _classes(rows: Dataset) -> list[int]:
     if not held or set(wanted) - set(held):
         missing = ", ".join(map(str, sorted(set(wanted) - set(held)))) or "any"
         raise ManifestError(
-            f"{data_name(rows)}: --class {rows.options.label}: no mask of the train rows contains {missing}; they contain "
-            f"{', '.join(map(str, held)) or 'nothing'}"
+            f"{data_name(rows)}: --class {rows.options.label}: no mask of the train rows contains {missing}; they "
+            f"contain {', '.join(map(str, held)) or 'nothing'}"
         )
     return wanted
