@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from promise_seg.prediction.predictor import Predictor
     from promise_seg.prediction.reading import Slice
     from promise_seg.prediction.session import Session
+    from promise_seg.prediction.user_prompts import UserPrompts
     from promise_seg.progress import Progress
     from promise_seg.reporting.report import report
     from promise_seg.workflows.budget import PromptBudget, budget
@@ -46,6 +47,7 @@ _PLACES = {
     "Predictor": "prediction.predictor",
     "Slice": "prediction.reading",
     "Session": "prediction.session",
+    "UserPrompts": "prediction.user_prompts",
     "Progress": "progress",
     "report": "reporting.report",
     "PromptBudget": "workflows.budget",
@@ -81,6 +83,7 @@ __all__ = [
     "SettingsError",
     "SizeError",
     "Slice",
+    "UserPrompts",
     "__version__",
     "benchmark",
     "budget",

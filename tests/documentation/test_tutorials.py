@@ -1,0 +1,43 @@
+"""The notebooks in ``docs/tutorials`` run from their first cell to their last, as a reader runs them."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+import promise_seg
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "docs" / "tutorials").glob("*.ipynb"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path, tmp_path, monkeypatch):
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    sources = Path(promise_seg.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(sources), *sys.path]))
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    kept = {number: _texts(cell) for number, cell in enumerate(notebook.cells)}
+    client = nbclient.NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
+    client.execute()
+    assert (tmp_path / "report" / "report.html").is_file()
+    assert any(kept.values()), "a notebook is shown with its outputs"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_names_no_machine(path):
+    text = path.read_text(encoding="utf-8")
+    for place in ("/home/", "/root/", "/tmp/", "/work/", "site-packages"):
+        assert place not in text
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+def _texts(cell):
+    return [output.get("text") or output.get("data") for output in cell.get("outputs", [])]
