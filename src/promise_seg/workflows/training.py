@@ -95,8 +95,11 @@ def train(
 ) -> AnyModel:
     """Train a model, calibrate it, and return the best one by the val rows; an unfinished run in ``output`` goes on.
 
-    >>> data = promise_seg.Dataset.from_csv("polyps.csv")  # doctest: +SKIP
-    >>> model = promise_seg.train(data, "runs/polyp", variant="apm+ips")  # doctest: +SKIP
+    >>> import promise_seg
+    >>> data = promise_seg.Dataset.from_csv("polyps.csv")
+    >>> model = promise_seg.train(data, "runs/points", variant="apm", epochs=1, views=1)
+    >>> model.model.config.variant.value
+    'apm'
 
     What is ``None`` is as the model of ``init`` has it, or else as the protocol does.
 
