@@ -35,9 +35,11 @@ class TrainableVariant(StrEnum):
 
 
 class ApmKind(StrEnum):
-    """The auto-prompting module: ``heatmap`` localises and is ours; ``resnet`` and ``cross`` are the paper's."""
+    """The auto-prompting module: ``heatmap`` (for one object) and ``peaks`` (for several) localise and are ours;
+    ``resnet`` and ``cross`` are the paper's."""
 
     HEATMAP = "heatmap"
+    PEAKS = "peaks"
     RESNET = "resnet"
     CROSS = "cross"
 

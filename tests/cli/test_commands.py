@@ -132,11 +132,24 @@ def test_defaults_shown_are_those_of_the_settings():
     import inspect
 
     from promise_seg.cli import train as command
-    from promise_seg.learning.settings import OPTIONS, TrainSettings
+    from promise_seg.learning.settings import APM_PREFIX, OPTIONS, TrainSettings
+    from promise_seg.prompting.building import CONFIGS
 
     parameters = inspect.signature(command.train).parameters
     for setting, option in OPTIONS.items():
         assert parameters[option].default == TrainSettings.model_fields[setting].default, option
+    options = {name: field.default for cls in CONFIGS.values() for name, field in cls.model_fields.items()}
+    for name in {name for name in parameters if name.startswith(APM_PREFIX)}:
+        assert parameters[name].default == options[name.removeprefix(APM_PREFIX)], name
+
+
+def test_an_option_of_one_kind_of_apm_gets_into_the_model_and_is_refused_by_the_others(train, tmp_path, capsys):
+    assert train("--apm", "peaks", "--apm-distance", "0.25", "--variant", "apm", "--epochs", "1") == 0
+    apm = json.loads((tmp_path / "run/best/config.json").read_text())["apm"]
+    assert apm == {"kind": "peaks", "num_points": 16, "num_foreground": 8, "distance": 0.25}
+    assert "another apm_options" in failure(train("--apm", "peaks", "--variant", "apm", "--epochs", "1"), capsys)
+    words = failure(train("--apm", "cross", "--apm-distance", "0.25", out="other"), capsys)
+    assert "--apm cross has no option distance; it has position_code" in words
 
 
 def test_another_input_size_is_kept_in_the_model(train, manifest, tmp_path, capsys):

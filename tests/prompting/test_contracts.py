@@ -9,6 +9,10 @@ class TestHeatmap(ApmContract):
     kind = ApmKind.HEATMAP
 
 
+class TestPeaks(ApmContract):
+    kind = ApmKind.PEAKS
+
+
 class TestResnet(ApmContract):
     kind = ApmKind.RESNET
     steps = 5

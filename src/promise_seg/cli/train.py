@@ -47,6 +47,15 @@ def train(
     foreground: Annotated[
         int, option("--foreground", min=0, about="How many of them are foreground.", panel=MODEL)
     ] = 8,
+    apm_distance: Annotated[
+        float,
+        option(
+            "--apm-distance",
+            metavar="SHARE",
+            about="How far apart the points of peaks should be, as a share of the image's side.",
+            panel=MODEL,
+        ),
+    ] = 0.1,
     sam: SamOption = "nano",
     image_size: ImageSizeOption = None,
     train_also: Annotated[
@@ -80,7 +89,7 @@ def train(
         float, option("--point-weight", about="Weight of the loss on the points' positions.", panel=TRAINING)
     ] = 1.0,
     saliency_weight: Annotated[
-        float, option("--saliency-weight", about="Weight of the loss on the heatmap APM's saliency.", panel=TRAINING)
+        float, option("--saliency-weight", about="Weight of the saliency loss of heatmap and peaks.", panel=TRAINING)
     ] = 1.0,
     views: Annotated[
         int,

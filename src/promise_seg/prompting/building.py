@@ -8,10 +8,11 @@ from promise_seg.errors import SettingsError
 from promise_seg.prompting.apm import ApmConfig
 from promise_seg.prompting.apm_cross import CrossConfig
 from promise_seg.prompting.apm_heatmap import HeatmapConfig
+from promise_seg.prompting.apm_peaks import PeaksConfig
 from promise_seg.prompting.apm_resnet import ResnetConfig
 from promise_seg.vocabulary import ApmKind, Protocol
 
-AnyApmConfig = HeatmapConfig | ResnetConfig | CrossConfig
+AnyApmConfig = HeatmapConfig | PeaksConfig | ResnetConfig | CrossConfig
 ApmField = Annotated[AnyApmConfig, Field(discriminator="kind")]
 """The config of an APM of any kind, as it stands in a file: its ``kind`` tells its class."""
 
