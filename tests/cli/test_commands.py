@@ -220,7 +220,7 @@ def test_ctrl_c_is_130_and_the_run_goes_on(train, capsys, monkeypatch):
 
     monkeypatch.setattr(training, "validate", interrupt_once)
     assert train() == 130
-    assert "stopped" in capsys.readouterr().err
+    assert "interrupted" in capsys.readouterr().err
     assert train() == 0
     assert "going on after epoch 1" in capsys.readouterr().err
 

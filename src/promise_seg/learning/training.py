@@ -336,7 +336,7 @@ def _share_batches(accelerator: Accelerator, settings: TrainSettings) -> None:
 
 
 def _rounded(value: Any) -> Any:
-    """As it stands in the log: a mean loss that is no number (as of one batch in half precision) is ``None``."""
+    """Round a value for the log; a mean loss that is NaN or infinite (possible in half precision) becomes ``None``."""
     if not isinstance(value, float):
         return value
     return round(value, 6) if math.isfinite(value) else None

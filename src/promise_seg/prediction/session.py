@@ -41,7 +41,7 @@ class PromptState:
         return not self.points and self.box_xyxy is None and self.mask_input is None
 
     def as_prompts(self) -> UserPrompts:
-        """As a predictor takes them.
+        """Return the prompts as a predictor takes them.
 
         Raises:
             SettingsError: if they are not numbers, or the box has no area.

@@ -50,7 +50,7 @@ class Training(_Part):
 
 
 class RunCard(_Part):
-    """What was measured, with what, and how to reproduce it.
+    """The run card: what was measured, with what, and how to reproduce it.
 
     Args:
         model: the model, as the user named it.

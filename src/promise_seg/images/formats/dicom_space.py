@@ -19,9 +19,9 @@ def spacing_of(dataset: Dataset) -> tuple[float, float] | None:
 def stack_affine(
     positions: list[Any], orientation: Any, spacing: Any, thickness: float = 1.0
 ) -> npt.NDArray[np.float64] | None:
-    """(4, 4) from (slice, row, column) to millimetres in RAS+; ``None`` if the slices are not evenly stacked.
+    """Return (4, 4) from (slice, row, column) to mm in RAS+; ``None`` if the slices are not evenly stacked.
 
-    ``thickness`` is how far a next slice would be from a single one.
+    ``thickness`` is the distance of a next slice from a single one.
 
     Source: DICOM PS3.3, C.7.6.2.1.1, which is in LPS+.
     """

@@ -14,7 +14,7 @@ from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis
 
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "PCX", "TGA")
-"""Of those that Pillow knows: for some of the others it starts a program that may run whatever the file says."""
+"""The formats of Pillow that are read; for some others it starts a program that may execute the file's content."""
 _ORIENTATION = 0x0112
 _NEARLY_GREY = 16  # as far as the channels of a grey picture are apart after JPEG
 

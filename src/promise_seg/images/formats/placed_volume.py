@@ -13,7 +13,7 @@ from promise_seg.vocabulary import Axis, OutputFormat
 
 
 class PlacedVolume(Source):
-    """What formats with an affine have in common: a subclass reads its file, then calls :meth:`_place`."""
+    """The base class of formats with an affine: a subclass reads its file, then calls :meth:`_place`."""
 
     is_volume = True
     slices_have_places = True

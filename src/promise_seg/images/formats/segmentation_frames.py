@@ -45,10 +45,10 @@ class SegmentationFrames:
 
     @classmethod
     def of(cls, path: Path, dataset: Dataset) -> "SegmentationFrames":
-        """What a file says.
+        """Read the references and positions from a file.
 
         Raises:
-            ImageError: if it does not describe each frame.
+            ImageError: if the file does not describe each frame.
         """
         count = int(dataset.get("NumberOfFrames") or 1)
         described = len(dataset.get("PerFrameFunctionalGroupsSequence") or [])
