@@ -63,7 +63,7 @@ _PLACES = {
     "predict_folder": "workflows.predicting",
     "train": "workflows.training",
 }
-"""Where each name is defined, below this package."""
+"""The module that defines each name, below this package."""
 
 __all__ = [
     "CheckpointError",

@@ -104,6 +104,7 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all; see :func:`replacing`."""
     write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))
 
 

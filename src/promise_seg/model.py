@@ -135,6 +135,7 @@ class PromiseModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """The device that the model computes on."""
         return self.sam.device
 
     def trainable_parameters(self) -> dict[str, nn.Parameter]:

@@ -106,6 +106,7 @@ class Comparison:
     p_holm: float
 
     def as_json(self) -> dict[str, Any]:
+        """Return the comparison as a row of ``comparison.json``."""
         return {
             "first": self.first,
             "second": self.second,

@@ -23,6 +23,7 @@ class Scores:
 
     @staticmethod
     def names() -> tuple[str, ...]:
+        """Return the names of the scores, in the order of files and tables."""
         return tuple(f.name for f in fields(Scores))
 
 

@@ -25,10 +25,12 @@ class Cell:
 
     @property
     def name(self) -> str:
+        """The name of the cell, with its seed."""
         return f"{self.name_without_seed}/seed-{self.seed}"
 
     @property
     def name_without_seed(self) -> str:
+        """The name of the line of the table that the cell belongs to."""
         return f"{self.data.name}/{self.sam.name}/{self.model.name}"
 
     def folder(self, output: Path) -> Path:
@@ -82,6 +84,7 @@ class TableLine:
 
     @property
     def reads_truth(self) -> bool:
+        """Whether its prompts are made from the ground truth."""
         return self.prompts.reads_truth
 
 

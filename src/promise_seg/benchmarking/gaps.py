@@ -18,9 +18,11 @@ class Gap:
 
     @property
     def why(self) -> str:
+        """Why there is no number."""
         return "not run yet" if self.error is None else f"failed: {self.error}"
 
     def as_json(self) -> dict[str, Any]:
+        """Return the gap as an entry of ``benchmark.json``."""
         cell = self.cell
         return {
             "data": cell.data.name, "sam": cell.sam.name, "model": cell.model.name, "seed": cell.seed,

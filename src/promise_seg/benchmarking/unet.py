@@ -111,6 +111,7 @@ class UnetRun:
 
     @property
     def finished(self) -> bool:
+        """Whether the epochs or the CPU time are used up."""
         return self._share_done(self.epoch, self.cpu_seconds) >= 1
 
     def _share_done(self, epochs: float, cpu_seconds: float) -> float:

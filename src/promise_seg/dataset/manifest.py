@@ -102,6 +102,7 @@ def raise_all(problems: Sequence[str]) -> None:
 
 
 def of_split(rows: Sequence[Row], split: Split) -> list[Row]:
+    """Return the rows of one split, in their order."""
     return [row for row in rows if row.split == split]
 
 

@@ -43,6 +43,7 @@ class FeatureKey:
     crop: Box | None = None
 
     def digest(self) -> str:
+        """Return the hash of everything that changes the features: the name of the entry."""
         parts: list[object] = [
             FORMAT_VERSION,
             self.image_sha256,
@@ -69,6 +70,7 @@ class FeatureStore:
         self.folder = Path(folder) if folder is not None else default_store_folder()
 
     def path(self, key: FeatureKey) -> Path:
+        """Return where the features of a key are, or would be."""
         digest = key.digest()
         return self.folder / digest[:2] / f"{digest}.safetensors"
 

@@ -28,13 +28,16 @@ class Sample:
 
     @staticmethod
     def of(checked: CheckedRow, sam: Backbone, fit: Fit, view_number: int = 0, recipe: Recipe = Recipe.OWN) -> "Sample":
+        """Return a numbered view of a row in the model frame of a SAM; view 0 is the image itself."""
         return Sample(checked, view_of(checked.image_sha256, view_number, recipe), sam.image_size, fit)
 
     @property
     def geometry(self) -> Geometry:
+        """The map between the image frame of the row and the model frame."""
         return Geometry(self.checked.height, self.checked.width, self.side, self.fit, self.checked.crop)
 
     def key(self, sam: Backbone) -> FeatureKey:
+        """Return the key of the view's features in the store."""
         return FeatureKey(self.checked.image_sha256, self.fit, self.side, self.view, sam.sha256, self.checked.crop)
 
     def image(self) -> Uint8Array:

@@ -37,6 +37,8 @@ _AFFINITY_CHANNELS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainSettings:
+    """Settings of the pre-training of the nano SAM."""
+
     steps: int = 3800
     batch_size: int = 24
     objects: int = 4

@@ -29,6 +29,7 @@ class SceneBatch:
     boxes: Tensor | None
 
     def to(self, device: torch.device) -> "SceneBatch":
+        """Move the batch to a device."""
         return replace(self, **{k: v.to(device) for k, v in vars(self).items() if v is not None})
 
     def masks_at(self, side: int) -> Tensor:

@@ -103,10 +103,12 @@ class TrainSettings(BaseModel):
 
     @property
     def has_apm(self) -> bool:
+        """Whether the variant has an auto-prompting module."""
         return self.variant.has_apm
 
     @property
     def has_ips(self) -> bool:
+        """Whether the variant has a pattern shift."""
         return self.variant.has_ips
 
 

@@ -1,4 +1,4 @@
-"""Where a training starts if not from random weights: a model that was trained before, ours or the published code's."""
+"""The starting point of a training that does not begin with random weights: a model, ours or the published code's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _POINTS = {"num_points", "num_foreground"}
 
 
 class StartNote(BaseModel):
-    """What a run notes of the model that it started from, as ``init`` of its ``settings.json``.
+    """The record of the model that a run started from, as ``init`` of its ``settings.json``.
 
     Args:
         ref: as the user named that model.
@@ -45,7 +45,7 @@ class StartNote(BaseModel):
 
     @property
     def words(self) -> str:
-        """What became of each part, in one line."""
+        """Say what became of each part, in one line."""
         named = {"taken over": self.taken, "new": self.new, "left out": self.left_out}
         parts = [f"{what} {_parts(names)}" for what, names in named.items() if names]
         return f"starts from {self.ref}: {'; '.join(parts)}"
@@ -118,7 +118,7 @@ class StartingPoint:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a training does like this model where its user says nothing else, by the names of its settings."""
+        """The settings, by name, that a training takes from this model where its user says nothing else."""
         values: dict[str, Any] = {"variant": self.variant, "fit": self.fit}
         if self.apm is None:
             return values
@@ -198,7 +198,7 @@ class StartingPoint:
 
 
 def _options(apm: ApmConfig | None) -> dict[str, Any] | None:
-    """What must be the same for weights of an APM to mean the same; numbers of points are in their shapes."""
+    """Facts that must be the same for weights of an APM to mean the same; numbers of points are in their shapes."""
     return None if apm is None else apm.model_dump(exclude=_POINTS)
 
 

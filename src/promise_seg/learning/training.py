@@ -170,6 +170,7 @@ class TrainingRun:
 
     @property
     def finished(self) -> bool:
+        """Whether all epochs are done."""
         return self.epoch >= self.settings.epochs
 
     def _resume(self) -> None:

@@ -49,6 +49,7 @@ class TrainingBatch(NamedTuple):
 
     @property
     def oracle(self) -> Prompts:
+        """The oracle points of the batch as prompts, one set for each image."""
         return Prompts(points_xy_model=self.oracle_points_xy_model, point_labels=self.oracle_labels)
 
 
@@ -145,6 +146,7 @@ class TrainingSet(Dataset[TrainingBatch]):
 
 
 def collate(items: list[TrainingBatch]) -> TrainingBatch:
+    """Join batches of one image to a batch of several."""
     parts: dict[str, Any] = {}
     for name in TrainingBatch._fields:
         values = [getattr(item, name) for item in items]

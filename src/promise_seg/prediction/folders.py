@@ -91,6 +91,7 @@ class PredictionFolder:
         return lines
 
     def overlay_path(self, one: Input) -> Path:
+        """Return where the overlay of an input is."""
         return self.folder / "overlays" / f"{one.stem}.png"
 
     def has(self, one: Input, sha256: str) -> bool:
@@ -150,6 +151,7 @@ class PredictionFolder:
         return path if path.exists() else path.with_suffix("")  # a folder with a file for each slice
 
     def save_table(self) -> None:
+        """Write ``predictions.csv`` with all that is known so far, whole or not at all."""
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()

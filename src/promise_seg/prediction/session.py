@@ -84,10 +84,12 @@ class Session:
 
     @property
     def can_undo(self) -> bool:
+        """Whether there is a change to take back."""
         return self._at > 0
 
     @property
     def can_redo(self) -> bool:
+        """Whether there is a change to repeat."""
         return self._at < len(self._history) - 1
 
     def add_point(self, x: float, y: float, label: int = 1) -> Prediction:

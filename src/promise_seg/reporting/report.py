@@ -32,7 +32,7 @@ from promise_seg.workflows.noting import log_peek, seen_images
 
 @dataclass(frozen=True)
 class Report:
-    """What was written about one model.
+    """The files that were written about one model.
 
     Args:
         name: what the user calls the model.

@@ -65,4 +65,5 @@ class Prompts:
         return Prompts(**{name: None if v is None else v[start:end] for name, v in vars(self).items()})
 
     def to(self, device: torch.device | str) -> "Prompts":
+        """Move the prompts to a device."""
         return Prompts(**{name: None if v is None else v.to(device) for name, v in vars(self).items()})

@@ -49,6 +49,7 @@ def cast_shadow(rng: np.random.Generator, picture: Float32Array, cover: Float32A
 
 
 def uneven_light(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
+    """Multiply a picture (S, S, 3) by a smooth, random brightness."""
     size = picture.shape[0]
     light = fractal_noise(rng, size, cells=int(rng.integers(1, 4)))
     light = light / (np.abs(light).max() + 1e-6)
@@ -56,6 +57,7 @@ def uneven_light(rng: np.random.Generator, picture: Float32Array) -> Float32Arra
 
 
 def vignette(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
+    """Darken a picture (S, S, 3) towards its corners."""
     size = picture.shape[0]
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size - 0.5
     return picture * np.clip(1 - rng.uniform(0.5, 2.0) * (x * x + y * y), 0, 1)[..., None]
@@ -74,6 +76,7 @@ def highlights(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
 
 
 def hairs(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
+    """Draw dark hairs over a picture (S, S, 3)."""
     size = picture.shape[0]
     picture = np.ascontiguousarray(picture)
     colour = [float(v) for v in rng.uniform(0, 0.3, 3)]
@@ -100,6 +103,7 @@ def sensor(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
 
 
 def grey(picture: Float32Array) -> Float32Array:
+    """Return a picture (S, S, 3) without its colours."""
     return np.repeat(picture.mean(2, keepdims=True), 3, 2)
 
 

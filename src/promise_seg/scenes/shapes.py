@@ -37,12 +37,14 @@ def blob(rng: np.random.Generator, size: int, cx: float, cy: float, radius: floa
 
 
 def ellipse(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
+    """Draw a turned ellipse: the cover of each pixel, (S, S) in [0, 1]."""
     angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     squeeze = rng.uniform(0.4, 1.0)
     return _fill(_place(rng, radius * np.stack([np.cos(angles), squeeze * np.sin(angles)], 1), cx, cy), size)
 
 
 def polygon(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
+    """Draw an irregular polygon of three to seven corners: the cover of each pixel, (S, S) in [0, 1]."""
     angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 8))))
     radii = radius * rng.uniform(0.6, 1.2, len(angles))
     return _fill(_place(rng, np.stack([radii * np.cos(angles), radii * np.sin(angles)], 1), cx, cy), size)
@@ -89,6 +91,7 @@ _SHAPES: tuple[tuple[Callable[..., Float32Array], float], ...] = (
 
 
 def random_shape(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
+    """Draw one of all kinds of shapes: the cover of each pixel, (S, S) in [0, 1]."""
     shapes, weights = zip(*_SHAPES, strict=True)
     return shapes[rng.choice(len(shapes), p=weights)](rng, size, cx, cy, radius)
 

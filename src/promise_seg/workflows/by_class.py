@@ -8,7 +8,7 @@ Found = TypeVar("Found")
 
 
 class ByClass(Mapping[int, Found], Generic[Found]):
-    """What was found with each of several models, by its class.
+    """The results of several models, by its class.
 
     Args:
         found: by the classes.
@@ -34,7 +34,7 @@ class ByClass(Mapping[int, Found], Generic[Found]):
         return "\n".join(f"class {label}: {one!r}" for label, one in self._found.items())
 
     def _repr_html_(self) -> str:
-        """As a notebook shows it: one table below the other."""
+        """The view in a notebook: one table below the other."""
         parts = []
         for label, one in self._found.items():
             show = getattr(one, "_repr_html_", None)

@@ -28,12 +28,12 @@ from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.training_rows import check_train_rows, check_val_rows, data_as_trained
 
 CALIBRATION, POSTPROCESSING = "a calibration", "post-processing"
-"""What is kept beside a model, in words."""
+"""A description of what is kept beside a model."""
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What was learned of one model's masks, and the file that it was written to."""
+    """The calibration of one model's masks, and the file that it was written to."""
 
     name: str
     trust: TrustModel

@@ -90,7 +90,7 @@ class Evaluation:
         )
 
     def _repr_html_(self) -> str:
-        """As a notebook shows it: a table of means with their intervals, and the notes below."""
+        """The view in a notebook: a table of means with their intervals, and the notes below."""
         rows = "".join(
             f"<tr><td>{escape(name)}</td><td>{value:.4f}</td>"
             f"<td>{escape(interval_words(self.summary.interval[name]))}</td></tr>"
@@ -181,7 +181,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Work:
-    """What is the same for all models of a set."""
+    """Facts that are the same for all models of a set."""
 
     assessment: Assessment
     store: FeatureStore

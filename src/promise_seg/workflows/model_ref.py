@@ -1,4 +1,4 @@
-"""What a user names as a model: a bare SAM, a run, a checkpoint, a file of the published code, or one model per class.
+"""Names of models and what they mean: a bare SAM, a run, a checkpoint, a file of the published code, a model per class.
 
 All commands and functions take any of these; nothing else asks which it is.
 """
@@ -27,7 +27,7 @@ BARE = "bare"
 
 
 class PartKind(StrEnum):
-    """What a single model is kept in: nothing, a folder of ours, or a file of the published code."""
+    """Kinds of places that hold a single model: nothing, a folder of ours, or a file of the published code."""
 
     BARE = "bare"
     CHECKPOINT = "checkpoint"
@@ -126,7 +126,7 @@ class ModelPart:
 
 @dataclass(frozen=True)
 class ModelRef:
-    """What a name means: one model, or one for each of several classes of label maps.
+    """The meaning of a name: one model, or one for each of several classes of label maps.
 
     Args:
         name: as the user gave it.

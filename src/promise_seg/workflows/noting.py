@@ -1,4 +1,4 @@
-"""What must be said of rows that a model is scored on: scored before, or known from training."""
+"""Notes that a report owes its reader on rows that a model is scored on: scored before, or known from training."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -231,7 +231,7 @@ class Starts:
         return self._read(self.ref.part_for(label))
 
     def words(self, settings: TrainSettings) -> str:
-        """What a training does as this model where its user says nothing else."""
+        """The settings that a training takes from this model where its user says nothing else."""
         reading = self.reading
         crop = "cropped" if reading.crop_border else "not cropped"
         apm = f", apm {settings.apm} with {settings.num_points} points" if settings.has_apm else ""
@@ -254,7 +254,7 @@ class Starts:
 
 @dataclass(frozen=True)
 class _Work:
-    """What is the same for the runs of all classes."""
+    """Facts that are the same for the runs of all classes."""
 
     sam: Backbone
     store: FeatureStore

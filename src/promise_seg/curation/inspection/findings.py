@@ -46,9 +46,11 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
+        """Whether the finding is an error, or only a warning."""
         return Severity.ERROR if self.kind in _ERRORS else Severity.WARNING
 
     def as_json(self) -> dict[str, str]:
+        """Return the finding as an entry of the JSON report."""
         return {"severity": self.severity, "kind": self.kind, "where": self.where, "message": self.message}
 
 

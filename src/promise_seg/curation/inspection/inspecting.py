@@ -38,6 +38,7 @@ class Inspection:
     summary: dict[Split, SplitSummary]
 
     def as_json(self) -> dict[str, Any]:
+        """Return the inspection as the JSON report has it."""
         return {
             "manifest": str(self.manifest),
             "findings": [finding.as_json() for finding in self.findings],

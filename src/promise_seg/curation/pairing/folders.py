@@ -23,6 +23,7 @@ class Pairing(Matches):
 
     @property
     def knows_splits(self) -> bool:
+        """Whether the layout names the split of any pair."""
         return any(pair.split for pair in self.pairs)
 
     def counts(self) -> dict[Split, int]:

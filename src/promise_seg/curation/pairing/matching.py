@@ -19,6 +19,7 @@ Key = tuple[str, str]
 
 
 def same_stem(stem: str) -> str | None:
+    """Return the stem of an image as that of its mask: the two have one name."""
     return stem
 
 

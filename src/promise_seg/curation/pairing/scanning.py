@@ -26,6 +26,7 @@ class Entry:
 
     @property
     def key(self) -> tuple[str, str]:
+        """The folder and the stem, by which images and masks are matched."""
         return self.parent, self.stem
 
 
@@ -39,6 +40,7 @@ class Scan:
 
 
 def subfolders(folder: Path) -> list[Path]:
+    """Return the folders that lie directly in a folder, in order of name."""
     return [path for path in visible(folder) if path.is_dir()]
 
 

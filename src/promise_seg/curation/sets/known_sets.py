@@ -68,6 +68,7 @@ class KnownSet:
 
     @property
     def images(self) -> int:
+        """The number of images in all parts."""
         return sum(part.count for part in self.parts)
 
     @property
@@ -77,6 +78,7 @@ class KnownSet:
         return None if None in sizes else sum(size or 0 for size in sizes)
 
     def has_published(self, split: Split) -> bool:
+        """Return whether the authors published this split."""
         return any(part.split == split for part in self.parts)
 
 

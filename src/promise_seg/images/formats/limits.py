@@ -39,6 +39,7 @@ class SparingFile(BufferedReader):
         self._size = os.fstat(self.fileno()).st_size
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """Read no more than the file can hold, whatever a damaged header asks for."""
         if size is not None and size > _MUCH:
             size = min(size, max(0, self._size - self.tell()))
         return super().read(size)
