@@ -107,7 +107,7 @@ def _wanted(row: Row, source: Source) -> range:
 
 
 def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> CheckedRow:
-    image = reading.window.rgb(source, index)
+    image = reading.rgb(source, index)
     labels = read_labels(row.mask, source, index)
     if image.shape[:2] != labels.shape:
         turned = " (rotated by its EXIF orientation)" if "turned" in source.differs_by(index) else ""

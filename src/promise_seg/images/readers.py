@@ -34,7 +34,7 @@ def read_image(path: str | Path, reading: Reading | None = None, index: int = 0)
     source = open_source(path, reading.axis)
     if not 0 <= index < len(source):
         raise ImageError(f"{path}: has no slice {index}; it has {len(source)}, counted from 0")
-    return reading.window.rgb(source, index)
+    return reading.rgb(source, index)
 
 
 def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -> npt.NDArray:
@@ -110,9 +110,7 @@ def content_sha256(source: Source, index: int, reading: Reading) -> str:
 
     If only the bytes of the file matter, as for a single image in its own window, it is the hash of these.
     """
-    facts = source.differs_by(index)
-    if str(reading.window) != "own":
-        facts = facts | {"window": str(reading.window)}
+    facts = source.differs_by(index) | reading.pixel_facts
     files = source.slice_files(index, reading.window.scope)
     if len(files) > 1:
         facts = facts | {

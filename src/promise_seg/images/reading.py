@@ -13,9 +13,11 @@ from pydantic import (
     model_serializer,
 )
 
+from promise_seg.arrays import Uint8Array
 from promise_seg.errors import SettingsError
+from promise_seg.images.formats.source import Source
 from promise_seg.images.masks import LARGEST_LABEL, MaskRule
-from promise_seg.images.windows import OWN_WINDOW, Window, parse_window
+from promise_seg.images.windows import OWN, OWN_WINDOW, Window, parse_window
 from promise_seg.vocabulary import Axis, MaskKind
 
 ALL_CLASSES = "all"
@@ -59,6 +61,19 @@ class Reading(BaseModel):
         values: dict[str, Any] = serialize(self)
         fields = type(self).model_fields
         return {n: v for n, v in values.items() if n in _ALWAYS_NOTED or getattr(self, n) != fields[n].default}
+
+    def rgb(self, source: Source, index: int) -> Uint8Array:
+        """Read one slice as SAM is to see it: (H, W, 3) uint8 in the image frame.
+
+        Raises:
+            ImageError: if it is damaged, or in colour where grey values are needed.
+        """
+        return self.window.rgb(source, index)
+
+    @property
+    def pixel_facts(self) -> dict[str, object]:
+        """What of this reading, beside the file, determines the pixels; nothing where they are as in the file."""
+        return {} if str(self.window) == OWN else {"window": str(self.window)}
 
     @property
     def mask_rule(self) -> MaskRule:

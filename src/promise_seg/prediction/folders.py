@@ -15,8 +15,8 @@ from promise_seg.errors import ImageError, PromiseError
 from promise_seg.files import write_json, write_text, write_whole
 from promise_seg.images.exports.inputs import Input
 from promise_seg.images.formats.kinds import stem_of
+from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
-from promise_seg.images.windows import Window
 from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller, Origin
 from promise_seg.prediction.outputs.formats import WRITERS, formats_for
 from promise_seg.prediction.outputs.rle import write_coco
@@ -57,7 +57,7 @@ class PredictionFolder:
     """
 
     def __init__(self, folder: str | Path, labeller: Labeller, output: OutputFormat = OutputFormat.AUTO) -> None:
-        self.folder, self.format, self._window = Path(folder), output, labeller.reading.window
+        self.folder, self.format, self._reading = Path(folder), output, labeller.reading
         identity = labeller.identity() | {"format": str(output)}
         path = self.folder / IDENTITY_FILE
         if path.exists():
@@ -108,7 +108,7 @@ class PredictionFolder:
             ImageError: if it cannot be written in the format that is wanted, or another image has its place.
         """
         path = self._write(one, labelled)
-        overlay = Image.fromarray(_overlay(labelled, self._window))
+        overlay = Image.fromarray(_overlay(labelled, self._reading))
         write_whole(self.overlay_path(one), lambda p: overlay.save(p))
         facts = {"image": one.name, "mask": str(path.relative_to(self.folder)), "image_sha256": sha256}
         self._lines[_key(one.name)] = [
@@ -213,13 +213,13 @@ def _points(origin: Origin) -> list[list[float]]:
     ]
 
 
-def _overlay(labelled: Labelled, window: Window) -> np.ndarray:
+def _overlay(labelled: Labelled, reading: Reading) -> np.ndarray:
     """The picture with its labels; of a volume some slices, evenly over those in which there is something."""
     if not labelled.source.is_volume:
-        return _draw(window.rgb(labelled.source, 0), labelled.slices[0])
+        return _draw(reading.rgb(labelled.source, 0), labelled.slices[0])
     filled = [i for i, one in enumerate(labelled.slices) if one.labels.any()] or list(range(len(labelled.slices)))
     chosen = sorted({filled[round(i)] for i in np.linspace(0, len(filled) - 1, min(_SHEET_SLICES, len(filled)))})
-    tiles = [_draw(window.rgb(labelled.source, i), labelled.slices[i]) for i in chosen]
+    tiles = [_draw(reading.rgb(labelled.source, i), labelled.slices[i]) for i in chosen]
     return contact_sheet(tiles, [f"slice {i}" for i in chosen])
 
 

@@ -56,7 +56,7 @@ def _of_source(source: Source, reading: Reading, index: int | None) -> npt.NDArr
         raise ImageError(f"{source.path}: has {len(source)} slices; give the index of one, or use predict_volume")
     if not 0 <= (index or 0) < len(source):
         raise ImageError(f"{source.path}: has no slice {index}; it has {len(source)}, counted from 0")
-    return reading.window.rgb(source, index or 0)
+    return reading.rgb(source, index or 0)
 
 
 def _of_pil(image: Image.Image) -> npt.NDArray[np.uint8]:
