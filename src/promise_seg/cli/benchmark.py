@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import TaskID
 
 from promise_seg.cli.common import bar_of_stages, print_line, print_table, progress_bars, quiet_libraries
 from promise_seg.cli.options import OUTPUT, DeviceOption, StoreOption, option, output_option
@@ -47,17 +48,19 @@ def _bars() -> Iterator[Progress]:
     """A bar of all cells, and below it one for each stage of the cell that is running."""
     with progress_bars() as bars:
         cells, of_cell = bar_of_stages(bars), bar_of_stages(bars, "  ")
-        running = ""
+        running: str | None = None
+        kept: set[TaskID] = set()
 
         def report(stage: str, done: int, total: int, note: str = "") -> None:
-            nonlocal of_cell, running
+            nonlocal of_cell, running, kept
             if stage != "cells":
                 of_cell(stage, done, total, note)
                 return
             if note != running:
-                for task in bars.task_ids[1:]:
+                for task in set(bars.task_ids) - kept:
                     bars.remove_task(task)
                 of_cell, running = bar_of_stages(bars, "  "), note
             cells(stage, done, total, note)
+            kept = kept or set(bars.task_ids)
 
         yield report

@@ -167,10 +167,14 @@ class ReadingOptions(BaseModel):
         return {"masks": masks, "label": label, "mask_threshold": self.mask_threshold}
 
     @staticmethod
-    def that_give(reading: Reading, base: Reading = DEFAULT_READING) -> "ReadingOptions":
-        """Return the options that make ``reading`` of ``base``."""
+    def that_give(reading: Reading, base: Reading | None = DEFAULT_READING) -> "ReadingOptions":
+        """Return the options that make ``reading`` of ``base``; with ``None``, of any reading."""
         names = set(ReadingOptions.model_fields) & set(Reading.model_fields) - {"label", "mask_threshold"}
-        changes = {name: getattr(reading, name) for name in names if getattr(reading, name) != getattr(base, name)}
+        changes = {
+            name: getattr(reading, name)
+            for name in names
+            if base is None or getattr(reading, name) != getattr(base, name)
+        }
         if "window" in changes:
             changes["window"] = str(reading.window)
         return ReadingOptions(

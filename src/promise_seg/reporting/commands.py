@@ -33,6 +33,10 @@ def train_command(
     plain = make_settings(protocol=Protocol(given["protocol"])).model_dump(mode="json")
     changed = {name: value for name, value in given.items() if value != plain[name]}
     words = ["promise", "train", note.data or UNKNOWN_DATA, "-o", str(output)]
+    if note.init is not None:  # where nothing is said, the model to start from is followed, so all is said
+        words += ["--init", note.init.ref]
+        changed |= {name: given[name] for name in ("variant", "fit")}
+        changed |= {name: given[name] for name in ("apm", "num_points", "num_foreground") if settings.has_apm}
     if given["protocol"] != Protocol.OWN:
         words += ["--protocol", given["protocol"]]
     if config.sam != "nano":
@@ -44,7 +48,7 @@ def train_command(
         words += [f"--{APM_PREFIX}{name}".replace("_", "-"), str(value)]
     usual = Reading(crop_border=given["protocol"] == Protocol.REFERENCE)
     reading = config.reading.model_copy(update={"mask_threshold": note.mask_threshold})
-    words += ReadingOptions.that_give(reading, usual).words
+    words += ReadingOptions.that_give(reading, usual if note.init is None else None).words
     rest = {"image-size": image_size, "val-share": note.val_share}
     words += [word for name, value in rest.items() if value is not None for word in (f"--{name}", str(value))]
     remarks = [] if note.data_sha256 is None else [f"train and val rows: sha256 {note.data_sha256}"]

@@ -1,11 +1,14 @@
 """Find a SAM by the name the user gives."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import SamModel
+from transformers.utils import logging
 
 from promise_seg.errors import CheckpointError
 from promise_seg.sam.backbone import weights_sha256
@@ -84,11 +87,25 @@ def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size:
     return FrozenSam(model.to(device), source, sha256, notes, trained_at)
 
 
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep the library's progress bars off the terminal: whoever loads a SAM prints what there is to say."""
+    were_shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if were_shown:
+            logging.enable_progress_bar()
+
+
 def _from_pretrained(source: str) -> tuple[SamModel, tuple[str, ...]]:
     try:
-        model, report = SamModel.from_pretrained(
-            source, output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True, dtype=torch.float32
-        )
+        with _no_bars():
+            model, report = SamModel.from_pretrained(
+                source, output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True,
+                dtype=torch.float32,
+            )  # fmt: skip
     except (SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"--sam {source}: damaged or not a SAM: {str(error).strip().splitlines()[0]}") from error
     except (OSError, ValueError) as error:

@@ -1,0 +1,141 @@
+import importlib.util
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from promise_seg.assessment.evaluation import Assessment
+from promise_seg.assessment.evaluation import evaluate as score
+from promise_seg.dataset.dataset import Dataset
+from promise_seg.errors import ManifestError, PromiseError, SettingsError
+from promise_seg.vocabulary import PromptSource, Protocol
+from promise_seg.workflows.budget import budget
+from promise_seg.workflows.by_class import ByClass
+from promise_seg.workflows.comparing import compare
+from promise_seg.workflows.evaluation import Evaluation, evaluate
+from promise_seg.workflows.models import load
+from tests.helpers import strict_json
+
+
+def test_scores_are_those_of_assessment_and_nothing_is_written(place, capsys):
+    model = load(place / "apm", device="cpu")
+    data = Dataset.from_csv(place / "data/manifest.csv", like=model.reading)
+    told = []
+    found = evaluate(model, data, split="val", store=place / "store", progress=lambda *facts: told.append(facts[:3]))
+    assert isinstance(found, Evaluation)
+    scored = score(model.model, data.val, Assessment(prompts=PromptSource.APM))
+    assert found.mean["dice"] == pytest.approx(np.mean([one.scores.dice for one in scored]), abs=1e-6)
+    assert told[-1][0] == "judging"
+    assert ("evaluating", 2, 2) in told
+    assert all(one.trust is not None for one in found.results)
+    assert found.summary.trust_calibrated_on_these_rows
+    assert any("trust was calibrated on the val rows" in note for note in found.notes)
+    assert found.files == ()
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_a_manifest_and_a_name_are_enough(place):
+    found = evaluate(place / "apm", place / "data/manifest.csv", output=place / "out", device="cpu")
+    assert found.summary.split == "test"
+    assert [path.name for path in found.files] == ["scores_apm.csv", "summary_apm.json"]
+    summary = strict_json(found.files[1])
+    assert summary["model"] == str(place / "apm")
+    assert summary["test_looks"]["this_model"] == 1
+    again = evaluate(place / "apm", place / "data/manifest.csv", device="cpu")
+    assert again.summary.test_looks.this_model == 2  # a peek in Python is one too
+    assert again.mean == found.mean
+
+
+def test_rows_for_tables(place):
+    found = evaluate(place / "apm", place / "data/manifest.csv", device="cpu")
+    rows = found.records()
+    assert [row["split"] for row in rows] == ["test", "test"]
+    assert {"image", "group", "dice", "hd95", "predicted_iou", "trust", "nothing_here"} <= set(rows[0])
+    assert repr(found).startswith("Evaluation(")
+    assert f"Dice {found.mean['dice']:.4f}" in repr(found)
+    page = found._repr_html_()
+    assert "<td>dice</td>" in page
+    assert "<caption>" in page
+
+
+def test_a_table_needs_pandas(place, monkeypatch):
+    found = evaluate(place / "apm", place / "data/manifest.csv", device="cpu")
+    if importlib.util.find_spec("pandas"):
+        assert list(found.to_pandas()["image"]) == [row["image"] for row in found.records()]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(SettingsError, match="pip install pandas"):
+        found.to_pandas()
+
+
+def test_a_set_is_scored_class_by_class(place):
+    found = evaluate(place / "set", place / "classes/manifest.csv", output=place / "out", device="cpu")
+    assert isinstance(found, ByClass)
+    assert list(found) == [1, 3]
+    assert found[3].files[0] == place / "out/class-3/scores_apm.csv"
+    assert found[1].summary.reading["label"] == 1
+    alone = evaluate(place / "set/class-3", place / "classes/manifest.csv", device="cpu")
+    assert alone.mean == found[3].mean
+    assert "class 3: Evaluation(" in repr(found)
+    assert "<h4>class 1</h4>" in found._repr_html_()
+    single = Dataset.from_csv(place / "classes/manifest.csv", classes=3)
+    with pytest.raises(SettingsError, match="has a model for each class"):
+        evaluate(place / "set", single, device="cpu")
+
+
+def test_one_model_of_a_set_takes_its_class_of_all(place):
+    data = Dataset.from_csv(place / "classes/manifest.csv", classes="all")
+    found = evaluate(place / "set/class-3", data, split="val", device="cpu")
+    assert found.summary.reading["label"] == 3
+    with pytest.raises(SettingsError, match="name one class"):
+        evaluate(place / "apm", data, device="cpu")
+
+
+def test_a_bare_sam_by_the_protocol_of_the_published_code(place):
+    shared = {"sam": str(place / "sam"), "split": "all", "prompts": "oracle", "device": "cpu"}
+    found = evaluate("bare", place / "data/manifest.csv", protocol="reference", **shared)
+    assert found.summary.protocol == Protocol.REFERENCE
+    assert found.summary.reading["crop_border"] is True
+    assert found.summary.test_looks is None
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [({"prompts": "luck"}, "--prompts luck: expected apm, oracle, box, none"), ({"mask": "7"}, "--mask 7"),
+     ({"split": "trial"}, "--split trial"), ({"protocol": "paper"}, "--protocol paper"),
+     ({"tolerance": "2miles"}, "--tolerance"), ({"by": ["scanner"]}, "scanner"), ({"device": "abacus"}, "--device")],
+)  # fmt: skip
+def test_options_that_cannot_be_meant(place, option, words):
+    with pytest.raises(PromiseError, match=words):
+        evaluate(place / "apm", place / "data/manifest.csv", **{"device": "cpu"} | option)
+
+
+def test_no_rows_of_a_split(place):
+    data = Dataset.from_csv(place / "data/manifest.csv", split="train")
+    with pytest.raises(ManifestError, match="no test rows"):
+        evaluate(place / "apm", data, device="cpu")
+
+
+def test_budgets_of_one_model_and_of_a_set(place):
+    one = budget(place / "apm", place / "data/manifest.csv", output=place / "budget", device="cpu")
+    assert {row["prompts"] for row in one.records()} >= {"own points", "oracle box", "no prompts"}
+    assert json.loads((place / "budget/budget.json").read_text())["split"] == "val"
+    several = budget(place / "set", place / "classes/manifest.csv", output=place / "budgets", device="cpu")
+    assert list(several) == [1, 3]
+    assert several[3].files[1] == place / "budgets/class-3/budget.png"
+    assert several[3].files[1].exists()
+
+
+def test_evaluations_are_compared_by_themselves_or_by_their_files(place):
+    data = place / "data/manifest.csv"
+    own = evaluate(place / "apm", data, output=place / "own", split="all", device="cpu")
+    oracle = evaluate(place / "apm", data, output=place / "oracle", split="all", prompts="oracle", device="cpu")
+    found = compare([own, place / "oracle"], measure=["dice"], output=place / "compared.json")
+    (pair,) = found.pairs
+    assert pair.second_mean - pair.first_mean == pytest.approx(oracle.mean["dice"] - own.mean["dice"], abs=1e-5)
+    assert any("others not" in note for note in found.notes)
+    assert strict_json(place / "compared.json") == json.loads(json.dumps(found.records()))
+    unwritten = evaluate(place / "apm", data, split="val", device="cpu")
+    with pytest.raises(SettingsError, match="was not written"):
+        compare([unwritten, place / "oracle"])

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from promise_seg.compat.reference_writing import to_reference
+from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.vocabulary import Fit, MaskKind
+from promise_seg.workflows.model_ref import ModelRef, PartKind
+from promise_seg.workflows.models import ClassModels, Model, load, open_models
+
+
+def test_every_kind_of_name_means_its_parts(place):
+    run = ModelRef.resolve(place / "apm")
+    (part,) = run.parts
+    assert (part.kind, part.checkpoint, part.run_folder) == (PartKind.CHECKPOINT, place / "apm/best", place / "apm")
+    assert len(part.training_images().train) == 6
+    assert ModelRef.resolve(place / "apm/last").parts[0].run_folder == place / "apm"
+    (bare,) = ModelRef.resolve("bare").parts
+    assert (bare.is_bare, bare.run_folder, bare.note(), bare.training_images()) == (True, None, None, None)
+    classes = ModelRef.resolve(str(place / "set"))
+    assert (classes.is_class_set, classes.labels) == (True, (1, 3))
+    assert [part.name for part in classes.parts] == [str(place / "set/class-1"), str(place / "set/class-3")]
+    assert classes.part_for(3) is classes.parts[1]
+    assert run.part_for(3) is part
+    assert ModelRef.resolve(classes) is classes
+    with pytest.raises(SettingsError, match="models of the classes 1, 3, but there is none of class 2"):
+        classes.part_for(2)
+    with pytest.raises(CheckpointError, match="no checkpoint there"):
+        ModelRef.resolve(place / "nothing")
+
+
+def test_what_is_kept_beside_a_model_needs_a_folder_of_ours(place):
+    assert len(ModelRef.resolve(place / "set").checkpoints("a calibration")) == 2
+    for name, words in (("bare", "learns nothing"), ("x.pt", "promise convert it first")):
+        with pytest.raises(SettingsError, match=words):
+            ModelRef.resolve(name).checkpoints("a calibration")
+
+
+def test_a_run_is_loaded_with_its_trust(place):
+    model = load(place / "apm", device="cpu")
+    assert isinstance(model, Model)
+    assert model.judge is not None
+    assert repr(model) == f"Model({str(place / 'apm')!r}: apm on {model.model.config.sam} at 32 px)"
+    image = place / "data/images/9.png"
+    assert model.predict(image).mask.shape == model.labeller().label_image(image).labels.shape
+
+
+def test_a_set_is_loaded_around_one_sam_and_predicts_label_maps(place):
+    models = load(place / "set", device="cpu")
+    assert isinstance(models, ClassModels)
+    assert list(models) == [1, 3]
+    assert models[1].sam is models[3].sam
+    assert (models.reading.masks, models.reading.label) == (MaskKind.CLASSES, None)
+    image = np.asarray(Image.open(place / "classes/images/0.png"))
+    found = models.predict(image)
+    assert found.labels.shape == image.shape[:2]
+    assert set(np.unique(found.labels)) <= {0, 1, 3}
+    assert set(found.origins) == {1, 3}
+    assert models.labeller(["3=liver"]).names == {1: "class 1", 3: "liver"}
+
+
+def test_a_bare_sam_is_loaded_by_either_protocol(place):
+    bare = load("bare", sam=str(place / "sam"), image_size=48, device="cpu")
+    assert (bare.model.sam.image_size, bare.reading.crop_border, bare.note) == (48, False, "")
+    mask = bare.predict(place / "data/images/0.png", points_xy=[[20, 15]], point_labels=[1]).mask
+    assert mask.shape == (30, 40)
+    opened = open_models("bare", sam=str(place / "sam"), device="cpu", protocol="reference")
+    assert (opened.models[0].config.fit, opened.reading.crop_border) == (Fit.SQUARE, True)
+    with pytest.raises(SettingsError, match="for bare only"):
+        load(place / "apm", image_size=48)
+
+
+def test_a_file_of_the_published_code_says_how_it_gets_trust(place):
+    to_reference(load(place / "ips", device="cpu").model, place / "model.pt")
+    model = load(place / "model.pt", device="cpu")
+    assert model.part.kind == PartKind.REFERENCE
+    assert "promise convert it first" in model.note
+
+
+def test_models_in_memory_are_taken_as_they_are(place):
+    model = load(place / "apm", device="cpu")
+    assert open_models(model).models == (model.model,)
+    models = load(place / "set", device="cpu")
+    assert [part.label for part, _ in open_models(models)] == [1, 3]
+    ((part, _),) = open_models(models[3])
+    assert part.name == str(place / "set/class-3")
