@@ -5,7 +5,7 @@ Everything here is read when a command line is parsed, so nothing here imports t
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -240,13 +240,16 @@ _READING: dict[str, tuple[Any, Any]] = {
 """Options of how files are read, by the fields of ``ReadingOptions``, with their defaults."""
 
 
-def with_reading(*left_out: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def with_reading(
+    *, only: Collection[str] = (), without: Collection[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add the options of how files are read to a command, which gets their values as one argument, ``reading``.
 
     Args:
-        left_out: options that make no sense for it.
+        only: the options that matter for it; by default all.
+        without: options that do not.
     """
-    options = {name: given for name, given in _READING.items() if name not in left_out}
+    options = {name: given for name, given in _READING.items() if name in (only or _READING) and name not in without}
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         parameters = []
