@@ -72,7 +72,7 @@ class Reading(BaseModel):
 
     @property
     def pixel_facts(self) -> dict[str, object]:
-        """What of this reading, beside the file, determines the pixels; nothing where they are as in the file."""
+        """The part of this reading that determines the pixels, beside the file; empty if they are as in the file."""
         return {} if str(self.window) == OWN else {"window": str(self.window)}
 
     @property
