@@ -10,7 +10,7 @@ from promise_seg.download import download
 from promise_seg.errors import PromiseError
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB
-CUT = r"(the connection ended|stopped) after [\d,]+( of [\d,]+)? bytes.*Give the same command to go on from there"
+CUT = r"(the connection ended|stopped) after [\d,]+( of [\d,]+)? bytes.*Run the same command again to resume"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -77,7 +77,7 @@ def test_a_whole_file_with_progress(url, tmp_path):
 
 def test_a_broken_connection_keeps_what_came_and_goes_on_from_there(url, handler, tmp_path):
     handler.cuts = [2_000_000]
-    with pytest.raises(PromiseError, match=r"2,000,000 of 5,120,000 bytes.*Give the same command"):
+    with pytest.raises(PromiseError, match=r"2,000,000 of 5,120,000 bytes.*Run the same command again"):
         fetch(url, tmp_path / "sam.pth")
     assert not (tmp_path / "sam.pth").exists()
     assert fetch(url, tmp_path / "sam.pth").read_bytes() == CONTENT

@@ -25,7 +25,7 @@ SAM_FOLDER = "sam"
 
 
 def save_checkpoint(model: PromiseModel, folder: str | Path) -> None:
-    """Write a checkpoint, whole or not at all; with the SAM beside it if the config says that it stands there.
+    """Write a checkpoint, completely or not at all; with the SAM next to it if the config says so.
 
     Raises:
         PromiseError: if the folder cannot be written.

@@ -65,12 +65,12 @@ def download(
         there = part.stat().st_size if part.exists() else 0
         raise PromiseError(
             f"{url}: stopped after {there:,}{_of(expected)} bytes: {getattr(error, 'reason', None) or error}. "
-            "Give the same command to go on from there."
+            "Run the same command again to resume"
         ) from error
     if expected is not None and found_size < expected:
         raise PromiseError(
             f"{url}: the connection ended after {found_size:,}{_of(expected)} bytes. "
-            "Give the same command to go on from there."
+            "Run the same command again to resume"
         )
     part.unlink()
     wanted = [f"{expected:,} bytes"] * (expected is not None) + [sha256 or ""] * (sha256 is not None)

@@ -83,7 +83,7 @@ def _as_any_other(folder: Path) -> None:
 
 
 def check_writable(folder: str | Path) -> None:
-    """Make a folder and try to write in it, before long work whose results are to stand there.
+    """Make a folder and try to write in it, before long work whose results go there.
 
     Raises:
         PromiseError: if the system cannot write there.
@@ -109,7 +109,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write JSON as the standard has it: what is no number must have been left out, or be ``None``."""
+    """Write standard JSON: NaN and infinity must have been left out, or replaced by ``None``."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 

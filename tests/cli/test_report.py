@@ -175,7 +175,7 @@ def test_what_stands_in_settings_and_is_not_understood_is_one_line(run, tmp_path
     path.write_text(json.dumps(noted | {"settings": noted["settings"] | {"colour": "red"}}))
     error = failure(report(run, tmp_path / "out", "--no-budget", model=str(tmp_path / "run")), capsys)
     assert f"{path}: not as promise train writes it: settings.colour" in error
-    assert "move it away to go on without it" in error
+    assert "move it away to continue without it" in error
     path.unlink()
     assert report(run, tmp_path / "out", "--no-budget", "--no-images", model=str(tmp_path / "run")) == 0
 
@@ -240,7 +240,7 @@ def test_what_cannot_be_meant(run, tmp_path, capsys, options, words):
 def test_a_folder_that_cannot_be_written_is_found_out_before_any_work(run, tmp_path, capsys, monkeypatch):
     from promise_seg.reporting import collecting
 
-    monkeypatch.setattr(collecting, "evaluate", lambda *_a, **_k: pytest.fail("work was begun"))
+    monkeypatch.setattr(collecting, "score_and_judge", lambda *_a, **_k: pytest.fail("work was begun"))
     (tmp_path / "file").write_text("in the way")
     assert f"{tmp_path / 'file'}: cannot write" in failure(report(run, tmp_path / "file"), capsys)
     assert "cannot write" in failure(report(run, tmp_path / "file" / "below"), capsys)

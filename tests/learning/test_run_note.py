@@ -41,6 +41,6 @@ def test_an_environment_of_another_shape_is_not_known(note_of, environment):
      ({"settings": {"seed": 0}, "val_share": 2}, "val_share: ")],
 )  # fmt: skip
 def test_what_is_not_as_training_writes_it_is_named_with_a_way_out(note_of, noted, words):
-    with pytest.raises(CheckpointError, match=r"settings\.json: .*Restore it, or move it away to go on") as caught:
+    with pytest.raises(CheckpointError, match=r"settings\.json: .*Restore it, or move it away to continue") as caught:
         note_of(noted)
     assert words in str(caught.value)

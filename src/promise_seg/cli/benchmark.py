@@ -38,8 +38,8 @@ def benchmark(
     if found.failed:
         raise PromiseError(
             f"{len(found.failed)} of {len(found.cells)} runs failed and are missing in the tables: "
-            f"{', '.join(found.failed)}. Why is said above and in {output / 'table.md'}; mend it and give the same "
-            "command: what is finished is kept"
+            f"{', '.join(found.failed)}. The reasons are listed above and in {output / 'table.md'}. Fix them and "
+            "run the same command again: finished runs are kept"
         )
 
 

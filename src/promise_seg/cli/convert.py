@@ -36,7 +36,7 @@ def convert(
 
 
 def _check_source(source: Path) -> None:
-    """Refuse what is no single trained model.
+    """Raise an error if a path is not a single trained model.
 
     Raises:
         SettingsError: for a SAM alone, and for a set of models of several classes.

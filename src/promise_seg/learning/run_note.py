@@ -79,7 +79,7 @@ def read_note(folder: Path) -> RunNote | None:
     path = folder / SETTINGS_FILE
     if not path.exists():
         return None
-    way_out = "Restore it, or move it away to go on without it."
+    way_out = "Restore it, or move it away to continue without it"
     try:
         return RunNote.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:

@@ -41,8 +41,8 @@ class LabelledSlice:
 class Labelled:
     """The labels of a picture's only slice, or of all slices of a volume; ``names`` has one for each label.
 
-    ``is_binary`` says that the only label is no class of a label map; ``separate_objects`` that what is not connected
-    is one object each.
+    ``is_binary`` says that the only label is not a class of a label map; ``separate_objects`` that what is not
+    connected is one object each.
     """
 
     source: Source
@@ -93,7 +93,7 @@ class Labeller:
 
     @property
     def is_binary(self) -> bool:
-        """Whether there is one label, which is no class of a label map."""
+        """Whether there is a single label that is not a class of a label map."""
         return len(self.predictors) == 1 and self._first.model.config.reading.label is None
 
     @property

@@ -65,7 +65,7 @@ def test_a_broken_connection_is_continued(server, tmp_path):
     address, handler = server
     handler.cuts = [1000]
     known = known_as(address, len(CONTENT), SHA256)
-    with pytest.raises(PromiseError, match="Give the same command to go on"):
+    with pytest.raises(PromiseError, match="Run the same command again to resume"):
         fetch(known, tmp_path / "set")
     assert not is_finished(tmp_path / "set")
     fetch(known, tmp_path / "set")

@@ -105,7 +105,7 @@ class Source(ABC):
         return self.shown(spread(values, *self.value_range), values)
 
     def shown(self, grey: Uint8Array, values: Array) -> Uint8Array:
-        """Grey made of ``values``: turned round if it is stored with high values for dark; black where is no number."""
+        """Return grey levels for display: inverted if high values mean dark, and black where ``values`` is NaN."""
         seen = 255 - grey if self.is_inverted else grey
         return np.where(np.isnan(values), np.uint8(0), seen) if values.dtype.kind == "f" else seen
 
