@@ -228,7 +228,7 @@ def test_real_nuclei_from_the_manifest_to_the_report(nuclei_folder, train, tmp_p
     assert (summary["images"], summary["objects"]) == (3, objects)
     assert 0 <= summary["mean"]["panoptic_quality"] <= 1
     assert main(["report", str(run), str(manifest), "--no-budget", "-o", str(tmp_path / "r")]) == 0
-    assert f"Of {objects} objects" in (tmp_path / "r/report.html").read_text()
+    assert f"{objects} objects, each prompted separately" in (tmp_path / "r/report.html").read_text()
     images = [str(nuclei_folder / n) for n in few["test"]]
     assert main(["predict", str(run), *images, "--format", "coco", "-o", str(tmp_path / "p")]) == 0
     assert len(json.loads((tmp_path / "p/coco.json").read_text())["images"]) == 3

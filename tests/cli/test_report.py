@@ -248,11 +248,12 @@ def test_a_folder_that_cannot_be_written_is_found_out_before_any_work(run, tmp_p
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_models_of_several_classes_are_named(run, tmp_path, capsys):
+def test_a_missing_model_of_several_classes_is_named(run, tmp_path, capsys):
     several = tmp_path / "several"
     several.mkdir()
     (several / "classes.json").write_text('{"classes": [1, 5]}')
-    assert "name one of class-1, class-5" in failure(report(run, tmp_path / "out", model=str(several)), capsys)
+    message = failure(report(run, tmp_path / "out", model=str(several)), capsys)
+    assert f"{several / 'class-1'}: no checkpoint there" in message
     assert not (tmp_path / "out").exists()
 
 
