@@ -38,9 +38,22 @@ def _same_random_numbers():
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _store_of_the_session(tmp_path_factory):
+    """No fixture that several tests share touches the user's feature store or SAMs.
+
+    Features that are there may be of another processor, which computes other last digits.
+    """
+    folder = tmp_path_factory.mktemp("stores")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROMISE_SEG_STORE", str(folder / "features"))
+        patch.setenv("PROMISE_SEG_SAMS", str(folder / "sams"))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path, monkeypatch):
-    """No test touches the user's feature store or SAMs."""
+    """No test touches the user's feature store or SAMs, or those of another test."""
     monkeypatch.setenv("PROMISE_SEG_STORE", str(tmp_path / "default-store"))
     monkeypatch.setenv("PROMISE_SEG_SAMS", str(tmp_path / "default-sams"))
 
