@@ -141,6 +141,16 @@ class Axis(StrEnum):
     SAGITTAL = "sagittal"
 
 
+class Channel(StrEnum):
+    """The colour channel that is taken as grey, as green of fundus photographs or a stain's of fluorescence; ``all``
+    keeps the colours. Images in grey have it in each channel."""
+
+    ALL = "all"
+    RED = "red"
+    GREEN = "green"
+    BLUE = "blue"
+
+
 class Recipe(StrEnum):
     """The recipe by which augmented views are drawn.
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import promise_seg
 from promise_seg.cli.main import main
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_labels
@@ -176,6 +177,32 @@ def test_the_reference_s_way_crops_and_pads(train, tmp_path):
     assert train(manifest, run, "--protocol", "reference", "--variant", "ips", "--epochs", "1") == 0
     config = json.loads((run / "best/config.json").read_text())
     assert (config["fit"], config["reading"]["crop_border"]) == ("square", True)
+
+
+def test_one_colour_channel_from_training_to_prediction(train, tmp_path, capsys):
+    """The discs are seen in green alone: what is read in red shows nothing."""
+    manifest, run = write_dataset(tmp_path / "data"), tmp_path / "run"
+    for path in (manifest.parent / "images").iterdir():
+        pixels = np.asarray(Image.open(path)).copy()
+        pixels[..., 0] = 7
+        Image.fromarray(pixels).save(path)
+    assert train(manifest, run, "--channel", "green") == 0
+    assert "encoded 14 views" in capsys.readouterr().err
+    assert json.loads((run / "best/config.json").read_text())["reading"]["channel"] == "green"
+    assert train(manifest, tmp_path / "other") == 0
+    assert "encoded 14 views" in capsys.readouterr().err  # nothing that was stored of one channel is taken for another
+    assert main(["evaluate", str(run), str(manifest), "-o", str(run / "test")]) == 0
+    assert json.loads((run / "test/summary_apm.json").read_text())["reading"]["channel"] == "green"
+    capsys.readouterr()
+    for channel, code in (("red", 1), ("green", 0)):
+        assert main(["data", "check", str(manifest), "--channel", channel]) == code
+        assert ("shows nothing" in capsys.readouterr().out) == (channel == "red")
+    sheet = tmp_path / "sheet.png"
+    assert main(["data", "show", str(manifest), "--channel", "green", "-o", str(sheet)]) == 0
+    image = str(manifest.parent / "images/9.png")
+    assert main(["predict", str(run), image, "-o", str(tmp_path / "out")]) == 0
+    by_hand = promise_seg.load(run).predict(np.repeat(np.asarray(Image.open(image))[..., 1:2], 3, 2)).mask
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out/masks/9.png")) > 0, by_hand)
 
 
 @pytest.mark.slow

@@ -45,10 +45,11 @@ def test_a_data_set_is_its_checked_rows_and_their_splits(manifest):
 
 def test_how_files_are_read_is_said_once_and_taken_from_elsewhere_where_it_is_not(manifest):
     like = make_reading(window="percentile", axis="axial")
-    data = Dataset.from_csv(manifest, window="own", crop_border=True, like=like)
+    data = Dataset.from_csv(manifest, window="own", channel="red", crop_border=True, like=like)
     assert (str(data.reading.window), data.reading.axis, data.reading.crop_border) == ("own", Axis.AXIAL, True)
+    assert data.reading.channel == "red"
     assert all(row.reading is data.reading for row in data)
-    assert data.options.words == ["--window", "own", "--crop-border"]
+    assert data.options.words == ["--window", "own", "--channel", "red", "--crop-border"]
     with pytest.raises(SettingsError, match="--class and --instances"):
         Dataset.from_csv(manifest, classes=1, instances=True)
 

@@ -141,6 +141,17 @@ def test_many_images_at_once_give_what_each_gives_alone(predictor, tmp_path):
         predictor.predict(given, points_xy=[[1, 2]], point_labels=[1])
 
 
+def test_paths_arrays_and_images_of_pil_are_read_in_the_model_s_channel(tiny_sam, tmp_path):
+    model = make_model(tiny_sam)
+    model.config = model.config.model_copy(update={"reading": make_reading(channel="green")})
+    predictor, pixels = Predictor(model), disc_image(0)[0]
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    green = predictor.encode(np.repeat(pixels[..., 1:2], 3, 2)).features
+    for image in (tmp_path / "a.png", pixels, Image.fromarray(pixels)):
+        assert torch.equal(predictor.encode(image).features.embedding, green.embedding)
+    assert not torch.equal(Predictor(make_model(tiny_sam)).encode(pixels).features.embedding, green.embedding)
+
+
 def test_images_of_pil_are_read_as_their_files_are(predictor, tmp_path):
     image = Image.fromarray(disc_image(0)[0])
     exif = image.getexif()

@@ -43,6 +43,7 @@ def test_what_differs_is_counted_from_the_protocol_s_own_defaults():
 @pytest.mark.parametrize(
     ("values", "option"),
     [({"window": "lung"}, "--window lung"), ({"axis": "axial"}, "--axis axial"),
+     ({"channel": "green"}, "--channel green"),
      ({"crop_border": True}, "--crop-border"), ({"masks": "instances"}, "--instances"),
      ({"masks": "classes", "label": 3}, "--class 3")],
 )  # fmt: skip

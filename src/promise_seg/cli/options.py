@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from promise_seg.vocabulary import Axis, PromptSource, Protocol, SplitChoice
+from promise_seg.vocabulary import Axis, Channel, PromptSource, Protocol, SplitChoice
 
 DATA = "Data"
 MODEL = "Model"
@@ -147,6 +147,9 @@ WindowOption = Annotated[
     ),
 ]
 AxisOption = Annotated[Axis | None, choice(Axis, "--axis", about="What volumes are cut across", panel=DATA)]
+ChannelOption = Annotated[
+    Channel | None, choice(Channel, "--channel", about="Which colour channel is taken as grey", panel=DATA)
+]
 CropOption = Annotated[
     bool | None,
     typer.Option(
@@ -231,6 +234,7 @@ SplitSeedOption = Annotated[
 
 _READING: dict[str, tuple[Any, Any]] = {
     "window": (WindowOption, None),
+    "channel": (ChannelOption, None),
     "axis": (AxisOption, None),
     "crop_border": (CropOption, None),
     "label": (ClassOption, None),

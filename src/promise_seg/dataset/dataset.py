@@ -39,6 +39,7 @@ class Dataset(Sequence[CheckedRow]):
         path: str | Path,
         *,
         window: str | None = None,
+        channel: str | None = None,
         axis: str | None = None,
         crop_border: bool | None = None,
         classes: str | int | Sequence[int] | None = None,
@@ -59,6 +60,7 @@ class Dataset(Sequence[CheckedRow]):
         Args:
             path: a CSV with the columns ``image_name,train_type,mask_name``.
             window: how values become grey: ``own``, ``percentile``, ``LEVEL,WIDTH``, or ``brain``, ``lung`` ...
+            channel: which colour channel is taken as grey: ``all``, ``red``, ``green`` or ``blue``.
             axis: what volumes are cut across: ``auto``, ``axial``, ``coronal`` or ``sagittal``.
             crop_border: whether the black border around images is cropped.
             classes: masks are label maps: the class that is wanted, several, or ``all``.
@@ -76,8 +78,8 @@ class Dataset(Sequence[CheckedRow]):
             ManifestError: with all problems of all rows at once.
         """
         options = ReadingOptions(
-            window=window, axis=axis, crop_border=crop_border, label=_joined(classes), instances=instances,
-            mask_threshold=mask_threshold,
+            window=window, channel=channel, axis=axis, crop_border=crop_border, label=_joined(classes),
+            instances=instances, mask_threshold=mask_threshold,
         )  # fmt: skip
         reading = options.applied_to(DEFAULT_READING if like is None else like)
         rows = read_manifest(path)

@@ -1,7 +1,9 @@
 """The choices by which a user's files are read, and kept beside a model so that new images are read the same way."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -18,7 +20,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.masks import LARGEST_LABEL, MaskRule
 from promise_seg.images.windows import OWN, OWN_WINDOW, Window, parse_window
-from promise_seg.vocabulary import Axis, MaskKind
+from promise_seg.vocabulary import Axis, Channel, MaskKind
 
 ALL_CLASSES = "all"
 _ALWAYS_NOTED = ("window", "axis", "crop_border", "masks", "label")
@@ -40,6 +42,7 @@ class Reading(BaseModel):
 
     Args:
         window: how values become grey.
+        channel: which colour channel is taken as grey, in all three channels.
         axis: what volumes are cut across.
         crop_border: whether the black border is cropped away.
         masks: what the values of masks mean.
@@ -50,6 +53,7 @@ class Reading(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     window: Annotated[Window, PlainValidator(_window), PlainSerializer(str, return_type=str)] = OWN_WINDOW
+    channel: Channel = Channel.ALL
     axis: Axis = Axis.AUTO
     crop_border: bool = False
     masks: MaskKind = MaskKind.BINARY
@@ -68,12 +72,20 @@ class Reading(BaseModel):
         Raises:
             ImageError: if it is damaged, or in colour where grey values are needed.
         """
-        return self.window.rgb(source, index)
+        return self.of_pixels(self.window.rgb(source, index))
+
+    def of_pixels(self, rgb: Uint8Array) -> Uint8Array:
+        """Return RGB pixels (H, W, 3), of a file or given by a user, as SAM is to see them."""
+        if self.channel == Channel.ALL:
+            return rgb
+        number = (Channel.RED, Channel.GREEN, Channel.BLUE).index(self.channel)
+        return np.repeat(rgb[..., number : number + 1], 3, 2)
 
     @property
     def pixel_facts(self) -> dict[str, object]:
         """The part of this reading that determines the pixels, beside the file; empty if they are as in the file."""
-        return {} if str(self.window) == OWN else {"window": str(self.window)}
+        facts = {"window": str(self.window), "channel": str(self.channel)}
+        return {name: value for name, value in facts.items() if value not in (OWN, Channel.ALL)}
 
     @property
     def mask_rule(self) -> MaskRule:
@@ -121,7 +133,7 @@ class ReadingOptions(BaseModel):
     would be anyway.
 
     Args:
-        window, axis, crop_border, mask_threshold: as in :class:`Reading`.
+        window, channel, axis, crop_border, mask_threshold: as in :class:`Reading`.
         label: one class, several as ``1,2,5``, or ``all`` of a label map.
         instances: whether masks are instance maps.
     """
@@ -129,6 +141,7 @@ class ReadingOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     window: str | None = None
+    channel: str | None = None
     axis: str | None = None
     label: int | str | None = None
     mask_threshold: int | None = None
@@ -145,9 +158,9 @@ class ReadingOptions(BaseModel):
         if self.window is not None:
             changes["window"] = parse_window(self.window)
         if self.axis is not None:
-            if self.axis not in tuple(Axis):
-                raise SettingsError(f"--axis {self.axis}: expected {', '.join(Axis)}")
-            changes["axis"] = Axis(self.axis)
+            changes["axis"] = _word(Axis, self.axis, "--axis")
+        if self.channel is not None:
+            changes["channel"] = _word(Channel, self.channel, "--channel")
         if self.crop_border is not None:
             changes["crop_border"] = self.crop_border
         return base.model_copy(update=changes | self._of_masks())
@@ -197,6 +210,12 @@ class ReadingOptions(BaseModel):
 
 
 NO_OPTIONS = ReadingOptions()
+
+
+def _word(words: type[StrEnum], text: str, option: str) -> StrEnum:
+    if text not in tuple(words):
+        raise SettingsError(f"{option} {text}: expected {', '.join(words)}")
+    return words(text)
 
 
 def _option(name: str) -> str:

@@ -32,7 +32,7 @@ def read_rgb(image: object, reading: Reading, index: int | None = None) -> npt.N
 
     Args:
         image: an :data:`ImageLike`. Files are read as those that the model was trained on; pixels are taken as they
-            are.
+            are, but for the channel.
         reading: how files are read.
         index: the slice, where the image is a volume.
 
@@ -47,8 +47,8 @@ def read_rgb(image: object, reading: Reading, index: int | None = None) -> npt.N
     if isinstance(place, Source):
         return _of_source(place, reading, index)
     if isinstance(image, Image.Image):
-        return _of_pil(image)
-    return _of_array(np.asarray(image))
+        return reading.of_pixels(_of_pil(image))
+    return reading.of_pixels(_of_array(np.asarray(image)))
 
 
 def _of_source(source: Source, reading: Reading, index: int | None) -> npt.NDArray[np.uint8]:
