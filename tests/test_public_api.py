@@ -8,8 +8,9 @@ import pytest
 
 import promise_seg
 from promise_seg.cli import benchmark, budget, calibrate, compare, evaluate, predict, report, train, tune
+from promise_seg.images.reading import ReadingOptions
 
-READING = {"window", "axis", "crop_border", "label", "instances", "mask_threshold"}
+READING = set(ReadingOptions.model_fields)
 NAMES = {"run": "model", "label": "classes"}
 """What a command calls otherwise than a function does: a word of the command line, which Python keeps for itself."""
 
