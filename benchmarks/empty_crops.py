@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from promise_seg.cli.common import progress_bar
+from promise_seg.cli.common import stages_bar
 from promise_seg.dataset.checks import CheckedRow, check_row
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.files import write_text, write_whole
+from promise_seg.progress import counted
 
 POSITIONS = 5
 """Windows begin at so many places along each side."""
@@ -66,9 +67,8 @@ def main() -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["image_name", "train_type", "mask_name", "group", "content"])
     counts: Counter[tuple[str, str]] = Counter()
-    with progress_bar() as progress:
-        task = progress.add_task("cropping", total=len(rows), note="")
-        for number, row in enumerate(rows):
+    with stages_bar() as progress:
+        for number, row in enumerate(counted(rows, progress, "cropping")):
             checked = check_row(row)[0]
             for content, at in crops(checked, args.seed).items():
                 names = [f"{kind}/{number:05}_{content}.png" for kind in ("images", "masks")]
@@ -77,7 +77,6 @@ def main() -> None:
                     write_whole(args.output / name, picture.save)
                 table.writerow([names[0], row.split, names[1], row.group, content])
                 counts[str(row.split), content] += 1
-            progress.advance(task)
     write_text(args.output / "manifest.csv", text.getvalue())
     for (split, content), count in sorted(counts.items()):
         print(f"{split}: {count} crops with {content}")
