@@ -11,7 +11,7 @@ from pathlib import Path
 from promise_seg.errors import ImageError
 from promise_seg.hashing import files_sha256
 from promise_seg.images.exports.contents import look_through
-from promise_seg.images.formats.kinds import SUFFIXES, stem_of
+from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.series_parts import PlacedImage, SeriesPart, divide_series
@@ -47,7 +47,7 @@ class Input:
     def sha256(self) -> str:
         """Return the hash of all bytes of the input."""
         try:
-            return files_sha256(list(self.files) or [self.path])
+            return files_sha256(list(self.files) or kind_of(self.path).files_of(self.path))
         except OSError as error:
             raise ImageError(f"{self.path}: cannot be read: {error.strerror or error}") from error
 

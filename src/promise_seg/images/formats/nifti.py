@@ -14,14 +14,14 @@ from nibabel.fileholders import FileHolder
 from promise_seg.arrays import Array
 from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.images.formats.limits import check_size
-from promise_seg.images.formats.placed_volume import PlacedVolume
+from promise_seg.images.formats.volume import ArrayVolume
 from promise_seg.vocabulary import Axis
 
 _MAX_START = 2**26
 """Bytes before the values: the header, and what programs write behind it."""
 
 
-class NiftiVolume(PlacedVolume):
+class NiftiVolume(ArrayVolume):
     """A volume cut into slices along ``axis``, by default axial; held in memory.
 
     Two dimensions are one slice; a fourth of length 1 is dropped, and a longer one refused.

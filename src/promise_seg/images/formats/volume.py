@@ -1,0 +1,60 @@
+"""Volumes that are held in memory as one array, and cut along an anatomical axis where their place is known."""
+
+from functools import cached_property
+from pathlib import Path
+
+from promise_seg.arrays import Array, Float64Array
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.orientation import SliceFrame
+from promise_seg.images.formats.source import Source
+from promise_seg.vocabulary import Axis, OutputFormat
+
+
+class ArrayVolume(Source):
+    """The common part of formats that store a volume as one array: a subclass reads its file, then calls a method here.
+
+    That is :meth:`_place` if the file has an affine, or :meth:`_leave_as_stored` if it has none.
+    """
+
+    is_volume = True
+
+    def _place(self, path: Path, array: Array, affine: Float64Array, axis: Axis) -> None:
+        """Cut a volume (I, J, K[, 3]) along an axis, by default axially; ``affine`` gives millimetres in RAS+.
+
+        Raises:
+            ImageError: if the affine tells no orientation.
+        """
+        self.path, self._array = path, array
+        self.slices_have_places = self.is_oriented = self.columns_first = True
+        self.frame = SliceFrame(path, array.shape[:3], affine, Axis.AXIAL if axis == Axis.AUTO else axis)
+        self._slices = self.frame.to_slices(array)
+        self.spacing = self.frame.spacing[1:]
+
+    def _leave_as_stored(self, path: Path, array: Array, spacing: tuple[float, float] | None, axis: Axis) -> None:
+        """Take an array (slice, row, column[, 3]) as it is; ``spacing`` is that of rows and columns in mm, if known.
+
+        Raises:
+            ImageError: if a volume is to be cut along an axis, which cannot be told.
+        """
+        if self.is_volume and axis != Axis.AUTO:
+            raise ImageError(
+                f"{path}: does not say how the patient lies in it, so it cannot be cut along the {axis} axis. Leave "
+                "--axis out to take its slices as stored"
+            )
+        self.path, self._array, self._slices, self.spacing = path, array, array, spacing
+
+    def __len__(self) -> int:
+        return int(self._slices.shape[0])
+
+    @cached_property
+    def array(self) -> Array:
+        return self._array
+
+    def values(self, index: int) -> Array:
+        return self._slices[index]
+
+    def output_formats(self) -> list[OutputFormat]:
+        return super().output_formats() if self.frame is None else [OutputFormat.NIFTI]
+
+    def differs_by(self, index: int) -> dict[str, object]:
+        return super().differs_by(index) if self.frame is None else {"slice": index, "axis": str(self.frame.axis)}
