@@ -1,8 +1,9 @@
-"""Small DICOM and NIfTI files, as hospitals and papers have them."""
+"""Small DICOM, NIfTI and NRRD files, as hospitals and papers have them."""
 
 from pathlib import Path
 
 import nibabel as nib
+import nrrd
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -11,6 +12,13 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 def write_nifti(path: Path, array: np.ndarray, affine: np.ndarray | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(nib.Nifti1Image(array, np.eye(4) if affine is None else affine), path)
+    return path
+
+
+def write_nrrd(path: Path, array: np.ndarray, header: dict[str, object] | None = None) -> Path:
+    """Write an array, columns first; a name that ends in ``.nhdr`` has its values in a file of their own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nrrd.write(str(path), array, dict(header or {}))
     return path
 
 

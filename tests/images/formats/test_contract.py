@@ -8,12 +8,13 @@ from PIL import Image
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.kinds import FILE_SOURCES, FOLDER_SOURCE
 from promise_seg.images.formats.nifti import NiftiVolume
+from promise_seg.images.formats.nrrd import NrrdVolume
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.tiff import TiffStack
 from promise_seg.vocabulary import Axis
-from tests.files import write_dicom, write_series
+from tests.files import write_dicom, write_nrrd, write_series
 from tests.images.formats.contract import (
     ORIGIN_LPS,
     SPACING,
@@ -23,6 +24,12 @@ from tests.images.formats.contract import (
     SourceContract,
 )
 from tests.images.formats.test_segmentation import write_segmentation
+
+NRRD_SPACE = {
+    "space": "left-posterior-superior",
+    "space directions": np.diag([SPACING[1], SPACING[0], STEP_MM]),
+    "space origin": np.array(ORIGIN_LPS),
+}
 
 
 class TestPicture(SourceAndMaskContract):
@@ -61,6 +68,37 @@ class TestNifti(SourceAndMaskContract):
 
 class TestPackedNifti(TestNifti):
     name = "a.nii.gz"
+
+
+class TestNrrd(SourceAndMaskContract):
+    source, name = NrrdVolume, "a.nrrd"
+
+    def write(self, folder, stack):
+        return write_nrrd(folder / self.name, stack.T, NRRD_SPACE)
+
+
+class TestDetachedNrrd(TestNrrd):
+    name = "a.nhdr"
+
+    def main_file(self, path):
+        return path.with_name("a.raw.gz")
+
+    def damages(self, whole):
+        return [b"", whole[: len(whole) // 2], whole[:10] + b"\xff" * (len(whole) - 10)]
+
+
+class TestUnplacedNrrd(SourceAndMaskContract):
+    source, is_placed, is_compared_later, axes = NrrdVolume, False, True, (Axis.AUTO,)
+
+    def write(self, folder, stack):
+        return write_nrrd(folder / "a.nrrd", stack.T)
+
+
+class TestFlatNrrd(SourceAndMaskContract):
+    source, count, is_placed, is_compared_later = NrrdVolume, 1, False, True
+
+    def write(self, folder, stack):
+        return write_nrrd(folder / "a.nrrd", stack[0].T)
 
 
 class TestDicom(SourceAndMaskContract):

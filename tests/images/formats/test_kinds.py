@@ -11,10 +11,11 @@ from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.kinds import kind_of, stem_of, suffix_of
 from promise_seg.images.formats.nifti import NiftiVolume
+from promise_seg.images.formats.nrrd import NrrdVolume
 from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.tiff import TiffStack
-from tests.files import write_dicom, write_nifti
+from tests.files import write_dicom, write_nifti, write_nrrd
 
 
 @pytest.fixture
@@ -25,6 +26,8 @@ def files(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", pixels)
     tifffile.imwrite(tmp_path / "big.tif", pixels, bigtiff=True)
     write_nifti(tmp_path / "a.nii", np.zeros((3, 4, 5), np.int16))
+    write_nrrd(tmp_path / "a.nrrd", np.zeros((3, 4, 5), np.int16))
+    write_nrrd(tmp_path / "a.nhdr", np.zeros((3, 4, 5), np.int16))
     write_nifti(tmp_path / "a.nii.gz", np.zeros((3, 4, 5), np.int16))
     write_dicom(tmp_path / "a.dcm", pixels)
     return tmp_path
@@ -32,7 +35,7 @@ def files(tmp_path):
 
 KINDS = {
     "a.png": Picture, "a.gif": Picture, "a.tif": TiffStack, "big.tif": TiffStack,
-    "a.nii": NiftiVolume, "a.nii.gz": NiftiVolume, "a.dcm": DicomImage,
+    "a.nii": NiftiVolume, "a.nii.gz": NiftiVolume, "a.nrrd": NrrdVolume, "a.nhdr": NrrdVolume, "a.dcm": DicomImage,
 }  # fmt: skip
 
 

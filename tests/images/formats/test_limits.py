@@ -76,6 +76,11 @@ def _nifti(shape: tuple[int, int, int], zeros: int) -> bytes:
     return gzip.compress(header.binaryblock + b"\0" * 4 + b"\0" * zeros)
 
 
+def _nrrd(sizes: str, values: bytes) -> bytes:
+    header = f"NRRD0004\ntype: uchar\ndimension: 3\nsizes: {sizes}\nencoding: gzip\n\n"
+    return header.encode() + gzip.compress(values)
+
+
 def _dicom(dataset: Dataset, syntax: str, *codes: bytes) -> bytes:
     if codes:
         dataset.PixelData = encapsulate(list(codes))
@@ -103,6 +108,7 @@ PROMISES: dict[str, tuple[Callable[[], bytes], str]] = {
     "claim.tif": (lambda: _tiff(10**6, 10**6), "1000000 x 1000000"),
     "tile.tif": (lambda: _tiff(16, 16, tile=2**20), "1048576 x 1048576"),
     "volume.nii.gz": (lambda: _nifti((4000, 4000, 4000), 10**7), "4000 x 4000 x 4000"),
+    "volume.nrrd": (lambda: _nrrd("4000 4000 4000", bytes(10**7)), "4000 x 4000 x 4000"),
     "frames.dcm": (_rle_frames, "1000 x 65535 x 65535 x 1"),
 }
 
@@ -162,6 +168,15 @@ def test_compressed_pixels_cannot_be_more_than_their_file_says(tmp_path, name):
     assert path.stat().st_size < 2**14
     message, grown = _measured(path)
     assert message.endswith("declare 36,000,000 values, but its header declares 256")
+    assert grown < ALLOWED_GROWTH
+
+
+def test_no_more_of_an_nrrd_file_is_unpacked_than_its_header_says(tmp_path):
+    path = tmp_path / "packed.nrrd"
+    path.write_bytes(_nrrd("4 4 4", bytes(2**28)))
+    assert path.stat().st_size < 2**20
+    message, grown = _measured(path)
+    assert message == "(4, 4, 3)"
     assert grown < ALLOWED_GROWTH
 
 

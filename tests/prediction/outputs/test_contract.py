@@ -14,7 +14,7 @@ from promise_seg.images.readers import read_labels
 from promise_seg.prediction.outputs.formats import WRITERS, formats_for
 from promise_seg.prediction.outputs.rle import decode_rle
 from promise_seg.vocabulary import Axis, OutputFormat
-from tests.files import write_dicom, write_nifti, write_series
+from tests.files import write_dicom, write_nifti, write_nrrd, write_series
 from tests.images.formats import test_contract as sources
 from tests.images.formats.contract import SourceContract, voxels
 from tests.prediction.outputs.contract import WriterContract
@@ -75,6 +75,12 @@ class TestNiftiOfDicom(TestNifti):
         written = nib.load(self.write(label(image), path))
         np.testing.assert_allclose(nib.affines.voxel_sizes(written.affine), (0.8, 0.5, 2.0), atol=1e-5)
         assert written.affine[:3, 3] == pytest.approx((10, 20, 30))
+
+
+class TestNiftiOfNrrd(TestNifti):
+    def write_input(self, folder):
+        header = {"space": "RAS", "space directions": OBLIQUE[:3, :3].T, "space origin": OBLIQUE[:3, 3]}
+        return write_nrrd(folder / "v.nrrd", np.zeros((4, 5, 6), np.int16), header)
 
 
 class TestDicomSegmentation(WriterContract):

@@ -12,7 +12,9 @@ import tifffile
 from tests.images.formats.fuzzing.mutations import LENGTHS, Rng, mutated, packed
 from tests.images.formats.fuzzing.seeds import GREY, PIPE, Seed
 
-SUFFIXES = (".png", ".jpg", ".bmp", ".webp", ".gif", ".tif", ".nii", ".nii.gz", ".dcm", "", ".eps", ".xyz")
+SUFFIXES = (
+    ".png", ".jpg", ".bmp", ".webp", ".gif", ".tif", ".nii", ".nii.gz", ".nrrd", ".nhdr", ".dcm", "", ".eps", ".xyz"
+)  # fmt: skip
 
 
 def _swapped(case: Seed, rng: Rng) -> Seed:

@@ -134,6 +134,24 @@ def nifti_field(data: bytes, rng: Rng) -> bytes:
     return header.tobytes() + data[kind.itemsize :]
 
 
+_HEADER_WORDS = (
+    b"", b"-1", b"0", b"1e30", b"nan", b"inf", b"99999999", b"none", b"(0,0,0)", b"(nan,1,1)", b"double", b"block",
+    b"gzip", b"raw", b"ascii", b"RGB-color", b"list", b"LPS", b"big", b"/etc/passwd", b"../x", b"\xff\xfe", b"\x1b",
+)  # fmt: skip
+
+
+def nrrd_field(data: bytes, rng: Rng) -> bytes:
+    """A line of the header removed or repeated, or one of its words replaced by what it should not be."""
+    lines = data.split(b"\n\n", 1)[0].split(b"\n")
+    rest = data[len(b"\n".join(lines)) :]
+    at, change = int(rng.integers(1, max(2, len(lines)))), rng.random()
+    if at < len(lines):
+        words = lines[at].split(b" ")
+        words[int(rng.integers(len(words)))] = _HEADER_WORDS[rng.integers(len(_HEADER_WORDS))]
+        lines[at : at + 1] = [] if change < 0.15 else [lines[at]] * 2 if change < 0.25 else [b" ".join(words)]
+    return b"\n".join(lines) + rest
+
+
 _ELEMENTS = (
     "Rows", "Columns", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel",
     "PixelRepresentation", "PhotometricInterpretation", "PlanarConfiguration", "RescaleSlope", "RescaleIntercept",
@@ -214,6 +232,8 @@ def mutated(data: bytes, rng: Rng, name: str) -> tuple[str, bytes]:
         own = tiff_tag
     elif data[:4] in ((348).to_bytes(4, "little"), (348).to_bytes(4, "big"), (540).to_bytes(4, "little")):
         own = nifti_field
+    elif data[:4] == b"NRRD":
+        own = nrrd_field
     elif data[128:132] == b"DICM":
         own = dicom_element
     choice = [own] if own and rng.random() < 0.5 else [ANY[i] for i in rng.integers(len(ANY), size=rng.integers(1, 3))]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import highdicom
 import imagecodecs
 import nibabel as nib
+import nrrd
 import numpy as np
 import tifffile
 from PIL import Image
@@ -123,6 +124,24 @@ def nifti_seeds() -> Iterator[tuple[str, bytes]]:
     yield "fourth.nii", nib.Nifti1Image(volume[..., None], affine).to_bytes()
 
 
+def nrrd_seeds() -> Iterator[tuple[str, bytes]]:
+    def saved(array: np.ndarray, **header: object) -> bytes:
+        stream = io.BytesIO()
+        nrrd.write(stream, array, {name.replace("_", " "): value for name, value in header.items()})
+        lines = stream.getvalue().split(b"\n")
+        return b"\n".join([lines[0], *lines[5:]])  # without the comments, which have the time
+
+    volume = (np.arange(5 * 6 * 4).reshape(5, 6, 4) * 7 - 200).astype(np.int16)
+    space = {"space": "left-posterior-superior", "space_directions": np.array([[0, 2, 0], [1.5, 0, 0], [0, 0.1, 3]]),
+             "space_origin": np.zeros(3)}  # fmt: skip
+    yield "packed.nrrd", saved(volume, **space)
+    yield "plain.nrrd", saved(volume.astype(">f8"), encoding="raw", kinds=["domain"] * 3, **space)
+    yield "bzip2.nrrd", saved((volume > 0).astype(np.uint8), encoding="bzip2", spacings=[0.5, 0.5, 2])
+    yield "text.nrrd", saved(volume, encoding="ascii", space_units=["mm"] * 3, **space)
+    yield "colour.nrrd", saved(RGB.T, kinds=["RGB-color", "domain", "domain"])
+    yield "flat.nrrd", saved(DEEP.T, space="RAS", space_directions=np.eye(3)[:2], space_origin=np.ones(3))
+
+
 def _uid(*parts: object) -> UID:
     return UID("1.2.826.0.1." + ".".join(map(str, parts)))
 
@@ -222,13 +241,16 @@ def _segmentation(images: list[Dataset]) -> bytes:
 
 def seeds() -> list[Seed]:
     """One valid file, or folder of files, of each kind."""
-    singles = itertools.chain(picture_seeds(), tiff_seeds(), nifti_seeds(), dicom_seeds())
+    singles = itertools.chain(picture_seeds(), tiff_seeds(), nifti_seeds(), nrrd_seeds(), dicom_seeds())
     found = [Seed({name: data}, name) for name, data in singles]
     images = [_dicom(DEEP.astype(np.int16) + n, n, WindowCenter=40, WindowWidth=400) for n in range(3)]
     series: Files = {f"series/{n}": _written(image) for n, image in enumerate(images)}
     found.append(Seed(series, "series"))
     found.append(Seed({"seg.dcm": _segmentation(images[:1]), "ct.dcm": series["series/0"]}, "seg.dcm", "ct.dcm"))
     found.append(Seed({"seg.dcm": _segmentation(images)} | series, "seg.dcm", "series"))
+    header = dict(nrrd_seeds())["plain.nrrd"].partition(b"\n\n")
+    detached: Files = {"a.nhdr": header[0] + b"\ndata file: in/a.raw\n", "in/a.raw": header[2]}
+    found.append(Seed(detached, "a.nhdr"))
     volume = dict(nifti_seeds())
     pair = {"mask.nii.gz": volume["second.nii.gz"], "ct.nii": volume["plain.nii"]}
     found.append(Seed(pair, "mask.nii.gz", "ct.nii"))

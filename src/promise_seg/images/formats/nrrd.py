@@ -1,0 +1,163 @@
+"""NRRD volumes and images: ``.nrrd``, or a header ``.nhdr`` with a file of values, as 3D Slicer and ITK write them.
+
+Source: https://teem.sourceforge.net/nrrd/format.html
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from promise_seg.arrays import Array, Float64Array
+from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.images.formats.nrrd_files import Header, data_file, read_header, read_values
+from promise_seg.images.formats.source import Scope
+from promise_seg.images.formats.volume import ArrayVolume
+from promise_seg.vocabulary import Axis
+
+_TO_RAS = {"right-anterior-superior": (1, 1, 1), "left-anterior-superior": (-1, 1, 1),
+           "left-posterior-superior": (-1, -1, 1)}  # fmt: skip
+_SIGNS = _TO_RAS | {"".join(word[0] for word in name.split("-")): signs for name, signs in _TO_RAS.items()}
+"""The signs that turn coordinates of a space into RAS+. Other spaces do not say how the patient lies."""
+_MILLIMETRES = {"": 1.0, "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "um": 1e-3, "µm": 1e-3, "cm": 10.0, "m": 1e3}
+"""Millimetres per unit of a header. Without a unit coordinates are in millimetres, as in ITK."""
+_COLOURS = ("rgb-color", "rgba-color", "3-color", "4-color", "vector")
+_OF_SPACE = ("domain", "space", "none", "???")
+"""Kinds of axes. Those of space are told by their directions, or by these if there are none."""
+_LONGEST_REASON = 200
+_CUT_ACROSS = (Axis.SAGITTAL, Axis.CORONAL, Axis.AXIAL)
+"""The axis of a slice whose normal is nearest to the first, second or third axis of RAS+."""
+
+
+class NrrdVolume(ArrayVolume):
+    """A volume cut into slices along ``axis``, by default axially, or an image of two dimensions; held in memory.
+
+    Where the header does not say how the patient lies, slices follow the last axis of the file and columns the first,
+    and they are matched with those of a mask by their numbers. Colours are an axis of 3 or 4 bytes; alpha is dropped. A
+    further axis of length 1 is dropped, and a longer one refused.
+    """
+
+    kind = "nrrd"
+    suffixes = (".nrrd", ".nhdr")
+    signatures = ((0, b"NRRD000"),)
+
+    def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
+        with _faults_of(path):
+            self.header, start = read_header(path)
+            data = data_file(path, self.header)
+            self._files = [path] if data is None else [path, data]
+            values = read_values(path, self.header, start)
+            self.space_axes, array = _arranged(path, self.header, values)
+            directions = _directions(self.header, self.space_axes)
+            affine = _affine(self.header, directions)
+            if affine is None:
+                self.is_volume = len(self.space_axes) == 3
+                spacing = _spacing(self.header, directions, self.space_axes)
+                self._leave_as_stored(path, array.swapaxes(0, 2), spacing, axis)
+            else:
+                self._place(path, array, affine, axis if len(self.space_axes) == 3 else _plane(affine))
+
+    @classmethod
+    def files_of(cls, path: Path) -> list[Path]:
+        """Return the file, and that of its values if the header names one."""
+        with _faults_of(path):
+            data = data_file(path, read_header(path)[0])
+        return [path] if data is None else [path, data]
+
+    def slice_files(self, index: int, scope: Scope) -> list[Path]:
+        del index, scope
+        return self._files
+
+
+@contextmanager
+def _faults_of(path: Path) -> Iterator[None]:
+    """Turn whatever nonsense in a file runs into, in ``pynrrd`` or numpy, into an error that names the file."""
+    try:
+        yield
+    except PromiseError:
+        raise
+    except MemoryError:
+        raise ImageError(f"{path}: not enough memory to decode it") from None
+    except Exception as error:
+        reason = first_line(error)[:_LONGEST_REASON]
+        raise ImageError(f"{path}: damaged, or not an NRRD file that can be read: {reason}. Save it again") from error
+
+
+def _arranged(path: Path, header: Header, values: Array) -> tuple[list[int], Array]:
+    """Return which axes of a file are those of space, two or three, and values (I, J, K[, 3])."""
+    kinds = [str(kind).lower() for kind in header.get("kinds", ["space"] * values.ndim)]
+    rows = header.get("spacedirections")
+    if len(kinds) != values.ndim or (rows is not None and len(rows) != values.ndim):
+        raise ImageError(f"{path}: damaged: its header does not have a kind and a direction for each dimension")
+    is_space = [kind in _OF_SPACE for kind in kinds] if rows is None else [not np.isnan(row).all() for row in rows]
+    space = [axis for axis in range(values.ndim) if is_space[axis]]
+    others = [axis for axis in range(values.ndim) if not is_space[axis]]
+    while len(space) > 3 and values.shape[space[-1]] == 1:
+        others.append(space.pop())
+    colours = [axis for axis in others if values.shape[axis] > 1]
+    for axis in colours:
+        count, kind = values.shape[axis], kinds[axis]
+        if len(colours) > 1 or kind not in _COLOURS or count not in (3, 4) or values.dtype != np.uint8:
+            raise ImageError(
+                f"{path}: has {count} values of the kind {kind!r:.50} for each voxel; expected one, or colours of 8 "
+                "bits. Save the one that is wanted by itself, and overlapping segments as one label map"
+            )
+    if len(space) not in (2, 3):
+        found = f"{len(space)} dimension{'s' * (len(space) != 1)} ({' x '.join(map(str, values.shape))})"
+        raise ImageError(f"{path}: has {found}; expected 2 or 3. Save the volume that is wanted by itself")
+    dropped = [axis for axis in others if values.shape[axis] == 1]
+    array = values.transpose(*space, *dropped, *colours)
+    shape = [values.shape[axis] for axis in space] + [1] * (3 - len(space))
+    if colours:
+        return space, array.reshape(*shape, -1, order="F")[..., :3]
+    array = array.reshape(shape, order="F")
+    return space, array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+def _directions(header: Header, space: list[int]) -> Float64Array | None:
+    """Return a vector in mm for each axis of space, (axes, coordinates); ``None`` if the units are unknown."""
+    rows, units = header.get("spacedirections"), header.get("spaceunits", [])
+    factors = [_MILLIMETRES.get(str(unit).lower()) for unit in units]
+    if rows is None or None in factors:
+        return None
+    vectors = np.asarray(rows, np.float64)[space]
+    return vectors * np.array(factors, np.float64) if factors else vectors
+
+
+def _affine(header: Header, directions: Float64Array | None) -> Float64Array | None:
+    """Return (4, 4) from (I, J, K) to millimetres in RAS+; ``None`` if the header does not say how the patient lies.
+
+    The third axis of an image of two is its normal, 1 mm long.
+    """
+    signs = _SIGNS.get(str(header.get("space")).lower())
+    if signs is None or directions is None or directions.shape[1] != 3:
+        return None
+    if len(directions) == 2:
+        normal = np.cross(*directions)
+        directions = np.vstack([directions, normal / (np.linalg.norm(normal) or 1)])
+    origin = np.asarray(header.get("spaceorigin", (0, 0, 0)), np.float64)
+    if not np.isfinite([*directions, origin]).all():
+        raise ValueError("its space directions or origin are NaN or infinite")
+    factors = [_MILLIMETRES[str(unit).lower()] for unit in header.get("spaceunits", [])]
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = directions.T, origin * factors if factors else origin
+    return np.diag([*signs, 1.0]) @ affine
+
+
+def _spacing(header: Header, directions: Float64Array | None, space: list[int]) -> tuple[float, float] | None:
+    """Return the distances between rows and between columns, in mm, if the header has them."""
+    if directions is not None:
+        across, down = np.linalg.norm(directions[:2], axis=1)
+    elif "spacings" in header and "spacedirections" not in header:
+        units = header.get("units", [""] * header["dimension"])
+        factors = [_MILLIMETRES.get(str(units[axis]).lower(), np.nan) for axis in space[:2]]
+        across, down = np.asarray(header["spacings"], np.float64)[space[:2]] * factors
+    else:
+        return None
+    return (float(down), float(across)) if np.isfinite([down, across]).all() and min(down, across) > 0 else None
+
+
+def _plane(affine: Float64Array) -> Axis:
+    """Return what a single slice is cut across, by its normal."""
+    return _CUT_ACROSS[int(np.argmax(np.abs(affine[:3, 2])))]

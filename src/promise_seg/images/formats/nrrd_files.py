@@ -1,0 +1,190 @@
+"""The header and the values of NRRD files, read with care, whatever they hold. Headers are parsed by ``pynrrd``.
+
+The values are read here, because ``pynrrd`` unpacks all that a file holds, however much that is, and opens whatever
+file a header names.
+
+Source: https://teem.sourceforge.net/nrrd/format.html
+"""
+
+import bz2
+import gzip
+import re
+from collections.abc import Callable
+from io import BytesIO
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import nrrd
+import numpy as np
+
+from promise_seg.arrays import Array
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.limits import SparingFile, check_size
+
+_MAX_HEADER = 2**20
+"""The most bytes of a header."""
+_MAX_SKIPPED = 2**26
+"""The most bytes, and lines, between the header and the values."""
+_CHUNK = 2**20
+_TYPES = {
+    "i1": ("signed char", "int8", "int8_t"),
+    "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
+    "i2": ("short", "short int", "signed short", "signed short int", "int16", "int16_t"),
+    "u2": ("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"),
+    "i4": ("int", "signed int", "int32", "int32_t"),
+    "u4": ("uint", "unsigned int", "uint32", "uint32_t"),
+    "i8": ("longlong", "long long", "long long int", "signed long long", "signed long long int", "int64", "int64_t"),
+    "u8": ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"),
+    "f4": ("float",),
+    "f8": ("double",),
+}
+_CODES = {name: code for code, names in _TYPES.items() for name in names}
+_ORDERS = {"little": "<", "big": ">"}
+_UNPACKERS: dict[str, Callable[[Any], Any]] = {"gzip": gzip.open, "gz": gzip.open, "bzip2": bz2.open, "bz2": bz2.open}
+_TEXT = ("ascii", "text", "txt")
+_SEVERAL = re.compile(r"^LIST(\s|$)|%0?\d*d.*(\s-?\d+){3}")
+"""A list of files behind the header, or a pattern of names with its first and last number and a step."""
+
+Header = dict[str, Any]
+"""Fields by their names, in lower case and without spaces, as ``pynrrd`` parses them."""
+
+
+def read_header(path: Path) -> tuple[Header, int]:
+    """Return the fields of a header, and the number of bytes up to the end of it.
+
+    Raises:
+        ImageError: if the header does not end, or the file as a whole is packed.
+    """
+    with SparingFile(path) as file:
+        head = file.read(_MAX_HEADER + 1)
+    if head[:2] == b"\x1f\x8b":
+        raise ImageError(f"{path}: an NRRD file that was packed with gzip as a whole; unpack it first")
+    lines, size = [], 0
+    for line in BytesIO(head):
+        lines.append(line.decode("utf-8", "replace"))
+        size += len(line)
+        if not line.strip():
+            break
+    if size > _MAX_HEADER:
+        raise ImageError(f"{path}: damaged: its header does not end within {_MAX_HEADER:,} bytes")
+    if not lines or not re.fullmatch(r"NRRD000[1-5]\s*", lines[0]):
+        raise ImageError(f"{path}: damaged, or an NRRD file of an unknown version; expected NRRD0001 to NRRD0005")
+    header = {name.replace(" ", "").lower(): value for name, value in nrrd.read_header(lines).items()}
+    for name in ("type", "dimension", "sizes", "encoding"):
+        if name not in header:
+            raise ImageError(f"{path}: damaged: its header has no field {name!r}")
+    return header, size
+
+
+def data_file(path: Path, header: Header) -> Path | None:
+    """Return the file with the values if it is not the header's own.
+
+    A header may name any file of the system, and may come from anybody. Therefore only files in the header's folder, or
+    in folders below it, are read.
+
+    Raises:
+        ImageError: if the file is elsewhere or missing, or there are several.
+    """
+    name = header.get("datafile")
+    if name is None:
+        return None
+    if _SEVERAL.search(name):
+        raise ImageError(f"{path}: its values are in several files ({name:.100}); expected one. Save it as one .nrrd")
+    parts = re.split(r"[\\/]", name)
+    if parts[0] == "" or re.match(r"[A-Za-z]:", name) or ".." in parts:
+        raise ImageError(
+            f"{path}: its values are in {name!r:.100}; expected a file in its own folder, as a header may not lead "
+            "elsewhere. Put that file next to the header and name it there, or save both as one .nrrd file"
+        )
+    candidates = (path.parent / name, path.parent / name.replace("\\", "/"))
+    for candidate in candidates:
+        if _is_file(candidate):
+            return candidate
+    raise ImageError(f"{path}: its values are in {name!r:.100}, which is not there. Copy that file next to the header")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, or no right to look
+        return False
+
+
+def read_values(path: Path, header: Header, start: int) -> Array:
+    """Return the values as the file stores them, its first axis, the fastest, first; in the machine's byte order.
+
+    Raises:
+        ImageError: if they are not numbers, too many, encoded in an unknown way, or fewer than the header says.
+    """
+    shape = tuple(int(size) for size in header["sizes"])
+    check_size(path, shape)
+    if len(shape) != header["dimension"]:
+        raise ImageError(f"{path}: damaged: {len(shape)} sizes for {header['dimension']} dimensions in its header")
+    kind, encoding = str(header["type"]).lower(), str(header["encoding"]).lower()
+    if kind not in _CODES:
+        raise ImageError(f"{path}: values of the type {kind!r:.50}; expected whole or floating-point numbers")
+    if encoding not in ("raw", *_TEXT, *_UNPACKERS):
+        raise ImageError(f"{path}: encoding {encoding!r:.50}; expected raw, ascii, gzip or bzip2. Save it as gzip")
+    dtype, count = np.dtype(_CODES[kind]), prod(shape)
+    if dtype.itemsize > 1 and encoding not in _TEXT:
+        dtype = np.dtype(_order(path, header) + _CODES[kind])
+    with SparingFile(data_file(path, header) or path) as file:
+        if header.get("datafile") is None:
+            file.seek(start)
+        for _ in range(_skipped(path, header, "lineskip", 0)):
+            if not file.readline():
+                break
+        skipped = _skipped(path, header, "byteskip", 0 if encoding in _UNPACKERS else -1)
+        if encoding in _TEXT:
+            file.seek(max(0, skipped), 1)
+            values = _parsed(file, count, dtype)
+        else:
+            values = np.frombuffer(_stored(file, encoding, skipped, count * dtype.itemsize), dtype)
+    if len(values) < count:
+        raise ImageError(f"{path}: damaged or truncated: {len(values):,} values; its header says {count:,}")
+    return values.astype(dtype.newbyteorder("="), copy=False).reshape(shape, order="F")
+
+
+def _order(path: Path, header: Header) -> str:
+    order = str(header.get("endian")).lower()
+    if order not in _ORDERS:
+        raise ImageError(f"{path}: damaged: endian is {order!r:.50} in its header; expected little or big")
+    return _ORDERS[order]
+
+
+def _skipped(path: Path, header: Header, name: str, least: int) -> int:
+    """Return how many bytes or lines are skipped; -1, for bytes, means all up to the values at the end of the file."""
+    found = int(header.get(name, 0))
+    if not least <= found <= _MAX_SKIPPED:
+        raise ImageError(f"{path}: {name} is {found} in its header; expected a number from {least} to {_MAX_SKIPPED:,}")
+    return found
+
+
+def _stored(file: SparingFile, encoding: str, skipped: int, wanted: int) -> bytearray:
+    """Unpack no more than is wanted, after what is skipped."""
+    if skipped < 0:
+        end = file.seek(0, 2)
+        file.seek(max(0, end - wanted))
+        skipped = 0
+    if encoding == "raw":
+        file.seek(skipped, 1)
+        return _read(file, wanted)
+    with _UNPACKERS[encoding](file) as unpacked:
+        _read(unpacked, skipped)
+        return _read(unpacked, wanted)
+
+
+def _read(file: BinaryIO | SparingFile, wanted: int) -> bytearray:
+    """Read in chunks, as Python reserves what it is asked for; stop where a packed file ends too early."""
+    found = bytearray()
+    try:
+        while len(found) < wanted and (chunk := file.read(min(_CHUNK, wanted - len(found)))):
+            found += chunk
+    except EOFError:
+        pass
+    return found
+
+
+def _parsed(file: SparingFile, count: int, dtype: np.dtype[Any]) -> Array:
+    return np.array(file.read().split(maxsplit=count)[:count]).astype(dtype)
