@@ -67,7 +67,7 @@ def test_a_bare_sam_goes_where_it_makes_sense(place, finished, capsys):
     for command, options, words in (
         ("calibrate", (data,), "a SAM alone learns nothing"),
         ("tune-postprocess", (data,), "a SAM alone learns nothing"),
-        ("predict", (place / "data/images", "-o", place / "p"), "cannot predict by itself"),
+        ("predict", (place / "data/images", "-o", place / "p"), "has no auto-prompting module: it needs prompts"),
     ):
         assert run(command, "bare", *options, *sam) == 2
         assert words in capsys.readouterr().err

@@ -13,7 +13,7 @@ from promise_seg.benchmarking.data_sets import DataSets, TestSet
 from promise_seg.benchmarking.scoring import is_scored, subject_of_cell, write_scores
 from promise_seg.benchmarking.spec import BARE, UNET, BenchmarkSpec
 from promise_seg.benchmarking.unet import UnetRun, UnetSettings
-from promise_seg.checkpoint import BEST_FOLDER, load_checkpoint
+from promise_seg.checkpoint import load_checkpoint
 from promise_seg.dataset.checks import CheckedRow, divided_warning
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
@@ -24,8 +24,8 @@ from promise_seg.model import PromiseModel, bare_model
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
-from promise_seg.trust.calibrating import ensure_calibrated
 from promise_seg.vocabulary import PromptSource, Protocol, Split
+from promise_seg.workflows.training import run_and_calibrate
 
 
 class Benchmark:
@@ -147,13 +147,9 @@ class Benchmark:
         folder, rows = cell.folder(self.output), self.rows(cell)
         origin = DataOrigin(data=str(cell.data.manifest))
         run = TrainingRun(folder, rows, sam, self.store, self._settings(cell), self.accelerator, origin)
-        if not run.finished:
-            run.encode(progress)
-            run.run(progress)
-        try:
-            ensure_calibrated(folder / BEST_FOLDER, rows, self.store, sam, self.accelerator.device, progress)
-        except PromiseError as error:
-            self._note(f"{cell.name}: no trust scores: {error}")
+        trained = run_and_calibrate(run, rows, progress, forgiven=PromiseError)
+        if trained.why_no_trust:
+            self._note(f"{cell.name}: no trust scores: {trained.why_no_trust}")
 
     def _score(self, cell: Cell, model: PromiseModel, test: TestSet, prompts: PromptSource, progress: Progress) -> None:
         how = Assessment(

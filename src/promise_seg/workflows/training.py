@@ -1,6 +1,6 @@
 """Train models: one, or one for each class of label maps, from random weights or from a model that there is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,10 +9,10 @@ import torch
 
 from promise_seg.checkpoint import BEST_FOLDER
 from promise_seg.class_sets import class_folder, write_class_set
-from promise_seg.dataset.checks import classes_of
+from promise_seg.dataset.checks import CheckedRow, classes_of
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
-from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.errors import ManifestError, PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.reading import Reading
 from promise_seg.learning.run_note import DataOrigin
@@ -277,17 +277,7 @@ class _Work:
             self.note(f"{folder}: this run is already finished")
         elif run.epoch:
             self.note(f"{folder}: going on after epoch {run.epoch}")
-        encoded = 0 if run.finished else run.encode(self.progress)
-        run.run(self.progress)
-        trust, reason = None, ""
-        if self.accelerator.is_main_process:
-            try:
-                trust = ensure_calibrated(
-                    folder / BEST_FOLDER, rows, self.store, self.sam, self.accelerator.device, self.progress
-                )
-            except SettingsError as error:
-                reason = str(error)
-        return Trained(folder, encoded, run.best, trust, reason)
+        return run_and_calibrate(run, rows, self.progress)
 
     def _check_start(self, start: StartingPoint, rows: Dataset) -> None:
         """Refuse to choose the best epoch on images that the model to start from was trained on; warn of test rows."""
@@ -305,6 +295,36 @@ class _Work:
                 f"{start.ref} was trained on {len(known)} of the {len(rows.test)} test rows (first {known[0].name}): "
                 "their scores will say little of new images"
             )
+
+
+def run_and_calibrate(
+    run: TrainingRun,
+    rows: Sequence[CheckedRow],
+    progress: Progress = silent,
+    forgiven: type[PromiseError] = SettingsError,
+) -> Trained:
+    """Begin a run or resume it, and learn how far to trust its masks, or what of both is not done yet.
+
+    Args:
+        run: to be trained to its last epoch.
+        rows: of the run.
+        progress: told of each image and step.
+        forgiven: errors of calibrating for which the run goes without trust scores.
+
+    Raises:
+        SettingsError: if training diverged.
+        CheckpointError: if the best model of a finished run is damaged or gone.
+    """
+    encoded = 0 if run.finished else run.encode(progress)
+    run.run(progress)
+    if not run.accelerator.is_main_process:
+        return Trained(run.folder, encoded, run.best, None)
+    try:
+        place, device = run.folder / BEST_FOLDER, run.accelerator.device
+        trust = ensure_calibrated(place, rows, run.store, run.sam, device, progress)
+    except forgiven as error:
+        return Trained(run.folder, encoded, run.best, None, str(error))
+    return Trained(run.folder, encoded, run.best, trust)
 
 
 def _train_all(work: _Work, rows: Dataset, output: Path, trained: Callable[[Trained], object]) -> AnyModel:
