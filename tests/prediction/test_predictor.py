@@ -122,7 +122,7 @@ def test_a_volume_needs_the_index_of_a_slice(predictor, tmp_path):
     with pytest.raises(ImageError, match="has no slice 6"):
         predictor.encode(path, 6)
     done = []
-    volume = predictor.predict_volume(path, lambda: done.append(1))
+    volume = predictor.predict_volume(path, lambda *facts: done.append(facts))
     assert len(done) == len(volume.slices) == 6
     assert volume.mask.shape == (20, 24, 6)
     assert np.array_equal(volume.slices[2].mask, predictor.predict(predictor.encode(path, 2)).mask)

@@ -1,6 +1,6 @@
 """Run a model over rows with a ground truth and score it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from promise_seg.inference.prompting import PromptPlan
 from promise_seg.inference.rows import DecodedRow, decode_rows
 from promise_seg.model import PromiseModel
 from promise_seg.postprocessing import NO_POST, PostProcessing, connected_parts
+from promise_seg.progress import Progress, Stage, silent
 from promise_seg.vocabulary import MaskChoice, MaskKind, Protocol
 
 
@@ -165,7 +166,7 @@ def evaluate(
     assessment: Assessment,
     *,
     store: FeatureStore | None = None,
-    progress: Callable[[], object] = lambda: None,
+    progress: Progress = silent,
 ) -> list[Result]:
     """Score a model on rows.
 
@@ -175,14 +176,15 @@ def evaluate(
         assessment: the prompts, and the choice among SAM's masks; by default the choice made on validation rows, or
             always the first with the reference's protocol.
         store: the feature store; if ``None``, features are encoded and discarded.
-        progress: called after each image.
+        progress: told of each image.
 
     Raises:
         SettingsError: if the model cannot make the requested prompts, or its masks are NaN or infinite.
     """
     choice = assessment.choice_for(model)
     results = []
+    count = Stage(progress, "evaluating", len(rows), assessment.prompts.heading)
     for decoded in decode_rows(model, rows, assessment, store):
         results.append(score_row(decoded, choice, assessment, model.config.postprocessing, full=True))
-        progress()
+        count()
     return results

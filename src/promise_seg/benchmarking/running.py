@@ -21,7 +21,7 @@ from promise_seg.learning.run_note import DataOrigin
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.model import PromiseModel, bare_model
-from promise_seg.progress import Progress, Stage, silent
+from promise_seg.progress import Progress, renamed, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.vocabulary import PromptSource, Protocol, Split
@@ -159,8 +159,8 @@ class Benchmark:
         folder = cell.scores_folder(self.output, test.name)
         if is_scored(folder, how, subject):
             return
-        count = Stage(progress, f"scoring on {test.name}", len(test.rows), prompts.heading)
-        results = evaluate(model, test.rows, how, store=self.store, progress=count)
+        scoring = renamed(progress, f"scoring on {test.name}")
+        results = evaluate(model, test.rows, how, store=self.store, progress=scoring)
         masks = {"mask_choice": how.choice_for(model), "postprocessing": model.config.postprocessing.words}
         subject = subject.model_copy(update=masks)
         write_scores(folder, cell.folder(self.output), cell, how, results, subject)

@@ -1,6 +1,6 @@
 """The Python API: load a model, predict a mask, correct it with points or a box."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint
 from promise_seg.errors import SettingsError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
@@ -22,11 +21,10 @@ from promise_seg.model import PromiseModel
 from promise_seg.prediction.prediction import Prediction, prediction_of
 from promise_seg.prediction.reading import ImageLike, read_rgb
 from promise_seg.prediction.user_prompts import UserPrompts, to_model_frame
-from promise_seg.sam.backbone import Backbone
+from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.trust.judging import Trust, TrustModel
-from promise_seg.trust.trust_file import find_trust
 from promise_seg.vocabulary import MaskChoice
 
 if TYPE_CHECKING:
@@ -230,7 +228,8 @@ class Predictor:
 
         Of a mask that was corrected by points or a box it says nothing.
 
-        >>> model = load("runs/polyp")
+        >>> import promise_seg
+        >>> model = promise_seg.load("runs/polyp")
         >>> image = model.encode("frame.png")
         >>> mask, score = model.predict(image).mask, model.trust(image).score
         >>> 0 <= score <= 1
@@ -244,47 +243,22 @@ class Predictor:
         encoded = image if isinstance(image, EncodedImage) else self.encode(image)
         return self.judge.judge(self.model, encoded.features, encoded.geometry)
 
-    def predict_volume(self, volume: str | Path | Source, progress: Callable[[], object] = lambda: None) -> Volume:
+    def predict_volume(self, volume: str | Path | Source, progress: Progress = silent) -> Volume:
         """Predict every slice of a volume, with the model's own prompts.
 
         Args:
             volume: a path, or what :func:`~promise_seg.images.formats.opening.open_source` returns.
-            progress: called after each slice.
+            progress: told of each slice.
 
         Raises:
             ImageError: if it cannot be read.
             SettingsError: if the model has no APM.
         """
         source = volume if isinstance(volume, Source) else open_source(volume, self.model.config.reading.axis)
-        found = []
-        for index in range(len(source)):
-            found.append(self.predict(self.encode(source, index)))
-            progress()
-        return Volume(source, tuple(found))
+        indices = counted(range(len(source)), progress, "predicting")
+        return Volume(source, tuple(self.predict(self.encode(source, index)) for index in indices))
 
 
 def _numpy(values: Tensor | None, number: int, empty: tuple[int, ...], dtype: type) -> npt.NDArray:
     """One set of prompts of the only image, or nothing."""
     return np.zeros(empty, dtype) if values is None else values[0, number].cpu().numpy().astype(dtype)
-
-
-def load(checkpoint: str | Path, *, sam: Backbone | str | None = None, device: str | torch.device = "cpu") -> Predictor:
-    """Load a trained model.
-
-    >>> import promise_seg
-    >>> model = promise_seg.load("runs/polyp")
-    >>> model.predict("frame.png").mask.shape  # at the image's own size
-    (240, 320)
-
-    Args:
-        checkpoint: the output folder of ``promise train``, or a checkpoint folder in it.
-        sam: the SAM it belongs to; by default the place noted in the checkpoint.
-        device: such as ``cpu``, ``cuda`` or ``mps``.
-
-    Raises:
-        CheckpointError: if it cannot be loaded.
-    """
-    model = load_checkpoint(checkpoint, sam, device)
-    if is_reference_file(checkpoint):
-        return Predictor(model, None, f"no trust scores: {checkpoint} is not calibrated; promise convert it first")
-    return Predictor(model, *find_trust(find_checkpoint(checkpoint), model))

@@ -22,7 +22,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.files import check_writable
 from promise_seg.inference.prompting import check_prompts
 from promise_seg.model import PromiseModel
-from promise_seg.progress import Progress, Stage, silent
+from promise_seg.progress import Progress, renamed, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.judging import FLATTERING, TrustModel, judge_results, with_trust
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, SplitChoice
@@ -243,8 +243,7 @@ def score_and_judge(
         CheckpointError: if the calibration is damaged.
     """
     trust, notes = _find_trust(part, model, assessment)
-    count = Stage(progress, stage, len(rows), assessment.prompts.heading)
-    results = score(model, rows, assessment, store=store, progress=count)
+    results = score(model, rows, assessment, store=store, progress=renamed(progress, stage))
     subject = subject_of(model, part.name, assessment, rows[0].reading, data=data, split=split)
     if trust is None:
         return Evaluation(part.name, tuple(results), summarise(results, assessment, subject, by), notes)
