@@ -194,7 +194,7 @@ class SplitChoice(StrEnum):
 
 
 class OutputFormat(StrEnum):
-    """``auto`` follows the input: PNG for pictures, TIFF for pages, DICOM-SEG for DICOM, NIfTI for other volumes.
+    """``auto`` follows the input: PNG for images, TIFF for pages, NIfTI for NIfTI, NRRD for NRRD, DICOM-SEG for DICOM.
 
     ``coco`` writes a file of run-length codes for each image, as ``rle`` does, and all of them as one ``coco.json``.
     """
@@ -203,6 +203,7 @@ class OutputFormat(StrEnum):
     PNG = "png"
     TIFF = "tiff"
     NIFTI = "nifti"
+    NRRD = "nrrd"
     DICOM_SEG = "dicom-seg"
     RLE = "rle"
     COCO = "coco"

@@ -16,7 +16,7 @@ from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import OutputFormat, Variant
-from tests.files import write_dicom, write_nifti, write_series
+from tests.files import write_dicom, write_nifti, write_nrrd, write_series
 from tests.helpers import disc_image, make_model
 
 ULTRASOUND = "1.2.840.10008.5.1.4.1.1.3.1"
@@ -221,3 +221,21 @@ def test_a_volume_as_pictures_is_a_folder_of_them(mixed, labeller, tmp_path):
     assert len(list((out / "masks/volume").iterdir())) == 5
     assert {line["mask"] for line in table(out) if line["slice"]} == {"masks/volume", "masks/pages", "masks/series"}
     assert predict_folder(labeller, find_inputs([mixed]), out, OutputFormat.PNG).already_there == 4
+
+
+def test_an_nrrd_volume_with_its_values_beside_it_gets_a_segmentation_for_slicer(labeller, tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    volume = np.random.default_rng(0).integers(0, 200, (40, 30, 3)).astype(np.uint8)
+    header = {"space": "left-posterior-superior", "space directions": np.diag([0.5, 0.5, 3]), "space origin": [0, 0, 0]}
+    write_nrrd(folder / "ct.nhdr", volume, header)
+    assert predict_folder(labeller, find_inputs([folder]), out).predicted == 1
+    assert [path.name for path in (out / "masks").iterdir()] == ["ct.seg.nrrd"]
+    image = open_source(folder / "ct.nhdr")
+    assert read_labels(out / "masks/ct.seg.nrrd", image, 2).shape == (30, 40)
+    assert predict_folder(labeller, find_inputs([folder]), out).already_there == 1
+
+    write_nrrd(folder / "ct.nhdr", volume[::-1], header)  # whose header stays as it was
+    assert predict_folder(labeller, find_inputs([folder]), out).predicted == 1
+    write_nrrd(tmp_path / "other/ct.nrrd", volume[:, ::-1], header)
+    (problem,) = predict_folder(labeller, find_inputs([tmp_path / "other"]), out).problems
+    assert "its place, masks/ct, is taken by" in problem

@@ -14,7 +14,6 @@ from PIL import Image
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.files import write_json, write_text, write_whole
 from promise_seg.images.exports.inputs import Input
-from promise_seg.images.formats.kinds import stem_of
 from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
 from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller, Origin
@@ -179,7 +178,9 @@ def _key(name: str) -> str:
 
 def _stem(mask: str) -> str:
     """Return the stem of the input that a mask of the table belongs to."""
-    return stem_of(Path(mask.removesuffix(WRITERS[OutputFormat.RLE].suffix)))
+    suffixes = sorted((writer.suffix for writer in WRITERS.values()), key=len, reverse=True)
+    name = Path(mask).name
+    return name.removesuffix(next((suffix for suffix in suffixes if name.endswith(suffix)), ""))
 
 
 def _lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:

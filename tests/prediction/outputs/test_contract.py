@@ -27,6 +27,11 @@ def write_picture(folder):
     return folder / "a.png"
 
 
+def write_oblique_nrrd(folder):
+    header = {"space": "RAS", "space directions": OBLIQUE[:3, :3].T, "space origin": OBLIQUE[:3, 3]}
+    return write_nrrd(folder / "v.nrrd", np.zeros((4, 5, 6), np.int16), header)
+
+
 class TestPng(WriterContract):
     output = OutputFormat.PNG
 
@@ -77,10 +82,46 @@ class TestNiftiOfDicom(TestNifti):
         assert written.affine[:3, 3] == pytest.approx((10, 20, 30))
 
 
+class TestNrrd(WriterContract):
+    output = OutputFormat.NRRD
+
+    def write_input(self, folder):
+        return write_oblique_nrrd(folder)
+
+    def test_voxels_keep_their_place(self, label, image, path):
+        written = open_source(self.write(label(image), path))
+        np.testing.assert_allclose(written.frame.affine, open_source(image).frame.affine, atol=1e-5)
+        assert written.frame.shape == open_source(image).frame.shape
+
+
+class TestNrrdOfNifti(TestNrrd):
+    def write_input(self, folder):
+        return write_nifti(folder / "v.nii", np.zeros((4, 5, 6), np.int16), OBLIQUE)
+
+
+class TestNrrdOfDicom(TestNrrd):
+    def write_input(self, folder):
+        return write_series(folder / "ct")
+
+    def test_voxels_keep_their_place(self, label, image, path):
+        """As columns, rows and slices: the other way round than the image."""
+        written, frame = open_source(self.write(label(image), path)).frame, open_source(image).frame
+        assert written.shape == frame.shape[::-1]
+        np.testing.assert_allclose(written.affine, frame.affine[:, [2, 1, 0, 3]], atol=1e-5)
+
+
+class TestNrrdOfPictures(TestNrrd):
+    def write_input(self, folder):
+        return write_picture(folder)
+
+    def test_voxels_keep_their_place(self, label, image, path):
+        written = open_source(self.write(label(image), path))
+        assert (written.frame, written.is_volume, len(written)) == (None, False, 1)
+
+
 class TestNiftiOfNrrd(TestNifti):
     def write_input(self, folder):
-        header = {"space": "RAS", "space directions": OBLIQUE[:3, :3].T, "space origin": OBLIQUE[:3, 3]}
-        return write_nrrd(folder / "v.nrrd", np.zeros((4, 5, 6), np.int16), header)
+        return write_oblique_nrrd(folder)
 
 
 class TestDicomSegmentation(WriterContract):

@@ -5,8 +5,9 @@ from PIL import Image
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.prediction.outputs.formats import WRITERS, formats_for, parse_format
+from promise_seg.prediction.outputs.formats import WRITERS, formats_for
 from promise_seg.vocabulary import Axis, OutputFormat
+from promise_seg.workflows.choices import chosen
 from tests.files import write_dicom, write_nifti, write_series
 
 
@@ -41,5 +42,6 @@ def test_dicom_falls_back_on_what_keeps_its_place(tmp_path):
 
 def test_every_format_has_a_writer():
     assert set(WRITERS) == set(OutputFormat) - {OutputFormat.AUTO}
-    with pytest.raises(SettingsError, match="--format bmp: expected auto, png, tiff, nifti, dicom-seg, rle, coco"):
-        parse_format("bmp")
+    words = "auto, png, tiff, nifti, nrrd, dicom-seg, rle, coco"
+    with pytest.raises(SettingsError, match=f"--format bmp: expected {words}"):
+        chosen(OutputFormat, "bmp", "--format")

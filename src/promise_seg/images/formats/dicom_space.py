@@ -23,6 +23,9 @@ def stack_affine(
 
     ``thickness`` is the distance of a next slice from a single one.
 
+    ``highdicom.spatial`` does the same for slices that are stacked at right angles and evenly to 1 %. It refuses tilted
+    gantries, direction cosines of two decimals, and positions that vary by up to 5 %, all of which occur in hospitals.
+
     Source: DICOM PS3.3, C.7.6.2.1.1, which is in LPS+.
     """
     corners = np.array([[float(v) for v in p] for p in positions], np.float64)

@@ -14,7 +14,7 @@ from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.images.formats.nrrd_files import Header, data_file, read_header, read_values
 from promise_seg.images.formats.source import Scope
 from promise_seg.images.formats.volume import ArrayVolume
-from promise_seg.vocabulary import Axis
+from promise_seg.vocabulary import Axis, OutputFormat
 
 _TO_RAS = {"right-anterior-superior": (1, 1, 1), "left-anterior-superior": (-1, 1, 1),
            "left-posterior-superior": (-1, -1, 1)}  # fmt: skip
@@ -64,6 +64,9 @@ class NrrdVolume(ArrayVolume):
         with _faults_of(path):
             data = data_file(path, read_header(path)[0])
         return [path] if data is None else [path, data]
+
+    def output_formats(self) -> list[OutputFormat]:
+        return [OutputFormat.NRRD]
 
     def slice_files(self, index: int, scope: Scope) -> list[Path]:
         del index, scope

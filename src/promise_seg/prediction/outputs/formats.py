@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_seg.errors import SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.prediction.labelling import Labelled
 from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
 from promise_seg.prediction.outputs.nifti import write_nifti
+from promise_seg.prediction.outputs.nrrd import write_nrrd
 from promise_seg.prediction.outputs.pictures import write_png, write_tiff
 from promise_seg.prediction.outputs.rle import write_rle
 from promise_seg.vocabulary import OutputFormat
@@ -26,21 +26,11 @@ WRITERS = {
     OutputFormat.PNG: Writer(".png", write_png),
     OutputFormat.TIFF: Writer(".tif", write_tiff),
     OutputFormat.NIFTI: Writer(".nii.gz", write_nifti),
+    OutputFormat.NRRD: Writer(".seg.nrrd", write_nrrd),
     OutputFormat.DICOM_SEG: Writer(".dcm", write_dicom_seg),
     OutputFormat.RLE: Writer(".json", write_rle),
     OutputFormat.COCO: Writer(".json", write_rle),
 }
-
-
-def parse_format(name: str) -> OutputFormat:
-    """Return the format that a user names.
-
-    Raises:
-        SettingsError: if no format has that name.
-    """
-    if name not in tuple(OutputFormat):
-        raise SettingsError(f"--format {name}: expected {', '.join(OutputFormat)}")
-    return OutputFormat(name)
 
 
 def formats_for(source: Source, wanted: OutputFormat) -> list[OutputFormat]:

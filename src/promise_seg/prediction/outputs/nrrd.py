@@ -1,0 +1,88 @@
+"""Write labels as an NRRD file that 3D Slicer opens as a segmentation, with ``pynrrd``.
+
+Source: the fields of segments are those of Slicer's own files,
+https://slicer.readthedocs.io/en/latest/developer_guide/modules/segmentations.html
+"""
+
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import nrrd
+import numpy as np
+
+from promise_seg.arrays import Array
+from promise_seg.files import write_whole
+from promise_seg.images.formats.nrrd import NrrdVolume
+from promise_seg.images.formats.source import Source
+from promise_seg.images.sheets import OUTLINE_COLOURS
+from promise_seg.prediction.labelling import Labelled
+
+_KEPT = ("space", "space dimension", "space origin", "space units")
+_PER_AXIS = ("space directions", "spacings", "units")
+_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+def write_nrrd(labelled: Labelled, path: Path) -> None:
+    """Write labels in the shape, axis order and space of an NRRD input; for other inputs as columns, rows and slices.
+
+    Inputs whose position is unknown give a file without a space, as an NRRD file need not have one.
+    """
+    source = labelled.source
+    array = _in_file_order(source, labelled.stack)
+    array = array.astype(np.uint8 if max(labelled.names) < 256 else np.uint16)
+    header = {"encoding": "gzip", "kinds": ["domain"] * array.ndim, **_space(source), **_segments(labelled, array)}
+    write_whole(path, lambda p: nrrd.write(str(p), array, header))
+
+
+def _in_file_order(source: Source, stack: Array) -> Array:
+    """Return labels (N, H, W) as (I, J[, K]), columns first."""
+    labels = stack if source.frame is None else source.frame.from_slices(stack)
+    columns_first = labels if source.columns_first else labels.T
+    is_flat = len(source.space_axes) == 2 if isinstance(source, NrrdVolume) else not source.is_volume
+    return columns_first[..., 0] if is_flat else columns_first
+
+
+def _space(source: Source) -> dict[str, Any]:
+    """Return the fields that say where the labels lie; those of an NRRD input as they are."""
+    if isinstance(source, NrrdVolume):
+        header, axes = source.header, source.space_axes
+        kept = {name: header.get(name.replace(" ", "")) for name in _KEPT}
+        kept |= {name: _at(header.get(name.replace(" ", "")), axes) for name in _PER_AXIS}
+        return {name: value for name, value in kept.items() if value is not None}
+    if source.frame is None:
+        return {} if source.spacing is None or source.is_volume else {"spacings": list(source.spacing[::-1])}
+    affine = source.frame.affine if source.columns_first else source.frame.affine[:, [2, 1, 0, 3]]
+    directions = (_LPS @ affine[:3, :3]).T
+    return {
+        "space": "left-posterior-superior",
+        "space directions": directions if source.is_volume else directions[:2],
+        "space origin": _LPS @ affine[:3, 3],
+    }
+
+
+def _at(values: Any, axes: list[int]) -> Any:
+    return None if values is None else [values[axis] for axis in axes]
+
+
+def _segments(labelled: Labelled, array: Array) -> dict[str, str]:
+    """Return what Slicer shows of each label: its name, in letters that a header can have, and its colour."""
+    extent = " ".join(f"0 {size - 1}" for size in (*array.shape, 1)[:3])
+    fields = {
+        "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
+        "Segmentation_MasterRepresentation": "Binary labelmap",
+        "Segmentation_ReferenceImageExtentOffset": "0 0 0",
+    }
+    for number, (label, name) in enumerate(labelled.names.items()):
+        letters = unicodedata.normalize("NFKD", " ".join(name.split())).encode("ascii", "ignore").decode()
+        colour = OUTLINE_COLOURS[number % len(OUTLINE_COLOURS)]
+        segment = {
+            "ID": f"Segment_{label}",
+            "Name": letters.strip() or f"label {label}",
+            "Color": " ".join(f"{value / 255:.4f}" for value in colour),
+            "LabelValue": str(label),
+            "Layer": "0",
+            "Extent": extent,
+        }
+        fields |= {f"Segment{number}_{field}": value for field, value in segment.items()}
+    return fields
