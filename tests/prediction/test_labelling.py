@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from promise_seg.checkpoint import save_checkpoint
@@ -10,7 +11,7 @@ from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.labelling import Labeller, parse_names
 from promise_seg.prediction.predictor import Predictor
-from promise_seg.vocabulary import Variant
+from promise_seg.vocabulary import TrainAlso, Variant
 from promise_seg.workflows.predicting import load_labeller
 from tests.files import write_nifti
 from tests.helpers import disc_image, make_model, make_tiny_sam
@@ -58,6 +59,24 @@ def test_an_image_is_encoded_once_for_all_classes(tiny_sam, picture, monkeypatch
     monkeypatch.setattr(tiny_sam, "encode", lambda images: calls.append(1) or encode(images))
     labeller.label(picture)
     assert len(calls) == 1
+
+
+def test_a_class_whose_encoder_was_trained_encodes_for_itself(tiny_sam, picture):
+    trained = make_model(tiny_sam)
+    trained.config = trained.config.model_copy(update={"reading": Reading(label=2), "train_also": TrainAlso.EVERYTHING})
+    trained = Predictor(PromiseModel(trained.config, tiny_sam))
+    with torch.no_grad():
+        for parameter in trained.model.sam.parameters():
+            parameter.add_(0.02)
+    shared = predictor(tiny_sam, label=1)
+    alone = {1: shared.predict(picture), 2: trained.predict(picture)}
+    assert not np.array_equal(alone[1].points_xy, alone[2].points_xy)
+    for order in ((1, 2), (2, 1)):
+        labeller = Labeller({label: {1: shared, 2: trained}[label] for label in order})
+        origins = labeller.label(picture).slices[0].origins
+        for label in order:
+            np.testing.assert_array_equal(origins[label].points_xy_image, alone[label].points_xy)
+            assert origins[label].predicted_iou == alone[label].predicted_iou
 
 
 def test_a_volume_is_cut_as_in_training(tiny_sam, tmp_path):

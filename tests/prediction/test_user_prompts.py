@@ -19,6 +19,7 @@ GEOMETRY = Geometry(90, 120, 32, Fit.STRETCH)
         ({"points_xy": [[1, 2]]}, "points need labels and labels need points"),
         ({"point_labels": [1]}, "points need labels and labels need points"),
         ({"points_xy": [[1, 2, 3]], "point_labels": [1]}, r"points_xy must be \(N, 2\), got \(1, 3\)"),
+        ({"points_xy": np.empty((0, 2)), "point_labels": []}, "points_xy: there are no points in it"),
         ({"points_xy": [[1, 2]], "point_labels": [[1]]}, r"point_labels must be \(N,\), got \(1, 1\)"),
         ({"points_xy": [[1, 2]], "point_labels": [1, 0]}, "one for each point, got 2 labels for 1 points"),
         ({"points_xy": [[1, 2]], "point_labels": [2]}, r"must be 1 \(foreground\) or 0 \(background\), got \[2\]"),

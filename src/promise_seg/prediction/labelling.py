@@ -11,7 +11,7 @@ from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.reading import Reading
 from promise_seg.model import ModelConfig
-from promise_seg.prediction.predictor import Predictor
+from promise_seg.prediction.predictor import EncodedImage, Predictor
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.judging import Trust
@@ -140,11 +140,15 @@ class Labeller:
 
         Models whose encoders were trained too encode for themselves.
         """
-        shared = self._first.encode(image, index)
-        encoded = {
-            label: one.encode(image, index) if one.model.sam.encoder_learns and one is not self._first else shared
-            for label, one in self.predictors.items()
-        }
+        shared: EncodedImage | None = None
+        encoded: dict[int, EncodedImage] = {}
+        for label, one in self.predictors.items():
+            if one.model.sam.encoder_learns:
+                encoded[label] = one.encode(image, index)
+                continue
+            if shared is None:
+                shared = one.encode(image, index)
+            encoded[label] = shared
         predictions = {label: one.predict(encoded[label]) for label, one in self.predictors.items()}
         found = np.array(list(predictions), np.uint16)
         probs = np.stack([one.mask_probs for one in predictions.values()])

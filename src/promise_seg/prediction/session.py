@@ -55,8 +55,9 @@ class Session:
     """An image that is encoded once and corrected prompt by prompt; the mask follows every change.
 
     It begins with the model's own points, or with nothing if the model has no auto-prompting module. Every change is
-    checked and predicted before it is kept: one that is refused leaves the session as it was. Several threads may use
-    one session; changes happen one after the other.
+    checked and predicted before it is kept: one that is refused leaves the session as it was. All prompts of the past
+    are kept, but one prediction alone: undo and redo ask SAM again. Several threads may use one session; changes happen
+    one after the other.
 
     >>> import promise_seg
     >>> session = promise_seg.load("runs/polyp").session("frame.png")
@@ -69,18 +70,19 @@ class Session:
     def __init__(self, predictor: "Predictor", encoded: "EncodedImage") -> None:
         self._predictor, self._encoded = predictor, encoded
         self._lock = threading.RLock()
-        self._history: list[tuple[PromptState, Prediction | None]] = [self._beginning()]
+        beginning, self._prediction = self._begin()
+        self._history = [beginning]
         self._at = 0
 
     @property
     def prompts(self) -> PromptState:
         """The prompts as they are now, in the image frame."""
-        return self._history[self._at][0]
+        return self._history[self._at]
 
     @property
     def prediction(self) -> Prediction | None:
         """The prediction for these prompts; ``None`` if there are none."""
-        return self._history[self._at][1]
+        return self._prediction
 
     @property
     def can_undo(self) -> bool:
@@ -168,23 +170,17 @@ class Session:
 
     def reset(self) -> Prediction | None:
         """Go back to the model's own prompts, as one more step that can be undone."""
-        with self._lock:
-            self._keep(*self._history[0])
-            return self.prediction
+        return self._change(lambda _: self._history[0], keeps_automatic=True)
 
     def undo(self) -> Prediction | None:
         """Take the last change back; without any, nothing happens. Returns the prediction of before."""
-        with self._lock:
-            self._at = max(0, self._at - 1)
-            return self.prediction
+        return self._go(-1)
 
     def redo(self) -> Prediction | None:
         """Repeat a change that was taken back; without any, nothing happens. Returns its prediction."""
-        with self._lock:
-            self._at = min(len(self._history) - 1, self._at + 1)
-            return self.prediction
+        return self._go(1)
 
-    def _beginning(self) -> tuple[PromptState, Prediction | None]:
+    def _begin(self) -> tuple[PromptState, Prediction | None]:
         if self._predictor.model.apm is None:
             return PromptState(), None
         prediction = self._predictor.predict(self._encoded)
@@ -202,21 +198,30 @@ class Session:
     def _change(
         self, change: Callable[[PromptState], PromptState], *, keeps_automatic: bool = False
     ) -> Prediction | None:
+        """Make the changed prompts the newest step; what could have been redone is forgotten."""
         with self._lock:
-            old = self.prompts
-            new = replace(change(old), is_automatic=keeps_automatic and old.is_automatic)
-            self._keep(new, self._predict(new))
-            return self.prediction
+            new = change(self.prompts)
+            if not keeps_automatic:
+                new = replace(new, is_automatic=False)
+            self._prediction = self._predict(new)
+            self._history[self._at + 1 :] = [new]
+            self._at += 1
+            return self._prediction
+
+    def _go(self, steps: int) -> Prediction | None:
+        """Go back or forth in the history, as far as it goes."""
+        with self._lock:
+            at = min(max(0, self._at + steps), len(self._history) - 1)
+            if at != self._at:
+                self._prediction = self._predict(self._history[at])
+                self._at = at
+            return self._prediction
 
     def _predict(self, state: PromptState) -> Prediction | None:
         if state.is_empty:
             return None
-        return self._predictor.predict_sets(self._encoded, [state.as_prompts()], mask_choice=state.mask_choice)[0]
-
-    def _keep(self, state: PromptState, prediction: Prediction | None) -> None:
-        """Make it the newest step; what could have been redone is forgotten."""
-        self._history[self._at + 1 :] = [(state, prediction)]
-        self._at += 1
+        prompts = UserPrompts() if state.is_automatic else state.as_prompts()
+        return self._predictor.predict_sets(self._encoded, [prompts], mask_choice=state.mask_choice)[0]
 
 
 def _check_point(state: PromptState, number: int) -> None:

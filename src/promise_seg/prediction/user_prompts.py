@@ -14,7 +14,7 @@ from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
 _SLACK = 1.0  # pixels of the model frame that a point may lie beyond it, as those of an APM can
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UserPrompts:
     """One set of prompts in the image frame; any part may be missing, or all.
 
@@ -72,6 +72,8 @@ def _points(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
     array = _numbers(values, "points_xy")
     if array.ndim != 2 or array.shape[1] != 2:
         raise SettingsError(f"points_xy must be (N, 2), got {array.shape}")
+    if not len(array):
+        raise SettingsError("points_xy: there are no points in it; leave points out if there are none")
     return array
 
 

@@ -92,24 +92,22 @@ def report(
         CheckpointError: if the model, or what stands beside it, cannot be read.
     """
     wanted = parse_tolerance(tolerance)
-    opened = model if isinstance(model, OpenModels) else open_models(
-        model, sam=sam, device=device, image_size=image_size
-    )  # fmt: skip
+    opened = open_models(model, sam=sam, device=device, image_size=image_size)
     sources = pick_prompts(prompts, opened.models[0])
     rows = rows_to_score(opened, data, split, progress)
     check_columns(by, [row.row for row in rows])
-    found = {}
-    for part, one in opened:
-        folder = Path(output) / Path(part.name).name if opened.ref.is_class_set else Path(output)
+
+    def write(part: ModelPart, one: PromiseModel, folder: Path | None) -> Report:
         plan = Plan(
             run=part.name, data=data_name(data), output=str(folder), prompts=sources, is_bare=part.is_bare,
             split=str(split), by=tuple(by), tolerance=wanted, seed=seed, budget=budget, images=images, worst=worst,
             sam=sam if isinstance(sam, str) else None, image_size=image_size,
             reading=data.options if isinstance(data, Dataset) else NO_OPTIONS,
         )  # fmt: skip
-        check_writable(folder)
-        found[part.label or 0] = _write(part, one, rows_of_part(rows, part, one), plan, as_store(store), progress)
-    return ByClass(found) if opened.ref.is_class_set else found[0]
+        check_writable(plan.output)
+        return _write(part, one, rows_of_part(rows, part, one), plan, as_store(store), progress)
+
+    return opened.each(write, output)
 
 
 def _write(

@@ -94,20 +94,14 @@ def budget(
         ManifestError: if there are no such rows, or files of them cannot be read.
         CheckpointError: if the model cannot be loaded.
     """
-    opened = model if isinstance(model, OpenModels) else open_models(
-        model, sam=sam, device=device, image_size=image_size
-    )  # fmt: skip
+    opened = open_models(model, sam=sam, device=device, image_size=image_size)
     rows = rows_to_score(opened, data, split, progress)
-    found = {}
-    for part, one in opened:
-        folder = None if output is None else Path(output)
-        if folder is not None and opened.ref.is_class_set:
-            folder /= Path(part.name).name
-        facts = {"data": data_name(data), "split": str(split), "seed": seed}
-        found[part.label or 0] = _budget_of(
-            part, one, rows_of_part(rows, part, one), facts, folder, as_store(store), progress
-        )
-    return ByClass(found) if opened.ref.is_class_set else found[0]
+    facts = {"data": data_name(data), "split": str(split), "seed": seed}
+
+    def measure(part: ModelPart, one: PromiseModel, folder: Path | None) -> PromptBudget:
+        return _budget_of(part, one, rows_of_part(rows, part, one), facts, folder, as_store(store), progress)
+
+    return opened.each(measure, output)
 
 
 def _budget_of(

@@ -8,7 +8,7 @@ Found = TypeVar("Found")
 
 
 class ByClass(Mapping[int, Found], Generic[Found]):
-    """The results of several models, by its class.
+    """The results of several models, by their classes.
 
     Args:
         found: by the classes.

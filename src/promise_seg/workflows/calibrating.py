@@ -97,7 +97,7 @@ def calibrate(
         ManifestError: if there are no such rows, or files of them cannot be read.
         CheckpointError: if a model cannot be loaded.
     """
-    opened = model if isinstance(model, OpenModels) else open_models(model, sam=sam, device=device)
+    opened = open_models(model, sam=sam, device=device)
     folders = [folder for _, folder in opened.ref.checkpoints(CALIBRATION)]
     for _, one in opened:
         check_calibratable(one)
@@ -155,7 +155,7 @@ def tune_postprocess(
         ManifestError: if there are no val rows, or files of them cannot be read.
         CheckpointError: if a model cannot be loaded.
     """
-    opened = model if isinstance(model, OpenModels) else open_models(model, sam=sam, device=device)
+    opened = open_models(model, sam=sam, device=device)
     folders = [folder for _, folder in opened.ref.checkpoints(POSTPROCESSING)]
     found = []
     for (part, one), folder in zip(opened, folders, strict=True):

@@ -160,9 +160,7 @@ def evaluate(
         mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"),
         protocol=chosen(Protocol, protocol, "--protocol"), tolerance=parse_tolerance(tolerance),
     )  # fmt: skip
-    opened = model if isinstance(model, OpenModels) else open_models(
-        model, sam=sam, device=device, image_size=image_size, protocol=protocol
-    )  # fmt: skip
+    opened = open_models(model, sam=sam, device=device, image_size=image_size, protocol=protocol)
     rows = rows_to_score(opened, data, split, progress)
     check_columns(by, [row.row for row in rows])
     for row in rows:
@@ -170,13 +168,9 @@ def evaluate(
     for _, one in opened:
         check_prompts(one, assessment.prompts)
     work = _Work(assessment, as_store(store), [SIZE, *by], str(data_name(data)), str(split), progress)
-    found = {}
-    for part, one in opened:
-        folder = None if output is None else Path(output)
-        if folder is not None and opened.ref.is_class_set:
-            folder /= Path(part.name).name
-        found[part.label or 0] = work.evaluate(part, one, rows_of_part(rows, part, one), folder)
-    return ByClass(found) if opened.ref.is_class_set else found[0]
+    return opened.each(
+        lambda part, one, folder: work.evaluate(part, one, rows_of_part(rows, part, one), folder), output
+    )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Models as a Python user holds them: one, or one for each class, with the place that they came from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from promise_seg.prediction.predictor import Predictor
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.judging import TrustModel
 from promise_seg.vocabulary import Protocol
+from promise_seg.workflows.by_class import ByClass, Found
 from promise_seg.workflows.devices import pick_device
 from promise_seg.workflows.model_ref import ModelPart, ModelRef
 
@@ -149,6 +150,23 @@ class OpenModels:
         """The SAM that all of them stand on."""
         return self.models[0].sam
 
+    def each(
+        self, work: Callable[[ModelPart, PromiseModel, Path | None], Found], output: str | Path | None = None
+    ) -> Found | ByClass[Found]:
+        """Do the same work with every model, and return its result; for a set, a result for each class.
+
+        Args:
+            work: is given the part, its model, and the folder for its files.
+            output: that folder; in it, a set has a folder for each class. ``None`` if nothing is to be written.
+        """
+        found = {}
+        for part, model in self:
+            folder = None if output is None else Path(output)
+            if folder is not None and self.ref.is_class_set:
+                folder /= Path(part.name).name
+            found[part.label or 0] = work(part, model, folder)
+        return ByClass(found) if self.ref.is_class_set else found[0]
+
     @property
     def reading(self) -> Reading:
         """How files are read: as in training; of a set with all classes of label maps."""
@@ -157,7 +175,7 @@ class OpenModels:
 
 
 def open_models(
-    model: ModelLike,
+    model: "ModelLike | OpenModels",
     *,
     sam: Backbone | str | None = None,
     device: str | torch.device = "auto",
@@ -177,6 +195,8 @@ def open_models(
         SettingsError: if a trained model is asked for at another size, or there is no such device.
         CheckpointError: if one cannot be loaded.
     """
+    if isinstance(model, OpenModels):
+        return model
     if isinstance(model, Model):
         return OpenModels(ModelRef(model.part.name, (model.part,)), (model.model,))
     if isinstance(model, ClassModels):
