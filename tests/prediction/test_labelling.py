@@ -66,7 +66,7 @@ def test_a_class_whose_encoder_was_trained_encodes_for_itself(tiny_sam, picture)
     trained.config = trained.config.model_copy(update={"reading": Reading(label=2), "train_also": TrainAlso.EVERYTHING})
     trained = Predictor(PromiseModel(trained.config, tiny_sam))
     with torch.no_grad():
-        for parameter in trained.model.sam.parameters():
+        for parameter in trained.model.trainable_parameters().values():
             parameter.add_(0.02)
     shared = predictor(tiny_sam, label=1)
     alone = {1: shared.predict(picture), 2: trained.predict(picture)}
