@@ -1,0 +1,1 @@
+"""Networks that were trained on natural images, as the eyes of an auto-prompting module."""
