@@ -15,7 +15,7 @@ from promise_seg.ips import PatternShift
 from promise_seg.model import ModelConfig, PromiseModel
 from promise_seg.prompting.apm_cross import CrossConfig
 from promise_seg.prompting.apm_resnet import ResnetConfig
-from promise_seg.prompting.building import make_apm_config
+from promise_seg.prompting.building import AnyApmConfig, make_apm_config
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.nano import initialise
 from promise_seg.sam.official import official_state
@@ -64,10 +64,15 @@ def make_fixed_sam() -> FrozenSam:
     return FrozenSam(model, "fixed")
 
 
+def small_apm_config(kind: ApmKind) -> AnyApmConfig:
+    """The config of an APM that runs in milliseconds."""
+    return make_apm_config(kind, **({"side": TINY_SIDE} if kind == ApmKind.PRETRAINED else {}))
+
+
 def make_model(sam: FrozenSam, variant: Variant = Variant.APM_IPS, apm: ApmKind = ApmKind.HEATMAP) -> PromiseModel:
     torch.manual_seed(1)
     config = ModelConfig(
-        variant=variant, apm=make_apm_config(apm) if "apm" in variant else None, sam=sam.name, sam_sha256=sam.sha256,
+        variant=variant, apm=small_apm_config(apm) if "apm" in variant else None, sam=sam.name, sam_sha256=sam.sha256,
         image_size=sam.image_size, promise_seg_version="0",
     )  # fmt: skip
     return PromiseModel(config, sam)

@@ -20,10 +20,10 @@ def test_what_is_loaded_predicts_what_was_saved(variant, apm, tiny_sam, images, 
     save_checkpoint(model.eval(), tmp_path / "c")
     again = load_checkpoint(tmp_path / "c", tiny_sam)
     features = model.encode(images)
-    prompts = some_points() if variant == Variant.IPS else model.propose(features).as_prompts()
+    prompts = some_points() if variant == Variant.IPS else model.propose(features)
     assert torch.equal(again.decode(features, prompts).mask_logits, model.decode(features, prompts).mask_logits)
     if variant != Variant.IPS:
-        assert torch.equal(again.propose(features).points_xy_model, prompts.points_xy_model[:, 0])
+        assert torch.equal(again.propose(features).points_xy_model, prompts.points_xy_model)
 
 
 def test_it_holds_no_weight_of_sam(tiny_sam, tmp_path):

@@ -9,10 +9,13 @@ from promise_seg.files import write_json
 
 CLASSES_FILE = "classes.json"
 
+CLASS_PREFIX = "class-"
+"""The folder of a class is called this, and the number of the class."""
+
 
 def class_folder(folder: Path, label: int) -> Path:
     """Return the folder of the run of a class."""
-    return folder / f"class-{label}"
+    return folder / f"{CLASS_PREFIX}{label}"
 
 
 def write_class_set(folder: Path, labels: Sequence[int]) -> None:

@@ -40,7 +40,7 @@ def as_version_1(values: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[
     apm, later = values["apm"] or {}, dict(changed)
     flat = {name: values[name] for name in _OTHERS} | values["reading"] | {"format_version": 1}
     flat |= {"apm": apm.get("kind"), "position_code": apm.get("position_code")}
-    flat |= {name: (apm or values["oracle"])[name] for name in _POINTS}
+    flat |= {name: apm.get(name, values["oracle"][name]) for name in _POINTS}
     known = ("kind", "position_code", *_POINTS)
     of_apm = {f"apm_{name}": value for name, value in (later.pop("apm", None) or {}).items() if name not in known}
     for name in ("format_version", "reading", "oracle"):

@@ -6,26 +6,33 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from promise_seg._version import __version__
 from promise_seg.config_versions import as_version_1, from_version_1
 from promise_seg.errors import CheckpointError
+from promise_seg.given_prompts import Answer, form_of
 from promise_seg.images.reading import DEFAULT_READING, KeptReading, Reading
 from promise_seg.ips import PatternShift
+from promise_seg.mask_quality import MaskQuality
 from promise_seg.postprocessing import NO_POST, PostProcessing
-from promise_seg.prompting.apm import AutoPrompter, PointCounts, Proposal
+from promise_seg.prompting.apm import IMAGE, AutoPrompter, PointCounts, Proposal, some_sets
 from promise_seg.prompting.building import ApmField
 from promise_seg.sam.backbone import Backbone, Decoded, state_sha256
 from promise_seg.sam.features import Features
 from promise_seg.sam.pickles import differences
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.tuned import tuned
-from promise_seg.vocabulary import Fit, MaskChoice, TrainAlso, Variant
+from promise_seg.vocabulary import Fit, MaskChoice, PromptForm, TrainAlso, Variant
 
 FORMAT_VERSION: Literal[2] = 2
 
+IMAGES = "images"
+"""Name in the features of images that are not encoded yet."""
+ABSENT_LOGIT = -20.0
+"""The logit of each pixel of an image that holds nothing: no probability to speak of."""
 SAM_BESIDE = "<beside>"
 """The ``sam`` of a config whose SAM is in a folder next to it. It cannot be a path or name that a user gives."""
 
@@ -40,7 +47,13 @@ class ModelConfig(BaseModel):
         train_also: which parts of SAM were trained too.
         fit: how images become squares.
         reading: how files are read: as those that it was trained on.
-        mask_choice: which of SAM's masks counts.
+        mask_choice: which of SAM's masks counts; of a model with an APM, for its own prompts.
+        map_share: the share of the APM's saliency in the masks of its own prompts, as logits.
+        presence_threshold: an image whose presence is less likely gets an empty mask for the model's own prompts;
+            ``None`` if every image is segmented.
+        has_given_shift: whether prompts that are given are answered with a shift of their own.
+        learns_quality: whether it estimates which of SAM's masks is best.
+        given: what is done with given prompts of each form, where that was measured.
         postprocessing: what is done to the probabilities of a mask.
         sam: where its SAM is, or :data:`SAM_BESIDE`; ``sam_sha256`` is the hash of that SAM's weights.
         image_size: side of the model frame, in pixels.
@@ -57,6 +70,11 @@ class ModelConfig(BaseModel):
     fit: Fit = Fit.STRETCH
     reading: KeptReading = DEFAULT_READING
     mask_choice: MaskChoice = MaskChoice.SCORE
+    map_share: float = Field(0.0, ge=0, le=1)
+    presence_threshold: float | None = Field(None, ge=0, le=1)
+    has_given_shift: bool = False
+    learns_quality: bool = False
+    given: dict[PromptForm, Answer] = {}
     postprocessing: PostProcessing = NO_POST
     sam: str
     sam_sha256: str
@@ -104,9 +122,10 @@ class ModelConfig(BaseModel):
 
 
 class ModelOutput(NamedTuple):
-    """The output for a training step: masks for each set of prompts, and what the APM proposed."""
+    """The output for a training step: masks for the APM's own prompts and for given ones, and what it proposed."""
 
-    decoded: Decoded
+    own: Decoded | None
+    given: Decoded | None
     proposal: Proposal | None
 
 
@@ -119,13 +138,23 @@ class PromiseModel(nn.Module):
     def __init__(self, config: ModelConfig, sam: Backbone) -> None:
         super().__init__()
         self.config = config
+        self.always_segments = False
+        """Whether images that are judged to hold nothing are segmented all the same."""
         self.sam = tuned(sam, config.train_also)
         self.apm: AutoPrompter | None = None
         self.ips: PatternShift | None = None
+        self.ips_given: PatternShift | None = None
+        self.quality: MaskQuality | None = None
         if config.apm is not None:
             self.apm = config.apm.build(sam.sizes)
         if config.variant.has_ips:
             self.ips = PatternShift(sam.embedding_channels, sam.num_mask_tokens)
+        if config.has_given_shift:
+            self.ips_given = PatternShift(sam.embedding_channels, sam.num_mask_tokens)
+        if config.learns_quality:
+            self.quality = MaskQuality(sam.token_channels)
+        frozen = None if self.apm is None else self.apm.frozen_part
+        self._frozen = ("sam.",) if frozen is None else ("sam.", f"apm.{frozen}.")
         self.to(sam.device)
 
     def train(self, mode: bool = True) -> Self:
@@ -139,14 +168,14 @@ class PromiseModel(nn.Module):
         return self.sam.device
 
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the parameters by names that begin with ``apm.`` or ``ips.``, or ``sam.`` for parts of SAM that are
-        trained too."""
-        return {name: p for name, p in self.named_parameters() if not name.startswith("sam.") or p.requires_grad}
+        """Return the parameters by names that begin with the part that they are of, or ``sam.`` for parts of SAM that
+        are trained too."""
+        return {name: p for name, p in self.named_parameters() if not name.startswith(self._frozen) or p.requires_grad}
 
     def trainable_state(self) -> dict[str, Tensor]:
         """Parameters and buffers of the trainable parts: what a checkpoint holds."""
-        of_sam = {name for name in self.trainable_parameters() if name.startswith("sam.")}
-        return {name: v for name, v in self.state_dict().items() if not name.startswith("sam.") or name in of_sam}
+        trained = self.trainable_parameters()
+        return {n: v for n, v in self.state_dict().items() if not n.startswith(self._frozen) or n in trained}
 
     def load_trainable_state(
         self, state: Mapping[str, Tensor], where: str, name_in_file: Callable[[str], str] = lambda name: name
@@ -171,11 +200,23 @@ class PromiseModel(nn.Module):
         return self.config.sha256_with(state_sha256(self.trainable_state()))
 
     def encode(self, images: Tensor) -> Features:
-        """Run the image encoder; see :meth:`Backbone.encode`."""
-        return self.sam.encode(images)
+        """Run the image encoder; see :meth:`Backbone.encode`.
+
+        An APM that sees the image itself gets these images, resized: where there is more to see in the file, see
+        :mod:`promise_seg.inference.encoding`.
+        """
+        features = self.sam.encode(images)
+        if self.apm is None or self.apm.image_side is None:
+            return features
+        seen = images.permute(0, 3, 1, 2).to(features.embedding)
+        size = (self.apm.image_side, self.apm.image_side)
+        seen = F.interpolate(seen, size=size, mode="bilinear", align_corners=False, antialias=True)
+        image = seen.permute(0, 2, 3, 1)
+        maps = self.apm.frozen_maps(image)
+        return Features({**features.tensors, **({IMAGE: image} if maps is None else maps.tensors)})
 
     def propose(self, features: Features) -> Proposal:
-        """The APM's points.
+        """The APM's prompts.
 
         Raises:
             ValueError: if this variant has no APM.
@@ -185,46 +226,111 @@ class PromiseModel(nn.Module):
         proposal: Proposal = self.apm(features)
         return proposal
 
-    def decode(self, features: Features, prompts: Prompts) -> Decoded:
-        """Masks for prompts from anywhere, shifted if this variant has an IPS."""
-        shift = None if self.ips is None else self.ips(features.embedding)
-        return self.sam.decode(features, prompts, shift)
+    def answer_to(self, prompts: Prompts) -> Answer:
+        """How these prompts are answered: which mask is taken, and whether it is shifted.
 
-    def forward(self, features: Features | Tensor, oracle: Prompts | None = None) -> ModelOutput:
-        """Masks for the APM's own points and for given oracle prompts, stacked along K in that order.
-
-        ``features`` may be images (B, S, S, 3), which are then encoded: where the encoder learns too.
+        The model's own prompts are answered as they were in training; given ones as was measured for their form.
         """
-        if isinstance(features, Tensor):
-            features = self.encode(features)
+        return self.answer_to_form(None if isinstance(prompts, Proposal) else form_of(prompts))
+
+    def answer_to_form(self, form: PromptForm | None) -> Answer:
+        """How given prompts of a form are answered; with ``None`` the model's own, or none at all."""
+        usual = Answer(mask_choice=self.config.mask_choice)
+        return usual if form is None else self.config.given.get(form, usual)
+
+    def decode(self, features: Features, prompts: Prompts) -> Decoded:
+        """Masks for prompts from anywhere, shifted if this variant has an IPS.
+
+        The APM's own prompts, a :class:`Proposal`, get masks in which its saliency has a share, and none where it finds
+        nothing.
+        """
+        shifted = self.answer_to(prompts).shifted
+        decoded = self.decode_with(features, prompts, shifted=shifted)
+        if not isinstance(prompts, Proposal):
+            return decoded
+        mask_logits = with_map(decoded.mask_logits, prompts.saliency_logits, self.config.map_share)
+        threshold = None if self.always_segments else self.config.presence_threshold
+        if threshold is not None and prompts.presence_logits is not None:
+            absent = prompts.presence_logits.sigmoid() < threshold
+            mask_logits = mask_logits.masked_fill(absent[:, None, None, None, None], ABSENT_LOGIT)
+        return decoded._replace(mask_logits=mask_logits)
+
+    def decode_with(self, features: Features, prompts: Prompts, *, shifted: bool = True) -> Decoded:
+        """SAM's masks for prompts as they are, with or without the shift that belongs to them."""
+        shift = None
+        if shifted:
+            module = self.ips if self.ips_given is None or isinstance(prompts, Proposal) else self.ips_given
+            shift = None if module is None else module(features.embedding)
+        decoded = self.sam.decode(features, prompts, shift)
+        if self.quality is None or decoded.tokens is None:
+            return decoded
+        return decoded._replace(quality=self.quality(decoded.tokens, decoded.iou))
+
+    def forward(self, features: Features, given: Prompts | None = None, most_sets: int | None = None) -> ModelOutput:
+        """Masks for the APM's own prompts and for given ones, as SAM makes them.
+
+        Args:
+            features: or images (B, S, S, 3) under :data:`IMAGES`, which are then encoded: where the encoder learns too.
+            given: prompts of another's.
+            most_sets: how many of the sets of its own each image is asked with at most, drawn at random.
+        """
+        if IMAGES in features.tensors:
+            rest = {name: value for name, value in features.tensors.items() if name != IMAGES}
+            features = Features({**self.encode(features.tensors[IMAGES]).tensors, **rest})
         if self.apm is None:
-            return ModelOutput(self.decode(features, oracle or Prompts()), None)
+            return ModelOutput(None, self.decode_with(features, given or Prompts()), None)
         proposal = self.propose(features)
-        own = proposal.as_prompts()
-        if oracle is None:
-            return ModelOutput(self.decode(features, own), proposal)
-        if (
-            own.points_xy_model is None
-            or own.point_labels is None
-            or oracle.points_xy_model is None
-            or oracle.point_labels is None
-        ):
-            raise ValueError("oracle prompts beside an APM must be points")
-        both = Prompts(
-            points_xy_model=torch.cat([own.points_xy_model, oracle.points_xy_model], 1),
-            point_labels=torch.cat([own.point_labels, oracle.point_labels], 1),
-        )
-        return ModelOutput(self.decode(features, both), proposal)
+        if given is not None and self.ips_given is None and _are_alike(proposal, given):
+            both = self.decode_with(features, _side_by_side(proposal, given))
+            return ModelOutput(_sets_of(both, slice(0, 1)), _sets_of(both, slice(1, None)), proposal)
+        if most_sets is not None and proposal.per_image > most_sets:
+            proposal = some_sets(proposal, most_sets)
+        own = self.decode_with(features, proposal)
+        return ModelOutput(own, None if given is None else self.decode_with(features, given), proposal)
+
+
+def _are_alike(one: Prompts, other: Prompts) -> bool:
+    """Whether both are nothing but points, as many of them."""
+    points = [prompts.points_xy_model for prompts in (one, other)]
+    if points[0] is None or points[1] is None or points[0].shape != points[1].shape:
+        return False
+    return all(p.boxes_xyxy_model is None and p.mask_logits is None for p in (one, other))
+
+
+def _side_by_side(one: Prompts, other: Prompts) -> Prompts:
+    parts = {
+        name: torch.cat([getattr(one, name), getattr(other, name)], 1) for name in ("points_xy_model", "point_labels")
+    }
+    return Prompts(**parts)
+
+
+def _sets_of(decoded: Decoded, sets: slice) -> Decoded:
+    return Decoded(*(None if part is None else part[:, sets] for part in decoded))  # type: ignore[arg-type]
+
+
+def with_map(mask_logits: Tensor, saliency_logits: Tensor | None, share: float) -> Tensor:
+    """Masks (B, K, M, h, w) in which a saliency (B, g, g) has a share, all as logits."""
+    if not share or saliency_logits is None:
+        return mask_logits
+    size = mask_logits.shape[-2:]
+    wide = F.interpolate(saliency_logits[:, None].to(mask_logits), size=size, mode="bilinear", align_corners=False)
+    return (1 - share) * mask_logits + share * wide[:, :, None]
 
 
 def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:
-    """One of SAM's masks for each set of prompts: (B, K, M, h, w) to (B, K, h, w), the IoU (B, K, M) to (B, K)."""
-    if choice == MaskChoice.SCORE:
-        best = decoded.iou.argmax(-1)
+    """One of SAM's masks for each set of prompts: (B, K, M, h, w) to (B, K, h, w), the IoU (B, K, M) to (B, K).
+
+    What was learned of their quality takes the place of SAM's own estimate where it chose.
+    """
+    iou = decoded.iou
+    if choice == MaskChoice.LEARNED and decoded.quality is not None:
+        iou = decoded.quality
+    if choice in (MaskChoice.SCORE, MaskChoice.LEARNED):
+        best = iou.argmax(-1)
     else:
         best = torch.full(decoded.iou.shape[:2], int(choice), device=decoded.iou.device)
     index = best[..., None, None, None].expand(-1, -1, 1, *decoded.mask_logits.shape[-2:])
-    return Decoded(decoded.mask_logits.gather(2, index)[:, :, 0], decoded.iou.gather(2, best[..., None])[..., 0])
+    return Decoded(decoded.mask_logits.gather(2, index)[:, :, 0], iou.gather(2, best[..., None])[..., 0])
 
 
 def bare_model(sam: Backbone, fit: Fit = Fit.STRETCH, reading: Reading | None = None) -> PromiseModel:

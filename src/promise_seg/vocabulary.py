@@ -35,8 +35,11 @@ class TrainableVariant(StrEnum):
 
 
 class ApmKind(StrEnum):
-    """The auto-prompting module: ``heatmap`` (for one object) and ``peaks`` (for several) localise and are ours;
-    ``resnet`` and ``cross`` are the paper's."""
+    """The auto-prompting module: ``pretrained`` looks at the image itself, and asks for each object by box and point;
+    ``heatmap`` (for one object) and ``peaks`` (for several) read SAM's features alone; these are ours. ``resnet`` and
+    ``cross`` are the paper's."""
+
+    PRETRAINED = "pretrained"
 
     HEATMAP = "heatmap"
     PEAKS = "peaks"
@@ -111,12 +114,30 @@ class PromptSource(StrEnum):
 
 
 class MaskChoice(StrEnum):
-    """The choice among SAM's three masks: one by number, or the one with the best score."""
+    """The choice among SAM's three masks: one by number, the one that SAM scores best, or the one that a trained model
+    estimates to be best."""
 
     FIRST = "0"
     SECOND = "1"
     THIRD = "2"
     SCORE = "score"
+    LEARNED = "learned"
+
+
+class GivenPrompts(StrEnum):
+    """The prompts of a simulated person that a shift learns from: a fixed number of points, or all that people give."""
+
+    POINTS = "points"
+    ALL = "all"
+
+
+class PromptForm(StrEnum):
+    """What a set of prompts is made of: one point, several points, a box, or a box with points."""
+
+    POINT = "point"
+    POINTS = "points"
+    BOX = "box"
+    BOX_AND_POINTS = "box+points"
 
 
 class Fit(StrEnum):

@@ -56,9 +56,9 @@ def test_a_file_with_the_reference_s_weights_gives_its_outputs(name, variant, ap
             prompts = Prompts(points_xy_model=points_xy_model, point_labels=labels)
         else:
             proposal = model.propose(features)
-            np.testing.assert_allclose(proposal.points_xy_model[0].numpy(), expected["points_xy"], atol=0.1)
-            np.testing.assert_array_equal(proposal.point_labels[0].numpy(), expected["labels"])
-            prompts = proposal.as_prompts()
+            np.testing.assert_allclose(proposal.points_xy_model[0, 0].numpy(), expected["points_xy"], atol=0.1)
+            np.testing.assert_array_equal(proposal.point_labels[0, 0].numpy(), expected["labels"])
+            prompts = proposal
         decoded = model.decode(features, prompts)
     mask_probs = decoded.mask_logits[0, 0].sigmoid().numpy()
     np.testing.assert_allclose(mask_probs[:, ::4, ::4], expected["mask_probs"], atol=2e-3)

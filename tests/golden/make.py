@@ -82,8 +82,8 @@ def in_model_frame(model: PromiseModel) -> dict[str, Any]:
         prompts = Prompts(points_xy_model=points_xy_model, point_labels=torch.tensor([[[1, 0]]]))
     else:
         proposal = model.propose(features)
-        facts |= {"points_xy": proposal.points_xy_model[0], "point_labels": proposal.point_labels[0]}
-        prompts = proposal.as_prompts()
+        facts |= {"points_xy": proposal.points_xy_model[0, 0], "point_labels": proposal.point_labels[0, 0]}
+        prompts = proposal
     decoded = model.decode(features, prompts)
     logits = decoded.mask_logits[0, 0]
     return facts | {

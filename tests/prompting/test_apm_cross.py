@@ -22,16 +22,16 @@ def test_it_gives_the_reference_s_points(golden_sam, golden_state, golden):
     with torch.no_grad():
         proposal = apm(golden_sam[1])
     expected = np.load(golden / "apm_cross.npz")
-    np.testing.assert_allclose(proposal.points_xy_model[0].numpy(), expected["points_xy"], atol=0.1)
-    np.testing.assert_array_equal(proposal.point_labels[0].numpy(), expected["labels"])
+    np.testing.assert_allclose(proposal.points_xy_model[0, 0].numpy(), expected["points_xy"], atol=0.1)
+    np.testing.assert_array_equal(proposal.point_labels[0, 0].numpy(), expected["labels"])
 
 
 @pytest.mark.parametrize(("grid", "channels", "heads", "side"), [(8, 16, 2, 32), (6, 40, 5, 128)])
 def test_it_fits_other_sizes_of_sam(grid, channels, heads, side):
     proposal = CrossPrompter((channels,) * 4, heads, side, 6, 2)(some_features(grid, channels))
-    assert proposal.points_xy_model.shape == (2, 6, 2)
+    assert proposal.points_xy_model.shape == (2, 1, 6, 2)
     assert ((proposal.points_xy_model >= 0) & (proposal.points_xy_model <= side)).all()
-    assert proposal.point_labels.tolist() == [[1, 1, 0, 0, 0, 0]] * 2
+    assert proposal.point_labels.tolist() == [[[1, 1, 0, 0, 0, 0]]] * 2
 
 
 def test_it_attends_to_blocks_12_9_6_in_that_order_and_enlarges_the_earlier_ones():

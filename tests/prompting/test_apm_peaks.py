@@ -31,7 +31,7 @@ def located(logits, num_points=16, num_foreground=8, distance=0.1):
     apm = PeaksPrompter(SIZES, num_points, num_foreground, distance).eval()
     apm.saliency = Fixed(logits)
     with torch.no_grad():
-        return apm(features_for(SIZES, batch=1)).points_xy_model[0]
+        return apm(features_for(SIZES, batch=1)).points_xy_model[0, 0]
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_trained_one_proposes_any_number_of_points():
     many.load_state_dict(few.state_dict())
     features = features_for(SIZES)
     with torch.no_grad():
-        assert torch.equal(few(features).points_xy_model[:, 0], many(features).points_xy_model[:, 0])
+        assert torch.equal(few(features).points_xy_model[:, 0, 0], many(features).points_xy_model[:, 0, 0])
 
 
 def test_its_option_is_checked():

@@ -22,8 +22,8 @@ def test_it_gives_the_reference_s_points(golden_sam, golden_state, golden):
     with torch.no_grad():
         proposal = apm(golden_sam[1])
     expected = np.load(golden / "apm_resnet.npz")
-    np.testing.assert_allclose(proposal.points_xy_model[0].numpy(), expected["points_xy"], atol=0.05)
-    np.testing.assert_array_equal(proposal.point_labels[0].numpy(), expected["labels"])
+    np.testing.assert_allclose(proposal.points_xy_model[0, 0].numpy(), expected["points_xy"], atol=0.05)
+    np.testing.assert_array_equal(proposal.point_labels[0, 0].numpy(), expected["labels"])
 
 
 @pytest.mark.parametrize(("grid", "channels", "side"), [(8, 16, 32), (16, 160, 128)])
@@ -31,9 +31,9 @@ def test_it_fits_other_sizes_of_sam(grid, channels, side):
     apm = ResnetPrompter((channels,) * 4, side, 6, 2)
     features = Features.of(torch.zeros(2, 4, grid, grid), torch.randn(2, 4, grid, grid, channels))
     proposal = apm(features)
-    assert proposal.points_xy_model.shape == (2, 6, 2)
+    assert proposal.points_xy_model.shape == (2, 1, 6, 2)
     assert ((proposal.points_xy_model >= 0) & (proposal.points_xy_model <= side)).all()
-    assert proposal.point_labels.tolist() == [[1, 1, 0, 0, 0, 0]] * 2
+    assert proposal.point_labels.tolist() == [[[1, 1, 0, 0, 0, 0]]] * 2
 
 
 def test_it_reads_blocks_12_9_6_in_that_order():

@@ -1,27 +1,44 @@
 """Each kind of APM keeps the contract."""
 
+from typing import ClassVar
+
 from promise_seg.prompting.building import CONFIGS
 from promise_seg.vocabulary import ApmKind
-from tests.prompting.contract import ApmContract
+from tests.prompting.contract import IMAGE_SIDE, ApmContract, PointContract
 
 
-class TestHeatmap(ApmContract):
+class TestHeatmap(PointContract):
     kind = ApmKind.HEATMAP
 
 
-class TestPeaks(ApmContract):
+class TestPeaks(PointContract):
     kind = ApmKind.PEAKS
 
 
-class TestResnet(ApmContract):
+class TestResnet(PointContract):
     kind = ApmKind.RESNET
     steps = 5
 
 
-class TestCross(ApmContract):
+class TestCross(PointContract):
     kind = ApmKind.CROSS
     needs_one_width = True
 
 
+class TestPretrained(ApmContract):
+    kind = ApmKind.PRETRAINED
+    options: ClassVar = {"side": IMAGE_SIDE}
+    unlearned = ("decoder.presence",)
+    steps = 5
+
+    def build(self, *sizes, **values):
+        apm = super().build(*sizes, **values)
+        apm.begin()
+        return apm
+
+
+ALL = [cls for cls in (*ApmContract.__subclasses__(), *PointContract.__subclasses__()) if hasattr(cls, "kind")]
+
+
 def test_every_kind_that_a_user_can_name_has_a_config_and_keeps_the_contract():
-    assert set(CONFIGS) == set(ApmKind) == {cls.kind for cls in ApmContract.__subclasses__()}
+    assert set(CONFIGS) == set(ApmKind) == {cls.kind for cls in ALL}

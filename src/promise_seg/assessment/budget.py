@@ -12,7 +12,7 @@ from promise_seg.assessment.metrics import score_mask
 from promise_seg.assessment.statistics import Interval, mean_interval
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.inference.encoding import Sample, features_of
+from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.inference.masks import decode_one
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
@@ -76,11 +76,11 @@ def prompt_budget(
     per_image = []
     for row in counted(rows, progress, "prompt error budget"):
         sample = Sample.of(row, model.sam, model.config.fit)
-        features = features_of([sample], model.sam, store).to(model.device)
+        features = features_for([sample], model, store)
         truth = row.mask()
         found: dict[tuple[str, bool], list[float]] = {}
         for name, reads_truth, prompts in _kinds(model, features, sample, seed):
-            probs = decode_one(model, features, prompts, sample.geometry).probs(model.config.mask_choice)
+            probs = decode_one(model, features, prompts, sample.geometry).probs(model.answer_to(prompts).mask_choice)
             predicted = model.config.postprocessing.mask(probs)
             found.setdefault((name, reads_truth), []).append(score_mask(probs, truth, predicted).dice)
         per_image.append(found)
@@ -93,12 +93,12 @@ def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -
     rng = np.random.default_rng([seed, int(sample.checked.image_sha256[:16], 16)])
     side, mask = model.sam.image_size, sample.mask()
     if model.apm is not None:
-        own = model.propose(features).as_prompts()
+        own = model.propose(features)
         yield "own points", False, own
         for jitter in JITTERS:
             for _ in range(DRAWS):
                 yield f"own points, jittered by {jitter:.0%}", False, jittered(own, jitter * side, side, rng)
-        for count in COUNTS:
+        for count in COUNTS if own.boxes_xyxy_model is None else ():
             if own.points_xy_model is not None and count < own.points_xy_model.shape[2]:
                 yield f"own points, {count} of them", False, _fewer(own, count)
     for count in COUNTS:

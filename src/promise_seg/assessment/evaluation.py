@@ -59,10 +59,12 @@ class Assessment(PromptPlan):
 
     def choice_for(self, model: PromiseModel) -> MaskChoice:
         """Return the choice among SAM's masks: as given, else the first with the reference's protocol, else the
-        model's."""
-        return self.mask_choice or (
-            MaskChoice.FIRST if self.protocol == Protocol.REFERENCE else model.config.mask_choice
-        )
+        model's for prompts of this form."""
+        if self.mask_choice is not None:
+            return self.mask_choice
+        if self.protocol == Protocol.REFERENCE:
+            return MaskChoice.FIRST
+        return model.answer_to_form(self.form).mask_choice
 
 
 def _check_numbers(checked: CheckedRow, measures: dict[str, float]) -> None:
@@ -148,11 +150,8 @@ def dice_of_choices(
     """Return the Dice for each choice among SAM's masks: that of the image, or the mean over its objects."""
     if decoded.objects is not None:
         return {choice: _object_dice(decoded, choice, NO_POST) for choice in choices}
-    masks = decoded.masks
-    index = {choice: int(masks.iou[0].argmax()) if choice == "score" else int(choice) for choice in choices}
     score = score_logits if assessment.protocol == Protocol.OWN else score_by_reference
-    of_mask = {i: score(decoded.sample, masks.mask_logits[0, i]).dice for i in set(index.values())}
-    return {choice: of_mask[i] for choice, i in index.items()}
+    return {choice: score(decoded.sample, decoded.masks.chosen(choice)[0].amax(0)).dice for choice in choices}
 
 
 def score_logits(sample: Sample, mask_logits: torch.Tensor) -> Scores:

@@ -98,3 +98,14 @@ def _own_view(rng: np.random.Generator) -> View:
         noise=float(rng.uniform(1, 6)) if rng.random() < 0.25 else 0.0,
         noise_seed=int(rng.integers(2**31)),
     )
+
+
+def colours_of_a_view(rng: np.random.Generator) -> View:
+    """Draw a view that changes nothing but colours and sharpness, for what is not stored and can be drawn anew."""
+    return View(
+        contrast=float(rng.uniform(0.7, 1.35)),
+        brightness=float(rng.uniform(-20, 20)),
+        hue=tuple(float(v) for v in rng.uniform(0.88, 1.12, 3)),  # type: ignore[arg-type]  # three of them
+        gamma=float(np.exp(rng.uniform(-0.3, 0.3))),
+        blur=float(rng.uniform(0.2, 0.6)) if rng.random() < 0.25 else 0.0,
+    )

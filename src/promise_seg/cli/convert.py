@@ -58,6 +58,7 @@ def _to_native(source: Path, output: Path, given: str | None) -> None:
     from promise_seg.compat.matching_sam import find_sam
     from promise_seg.compat.reference import read_reference
     from promise_seg.model import SAM_BESIDE
+    from promise_seg.prompting.apm import PointCounts
 
     read = read_reference(source)
     found = find_sam(read, given)
@@ -72,7 +73,7 @@ def _to_native(source: Path, output: Path, given: str | None) -> None:
     model = read.model(sam, name)
     save_checkpoint(model, output)
     config = model.config
-    points = f", {config.apm.num_points} points" if config.apm else ""
+    points = f", {config.apm.num_points} points" if isinstance(config.apm, PointCounts) else ""
     apm = f" ({config.apm.kind})" if config.apm else ""
     console.print(f"{source}: variant {config.variant}{apm}{points}, SAM at {config.image_size} px")
     for note in read.notes + notes:

@@ -18,6 +18,7 @@ from promise_seg.cli.common import (
 )
 from promise_seg.cli.options import (
     SCORING,
+    AlwaysSegmentOption,
     BareSizeOption,
     ByOption,
     DataArgument,
@@ -57,6 +58,7 @@ def evaluate(
         MaskChoice | None,
         choice(MaskChoice, about="Which of SAM's masks counts; default as chosen in training", panel=SCORING),
     ] = None,
+    always_segment: AlwaysSegmentOption = False,
     protocol: ScoringProtocolOption = Protocol.OWN,
     sam: SamPlaceOption = None,
     image_size: BareSizeOption = None,
@@ -75,7 +77,9 @@ def evaluate(
     from promise_seg.workflows.models import open_models
 
     print_deviations(evaluation_deviations(protocol))
-    model = open_models(run, sam=sam, device=device, image_size=image_size, protocol=protocol)
+    model = open_models(
+        run, sam=sam, device=device, image_size=image_size, protocol=protocol, always_segment=always_segment
+    )
     print_notes(model.sam)
     rows = read_data(data, reading, model.reading, split=split)
     with stages_bar() as progress:

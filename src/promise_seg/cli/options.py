@@ -115,6 +115,15 @@ ScoringProtocolOption = Annotated[
     Protocol,
     choice(Protocol, "--protocol", about="reference is the published procedure, to repeat its numbers", panel=SCORING),
 ]
+AlwaysSegmentOption = Annotated[
+    bool,
+    typer.Option(
+        "--always-segment",
+        help="Segment also images that the model judges to hold nothing, whose masks are empty otherwise.",
+        rich_help_panel=MODEL,
+        show_default=False,
+    ),
+]
 DeviceOption = Annotated[
     str,
     typer.Option(

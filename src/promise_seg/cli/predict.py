@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import console, print_lines, quiet_libraries, stages_bar
-from promise_seg.cli.options import OUTPUT, DeviceOption, SamPlaceOption, TrainedArgument, choice, option, output_option
+from promise_seg.cli.options import (
+    OUTPUT,
+    AlwaysSegmentOption,
+    DeviceOption,
+    SamPlaceOption,
+    TrainedArgument,
+    choice,
+    option,
+    output_option,
+)
 from promise_seg.vocabulary import OutputFormat
 
 
@@ -30,6 +39,7 @@ def predict(
             panel=OUTPUT,
         ),
     ] = None,
+    always_segment: AlwaysSegmentOption = False,
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
 ) -> int:
@@ -40,6 +50,7 @@ def predict(
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
+            always_segment=always_segment,
             progress=progress, note=lambda words: print_lines([words]),
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promise_seg.cli.common import print_deviations, print_line, quiet_libraries, read_data, stages_bar
+from promise_seg.cli.common import print_deviations, print_line, print_lines, quiet_libraries, read_data, stages_bar
 from promise_seg.cli.options import (
     COMPUTING,
     DATA,
@@ -47,6 +47,36 @@ def train(
     foreground: Annotated[
         int, option("--foreground", min=0, about="How many of them are foreground.", panel=MODEL)
     ] = 8,
+    apm_backbone: Annotated[
+        str,
+        option(
+            "--apm-backbone",
+            metavar="NAME",
+            about="What pretrained looks with: efficientnet-lite0, or a hub name or folder of transformers.",
+            panel=MODEL,
+        ),
+    ] = "efficientnet-lite0",
+    apm_side: Annotated[
+        int | None,
+        option(
+            "--apm-side",
+            min=1,
+            metavar="PIXELS",
+            about="Size at which pretrained sees the image; near 256 by default, or more where objects are small.",
+            panel=MODEL,
+        ),
+    ] = None,
+    apm_tune: Annotated[
+        bool,
+        option(
+            "--apm-tune/--apm-frozen",
+            about="Whether the backbone of pretrained is trained too; a frozen one's features are stored.",
+            panel=MODEL,
+        ),
+    ] = True,
+    apm_max_objects: Annotated[
+        int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
+    ] = 64,
     apm_distance: Annotated[
         float,
         option(
@@ -155,6 +185,7 @@ def _print(trained: "Trained") -> None:
         f"encoded {trained.encoded} views; best val Dice {best['dice']:.4f} at epoch {best['epoch'] + 1}, in "
         f"{trained.best_folder}"
     )
+    print_lines(trained.words)
     if trained.trust is not None:
         print_learned(trained.trust)
     if trained.why_no_trust:

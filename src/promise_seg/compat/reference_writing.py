@@ -12,6 +12,7 @@ from promise_seg.compat.reference_names import EMBEDDED_CONFIG, name_in_referenc
 from promise_seg.errors import CheckpointError
 from promise_seg.files import write_whole
 from promise_seg.model import PromiseModel
+from promise_seg.prompting.apm import PointCounts
 from promise_seg.prompting.apm_cross import CrossConfig
 from promise_seg.prompting.apm_resnet import ResnetConfig
 from promise_seg.sam.frozen import FrozenSam
@@ -57,7 +58,7 @@ def to_reference(model: PromiseModel, path: str | Path) -> tuple[str, ...]:
         notes.append(f"the reference always takes the first mask; this model chose {str(config.mask_choice)!r}")
     if config.fit != Fit.STRETCH:
         notes.append(f"the reference stretches images; this model was trained with --fit {config.fit}")
-    if config.apm is not None and config.apm.num_foreground != config.apm.num_points // 2:
+    if isinstance(config.apm, PointCounts) and config.apm.num_foreground != config.apm.num_points // 2:
         notes.append(
             f"the reference labels half of its points as foreground; this model {config.apm.num_foreground} of "
             f"{config.apm.num_points}"

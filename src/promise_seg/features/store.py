@@ -17,7 +17,7 @@ from promise_seg.augmentation import AnyView
 from promise_seg.cache_folders import cache_folder
 from promise_seg.files import write_whole
 from promise_seg.images.geometry import Box
-from promise_seg.sam.features import EMBEDDING, Features
+from promise_seg.sam.features import Features
 from promise_seg.vocabulary import Fit
 
 FORMAT_VERSION = 2
@@ -93,7 +93,7 @@ class FeatureStore:
             tensors = load_file(self.path(key))
         except (FileNotFoundError, SafetensorError):
             return None
-        if EMBEDDING not in tensors:
+        if not tensors:
             return None
         stored = Features({name: tensor[None] for name, tensor in tensors.items()})
         return stored.to(torch.float32)

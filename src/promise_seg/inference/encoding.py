@@ -1,17 +1,20 @@
 """Get the features of rows and their views from the store or, if they are missing, from the encoder."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from promise_seg.arrays import BoolArray, Uint8Array
-from promise_seg.augmentation import AnyView, view_of
+from promise_seg.augmentation import AnyView, View, view_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureKey, FeatureStore, rounded
 from promise_seg.images.framing import ImageInFrame
-from promise_seg.images.geometry import Geometry
+from promise_seg.images.geometry import Geometry, resize
+from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.prompting.apm import IMAGE, AutoPrompter
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.vocabulary import Fit, Recipe
@@ -38,11 +41,22 @@ class Sample:
 
     def key(self, sam: Backbone) -> FeatureKey:
         """Return the key of the view's features in the store."""
-        return FeatureKey(self.checked.image_sha256, self.fit, self.side, self.view, sam.sha256, self.checked.crop)
+        return self.key_of(sam.sha256)
+
+    def key_of(self, sha256: str) -> FeatureKey:
+        """Return the key of what a network with this hash makes of the view."""
+        return FeatureKey(self.checked.image_sha256, self.fit, self.side, self.view, sha256, self.checked.crop)
 
     def image(self) -> Uint8Array:
         """Return the image that the encoder sees: (S, S, 3) uint8."""
         return self.view.apply_to_image(ImageInFrame(self.checked.image(), self.geometry).pixels())
+
+    def image_at(self, side: int) -> Uint8Array:
+        """Return the same view of the image in a frame of another side: (side, side, 3) uint8."""
+        if isinstance(self.view, View):
+            geometry = replace(self.geometry, side=side)
+            return self.view.apply_to_image(ImageInFrame(self.checked.image(), geometry).pixels())
+        return resize(self.image(), side, side)  # where what a view does depends on the size
 
     def mask(self) -> BoolArray:
         """Return the ground truth of :meth:`image`: (S, S) bool."""
@@ -102,3 +116,56 @@ def features_of(samples: Sequence[Sample], sam: Backbone, store: FeatureStore | 
                 store.put(sample.key(sam), found)
         parts.append(found)
     return Features.cat(parts)
+
+
+def apm_inputs(samples: Sequence[Sample], apm: AutoPrompter, store: FeatureStore | None) -> dict[str, Tensor]:
+    """Return what an APM needs of images that it sees itself, beside SAM's features; on the CPU.
+
+    Of a frozen part of the APM, its maps are stored; otherwise these are the images.
+    """
+    if apm.image_side is None:
+        return {}
+    parts = [_apm_input(sample, apm, apm.image_side, store).tensors for sample in samples]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _apm_input(sample: Sample, apm: AutoPrompter, side: int, store: FeatureStore | None) -> Features:
+    key = None
+    if apm.frozen_part is not None:
+        key = replace(sample.key_of(apm.frozen_sha256), side=side)
+        found = None if store is None else store.get(key)
+        if found is not None:
+            return found
+    image = torch.from_numpy(sample.image_at(side))[None]
+    maps = apm.frozen_maps(image.to(apm.device))
+    if key is None or maps is None:
+        return Features({IMAGE: image})
+    found = rounded(maps.to("cpu"))
+    if store is not None:
+        store.put(key, found)
+    return found
+
+
+@torch.no_grad()
+def features_for(samples: Sequence[Sample], model: PromiseModel, store: FeatureStore | None) -> Features:
+    """Return all that a model reads of a batch, on its device: SAM's features, and what its APM finds in the images.
+
+    The APM looks at one image at a time, so that what it finds never depends on other images.
+    """
+    features = features_of(samples, model.sam, store)
+    if model.apm is None or model.apm.image_side is None:
+        return features.to(model.device)
+    parts = []
+    for number, sample in enumerate(samples):
+        inputs = apm_inputs([sample], model.apm, store)
+        parts.append(seen_by(model, features[number : number + 1], inputs))
+    return Features.cat(parts)
+
+
+@torch.no_grad()
+def seen_by(model: PromiseModel, features: Features, inputs: Mapping[str, Tensor]) -> Features:
+    """Return SAM's features of one image, and what the APM finds in it: on the model's device."""
+    if model.apm is None:
+        return features.to(model.device)
+    found = model.apm.look(Features({**features.tensors, **inputs}).to(model.device))
+    return Features({**features.to(model.device).tensors, **found})

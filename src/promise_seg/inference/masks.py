@@ -30,17 +30,26 @@ class Masks:
     """All masks of one image: K sets of prompts with M candidates each.
 
     Shape: ``mask_logits`` (K, M, h, h), unbounded, over the whole model frame; ``iou`` (K, M), SAM's own estimate of
-        each candidate's IoU.
+        each candidate's IoU; ``quality`` (K, M), what a trained model estimates, or ``None``.
     """
 
     mask_logits: Tensor
     iou: Tensor
     geometry: Geometry
+    quality: Tensor | None = None
 
     def chosen(self, choice: MaskChoice) -> tuple[Tensor, Tensor]:
         """Choose one candidate for each set of prompts: logits (K, h, h) and predicted IoU (K,)."""
-        one = choose_mask(Decoded(self.mask_logits[None], self.iou[None]), choice)
+        quality = None if self.quality is None else self.quality[None]
+        one = choose_mask(Decoded(self.mask_logits[None], self.iou[None], quality=quality), choice)
         return one.mask_logits[0], one.iou[0]
+
+    def union(self, choice: MaskChoice) -> "Masks":
+        """Return the masks of all sets of prompts as those of one; of several sets, each has its candidate chosen."""
+        if len(self.iou) == 1:
+            return self
+        mask_logits, iou = self.chosen(choice)
+        return Masks(mask_logits.amax(0)[None, None], iou.mean()[None, None], self.geometry)
 
     def probs(self, choice: MaskChoice) -> npt.NDArray[np.float32]:
         """Probabilities (H, W) in the image frame of all sets of prompts together, each with its chosen candidate."""
@@ -67,7 +76,10 @@ def decode_masks(
         geometries: the map between image frame and model frame of each image.
     """
     decoded = model.decode(features, prompts.to(model.device))
-    return [Masks(*parts) for parts in zip(decoded.mask_logits, decoded.iou, geometries, strict=True)]
+    return [
+        Masks(decoded.mask_logits[n], decoded.iou[n], geometry, None if decoded.quality is None else decoded.quality[n])
+        for n, geometry in enumerate(geometries)
+    ]
 
 
 @torch.no_grad()

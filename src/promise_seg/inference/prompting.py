@@ -14,7 +14,7 @@ from promise_seg.model import PromiseModel
 from promise_seg.prompting.oracle import centre_of, oracle_box, oracle_points
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
-from promise_seg.vocabulary import MaskKind, PromptSource, Protocol
+from promise_seg.vocabulary import MaskKind, PromptForm, PromptSource, Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,15 @@ class PromptPlan:
     num_points: int = 16
     seed: int = 0
     protocol: Protocol = Protocol.OWN
+
+    @property
+    def form(self) -> PromptForm | None:
+        """The form of the prompts if they are given to the model; ``None`` for its own, or none at all."""
+        if self.prompts == PromptSource.BOX:
+            return PromptForm.BOX
+        if self.prompts == PromptSource.ORACLE:
+            return PromptForm.POINT if self.num_points == 1 else PromptForm.POINTS
+        return None
 
     def prompts_objects(self, row: CheckedRow) -> bool:
         """Whether each object of a row is prompted separately: those of instance maps, by a user who knows them."""
@@ -78,7 +87,7 @@ def make_prompts(
     if source == PromptSource.NONE:
         return Prompts()
     if source == PromptSource.APM:
-        return model.propose(features).as_prompts()
+        return model.propose(features)
     if any(plan.prompts_objects(sample.checked) for sample in samples):
         raise ValueError("rows with instances are prompted by prompts_for_objects")
     masks = [sample.mask() for sample in samples]

@@ -9,7 +9,7 @@ import torch
 from promise_seg.arrays import BoolArray
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.inference.encoding import Sample, features_of
+from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.inference.masks import Masks, decode_masks
 from promise_seg.inference.prompting import PromptPlan, check_prompts, make_prompts, prompts_for_objects
 from promise_seg.model import PromiseModel
@@ -58,7 +58,7 @@ def decode_rows(
     stream = plan.stream()
     for start in range(0, len(rows), batch_size):
         samples = [Sample.of(row, model.sam, model.config.fit) for row in rows[start : start + batch_size]]
-        features = features_of(samples, model.sam, store).to(model.device)
+        features = features_for(samples, model, store)
         if plan.prompts_objects(samples[0].checked):
             for number, sample in enumerate(samples):
                 rng = stream or plan.rng_of(sample)
@@ -82,4 +82,6 @@ def _decode_objects(
         for start in range(0, prompts.per_image, _OBJECTS_AT_ONCE)
     ]
     mask_logits, iou = (torch.cat([getattr(part, name) for part in parts]) for name in ("mask_logits", "iou"))
-    return DecodedRow(sample, Masks(mask_logits, iou, sample.geometry), objects or None, prompts)
+    qualities = [part.quality for part in parts if part.quality is not None]
+    masks = Masks(mask_logits, iou, sample.geometry, torch.cat(qualities) if qualities else None)
+    return DecodedRow(sample, masks, objects or None, prompts)

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_EDGE = 0.1  # a cell is near an outline if shares of foreground around it differ by more
+
 
 def mask_loss(mask_logits: Tensor, target: Tensor, bce_weight: float = 1.0) -> Tensor:
     """Binary cross-entropy plus soft Dice loss, one value for each mask.
@@ -20,6 +22,21 @@ def mask_loss(mask_logits: Tensor, target: Tensor, bce_weight: float = 1.0) -> T
     overlap = (probs * target).sum((-2, -1))
     dice = 1 - (2 * overlap + 1) / (probs.sum((-2, -1)) + target.sum((-2, -1)) + 1)
     return bce_weight * bce + dice
+
+
+def map_loss(map_logits: Tensor, target: Tensor, edge_weight: float = 0.0) -> Tensor:
+    """The same for a coarse map, where cells near an outline count more: ``1 + edge_weight`` times.
+
+    Shape: ``map_logits`` and ``target`` (B, g, g); returns a scalar.
+    """
+    bce = F.binary_cross_entropy_with_logits(map_logits, target, reduction="none")
+    if edge_weight:
+        spread = F.max_pool2d(target[:, None], 5, 1, 2) + F.max_pool2d(-target[:, None], 5, 1, 2)
+        bce = bce * (1 + edge_weight * (spread[:, 0] > _EDGE))
+    probs = map_logits.sigmoid()
+    overlap = (probs * target).sum((-2, -1))
+    dice = 1 - (2 * overlap + 1) / (probs.sum((-2, -1)) + target.sum((-2, -1)) + 1)
+    return bce.mean() + dice.mean()
 
 
 @torch.no_grad()
@@ -74,3 +91,34 @@ def signed_distances(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
     outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
     return ((inside - outside) / side).astype(np.float32)
+
+
+def inner_distances(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """How deep inside of its object each place lies: (h, h) bool to (h, h) float32, 0 outside and 1 at the deepest.
+
+    An object is what hangs together.
+    """
+    count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    inside = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    deepest = np.zeros(count, np.float32)
+    np.maximum.at(deepest, parts.ravel(), inside.ravel())
+    return (inside / np.maximum(deepest[parts], 1e-6)).astype(np.float32)
+
+
+@torch.no_grad()
+def targets_of_sets(regions: Tensor, numbers: Tensor, target: Tensor) -> Tensor:
+    """What each set of an APM's prompts asks for: all true objects that its region touches, in full.
+
+    Shape: ``regions`` (B, r, r) and ``numbers`` (B, K), see :class:`~promise_seg.prompting.apm.Proposal`; ``target``
+        (B, h, h) in [0, 1]; returns (B, K, h, h).
+    """
+    side = target.shape[-1]
+    wide = F.interpolate(regions[:, None].float(), size=(side, side), mode="nearest")[:, 0].long()
+    found = []
+    for region, of_sets, truth in zip(wide.cpu().numpy(), numbers.cpu().numpy(), target.cpu().numpy(), strict=True):
+        _, parts = cv2.connectedComponents((truth >= 0.5).astype(np.uint8), connectivity=8)
+        for number in of_sets:
+            touched = np.setdiff1d(parts[region == number], [0])
+            found.append(np.where(np.isin(parts, touched), truth, 0))
+    stacked = torch.from_numpy(np.stack(found)).to(target)
+    return stacked.unflatten(0, tuple(numbers.shape))

@@ -29,7 +29,7 @@ def warm_up(step: int, steps: int) -> float:
 
 
 def set_rate(optimizers: Iterable[Optimizer], rate: float) -> None:
-    """Give all parameters of some optimizers one learning rate."""
+    """Give all parameters of some optimizers one learning rate, times the ``scale`` of their group."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("scale", 1.0)

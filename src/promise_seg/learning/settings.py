@@ -5,8 +5,19 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from promise_seg.errors import SettingsError
-from promise_seg.prompting.building import AnyApmConfig, make_apm_config, options_of
-from promise_seg.vocabulary import ApmKind, Fit, Optimizer, Precision, Protocol, Recipe, TrainAlso, Variant
+from promise_seg.prompting.apm import PointCounts
+from promise_seg.prompting.building import CONFIGS, AnyApmConfig, make_apm_config, options_of
+from promise_seg.vocabulary import (
+    ApmKind,
+    Fit,
+    GivenPrompts,
+    Optimizer,
+    Precision,
+    Protocol,
+    Recipe,
+    TrainAlso,
+    Variant,
+)
 
 REFERENCE_VALUES: dict[str, Any] = {
     "apm": ApmKind.RESNET,
@@ -24,6 +35,9 @@ REFERENCE_VALUES: dict[str, Any] = {
 }
 """Settings of the published procedure. Source: ProMISe, "Training"."""
 
+
+NEW_VALUES: dict[str, Any] = {"shifts": 2, "given_prompts": GivenPrompts.ALL, "learns_quality": True}
+"""Settings that came later, and that a new run has by our own protocol."""
 
 OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
     name: name
@@ -67,6 +81,16 @@ class TrainSettings(BaseModel):
     mask_weight: float = Field(1.0, ge=0)
     point_weight: float = Field(1.0, ge=0)
     saliency_weight: float = Field(1.0, ge=0)
+    edge_weight: float = Field(0.0, ge=0)
+    """How much more than elsewhere the saliency counts near outlines."""
+    distance_weight: float = Field(1.0, ge=0)
+    presence_weight: float = Field(0.5, ge=0)
+    quality_weight: float = Field(1.0, ge=0)
+    shifts: int = Field(1, ge=1, le=2)
+    """With 2, given prompts are answered with another shift than the model's own prompts."""
+    given_prompts: GivenPrompts = GivenPrompts.POINTS
+    learns_quality: bool = False
+    """Whether it learns which of SAM's masks is best."""
     precision: Precision = Precision.NO
     seed: int = Field(0, ge=0)
 
@@ -94,12 +118,24 @@ class TrainSettings(BaseModel):
         if not self.has_apm:
             return None
         points = {"num_points": self.num_points, "num_foreground": self.num_foreground}
+        if not issubclass(CONFIGS[self.apm], PointCounts):
+            points = {}
         return make_apm_config(self.apm, self.protocol, **points, **self.apm_options)
 
     @property
     def learns_from_oracle(self) -> bool:
         """``ips`` does, having no points of its own; ``apm+ips`` does so too, to stay correctable."""
         return self.variant == Variant.IPS or (self.has_ips and self.protocol == Protocol.OWN)
+
+    @property
+    def learns_from_given(self) -> bool:
+        """Whether given prompts take part in training: for the shift, or to learn which mask is best."""
+        return self.learns_from_oracle or self.learns_quality
+
+    @property
+    def has_given_shift(self) -> bool:
+        """Whether given prompts have a shift of their own."""
+        return self.shifts == 2 and self.variant == Variant.APM_IPS
 
     @property
     def has_apm(self) -> bool:
@@ -112,16 +148,22 @@ class TrainSettings(BaseModel):
         return self.variant.has_ips
 
 
-def make_settings(**values: Any) -> TrainSettings:
+def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSettings:
     """Return settings from a user's values; what is not given is as the protocol has it.
 
     Args:
+        begun: of the run that is to go on, if there is one: what was new later is as it was there.
         values: settings by their names; an option of one kind of APM by its name behind :data:`APM_PREFIX`.
 
     Raises:
         SettingsError: naming each value that cannot work.
     """
-    preset = REFERENCE_VALUES if values.get("protocol") == Protocol.REFERENCE else {}
+    preset = REFERENCE_VALUES if values.get("protocol") == Protocol.REFERENCE else NEW_VALUES
+    if begun is not None:
+        preset = {name: getattr(begun, name) for name in preset if name in NEW_VALUES} | {
+            name: value for name, value in preset.items() if name not in NEW_VALUES
+        }
+    preset = preset | CONFIGS[values.get("apm", preset.get("apm", ApmKind.HEATMAP))].training_defaults()
     of_apm = {n for n in values if n.startswith(APM_PREFIX) and n not in TrainSettings.model_fields}
     if of_apm:
         options = {n.removeprefix(APM_PREFIX): values.pop(n) for n in sorted(of_apm)}

@@ -16,7 +16,7 @@ from promise_seg.hashing import file_sha256
 from promise_seg.images.reading import Reading
 from promise_seg.learning.training_images import TrainingImages
 from promise_seg.model import SAM_BESIDE, ModelConfig, PromiseModel
-from promise_seg.prompting.apm import ApmConfig
+from promise_seg.prompting.apm import ApmConfig, PointsConfig
 from promise_seg.sam.backbone import Backbone, state_sha256
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.vocabulary import Fit, TrainAlso, Variant
@@ -122,8 +122,10 @@ class StartingPoint:
         values: dict[str, Any] = {"variant": self.variant, "fit": self.fit}
         if self.apm is None:
             return values
-        options = self.apm.model_dump(exclude=_POINTS | {"kind"})
-        points = {"num_points": self.apm.num_points, "num_foreground": self.apm.num_foreground}
+        options = self.apm.model_dump(include=set(self.apm.options()))
+        points: dict[str, Any] = {}
+        if isinstance(self.apm, PointsConfig):
+            points = {"num_points": self.apm.num_points, "num_foreground": self.apm.num_foreground}
         return values | points | {"apm": self.apm.kind, "apm_options": options}
 
     def put_into(self, model: PromiseModel, sam: Backbone) -> StartNote:

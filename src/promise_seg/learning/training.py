@@ -15,19 +15,21 @@ from accelerate.utils import broadcast_object_list, gather_object
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from promise_seg._version import __version__
-from promise_seg.assessment.evaluation import Assessment, dice_of_choices
-from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_checkpoint, save_checkpoint
+from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_checkpoint, read_config, save_checkpoint
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.environment import collect_environment
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_json, write_text
 from promise_seg.inference.encoding import Sample, encode_missing
-from promise_seg.inference.rows import decode_rows
-from promise_seg.learning.losses import mask_loss, point_loss
+from promise_seg.learning.answering import MeasuredAnswer, measure_answers, read_answers, write_answers
+from promise_seg.learning.given import draw_form
+from promise_seg.learning.losses import map_loss, mask_iou, mask_loss, point_loss, targets_of_sets
+from promise_seg.learning.presence import presence_threshold
 from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, faults
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
@@ -36,59 +38,89 @@ from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_images import write_training_images
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
+from promise_seg.learning.validation import validate
 from promise_seg.model import ModelConfig, ModelOutput, PromiseModel
 from promise_seg.progress import Progress, silent
-from promise_seg.prompting.apm import PointCounts
+from promise_seg.prompting.apm import PointCounts, Proposal
 from promise_seg.protocol import training_deviations
 from promise_seg.sam.backbone import Backbone
-from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Split, TrainAlso
+from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import GivenPrompts, Protocol, Split, TrainAlso
 
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
 CURVES_FILE = "curves.png"
+_MOST_SETS = 4  # of an image's own prompts in one step
 _POINT_SCALE = 10  # distances are shares of the side: this brings them to the size of the other losses
 
 
 def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSettings, side: int) -> dict[str, Tensor]:
     """The parts of the loss, weighted: their sum is what is minimised.
 
-    ``mask`` is over all of SAM's three masks and all sets of prompts; ``point`` and ``saliency`` concern the APM. By
-    the reference's protocol it is over the first mask, and takes its probabilities for logits, as the reference does.
+    ``mask`` is over all of SAM's three masks and all sets of prompts; ``point``, ``saliency``, ``distance`` and
+    ``presence`` concern the APM; ``quality`` is how well the best mask is known. By the reference's protocol the loss
+    is over the first mask, and takes its probabilities for logits, as the reference does.
     """
-    target = batch.target
-    mask_logits = output.decoded.mask_logits.float()
-    if settings.protocol == Protocol.REFERENCE:
-        mask_logits = mask_logits[:, :, :1].sigmoid()
-    asked = [target] if output.proposal is not None else []  # what each set of prompts asks for
-    asked += [batch.oracle_target] * (mask_logits.shape[1] - len(asked))
-    losses = {"mask": settings.mask_weight * mask_loss(mask_logits, torch.stack(asked, 1)[:, :, None]).mean()}
-    if output.proposal is not None:
-        points_xy_model, labels, saliency_logits = output.proposal
-        if settings.point_weight:
-            wrong_side = point_loss(points_xy_model.float(), labels, batch.signed_distance, side)
-            losses["point"] = settings.point_weight * _POINT_SCALE * wrong_side
-        if saliency_logits is not None and settings.saliency_weight:
-            small = torch.nn.functional.adaptive_avg_pool2d(target[:, None], saliency_logits.shape[-1])[:, 0]
-            losses["saliency"] = settings.saliency_weight * mask_loss(saliency_logits.float(), small).mean()
+    losses: dict[str, Tensor] = {}
+    asked = []  # masks, and what each set of prompts asks for
+    if output.own is not None and output.proposal is not None:
+        asked.append((output.own, _own_targets(output.proposal, batch.target)))
+        losses |= _apm_losses(output.proposal, batch, settings, side)
+    if output.given is not None:
+        asked.append((output.given, batch.oracle_target[:, None]))
+    shifted = asked if settings.has_ips else asked[:1]
+    found = [_of_masks(decoded.mask_logits.float(), target, settings.protocol) for decoded, target in shifted]
+    same = len({one.shape for one in found}) == 1
+    mean = torch.cat(found, 1).mean() if same else torch.stack([one.mean() for one in found]).mean()
+    losses = {"mask": settings.mask_weight * mean} | losses
+    if settings.learns_quality:
+        errors = [
+            (decoded.quality - mask_iou(decoded.mask_logits, target[:, :, None])).square().mean()
+            for decoded, target in asked
+            if decoded.quality is not None
+        ]
+        losses["quality"] = settings.quality_weight * torch.stack(errors).mean()
     return losses
 
 
-def validate(
-    model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None, settings: TrainSettings
-) -> dict[MaskChoice, float]:
-    """Mean Dice on validation rows for every way to choose among SAM's masks; by the reference's protocol the first.
+def _of_masks(mask_logits: Tensor, target: Tensor, protocol: Protocol) -> Tensor:
+    """The loss of each mask: (B, K, M, h, w) and (B, K, h, w) to (B, K, M)."""
+    if protocol == Protocol.REFERENCE:
+        mask_logits = mask_logits[:, :, :1].sigmoid()
+    return mask_loss(mask_logits, target[:, :, None])
 
-    With the model's own points where it has an APM, with oracle points where it has not; the mean over objects where
-    each is prompted for itself.
-    """
-    source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
-    assessment = Assessment(prompts=source, num_points=settings.num_points, protocol=settings.protocol)
-    choices = tuple(MaskChoice) if settings.protocol == Protocol.OWN else (MaskChoice.FIRST,)
-    dice: dict[MaskChoice, list[float]] = {choice: [] for choice in choices}
-    for decoded in decode_rows(model, rows, assessment, store):
-        for choice, value in dice_of_choices(decoded, choices, assessment).items():
-            dice[choice].append(value)
-    return {choice: float(np.mean(values)) for choice, values in dice.items()}
+
+def _own_targets(proposal: Proposal, target: Tensor) -> Tensor:
+    """What each set of an APM's prompts asks for: (B, K, h, w)."""
+    if proposal.regions is None or proposal.numbers is None:
+        return target[:, None]
+    return targets_of_sets(proposal.regions, proposal.numbers, target)
+
+
+def _apm_losses(proposal: Proposal, batch: TrainingBatch, settings: TrainSettings, side: int) -> dict[str, Tensor]:
+    losses = {}
+    if settings.point_weight and proposal.regions is None and proposal.points_xy_model is not None:
+        points_xy_model, labels = proposal.points_xy_model[:, 0].float(), proposal.point_labels
+        if labels is not None:
+            wrong_side = point_loss(points_xy_model, labels[:, 0], batch.signed_distance, side)
+            losses["point"] = settings.point_weight * _POINT_SCALE * wrong_side
+    if proposal.saliency_logits is not None and settings.saliency_weight:
+        logits = proposal.saliency_logits.float()
+        small, edge_weight = _shrunk(batch.target, logits), settings.edge_weight
+        found = map_loss(logits, small, edge_weight) if edge_weight else mask_loss(logits, small).mean()
+        losses["saliency"] = settings.saliency_weight * found
+    if proposal.distance_logits is not None and settings.distance_weight:
+        logits = proposal.distance_logits.float()
+        found = F.binary_cross_entropy_with_logits(logits, _shrunk(batch.inner_distance, logits))
+        losses["distance"] = settings.distance_weight * found
+    if proposal.presence_logits is not None and settings.presence_weight:
+        found = F.binary_cross_entropy_with_logits(proposal.presence_logits.float(), batch.presence)
+        losses["presence"] = settings.presence_weight * found
+    return losses
+
+
+def _shrunk(target: Tensor, like: Tensor) -> Tensor:
+    return F.adaptive_avg_pool2d(target[:, None], like.shape[-1])[:, 0]
 
 
 class TrainingRun:
@@ -131,11 +163,14 @@ class TrainingRun:
         if not any(row.foreground_pixels for row in self.rows[Split.TRAIN]):
             raise ManifestError("the masks of all train rows are empty; there is nothing to learn from")
         torch.manual_seed(settings.seed)
+        apm, train = settings.apm_config, self.rows[Split.TRAIN]
         config = ModelConfig(
             variant=settings.variant,
-            apm=settings.apm_config,
+            apm=None if apm is None else apm.completed(learns_presence=any(r.foreground_pixels == 0 for r in train)),
             oracle=PointCounts(num_points=settings.num_points, num_foreground=settings.num_foreground),
             train_also=settings.train_also,
+            has_given_shift=settings.has_given_shift,
+            learns_quality=settings.learns_quality,
             fit=settings.fit,
             reading=rows[0].reading,
             sam=sam.name,
@@ -144,15 +179,17 @@ class TrainingRun:
             promise_seg_version=__version__,
         )
         self.model = PromiseModel(config, sam)
+        if self.model.apm is not None:
+            self.model.apm.begin()
         self.start = None if start is None else start.put_into(self.model, sam)
         self._start_images = None if start is None else start.images
         optimizer_class = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
         optimizer = optimizer_class(
-            list(self.model.trainable_parameters().values()),
+            parameter_groups(self.model),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
-        self.training_set = TrainingSet(self.rows[Split.TRAIN], self.model.sam, store, settings)
+        self.training_set = TrainingSet(train, self.model.sam, store, settings, self.model.apm)
         self.draws = EpochDraws(len(self.training_set), settings.views, settings.seed)
         loader = DataLoader(self.training_set, settings.batch_size, sampler=self.draws, collate_fn=collate)
         _share_batches(accelerator, settings)
@@ -167,6 +204,18 @@ class TrainingRun:
     @property
     def _learned_from(self) -> list[CheckedRow]:
         return [*self.rows[Split.TRAIN], *self.rows[Split.VAL]]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know before training, a line each."""
+        if self.model.apm is None or self.settings.protocol == Protocol.REFERENCE:
+            return ()
+        if any(row.foreground_pixels == 0 for row in self.rows[Split.TRAIN]):
+            return ()
+        return (
+            "every train row has an object, so the model cannot learn to see that there is none: it will segment "
+            "something in every image. Add rows whose mask is empty if you have such images",
+        )
 
     @property
     def finished(self) -> bool:
@@ -220,6 +269,15 @@ class TrainingRun:
         warm = max(1, round(self.settings.warmup_share * total))
         return cosine_rate(self.settings.learning_rate, step, total, floor=0.01, rise=warm_up(step, warm))
 
+    def _given(self, batch: TrainingBatch, step: int) -> Prompts | None:
+        """The prompts that a person gives in a step of this epoch, in the same form for all images."""
+        if not self.settings.learns_from_given:
+            return None
+        if self.settings.given_prompts == GivenPrompts.POINTS:
+            return batch.oracle
+        rng = np.random.default_rng([self.settings.seed, self.epoch, step])
+        return batch.given(draw_form(rng, self.settings.num_points))
+
     def train_epoch(self, progress: Progress = silent) -> dict[str, float]:
         """One pass over the train rows; returns mean losses and the last learning rate."""
         self.wrapped.train()
@@ -231,9 +289,8 @@ class TrainingRun:
         for number, batch in enumerate(self.loader):
             rate = self._rate(self.epoch * steps + number, steps)
             set_rate([self.optimizer], rate)
-            oracle = batch.oracle if self.settings.learns_from_oracle else None
             with self.accelerator.autocast():
-                output = self.wrapped(batch.inputs, oracle)
+                output = self.wrapped(batch.inputs, self._given(batch, number), _MOST_SETS)
             losses = training_losses(output, batch, self.settings, self.model.sam.image_size)
             loss = sum(losses.values())
             self.optimizer.zero_grad()
@@ -272,21 +329,47 @@ class TrainingRun:
             started, cpu_started = time.monotonic(), time.process_time()
             losses = self.train_epoch(progress)
             self._check_numbers()
-            dice = validate(self.model, self.rows[Split.VAL], self.store, self.settings)
-            (dice,) = broadcast_object_list([dice])  # the processes must agree on what is best
-            choice = max(dice, key=lambda c: dice[c])
-            self.model.config = self.model.config.model_copy(update={"mask_choice": choice})
-            improved = dice[choice] > self.best["dice"]
+            found = validate(self.model, self.rows[Split.VAL], self.store, self.settings)
+            (found,) = broadcast_object_list([found])  # the processes must agree on what is best
+            chosen = {"mask_choice": found.mask_choice, "map_share": found.map_share}
+            self.model.config = self.model.config.model_copy(update=chosen)
+            improved = found.dice > self.best["dice"]
             if improved:
-                self.best = {"epoch": self.epoch, "dice": dice[choice], "mask_choice": choice}
-            facts = {"epoch": self.epoch + 1} | losses | {"val_dice": dice[choice], "mask_choice": choice}
+                self.best = {"epoch": self.epoch, "dice": found.dice, "mask_choice": found.mask_choice}
+            facts = {"epoch": self.epoch + 1} | losses | {"val_dice": found.dice, "mask_choice": found.mask_choice}
+            if found.map_share:
+                facts["map_share"] = found.map_share
             self.epoch += 1
             if self.accelerator.is_main_process:
                 spent = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu_started}
                 self._write(facts | {name: round(value, 2) for name, value in spent.items()}, improved)
             self.accelerator.wait_for_everyone()
         self.model.eval()
+        if self.accelerator.is_main_process:
+            self._measure_best(progress)
+        self.accelerator.wait_for_everyone()
         return load_checkpoint(self.folder / BEST_FOLDER, self.sam)
+
+    @property
+    def answers(self) -> tuple[MeasuredAnswer, ...]:
+        """How the best model answers given prompts, as was measured at the end; empty before, and of older runs."""
+        return read_answers(self.folder)
+
+    def _measure_best(self, progress: Progress) -> None:
+        """Measure on validation rows what the best model does with given prompts, and when it says that nothing is
+        there; unless this is done. Its checkpoint is written last, as it is what declares this done.
+        """
+        if self.settings.given_prompts == GivenPrompts.POINTS or read_config(self.folder / BEST_FOLDER).given:
+            return
+        model, rows = load_checkpoint(self.folder / BEST_FOLDER, self.sam), self.rows[Split.VAL]
+        answers = measure_answers(model, rows, self.store, progress)
+        write_answers(self.folder, answers)
+        changes = {
+            "given": {one.form: one.answer for one in answers},
+            "presence_threshold": presence_threshold(model, rows, self.store),
+        }
+        model.config = model.config.model_copy(update=changes)
+        save_checkpoint(model, self.folder / BEST_FOLDER)
 
     def _check_numbers(self) -> None:
         """Stop a training that diverged before anything of this epoch is kept: what follows would be NaN as well."""
@@ -316,6 +399,19 @@ class TrainingRun:
             draw_curves(path, self.folder / CURVES_FILE)
         state = {"identity": self._identity.as_json(), "epoch": self.epoch, "best": self.best}
         save_training_state(self.folder / STATE_FILE, [self.optimizer], self.model.trainable_state(), state)
+
+
+def parameter_groups(model: PromiseModel) -> list[dict[str, Any]]:
+    """What is trained, for an optimizer; a part of the APM that learns faster is a group of its own."""
+    parameters = model.trainable_parameters()
+    fast = None if model.apm is None else model.apm.fast_part
+    if fast is None:
+        return [{"params": list(parameters.values())}]
+    is_fast = {name: name.startswith(f"apm.{fast}.") for name in parameters}
+    return [
+        {"params": [p for name, p in parameters.items() if not is_fast[name]]},
+        {"params": [p for name, p in parameters.items() if is_fast[name]], "scale": 2.0},
+    ]
 
 
 def _share_batches(accelerator: Accelerator, settings: TrainSettings) -> None:

@@ -10,13 +10,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from promise_seg.augmentation import AnyView
+from promise_seg.augmentation import AnyView, colours_of_a_view
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import shrink_mask
-from promise_seg.inference.encoding import Sample, features_of
-from promise_seg.learning.losses import signed_distances
+from promise_seg.inference.encoding import Sample, apm_inputs, features_of
+from promise_seg.learning.given import Form, drawn_box, given
+from promise_seg.learning.losses import inner_distances, signed_distances
 from promise_seg.learning.settings import TrainSettings
+from promise_seg.model import IMAGES
+from promise_seg.prompting.apm import IMAGE, AutoPrompter
 from promise_seg.prompting.oracle import oracle_points
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
@@ -25,32 +28,44 @@ from promise_seg.vocabulary import MaskKind, Recipe
 
 
 class TrainingBatch(NamedTuple):
-    """Shape: features of B views or, where the encoder learns too, ``images`` (B, S, S, 3) uint8 in their place;
-    ``target`` (B, h, h) in [0, 1] at the resolution of SAM's low-resolution masks; ``signed_distance`` (B, h, h);
-    oracle points (B, 1, N, 2) with labels (B, 1, N), and ``oracle_target`` (B, h, h), what they ask for: the same, or
-    one object of an instance map."""
+    """B views of train rows.
 
-    features: dict[str, Tensor] | None
-    images: Tensor | None
+    Shape:
+        features: of the SAM or, where its encoder learns too, images (B, S, S, 3) uint8 in their place; and what the
+            APM needs of the images itself.
+        target: (B, h, h) in [0, 1] at the resolution of SAM's low-resolution masks.
+        signed_distance: (B, h, h), see :func:`~promise_seg.learning.losses.signed_distances`.
+        oracle_points_xy_model: (B, 1, N, 2) with ``oracle_labels`` (B, 1, N).
+        oracle_boxes: (B, 1, 4), as a person draws them.
+        oracle_target: (B, h, h), what points and boxes ask for: the same as ``target``, or one object of an instance
+            map.
+        inner_distance: (B, h, h), see :func:`~promise_seg.learning.losses.inner_distances`.
+        presence: (B,), 1 where there is an object in the view.
+    """
+
+    features: dict[str, Tensor]
     target: Tensor
     signed_distance: Tensor
     oracle_points_xy_model: Tensor
     oracle_labels: Tensor
+    oracle_boxes: Tensor
     oracle_target: Tensor
+    inner_distance: Tensor
+    presence: Tensor
 
     @property
-    def inputs(self) -> Features | Tensor:
+    def inputs(self) -> Features:
         """Return the input of the model."""
-        if self.features is not None:
-            return Features(self.features)
-        if self.images is None:
-            raise ValueError("a batch needs features or images")
-        return self.images
+        return Features(self.features)
 
     @property
     def oracle(self) -> Prompts:
         """The oracle points of the batch as prompts, one set for each image."""
         return Prompts(points_xy_model=self.oracle_points_xy_model, point_labels=self.oracle_labels)
+
+    def given(self, form: Form) -> Prompts:
+        """What a person gives in this form, one set for each image."""
+        return given(self.oracle_points_xy_model, self.oracle_labels, self.oracle_boxes, form)
 
 
 @dataclass(frozen=True)
@@ -85,8 +100,15 @@ class EpochDraws(Sampler[Draw]):
 class TrainingSet(Dataset[TrainingBatch]):
     """Training rows by :class:`Draw`; each item is a batch of one. Masks are kept in memory, a bit a pixel."""
 
-    def __init__(self, rows: Sequence[CheckedRow], sam: Backbone, store: FeatureStore, settings: TrainSettings) -> None:
-        self._rows, self._sam, self._settings = rows, sam, settings
+    def __init__(
+        self,
+        rows: Sequence[CheckedRow],
+        sam: Backbone,
+        store: FeatureStore,
+        settings: TrainSettings,
+        apm: AutoPrompter | None = None,
+    ) -> None:
+        self._rows, self._sam, self._settings, self._apm = rows, sam, settings, apm
         repeats = settings.views or settings.augmentation == Recipe.NONE
         self._store = store if repeats else None
         self._masks: dict[tuple[str, int, AnyView], npt.NDArray[np.uint8]] = {}
@@ -112,11 +134,6 @@ class TrainingSet(Dataset[TrainingBatch]):
 
     def __getitem__(self, draw: Draw) -> TrainingBatch:
         sample = self._sample(draw.row, draw.view)
-        features = images = None
-        if self._sam.encoder_learns:
-            images = torch.from_numpy(sample.image())[None]
-        else:
-            features = features_of([sample], self._sam, self._store)
         mask = self._mask(sample)
         target = shrink_mask(torch.from_numpy(mask)[None], self._sam.mask_side)
         rng = np.random.default_rng(draw.seed)
@@ -125,15 +142,32 @@ class TrainingSet(Dataset[TrainingBatch]):
             wanted = self._one_object(sample, rng, mask)
             oracle_target = shrink_mask(torch.from_numpy(wanted)[None], self._sam.mask_side)
         points_xy_model, labels = oracle_points(wanted, self._settings.num_points, rng, self._settings.num_foreground)
+        coarse = target[0].numpy() >= 0.5
         return TrainingBatch(
-            None if features is None else dict(features.tensors),
-            images,
-            target,
-            torch.from_numpy(signed_distances(target[0].numpy() >= 0.5))[None],
-            torch.from_numpy(points_xy_model)[None, None],
-            torch.from_numpy(labels)[None, None],
-            oracle_target,
+            features=self._inputs(sample, draw),
+            target=target,
+            signed_distance=torch.from_numpy(signed_distances(coarse))[None],
+            oracle_points_xy_model=torch.from_numpy(points_xy_model)[None, None],
+            oracle_labels=torch.from_numpy(labels)[None, None],
+            oracle_boxes=torch.from_numpy(drawn_box(wanted, rng))[None, None],
+            oracle_target=oracle_target,
+            inner_distance=torch.from_numpy(inner_distances(coarse))[None],
+            presence=torch.tensor([float(mask.any())]),
         )
+
+    def _inputs(self, sample: Sample, draw: Draw) -> dict[str, Tensor]:
+        """What the model sees of a view: the colours of what the APM sees itself change anew in each draw."""
+        if self._sam.encoder_learns:
+            inputs = {IMAGES: torch.from_numpy(sample.image())[None]}
+        else:
+            inputs = dict(features_of([sample], self._sam, self._store).tensors)
+        if self._apm is None:
+            return inputs
+        seen = apm_inputs([sample], self._apm, self._store)
+        if IMAGE in seen and self._settings.augmentation == Recipe.OWN:
+            change = colours_of_a_view(np.random.default_rng([*draw.seed, 1]))
+            seen[IMAGE] = torch.from_numpy(change.apply_to_image(seen[IMAGE][0].numpy()))[None]
+        return inputs | seen
 
     @staticmethod
     def _one_object(sample: Sample, rng: np.random.Generator, union: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

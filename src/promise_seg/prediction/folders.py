@@ -227,7 +227,9 @@ def _overlay(labelled: Labelled, reading: Reading) -> np.ndarray:
 def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
     for number, (label, origin) in enumerate(one.origins.items()):
         colour = OUTLINE_COLOURS[number % len(OUTLINE_COLOURS)]
-        image = draw_overlay(image, one.labels == label, origin.points_xy_image, origin.point_labels, colour)
+        image = draw_overlay(
+            image, one.labels == label, origin.points_xy_image, origin.point_labels, origin.boxes_xyxy_image, colour
+        )
     return image
 
 

@@ -1,7 +1,7 @@
 """Models of one class or of several as one: images to label maps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,14 @@ from promise_seg.vocabulary import MaskKind
 
 @dataclass(frozen=True)
 class Origin:
-    """The origin of the mask of a label: points (N, 2) in the image frame with labels (N,), its predicted IoU, and
-    how far to trust it, if its model was calibrated."""
+    """The origin of the mask of a label: points (N, 2) in the image frame with labels (N,), boxes (K, 4), its predicted
+    IoU, and how far to trust it, if its model was calibrated."""
 
     points_xy_image: npt.NDArray[np.float32]
     point_labels: npt.NDArray[np.int64]
     predicted_iou: float
     trust: Trust | None = None
+    boxes_xyxy_image: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,11 @@ class Labeller:
         config = self._first.model.config
         hashes = [predictor.model.sha256() for predictor in self.predictors.values()]
         judges = [None if one.judge is None else one.judge.sha256() for one in self.predictors.values()]
-        of_trust = {"trust_sha256": judges} if any(judges) else {}  # so that folders without trust stay as they were
+        of_trust: dict[str, object] = {}
+        if any(judges):  # so that folders without trust stay as they were
+            of_trust["trust_sha256"] = judges
+        if self._first.model.always_segments:
+            of_trust["always_segments"] = True
         return of_trust | {
             "names": {str(label): name for label, name in self.names.items()},
             "model_sha256": hashes[0] if len(hashes) == 1 else hashes,
@@ -154,7 +159,13 @@ class Labeller:
         probs = np.stack([one.mask_probs for one in predictions.values()])
         any_mask = np.stack([one.mask for one in predictions.values()]).any(0)
         origins = {
-            label: Origin(p.points_xy, p.point_labels, p.predicted_iou, self.predictors[label].trust(encoded[label]))
+            label: Origin(
+                p.points_xy,
+                p.point_labels,
+                p.predicted_iou,
+                self.predictors[label].trust(encoded[label]),
+                p.boxes_xyxy,
+            )
             for label, p in predictions.items()
         }
         return LabelledSlice(np.where(any_mask, found[probs.argmax(0)], 0).astype(np.uint16), origins)

@@ -1,4 +1,4 @@
-"""Draw a mask and the points that it came from over an image."""
+"""Draw a mask and the prompts that it came from over an image."""
 
 import cv2
 import numpy as np
@@ -17,17 +17,22 @@ def draw_overlay(
     mask: npt.NDArray[np.bool_],
     points_xy_image: npt.NDArray[np.float32] | None = None,
     point_labels: npt.NDArray[np.int64] | None = None,
+    boxes_xyxy_image: npt.NDArray[np.float32] | None = None,
     colour: tuple[int, int, int] = MASK_COLOUR,
 ) -> Uint8Array:
-    """Tint the mask, outline it, and mark the points: green discs for foreground, red ones for background.
+    """Tint the mask, outline it, and mark points, green discs for foreground and red ones for background, and boxes.
 
-    Shape: ``image`` (H, W, 3) uint8 RGB and ``mask`` (H, W) bool give (H, W, 3); points (N, 2) in the image frame.
+    Shape: ``image`` (H, W, 3) uint8 RGB and ``mask`` (H, W) bool give (H, W, 3); points (N, 2) and boxes (K, 4) in the
+        image frame.
     """
     picture = image.copy()
     picture[mask] = (0.65 * picture[mask] + 0.35 * np.array(colour)).astype(np.uint8)
     unit = max(1, round(min(image.shape[:2]) / 200))
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(picture, outlines, -1, colour, unit)
+    for box in () if boxes_xyxy_image is None else np.round(boxes_xyxy_image).astype(int).tolist():
+        cv2.rectangle(picture, box[:2], box[2:], (255, 255, 255), 2 * unit, cv2.LINE_AA)
+        cv2.rectangle(picture, box[:2], box[2:], FOREGROUND_COLOUR, unit, cv2.LINE_AA)
     if points_xy_image is not None and point_labels is not None:
         for (x, y), label in zip(points_xy_image, point_labels, strict=True):
             centre = (round(float(x)), round(float(y)))

@@ -4,6 +4,7 @@ import base64
 import io
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +15,25 @@ from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.vocabulary import MaskChoice
 
+_BY_SCORE = (MaskChoice.SCORE, MaskChoice.LEARNED)
+
+
+class PromptsInImage(NamedTuple):
+    """Pixel indices in the image frame: ``points_xy`` (N, 2) with ``point_labels`` (N,), and ``boxes_xyxy`` (K, 4)."""
+
+    points_xy: npt.NDArray[np.float32]
+    point_labels: npt.NDArray[np.int64]
+    boxes_xyxy: npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """A mask and the prompts that it came from, in the image frame.
 
     Shape: ``mask`` (H, W) bool; ``mask_probs`` (H, W) float32 in [0, 1]; ``points_xy`` (N, 2) pixel indices, whole
-    numbers being pixel centres; ``point_labels`` (N,), 1 foreground and 0 background; ``box_xyxy`` (4,) indices of the
-    box's first and last pixels, or ``None``; ``predicted_iou`` is SAM's own estimate of the mask's IoU.
+    numbers being pixel centres; ``point_labels`` (N,), 1 foreground and 0 background; ``boxes_xyxy`` (K, 4) indices of
+    the first and last pixels of each box; ``predicted_iou`` is the estimate of the mask's IoU, SAM's own or a learned
+    one. ``note`` says if these prompts were answered in another way than one would think.
     """
 
     mask: npt.NDArray[np.bool_]
@@ -29,8 +41,14 @@ class Prediction:
     points_xy: npt.NDArray[np.float32]
     point_labels: npt.NDArray[np.int64]
     predicted_iou: float
-    box_xyxy: npt.NDArray[np.float32] | None = None
+    boxes_xyxy: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     candidates: "Candidates | None" = field(default=None, repr=False)
+    note: str = ""
+
+    @property
+    def box_xyxy(self) -> npt.NDArray[np.float32] | None:
+        """The only box (4,); ``None`` if there is none, or several."""
+        return self.boxes_xyxy[0] if len(self.boxes_xyxy) == 1 else None
 
     @property
     def mask_logits(self) -> npt.NDArray[np.float32]:
@@ -44,8 +62,8 @@ class Prediction:
         return self.candidates.mask_logits[self.candidates.chosen]
 
     def overlay(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Draw the mask and the points on an image (H, W, 3) uint8; returns a new one of the same shape."""
-        return draw_overlay(image, self.mask, self.points_xy, self.point_labels)
+        """Draw mask, points and boxes on an image (H, W, 3) uint8; returns a new one of the same shape."""
+        return draw_overlay(image, self.mask, self.points_xy, self.point_labels, self.boxes_xyxy)
 
     def _repr_html_(self) -> str:
         """The mask as a picture, in notebooks."""
@@ -69,8 +87,9 @@ class Candidates:
     def __init__(self, masks: Masks, number: int, choice: MaskChoice, post: PostProcessing) -> None:
         self._masks, self._number, self._post = masks, number, post
         self.mask_logits: npt.NDArray[np.float32] = masks.mask_logits[number].float().cpu().numpy()
-        self.predicted_iou: npt.NDArray[np.float32] = masks.iou[number].float().cpu().numpy()
-        self.chosen = int(self.predicted_iou.argmax()) if choice == MaskChoice.SCORE else int(choice)
+        iou = masks.quality if choice == MaskChoice.LEARNED and masks.quality is not None else masks.iou
+        self.predicted_iou: npt.NDArray[np.float32] = iou[number].float().cpu().numpy()
+        self.chosen = int(self.predicted_iou.argmax()) if choice in _BY_SCORE else int(choice)
 
     def __len__(self) -> int:
         return len(self.mask_logits)
@@ -91,18 +110,18 @@ def prediction_of(
     number: int,
     choice: MaskChoice,
     post: PostProcessing,
-    points_xy: npt.NDArray[np.float32],
-    point_labels: npt.NDArray[np.int64],
-    box_xyxy: npt.NDArray[np.float32] | None,
+    prompts: PromptsInImage,
+    note: str = "",
 ) -> Prediction:
-    """The prediction for one of the K sets of prompts of an image; prompts are in the image frame."""
+    """The prediction for one of the K sets of prompts of an image."""
     mask_probs = masks.probs_of_set(number, choice)
     return Prediction(
         mask=post.mask(mask_probs),
         mask_probs=mask_probs,
-        points_xy=points_xy,
-        point_labels=point_labels,
+        points_xy=prompts.points_xy,
+        point_labels=prompts.point_labels,
         predicted_iou=float(masks.chosen(choice)[1][number]),
-        box_xyxy=box_xyxy,
+        boxes_xyxy=prompts.boxes_xyxy,
+        note=note,
         candidates=Candidates(masks, number, choice, post),
     )

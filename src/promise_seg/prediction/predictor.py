@@ -1,7 +1,7 @@
 """The Python API: load a model, predict a mask, correct it with points or a box."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -11,17 +11,19 @@ import torch
 from torch import Tensor
 
 from promise_seg.errors import SettingsError
+from promise_seg.features.store import rounded
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry
-from promise_seg.inference.encoding import encode_images
+from promise_seg.inference.encoding import encode_images, seen_by
 from promise_seg.inference.masks import decode_one
 from promise_seg.model import PromiseModel
-from promise_seg.prediction.prediction import Prediction, prediction_of
+from promise_seg.prediction.prediction import Prediction, PromptsInImage, prediction_of
 from promise_seg.prediction.reading import ImageLike, read_rgb
 from promise_seg.prediction.user_prompts import UserPrompts, to_model_frame
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.prompting.apm import IMAGE
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.trust.judging import Trust, TrustModel
@@ -29,6 +31,9 @@ from promise_seg.vocabulary import MaskChoice
 
 if TYPE_CHECKING:
     from promise_seg.prediction.session import Session
+
+
+UNSHIFTED = "answered by the bare SAM, without the learned shift, which was worse on val rows for such prompts"
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,17 @@ class Predictor:
         rgb = read_rgb(image, config.reading, index)
         framed = ImageInFrame.of(rgb, self.model.sam.image_size, config.fit, config.reading.crop_border)
         features = encode_images(self.model.sam, [framed.pixels()])
-        return EncodedImage(features.to(self.model.device), framed.geometry)
+        return EncodedImage(seen_by(self.model, features, self._apm_inputs(framed)), framed.geometry)
+
+    def _apm_inputs(self, framed: ImageInFrame) -> dict[str, Tensor]:
+        """What the APM needs of the image itself."""
+        apm = self.model.apm
+        if apm is None or apm.image_side is None:
+            return {}
+        pixels = ImageInFrame(framed.rgb, replace(framed.geometry, side=apm.image_side)).pixels()
+        image = torch.from_numpy(pixels)[None].to(self.model.device)
+        maps = apm.frozen_maps(image)
+        return {IMAGE: image} if maps is None else dict(rounded(maps).tensors)
 
     @overload
     def predict(
@@ -138,7 +153,7 @@ class Predictor:
                 given to a model without an APM, or if they are given with a list of images.
         """
         prompts = UserPrompts(points_xy, point_labels, box_xyxy, mask_input)
-        choice = self._choice(mask_choice)
+        choice = _checked_choice(mask_choice)
         if not isinstance(image, list | tuple):
             return self._predict(self._encoded(image), [prompts], choice)[0]
         if not prompts.is_empty:
@@ -162,7 +177,7 @@ class Predictor:
         Raises:
             ImageError, SettingsError: see :meth:`predict`.
         """
-        return self._predict(self._encoded(image), prompts, self._choice(mask_choice)) if prompts else []
+        return self._predict(self._encoded(image), prompts, _checked_choice(mask_choice)) if prompts else []
 
     def session(self, image: ImageLike | EncodedImage) -> "Session":
         """Hold one image to be corrected prompt by prompt, with undo and redo.
@@ -177,14 +192,12 @@ class Predictor:
     def _encoded(self, image: object) -> EncodedImage:
         return image if isinstance(image, EncodedImage) else self.encode(image)
 
-    def _choice(self, given: MaskChoice | str | None) -> MaskChoice:
-        if given is None:
-            return MaskChoice(self.model.config.mask_choice)
-        if str(given) not in tuple(MaskChoice):
-            raise SettingsError(f"mask_choice {given!r}: expected {', '.join(MaskChoice)}")
-        return MaskChoice(str(given))
+    def _choice(self, prompts: Prompts, given: MaskChoice | None) -> MaskChoice:
+        return self.model.answer_to(prompts).mask_choice if given is None else given
 
-    def _predict(self, encoded: EncodedImage, sets: Sequence[UserPrompts], choice: MaskChoice) -> list[Prediction]:
+    def _predict(
+        self, encoded: EncodedImage, sets: Sequence[UserPrompts], choice: MaskChoice | None
+    ) -> list[Prediction]:
         """Decode sets of one form together, and return predictions in the order of the sets."""
         by_form: dict[tuple[int, bool, bool], list[int]] = {}
         for number, one in enumerate(sets):
@@ -195,25 +208,26 @@ class Predictor:
         return [found[number] for number in range(len(sets))]
 
     @torch.no_grad()
-    def _predict_form(self, encoded: EncodedImage, sets: Sequence[UserPrompts], choice: MaskChoice) -> list[Prediction]:
-        geometry = encoded.geometry
+    def _predict_form(
+        self, encoded: EncodedImage, sets: Sequence[UserPrompts], choice: MaskChoice | None
+    ) -> list[Prediction]:
+        geometry, post = encoded.geometry, self.model.config.postprocessing
         if sets[0].is_empty:
-            prompts = self._own_prompts(encoded)
-        else:
-            prompts = to_model_frame(sets, geometry, self.model.sam.mask_side)
+            own = self._own_prompts(encoded)
+            masks = decode_one(self.model, encoded.features, own, geometry)
+            chosen = self._choice(own, choice)
+            whole = masks.union(chosen)
+            chosen = chosen if whole is masks else MaskChoice.FIRST
+            return [prediction_of(whole, 0, chosen, post, _in_image(own, slice(None), geometry))] * len(sets)
+        prompts = to_model_frame(sets, geometry, self.model.sam.mask_side)
         masks = decode_one(self.model, encoded.features, prompts, geometry)
-        predictions = []
-        for number in range(len(masks.iou)):
-            box = (
-                None
-                if prompts.boxes_xyxy_model is None
-                else geometry.box_to_image(prompts.boxes_xyxy_model[0, number].numpy())
-            )
-            points_xy = geometry.points_to_image(_numpy(prompts.points_xy_model, number, (0, 2), np.float32))
-            labels = _numpy(prompts.point_labels, number, (0,), np.int64)
-            post = self.model.config.postprocessing
-            predictions.append(prediction_of(masks, number, choice, post, points_xy, labels, box))
-        return predictions * (len(sets) if sets[0].is_empty else 1)
+        chosen = self._choice(prompts, choice)
+        has_other_answer = self.model.ips is not None and not self.model.answer_to(prompts).shifted
+        note = UNSHIFTED if has_other_answer else ""
+        return [
+            prediction_of(masks, number, chosen, post, _in_image(prompts, slice(number, number + 1), geometry), note)
+            for number in range(len(sets))
+        ]
 
     def _own_prompts(self, encoded: EncodedImage) -> Prompts:
         if self.model.apm is None:
@@ -221,7 +235,7 @@ class Predictor:
                 f"the variant {self.model.config.variant} has no auto-prompting module: give points or a box, or "
                 "use a model of variant apm or apm+ips"
             )
-        return self.model.propose(encoded.features).as_prompts()
+        return self.model.propose(encoded.features)
 
     def trust(self, image: ImageLike | EncodedImage) -> Trust | None:
         """Return the trust in the mask that :meth:`predict` returns without prompts; ``None`` if not calibrated.
@@ -259,6 +273,20 @@ class Predictor:
         return Volume(source, tuple(self.predict(self.encode(source, index)) for index in indices))
 
 
-def _numpy(values: Tensor | None, number: int, empty: tuple[int, ...], dtype: type) -> npt.NDArray:
-    """One set of prompts of the only image, or nothing."""
-    return np.zeros(empty, dtype) if values is None else values[0, number].cpu().numpy().astype(dtype)
+def _checked_choice(given: MaskChoice | str | None) -> MaskChoice | None:
+    if given is None:
+        return None
+    if str(given) not in tuple(MaskChoice):
+        raise SettingsError(f"mask_choice {given!r}: expected {', '.join(MaskChoice)}")
+    return MaskChoice(str(given))
+
+
+def _in_image(prompts: Prompts, sets: slice, geometry: Geometry) -> PromptsInImage:
+    """Some of the sets of prompts of the only image, in its own frame."""
+    points_xy, labels, boxes = np.zeros((0, 2), np.float32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
+    if prompts.points_xy_model is not None and prompts.point_labels is not None:
+        points_xy = geometry.points_to_image(prompts.points_xy_model[0, sets].flatten(0, 1).cpu().numpy())
+        labels = prompts.point_labels[0, sets].flatten().cpu().numpy().astype(np.int64)
+    if prompts.boxes_xyxy_model is not None:
+        boxes = geometry.box_to_image(prompts.boxes_xyxy_model[0, sets].cpu().numpy())
+    return PromptsInImage(points_xy, labels, boxes)

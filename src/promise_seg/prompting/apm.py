@@ -1,10 +1,11 @@
-"""The auto-prompting module (APM): encoder features in, point prompts out.
+"""The auto-prompting module (APM): encoder features in, prompts out.
 
 What every kind of APM shares is here; each kind has a file of its own.
 """
 
 from abc import abstractmethod
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -12,24 +13,87 @@ from torch import Tensor, nn
 
 from promise_seg.errors import SettingsError
 from promise_seg.sam.features import Features, FeatureSizes
-from promise_seg.sam.prompts import Prompts
+from promise_seg.sam.prompts import PER_SET, Prompts
 from promise_seg.vocabulary import ApmKind, Protocol
 
+IMAGE = "apm_image"
+"""Name in the features of the image that the APM sees itself: (B, s, s, 3) RGB in [0, 255]."""
 
-class Proposal(NamedTuple):
-    """Shape: ``points_xy_model`` (B, N, 2) float32, (x, y) pixel indices in the model frame, foreground points first;
-    ``point_labels`` (B, N); ``saliency_logits`` (B, g, g), a coarse guess of the mask, from APMs that make one."""
 
-    points_xy_model: Tensor
-    point_labels: Tensor
+@dataclass(frozen=True, kw_only=True)
+class Proposal(Prompts):
+    """The prompts that an APM proposes, and the maps that it found them in; K sets for each of B images.
+
+    Where images differ in their number of sets, the first set is repeated.
+
+    Shape:
+        saliency_logits: (B, g, g), a coarse guess of the mask, from APMs that make one.
+        distance_logits: (B, g, g), how far inside of its object each place is, 0 to 1 after a sigmoid.
+        presence_logits: (B,), whether there is anything to segment.
+        regions: (B, r, r) integer, over the whole model frame: the places that a set asks for have its number.
+        numbers: (B, K), the number of each set in ``regions``.
+    """
+
     saliency_logits: Tensor | None = None
+    distance_logits: Tensor | None = None
+    presence_logits: Tensor | None = None
+    regions: Tensor | None = None
+    numbers: Tensor | None = None
 
-    def as_prompts(self) -> Prompts:
-        """One set of points for each image."""
-        return Prompts(points_xy_model=self.points_xy_model[:, None], point_labels=self.point_labels[:, None])
+
+def some_sets(proposal: Proposal, count: int) -> Proposal:
+    """So many of the K sets of each image, drawn at random by the generator of torch."""
+    picked = torch.rand(proposal.batch, proposal.per_image).argsort(1)[:, :count]
+
+    def pick(part: Tensor | None) -> Tensor | None:
+        if part is None:
+            return None
+        index = picked.to(part.device)
+        return part[torch.arange(len(part), device=part.device)[:, None], index]
+
+    parts = {name: pick(getattr(proposal, name)) for name in (*PER_SET, "numbers")}
+    return replace(proposal, **parts)
 
 
 class AutoPrompter(nn.Module):
+    """Features in, prompts out.
+
+    ``image_side`` is the side of the images that it wants to see itself, in pixels; ``None`` if features are enough.
+    ``frozen_part`` is the name of a part that is never trained, and that no checkpoint holds; ``fast_part`` that of a
+    part that learns at twice the rate.
+    """
+
+    image_side: int | None = None
+    frozen_part: str | None = None
+    fast_part: str | None = None
+
+    @abstractmethod
+    def forward(self, features: Features) -> Proposal:
+        """Propose prompts for each image."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device that it computes on."""
+        return next(self.parameters()).device
+
+    def frozen_maps(self, images: Tensor) -> Features | None:
+        """What a frozen part makes of images (B, s, s, 3), to be stored; ``None`` if the image itself is needed."""
+        return None
+
+    @property
+    def frozen_sha256(self) -> str:
+        """Hash of the frozen part."""
+        raise NotImplementedError
+
+    def look(self, features: Features) -> dict[str, Tensor]:
+        """What it finds in the images that it sees itself: all that it needs of them to propose prompts."""
+        return {}
+
+    def begin(self) -> None:
+        """Put pretrained weights in their places, before training begins from nothing."""
+
+
+class PointPrompter(AutoPrompter):
     """Propose N points for each image, of which the first ``num_foreground`` are foreground.
 
     Raises:
@@ -55,7 +119,11 @@ class AutoPrompter(nn.Module):
 
     def forward(self, features: Features) -> Proposal:
         points_xy_model, saliency_logits = self.locate(features)
-        return Proposal(points_xy_model, self._labels.expand(len(points_xy_model), -1), saliency_logits)
+        return Proposal(
+            points_xy_model=points_xy_model[:, None],
+            point_labels=self._labels.expand(len(points_xy_model), 1, -1),
+            saliency_logits=saliency_logits,
+        )
 
 
 class PointCounts(BaseModel):
@@ -73,12 +141,14 @@ class PointCounts(BaseModel):
         return self
 
 
-class ApmConfig(PointCounts):
+class ApmConfig(BaseModel):
     """Everything that is needed to build an APM anew, apart from its weights.
 
     Each kind has a class of its own, beside its module, whose ``kind`` is a literal; the fields that it adds are the
     options of that kind. A checkpoint holds it under ``apm`` in its ``config.json``.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: ApmKind
 
@@ -87,6 +157,16 @@ class ApmConfig(PointCounts):
         """Options that this kind takes by a protocol where the user names none."""
         return {}
 
+    @classmethod
+    def training_defaults(cls) -> dict[str, Any]:
+        """Settings of training that suit this kind, where the user names none."""
+        return {}
+
+    @classmethod
+    def options(cls) -> list[str]:
+        """The names of the options that this kind has, beside its numbers of points."""
+        return sorted(set(cls.model_fields) - {"kind", *PointCounts.model_fields})
+
     @abstractmethod
     def build(self, sizes: FeatureSizes) -> AutoPrompter:
         """Return an untrained APM for a SAM of these sizes.
@@ -94,3 +174,18 @@ class ApmConfig(PointCounts):
         Raises:
             SettingsError: if this kind does not fit that SAM.
         """
+
+    def completed(self, *, learns_presence: bool = False) -> Self:
+        """Return the config with all that a checkpoint needs to know, before training begins.
+
+        Args:
+            learns_presence: whether some of the images to learn from hold no object.
+
+        Raises:
+            SettingsError: if something that the options name is not to be had.
+        """
+        return self
+
+
+class PointsConfig(PointCounts, ApmConfig):
+    """Config of an APM that proposes a fixed number of points."""

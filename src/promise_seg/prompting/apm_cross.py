@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promise_seg.errors import SettingsError
-from promise_seg.prompting.apm import ApmConfig, AutoPrompter
+from promise_seg.prompting.apm import PointPrompter, PointsConfig
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.vocabulary import ApmKind, PositionCode, Protocol
 
@@ -104,7 +104,7 @@ class _Decoder(nn.Module):
         return queries
 
 
-class CrossPrompter(AutoPrompter):
+class CrossPrompter(PointPrompter):
     """APM ``cross``, as published.
 
     Shape: of the features, only stages 2, 3, 4 (blocks 6, 9, 12 of 12) are read; for ViT-B (B, 64, 64, 768) each.
@@ -142,7 +142,7 @@ class CrossPrompter(AutoPrompter):
         return points * self.side, None
 
 
-class CrossConfig(ApmConfig):
+class CrossConfig(PointsConfig):
     """Config of the APM ``cross``."""
 
     kind: Literal[ApmKind.CROSS] = ApmKind.CROSS

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promise_seg.prompting.apm import ApmConfig
+from promise_seg.prompting.apm import PointsConfig
 from promise_seg.prompting.saliency import MAP_CHANNELS, SaliencyPrompter
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.vocabulary import ApmKind
@@ -88,7 +88,7 @@ class HeatmapPrompter(SaliencyPrompter):
         return self.in_model_frame(centre), saliency.unflatten(1, (side, side))
 
 
-class HeatmapConfig(ApmConfig):
+class HeatmapConfig(PointsConfig):
     """Config of the APM ``heatmap``, which has no options."""
 
     kind: Literal[ApmKind.HEATMAP] = ApmKind.HEATMAP

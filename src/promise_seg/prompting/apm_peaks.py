@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from promise_seg.prompting.apm import ApmConfig
+from promise_seg.prompting.apm import PointsConfig
 from promise_seg.prompting.saliency import SaliencyPrompter
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.vocabulary import ApmKind
@@ -62,7 +62,7 @@ class PeaksPrompter(SaliencyPrompter):
         return torch.stack(picked, 1)
 
 
-class PeaksConfig(ApmConfig):
+class PeaksConfig(PointsConfig):
     """Config of the APM ``peaks``."""
 
     kind: Literal[ApmKind.PEAKS] = ApmKind.PEAKS

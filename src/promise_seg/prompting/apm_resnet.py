@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promise_seg.prompting.apm import ApmConfig, AutoPrompter
+from promise_seg.prompting.apm import PointPrompter, PointsConfig
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.vocabulary import ApmKind
 
@@ -70,7 +70,7 @@ class _Resnet34(nn.Module):
         return out
 
 
-class ResnetPrompter(AutoPrompter):
+class ResnetPrompter(PointPrompter):
     """APM ``resnet``, as published.
 
     Shape: of the features, only stages 2, 3, 4 (blocks 6, 9, 12 of 12) are read; for ViT-B they stack to
@@ -92,7 +92,7 @@ class ResnetPrompter(AutoPrompter):
         return torch.sigmoid(coordinates).unflatten(1, (self.num_points, 2)) * self.side, None
 
 
-class ResnetConfig(ApmConfig):
+class ResnetConfig(PointsConfig):
     """Config of the APM ``resnet``, which has no options."""
 
     kind: Literal[ApmKind.RESNET] = ApmKind.RESNET

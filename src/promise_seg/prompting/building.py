@@ -9,10 +9,11 @@ from promise_seg.prompting.apm import ApmConfig
 from promise_seg.prompting.apm_cross import CrossConfig
 from promise_seg.prompting.apm_heatmap import HeatmapConfig
 from promise_seg.prompting.apm_peaks import PeaksConfig
+from promise_seg.prompting.apm_pretrained import PretrainedConfig
 from promise_seg.prompting.apm_resnet import ResnetConfig
 from promise_seg.vocabulary import ApmKind, Protocol
 
-AnyApmConfig = HeatmapConfig | PeaksConfig | ResnetConfig | CrossConfig
+AnyApmConfig = PretrainedConfig | HeatmapConfig | PeaksConfig | ResnetConfig | CrossConfig
 ApmField = Annotated[AnyApmConfig, Field(discriminator="kind")]
 """The config of an APM of any kind, as it stands in a file: its ``kind`` tells its class."""
 
@@ -40,7 +41,7 @@ def make_apm_config(kind: ApmKind, protocol: Protocol = Protocol.OWN, **values: 
 
 def options_of(kind: ApmKind) -> list[str]:
     """Return the names of the options that a kind of APM has, beside its numbers of points."""
-    return sorted(set(CONFIGS[kind].model_fields) - set(ApmConfig.model_fields))
+    return CONFIGS[kind].options()
 
 
 def _fault(kind: ApmKind, place: tuple[str, ...], message: str, value: Any) -> str:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promise_seg.prompting.apm import AutoPrompter
+from promise_seg.prompting.apm import PointPrompter
 from promise_seg.sam.features import Features, FeatureSizes
 
 _WIDTH = 128
@@ -29,7 +29,7 @@ class _ContextBlock(nn.Module):
         return x + self.out(F.gelu(mixed))
 
 
-class SaliencyPrompter(AutoPrompter):
+class SaliencyPrompter(PointPrompter):
     """An APM with a saliency map, which is trained on the ground truth and tells where the points belong.
 
     Shape: reads all four stages and the embedding; maps and saliency are at twice the resolution of the embedding, for

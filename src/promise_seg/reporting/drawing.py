@@ -12,7 +12,7 @@ from promise_seg.prediction.overlay import draw_overlay
 def draw_prediction(
     model: PromiseModel, row: CheckedRow, assessment: Assessment, store: FeatureStore | None = None
 ) -> Uint8Array:
-    """Draw an image (H, W, 3) with the post-processed mask that a model makes of it, and the points it came from.
+    """Draw an image (H, W, 3) with the post-processed mask that a model makes of it, and the prompts it came from.
 
     If each object is prompted separately, the points are left out, because they would hide the image.
     """
@@ -26,5 +26,9 @@ def draw_prediction(
         or prompts.point_labels is None
     ):
         return draw_overlay(row.image(), mask)
-    points_xy_image = decoded.sample.geometry.points_to_image(prompts.points_xy_model[0, 0].cpu().numpy())
-    return draw_overlay(row.image(), mask, points_xy_image, prompts.point_labels[0, 0].cpu().numpy())
+    geometry = decoded.sample.geometry
+    points_xy_image = geometry.points_to_image(prompts.points_xy_model[0].flatten(0, 1).cpu().numpy())
+    boxes = None
+    if prompts.boxes_xyxy_model is not None:
+        boxes = geometry.box_to_image(prompts.boxes_xyxy_model[0].cpu().numpy())
+    return draw_overlay(row.image(), mask, points_xy_image, prompts.point_labels[0].flatten().cpu().numpy(), boxes)

@@ -18,10 +18,19 @@ from promise_seg.sam.prompts import Prompts
 
 
 class Decoded(NamedTuple):
-    """Shape: ``mask_logits`` (B, K, M, 4h, 4w), unbounded; ``iou`` (B, K, M), SAM's own estimate of each mask's IoU."""
+    """Masks for K sets of prompts of B images, M for each.
+
+    Shape:
+        mask_logits: (B, K, M, 4h, 4w), unbounded.
+        iou: (B, K, M), SAM's own estimate of each mask's IoU.
+        tokens: (B, K, M, D), what the decoder ended with for each mask; ``None`` once a mask was chosen.
+        quality: (B, K, M), the IoU of each mask as a trained model estimates it; ``None`` of a bare SAM.
+    """
 
     mask_logits: Tensor
     iou: Tensor
+    tokens: Tensor | None = None
+    quality: Tensor | None = None
 
 
 class Backbone(nn.Module, ABC):
@@ -66,6 +75,11 @@ class Backbone(nn.Module, ABC):
     def embedding_channels(self) -> int:
         """Channels of the embedding, and of the decoder's tokens."""
         return self.sizes.embedding_channels
+
+    @property
+    def token_channels(self) -> int:
+        """Channels of the tokens that :meth:`decode` returns."""
+        return 2 * self.embedding_channels
 
     @property
     @abstractmethod

@@ -12,7 +12,7 @@ def decode_tokens(
     sparse: Tensor | None,
     dense: Tensor,
     token_shift: Tensor | None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """All masks of SAM's decoder, with its mask tokens shifted image by image.
 
     The steps and their order are those of the library's ``SamMaskDecoder.forward``, so that without a shift the result
@@ -27,8 +27,8 @@ def decode_tokens(
         token_shift: (B, M, C), added to the M mask tokens; the IoU token is not shifted.
 
     Returns:
-        Mask logits (B, K, M, 4h, 4w), the first of the M being the single mask for unambiguous prompts, and their
-        predicted IoU (B, K, M).
+        Mask logits (B, K, M, 4h, 4w), the first of the M being the single mask for unambiguous prompts; their predicted
+        IoU (B, K, M); and the tokens that they came from (B, K, M, 2C), each followed by the IoU token.
 
     Source: Kirillov et al., Segment Anything, 2023, appendix A, "Lightweight mask decoder"; ProMISe, section on IPS.
     """
@@ -56,4 +56,5 @@ def decode_tokens(
     )
     side = image.shape[-2:]
     mask_logits = (filters @ image.reshape(batch, sets, image.shape[1], -1)).reshape(batch, sets, count, *side)
-    return mask_logits, decoder.iou_prediction_head(out[:, :, 0])
+    ends = torch.cat([out[:, :, 1 : 1 + count], out[:, :, :1].expand(-1, -1, count, -1)], -1)
+    return mask_logits, decoder.iou_prediction_head(out[:, :, 0]), ends

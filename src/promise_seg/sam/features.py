@@ -63,7 +63,7 @@ class Features:
         return self.tensors[f"stage_{number}"]
 
     def __len__(self) -> int:
-        return self.embedding.shape[0]
+        return next(iter(self.tensors.values())).shape[0]
 
     def __getitem__(self, index: slice) -> "Features":
         """The features of some of the images."""

@@ -10,7 +10,7 @@ from promise_seg.sam.backbone import Backbone, Decoded, weights_sha256
 from promise_seg.sam.decoding import decode_tokens
 from promise_seg.sam.features import Features, FeatureSizes, stage_blocks
 from promise_seg.sam.normalisation import normalise
-from promise_seg.sam.prompts import Prompts
+from promise_seg.sam.prompts import PER_SET, Prompts
 
 
 class FrozenSam(Backbone):
@@ -87,20 +87,28 @@ class FrozenSam(Backbone):
             input_masks=None if prompts.mask_logits is None else prompts.mask_logits.to(embedding),
         )
         positions = self.model.get_image_wide_positional_embeddings().expand(len(embedding), -1, -1, -1)
-        mask_logits, iou = decode_tokens(self.model.mask_decoder, embedding, positions, sparse, dense, token_shift)
+        mask_logits, iou, tokens = decode_tokens(
+            self.model.mask_decoder, embedding, positions, sparse, dense, token_shift
+        )
         wanted = slice(1, None) if multimask else slice(0, 1)
-        return Decoded(mask_logits[:, :, wanted], iou[:, :, wanted])
+        return Decoded(mask_logits[:, :, wanted], iou[:, :, wanted], tokens[:, :, wanted])
 
     def _decode_one_by_one(
         self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool
     ) -> Decoded:
         """Decode several mask prompts of an image: the library takes one each, so every set gets a batch entry."""
         repeats = prompts.per_image
-        flat = Prompts(**{k: None if v is None else v.flatten(0, 1)[:, None] for k, v in vars(prompts).items()})
+        parts = {name: getattr(prompts, name) for name in PER_SET}
+        flat = Prompts(**{k: None if v is None else v.flatten(0, 1)[:, None] for k, v in parts.items()})
         repeated = Features({name: value.repeat_interleave(repeats, 0) for name, value in features.tensors.items()})
         shift = None if token_shift is None else token_shift.repeat_interleave(repeats, 0)
         decoded = self.decode(repeated, flat, shift, multimask=multimask)
-        return Decoded(*(v.unflatten(0, (len(features), repeats)).squeeze(2) for v in decoded))
+
+        def apart(value: Tensor) -> Tensor:
+            return value.unflatten(0, (len(features), repeats)).squeeze(2)
+
+        tokens = None if decoded.tokens is None else apart(decoded.tokens)
+        return Decoded(apart(decoded.mask_logits), apart(decoded.iou), tokens)
 
     def save(self, folder: Path) -> None:
         """See :meth:`Backbone.save`."""

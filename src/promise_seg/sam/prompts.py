@@ -1,6 +1,8 @@
 """The prompts of a SAM."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -9,6 +11,8 @@ from promise_seg.errors import SettingsError
 
 FOREGROUND, BACKGROUND = 1, 0
 PADDING = -10  # a label that the prompt encoder ignores
+PER_SET = ("points_xy_model", "point_labels", "boxes_xyxy_model", "mask_logits")
+"""The parts of prompts that have an entry for each of the K sets of an image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +55,29 @@ class Prompts:
         return [p for p in (self.points_xy_model, self.boxes_xyxy_model, self.mask_logits) if p is not None]
 
     @property
+    def batch(self) -> int:
+        """B, the number of images; 0 where there are no prompts at all."""
+        parts = self._parts()
+        return len(parts[0]) if parts else 0
+
+    @property
     def per_image(self) -> int:
         """K, the number of prompt sets for each image; 1 where there are no prompts at all."""
         parts = self._parts()
         return parts[0].shape[1] if parts else 1
 
-    def sets(self, start: int, end: int) -> "Prompts":
+    def sets(self, start: int, end: int) -> Self:
         """Some of the K sets of prompts."""
-        return Prompts(**{name: None if v is None else v[:, start:end] for name, v in vars(self).items()})
+        return self._changed(lambda part: part[:, start:end], PER_SET)
 
-    def images(self, start: int, end: int) -> "Prompts":
+    def images(self, start: int, end: int) -> Self:
         """The prompts of some of the B images."""
-        return Prompts(**{name: None if v is None else v[start:end] for name, v in vars(self).items()})
+        return self._changed(lambda part: part[start:end], tuple(vars(self)))
 
-    def to(self, device: torch.device | str) -> "Prompts":
+    def to(self, device: torch.device | str) -> Self:
         """Move the prompts to a device."""
-        return Prompts(**{name: None if v is None else v.to(device) for name, v in vars(self).items()})
+        return self._changed(lambda part: part.to(device), tuple(vars(self)))
+
+    def _changed(self, change: Callable[[Tensor], Tensor], names: tuple[str, ...]) -> Self:
+        parts = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: None if part is None else change(part) for name, part in parts.items()})

@@ -14,7 +14,7 @@ from promise_seg.checkpoint import load_checkpoint, read_config
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.inference.encoding import Sample, encode_images, features_of
+from promise_seg.inference.encoding import Sample, encode_images, features_for
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
@@ -216,7 +216,7 @@ def _examples(
     seen, dice = [], []
     for row in val:
         sample = Sample.of(row, model.sam, model.config.fit)
-        features = features_of([sample], model.sam, store).to(model.device)
+        features = features_for([sample], model, store)
         found = look(model, features, sample.geometry, known)
         seen.append(found.signals)
         dice.append(score_mask(found.mask.astype(np.float32), row.mask(), found.mask).dice)

@@ -15,7 +15,7 @@ from promise_seg.assessment.trust_quality import Quality
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Geometry
-from promise_seg.inference.encoding import Sample, features_of
+from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.features import Features
@@ -119,7 +119,7 @@ def judge_rows(
     found = []
     for row in counted(rows, progress, "judging", "trust"):
         sample = Sample.of(row, model.sam, model.config.fit)
-        features = features_of([sample], model.sam, store).to(model.device)
+        features = features_for([sample], model, store)
         found.append(trust.judge(model, features, sample.geometry))
     return found
 

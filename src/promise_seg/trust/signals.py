@@ -1,6 +1,6 @@
 """Signals of an image that need no ground truth and tell something about the quality of its mask."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, log
 
 import numpy as np
@@ -11,12 +11,14 @@ from torch import Tensor
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.masks import decode_one, probs_in_image
 from promise_seg.model import PromiseModel
+from promise_seg.prompting.apm import Proposal
 from promise_seg.prompting.jitter import jittered
 from promise_seg.sam.features import Features
-from promise_seg.sam.prompts import Prompts
+from promise_seg.sam.prompts import PER_SET
 from promise_seg.trust.neighbours import Neighbours, pooled
 
 DRAWS = 8
+_MOST_SETS = 64  # of moved prompts, where there are several objects
 JITTER = 0.02
 """The standard deviation of the moves of points, as a share of the side of the model frame."""
 
@@ -61,9 +63,10 @@ class Look:
 
 @torch.no_grad()
 def look(model: PromiseModel, features: Features, geometry: Geometry, known: Neighbours) -> Look:
-    """Ask a model for one image, with its own points and with these moved a little, in one decoding.
+    """Ask a model for one image, with its own prompts and with these moved a little, in one decoding.
 
-    Every image's points are moved by the same random pattern: nothing depends on other images or on their order.
+    Every image's prompts are moved by the same random pattern: nothing depends on other images or on their order. Where
+    there are many objects, they are moved fewer times.
 
     Args:
         model: with an APM, in evaluation mode.
@@ -72,10 +75,11 @@ def look(model: PromiseModel, features: Features, geometry: Geometry, known: Nei
         known: its training images.
     """
     side = model.sam.image_size
-    own = model.propose(features).as_prompts()
-    moved = jittered(own, JITTER * side, side, np.random.default_rng(0), DRAWS)
-    prompts = _together(own.to("cpu"), moved)
-    mask_logits, iou = decode_one(model, features, prompts, geometry).chosen(model.config.mask_choice)
+    own = model.propose(features).to("cpu")
+    sets = own.per_image
+    moved = jittered(own, JITTER * side, side, np.random.default_rng(0), max(1, min(DRAWS, _MOST_SETS // sets)))
+    masks, iou = decode_one(model, features, _together(own, moved), geometry).chosen(model.config.mask_choice)
+    mask_logits, iou = masks.unflatten(0, (-1, sets)).amax(1), iou.unflatten(0, (-1, sets)).mean(1)
     mask_probs = probs_in_image(mask_logits[0], geometry)
     mask = model.config.postprocessing.mask(mask_probs)
     low_res = content_of(mask_logits.sigmoid(), geometry) > model.config.postprocessing.threshold
@@ -90,12 +94,10 @@ def look(model: PromiseModel, features: Features, geometry: Geometry, known: Nei
     return Look(mask, signals)
 
 
-def _together(first: Prompts, second: Prompts) -> Prompts:
-    """The sets of points of both, along K."""
-    parts = {}
-    for name in ("points_xy_model", "point_labels"):
-        parts[name] = torch.cat([getattr(first, name), getattr(second, name)], 1)
-    return Prompts(**parts)
+def _together(first: Proposal, second: Proposal) -> Proposal:
+    """The sets of prompts of both, along K."""
+    pairs = {name: (getattr(first, name), getattr(second, name)) for name in PER_SET}
+    return replace(first, **{name: None if pair[0] is None else torch.cat(pair, 1) for name, pair in pairs.items()})
 
 
 def content_of(masks: Tensor, geometry: Geometry) -> Tensor:

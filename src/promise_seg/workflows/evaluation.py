@@ -121,6 +121,7 @@ def evaluate(
     by: Sequence[str] = (),
     device: str | torch.device = "auto",
     store: str | Path | FeatureStore | None = None,
+    always_segment: bool = False,
     progress: Progress = silent,
 ) -> Evaluation | ByClass[Evaluation]:
     """Score a model against the ground truth, at each image's own size.
@@ -148,6 +149,7 @@ def evaluate(
         by: columns of the manifest to give means by, beside those by size.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         store: the feature store, or its folder; by default the user's.
+        always_segment: score the masks also of images that the model judges to hold nothing, and would leave empty.
         progress: told of each image.
 
     Raises:
@@ -160,7 +162,9 @@ def evaluate(
         mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"),
         protocol=chosen(Protocol, protocol, "--protocol"), tolerance=parse_tolerance(tolerance),
     )  # fmt: skip
-    opened = open_models(model, sam=sam, device=device, image_size=image_size, protocol=protocol)
+    opened = open_models(
+        model, sam=sam, device=device, image_size=image_size, protocol=protocol, always_segment=always_segment
+    )
     rows = rows_to_score(opened, data, split, progress)
     check_columns(by, [row.row for row in rows])
     for row in rows:

@@ -181,6 +181,7 @@ def open_models(
     device: str | torch.device = "auto",
     image_size: int | None = None,
     protocol: str = Protocol.OWN,
+    always_segment: bool = False,
 ) -> OpenModels:
     """Load the models that a name means, around one SAM; those that are loaded already are taken as they are.
 
@@ -190,6 +191,7 @@ def open_models(
         device: where to put them.
         image_size: side of the input of a bare SAM, in pixels.
         protocol: how a bare SAM gets its images.
+        always_segment: segment also what the model judges to hold nothing.
 
     Raises:
         SettingsError: if a trained model is asked for at another size, or there is no such device.
@@ -206,6 +208,7 @@ def open_models(
     for part in ref.parts:
         shared = opened[0].sam if opened else sam
         opened.append(part.open(sam=shared, device=place, image_size=image_size, protocol=protocol))
+        opened[-1].always_segments = always_segment
     return OpenModels(ref, tuple(opened))
 
 
@@ -215,6 +218,7 @@ def load(
     sam: Backbone | str | None = None,
     device: str | torch.device = "auto",
     image_size: int | None = None,
+    always_segment: bool = False,
 ) -> AnyModel:
     """Load a model.
 
@@ -229,6 +233,7 @@ def load(
         sam: the SAM it belongs to; by default the place noted in the checkpoint. For ``bare`` which one.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         image_size: side of the input of a bare SAM, in pixels.
+        always_segment: segment also what the model judges to hold nothing; by default such images get an empty mask.
 
     Returns:
         A model, or one for each class if training made these.
@@ -237,7 +242,7 @@ def load(
         SettingsError: if a trained model is asked for at another size, or there is no such device.
         CheckpointError: if it cannot be loaded.
     """
-    opened = open_models(model, sam=sam, device=device, image_size=image_size)
+    opened = open_models(model, sam=sam, device=device, image_size=image_size, always_segment=always_segment)
     models = [Model(opened.ref, part, one, *part.find_trust(one)) for part, one in opened]
     if not opened.ref.is_class_set:
         return models[0]

@@ -24,6 +24,7 @@ def load_labeller(
     sam: Backbone | str | None = None,
     device: str | torch.device = "auto",
     names: Sequence[str] = (),
+    always_segment: bool = False,
 ) -> Labeller:
     """Return what turns images into label maps with a model, or one for each class.
 
@@ -32,13 +33,15 @@ def load_labeller(
         sam: its SAM, if not where training found it.
         device: where to put it.
         names: what is segmented, ``NAME`` or ``LABEL=NAME``.
+        always_segment: segment also what the model judges to hold nothing; of a model that is loaded already, see
+            :func:`load`.
 
     Raises:
         CheckpointError: if a model cannot be loaded.
         SettingsError: if it cannot predict by itself, or a name cannot be meant.
     """
     if isinstance(model, str | Path | ModelRef):
-        model = load(model, sam=sam, device=device)
+        model = load(model, sam=sam, device=device, always_segment=always_segment)
     return model.labeller(names)
 
 
@@ -51,6 +54,7 @@ def predict_folder(
     names: Sequence[str] = (),
     sam: Backbone | str | None = None,
     device: str | torch.device = "auto",
+    always_segment: bool = False,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
@@ -68,6 +72,7 @@ def predict_folder(
         names: what is segmented, for DICOM-SEG and COCO: ``NAME``, or ``LABEL=NAME`` for one of several.
         sam: the model's SAM, if not where training found it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
         progress: told of each image.
         note: told what is left out of the images, and what a user should know of the model, a line each.
 
@@ -80,7 +85,7 @@ def predict_folder(
     wanted = chosen(OutputFormat, output_format, "--format")
     inputs = find_inputs([images] if isinstance(images, str | Path) else images, note=note)
     if not isinstance(model, Labeller):
-        model = load_labeller(model, sam=sam, device=device, names=names)
+        model = load_labeller(model, sam=sam, device=device, names=names, always_segment=always_segment)
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
     return predict_inputs(model, inputs, output, wanted, progress)

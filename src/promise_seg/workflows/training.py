@@ -1,25 +1,30 @@
 """Train models: one, or one for each class of label maps, from random weights or from a model that there is."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from promise_seg.checkpoint import BEST_FOLDER
-from promise_seg.class_sets import class_folder, write_class_set
+from promise_seg.class_sets import CLASS_PREFIX, class_folder, write_class_set
 from promise_seg.dataset.checks import CheckedRow, classes_of
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
 from promise_seg.errors import ManifestError, PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.reading import Reading
-from promise_seg.learning.run_note import DataOrigin
+from promise_seg.learning.answering import MeasuredAnswer
+from promise_seg.learning.object_sizes import fitting_side, usual_object_size
+from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.training import TrainingRun
 from promise_seg.progress import Progress, silent
+from promise_seg.prompting.apm_pretrained import USUAL_SIDE
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO, load_sam
 from promise_seg.trust.calibrating import ensure_calibrated
@@ -46,6 +51,7 @@ class Trained:
         best: the epoch (from 0), ``dice`` on the val rows, and ``mask_choice`` of the best model.
         trust: learned after it; ``None`` for a variant without APM, or where nothing could be learned.
         why_no_trust: in words, for the latter.
+        answers: how prompts of each form are answered, as measured on the val rows.
     """
 
     folder: Path
@@ -53,6 +59,12 @@ class Trained:
     best: dict[str, Any]
     trust: TrustModel | None
     why_no_trust: str = ""
+    answers: tuple[MeasuredAnswer, ...] = ()
+
+    @property
+    def words(self) -> list[str]:
+        """How prompts are answered, a line for each form."""
+        return [one.words for one in self.answers]
 
     @property
     def best_folder(self) -> Path:
@@ -107,12 +119,13 @@ def train(
         data: a data set or its manifest. Of label maps with several classes, a model is trained for each.
         output: folder of the run; of several classes it gets a folder ``class-1`` ... for each.
         variant: ``apm``, ``ips`` or, by default, ``apm+ips``.
-        apm: the auto-prompter: ``heatmap`` (ours, the default), ``resnet`` or ``cross`` (the paper's).
+        apm: the auto-prompter: ``pretrained``, ``heatmap`` or ``peaks`` (ours), ``resnet`` or ``cross`` (the paper's).
         points: how many points it proposes; by default 16.
         foreground: how many of them are foreground; by default 8.
         sam: ``nano``, a name of ``promise sam list``, an official ``.pth`` file, a folder or hub name of transformers,
             or a SAM that is loaded already.
-        image_size: side of the input that SAM is used at, in pixels; by default the one that it was trained at.
+        image_size: side of the input that SAM is used at, in pixels; by default the one that it was trained at, or a
+            multiple of it where objects would be too small there.
         train_also: parts of SAM to train as well: ``none``, ``prompt-encoder``, ``decoder``,
             ``prompt-encoder+decoder`` or ``everything``.
         fit: how images become squares: ``stretch``, ``pad`` or ``square``.
@@ -136,7 +149,8 @@ def train(
         progress: told of each image and step.
         note: told what a user should know, a line each.
         trained: told how each run ended.
-        apm_options: options of one kind of APM alone, such as ``apm_position_code``.
+        apm_options: options of one kind of APM alone: ``apm_backbone``, ``apm_side``, ``apm_tune`` and
+            ``apm_max_objects`` of ``pretrained``, ``apm_distance`` of ``peaks``, ``apm_position_code`` of ``cross``.
 
     Returns:
         The best model, as it is kept in ``output/best``; of several classes, one for each.
@@ -156,7 +170,7 @@ def train(
         "seed": seed,
     }  # fmt: skip
     starts = init if init is None or isinstance(init, Starts) else Starts(init)
-    settings = settings_for(protocol, starts, given | apm_options)
+    settings = settings_for(protocol, starts, given | apm_options, begun=settings_of_run(output))
     if starts is not None:
         note(starts.words(settings))
     if not isinstance(data, Dataset):
@@ -165,11 +179,68 @@ def train(
     if rows.val_share is not None:
         note(f"no val rows in {data_name(data)}: took {len(rows.val)} of the train rows (whole groups) to choose on")
     accelerator = make_accelerator(device, settings.precision)
-    frozen = sam if isinstance(sam, Backbone) else load_sam(sam, accelerator.device, image_size)
+    sizing = _Sizing(rows.train, output, starts, note)
+    frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, accelerator.device, image_size, settings)
+    settings = sizing.with_apm_side(settings)
     for line in frozen.notes:
         note(f"{frozen.name}: {line}")
     work = _Work(frozen, as_store(store), settings, accelerator, starts, progress, note)
     return _train_all(work, rows, Path(output), trained)
+
+
+class _Sizing:
+    """At which size SAM and the APM see the images, where the user does not say: by the sizes of the objects.
+
+    A run that goes on, and one that starts from a model, keeps the size that it had.
+    """
+
+    def __init__(self, train: Sequence[CheckedRow], output: str | Path, starts: "Starts | None", note: Note) -> None:
+        self._train, self._starts, self._note = train, starts, note
+        self._begun = _note_of_run(output)
+
+    @cached_property
+    def _object_size(self) -> float | None:
+        return usual_object_size(self._train)
+
+    def _side(self, usual: int) -> int:
+        return usual if self._object_size is None else fitting_side(self._object_size, usual)
+
+    def load_sam(self, sam: str, device: torch.device, image_size: int | None, settings: TrainSettings) -> Backbone:
+        """Load SAM for the size that is given, or fits."""
+        if image_size is None and self._begun is not None:
+            image_size = self._begun.get("image_size")
+        frozen = load_sam(sam, device, image_size)
+        if image_size is not None or settings.protocol == Protocol.REFERENCE or self._starts is not None:
+            return frozen
+        side = self._side(frozen.image_size)
+        if side == frozen.image_size:
+            return frozen
+        self._tell("--image-size", side, "SAM sees", frozen.image_size)
+        return load_sam(sam, device, side)
+
+    def with_apm_side(self, settings: TrainSettings) -> TrainSettings:
+        """Return the settings with the size at which an APM sees the image itself, if it does and none is given."""
+        config = settings.apm_config
+        if config is None or "side" not in config.options() or "side" in settings.apm_options:
+            return settings
+        if self._begun is not None:
+            side = self._begun["settings"].get("apm_options", {}).get("side")
+        else:
+            usual = USUAL_SIDE
+            side = self._side(usual)
+            side = None if side == usual else side
+            if side is not None:
+                self._tell("--apm-side", side, "the APM sees", usual)
+        if side is None:
+            return settings
+        return settings.model_copy(update={"apm_options": {**settings.apm_options, "side": side}})
+
+    def _tell(self, option: str, side: int, who: str, usual: int) -> None:
+        size = (self._object_size or 0) * usual
+        self._note(
+            f"{option} {side}: {who} the images at {side} px, as half of the objects would be smaller than "
+            f"{size:.0f} px at {usual} px. Give {option} to choose it yourself"
+        )
 
 
 def usual_reading(protocol: str, starts: "Starts | None") -> Reading:
@@ -179,13 +250,36 @@ def usual_reading(protocol: str, starts: "Starts | None") -> Reading:
     return Reading(crop_border=protocol == Protocol.REFERENCE)
 
 
-def settings_for(protocol: str, starts: "Starts | None", given: dict[str, Any]) -> TrainSettings:
+def settings_of_run(output: str | Path) -> TrainSettings | None:
+    """Return the settings of the run that a folder holds, or of the first of several classes; ``None`` if there is none
+    that can be read.
+    """
+    noted = _note_of_run(output)
+    return None if noted is None else TrainSettings.model_validate(noted["settings"])
+
+
+def _note_of_run(output: str | Path) -> dict[str, Any] | None:
+    """The ``settings.json`` of the run that a folder holds, or of the first of several classes, if it can be read."""
+    for path in (Path(output) / SETTINGS_FILE, *sorted(Path(output).glob(f"{CLASS_PREFIX}*/{SETTINGS_FILE}"))):
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            TrainSettings.model_validate(found["settings"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        return found
+    return None
+
+
+def settings_for(
+    protocol: str, starts: "Starts | None", given: dict[str, Any], begun: TrainSettings | None = None
+) -> TrainSettings:
     """Return the settings of a training.
 
     Args:
         protocol: sets what nothing else does.
         starts: the model to start from, if there is one.
         given: by the names of the options; what is ``None`` is not given.
+        begun: of the run that is to go on: an earlier version began it without what came later.
 
     Raises:
         SettingsError: naming each value that cannot work.
@@ -195,7 +289,7 @@ def settings_for(protocol: str, starts: "Starts | None", given: dict[str, Any]) 
     inherited = {} if starts is None else starts.first.settings
     if values.get("apm", inherited.get("apm")) != inherited.get("apm") or values.get("variant") == "ips":
         inherited = {name: value for name, value in inherited.items() if name not in ("apm", "apm_options")}
-    return make_settings(protocol=Protocol(protocol), **inherited | values)
+    return make_settings(begun, protocol=Protocol(protocol), **inherited | values)
 
 
 class Starts:
@@ -273,6 +367,8 @@ class _Work:
         run = TrainingRun(folder, rows, self.sam, self.store, self.settings, self.accelerator, origin, start)
         if run.start is not None:
             self.note(run.start.words)
+        for line in run.notes:
+            self.note(line)
         if run.finished:
             self.note(f"{folder}: this run is already finished")
         elif run.epoch:
@@ -323,8 +419,8 @@ def run_and_calibrate(
         place, device = run.folder / BEST_FOLDER, run.accelerator.device
         trust = ensure_calibrated(place, rows, run.store, run.sam, device, progress)
     except forgiven as error:
-        return Trained(run.folder, encoded, run.best, None, str(error))
-    return Trained(run.folder, encoded, run.best, trust)
+        return Trained(run.folder, encoded, run.best, None, str(error), run.answers)
+    return Trained(run.folder, encoded, run.best, trust, answers=run.answers)
 
 
 def _train_all(work: _Work, rows: Dataset, output: Path, trained: Callable[[Trained], object]) -> AnyModel:

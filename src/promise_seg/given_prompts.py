@@ -1,0 +1,33 @@
+"""What a trained model does with prompts that are given to it: by their form, as measured on validation rows."""
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from promise_seg.sam.prompts import FOREGROUND, Prompts
+from promise_seg.vocabulary import MaskChoice, PromptForm
+
+
+class Answer(BaseModel):
+    """How prompts of one form are answered.
+
+    Args:
+        mask_choice: which of SAM's masks is taken.
+        shifted: whether with the learned shift; without it, where the bare SAM was better on validation rows.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mask_choice: MaskChoice
+    shifted: bool = True
+
+
+def form_of(prompts: Prompts) -> PromptForm | None:
+    """The form of given prompts; ``None`` if there are neither points nor boxes."""
+    labels = prompts.point_labels
+    points = 0 if labels is None else int((labels >= 0).sum(-1).max())
+    if prompts.boxes_xyxy_model is not None:
+        return PromptForm.BOX_AND_POINTS if points else PromptForm.BOX
+    if labels is None or not points:
+        return None
+    is_click = points == 1 and bool(torch.any(labels == FOREGROUND))
+    return PromptForm.POINT if is_click else PromptForm.POINTS

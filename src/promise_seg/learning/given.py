@@ -1,0 +1,74 @@
+"""The prompts of a simulated person that a shift learns from: clicks, boxes that miss a little, and both together."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from promise_seg.arrays import BoolArray, Float32Array
+from promise_seg.prompting.oracle import oracle_box
+from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
+
+_CLICKS = (1, 1, 2, 4, 8, 16)
+_CLICKS_IN_A_BOX = (1, 2, 4)
+_SHARE_OF_CLICKS, _SHARE_OF_BOXES = 0.45, 0.3
+_MISS = 0.05  # standard deviation of a side of a box, as a share of the box
+_WORST_MISS = 0.15
+
+
+class Form(NamedTuple):
+    """How many points are given, half of them background, and whether there is a box."""
+
+    points: int
+    has_box: bool
+
+
+def draw_form(rng: np.random.Generator, most: int) -> Form:
+    """What a person gives: clicks alone, a box alone, or a box and clicks; at most so many."""
+    draw = rng.random()
+    if draw < _SHARE_OF_CLICKS:
+        return Form(min(int(rng.choice(_CLICKS)), most), False)
+    if draw < _SHARE_OF_CLICKS + _SHARE_OF_BOXES:
+        return Form(0, True)
+    return Form(min(int(rng.choice(_CLICKS_IN_A_BOX)), most), True)
+
+
+def drawn_box(mask: BoolArray, rng: np.random.Generator) -> Float32Array:
+    """The box around a mask (S, S) as a person draws it, who misses a little; anywhere if the mask is empty.
+
+    Shape: (4,) float32, indices of first and last pixels in the frame of the mask.
+    """
+    side = len(mask)
+    if not mask.any():
+        centre, size = rng.uniform(0.2, 0.8, 2) * side, rng.uniform(0.1, 0.4, 2) * side
+        return np.concatenate([centre - size / 2, centre + size / 2]).clip(0, side - 1).astype(np.float32)
+    box = oracle_box(mask)
+    size = np.tile(box[2:] - box[:2] + 1, 2)
+    moved = box + size * rng.normal(0, _MISS, 4).clip(-_WORST_MISS, _WORST_MISS)
+    first, last = np.minimum(moved[:2], moved[2:]), np.maximum(moved[:2], moved[2:])
+    return np.concatenate([first, np.maximum(last, first + 1)]).clip(0, side - 1).astype(np.float32)
+
+
+def given(points_xy_model: torch.Tensor, labels: torch.Tensor, boxes: torch.Tensor, form: Form) -> Prompts:
+    """Of all that was drawn for each image, what belongs to a form.
+
+    Shape: points (B, 1, N, 2) with labels (B, 1, N), foreground first; boxes (B, 1, 4).
+    """
+    box = boxes if form.has_box else None
+    if not form.points:
+        return Prompts(boxes_xyxy_model=box)
+    taken = [_some(one[0], form.points) for one in labels]
+    index = torch.stack(taken)[:, None].to(points_xy_model.device)
+    return Prompts(
+        points_xy_model=points_xy_model.gather(2, index[..., None].expand(-1, -1, -1, 2)),
+        point_labels=labels.gather(2, index),
+        boxes_xyxy_model=box,
+    )
+
+
+def _some(labels: torch.Tensor, count: int) -> torch.Tensor:
+    """Indices of so many points: half, rounded up, foreground, as far as there are any; a single one is foreground."""
+    kinds = [torch.nonzero(labels == label)[:, 0] for label in (FOREGROUND, BACKGROUND)]
+    wanted = min(-(-count // 2), len(kinds[0]))
+    wanted = max(wanted, count - len(kinds[1]))
+    return torch.cat([kinds[0][:wanted], kinds[1][: count - wanted]])

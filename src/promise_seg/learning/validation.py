@@ -1,0 +1,78 @@
+"""Choose on validation rows, after each epoch, how a model makes its masks of what SAM gives it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from promise_seg.assessment.evaluation import Assessment, dice_of_choices, score_logits
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.features.store import FeatureStore
+from promise_seg.inference.rows import DecodedRow, decode_rows
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.model import PromiseModel, with_map
+from promise_seg.prompting.apm import Proposal
+from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
+
+SHARES = (0.0, 0.25, 0.5, 0.75)
+"""Shares of the APM's saliency in a mask that are tried."""
+_FIRST_SHARE = 0.5
+_CHOICES = (MaskChoice.FIRST, MaskChoice.SECOND, MaskChoice.THIRD, MaskChoice.SCORE)
+
+
+class Validated(NamedTuple):
+    """The best mean Dice on validation rows, and the choices that it was reached with."""
+
+    dice: float
+    mask_choice: MaskChoice
+    map_share: float = 0.0
+
+
+def validate(
+    model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None, settings: TrainSettings
+) -> Validated:
+    """Return the mean Dice on validation rows with the best choices; by the reference's protocol with the first mask.
+
+    With the model's own prompts where it has an APM, with oracle points where it has not; the mean over objects where
+    each is prompted for itself.
+    """
+    source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
+    assessment = Assessment(prompts=source, num_points=settings.num_points, protocol=settings.protocol)
+    choices = [MaskChoice.FIRST] if settings.protocol == Protocol.REFERENCE else list(_CHOICES)
+    if model.quality is not None:
+        choices.append(MaskChoice.LEARNED)
+    config = model.config
+    model.config = config.model_copy(update={"map_share": 0.0, "presence_threshold": None})
+    try:
+        decoded = list(decode_rows(model, rows, assessment, store))
+    finally:
+        model.config = config
+    if isinstance(decoded[0].prompts, Proposal) and decoded[0].prompts.regions is not None:
+        return _with_maps(decoded, choices)
+    dice: dict[MaskChoice, list[float]] = {choice: [] for choice in choices}
+    for one in decoded:
+        for choice, value in dice_of_choices(one, choices, assessment).items():
+            dice[choice].append(value)
+    means = {choice: float(np.mean(values)) for choice, values in dice.items()}
+    best = max(means, key=lambda choice: means[choice])
+    return Validated(means[best], best)
+
+
+def _with_maps(decoded: Sequence[DecodedRow], choices: Sequence[MaskChoice]) -> Validated:
+    """Choose the mask at a usual share of the saliency, and then the share."""
+    by_choice = {choice: _mean_dice(decoded, choice, _FIRST_SHARE) for choice in choices}
+    choice = max(by_choice, key=lambda one: by_choice[one])
+    by_share = {share: _mean_dice(decoded, choice, share) for share in SHARES}
+    share = max(by_share, key=lambda one: by_share[one])
+    return Validated(by_share[share], choice, share)
+
+
+def _mean_dice(decoded: Sequence[DecodedRow], choice: MaskChoice, share: float) -> float:
+    values = []
+    for one in decoded:
+        mask_logits, _ = one.masks.chosen(choice)
+        saliency = one.prompts.saliency_logits if isinstance(one.prompts, Proposal) else None
+        mixed = with_map(mask_logits[None, :, None], saliency, share)[0, :, 0]
+        values.append(score_logits(one.sample, torch.amax(mixed, 0)).dice)
+    return float(np.mean(values))

@@ -1,0 +1,270 @@
+"""An APM with eyes of its own: a pretrained network looks at the image, and each object is asked for by box and point.
+
+SAM's features tell what belongs together, but not what it is: what they lack is what a network learns that was trained
+to name things. It is trained together with a small decoder, which makes two maps: the *saliency*, a coarse mask, and
+the *distance* of each place from the outline of its object. The parts of the saliency that hang together are the
+objects; each is asked for by its box and by the point that lies deepest inside of it, as a person would. A user can
+drag both.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Self
+
+import cv2
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from promise_seg.arrays import Float32Array, IntArray
+from promise_seg.errors import CheckpointError
+from promise_seg.prompting.apm import IMAGE, ApmConfig, AutoPrompter, Proposal
+from promise_seg.prompting.backbones.image_backbone import ImageBackbone
+from promise_seg.prompting.backbones.loading import (
+    EFFICIENTNET_LITE0,
+    architecture_of,
+    empty_backbone,
+    load_backbone,
+)
+from promise_seg.sam.backbone import weights_sha256
+from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.sam.prompts import FOREGROUND
+from promise_seg.vocabulary import ApmKind
+
+MAPS, PRESENCE = "apm_maps", "apm_presence"
+"""Names in the features of what the APM found in an image."""
+BACKBONE_MAP = "apm_backbone_{}"
+"""Names in the features of the maps of a frozen backbone."""
+USUAL_SIDE = 256
+_CHANNELS = 64
+_SHRINKING = 4  # from the image's side to that of the maps
+_CERTAIN = 0.5  # a place belongs to an object if its saliency is higher
+_NEARLY_THE_BEST = 0.9  # of the highest saliency, where none is certain
+_LEAST_CELLS = 2
+
+
+class _Decoder(nn.Module):
+    """From feature maps of several sizes to one map at a quarter of the image's side (a feature pyramid)."""
+
+    def __init__(self, widths: Sequence[int], embedding_channels: int, outputs: int) -> None:
+        super().__init__()
+        self.project = nn.ModuleList(nn.Conv2d(width, _CHANNELS, 1) for width in widths)
+        self.from_sam = nn.Conv2d(embedding_channels, _CHANNELS, 1)
+        nn.init.zeros_(self.from_sam.weight)
+        nn.init.zeros_(self.from_sam.bias)  # type: ignore[arg-type]  # it has one
+        self.smooth = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1), nn.GroupNorm(8, _CHANNELS), nn.GELU())
+            for _ in widths
+        )
+        self.out = nn.Conv2d(_CHANNELS, outputs, 1)
+        self.presence = nn.Linear(2 * _CHANNELS, 1)
+
+    def forward(self, maps: Sequence[Tensor], embedding: Tensor, side: int) -> tuple[Tensor, Tensor]:
+        """Return maps (B, outputs, side, side), and presence logits (B,)."""
+        fused = None
+        for number in reversed(range(len(maps))):
+            here = self.project[number](maps[number])
+            if number == len(maps) - 2:
+                here = here + _resized(self.from_sam(embedding), here.shape[-1])
+            if fused is not None:
+                here = here + _resized(fused, here.shape[-1])
+            fused = self.smooth[number](here)
+            if number == len(maps) - 1:
+                pooled = torch.cat([fused.mean((2, 3)), fused.amax((2, 3))], 1)
+        if fused is None:
+            raise ValueError("there are no feature maps")
+        return self.out(_resized(fused, side)), self.presence(pooled)[:, 0]
+
+
+def _resized(maps: Tensor, side: int) -> Tensor:
+    if maps.shape[-1] == side:
+        return maps
+    return F.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
+
+
+class _Objects(NamedTuple):
+    """Of one image: boxes (K, 4) and points (K, 2), both in the model frame, and regions (r, r), numbered from 1."""
+
+    boxes: Float32Array
+    points: Float32Array
+    regions: IntArray
+
+
+class PretrainedPrompter(AutoPrompter):
+    """APM ``pretrained``.
+
+    Args:
+        sizes: of the SAM's features.
+        backbone: the network that sees the image.
+        side: of the images that it sees, in pixels.
+        tunes: whether the backbone is trained too.
+        learns_presence: whether it says that there is nothing to segment.
+        max_objects: how many objects it asks for at most: the largest.
+
+    Shape: reads of the features the embedding and the image (B, side, side, 3) RGB in [0, 255], or what :meth:`look`
+        found in it. The maps are at a quarter of ``side``.
+    """
+
+    def __init__(
+        self,
+        sizes: FeatureSizes,
+        backbone: ImageBackbone,
+        side: int,
+        *,
+        tunes: bool = True,
+        learns_presence: bool = False,
+        max_objects: int = 64,
+    ) -> None:
+        super().__init__()
+        backbone.check_side(side)
+        self.model_side, self.image_side, self.tunes = sizes.side, side, tunes
+        self.frozen_part = None if tunes else "backbone"
+        self.fast_part = "decoder"
+        self.learns_presence, self.max_objects = learns_presence, max_objects
+        self.backbone = backbone
+        self.decoder = _Decoder(backbone.widths, sizes.embedding_channels, 2)
+
+    def train(self, mode: bool = True) -> Self:
+        """The backbone stays in evaluation mode: the statistics of its norms are those of a million images."""
+        super().train(mode)
+        self.backbone.eval()
+        self.backbone.requires_grad_(self.tunes)
+        return self
+
+    def begin(self) -> None:
+        self.backbone.load_state_dict(load_backbone(self.backbone.name).state_dict())
+
+    def frozen_maps(self, images: Tensor) -> Features | None:
+        if self.tunes:
+            return None
+        with torch.no_grad():
+            return Features({BACKBONE_MAP.format(number): one for number, one in enumerate(self.backbone(images))})
+
+    @cached_property
+    def frozen_sha256(self) -> str:
+        return weights_sha256(self.backbone)
+
+    def look(self, features: Features) -> dict[str, Tensor]:
+        if IMAGE in features.tensors:
+            maps = self.backbone(features.tensors[IMAGE])
+        else:
+            maps = [features.tensors[BACKBONE_MAP.format(number)] for number in range(len(self.backbone.widths))]
+        found, presence = self.decoder(maps, features.embedding, (self.image_side or 0) // _SHRINKING)
+        return {MAPS: found} | ({PRESENCE: presence} if self.learns_presence else {})
+
+    def forward(self, features: Features) -> Proposal:
+        found = features.tensors if MAPS in features.tensors else self.look(features)
+        saliency, distance = found[MAPS][:, 0], found[MAPS][:, 1]
+        return self._proposal(saliency, distance, found.get(PRESENCE))
+
+    def _proposal(self, saliency: Tensor, distance: Tensor, presence: Tensor | None) -> Proposal:
+        side = min(self.model_side, self.image_side or self.model_side)
+        wide = [
+            _resized(one.detach().float()[:, None], side)[:, 0].sigmoid().cpu().numpy() for one in (saliency, distance)
+        ]
+        objects = [self._objects(*maps) for maps in zip(*wide, strict=True)]
+        most = max(len(one.boxes) for one in objects)
+        points = torch.from_numpy(np.stack([_padded(one.points, most) for one in objects]))
+        boxes = torch.from_numpy(np.stack([_padded(one.boxes, most) for one in objects]))
+        numbers = torch.from_numpy(np.stack([_padded(np.arange(1, len(one.boxes) + 1), most) for one in objects]))
+        return Proposal(
+            points_xy_model=points[:, :, None].to(saliency.device),
+            point_labels=torch.full((len(objects), most, 1), FOREGROUND, device=saliency.device),
+            boxes_xyxy_model=boxes.to(saliency.device),
+            saliency_logits=saliency,
+            distance_logits=distance,
+            presence_logits=presence,
+            regions=torch.from_numpy(np.stack([one.regions for one in objects])).to(saliency.device),
+            numbers=numbers.to(saliency.device),
+        )
+
+    def _objects(self, saliency: Float32Array, distance: Float32Array) -> _Objects:
+        """The objects of one image by its saliency and distance (r, r), the largest first; at least one."""
+        certain = saliency > _CERTAIN
+        if np.count_nonzero(certain) < _LEAST_CELLS:
+            certain = saliency >= _NEARLY_THE_BEST * saliency.max()
+        count, parts, stats, _ = cv2.connectedComponentsWithStats(certain.astype(np.uint8), connectivity=8)
+        weights = np.bincount(parts.ravel(), saliency.ravel(), count)[1:]
+        by_weight = 1 + np.argsort(-weights, kind="stable")[: self.max_objects]
+        order = [part for part in by_weight if stats[part, cv2.CC_STAT_AREA] >= _LEAST_CELLS] or [by_weight[0]]
+        new_numbers = np.zeros(count, np.int64)
+        new_numbers[order] = np.arange(1, len(order) + 1)
+        cell = self.model_side / len(saliency)
+        boxes, points = [], []
+        for part in order:
+            left, top, width, height = stats[part, :4]
+            window = np.s_[top : top + height, left : left + width]
+            inside = np.where(parts[window] == part, distance[window], -1)
+            row, column = np.unravel_index(int(inside.argmax()), inside.shape)
+            points.append([(left + column + 0.5) * cell - 0.5, (top + row + 0.5) * cell - 0.5])
+            right, bottom = max((left + width) * cell - 1, left * cell), max((top + height) * cell - 1, top * cell)
+            boxes.append([left * cell, top * cell, right, bottom])
+        return _Objects(np.array(boxes, np.float32), np.array(points, np.float32), new_numbers[parts])
+
+
+def _padded(values: Float32Array | IntArray, count: int) -> Float32Array | IntArray:
+    """Repeat the first entry until there are so many."""
+    return np.concatenate([values, np.repeat(values[:1], count - len(values), 0)])
+
+
+class PretrainedConfig(ApmConfig):
+    """Config of the APM ``pretrained``.
+
+    Args:
+        backbone: ``efficientnet-lite0``, or a name or folder that ``transformers.AutoBackbone`` loads.
+        side: of the images that it sees, in pixels; ``None`` for what fits the backbone, near 256.
+        tune: whether the backbone is trained too; a frozen one is not in the checkpoint, but found by its name.
+        max_objects: how many objects it asks for at most.
+        learns_presence: whether it says that there is nothing to segment.
+        architecture: of a backbone of ``transformers``, to build it anew.
+        backbone_sha256: of the weights of a frozen backbone.
+    """
+
+    kind: Literal[ApmKind.PRETRAINED] = ApmKind.PRETRAINED
+    backbone: str = EFFICIENTNET_LITE0
+    side: int | None = Field(None, ge=1)
+    tune: bool = True
+    max_objects: int = Field(64, ge=1)
+    learns_presence: bool = False
+    architecture: dict[str, Any] | None = None
+    backbone_sha256: str | None = None
+
+    @classmethod
+    def training_defaults(cls) -> dict[str, Any]:
+        return {"epochs": 20, "batch_size": 8, "edge_weight": 2.0}
+
+    @classmethod
+    def options(cls) -> list[str]:
+        return ["backbone", "max_objects", "side", "tune"]
+
+    def completed(self, *, learns_presence: bool = False) -> Self:
+        backbone = load_backbone(self.backbone)
+        side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
+        backbone.check_side(side)
+        return self.model_copy(
+            update={
+                "side": side,
+                "learns_presence": learns_presence,
+                "architecture": architecture_of(backbone),
+                "backbone_sha256": None if self.tune else weights_sha256(backbone),
+            }
+        )
+
+    def build(self, sizes: FeatureSizes) -> PretrainedPrompter:
+        if self.tune:
+            backbone = empty_backbone(self.backbone, self.architecture)
+        else:
+            backbone = load_backbone(self.backbone)
+            found = weights_sha256(backbone)
+            if self.backbone_sha256 not in (None, found):
+                raise CheckpointError(
+                    f"--apm-backbone {self.backbone}: its weights on this machine have the hash {found[:12]}, but this "
+                    f"model was trained with {str(self.backbone_sha256)[:12]}. Put that version of them in their place"
+                )
+        side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
+        return PretrainedPrompter(
+            sizes, backbone, side, tunes=self.tune, learns_presence=self.learns_presence,
+            max_objects=self.max_objects,
+        )  # fmt: skip

@@ -1,0 +1,52 @@
+"""The size at which images are seen follows from the sizes of the objects."""
+
+import cv2
+import numpy as np
+import pytest
+
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
+from promise_seg.learning.object_sizes import fitting_side, usual_object_size
+
+
+@pytest.mark.parametrize(
+    ("size", "usual", "side"),
+    [
+        (0.3, 128, 128),
+        (0.0938, 128, 128),
+        (0.09, 128, 256),
+        (0.04, 128, 384),
+        (0.001, 128, 512),
+        (0.001, 256, 1024),
+        (0.001, 512, 1024),
+        (0.001, 1024, 1024),
+    ],
+)
+def test_the_least_multiple_at_which_objects_are_large_enough(size, usual, side):
+    assert fitting_side(size, usual) == side
+
+
+def write(tmp_path, masks):
+    lines = ["image_name,train_type,mask_name"]
+    for number, mask in enumerate(masks):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((*mask.shape, 3), number, np.uint8))
+        cv2.imwrite(str(tmp_path / f"m{number}.png"), mask.astype(np.uint8) * 255)
+        lines.append(f"{number}.png,train,m{number}.png")
+    (tmp_path / "data.csv").write_text("\n".join(lines))
+    return check_rows(read_manifest(tmp_path / "data.csv"))
+
+
+def test_the_usual_object_is_the_median_of_the_images_medians(tmp_path):
+    masks = [np.zeros((40, 40), bool) for _ in range(4)]
+    masks[0][::8, ::8] = True  # many, each a 40th of the side
+    masks[1][4:8, 4:8] = True  # a tenth
+    masks[2][0:20, 0:20] = True  # a half
+    rows = write(tmp_path, masks)
+    assert usual_object_size(rows) == pytest.approx(0.1)
+    assert usual_object_size(rows[3:]) is None
+
+
+def test_the_shape_of_the_image_does_not_matter(tmp_path):
+    mask = np.zeros((10, 40), bool)
+    mask[0:5, 0:20] = True
+    assert usual_object_size(write(tmp_path, [mask])) == pytest.approx(0.5)

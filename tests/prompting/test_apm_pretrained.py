@@ -1,0 +1,146 @@
+"""The APM that looks at the image itself: from its maps to a box and a point for each object."""
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.prompting.apm import IMAGE, some_sets
+from promise_seg.prompting.apm_pretrained import MAPS, PRESENCE, PretrainedConfig
+from promise_seg.sam.features import Features, FeatureSizes
+
+SIZES = FeatureSizes(side=64, grid=8, embedding_channels=16, stage_channels=(16,) * 4, num_heads=2)
+GRID = 16  # of the maps, at a quarter of the image's side
+CELL = 64 / GRID
+
+
+def small(**options):
+    torch.manual_seed(0)
+    return PretrainedConfig(side=64, **options).build(SIZES).eval()
+
+
+def maps(*masks, depth=None):
+    """Features of images whose saliency is certain: the objects are where the masks are."""
+    saliency = torch.stack([torch.where(torch.from_numpy(mask), 8.0, -8.0) for mask in masks])
+    distance = saliency if depth is None else torch.from_numpy(np.stack(depth))
+    return Features({MAPS: torch.stack([saliency, distance], 1), "embedding": torch.zeros(len(masks), 16, 8, 8)})
+
+
+def blank():
+    return np.zeros((GRID, GRID), bool)
+
+
+def test_each_object_is_asked_for_by_its_box_and_its_deepest_point_the_largest_first():
+    mask, depth = blank(), np.full((GRID, GRID), -9, np.float32)
+    mask[1:3, 2:4] = mask[8:14, 6:12] = True
+    depth[2, 3] = depth[9, 7] = 9
+    proposal = small()(maps(mask, depth=[depth]))
+    assert proposal.per_image == 2
+    large, little = proposal.boxes_xyxy_model[0].tolist()
+    # What is wider is resized, so that an outline may lie a pixel further in or out.
+    assert large == pytest.approx([6 * CELL, 8 * CELL, 12 * CELL - 1, 14 * CELL - 1], abs=1.5)
+    assert little == pytest.approx([2 * CELL, 1 * CELL, 4 * CELL - 1, 3 * CELL - 1], abs=1.5)
+    points = proposal.points_xy_model[0, :, 0]
+    assert points[0].tolist() == pytest.approx([7.5 * CELL - 0.5, 9.5 * CELL - 0.5], abs=CELL / 2)
+    assert points[1].tolist() == pytest.approx([3.5 * CELL - 0.5, 2.5 * CELL - 0.5], abs=CELL / 2)
+    assert proposal.point_labels.tolist() == [[[1], [1]]]
+    for number, box in zip(proposal.numbers[0].tolist(), (large, little), strict=True):
+        rows, columns = np.nonzero(proposal.regions[0].numpy() == number)
+        assert [columns.min(), rows.min(), columns.max(), rows.max()] == pytest.approx(box, abs=0.5)
+
+
+def test_images_with_fewer_objects_repeat_their_first():
+    one, two = blank(), blank()
+    one[3:9, 3:9] = two[1:4, 1:4] = two[8:14, 8:14] = True
+    proposal = small()(maps(one, two))
+    assert proposal.boxes_xyxy_model.shape == (2, 2, 4)
+    assert torch.equal(proposal.boxes_xyxy_model[0, 0], proposal.boxes_xyxy_model[0, 1])
+    assert proposal.numbers.tolist() == [[1, 1], [1, 2]]
+
+
+def test_only_so_many_objects_are_asked_for():
+    mask = blank()
+    mask[1::4, 1::4] = mask[2::4, 1::4] = mask[1::4, 2::4] = mask[2::4, 2::4] = True
+    assert small()(maps(mask)).per_image == 16
+    few = small(max_objects=3)(maps(mask))
+    assert few.per_image == 3
+    assert sorted(few.regions.unique().tolist()) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ["nothing", "one cell", "everything"])
+def test_there_is_always_a_box_with_an_area_inside_of_the_frame(kind):
+    mask = blank() if kind != "everything" else ~blank()
+    if kind == "one cell":
+        mask[15, 15] = True
+    proposal = small()(maps(mask))
+    ((left, top, right, bottom),) = proposal.boxes_xyxy_model[0, :1].tolist()
+    assert 0 <= left <= right <= 63
+    assert 0 <= top <= bottom <= 63
+    assert proposal.points_xy_model.isfinite().all()
+    if kind == "everything":
+        assert [left, top, right, bottom] == [0, 0, 63, 63]
+
+
+def test_some_sets_of_each_image_keep_their_numbers():
+    mask = blank()
+    mask[1::4, 1::4] = mask[2::4, 1::4] = mask[1::4, 2::4] = mask[2::4, 2::4] = True
+    whole = small()(maps(mask, mask))
+    torch.manual_seed(0)
+    some = some_sets(whole, 4)
+    assert some.per_image == 4
+    assert len(set(some.numbers[0].tolist())) == 4
+    for image in range(2):
+        for number, box in zip(some.numbers[image].tolist(), some.boxes_xyxy_model[image], strict=True):
+            assert torch.equal(box, whole.boxes_xyxy_model[image, number - 1])
+
+
+def test_presence_is_proposed_only_where_it_is_learned():
+    features = maps(blank())
+    assert small()(features).presence_logits is None
+    apm = small(learns_presence=True)
+    image = Features({"embedding": torch.zeros(2, 16, 8, 8), IMAGE: torch.zeros(2, 64, 64, 3)})
+    assert apm.look(image)[PRESENCE].shape == (2,)
+    assert apm(image).presence_logits.shape == (2,)
+
+
+def test_a_frozen_backbone_never_learns_and_its_maps_can_be_stored():
+    config = PretrainedConfig(side=64, tune=False).completed()
+    torch.manual_seed(0)
+    apm = config.build(SIZES).train()
+    images = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
+    features = Features({"embedding": torch.zeros(1, 16, 8, 8)})
+    stored = Features({**features.tensors, **apm.frozen_maps(images).tensors})
+    fresh = Features({**features.tensors, IMAGE: images})
+    with torch.no_grad():
+        assert torch.equal(apm.look(stored)[MAPS], apm.look(fresh)[MAPS])
+    apm(stored).saliency_logits.square().mean().backward()
+    assert all(parameter.grad is None for parameter in apm.backbone.parameters())
+    assert apm.decoder.out.weight.grad is not None
+    assert apm.frozen_sha256 == config.backbone_sha256
+
+
+def test_a_tuned_backbone_learns_but_for_the_statistics_of_its_norms():
+    apm = small().train()
+    before = {name: value.clone() for name, value in apm.backbone.state_dict().items()}
+    images = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    apm(Features({"embedding": torch.zeros(2, 16, 8, 8), IMAGE: images})).saliency_logits.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in apm.backbone.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in apm.backbone.state_dict().items())
+    assert apm.frozen_maps(images) is None
+
+
+def test_a_backbone_with_other_weights_than_in_training_is_refused():
+    config = PretrainedConfig(side=64, tune=False, backbone_sha256="0" * 64)
+    with pytest.raises(CheckpointError, match=r"--apm-backbone efficientnet-lite0: .* was trained with 000000000000"):
+        config.build(SIZES)
+
+
+def test_what_a_user_can_get_wrong():
+    with pytest.raises(SettingsError, match=r"--apm-side 250: .* multiple of 32 pixels; the nearest is 256"):
+        PretrainedConfig(side=250).completed()
+    with pytest.raises(SettingsError, match="--apm-backbone nowhere/nothing: there is no backbone there"):
+        PretrainedConfig(backbone="nowhere/nothing").completed()
+    with pytest.raises(ValidationError):
+        PretrainedConfig(max_objects=0)
+    assert PretrainedConfig().completed().side == 256
