@@ -20,8 +20,8 @@ def test_one_step_moves_only_the_trainable_parts(variant, apm, images):
     model = make_model(sam, variant, apm).train()
     before = {name: p.detach().clone() for name, p in model.state_dict().items()}
     optimizer = torch.optim.SGD(model.trainable_parameters().values(), lr=0.1)
-    output = model(model.encode(images), some_points(count=16) if model.ips else None)
-    parts = [one.mask_logits for one in (output.own, output.given) if one is not None]
+    output = model(model.encode(images), *([some_points(count=16)] if model.ips else []))
+    parts = [one.mask_logits for one in (output.own, *output.given) if one is not None]
     if output.proposal is not None and output.proposal.saliency_logits is not None:
         parts.append(output.proposal.saliency_logits)
     sum(part.square().mean() for part in parts).backward()
@@ -49,7 +49,7 @@ def test_both_kinds_of_prompts_are_decoded_as_they_would_be_alone(tiny_sam, imag
     alone = model(features).own.mask_logits
     torch.testing.assert_close(both.own.mask_logits, alone, atol=1e-4, rtol=1e-4)
     given = model.decode(features, oracle).mask_logits
-    torch.testing.assert_close(both.given.mask_logits, given, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(both.given[0].mask_logits, given, atol=1e-4, rtol=1e-4)
 
 
 def test_only_models_with_an_apm_propose(tiny_sam, images):

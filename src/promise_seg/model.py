@@ -125,7 +125,7 @@ class ModelOutput(NamedTuple):
     """The output for a training step: masks for the APM's own prompts and for given ones, and what it proposed."""
 
     own: Decoded | None
-    given: Decoded | None
+    given: tuple[Decoded, ...]
     proposal: Proposal | None
 
 
@@ -266,27 +266,28 @@ class PromiseModel(nn.Module):
             return decoded
         return decoded._replace(quality=self.quality(decoded.tokens, decoded.iou))
 
-    def forward(self, features: Features, given: Prompts | None = None, most_sets: int | None = None) -> ModelOutput:
+    def forward(self, features: Features, *given: Prompts, most_sets: int | None = None) -> ModelOutput:
         """Masks for the APM's own prompts and for given ones, as SAM makes them.
 
         Args:
             features: or images (B, S, S, 3) under :data:`IMAGES`, which are then encoded: where the encoder learns too.
-            given: prompts of another's.
+            given: prompts of another's, of any number of forms.
             most_sets: how many of the sets of its own each image is asked with at most, drawn at random.
         """
         if IMAGES in features.tensors:
             rest = {name: value for name, value in features.tensors.items() if name != IMAGES}
             features = Features({**self.encode(features.tensors[IMAGES]).tensors, **rest})
         if self.apm is None:
-            return ModelOutput(None, self.decode_with(features, given or Prompts()), None)
+            asked = given or (Prompts(),)
+            return ModelOutput(None, tuple(self.decode_with(features, prompts) for prompts in asked), None)
         proposal = self.propose(features)
-        if given is not None and self.ips_given is None and _are_alike(proposal, given):
-            both = self.decode_with(features, _side_by_side(proposal, given))
-            return ModelOutput(_sets_of(both, slice(0, 1)), _sets_of(both, slice(1, None)), proposal)
+        if len(given) == 1 and self.ips_given is None and _are_alike(proposal, given[0]):
+            both = self.decode_with(features, _side_by_side(proposal, given[0]))
+            return ModelOutput(_sets_of(both, slice(0, 1)), (_sets_of(both, slice(1, None)),), proposal)
         if most_sets is not None and proposal.per_image > most_sets:
             proposal = some_sets(proposal, most_sets)
         own = self.decode_with(features, proposal)
-        return ModelOutput(own, None if given is None else self.decode_with(features, given), proposal)
+        return ModelOutput(own, tuple(self.decode_with(features, prompts) for prompts in given), proposal)
 
 
 def _are_alike(one: Prompts, other: Prompts) -> bool:

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from promise_seg.learning.given import Form, draw_form, drawn_box, given
+from promise_seg.learning.given import Form, draw_forms, drawn_box, given
 
 
 def test_every_form_is_drawn_and_clicks_are_never_more_than_there_are():
-    drawn = Counter(draw_form(np.random.default_rng([0, step]), 8) for step in range(400))
-    assert {form.points for form in drawn if not form.has_box} == {1, 2, 4, 8}
-    assert {form.points for form in drawn if form.has_box} == {0, 1, 2, 4}
-    assert drawn[Form(0, True)] > 80
+    drawn = [draw_forms(np.random.default_rng([0, step]), 8) for step in range(400)]
+    clicks, boxes = Counter(one for one, _ in drawn), Counter(other for _, other in drawn)
+    assert set(clicks) == {Form(points, False) for points in (1, 2, 4, 8)}
+    assert set(boxes) == {Form(points, True) for points in (0, 1, 2, 4)}
+    assert boxes[Form(0, True)] > 200
 
 
 def test_a_box_misses_a_little_and_has_an_area_in_the_frame():

@@ -25,6 +25,7 @@ from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.learning.training import LOG_FILE, STATE_FILE, TrainingRun, training_losses
 from promise_seg.learning.training_images import TrainingImages, read_training_images
 from promise_seg.learning.training_set import Draw, EpochDraws, collate
+from promise_seg.learning.validation import Validated
 from promise_seg.model import ModelOutput
 from promise_seg.sam.backbone import Decoded, weights_sha256
 from promise_seg.vocabulary import ApmKind, MaskChoice, PositionCode, Protocol, Recipe, Split, TrainAlso, Variant
@@ -54,7 +55,7 @@ def objective(run: TrainingRun) -> float:
     """What training minimises, on all rows at once and always on the same draws of views and oracle points."""
     batch = collate([run.training_set[Draw(row, 0, (row,))] for row in range(len(run.training_set))])
     run.model.train()
-    output = run.model(batch.inputs, batch.oracle if run.settings.learns_from_oracle else None)
+    output = run.model(batch.inputs, *([batch.oracle] if run.settings.learns_from_oracle else []))
     return sum(float(v) for v in training_losses(output, batch, run.settings, run.model.sam.image_size).values())
 
 
@@ -212,7 +213,7 @@ def test_a_run_returns_its_best_model_not_its_last(level, checked, images, store
 
     sam = make_tiny_sam()
     score, first = MaskChoice.SCORE, MaskChoice.FIRST
-    dice = iter([{score: 0.5, first: 0.4}, {score: 0.6, first: 0.9}, {score: 0.1, first: 0.0}])
+    dice = iter([Validated(0.5, score), Validated(0.9, first), Validated(0.1, score)])
     monkeypatch.setattr(training, "validate", lambda *_: next(dice))
     run = start(tmp_path / "a", checked, sam, store, accelerator, variant="apm+ips", train_also=level)
     returned = run.run()
@@ -227,7 +228,7 @@ def test_a_run_returns_its_best_model_not_its_last(level, checked, images, store
         assert model.config.mask_choice == MaskChoice.FIRST
         assert not model.training
         features = model.encode(images)
-        own, wanted = (m.decode(features, m.propose(features).as_prompts()) for m in (model, expected))
+        own, wanted = (m.decode(features, m.propose(features)) for m in (model, expected))
         assert torch.equal(own.mask_logits, wanted.mask_logits)
         assert torch.equal(own.iou, wanted.iou)
     assert all(torch.equal(value, last[name]) for name, value in run.model.trainable_state().items())
@@ -323,13 +324,13 @@ def test_the_second_sigmoid_hides_most_of_the_loss(checked, tiny_sam, store, acc
     perfect = torch.where(target > 0, 20.0, -20.0)[:, None, None].repeat(1, 1, 3, 1, 1)
 
     def loss(mask_logits):
-        output = ModelOutput(Decoded(mask_logits, torch.zeros(1, 1, 3)), None)
+        output = ModelOutput(None, (Decoded(mask_logits, torch.zeros(1, 1, 3)),), None)
         return float(training_losses(output, batch, run.settings, 32)["mask"])
 
     empty = torch.full_like(perfect, -20.0)
     assert 1 - loss(perfect) / loss(empty) == pytest.approx(0.04, abs=0.005)
     without = run.settings.model_copy(update={"protocol": Protocol.OWN})
-    plain = training_losses(ModelOutput(Decoded(perfect, torch.zeros(1, 1, 3)), None), batch, without, 32)
+    plain = training_losses(ModelOutput(None, (Decoded(perfect, torch.zeros(1, 1, 3)),), None), batch, without, 32)
     assert float(plain["mask"]) == pytest.approx(0, abs=1e-3)
     other_masks = torch.cat([perfect[:, :, :1], empty[:, :, 1:]], 2)
     assert loss(other_masks) == pytest.approx(loss(perfect), abs=1e-6)  # the first mask alone counts
@@ -426,7 +427,8 @@ def test_each_set_of_prompts_is_compared_with_what_it_asks_for(manifest, tiny_sa
     proposal = run.model.propose(batch.inputs)
 
     def loss(logits):
-        output = ModelOutput(Decoded(logits, torch.zeros(1, 2, 3)), proposal)
+        own, given = (Decoded(logits[:, n : n + 1], torch.zeros(1, 1, 3)) for n in range(2))
+        output = ModelOutput(own, (given,), proposal)
         return float(training_losses(output, batch, run.settings, 32)["mask"])
 
     assert loss(right) < 0.1 < loss(right.flip(1))

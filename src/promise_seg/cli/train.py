@@ -76,7 +76,7 @@ def train(
     ] = True,
     apm_max_objects: Annotated[
         int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
-    ] = 64,
+    ] = 16,
     apm_distance: Annotated[
         float,
         option(

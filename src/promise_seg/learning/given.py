@@ -9,9 +9,9 @@ from promise_seg.arrays import BoolArray, Float32Array
 from promise_seg.prompting.oracle import oracle_box
 from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
 
-_CLICKS = (1, 1, 2, 4, 8, 16)
+_CLICKS = (1, 1, 2, 4, 8, 16, 16)
 _CLICKS_IN_A_BOX = (1, 2, 4)
-_SHARE_OF_CLICKS, _SHARE_OF_BOXES = 0.45, 0.3
+_SHARE_OF_BOXES_ALONE = 0.6
 _MISS = 0.05  # standard deviation of a side of a box, as a share of the box
 _WORST_MISS = 0.15
 
@@ -23,14 +23,12 @@ class Form(NamedTuple):
     has_box: bool
 
 
-def draw_form(rng: np.random.Generator, most: int) -> Form:
-    """What a person gives: clicks alone, a box alone, or a box and clicks; at most so many."""
-    draw = rng.random()
-    if draw < _SHARE_OF_CLICKS:
-        return Form(min(int(rng.choice(_CLICKS)), most), False)
-    if draw < _SHARE_OF_CLICKS + _SHARE_OF_BOXES:
-        return Form(0, True)
-    return Form(min(int(rng.choice(_CLICKS_IN_A_BOX)), most), True)
+def draw_forms(rng: np.random.Generator, most: int) -> tuple[Form, Form]:
+    """What two people give: one of them clicks alone, the other a box, and perhaps clicks; at most so many."""
+    clicks = Form(min(int(rng.choice(_CLICKS)), most), False)
+    if rng.random() < _SHARE_OF_BOXES_ALONE:
+        return clicks, Form(0, True)
+    return clicks, Form(min(int(rng.choice(_CLICKS_IN_A_BOX)), most), True)
 
 
 def drawn_box(mask: BoolArray, rng: np.random.Generator) -> Float32Array:

@@ -163,7 +163,9 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
         preset = {name: getattr(begun, name) for name in preset if name in NEW_VALUES} | {
             name: value for name, value in preset.items() if name not in NEW_VALUES
         }
-    preset = preset | CONFIGS[values.get("apm", preset.get("apm", ApmKind.HEATMAP))].training_defaults()
+    if values.get("variant", Variant.APM_IPS) != Variant.IPS:
+        kind = ApmKind(values.get("apm", preset.get("apm", ApmKind.HEATMAP)))
+        preset = preset | CONFIGS[kind].training_defaults()
     of_apm = {n for n in values if n.startswith(APM_PREFIX) and n not in TrainSettings.model_fields}
     if of_apm:
         options = {n.removeprefix(APM_PREFIX): values.pop(n) for n in sorted(of_apm)}

@@ -27,7 +27,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_json, write_text
 from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.learning.answering import MeasuredAnswer, measure_answers, read_answers, write_answers
-from promise_seg.learning.given import draw_form
+from promise_seg.learning.given import draw_forms
 from promise_seg.learning.losses import map_loss, mask_iou, mask_loss, point_loss, targets_of_sets
 from promise_seg.learning.presence import presence_threshold
 from promise_seg.learning.run_identity import RunIdentity
@@ -66,8 +66,7 @@ def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSe
     if output.own is not None and output.proposal is not None:
         asked.append((output.own, _own_targets(output.proposal, batch.target)))
         losses |= _apm_losses(output.proposal, batch, settings, side)
-    if output.given is not None:
-        asked.append((output.given, batch.oracle_target[:, None]))
+    asked += [(decoded, batch.oracle_target[:, None]) for decoded in output.given]
     shifted = asked if settings.has_ips else asked[:1]
     found = [_of_masks(decoded.mask_logits.float(), target, settings.protocol) for decoded, target in shifted]
     same = len({one.shape for one in found}) == 1
@@ -269,14 +268,14 @@ class TrainingRun:
         warm = max(1, round(self.settings.warmup_share * total))
         return cosine_rate(self.settings.learning_rate, step, total, floor=0.01, rise=warm_up(step, warm))
 
-    def _given(self, batch: TrainingBatch, step: int) -> Prompts | None:
-        """The prompts that a person gives in a step of this epoch, in the same form for all images."""
+    def _given(self, batch: TrainingBatch, step: int) -> list[Prompts]:
+        """The prompts that a person gives in a step of this epoch, each in the same form for all images."""
         if not self.settings.learns_from_given:
-            return None
+            return []
         if self.settings.given_prompts == GivenPrompts.POINTS:
-            return batch.oracle
+            return [batch.oracle]
         rng = np.random.default_rng([self.settings.seed, self.epoch, step])
-        return batch.given(draw_form(rng, self.settings.num_points))
+        return [batch.given(form) for form in draw_forms(rng, self.settings.num_points)]
 
     def train_epoch(self, progress: Progress = silent) -> dict[str, float]:
         """One pass over the train rows; returns mean losses and the last learning rate."""
@@ -290,7 +289,7 @@ class TrainingRun:
             rate = self._rate(self.epoch * steps + number, steps)
             set_rate([self.optimizer], rate)
             with self.accelerator.autocast():
-                output = self.wrapped(batch.inputs, self._given(batch, number), _MOST_SETS)
+                output = self.wrapped(batch.inputs, *self._given(batch, number), most_sets=_MOST_SETS)
             losses = training_losses(output, batch, self.settings, self.model.sam.image_size)
             loss = sum(losses.values())
             self.optimizer.zero_grad()

@@ -115,7 +115,7 @@ class PretrainedPrompter(AutoPrompter):
         *,
         tunes: bool = True,
         learns_presence: bool = False,
-        max_objects: int = 64,
+        max_objects: int = 16,
     ) -> None:
         super().__init__()
         backbone.check_side(side)
@@ -123,14 +123,13 @@ class PretrainedPrompter(AutoPrompter):
         self.frozen_part = None if tunes else "backbone"
         self.fast_part = "decoder"
         self.learns_presence, self.max_objects = learns_presence, max_objects
-        self.backbone = backbone
+        self.backbone = backbone.requires_grad_(tunes).eval()
         self.decoder = _Decoder(backbone.widths, sizes.embedding_channels, 2)
 
     def train(self, mode: bool = True) -> Self:
         """The backbone stays in evaluation mode: the statistics of its norms are those of a million images."""
         super().train(mode)
         self.backbone.eval()
-        self.backbone.requires_grad_(self.tunes)
         return self
 
     def begin(self) -> None:
@@ -226,7 +225,7 @@ class PretrainedConfig(ApmConfig):
     backbone: str = EFFICIENTNET_LITE0
     side: int | None = Field(None, ge=1)
     tune: bool = True
-    max_objects: int = Field(64, ge=1)
+    max_objects: int = Field(16, ge=1)
     learns_presence: bool = False
     architecture: dict[str, Any] | None = None
     backbone_sha256: str | None = None

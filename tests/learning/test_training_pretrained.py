@@ -1,0 +1,163 @@
+"""Training with the APM that looks at the image itself, a shift for given prompts, and a learned choice of the mask."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from promise_seg.checkpoint import load_checkpoint, read_config, read_weights
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
+from promise_seg.learning import training
+from promise_seg.learning.answering import ANSWERS_FILE
+from promise_seg.learning.settings import TrainSettings, make_settings
+from promise_seg.learning.training import TrainingRun
+from promise_seg.prediction.predictor import Predictor
+from promise_seg.vocabulary import GivenPrompts, MaskChoice, PromptForm, Variant
+from tests.helpers import make_tiny_sam, write_dataset
+
+SMALL = {"epochs": 2, "batch_size": 3, "views": 2}
+
+
+def start(folder, rows, store, accelerator, **values) -> TrainingRun:
+    if "variant" not in values:
+        values = {"apm": "pretrained", "apm_side": 32} | values
+    return TrainingRun(folder, rows, make_tiny_sam(), store, make_settings(**SMALL | values), accelerator)
+
+
+def results(folder):
+    names = ("best/config.json", "best/model.safetensors", "last/model.safetensors", ANSWERS_FILE)
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+@pytest.fixture
+def with_empty_rows(tmp_path):
+    """A data set in which every second image holds nothing, and is dark, so that this can be learned."""
+    manifest = write_dataset(tmp_path / "data", ("train",) * 12 + ("val",) * 4)
+    for number, row in enumerate(read_manifest(manifest)):
+        if number % 2:
+            size = Image.open(row.mask).size
+            Image.new("L", size).save(row.mask)
+            Image.new("RGB", size, (number, 0, 0)).save(row.image)
+    return check_rows(read_manifest(manifest))
+
+
+def test_a_run_that_goes_on_ends_where_an_unbroken_one_ends(checked, store, accelerator, tmp_path):
+    start(tmp_path / "whole", checked, store, accelerator).run()
+    first = start(tmp_path / "parts", checked, store, accelerator)
+    first.encode()
+
+    class Stopped(Exception):
+        pass
+
+    def stop(stage, done, total, _=""):
+        if stage == "training" and done > total // 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        first.run(stop)
+    resumed = start(tmp_path / "parts", checked, store, accelerator)
+    assert resumed.epoch == 1
+    resumed.run()
+    assert results(tmp_path / "parts") == results(tmp_path / "whole")
+
+
+def test_a_run_killed_before_its_answers_are_kept_measures_them_when_it_goes_on(
+    checked, store, accelerator, tmp_path, monkeypatch
+):
+    start(tmp_path / "whole", checked, store, accelerator).run()
+    for name in ("measure_answers", "write_answers", "presence_threshold"):
+        with monkeypatch.context() as patch:
+            patch.setattr(training, name, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                start(tmp_path / name, checked, store, accelerator).run()
+        assert not read_config(tmp_path / name / "best").given
+        start(tmp_path / name, checked, store, accelerator).run()
+        assert results(tmp_path / name) == results(tmp_path / "whole")
+
+
+def test_the_model_says_how_it_answers_and_what_it_learned(checked, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, store, accelerator)
+    config = run.run().config
+    assert set(config.given) == set(PromptForm)
+    assert [one.form for one in run.answers] == list(PromptForm)
+    assert (config.has_given_shift, config.learns_quality) == (True, True)
+    assert config.apm.side == 32
+    assert config.presence_threshold is None
+    names = {name.split(".")[0] for name in read_weights(tmp_path / "run/best")}
+    assert names == {"apm", "ips", "ips_given", "quality"}
+    assert "something in every image" in run.notes[0]
+
+
+def test_the_objective_falls(checked, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, store, accelerator, epochs=12, views=1, learning_rate=2e-3)
+    log = [run.train_epoch()]
+    for epoch in range(1, 12):
+        run.epoch = epoch
+        log.append(run.train_epoch())
+    for name in ("saliency", "distance", "mask"):
+        assert np.mean([one[name] for one in log[-3:]]) < np.mean([one[name] for one in log[:3]]), name
+
+
+def test_presence_is_learned_where_images_without_an_object_are(with_empty_rows, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", with_empty_rows, store, accelerator, epochs=6, learning_rate=3e-3)
+    assert run.notes == ()
+    model = run.run()
+    assert model.config.apm.learns_presence
+    assert model.config.presence_threshold is not None
+    sure = model.config.model_copy(update={"presence_threshold": 1.0})
+    model.config = sure
+    predictor, image = Predictor(model), with_empty_rows[0].image()
+    nothing = predictor.predict(image)
+    assert not nothing.mask.any()
+    assert nothing.mask_probs.max() < 1e-6
+    model.always_segments = True
+    assert predictor.predict(image).mask_probs.max() > 1e-6
+
+
+def test_a_frozen_backbone_is_looked_with_once_and_not_kept(checked, store, accelerator, tmp_path, monkeypatch):
+    run = start(tmp_path / "run", checked, store, accelerator, apm_tune=False)
+    run.encode()
+    run.train_epoch()
+    before = len(list(store.folder.rglob("*.safetensors")))
+    run.epoch = 1
+    run.train_epoch()
+    seen_again = start(tmp_path / "again", checked, store, accelerator, apm_tune=False)
+    monkeypatch.setattr(seen_again.model.apm, "frozen_maps", lambda *_: pytest.fail("it looked again"))
+    seen_again.train_epoch()
+    run.run()
+    assert len(list(store.folder.rglob("*.safetensors"))) >= before
+    assert not any("backbone" in name for name in read_weights(tmp_path / "run/best"))
+    loaded = load_checkpoint(tmp_path / "run/best", make_tiny_sam())
+    image = checked[0].image()
+    assert np.isfinite(Predictor(loaded).predict(image).mask_probs).all()
+
+
+def test_ips_alone_learns_from_all_that_people_give(checked, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, store, accelerator, variant="ips")
+    model = run.run()
+    assert model.ips_given is None
+    assert set(model.config.given) == set(PromptForm)
+
+
+def test_what_came_later_is_new_runs_alone():
+    plain, new = TrainSettings(), make_settings()
+    assert (plain.shifts, plain.given_prompts, plain.learns_quality) == (1, GivenPrompts.POINTS, False)
+    assert (new.shifts, new.given_prompts, new.learns_quality) == (2, GivenPrompts.ALL, True)
+    assert make_settings(plain) == plain
+    assert make_settings(protocol="reference").shifts == 1
+    assert make_settings(apm="pretrained").epochs == 20
+    assert make_settings(apm="pretrained", epochs=3).epochs == 3
+    assert make_settings(apm="pretrained", variant=Variant.IPS).epochs == TrainSettings().epochs
+
+
+def test_a_learned_choice_takes_the_mask_of_the_highest_quality(checked, store, accelerator, tmp_path):
+    model = start(tmp_path / "run", checked, store, accelerator).model.eval()
+    torch.nn.init.normal_(model.quality.lin2.weight, std=3.0)
+    predictor = Predictor(model)
+    image = predictor.encode(checked[0].image())
+    prediction = predictor.predict(image, box_xyxy=[3, 3, 20, 20], mask_choice=MaskChoice.LEARNED)
+    masks = [predictor.predict(image, box_xyxy=[3, 3, 20, 20], mask_choice=str(n)) for n in range(3)]
+    chosen = int(prediction.candidates.predicted_iou.argmax())
+    assert prediction.predicted_iou == pytest.approx(float(prediction.candidates.predicted_iou[chosen]))
+    assert np.array_equal(prediction.mask_probs, masks[chosen].mask_probs)
