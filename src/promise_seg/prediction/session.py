@@ -54,10 +54,10 @@ class PromptState:
 class Session:
     """An image that is encoded once and corrected prompt by prompt; the mask follows every change.
 
-    It begins with the model's own points, or with nothing if the model has no auto-prompting module. Every change is
-    checked and predicted before it is kept: one that is refused leaves the session as it was. All prompts of the past
-    are kept, but one prediction alone: undo and redo ask SAM again. Several threads may use one session; changes happen
-    one after the other.
+    It begins with the model's own prompts, or with nothing if the model has no auto-prompting module; where it asked
+    for several objects, with the points of all of them. Every change is checked and predicted before it is kept: one
+    that is refused leaves the session as it was. All prompts of the past are kept, but one prediction alone: undo and
+    redo ask SAM again. Several threads may use one session; changes happen one after the other.
 
     >>> import promise_seg
     >>> session = promise_seg.load("runs/polyp").session("frame.png")
@@ -186,7 +186,9 @@ class Session:
         prediction = self._predictor.predict(self._encoded)
         pairs = zip(prediction.points_xy.tolist(), prediction.point_labels.tolist(), strict=True)
         points = tuple((float(x), float(y), int(label)) for (x, y), label in pairs)
-        return PromptState(points=points, is_automatic=True), prediction
+        box = prediction.box_xyxy
+        corners = None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
+        return PromptState(points=points, box_xyxy=corners, is_automatic=True), prediction
 
     def _prompted(self, change: Callable[[PromptState], PromptState]) -> Prediction:
         """A change after which there is at least one prompt."""
