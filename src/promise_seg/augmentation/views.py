@@ -15,8 +15,8 @@ class View:
     """The changes to an image in the model frame, in the order of the fields; the defaults change nothing.
 
     ``angle`` is in degrees; ``shift_x`` and ``shift_y`` are shares of the side; ``brightness`` is in grey levels;
-    ``hue`` is a gain for each channel; ``saturation`` is a gain of what distinguishes the channels; ``blur`` is the standard deviation in pixels per 128 pixels of the side;
-    ``noise`` is in grey levels.
+    ``hue`` is a gain for each channel; ``saturation`` is a gain of the differences between the channels; ``blur`` is
+    the standard deviation in pixels per 128 pixels of the side; ``noise`` is in grey levels.
     """
 
     angle: float = 0.0

@@ -132,7 +132,7 @@ class PretrainedKind(UnetKind):
         return PretrainedUnet(empty_backbone("efficientnet-lite0", None))
 
     def groups(self, unet: nn.Module) -> list[dict[str, Any]]:
-        return [{"params": list(part.parameters())} for part in (unet.decoder, unet.encoder)]
+        return [{"params": list(unet.get_submodule(part).parameters())} for part in ("decoder", "encoder")]
 
     def rates(self, done: float, step: int) -> list[float]:
         rise = warm_up(step, pretrained_unet.WARM_UP_STEPS)
