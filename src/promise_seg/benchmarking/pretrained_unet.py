@@ -29,7 +29,7 @@ WARM_UP_STEPS = 20
 OUTLINE_WEIGHT = 3.0
 _NEAR_OUTLINE = 2
 RECIPE: list[Any] = [BATCH, LEARNING_RATE, ENCODER_SHARE, WARM_UP_STEPS, OUTLINE_WEIGHT, 1]
-"""What defines the training; the last entry is the version of loss and views. Raise it when they change."""
+"""The numbers that define the training; the last entry is the version of loss and views. Raise it when they change."""
 
 
 def _convolutions(inputs: int, outputs: int) -> nn.Sequential:
@@ -40,7 +40,7 @@ def _convolutions(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class _Decoder(nn.Module):
-    """From the coarsest map up to the finest: enlarge, concatenate the next finer map, two convolutions."""
+    """A decoder from the coarsest map to the finest: enlarge, concatenate the next finer map, two convolutions."""
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
