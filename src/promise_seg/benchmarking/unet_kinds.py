@@ -25,7 +25,7 @@ LEARNING_RATE = 1e-3
 
 
 class UnetKind(ABC):
-    """A network, and how it is trained and asked.
+    """A network, how it is trained, and how it predicts.
 
     Args:
         side: the side of its input in pixels.
