@@ -72,7 +72,9 @@ class PlainRun:
                 self.fitted = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a dict)
                 identity = json.loads(file.metadata()["facts"])["identity"]
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-            raise CheckpointError(f"{self.path}: cannot be read: {error}. Remove it; it is made again in seconds") from error
+            raise CheckpointError(
+                f"{self.path}: cannot be read: {error}. Remove it; it is made again in seconds"
+            ) from error
         if identity != self._identity:
             raise CheckpointError(
                 f"{self.path}: was made for other settings or data. Choose another -o folder, or remove it"
