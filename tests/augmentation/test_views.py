@@ -31,6 +31,12 @@ def test_mirrors_are_exact():
     assert np.array_equal(View(flip_y=True).apply_to_mask(mask), mask[::-1])
 
 
+def test_saturation_keeps_the_brightness_and_takes_the_colour():
+    image = np.full((4, 4, 3), (30, 60, 120), np.uint8)
+    assert (View(saturation=0.0).apply_to_image(image) == 70).all()
+    assert (View(saturation=1.1).apply_to_image(image)[0, 0] == (26, 59, 125)).all()
+
+
 def test_a_view_repeats_itself_to_the_pixel():
     image, _ = disc_image(3, 64, 64)
     view = View(noise=5.0, noise_seed=7, angle=20)

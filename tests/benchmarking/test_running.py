@@ -269,3 +269,67 @@ def test_cells_with_scores_from_before_come_first(place):
     assert [(cell.model.name, cell.seed) for cell in benchmark.cells()] == [
         ("apm", 1), ("U-Net", 1), ("apm", 0), ("U-Net", 0),
     ]  # fmt: skip
+
+
+RIVALS = {
+    "otsu": None,
+    "mean-mask": None,
+    "unet-early-stopping": {"epochs": 2, "patience": 1},
+    "pretrained-unet": {"side": 32},
+    "pretrained-unet-early-stopping": {"side": 32, "epochs": 2, "patience": 1},
+}
+
+
+def test_rivals_are_lines_of_the_same_table_and_are_finished_once(place):
+    benchmark, before = run(place, rivals=RIVALS)
+    found = {one.line.name: one for one in found_in(benchmark)}
+    assert set(RIVALS) <= set(found)
+    own = found["apm, own"]
+    for name in RIVALS:
+        line = found[name]
+        assert line.is_rival_of(own)
+        assert set(line.values) == set(own.values) - {"predicted_iou"}
+        assert set(line.groups) == set(own.groups)  # every image
+        assert line.cpu_seconds > 0
+    assert found["pretrained-unet"].cpu_seconds >= own.cpu_seconds  # whole epochs
+    write_all(benchmark, list(found.values()), pairs_of(list(found.values()), "dice"), "spec.yaml")
+    table = (place / "out/table.md").read_text()
+    assert all(f"| {name} | no prompts |" in table for name in RIVALS)
+    assert "| CPU seconds |" in table
+    assert "unet-early-stopping after 1 epochs, with 2 at most" in (place / "out/report.html").read_text()
+    lines = {line["model"]: line for line in json.loads((place / "out/benchmark.json").read_text())["lines"]}
+    assert lines["pretrained-unet"]["parameters"] > 3e6
+    assert (lines["otsu"]["parameters"], lines["mean-mask"]["parameters"]) == (0, 0)
+    assert lines["apm"]["cpu_seconds_with_encoding"] > lines["apm"]["cpu_seconds"]
+    weights = {path: path.stat().st_mtime_ns for path in (place / "out").rglob("*.safetensors")}
+    _, after = run(place, rivals=RIVALS)
+    assert before == after
+    assert weights == {path: path.stat().st_mtime_ns for path in weights}
+
+
+def test_rivals_that_are_added_later_leave_all_else_as_it_is(place):
+    _, before = run(place)
+    _, after = run(place, rivals=["otsu", "mean-mask"])
+    assert {name.split("/")[2] for name in set(after) - set(before)} == {"otsu", "mean-mask"}
+    assert before.items() <= after.items()
+
+
+def test_scores_of_a_rule_are_made_anew_for_other_images_alone(place):
+    run(place, models={"bare": {"variant": "sam"}}, rivals=["otsu"])
+    rule = place / "out/discs/sam/otsu/seed-0/rule.safetensors"
+    fitted = rule.stat().st_mtime_ns
+    change_a_mask(place)  # of a test row
+    _, again = run(place, models={"bare": {"variant": "sam"}}, rivals=["otsu"])
+    assert rule.stat().st_mtime_ns == fitted
+    (summary,) = [name for name in again if "otsu" in name]
+    assert (place / "out" / summary).stat().st_mtime_ns > fitted
+
+
+def test_weights_that_are_not_on_this_machine_are_missed_at_once(place, monkeypatch):
+    def nowhere():
+        raise SettingsError("not on this machine")
+
+    monkeypatch.setattr("promise_seg.benchmarking.running.load_backbone", nowhere)
+    run(place, models={"bare": {"variant": "sam"}}, rivals=["otsu"])
+    with pytest.raises(SettingsError, match="not on this machine"):
+        run(place, models={"bare": {"variant": "sam"}}, rivals={"pretrained-unet": {"epochs": 1}})

@@ -1,9 +1,12 @@
 """A spec says all that is wrong with it before anything is done."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from promise_seg.benchmarking.cells import cells_of, lines_of
+from promise_seg.benchmarking.rivals import RIVALS, UNETS
 from promise_seg.benchmarking.spec import included_specs, read_spec
 from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import ApmKind, PromptSource, Protocol
@@ -51,9 +54,74 @@ def test_settings_of_a_model_go_before_those_of_its_data_and_these_before_genera
     assert (settings.epochs, settings.views, settings.batch_size, settings.seed) == (5, 4, 4, 3)
 
 
+def test_rivals_are_models_after_the_others_and_timed_by_the_last_of_promise_seg(tmp_path):
+    names = ["otsu", "mean-mask", "unet", "unet-early-stopping", "pretrained-unet", "pretrained-unet-early-stopping"]
+    spec = read_spec(write(tmp_path, models={"apm": {"variant": "apm"}, "both": {"variant": "apm+ips"}}, rivals=names))
+    assert [model.name for model in spec.models] == ["apm", "both", *names]
+    found = {m.name: (m.variant, m.budget_of, m.epochs, m.patience, m.pretrained_side) for m in spec.models[2:]}
+    assert found == {
+        "otsu": ("otsu", None, None, None, None),
+        "mean-mask": ("mean-mask", None, None, None, None),
+        "unet": ("unet", "both", None, None, None),
+        "unet-early-stopping": ("unet", None, 100, 20, None),
+        "pretrained-unet": ("pretrained-unet", "both", None, None, 256),
+        "pretrained-unet-early-stopping": ("pretrained-unet", None, 100, 20, 256),
+    }
+    rivals = {line.model.name: line for line in lines_of(spec) if line.model.is_rival}
+    assert list(rivals) == names
+    assert {line.prompts for line in rivals.values()} == {PromptSource.NONE}
+    assert [line.name for line in rivals.values()] == names
+
+
+def test_rivals_may_have_options(tmp_path):
+    rivals = {"otsu": None, "unet": {"budget_of": "apm"}, "pretrained-unet": {"epochs": 5, "side": 128}}
+    models = {"apm": {"variant": "apm"}, "both": {"variant": "apm+ips"}}
+    _, _, otsu, unet, pretrained = read_spec(write(tmp_path, models=models, rivals=rivals)).models
+    assert (otsu.variant, unet.budget_of) == ("otsu", "apm")
+    assert (pretrained.epochs, pretrained.budget_of, pretrained.pretrained_side) == (5, None, 128)
+
+
+def test_rivals_may_be_all_there_is(tmp_path):
+    values = {name: value for name, value in SPEC.items() if name != "models"} | {"rivals": ["otsu"]}
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    assert [model.name for model in read_spec(tmp_path / "spec.yaml").models] == ["otsu"]
+
+
+def test_a_spec_without_rivals_is_what_it_was(tmp_path):
+    spec = read_spec(write(tmp_path))
+    assert spec.model_dump(mode="json", exclude_defaults=True)["models"][-1] == {
+        "name": "U-Net", "variant": "unet", "epochs": 1,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        (
+            {"rivals": ["otsu", "nnunet"]},
+            "rivals: unknown rival 'nnunet'; expected some of otsu, mean-mask, unet, unet-early-stopping, "
+            "pretrained-unet, pretrained-unet-early-stopping",
+        ),
+        ({"rivals": "otsu"}, "rivals: found 'otsu'; expected a list of some of otsu, mean-mask"),
+        ({"rivals": [{"otsu": {}}]}, "expected a list of some of otsu"),
+        ({"rivals": None}, "rivals: found None; expected a list"),
+        ({"rivals": ["otsu", "otsu"]}, "rivals: duplicate entry"),
+        ({"rivals": {"unet": 5}}, "rivals.unet: found 5; expected options, such as {epochs: 50}, or nothing"),
+        ({"rivals": {"otsu": {"variant": "unet"}}}, "rivals.otsu: variant is not an option there"),
+        ({"rivals": {"otsu": {"epochs": 5}}}, "only for a unet or pretrained-unet"),
+        ({"rivals": {"unet": {"side": 64}}}, "side is only for a pretrained-unet"),
+        ({"rivals": {"pretrained-unet": {"side": 100}}}, "multiple of 32"),
+        ({"rivals": {"pretrained-unet": {"patience": 3}}}, "patience needs epochs"),
+        ({"rivals": {"unet-early-stopping": {"budget_of": "both"}}}, "needs either budget_of"),
+        ({"rivals": {"unet": {"budget_of": "bare"}}}, "models.unet.budget_of: expected a trained model"),
+        ({"rivals": ["unet"], "models": {"bare": {"variant": "sam"}}}, "Take unet-early-stopping, or give it epochs"),
+        ({"rivals": ["unet"], "models": {"unet": {"variant": "apm"}}}, "duplicate name 'unet'"),
+        ({"rivals": ["otsu"], "models": 5}, "models: "),
+        (
+            {"models": {"x": {"variant": "otsu", "prompts": ["box"]}}},
+            "of variant otsu has neither prompts nor training",
+        ),
+        ({"models": {"x": {"variant": "ips", "patience": 2}}}, "under training"),
         ({"seeds": []}, "seeds"),
         ({"sedes": [1]}, "sedes: Extra inputs"),
         ({"models": {"a/b": {"variant": "ips"}}}, "models.0.name"),
@@ -136,6 +204,15 @@ def test_no_file_and_no_yaml(tmp_path):
     path.write_text("")
     with pytest.raises(SettingsError, match=r"bad\.yaml"):
         read_spec(path)
+
+
+def test_the_spec_of_the_shared_data_has_every_kind_of_rival():
+    spec = read_spec(Path(__file__).parents[2] / "benchmarks/shared_data.yaml")
+    assert {model.variant for model in spec.models if model.is_rival} == set(RIVALS)
+    unets = [model for model in spec.models if model.is_unet]
+    assert {(model.variant, model.budget_of, model.patience is not None) for model in unets} == {
+        (variant, *how) for variant in UNETS for how in (("apm+ips", False), (None, True))
+    }
 
 
 def test_the_spec_of_the_paper_trains_on_two_sets_by_the_published_procedure():

@@ -112,6 +112,24 @@ def gap(model, seed, error=None):
     return Gap(cell, (0, 1, 2), error)
 
 
+def test_cpu_seconds_stand_beside_rivals_once_all_are_known(table):
+    rivals = [
+        replace(found("Otsu", "otsu", "none", (0.1, 0.2, 0.3, 0.4), (9, 9, 9, 9)), cpu_seconds=0.0317),
+        replace(found("U", "mean-mask", "none", (0.1, 0.2, 0.3, 0.4), (9, 9, 9, 9)), cpu_seconds=1234.5),
+    ]
+    assert "CPU seconds" not in markdown([*table, *rivals], ["dice"])  # those of the table are not known
+    known = [replace(one, cpu_seconds=float(n)) for n, one in enumerate(table)]
+    assert "CPU seconds" not in markdown(known, ["dice"])  # there is nothing to compare them with
+    lines = markdown([*known, *rivals], ["dice"]).splitlines()
+    assert lines[0].endswith("CPU seconds are those of training, and of encoding its views.")
+    assert lines[2] == "| model | prompts | polyps Dice | seeds | CPU seconds |"
+    assert [line.split(" | ")[-1] for line in lines[4:]] == ["0 |", "1 |", "2 |", "0.032 |", "1,234 |"]
+    rows = list(csv.DictReader(io.StringIO(long_csv([*table, *rivals]))))
+    assert {row["model"]: row["cpu_seconds"] for row in rows} == {
+        "A_1": "", "B_C": "", "bare": "", "Otsu": "0.032", "U": "1234.5",
+    }  # fmt: skip
+
+
 def test_what_is_missing_is_said_of_each_model():
     gaps = [gap("A", 1, "it\n diverged"), gap("A", 2), gap("B", 0), gap("B", 1), gap("B", 2)]
     assert count_words(gaps) == "Not finished: 5 runs missing, 1 of them failed."

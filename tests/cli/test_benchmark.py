@@ -12,7 +12,7 @@ from PIL import Image
 from promise_seg.benchmarking.data_sets import manifest_rows
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.spec import DataSpec
-from promise_seg.benchmarking.unet import build_unet
+from promise_seg.benchmarking.unet_kinds import build_unet
 from promise_seg.cli.main import main
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest

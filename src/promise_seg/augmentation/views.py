@@ -15,8 +15,8 @@ class View:
     """The changes to an image in the model frame, in the order of the fields; the defaults change nothing.
 
     ``angle`` is in degrees; ``shift_x`` and ``shift_y`` are shares of the side; ``brightness`` is in grey levels;
-    ``hue`` is a gain for each channel; ``blur`` is the standard deviation in pixels per 128 pixels of the side;
-    ``noise`` is in grey levels.
+    ``hue`` is a gain for each channel; ``saturation`` is a gain of the differences between the channels; ``blur`` is
+    the standard deviation in pixels per 128 pixels of the side; ``noise`` is in grey levels.
     """
 
     angle: float = 0.0
@@ -28,6 +28,7 @@ class View:
     contrast: float = 1.0
     brightness: float = 0.0
     hue: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    saturation: float = 1.0
     gamma: float = 1.0
     blur: float = 0.0
     noise: float = 0.0
@@ -59,6 +60,9 @@ class View:
             (warped - 128) * self.contrast + 128 + self.brightness if self.contrast != 1 else warped + self.brightness
         )
         warped = np.clip(warped * np.array(self.hue, np.float32), 0, 255)
+        if self.saturation != 1:
+            grey = warped.mean(axis=2, keepdims=True)
+            warped = np.clip(grey + (warped - grey) * self.saturation, 0, 255)
         if self.gamma != 1:
             warped = 255 * (warped / 255) ** self.gamma
         if self.blur > 0:

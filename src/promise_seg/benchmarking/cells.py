@@ -75,7 +75,7 @@ class TableLine:
     def name(self) -> str:
         """The name of the model with a short name of its prompts."""
         words = {"apm": "own", "oracle": "oracle", "box": "box", "none": "no prompts"}
-        return self.model.name if self.model.variant == "unet" else f"{self.model.name}, {words[str(self.prompts)]}"
+        return self.model.name if self.model.is_rival else f"{self.model.name}, {words[str(self.prompts)]}"
 
     @property
     def key(self) -> tuple[str, str, str, str]:

@@ -206,6 +206,9 @@ def _costs(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
         blocks.append(
             Text(f"Trained for the CPU time that encoding and training another model takes: {words}.", "note")
         )
+    if patient := [model for model in benchmark.spec.models if model.patience is not None]:
+        words = "; ".join(f"{m.name} after {m.patience} epochs, with {m.epochs} at most" for m in patient)
+        blocks.append(Text(f"Early stopping, once val rows show no gain: {words}.", "note"))
     return Section("Costs", tuple(blocks))
 
 

@@ -13,10 +13,10 @@ from promise_seg.assessment.comparing import Scored, read_scored
 from promise_seg.assessment.report import result_paths
 from promise_seg.assessment.statistics import Difference, Interval, holm, mean_interval, paired_difference
 from promise_seg.benchmarking.cells import TableLine, cells_of_line, lines_of
-from promise_seg.benchmarking.costs import log_of, training_seconds
+from promise_seg.benchmarking.costs import log_of
 from promise_seg.benchmarking.gaps import gaps_in
+from promise_seg.benchmarking.rival_runs import seconds_of
 from promise_seg.benchmarking.running import Benchmark
-from promise_seg.benchmarking.spec import BARE, UNET
 from promise_seg.benchmarking.unet import BEST_FILE
 from promise_seg.checkpoint import WEIGHTS_FILE, find_checkpoint
 
@@ -28,6 +28,7 @@ class LineScores:
     """A line of the table on one test set: the evaluation of each seed, in the order of the line's seeds.
 
     ``values`` has for each measure the mean over seeds of each image, by the image's content; ``groups`` are theirs.
+    ``cpu_seconds`` are those of training and encoding, averaged over seeds; ``None`` if they are not known.
     """
 
     line: TableLine
@@ -35,6 +36,7 @@ class LineScores:
     seeds: tuple[Scored, ...]
     values: dict[str, dict[str, float]]
     groups: dict[str, str]
+    cpu_seconds: float | None = None
     _intervals: dict[str, Interval] = field(default_factory=dict, repr=False, compare=False)
 
     def of_seeds(self, there: Collection[int]) -> "LineScores":
@@ -84,14 +86,15 @@ def _of_line(
     if not done:
         return
     line = whole.of_seeds([cell.seed for cell in done])
+    seconds = whole_cost_of(benchmark, line)
     for test in benchmark.tests(done[0]):
         earlier = known.get((line.key, test.name))
         if earlier is not None and earlier.line == line:
-            yield earlier
+            yield earlier if earlier.cpu_seconds == seconds else replace(earlier, cpu_seconds=seconds)
             continue
         folders = [cell.scores_folder(benchmark.output, test.name) for cell in done]
         scored = [read_scored(result_paths(folder, line.prompts, line.protocol)[0]) for folder in folders]
-        yield _scores_of(line, test.name, scored)
+        yield replace(_scores_of(line, test.name, scored), cpu_seconds=seconds)
 
 
 def _scores_of(line: TableLine, test: str, scored: Sequence[Scored]) -> LineScores:
@@ -181,7 +184,8 @@ def _line_json(benchmark: Benchmark, one: LineScores) -> dict[str, Any]:
         "images": len(one.groups),
         "groups": len(set(one.groups.values())),
         "parameters": parameters_of(benchmark, one.line),
-        "cpu_seconds": None if cost is None else round(cost, 1),
+        "cpu_seconds": None if cost is None else round(cost, 3),
+        "cpu_seconds_with_encoding": None if one.cpu_seconds is None else round(one.cpu_seconds, 3),
         "encoded_views": benchmark.views(cells_of_line(benchmark.spec, one.line)[0]),
         "encoding": benchmark.encoding_cost(cells_of_line(benchmark.spec, one.line)[0]),
         "epochs": [len(log_of(cell.folder(benchmark.output))) for cell in cells_of_line(benchmark.spec, one.line)],
@@ -200,11 +204,11 @@ def _line_json(benchmark: Benchmark, one: LineScores) -> dict[str, Any]:
 
 
 def parameters_of(benchmark: Benchmark, line: TableLine) -> int:
-    """Return the number of trained parameters; 0 for the bare SAM."""
-    if line.model.variant == BARE:
+    """Return the number of trained parameters; 0 for models that are not trained."""
+    if not (line.model.is_promise or line.model.is_unet):
         return 0
     folder = cells_of_line(benchmark.spec, line)[0].folder(benchmark.output)
-    path = folder / BEST_FILE if line.model.variant == UNET else find_checkpoint(folder) / WEIGHTS_FILE
+    path = folder / BEST_FILE if line.model.is_unet else find_checkpoint(folder) / WEIGHTS_FILE
     with safe_open(path, "pt") as file:
         shapes = [file.get_slice(name).get_shape() for name in file.keys() if not _BUFFERS.search(name)]  # noqa: SIM118
     return sum(math.prod(shape) for shape in shapes)
@@ -212,5 +216,19 @@ def parameters_of(benchmark: Benchmark, line: TableLine) -> int:
 
 def cost_of(benchmark: Benchmark, line: TableLine) -> float | None:
     """Return the mean CPU seconds of training, without encoding; ``None`` for models that are not trained."""
-    found = [training_seconds(cell.folder(benchmark.output)) for cell in cells_of_line(benchmark.spec, line)]
+    cells = cells_of_line(benchmark.spec, line)
+    found = [seconds_of(cell.model, cell.folder(benchmark.output)) for cell in cells]
     return sum(found) / len(found) if any(found) else None
+
+
+def whole_cost_of(benchmark: Benchmark, line: TableLine) -> float | None:
+    """Return the mean CPU seconds of all that a line needs before it can predict: training, and encoding its views.
+
+    They are 0 for the bare SAM, and ``None`` if the time of encoding was not measured.
+    """
+    training = cost_of(benchmark, line) or 0.0
+    if not line.model.is_promise:
+        return training
+    cell = cells_of_line(benchmark.spec, line)[0]
+    encoding = benchmark.encoding_cost(cell)
+    return None if encoding is None else training + benchmark.views(cell) * encoding["cpu_seconds_per_view"]

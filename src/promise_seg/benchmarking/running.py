@@ -10,9 +10,9 @@ from promise_seg.assessment.report import result_paths
 from promise_seg.benchmarking.cells import Cell, cells_of
 from promise_seg.benchmarking.costs import EncodingCost, encoding_cost, known_encoding_cost, training_seconds, views_of
 from promise_seg.benchmarking.data_sets import DataSets, TestSet
+from promise_seg.benchmarking.rival_runs import rival_run
 from promise_seg.benchmarking.scoring import is_scored, subject_of_cell, write_scores
-from promise_seg.benchmarking.spec import BARE, UNET, BenchmarkSpec
-from promise_seg.benchmarking.unet import UnetRun, UnetSettings
+from promise_seg.benchmarking.spec import BARE, BenchmarkSpec
 from promise_seg.checkpoint import load_checkpoint
 from promise_seg.dataset.checks import CheckedRow, divided_warning
 from promise_seg.errors import PromiseError, SettingsError
@@ -22,6 +22,7 @@ from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.model import PromiseModel, bare_model
 from promise_seg.progress import Progress, renamed, silent
+from promise_seg.prompting.backbones.loading import load_backbone
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.vocabulary import PromptSource, Protocol, Split
@@ -61,9 +62,11 @@ class Benchmark:
         self.failed: dict[str, str] = {}
         if accelerator.device.type != "cpu" and any(model.budget_of for model in spec.models):
             raise SettingsError(
-                f"budget_of counts CPU time, but this runs on {accelerator.device.type}. Give the unet epochs, or run "
-                "with --device cpu"
+                f"budget_of counts CPU time, but this runs on {accelerator.device.type}. Give the unet epochs, ask for "
+                "early stopping instead, or run with --device cpu"
             )
+        if any(model.pretrained_side for model in spec.models):
+            load_backbone()  # to miss its weights now, and not after hours
         self.data = DataSets(spec, checking)
         for data in spec.data:
             if words := divided_warning(self.data.manifests[data.name]):
@@ -127,8 +130,8 @@ class Benchmark:
         self.done.add(cell.name)
 
     def _run(self, cell: Cell, progress: Progress) -> None:
-        if cell.model.variant == UNET:
-            self._run_unet(cell, progress)
+        if cell.model.is_rival:
+            self._run_rival(cell, progress)
             return
         sam = self.sam(cell)
         if cell.model.variant == BARE:
@@ -165,14 +168,12 @@ class Benchmark:
         subject = subject.model_copy(update=masks)
         write_scores(folder, cell.folder(self.output), cell, how, results, subject)
 
-    def _run_unet(self, cell: Cell, progress: Progress) -> None:
-        settings, sam = self._settings(cell), self.sam(cell)
+    def _run_rival(self, cell: Cell, progress: Progress) -> None:
+        settings, sam, rows = self._settings(cell), self.sam(cell), self.rows(cell)
         train, val = (self.data.of_split(cell.data, self.protocol(cell), split) for split in (Split.TRAIN, Split.VAL))
-        wanted = UnetSettings(
-            seed=cell.seed, epochs=cell.model.epochs, cpu_seconds=self._budget(cell), fit=settings.fit,
-            augmentation=settings.augmentation,
-        )  # fmt: skip
-        run = UnetRun(cell.folder(self.output), train, val, sam, wanted)
+        run = rival_run(cell.model, cell.folder(self.output), train, val, sam, settings, self._budget(cell))
+        if not run.finished and self.accelerator.device.type == "cpu":
+            encoding_cost(self._costs_folder(cell), sam, rows, settings)  # for the table to compare whole costs
         run.run(progress)
         how = Assessment(prompts=PromptSource.NONE, seed=cell.seed, protocol=self.protocol(cell))
         for test in self.tests(cell):

@@ -8,6 +8,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from promise_seg.assessment.measures import MEASURE_NAMES
+from promise_seg.benchmarking.pretrained_unet import SIDE, SIDE_STEP
+from promise_seg.benchmarking.rivals import PRETRAINED_UNET, RIVALS, UNETS, with_rivals
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
@@ -19,7 +21,6 @@ _NOT_FOR_TRAINING = {"variant": "set it for each model", "seed": "list seeds und
 _SETTINGS = {option: setting for setting, option in OPTIONS.items()}
 _NO_FOLDERS = ("con", "prn", "aux", "nul")
 Seeds = tuple[Annotated[int, Field(ge=0)], ...]
-UNET = "unet"
 BARE = "sam"
 _SPECS = files("promise_seg.benchmarking") / "specs"
 
@@ -72,40 +73,67 @@ class SamSpec(_Part):
 class ModelSpec(_Part):
     """A model, with a line of the table for each kind of prompts.
 
-    ``variant`` is one of promise-seg, ``sam`` for the bare SAM, or ``unet``: MONAI's BasicUNet from scratch, on the
-    same rows, for as much CPU time as encoding and training the model ``budget_of`` took, or for some ``epochs``.
+    ``variant`` is one of promise-seg, ``sam`` for the bare SAM, or one of the rivals: ``unet``, MONAI's BasicUNet from
+    scratch; ``pretrained-unet``, whose encoder was trained on ImageNet; ``otsu`` and ``mean-mask``, which need no
+    training. A U-Net is trained on the same rows, for as much CPU time as encoding and training the model ``budget_of``
+    took, or for some ``epochs``; with ``patience``, until so many epochs brought no gain. ``side`` is that of the
+    input of ``pretrained-unet`` in pixels.
     """
 
     name: str = Field(pattern=NAME_PATTERN)
-    variant: Literal["sam", "apm", "ips", "apm+ips", "unet"]
+    variant: Literal["sam", "apm", "ips", "apm+ips", "unet", "pretrained-unet", "otsu", "mean-mask"]
     prompts: tuple[PromptSource, ...] = ()
     seeds: Seeds | None = None
     budget_of: str | None = None
     epochs: int | None = Field(None, ge=1)
+    patience: int | None = Field(None, ge=1)
+    side: int | None = Field(None, ge=SIDE_STEP, multiple_of=SIDE_STEP)
     training: dict[str, Any] = {}
 
     @property
     def is_promise(self) -> bool:
         """Whether promise-seg trains the model."""
-        return self.variant not in (BARE, UNET)
+        return self.variant != BARE and not self.is_rival
+
+    @property
+    def is_rival(self) -> bool:
+        """Whether the model is neither SAM nor promise-seg."""
+        return self.variant in RIVALS
+
+    @property
+    def is_unet(self) -> bool:
+        """Whether the model is a U-Net of either kind."""
+        return self.variant in UNETS
+
+    @property
+    def pretrained_side(self) -> int | None:
+        """The side of the input of a pretrained U-Net; ``None`` for any other model."""
+        return (self.side or SIDE) if self.variant == PRETRAINED_UNET else None
 
     @property
     def scored_with(self) -> tuple[PromptSource, ...]:
         """The given prompts, or all that make sense: own points with an APM, oracle points if prompts are read."""
-        if self.variant == UNET:
+        if self.is_rival:
             return (PromptSource.NONE,)
         own = (PromptSource.APM,) if "apm" in self.variant else ()
         return self.prompts or (*own, PromptSource.ORACLE)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.variant == UNET:
+        if self.is_unet:
             if (self.budget_of is None) == (self.epochs is None):
-                raise ValueError("a unet needs either budget_of, the name of a model, or epochs")
-            if self.prompts or self.training:
-                raise ValueError("a unet has neither prompts nor training")
-        elif self.budget_of is not None or self.epochs is not None:
-            raise ValueError("budget_of and epochs are only for a unet; set epochs of other models under training")
+                raise ValueError(f"a {self.variant} needs either budget_of, the name of a model, or epochs")
+            if self.patience is not None and self.epochs is None:
+                raise ValueError("patience needs epochs, as an upper bound")
+        elif self.budget_of is not None or self.epochs is not None or self.patience is not None:
+            raise ValueError(
+                "budget_of, epochs and patience are only for a unet or pretrained-unet; set epochs of models of "
+                "promise-seg under training"
+            )
+        if self.is_rival and (self.prompts or self.training):
+            raise ValueError(f"a model of variant {self.variant} has neither prompts nor training")
+        if self.side is not None and self.variant != PRETRAINED_UNET:
+            raise ValueError("side is only for a pretrained-unet")
         if len(set(self.prompts)) < len(self.prompts):
             raise ValueError("prompts: duplicate entry")
         if self.variant == BARE and self.training:
@@ -121,7 +149,8 @@ class BenchmarkSpec(_Part):
     """The spec of a benchmark.
 
     Settings under ``training`` are those of promise train, with underscores. Settings of a data set override general
-    settings, and settings of a model override both.
+    settings, and settings of a model override both. ``rivals``, a list of names or a mapping from names to options, is
+    a short form of models (see :func:`~promise_seg.benchmarking.rivals.with_rivals`).
     """
 
     title: str
@@ -132,6 +161,12 @@ class BenchmarkSpec(_Part):
     measures: tuple[str, ...] = Field(("dice", "iou"), min_length=1)
     training: dict[str, Any] = {}
     oracle_points: int = Field(16, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rivals(cls, values: Any) -> Any:
+        """Expand ``rivals`` to models."""
+        return with_rivals(values)
 
     @field_validator("sams", mode="before")
     @classmethod
@@ -221,7 +256,7 @@ class BenchmarkSpec(_Part):
         return tuple(other for other in self.data if other.name in (data.tests or (data.name,)))
 
     def settings(self, data: DataSpec, model: ModelSpec, seed: int) -> TrainSettings:
-        """Return the settings of one run; a bare SAM or a U-Net has those that an ``ips`` would have.
+        """Return the settings of one run; a bare SAM or a rival has those that an ``ips`` would have.
 
         Raises:
             SettingsError: with the name of each invalid value.

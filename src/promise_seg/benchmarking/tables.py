@@ -35,6 +35,11 @@ def seeds_words(line: TableLine) -> str:
     return f"{count} of {count + len(line.missing)}" if line.missing else str(count)
 
 
+def seconds_words(seconds: float) -> str:
+    """Format CPU seconds: whole ones from ten on."""
+    return f"{seconds:,.0f}" if seconds >= 10 or seconds == 0 else f"{seconds:.2g}"
+
+
 def _is_best(found: LineScores, measure: str, all_found: Sequence[LineScores]) -> bool:
     """Whether a line is the best of those that it may be compared with, if there are any."""
     if measure not in found.values:
@@ -46,11 +51,17 @@ def _is_best(found: LineScores, measure: str, all_found: Sequence[LineScores]) -
     return len(rivals) > 1 and found.interval(measure).mean == best
 
 
+def _has_seconds(found: Sequence[LineScores]) -> bool:
+    """Whether the CPU seconds are worth a column: there are rivals to compare them with, and all are known."""
+    return any(one.line.model.is_rival for one in found) and all(one.cpu_seconds is not None for one in found)
+
+
 class Grid:
     """The table as cells: a line for each model and kind of prompts, columns for each test set and measure.
 
     All lines have the same training data and SAM. If they differ in the number of seeds or the protocol, or lack seeds,
-    there is a column for that. ``best`` are the cells (line, column) to emphasise.
+    there is a column for that; and one for the CPU seconds if there are rivals to compare them with, and all are known.
+    ``best`` are the cells (line, column) to emphasise.
     """
 
     def __init__(self, found: Sequence[LineScores], measures: Sequence[str]) -> None:
@@ -61,6 +72,10 @@ class Grid:
         self.head = ["model", "prompts", *(f"{test} {heading_of(m)}" for test in tests for m in measures)]
         if has_seeds:
             self.head.append("seeds")
+        seconds = {one.line.key: one.cpu_seconds for one in found}
+        has_seconds = _has_seconds(found)
+        if has_seconds:
+            self.head.append("CPU seconds")
         protocols = {line.protocol for line in lines}
         if len(protocols) > 1:
             self.head.append("protocol")
@@ -76,6 +91,8 @@ class Grid:
                     cells.append("" if one is None else _number(one, measure))
             if has_seeds:
                 cells.append(seeds_words(line))
+            if has_seconds:
+                cells.append(seconds_words(seconds[line.key] or 0))
             if len(protocols) > 1:
                 cells.append(str(line.protocol))
             self.rows.append(cells)
@@ -98,6 +115,7 @@ def caption_of(data: str, sam: str, found: Sequence[LineScores], *, bold: bool =
     return (
         f"Trained on {data}, SAM {sam}. Means over test images ({sizes}) and seeds ({count}), with 95 % intervals over "
         f"groups.{' The best of each kind of prompts is bold.' if bold else ''}"
+        f"{' CPU seconds are those of training, and of encoding its views.' if _has_seconds(found) else ''}"
     )
 
 
@@ -155,7 +173,7 @@ def long_csv(found: Sequence[LineScores], gaps: Sequence[Gap] = ()) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ["trained_on", "test", "sam", "model", "variant", "prompts", "prompts_read_the_ground_truth", "protocol",
-         "measure", "mean", "low", "high", "lowest_seed", "highest_seed", "seeds", "images", "groups",
+         "measure", "mean", "low", "high", "lowest_seed", "highest_seed", "seeds", "images", "groups", "cpu_seconds",
          *(["seeds_missing"] if gaps else [])]
     )  # fmt: skip
     for one in found:
@@ -169,6 +187,7 @@ def long_csv(found: Sequence[LineScores], gaps: Sequence[Gap] = ()) -> str:
                 [line.data, one.test, line.sam, line.model.name, line.model.variant, line.prompts,
                  int(line.reads_truth), line.protocol, measure, round(interval.mean, 6), low, high,
                  round(min(seeds), 6), round(max(seeds), 6), len(seeds), len(one.groups), len(set(one.groups.values())),
+                 "" if one.cpu_seconds is None else round(one.cpu_seconds, 3),
                  *([len(line.missing)] if gaps else [])]
             )  # fmt: skip
     return text.getvalue()

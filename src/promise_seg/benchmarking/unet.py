@@ -1,4 +1,4 @@
-"""The baseline: a U-Net from scratch on the same rows, at the same input size, with the same loss and views."""
+"""A resumable training run of a U-Net on the rows of a benchmark: for some epochs, for some time, or to its end."""
 
 import json
 import time
@@ -8,48 +8,46 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.networks.nets import BasicUNet
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.assessment.evaluation import Assessment, Result, score_logits, score_row
+from promise_seg.augmentation import View
+from promise_seg.benchmarking.unet_kinds import PretrainedKind, ScratchKind, UnetKind
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import CheckpointError
 from promise_seg.files import write_text, write_whole
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
-from promise_seg.learning.losses import mask_loss
-from promise_seg.learning.schedule import cosine_rate, set_rate
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone, state_sha256
-from promise_seg.sam.normalisation import normalise
 from promise_seg.vocabulary import Fit, MaskChoice, Recipe
 
-FEATURES = (32, 32, 64, 128, 256, 32)
-BATCH = 16
-LEARNING_RATE = 1e-3
 BEST_FILE = "best.safetensors"
 STATE_FILE = "state.safetensors"
 LOG_FILE = "log.jsonl"
 
 
-def build_unet() -> nn.Module:
-    """Build MONAI's BasicUNet, 1.98 million parameters: (B, 3, S, S) normalised to logits (B, 1, S, S)."""
-    return BasicUNet(spatial_dims=2, in_channels=3, out_channels=1, features=FEATURES)
-
-
 @dataclass(frozen=True)
 class UnetSettings:
-    """The duration of training, in epochs or CPU seconds, and the fit and recipe of views, as for the other models."""
+    """The duration of training, in epochs or CPU seconds, and the fit and recipe of views, as for the other models.
+
+    With ``patience``, training stops after so many epochs without a gain on ``val``, and ``epochs`` is the upper bound.
+    With ``side``, the network is the pretrained one, and this is the side of its input; otherwise it is BasicUNet, at
+    the input size of the SAM.
+    """
 
     seed: int
     epochs: int | None = None
     cpu_seconds: float | None = None
     fit: Fit = Fit.STRETCH
     augmentation: Recipe = Recipe.OWN
+    patience: int | None = None
+    side: int | None = None
 
 
 class UnetRun:
@@ -76,22 +74,28 @@ class UnetRun:
         sam: Backbone,
         settings: UnetSettings,
     ) -> None:
-        self.folder, self.train_rows, self.val, self.sam, self.settings = folder, train, val, sam, settings
+        self.folder, self.train_rows, self.val, self.settings = folder, train, val, settings
+        self.device = sam.device
+        self.kind: UnetKind = (
+            ScratchKind(sam.image_size, settings.augmentation)
+            if settings.side is None
+            else PretrainedKind(settings.side, settings.augmentation)
+        )
         torch.manual_seed(settings.seed)
-        self.unet = build_unet().to(sam.device)
-        self.optimizer = torch.optim.AdamW(self.unet.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
-        self.epoch, self.cpu_seconds, self.best_dice = 0, 0.0, -1.0
+        self.unet = self.kind.start().to(self.device)
+        self.optimizer = torch.optim.AdamW(self.kind.groups(self.unet), lr=1e-3, weight_decay=0.01)
+        self.epoch, self.cpu_seconds, self.best_dice, self.best_epoch = 0, 0.0, -1.0, 0
         self.budget = settings.cpu_seconds
         self._identity = {
             "seed": settings.seed,
             "epochs": settings.epochs,
             "fit": str(settings.fit),
             "augmentation": str(settings.augmentation),
-            "side": sam.image_size,
-            "network": [list(FEATURES), BATCH, LEARNING_RATE],
+            "side": self.kind.side,
+            "network": self.kind.identity,
             "data_sha256": data_sha256([*train, *val]),
             "reading": train[0].reading.model_dump(mode="json"),
-        }
+        } | ({} if settings.patience is None else {"patience": settings.patience})
         if (folder / STATE_FILE).exists():
             self._resume()
 
@@ -103,6 +107,7 @@ class UnetRun:
                 raise ValueError("it has other settings or data")
             self.unet.load_state_dict(weights)
             self.epoch, self.cpu_seconds, self.best_dice = facts["epoch"], facts["cpu_seconds"], facts["best_dice"]
+            self.best_epoch = facts.get("best_epoch", 0)  # runs from before have no patience that needs it
             self.budget = facts["budget"]  # as it was at the start: a finished run stays finished
         except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CheckpointError(
@@ -111,7 +116,10 @@ class UnetRun:
 
     @property
     def finished(self) -> bool:
-        """Whether the epochs or the CPU time are used up."""
+        """Whether the epochs or the CPU time are used up, or there was no gain for as many epochs as allowed."""
+        patience = self.settings.patience
+        if patience is not None and self.epoch - self.best_epoch >= patience:
+            return True
         return self._share_done(self.epoch, self.cpu_seconds) >= 1
 
     def _share_done(self, epochs: float, cpu_seconds: float) -> float:
@@ -127,20 +135,37 @@ class UnetRun:
 
         ``progress`` is told the thousandths that are done, as the end may be a number of epochs or a time.
         """
-        memory = [(s.image(), s.mask()) for s in (self._sample(row) for row in self.train_rows)]
+        memory = [] if self.finished else [(s.image(), s.mask()) for s in map(self._sample, self.train_rows)]
         while not self.finished:
             started = time.process_time()
             loss = self._train_epoch(memory, started, progress)
-            scored = [score_logits(self._sample(row), logits) for row, logits in self._logits(self.unet, self.val)]
-            dice = float(np.mean([scores.dice for scores in scored]))
+            dice = self._val_dice()
             self.epoch += 1
             self.cpu_seconds += time.process_time() - started
             if dice > self.best_dice:
-                self.best_dice = dice
+                self.best_dice, self.best_epoch = dice, self.epoch
                 state = {name: value.cpu().contiguous() for name, value in self.unet.state_dict().items()}
                 write_whole(self.folder / BEST_FILE, lambda p, state=state: save_file(state, p))  # type: ignore[misc]
             self._write(loss, dice, time.process_time() - started)
+        progress("training", 1000, 1000, self._words(self.epoch))
         return self.best()
+
+    @torch.no_grad()
+    def _val_dice(self) -> float:
+        """Return the mean Dice on val rows, at the size of each image; without what only final scores are worth."""
+        self.unet.eval()
+        dice = []
+        for row in self.val:
+            sample = self._sample(row)
+            logits = self.kind.logits(self.unet, self._on_device(sample.image()[None]))[0].cpu()
+            dice.append(score_logits(sample, logits).dice)
+        return float(np.mean(dice))
+
+    def _words(self, epoch: int) -> str:
+        """Return the number of the epoch, and the best so far."""
+        bound = f" of at most {self.settings.epochs}" if self.settings.patience is not None else ""
+        best = f" in epoch {self.best_epoch}" if self.best_epoch else ""
+        return f"epoch {epoch}{bound}, best val Dice {max(self.best_dice, 0):.3f}{best}"
 
     def _write(self, loss: float, dice: float, cpu_seconds: float) -> None:
         path = self.folder / LOG_FILE
@@ -150,7 +175,7 @@ class UnetRun:
         write_text(path, "\n".join(lines) + "\n")
         state = {
             "identity": self._identity, "epoch": self.epoch, "cpu_seconds": self.cpu_seconds,
-            "best_dice": self.best_dice, "budget": self.budget,
+            "best_dice": self.best_dice, "best_epoch": self.best_epoch, "budget": self.budget,
         }  # fmt: skip
         save_training_state(self.folder / STATE_FILE, [self.optimizer], dict(self.unet.state_dict()), state)
 
@@ -161,63 +186,65 @@ class UnetRun:
             CheckpointError: if they cannot be read.
         """
         path = self.folder / BEST_FILE
-        unet = build_unet()
+        unet = self.kind.empty()
         try:
             unet.load_state_dict(load_file(path))
         except (OSError, SafetensorError, RuntimeError) as error:
             raise CheckpointError(f"{path}: cannot be read as weights of the U-Net: {error}") from error
-        return unet.to(self.sam.device).eval()
+        return unet.to(self.device).eval()
 
-    def _sample(self, row: CheckedRow, view: int = 0) -> Sample:
-        return Sample.of(row, self.sam, self.settings.fit, view, self.settings.augmentation)
+    def _sample(self, row: CheckedRow) -> Sample:
+        return Sample(row, View(), self.kind.side, self.settings.fit)
 
-    def _train_epoch(
-        self,
-        memory: list[tuple[np.ndarray, np.ndarray]],
-        started: float,
-        progress: Progress,
-    ) -> float:
+    def _on_device(self, images: Uint8Array) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+
+    def _train_epoch(self, memory: list[tuple[Uint8Array, BoolArray]], started: float, progress: Progress) -> float:
         """Train for one epoch on the images and masks in the model frame in ``memory``; return the mean loss."""
         self.unet.train()
         rng = np.random.default_rng([self.settings.seed, self.epoch])
         torch.manual_seed(self.settings.seed * 1_000_003 + self.epoch)
-        order = rng.permutation(len(memory))
-        losses = []
-        for start in range(0, len(order), BATCH):
-            chosen = order[start : start + BATCH]
-            views = [self._sample(self.train_rows[i], self.epoch + 1).view for i in chosen]
-            images = np.stack([view.apply_to_image(memory[i][0]) for view, i in zip(views, chosen, strict=True)])
-            masks = np.stack([view.apply_to_mask(memory[i][1]) for view, i in zip(views, chosen, strict=True)])
+        batches = self.kind.batches(rng.permutation(len(memory)))
+        losses, seen = [], 0
+        for number, chosen in enumerate(batches):
+            images, masks = self._batch(memory, chosen)
             spent = self.cpu_seconds + time.process_time() - started
-            done = self._share_done(self.epoch + start / len(order), spent)
-            progress(
-                "training",
-                round(1000 * done),
-                1000,
-                f"epoch {self.epoch + 1}, best val Dice {max(self.best_dice, 0):.3f}",
-            )
-            set_rate([self.optimizer], cosine_rate(LEARNING_RATE, done, 1, floor=0.01))
-            logits = self.unet(normalise(torch.from_numpy(images).to(self.sam.device)))[:, 0]
-            loss = mask_loss(logits, torch.from_numpy(masks).float().to(self.sam.device)).mean()
+            done = self._share_done(self.epoch + seen / len(memory), spent)
+            progress("training", round(1000 * done), 1000, self._words(self.epoch + 1))
+            rates = self.kind.rates(done, self.epoch * len(batches) + number)
+            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+            loss = self.kind.loss(self.kind.logits(self.unet, images), masks)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
             losses.append(float(loss.detach()))
+            seen += len(chosen)
         return float(np.mean(losses))
 
+    def _batch(
+        self, memory: list[tuple[Uint8Array, BoolArray]], chosen: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return new views of some images (B, S, S, 3) uint8, and of their masks (B, S, S) float32."""
+        images, masks = [], []
+        for i in chosen:
+            view = self.kind.view(self.train_rows[i].image_sha256, self.settings.seed, self.epoch + 1)
+            images.append(view.apply_to_image(memory[i][0]))
+            masks.append(view.apply_to_mask(memory[i][1]))
+        return self._on_device(np.stack(images)), torch.from_numpy(np.stack(masks)).float().to(self.device)
+
     @torch.no_grad()
-    def _logits(self, unet: nn.Module, rows: Sequence[CheckedRow]) -> Iterator[tuple[CheckedRow, torch.Tensor]]:
-        """Yield each row with its logits (S, S)."""
-        unet.eval()
+    def _predictions(self, rows: Sequence[CheckedRow]) -> Iterator[tuple[CheckedRow, torch.Tensor]]:
+        """Yield each row with the logits (h, h) of the best epoch."""
+        best = self.best()
         for row in rows:
-            image = torch.from_numpy(self._sample(row).image())[None].to(self.sam.device)
-            yield row, unet(normalise(image))[0, 0].cpu()
+            yield row, self.kind.predict(best, self._on_device(self._sample(row).image())).cpu()
 
     def evaluate(self, rows: Sequence[CheckedRow], how: Assessment) -> list[Result]:
         """Evaluate the best U-Net by the requested protocol; its predicted IoU is NaN, because it predicts none."""
         return [
             score_row(self._decoded(row, logits), MaskChoice.FIRST, how, full=True)
-            for row, logits in self._logits(self.best(), rows)
+            for row, logits in self._predictions(rows)
         ]
 
     def _decoded(self, row: CheckedRow, logits: torch.Tensor) -> DecodedRow:

@@ -1,0 +1,94 @@
+"""The plainest rivals, which need no training: Otsu's threshold, and the mean mask.
+
+Each chooses the little that it has to choose on train rows alone.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from promise_seg.arrays import BoolArray, Uint8Array
+from promise_seg.assessment.metrics import score_mask
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.images.geometry import Box, Geometry
+from promise_seg.progress import Progress, counted
+
+MEAN_SIDE = 128
+"""The side of the square in which masks are averaged, in pixels."""
+_THRESHOLDS = np.linspace(0.05, 0.95, 19)
+_STAGE = "fitting"
+
+
+class PlainRule(ABC):
+    """A way to get a mask that is chosen on train rows once, and held in a few numbers."""
+
+    @abstractmethod
+    def fit(self, rows: Sequence[CheckedRow], progress: Progress) -> dict[str, Tensor]:
+        """Choose on train rows; returns all that :meth:`mask` needs."""
+
+    @abstractmethod
+    def mask(self, row: CheckedRow, fitted: Mapping[str, Tensor]) -> BoolArray:
+        """Return the mask (H, W) of a row in the image frame, from what :meth:`fit` returned."""
+
+
+def _dice(mask: BoolArray, truth: BoolArray) -> float:
+    return score_mask(mask.astype(np.float32), truth).dice
+
+
+def otsu_mask(image: Uint8Array, *, is_bright: bool) -> BoolArray:
+    """Return the pixels on one side of Otsu's threshold of the grey levels.
+
+    Shape: (H, W, 3) uint8 RGB to (H, W). Source: Otsu, A threshold selection method from gray-level histograms, 1979.
+    """
+    threshold, _ = cv2.threshold(_grey(image), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    bright: BoolArray = _grey(image) > threshold
+    return bright if is_bright else ~bright
+
+
+def _grey(image: Uint8Array) -> Uint8Array:
+    return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+
+
+class OtsuRule(PlainRule):
+    """Otsu's threshold. Whether objects are the brighter or the darker side is what train rows decide by mean Dice."""
+
+    def fit(self, rows: Sequence[CheckedRow], progress: Progress) -> dict[str, Tensor]:
+        gains = []
+        for row in counted(rows, progress, _STAGE):
+            truth = row.mask()
+            bright, dark = (_dice(self._of_side(row, is_bright), truth) for is_bright in (True, False))
+            gains.append(bright - dark)
+        return {"is_bright": torch.tensor(float(np.mean(gains) >= 0))}
+
+    def mask(self, row: CheckedRow, fitted: Mapping[str, Tensor]) -> BoolArray:
+        return self._of_side(row, bool(fitted["is_bright"]))
+
+    def _of_side(self, row: CheckedRow, is_bright: bool) -> BoolArray:
+        """Return the mask; pixels of a black border that is cropped away have no say, and are background."""
+        mask = np.zeros((row.height, row.width), bool)
+        kept = row.crop or Box(0, 0, row.width, row.height)
+        part = slice(kept.top, kept.bottom), slice(kept.left, kept.right)
+        mask[part] = otsu_mask(row.image()[part], is_bright=is_bright)
+        return mask
+
+
+class MeanMaskRule(PlainRule):
+    """The mean of all train masks, each stretched to a square, above the threshold with the best mean Dice on train
+    rows: what can be known of an image without a look at it."""
+
+    def fit(self, rows: Sequence[CheckedRow], progress: Progress) -> dict[str, Tensor]:
+        masks = [self._frame(row).mask_to_model(row.mask()) for row in counted(rows, progress, _STAGE)]
+        mean = np.mean(masks, axis=0, dtype=np.float32)
+        dice = [np.mean([_dice(mean > threshold, mask) for mask in masks]) for threshold in _THRESHOLDS]
+        return {"mean": torch.from_numpy(mean), "threshold": torch.tensor(_THRESHOLDS[int(np.argmax(dice))])}
+
+    def mask(self, row: CheckedRow, fitted: Mapping[str, Tensor]) -> BoolArray:
+        mean = self._frame(row).logits_to_image(fitted["mean"])  # what is cropped away is far below any threshold
+        return (mean > fitted["threshold"]).numpy()
+
+    def _frame(self, row: CheckedRow) -> Geometry:
+        return Geometry(row.height, row.width, MEAN_SIDE, crop=row.crop)

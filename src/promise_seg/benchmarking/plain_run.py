@@ -1,0 +1,120 @@
+"""A rival without training as a run of a benchmark: fitted once, kept in a file, scored like every other model."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from promise_seg.arrays import BoolArray, Float32Array
+from promise_seg.assessment.evaluation import Assessment, Result, score_row
+from promise_seg.augmentation import View
+from promise_seg.benchmarking.plain_rules import PlainRule
+from promise_seg.dataset.checks import CheckedRow, data_sha256
+from promise_seg.errors import CheckpointError
+from promise_seg.files import write_whole
+from promise_seg.inference.encoding import Sample
+from promise_seg.inference.masks import Masks
+from promise_seg.inference.rows import DecodedRow
+from promise_seg.progress import Progress, silent
+from promise_seg.sam.backbone import Backbone, state_sha256
+from promise_seg.vocabulary import Fit, MaskChoice
+
+RULE_FILE = "rule.safetensors"
+_CERTAIN = 10.0
+
+
+@dataclass(frozen=True)
+class _MaskInImage(Masks):
+    """A single mask that is known in the image frame (H, W), and need not be mapped there."""
+
+    mask: BoolArray
+
+    def probs(self, choice: MaskChoice) -> Float32Array:
+        return self.mask.astype("float32")
+
+
+class PlainRun:
+    """A rule that is fitted on train rows, or was fitted before.
+
+    Args:
+        folder: the folder for what is chosen.
+        name: the name of the rule.
+        rule: the rule.
+        train: the rows to choose on.
+        sam: the SAM, of which only the input size is used, and only where the published procedure scores.
+        fit: how images become squares there.
+
+    Raises:
+        CheckpointError: if the folder contains what was chosen on other rows or for another rule, or is damaged.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, rule: PlainRule, train: Sequence[CheckedRow], sam: Backbone, fit: Fit
+    ) -> None:
+        self.path, self.rule, self.train_rows = folder / RULE_FILE, rule, train
+        self.side, self.fit = sam.image_size, fit
+        self._identity = {
+            "rule": name, "data_sha256": data_sha256(train), "reading": train[0].reading.model_dump(mode="json")
+        }  # fmt: skip
+        self.fitted: dict[str, Tensor] = {}
+        if self.path.exists():
+            self._load()
+
+    def _load(self) -> None:
+        try:
+            with safe_open(self.path, "pt") as file:
+                self.fitted = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a dict)
+                identity = json.loads(file.metadata()["facts"])["identity"]
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+            raise CheckpointError(
+                f"{self.path}: cannot be read: {error}. Remove it; it is made again in seconds"
+            ) from error
+        if identity != self._identity:
+            raise CheckpointError(
+                f"{self.path}: was made for other settings or data. Choose another -o folder, or remove it"
+            )
+
+    @property
+    def finished(self) -> bool:
+        """Whether all is chosen."""
+        return bool(self.fitted)
+
+    def run(self, progress: Progress = silent) -> None:
+        """Choose on train rows, unless that was done before; the result is written with the CPU seconds that it
+        took."""
+        if self.finished:
+            return
+        started = time.process_time()
+        self.fitted = self.rule.fit(self.train_rows, progress)
+        facts = {"identity": self._identity, "cpu_seconds": round(time.process_time() - started, 6)}
+        fitted = {name: value.contiguous() for name, value in self.fitted.items()}
+        write_whole(self.path, lambda p: save_file(fitted, p, metadata={"facts": json.dumps(facts)}))
+
+    def evaluate(self, rows: Sequence[CheckedRow], how: Assessment) -> list[Result]:
+        """Evaluate by the requested protocol; the predicted IoU is NaN, because none is predicted."""
+        return [score_row(self._decoded(row), MaskChoice.FIRST, how, full=True) for row in rows]
+
+    def _decoded(self, row: CheckedRow) -> DecodedRow:
+        sample, mask = Sample(row, View(), self.side, self.fit), self.rule.mask(row, self.fitted)
+        logits = (torch.from_numpy(sample.to_frame(mask)).float() * 2 - 1) * _CERTAIN
+        nothing = torch.full((1, 1), float("nan"))
+        return DecodedRow(sample, _MaskInImage(logits[None, None], nothing, sample.geometry, mask))
+
+    def best_sha256(self) -> str:
+        """Return the hash of what was chosen."""
+        return state_sha256(self.fitted)
+
+
+def fitting_seconds(folder: Path) -> float:
+    """Return the CPU seconds that a rule took to be fitted; 0 if it is not there, or cannot be read."""
+    try:
+        with safe_open(folder / RULE_FILE, "pt") as file:
+            return float(json.loads(file.metadata()["facts"])["cpu_seconds"])
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        return 0.0

@@ -1,0 +1,159 @@
+"""The two networks of the U-Net rivals and their training recipes: BasicUNet from scratch, and a pretrained encoder."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from monai.networks.nets import BasicUNet
+from torch import Tensor, nn
+
+from promise_seg.augmentation import AnyView, view_of
+from promise_seg.benchmarking import pretrained_unet
+from promise_seg.benchmarking.pretrained_unet import PretrainedUnet
+from promise_seg.learning.losses import mask_loss
+from promise_seg.learning.schedule import cosine_rate, warm_up
+from promise_seg.prompting.backbones.loading import empty_backbone, load_backbone
+from promise_seg.sam.normalisation import normalise
+from promise_seg.vocabulary import Recipe
+
+FEATURES = (32, 32, 64, 128, 256, 32)
+BATCH = 16
+LEARNING_RATE = 1e-3
+
+
+class UnetKind(ABC):
+    """A network, how it is trained, and how it predicts.
+
+    Args:
+        side: the side of its input in pixels.
+        recipe: the recipe of the data set for augmented views.
+    """
+
+    def __init__(self, side: int, recipe: Recipe) -> None:
+        self.side, self.recipe = side, recipe
+
+    @property
+    @abstractmethod
+    def identity(self) -> list[Any]:
+        """Everything about network and recipe that a resumed run must have in common, as JSON."""
+
+    @abstractmethod
+    def start(self) -> nn.Module:
+        """Build the network as training begins with it."""
+
+    def empty(self) -> nn.Module:
+        """Build the network to be filled with trained weights."""
+        return self.start()
+
+    @abstractmethod
+    def groups(self, unet: nn.Module) -> list[dict[str, Any]]:
+        """Return the groups of parameters, each with its own learning rate."""
+
+    @abstractmethod
+    def rates(self, done: float, step: int) -> list[float]:
+        """Return the learning rate of each group.
+
+        Args:
+            done: the share of the training that is over, from 0 to 1.
+            step: the number of steps that are over.
+        """
+
+    @abstractmethod
+    def batches(self, order: npt.NDArray) -> Sequence[npt.NDArray]:
+        """Divide the images of an epoch, in their order, into batches."""
+
+    @abstractmethod
+    def view(self, image_sha256: str, seed: int, epoch: int) -> AnyView:
+        """Return the view of an image in an epoch, counted from 1."""
+
+    @abstractmethod
+    def logits(self, unet: nn.Module, images: Tensor) -> Tensor:
+        """Return the logits of images. Shape: (B, S, S, 3) RGB in [0, 255] to (B, h, h)."""
+
+    @abstractmethod
+    def loss(self, mask_logits: Tensor, masks: Tensor) -> Tensor:
+        """Return the loss, a scalar. Shape: logits (B, h, h), masks (B, S, S) in {0, 1}."""
+
+    def predict(self, unet: nn.Module, image: Tensor) -> Tensor:
+        """Return the logits by which an image is finally scored. Shape: (S, S, 3) to (h, h)."""
+        return self.logits(unet, image[None])[0]
+
+
+def build_unet() -> nn.Module:
+    """Build MONAI's BasicUNet, 1.98 million parameters: (B, 3, S, S) normalised to logits (B, 1, S, S)."""
+    return BasicUNet(spatial_dims=2, in_channels=3, out_channels=1, features=FEATURES)
+
+
+class ScratchKind(UnetKind):
+    """BasicUNet from random weights, at the input size of the SAM, with the loss and views of promise-seg."""
+
+    @property
+    def identity(self) -> list[Any]:
+        return [list(FEATURES), BATCH, LEARNING_RATE]
+
+    def start(self) -> nn.Module:
+        return build_unet()
+
+    def groups(self, unet: nn.Module) -> list[dict[str, Any]]:
+        return [{"params": list(unet.parameters())}]
+
+    def rates(self, done: float, step: int) -> list[float]:
+        return [cosine_rate(LEARNING_RATE, done, 1, floor=0.01)]
+
+    def batches(self, order: npt.NDArray) -> Sequence[npt.NDArray]:
+        return [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
+
+    def view(self, image_sha256: str, seed: int, epoch: int) -> AnyView:
+        return view_of(image_sha256, epoch, self.recipe)
+
+    def logits(self, unet: nn.Module, images: Tensor) -> Tensor:
+        found: Tensor = unet(normalise(images))[:, 0]
+        return found
+
+    def loss(self, mask_logits: Tensor, masks: Tensor) -> Tensor:
+        return mask_loss(mask_logits, masks).mean()
+
+
+class PretrainedKind(UnetKind):
+    """A U-Net on the ImageNet-pretrained EfficientNet-Lite0, with a recipe of its own, found by cross-validation on
+    train rows."""
+
+    @property
+    def identity(self) -> list[Any]:
+        return ["efficientnet-lite0", list(pretrained_unet.DECODER_WIDTHS), *pretrained_unet.RECIPE]
+
+    def start(self) -> nn.Module:
+        return PretrainedUnet(load_backbone())
+
+    def empty(self) -> nn.Module:
+        return PretrainedUnet(empty_backbone("efficientnet-lite0", None))
+
+    def groups(self, unet: nn.Module) -> list[dict[str, Any]]:
+        return [{"params": list(unet.get_submodule(part).parameters())} for part in ("decoder", "encoder")]
+
+    def rates(self, done: float, step: int) -> list[float]:
+        rise = warm_up(step, pretrained_unet.WARM_UP_STEPS)
+        rate = cosine_rate(pretrained_unet.LEARNING_RATE, done, 1, floor=0.0, rise=rise)
+        return [rate, rate * pretrained_unet.ENCODER_SHARE]
+
+    def batches(self, order: npt.NDArray) -> Sequence[npt.NDArray]:
+        """Divide the images into batches of nearly the same size: batch norms need several images."""
+        return np.array_split(order, -(-len(order) // pretrained_unet.BATCH))
+
+    def view(self, image_sha256: str, seed: int, epoch: int) -> AnyView:
+        return pretrained_unet.random_view(np.random.default_rng([seed, epoch, int(image_sha256[:16], 16)]))
+
+    def logits(self, unet: nn.Module, images: Tensor) -> Tensor:
+        found: Tensor = unet(images)
+        return found
+
+    def loss(self, mask_logits: Tensor, masks: Tensor) -> Tensor:
+        return pretrained_unet.outline_loss(mask_logits, masks)
+
+    def predict(self, unet: nn.Module, image: Tensor) -> Tensor:
+        """Return the mean logits of the image and its two mirror images."""
+        plain, flip_x, flip_y = self.logits(unet, torch.stack([image, image.flip(1), image.flip(0)]))
+        return (plain + flip_x.flip(1) + flip_y.flip(0)) / 3
