@@ -1,0 +1,160 @@
+"""An interrupted run ends with the same bytes as an unbroken one, and a folder of another run is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from promise_seg.checkpoint import load_checkpoint
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
+from promise_seg.errors import CheckpointError
+from promise_seg.features.store import FeatureStore
+from promise_seg.images.reading import make_reading
+from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, read_note
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.training import STATE_FILE, TrainingRun
+from promise_seg.learning.training_images import TrainingImages, read_training_images
+from tests.helpers import make_tiny_sam
+from tests.learning.runs import Killed, log, results, start
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5, 8])
+def test_a_run_killed_at_any_step_ends_where_an_unbroken_one_ends(
+    steps, checked, tiny_sam, store, accelerator, tmp_path
+):
+    start(tmp_path / "whole", checked, tiny_sam, store, accelerator).run()
+
+    def kill(_stage, done, *_):
+        if done == steps:
+            raise Killed
+
+    with pytest.raises(Killed):
+        start(tmp_path / "broken", checked, tiny_sam, store, accelerator).run(kill)
+    start(tmp_path / "broken", checked, tiny_sam, store, accelerator).run()
+    assert results(tmp_path / "broken") == results(tmp_path / "whole")
+    assert log(tmp_path / "broken") == log(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("victim", ["save_checkpoint", "write_text", "save_training_state"])
+def test_a_run_killed_while_it_writes_too(victim, checked, tiny_sam, store, accelerator, tmp_path, monkeypatch):
+    from promise_seg.learning import training
+
+    start(tmp_path / "whole", checked, tiny_sam, store, accelerator).run()
+    real, calls = getattr(training, victim), []
+
+    def write_then_die(*args):
+        real(*args)
+        calls.append(args)
+        if len(calls) == 2:
+            raise Killed
+
+    monkeypatch.setattr(training, victim, write_then_die)
+    with pytest.raises(Killed):
+        start(tmp_path / "broken", checked, tiny_sam, store, accelerator).run()
+    monkeypatch.setattr(training, victim, real)
+    start(tmp_path / "broken", checked, tiny_sam, store, accelerator).run()
+    assert results(tmp_path / "broken") == results(tmp_path / "whole")
+    assert log(tmp_path / "broken") == log(tmp_path / "whole")
+
+
+def test_a_finished_run_is_left_alone(checked, tiny_sam, store, accelerator, tmp_path):
+    start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
+    before = (tmp_path / "a" / STATE_FILE).stat().st_mtime_ns
+    run = start(tmp_path / "a", checked, tiny_sam, FeatureStore(tmp_path / "none"), accelerator)
+    assert run.finished
+    run.run()
+    assert (tmp_path / "a" / STATE_FILE).stat().st_mtime_ns == before
+
+
+def test_a_finished_run_whose_best_model_is_gone_says_so(checked, tiny_sam, store, accelerator, tmp_path):
+    start(tmp_path / "a", checked, tiny_sam, store, accelerator, epochs=1).run()
+    shutil.rmtree(tmp_path / "a" / "best")
+    with pytest.raises(CheckpointError, match="best: no checkpoint there"):
+        start(tmp_path / "a", checked, tiny_sam, store, accelerator, epochs=1).run()
+
+
+@pytest.mark.parametrize(("values", "named"), [({"seed": 3}, "seed"), ({"weight_decay": 0.5}, "weight_decay")])
+def test_a_folder_of_another_run_is_refused(checked, tiny_sam, store, accelerator, tmp_path, values, named):
+    start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
+    with pytest.raises(CheckpointError, match=f"another {named}"):
+        start(tmp_path / "a", checked, tiny_sam, store, accelerator, **values)
+
+
+def test_a_folder_of_other_data_or_of_another_sam_is_refused(checked, tiny_sam, store, accelerator, tmp_path):
+    start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
+    with pytest.raises(CheckpointError, match="another data"):
+        start(tmp_path / "a", checked[1:], tiny_sam, store, accelerator)
+    with pytest.raises(CheckpointError, match="another sam"):
+        start(tmp_path / "a", checked, make_tiny_sam(4), store, accelerator)
+
+
+def test_other_masks_of_the_same_size_are_other_data(manifest, tiny_sam, store, accelerator, tmp_path):
+    start(tmp_path / "run", check_rows(read_manifest(manifest)), tiny_sam, store, accelerator, epochs=1).run()
+    path = manifest.parent / "masks/0.png"
+    Image.fromarray(np.asarray(Image.open(path))[::-1].copy()).save(path)
+    with pytest.raises(CheckpointError, match="holds a run with another data"):
+        start(tmp_path / "run", check_rows(read_manifest(manifest)), tiny_sam, store, accelerator, epochs=1)
+
+
+def test_how_files_are_read_stands_in_the_model_and_must_stay(manifest, tiny_sam, store, accelerator, tmp_path):
+    rows = check_rows(read_manifest(manifest), make_reading(crop_border=True, window="percentile"))
+    run = start(tmp_path / "run", rows, tiny_sam, store, accelerator)
+    run.run()
+    config = load_checkpoint(tmp_path / "run", tiny_sam).config
+    assert (str(config.reading.window), config.reading.crop_border) == ("percentile", True)
+    assert config.reading == rows[0].reading
+    rows = check_rows(read_manifest(manifest), make_reading(crop_border=False, window="percentile"))
+    with pytest.raises(CheckpointError, match="holds a run with another reading"):
+        start(tmp_path / "run", rows, tiny_sam, store, accelerator)
+
+
+def test_a_run_notes_its_images_and_goes_on_only_with_the_same_order(checked, tiny_sam, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator, epochs=1)
+    run.run()
+    assert read_training_images(tmp_path / "run") == TrainingImages.of(checked)
+    with pytest.raises(CheckpointError, match="holds a run with another order of rows"):
+        start(tmp_path / "run", checked[::-1], tiny_sam, store, accelerator, epochs=1)
+
+
+def test_settings_tell_where_a_run_was_trained_and_a_finished_one_keeps_it(
+    checked, tiny_sam, store, accelerator, tmp_path, monkeypatch
+):
+    begun = start(tmp_path, checked, tiny_sam, store, accelerator, epochs=1, views=1)
+    begun.run()
+    path = tmp_path / SETTINGS_FILE
+    before = json.loads(path.read_text())
+    assert before["environment"]["versions"]["torch"] == torch.__version__
+    assert before["data_sha256"] == begun._identity.data_sha256
+    monkeypatch.setattr("promise_seg.environment._processor", lambda: "another machine")
+    start(tmp_path, checked, tiny_sam, store, accelerator, epochs=1, views=1).run()
+    assert json.loads(path.read_text()) == before
+    path.unlink()
+    start(tmp_path, checked, tiny_sam, store, accelerator, epochs=1, views=1).run()
+    assert path.exists()
+
+
+def test_where_the_rows_are_from_is_noted_and_no_part_of_what_a_run_is(checked, tiny_sam, store, accelerator, tmp_path):
+    settings = TrainSettings(epochs=2, views=1)
+
+    def of(origin):
+        return TrainingRun(tmp_path, checked, tiny_sam, store, settings, accelerator, origin)
+
+    def stop(_stage, done, *_):
+        if done == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        of(DataOrigin(data="first.csv", val_share=0.2)).run(stop)
+    first = read_note(tmp_path)
+    of(DataOrigin(data="moved/first.csv")).run()
+    second = read_note(tmp_path)
+    assert first is not None
+    assert second is not None
+    assert (first.data, first.val_share, first.mask_threshold) == ("first.csv", 0.2, None)
+    assert (second.data, second.val_share) == ("moved/first.csv", None)
+    assert second.data_sha256 == first.data_sha256
+    assert second.settings == settings

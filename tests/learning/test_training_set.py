@@ -1,0 +1,105 @@
+"""Draws of an epoch, and the masks that each set of prompts asks for."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
+from promise_seg.images.geometry import shrink_mask
+from promise_seg.images.reading import make_reading
+from promise_seg.inference.encoding import Sample
+from promise_seg.learning.training import training_losses
+from promise_seg.learning.training_set import Draw, EpochDraws, collate
+from promise_seg.model import ModelOutput
+from promise_seg.sam.backbone import Decoded
+from promise_seg.vocabulary import Recipe
+from tests.files import write_nifti
+from tests.learning.runs import start
+
+
+def test_an_epoch_draws_each_row_once_and_in_its_own_order():
+    draws = EpochDraws(20, 4, seed=1)
+    first = list(draws)
+    assert sorted(d.row for d in first) == list(range(20))
+    assert {d.view for d in first} == {0, 1, 2, 3}
+    assert list(draws) == first
+    draws.epoch = 1
+    assert list(draws) != first
+
+
+def test_with_no_fixed_views_each_epoch_sees_new_ones_and_stores_none(checked, tiny_sam, store, accelerator, tmp_path):
+    draws = EpochDraws(4, 0, seed=1)
+    seen = []
+    for draws.epoch in range(5):
+        seen += [{draw.view for draw in draws}]
+    assert seen == [{1}, {2}, {3}, {4}, {5}]
+    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator, views=0)
+    assert run.encode() == 2  # the val rows
+    run.run()
+    assert len(list(store.folder.rglob("*.safetensors"))) == 2
+
+
+def test_each_slice_of_a_volume_has_its_own_mask(tiny_sam, store, accelerator, tmp_path):
+    """Views of all slices are the same where nothing is drawn at random."""
+    labels = np.zeros((20, 24, 4), np.uint8)
+    for number in range(4):
+        labels[4 * number : 4 * number + 5, 5:15, number] = 1
+    lines = ["image_name,train_type,mask_name"]
+    for split in ("train", "val"):
+        image = np.random.default_rng(len(lines)).integers(0, 99, labels.shape).astype(np.int16)
+        write_nifti(tmp_path / f"{split}.nii", image)
+        write_nifti(tmp_path / f"{split}_m.nii", labels)
+        lines.append(f"{split}.nii,{split},{split}_m.nii")
+    (tmp_path / "m.csv").write_text("\n".join(lines))
+    rows = check_rows(read_manifest(tmp_path / "m.csv"))
+    run = start(tmp_path / "run", rows, tiny_sam, store, accelerator, augmentation=Recipe.NONE)
+    for again in range(2):
+        for row in range(4):
+            item = run.training_set[Draw(row, 0, (again,))]
+            sample = Sample.of(rows[row], tiny_sam, run.settings.fit)
+            assert torch.equal(item.target, shrink_mask(torch.from_numpy(sample.mask())[None], tiny_sam.mask_side))
+
+
+def with_instances(manifest):
+    """The data set's masks as instance maps: the left and the right half of each object."""
+    for path in (manifest.parent / "masks").iterdir():
+        labels = (np.asarray(Image.open(path)) > 0).astype(np.uint16)
+        middle = int(np.nonzero(labels)[1].mean())
+        labels[:, middle:] *= 2
+        Image.fromarray(labels).save(path)
+    return check_rows(read_manifest(manifest), make_reading(instances=True))
+
+
+def test_oracle_points_ask_for_one_object_and_own_points_for_all(manifest, tiny_sam, store, accelerator, tmp_path):
+    rows = with_instances(manifest)
+    run = start(tmp_path / "run", rows, tiny_sam, store, accelerator)
+    seen = set()
+    for seed in range(12):
+        item = run.training_set[Draw(0, 0, (seed,))]
+        whole, one = item.target > 0.5, item.oracle_target > 0.5
+        assert not (one & ~whole).any()
+        assert 0 < one.sum() < whole.sum()
+        seen.add(float(item.oracle_target.sum()))
+    assert len(seen) == 2
+    assert run.run().config.reading.masks == "instances"
+
+
+def test_binary_masks_are_asked_for_as_they_are(checked, tiny_sam, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator)
+    item = run.training_set[Draw(0, 1, (1,))]
+    assert torch.equal(item.target, item.oracle_target)
+
+
+def test_each_set_of_prompts_is_compared_with_what_it_asks_for(manifest, tiny_sam, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", with_instances(manifest), tiny_sam, store, accelerator)
+    batch = collate([run.training_set[Draw(0, 0, (1,))]])
+    right = torch.stack([batch.target, batch.oracle_target], 1)[:, :, None].expand(-1, -1, 3, -1, -1) * 20 - 10
+    proposal = run.model.propose(batch.inputs)
+
+    def loss(logits):
+        own, given = (Decoded(logits[:, n : n + 1], torch.zeros(1, 1, 3)) for n in range(2))
+        output = ModelOutput(own, (given,), proposal)
+        return float(training_losses(output, batch, run.settings, 32)["mask"])
+
+    assert loss(right) < 0.1 < loss(right.flip(1))
