@@ -18,8 +18,11 @@ from accelerate import Accelerator
 from promise_seg.dataset.checks import CheckedRow, check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.features.store import FeatureStore
+from promise_seg.learning import object_sizes
+from promise_seg.learning.settings import NEW_VALUES
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.official import load_official_sam
+from promise_seg.vocabulary import ApmKind
 from tests.helpers import make_tiny_sam, write_dataset
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -48,6 +51,18 @@ def _store_of_the_session(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PROMISE_SEG_STORE", str(folder / "features"))
         patch.setenv("PROMISE_SEG_SAMS", str(folder / "sams"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_training():
+    """Where a test says nothing, training is quick: with an APM without a backbone, and SAM at its usual size.
+
+    Tests of the defaults name them.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NEW_VALUES, "apm", ApmKind.HEATMAP)
+        patch.setattr(object_sizes, "LEAST_SIZE", 0.0)
         yield
 
 

@@ -1,4 +1,4 @@
-"""What a trained model does with prompts that are given to it: by their form, as measured on validation rows."""
+"""The answers of a trained model to prompts that are given to it, by their form, as measured on validation rows."""
 
 import torch
 from pydantic import BaseModel, ConfigDict

@@ -132,7 +132,7 @@ class GivenPrompts(StrEnum):
 
 
 class PromptForm(StrEnum):
-    """What a set of prompts is made of: one point, several points, a box, or a box with points."""
+    """The parts of a set of prompts: one point, several points, a box, or a box with points."""
 
     POINT = "point"
     POINTS = "points"

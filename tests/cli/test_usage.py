@@ -66,7 +66,10 @@ def test_options_of_training_come_in_groups(help_of, panel):
     [
         (["--variant", "amp"], "--variant amp: expected apm, ips or apm+ips; did you mean apm?"),
         (["--variant", "sam"], "--variant sam: expected apm, ips or apm+ips"),
-        (["--apm", "heat-map"], "--apm heat-map: expected heatmap, peaks, resnet or cross; did you mean heatmap?"),
+        (
+            ["--apm", "heat-map"],
+            "--apm heat-map: expected pretrained, heatmap, peaks, resnet or cross; did you mean heatmap?",
+        ),
         (["--train-also", "encoder"], "did you mean decoder?"),
         (["--axis", "zzz"], "--axis zzz: expected auto, axial, coronal or sagittal\n"),
         (["--precision", "fp8"], "expected no, bf16 or fp16; did you mean fp16?"),

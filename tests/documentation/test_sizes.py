@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LONG_FUNCTIONS = {
     # Every option of a command, or of the function that does what the command does, stands in its signature with its
     # help text. The bodies are short.
-    "cli/train.py:train": 130,
+    "cli/train.py:train": 150,
     "cli/data_fetch.py:fetch": 85,
     "cli/data_split.py:split": 65,
     "dataset/dataset.py:from_csv": 70,

@@ -6,7 +6,13 @@ import pytest
 
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
+from promise_seg.learning import object_sizes
 from promise_seg.learning.object_sizes import fitting_side, usual_object_size
+
+
+@pytest.fixture(autouse=True)
+def _as_for_users(monkeypatch):
+    monkeypatch.setattr(object_sizes, "LEAST_SIZE", 12.0)
 
 
 @pytest.mark.parametrize(

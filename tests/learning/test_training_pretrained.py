@@ -116,13 +116,13 @@ def test_presence_is_learned_where_images_without_an_object_are(with_empty_rows,
 
 
 def test_a_frozen_backbone_is_looked_with_once_and_not_kept(checked, store, accelerator, tmp_path, monkeypatch):
-    run = start(tmp_path / "run", checked, store, accelerator, apm_tune=False)
+    run = start(tmp_path / "run", checked, store, accelerator, apm_frozen=True)
     run.encode()
     run.train_epoch()
     before = len(list(store.folder.rglob("*.safetensors")))
     run.epoch = 1
     run.train_epoch()
-    seen_again = start(tmp_path / "again", checked, store, accelerator, apm_tune=False)
+    seen_again = start(tmp_path / "again", checked, store, accelerator, apm_frozen=True)
     monkeypatch.setattr(seen_again.model.apm, "frozen_maps", lambda *_: pytest.fail("it looked again"))
     seen_again.train_epoch()
     run.run()

@@ -105,7 +105,7 @@ def test_presence_is_proposed_only_where_it_is_learned():
 
 
 def test_a_frozen_backbone_never_learns_and_its_maps_can_be_stored():
-    config = PretrainedConfig(side=64, tune=False).completed()
+    config = PretrainedConfig(side=64, frozen=True).completed()
     torch.manual_seed(0)
     apm = config.build(SIZES).train()
     images = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
@@ -131,7 +131,7 @@ def test_a_tuned_backbone_learns_but_for_the_statistics_of_its_norms():
 
 
 def test_a_backbone_with_other_weights_than_in_training_is_refused():
-    config = PretrainedConfig(side=64, tune=False, backbone_sha256="0" * 64)
+    config = PretrainedConfig(side=64, frozen=True, backbone_sha256="0" * 64)
     with pytest.raises(CheckpointError, match=r"--apm-backbone efficientnet-lite0: .* was trained with 000000000000"):
         config.build(SIZES)
 

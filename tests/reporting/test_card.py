@@ -6,7 +6,7 @@ import pytest
 
 from promise_seg.dataset.checks import data_sha256
 from promise_seg.learning.run_note import RunNote
-from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.settings import make_settings
 from promise_seg.reporting.card import licence_of, make_card
 from promise_seg.reporting.plan import Plan
 from promise_seg.reporting.run_files import Epoch, RunFiles
@@ -41,7 +41,7 @@ def test_without_a_training_there_is_none_to_repeat(tiny_sam, checked):
 @pytest.fixture
 def run(tmp_path):
     note = RunNote(
-        settings=TrainSettings(epochs=2, seed=9), data_sha256="d" * 64, data="trained with.csv", environment=ENVIRONMENT
+        settings=make_settings(epochs=2, seed=9), data_sha256="d" * 64, data="trained with.csv", environment=ENVIRONMENT
     )
     log = tuple(Epoch(epoch=number, val_dice=0.5, learning_rate=1e-4, seconds=1800) for number in (1, 2))
     return RunFiles(tmp_path, note, log)

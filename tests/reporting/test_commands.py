@@ -5,7 +5,7 @@ import pytest
 
 from promise_seg.images.reading import ReadingOptions
 from promise_seg.learning.run_note import RunNote
-from promise_seg.learning.settings import TrainSettings, make_settings
+from promise_seg.learning.settings import make_settings
 from promise_seg.model import ModelConfig
 from promise_seg.reporting.commands import report_commands, train_command
 from promise_seg.reporting.plan import Plan
@@ -20,11 +20,11 @@ def command(settings, note=None, image_size=None, **values):
 
 
 def test_defaults_are_left_out_and_names_with_spaces_quoted():
-    assert command(TrainSettings()) == "promise train 'my data.csv' -o runs/first"
+    assert command(make_settings()) == "promise train 'my data.csv' -o runs/first"
 
 
 def test_what_differs_is_said():
-    settings = TrainSettings(num_points=4, num_foreground=2, train_also="decoder", learning_rate=1e-3, seed=7)
+    settings = make_settings(num_points=4, num_foreground=2, train_also="decoder", learning_rate=1e-3, seed=7)
     words = shlex.split(command(settings, image_size=256, sam="sam_vit_b"))
     for option, value in (("--points", "4"), ("--foreground", "2"), ("--train-also", "decoder"), ("--seed", "7"),
                           ("--learning-rate", "0.001"), ("--image-size", "256"), ("--sam", "sam_vit_b")):  # fmt: skip
@@ -48,22 +48,22 @@ def test_what_differs_is_counted_from_the_protocol_s_own_defaults():
      ({"masks": "classes", "label": 3}, "--class 3")],
 )  # fmt: skip
 def test_how_files_were_read_is_said(values, option):
-    assert command(TrainSettings(), reading=values).endswith(option)
+    assert command(make_settings(), reading=values).endswith(option)
 
 
 def test_settings_without_an_option_stand_in_a_comment():
-    text = command(TrainSettings(mask_weight=2.0))
+    text = command(make_settings(mask_weight=2.0))
     assert text.endswith("  # not settable by options: mask_weight 2.0")
     assert shlex.split(text, comments=True) == ["promise", "train", "my data.csv", "-o", "runs/first"]
 
 
 def test_what_the_run_noted_of_its_data_is_said():
     note = RunNote(data="a.csv", data_sha256="d" * 64, val_share=0.15, mask_threshold=127)
-    assert command(TrainSettings(), note) == (
+    assert command(make_settings(), note) == (
         "promise train a.csv -o runs/first --mask-threshold 127 --val-share 0.15"
         f"  # train and val rows: sha256 {'d' * 64}"
     )
-    assert command(TrainSettings(), RunNote()) == "promise train DATA.csv -o runs/first"
+    assert command(make_settings(), RunNote()) == "promise train DATA.csv -o runs/first"
 
 
 def test_evaluations_and_the_report_with_all_that_was_asked_for():

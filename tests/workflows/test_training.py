@@ -51,7 +51,7 @@ def test_the_best_model_is_returned_and_a_finished_run_goes_on(place, fresh, few
     assert isinstance(model, Model)
     assert model.part.checkpoint == place / "new/best"
     assert model.judge is not None
-    assert set(told) == {"checking", "encoding", "training", "calibrating"}
+    assert set(told) == {"checking", "encoding", "training", "measuring answers to prompts", "calibrating"}
     assert model.model.sha256() == load_checkpoint(place / "new").sha256()
     again = train(Dataset.from_csv(fresh), place / "new", **few, note=notes.append)
     assert again.model.sha256() == model.model.sha256()
@@ -77,13 +77,14 @@ def test_ips_is_added_to_an_apm(place, fresh, few, first_weights):
     model = train(fresh, place / "both", init=place / "apm", variant="apm+ips", **few, note=notes.append)
     before = read_weights(place / "apm/best")
     (begun,) = first_weights
-    assert parts_of(begun) == {"apm", "ips"}
+    assert parts_of(begun) == {"apm", "ips", "ips_given", "quality"}
     for name, value in begun.items():
         if name.startswith("apm."):
             assert torch.equal(value, before[name]), name
     noted = strict_json(place / "both/settings.json")["init"]
     assert (noted["ref"], noted["sha256"]) == (str(place / "apm"), load_checkpoint(place / "apm").sha256())
-    assert (parts_of(noted["taken"]), parts_of(noted["new"]), noted["left_out"]) == ({"apm"}, {"ips"}, [])
+    assert parts_of(noted["taken"]) == {"apm", "quality"}
+    assert (parts_of(noted["new"]), noted["left_out"]) == ({"ips", "ips_given"}, [])
     assert model.model.config.variant == Variant.APM_IPS
     assert any("taken over apm" in note and "new ips" in note for note in notes)
     assert all(torch.equal(before[name], value) for name, value in read_weights(place / "apm/best").items())
@@ -139,7 +140,7 @@ def test_another_kind_of_apm_is_left_out(place, fresh, few):
     train(fresh, place / "cross", init=place / "both", apm="cross", **few)
     noted = strict_json(place / "cross/settings.json")["init"]
     assert (parts_of(noted["taken"]), parts_of(noted["new"]), parts_of(noted["left_out"])) == (
-        {"ips"},
+        {"ips", "ips_given", "quality"},
         {"apm"},
         {"apm"},
     )
@@ -209,7 +210,7 @@ def test_a_file_of_the_published_code_is_a_start(place, fresh, few, first_weight
     model = train(fresh, place / "new", init=place / "model.pt", **few, note=notes.append)
     (begun,) = first_weights
     before = read_weights(place / "theirs/best")
-    assert all(torch.allclose(value, before[name]) for name, value in begun.items())
+    assert all(torch.allclose(value, begun[name]) for name, value in before.items())
     assert model.model.config.apm.kind == "resnet"
     assert any("is not known" in note for note in notes)
     make_tiny_sam(9).model.save_pretrained(place / "other")

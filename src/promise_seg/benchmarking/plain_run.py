@@ -33,9 +33,11 @@ _CERTAIN = 10.0
 class _MaskInImage(Masks):
     """A single mask that is known in the image frame (H, W), and need not be mapped there."""
 
-    mask: BoolArray
+    mask: BoolArray | None = None
 
     def probs(self, choice: MaskChoice) -> Float32Array:
+        if self.mask is None:
+            raise ValueError("a rule gives a mask")
         return self.mask.astype("float32")
 
 
@@ -104,7 +106,7 @@ class PlainRun:
         sample, mask = Sample(row, View(), self.side, self.fit), self.rule.mask(row, self.fitted)
         logits = (torch.from_numpy(sample.to_frame(mask)).float() * 2 - 1) * _CERTAIN
         nothing = torch.full((1, 1), float("nan"))
-        return DecodedRow(sample, _MaskInImage(logits[None, None], nothing, sample.geometry, mask))
+        return DecodedRow(sample, _MaskInImage(logits[None, None], nothing, sample.geometry, mask=mask))
 
     def best_sha256(self) -> str:
         """Return the hash of what was chosen."""

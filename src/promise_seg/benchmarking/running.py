@@ -26,6 +26,7 @@ from promise_seg.prompting.backbones.loading import load_backbone
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.vocabulary import PromptSource, Protocol, Split
+from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.training import run_and_calibrate
 
 
@@ -144,7 +145,8 @@ class Benchmark:
                 self._score(cell, model, test, prompts, progress)
 
     def _settings(self, cell: Cell) -> TrainSettings:
-        return self.spec.settings(cell.data, cell.model, cell.seed)
+        begun = settings_of_run(cell.folder(self.output))
+        return self.spec.settings(cell.data, cell.model, cell.seed, begun)
 
     def _train(self, cell: Cell, sam: Backbone, progress: Progress) -> None:
         folder, rows = cell.folder(self.output), self.rows(cell)

@@ -255,7 +255,9 @@ class BenchmarkSpec(_Part):
         """Return the data sets whose test rows the models of a data set are scored on."""
         return tuple(other for other in self.data if other.name in (data.tests or (data.name,)))
 
-    def settings(self, data: DataSpec, model: ModelSpec, seed: int) -> TrainSettings:
+    def settings(
+        self, data: DataSpec, model: ModelSpec, seed: int, begun: TrainSettings | None = None
+    ) -> TrainSettings:
         """Return the settings of one run; a bare SAM or a rival has those that an ``ips`` would have.
 
         Raises:
@@ -263,7 +265,7 @@ class BenchmarkSpec(_Part):
         """
         values = {_SETTINGS.get(k, k): v for k, v in (self.training | data.training | model.training).items()}
         variant = model.variant if model.is_promise else Variant.IPS
-        return make_settings(**values | {"variant": str(variant), "seed": seed})
+        return make_settings(begun, **values | {"variant": str(variant), "seed": seed})
 
     def protocol_of(self, model: ModelSpec) -> Protocol:
         """Return the protocol by which a model is trained and scored."""

@@ -42,7 +42,7 @@ def train(
     ] = TrainableVariant.APM_IPS,
     apm: Annotated[
         ApmKind, choice(ApmKind, about="The auto-prompter: ours, or one of the paper's", panel=MODEL)
-    ] = ApmKind.HEATMAP,
+    ] = ApmKind.PRETRAINED,
     points: Annotated[int, option("--points", min=1, about="How many points the APM proposes.", panel=MODEL)] = 16,
     foreground: Annotated[
         int, option("--foreground", min=0, about="How many of them are foreground.", panel=MODEL)
@@ -66,14 +66,15 @@ def train(
             panel=MODEL,
         ),
     ] = None,
-    apm_tune: Annotated[
+    apm_frozen: Annotated[
         bool,
-        option(
-            "--apm-tune/--apm-frozen",
-            about="Whether the backbone of pretrained is trained too; a frozen one's features are stored.",
-            panel=MODEL,
+        typer.Option(
+            "--apm-frozen",
+            help="Leave the backbone of pretrained as it is; its features are then stored.",
+            rich_help_panel=MODEL,
+            show_default=False,
         ),
-    ] = True,
+    ] = False,
     apm_max_objects: Annotated[
         int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
     ] = 16,
@@ -104,8 +105,12 @@ def train(
             panel=MODEL,
         ),
     ] = None,
-    epochs: Annotated[int, option("--epochs", min=1, about="Passes over the train rows.", panel=TRAINING)] = 40,
-    batch_size: Annotated[int, option("--batch-size", min=1, about="Images in a step.", panel=TRAINING)] = 16,
+    epochs: Annotated[
+        int, option("--epochs", min=1, about="Passes over the train rows; 40 with another APM.", panel=TRAINING)
+    ] = 20,
+    batch_size: Annotated[
+        int, option("--batch-size", min=1, about="Images in a step; 16 with another APM.", panel=TRAINING)
+    ] = 8,
     learning_rate: Annotated[
         float, option("--learning-rate", about="The highest learning rate.", panel=TRAINING)
     ] = 5e-4,
@@ -119,7 +124,7 @@ def train(
         float, option("--point-weight", about="Weight of the loss on the points' positions.", panel=TRAINING)
     ] = 1.0,
     saliency_weight: Annotated[
-        float, option("--saliency-weight", about="Weight of the saliency loss of heatmap and peaks.", panel=TRAINING)
+        float, option("--saliency-weight", about="Weight of the saliency loss of ours.", panel=TRAINING)
     ] = 1.0,
     views: Annotated[
         int,

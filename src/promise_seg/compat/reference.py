@@ -19,6 +19,7 @@ from promise_seg.compat.reference_names import (
     EMBEDDED_CONFIG,
     IPS,
     OLD_IPS,
+    OURS,
     PREFIXES,
     SAM_PARTS,
     UNUSED,
@@ -128,6 +129,8 @@ def _trained_parts(tensors: Mapping[str, Tensor], where: str) -> tuple[dict[str,
         for theirs, ours in PREFIXES:
             if name.startswith(theirs):
                 trained[ours + name.removeprefix(theirs)] = value
+        if name.startswith(OURS):
+            trained[name.removeprefix(OURS)] = value
     return trained, facts
 
 
@@ -147,7 +150,7 @@ def read_reference(path: str | Path) -> ReferenceCheckpoint:
         tensors = {name: v for name, v in tensors.items() if name not in unused}
         notes += (f"{len(unused)} parameters that the reference never uses left out: {', '.join(unused)}",)
     config = _embedded_config(tensors.pop(EMBEDDED_CONFIG, None), path)
-    known = (*SAM_PARTS, *(theirs for theirs, _ in PREFIXES))
+    known = (*SAM_PARTS, OURS, *(theirs for theirs, _ in PREFIXES))
     if unknown := sorted(name for name in tensors if not name.startswith(known)):
         raise CheckpointError(f"{path}: {len(unknown)} unexpected: {', '.join(unknown)}")
     trained, facts = _trained_parts(tensors, str(path))

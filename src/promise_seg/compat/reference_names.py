@@ -20,8 +20,15 @@ EMBEDDED_CONFIG = "promise_seg.config"
 """The key of our config, stored as bytes in files that we write to restore it later. The reference ignores it."""
 
 
+OURS = "promise_seg."
+"""The prefix of what the reference has no place for, in files that we write. It ignores that."""
+_WITHOUT_PLACE = ("ips_given.", "quality.")
+
+
 def name_in_reference(name: str) -> str:
     """Return the name of a trained parameter of ours in a reference checkpoint."""
+    if name.startswith(_WITHOUT_PLACE):
+        return OURS + name
     for theirs, ours in PREFIXES:
         if name.startswith(ours):
             return theirs + name.removeprefix(ours)

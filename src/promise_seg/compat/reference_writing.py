@@ -56,6 +56,8 @@ def to_reference(model: PromiseModel, path: str | Path) -> tuple[str, ...]:
     config, notes = model.config, []
     if config.mask_choice != MaskChoice.FIRST:
         notes.append(f"the reference always takes the first mask; this model chose {str(config.mask_choice)!r}")
+    if model.ips_given is not None:
+        notes.append("the reference answers all prompts with the shift of the model's own, given ones too")
     if config.fit != Fit.STRETCH:
         notes.append(f"the reference stretches images; this model was trained with --fit {config.fit}")
     if isinstance(config.apm, PointCounts) and config.apm.num_foreground != config.apm.num_points // 2:

@@ -24,7 +24,12 @@ class Form(NamedTuple):
 
 
 def draw_forms(rng: np.random.Generator, most: int) -> tuple[Form, Form]:
-    """What two people give: one of them clicks alone, the other a box, and perhaps clicks; at most so many."""
+    """Draw the forms in which two people prompt: one with clicks alone, the other with a box, and perhaps clicks.
+
+    Args:
+        rng: the source of randomness.
+        most: how many clicks there are at most.
+    """
     clicks = Form(min(int(rng.choice(_CLICKS)), most), False)
     if rng.random() < _SHARE_OF_BOXES_ALONE:
         return clicks, Form(0, True)
@@ -48,7 +53,7 @@ def drawn_box(mask: BoolArray, rng: np.random.Generator) -> Float32Array:
 
 
 def given(points_xy_model: torch.Tensor, labels: torch.Tensor, boxes: torch.Tensor, form: Form) -> Prompts:
-    """Of all that was drawn for each image, what belongs to a form.
+    """Return, of all that was drawn for each image, the prompts of a form.
 
     Shape: points (B, 1, N, 2) with labels (B, 1, N), foreground first; boxes (B, 1, 4).
     """

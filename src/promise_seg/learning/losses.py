@@ -107,7 +107,7 @@ def inner_distances(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
 
 @torch.no_grad()
 def targets_of_sets(regions: Tensor, numbers: Tensor, target: Tensor) -> Tensor:
-    """What each set of an APM's prompts asks for: all true objects that its region touches, in full.
+    """Return the target of each set of an APM's prompts: all true objects that its region touches, in full.
 
     Shape: ``regions`` (B, r, r) and ``numbers`` (B, K), see :class:`~promise_seg.prompting.apm.Proposal`; ``target``
         (B, h, h) in [0, 1]; returns (B, K, h, h).

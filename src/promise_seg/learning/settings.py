@@ -36,8 +36,10 @@ REFERENCE_VALUES: dict[str, Any] = {
 """Settings of the published procedure. Source: ProMISe, "Training"."""
 
 
-NEW_VALUES: dict[str, Any] = {"shifts": 2, "given_prompts": GivenPrompts.ALL, "learns_quality": True}
-"""Settings that came later, and that a new run has by our own protocol."""
+NEW_VALUES: dict[str, Any] = {
+    "apm": ApmKind.PRETRAINED, "shifts": 2, "given_prompts": GivenPrompts.ALL, "learns_quality": True,
+}  # fmt: skip
+"""Settings of a new run by our own protocol that differ from those of runs that were begun before they came."""
 
 OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
     name: name

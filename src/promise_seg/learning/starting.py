@@ -146,7 +146,7 @@ class StartingPoint:
             for name, value in state.items()
             if name in wanted and value.shape == wanted[name].shape and (same_apm or not name.startswith("apm."))
         }
-        if not fitting:
+        if all(name.startswith("quality.") for name in fitting):
             raise SettingsError(
                 f"--init {self.ref}: nothing of it fits: it is {_described(self.variant, self.apm)}, and "
                 f"{_described(model.config.variant, model.config.apm)} is to be trained. Choose --variant and --apm so "

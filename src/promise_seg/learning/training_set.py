@@ -64,7 +64,7 @@ class TrainingBatch(NamedTuple):
         return Prompts(points_xy_model=self.oracle_points_xy_model, point_labels=self.oracle_labels)
 
     def given(self, form: Form) -> Prompts:
-        """What a person gives in this form, one set for each image."""
+        """Return the prompts that a person gives in this form, one set for each image."""
         return given(self.oracle_points_xy_model, self.oracle_labels, self.oracle_boxes, form)
 
 
@@ -156,7 +156,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         )
 
     def _inputs(self, sample: Sample, draw: Draw) -> dict[str, Tensor]:
-        """What the model sees of a view: the colours of what the APM sees itself change anew in each draw."""
+        """Return the inputs of the model for a view; the colours of an image for the APM change with each draw."""
         if self._sam.encoder_learns:
             inputs = {IMAGES: torch.from_numpy(sample.image())[None]}
         else:

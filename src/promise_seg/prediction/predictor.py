@@ -88,7 +88,7 @@ class Predictor:
         return EncodedImage(seen_by(self.model, features, self._apm_inputs(framed)), framed.geometry)
 
     def _apm_inputs(self, framed: ImageInFrame) -> dict[str, Tensor]:
-        """What the APM needs of the image itself."""
+        """Return the input of an APM that sees the image itself."""
         apm = self.model.apm
         if apm is None or apm.image_side is None:
             return {}

@@ -77,7 +77,10 @@ class AutoPrompter(nn.Module):
         return next(self.parameters()).device
 
     def frozen_maps(self, images: Tensor) -> Features | None:
-        """What a frozen part makes of images (B, s, s, 3), to be stored; ``None`` if the image itself is needed."""
+        """Return the maps that a frozen part makes of images (B, s, s, 3), to be stored.
+
+        ``None`` if nothing is frozen, and the image itself is needed.
+        """
         return None
 
     @property
@@ -86,7 +89,7 @@ class AutoPrompter(nn.Module):
         raise NotImplementedError
 
     def look(self, features: Features) -> dict[str, Tensor]:
-        """What it finds in the images that it sees itself: all that it needs of them to propose prompts."""
+        """Return its findings in the images that it sees itself: all that it needs of them to propose prompts."""
         return {}
 
     def begin(self) -> None:

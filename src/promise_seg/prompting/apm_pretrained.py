@@ -46,7 +46,7 @@ _LEAST_CELLS = 2
 
 
 class _Decoder(nn.Module):
-    """From feature maps of several sizes to one map at a quarter of the image's side (a feature pyramid)."""
+    """A feature pyramid: it joins maps of several sizes to one map at a quarter of the image's side."""
 
     def __init__(self, widths: Sequence[int], embedding_channels: int, outputs: int) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ def _resized(maps: Tensor, side: int) -> Tensor:
 
 
 class _Objects(NamedTuple):
-    """Of one image: boxes (K, 4) and points (K, 2), both in the model frame, and regions (r, r), numbered from 1."""
+    """The objects of one image: boxes (K, 4) and points (K, 2) in the model frame; regions (r, r), from number 1."""
 
     boxes: Float32Array
     points: Float32Array
@@ -214,7 +214,7 @@ class PretrainedConfig(ApmConfig):
     Args:
         backbone: ``efficientnet-lite0``, or a name or folder that ``transformers.AutoBackbone`` loads.
         side: of the images that it sees, in pixels; ``None`` for what fits the backbone, near 256.
-        tune: whether the backbone is trained too; a frozen one is not in the checkpoint, but found by its name.
+        frozen: whether the backbone is left as it is; then it is not in the checkpoint, but found by its name.
         max_objects: how many objects it asks for at most.
         learns_presence: whether it says that there is nothing to segment.
         architecture: of a backbone of ``transformers``, to build it anew.
@@ -224,7 +224,7 @@ class PretrainedConfig(ApmConfig):
     kind: Literal[ApmKind.PRETRAINED] = ApmKind.PRETRAINED
     backbone: str = EFFICIENTNET_LITE0
     side: int | None = Field(None, ge=1)
-    tune: bool = True
+    frozen: bool = False
     max_objects: int = Field(16, ge=1)
     learns_presence: bool = False
     architecture: dict[str, Any] | None = None
@@ -236,7 +236,7 @@ class PretrainedConfig(ApmConfig):
 
     @classmethod
     def options(cls) -> list[str]:
-        return ["backbone", "max_objects", "side", "tune"]
+        return ["backbone", "frozen", "max_objects", "side"]
 
     def completed(self, *, learns_presence: bool = False) -> Self:
         backbone = load_backbone(self.backbone)
@@ -247,12 +247,12 @@ class PretrainedConfig(ApmConfig):
                 "side": side,
                 "learns_presence": learns_presence,
                 "architecture": architecture_of(backbone),
-                "backbone_sha256": None if self.tune else weights_sha256(backbone),
+                "backbone_sha256": weights_sha256(backbone) if self.frozen else None,
             }
         )
 
     def build(self, sizes: FeatureSizes) -> PretrainedPrompter:
-        if self.tune:
+        if not self.frozen:
             backbone = empty_backbone(self.backbone, self.architecture)
         else:
             backbone = load_backbone(self.backbone)
@@ -264,6 +264,6 @@ class PretrainedConfig(ApmConfig):
                 )
         side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
         return PretrainedPrompter(
-            sizes, backbone, side, tunes=self.tune, learns_presence=self.learns_presence,
+            sizes, backbone, side, tunes=not self.frozen, learns_presence=self.learns_presence,
             max_objects=self.max_objects,
         )  # fmt: skip

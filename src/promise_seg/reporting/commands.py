@@ -8,7 +8,7 @@ from promise_seg.learning.run_note import RunNote
 from promise_seg.learning.settings import APM_PREFIX, OPTIONS, TrainSettings, make_settings
 from promise_seg.model import ModelConfig
 from promise_seg.reporting.plan import Plan
-from promise_seg.vocabulary import Protocol
+from promise_seg.vocabulary import Protocol, Variant
 
 UNKNOWN_DATA = "DATA.csv"
 """A placeholder for the manifest of a run that did not record it."""
@@ -30,8 +30,11 @@ def train_command(
         image_size: the input size of the SAM, if it differs from the one it was trained at.
     """
     given = settings.model_dump(mode="json")
-    plain = make_settings(protocol=Protocol(given["protocol"])).model_dump(mode="json")
-    changed = {name: value for name, value in given.items() if value != plain[name]}
+    usual_apm = make_settings(protocol=Protocol(given["protocol"])).apm
+    apm = settings.apm if settings.has_apm else usual_apm
+    plain = make_settings(protocol=Protocol(given["protocol"]), variant=settings.variant, apm=apm)
+    as_usual = plain.model_dump(mode="json") | {"apm": usual_apm, "variant": Variant.APM_IPS}
+    changed = {name: value for name, value in given.items() if value != as_usual[name]}
     words = ["promise", "train", note.data or UNKNOWN_DATA, "-o", str(output)]
     if note.init is not None:  # where nothing is said, the model to start from is followed, so all is said
         words += ["--init", note.init.ref]

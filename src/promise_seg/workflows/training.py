@@ -1,16 +1,14 @@
 """Train models: one, or one for each class of label maps, from random weights or from a model that there is."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from promise_seg.checkpoint import BEST_FOLDER
-from promise_seg.class_sets import CLASS_PREFIX, class_folder, write_class_set
+from promise_seg.class_sets import class_folder, write_class_set
 from promise_seg.dataset.checks import CheckedRow, classes_of
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
@@ -18,24 +16,24 @@ from promise_seg.errors import ManifestError, PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.reading import Reading
 from promise_seg.learning.answering import MeasuredAnswer
-from promise_seg.learning.object_sizes import fitting_side, usual_object_size
-from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
+from promise_seg.learning.run_note import DataOrigin
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.training import TrainingRun
 from promise_seg.progress import Progress, silent
-from promise_seg.prompting.apm_pretrained import USUAL_SIDE
 from promise_seg.sam.backbone import Backbone
-from promise_seg.sam.loading import NANO, load_sam
+from promise_seg.sam.loading import NANO
 from promise_seg.trust.calibrating import ensure_calibrated
 from promise_seg.trust.judging import TrustModel
 from promise_seg.vocabulary import Protocol
+from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
 from promise_seg.workflows.evaluation import as_store, data_name
 from promise_seg.workflows.model_ref import ModelPart, ModelRef, PartKind
 from promise_seg.workflows.models import AnyModel, ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
+from promise_seg.workflows.sizing import Sizing
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -149,7 +147,7 @@ def train(
         progress: told of each image and step.
         note: told what a user should know, a line each.
         trained: told how each run ended.
-        apm_options: options of one kind of APM alone: ``apm_backbone``, ``apm_side``, ``apm_tune`` and
+        apm_options: options of one kind of APM alone: ``apm_backbone``, ``apm_side``, ``apm_frozen`` and
             ``apm_max_objects`` of ``pretrained``, ``apm_distance`` of ``peaks``, ``apm_position_code`` of ``cross``.
 
     Returns:
@@ -179,7 +177,7 @@ def train(
     if rows.val_share is not None:
         note(f"no val rows in {data_name(data)}: took {len(rows.val)} of the train rows (whole groups) to choose on")
     accelerator = make_accelerator(device, settings.precision)
-    sizing = _Sizing(rows.train, output, starts, note)
+    sizing = Sizing(rows.train, output, note, is_new=starts is None)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, accelerator.device, image_size, settings)
     settings = sizing.with_apm_side(settings)
     for line in frozen.notes:
@@ -188,86 +186,11 @@ def train(
     return _train_all(work, rows, Path(output), trained)
 
 
-class _Sizing:
-    """At which size SAM and the APM see the images, where the user does not say: by the sizes of the objects.
-
-    A run that goes on, and one that starts from a model, keeps the size that it had.
-    """
-
-    def __init__(self, train: Sequence[CheckedRow], output: str | Path, starts: "Starts | None", note: Note) -> None:
-        self._train, self._starts, self._note = train, starts, note
-        self._begun = _note_of_run(output)
-
-    @cached_property
-    def _object_size(self) -> float | None:
-        return usual_object_size(self._train)
-
-    def _side(self, usual: int) -> int:
-        return usual if self._object_size is None else fitting_side(self._object_size, usual)
-
-    def load_sam(self, sam: str, device: torch.device, image_size: int | None, settings: TrainSettings) -> Backbone:
-        """Load SAM for the size that is given, or fits."""
-        if image_size is None and self._begun is not None:
-            image_size = self._begun.get("image_size")
-        frozen = load_sam(sam, device, image_size)
-        if image_size is not None or settings.protocol == Protocol.REFERENCE or self._starts is not None:
-            return frozen
-        side = self._side(frozen.image_size)
-        if side == frozen.image_size:
-            return frozen
-        self._tell("--image-size", side, "SAM sees", frozen.image_size)
-        return load_sam(sam, device, side)
-
-    def with_apm_side(self, settings: TrainSettings) -> TrainSettings:
-        """Return the settings with the size at which an APM sees the image itself, if it does and none is given."""
-        config = settings.apm_config
-        if config is None or "side" not in config.options() or "side" in settings.apm_options:
-            return settings
-        if self._begun is not None:
-            side = self._begun["settings"].get("apm_options", {}).get("side")
-        else:
-            usual = USUAL_SIDE
-            side = self._side(usual)
-            side = None if side == usual else side
-            if side is not None:
-                self._tell("--apm-side", side, "the APM sees", usual)
-        if side is None:
-            return settings
-        return settings.model_copy(update={"apm_options": {**settings.apm_options, "side": side}})
-
-    def _tell(self, option: str, side: int, who: str, usual: int) -> None:
-        size = (self._object_size or 0) * usual
-        self._note(
-            f"{option} {side}: {who} the images at {side} px, as half of the objects would be smaller than "
-            f"{size:.0f} px at {usual} px. Give {option} to choose it yourself"
-        )
-
-
 def usual_reading(protocol: str, starts: "Starts | None") -> Reading:
     """Return how files are read where a user says nothing: as for the model to start from, or as the protocol does."""
     if starts is not None:
         return starts.reading
     return Reading(crop_border=protocol == Protocol.REFERENCE)
-
-
-def settings_of_run(output: str | Path) -> TrainSettings | None:
-    """Return the settings of the run that a folder holds, or of the first of several classes; ``None`` if there is none
-    that can be read.
-    """
-    noted = _note_of_run(output)
-    return None if noted is None else TrainSettings.model_validate(noted["settings"])
-
-
-def _note_of_run(output: str | Path) -> dict[str, Any] | None:
-    """The ``settings.json`` of the run that a folder holds, or of the first of several classes, if it can be read."""
-    for path in (Path(output) / SETTINGS_FILE, *sorted(Path(output).glob(f"{CLASS_PREFIX}*/{SETTINGS_FILE}"))):
-        try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            TrainSettings.model_validate(found["settings"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        return found
-    return None
 
 
 def settings_for(

@@ -1,4 +1,4 @@
-"""What an auto-prompting module asks of the pretrained network by which it sees the image itself."""
+"""The contract of a pretrained network by which an auto-prompting module sees the image itself."""
 
 from abc import ABC, abstractmethod
 

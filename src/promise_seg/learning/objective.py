@@ -1,0 +1,82 @@
+"""The objective of training: all parts of the loss of a step."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from promise_seg.learning.losses import map_loss, mask_iou, mask_loss, point_loss, targets_of_sets
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.training_set import TrainingBatch
+from promise_seg.model import ModelOutput
+from promise_seg.prompting.apm import Proposal
+from promise_seg.vocabulary import Protocol
+
+_POINT_SCALE = 10  # distances are shares of the side: this brings them to the size of the other losses
+
+
+def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSettings, side: int) -> dict[str, Tensor]:
+    """The parts of the loss, weighted: their sum is what is minimised.
+
+    ``mask`` is over all of SAM's three masks and all sets of prompts; ``point``, ``saliency``, ``distance`` and
+    ``presence`` concern the APM; ``quality`` is how well the best mask is known. By the reference's protocol the loss
+    is over the first mask, and takes its probabilities for logits, as the reference does.
+    """
+    losses: dict[str, Tensor] = {}
+    asked = []  # masks, and what each set of prompts asks for
+    if output.own is not None and output.proposal is not None:
+        asked.append((output.own, _own_targets(output.proposal, batch.target)))
+        losses |= _apm_losses(output.proposal, batch, settings, side)
+    asked += [(decoded, batch.oracle_target[:, None]) for decoded in output.given]
+    shifted = asked if settings.has_ips else asked[:1]
+    found = [_of_masks(decoded.mask_logits.float(), target, settings.protocol) for decoded, target in shifted]
+    same = len({one.shape for one in found}) == 1
+    mean = torch.cat(found, 1).mean() if same else torch.stack([one.mean() for one in found]).mean()
+    losses = {"mask": settings.mask_weight * mean} | losses
+    if settings.learns_quality:
+        errors = [
+            (decoded.quality - mask_iou(decoded.mask_logits, target[:, :, None])).square().mean()
+            for decoded, target in asked
+            if decoded.quality is not None
+        ]
+        losses["quality"] = settings.quality_weight * torch.stack(errors).mean()
+    return losses
+
+
+def _of_masks(mask_logits: Tensor, target: Tensor, protocol: Protocol) -> Tensor:
+    """The loss of each mask: (B, K, M, h, w) and (B, K, h, w) to (B, K, M)."""
+    if protocol == Protocol.REFERENCE:
+        mask_logits = mask_logits[:, :, :1].sigmoid()
+    return mask_loss(mask_logits, target[:, :, None])
+
+
+def _own_targets(proposal: Proposal, target: Tensor) -> Tensor:
+    """Return the target of each set of an APM's prompts: (B, K, h, w)."""
+    if proposal.regions is None or proposal.numbers is None:
+        return target[:, None]
+    return targets_of_sets(proposal.regions, proposal.numbers, target)
+
+
+def _apm_losses(proposal: Proposal, batch: TrainingBatch, settings: TrainSettings, side: int) -> dict[str, Tensor]:
+    losses = {}
+    if settings.point_weight and proposal.regions is None and proposal.points_xy_model is not None:
+        points_xy_model, labels = proposal.points_xy_model[:, 0].float(), proposal.point_labels
+        if labels is not None:
+            wrong_side = point_loss(points_xy_model, labels[:, 0], batch.signed_distance, side)
+            losses["point"] = settings.point_weight * _POINT_SCALE * wrong_side
+    if proposal.saliency_logits is not None and settings.saliency_weight:
+        logits = proposal.saliency_logits.float()
+        small, edge_weight = _shrunk(batch.target, logits), settings.edge_weight
+        found = map_loss(logits, small, edge_weight) if edge_weight else mask_loss(logits, small).mean()
+        losses["saliency"] = settings.saliency_weight * found
+    if proposal.distance_logits is not None and settings.distance_weight:
+        logits = proposal.distance_logits.float()
+        found = F.binary_cross_entropy_with_logits(logits, _shrunk(batch.inner_distance, logits))
+        losses["distance"] = settings.distance_weight * found
+    if proposal.presence_logits is not None and settings.presence_weight:
+        found = F.binary_cross_entropy_with_logits(proposal.presence_logits.float(), batch.presence)
+        losses["presence"] = settings.presence_weight * found
+    return losses
+
+
+def _shrunk(target: Tensor, like: Tensor) -> Tensor:
+    return F.adaptive_avg_pool2d(target[:, None], like.shape[-1])[:, 0]

@@ -1,0 +1,78 @@
+"""Choose at which size SAM and the auto-prompter see the images."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.learning.object_sizes import fitting_side, usual_object_size
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.prompting.apm_pretrained import USUAL_SIDE
+from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.loading import load_sam
+from promise_seg.vocabulary import Protocol
+from promise_seg.workflows.begun_run import note_of_run
+from promise_seg.workflows.noting import Note
+
+
+class Sizing:
+    """The size at which SAM and the APM see the images, where the user does not say: by the sizes of the objects.
+
+    A run that goes on, and one that starts from a model, keeps the size that it had.
+
+    Args:
+        train: the train rows.
+        output: folder of the run, which may have been begun.
+        note: told of a size that was chosen.
+        is_new: whether the run starts from no other model.
+    """
+
+    def __init__(self, train: Sequence[CheckedRow], output: str | Path, note: Note, *, is_new: bool = True) -> None:
+        self._train, self._note, self._is_new = train, note, is_new
+        self._begun = note_of_run(output)
+
+    @cached_property
+    def _object_size(self) -> float | None:
+        return usual_object_size(self._train)
+
+    def _side(self, usual: int) -> int:
+        return usual if self._object_size is None else fitting_side(self._object_size, usual)
+
+    def load_sam(self, sam: str, device: torch.device, image_size: int | None, settings: TrainSettings) -> Backbone:
+        """Load SAM for the size that is given, or fits."""
+        if image_size is None and self._begun is not None:
+            image_size = self._begun.get("image_size")
+        frozen = load_sam(sam, device, image_size)
+        if image_size is not None or settings.protocol == Protocol.REFERENCE or not self._is_new:
+            return frozen
+        side = self._side(frozen.image_size)
+        if side == frozen.image_size:
+            return frozen
+        self._tell("--image-size", side, "SAM sees", frozen.image_size)
+        return load_sam(sam, device, side)
+
+    def with_apm_side(self, settings: TrainSettings) -> TrainSettings:
+        """Return the settings with the size at which an APM sees the image itself, if it does and none is given."""
+        config = settings.apm_config
+        if config is None or "side" not in config.options() or "side" in settings.apm_options:
+            return settings
+        if self._begun is not None:
+            side = self._begun["settings"].get("apm_options", {}).get("side")
+        else:
+            usual = USUAL_SIDE
+            side = self._side(usual)
+            side = None if side == usual else side
+            if side is not None:
+                self._tell("--apm-side", side, "the APM sees", usual)
+        if side is None:
+            return settings
+        return settings.model_copy(update={"apm_options": {**settings.apm_options, "side": side}})
+
+    def _tell(self, option: str, side: int, who: str, usual: int) -> None:
+        size = (self._object_size or 0) * usual
+        self._note(
+            f"{option} {side}: {who} the images at {side} px, as half of the objects would be smaller than "
+            f"{size:.0f} px at {usual} px. Give {option} to choose it yourself"
+        )

@@ -1,0 +1,64 @@
+"""A user who says nothing gets the auto-prompter that sees the image itself, from training to prediction."""
+
+import csv
+import json
+
+import pytest
+from PIL import Image
+
+from promise_seg.cli.main import main
+from promise_seg.learning.settings import NEW_VALUES
+from promise_seg.vocabulary import ApmKind
+from tests.helpers import make_tiny_sam, write_dataset
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setitem(NEW_VALUES, "apm", ApmKind.PRETRAINED)
+    write_dataset(tmp_path / "data")
+    make_tiny_sam().model.save_pretrained(tmp_path / "sam")
+    return tmp_path
+
+
+def train(place, *more):
+    manifest, folder = str(place / "data/manifest.csv"), str(place / "run")
+    return main(["train", manifest, "-o", folder, "--sam", str(place / "sam"), "--epochs", "1", "--views", "1", *more])
+
+
+def test_training_evaluation_and_prediction(place, capsys):
+    assert train(place) == 0
+    said = capsys.readouterr()
+    words = " ".join((said.out + said.err).split())
+    assert "prompted with a box: val Dice" in words
+    assert "every train row has an object" in words
+    config = json.loads((place / "run/best/config.json").read_text())
+    assert (config["apm"]["kind"], config["apm"]["side"], config["has_given_shift"]) == ("pretrained", 256, True)
+    settings = json.loads((place / "run/settings.json").read_text())["settings"]
+    assert (settings["apm"], settings["batch_size"], settings["shifts"]) == ("pretrained", 8, 2)
+    run, manifest = str(place / "run"), str(place / "data/manifest.csv")
+    for prompts in ("apm", "oracle", "box"):
+        assert main(["evaluate", run, manifest, "--prompts", prompts, "-o", str(place / "scores")]) == 0
+    assert main(["predict", run, str(place / "data/images"), "-o", str(place / "masks")]) == 0
+    with (place / "masks/predictions.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 10
+    assert Image.open(place / "masks/masks/0.png").size == (40, 30)
+    before = (place / "run/best/model.safetensors").read_bytes()
+    assert train(place) == 0
+    assert (place / "run/best/model.safetensors").read_bytes() == before
+    assert "already finished" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--apm-side", "250"], "--apm-side 250: efficientnet-lite0 needs a multiple of 32 pixels; the nearest is 256"),
+        (["--apm-backbone", "nowhere/nothing"], "--apm-backbone nowhere/nothing: there is no backbone there"),
+        (["--apm", "heatmap", "--apm-side", "64"], "--apm heatmap has no option side"),
+        (["--variant", "ips", "--apm-frozen"], "the variant ips has no auto-prompting module; leave --apm-frozen out"),
+    ],
+)
+def test_what_a_user_can_get_wrong(place, options, words, capsys):
+    assert train(place, *options) == 2
+    assert words in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,51 @@
+"""The input size follows from the objects, is said, and stays what it was in a run that goes on."""
+
+import json
+
+import pytest
+
+from promise_seg.learning import object_sizes
+from promise_seg.workflows.training import train
+from tests.helpers import make_tiny_sam, write_dataset
+
+FEW = {"variant": "ips", "epochs": 1, "views": 1, "batch_size": 3, "device": "cpu"}
+
+
+@pytest.fixture
+def sam(tmp_path):
+    make_tiny_sam().model.save_pretrained(tmp_path / "sam")
+    return str(tmp_path / "sam")
+
+
+def test_small_objects_are_seen_larger_and_the_user_is_told(tmp_path, sam, monkeypatch):
+    manifest, notes = write_dataset(tmp_path / "data"), []
+    monkeypatch.setattr(object_sizes, "LEAST_SIZE", 20.0)
+    train(manifest, tmp_path / "run", sam=sam, note=notes.append, **FEW)
+    assert json.loads((tmp_path / "run/settings.json").read_text())["image_size"] == 64
+    assert any(note.startswith("--image-size 64: SAM sees the images at 64 px") for note in notes)
+    monkeypatch.setattr(object_sizes, "LEAST_SIZE", 0.0)
+    again = []
+    model = train(manifest, tmp_path / "run", sam=sam, note=again.append, **FEW)
+    assert model.model.config.image_size == 64
+    assert any("already finished" in note for note in again)
+    assert not any("--image-size" in note for note in again)
+
+
+def test_a_size_that_is_given_is_taken(tmp_path, sam, monkeypatch):
+    manifest, notes = write_dataset(tmp_path / "data"), []
+    monkeypatch.setattr(object_sizes, "LEAST_SIZE", 20.0)
+    model = train(manifest, tmp_path / "run", sam=sam, image_size=32, note=notes.append, **FEW)
+    assert model.model.config.image_size == 32
+    assert not any("--image-size" in note for note in notes)
+
+
+@pytest.mark.slow
+def test_the_auto_prompter_sees_small_objects_larger_too(tmp_path, sam, monkeypatch):
+    manifest, notes = write_dataset(tmp_path / "data"), []
+    monkeypatch.setattr(object_sizes, "LEAST_SIZE", 150.0)
+    values = FEW | {"variant": "apm", "apm": "pretrained", "image_size": 32}
+    model = train(manifest, tmp_path / "run", sam=sam, note=notes.append, **values)
+    assert model.model.config.apm.side == 512
+    assert any(note.startswith("--apm-side 512: the APM sees the images at 512 px") for note in notes)
+    monkeypatch.setattr(object_sizes, "LEAST_SIZE", 0.0)
+    assert train(manifest, tmp_path / "run", sam=sam, **values).model.config.apm.side == 512
