@@ -138,6 +138,7 @@ def test_groups_on_both_sides_are_said(place):
     assert "discs: 1 group(s) have rows in train and in another split" in benchmark.notes[0]
 
 
+@pytest.mark.slow
 def test_a_unet_gets_the_time_of_another_whatever_the_store_has_already(place):
     models = {"apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "budget_of": "apm"}}
     budgets = []
@@ -175,6 +176,7 @@ def test_a_sam_that_is_not_there_is_missed_at_once(place):
     assert not (place / "out").exists()
 
 
+@pytest.mark.slow
 def test_lines_of_several_data_sams_and_protocols_stand_apart(place):
     write_dataset(place / "more", ("train",) * 4 + ("val",) * 2 + ("test",) * 2, first=50)
     shutil.copytree(place / "sam", place / "twin")

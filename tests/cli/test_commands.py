@@ -60,6 +60,7 @@ def test_evaluating_a_bare_sam(manifest, sam_folder, tmp_path, capsys):
     assert "no auto-prompting module" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_without_val_rows_splits_some_off_and_says_so(train, manifest, capsys):
     manifest.write_text(manifest.read_text().replace(",val,", ",train,"))
     assert train() == 0

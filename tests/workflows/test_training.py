@@ -108,16 +108,16 @@ def test_more_epochs_go_on_from_the_best_with_a_new_schedule(place, few, first_w
 
 
 def test_what_is_not_said_is_as_the_model_to_start_from(place, fresh, few):
-    start = {"apm": "resnet", "points": 6, "foreground": 2, "fit": "pad"}
+    start = {"apm": "cross", "points": 6, "foreground": 2, "fit": "pad"}
     data = Dataset.from_csv(fresh, window="percentile", crop_border=True)
     train(data, place / "start", variant="apm", **start, **few)
     notes = []
     model = train(place / "data/manifest.csv", place / "next", init=place / "start", **few, note=notes.append)
     config = model.model.config
-    assert (config.apm.kind, config.apm.num_points, config.apm.num_foreground, config.fit) == ("resnet", 6, 2, "pad")
+    assert (config.apm.kind, config.apm.num_points, config.apm.num_foreground, config.fit) == ("cross", 6, 2, "pad")
     assert (str(config.reading.window), config.reading.crop_border) == ("percentile", True)
     assert "window percentile" in notes[0]
-    assert "apm resnet with 6 points" in notes[0]
+    assert "apm cross with 6 points" in notes[0]
     other = train(place / "data/manifest.csv", place / "other", init=place / "start", fit="stretch", **few)
     assert other.model.config.fit == "stretch"
 
@@ -200,9 +200,10 @@ def test_val_rows_that_the_start_was_trained_on_are_refused_and_test_rows_named(
     assert any("was trained on 2 of the 2 test rows" in note for note in notes)
 
 
-def test_a_file_of_the_published_code_is_a_start(place, fresh, few, first_weights):
+@pytest.mark.parametrize("apm", ["cross", pytest.param("resnet", marks=pytest.mark.slow)])
+def test_a_file_of_the_published_code_is_a_start(apm, place, fresh, few, first_weights):
     data = Dataset.from_csv(place / "data/manifest.csv")
-    theirs = train(data, place / "theirs", variant="apm+ips", apm="resnet", protocol="reference", **few)
+    theirs = train(data, place / "theirs", variant="apm+ips", apm=apm, protocol="reference", **few)
     to_reference(theirs.model, place / "model.pt")
     first_weights.clear()
     notes = []
@@ -210,7 +211,7 @@ def test_a_file_of_the_published_code_is_a_start(place, fresh, few, first_weight
     (begun,) = first_weights
     before = read_weights(place / "theirs/best")
     assert all(torch.allclose(value, before[name]) for name, value in begun.items())
-    assert model.model.config.apm.kind == "resnet"
+    assert model.model.config.apm.kind == apm
     assert any("is not known" in note for note in notes)
     make_tiny_sam(9).model.save_pretrained(place / "other")
     with pytest.raises(SettingsError, match="promise convert"):
