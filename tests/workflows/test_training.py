@@ -131,6 +131,8 @@ def test_a_start_of_which_nothing_fits_is_refused_with_the_way_out(place, fresh,
         train(fresh, place / "new", init="bare", **few)
     with pytest.raises(CheckpointError, match="no checkpoint there"):
         train(fresh, place / "new", init=place / "nothing", **few)
+    with pytest.raises(CheckpointError, match=r"sam/config\.json: not of a checkpoint .*; a SAM is given with --sam"):
+        train(fresh, place / "new", init=place / "sam", **few)
     assert not (place / "new").exists()
 
 

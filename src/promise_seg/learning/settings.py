@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from promise_seg.errors import SettingsError
+from promise_seg.errors import SettingsError, words_of
 from promise_seg.prompting.building import AnyApmConfig, make_apm_config, options_of
 from promise_seg.vocabulary import ApmKind, Fit, Optimizer, Precision, Protocol, Recipe, TrainAlso, Variant
 
@@ -75,7 +75,7 @@ class TrainSettings(BaseModel):
         if self.variant == Variant.SAM:
             raise ValueError("the variant sam has nothing to train; choose apm, ips or apm+ips")
         if self.num_foreground > self.num_points:
-            raise ValueError(f"num_foreground ({self.num_foreground}) exceeds num_points ({self.num_points})")
+            raise ValueError(f"--foreground {self.num_foreground}: exceeds --points {self.num_points}")
         if self.apm_options and not self.has_apm:
             options = ", ".join(f"--apm-{name}".replace("_", "-") for name in self.apm_options)
             raise ValueError(f"the variant {self.variant} has no auto-prompting module; leave {options} out")
@@ -130,9 +130,9 @@ def make_settings(**values: Any) -> TrainSettings:
         return TrainSettings(**preset | values)
     except ValidationError as error:
         details = "; ".join(
-            f"--{OPTIONS.get(str(e['loc'][0]), str(e['loc'][0])).replace('_', '-')}: {e['msg']}, got {e['input']!r}"
+            f"--{OPTIONS.get(str(e['loc'][0]), str(e['loc'][0])).replace('_', '-')}: {words_of(e)}, got {e['input']!r}"
             if e["loc"]
-            else e["msg"]
+            else words_of(e)
             for e in error.errors()
         )
         raise SettingsError(details) from error
