@@ -247,6 +247,7 @@ def test_version(capsys):
     assert capsys.readouterr().out.startswith("promise-seg ")
 
 
+@pytest.mark.slow
 def test_pretrain(tmp_path, monkeypatch):
     from promise_seg.scenes import library
 

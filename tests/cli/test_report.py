@@ -86,6 +86,7 @@ def repeat(command, run, out):
     assert all((out / w).read_bytes() == (run / w).read_bytes() for w in weights)
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_card_repeat_the_run_whatever_is_reported_on(run, tmp_path):
     others = write_dataset(tmp_path / "others", ("val",) * 3)
     args = ["report", str(run / "run"), str(others), "-o", str(tmp_path), "--no-budget", "--no-images"]

@@ -89,6 +89,7 @@ def test_ips_is_added_to_an_apm(place, fresh, few, first_weights):
     assert all(torch.equal(before[name], value) for name, value in read_weights(place / "apm/best").items())
 
 
+@pytest.mark.slow
 def test_what_is_new_begins_as_without_a_start(place, fresh, few, first_weights):
     train(fresh, place / "with", init=place / "apm", variant="apm+ips", **few)
     train(fresh, place / "without", variant="apm+ips", **few)
@@ -136,6 +137,7 @@ def test_a_start_of_which_nothing_fits_is_refused_with_the_way_out(place, fresh,
     assert not (place / "new").exists()
 
 
+@pytest.mark.slow
 def test_another_kind_of_apm_is_left_out(place, fresh, few):
     train(fresh, place / "both", variant="apm+ips", **few)
     train(fresh, place / "cross", init=place / "both", apm="cross", **few)
@@ -231,6 +233,7 @@ def test_parts_of_sam_that_were_trained_are_taken_over_where_they_are_trained_ag
     assert parts_of(strict_json(place / "off/settings.json")["init"]["left_out"]) == {"sam"}
 
 
+@pytest.mark.slow
 def test_each_class_starts_from_its_own(place, few, first_weights):
     folder = place / "fresh-classes"
     shutil.copytree(place / "classes", folder)
