@@ -137,6 +137,13 @@ def test_a_start_of_which_nothing_fits_is_refused_with_the_way_out(place, fresh,
     assert not (place / "new").exists()
 
 
+def test_an_option_of_the_apm_that_hinders_is_named(place, fresh, few):
+    train(fresh, place / "peaks", variant="apm", apm="peaks", apm_distance=0.3, **few | {"epochs": 1})
+    words = r"it is apm with the APM peaks \(distance 0.3\), and apm with the APM peaks \(distance 0.5\) is to be"
+    with pytest.raises(SettingsError, match=words):
+        train(place / "data/manifest.csv", place / "new", init=place / "peaks", apm_distance=0.5, **few)
+
+
 @pytest.mark.slow
 def test_another_kind_of_apm_is_left_out(place, fresh, few):
     train(fresh, place / "both", variant="apm+ips", **few)

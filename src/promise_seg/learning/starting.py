@@ -147,8 +147,8 @@ class StartingPoint:
         if not fitting:
             raise SettingsError(
                 f"--init {self.ref}: nothing of it fits: it is {_described(self.variant, self.apm)}, and "
-                f"{_described(model.config.variant, model.config.apm)} is to be trained. Choose --variant and --apm so "
-                "that a part of it is used"
+                f"{_described(model.config.variant, model.config.apm)} is to be trained. Choose --variant, --apm and "
+                "its options so that a part of it is used"
             )
         model.load_state_dict(fitting, strict=False)
         return StartNote(
@@ -203,7 +203,10 @@ def _options(apm: ApmConfig | None) -> dict[str, Any] | None:
 
 
 def _described(variant: Variant, apm: ApmConfig | None) -> str:
-    return f"{variant}" if apm is None else f"{variant} with the APM {apm.kind}"
+    if apm is None:
+        return f"{variant}"
+    options = ", ".join(f"{name} {value}" for name, value in apm.model_dump(exclude=_POINTS | {"kind"}).items())
+    return f"{variant} with the APM {apm.kind}" + (f" ({options})" if options else "")
 
 
 def _parts(names: tuple[str, ...]) -> str:
