@@ -191,7 +191,11 @@ print(sorted(ends))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills copies of itself")
 @pytest.mark.parametrize(
-    ("way", "expected"), [("exchange", ["new", "old"]), ("two renames", ["missing, then old", "new", "old"])]
+    ("way", "expected"),
+    [
+        ("exchange", ["new", "old"]),
+        pytest.param("two renames", ["missing, then old", "new", "old"], marks=pytest.mark.slow),
+    ],
 )
 def test_a_kill_at_any_line_leaves_the_old_or_the_new_folder(way, expected, tmp_path):
     if way == "exchange" and sys.platform != "linux":

@@ -1,5 +1,8 @@
 """Errors that a user can fix. The command line prints them as one line and exits with code 2."""
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class PromiseError(Exception):
     """Base of every error caused by the user's data, files or settings, never by a bug of ours."""
@@ -9,6 +12,11 @@ def first_line(error: BaseException) -> str:
     """Return the message of a library's exception, in one line without a full stop; its type if there is none."""
     lines = str(error).strip().splitlines()
     return lines[0].strip().rstrip(".:") if lines else type(error).__name__
+
+
+def words_of(fault: Mapping[str, Any]) -> str:
+    """Return the message of one fault that pydantic found, without the words it puts before messages of our own."""
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 class ManifestError(PromiseError):

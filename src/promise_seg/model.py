@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from promise_seg._version import __version__
 from promise_seg.config_versions import as_version_1, from_version_1
-from promise_seg.errors import CheckpointError
+from promise_seg.errors import CheckpointError, words_of
 from promise_seg.given_prompts import Answer, form_of
 from promise_seg.images.reading import DEFAULT_READING, KeptReading, Reading
 from promise_seg.ips import PatternShift
@@ -101,6 +101,11 @@ class ModelConfig(BaseModel):
         version = values.get("format_version") if isinstance(values, dict) else None
         if version == 1:
             values = from_version_1(values)
+        elif version is None:
+            raise CheckpointError(
+                f"{where}: not of a checkpoint of promise-seg: it has no format_version. Give the output folder of "
+                "promise train, or a checkpoint in it; a SAM is given with --sam"
+            )
         elif version != FORMAT_VERSION:
             raise CheckpointError(
                 f"{where}: checkpoint format {version}, but this promise-seg reads formats 1 to {FORMAT_VERSION}. Use "
@@ -109,7 +114,7 @@ class ModelConfig(BaseModel):
         try:
             return ModelConfig.model_validate(values)
         except ValidationError as error:
-            details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'config'}: {e['msg']}" for e in error.errors())
+            details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'config'}: {words_of(e)}" for e in error.errors())
             raise CheckpointError(f"{where}: {details}") from error
 
     def sha256_with(self, state: str) -> str:

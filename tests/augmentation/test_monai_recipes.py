@@ -261,6 +261,7 @@ def test_grey_images_stay_grey():
     assert noisy > 3
 
 
+@pytest.mark.slow
 def test_the_grey_recipe_changes_each_thing_as_often_as_it_says_and_mirrors_nothing():
     gamma, bias, similarity, smoothing, resolution, noise = grey(32).transforms
     shares = {gamma: 0.5, bias: 0.3, similarity: 1, smoothing: 0.2, resolution: 0.2, noise: 0.3}

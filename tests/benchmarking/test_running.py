@@ -86,7 +86,16 @@ def other_columns(place):
         path.write_text(path.read_text().replace("image_sha256", "hash"))
 
 
-@pytest.mark.parametrize("change", [change_groups, change_a_mask, damage_summaries, empty_scores, other_columns])
+@pytest.mark.parametrize(
+    "change",
+    [
+        change_a_mask,
+        damage_summaries,
+        pytest.param(change_groups, marks=pytest.mark.slow),
+        pytest.param(empty_scores, marks=pytest.mark.slow),
+        pytest.param(other_columns, marks=pytest.mark.slow),
+    ],
+)
 def test_scores_of_other_rows_or_that_are_damaged_are_made_anew(place, change):
     _, before = run(place)
     change(place)
@@ -105,6 +114,7 @@ def test_other_oracle_points_touch_oracle_scores_alone(place):
     assert all(after[name] > before[name] for name in before if "oracle" in name)
 
 
+@pytest.mark.slow
 def test_post_processing_of_one_model_touches_its_scores_alone(place):
     _, before = run(place)
     path = place / "out/discs/sam/apm/seed-0/best/config.json"
@@ -138,6 +148,7 @@ def test_groups_on_both_sides_are_said(place):
     assert "discs: 1 group(s) have rows in train and in another split" in benchmark.notes[0]
 
 
+@pytest.mark.slow
 def test_a_unet_gets_the_time_of_another_whatever_the_store_has_already(place):
     models = {"apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "budget_of": "apm"}}
     budgets = []
@@ -175,6 +186,7 @@ def test_a_sam_that_is_not_there_is_missed_at_once(place):
     assert not (place / "out").exists()
 
 
+@pytest.mark.slow
 def test_lines_of_several_data_sams_and_protocols_stand_apart(place):
     write_dataset(place / "more", ("train",) * 4 + ("val",) * 2 + ("test",) * 2, first=50)
     shutil.copytree(place / "sam", place / "twin")
@@ -262,6 +274,7 @@ def test_only_what_this_benchmark_has_looked_at_is_found(place):
     assert found_in(again, [found])[0] is found
 
 
+@pytest.mark.slow
 def test_cells_with_scores_from_before_come_first(place):
     models = {"apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "budget_of": "apm"}}
     benchmark, _ = run(place, models=models, seeds=[0, 1])

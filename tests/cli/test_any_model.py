@@ -38,6 +38,7 @@ def run(*arguments):
     return main([str(one) for one in (*arguments, "--device", "cpu")])
 
 
+@pytest.mark.slow
 def test_a_set_of_models_goes_through_every_command(place, capsys):
     models, data = place / "set", place / "data/manifest.csv"
     assert run("tune-postprocess", models, data) == 0
@@ -75,12 +76,13 @@ def test_a_bare_sam_goes_where_it_makes_sense(place, finished, capsys):
     assert "nothing to convert" in capsys.readouterr().err
 
 
-def test_a_file_of_the_published_code_goes_where_it_makes_sense(place, finished, capsys):
+@pytest.mark.parametrize("apm", ["cross", pytest.param("resnet", marks=pytest.mark.slow)])
+def test_a_file_of_the_published_code_goes_where_it_makes_sense(apm, place, finished, capsys):
     data = place / "data/manifest.csv"
     shared = FEW | {"sam": str(finished / "sam"), "store": finished / "store"}
     from promise_seg.dataset.dataset import Dataset
 
-    train(Dataset.from_csv(data, classes=1), place / "run", variant="apm", apm="resnet", **shared)
+    train(Dataset.from_csv(data, classes=1), place / "run", variant="apm", apm=apm, **shared)
     to_reference(load(place / "run", device="cpu").model, place / "model.pt")
     capsys.readouterr()
     for command in ("evaluate", "budget", "report"):

@@ -182,6 +182,7 @@ def stop_at(monkeypatch, name, error):
     monkeypatch.setattr(Benchmark, "_run", stopped)
 
 
+@pytest.mark.slow
 def test_a_stopped_benchmark_leaves_tables_of_what_is_done(benchmark_folder, tmp_path, monkeypatch, capsys):  # noqa: F811
     path = one_set(benchmark_folder)
     with monkeypatch.context() as patched:

@@ -95,6 +95,7 @@ def test_an_evaluation_has_trust_in_each_line_and_its_quality(run, tmp_path, cap
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--measure", "dice", "--measure", "trust"]) == 0
 
 
+@pytest.mark.slow
 def test_quality_on_the_rows_of_the_calibration_is_said_to_be_flattering(run, tmp_path, capsys):
     for split, flattering in (("val", True), ("all", True), ("test", False)):
         _, summary = evaluate(run, tmp_path / split, "--split", split)
@@ -123,6 +124,7 @@ def test_predictions_have_trust_as_the_evaluation_has(run, tmp_path):
         assert found[image]["nothing_here"] == line["nothing_here"]
 
 
+@pytest.mark.slow
 def test_of_a_changed_model_nothing_is_said_until_it_is_calibrated_again(run, tmp_path, capsys):
     change_threshold(run)
     images = str(run[1].parent / "images")
@@ -160,6 +162,7 @@ def test_a_damaged_file_is_one_line_and_a_way_out(run, tmp_path, capsys):
     assert "trust" in evaluate(run, tmp_path / "out")[1]
 
 
+@pytest.mark.slow
 def test_tuning_calibrates_again(run, tmp_path, monkeypatch):
     from promise_seg.assessment import tuning
     from promise_seg.postprocessing import PostProcessing
@@ -175,17 +178,27 @@ def test_tuning_calibrates_again(run, tmp_path, monkeypatch):
     assert read_trust(run[0] / "best" / TRUST_FILE).sha256() == before.sha256()
 
 
-@pytest.fixture
-def unsplit(trained, tmp_path):
-    """A run with a seed and a share of its own on data without val rows: the run, and the CSV."""
-    shutil.copytree(trained / "data", tmp_path / "data")
-    manifest = tmp_path / "data/manifest.csv"
+@pytest.fixture(scope="module")
+def trained_unsplit(trained, tmp_path_factory):
+    """A run with a seed and a share of its own on data without val rows."""
+    folder = tmp_path_factory.mktemp("unsplit")
+    shutil.copytree(trained / "data", folder / "data")
+    manifest = folder / "data/manifest.csv"
     manifest.write_text(manifest.read_text().replace(",val,", ",train,"))
     options = ["--sam", str(trained / "sam"), "--epochs", "1", "--views", "1", "--seed", "3", "--val-share", "0.3"]
-    assert main(["train", str(manifest), *options, "-o", str(tmp_path / "run")]) == 0
-    return tmp_path / "run", manifest
+    assert main(["train", str(manifest), *options, "-o", str(folder / "run")]) == 0
+    return folder
 
 
+@pytest.fixture
+def unsplit(trained_unsplit, tmp_path):
+    """A copy of it that a test may change: the run, and the CSV."""
+    for name in ("run", "data"):
+        shutil.copytree(trained_unsplit / name, tmp_path / name)
+    return tmp_path / "run", tmp_path / "data/manifest.csv"
+
+
+@pytest.mark.slow
 def test_val_rows_are_split_off_as_training_did(unsplit, monkeypatch):
     from promise_seg.assessment import tuning
     from promise_seg.postprocessing import PostProcessing
@@ -242,6 +255,7 @@ def test_what_training_noted_of_its_images_may_be_damaged(run, capsys):
         assert "not as promise train writes it" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_a_run_that_noted_no_share_is_split_as_by_default(unsplit, trained):
     options = ["--sam", str(trained / "sam"), "--epochs", "1", "--views", "1", "--seed", "3"]
     run = unsplit[0].with_name("older")
@@ -261,6 +275,7 @@ def test_a_training_that_diverges_is_one_line(trained, tmp_path, capsys):
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_a_training_whose_only_weights_give_no_numbers_ends_with_a_note(trained, tmp_path, capsys):
     options = ["--sam", str(trained / "sam"), "--epochs", "1", "--views", "1", "--learning-rate", "1e30"]
     assert main(["train", str(trained / "data/manifest.csv"), *options, "-o", str(tmp_path / "run")]) == 0
@@ -270,6 +285,7 @@ def test_a_training_whose_only_weights_give_no_numbers_ends_with_a_note(trained,
     assert "its training diverged" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_each_class_has_a_trust_of_its_own(trained, tmp_path):
     manifest = write_dataset(tmp_path / "classes", ("train",) * 4 + ("val",) * 10)
     for number in range(14):

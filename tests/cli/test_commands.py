@@ -60,6 +60,7 @@ def test_evaluating_a_bare_sam(manifest, sam_folder, tmp_path, capsys):
     assert "no auto-prompting module" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_without_val_rows_splits_some_off_and_says_so(train, manifest, capsys):
     manifest.write_text(manifest.read_text().replace(",val,", ",train,"))
     assert train() == 0
@@ -246,6 +247,7 @@ def test_version(capsys):
     assert capsys.readouterr().out.startswith("promise-seg ")
 
 
+@pytest.mark.slow
 def test_pretrain(tmp_path, monkeypatch):
     from promise_seg.scenes import library
 

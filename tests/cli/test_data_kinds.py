@@ -83,6 +83,7 @@ def test_a_model_for_each_class(volumes, train, tmp_path, capsys):
     assert "has a model for each class" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_some_classes_and_classes_that_a_split_lacks(volumes, train, tmp_path, capsys):
     labels = nib.load(tmp_path / "c_seg.nii.gz").get_fdata().astype(np.uint8)
     write_nifti(tmp_path / "c_seg.nii.gz", labels * (labels == 2), np.diag([-1, 1, 2, 1.0]))
@@ -96,6 +97,7 @@ def test_some_classes_and_classes_that_a_split_lacks(volumes, train, tmp_path, c
     assert "--class 2,5: no mask of the train rows contains 5; they contain 1, 2" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_dicom_series_with_a_segmentation_of_our_own(volumes, train, tmp_path):
     """What was predicted for one series is a mask to train on: it fits back."""
     run = tmp_path / "run"
@@ -179,6 +181,7 @@ def test_the_reference_s_way_crops_and_pads(train, tmp_path):
     assert (config["fit"], config["reading"]["crop_border"]) == ("square", True)
 
 
+@pytest.mark.slow
 def test_one_colour_channel_from_training_to_prediction(train, tmp_path, capsys):
     """The discs are seen in green alone: what is read in red shows nothing."""
     manifest, run = write_dataset(tmp_path / "data"), tmp_path / "run"

@@ -70,6 +70,7 @@ def test_what_cannot_be_meant(run, tmp_path, capsys, options, words):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_tuning_is_kept_and_used_by_all_and_a_second_look_is_said(run, tmp_path, capsys):
     trained, manifest = run
     model = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("test_log.jsonl"))
@@ -102,6 +103,7 @@ def test_tuning_is_kept_and_used_by_all_and_a_second_look_is_said(run, tmp_path,
     assert summary(tmp_path / "again")["mean"] == before["mean"]
 
 
+@pytest.mark.slow
 def test_a_budget_on_test_rows_is_a_look_too(run, tmp_path):
     model, manifest = run
     before = (model / "test_log.jsonl").read_text().count("\n") if (model / "test_log.jsonl").exists() else 0
@@ -126,7 +128,11 @@ def test_test_rows_in_another_order_are_no_new_ones(run, tmp_path):
 
 @pytest.mark.parametrize(
     ("splits", "seen"),
-    [({"train": "test", "test": "train"}, (6, 0)), ({"val": "test", "test": "val"}, (0, 4)), ({}, (0, 0))],
+    [
+        ({"train": "test", "test": "train"}, (6, 0)),
+        pytest.param({"val": "test", "test": "val"}, (0, 4), marks=pytest.mark.slow),
+        pytest.param({}, (0, 0), marks=pytest.mark.slow),
+    ],
 )
 def test_images_of_training_that_pass_for_test_images_are_said(run, tmp_path, capsys, splits, seen):
     """Under other names and splits, as in another CSV of the same hospital."""
@@ -172,6 +178,7 @@ def test_another_choice_among_sams_masks_is_a_second_look(run, tmp_path, capsys)
     assert "the choice among SAM's masks changed" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_a_budget_reads_files_as_it_is_told(run, tmp_path, capsys):
     model, manifest = run
     places = [str(model), str(manifest), "-o", str(tmp_path / "b"), "--instances"]

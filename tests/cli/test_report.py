@@ -86,6 +86,7 @@ def repeat(command, run, out):
     assert all((out / w).read_bytes() == (run / w).read_bytes() for w in weights)
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_card_repeat_the_run_whatever_is_reported_on(run, tmp_path):
     others = write_dataset(tmp_path / "others", ("val",) * 3)
     args = ["report", str(run / "run"), str(others), "-o", str(tmp_path), "--no-budget", "--no-images"]
@@ -96,6 +97,7 @@ def test_the_commands_of_the_card_repeat_the_run_whatever_is_reported_on(run, tm
     repeat(first, run / "run", tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_card_repeat_a_run_without_val_rows(run, tmp_path):
     manifest = write_dataset(tmp_path / "data", ("train",) * 8 + ("test",) * 2)
     options = ["--sam", str(run / "sam"), "--epochs", "1", "--views", "1", "--val-share", "0.4", "--seed", "3"]
@@ -180,6 +182,7 @@ def test_what_stands_in_settings_and_is_not_understood_is_one_line(run, tmp_path
     assert report(run, tmp_path / "out", "--no-budget", "--no-images", model=str(tmp_path / "run")) == 0
 
 
+@pytest.mark.slow
 def test_one_look_at_test_rows_is_noted_and_one_at_val_rows_is_not(run, tmp_path):
     log = run / "run/test_log.jsonl"
     before = log.read_text().count("\n") if log.exists() else 0

@@ -11,8 +11,14 @@ from promise_seg.sam.backbone import weights_sha256
 from promise_seg.vocabulary import ApmKind, TrainAlso, Variant
 from tests.helpers import REFERENCE_VARIANTS, make_model, reference_state_of
 
+BIGGEST = (Variant.APM_IPS, ApmKind.RESNET)
+"""Both of its parts are in smaller ones too."""
 
-@pytest.mark.parametrize(("variant", "apm"), REFERENCE_VARIANTS)
+
+@pytest.mark.parametrize(
+    ("variant", "apm"),
+    [pytest.param(*kind, marks=[pytest.mark.slow] if kind == BIGGEST else []) for kind in REFERENCE_VARIANTS],
+)
 @pytest.mark.parametrize("beside", [True, False])
 def test_native_to_reference_to_native_gives_the_same_bytes(variant, apm, beside, tmp_path, tiny_sam):
     tiny_sam.model.save_pretrained(tmp_path / "sam")

@@ -34,7 +34,9 @@ def accelerator_on():
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
-@pytest.mark.parametrize("apm", list(ApmKind))
+@pytest.mark.parametrize(
+    "apm", [pytest.param(apm, marks=[pytest.mark.slow] if apm == ApmKind.RESNET else []) for apm in ApmKind]
+)
 @pytest.mark.parametrize("device", ["cpu", CUDA, MPS])
 def test_it_trains_and_predicts_there(device, apm, checked, store, tmp_path, accelerator_on):
     accelerator = accelerator_on(device)

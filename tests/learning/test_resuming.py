@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image
 
 from promise_seg.checkpoint import load_checkpoint
-from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.checks import CheckedRow, check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import CheckpointError
 from promise_seg.features.store import FeatureStore
@@ -18,32 +21,43 @@ from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, read_note
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import STATE_FILE, TrainingRun
 from promise_seg.learning.training_images import TrainingImages, read_training_images
-from tests.helpers import make_tiny_sam
+from tests.helpers import make_tiny_sam, write_dataset
 from tests.learning.runs import Killed, log, results, start
 
 
-@pytest.mark.parametrize("steps", [1, 4, 5, 8])
-def test_a_run_killed_at_any_step_ends_where_an_unbroken_one_ends(
-    steps, checked, tiny_sam, store, accelerator, tmp_path
-):
-    start(tmp_path / "whole", checked, tiny_sam, store, accelerator).run()
+class Whole(NamedTuple):
+    """An unbroken run, and what others need to be the same: tests must not change it."""
 
+    folder: Path
+    rows: list[CheckedRow]
+    store: FeatureStore
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_sam, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    rows, store = check_rows(read_manifest(write_dataset(folder / "data"))), FeatureStore(folder / "store")
+    start(folder / "run", rows, tiny_sam, store, Accelerator(cpu=True)).run()
+    return Whole(folder / "run", rows, store)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5, 8])
+def test_a_run_killed_at_any_step_ends_where_an_unbroken_one_ends(steps, whole, tiny_sam, accelerator, tmp_path):
     def kill(_stage, done, *_):
         if done == steps:
             raise Killed
 
     with pytest.raises(Killed):
-        start(tmp_path / "broken", checked, tiny_sam, store, accelerator).run(kill)
-    start(tmp_path / "broken", checked, tiny_sam, store, accelerator).run()
-    assert results(tmp_path / "broken") == results(tmp_path / "whole")
-    assert log(tmp_path / "broken") == log(tmp_path / "whole")
+        start(tmp_path / "broken", whole.rows, tiny_sam, whole.store, accelerator).run(kill)
+    start(tmp_path / "broken", whole.rows, tiny_sam, whole.store, accelerator).run()
+    assert results(tmp_path / "broken") == results(whole.folder)
+    assert log(tmp_path / "broken") == log(whole.folder)
 
 
 @pytest.mark.parametrize("victim", ["save_checkpoint", "write_text", "save_training_state"])
-def test_a_run_killed_while_it_writes_too(victim, checked, tiny_sam, store, accelerator, tmp_path, monkeypatch):
+def test_a_run_killed_while_it_writes_too(victim, whole, tiny_sam, accelerator, tmp_path, monkeypatch):
     from promise_seg.learning import training
 
-    start(tmp_path / "whole", checked, tiny_sam, store, accelerator).run()
     real, calls = getattr(training, victim), []
 
     def write_then_die(*args):
@@ -54,11 +68,11 @@ def test_a_run_killed_while_it_writes_too(victim, checked, tiny_sam, store, acce
 
     monkeypatch.setattr(training, victim, write_then_die)
     with pytest.raises(Killed):
-        start(tmp_path / "broken", checked, tiny_sam, store, accelerator).run()
+        start(tmp_path / "broken", whole.rows, tiny_sam, whole.store, accelerator).run()
     monkeypatch.setattr(training, victim, real)
-    start(tmp_path / "broken", checked, tiny_sam, store, accelerator).run()
-    assert results(tmp_path / "broken") == results(tmp_path / "whole")
-    assert log(tmp_path / "broken") == log(tmp_path / "whole")
+    start(tmp_path / "broken", whole.rows, tiny_sam, whole.store, accelerator).run()
+    assert results(tmp_path / "broken") == results(whole.folder)
+    assert log(tmp_path / "broken") == log(whole.folder)
 
 
 def test_a_finished_run_is_left_alone(checked, tiny_sam, store, accelerator, tmp_path):

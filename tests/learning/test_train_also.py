@@ -29,7 +29,7 @@ def test_a_run_trains_what_was_asked_for_and_saves_just_that(level, checked, sto
     assert all(torch.equal(v, saved[name]) for name, v in again.trainable_state().items())
 
 
-@pytest.mark.parametrize("level", [TrainAlso.DECODER, TrainAlso.EVERYTHING])
+@pytest.mark.parametrize("level", [TrainAlso.DECODER, pytest.param(TrainAlso.EVERYTHING, marks=pytest.mark.slow)])
 def test_such_a_run_resumes_exactly_too(level, checked, tiny_sam, store, accelerator, tmp_path):
     start(tmp_path / "whole", checked, tiny_sam, store, accelerator, train_also=level).run()
 

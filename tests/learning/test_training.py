@@ -35,7 +35,7 @@ def objective(run: TrainingRun) -> float:
 @pytest.mark.parametrize(
     ("variant", "apm"),
     [
-        (Variant.APM, ApmKind.HEATMAP),
+        pytest.param(Variant.APM, ApmKind.HEATMAP, marks=pytest.mark.slow),
         (Variant.IPS, ApmKind.HEATMAP),
         (Variant.APM_IPS, ApmKind.HEATMAP),
         pytest.param(Variant.APM, ApmKind.RESNET, marks=pytest.mark.slow),

@@ -121,6 +121,7 @@ def test_it_is_done_once_for_each_state_of_a_model(tiny_sam, model, rows, tmp_pa
     assert len(calls) == 3
 
 
+@pytest.mark.slow
 def test_other_rows_are_calibrated_on_anew(tiny_sam, model, rows, tmp_path):
     save_checkpoint(model, tmp_path / "best")
     train, val = rows["train"], rows["val"]

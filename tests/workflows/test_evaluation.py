@@ -117,6 +117,7 @@ def test_no_rows_of_a_split(place):
         evaluate(place / "apm", data, device="cpu")
 
 
+@pytest.mark.slow
 def test_budgets_of_one_model_and_of_a_set(place):
     one = budget(place / "apm", place / "data/manifest.csv", output=place / "budget", device="cpu")
     assert {row["prompts"] for row in one.records()} >= {"own points", "oracle box", "no prompts"}

@@ -90,6 +90,7 @@ def test_ips_is_added_to_an_apm(place, fresh, few, first_weights):
     assert all(torch.equal(before[name], value) for name, value in read_weights(place / "apm/best").items())
 
 
+@pytest.mark.slow
 def test_what_is_new_begins_as_without_a_start(place, fresh, few, first_weights):
     train(fresh, place / "with", init=place / "apm", variant="apm+ips", **few)
     train(fresh, place / "without", variant="apm+ips", **few)
@@ -109,16 +110,16 @@ def test_more_epochs_go_on_from_the_best_with_a_new_schedule(place, few, first_w
 
 
 def test_what_is_not_said_is_as_the_model_to_start_from(place, fresh, few):
-    start = {"apm": "resnet", "points": 6, "foreground": 2, "fit": "pad"}
+    start = {"apm": "cross", "points": 6, "foreground": 2, "fit": "pad"}
     data = Dataset.from_csv(fresh, window="percentile", crop_border=True)
     train(data, place / "start", variant="apm", **start, **few)
     notes = []
     model = train(place / "data/manifest.csv", place / "next", init=place / "start", **few, note=notes.append)
     config = model.model.config
-    assert (config.apm.kind, config.apm.num_points, config.apm.num_foreground, config.fit) == ("resnet", 6, 2, "pad")
+    assert (config.apm.kind, config.apm.num_points, config.apm.num_foreground, config.fit) == ("cross", 6, 2, "pad")
     assert (str(config.reading.window), config.reading.crop_border) == ("percentile", True)
     assert "window percentile" in notes[0]
-    assert "apm resnet with 6 points" in notes[0]
+    assert "apm cross with 6 points" in notes[0]
     other = train(place / "data/manifest.csv", place / "other", init=place / "start", fit="stretch", **few)
     assert other.model.config.fit == "stretch"
 
@@ -132,9 +133,19 @@ def test_a_start_of_which_nothing_fits_is_refused_with_the_way_out(place, fresh,
         train(fresh, place / "new", init="bare", **few)
     with pytest.raises(CheckpointError, match="no checkpoint there"):
         train(fresh, place / "new", init=place / "nothing", **few)
+    with pytest.raises(CheckpointError, match=r"sam/config\.json: not of a checkpoint .*; a SAM is given with --sam"):
+        train(fresh, place / "new", init=place / "sam", **few)
     assert not (place / "new").exists()
 
 
+def test_an_option_of_the_apm_that_hinders_is_named(place, fresh, few):
+    train(fresh, place / "peaks", variant="apm", apm="peaks", apm_distance=0.3, **few | {"epochs": 1})
+    words = r"it is apm with the APM peaks \(distance 0.3\), and apm with the APM peaks \(distance 0.5\) is to be"
+    with pytest.raises(SettingsError, match=words):
+        train(place / "data/manifest.csv", place / "new", init=place / "peaks", apm_distance=0.5, **few)
+
+
+@pytest.mark.slow
 def test_another_kind_of_apm_is_left_out(place, fresh, few):
     train(fresh, place / "both", variant="apm+ips", **few)
     train(fresh, place / "cross", init=place / "both", apm="cross", **few)
@@ -201,9 +212,10 @@ def test_val_rows_that_the_start_was_trained_on_are_refused_and_test_rows_named(
     assert any("was trained on 2 of the 2 test rows" in note for note in notes)
 
 
-def test_a_file_of_the_published_code_is_a_start(place, fresh, few, first_weights):
+@pytest.mark.parametrize("apm", ["cross", pytest.param("resnet", marks=pytest.mark.slow)])
+def test_a_file_of_the_published_code_is_a_start(apm, place, fresh, few, first_weights):
     data = Dataset.from_csv(place / "data/manifest.csv")
-    theirs = train(data, place / "theirs", variant="apm+ips", apm="resnet", protocol="reference", **few)
+    theirs = train(data, place / "theirs", variant="apm+ips", apm=apm, protocol="reference", **few)
     to_reference(theirs.model, place / "model.pt")
     first_weights.clear()
     notes = []
@@ -211,7 +223,7 @@ def test_a_file_of_the_published_code_is_a_start(place, fresh, few, first_weight
     (begun,) = first_weights
     before = read_weights(place / "theirs/best")
     assert all(torch.allclose(value, begun[name]) for name, value in before.items())
-    assert model.model.config.apm.kind == "resnet"
+    assert model.model.config.apm.kind == apm
     assert any("is not known" in note for note in notes)
     make_tiny_sam(9).model.save_pretrained(place / "other")
     with pytest.raises(SettingsError, match="promise convert"):
@@ -229,6 +241,7 @@ def test_parts_of_sam_that_were_trained_are_taken_over_where_they_are_trained_ag
     assert parts_of(strict_json(place / "off/settings.json")["init"]["left_out"]) == {"sam"}
 
 
+@pytest.mark.slow
 def test_each_class_starts_from_its_own(place, few, first_weights):
     folder = place / "fresh-classes"
     shutil.copytree(place / "classes", folder)

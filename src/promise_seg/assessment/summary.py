@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promise_seg.assessment.trust_quality import Quality
-from promise_seg.errors import SettingsError
+from promise_seg.errors import SettingsError, words_of
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
 
 Ends = tuple[float, float]
@@ -162,7 +162,7 @@ def read_summary(path: Path) -> EvaluationSummary:
     try:
         return EvaluationSummary.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}" for e in error.errors()[:3])
+        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {words_of(e)}" for e in error.errors()[:3])
         raise SettingsError(
             f"{path}: not a summary by this version of promise evaluate: {details}. Evaluate again"
         ) from error

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from promise_seg.environment import Environment
-from promise_seg.errors import CheckpointError
+from promise_seg.errors import CheckpointError, words_of
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.starting import StartNote
 
@@ -90,4 +90,4 @@ def read_note(folder: Path) -> RunNote | None:
 
 def faults(error: ValidationError) -> str:
     """Describe what is wrong, and where."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}" for e in error.errors())
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {words_of(e)}" for e in error.errors())

@@ -4,8 +4,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from promise_seg.errors import SettingsError
-from promise_seg.prompting.apm import PointCounts
+from promise_seg.errors import SettingsError, words_of
+from promise_seg.prompting.apm import PointCounts, PointsConfig
 from promise_seg.prompting.building import CONFIGS, AnyApmConfig, make_apm_config, options_of
 from promise_seg.vocabulary import (
     ApmKind,
@@ -101,7 +101,7 @@ class TrainSettings(BaseModel):
         if self.variant == Variant.SAM:
             raise ValueError("the variant sam has nothing to train; choose apm, ips or apm+ips")
         if self.num_foreground > self.num_points:
-            raise ValueError(f"num_foreground ({self.num_foreground}) exceeds num_points ({self.num_points})")
+            raise ValueError(f"--foreground {self.num_foreground}: exceeds --points {self.num_points}")
         if self.apm_options and not self.has_apm:
             options = ", ".join(f"--apm-{name}".replace("_", "-") for name in self.apm_options)
             raise ValueError(f"the variant {self.variant} has no auto-prompting module; leave {options} out")
@@ -120,7 +120,7 @@ class TrainSettings(BaseModel):
         if not self.has_apm:
             return None
         points = {"num_points": self.num_points, "num_foreground": self.num_foreground}
-        if not issubclass(CONFIGS[self.apm], PointCounts):
+        if not issubclass(CONFIGS[self.apm], PointsConfig):
             points = {}
         return make_apm_config(self.apm, self.protocol, **points, **self.apm_options)
 
@@ -150,6 +150,24 @@ class TrainSettings(BaseModel):
         return self.variant.has_ips
 
 
+def _usual_for(apm: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Settings that suit an APM.
+
+    Raises:
+        SettingsError: if a user gives it a number of points, and it takes none.
+    """
+    if apm not in tuple(ApmKind):
+        return {}  # refused with the choices, later
+    config = CONFIGS[ApmKind(apm)]
+    given = [OPTIONS[name] for name in PointCounts.model_fields if name in values]
+    if given and not issubclass(config, PointsConfig):
+        raise SettingsError(
+            f"--{given[0]}: --apm {apm} asks for each object by a box and one point, whatever their number; leave it "
+            "out, or choose --apm heatmap"
+        )
+    return config.training_defaults()
+
+
 def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSettings:
     """Return settings from a user's values; what is not given is as the protocol has it.
 
@@ -166,8 +184,7 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
             name: value for name, value in preset.items() if name not in NEW_VALUES
         }
     if values.get("variant", Variant.APM_IPS) != Variant.IPS:
-        kind = ApmKind(values.get("apm", preset.get("apm", ApmKind.HEATMAP)))
-        preset = preset | CONFIGS[kind].training_defaults()
+        preset = preset | _usual_for(values.get("apm", preset.get("apm", ApmKind.HEATMAP)), values)
     of_apm = {n for n in values if n.startswith(APM_PREFIX) and n not in TrainSettings.model_fields}
     if of_apm:
         options = {n.removeprefix(APM_PREFIX): values.pop(n) for n in sorted(of_apm)}
@@ -176,9 +193,9 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
         return TrainSettings(**preset | values)
     except ValidationError as error:
         details = "; ".join(
-            f"--{OPTIONS.get(str(e['loc'][0]), str(e['loc'][0])).replace('_', '-')}: {e['msg']}, got {e['input']!r}"
+            f"--{OPTIONS.get(str(e['loc'][0]), str(e['loc'][0])).replace('_', '-')}: {words_of(e)}, got {e['input']!r}"
             if e["loc"]
-            else e["msg"]
+            else words_of(e)
             for e in error.errors()
         )
         raise SettingsError(details) from error

@@ -21,8 +21,6 @@ from promise_seg.sam.backbone import Backbone, state_sha256
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.vocabulary import Fit, TrainAlso, Variant
 
-_POINTS = {"num_points", "num_foreground"}
-
 
 class StartNote(BaseModel):
     """The record of the model that a run started from, as ``init`` of its ``settings.json``.
@@ -149,8 +147,8 @@ class StartingPoint:
         if all(name.startswith("quality.") for name in fitting):
             raise SettingsError(
                 f"--init {self.ref}: nothing of it fits: it is {_described(self.variant, self.apm)}, and "
-                f"{_described(model.config.variant, model.config.apm)} is to be trained. Choose --variant and --apm so "
-                "that a part of it is used"
+                f"{_described(model.config.variant, model.config.apm)} is to be trained. Choose --variant, --apm and "
+                "its options so that a part of it is used"
             )
         model.load_state_dict(fitting, strict=False)
         return StartNote(
@@ -200,12 +198,15 @@ class StartingPoint:
 
 
 def _options(apm: ApmConfig | None) -> dict[str, Any] | None:
-    """Facts that must be the same for weights of an APM to mean the same; numbers of points are in their shapes."""
-    return None if apm is None else apm.model_dump(exclude=_POINTS)
+    """Facts that must be the same for weights of an APM to mean the same."""
+    return None if apm is None else apm.meaning()
 
 
 def _described(variant: Variant, apm: ApmConfig | None) -> str:
-    return f"{variant}" if apm is None else f"{variant} with the APM {apm.kind}"
+    if apm is None:
+        return f"{variant}"
+    options = ", ".join(f"{name} {value}" for name, value in apm.model_dump(include=set(apm.options())).items())
+    return f"{variant} with the APM {apm.kind}" + (f" ({options})" if options else "")
 
 
 def _parts(names: tuple[str, ...]) -> str:

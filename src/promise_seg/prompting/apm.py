@@ -170,6 +170,10 @@ class ApmConfig(BaseModel):
         """The names of the options that this kind has, beside its numbers of points."""
         return sorted(set(cls.model_fields) - {"kind", *PointCounts.model_fields})
 
+    def meaning(self) -> dict[str, Any]:
+        """Return what must be the same for weights of two APMs to mean the same; numbers of points are in shapes."""
+        return self.model_dump(exclude=set(PointCounts.model_fields))
+
     @abstractmethod
     def build(self, sizes: FeatureSizes) -> AutoPrompter:
         """Return an untrained APM for a SAM of these sizes.

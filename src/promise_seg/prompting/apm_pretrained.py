@@ -238,6 +238,9 @@ class PretrainedConfig(ApmConfig):
     def options(cls) -> list[str]:
         return ["backbone", "frozen", "max_objects", "side"]
 
+    def meaning(self) -> dict[str, Any]:
+        return {"kind": self.kind, "backbone": self.backbone}
+
     def completed(self, *, learns_presence: bool = False) -> Self:
         backbone = load_backbone(self.backbone)
         side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side

@@ -4,7 +4,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from promise_seg.errors import SettingsError
+from promise_seg.errors import SettingsError, words_of
 from promise_seg.prompting.apm import ApmConfig
 from promise_seg.prompting.apm_cross import CrossConfig
 from promise_seg.prompting.apm_heatmap import HeatmapConfig
@@ -35,7 +35,7 @@ def make_apm_config(kind: ApmKind, protocol: Protocol = Protocol.OWN, **values: 
     try:
         return _CHECK.validate_python({"kind": kind} | CONFIGS[kind].defaults_of(protocol) | values)
     except ValidationError as error:
-        faults = [_fault(kind, tuple(map(str, one["loc"][1:])), one["msg"], one["input"]) for one in error.errors()]
+        faults = [_fault(kind, tuple(map(str, one["loc"][1:])), words_of(one), one["input"]) for one in error.errors()]
         raise SettingsError("; ".join(faults)) from error
 
 

@@ -21,11 +21,12 @@ from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.training import TrainingRun
 from promise_seg.progress import Progress, silent
+from promise_seg.prompting.apm import PointCounts
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
 from promise_seg.trust.calibrating import ensure_calibrated
 from promise_seg.trust.judging import TrustModel
-from promise_seg.vocabulary import Protocol
+from promise_seg.vocabulary import ApmKind, Protocol
 from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
@@ -212,6 +213,8 @@ def settings_for(
     inherited = {} if starts is None else starts.first.settings
     if values.get("apm", inherited.get("apm")) != inherited.get("apm") or values.get("variant") == "ips":
         inherited = {name: value for name, value in inherited.items() if name not in ("apm", "apm_options")}
+    if values.get("apm") == ApmKind.PRETRAINED:  # which takes no number of points
+        inherited = {name: value for name, value in inherited.items() if name not in PointCounts.model_fields}
     return make_settings(begun, protocol=Protocol(protocol), **inherited | values)
 
 

@@ -306,6 +306,17 @@ def test_damaged_and_packed_files(tmp_path):
     )
 
 
+@pytest.mark.parametrize("skip", ["", "byte skip: 0\n", "byte skip: -1\n"])
+@pytest.mark.parametrize("lost", [2, 3, len(VALUES)])
+def test_a_file_that_ends_too_early_is_truncated_wherever_it_ends(tmp_path, skip, lost):
+    """In the middle of a value too; and a header is never taken for the values before it."""
+    rest = VALUES[: len(VALUES) - lost]
+    words = f"damaged or truncated: {len(rest) // 2} values; its header says 120"
+    assert words in refused(save(tmp_path / "a.nrrd", SIMPLE + skip + "\n", rest))
+    save(tmp_path / "values", "", rest)
+    assert words in refused(save(tmp_path / "b.nhdr", SIMPLE + skip + "data file: values\n\n", b""))
+
+
 def test_segmentations_of_slicer_are_label_maps(tmp_path):
     header = {
         "space": "LPS", "space directions": np.diag([0.5, 0.8, 2.0]), "space origin": np.zeros(3),

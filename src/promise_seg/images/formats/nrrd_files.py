@@ -140,7 +140,9 @@ def read_values(path: Path, header: Header, start: int) -> Array:
             file.seek(max(0, skipped), 1)
             values = _parsed(file, count, dtype)
         else:
-            values = np.frombuffer(_stored(file, encoding, skipped, count * dtype.itemsize), dtype)
+            own = start if header.get("datafile") is None else 0
+            stored = _stored(file, encoding, skipped, count * dtype.itemsize, own)
+            values = np.frombuffer(stored, dtype, len(stored) // dtype.itemsize)
     if len(values) < count:
         raise ImageError(f"{path}: damaged or truncated: {len(values):,} values; its header says {count:,}")
     return values.astype(dtype.newbyteorder("="), copy=False).reshape(shape, order="F")
@@ -161,11 +163,11 @@ def _skipped(path: Path, header: Header, name: str, least: int) -> int:
     return found
 
 
-def _stored(file: SparingFile, encoding: str, skipped: int, wanted: int) -> bytearray:
-    """Unpack no more than is wanted, after what is skipped."""
+def _stored(file: SparingFile, encoding: str, skipped: int, wanted: int, start: int) -> bytearray:
+    """Unpack no more than is wanted, after what is skipped; nothing before ``start``, where a header may be."""
     if skipped < 0:
         end = file.seek(0, 2)
-        file.seek(max(0, end - wanted))
+        file.seek(max(start, end - wanted))
         skipped = 0
     if encoding == "raw":
         file.seek(skipped, 1)
