@@ -206,8 +206,9 @@ def test_no_file_and_no_yaml(tmp_path):
         read_spec(path)
 
 
-def test_the_spec_of_the_shared_data_has_every_kind_of_rival():
-    spec = read_spec(Path(__file__).parents[2] / "benchmarks/shared_data.yaml")
+@pytest.mark.parametrize("name", ["polyp", "nuclei"])
+def test_the_specs_of_the_shared_data_have_every_kind_of_rival(name):
+    spec = read_spec(Path(__file__).parents[2] / f"benchmarks/{name}.yaml")
     assert {model.variant for model in spec.models if model.is_rival} == set(RIVALS)
     unets = [model for model in spec.models if model.is_unet]
     assert {(model.variant, model.budget_of, model.patience is not None) for model in unets} == {

@@ -15,7 +15,7 @@ from promise_seg.images.readers import read_labels
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.predictor import Predictor
-from promise_seg.vocabulary import OutputFormat, Variant
+from promise_seg.vocabulary import ApmKind, OutputFormat, Variant
 from tests.files import write_dicom, write_nifti, write_nrrd, write_series
 from tests.helpers import disc_image, make_model
 
@@ -56,6 +56,18 @@ def test_masks_overlays_and_table(images, labeller, tmp_path):
         assert points.shape == (16, 3)
         assert (points[:, 0] <= 40).all()
         assert (points[:, 1] <= 30 + i).all()
+
+
+def test_boxes_of_an_auto_prompter_stand_in_the_table(images, tiny_sam, tmp_path):
+    model = make_model(tiny_sam, apm=ApmKind.PRETRAINED)
+    predict_folder(Labeller({1: Predictor(model)}), find_inputs([images]), tmp_path / "out")
+    for i, line in enumerate(table(tmp_path / "out")):
+        points, boxes = (np.array(json.loads(line[name])) for name in ("points", "boxes"))
+        assert len(points) == len(boxes) >= 1
+        inside = (boxes[:, :2] <= points[:, :2] + 1) & (points[:, :2] <= boxes[:, 2:] + 1)
+        assert inside.all()
+        assert (boxes >= -0.5).all()
+        assert (boxes[:, 2:] <= [40, 30 + i]).all()
 
 
 class Killed(Exception):

@@ -9,7 +9,7 @@ import pytest
 
 from promise_seg.errors import SettingsError
 from promise_seg.prediction.predictor import Predictor
-from promise_seg.vocabulary import Variant
+from promise_seg.vocabulary import ApmKind, Variant
 from tests.helpers import disc_image, make_model
 
 
@@ -29,6 +29,20 @@ def test_it_begins_with_the_model_s_own_points(predictor, session):
     assert np.array_equal(session.prediction.mask_probs, own.mask_probs)
     np.testing.assert_allclose([point[:2] for point in session.prompts.points], own.points_xy)
     assert not session.can_undo
+
+
+def test_a_box_that_the_model_proposed_can_be_changed(tiny_sam):
+    model = make_model(tiny_sam, apm=ApmKind.PRETRAINED)
+    model.apm.max_objects = 1
+    predictor = Predictor(model)
+    session = predictor.session(disc_image(0)[0])
+    own = predictor.predict(disc_image(0)[0])
+    assert session.prompts.box_xyxy == pytest.approx(tuple(own.box_xyxy))
+    assert len(session.prompts.points) == 1
+    moved = session.set_box(4, 5, 30, 25)
+    assert not session.prompts.is_automatic
+    np.testing.assert_allclose(moved.box_xyxy, [4, 5, 30, 25], atol=1e-3)
+    assert np.array_equal(session.undo().mask_probs, own.mask_probs)
 
 
 def test_without_an_auto_prompter_it_begins_with_nothing(tiny_sam):

@@ -28,7 +28,7 @@ IDENTITY_FILE = "model.json"
 COCO_FILE = "coco.json"
 COLUMNS = (
     "image", "slice", "class", "mask", "width", "height", "area_pixels", "area_share", "predicted_iou", "trust",
-    "nothing_here", "points", "image_sha256",
+    "nothing_here", "points", "boxes", "image_sha256",
 )  # fmt: skip
 _SAVE_SECONDS = 5.0
 _SHEET_SLICES = 12
@@ -202,6 +202,7 @@ def _lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
                 "trust": "" if origin.trust is None else f"{origin.trust.score:.4f}",
                 "nothing_here": "" if origin.trust is None else str(int(origin.trust.nothing_here)),
                 "points": json.dumps(_points(origin)),
+                "boxes": _boxes(origin),
             }
         )
     return lines
@@ -212,6 +213,11 @@ def _points(origin: Origin) -> list[list[float]]:
         [round(float(x), 1), round(float(y), 1), int(label)]
         for (x, y), label in zip(origin.points_xy_image, origin.point_labels, strict=True)
     ]
+
+
+def _boxes(origin: Origin) -> str:
+    boxes = origin.boxes_xyxy_image
+    return json.dumps([[round(float(edge), 1) for edge in box] for box in boxes]) if len(boxes) else ""
 
 
 def _overlay(labelled: Labelled, reading: Reading) -> np.ndarray:
