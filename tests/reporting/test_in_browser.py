@@ -130,7 +130,7 @@ def test_the_contents_lead_to_the_sections(open_page):
     page = open_page(1280)
     for link in page.get_by_role("navigation").get_by_role("link").all():
         link.click()
-        page.wait_for_url(f"**{link.get_attribute('href')}")
+        page.wait_for_function("hash => location.hash === hash", arg=link.get_attribute("href"))
         assert page.locator(":target").inner_text() == link.inner_text()
 
 
