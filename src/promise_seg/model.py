@@ -18,7 +18,7 @@ from promise_seg.images.reading import DEFAULT_READING, KeptReading, Reading
 from promise_seg.ips import PatternShift
 from promise_seg.mask_quality import MaskQuality
 from promise_seg.postprocessing import NO_POST, PostProcessing
-from promise_seg.prompting.apm import IMAGE, AutoPrompter, PointCounts, Proposal, some_sets
+from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, AutoPrompter, PointCounts, Proposal, some_sets
 from promise_seg.prompting.building import ApmField
 from promise_seg.sam.backbone import Backbone, Decoded, state_sha256
 from promise_seg.sam.features import Features
@@ -253,7 +253,7 @@ class PromiseModel(nn.Module):
         decoded = self.decode_with(features, prompts, shifted=shifted)
         if not isinstance(prompts, Proposal):
             return decoded
-        mask_logits = with_map(decoded.mask_logits, prompts.saliency_logits, self.config.map_share)
+        mask_logits = with_map(decoded.mask_logits, prompts, self.config.map_share)
         threshold = None if self.always_segments else self.config.presence_threshold
         if threshold is not None and prompts.presence_logits is not None:
             absent = prompts.presence_logits.sigmoid() < threshold
@@ -314,13 +314,23 @@ def _sets_of(decoded: Decoded, sets: slice) -> Decoded:
     return Decoded(*(None if part is None else part[:, sets] for part in decoded))  # type: ignore[arg-type]
 
 
-def with_map(mask_logits: Tensor, saliency_logits: Tensor | None, share: float) -> Tensor:
-    """Masks (B, K, M, h, w) in which a saliency (B, g, g) has a share, all as logits."""
-    if not share or saliency_logits is None:
+def with_map(mask_logits: Tensor, proposal: Proposal, share: float) -> Tensor:
+    """Masks in which the saliency of a proposal has a share, all as logits.
+
+    Objects that SAM was not asked for, as there are too many, are as the saliency has them.
+
+    Shape: ``mask_logits`` (B, K, M, h, w), and the same returned.
+    """
+    if proposal.saliency_logits is None:
         return mask_logits
     size = mask_logits.shape[-2:]
-    wide = F.interpolate(saliency_logits[:, None].to(mask_logits), size=size, mode="bilinear", align_corners=False)
-    return (1 - share) * mask_logits + share * wide[:, :, None]
+    saliency = proposal.saliency_logits[:, None].to(mask_logits)
+    wide = F.interpolate(saliency, size=size, mode="bilinear", align_corners=False)[:, :, None]
+    mixed = (1 - share) * mask_logits + share * wide if share else mask_logits
+    if proposal.regions is None or not bool((proposal.regions == NOT_ASKED_FOR).any()):
+        return mixed
+    regions = F.interpolate(proposal.regions[:, None].to(mask_logits), size=size, mode="nearest")[:, :, None]
+    return torch.where(regions == NOT_ASKED_FOR, torch.maximum(mixed, wide), mixed)
 
 
 def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:

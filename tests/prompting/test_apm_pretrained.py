@@ -6,7 +6,8 @@ import torch
 from pydantic import ValidationError
 
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.prompting.apm import IMAGE, some_sets
+from promise_seg.model import with_map
+from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, some_sets
 from promise_seg.prompting.apm_pretrained import MAPS, PRESENCE, PretrainedConfig
 from promise_seg.sam.features import Features, FeatureSizes
 
@@ -65,7 +66,13 @@ def test_only_so_many_objects_are_asked_for():
     assert small()(maps(mask)).per_image == 16
     few = small(max_objects=3)(maps(mask))
     assert few.per_image == 3
-    assert sorted(few.regions.unique().tolist()) == [0, 1, 2, 3]
+    assert sorted(few.regions.unique().tolist()) == [NOT_ASKED_FOR, 0, 1, 2, 3]
+    # The others are as the saliency has them, whatever SAM says of those that are asked for.
+    nothing = torch.full((1, 3, 3, 64, 64), -10.0)
+    for share in (0.0, 0.5):
+        found = (with_map(nothing, few, share) > 0).any(1)[0, 0]
+        assert found.sum() == pytest.approx(13 * (2 * CELL) ** 2, rel=0.2)
+    assert not (with_map(nothing, small()(maps(mask)), 0.0) > 0).any()
 
 
 @pytest.mark.parametrize("kind", ["nothing", "one cell", "everything"])

@@ -72,7 +72,8 @@ def _mean_dice(decoded: Sequence[DecodedRow], choice: MaskChoice, share: float) 
     values = []
     for one in decoded:
         mask_logits, _ = one.masks.chosen(choice)
-        saliency = one.prompts.saliency_logits if isinstance(one.prompts, Proposal) else None
-        mixed = with_map(mask_logits[None, :, None], saliency, share)[0, :, 0]
+        mixed = mask_logits
+        if isinstance(one.prompts, Proposal):
+            mixed = with_map(mask_logits[None, :, None], one.prompts, share)[0, :, 0]
         values.append(score_logits(one.sample, torch.amax(mixed, 0)).dice)
     return float(np.mean(values))

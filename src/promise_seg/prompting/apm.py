@@ -20,6 +20,10 @@ IMAGE = "apm_image"
 """Name in the features of the image that the APM sees itself: (B, s, s, 3) RGB in [0, 255]."""
 
 
+NOT_ASKED_FOR = -1
+"""In the regions of a proposal, objects beyond the most that are asked for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Proposal(Prompts):
     """The prompts that an APM proposes, and the maps that it found them in; K sets for each of B images.
@@ -30,7 +34,8 @@ class Proposal(Prompts):
         saliency_logits: (B, g, g), a coarse guess of the mask, from APMs that make one.
         distance_logits: (B, g, g), how far inside of its object each place is, 0 to 1 after a sigmoid.
         presence_logits: (B,), whether there is anything to segment.
-        regions: (B, r, r) integer, over the whole model frame: the places that a set asks for have its number.
+        regions: (B, r, r) integer, over the whole model frame: the places that a set asks for have its number; those of
+            objects beyond the most that are asked for have :data:`NOT_ASKED_FOR`.
         numbers: (B, K), the number of each set in ``regions``.
     """
 

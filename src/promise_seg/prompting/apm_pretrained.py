@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from promise_seg.arrays import Float32Array, IntArray
 from promise_seg.errors import CheckpointError
-from promise_seg.prompting.apm import IMAGE, ApmConfig, AutoPrompter, Proposal
+from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, ApmConfig, AutoPrompter, Proposal
 from promise_seg.prompting.backbones.image_backbone import ImageBackbone
 from promise_seg.prompting.backbones.loading import (
     EFFICIENTNET_LITE0,
@@ -189,6 +189,7 @@ class PretrainedPrompter(AutoPrompter):
         by_weight = 1 + np.argsort(-weights, kind="stable")[: self.max_objects]
         order = [part for part in by_weight if stats[part, cv2.CC_STAT_AREA] >= _LEAST_CELLS] or [by_weight[0]]
         new_numbers = np.zeros(count, np.int64)
+        new_numbers[1 + np.argsort(-weights, kind="stable")[self.max_objects :]] = NOT_ASKED_FOR
         new_numbers[order] = np.arange(1, len(order) + 1)
         cell = self.model_side / len(saliency)
         boxes, points = [], []
