@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from promise_seg.arrays import BoolArray, Float64Array
+from promise_seg.assessment.thresholds import best_threshold
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, features_for
@@ -35,17 +35,3 @@ def presence_threshold(model: PromiseModel, rows: Sequence[CheckedRow], store: F
     if has_object.all() or not has_object.any():
         return USUAL_THRESHOLD
     return best_threshold(np.array(found), has_object)
-
-
-def best_threshold(scores: Float64Array, truth: BoolArray) -> float:
-    """Return the threshold on scores (n,) with the highest balanced accuracy; the lowest of equally good ones.
-
-    Each of ``truth`` must be there at least once.
-    """
-    ordered = np.unique(scores)
-    tried = np.concatenate([ordered[:1], (ordered[:-1] + ordered[1:]) / 2])
-    return float(tried[int(np.argmax([_balanced_accuracy(scores < one, truth) for one in tried]))])
-
-
-def _balanced_accuracy(absent: BoolArray, truth: BoolArray) -> float:
-    return float((~absent)[truth].mean() + absent[~truth].mean()) / 2

@@ -90,8 +90,12 @@ class AutoPrompter(nn.Module):
 
     @property
     def frozen_sha256(self) -> str:
-        """Hash of the frozen part."""
-        raise NotImplementedError
+        """Hash of the frozen part.
+
+        Raises:
+            ValueError: if nothing in it is frozen.
+        """
+        raise ValueError(f"{type(self).__name__} has no frozen part")
 
     def look(self, features: Features) -> dict[str, Tensor]:
         """Return its findings in the images that it sees itself: all that it needs of them to propose prompts."""

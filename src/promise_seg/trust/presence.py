@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from promise_seg.arrays import BoolArray, Float64Array
+from promise_seg.assessment.thresholds import best_threshold, sensitivity_plus_specificity
 from promise_seg.trust.lines import Line, fit_line, folds, is_enough
 from promise_seg.trust.signals import Signals
 
@@ -59,7 +60,7 @@ def fit_presence(seen: Sequence[Signals], has_object: BoolArray, groups: Sequenc
     if learned.line is None:
         return plain
     apart = _out_of_fold(_learn, seen, has_object, groups)
-    gain = _sensitivity_plus_specificity(apart, has_object) - _sensitivity_plus_specificity(
+    gain = sensitivity_plus_specificity(apart, has_object) - sensitivity_plus_specificity(
         plain.nothing_here(seen), has_object
     )
     with_object, without = np.count_nonzero(has_object), np.count_nonzero(~has_object)
@@ -76,18 +77,6 @@ def _learn(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]
     values = _values([seen[index] for index in kept])
     line = fit_line(values, truth.astype(np.float64), SIGNS, of_kept)
     return Presence(line=line, threshold=best_threshold(line.at(values), truth))
-
-
-def best_threshold(scores: Float64Array, truth: BoolArray) -> float:
-    """Return the threshold on scores (n,) with the highest balanced accuracy; the lowest of equally good ones."""
-    ordered = np.unique(scores)
-    tried = np.concatenate([ordered[:1], (ordered[:-1] + ordered[1:]) / 2])
-    return float(tried[int(np.argmax([_sensitivity_plus_specificity(scores < one, truth) for one in tried]))])
-
-
-def _sensitivity_plus_specificity(nothing_here: BoolArray, has_object: BoolArray) -> float:
-    """Return twice the balanced accuracy: 1 by chance, 2 at best."""
-    return float((~nothing_here)[has_object].mean() + nothing_here[~has_object].mean())
 
 
 def decide_out_of_fold(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> BoolArray:

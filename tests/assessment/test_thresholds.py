@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from promise_seg.learning.presence import best_threshold
+from promise_seg.assessment.thresholds import best_threshold
 
 
 @pytest.mark.parametrize(
