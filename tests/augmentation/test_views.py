@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from promise_seg.augmentation import View, view_of
+from promise_seg.augmentation import View, draw_view, view_of
 from tests.helpers import disc_image
 
 SHA = "ab" * 32
@@ -41,3 +41,11 @@ def test_a_view_repeats_itself_to_the_pixel():
     image, _ = disc_image(3, 64, 64)
     view = View(noise=5.0, noise_seed=7, angle=20)
     assert np.array_equal(view.apply_to_image(image), view.apply_to_image(image))
+
+
+def test_colours_alone_leave_everything_in_its_place():
+    drawn = draw_view(np.random.default_rng(1))
+    colours = drawn.only_colours()
+    assert (colours.contrast, colours.gamma, colours.hue) == (drawn.contrast, drawn.gamma, drawn.hue)
+    moved = View(angle=drawn.angle, scale=drawn.scale, shift_x=drawn.shift_x, shift_y=0.1, flip_x=True, flip_y=True)
+    assert moved.only_colours() == View()

@@ -4,7 +4,7 @@ A view depends on the content of the image, the number of the view and the recip
 features can be stored and shared by all runs. View 0 is the image itself.
 """
 
-from promise_seg.augmentation.recipes import AnyView, RecipeView, colours_of_a_view, view_of
+from promise_seg.augmentation.recipes import AnyView, RecipeView, draw_view, view_of
 from promise_seg.augmentation.views import View
 
-__all__ = ["AnyView", "RecipeView", "View", "colours_of_a_view", "view_of"]
+__all__ = ["AnyView", "RecipeView", "View", "draw_view", "view_of"]

@@ -73,12 +73,12 @@ def view_of(image_sha256: str, number: int, recipe: Recipe = Recipe.OWN) -> AnyV
     if number == 0 or recipe == Recipe.NONE:
         return View()
     if recipe == Recipe.OWN:
-        return _own_view(np.random.default_rng([number, int(image_sha256[:16], 16)]))
+        return draw_view(np.random.default_rng([number, int(image_sha256[:16], 16)]))
     seed = int.from_bytes(hashlib.sha256(f"{image_sha256}/{number}".encode()).digest()[:4])
     return RecipeView(recipe, VERSIONS[recipe], seed)
 
 
-def _own_view(rng: np.random.Generator) -> View:
+def draw_view(rng: np.random.Generator) -> View:
     """Draw a view: rotated, scaled, shifted, flipped, with other colours, sometimes blurred or noisy.
 
     Source: ProMISe, "Training"; here most changes are always applied, because each view is made only once.
@@ -97,15 +97,4 @@ def _own_view(rng: np.random.Generator) -> View:
         blur=float(rng.uniform(0.3, 1.0)) if rng.random() < 0.25 else 0.0,
         noise=float(rng.uniform(1, 6)) if rng.random() < 0.25 else 0.0,
         noise_seed=int(rng.integers(2**31)),
-    )
-
-
-def colours_of_a_view(rng: np.random.Generator) -> View:
-    """Draw a view that changes nothing but colours and sharpness, for what is not stored and can be drawn anew."""
-    return View(
-        contrast=float(rng.uniform(0.7, 1.35)),
-        brightness=float(rng.uniform(-20, 20)),
-        hue=tuple(float(v) for v in rng.uniform(0.88, 1.12, 3)),  # type: ignore[arg-type]  # three of them
-        gamma=float(np.exp(rng.uniform(-0.3, 0.3))),
-        blur=float(rng.uniform(0.2, 0.6)) if rng.random() < 0.25 else 0.0,
     )

@@ -1,7 +1,7 @@
 """The parameters of a view, as our own recipe draws them, applied with OpenCV."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -41,6 +41,10 @@ class View:
         """
         unchanged = asdict(View())
         return {name: value for name, value in asdict(self).items() if value != unchanged[name]}
+
+    def only_colours(self) -> Self:
+        """Return the view without what moves the image, so that masks and stored maps of it still fit."""
+        return replace(self, angle=0.0, scale=1.0, shift_x=0.0, shift_y=0.0, flip_x=False, flip_y=False)
 
     def _matrix(self, side: int) -> npt.NDArray[np.float64]:
         centre = (side - 1) / 2

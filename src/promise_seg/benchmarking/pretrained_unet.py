@@ -3,17 +3,12 @@
 The recipe was found by cross-validation on train rows. No test row took part in it.
 """
 
-import math
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promise_seg.augmentation import View
-from promise_seg.images.geometry import shrink_mask
-from promise_seg.learning.losses import mask_loss
 from promise_seg.prompting.backbones.image_backbone import ImageBackbone
 
 SIDE = 256
@@ -26,9 +21,8 @@ LEARNING_RATE = 1e-3
 ENCODER_SHARE = 0.5
 """The learning rate of the encoder, as a share of that of the decoder."""
 WARM_UP_STEPS = 20
-OUTLINE_WEIGHT = 3.0
-_NEAR_OUTLINE = 2
-RECIPE: list[Any] = [BATCH, LEARNING_RATE, ENCODER_SHARE, WARM_UP_STEPS, OUTLINE_WEIGHT, 1]
+EDGE_WEIGHT = 2.0
+RECIPE: list[Any] = [BATCH, LEARNING_RATE, ENCODER_SHARE, WARM_UP_STEPS, EDGE_WEIGHT, 2]
 """The numbers that define the training; the last entry is the version of loss and views. Raise it when they change."""
 
 
@@ -84,35 +78,3 @@ class PretrainedUnet(nn.Module):
         super().train(mode)
         self.encoder.eval()
         return self
-
-
-def random_view(rng: np.random.Generator) -> View:
-    """Draw a view: rotated by up to 45 degrees, zoomed, shifted, flipped, with other colours, sometimes blurred."""
-    return View(
-        angle=float(rng.uniform(-45, 45)),
-        scale=float(np.exp(rng.uniform(math.log(0.75), math.log(1.4)))),
-        shift_x=float(rng.uniform(-0.1, 0.1)),
-        shift_y=float(rng.uniform(-0.1, 0.1)),
-        flip_x=bool(rng.random() < 0.5),
-        flip_y=bool(rng.random() < 0.5),
-        contrast=float(rng.uniform(0.75, 1.3)),
-        brightness=float(rng.uniform(-20, 20)),
-        hue=tuple(float(v) for v in rng.uniform(0.88, 1.12, 3)),  # type: ignore[arg-type]  # three of them
-        saturation=float(rng.uniform(0.7, 1.3)),
-        gamma=float(rng.uniform(0.8, 1.25)),
-        blur=float(rng.uniform(0.3, 1.0)) if rng.random() < 0.2 else 0.0,
-    )
-
-
-def outline_loss(mask_logits: Tensor, masks: Tensor) -> Tensor:
-    """Binary cross-entropy, weighted three times within two cells of the outline, plus soft Dice loss: a scalar.
-
-    The target of a cell is the share of foreground in it. Shape: logits (B, h, h), masks (B, S, S) in {0, 1}.
-    """
-    target = shrink_mask(masks, mask_logits.shape[-1])
-    window = 2 * _NEAR_OUTLINE + 1
-    highest, lowest = (F.max_pool2d(sign * target, window, 1, _NEAR_OUTLINE) for sign in (1, -1))
-    weight = torch.where(highest + lowest >= 0.5, OUTLINE_WEIGHT, 1.0)  # lowest is negative
-    bce = F.binary_cross_entropy_with_logits(mask_logits, target, reduction="none")
-    weighted = (weight * bce).sum((-2, -1)) / weight.sum((-2, -1))
-    return (weighted + mask_loss(mask_logits, target, bce_weight=0.0)).mean()

@@ -10,10 +10,11 @@ import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
-from promise_seg.augmentation import AnyView, view_of
+from promise_seg.augmentation import AnyView, draw_view, view_of
 from promise_seg.benchmarking import pretrained_unet
 from promise_seg.benchmarking.pretrained_unet import PretrainedUnet
-from promise_seg.learning.losses import mask_loss
+from promise_seg.images.geometry import shrink_mask
+from promise_seg.learning.losses import map_loss, mask_loss
 from promise_seg.learning.schedule import cosine_rate, warm_up
 from promise_seg.prompting.backbones.loading import empty_backbone, load_backbone
 from promise_seg.sam.normalisation import normalise
@@ -144,14 +145,15 @@ class PretrainedKind(UnetKind):
         return np.array_split(order, -(-len(order) // pretrained_unet.BATCH))
 
     def view(self, image_sha256: str, seed: int, epoch: int) -> AnyView:
-        return pretrained_unet.random_view(np.random.default_rng([seed, epoch, int(image_sha256[:16], 16)]))
+        return draw_view(np.random.default_rng([seed, epoch, int(image_sha256[:16], 16)]))
 
     def logits(self, unet: nn.Module, images: Tensor) -> Tensor:
         found: Tensor = unet(images)
         return found
 
     def loss(self, mask_logits: Tensor, masks: Tensor) -> Tensor:
-        return pretrained_unet.outline_loss(mask_logits, masks)
+        target = shrink_mask(masks, mask_logits.shape[-1])
+        return map_loss(mask_logits, target, pretrained_unet.EDGE_WEIGHT)
 
     def predict(self, unet: nn.Module, image: Tensor) -> Tensor:
         """Return the mean logits of the image and its two mirror images."""

@@ -33,10 +33,7 @@ def map_loss(map_logits: Tensor, target: Tensor, edge_weight: float = 0.0) -> Te
     if edge_weight:
         spread = F.max_pool2d(target[:, None], 5, 1, 2) + F.max_pool2d(-target[:, None], 5, 1, 2)
         bce = bce * (1 + edge_weight * (spread[:, 0] > _EDGE))
-    probs = map_logits.sigmoid()
-    overlap = (probs * target).sum((-2, -1))
-    dice = 1 - (2 * overlap + 1) / (probs.sum((-2, -1)) + target.sum((-2, -1)) + 1)
-    return bce.mean() + dice.mean()
+    return bce.mean() + mask_loss(map_logits, target, bce_weight=0.0).mean()
 
 
 @torch.no_grad()

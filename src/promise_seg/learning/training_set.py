@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from promise_seg.augmentation import AnyView, colours_of_a_view
+from promise_seg.augmentation import AnyView, draw_view
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import shrink_mask
@@ -165,7 +165,7 @@ class TrainingSet(Dataset[TrainingBatch]):
             return inputs
         seen = apm_inputs([sample], self._apm, self._store)
         if IMAGE in seen and self._settings.augmentation == Recipe.OWN:
-            change = colours_of_a_view(np.random.default_rng([*draw.seed, 1]))
+            change = draw_view(np.random.default_rng([*draw.seed, 1])).only_colours()
             seen[IMAGE] = torch.from_numpy(change.apply_to_image(seen[IMAGE][0].numpy()))[None]
         return inputs | seen
 

@@ -30,6 +30,22 @@ def test_the_published_weights_give_the_maps_that_they_gave_elsewhere():
     assert found == pytest.approx([8.643949, 5.989389, 3.818127, 1.692446], rel=1e-3)
 
 
+def test_maps_are_the_same_where_norms_are_folded_into_convolutions_as_where_they_learn():
+    backbone = load_backbone().eval()
+    learning = backbone(images(64))
+    with torch.no_grad():
+        folded = backbone(images(64))
+    for one, other in zip(learning, folded, strict=True):
+        assert one.requires_grad
+        assert not other.requires_grad
+        assert torch.allclose(one, other, atol=1e-3, rtol=1e-4)
+    for name, value in backbone.named_buffers():
+        if name.endswith("running_var"):
+            value *= 4
+    with torch.no_grad():
+        assert not torch.allclose(backbone(images(64))[0], folded[0], atol=0.1), "the folding is made anew each time"
+
+
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_a_folder_of_transformers_is_loaded_and_rebuilt_without_its_weights(kind, tmp_path):
     AutoBackbone.from_config(CONFIGS[kind]).save_pretrained(tmp_path)
