@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from promise_seg.ips import PatternShift
+from promise_seg.ips import GivenShift, PatternShift
 from promise_seg.sam.prompts import Prompts
+from tests.helpers import some_points
 
 
 def test_untrained_it_shifts_nothing():
@@ -17,6 +20,27 @@ def test_trained_it_shifts_image_by_image():
     torch.nn.init.normal_(ips.lin2.weight)
     shift = ips(torch.randn(2, 16, 8, 8))
     assert not torch.allclose(shift[0], shift[1])
+
+
+def test_the_shift_for_given_prompts_depends_on_their_form_once_it_is_trained():
+    embedding = torch.randn(2, 16, 8, 8)
+    given = GivenShift(16, 4)
+    torch.nn.init.normal_(given.lin2.weight)
+    box = torch.tensor([[[4.0, 4, 20, 20]]]).expand(2, -1, -1)
+    points = {count: some_points(2, count=count) for count in (1, 4, 16, 40)}
+    forms = [*points.values(), Prompts(boxes_xyxy_model=box), replace(points[1], boxes_xyxy_model=box)]
+    untrained = [given(embedding, prompts) for prompts in forms]
+    assert all(torch.equal(one, untrained[0]) for one in untrained)
+    torch.nn.init.normal_(given.by_form.weight)
+    one, few, many, more, boxed, both = (given(embedding, prompts) for prompts in forms)
+    shifts = [one, few, many, boxed, both]
+    assert all(not torch.allclose(shifts[i], shifts[j]) for i in range(5) for j in range(i))
+    assert torch.equal(many, more), "no model is trained with more than 16 points"
+    padded = Prompts(
+        points_xy_model=points[4].points_xy_model,
+        point_labels=points[4].point_labels.where(torch.arange(4) < 1, torch.tensor(-10)),
+    )
+    assert torch.equal(given(embedding, padded), one), "points that only pad do not count"
 
 
 @pytest.mark.slow

@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict
 from promise_seg.sam.prompts import FOREGROUND, Prompts
 from promise_seg.vocabulary import MaskChoice, PromptForm
 
+_MANY = 8
+
 
 class Answer(BaseModel):
     """How prompts of one form are answered.
@@ -29,5 +31,13 @@ def form_of(prompts: Prompts) -> PromptForm | None:
         return PromptForm.BOX_AND_POINTS if points else PromptForm.BOX
     if labels is None or not points:
         return None
-    is_click = points == 1 and bool(torch.any(labels == FOREGROUND))
-    return PromptForm.POINT if is_click else PromptForm.POINTS
+    if points == 1 and not bool(torch.any(labels == FOREGROUND)):
+        return PromptForm.POINTS
+    return form_of_points(points)
+
+
+def form_of_points(count: int) -> PromptForm:
+    """The form of so many points, the first of them foreground."""
+    if count == 1:
+        return PromptForm.POINT
+    return PromptForm.POINTS if count < _MANY else PromptForm.MANY_POINTS

@@ -1,6 +1,11 @@
 """Incremental pattern shifting: from the image's embedding to a small shift of the decoder's mask tokens."""
 
+import torch
 from torch import Tensor, nn
+
+from promise_seg.sam.prompts import Prompts
+
+_MOST_POINTS = 16  # more make no difference, as none are trained with more
 
 
 class PatternShift(nn.Module):
@@ -23,5 +28,38 @@ class PatternShift(nn.Module):
         nn.init.zeros_(self.lin2.bias)
 
     def forward(self, embedding: Tensor) -> Tensor:
-        shift: Tensor = self.lin2(self.act(self.lin1(embedding.mean((2, 3)))))
+        return self._shift(self.lin1(embedding.mean((2, 3))))
+
+    def _shift(self, hidden: Tensor) -> Tensor:
+        shift: Tensor = self.lin2(self.act(hidden))
         return shift.unflatten(1, (self.num_mask_tokens, -1))
+
+
+class GivenShift(PatternShift):
+    """The shift for prompts that a person gives, which depends on their form too: how many points, and whether a box.
+
+    A shift that suits one point does not suit sixteen. The part that depends on the form starts at zero.
+
+    Shape: as :class:`PatternShift`, beside prompts for each of the B images.
+    """
+
+    def __init__(self, channels: int, num_mask_tokens: int) -> None:
+        super().__init__(channels, num_mask_tokens)
+        self.by_form = nn.Linear(3, num_mask_tokens * channels, bias=False)
+        nn.init.zeros_(self.by_form.weight)
+
+    def forward(self, embedding: Tensor, prompts: Prompts) -> Tensor:  # type: ignore[override]  # needs more
+        form = _form_values(prompts).to(embedding).expand(len(embedding), -1)
+        return self._shift(self.lin1(embedding.mean((2, 3))) + self.by_form(form))
+
+
+def _form_values(prompts: Prompts) -> Tensor:
+    """The form of the prompts of each image as three numbers near 1, (B, 3): points, whether any, whether boxes.
+
+    The number of points is counted in doublings, and is that of the set with the most.
+    """
+    has_boxes = prompts.boxes_xyxy_model is not None
+    if prompts.point_labels is None:
+        return torch.tensor([[-2.0, 0.0, float(has_boxes)]])
+    points = (prompts.point_labels >= 0).sum(-1).amax(1).clamp(max=_MOST_POINTS).float()
+    return torch.stack([torch.log2(1 + points) - 2, (points > 0).float(), torch.full_like(points, has_boxes)], 1)

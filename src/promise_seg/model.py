@@ -15,7 +15,7 @@ from promise_seg.config_versions import as_version_1, from_version_1
 from promise_seg.errors import CheckpointError, words_of
 from promise_seg.given_prompts import Answer, form_of
 from promise_seg.images.reading import DEFAULT_READING, KeptReading, Reading
-from promise_seg.ips import PatternShift
+from promise_seg.ips import GivenShift, PatternShift
 from promise_seg.mask_quality import MaskQuality
 from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, AutoPrompter, PointCounts, Proposal, some_sets
@@ -148,14 +148,14 @@ class PromiseModel(nn.Module):
         self.sam = tuned(sam, config.train_also)
         self.apm: AutoPrompter | None = None
         self.ips: PatternShift | None = None
-        self.ips_given: PatternShift | None = None
+        self.ips_given: GivenShift | None = None
         self.quality: MaskQuality | None = None
         if config.apm is not None:
             self.apm = config.apm.build(sam.sizes)
         if config.variant.has_ips:
             self.ips = PatternShift(sam.embedding_channels, sam.num_mask_tokens)
         if config.has_given_shift:
-            self.ips_given = PatternShift(sam.embedding_channels, sam.num_mask_tokens)
+            self.ips_given = GivenShift(sam.embedding_channels, sam.num_mask_tokens)
         if config.learns_quality:
             self.quality = MaskQuality(sam.token_channels)
         frozen = None if self.apm is None else self.apm.frozen_part
@@ -263,9 +263,10 @@ class PromiseModel(nn.Module):
     def decode_with(self, features: Features, prompts: Prompts, *, shifted: bool = True) -> Decoded:
         """SAM's masks for prompts as they are, with or without the shift that belongs to them."""
         shift = None
-        if shifted:
-            module = self.ips if self.ips_given is None or isinstance(prompts, Proposal) else self.ips_given
-            shift = None if module is None else module(features.embedding)
+        if shifted and self.ips_given is not None and not isinstance(prompts, Proposal):
+            shift = self.ips_given(features.embedding, prompts)
+        elif shifted and self.ips is not None:
+            shift = self.ips(features.embedding)
         decoded = self.sam.decode(features, prompts, shift)
         if self.quality is None or decoded.tokens is None:
             return decoded

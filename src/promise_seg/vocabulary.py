@@ -132,10 +132,11 @@ class GivenPrompts(StrEnum):
 
 
 class PromptForm(StrEnum):
-    """The parts of a set of prompts: one point, several points, a box, or a box with points."""
+    """The parts of a set of prompts: one point, a few points or many (8 or more), a box, or a box with points."""
 
     POINT = "point"
     POINTS = "points"
+    MANY_POINTS = "many points"
     BOX = "box"
     BOX_AND_POINTS = "box+points"
 

@@ -34,6 +34,8 @@ BOX = torch.tensor([[[4.0, 4, 20, 20]]])
     [
         (some_points(1, count=1), PromptForm.POINT),
         (some_points(1, count=4), PromptForm.POINTS),
+        (some_points(1, count=7), PromptForm.POINTS),
+        (some_points(1, count=8), PromptForm.MANY_POINTS),
         (Prompts(points_xy_model=torch.ones(1, 1, 1, 2), point_labels=torch.zeros(1, 1, 1)), PromptForm.POINTS),
         (Prompts(boxes_xyxy_model=BOX), PromptForm.BOX),
         (Prompts(boxes_xyxy_model=BOX, points_xy_model=torch.ones(1, 1, 1, 2), point_labels=torch.ones(1, 1, 1)),

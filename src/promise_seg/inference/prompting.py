@@ -9,6 +9,7 @@ import torch
 from promise_seg.arrays import BoolArray
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
+from promise_seg.given_prompts import form_of_points
 from promise_seg.inference.encoding import Sample
 from promise_seg.model import PromiseModel
 from promise_seg.prompting.oracle import centre_of, oracle_box, oracle_points
@@ -40,7 +41,7 @@ class PromptPlan:
         if self.prompts == PromptSource.BOX:
             return PromptForm.BOX
         if self.prompts == PromptSource.ORACLE:
-            return PromptForm.POINT if self.num_points == 1 else PromptForm.POINTS
+            return form_of_points(self.num_points)
         return None
 
     def prompts_objects(self, row: CheckedRow) -> bool:

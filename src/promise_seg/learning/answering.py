@@ -28,7 +28,8 @@ from promise_seg.vocabulary import MaskChoice, MaskKind, PromptForm
 ANSWERS_FILE = "given_prompts.json"
 _MOST_OBJECTS = 8  # of an image with many
 _POINTS = {
-    PromptForm.POINT: (1, 1, 1), PromptForm.POINTS: (4, 16), PromptForm.BOX: (0,), PromptForm.BOX_AND_POINTS: (1,),
+    PromptForm.POINT: (1, 1, 1), PromptForm.POINTS: (2, 4), PromptForm.MANY_POINTS: (8, 16), PromptForm.BOX: (0,),
+    PromptForm.BOX_AND_POINTS: (1,),
 }  # fmt: skip
 """How many points are given, in several draws, for each form."""
 _BARE = Answer(mask_choice=MaskChoice.SCORE, shifted=False)
@@ -57,8 +58,8 @@ class MeasuredAnswer(BaseModel):
     def words(self) -> str:
         """One line for the user."""
         name = {
-            PromptForm.POINT: "one point", PromptForm.POINTS: "several points", PromptForm.BOX: "a box",
-            PromptForm.BOX_AND_POINTS: "a box and points",
+            PromptForm.POINT: "one point", PromptForm.POINTS: "a few points", PromptForm.MANY_POINTS: "many points",
+            PromptForm.BOX: "a box", PromptForm.BOX_AND_POINTS: "a box and points",
         }[self.form]  # fmt: skip
         line = f"prompted with {name}: val Dice {self.dice:.3f}, bare SAM {self.bare_dice:.3f}"
         if self.shifted_dice is None or self.answer.shifted:
