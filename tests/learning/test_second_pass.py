@@ -26,7 +26,7 @@ def test_it_helps_only_where_dice_is_higher(second_is_better, checked, tiny_sam,
         value = 5.0 if is_second == second_is_better else -5.0
         return Decoded(torch.full((1, 1, 3, 8, 8), value), torch.zeros(1, 1, 3))
 
-    monkeypatch.setattr(PromiseModel, "decode_with", decode)
+    monkeypatch.setattr(PromiseModel, "sam_masks", decode)
     val = [row for row in checked if row.row.split == Split.VAL]
     model = make_model(tiny_sam)
     config = model.config
@@ -40,7 +40,7 @@ def test_where_both_are_alike_sam_is_asked_once(checked, tiny_sam, monkeypatch):
     def decode(self, features, prompts, *, shifted=True):
         return Decoded(torch.full((1, 1, 3, 8, 8), 5.0), torch.zeros(1, 1, 3))
 
-    monkeypatch.setattr(PromiseModel, "decode_with", decode)
+    monkeypatch.setattr(PromiseModel, "sam_masks", decode)
     assert not measure_second_pass(make_model(tiny_sam), checked[:2], None).helps
 
 
@@ -48,17 +48,17 @@ def test_the_chosen_mask_is_what_sam_sees_again(tiny_sam, images):
     model = with_second_pass(tiny_sam)
     features = model.encode(images)
     own = model.propose(features)
-    first = choose_mask(model.decode_with(features, own), MaskChoice.SECOND).mask_logits
-    again = model.decode_with(features, replace(own, mask_logits=first))
+    first = choose_mask(model.sam_masks(features, own), MaskChoice.SECOND).mask_logits
+    again = model.sam_masks(features, replace(own, mask_logits=first))
     assert torch.equal(model.decode(features, own).mask_logits, again.mask_logits)
-    assert not torch.equal(again.mask_logits, model.decode_with(features, own).mask_logits)
+    assert not torch.equal(again.mask_logits, model.sam_masks(features, own).mask_logits)
 
 
 def test_given_prompts_are_answered_at_once(tiny_sam, images):
     model = with_second_pass(tiny_sam)
     features = model.encode(images)
     given = some_points()
-    assert torch.equal(model.decode(features, given).mask_logits, model.decode_with(features, given).mask_logits)
+    assert torch.equal(model.decode(features, given).mask_logits, model.sam_masks(features, given).mask_logits)
 
 
 def test_it_survives_a_config_and_old_hashes_do_not_change(tiny_sam):
