@@ -216,7 +216,7 @@ class SplitChoice(StrEnum):
 
 
 class OutputFormat(StrEnum):
-    """``auto`` follows the input: PNG for images, TIFF for pages, NIfTI for NIfTI, NRRD for NRRD, DICOM-SEG for DICOM.
+    """``auto`` follows the input: PNG for images, TIFF for pages, NIfTI for NIfTI and so on, DICOM-SEG for DICOM.
 
     ``coco`` writes a file of run-length codes for each image, as ``rle`` does, and all of them as one ``coco.json``.
     """
@@ -226,6 +226,7 @@ class OutputFormat(StrEnum):
     TIFF = "tiff"
     NIFTI = "nifti"
     NRRD = "nrrd"
+    METAIMAGE = "metaimage"
     DICOM_SEG = "dicom-seg"
     RLE = "rle"
     COCO = "coco"

@@ -7,6 +7,7 @@ from pathlib import Path
 from promise_seg.images.formats.source import Source
 from promise_seg.prediction.labelling import Labelled
 from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
+from promise_seg.prediction.outputs.metaimage import write_metaimage
 from promise_seg.prediction.outputs.nifti import write_nifti
 from promise_seg.prediction.outputs.nrrd import write_nrrd
 from promise_seg.prediction.outputs.pictures import write_png, write_tiff
@@ -27,6 +28,7 @@ WRITERS = {
     OutputFormat.TIFF: Writer(".tif", write_tiff),
     OutputFormat.NIFTI: Writer(".nii.gz", write_nifti),
     OutputFormat.NRRD: Writer(".seg.nrrd", write_nrrd),
+    OutputFormat.METAIMAGE: Writer(".mha", write_metaimage),
     OutputFormat.DICOM_SEG: Writer(".dcm", write_dicom_seg),
     OutputFormat.RLE: Writer(".json", write_rle),
     OutputFormat.COCO: Writer(".json", write_rle),
