@@ -11,12 +11,22 @@ from promise_seg.arrays import Array
 from promise_seg.curation.inspection.duplicates import Thumbnails
 from promise_seg.curation.inspection.findings import Finding, Kind
 from promise_seg.curation.inspection.summary import SplitSummary, new_summary
-from promise_seg.dataset.checks import CheckedRow, check_row, classes_of, divided_groups, leaks
+from promise_seg.curation.inspection.suspicion import LyingMasks, turned_apart
+from promise_seg.dataset.checks import (
+    CheckedRow,
+    check_row,
+    classes_of,
+    divided_groups,
+    emptied,
+    leaks,
+    mask_notes,
+)
 from promise_seg.dataset.manifest import Row, scan_manifest
 from promise_seg.errors import ImageError, MaskError, SizeError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import finite_range
 from promise_seg.images.masks import BINARY
+from promise_seg.images.readers import mask_source
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
@@ -86,6 +96,7 @@ class _Run:
         self.summary = new_summary()
         self.checked: list[CheckedRow] = []
         self.thumbnails = Thumbnails()
+        self.lying = LyingMasks()
         self.depths: dict[str, list[str]] = defaultdict(list)
         self.values: dict[int, list[str]] = defaultdict(list)
 
@@ -104,11 +115,16 @@ class _Run:
             source = open_source(row.image, self.reading.axis)
             values = source.values(checked.index)
             self._inspect_pixels(checked, values)
+            self.lying.add(checked.mask())
             self.summary[row.split].add(checked, finite_range(values))
             if self.reading.mask_rule == BINARY and checked.foreground_pixels:
                 self.values[int(checked.labels().max())].append(row.where)
             self.checked.append(checked)
-        whole_volume = slices[0].is_slice  # most slices of a volume do not show the organ
+        first = slices[0]
+        shape = (first.height, first.width)
+        if words := turned_apart(open_source(row.image, self.reading.axis), mask_source(row.mask), shape):
+            self._note(Kind.TURNED, row.where, words)
+        whole_volume = first.is_slice  # most slices of a volume do not show the organ
         if whole_volume and self._expects_objects and not any(c.foreground_pixels for c in slices):
             self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: the mask is empty in all {len(slices)} slice(s)")
 
@@ -142,6 +158,12 @@ class _Run:
         """Collect everything that can only be found by comparing rows."""
         for problem in leaks(self.checked):
             self._note(Kind.LEAK, *_place(problem))
+        for problem in emptied(self.checked):
+            self._note(Kind.MASK_VALUES, *_place(problem))
+        for row, words in mask_notes(self.checked).items():
+            self._note(Kind.MASK_MEANING, row.where, words)
+        if (warning := self.lying.warning()) is not None:
+            self._note(Kind.INVERTED_MASKS, str(self.manifest), warning)
         self._duplicates()
         for group in divided_groups(rows):
             members = [row for row in rows if row.group == group]

@@ -112,6 +112,10 @@ class DicomSeries(DicomSource):
     def values(self, index: int) -> Array:
         return self._image(index).values(0) if self._cut is None else self._cut[index]
 
+    def as_stored(self, index: int) -> Array:
+        """Return the pixel values of a slice as acquired, not rescaled."""
+        return self._image(index).as_stored(0) if self._cut is None else self._cut[index]
+
     def own_window(self, index: int) -> Uint8Array:
         """Apply the window of each image, or that of the first one if the volume is cut across."""
         values = self.values(index)

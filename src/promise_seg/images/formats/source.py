@@ -61,6 +61,10 @@ class Source(ABC):
     """Whether its slices are matched with those of a mask or an image by their place in space, not by their number."""
     is_oriented: bool = False
     """Whether it has an order of axes of its own, so that even a single slice must be turned to fit another file's."""
+    turned: int = 1
+    """The orientation by which it was turned upright, as EXIF and TIFF number them; 1 if it is as stored."""
+    value_step: float = 0.0
+    """The distance between neighbouring values that it can store, where it stores scaled ones."""
     columns_first: bool = False
     """Whether :attr:`array` is (column, row, slice), as NIfTI files are, or (slice, row, column)."""
 
@@ -96,6 +100,11 @@ class Source(ABC):
     def as_stored(self, index: int) -> Array:
         """One slice as labels: palette indices instead of colours, nothing rescaled."""
         return self.values(index)
+
+    @property
+    def label_note(self) -> str | None:
+        """What was assumed of a mask in this file, where the file does not tell: words that follow its path."""
+        return None
 
     def own_window(self, index: int) -> Uint8Array:
         """One slice as the file wants to be looked at: 8-bit values as they are, others from lowest to highest."""
