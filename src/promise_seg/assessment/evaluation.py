@@ -1,12 +1,12 @@
 """Run a model over rows with a ground truth and score it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from promise_seg.arrays import BoolArray
+from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 from promise_seg.assessment.mask_pair import Objects
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, measure
 from promise_seg.assessment.metrics import Scores, score_mask
@@ -30,8 +30,10 @@ class Result:
 
     If each object of an instance map was prompted separately, ``scores`` are those of the union of all masks,
     ``objects`` is their number, ``object_dice`` the mean over them, and the predicted IoU a mean too. ``measures`` are
-    all measures by name, at the image's own size; empty with the reference's protocol. ``is_empty`` says that nothing
-    was predicted. ``trust`` and ``nothing_here`` are set for the own masks of a calibrated model, if requested.
+    measures by name, at the image's own size; empty with the reference's protocol. Measures at a threshold that is
+    chosen for all images together have their values at every threshold in ``curves`` (256,); see
+    :func:`~promise_seg.assessment.report.values_by_measure`. ``is_empty`` says that nothing was predicted. ``trust``
+    and ``nothing_here`` are set for the own masks of a calibrated model, if requested.
     """
 
     checked: CheckedRow
@@ -40,6 +42,7 @@ class Result:
     objects: int | None = None
     object_dice: float | None = None
     measures: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, Float32Array] = field(default_factory=dict)
     is_empty: bool = False
     trust: float | None = None
     nothing_here: bool | None = None
@@ -67,6 +70,15 @@ class Assessment(PromptPlan):
         return model.answer_to_form(self.form).mask_choice
 
 
+KeepMasks = Callable[[CheckedRow, BoolArray, BoolArray], None]
+"""A function that is given a row, its predicted mask and its ground truth, both (H, W), in the image frame."""
+
+
+def forget(checked: CheckedRow, predicted: BoolArray, truth: BoolArray) -> None:
+    """Keep no masks."""
+    del checked, predicted, truth
+
+
 def _check_numbers(checked: CheckedRow, measures: dict[str, float]) -> None:
     """Raise an error if measures are NaN or infinite, before they enter a mean."""
     wrong = [f"{name} is {value}" for name, value in measures.items() if not np.isfinite(value)]
@@ -84,6 +96,7 @@ def score_row(
     post: PostProcessing = NO_POST,
     *,
     full: bool = False,
+    keep: KeepMasks = forget,
 ) -> Result:
     """Score the masks of one row.
 
@@ -93,6 +106,7 @@ def score_row(
         assessment: how to score.
         post: the post-processing, with our own protocol.
         full: whether to compute all measures, not only the overlap.
+        keep: given the predicted and the true mask, with our own protocol.
 
     Raises:
         SettingsError: if ``full`` is set, and the mask or one of its measures is NaN or infinite.
@@ -103,7 +117,9 @@ def score_row(
             f"{decoded.sample.checked.name}: the model produced NaN or infinite logits: its training diverged. Train "
             "again with a lower --learning-rate"
         )
-    checked, measures = decoded.sample.checked, {}
+    checked = decoded.sample.checked
+    measures: dict[str, float] = {}
+    curves: dict[str, Float64Array] = {}
     if assessment.protocol == Protocol.REFERENCE:
         scores = score_by_reference(decoded.sample, mask_logits.amax(0))
         is_empty = not reference_mask(mask_logits.amax(0)).any()
@@ -112,12 +128,14 @@ def score_row(
         predicted = post.mask(mask_probs)
         is_empty = not predicted.any()
         scores = score_mask(mask_probs, truth, predicted)
+        keep(checked, predicted, truth)
         if full:
             objects = _objects(decoded, choice, predicted, post)
-            measures = measure(mask_probs, predicted, truth, checked, assessment.tolerance, objects)
+            measures, curves = measure(mask_probs, predicted, truth, checked, assessment.tolerance, objects)
     if full:
         _check_numbers(checked, vars(scores) | measures)
-    result = Result(checked, scores, float(iou.mean()), measures=measures, is_empty=is_empty)
+    kept = {name: curve.astype(np.float32) for name, curve in curves.items()}
+    result = Result(checked, scores, float(iou.mean()), measures=measures, curves=kept, is_empty=is_empty)
     if decoded.objects is None:
         return result
     return replace(result, objects=len(decoded.objects), object_dice=_object_dice(decoded, choice, post))
@@ -166,6 +184,7 @@ def evaluate(
     *,
     store: FeatureStore | None = None,
     progress: Progress = silent,
+    keep: KeepMasks = forget,
 ) -> list[Result]:
     """Score a model on rows.
 
@@ -176,6 +195,7 @@ def evaluate(
             always the first with the reference's protocol.
         store: the feature store; if ``None``, features are encoded and discarded.
         progress: told of each image.
+        keep: given the masks of each row, in the order of the rows.
 
     Raises:
         SettingsError: if the model cannot make the requested prompts, or its masks are NaN or infinite.
@@ -184,6 +204,6 @@ def evaluate(
     results = []
     count = Stage(progress, "evaluating", len(rows), assessment.prompts.heading)
     for decoded in decode_rows(model, rows, assessment, store):
-        results.append(score_row(decoded, choice, assessment, model.config.postprocessing, full=True))
+        results.append(score_row(decoded, choice, assessment, model.config.postprocessing, full=True, keep=keep))
         count()
     return results
