@@ -136,7 +136,7 @@ class PromptForm(StrEnum):
 
     POINT = "point"
     POINTS = "points"
-    MANY_POINTS = "many points"
+    MANY_POINTS = "many-points"
     BOX = "box"
     BOX_AND_POINTS = "box+points"
 

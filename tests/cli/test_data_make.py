@@ -60,14 +60,14 @@ def test_a_relative_folder(folder, tmp_path, monkeypatch):
 
 
 def test_what_could_not_be_paired_is_a_warning(folder, tmp_path, capsys):
-    lay(folder, *(f"images/x[{i}].png" for i in range(5)), "masks/y.png", "images/0.jpg", "images/z.mha", "more/a.png")
+    lay(folder, *(f"images/x[{i}].png" for i in range(5)), "masks/y.png", "images/0.jpg", "images/z.mgz", "more/a.png")
     assert run(folder, "-o", tmp_path / "m.csv") == 0
     assert len(records(tmp_path / "m.csv")) == 9
     captured = capsys.readouterr()
     for line in (
         "warning: 5 image(s) without mask: images/x[0].png, images/x[1].png, images/x[2].png ...",
         "warning: 1 mask(s) without image: masks/y.png",
-        "warning: 1 file(s) of unknown formats ignored (.mha 1): images/z.mha",
+        "warning: 1 file(s) of unknown formats ignored (.mgz 1): images/z.mgz",
         "warning: 1 folder(s) with images not used, because they are not part of the layout: more",
         "warning: 1 image(s) not paired, because more than one pairing is possible: ",
     ):

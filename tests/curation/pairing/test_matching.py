@@ -67,9 +67,9 @@ def test_in_one_folder_images_named_like_masks_are_images_if_a_mask_is_named_aft
 
 def test_litter_is_silent_and_unknown_kinds_are_not(part):
     litter = ["Thumbs.db", "._a.png", ".hidden.png", "desktop.ini", "a.csv", "a.json", "a.txt", ".git/a.png"]
-    found = match(part(images=["a.png", "a.mhd", *litter], masks=["a.png", "b.mha"]))
+    found = match(part(images=["a.png", "a.svs", *litter], masks=["a.png", "b.mgz"]))
     assert names(found) == {("a.png", "a.png")}
-    assert [path.name for path in found.ignored] == ["a.mhd", "b.mha"]
+    assert [path.name for path in found.ignored] == ["a.svs", "b.mgz"]
     assert found.images_alone == found.masks_alone == []
 
 

@@ -83,10 +83,10 @@ def test_pictures_in_folders_below_are_left_out_with_a_note(tmp_path):
 
 
 def test_images_of_kinds_that_are_not_read_are_named(tmp_path):
-    touch(tmp_path / "a.mha", tmp_path / "notes.txt", tmp_path / "table.csv")
+    touch(tmp_path / "a.mgz", tmp_path / "notes.txt", tmp_path / "table.csv")
     (note,) = look_through(tmp_path).notes()
     assert note.startswith(
-        f"{tmp_path}: left out 1 image ({tmp_path}/a.mha), of formats that are not searched for in folders"
+        f"{tmp_path}: left out 1 image ({tmp_path}/a.mgz), of formats that are not searched for in folders"
     )
     assert not UNREAD_SUFFIXES & {".png", ".webp", ".tif"}
 
