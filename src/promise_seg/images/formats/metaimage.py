@@ -16,7 +16,7 @@ from promise_seg.vocabulary import Axis, OutputFormat
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """ITK's coordinates are LPS+."""
 _MATRICES, _ORIGINS = ("transformmatrix", "rotation", "orientation"), ("offset", "position", "origin")
-"""The fields that ITK reads as the directions of the axes, and as the place of the first voxel; the first present counts."""
+"""Fields with the directions of the axes and with the place of the first voxel; the first that is there counts."""
 _LONGEST_REASON = 200
 
 
