@@ -103,7 +103,7 @@ class Source(ABC):
 
     @property
     def label_note(self) -> str | None:
-        """What was assumed of a mask in this file, where the file does not tell: words that follow its path."""
+        """An assumption about a mask in this file, where the file does not tell: words that follow its path."""
         return None
 
     def own_window(self, index: int) -> Uint8Array:
