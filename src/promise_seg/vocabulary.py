@@ -207,7 +207,7 @@ class Split(StrEnum):
 
 
 class Several(StrEnum):
-    """What is made of several masks of one image: one mask, a map of instances, or of classes.
+    """The one file that several masks of an image become: a mask, a map of instances, or of classes.
 
     ``auto`` makes classes of masks that are called after classes, and one mask of those that are numbered.
     """

@@ -21,8 +21,8 @@ def make(
     images: Annotated[
         str | None,
         typer.Option(
-            help="Pattern of the images' paths below FOLDER, such as 'photos/*.jpg' or '{case}/ct.nii.gz'. What * or "
-            "{word} stands for must be the same in the mask's path. ** stands for any folders; without a slash, the "
+            help="Pattern of the images' paths below FOLDER, such as 'photos/*.jpg' or '{case}/ct.nii.gz'. What * "
+            "or {word} stands for must be the same in the mask's path. ** stands for any folders; without a slash, the "
             "pattern is looked for in every folder.",
             metavar="PATTERN",
         ),
@@ -31,15 +31,16 @@ def make(
         str | None,
         typer.Option(
             help="Pattern of the masks' paths, such as 'drawn/*_by_anna.png'. A wildcard more than in --images tells "
-            "several masks of one image apart: '{case}/organs/{class}.nii.gz'.",
+            "several masks of one image apart, as * does in 'organs/{case}_*.png'.",
             metavar="PATTERN",
         ),
     ] = None,
     several: Annotated[
         Several,
         typer.Option(
-            help="What several masks of one image become: one mask, a map of instances or of classes. auto makes "
-            "classes of masks that are called after classes, and one mask of numbered ones."
+            help="What several masks of one image become: one mask, or a map of instances or classes (mask, instances, "
+            "classes). auto makes classes of masks that are called after classes, and one mask of numbered ones.",
+            metavar="KIND",
         ),
     ] = Several.AUTO,
     group: Annotated[
@@ -55,14 +56,14 @@ def make(
     if (images is None) != (masks is None):
         raise SettingsError("--images and --masks: give both of them, or neither")
     from promise_seg.curation.pairing.folders import pair_by_patterns, pair_folder
-    from promise_seg.curation.pairing.groups import group_pattern, groups_of, no_groups_note, with_groups
+    from promise_seg.curation.pairing.groups import group_pattern, groups_of, with_groups
     from promise_seg.curation.pairing.scanning import MERGED
     from promise_seg.curation.pairing.writing import pairs_table
     from promise_seg.dataset.manifest_writing import refuse_existing
 
     refuse_existing([output], force=force)
     pattern = group_pattern(group) if group is not None else None
-    pairing = pair_by_patterns(folder, images, masks) if images and masks else pair_folder(folder)
+    pairing = pair_folder(folder) if images is None or masks is None else pair_by_patterns(folder, images, masks)
     by = ""
     if pattern:
         groups = groups_of(pairing.pairs, pattern, folder)
@@ -73,6 +74,13 @@ def make(
     into = output.with_name(output.stem + MERGED)
     merging = _merge(pairing, into, several) if any(pair.objects for pair in pairing.pairs) else None
     pairs_table(pairing.pairs, output).write()
+    _print_outcome(pairing, merging, output, by)
+
+
+def _print_outcome(pairing: "Pairing", merging: "Merging | None", output: Path, by: str) -> None:
+    """Print what was paired and merged, and what was left out; ``by`` what the images were grouped, if we did it."""
+    from promise_seg.curation.pairing.groups import no_groups_note
+    from promise_seg.curation.pairing.scanning import MERGED
 
     counts = pairing.counts()
     print(f"layout: {pairing.layout}")
@@ -80,7 +88,7 @@ def make(
     if named := [pair.group for pair in pairing.pairs if pair.group]:
         print(f"groups: {len(set(named))}, for example {named[0]}{f' ({by})' if by else ''}")
     if merging:
-        print(_merged(merging, into))
+        print(_merged(merging, output.with_name(output.stem + MERGED)))
     print(f"written: {output}")
     for line in pairing.remarks() + (merging.remarks() if merging else []):
         console.print(f"warning: {line}", markup=False)
