@@ -206,6 +206,18 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class Several(StrEnum):
+    """The one file that several masks of an image become: a mask, a map of instances, or of classes.
+
+    ``auto`` makes classes of masks that are called after classes, and one mask of those that are numbered.
+    """
+
+    AUTO = "auto"
+    MASK = "mask"
+    INSTANCES = "instances"
+    CLASSES = "classes"
+
+
 class SplitChoice(StrEnum):
     """The rows of a data set that a command uses: those of one split, or all."""
 

@@ -155,3 +155,17 @@ def test_masks_of_single_objects_are_merged_beside_the_manifest(tmp_path, capsys
     assert "pairs: train 1" in captured.out
     assert "warning: 1 image(s) left out, because their masks cannot be merged: " in captured.err
     assert len(records(manifest)) == 1
+
+
+def test_patterns_and_the_note_that_there_are_no_groups(tmp_path, capsys):
+    lay(tmp_path / "data", *(f"{i}_{kind}" for i in "12" for kind in ("photo.jpg", "by_anna.png")))
+    names = ("--images", "*_photo.jpg", "--masks", "*_by_anna.png")
+    assert run(tmp_path / "data", "-o", tmp_path / "m.csv", *names) == 0
+    assert [(r["image_name"], r["mask_name"]) for r in records(tmp_path / "m.csv")] == [
+        (f"data/{i}_photo.jpg", f"data/{i}_by_anna.png") for i in "12"
+    ]
+    assert "no groups: neither the files nor their folders say" in capsys.readouterr().err
+    assert run(tmp_path / "data", "-o", tmp_path / "n.csv", *names[:2]) == 2
+    assert "--images and --masks: give both of them" in capsys.readouterr().err
+    assert run(tmp_path / "data", "-o", tmp_path / "n.csv", "--images", "", "--masks", "") == 2
+    assert "has no wildcards" in capsys.readouterr().err

@@ -22,6 +22,7 @@ from promise_seg.dataset.checks import (
     mask_notes,
 )
 from promise_seg.dataset.manifest import Row, scan_manifest
+from promise_seg.dataset.owners import divided_owners
 from promise_seg.errors import ImageError, MaskError, SizeError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import finite_range
@@ -173,6 +174,7 @@ class _Run:
                 f"the group {group!r} has {len(members)} rows, in {' and '.join(splits)}; frames or slices of one "
                 "source look alike, so scores on them are too optimistic",
             )  # fmt: skip
+        self._divided_owners(rows)
         self._depths()
         self._mask_values()
         for split in (Split.TRAIN, Split.TEST):
@@ -188,6 +190,20 @@ class _Run:
                     str(self.manifest),
                     f"no mask contains the class {label}; they contain {contents}",
                 )
+
+    def _divided_owners(self, rows: list[Row]) -> None:
+        """Note patients, studies and series that DICOM files name and that are divided, whatever their groups."""
+        known = divided_groups(rows)
+        for owner, members in divided_owners(rows):
+            if {row.group for row in members} <= set(known):
+                continue  # said already
+            splits = sorted({str(row.split) for row in members})
+            self._note(
+                Kind.DIVIDED_GROUP, members[0].where,
+                f"the {owner.kind} {owner.name!r} has {len(members)} rows, in {' and '.join(splits)}, as the DICOM "
+                "files themselves say; images of one source look alike, so scores on them are too optimistic. Give "
+                "these rows one group and divide the manifest again (promise data split)",
+            )  # fmt: skip
 
     def _mask_values(self) -> None:
         """Note masks that have 1 in some files and 2 in others: these are probably two classes, not one."""

@@ -28,6 +28,7 @@ UNKNOWN_SOURCE: type[Source] = Picture
 
 SUFFIXES: dict[str, type[Source]] = {suffix: source for source in FILE_SOURCES for suffix in source.suffixes}
 """The suffixes of files that are searched for in folders. A file that is named directly may end in anything."""
+_PICTURE_SIGNATURES = ((0, b"\x89PNG\r\n"), (0, b"\xff\xd8\xff"), (0, b"GIF8"), (8, b"WEBP"))
 _HEAD_BYTES = max(at + len(magic) for source in FILE_SOURCES for at, magic in source.signatures)
 
 
@@ -59,6 +60,17 @@ def _readable(folder: Path) -> type[Source]:
     if not os.access(folder, os.R_OK | os.X_OK):
         raise ImageError(f"{folder}: cannot be listed. Check its permissions")
     return FOLDER_SOURCE
+
+
+def told_by_content(path: Path) -> type[Source] | None:
+    """Return the class that reads a file, if its first bytes tell it; ``None`` also if it cannot be opened."""
+    try:
+        head = _head(path) if path.is_file() else b""
+    except OSError:
+        return None
+    if any(head[at : at + len(magic)] == magic for at, magic in _PICTURE_SIGNATURES):
+        return Picture
+    return next((source for source in FILE_SOURCES if source.has_signature(head)), None)
 
 
 def kind_of(path: Path) -> type[Source]:
