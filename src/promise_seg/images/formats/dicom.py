@@ -101,7 +101,10 @@ class DicomImage(DicomSource):
             return None
         if len(positions) != self._count:
             return None
-        affine, size = stack_affine(positions, orientation, spacing), (int(self.dataset.Rows), int(self.dataset.Columns))
+        affine, size = (
+            stack_affine(positions, orientation, spacing),
+            (int(self.dataset.Rows), int(self.dataset.Columns)),
+        )
         if affine is None:
             names = [f"frame {number}" for number in range(1, self._count + 1)]
             self.uneven = uneven_stack(self.path, size, positions, orientation, spacing, names)

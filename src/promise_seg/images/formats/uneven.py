@@ -47,8 +47,8 @@ class UnevenStack:
         aside = np.linalg.norm(steps[odd] - steps[usual] * heights[odd] / heights[usual])
         shifted = f", shifted aside by {aside:.2f} mm," if aside >= 0.01 else ""
         words = (
-            f"its slices are not evenly stacked: {heights[usual]:.2f} mm from {names[usual]} to {names[usual + 1]}, but "
-            f"{heights[odd]:.2f} mm{shifted} from {names[odd]} to {names[odd + 1]}"
+            f"its slices are not evenly stacked: {heights[usual]:.2f} mm from {names[usual]} to {names[usual + 1]}, "
+            f"but {heights[odd]:.2f} mm{shifted} from {names[odd]} to {names[odd + 1]}"
         )
         return cls(SliceFrame(path, (len(origins), *shape), nominal, Axis.AUTO), origins, words)
 

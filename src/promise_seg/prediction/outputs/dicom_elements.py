@@ -41,7 +41,7 @@ _NEEDED = {
     "ReferencedStudySequence": ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"),
     "ReferencedPatientSequence": ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"),
 }
-"""What each item of some sequences must hold, apart from those of codes."""
+"""Elements that each item of some sequences must hold. Items with codes have rules of their own."""
 _UTF8 = "ISO_IR 192"
 _DATES = {"DA": DA, "TM": TM, "DT": DT}
 
@@ -89,7 +89,7 @@ def _is_sound(element: DataElement) -> bool:
         return False
     if element.VR == "SQ":
         return all(_is_sound_item(keyword, item) for item in element.value)
-    if element.VR != dictionary_VR(element.tag) and element.VR not in dictionary_VR(element.tag):
+    if dictionary_VR(element.tag) != element.VR and element.VR not in dictionary_VR(element.tag):
         return False
     values = list(element.value) if isinstance(element.value, MultiValue | list) else [element.value]
     if len(values) > 1 and dictionary_VM(element.tag) == "1":

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
-from pydicom.valuerep import DS
+from pydicom.valuerep import DSfloat
 
 from promise_seg.arrays import Array, Float64Array
 from promise_seg.errors import ImageError
@@ -73,8 +73,9 @@ def _check_identifiers(path: Path, images: list[Dataset]) -> None:
 
 def _one_space(path: Path, images: list[Dataset]) -> None:
     """Give all images one frame of reference; old and anonymised files have none, and it cannot be empty."""
-    values = {value for image in images if (value := image.get("FrameOfReferenceUID"))}
-    if len(values) > 1 or not all(isinstance(value, str) for value in values):
+    stated = [value for image in images if (value := image.get("FrameOfReferenceUID"))]
+    values = {str(value) for value in stated}
+    if len(values) > 1 or not all(isinstance(value, str) for value in stated):
         raise _refusal(path, "its images are in different frames of reference")
     made = generate_uid(entropy_srcs=["frame of reference of", images[0].SeriesInstanceUID])
     for image in images:
@@ -107,7 +108,7 @@ def _thickness(image: Dataset, positions: Float64Array, normal: Float64Array) ->
     gaps = np.abs(np.diff(positions @ normal))
     between = float(np.median(gaps)) if len(gaps) else None
     stated = (measures.get("SliceThickness"), between, measures.get("SpacingBetweenSlices"))
-    return next((float(value) for value in stated if _positive(value)), 1.0)
+    return next((float(str(value)) for value in stated if _positive(value)), 1.0)
 
 
 def _positive(value: object) -> bool:
@@ -117,8 +118,8 @@ def _positive(value: object) -> bool:
         return False
 
 
-def _decimals(values: Array) -> list[DS]:
-    return [DS(float(value), auto_format=True) for value in values]
+def _decimals(values: Array) -> list[DSfloat]:
+    return [DSfloat(float(value), auto_format=True) for value in values]
 
 
 def _set_plane(
@@ -127,7 +128,7 @@ def _set_plane(
     image.ImagePositionPatient = _decimals(position)
     image.ImageOrientationPatient = _decimals(directions.ravel())
     image.PixelSpacing = _decimals(spacing)
-    image.SliceThickness = DS(thickness, auto_format=True)
+    image.SliceThickness = DSfloat(thickness, auto_format=True)
     if "SpacingBetweenSlices" in image:
         del image.SpacingBetweenSlices  # which is often wrong, and follows from the positions
 
@@ -138,7 +139,7 @@ def _set_groups(
     """State direction and measures for all frames together, as ``highdicom`` looks for them, and positions for each."""
     plane, measures, shared = Dataset(), Dataset(), Dataset()
     plane.ImageOrientationPatient = _decimals(directions.ravel())
-    measures.PixelSpacing, measures.SliceThickness = _decimals(spacing), DS(thickness, auto_format=True)
+    measures.PixelSpacing, measures.SliceThickness = _decimals(spacing), DSfloat(thickness, auto_format=True)
     shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [plane], [measures]
     image.SharedFunctionalGroupsSequence = [shared]
     groups = []

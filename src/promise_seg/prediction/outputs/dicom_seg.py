@@ -66,7 +66,7 @@ def _has_unplaced_frames(source: DicomSource) -> bool:
 
 
 def _make(
-    images: list[Dataset], present: np.ndarray, names: list[str], keep_empty_frames: bool
+    images: list[Dataset], present: np.ndarray, names: list[str], keep_empty_frames: bool = False
 ) -> "hd.seg.Segmentation":
     """Shape: ``present`` (N, H, W, labels)."""
     names = [" ".join(name.replace("\\", "/").split()) for name in names]  # a backslash would divide them

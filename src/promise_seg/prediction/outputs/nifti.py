@@ -42,7 +42,7 @@ def write_nifti(labelled: Labelled, path: Path) -> str | None:
     image = _image(labelled, frame)
 
     def read(written: Path) -> Array:
-        if not _is_read_by_itk(nib.load(written)):
+        if not _is_read_by_itk(_header_of(written)):
             raise ImageError("ITK would refuse it, as its axes are not orthogonal")
         return stack_beside(written, labelled)
 
@@ -57,7 +57,7 @@ def _image(labelled: Labelled, frame: SliceFrame) -> nib.Nifti1Image:
     if isinstance(source, NiftiVolume):
         image = source.image_class(labels.reshape(source.file_shape), frame.affine, _plain_header(source))
         image.set_data_dtype(labels.dtype)
-        if not _is_read_by_itk(image):
+        if not _is_read_by_itk(image.header):
             image.set_qform(_stacked_straight(frame.affine), _ALIGNED)
         return image
     affine = frame.affine
@@ -105,9 +105,13 @@ def _stacked_straight(affine: Float64Array) -> Float64Array:
     return straight
 
 
-def _is_read_by_itk(image: nib.Nifti1Image) -> bool:
+def _header_of(path: Path) -> nib.Nifti1Header:
+    header: nib.Nifti1Header = nib.load(path).header  # type: ignore[assignment]
+    return header
+
+
+def _is_read_by_itk(header: nib.Nifti1Header) -> bool:
     """Whether the qform is set, which is always orthogonal, or the sform is orthogonal, or none of them is set."""
-    header = image.header
     if int(header["qform_code"]) > 0 or int(header["sform_code"]) == 0:
         return True
     return _is_orthogonal(header.get_sform())

@@ -25,10 +25,9 @@ def write_checked(
         ImageError: if it cannot be written or read back, or holds other values; ``path`` is then as it was before.
         PromiseError: if the system cannot write there.
     """
-    with replacing(path) as temporary:
-        with faults_of_writing(labelled, temporary):
-            write(temporary)
-            check_same(read(temporary), expected)
+    with replacing(path) as temporary, faults_of_writing(labelled, temporary):
+        write(temporary)
+        check_same(read(temporary), expected)
 
 
 @contextmanager
