@@ -89,10 +89,15 @@ def _beside(mask: Source, image: Source, index: int) -> npt.NDArray:
         return mask.as_stored(0)
     if mask.frame is not None and image.frame is not None:
         return image.frame.to_slices(image.frame.like_this(mask.frame, mask.array))[index]
+    if mask.frame is not None and image.uneven is not None:
+        return image.uneven.labels_of(mask.frame, mask.array)[index]
+    if mask.uneven is not None and image.uneven is not None and image.uneven.lies_like(mask.uneven):
+        return mask.as_stored(index)
     if image.is_cut or image.slices_have_places or mask.slices_have_places:
         lacking = mask if mask.frame is None else image
+        why = "its slices have no position" if lacking.uneven is None else lacking.uneven.words
         raise ImageError(
-            f"{lacking.path}: its slices have no position, so they cannot be matched with those of "
+            f"{lacking.path}: {why}, so they cannot be matched with those of "
             f"{(image if lacking is mask else mask).path}. Save it as NIfTI, or as a DICOM segmentation"
         )
     if len(mask) != len(image):

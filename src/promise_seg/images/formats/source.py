@@ -10,6 +10,7 @@ import numpy as np
 
 from promise_seg.arrays import Array, Uint8Array
 from promise_seg.images.formats.orientation import SliceFrame
+from promise_seg.images.formats.uneven import UnevenStack
 from promise_seg.vocabulary import Axis, OutputFormat
 
 
@@ -55,6 +56,8 @@ class Source(ABC):
     """Whether it is a stack by its nature, even if of one slice: predictions for it are written as a stack."""
     frame: SliceFrame | None = None
     """The positions of its slices in the patient, if the file states them."""
+    uneven: UnevenStack | None = None
+    """The positions of its slices if they are not evenly stacked, so that it has no :attr:`frame`."""
     spacing: tuple[float, float] | None = None
     """The distance between a slice's rows and between its columns, in mm, if the file says so."""
     slices_have_places: bool = False

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from promise_seg.images.formats.source import Source
@@ -17,10 +18,13 @@ from promise_seg.vocabulary import OutputFormat
 
 @dataclass(frozen=True)
 class Writer:
-    """The writer of one format: the suffix of its files, and a function of labels and a path."""
+    """The writer of one format: the suffix of its files, and a function of labels and a path.
+
+    The function returns what a user should know of the file that it wrote, if there is anything.
+    """
 
     suffix: str
-    write: Callable[[Labelled, Path], None]
+    write: Callable[[Labelled, Path], str | None]
 
 
 WRITERS = {
@@ -33,6 +37,13 @@ WRITERS = {
     OutputFormat.RLE: Writer(".json", write_rle),
     OutputFormat.COCO: Writer(".json", write_rle),
 }
+
+
+def writer_of(output: OutputFormat, keep_empty_frames: bool = False) -> Writer:
+    """Return the writer of a format; ``keep_empty_frames`` matters for DICOM segmentations."""
+    if output == OutputFormat.DICOM_SEG and keep_empty_frames:
+        return Writer(WRITERS[output].suffix, partial(write_dicom_seg, keep_empty_frames=True))
+    return WRITERS[output]
 
 
 def formats_for(source: Source, wanted: OutputFormat) -> list[OutputFormat]:
