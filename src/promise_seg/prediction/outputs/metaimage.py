@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from promise_seg.arrays import Array
-from promise_seg.files import write_whole
 from promise_seg.images.formats.source import Source
 from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.outputs.reading_back import stack_beside, stored_stack, write_checked
 
 _LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -40,7 +40,12 @@ def write_metaimage(labelled: Labelled, path: Path) -> None:
         "ElementDataFile = LOCAL",
     ]
     content = "\n".join(lines).encode() + b"\n" + packed
-    write_whole(path, lambda p: p.write_bytes(content))
+
+    def read(written: Path) -> Array:
+        is_placed = source.frame is not None and source.is_volume
+        return stack_beside(written, labelled) if is_placed else stored_stack(written)
+
+    write_checked(labelled, path, lambda to: to.write_bytes(content), read, labelled.stack)
 
 
 def _place(source: Source, dimensions: int) -> list[str]:
