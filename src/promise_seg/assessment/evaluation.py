@@ -1,6 +1,6 @@
 """Run a model over rows with a ground truth and score it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -70,15 +70,6 @@ class Assessment(PromptPlan):
         return model.answer_to_form(self.form).mask_choice
 
 
-KeepMasks = Callable[[CheckedRow, BoolArray, BoolArray], None]
-"""A function that is given a row, its predicted mask and its ground truth, both (H, W), in the image frame."""
-
-
-def forget(checked: CheckedRow, predicted: BoolArray, truth: BoolArray) -> None:
-    """Keep no masks."""
-    del checked, predicted, truth
-
-
 def _check_numbers(checked: CheckedRow, measures: dict[str, float]) -> None:
     """Raise an error if measures are NaN or infinite, before they enter a mean."""
     wrong = [f"{name} is {value}" for name, value in measures.items() if not np.isfinite(value)]
@@ -96,7 +87,6 @@ def score_row(
     post: PostProcessing = NO_POST,
     *,
     full: bool = False,
-    keep: KeepMasks = forget,
 ) -> Result:
     """Score the masks of one row.
 
@@ -106,7 +96,6 @@ def score_row(
         assessment: how to score.
         post: the post-processing, with our own protocol.
         full: whether to compute all measures, not only the overlap.
-        keep: given the predicted and the true mask, with our own protocol.
 
     Raises:
         SettingsError: if ``full`` is set, and the mask or one of its measures is NaN or infinite.
@@ -128,7 +117,6 @@ def score_row(
         predicted = post.mask(mask_probs)
         is_empty = not predicted.any()
         scores = score_mask(mask_probs, truth, predicted)
-        keep(checked, predicted, truth)
         if full:
             objects = _objects(decoded, choice, predicted, post)
             measures, curves = measure(mask_probs, predicted, truth, checked, assessment.tolerance, objects)
@@ -184,7 +172,6 @@ def evaluate(
     *,
     store: FeatureStore | None = None,
     progress: Progress = silent,
-    keep: KeepMasks = forget,
 ) -> list[Result]:
     """Score a model on rows.
 
@@ -195,7 +182,6 @@ def evaluate(
             always the first with the reference's protocol.
         store: the feature store; if ``None``, features are encoded and discarded.
         progress: told of each image.
-        keep: given the masks of each row, in the order of the rows.
 
     Raises:
         SettingsError: if the model cannot make the requested prompts, or its masks are NaN or infinite.
@@ -204,6 +190,6 @@ def evaluate(
     results = []
     count = Stage(progress, "evaluating", len(rows), assessment.prompts.heading)
     for decoded in decode_rows(model, rows, assessment, store):
-        results.append(score_row(decoded, choice, assessment, model.config.postprocessing, full=True, keep=keep))
+        results.append(score_row(decoded, choice, assessment, model.config.postprocessing, full=True))
         count()
     return results

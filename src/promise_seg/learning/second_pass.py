@@ -33,8 +33,8 @@ def measure_second_pass(
 ) -> SecondPass:
     """Return the mean Dice on rows when SAM is asked once, and when its masks are fed back to it.
 
-    Only a SAM that was trained with mask prompts gains from seeing its own mask; others lose a lot, as the nano SAM
-    does. So it is measured, and not assumed. Images without an object are passed over.
+    Only a SAM that was trained with mask prompts can be expected to gain from seeing its own mask, so it is measured
+    and not assumed. Images without an object are passed over.
 
     Args:
         model: with an auto-prompter; it is put into evaluation mode.

@@ -6,7 +6,7 @@ from PIL import Image
 from promise_seg.cli.main import main
 from promise_seg.curation.inspection.findings import Kind
 from promise_seg.curation.inspection.inspecting import inspect
-from promise_seg.curation.inspection.suspicion import lies_like_background
+from promise_seg.curation.inspection.suspicion import looks_inverted
 from promise_seg.images.reading import make_reading
 from tests.files import write_nifti
 from tests.helpers import disc_image, write_dataset
@@ -43,14 +43,16 @@ def test_where_the_background_mostly_lies():
         (mask_of(np.s_[3:10, 5:20]), False),
         (np.ones((1, 1), bool), True),
     ):
-        assert lies_like_background(mask) == expected
+        assert looks_inverted(mask) == expected
 
 
 def test_most_masks_inverted(drawn):
     masks = sorted((drawn.parent / "masks").iterdir())
     for number, path in enumerate(masks):
         Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
-        expected = [] if number < 5 else [f"in {number + 1} of 10 mask(s) with an object it fills the corners"]
+        expected = (
+            [] if number < 5 else [f"in {number + 1} of 10 mask(s) with an object, the object covers all four corners"]
+        )
         assert [f.message[: len(expected[0])] for f in findings(drawn, Kind.INVERTED_MASKS)] == expected
 
 

@@ -11,7 +11,7 @@ from promise_seg.arrays import Array
 from promise_seg.curation.inspection.duplicates import Thumbnails
 from promise_seg.curation.inspection.findings import Finding, Kind
 from promise_seg.curation.inspection.summary import SplitSummary, new_summary
-from promise_seg.curation.inspection.suspicion import LyingMasks, turned_apart
+from promise_seg.curation.inspection.suspicion import InvertedMasks, turned_apart
 from promise_seg.dataset.checks import (
     CheckedRow,
     check_row,
@@ -97,7 +97,7 @@ class _Run:
         self.summary = new_summary()
         self.checked: list[CheckedRow] = []
         self.thumbnails = Thumbnails()
-        self.lying = LyingMasks()
+        self.inverted = InvertedMasks()
         self.depths: dict[str, list[str]] = defaultdict(list)
         self.values: dict[int, list[str]] = defaultdict(list)
 
@@ -116,7 +116,7 @@ class _Run:
             source = open_source(row.image, self.reading.axis)
             values = source.values(checked.index)
             self._inspect_pixels(checked, values)
-            self.lying.add(checked.mask())
+            self.inverted.add(checked.mask())
             self.summary[row.split].add(checked, finite_range(values))
             if self.reading.mask_rule == BINARY and checked.foreground_pixels:
                 self.values[int(checked.labels().max())].append(row.where)
@@ -163,7 +163,7 @@ class _Run:
             self._note(Kind.MASK_VALUES, *_place(problem))
         for row, words in mask_notes(self.checked).items():
             self._note(Kind.MASK_MEANING, row.where, words)
-        if (warning := self.lying.warning()) is not None:
+        if (warning := self.inverted.warning()) is not None:
             self._note(Kind.INVERTED_MASKS, str(self.manifest), warning)
         self._duplicates()
         for group in divided_groups(rows):

@@ -1,4 +1,4 @@
-"""Signs that masks do not lie as they should: foreground where background is usual, or another orientation."""
+"""Signs that masks do not fit their images: foreground where background is usual, or another orientation."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ _KEPT_PLACES = (2, 3, 4)
 """The orientations that keep width and height: mirrored, turned by 180 degrees, upside down."""
 
 
-def lies_like_background(mask: BoolArray) -> bool:
-    """Return whether the foreground of a mask (H, W) lies where the background mostly does.
+def looks_inverted(mask: BoolArray) -> bool:
+    """Return whether the foreground of a mask (H, W) is where the background usually is.
 
     That is in all four corners, along more than half of the border, or on more than half of the image.
     """
@@ -23,25 +23,25 @@ def lies_like_background(mask: BoolArray) -> bool:
 
 
 @dataclass
-class LyingMasks:
-    """The number of masks with an object, and of those whose object lies where the background mostly does."""
+class InvertedMasks:
+    """The number of masks with an object, and of those that look inverted."""
 
     filled: int = 0
-    like_background: int = 0
+    inverted: int = 0
 
     def add(self, mask: BoolArray) -> None:
         """Count a mask (H, W); an empty one does not count."""
         if mask.any():
             self.filled += 1
-            self.like_background += lies_like_background(mask)
+            self.inverted += looks_inverted(mask)
 
     def warning(self) -> str | None:
         """Return a warning if most of the masks are probably inverted, or ``None``."""
-        if self.like_background * 2 <= self.filled:
+        if self.inverted * 2 <= self.filled:
             return None
         return (
-            f"in {self.like_background} of {self.filled} mask(s) with an object it fills the corners, or more than "
-            "half of the border or of the image; is the background the foreground? See promise data show"
+            f"in {self.inverted} of {self.filled} mask(s) with an object, the object covers all four corners, or more "
+            "than half of the border or of the image. They may be inverted: promise data show draws them on the images"
         )
 
 
@@ -59,6 +59,6 @@ def turned_apart(image: Source, mask: Source | None, shape: tuple[int, int]) -> 
     mask_path = "its segmentation" if mask is None else mask.path
     return (
         f"{image.path}: is stored with the orientation {image.turned}, and its mask {mask_path} with {of_mask} (1 is "
-        "upright; EXIF and TIFF number them so), so they are turned differently. If the mask was drawn on the pixels "
+        "upright; EXIF and TIFF number them so), so they are not turned alike. If the mask was drawn on the pixels "
         "as they are stored, give both the same orientation; promise data show shows whether they fit"
     )

@@ -1,26 +1,23 @@
 """MetaImage volumes and images, the format of ITK: ``.mha``, or a header ``.mhd`` with a file of values."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from promise_seg.arrays import Array, Float64Array
-from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.companions import VolumeWithHeader, faults_of
 from promise_seg.images.formats.metaimage_files import Header, data_file, numbers, read_header, read_values
-from promise_seg.images.formats.source import Scope
-from promise_seg.images.formats.volume import ArrayVolume
 from promise_seg.vocabulary import Axis, OutputFormat
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """ITK's coordinates are LPS+."""
 _MATRICES, _ORIGINS = ("transformmatrix", "rotation", "orientation"), ("offset", "position", "origin")
 """Fields with the directions of the axes and with the place of the first voxel; the first that is there counts."""
-_LONGEST_REASON = 200
+_KIND = "a MetaImage"
 
 
-class MetaImageVolume(ArrayVolume):
+class MetaImageVolume(VolumeWithHeader):
     """A volume cut into slices along ``axis``, by default axially, or an image of two dimensions; held in memory.
 
     A volume whose header has neither directions nor an origin has no place: its slices follow the last axis. Colours
@@ -33,7 +30,7 @@ class MetaImageVolume(ArrayVolume):
     may_lack_signature = True
 
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
-        with _faults_of(path):
+        with faults_of(path, _KIND):
             header, start = read_header(path)
             data = data_file(path, header)
             self._files = [path] if data is None else [path, data]
@@ -53,30 +50,12 @@ class MetaImageVolume(ArrayVolume):
     @classmethod
     def files_of(cls, path: Path) -> list[Path]:
         """Return the file, and that of its values if the header names one."""
-        with _faults_of(path):
+        with faults_of(path, _KIND):
             data = data_file(path, read_header(path)[0])
         return [path] if data is None else [path, data]
 
     def output_formats(self) -> list[OutputFormat]:
         return [OutputFormat.METAIMAGE]
-
-    def slice_files(self, index: int, scope: Scope) -> list[Path]:
-        del index, scope
-        return self._files
-
-
-@contextmanager
-def _faults_of(path: Path) -> Iterator[None]:
-    """Turn whatever nonsense in a file runs into into an error that names the file."""
-    try:
-        yield
-    except PromiseError:
-        raise
-    except MemoryError:
-        raise ImageError(f"{path}: not enough memory to decode it") from None
-    except Exception as error:
-        reason = first_line(error)[:_LONGEST_REASON]
-        raise ImageError(f"{path}: damaged, or not a MetaImage that can be read: {reason}. Save it again") from error
 
 
 def _arranged(path: Path, values: Array, dimensions: int) -> Array:

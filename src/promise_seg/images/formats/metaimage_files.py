@@ -31,7 +31,6 @@ _TYPES = {
     "MET_INT": "i4", "MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8",
     "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
 }  # fmt: skip
-_LOCAL = ("local",)
 
 Header = dict[str, str]
 """Fields by their names in lower case."""
@@ -99,7 +98,7 @@ def data_file(path: Path, header: Header) -> Path | None:
         ImageError: if it is elsewhere or missing, or there are several.
     """
     name = header["elementdatafile"]
-    if name.lower() in _LOCAL:
+    if name.lower() == "local":
         return None
     if name.split()[:1] == ["LIST"] or "%" in name:
         raise ImageError(f"{path}: its values are in several files ({name:.100}); expected one. Save it as one .mha")

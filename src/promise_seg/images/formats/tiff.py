@@ -143,7 +143,7 @@ class TiffStack(Source):
             array = np.moveaxis(array, 0, -1)
         elif self._axes not in {"YX", "YXS"}:
             raise ImageError(f"{self.path}: pages with the axes {self._axes}; expected pictures, grey or in colour")
-        is_see_through = self._has_alpha and array.ndim == 3 and bool(np.ptp(array[..., -1]))
+        is_see_through = self._has_alpha and array.ndim == 3 and len(np.unique(array[..., -1])) > 1
         if array.ndim == 3:
             array = array[..., :3] if array.shape[2] >= 3 else array[..., 0]
         turns, mirror = _TURNS.get(self.turned, (0, False))

@@ -24,7 +24,7 @@ def write_metaimage(labelled: Labelled, path: Path) -> None:
     source = labelled.source
     labels = labelled.stack if source.frame is None else source.frame.from_slices(labelled.stack)
     labels = labels.astype("<u1" if max(labelled.names) < 256 else "<u2")
-    columns_first = labels if source.frame is not None and source.columns_first else labels.T
+    columns_first = labels if source.columns_first else labels.T
     array = columns_first if source.is_volume else columns_first[..., 0]
     packed = zlib.compress(array.tobytes(order="F"))
     lines = [
