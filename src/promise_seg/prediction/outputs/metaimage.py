@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from promise_seg.arrays import Array
-from promise_seg.images.formats.source import Source
 from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.outputs.columns_first import TO_LPS, affine_columns_first, labels_columns_first
 from promise_seg.prediction.outputs.reading_back import stack_beside, stored_stack, write_checked
-
-_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
 def write_metaimage(labelled: Labelled, path: Path) -> None:
@@ -22,11 +20,9 @@ def write_metaimage(labelled: Labelled, path: Path) -> None:
     Inputs whose position is unknown give a file without directions and origin.
     """
     source = labelled.source
-    labels = labelled.stack if source.frame is None else source.frame.from_slices(labelled.stack)
-    labels = labels.astype("<u1" if max(labelled.names) < 256 else "<u2")
-    columns_first = labels if source.columns_first else labels.T
-    array = columns_first if source.is_volume else columns_first[..., 0]
-    packed = zlib.compress(array.tobytes(order="F"))
+    labels = labels_columns_first(labelled)
+    array = labels if source.is_volume else labels[..., 0]
+    packed = zlib.compress(array.astype(array.dtype.newbyteorder("<")).tobytes(order="F"))
     lines = [
         "ObjectType = Image",
         f"NDims = {array.ndim}",
@@ -34,7 +30,7 @@ def write_metaimage(labelled: Labelled, path: Path) -> None:
         "BinaryDataByteOrderMSB = False",
         "CompressedData = True",
         f"CompressedDataSize = {len(packed)}",
-        *_place(source, array.ndim),
+        *_place(labelled, array.ndim),
         f"DimSize = {_words(array.shape)}",
         f"ElementType = {'MET_UCHAR' if array.itemsize == 1 else 'MET_USHORT'}",
         "ElementDataFile = LOCAL",
@@ -48,16 +44,16 @@ def write_metaimage(labelled: Labelled, path: Path) -> None:
     write_checked(labelled, path, lambda to: to.write_bytes(content), read, labelled.stack)
 
 
-def _place(source: Source, dimensions: int) -> list[str]:
+def _place(labelled: Labelled, dimensions: int) -> list[str]:
     """Return the lines that say where the labels lie."""
-    if source.frame is None or dimensions < 3:
-        return [] if source.spacing is None or dimensions > 2 else [f"ElementSpacing = {_words(source.spacing[::-1])}"]
-    affine = source.frame.affine if source.columns_first else source.frame.affine[:, [2, 1, 0, 3]]
-    axes = (_LPS @ affine[:3, :3]).T
+    affine, spacing = affine_columns_first(labelled), labelled.source.spacing
+    if affine is None or dimensions < 3:
+        return [] if spacing is None or dimensions > 2 else [f"ElementSpacing = {_words(spacing[::-1])}"]
+    axes = (TO_LPS @ affine[:3, :3]).T
     lengths = np.linalg.norm(axes, axis=1)
     return [
         f"TransformMatrix = {_words((axes / lengths[:, None]).ravel())}",
-        f"Offset = {_words(_LPS @ affine[:3, 3])}",
+        f"Offset = {_words(TO_LPS @ affine[:3, 3])}",
         f"ElementSpacing = {_words(lengths)}",
     ]
 

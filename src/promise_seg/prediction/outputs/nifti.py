@@ -9,8 +9,8 @@ from promise_seg.arrays import Array, Float64Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.nifti import NiftiVolume
-from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.outputs.columns_first import affine_columns_first, labels_columns_first
 from promise_seg.prediction.outputs.reading_back import stack_beside, write_checked
 
 _ORTHOGONAL = 1e-4
@@ -33,13 +33,13 @@ def write_nifti(labelled: Labelled, path: Path) -> str | None:
     Raises:
         ImageError: if the image does not say where it lies, or what is written cannot be read back.
     """
-    source, frame = labelled.source, labelled.source.frame
-    if frame is None:
+    source, affine = labelled.source, affine_columns_first(labelled)
+    if affine is None:
         why = "does not say where its pixels lie, which a NIfTI file needs"
         if source.uneven is not None:
             why = f"{source.uneven.words}, and a NIfTI file can state one distance only"
         raise ImageError(f"{source.path}: {why}. Choose another --format")
-    image = _image(labelled, frame)
+    image = _image(labelled, affine)
 
     def read(written: Path) -> Array:
         if not _is_read_by_itk(_header_of(written)):
@@ -50,19 +50,14 @@ def write_nifti(labelled: Labelled, path: Path) -> str | None:
     return _note(source.path, image)
 
 
-def _image(labelled: Labelled, frame: SliceFrame) -> nib.Nifti1Image:
-    source = labelled.source
-    labels = frame.from_slices(labelled.stack)
-    labels = labels.astype(np.uint8 if max(labelled.names) < 256 else np.uint16)
+def _image(labelled: Labelled, affine: Float64Array) -> nib.Nifti1Image:
+    source, labels = labelled.source, labels_columns_first(labelled)
     if isinstance(source, NiftiVolume):
-        image = source.image_class(labels.reshape(source.file_shape), frame.affine, _plain_header(source))
+        image = source.image_class(labels.reshape(source.file_shape), affine, _plain_header(source))
         image.set_data_dtype(labels.dtype)
         if not _is_read_by_itk(image.header):
-            image.set_qform(_stacked_straight(frame.affine), _ALIGNED)
+            image.set_qform(_stacked_straight(affine), _ALIGNED)
         return image
-    affine = frame.affine
-    if not source.columns_first:
-        labels, affine = labels.T, affine[:, [2, 1, 0, 3]]
     kind = nib.Nifti1Image if max(labels.shape) <= _LONGEST_SIDE else nib.Nifti2Image
     image = kind(np.ascontiguousarray(labels), affine)
     image.header.set_xyzt_units("mm")

@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import nrrd
-import numpy as np
 
 from promise_seg.arrays import Array
 from promise_seg.images.formats.nrrd import NrrdVolume
-from promise_seg.images.formats.source import Source
 from promise_seg.images.sheets import OUTLINE_COLOURS
 from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.outputs.columns_first import TO_LPS, affine_columns_first, labels_columns_first
 from promise_seg.prediction.outputs.reading_back import stack_beside, stored_stack, write_checked
 
 _KEPT = ("space", "space dimension", "space origin", "space units")
 _PER_AXIS = ("space directions", "spacings", "units")
-_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
 def write_nrrd(labelled: Labelled, path: Path) -> None:
@@ -29,9 +27,10 @@ def write_nrrd(labelled: Labelled, path: Path) -> None:
     Inputs whose position is unknown give a file without a space, as an NRRD file need not have one.
     """
     source = labelled.source
-    array = _in_file_order(source, labelled.stack)
-    array = array.astype(np.uint8 if max(labelled.names) < 256 else np.uint16)
-    header = {"encoding": "gzip", "kinds": ["domain"] * array.ndim, **_space(source), **_segments(labelled, array)}
+    array = labels_columns_first(labelled)
+    is_flat = len(source.space_axes) == 2 if isinstance(source, NrrdVolume) else not source.is_volume
+    array = array[..., 0] if is_flat else array
+    header = {"encoding": "gzip", "kinds": ["domain"] * array.ndim, **_space(labelled), **_segments(labelled, array)}
 
     def read(written: Path) -> Array:
         return stored_stack(written) if source.frame is None else stack_beside(written, labelled)
@@ -39,29 +38,21 @@ def write_nrrd(labelled: Labelled, path: Path) -> None:
     write_checked(labelled, path, lambda to: nrrd.write(str(to), array, header), read, labelled.stack)
 
 
-def _in_file_order(source: Source, stack: Array) -> Array:
-    """Return labels (N, H, W) as (I, J[, K]), columns first."""
-    labels = stack if source.frame is None else source.frame.from_slices(stack)
-    columns_first = labels if source.columns_first else labels.T
-    is_flat = len(source.space_axes) == 2 if isinstance(source, NrrdVolume) else not source.is_volume
-    return columns_first[..., 0] if is_flat else columns_first
-
-
-def _space(source: Source) -> dict[str, Any]:
+def _space(labelled: Labelled) -> dict[str, Any]:
     """Return the fields that say where the labels lie; those of an NRRD input as they are."""
+    source, affine = labelled.source, affine_columns_first(labelled)
     if isinstance(source, NrrdVolume):
         header, axes = source.header, source.space_axes
         kept = {name: header.get(name.replace(" ", "")) for name in _KEPT}
         kept |= {name: _at(header.get(name.replace(" ", "")), axes) for name in _PER_AXIS}
         return {name: value for name, value in kept.items() if value is not None}
-    if source.frame is None:
+    if affine is None:
         return {} if source.spacing is None or source.is_volume else {"spacings": list(source.spacing[::-1])}
-    affine = source.frame.affine if source.columns_first else source.frame.affine[:, [2, 1, 0, 3]]
-    directions = (_LPS @ affine[:3, :3]).T
+    directions = (TO_LPS @ affine[:3, :3]).T
     return {
         "space": "left-posterior-superior",
         "space directions": directions if source.is_volume else directions[:2],
-        "space origin": _LPS @ affine[:3, 3],
+        "space origin": TO_LPS @ affine[:3, 3],
     }
 
 
