@@ -55,6 +55,14 @@ def _store_of_the_session(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _unsynced():
+    """No test waits for the disk: what a power cut does to files is another question than what is in them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _quick_training():
     """Where a test says nothing, training is quick: with an APM without a backbone, and SAM at its usual size.
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
@@ -15,6 +14,7 @@ from promise_seg.model import SAM_BESIDE, ModelConfig, PromiseModel
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.sam.pickles import PICKLE_SUFFIXES
+from promise_seg.tensor_files import DamagedError, load_tensors, write_tensors
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -30,10 +30,9 @@ def save_checkpoint(model: PromiseModel, folder: str | Path) -> None:
     Raises:
         PromiseError: if the folder cannot be written.
     """
-    state = {name: value.detach().cpu().contiguous() for name, value in model.trainable_state().items()}
     with replacing_folder(folder) as temporary:
         write_json(temporary / CONFIG_FILE, model.config.model_dump(mode="json"))
-        save_file(state, temporary / WEIGHTS_FILE)
+        write_tensors(temporary / WEIGHTS_FILE, model.trainable_state())
         if model.config.sam == SAM_BESIDE:
             model.sam.save(temporary / SAM_FOLDER)
 
@@ -138,8 +137,8 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """
     weights = folder / WEIGHTS_FILE
     try:
-        return load_file(weights)
-    except (OSError, SafetensorError) as error:
+        return load_tensors(weights).tensors
+    except (OSError, SafetensorError, DamagedError) as error:
         raise CheckpointError(f"{weights}: cannot be read: {str(error).splitlines()[0]}") from error
 
 

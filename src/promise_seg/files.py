@@ -1,13 +1,15 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and so that a power cut does not take them back."""
 
 import errno
 import json
 import os
 import secrets
 import stat
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,18 @@ from promise_seg.errors import PromiseError
 from promise_seg.swapping import Workplace, clear_up, put_back
 
 _WRITE_ERRORS = (OSError, SafetensorError)  # safetensors wraps the system's errors in its own
+_CANNOT_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES, errno.EPERM})
+
+
+class Sync(Enum):
+    """How far the system is asked to bring a file to the disk before it is said to be written."""
+
+    NONE = "none"
+    """Not at all: for what can be made again, and is checked when it is read."""
+    FILE = "file"
+    """Its content: after a power cut there is the old file or the new one. :func:`sync_folder` completes it."""
+    ALL = "all"
+    """Its content and its name: after a power cut there is the new file."""
 
 
 def _explain(error: OSError | SafetensorError, path: Path, aside: Path | None = None) -> PromiseError:
@@ -33,11 +47,15 @@ def _explain(error: OSError | SafetensorError, path: Path, aside: Path | None = 
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, sync: Sync = Sync.ALL) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it takes the place of ``path``, on failure it is removed.
 
     The temporary name ends in that of ``path``, as many writers look at suffixes. The file has the mode that any new
     file has there, whatever the writer made of it.
+
+    Args:
+        path: of the file.
+        sync: how much of it is on the disk when this ends.
 
     Raises:
         PromiseError: if the system cannot write there (full disk, no permission).
@@ -49,12 +67,57 @@ def replacing(path: str | Path) -> Iterator[Path]:
         mode = _make_file(temporary)
         yield temporary
         temporary.chmod(mode)
+        if sync != Sync.NONE:
+            _sync_file(temporary)
         temporary.replace(path)
     except _WRITE_ERRORS as error:
         raise _explain(error, path) from error
     finally:
         with suppress(OSError):  # as where there is a file in the place of the folder
             temporary.unlink()
+    if sync == Sync.ALL:
+        sync_folder(path.parent)
+
+
+def _sync_file(path: Path) -> None:
+    """Bring the content of a file to the disk.
+
+    Raises:
+        OSError: if that fails, as on a disk that is full or broken.
+    """
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring to the disk what the files in a folder are called, where the file system can do that.
+
+    Raises:
+        PromiseError: if it fails, as on a broken disk.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        _sync_file(folder)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise PromiseError(
+                f"{folder}: files were written, but the system could not bring them to the disk: {error.strerror}. "
+                "Check the disk before you rely on them"
+            ) from error
+
+
+def _sync_tree(folder: Path) -> None:
+    """Bring a folder to the disk with all that is in it."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            _sync_file(path)
+        elif path.is_dir():
+            sync_folder(path)
+    sync_folder(folder)
 
 
 def _make_file(path: Path) -> int:
@@ -97,9 +160,9 @@ def check_writable(folder: str | Path) -> None:
         raise _explain(error, folder) from error
 
 
-def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Call ``write`` with a temporary path, then move the result to ``path``."""
-    with replacing(path) as temporary:
+def write_whole(path: str | Path, write: Callable[[Path], object], sync: Sync = Sync.ALL) -> None:
+    """Call ``write`` with a temporary path, then move the result to ``path``; see :func:`replacing`."""
+    with replacing(path, sync) as temporary:
         write(temporary)
 
 
@@ -136,12 +199,14 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         place.make()
         yield place.new
         _as_any_other(place.new)
+        _sync_tree(place.new)
         place.swap_in()
     except _WRITE_ERRORS as error:
         is_aside = os.path.lexists(place.old) and not os.path.lexists(path)
         raise _explain(error, path, place.old if is_aside else None) from error
     finally:
         place.clear()
+    sync_folder(path.parent)
 
 
 def recover_folder(path: str | Path) -> None:

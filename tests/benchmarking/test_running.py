@@ -9,7 +9,6 @@ import pytest
 import yaml
 from accelerate import Accelerator
 from PIL import Image
-from safetensors import safe_open
 
 from promise_seg.assessment.summary import Stratum
 from promise_seg.benchmarking.cells import cells_of
@@ -20,6 +19,7 @@ from promise_seg.benchmarking.spec import read_spec
 from promise_seg.benchmarking.writing import write_all
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
+from promise_seg.tensor_files import read_metadata
 from tests.helpers import make_tiny_sam, write_dataset
 
 MODELS = {"bare": {"variant": "sam"}, "apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "epochs": 1}}
@@ -155,8 +155,7 @@ def test_a_unet_gets_the_time_of_another_whatever_the_store_has_already(place):
     for name in ("cold", "warm"):
         benchmark, _ = run(place, models=models)
         unet = place / "out/discs/sam/U-Net/seed-0"
-        with safe_open(unet / "state.safetensors", "pt") as file:
-            facts = json.loads(file.metadata()["state"])["facts"]
+        facts = json.loads(read_metadata(unet / "state.safetensors")["state"])["facts"]
         log = (place / "out/discs/sam/apm/seed-0/log.jsonl").read_text().splitlines()
         trained = sum(json.loads(line)["cpu_seconds"] for line in log)
         cell = next(iter(cells_of(benchmark.spec)))

@@ -199,12 +199,12 @@ def test_evaluate_without_rows_of_the_split(manifest, sam_folder, tmp_path, caps
 def test_a_full_disk_is_one_line(train, capsys, monkeypatch):
     import errno
 
-    from promise_seg.features import store
+    from promise_seg import tensor_files
 
     def full(*_args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store, "save_file", full)
+    monkeypatch.setattr(tensor_files, "save_file", full)
     assert "No space left on device" in failure(train(), capsys)
 
 

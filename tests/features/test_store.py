@@ -7,6 +7,7 @@ from promise_seg.augmentation import View
 from promise_seg.features import store as store_module
 from promise_seg.features.store import FeatureKey, FeatureStore, default_store_folder, rounded
 from promise_seg.sam.features import Features
+from promise_seg.tensor_files import load_tensors
 from promise_seg.vocabulary import Fit
 
 KEY = FeatureKey("a" * 64, Fit.STRETCH, 128, View(), "b" * 64)
@@ -54,6 +55,39 @@ def test_a_damaged_entry_counts_as_missing(store):
     path = store.path(KEY)
     path.write_bytes(path.read_bytes()[:50])
     assert store.get(KEY) is None
+
+
+def flip_the_last_bit(path):
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def test_a_flipped_bit_counts_as_missing_and_is_said(store, caplog):
+    store.put(KEY, some_features())
+    flip_the_last_bit(store.path(KEY))
+    assert store.get(KEY) is None
+    assert [record.message for record in caplog.records] == [
+        f"{store.path(KEY)}: damaged, so the image is encoded anew: its content changed after it was written (its "
+        "SHA-256 is another). The disk or a copy damaged it: restore it from another copy, or make it again"
+    ]
+    store.put(KEY, some_features())
+    assert store.get(KEY) is not None
+
+
+def test_an_entry_is_compared_with_its_hash_once_unless_its_file_changes(store, monkeypatch):
+    checks = []
+
+    def load(path, *, check):
+        checks.append(check)
+        return load_tensors(path, check=check)
+
+    monkeypatch.setattr(store_module, "load_tensors", load)
+    store.put(KEY, some_features())
+    for _ in range(3):
+        assert store.get(KEY) is not None
+    flip_the_last_bit(store.path(KEY))
+    assert store.get(KEY) is None
+    assert checks == [True, False, False, True]
 
 
 def test_nothing_half_written_is_left(store):

@@ -54,8 +54,9 @@ def test_a_run_killed_at_any_step_ends_where_an_unbroken_one_ends(steps, whole, 
     assert log(tmp_path / "broken") == log(whole.folder)
 
 
+@pytest.mark.parametrize("epoch", [1, 2])
 @pytest.mark.parametrize("victim", ["save_checkpoint", "write_text", "save_training_state"])
-def test_a_run_killed_while_it_writes_too(victim, whole, tiny_sam, accelerator, tmp_path, monkeypatch):
+def test_a_run_killed_while_it_writes_too(victim, epoch, whole, tiny_sam, accelerator, tmp_path, monkeypatch):
     from promise_seg.learning import training
 
     real, calls = getattr(training, victim), []
@@ -63,7 +64,7 @@ def test_a_run_killed_while_it_writes_too(victim, whole, tiny_sam, accelerator, 
     def write_then_die(*args):
         real(*args)
         calls.append(args)
-        if len(calls) == 2:
+        if len(calls) == epoch:
             raise Killed
 
     monkeypatch.setattr(training, victim, write_then_die)

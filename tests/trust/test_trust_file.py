@@ -2,13 +2,12 @@ import json
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 import promise_seg
 from promise_seg.checkpoint import read_config, save_checkpoint, write_config
 from promise_seg.errors import CheckpointError
 from promise_seg.postprocessing import PostProcessing
+from promise_seg.tensor_files import load_tensors, save_tensors
 from promise_seg.trust.trust_file import TRUST_FILE, find_trust, read_trust, save_trust
 
 
@@ -21,9 +20,9 @@ def folder(model, trust, tmp_path):
 
 def rewrite(folder, tensors=None, **changes):
     path = folder / TRUST_FILE
-    with safe_open(path, "pt") as file:
-        calibration, embeddings = json.loads(file.metadata()["calibration"]), file.get_tensor("embeddings")
-    save_file(tensors or {"embeddings": embeddings}, path, metadata={"calibration": json.dumps(calibration | changes)})
+    found, metadata = load_tensors(path)
+    calibration = json.loads(metadata["calibration"]) | changes
+    save_tensors(path, tensors or found, {"calibration": json.dumps(calibration)})
 
 
 def test_what_is_read_is_what_was_written(folder, model, trust):

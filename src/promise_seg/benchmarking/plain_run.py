@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor
 
 from promise_seg.arrays import BoolArray, Float32Array
@@ -17,12 +16,12 @@ from promise_seg.augmentation import View
 from promise_seg.benchmarking.plain_rules import PlainRule
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import CheckpointError
-from promise_seg.files import write_whole
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone, state_sha256
+from promise_seg.tensor_files import load_tensors, read_metadata, save_tensors
 from promise_seg.vocabulary import Fit, MaskChoice
 
 RULE_FILE = "rule.safetensors"
@@ -70,9 +69,8 @@ class PlainRun:
 
     def _load(self) -> None:
         try:
-            with safe_open(self.path, "pt") as file:
-                self.fitted = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a dict)
-                identity = json.loads(file.metadata()["facts"])["identity"]
+            self.fitted, metadata = load_tensors(self.path)
+            identity = json.loads(metadata["facts"])["identity"]
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise CheckpointError(
                 f"{self.path}: cannot be read: {error}. Remove it; it is made again in seconds"
@@ -95,8 +93,7 @@ class PlainRun:
         started = time.process_time()
         self.fitted = self.rule.fit(self.train_rows, progress)
         facts = {"identity": self._identity, "cpu_seconds": round(time.process_time() - started, 6)}
-        fitted = {name: value.contiguous() for name, value in self.fitted.items()}
-        write_whole(self.path, lambda p: save_file(fitted, p, metadata={"facts": json.dumps(facts)}))
+        save_tensors(self.path, self.fitted, {"facts": json.dumps(facts)})
 
     def evaluate(self, rows: Sequence[CheckedRow], how: Assessment) -> list[Result]:
         """Evaluate by the requested protocol; the predicted IoU is NaN, because none is predicted."""
@@ -116,7 +113,6 @@ class PlainRun:
 def fitting_seconds(folder: Path) -> float:
     """Return the CPU seconds that a rule took to be fitted; 0 if it is not there, or cannot be read."""
     try:
-        with safe_open(folder / RULE_FILE, "pt") as file:
-            return float(json.loads(file.metadata()["facts"])["cpu_seconds"])
+        return float(json.loads(read_metadata(folder / RULE_FILE)["facts"])["cpu_seconds"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
         return 0.0

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from promise_seg.arrays import BoolArray, Uint8Array
@@ -18,13 +17,14 @@ from promise_seg.augmentation import View
 from promise_seg.benchmarking.unet_kinds import PretrainedKind, ScratchKind, UnetKind
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import CheckpointError
-from promise_seg.files import write_text, write_whole
+from promise_seg.files import write_text
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone, state_sha256
+from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors
 from promise_seg.vocabulary import Fit, MaskChoice, Recipe
 
 BEST_FILE = "best.safetensors"
@@ -144,8 +144,7 @@ class UnetRun:
             self.cpu_seconds += time.process_time() - started
             if dice > self.best_dice:
                 self.best_dice, self.best_epoch = dice, self.epoch
-                state = {name: value.cpu().contiguous() for name, value in self.unet.state_dict().items()}
-                write_whole(self.folder / BEST_FILE, lambda p, state=state: save_file(state, p))  # type: ignore[misc]
+                save_tensors(self.folder / BEST_FILE, self.unet.state_dict())
             self._write(loss, dice, time.process_time() - started)
         progress("training", 1000, 1000, self._words(self.epoch))
         return self.best()
@@ -188,8 +187,8 @@ class UnetRun:
         path = self.folder / BEST_FILE
         unet = self.kind.empty()
         try:
-            unet.load_state_dict(load_file(path))
-        except (OSError, SafetensorError, RuntimeError) as error:
+            unet.load_state_dict(load_tensors(path).tensors)
+        except (OSError, SafetensorError, DamagedError, RuntimeError) as error:
             raise CheckpointError(f"{path}: cannot be read as weights of the U-Net: {error}") from error
         return unet.to(self.device).eval()
 

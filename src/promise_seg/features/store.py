@@ -6,19 +6,23 @@ images, SAMs or settings never get in the way. Delete the folder at any time to 
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from promise_seg.augmentation import AnyView
 from promise_seg.cache_folders import cache_folder
-from promise_seg.files import write_whole
+from promise_seg.errors import first_line
+from promise_seg.files import Sync
 from promise_seg.images.geometry import Box
 from promise_seg.sam.features import Features
+from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors
 from promise_seg.vocabulary import Fit
+
+_LOG = logging.getLogger(__name__)
 
 FORMAT_VERSION = 2
 """The version of the format; raise it when the same file, geometry and view would give other pixels."""
@@ -68,6 +72,7 @@ class FeatureStore:
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = Path(folder) if folder is not None else default_store_folder()
+        self._checked: dict[Path, tuple[int, int, int]] = {}
 
     def path(self, key: FeatureKey) -> Path:
         """Return where the features of a key are, or would be."""
@@ -84,15 +89,26 @@ class FeatureStore:
             PromiseError: if they cannot be written, for example because the disk is full.
         """
         small = features.to(PRECISION).to("cpu")
-        tensors = {name: tensor[0].contiguous() for name, tensor in small.tensors.items()}
-        write_whole(self.path(key), lambda p: save_file(tensors, p))
+        tensors = {name: tensor[0] for name, tensor in small.tensors.items()}
+        save_tensors(self.path(key), tensors, sync=Sync.NONE)  # a damaged entry is noticed and made again
 
     def get(self, key: FeatureKey) -> Features | None:
-        """Return the features of one image, batch size 1, float32; ``None`` if they are missing or damaged."""
+        """Return the features of one image, batch size 1, float32; ``None`` if they are missing or damaged.
+
+        An entry is compared with its hash when it is first read, and again when its file was changed. One that is
+        damaged is logged as a warning; whoever encodes the image anew puts a sound one in its place.
+        """
+        path = self.path(key)
         try:
-            tensors = load_file(self.path(key))
-        except (FileNotFoundError, SafetensorError):
+            found = path.stat()
+            state = found.st_ino, found.st_size, found.st_mtime_ns
+            tensors = load_tensors(path, check=self._checked.get(path) != state).tensors
+        except FileNotFoundError:
             return None
+        except (SafetensorError, DamagedError) as error:
+            _LOG.warning("%s: damaged, so the image is encoded anew: %s", path, first_line(error))
+            return None
+        self._checked[path] = state
         if not tensors:
             return None
         stored = Features({name: tensor[None] for name, tensor in tensors.items()})

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import SamModel
 
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.files import write_text, write_whole
+from promise_seg.files import write_text
 from promise_seg.learning.losses import mask_iou, mask_loss, token_affinity_loss
 from promise_seg.learning.scene_batches import SceneBatch, draw_batch
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
@@ -28,6 +27,7 @@ from promise_seg.progress import Progress, silent
 from promise_seg.sam.nano import untrained_nano
 from promise_seg.sam.normalisation import normalise
 from promise_seg.scenes.library import SceneLibrary
+from promise_seg.tensor_files import save_tensors
 
 STATE_FILE = "state.safetensors"
 WEIGHTS_FILE = "nano_sam.safetensors"
@@ -163,10 +163,8 @@ class Pretrainer:
             for k, v in self.average.items()
             if k.startswith("sam.")
         }
-        recipe = {
-            "recipe": json.dumps({"step": self.step} | asdict(self.settings))
-        }  # one key, because the order of several is random
-        write_whole(self.folder / WEIGHTS_FILE, lambda p: save_file(published, p, metadata=recipe))
+        recipe = {"recipe": json.dumps({"step": self.step} | asdict(self.settings))}
+        save_tensors(self.folder / WEIGHTS_FILE, published, recipe)
 
     def one_step(self) -> dict[str, float]:
         """Draw a batch, train on it, and return what to log."""

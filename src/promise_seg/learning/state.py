@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from promise_seg.files import write_whole
+from promise_seg.tensor_files import load_tensors, save_tensors
 
 
 def save_training_state(
@@ -31,14 +29,17 @@ def save_training_state(
                 else:
                     plain[number][str(index)][name] = value
     meta = {"facts": facts, "param_groups": groups, "plain": plain}
-    write_whole(path, lambda p: save_file(flat, p, metadata={"state": json.dumps(meta)}))
+    save_tensors(path, flat, {"state": json.dumps(meta)})
 
 
 def load_training_state(path: Path, optimizers: Sequence[Optimizer]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Put a saved state back into the same optimizers; returns the named tensors and the facts."""
-    with safe_open(path, "pt") as file:
-        meta = json.loads(file.metadata()["state"])
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a dict)
+    """Put a saved state back into the same optimizers; returns the named tensors and the facts.
+
+    Raises:
+        OSError, SafetensorError, KeyError, ValueError, TypeError: if the file is damaged, or of other optimizers.
+    """
+    tensors, metadata = load_tensors(path)
+    meta = json.loads(metadata["state"])
     states: list[dict[int, dict[str, Any]]] = [
         {int(index): dict(entries) for index, entries in plain.items()} for plain in meta["plain"]
     ]

@@ -129,6 +129,8 @@ class TrainingRun:
         self._identity = RunIdentity.of(settings, self._learned_from, sam, start.sha256 if start else None)
         if (folder / STATE_FILE).exists():
             self._resume()
+        elif accelerator.is_main_process:
+            self._keep_log(0)
 
     @property
     def _learned_from(self) -> list[CheckedRow]:
@@ -177,10 +179,10 @@ class TrainingRun:
             self._keep_log(self.epoch)
 
     def _keep_log(self, epochs: int) -> None:
-        """Drop log lines of an epoch that was interrupted after it was logged."""
+        """Drop log lines of an epoch that was interrupted after it was logged, before the state was written."""
         path = self.folder / LOG_FILE
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+        if len(lines) > epochs:
             write_text(path, "".join(lines[:epochs]))
 
     def encode(self, progress: Progress = silent) -> int:

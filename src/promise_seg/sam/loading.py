@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from transformers import SamModel
 from transformers.utils import logging
 
@@ -18,6 +17,7 @@ from promise_seg.sam.nano import NANO_WEIGHTS, untrained_nano
 from promise_seg.sam.official import hq_note, load_official_sam
 from promise_seg.sam.pickles import PICKLE_SUFFIXES, list_faults
 from promise_seg.sam.resizing import resize
+from promise_seg.tensor_files import DamagedError, load_tensors
 
 NANO = "nano"
 
@@ -44,9 +44,9 @@ def load_nano(path: Path = NANO_WEIGHTS) -> SamModel:
     """
     model = untrained_nano()
     try:
-        state = {name: tensor.float() for name, tensor in load_file(path).items()}
+        state = {name: tensor.float() for name, tensor in load_tensors(path).tensors.items()}
         model.load_state_dict(state)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except (OSError, SafetensorError, DamagedError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: cannot be read as weights of a nano SAM: {reason}") from error
     return model

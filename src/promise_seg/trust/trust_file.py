@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor
 
 from promise_seg.errors import CheckpointError, first_line
-from promise_seg.files import write_whole
 from promise_seg.model import PromiseModel
+from promise_seg.tensor_files import load_tensors, save_tensors
 from promise_seg.trust.judging import FORMAT_VERSION, Calibration, TrustModel
 from promise_seg.trust.neighbours import Neighbours
 
@@ -33,8 +32,7 @@ def save_trust(trust: TrustModel, folder: Path) -> Path:
         PromiseError: if the file cannot be written.
     """
     path = folder / TRUST_FILE
-    metadata = {"calibration": trust.calibration.model_dump_json()}
-    write_whole(path, lambda p: save_file({"embeddings": trust.known.embeddings}, p, metadata=metadata))
+    save_tensors(path, {"embeddings": trust.known.embeddings}, {"calibration": trust.calibration.model_dump_json()})
     return path
 
 
@@ -45,9 +43,8 @@ def read_trust(path: Path) -> TrustModel:
         CheckpointError: if the file is damaged, of another version, or not a calibration.
     """
     try:
-        with safe_open(path, "pt") as file:
-            text = (file.metadata() or {})["calibration"]
-            embeddings = file.get_tensor("embeddings")
+        tensors, metadata = load_tensors(path)
+        text, embeddings = metadata["calibration"], tensors["embeddings"]
         version = json.loads(text).get("format_version")
         if version != FORMAT_VERSION:
             raise CheckpointError(
