@@ -178,6 +178,29 @@ def test_tuning_calibrates_again(run, tmp_path, monkeypatch):
     assert read_trust(run[0] / "best" / TRUST_FILE).sha256() == before.sha256()
 
 
+@pytest.mark.slow
+def test_a_tuning_that_was_interrupted_before_it_calibrated_is_gone_on_with(run, monkeypatch, tmp_path):
+    from promise_seg.assessment import tuning
+    from promise_seg.postprocessing import PostProcessing
+    from promise_seg.workflows import calibrating
+
+    monkeypatch.setattr(tuning, "candidates", lambda: [PostProcessing(threshold=0.4), PostProcessing()])
+    monkeypatch.setattr(tuning, "LEAST_GAIN", 1.0)  # the first is taken
+    broken = tmp_path / "broken"
+    shutil.copytree(run[0], broken)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(calibrating, "save_trust", interrupt)
+        assert main(["tune-postprocess", str(broken), str(run[1])]) == 130
+    for folder in (broken, run[0]):
+        assert main(["tune-postprocess", str(folder), str(run[1])]) == 0
+    for name in ("config.json", TRUST_FILE):
+        assert (broken / "best" / name).read_bytes() == (run[0] / "best" / name).read_bytes()
+
+
 @pytest.fixture(scope="module")
 def trained_unsplit(trained, tmp_path_factory):
     """A run with a seed and a share of its own on data without val rows."""

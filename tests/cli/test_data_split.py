@@ -93,6 +93,23 @@ def test_folds(manifest, tmp_path, capsys):
     assert made[0] == splits(tmp_path / "cv_fold0.csv")
 
 
+def test_folds_that_were_interrupted_are_gone_on_with(manifest, tmp_path, capsys):
+    command = (manifest, "-o", tmp_path / "cv.csv", "--keep-test", "--folds", "4")
+    assert run(*command) == 0
+    whole = {path.name: path.read_bytes() for path in tmp_path.glob("cv*")}
+    untouched = (tmp_path / "cv_fold1.csv").stat().st_mtime_ns
+    for fold in (0, 2):
+        (tmp_path / f"cv_fold{fold}.csv").unlink()
+    assert run(*command) == 0
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("cv*")} == whole
+    assert (tmp_path / "cv_fold1.csv").stat().st_mtime_ns == untouched
+    (tmp_path / "cv_fold0.csv").unlink()
+    (tmp_path / "cv_fold3.csv").write_text("of someone else")
+    assert run(*command) == 2
+    assert "cv_fold3.csv: already exists. Pass --force" in capsys.readouterr().err
+    assert not (tmp_path / "cv_fold0.csv").exists()
+
+
 def test_force(manifest, tmp_path, capsys):
     before = manifest.read_text()
     assert run(manifest, "-o", manifest) == 2

@@ -46,7 +46,7 @@ def split(
         raise SettingsError("--val and --folds: give one of them; each of K folds has 1/K of the rows as val")
 
     from promise_seg.dataset.manifest import of_split, read_manifest
-    from promise_seg.dataset.manifest_writing import ManifestTable, refuse_existing
+    from promise_seg.dataset.manifest_writing import ManifestTable, write_new
     from promise_seg.dataset.splitting import fold_rows, split_rows
     from promise_seg.vocabulary import Split
 
@@ -54,7 +54,6 @@ def split(
     if folds is not None:
         names = [output.with_name(f"{output.stem}_fold{fold}{output.suffix}") for fold in range(folds)]
     how = reading.applied_to()
-    refuse_existing(names, force=force)
     rows = _grouped(read_manifest(manifest))
     table = ManifestTable.read(manifest)
     sizes: dict[str, float] = {}
@@ -70,8 +69,11 @@ def split(
         divided = [split_rows(rows, size, val=val_share, test=test_share, keep_test=keep_test, seed=seed)]
     else:
         divided = fold_rows(rows, size, folds=folds, test=test_share, keep_test=keep_test, seed=seed)
-    for name, new_rows in zip(names, divided, strict=True):
-        table.with_splits({row.where: row.split for row in new_rows}).moved_to(name).write()
+    tables = [
+        table.with_splits({row.where: row.split for row in new_rows}).moved_to(name)
+        for name, new_rows in zip(names, divided, strict=True)
+    ]
+    write_new(tables, force=force)
 
     _print_summary(divided, size, names)
     old_test = len(of_split(rows, Split.TEST))

@@ -55,18 +55,23 @@ class ManifestTable:
                     row[at] = path_from(path.parent, located(self.path.parent, row[at]))
         return replace(self, path=path, cells=cells)
 
+    @property
+    def text(self) -> str:
+        """The content of the file that :meth:`write` writes."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.header)
+        writer.writerows(self.cells)
+        return text.getvalue()
+
     def write(self) -> None:
         """Write the table to ``path``.
 
         Raises:
             PromiseError: if the file cannot be written.
         """
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.header)
-        writer.writerows(self.cells)
         try:
-            write_text(self.path, text.getvalue())
+            write_text(self.path, self.text)
         except UnicodeEncodeError as error:
             name = ascii(error.object[error.start : error.end])
             raise ManifestError(
@@ -87,6 +92,28 @@ def path_from(folder: Path, path: Path) -> str:
         return Path(os.path.relpath(target, folder.resolve())).as_posix()
     except ValueError:
         return target.as_posix()
+
+
+def write_new(tables: Sequence[ManifestTable], *, force: bool) -> None:
+    """Write tables that belong together, unless a file of another content is in the place of any of them.
+
+    Files of the same content are left: a command that was interrupted among them goes on when it is given again.
+
+    Raises:
+        PromiseError: if a file is in the way while ``force`` is not set, before anything is written; or if one cannot
+            be written.
+    """
+    refuse_existing([table.path for table in tables if not _is_there(table)], force=force)
+    for table in tables:
+        if force or not _is_there(table):
+            table.write()
+
+
+def _is_there(table: ManifestTable) -> bool:
+    try:
+        return table.path.read_bytes() == table.text.encode()
+    except (OSError, ValueError):
+        return False
 
 
 def refuse_existing(paths: Sequence[Path], *, force: bool) -> None:

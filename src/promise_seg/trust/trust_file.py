@@ -69,6 +69,20 @@ def _check(embeddings: Tensor) -> None:
         raise ValueError("embeddings are not finite")
 
 
+def latest_trust(folder: Path, model: PromiseModel) -> TrustModel | None:
+    """Return the calibration in a checkpoint folder even if the post-processing of the model changed since.
+
+    What it knows of the training images still holds then; the rest must be learned anew.
+
+    Raises:
+        CheckpointError: if the file is damaged.
+    """
+    path = folder / TRUST_FILE
+    trust = read_trust(path) if path.exists() else None
+    is_of_this_sam = trust is not None and trust.known.embeddings.shape[1] == model.sam.embedding_channels
+    return trust if is_of_this_sam else None
+
+
 def find_trust(folder: Path, model: PromiseModel) -> Found:
     """Return the calibration in a checkpoint folder, if it belongs to the current state of the model.
 

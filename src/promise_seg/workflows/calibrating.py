@@ -19,7 +19,7 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.calibrating import calibrate as learn
 from promise_seg.trust.calibrating import check_calibratable, recalibrate
 from promise_seg.trust.judging import TrustModel
-from promise_seg.trust.trust_file import save_trust
+from promise_seg.trust.trust_file import latest_trust, save_trust
 from promise_seg.vocabulary import PromptSource, Split
 from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part
 from promise_seg.workflows.model_ref import ModelPart
@@ -159,7 +159,7 @@ def tune_postprocess(
     folders = [folder for _, folder in opened.ref.checkpoints(POSTPROCESSING)]
     found = []
     for (part, one), folder in zip(opened, folders, strict=True):
-        trust = part.find_trust(one).trust
+        trust = latest_trust(folder, one)  # also of a tuning that was interrupted before it calibrated
         rows = None
         if trust is not None or not reset:
             rows = data_as_trained(
