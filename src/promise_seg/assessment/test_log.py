@@ -13,6 +13,7 @@ from typing import Any
 from promise_seg.assessment.summary import TestPeeks
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.files import write_text
+from promise_seg.locks import in_turn
 
 LOG_FILE = "test_log.jsonl"
 _LETTERS = 16  # of an image's hash: enough to identify it
@@ -58,6 +59,11 @@ def log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts:
     Raises:
         PromiseError: if the log cannot be written.
     """
+    with in_turn(folder / LOG_FILE):
+        return _log_test(folder, model_sha256, rows, facts)
+
+
+def _log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts: dict[str, Any]) -> TestPeeks:
     path = folder / LOG_FILE
     images = sorted({row.image_sha256[:_LETTERS] for row in rows})
     before = _entries(path)

@@ -20,6 +20,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.learning.run_note import DataOrigin
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
+from promise_seg.locks import alone_in
 from promise_seg.model import PromiseModel, bare_model
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.prompting.backbones.loading import load_backbone
@@ -151,8 +152,10 @@ class Benchmark:
     def _train(self, cell: Cell, sam: Backbone, progress: Progress) -> None:
         folder, rows = cell.folder(self.output), self.rows(cell)
         origin = DataOrigin(data=str(cell.data.manifest))
-        run = TrainingRun(folder, rows, sam, self.store, self._settings(cell), self.accelerator, origin)
-        trained = run_and_calibrate(run, rows, progress, forgiven=PromiseError)
+        with alone_in(folder, "training") as lock:
+            run = TrainingRun(folder, rows, sam, self.store, self._settings(cell), self.accelerator, origin)
+            run.lock = lock
+            trained = run_and_calibrate(run, rows, progress, forgiven=PromiseError)
         if trained.why_no_trust:
             self._note(f"{cell.name}: no trust scores: {trained.why_no_trust}")
 
@@ -173,10 +176,11 @@ class Benchmark:
     def _run_rival(self, cell: Cell, progress: Progress) -> None:
         settings, sam, rows = self._settings(cell), self.sam(cell), self.rows(cell)
         train, val = (self.data.of_split(cell.data, self.protocol(cell), split) for split in (Split.TRAIN, Split.VAL))
-        run = rival_run(cell.model, cell.folder(self.output), train, val, sam, settings, self._budget(cell))
-        if not run.finished and self.accelerator.device.type == "cpu":
-            encoding_cost(self._costs_folder(cell), sam, rows, settings)  # for the table to compare whole costs
-        run.run(progress)
+        with alone_in(cell.folder(self.output), "training"):
+            run = rival_run(cell.model, cell.folder(self.output), train, val, sam, settings, self._budget(cell))
+            if not run.finished and self.accelerator.device.type == "cpu":
+                encoding_cost(self._costs_folder(cell), sam, rows, settings)  # for the table to compare whole costs
+            run.run(progress)
         how = Assessment(prompts=PromptSource.NONE, seed=cell.seed, protocol=self.protocol(cell))
         for test in self.tests(cell):
             subject = subject_of_cell(cell, test, sam, run.best_sha256())

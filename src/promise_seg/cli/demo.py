@@ -34,6 +34,7 @@ def demo(
     from rich.table import Table
 
     from promise_seg.demo.run import run_demo
+    from promise_seg.locks import alone_in
     from promise_seg.sam.loading import load_sam
     from promise_seg.workflows.devices import make_accelerator
 
@@ -44,7 +45,7 @@ def demo(
         f"Data: {source} ({counts} images). SAM: {sam}, frozen. {epochs} epochs, {views} views of each image, "
         f"seed {seed}. Scores are means over the test images, at their own size; models were chosen on the val images."
     )
-    with stages_bar() as progress:
+    with alone_in(output, "making the demonstration"), stages_bar() as progress:
         result = run_demo(
             output, rows, load_sam(sam, accelerator.device), accelerator,
             epochs=epochs, views=views, seed=seed, note=note, progress=progress,

@@ -44,6 +44,7 @@ def pretrain(
     from promise_seg.learning.pretraining import WEIGHTS_FILE, Pretrainer, PretrainSettings
     from promise_seg.learning.pretraining import pretrain as run
     from promise_seg.learning.scene_scores import score_on_scenes
+    from promise_seg.locks import alone_in
     from promise_seg.sam.loading import load_sam
     from promise_seg.sam.nano import IMAGE_SIZE
     from promise_seg.scenes.library import SceneLibrary
@@ -54,7 +55,7 @@ def pretrain(
     folder = scene_folder or output / "scenes"
     library = SceneLibrary(folder, scenes, seed=2 * seed, size=IMAGE_SIZE)
     unseen = SceneLibrary(folder, evaluate_scenes, seed=2 * seed + 1, size=IMAGE_SIZE)
-    with progress_bars() as progress:
+    with alone_in(output, "training"), progress_bars() as progress:
         drawing = progress.add_task("drawing", total=scenes + evaluate_scenes, note="")
         library.draw(workers, lambda done: progress.advance(drawing, done))
         unseen.draw(workers, lambda done: progress.advance(drawing, done))

@@ -38,6 +38,7 @@ from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_images import write_training_images
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
 from promise_seg.learning.validation import validate
+from promise_seg.locks import Lock
 from promise_seg.model import ModelConfig, PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import PointCounts
@@ -85,6 +86,8 @@ class TrainingRun:
     ) -> None:
         self.folder, self.store, self.settings, self.accelerator = folder, store, settings, accelerator
         self.sam = sam
+        self.lock: Lock | None = None
+        """Of the folder; if another process took it over, nothing more is written."""
         self.rows = {split: [r for r in rows if r.row.split == split] for split in Split}
         for split in (Split.TRAIN, Split.VAL):
             if not self.rows[split]:
@@ -322,6 +325,8 @@ class TrainingRun:
         """Everything about a finished epoch; the state comes last, as it is what declares the epoch finished."""
         from promise_seg.learning.curves import draw_curves
 
+        if self.lock is not None:
+            self.lock.check()
         if improved:
             save_checkpoint(self.model, self.folder / BEST_FOLDER)
         save_checkpoint(self.model, self.folder / LAST_FOLDER)

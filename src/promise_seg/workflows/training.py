@@ -1,6 +1,7 @@
 """Train models: one, or one for each class of label maps, from random weights or from a model that there is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from promise_seg.learning.run_note import DataOrigin
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.training import TrainingRun
+from promise_seg.locks import Lock, alone_in
 from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import PointCounts
 from promise_seg.sam.backbone import Backbone
@@ -186,8 +188,19 @@ def train(
     settings = sizing.with_apm_side(settings)
     for line in frozen.notes:
         note(f"{frozen.name}: {line}")
-    work = _Work(frozen, as_store(store), settings, accelerator, starts, progress, note)
-    return _train_all(work, rows, Path(output), trained)
+    with _alone_in(Path(output), accelerator) as lock:
+        work = _Work(frozen, as_store(store), settings, accelerator, starts, progress, note, lock)
+        return _train_all(work, rows, Path(output), trained)
+
+
+@contextmanager
+def _alone_in(output: Path, accelerator: "Accelerator") -> Iterator[Lock | None]:
+    """Lock the folder by the main one of several processes; the others write nothing in it."""
+    if not accelerator.is_main_process:
+        yield None
+        return
+    with alone_in(output, "training") as lock:
+        yield lock
 
 
 def usual_reading(protocol: str, starts: "Starts | None") -> Reading:
@@ -286,6 +299,7 @@ class _Work:
     starts: Starts | None
     progress: Progress
     note: Note
+    lock: Lock | None
 
     def train(self, rows: Dataset, folder: Path, label: int | None) -> Trained:
         """Begin one run or go on with it, and learn how far to trust its masks."""
@@ -294,6 +308,7 @@ class _Work:
         if start is not None:
             self._check_start(start, rows)
         run = TrainingRun(folder, rows, self.sam, self.store, self.settings, self.accelerator, origin, start)
+        run.lock = self.lock
         if run.start is not None:
             self.note(run.start.words)
         for line in run.notes:

@@ -1,0 +1,260 @@
+"""Locks of folders and files: only one process at a time trains in a folder, or adds to a file.
+
+A lock is a small file that says who holds it. It is made in one step that fails if it is there, which works on network
+file systems too, where the system's own locks often do not. Its holder renews its time of change every minute. The lock
+of a process that was killed is taken over: at once if that process was on this computer, otherwise when the lock was
+not renewed for :data:`STALE_SECONDS`.
+"""
+
+import errno
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from promise_seg.errors import PromiseError
+
+LOCK_FILE = ".promise-lock"
+"""The name of the lock of a folder."""
+RENEWAL_SECONDS = 60.0
+STALE_SECONDS = 600.0
+_PATIENCE_SECONDS = 60.0  # to wait for a lock that is held for moments
+_PAUSE_SECONDS = 0.02
+_SAME_START_SECONDS = 5.0  # the system's clock, by which starts are counted, is set right now and then
+_HAS_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EOPNOTSUPP})
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a lock, and when it took the lock.
+
+    Args:
+        host: the name of its computer.
+        system: what its number and start hold for: one boot of one computer, and one container of it.
+        pid: its number.
+        started: when it started, in seconds.
+        since: when it took the lock.
+        token: what no other holder has.
+    """
+
+    host: str
+    system: str
+    pid: int
+    started: float
+    since: str
+    token: str
+
+    @classmethod
+    def this_process(cls) -> "Holder":
+        """Return this process, with a new token."""
+        now, pid = datetime.now(UTC).isoformat(timespec="seconds"), os.getpid()
+        return cls(socket.gethostname(), _system(), pid, _start_of(pid) or 0.0, now, secrets.token_hex(8))
+
+    @classmethod
+    def read(cls, path: Path) -> "Holder | None":
+        """Read who holds a lock; ``None`` if it is not there, or its content is not (yet) that of a lock."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} since {self.since}"
+
+
+_UNKNOWN = Holder("an unknown computer", "", 0, 0.0, "an unknown time", "")
+
+
+class TakenError(PromiseError):
+    """Another process holds a lock."""
+
+
+class Lock:
+    """A lock file.
+
+    Args:
+        path: of the lock itself.
+        renewed: whether its time of change is renewed while it is held: for work of more than moments.
+    """
+
+    def __init__(self, path: Path, *, renewed: bool = False) -> None:
+        self.path, self.holder, self._is_renewed = path, Holder.this_process(), renewed
+        self._given_back = threading.Event()
+
+    def take(self) -> Holder | None:
+        """Take the lock, also that of a dead process; return who holds it if that is a living one.
+
+        Raises:
+            PromiseError: if the system cannot write there.
+        """
+        while not self._make():
+            found = Holder.read(self.path)
+            if self._is_alive(found):
+                return found or _UNKNOWN
+            self._put_aside(found)
+        if self._is_renewed:
+            threading.Thread(target=self._renew, daemon=True).start()
+        return None
+
+    def give_back(self) -> None:
+        """Remove the lock, if it was not taken over."""
+        self._given_back.set()
+        if self.is_held:
+            with suppress(OSError):
+                self.path.unlink()
+
+    def check(self) -> None:
+        """Find out whether the lock was taken over, as after this process was stopped for long.
+
+        Raises:
+            TakenError: if it was; what is there must not be changed then.
+        """
+        if not self.is_held:
+            holder = Holder.read(self.path) or "someone"
+            raise TakenError(f"{self.path.parent}: {holder} took over. Nothing more is written by this process")
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is still this process that holds it."""
+        return Holder.read(self.path) == self.holder
+
+    def _make(self) -> bool:
+        """Make the lock with its content in one step, unless it is there; where there are no links, in two."""
+        content = json.dumps(asdict(self.holder))
+        written = self.path.with_name(f"{self.path.name}.{self.holder.token}")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            written.write_text(content, encoding="utf-8")
+            try:
+                os.link(written, self.path)
+            except OSError as error:
+                if error.errno not in _HAS_NO_LINKS:
+                    raise
+                with self.path.open("x", encoding="utf-8") as file:
+                    file.write(content)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise PromiseError(f"{self.path.parent}: cannot write: {error.strerror}. Choose another place") from error
+        finally:
+            with suppress(OSError):
+                written.unlink()
+        return True
+
+    def _is_alive(self, found: Holder | None) -> bool:
+        if found is not None and found.system == self.holder.system:
+            start = _start_of(found.pid)
+            return start is not None and abs(start - found.started) < _SAME_START_SECONDS
+        age = self._age()
+        return age is not None and age < STALE_SECONDS
+
+    def _age(self) -> float | None:
+        """Return the seconds since the lock was renewed, by the clock of the file system; ``None`` if it is gone."""
+        probe = self.path.with_name(f".{secrets.token_hex(8)}")
+        try:
+            probe.touch()
+            return probe.stat().st_mtime - self.path.stat().st_mtime
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise PromiseError(f"{self.path.parent}: cannot write: {error.strerror}. Choose another place") from error
+        finally:
+            with suppress(OSError):
+                probe.unlink()
+
+    def _put_aside(self, dead: Holder | None) -> None:
+        """Remove the lock of a dead process; one that another took meanwhile is put back."""
+        aside = self.path.with_name(f"{self.path.name}.{self.holder.token}")
+        with suppress(FileNotFoundError):
+            self.path.rename(aside)
+            if Holder.read(aside) != dead:
+                with suppress(OSError):
+                    os.link(aside, self.path)
+            aside.unlink()
+
+    def _renew(self) -> None:
+        while not self._given_back.wait(RENEWAL_SECONDS):
+            if self.is_held:
+                with suppress(OSError):
+                    os.utime(self.path)
+
+
+def _start_of(pid: int) -> float | None:
+    """Return when a process of this system started, which tells it from a later one with the same number.
+
+    It is ``None`` if it ended, also if the one that began it was not yet told so.
+    """
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.NoSuchProcess:
+        return None
+
+
+@cache
+def _system() -> str:
+    """Return what tells the system of this process from all others: computer, boot and container."""
+    found = [socket.gethostname(), f"{uuid.getnode():x}"]
+    with suppress(OSError):
+        found.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        found.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(found)
+
+
+@contextmanager
+def alone_in(folder: Path, work: str) -> Iterator[Lock]:
+    """Keep all other processes that ask for it out of a folder.
+
+    Args:
+        folder: made if it is not there.
+        work: what is done there, for messages, such as ``training``.
+
+    Raises:
+        TakenError: if another process is at work there.
+        PromiseError: if the system cannot write there.
+    """
+    is_new = not folder.exists()
+    lock = Lock(folder / LOCK_FILE, renewed=True)
+    if holder := lock.take():
+        raise TakenError(
+            f"{folder}: {holder} is {work} here. Wait for it, or choose another -o folder. If that process is gone, "
+            f"its lock is taken over within {STALE_SECONDS / 60:.0f} minutes; remove {lock.path} to do so now"
+        )
+    try:
+        yield lock
+    finally:
+        lock.give_back()
+        if is_new:  # and nothing was written into it
+            with suppress(OSError):
+                folder.rmdir()
+
+
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """Wait until no other process changes a file, and keep others from it until this ends: a few moments.
+
+    Raises:
+        TakenError: if it is not free within a minute.
+        PromiseError: if the system cannot write there.
+    """
+    lock = Lock(path.with_name(f".{path.name}.lock"))
+    patience = time.monotonic() + _PATIENCE_SECONDS
+    while holder := lock.take():
+        if time.monotonic() > patience:
+            raise TakenError(f"{path}: {holder} keeps others from it. If that process is gone, remove {lock.path}")
+        time.sleep(_PAUSE_SECONDS)
+    try:
+        yield
+    finally:
+        lock.give_back()
