@@ -73,6 +73,9 @@ class TrainingRun:
         CheckpointError: if the folder holds a run with other settings, data, SAM or starting point.
     """
 
+    lock: Lock | None = None
+    """The lock of the folder; if another process took it over, nothing more is written."""
+
     def __init__(
         self,
         folder: Path,
@@ -86,8 +89,6 @@ class TrainingRun:
     ) -> None:
         self.folder, self.store, self.settings, self.accelerator = folder, store, settings, accelerator
         self.sam = sam
-        self.lock: Lock | None = None
-        """Of the folder; if another process took it over, nothing more is written."""
         self.rows = {split: [r for r in rows if r.row.split == split] for split in Split}
         for split in (Split.TRAIN, Split.VAL):
             if not self.rows[split]:
