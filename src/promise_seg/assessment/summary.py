@@ -95,6 +95,35 @@ class Subject(_Open):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
+class VolumeSummary(_Open):
+    """The means over whole volumes, beside those over their slices.
+
+    Args:
+        volumes, groups, slices: how many there are; groups are patients, if the manifest names them.
+        slices_with_empty_truth: slices of these volumes without the object.
+        volumes_with_empty_truth, volumes_with_empty_prediction: volumes that the rule for empty masks applies to.
+        volumes_without_distances: volumes of which the distance between slices is not known; means of distances and of
+            the surface Dice are over the others.
+        tolerance: of the surface Dice, in mm; distances are in mm too.
+        rule_for_nothing: the rule for slices and volumes without the object, in words.
+        mean, interval: over volumes, by the names of the measures; intervals resample groups.
+        mean_of_groups: the mean over groups, each of which weighs the same.
+    """
+
+    volumes: int
+    groups: int
+    slices: int
+    slices_with_empty_truth: int
+    volumes_with_empty_truth: int
+    volumes_with_empty_prediction: int
+    volumes_without_distances: int
+    tolerance: str
+    rule_for_nothing: str
+    mean: dict[str, float]
+    interval: dict[str, Ends | None]
+    mean_of_groups: dict[str, float]
+
+
 class EvaluationSummary(Subject):
     """The means over the images, their intervals, and everything that they depend on.
 
@@ -112,6 +141,7 @@ class EvaluationSummary(Subject):
         thresholds: the threshold that all images share, of measures at the one with the best mean; not in older files.
         strata: means over parts of the images, by ``size`` or a column of the manifest, and by the part's name.
         objects, object_dice: the number of objects and their mean Dice, if each was prompted separately.
+        volumes: the means over whole volumes, if there are any.
         trust: the quality of the trust scores, if the model is calibrated and its own masks were scored.
         trust_calibrated_on_these_rows: whether that quality is overestimated.
         test_looks: the peeks, if test rows were scored with a model that has a folder.
@@ -137,6 +167,7 @@ class EvaluationSummary(Subject):
     thresholds: dict[str, float] | None = None
     objects: int | None = None
     object_dice: float | None = None
+    volumes: VolumeSummary | None = None
     trust: Quality | None = None
     trust_calibrated_on_these_rows: bool = False
     test_looks: TestPeeks | None = None
@@ -145,6 +176,10 @@ class EvaluationSummary(Subject):
     def with_trust(self, quality: Quality, *, calibrated_on_these_rows: bool) -> Self:
         """Return the same with the quality of the trust scores."""
         return self.model_copy(update={"trust": quality, "trust_calibrated_on_these_rows": calibrated_on_these_rows})
+
+    def with_volumes(self, volumes: VolumeSummary) -> Self:
+        """Return the same with the means over whole volumes."""
+        return self.model_copy(update={"volumes": volumes})
 
     def with_notes(
         self, *, test_looks: TestPeeks | None = None, seen_in_training: SeenInTraining | None = None

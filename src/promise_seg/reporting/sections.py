@@ -8,6 +8,7 @@ from promise_seg.reporting.card_section import card_section
 from promise_seg.reporting.charts import interval_chart, line_chart
 from promise_seg.reporting.document import Evaluation, RunReport
 from promise_seg.reporting.trust_section import trust_section
+from promise_seg.reporting.volumes_section import volumes_section
 
 _LOSSES = ("mask", "point", "saliency")
 
@@ -20,6 +21,8 @@ def report_sections(report: RunReport, gallery: Gallery | None = None) -> list[S
         gallery: the gallery of the worst cases; without it they are listed in a table.
     """
     sections = [_summary(report), _measures(report.evaluations)]
+    if report.evaluations[0].volumes is not None:
+        sections.append(volumes_section(report.evaluations))
     sections += [_strata(report.evaluations, by) for by in report.evaluations[0].strata]
     if report.curves:
         sections.append(_curves(report))
