@@ -1,4 +1,4 @@
-"""Write and read the scores of whole volumes: one line for each, and means with their intervals."""
+"""Summarise and write the scores of volumes: one line for each, and means with their intervals."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ def summarise_volumes(scores: Sequence[VolumeScore], tolerance: Tolerance, seed:
         tolerance: of the surface Dice, in mm.
         seed: of the intervals.
     """
-    mean, interval, of_groups = {}, {}, {}
+    mean, interval, median, of_groups = {}, {}, {}, {}
     for name in VOLUME_MEASURES:
         having = [one for one in scores if name in one.measures]
         if not having:
@@ -36,34 +36,34 @@ def summarise_volumes(scores: Sequence[VolumeScore], tolerance: Tolerance, seed:
         found = mean_interval(values, groups, seed=seed)
         sums, sizes = by_group(np.asarray(values, np.float64), groups)
         mean[name], interval[name] = round(found.mean, 6), found.ends
+        median[name] = round(float(np.median(values)), 6)
         of_groups[name] = round(float((sums / sizes).mean()), 6)
     return VolumeSummary(
         volumes=len(scores),
+        parts=sum(one.is_part for one in scores),
         groups=len({one.group for one in scores}),
         slices=sum(len(one.rows) for one in scores),
         slices_with_empty_truth=sum(row.foreground_pixels == 0 for one in scores for row in one.rows),
         volumes_with_empty_truth=sum(not one.has_truth for one in scores),
         volumes_with_empty_prediction=sum(not one.has_prediction for one in scores),
-        volumes_without_distances=sum(not one.has_distances for one in scores),
+        volumes_without_distances=sum(bool(one.lacking) for one in scores),
         tolerance=str(tolerance),
         rule_for_nothing=RULE_FOR_EMPTY_VOLUMES,
         mean=mean,
         interval=interval,
+        median=median,
         mean_of_groups=of_groups,
     )
 
 
 def write_volumes(path: Path, scores: Sequence[VolumeScore], prompts: str) -> None:
-    """Write ``volumes_<prompts>.csv``; distances are empty where the distance between slices is not known."""
+    """Write ``volumes_<prompts>.csv``; what a volume cannot be measured in is empty."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["image", "split", "group", "image_sha256", "truth_sha256", "prompts", "first_slice", "last_slice",
-         *VOLUME_MEASURES]
-    )  # fmt: skip
+    facts = ("image", "split", "group", "image_sha256", "truth_sha256", "prompts", "slices", "slices_of_volume")
+    writer.writerow([*facts, *VOLUME_MEASURES])
     for one in scores:
-        row = one.rows[0].row
         values = ["" if name not in one.measures else f"{one.measures[name]:.6f}" for name in VOLUME_MEASURES]
-        ends = one.rows[0].index, one.rows[-1].index
-        writer.writerow([one.name, row.split, one.group, *one.hashes(), prompts, *ends, *values])
+        counts = len(one.rows), one.slices_of_volume
+        writer.writerow([one.name, one.split, one.group, *one.hashes(), prompts, *counts, *values])
     write_text(path, text.getvalue())

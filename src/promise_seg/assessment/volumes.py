@@ -1,4 +1,4 @@
-"""Scores of whole volumes, made as their slices come: 3-D overlap, and distances between surfaces in mm."""
+"""Scores of volumes, made as their slices come: 3-D overlap, and distances between surfaces in mm."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,11 +17,12 @@ from promise_seg.dataset.checks import CheckedRow
 VOLUME_MEASURES = ("dice", "iou", "precision", "recall", "hd95", "assd", "surface_dice")
 """The measures of volumes, in the order of files and tables; the last three need the distance between slices."""
 RULE_FOR_EMPTY_VOLUMES = (
-    "slices without the object count by the voxels that are wrongly predicted in them; if a volume's ground truth and "
-    "prediction are both empty, every measure is perfect; if one of them is, every measure is at its worst (0, or the "
-    "volume's diagonal for distances), except recall (perfect) where there is nothing to find"
+    "a slice without the object counts by the voxels that are wrongly predicted in it; if both the ground truth and the "
+    "prediction of a volume are empty, every measure is perfect; if only one of them is, every measure is at its worst "
+    "(0, or the volume's diagonal for distances), except recall (perfect) where there is nothing to find"
 )
 _Key = tuple[Path, Path, str, str]
+_Spacing = tuple[float, float, float]
 
 
 def volume_tolerance(tolerance: Tolerance) -> Tolerance:
@@ -31,18 +32,20 @@ def volume_tolerance(tolerance: Tolerance) -> Tolerance:
 
 @dataclass(frozen=True)
 class VolumeScore:
-    """The scores of one volume, or of the range of its slices that the manifest names.
+    """The scores of one volume, or of those of its slices that are rows.
 
     Args:
         rows: its slices in their order.
-        measures: by name; without distances and surface Dice if the distance between its slices is not known.
+        measures: by name; without distances and surface Dice if the places of its slices are not known.
         has_truth, has_prediction: whether there is anything to find, and whether anything is predicted.
+        lacking: why there are no distances, in words that follow its name; empty if there are some.
     """
 
     rows: tuple[CheckedRow, ...]
     measures: dict[str, float]
     has_truth: bool
     has_prediction: bool
+    lacking: str = ""
 
     @property
     def name(self) -> str:
@@ -50,14 +53,24 @@ class VolumeScore:
         return str(self.rows[0].row.image)
 
     @property
+    def split(self) -> str:
+        """The split of its rows."""
+        return str(self.rows[0].row.split)
+
+    @property
     def group(self) -> str:
         """The patient, or whatever the column ``group`` names."""
         return self.rows[0].row.group
 
     @property
-    def has_distances(self) -> bool:
-        """Whether the distance between its slices is known."""
-        return _spacing_of(self.rows[0]) is not None
+    def slices_of_volume(self) -> int:
+        """The number of slices in the file, of which not all may be rows."""
+        return _count_of(self.rows[0])
+
+    @property
+    def is_part(self) -> bool:
+        """Whether some of its slices are no rows, so that this is not the whole volume."""
+        return len(self.rows) < self.slices_of_volume
 
     def hashes(self) -> tuple[str, str]:
         """Return the hashes of everything that determines its pixels, and its ground truth."""
@@ -69,10 +82,8 @@ def _sha256(hashes: list[str]) -> str:
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def _spacing_of(row: CheckedRow) -> tuple[float, float, float] | None:
-    if row.slice_spacing is None or row.spacing is None:
-        return None
-    return row.slice_spacing, *row.spacing
+def _count_of(row: CheckedRow) -> int:
+    return 1 if row.stacking is None else row.stacking.count
 
 
 @dataclass
@@ -97,9 +108,8 @@ class _Stack:
 class VolumeScorer:
     """Collects the masks of slices, and scores each volume when it has all of them.
 
-    A volume is the rows that share an image file (or series), a mask, a split and a group. It is scored only if there
-    are at least two, without gaps and without repetitions: only then do its slices form a body. Only the masks of
-    volumes that are not complete are kept.
+    A volume is the rows that share an image file (or series), a mask, a split and a group, if there are at least two of
+    them; a slice that is named twice counts once. Only the masks of volumes that are not complete are kept.
 
     Args:
         rows: all rows that will come.
@@ -108,20 +118,14 @@ class VolumeScorer:
 
     def __init__(self, rows: Sequence[CheckedRow], tolerance: Tolerance = DEFAULT_TOLERANCE) -> None:
         self.tolerance = volume_tolerance(tolerance)
-        stacks: dict[_Key, list[CheckedRow]] = {}
+        volumes: dict[_Key, dict[int, CheckedRow]] = {}
         for row in rows:
             if row.is_slice:
-                stacks.setdefault(_key(row), []).append(row)
-        self._order: list[_Key] = []
-        self._stacks: dict[_Key, _Stack] = {}
-        self.left_out: list[str] = []
-        for key, members in stacks.items():
-            ordered = sorted(members, key=lambda row: row.index)
-            if any(after.index - before.index != 1 for before, after in pairwise(ordered)):
-                self.left_out.append(str(key[0]))
-            elif len(ordered) > 1:
-                self._order.append(key)
-                self._stacks[key] = _Stack(ordered)
+                volumes.setdefault(_key(row), {}).setdefault(row.index, row)
+        self._order = list(volumes)
+        ordered = {key: [slices[index] for index in sorted(slices)] for key, slices in volumes.items()}
+        self._stacks = {key: _Stack(slices) for key, slices in ordered.items() if len(slices) > 1}
+        self._single = [slices[0] for slices in ordered.values() if len(slices) == 1]
         self._found: dict[_Key, VolumeScore] = {}
 
     def add(self, checked: CheckedRow, predicted: BoolArray, truth: BoolArray) -> None:
@@ -140,20 +144,28 @@ class VolumeScorer:
         return tuple(self._found[key] for key in self._order if key in self._found)
 
     def notes(self) -> tuple[str, ...]:
-        """Return what must be said of volumes that are not scored, or not by distances, a line each."""
-        found = []
-        if self.left_out:
-            found.append(
-                f"{len(self.left_out)} volume(s) are not scored as a whole, as the rows leave out or repeat slices of "
-                f"them, for example {self.left_out[0]}"
+        """Return what must be said of volumes that are not whole, or have no distances, a line each."""
+        scores, notes = self.scores(), []
+        single = [row for row in self._single if _count_of(row) > 1]
+        if single:
+            notes.append(
+                f"{len(single)} volume(s) are not scored as such, as only one of their slices is a row, for example "
+                f"{single[0].row.image}: 1 of {_count_of(single[0])}"
             )
-        flat = [one.name for one in self.scores() if not one.has_distances]
+        parts = [one for one in scores if one.is_part]
+        if parts:
+            first = parts[0]
+            notes.append(
+                f"{len(parts)} of {len(scores)} volumes are scored in part, as not all of their slices are rows, for "
+                f"example {first.name}: {len(first.rows)} of {first.slices_of_volume}"
+            )
+        flat = [one for one in scores if one.lacking]
         if flat:
-            found.append(
-                f"{len(flat)} volume(s) have no 3-D distances and no surface Dice, as the file does not say how far "
-                f"its slices are apart, or they are not evenly stacked, for example {flat[0]}"
+            notes.append(
+                f"{len(flat)} of {len(scores)} volumes have no distances and no surface Dice in 3-D, for example "
+                f"{flat[0].name}: {flat[0].lacking}"
             )
-        return tuple(found)
+        return tuple(notes)
 
 
 def _key(row: CheckedRow) -> _Key:
@@ -170,15 +182,25 @@ def score_volume(rows: Sequence[CheckedRow], predicted: BoolArray, truth: BoolAr
     """
     hits, found, there = (int(np.count_nonzero(one)) for one in (predicted & truth, predicted, truth))
     measures = overlap_scores(hits, found, there)
-    spacing = _spacing_of(rows[0])
-    if spacing is not None:
-        measures |= _distances(predicted, truth, spacing, tolerance)
-    return VolumeScore(tuple(rows), measures, has_truth=there > 0, has_prediction=found > 0)
+    spacing = _spacing_of(rows)
+    if isinstance(spacing, str):
+        return VolumeScore(tuple(rows), measures, there > 0, found > 0, spacing)
+    return VolumeScore(tuple(rows), measures | _distances(predicted, truth, spacing, tolerance), there > 0, found > 0)
 
 
-def _distances(
-    predicted: BoolArray, truth: BoolArray, spacing: tuple[float, float, float], tolerance: float
-) -> dict[str, float]:
+def _spacing_of(rows: Sequence[CheckedRow]) -> _Spacing | str:
+    """Return the distances in mm between slices, rows and columns, or why there are none."""
+    first = rows[0]
+    if any(after.index - before.index != 1 for before, after in pairwise(rows)):
+        return "not all slices between its first and its last are rows"
+    if first.stacking is None or first.stacking.spacing is None:
+        return "its slices have no distance" if first.stacking is None else first.stacking.lacking
+    if first.spacing is None:
+        return "it does not say how large its pixels are"
+    return first.stacking.spacing, *first.spacing
+
+
+def _distances(predicted: BoolArray, truth: BoolArray, spacing: _Spacing, tolerance: float) -> dict[str, float]:
     """Return HD95, ASSD and surface Dice by the rule for empty volumes."""
     if predicted.any() and truth.any():
         found = Surfaces(predicted, truth, tolerance=tolerance, spacing=spacing)

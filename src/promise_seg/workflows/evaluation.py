@@ -47,7 +47,7 @@ class Evaluation:
         summary: means, their intervals, and all that they depend on.
         notes: what must be said of them, a line each.
         files: that were written: scores and summary, and scores of volumes if there are any.
-        volumes: of each whole volume, in the order of the rows; empty for images.
+        volumes: of each volume, in the order of the rows; empty for images.
     """
 
     name: str
@@ -78,9 +78,16 @@ class Evaluation:
         return rows
 
     def volume_records(self) -> list[dict[str, Any]]:
-        """Return a row for each whole volume: its name, split and group, and its measures; distances in mm."""
+        """Return a row for each volume: its name, split and group, its slices, and its measures; distances in mm."""
         return [
-            {"image": one.name, "split": str(one.rows[0].row.split), "group": one.group} | one.measures
+            {
+                "image": one.name,
+                "split": one.split,
+                "group": one.group,
+                "slices": len(one.rows),
+                "slices_of_volume": one.slices_of_volume,
+            }
+            | one.measures
             for one in self.volumes
         ]
 
@@ -114,7 +121,7 @@ class Evaluation:
         return _html_table(head, rows) + self._volumes_html() + notes
 
     def _volumes_html(self) -> str:
-        """The second table, of whole volumes, if there are any."""
+        """The second table, of volumes, if there are any."""
         found = self.summary.volumes
         if found is None:
             return ""
@@ -123,7 +130,7 @@ class Evaluation:
             f"<td>{escape(interval_words(found.interval[name]))}</td></tr>"
             for name, value in found.mean.items()
         )
-        return _html_table(f"{found.volumes} whole volumes, in {found.groups} groups", rows)
+        return _html_table(f"{found.volumes_words}, in {found.groups} groups", rows)
 
 
 def _html_table(caption: str, rows: str) -> str:
