@@ -15,9 +15,8 @@ from promise_seg.assessment.volume_report import volumes_path
 from promise_seg.errors import SettingsError
 
 _FACTS = (
-    "image", "split", "group", "image_sha256", "truth_sha256", "prompts", "objects", "first_slice", "last_slice"
+    "image", "split", "group", "image_sha256", "truth_sha256", "prompts", "objects", "slices", "slices_of_volume"
 )  # fmt: skip
-
 
 _Value = TypeVar("_Value")
 IMAGES, VOLUMES = "images", "volumes"
@@ -35,7 +34,7 @@ class Table(NamedTuple):
 class Scored:
     """A saved evaluation: its name, its summary, and all measures of each image by its content.
 
-    ``volumes`` are the same of each whole volume; ``None`` if there are none.
+    ``volumes`` are the same of each volume; ``None`` if there are none.
     """
 
     name: str
@@ -66,7 +65,8 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
     try:
         summary = read_summary(summary_path)
         images = _read_table(path)
-        volumes = None if summary.volumes is None else _read_table(volumes_path(path))
+        whole = volumes_path(path)
+        volumes = _read_table(whole) if summary.volumes is not None and whole.is_file() else None
     except FileNotFoundError as error:
         raise SettingsError(f"{error.filename}: no such file; expected the output of promise evaluate") from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
@@ -133,7 +133,7 @@ def _distinct(hashes: list[str]) -> list[str]:
 @dataclass(frozen=True)
 class Comparison:
     """The difference ``second`` minus ``first`` in a measure; ``p_holm`` is corrected for all comparisons made at
-    once. ``of`` is what was compared: images (slices of volumes are images too) or whole volumes."""
+    once. ``of`` is what was compared: images, of which slices of volumes are some, or volumes."""
 
     first: str
     second: str
@@ -161,7 +161,7 @@ class Comparison:
 
 
 def volumes_match(runs: Sequence[Scored]) -> bool:
-    """Whether all evaluations have scores of the same whole volumes."""
+    """Whether all evaluations have scores of the same volumes."""
     tables = [run.volumes for run in runs]
     first = tables[0]
     return first is not None and all(one is not None and one.truths == first.truths for one in tables)
@@ -190,7 +190,7 @@ def compare(runs: list[Scored], measures: list[str], seed: int = 0) -> list[Comp
         for of, tables in parts
         for one, other in combinations(range(len(runs)), 2)
         for measure in measures
-        if of == IMAGES or any(measure in values for values in tables[0].values.values())
+        if _shared(tables[one], tables[other], measure)
     ]
     corrected = holm([difference.p_value for *_, difference in found])
     names = _names(runs)
@@ -200,9 +200,14 @@ def compare(runs: list[Scored], measures: list[str], seed: int = 0) -> list[Comp
     ]
 
 
+def _shared(first: Table, second: Table, measure: str) -> list[str]:
+    """Return what has the measure in both, in a fixed order: volumes may lack distances."""
+    return sorted(name for name in first.values if measure in first.values[name] and measure in second.values[name])
+
+
 def _difference(first: Table, second: Table, measure: str, seed: int) -> tuple[float, float, Difference]:
     """Return both means and the difference, over what has the measure in both."""
-    order = sorted(name for name in first.values if measure in first.values[name] and measure in second.values[name])
+    order = _shared(first, second, measure)
     one, other = ([table.values[name][measure] for name in order] for table in (first, second))
     difference = paired_difference(one, other, [first.groups[name] for name in order], seed=seed)
     return sum(one) / len(one), sum(other) / len(other), difference

@@ -17,9 +17,9 @@ from promise_seg.dataset.checks import CheckedRow
 VOLUME_MEASURES = ("dice", "iou", "precision", "recall", "hd95", "assd", "surface_dice")
 """The measures of volumes, in the order of files and tables; the last three need the distance between slices."""
 RULE_FOR_EMPTY_VOLUMES = (
-    "a slice without the object counts by the voxels that are wrongly predicted in it; if both the ground truth and the "
-    "prediction of a volume are empty, every measure is perfect; if only one of them is, every measure is at its worst "
-    "(0, or the volume's diagonal for distances), except recall (perfect) where there is nothing to find"
+    "a slice without the object counts by the voxels that are wrongly predicted in it; if both the ground truth and "
+    "the prediction of a volume are empty, every measure is perfect; if only one of them is, every measure is at its "
+    "worst (0, or the volume's diagonal for distances), except recall (perfect) where there is nothing to find"
 )
 _Key = tuple[Path, Path, str, str]
 _Spacing = tuple[float, float, float]
@@ -83,7 +83,7 @@ def _sha256(hashes: list[str]) -> str:
 
 
 def _count_of(row: CheckedRow) -> int:
-    return 1 if row.stacking is None else row.stacking.count
+    return 1 if row.stacking is None else row.stacking.slices
 
 
 @dataclass

@@ -49,7 +49,7 @@ def compare(
     ]
     of = ["of"] if found.volumes else []
     head = ("first", "second", *of, "measure", "mean", "mean", "difference", "95 %", "p (Wilcoxon)", "p (Holm)")
-    count = f"{found.images} images{f' of {found.volumes} volumes' if found.volumes else ''}"
+    count = f"{found.images} images and {found.volumes} volumes" if found.volumes else f"{found.images} images"
     print_table(head, rows, f"{count} in {found.groups} groups; groups are what is drawn and tested")
     print_lines(found.notes, "warning")
     if output is not None:

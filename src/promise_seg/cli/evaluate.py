@@ -121,7 +121,7 @@ def _print(found: "Evaluation") -> None:
 
 
 def _print_volumes(summary: "EvaluationSummary") -> None:
-    """Print the means over whole volumes, if there are any."""
+    """Print the means over volumes, if there are any."""
     from promise_seg.assessment.measures import heading_of
     from promise_seg.assessment.statistics import interval_words
 
@@ -133,9 +133,11 @@ def _print_volumes(summary: "EvaluationSummary") -> None:
             heading_of(name, "mm"),
             f"{value:.4f}",
             interval_words(found.interval[name]),
+            f"{found.median[name]:.4f}",
             f"{found.mean_of_groups[name]:.4f}",
         )
         for name, value in found.mean.items()
     ]
-    title = f"{found.volumes} whole volumes of {found.slices} slices; tolerance of surface Dice: {found.tolerance}"
-    print_table(("measure", "mean", f"95 %, over {found.groups} groups", "mean of groups"), rows, title)
+    title = f"{found.volumes_words}; tolerance of surface Dice: {found.tolerance}"
+    head = ("measure of volumes", "mean", f"95 %, over {found.groups} groups", "median", "mean of groups")
+    print_table(head, rows, title)

@@ -25,7 +25,7 @@ class Comparisons:
     Args:
         pairs: what was found.
         images, groups: how many there are; groups are what is drawn and tested.
-        volumes: how many whole volumes were compared too; 0 if there are none.
+        volumes: how many volumes were compared too; 0 if there are none.
         notes: what must be said of them, a line each.
     """
 
@@ -58,7 +58,7 @@ def compare(
 ) -> Comparisons:
     """Compare evaluations of the same images, image by image: differences, their intervals, and whether by chance.
 
-    Where the images are slices, whole volumes are compared too, in the measures that they have.
+    Where the images are slices, their volumes are compared too, in the measures that they have.
 
     Args:
         runs: what :func:`promise_seg.evaluate` returned and wrote: its output folders, ``scores_*.csv`` files in them,
@@ -83,7 +83,7 @@ def compare(
         notes.append(f"{groups} groups are too few for Wilcoxon's test to find anything")
     whole = scored[0].volumes if volumes_match(scored) else None
     if whole is None and any(run.volumes is not None for run in scored):
-        notes.append("whole volumes are not compared: not all evaluations have scores of the same ones. Evaluate again")
+        notes.append("volumes are not compared, as not all evaluations have scores of the same ones: evaluate again")
     volumes = 0 if whole is None else len(whole.values)
     comparisons = Comparisons(tuple(found), len(scored[0].images), groups, tuple(notes), volumes)
     if output is not None:

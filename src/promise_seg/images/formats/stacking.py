@@ -15,12 +15,12 @@ class Stacking(NamedTuple):
     """The slices of a volume as a body.
 
     Args:
-        count: how many slices it has.
+        slices: how many it has.
         spacing: the distance between them in mm; ``None`` if no single distance describes them.
         lacking: why there is none, in words that follow the name of the volume; empty if there is one.
     """
 
-    count: int
+    slices: int
     spacing: float | None
     lacking: str = ""
 
