@@ -129,7 +129,7 @@ def test_the_summary_has_slices_and_volumes(score, tmp_path):
     assert len(summary["volumes"]["interval"]["dice"]) == 2
     page = found._repr_html_()
     assert "3 volumes of 15 slices, in 2 groups" in page
-    assert "HD95 (mm)" in page
+    assert "<td>hd95 (mm)</td>" in page
 
 
 def test_a_row_for_each_slice_is_the_same_volume(score, tmp_path):
@@ -210,7 +210,7 @@ def test_comparisons_are_of_slices_and_of_volumes(two, tmp_path, capsys):
     assert found.pairs[2].difference.interval.mean == pytest.approx(means[1] - means[0], abs=1e-5)
     assert main(["compare", str(tmp_path / "box"), str(tmp_path / "oracle"), "--measure", "hd95"]) == 0
     out = capsys.readouterr().out
-    assert "HD95 (mm)" in out
+    assert "hd95 (mm)" in out
     assert "30 images and 6 volumes in 3 groups" in out
     assert {one.of for one in compare(two, measure=["mae"]).pairs} == {"images"}
 

@@ -27,7 +27,7 @@ def compare(
 ) -> None:
     """Compare evaluations of the same images: paired differences with confidence intervals and p-values."""
     from promise_seg.assessment.comparing import VOLUMES
-    from promise_seg.assessment.measures import heading_of
+    from promise_seg.assessment.measures import name_with_unit
     from promise_seg.assessment.statistics import interval_words
     from promise_seg.workflows import comparing
 
@@ -37,7 +37,7 @@ def compare(
             one.first,
             one.second,
             *([one.of] if found.volumes else []),
-            heading_of(one.measure, "mm") if one.of == VOLUMES else one.measure,
+            name_with_unit(one.measure, "mm") if one.of == VOLUMES else one.measure,
             f"{one.first_mean:.4f}",
             f"{one.second_mean:.4f}",
             f"{one.difference.interval.mean:+.4f}",

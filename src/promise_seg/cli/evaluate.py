@@ -122,7 +122,7 @@ def _print(found: "Evaluation") -> None:
 
 def _print_volumes(summary: "EvaluationSummary") -> None:
     """Print the means over volumes, if there are any."""
-    from promise_seg.assessment.measures import heading_of
+    from promise_seg.assessment.measures import name_with_unit
     from promise_seg.assessment.statistics import interval_words
 
     found = summary.volumes
@@ -130,7 +130,7 @@ def _print_volumes(summary: "EvaluationSummary") -> None:
         return
     rows = [
         (
-            heading_of(name, "mm"),
+            name_with_unit(name, "mm"),
             f"{value:.4f}",
             interval_words(found.interval[name]),
             f"{found.median[name]:.4f}",

@@ -54,11 +54,22 @@ def _summary(report: RunReport) -> Section:
         Facts(tuple(numbers), prominent=True),
         Text(
             f"{report.card.model} (variant {report.card.variant}, SAM {report.card.sam}) has a mean Dice of {lines}. "
-            f"Post-processing: {main.postprocessing}."
+            f"{_volumes_words(report.evaluations)}Post-processing: {main.postprocessing}."
         ),
     ]
     blocks += _warnings(report)
     return Section("Summary", tuple(blocks))
+
+
+def _volumes_words(evaluations: tuple[Evaluation, ...]) -> str:
+    """Return a sentence on the Dice of volumes, if the images are slices of some."""
+    lines = "; ".join(
+        f"{_with_ends(one.volumes.mean['dice'], one.volumes.interval['dice'])} with {one.name}"
+        for one in evaluations
+        if one.volumes is not None
+    )
+    main = evaluations[0].volumes
+    return "" if main is None else f"Over its {main.volumes_words}, the mean Dice is {lines}. "
 
 
 def _warnings(report: RunReport) -> list[Text]:

@@ -1,6 +1,6 @@
 """The section with the scores of volumes."""
 
-from promise_seg.assessment.measures import heading_of, lower_is_better
+from promise_seg.assessment.measures import heading_of
 from promise_seg.assessment.measuring import Unit
 from promise_seg.assessment.statistics import interval_words
 from promise_seg.assessment.summary import VolumeSummary
@@ -12,16 +12,19 @@ def volumes_section(evaluations: tuple[Evaluation, ...]) -> Section:
     """Return the section with means over volumes, for evaluations of which the first has some."""
     scored = [(one.name, one.volumes) for one in evaluations if one.volumes is not None]
     main = scored[0][1]
-    head = ["measure", "better"]
-    for name, _ in scored:
-        head += [name, "95 %", "median", "mean of groups"]
-    rows = []
-    for measure in main.mean:
-        cells = [heading_of(measure, Unit.MILLIMETRES), "lower" if lower_is_better(measure) else "higher"]
-        for _, found in scored:
-            cells += [f"{found.mean[measure]:.3f}", interval_words(found.interval[measure])]
-            cells += [f"{found.median[measure]:.3f}", f"{found.mean_of_groups[measure]:.3f}"]
-        rows.append(tuple(cells))
+    head = ("measure", "prompts", "mean", "95 %", "median", "mean of groups")
+    rows = tuple(
+        (
+            heading_of(measure, Unit.MILLIMETRES),
+            name,
+            f"{found.mean[measure]:.3f}",
+            interval_words(found.interval[measure]),
+            f"{found.median[measure]:.3f}",
+            f"{found.mean_of_groups[measure]:.3f}",
+        )
+        for measure in main.mean
+        for name, found in scored
+    )
     caption = (
         f"Means over {main.volumes_words}, volumes weighted equally; 95 % intervals over {main.groups} groups; for the "
         f"mean of groups these are weighted equally. Distances are in mm. Tolerance of surface Dice: {main.tolerance}."
@@ -32,7 +35,7 @@ def volumes_section(evaluations: tuple[Evaluation, ...]) -> Section:
         f"{main.slices_with_empty_truth} of {main.slices} slices. Empty prediction: {silent}."
     )
     rule = Text(f"Empty masks: {main.rule_for_nothing}.", "note")
-    return Section("Volumes", (Table(tuple(head), tuple(rows), caption), nothing, *_limits(main), rule))
+    return Section("Volumes", (Table(head, rows, caption), nothing, *_limits(main), rule))
 
 
 def _limits(main: VolumeSummary) -> list[Block]:

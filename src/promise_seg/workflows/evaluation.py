@@ -10,7 +10,7 @@ import torch
 
 from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.assessment.evaluation import evaluate as score
-from promise_seg.assessment.measures import heading_of
+from promise_seg.assessment.measures import name_with_unit
 from promise_seg.assessment.measuring import Unit, parse_tolerance, spacing_for
 from promise_seg.assessment.report import subject_of, summarise, values_by_measure, write_results
 from promise_seg.assessment.statistics import interval_words
@@ -126,7 +126,7 @@ class Evaluation:
         if found is None:
             return ""
         rows = "".join(
-            f"<tr><td>{escape(heading_of(name, Unit.MILLIMETRES))}</td><td>{value:.4f}</td>"
+            f"<tr><td>{escape(name_with_unit(name, Unit.MILLIMETRES))}</td><td>{value:.4f}</td>"
             f"<td>{escape(interval_words(found.interval[name]))}</td></tr>"
             for name, value in found.mean.items()
         )
