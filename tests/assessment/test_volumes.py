@@ -5,6 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from promise_seg.assessment.measuring import Tolerance, Unit
+from promise_seg.assessment.volume_slices import volumes_of
 from promise_seg.assessment.volumes import VOLUME_MEASURES, VolumeScorer, score_volume, volume_tolerance
 from promise_seg.dataset.checks import CheckedRow
 from tests.assessment.volume_rows import SPACING, blob, rows_of, scored
@@ -12,6 +13,11 @@ from tests.assessment.volume_rows import SPACING, blob, rows_of, scored
 BOX = np.zeros((6, 20, 30), bool)
 BOX[1:5, 5:15, 5:25] = True
 EMPTY = np.zeros_like(BOX)
+
+
+def volume(truth, **changes):
+    """The volume whose slices are those of a mask (D, H, W)."""
+    return volumes_of(rows_of(truth, **changes))[0][0]
 
 
 def by_itk(predicted, truth, spacing, tolerance):
@@ -46,7 +52,7 @@ def test_ten_anisotropic_volumes_as_simpleitk_scores_them(seed):
     shape = tuple(int(n) for n in rng.integers((4, 20, 20), (14, 40, 40)))
     spacing = tuple(float(mm) for mm in rng.uniform((1.5, 0.3, 0.3), (6.0, 1.2, 1.2)))
     truth, predicted = blob(seed, shape), blob(seed, shape, 0.7) | blob(seed + 100, shape, 0.95)
-    found = score_volume(rows_of(truth, spacing=spacing), predicted, truth, 1.5).measures
+    found = score_volume(volume(truth, spacing=spacing), predicted, truth, 1.5).measures
     assert tuple(found) == VOLUME_MEASURES
     for name, value in by_itk(predicted, truth, spacing, 1.5).items():
         assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-6), name
@@ -56,7 +62,7 @@ def test_ten_anisotropic_volumes_as_simpleitk_scores_them(seed):
 def test_a_shift_by_one_voxel_is_as_long_as_the_voxel(moved, apart):
     voxel = np.zeros((6, 20, 30), bool)
     voxel[2, 9, 12] = True
-    found = score_volume(rows_of(voxel), np.roll(voxel, 1, moved), voxel, 2.0).measures
+    found = score_volume(volume(voxel), np.roll(voxel, 1, moved), voxel, 2.0).measures
     assert found["hd95"] == pytest.approx(apart)
     assert found["assd"] == pytest.approx(apart)
     assert found["surface_dice"] == (apart <= 2.0)
@@ -76,7 +82,7 @@ def test_3_d_overlap_is_not_the_mean_of_the_slices():
 def test_the_rule_for_volumes_without_the_object():
     diagonal = pytest.approx(np.linalg.norm(np.array(BOX.shape) * SPACING))
     nothing = {"dice": 0, "iou": 0, "precision": 0, "hd95": diagonal, "assd": diagonal, "surface_dice": 0}
-    rows = rows_of(BOX)
+    rows = volume(BOX)
     perfect = {name: 0 if name in ("hd95", "assd") else 1 for name in VOLUME_MEASURES}
     assert score_volume(rows, EMPTY, EMPTY, 2.0).measures == perfect
     assert score_volume(rows, BOX, EMPTY, 2.0).measures == nothing | {"recall": 1}
@@ -102,7 +108,7 @@ def test_slices_of_several_volumes_may_come_in_any_order():
 def test_a_range_of_slices_is_scored_but_not_called_whole():
     scorer = scored(rows_of(BOX, only=range(1, 4)), BOX, BOX)
     (found,) = scorer.scores()
-    assert found.is_part
+    assert found.volume.is_part
     assert found.measures["hd95"] == 0
     (note,) = scorer.notes()
     assert note == (
@@ -128,7 +134,7 @@ def test_without_the_places_of_slices_there_is_overlap_alone(changes, words):
 def test_without_the_size_of_pixels_too():
     (row, *_) = rows = [CheckedRow(**(vars(one) | {"spacing": None})) for one in rows_of(BOX)]
     assert row.stacking.spacing == SPACING[0]
-    assert scored(rows, BOX, BOX).scores()[0].lacking == "it does not say how large its pixels are"
+    assert scored(rows, BOX, BOX).scores()[0].volume.lacking == "it does not say how large its pixels are"
 
 
 def test_a_single_slice_of_a_volume_and_a_picture_are_no_volumes():
@@ -145,7 +151,7 @@ def test_a_slice_that_is_named_twice_counts_once():
     rows = rows_of(BOX)
     (found,) = scored([*rows, rows[2], rows[0]], BOX, BOX).scores()
     assert len(found.rows) == 6
-    assert not found.is_part
+    assert not found.volume.is_part
 
 
 def test_the_tolerance_of_volumes_is_always_in_millimetres():

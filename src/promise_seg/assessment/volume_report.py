@@ -40,13 +40,13 @@ def summarise_volumes(scores: Sequence[VolumeScore], tolerance: Tolerance, seed:
         of_groups[name] = round(float((sums / sizes).mean()), 6)
     return VolumeSummary(
         volumes=len(scores),
-        parts=sum(one.is_part for one in scores),
+        parts=sum(one.volume.is_part for one in scores),
         groups=len({one.group for one in scores}),
         slices=sum(len(one.rows) for one in scores),
         slices_with_empty_truth=sum(row.foreground_pixels == 0 for one in scores for row in one.rows),
         volumes_with_empty_truth=sum(not one.has_truth for one in scores),
         volumes_with_empty_prediction=sum(not one.has_prediction for one in scores),
-        volumes_without_distances=sum(bool(one.lacking) for one in scores),
+        volumes_without_distances=sum(bool(one.volume.lacking) for one in scores),
         tolerance=str(tolerance),
         rule_for_nothing=RULE_FOR_EMPTY_VOLUMES,
         mean=mean,
@@ -64,6 +64,7 @@ def write_volumes(path: Path, scores: Sequence[VolumeScore], prompts: str) -> No
     writer.writerow([*facts, *VOLUME_MEASURES])
     for one in scores:
         values = ["" if name not in one.measures else f"{one.measures[name]:.6f}" for name in VOLUME_MEASURES]
-        counts = len(one.rows), one.slices_of_volume
+        whole = one.volume.slices_of_volume
+        counts = len(one.rows), "" if whole is None else whole
         writer.writerow([one.name, one.split, one.group, *one.hashes(), prompts, *counts, *values])
     write_text(path, text.getvalue())

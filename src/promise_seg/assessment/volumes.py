@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, Unit
 from promise_seg.assessment.metrics import overlap_scores
 from promise_seg.assessment.surfaces import Surfaces
+from promise_seg.assessment.volume_slices import Spacing, Volume, volumes_of
 from promise_seg.dataset.checks import CheckedRow
 
 VOLUME_MEASURES = ("dice", "iou", "precision", "recall", "hd95", "assd", "surface_dice")
@@ -21,8 +21,7 @@ RULE_FOR_EMPTY_VOLUMES = (
     "the prediction of a volume are empty, every measure is perfect; if only one of them is, every measure is at its "
     "worst (0, or the volume's diagonal for distances), except recall (perfect) where there is nothing to find"
 )
-_Key = tuple[Path, Path, str, str]
-_Spacing = tuple[float, float, float]
+_Key = tuple[Path, Path, str, str, int]
 
 
 def volume_tolerance(tolerance: Tolerance) -> Tolerance:
@@ -35,42 +34,35 @@ class VolumeScore:
     """The scores of one volume, or of those of its slices that are rows.
 
     Args:
-        rows: its slices in their order.
+        volume: its slices.
         measures: by name; without distances and surface Dice if the places of its slices are not known.
         has_truth, has_prediction: whether there is anything to find, and whether anything is predicted.
-        lacking: why there are no distances, in words that follow its name; empty if there are some.
     """
 
-    rows: tuple[CheckedRow, ...]
+    volume: Volume
     measures: dict[str, float]
     has_truth: bool
     has_prediction: bool
-    lacking: str = ""
 
     @property
     def name(self) -> str:
         """The path of the volume."""
-        return str(self.rows[0].row.image)
+        return self.volume.name
+
+    @property
+    def group(self) -> str:
+        """The patient, or whatever the column ``group`` names."""
+        return self.volume.group
+
+    @property
+    def rows(self) -> tuple[CheckedRow, ...]:
+        """Its slices in their order."""
+        return self.volume.rows
 
     @property
     def split(self) -> str:
         """The split of its rows."""
         return str(self.rows[0].row.split)
-
-    @property
-    def group(self) -> str:
-        """The patient, or whatever the column ``group`` names."""
-        return self.rows[0].row.group
-
-    @property
-    def slices_of_volume(self) -> int:
-        """The number of slices in the file, of which not all may be rows."""
-        return _count_of(self.rows[0])
-
-    @property
-    def is_part(self) -> bool:
-        """Whether some of its slices are no rows, so that this is not the whole volume."""
-        return len(self.rows) < self.slices_of_volume
 
     def hashes(self) -> tuple[str, str]:
         """Return the hashes of everything that determines its pixels, and its ground truth."""
@@ -82,21 +74,17 @@ def _sha256(hashes: list[str]) -> str:
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
-def _count_of(row: CheckedRow) -> int:
-    return 1 if row.stacking is None else row.stacking.slices
-
-
 @dataclass
 class _Stack:
     """A volume of which not all slices have come yet. Masks are packed, eight voxels to a byte."""
 
-    rows: list[CheckedRow]
-    packed: dict[int, tuple[Uint8Array, Uint8Array]] = field(default_factory=dict)
+    volume: Volume
+    packed: dict[_Key, tuple[Uint8Array, Uint8Array]] = field(default_factory=dict)
 
     def masks(self) -> tuple[BoolArray, BoolArray]:
         """Return the predicted and the true mask, (D, H, W)."""
-        shape = self.rows[0].height, self.rows[0].width
-        parts = [self.packed[row.index] for row in self.rows]
+        shape = self.volume.rows[0].height, self.volume.rows[0].width
+        parts = [self.packed[_key(row)] for row in self.volume.rows]
         size = shape[0] * shape[1]
         found = [
             np.stack([np.unpackbits(one[which], count=size).reshape(shape).view(bool) for one in parts])
@@ -108,8 +96,8 @@ class _Stack:
 class VolumeScorer:
     """Collects the masks of slices, and scores each volume when it has all of them.
 
-    A volume is the rows that share an image file (or series), a mask, a split and a group, if there are at least two of
-    them; a slice that is named twice counts once. Only the masks of volumes that are not complete are kept.
+    Which rows are slices of one volume is said by :func:`~promise_seg.assessment.volume_slices.volumes_of`. Only the
+    masks of volumes that are not complete are kept.
 
     Args:
         rows: all rows that will come.
@@ -118,48 +106,37 @@ class VolumeScorer:
 
     def __init__(self, rows: Sequence[CheckedRow], tolerance: Tolerance = DEFAULT_TOLERANCE) -> None:
         self.tolerance = volume_tolerance(tolerance)
-        volumes: dict[_Key, dict[int, CheckedRow]] = {}
-        for row in rows:
-            if row.is_slice:
-                volumes.setdefault(_key(row), {}).setdefault(row.index, row)
-        self._order = list(volumes)
-        ordered = {key: [slices[index] for index in sorted(slices)] for key, slices in volumes.items()}
-        self._stacks = {key: _Stack(slices) for key, slices in ordered.items() if len(slices) > 1}
-        self._single = [slices[0] for slices in ordered.values() if len(slices) == 1]
-        self._found: dict[_Key, VolumeScore] = {}
+        volumes, self._left_out = volumes_of(rows)
+        self._stacks = [_Stack(volume) for volume in volumes]
+        self._found: list[VolumeScore | None] = [None] * len(volumes)
+        self._number = {_key(row): number for number, volume in enumerate(volumes) for row in volume.rows}
 
     def add(self, checked: CheckedRow, predicted: BoolArray, truth: BoolArray) -> None:
         """Take the masks (H, W) of one row; rows that are no slice of a volume are ignored."""
         key = _key(checked)
-        stack = self._stacks.get(key) if checked.is_slice else None
-        if stack is None:
+        number = self._number.get(key)
+        if number is None or self._found[number] is not None:
             return
-        stack.packed[checked.index] = np.packbits(predicted), np.packbits(truth)
-        if len(stack.packed) == len(stack.rows):
-            self._found[key] = score_volume(stack.rows, *stack.masks(), self.tolerance.value)
-            del self._stacks[key]
+        stack = self._stacks[number]
+        stack.packed[key] = np.packbits(predicted), np.packbits(truth)
+        if len(stack.packed) == len(stack.volume.rows):
+            self._found[number] = score_volume(stack.volume, *stack.masks(), self.tolerance.value)
+            stack.packed.clear()
 
     def scores(self) -> tuple[VolumeScore, ...]:
         """Return the scores of all complete volumes, in the order of the rows."""
-        return tuple(self._found[key] for key in self._order if key in self._found)
+        return tuple(one for one in self._found if one is not None)
 
     def notes(self) -> tuple[str, ...]:
         """Return what must be said of volumes that are not whole, or have no distances, a line each."""
-        scores, notes = self.scores(), []
-        single = [row for row in self._single if _count_of(row) > 1]
-        if single:
-            notes.append(
-                f"{len(single)} volume(s) are not scored as such, as only one of their slices is a row, for example "
-                f"{single[0].row.image}: 1 of {_count_of(single[0])}"
-            )
-        parts = [one for one in scores if one.is_part]
+        scores, notes = self.scores(), list(self._left_out)
+        parts = [one.volume for one in scores if one.volume.is_part]
         if parts:
-            first = parts[0]
             notes.append(
                 f"{len(parts)} of {len(scores)} volumes are scored in part, as not all of their slices are rows, for "
-                f"example {first.name}: {len(first.rows)} of {first.slices_of_volume}"
+                f"example {parts[0].name}: {len(parts[0].rows)} of {parts[0].slices_of_volume}"
             )
-        flat = [one for one in scores if one.lacking]
+        flat = [one.volume for one in scores if one.volume.lacking]
         if flat:
             notes.append(
                 f"{len(flat)} of {len(scores)} volumes have no distances and no surface Dice in 3-D, for example "
@@ -169,38 +146,25 @@ class VolumeScorer:
 
 
 def _key(row: CheckedRow) -> _Key:
-    return row.row.image, row.row.mask, str(row.row.split), row.row.group
+    return row.row.image, row.row.mask, str(row.row.split), row.row.group, row.index
 
 
-def score_volume(rows: Sequence[CheckedRow], predicted: BoolArray, truth: BoolArray, tolerance: float) -> VolumeScore:
+def score_volume(volume: Volume, predicted: BoolArray, truth: BoolArray, tolerance: float) -> VolumeScore:
     """Score one volume.
 
     Args:
-        rows: its slices, in their order.
+        volume: its slices.
         predicted, truth: the masks, (D, H, W).
         tolerance: that of the surface Dice, in mm.
     """
     hits, found, there = (int(np.count_nonzero(one)) for one in (predicted & truth, predicted, truth))
     measures = overlap_scores(hits, found, there)
-    spacing = _spacing_of(rows)
-    if isinstance(spacing, str):
-        return VolumeScore(tuple(rows), measures, there > 0, found > 0, spacing)
-    return VolumeScore(tuple(rows), measures | _distances(predicted, truth, spacing, tolerance), there > 0, found > 0)
+    if volume.spacing is not None:
+        measures |= _distances(predicted, truth, volume.spacing, tolerance)
+    return VolumeScore(volume, measures, has_truth=there > 0, has_prediction=found > 0)
 
 
-def _spacing_of(rows: Sequence[CheckedRow]) -> _Spacing | str:
-    """Return the distances in mm between slices, rows and columns, or why there are none."""
-    first = rows[0]
-    if any(after.index - before.index != 1 for before, after in pairwise(rows)):
-        return "not all slices between its first and its last are rows"
-    if first.stacking is None or first.stacking.spacing is None:
-        return "its slices have no distance" if first.stacking is None else first.stacking.lacking
-    if first.spacing is None:
-        return "it does not say how large its pixels are"
-    return first.stacking.spacing, *first.spacing
-
-
-def _distances(predicted: BoolArray, truth: BoolArray, spacing: _Spacing, tolerance: float) -> dict[str, float]:
+def _distances(predicted: BoolArray, truth: BoolArray, spacing: Spacing, tolerance: float) -> dict[str, float]:
     """Return HD95, ASSD and surface Dice by the rule for empty volumes."""
     if predicted.any() and truth.any():
         found = Surfaces(predicted, truth, tolerance=tolerance, spacing=spacing)

@@ -85,7 +85,7 @@ class Evaluation:
                 "split": one.split,
                 "group": one.group,
                 "slices": len(one.rows),
-                "slices_of_volume": one.slices_of_volume,
+                "slices_of_volume": one.volume.slices_of_volume,
             }
             | one.measures
             for one in self.volumes
