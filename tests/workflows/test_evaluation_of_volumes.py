@@ -140,6 +140,24 @@ def test_a_row_for_each_slice_is_the_same_volume(score, tmp_path):
     assert single.volume_records() == halves.volume_records() == whole.volume_records()
 
 
+def test_dicom_files_with_a_picture_each_are_the_volume_of_their_series(score, tmp_path):
+    """Their folder with one mask for all is the same volume."""
+    ((folder, mask),) = write_volumes(tmp_path, "dicom", count=1)
+    truth, pairs = volume(0)[1], []
+    for number, path in enumerate(sorted((tmp_path / folder).iterdir(), reverse=True)):
+        Image.fromarray(truth[number] * 255).save(tmp_path / f"{path.name}.png")
+        pairs.append((f"{folder}/{path.name}", f"{path.name}.png"))
+    window = {"window": "0,500"}
+    whole = score(Dataset.from_csv(write_manifest(tmp_path, [(folder, mask)]), **window))
+    lines = ["image_name,train_type,mask_name,group", *(f"{image},test,{own},p0" for image, own in pairs)]
+    (tmp_path / "files.csv").write_text("\n".join(lines))
+    found = score(Dataset.from_csv(tmp_path / "files.csv", **window), output=tmp_path / "out")
+    (one,), (other,) = whole.volume_records(), found.volume_records()
+    assert (one["slices_of_volume"], other["slices_of_volume"]) == (COUNT, None)
+    assert other == one | {"slices_of_volume": None}
+    assert read_scored(tmp_path / "out").volumes is not None
+
+
 def test_some_slices_are_not_called_a_volume(score, tmp_path):
     found = score(write_manifest(tmp_path, write_volumes(tmp_path), lines=["1-3"]))
     assert found.summary.volumes.parts == 3
