@@ -1,4 +1,4 @@
-"""Which rows are slices of one volume, in which order, and how far they are apart."""
+"""The rows that are slices of one volume, their order, and the distances between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 def evaluate(
     run: ModelArgument,
     data: DataArgument,
-    output: Annotated[Path, output_option("Folder for scores_*.csv and summary_*.json.")],
+    output: Annotated[Path, output_option("Folder for scores_*.csv, summary_*.json and volumes_*.csv.")],
     reading: "ReadingOptions",
     split: SplitOption = SplitChoice.TEST,
     prompts: PromptsOption = PromptSource.APM,

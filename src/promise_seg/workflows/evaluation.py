@@ -170,7 +170,8 @@ def evaluate(
     Args:
         model: a model or what names one; a set with a model for each class gives an evaluation for each.
         data: a data set, or its manifest, whose files are then read as they were in training.
-        output: folder for ``scores_*.csv`` and ``summary_*.json``; by default nothing is written.
+        output: folder for ``scores_*.csv``, ``summary_*.json`` and, for slices, ``volumes_*.csv``; by default nothing
+            is written.
         split: which rows: ``test``, ``val``, ``train`` or ``all``.
         prompts: where prompts come from: ``apm`` (its own), ``oracle``, ``box`` or ``none``.
         points: how many oracle points there are, half of them background.

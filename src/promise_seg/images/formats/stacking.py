@@ -46,7 +46,7 @@ def stacking_of(source: Source) -> Stacking | None:
 
 
 class SlicePlace(NamedTuple):
-    """Where a single image lies, which may be a slice of a series.
+    """The place of a single image, which may be a slice of a series.
 
     Args:
         series: the identifier of its series.
