@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.stacking import stacking_of
+from promise_seg.images.formats.stacking import place_of, stacking_of
 from promise_seg.vocabulary import Axis
 from tests.files import write_metaimage, write_nifti, write_nrrd, write_series
 
@@ -92,6 +92,12 @@ def test_uneven_series_say_both_distances(tmp_path):
     found = stacking_of(open_source(folder))
     assert (found.slices, found.spacing) == (4, None)
     assert "2.50 mm from slice002 to slice001, but 5.00 mm from slice004 to slice002" in found.lacking
+
+
+def test_voxels_without_a_size_have_no_place(tmp_path):
+    folder = write_series(tmp_path / "ct", STACK, step=2.5, spacing=(0, 0))
+    assert stacking_of(open_source(folder)).lacking == "its voxels have no size"
+    assert place_of(open_source(folder / "slice001")) is None
 
 
 def test_pages_of_a_tiff_say_nothing_and_an_image_is_no_stack(tmp_path):

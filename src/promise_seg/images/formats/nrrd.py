@@ -52,7 +52,8 @@ class NrrdVolume(VolumeWithHeader):
             if affine is None:
                 self.is_volume = len(self.space_axes) == 3
                 across, down, *between = _lengths(self.header, directions, self.space_axes)
-                self.slice_spacing = between[0] if between and (directions is None or are_upright(directions)) else None
+                known = None not in (across, down, *between) and (directions is None or are_upright(directions))
+                self.slice_spacing = between[0] if between and known else None
                 spacing = None if across is None or down is None else (down, across)
                 self._leave_as_stored(path, array.swapaxes(0, 2), spacing, axis)
             else:

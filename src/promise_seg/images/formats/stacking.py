@@ -65,6 +65,8 @@ def place_of(source: Source) -> SlicePlace | None:
     """Return where an opened image lies; ``None`` if it does not say that, or to which series it belongs."""
     if source.is_volume or source.frame is None or not source.series:
         return None
+    if not _have_lengths(source.frame.affine[:3, :3].T):
+        return None
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ source.frame.affine
     down, across = affine[:3, 1], affine[:3, 2]
     lengths = float(np.linalg.norm(down)), float(np.linalg.norm(across))
@@ -105,6 +107,8 @@ def stacking_of_files(
 def _stacking(slices: int, affine: Float64Array, spacing: float) -> Stacking:
     """Return how slices are stacked, without their distance if the axes of their affine are tilted."""
     axes = affine[:3, :3].T
+    if not _have_lengths(axes):
+        return Stacking(slices, None, "its voxels have no size")
     if are_upright(axes):
         return Stacking(slices, spacing)
     return Stacking(slices, None, f"its slices are tilted by {_tilt_degrees(axes):.1f} degrees")
@@ -113,6 +117,11 @@ def _stacking(slices: int, affine: Float64Array, spacing: float) -> Stacking:
 def are_upright(axes: Float64Array) -> bool:
     """Whether the axes of an array (axes, coordinates) are at right angles, so that distances follow from spacings."""
     return _tilt_degrees(axes) <= _MOST_TILT_DEGREES
+
+
+def _have_lengths(axes: Float64Array) -> bool:
+    lengths = np.linalg.norm(axes, axis=1)
+    return bool(np.isfinite(lengths).all() and lengths.min() > 0)
 
 
 def _tilt_degrees(axes: Float64Array) -> float:
