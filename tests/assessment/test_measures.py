@@ -23,6 +23,7 @@ from promise_seg.assessment.measures import (
     rule_for_nothing,
     values_of,
 )
+from promise_seg.assessment.volumes import RULE_FOR_EMPTY_VOLUMES
 
 DOCS = Path(__file__).parents[2] / "docs"
 SHAPE = (40, 50)
@@ -159,8 +160,10 @@ def test_the_table_in_the_documentation_is_this_table():
     assert documented("measures") == expected, f"put this between the marks:\n\n{expected}\n"
 
 
-def test_the_rule_in_the_documentation_is_the_rule_of_this_table():
-    cases = rule_for_nothing().split("; ")
-    expected = " ".join(f"- {case[0].upper()}{case[1:]}." for case in cases)
-    found = " ".join(documented("rule for nothing").replace("`", "").split())
+@pytest.mark.parametrize(
+    ("part", "rule"), [("rule for nothing", rule_for_nothing()), ("rule for volumes", RULE_FOR_EMPTY_VOLUMES)]
+)
+def test_the_rules_in_the_documentation_are_those_of_the_code(part, rule):
+    expected = " ".join(f"- {case[0].upper()}{case[1:]}." for case in rule.split("; "))
+    found = " ".join(documented(part).replace("`", "").split())
     assert found == expected, f"put this between the marks:\n\n{expected}\n"

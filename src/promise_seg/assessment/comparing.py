@@ -2,25 +2,40 @@
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from promise_seg.assessment.measures import BEST_OF_EACH_IMAGE, RENAMED, about_older_name, find_measure
 from promise_seg.assessment.statistics import Difference, holm, paired_difference
 from promise_seg.assessment.summary import EvaluationSummary, read_summary
+from promise_seg.assessment.volume_report import volumes_path
 from promise_seg.errors import SettingsError
 
-_FACTS = ("image", "split", "group", "image_sha256", "truth_sha256", "prompts", "objects")
-
+_FACTS = (
+    "image", "split", "group", "image_sha256", "truth_sha256", "prompts", "objects", "slices", "slices_of_volume"
+)  # fmt: skip
 
 _Value = TypeVar("_Value")
+IMAGES, VOLUMES = "images", "volumes"
+
+
+class Table(NamedTuple):
+    """All measures of each image or volume, their groups, and the hashes of their ground truths, by their content."""
+
+    values: dict[str, dict[str, float]]
+    groups: dict[str, str]
+    truths: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A saved evaluation: its name, its summary, and all measures of each image by its content."""
+    """A saved evaluation: its name, its summary, and all measures of each image by its content.
+
+    ``volumes`` are the same of each volume; ``None`` if there are none.
+    """
 
     name: str
     path: Path
@@ -28,6 +43,7 @@ class Scored:
     images: dict[str, dict[str, float]]
     groups: dict[str, str]
     truths: dict[str, str]
+    volumes: Table | None = None
 
 
 def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
@@ -47,26 +63,34 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
         raise SettingsError(f"{path}: expected a file scores_<prompts>.csv of promise evaluate, or its folder")
     summary_path = path.with_name(path.name.replace("scores_", "summary_", 1)).with_suffix(".json")
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file))
         summary = read_summary(summary_path)
-        names = _distinct([line["image_sha256"] for line in lines])
-        images = {
-            name: _by_present_names({m: float(v) for m, v in line.items() if m not in _FACTS and v != ""})
-            for name, line in zip(names, lines, strict=True)
-        }
-        groups, truths = (
-            {name: line[column] for name, line in zip(names, lines, strict=True)}
-            for column in ("group", "truth_sha256")
-        )
+        images = _read_table(path)
+        whole = volumes_path(path)
+        volumes = _read_table(whole) if summary.volumes is not None and whole.is_file() else None
     except FileNotFoundError as error:
         raise SettingsError(f"{error.filename}: no such file; expected the output of promise evaluate") from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise SettingsError(f"{path}: not an evaluation by this version of promise evaluate: {error}") from error
-    if not images:
+    if not images.values:
         raise SettingsError(f"{path}: contains no images")
     name = f"{summary.model} ({summary.prompts})"
-    return Scored(name, path, _with_present_names(summary), images, groups, truths)
+    present = _with_present_names(summary)
+    return Scored(name, path, present, images.values, images.groups, images.truths, volumes)
+
+
+def _read_table(path: Path) -> Table:
+    """Return the lines of a CSV file of scores, by content."""
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    names = _distinct([line["image_sha256"] for line in lines])
+    values = {
+        name: _by_present_names({m: float(v) for m, v in line.items() if m not in _FACTS and v != ""})
+        for name, line in zip(names, lines, strict=True)
+    }
+    groups, truths = (
+        {name: line[column] for name, line in zip(names, lines, strict=True)} for column in ("group", "truth_sha256")
+    )
+    return Table(values, groups, truths)
 
 
 def _by_present_names(found: dict[str, _Value]) -> dict[str, _Value]:
@@ -109,7 +133,7 @@ def _distinct(hashes: list[str]) -> list[str]:
 @dataclass(frozen=True)
 class Comparison:
     """The difference ``second`` minus ``first`` in a measure; ``p_holm`` is corrected for all comparisons made at
-    once."""
+    once. ``of`` is what was compared: images, of which slices of volumes are some, or volumes."""
 
     first: str
     second: str
@@ -118,12 +142,14 @@ class Comparison:
     second_mean: float
     difference: Difference
     p_holm: float
+    of: str = IMAGES
 
     def as_json(self) -> dict[str, Any]:
         """Return the comparison as a row of ``comparison.json``."""
         return {
             "first": self.first,
             "second": self.second,
+            "of": self.of,
             "measure": self.measure,
             "first_mean": round(self.first_mean, 6),
             "second_mean": round(self.second_mean, 6),
@@ -134,8 +160,15 @@ class Comparison:
         }
 
 
+def volumes_match(runs: Sequence[Scored]) -> bool:
+    """Whether all evaluations have scores of the same volumes."""
+    tables = [run.volumes for run in runs]
+    first = tables[0]
+    return first is not None and all(one is not None and one.truths == first.truths for one in tables)
+
+
 def compare(runs: list[Scored], measures: list[str], seed: int = 0) -> list[Comparison]:
-    """Compare every two evaluations in every measure.
+    """Compare every two evaluations in every measure, image by image, and volume by volume where all have the same.
 
     Raises:
         SettingsError: if they are of different images, ground truths, groups or units, or lack a measure.
@@ -149,19 +182,35 @@ def compare(runs: list[Scored], measures: list[str], seed: int = 0) -> list[Comp
         for measure in measures:
             if any(measure not in run.images[image] for image in order):
                 raise SettingsError(_lacks(run, measure))
-    groups = [runs[0].groups[image] for image in order]
-    found = []
-    for first, second in combinations(runs, 2):
-        for measure in measures:
-            one, other = ([run.images[image][measure] for image in order] for run in (first, second))
-            difference = paired_difference(one, other, groups, seed=seed)
-            found.append((first, second, measure, sum(one) / len(one), sum(other) / len(other), difference))
+    parts = [(IMAGES, [Table(run.images, run.groups, run.truths) for run in runs])]
+    if volumes_match(runs):
+        parts.append((VOLUMES, [run.volumes for run in runs if run.volumes is not None]))
+    found = [
+        (runs[one], runs[other], measure, of, *_difference(tables[one], tables[other], measure, seed))
+        for of, tables in parts
+        for one, other in combinations(range(len(runs)), 2)
+        for measure in measures
+        if _shared(tables[one], tables[other], measure)
+    ]
     corrected = holm([difference.p_value for *_, difference in found])
     names = _names(runs)
     return [
-        Comparison(names[a.path], names[b.path], measure, mean_a, mean_b, difference, p)
-        for (a, b, measure, mean_a, mean_b, difference), p in zip(found, corrected, strict=True)
+        Comparison(names[a.path], names[b.path], measure, mean_a, mean_b, difference, p, of)
+        for (a, b, measure, of, mean_a, mean_b, difference), p in zip(found, corrected, strict=True)
     ]
+
+
+def _shared(first: Table, second: Table, measure: str) -> list[str]:
+    """Return what has the measure in both, in a fixed order: volumes may lack distances."""
+    return sorted(name for name in first.values if measure in first.values[name] and measure in second.values[name])
+
+
+def _difference(first: Table, second: Table, measure: str, seed: int) -> tuple[float, float, Difference]:
+    """Return both means and the difference, over what has the measure in both."""
+    order = _shared(first, second, measure)
+    one, other = ([table.values[name][measure] for name in order] for table in (first, second))
+    difference = paired_difference(one, other, [first.groups[name] for name in order], seed=seed)
+    return sum(one) / len(one), sum(other) / len(other), difference
 
 
 def _lacks(run: Scored, measure: str) -> str:

@@ -1,6 +1,6 @@
 """Run a model over rows with a ground truth and score it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,6 +22,9 @@ from promise_seg.model import PromiseModel
 from promise_seg.postprocessing import NO_POST, PostProcessing, connected_parts
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.vocabulary import MaskChoice, MaskKind, Protocol
+
+MaskSink = Callable[[CheckedRow, BoolArray, BoolArray], None]
+"""A function that takes a row with its predicted and its true mask, (H, W), as they were scored."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def score_row(
     post: PostProcessing = NO_POST,
     *,
     full: bool = False,
+    keep: MaskSink | None = None,
 ) -> Result:
     """Score the masks of one row.
 
@@ -96,6 +100,7 @@ def score_row(
         assessment: how to score.
         post: the post-processing, with our own protocol.
         full: whether to compute all measures, not only the overlap.
+        keep: given both masks, with our own protocol.
 
     Raises:
         SettingsError: if ``full`` is set, and the mask or one of its measures is NaN or infinite.
@@ -117,6 +122,8 @@ def score_row(
         predicted = post.mask(mask_probs)
         is_empty = not predicted.any()
         scores = score_mask(mask_probs, truth, predicted)
+        if keep is not None:
+            keep(checked, predicted, truth)
         if full:
             objects = _objects(decoded, choice, predicted, post)
             measures, curves = measure(mask_probs, predicted, truth, checked, assessment.tolerance, objects)
@@ -172,6 +179,7 @@ def evaluate(
     *,
     store: FeatureStore | None = None,
     progress: Progress = silent,
+    keep: MaskSink | None = None,
 ) -> list[Result]:
     """Score a model on rows.
 
@@ -182,6 +190,7 @@ def evaluate(
             always the first with the reference's protocol.
         store: the feature store; if ``None``, features are encoded and discarded.
         progress: told of each image.
+        keep: given the masks of each row as they are scored, with our own protocol.
 
     Raises:
         SettingsError: if the model cannot make the requested prompts, or its masks are NaN or infinite.
@@ -190,6 +199,6 @@ def evaluate(
     results = []
     count = Stage(progress, "evaluating", len(rows), assessment.prompts.heading)
     for decoded in decode_rows(model, rows, assessment, store):
-        results.append(score_row(decoded, choice, assessment, model.config.postprocessing, full=True))
+        results.append(score_row(decoded, choice, assessment, model.config.postprocessing, full=True, keep=keep))
         count()
     return results

@@ -292,6 +292,12 @@ def heading_of(name: str, unit: str | None = None) -> str:
     return measure.heading if unit is None or not measure.is_distance else f"{measure.heading} ({unit})"
 
 
+def name_with_unit(name: str, unit: str) -> str:
+    """Return the name of a measure as in files, with the ``unit`` if it is a distance."""
+    measure = find_measure(name)
+    return name if measure is None or not measure.is_distance else f"{name} ({unit})"
+
+
 def lower_is_better(name: str) -> bool:
     """Whether lower is better for a measure; for an unknown measure higher is assumed to be better."""
     measure = find_measure(name)

@@ -40,17 +40,26 @@ def score_mask(mask_probs: Float32Array, truth: BoolArray, predicted: BoolArray 
     predicted = mask_probs > 0.5 if predicted is None else predicted
     hits = int(np.count_nonzero(predicted & truth))
     found, there = int(np.count_nonzero(predicted)), int(np.count_nonzero(truth))
+    return Scores(mae=float(np.abs(mask_probs - truth).mean()), **overlap_scores(hits, found, there))
+
+
+def overlap_scores(hits: int, found: int, there: int) -> dict[str, float]:
+    """Return Dice, IoU, precision and recall by name, with the rules of :class:`Scores`.
+
+    Args:
+        hits: the number of pixels or voxels in both masks.
+        found: the number in the predicted mask.
+        there: the number in the ground truth.
+    """
     union = found + there - hits
-    mae = float(np.abs(mask_probs - truth).mean())
     if union == 0:
-        return Scores(dice=1.0, iou=1.0, mae=mae, precision=1.0, recall=1.0)
-    return Scores(
-        dice=2 * hits / (found + there),
-        iou=hits / union,
-        mae=mae,
-        precision=hits / found if found else 0.0,
-        recall=hits / there if there else 1.0,
-    )
+        return {"dice": 1.0, "iou": 1.0, "precision": 1.0, "recall": 1.0}
+    return {
+        "dice": 2 * hits / (found + there),
+        "iou": hits / union,
+        "precision": hits / found if found else 0.0,
+        "recall": hits / there if there else 1.0,
+    }
 
 
 def mean_scores(scores: list[Scores]) -> Scores:

@@ -15,6 +15,8 @@ from promise_seg.assessment.statistics import mean_interval
 from promise_seg.assessment.strata import SIZE, strata
 from promise_seg.assessment.structure import THRESHOLDS
 from promise_seg.assessment.summary import EvaluationSummary, Subject
+from promise_seg.assessment.volume_report import volumes_path, write_volumes
+from promise_seg.assessment.volumes import VolumeScore
 from promise_seg.files import write_json, write_text
 from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel
@@ -137,10 +139,13 @@ def result_paths(folder: Path, prompts: str, protocol: str) -> tuple[Path, Path]
     return folder / f"scores_{prompts}{end}.csv", folder / f"summary_{prompts}{end}.json"
 
 
-def write_results(folder: Path, results: Sequence[Result], summary: EvaluationSummary) -> tuple[Path, Path]:
+def write_results(
+    folder: Path, results: Sequence[Result], summary: EvaluationSummary, volumes: Sequence[VolumeScore] = ()
+) -> tuple[Path, ...]:
     """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; return their paths.
 
-    If a model does not predict the IoU of its masks, that entry is empty.
+    If there are ``volumes``, ``volumes_<prompts>.csv`` is the third; otherwise an older one is removed. If a model does
+    not predict the IoU of its masks, that entry is empty.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -163,5 +168,10 @@ def write_results(folder: Path, results: Sequence[Result], summary: EvaluationSu
         writer.writerow([result.checked.name, row.split, row.group, *hashes, summary.prompts, *line])
     table, means = result_paths(folder, summary.prompts, summary.protocol)
     write_text(table, text.getvalue())
+    whole = volumes_path(table)
+    if volumes:
+        write_volumes(whole, volumes, summary.prompts)
+    else:
+        whole.unlink(missing_ok=True)
     write_json(means, summary.as_json())
-    return table, means
+    return (table, means, whole) if volumes else (table, means)

@@ -95,6 +95,45 @@ class Subject(_Open):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
+class VolumeSummary(_Open):
+    """The means over volumes, beside those over their slices.
+
+    Args:
+        volumes, groups, slices: how many there are; groups are patients, if the manifest names them.
+        parts: volumes of which not all slices are rows, scored by those that are.
+        slices_with_empty_truth: slices of these volumes without the object.
+        volumes_with_empty_truth, volumes_with_empty_prediction: volumes that the rule for empty masks applies to.
+        volumes_without_distances: volumes of which it is not known where their slices lie; means of distances and of
+            the surface Dice are over the others.
+        tolerance: of the surface Dice, in mm; distances are in mm too.
+        rule_for_nothing: the rule for slices and volumes without the object, in words.
+        mean, interval, median: over volumes, by the names of the measures; intervals are of the mean and resample
+            groups.
+        mean_of_groups: the mean over groups, each of which weighs the same.
+    """
+
+    volumes: int
+    parts: int
+    groups: int
+    slices: int
+    slices_with_empty_truth: int
+    volumes_with_empty_truth: int
+    volumes_with_empty_prediction: int
+    volumes_without_distances: int
+    tolerance: str
+    rule_for_nothing: str
+    mean: dict[str, float]
+    interval: dict[str, Ends | None]
+    median: dict[str, float]
+    mean_of_groups: dict[str, float]
+
+    @property
+    def volumes_words(self) -> str:
+        """The number of volumes and of their slices, and how many of them are not whole."""
+        parts = f", {self.parts} of them in part," if self.parts else ""
+        return f"{self.volumes:,} volumes{parts} of {self.slices:,} slices"
+
+
 class EvaluationSummary(Subject):
     """The means over the images, their intervals, and everything that they depend on.
 
@@ -112,6 +151,7 @@ class EvaluationSummary(Subject):
         thresholds: the threshold that all images share, of measures at the one with the best mean; not in older files.
         strata: means over parts of the images, by ``size`` or a column of the manifest, and by the part's name.
         objects, object_dice: the number of objects and their mean Dice, if each was prompted separately.
+        volumes: the means over volumes, if the images are slices of some.
         trust: the quality of the trust scores, if the model is calibrated and its own masks were scored.
         trust_calibrated_on_these_rows: whether that quality is overestimated.
         test_looks: the peeks, if test rows were scored with a model that has a folder.
@@ -137,6 +177,7 @@ class EvaluationSummary(Subject):
     thresholds: dict[str, float] | None = None
     objects: int | None = None
     object_dice: float | None = None
+    volumes: VolumeSummary | None = None
     trust: Quality | None = None
     trust_calibrated_on_these_rows: bool = False
     test_looks: TestPeeks | None = None
@@ -145,6 +186,10 @@ class EvaluationSummary(Subject):
     def with_trust(self, quality: Quality, *, calibrated_on_these_rows: bool) -> Self:
         """Return the same with the quality of the trust scores."""
         return self.model_copy(update={"trust": quality, "trust_calibrated_on_these_rows": calibrated_on_these_rows})
+
+    def with_volumes(self, volumes: VolumeSummary) -> Self:
+        """Return the same with the means over volumes."""
+        return self.model_copy(update={"volumes": volumes})
 
     def with_notes(
         self, *, test_looks: TestPeeks | None = None, seen_in_training: SeenInTraining | None = None

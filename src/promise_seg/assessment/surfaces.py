@@ -1,5 +1,6 @@
 """Distances between the outlines of two masks, in pixels or millimetres, computed by ``monai``."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -10,15 +11,16 @@ from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 
 
 class Surfaces:
-    """Two masks (H, W), neither of them empty, and the distances between their outlines.
+    """Two masks, (H, W) or (D, H, W), neither of them empty, and the distances between their outlines.
 
-    An outline is the pixels of a mask that touch its outside. The distances are computed once, for all measures. The
-    rule for empty masks is in the table of measures.
+    An outline is the pixels or voxels of a mask that touch its outside. The distances are computed once, for all
+    measures. The rule for empty masks is in the table of measures.
 
     Args:
         predicted, truth: the masks, in the image frame.
         tolerance: the tolerance of the surface Dice, in the unit of ``spacing``.
-        spacing: the distance between rows and between columns; (1, 1) for pixels.
+        spacing: the distance between rows and between columns, of volumes that between slices before them; by default
+            1 for each axis.
 
     Raises:
         ValueError: if the shapes differ or a mask is empty.
@@ -30,13 +32,14 @@ class Surfaces:
         truth: BoolArray,
         *,
         tolerance: float = 2.0,
-        spacing: tuple[float, float] = (1.0, 1.0),
+        spacing: Sequence[float] | None = None,
     ) -> None:
         if predicted.shape != truth.shape:
             raise ValueError(f"prediction is {predicted.shape}, truth is {truth.shape}")
         if not predicted.any() or not truth.any():
             raise ValueError("an empty mask has no outline: the rule for empty masks defines distances to it")
-        self._masks, self._tolerance, self._spacing = (predicted, truth), tolerance, spacing
+        self._masks, self._tolerance = (predicted, truth), tolerance
+        self._spacing = (1.0,) * predicted.ndim if spacing is None else tuple(spacing)
 
     @cached_property
     def distances(self) -> tuple[Float32Array, Float32Array]:
@@ -51,7 +54,7 @@ class Surfaces:
     @property
     def hd95(self) -> float:
         """The 95th percentile of the distances between the outlines, the larger of both directions."""
-        return max(float(torch.quantile(torch.from_numpy(found), 0.95)) for found in self.distances)
+        return max(_percentile_95(found) for found in self.distances)
 
     @property
     def average_distance(self) -> float:
@@ -71,16 +74,27 @@ class Surfaces:
     def centre_distance(self) -> float:
         """The distance between the centres of mass."""
         predicted, truth = map(_centre, self._masks)
-        return float(np.hypot(*((predicted - truth) * np.array(self._spacing))))
+        return float(np.linalg.norm((predicted - truth) * np.array(self._spacing)))
 
 
-def _around(mask: BoolArray) -> tuple[slice, slice]:
+_MOST_FOR_TORCH = 2**24
+
+
+def _percentile_95(found: Float32Array) -> float:
+    """Return the 95th percentile by torch, as ``monai`` does, or by numpy where there are too many values for torch."""
+    if len(found) > _MOST_FOR_TORCH:
+        return float(np.quantile(found, 0.95))
+    return float(torch.quantile(torch.from_numpy(found), 0.95))
+
+
+def _around(mask: BoolArray) -> tuple[slice, ...]:
     """Return the box of the mask and one pixel around it: distances do not depend on the rest."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return (
-        slice(max(0, int(rows[0]) - 1), int(rows[-1]) + 2),
-        slice(max(0, int(columns[0]) - 1), int(columns[-1]) + 2),
-    )
+    box = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        there = np.flatnonzero(mask.any(others))
+        box.append(slice(max(0, int(there[0]) - 1), int(there[-1]) + 2))
+    return tuple(box)
 
 
 def _centre(mask: BoolArray) -> Float64Array:

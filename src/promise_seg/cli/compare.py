@@ -26,6 +26,8 @@ def compare(
     seed: Annotated[int, option("--seed", min=0, about="Seed of the intervals.", panel=SCORING)] = 0,
 ) -> None:
     """Compare evaluations of the same images: paired differences with confidence intervals and p-values."""
+    from promise_seg.assessment.comparing import VOLUMES
+    from promise_seg.assessment.measures import name_with_unit
     from promise_seg.assessment.statistics import interval_words
     from promise_seg.workflows import comparing
 
@@ -34,7 +36,8 @@ def compare(
         (
             one.first,
             one.second,
-            one.measure,
+            *([one.of] if found.volumes else []),
+            name_with_unit(one.measure, "mm") if one.of == VOLUMES else one.measure,
             f"{one.first_mean:.4f}",
             f"{one.second_mean:.4f}",
             f"{one.difference.interval.mean:+.4f}",
@@ -44,8 +47,10 @@ def compare(
         )
         for one in found.pairs
     ]
-    head = ("first", "second", "measure", "mean", "mean", "difference", "95 %", "p (Wilcoxon)", "p (Holm)")
-    print_table(head, rows, f"{found.images} images in {found.groups} groups; groups are what is drawn and tested")
+    of = ["of"] if found.volumes else []
+    head = ("first", "second", *of, "measure", "mean", "mean", "difference", "95 %", "p (Wilcoxon)", "p (Holm)")
+    count = f"{found.images} images and {found.volumes} volumes" if found.volumes else f"{found.images} images"
+    print_table(head, rows, f"{count} in {found.groups} groups; groups are what is drawn and tested")
     print_lines(found.notes, "warning")
     if output is not None:
         console.print(f"written: {output}")

@@ -39,6 +39,7 @@ from promise_seg.cli.trust import print_quality
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, SplitChoice
 
 if TYPE_CHECKING:
+    from promise_seg.assessment.summary import EvaluationSummary
     from promise_seg.images.reading import ReadingOptions
     from promise_seg.workflows.evaluation import Evaluation
 
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 def evaluate(
     run: ModelArgument,
     data: DataArgument,
-    output: Annotated[Path, output_option("Folder for scores_*.csv and summary_*.json.")],
+    output: Annotated[Path, output_option("Folder for scores_*.csv, summary_*.json and volumes_*.csv.")],
     reading: "ReadingOptions",
     split: SplitOption = SplitChoice.TEST,
     prompts: PromptsOption = PromptSource.APM,
@@ -102,6 +103,7 @@ def _print(found: "Evaluation") -> None:
         rows.append((f"Dice of {summary.objects} objects", f"{summary.object_dice:.4f}", ""))
     title = f"{found.name}, {summary.images} {summary.split} images, {summary.prompts_meaning}"
     print_table(("measure", "mean", f"95 %, over {summary.groups} groups"), rows, title)
+    _print_volumes(summary)
     for by, strata in summary.strata.items():
         lines = [
             (name, str(one.images), f"{one.dice:.4f}", interval_words(one.dice_interval))
@@ -116,3 +118,26 @@ def _print(found: "Evaluation") -> None:
     if summary.trust is not None:
         print_quality(summary.trust, f"trust, on {summary.split}")
     console.print(f"written: {', '.join(map(str, found.files))}", markup=False)
+
+
+def _print_volumes(summary: "EvaluationSummary") -> None:
+    """Print the means over volumes, if there are any."""
+    from promise_seg.assessment.measures import name_with_unit
+    from promise_seg.assessment.statistics import interval_words
+
+    found = summary.volumes
+    if found is None:
+        return
+    rows = [
+        (
+            name_with_unit(name, "mm"),
+            f"{value:.4f}",
+            interval_words(found.interval[name]),
+            f"{found.median[name]:.4f}",
+            f"{found.mean_of_groups[name]:.4f}",
+        )
+        for name, value in found.mean.items()
+    ]
+    title = f"{found.volumes_words}; tolerance of surface Dice: {found.tolerance}"
+    head = ("measure of volumes", "mean", f"95 %, over {found.groups} groups", "median", "mean of groups")
+    print_table(head, rows, title)

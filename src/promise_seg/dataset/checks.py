@@ -15,6 +15,7 @@ from promise_seg.errors import ImageError, SizeError
 from promise_seg.images.formats.kinds import kind_of
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
+from promise_seg.images.formats.stacking import SlicePlace, Stacking, place_of, stacking_of
 from promise_seg.images.framing import crop_of
 from promise_seg.images.geometry import Box
 from promise_seg.images.masks import instances_of, mask_of, suggested_threshold
@@ -31,8 +32,10 @@ class CheckedRow:
     ``image_sha256`` is the hash of everything that determines its pixels; ``index`` is the number of the slice;
     ``crop`` is the part of the image frame that is kept, ``None`` for all of it; ``class_pixels`` are the classes of a
     label map with their numbers of pixels; ``labels_sha256`` is the hash of the mask's values; ``spacing`` is the
-    distance between rows and between columns in mm, if the image states it; ``highest_label`` is the highest value of
-    the mask in this slice; ``mask_note`` is what was assumed of the mask, where its file does not tell.
+    distance between rows and between columns in mm, if the image states it, and ``stacking`` how many slices the volume
+    has and how far they are apart; ``place`` is that of an image that may be a slice of a series; ``highest_label`` is
+    the highest value of the mask in this slice; ``mask_note`` is what was assumed of the mask, where its file does not
+    tell.
     """
 
     row: Row
@@ -47,6 +50,8 @@ class CheckedRow:
     class_pixels: tuple[tuple[int, int], ...] = ()
     labels_sha256: str = ""
     spacing: tuple[float, float] | None = None
+    stacking: Stacking | None = None
+    place: SlicePlace | None = None
     highest_label: float = 0.0
     mask_note: str | None = None
 
@@ -126,7 +131,7 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
         int(np.count_nonzero(found)), reading, index,
         is_slice=source.is_volume, crop=crop_of(image, reading.crop_border),
         class_pixels=_count_classes(labels) if reading.masks == MaskKind.CLASSES else (),
-        spacing=source.spacing,
+        spacing=source.spacing, stacking=stacking_of(source), place=place_of(source),
         highest_label=float(labels.max()), mask_note=None if mask is None else mask.label_note,
         labels_sha256=hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest(),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from promise_seg.reporting.card_section import card_section
 from promise_seg.reporting.charts import interval_chart, line_chart
 from promise_seg.reporting.document import Evaluation, RunReport
 from promise_seg.reporting.trust_section import trust_section
+from promise_seg.reporting.volumes_section import volumes_section
 
 _LOSSES = ("mask", "point", "saliency")
 
@@ -20,6 +21,8 @@ def report_sections(report: RunReport, gallery: Gallery | None = None) -> list[S
         gallery: the gallery of the worst cases; without it they are listed in a table.
     """
     sections = [_summary(report), _measures(report.evaluations)]
+    if report.evaluations[0].volumes is not None:
+        sections.append(volumes_section(report.evaluations))
     sections += [_strata(report.evaluations, by) for by in report.evaluations[0].strata]
     if report.curves:
         sections.append(_curves(report))
@@ -51,11 +54,22 @@ def _summary(report: RunReport) -> Section:
         Facts(tuple(numbers), prominent=True),
         Text(
             f"{report.card.model} (variant {report.card.variant}, SAM {report.card.sam}) has a mean Dice of {lines}. "
-            f"Post-processing: {main.postprocessing}."
+            f"{_volumes_words(report.evaluations)}Post-processing: {main.postprocessing}."
         ),
     ]
     blocks += _warnings(report)
     return Section("Summary", tuple(blocks))
+
+
+def _volumes_words(evaluations: tuple[Evaluation, ...]) -> str:
+    """Return a sentence on the Dice of volumes, if the images are slices of some."""
+    lines = "; ".join(
+        f"{_with_ends(one.volumes.mean['dice'], one.volumes.interval['dice'])} with {one.name}"
+        for one in evaluations
+        if one.volumes is not None
+    )
+    main = evaluations[0].volumes
+    return "" if main is None else f"Over its {main.volumes_words}, the mean Dice is {lines}. "
 
 
 def _warnings(report: RunReport) -> list[Text]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promise_seg.assessment.comparing import Comparison, read_scored
+from promise_seg.assessment.comparing import Comparison, read_scored, volumes_match
 from promise_seg.assessment.comparing import compare as compare_scored
 from promise_seg.errors import SettingsError
 from promise_seg.files import write_json
@@ -25,6 +25,7 @@ class Comparisons:
     Args:
         pairs: what was found.
         images, groups: how many there are; groups are what is drawn and tested.
+        volumes: how many volumes were compared too; 0 if there are none.
         notes: what must be said of them, a line each.
     """
 
@@ -32,6 +33,7 @@ class Comparisons:
     images: int
     groups: int
     notes: tuple[str, ...]
+    volumes: int = 0
 
     def records(self) -> list[dict[str, Any]]:
         """Return a row for each pair and measure."""
@@ -56,6 +58,8 @@ def compare(
 ) -> Comparisons:
     """Compare evaluations of the same images, image by image: differences, their intervals, and whether by chance.
 
+    Where the images are slices, their volumes are compared too, in the measures that they have.
+
     Args:
         runs: what :func:`promise_seg.evaluate` returned and wrote: its output folders, ``scores_*.csv`` files in them,
             or the evaluations themselves.
@@ -77,7 +81,11 @@ def compare(
         notes.append("some of these prompts were made from the ground truth, others not")
     if groups < _FEWEST_GROUPS:
         notes.append(f"{groups} groups are too few for Wilcoxon's test to find anything")
-    comparisons = Comparisons(tuple(found), len(scored[0].images), groups, tuple(notes))
+    whole = scored[0].volumes if volumes_match(scored) else None
+    if whole is None and any(run.volumes is not None for run in scored):
+        notes.append("volumes are not compared, as not all evaluations have scores of the same ones: evaluate again")
+    volumes = 0 if whole is None else len(whole.values)
+    comparisons = Comparisons(tuple(found), len(scored[0].images), groups, tuple(notes), volumes)
     if output is not None:
         write_json(Path(output), comparisons.records())
     return comparisons

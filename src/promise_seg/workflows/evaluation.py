@@ -10,11 +10,14 @@ import torch
 
 from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.assessment.evaluation import evaluate as score
-from promise_seg.assessment.measuring import parse_tolerance, spacing_for
+from promise_seg.assessment.measures import name_with_unit
+from promise_seg.assessment.measuring import Unit, parse_tolerance, spacing_for
 from promise_seg.assessment.report import subject_of, summarise, values_by_measure, write_results
 from promise_seg.assessment.statistics import interval_words
 from promise_seg.assessment.strata import SIZE, check_columns
 from promise_seg.assessment.summary import EvaluationSummary
+from promise_seg.assessment.volume_report import summarise_volumes
+from promise_seg.assessment.volumes import VolumeScore, VolumeScorer
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import ManifestError, SettingsError
@@ -43,7 +46,8 @@ class Evaluation:
         results: of each image, in the order of the rows.
         summary: means, their intervals, and all that they depend on.
         notes: what must be said of them, a line each.
-        files: that were written: scores and summary.
+        files: that were written: scores and summary, and scores of volumes if there are any.
+        volumes: of each volume, in the order of the rows; empty for images.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Evaluation:
     summary: EvaluationSummary
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    volumes: tuple[VolumeScore, ...] = ()
 
     @property
     def mean(self) -> dict[str, float]:
@@ -71,6 +76,20 @@ class Evaluation:
                 facts |= {"trust": result.trust, "nothing_here": result.nothing_here}
             rows.append(facts)
         return rows
+
+    def volume_records(self) -> list[dict[str, Any]]:
+        """Return a row for each volume: its name, split and group, its slices, and its measures; distances in mm."""
+        return [
+            {
+                "image": one.name,
+                "split": one.split,
+                "group": one.group,
+                "slices": len(one.rows),
+                "slices_of_volume": one.volume.slices_of_volume,
+            }
+            | one.measures
+            for one in self.volumes
+        ]
 
     def to_pandas(self) -> Any:
         """Return :meth:`records` as a ``pandas.DataFrame``.
@@ -99,10 +118,24 @@ class Evaluation:
         )
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
         head = f"{self.name}, {self.summary.images} {self.summary.split} images, {self.summary.prompts_meaning}"
-        return (
-            f"<table><caption>{escape(head)}</caption><tr><th>measure</th><th>mean</th><th>95 %</th></tr>"
-            f"{rows}</table>{notes}"
+        return _html_table(head, rows) + self._volumes_html() + notes
+
+    def _volumes_html(self) -> str:
+        """The second table, of volumes, if there are any."""
+        found = self.summary.volumes
+        if found is None:
+            return ""
+        rows = "".join(
+            f"<tr><td>{escape(name_with_unit(name, Unit.MILLIMETRES))}</td><td>{value:.4f}</td>"
+            f"<td>{escape(interval_words(found.interval[name]))}</td></tr>"
+            for name, value in found.mean.items()
         )
+        return _html_table(f"{found.volumes_words}, in {found.groups} groups", rows)
+
+
+def _html_table(caption: str, rows: str) -> str:
+    head = "<tr><th>measure</th><th>mean</th><th>95 %</th></tr>"
+    return f"<table><caption>{escape(caption)}</caption>{head}{rows}</table>"
 
 
 def evaluate(
@@ -137,7 +170,8 @@ def evaluate(
     Args:
         model: a model or what names one; a set with a model for each class gives an evaluation for each.
         data: a data set, or its manifest, whose files are then read as they were in training.
-        output: folder for ``scores_*.csv`` and ``summary_*.json``; by default nothing is written.
+        output: folder for ``scores_*.csv``, ``summary_*.json`` and, for slices, ``volumes_*.csv``; by default nothing
+            is written.
         split: which rows: ``test``, ``val``, ``train`` or ``all``.
         prompts: where prompts come from: ``apm`` (its own), ``oracle``, ``box`` or ``none``.
         points: how many oracle points there are, half of them background.
@@ -206,7 +240,7 @@ class _Work:
         peeks, of_peeks = log_peek(part, model, rows, facts | {"dice": summary.mean["dice"]})
         seen, of_seen = seen_images(part, rows)
         summary = summary.with_notes(test_looks=peeks, seen_in_training=seen)
-        files = () if output is None else write_results(output, found.results, summary)
+        files = () if output is None else write_results(output, found.results, summary, found.volumes)
         return replace(found, summary=summary, notes=(*notes, *of_peeks, *of_seen), files=files)
 
 
@@ -242,15 +276,20 @@ def score_and_judge(
         CheckpointError: if the calibration is damaged.
     """
     trust, notes = _find_trust(part, model, assessment)
-    results = score(model, rows, assessment, store=store, progress=renamed(progress, stage))
+    scorer = VolumeScorer(rows, assessment.tolerance)
+    results = score(model, rows, assessment, store=store, progress=renamed(progress, stage), keep=scorer.add)
     subject = subject_of(model, part.name, assessment, rows[0].reading, data=data, split=split)
-    if trust is None:
-        return Evaluation(part.name, tuple(results), summarise(results, assessment, subject, by), notes)
-    results, quality = judge_results(model, trust, results, store, progress)
-    summary = with_trust(summarise(results, assessment, subject, by), trust, quality, results)
-    if summary.trust_calibrated_on_these_rows:
-        notes = (*notes, FLATTERING)
-    return Evaluation(part.name, tuple(results), summary, notes)
+    summary, volumes = summarise(results, assessment, subject, by), scorer.scores()
+    if volumes:
+        summary = summary.with_volumes(summarise_volumes(volumes, scorer.tolerance, assessment.seed))
+    if assessment.protocol == Protocol.OWN:
+        notes = (*notes, *scorer.notes())
+    if trust is not None:
+        results, quality = judge_results(model, trust, results, store, progress)
+        summary = with_trust(summary, trust, quality, results)
+        if summary.trust_calibrated_on_these_rows:
+            notes = (*notes, FLATTERING)
+    return Evaluation(part.name, tuple(results), summary, notes, volumes=volumes)
 
 
 def _find_trust(

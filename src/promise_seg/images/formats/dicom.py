@@ -57,6 +57,7 @@ class DicomImage(DicomSource):
                 self._count = int(self.dataset.get("NumberOfFrames") or 1)
                 self.is_volume = self._count > 1
                 self.spacing = spacing_of(self.dataset)
+                self.series = "" if self.is_volume else str(self.dataset.get("SeriesInstanceUID") or "").strip()
                 self.frame = self._frame()
         except PARSE_ERRORS as error:
             raise damaged(path, error) from error

@@ -45,6 +45,7 @@ class MetaImageVolume(VolumeWithHeader):
             else:
                 self.is_volume = dimensions > 2
                 spacing = None if sizes is None or not _are_lengths(sizes[:2]) else (sizes[1], sizes[0])
+                self.slice_spacing = None if sizes is None or not _are_lengths(sizes[2:3]) else sizes[2]
                 self._leave_as_stored(path, array.swapaxes(0, 2), spacing, axis)
 
     @classmethod
@@ -104,4 +105,4 @@ def _first(path: Path, header: Header, names: tuple[str, ...], count: int) -> li
 
 
 def _are_lengths(sizes: list[float]) -> bool:
-    return bool(np.isfinite(sizes).all()) and min(sizes) > 0
+    return bool(sizes) and bool(np.isfinite(sizes).all()) and min(sizes) > 0

@@ -11,6 +11,7 @@ from promise_seg.arrays import Array, Float64Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.companions import VolumeWithHeader, faults_of
 from promise_seg.images.formats.nrrd_files import Header, data_file, read_header, read_values
+from promise_seg.images.formats.stacking import are_upright
 from promise_seg.vocabulary import Axis, OutputFormat
 
 _TO_RAS = {"right-anterior-superior": (1, 1, 1), "left-anterior-superior": (-1, 1, 1),
@@ -50,7 +51,10 @@ class NrrdVolume(VolumeWithHeader):
             affine = _affine(self.header, directions)
             if affine is None:
                 self.is_volume = len(self.space_axes) == 3
-                spacing = _spacing(self.header, directions, self.space_axes)
+                across, down, *between = _lengths(self.header, directions, self.space_axes)
+                known = None not in (across, down, *between) and (directions is None or are_upright(directions))
+                self.slice_spacing = between[0] if between and known else None
+                spacing = None if across is None or down is None else (down, across)
                 self._leave_as_stored(path, array.swapaxes(0, 2), spacing, axis)
             else:
                 self._place(path, array, affine, axis if len(self.space_axes) == 3 else _plane(affine))
@@ -127,17 +131,17 @@ def _affine(header: Header, directions: Float64Array | None) -> Float64Array | N
     return np.diag([*signs, 1.0]) @ affine
 
 
-def _spacing(header: Header, directions: Float64Array | None, space: list[int]) -> tuple[float, float] | None:
-    """Return the distances between rows and between columns, in mm, if the header has them."""
+def _lengths(header: Header, directions: Float64Array | None, space: list[int]) -> list[float | None]:
+    """Return the distances along the axes of space, two or three, in mm; ``None`` where the header has none."""
     if directions is not None:
-        across, down = np.linalg.norm(directions[:2], axis=1)
+        found = np.linalg.norm(directions, axis=1)
     elif "spacings" in header and "spacedirections" not in header:
         units = header.get("units", [""] * header["dimension"])
-        factors = [_MILLIMETRES.get(str(units[axis]).lower(), np.nan) for axis in space[:2]]
-        across, down = np.asarray(header["spacings"], np.float64)[space[:2]] * factors
+        factors = [_MILLIMETRES.get(str(units[axis]).lower(), np.nan) for axis in space]
+        found = np.asarray(header["spacings"], np.float64)[space] * factors
     else:
-        return None
-    return (float(down), float(across)) if np.isfinite([down, across]).all() and min(down, across) > 0 else None
+        return [None] * len(space)
+    return [float(length) if np.isfinite(length) and length > 0 else None for length in found]
 
 
 def _plane(affine: Float64Array) -> Axis:

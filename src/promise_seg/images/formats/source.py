@@ -60,6 +60,10 @@ class Source(ABC):
     """The positions of its slices if they are not evenly stacked, so that it has no :attr:`frame`."""
     spacing: tuple[float, float] | None = None
     """The distance between a slice's rows and between its columns, in mm, if the file says so."""
+    slice_spacing: float | None = None
+    """The distance between slices in mm, of a volume without a :attr:`frame` whose file says it all the same."""
+    series: str = ""
+    """The identifier of the series that a single image is a slice of, if its file says so."""
     slices_have_places: bool = False
     """Whether its slices are matched with those of a mask or an image by their place in space, not by their number."""
     is_oriented: bool = False

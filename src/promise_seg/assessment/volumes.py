@@ -1,0 +1,175 @@
+"""Scores of volumes, made as their slices come: 3-D overlap, and distances between surfaces in mm."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from promise_seg.arrays import BoolArray, Uint8Array
+from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, Unit
+from promise_seg.assessment.metrics import overlap_scores
+from promise_seg.assessment.surfaces import Surfaces
+from promise_seg.assessment.volume_slices import Spacing, Volume, volumes_of
+from promise_seg.dataset.checks import CheckedRow
+
+VOLUME_MEASURES = ("dice", "iou", "precision", "recall", "hd95", "assd", "surface_dice")
+"""The measures of volumes, in the order of files and tables; the last three need the distance between slices."""
+RULE_FOR_EMPTY_VOLUMES = (
+    "a slice without the object counts by the voxels that are wrongly predicted in it; if both the ground truth and "
+    "the prediction of a volume are empty, every measure is perfect; if only one of them is, every measure is at its "
+    "worst (0, or the volume's diagonal for distances), except recall (perfect) where there is nothing to find"
+)
+_Key = tuple[Path, Path, str, str, int]
+
+
+def volume_tolerance(tolerance: Tolerance) -> Tolerance:
+    """Return the tolerance of the surface Dice of volumes, always in mm: the given one, or 2 mm instead of pixels."""
+    return tolerance if tolerance.unit == Unit.MILLIMETRES else Tolerance(DEFAULT_TOLERANCE.value, Unit.MILLIMETRES)
+
+
+@dataclass(frozen=True)
+class VolumeScore:
+    """The scores of one volume, or of those of its slices that are rows.
+
+    Args:
+        volume: its slices.
+        measures: by name; without distances and surface Dice if the places of its slices are not known.
+        has_truth, has_prediction: whether there is anything to find, and whether anything is predicted.
+    """
+
+    volume: Volume
+    measures: dict[str, float]
+    has_truth: bool
+    has_prediction: bool
+
+    @property
+    def name(self) -> str:
+        """The path of the volume."""
+        return self.volume.name
+
+    @property
+    def group(self) -> str:
+        """The patient, or whatever the column ``group`` names."""
+        return self.volume.group
+
+    @property
+    def rows(self) -> tuple[CheckedRow, ...]:
+        """Its slices in their order."""
+        return self.volume.rows
+
+    @property
+    def split(self) -> str:
+        """The split of its rows."""
+        return str(self.rows[0].row.split)
+
+    def hashes(self) -> tuple[str, str]:
+        """Return the hashes of everything that determines its pixels, and its ground truth."""
+        images, truths = ([getattr(row, name) for row in self.rows] for name in ("image_sha256", "truth_sha256"))
+        return _sha256(images), _sha256(truths)
+
+
+def _sha256(hashes: list[str]) -> str:
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+@dataclass
+class _Stack:
+    """A volume of which not all slices have come yet. Masks are packed, eight voxels to a byte."""
+
+    volume: Volume
+    packed: dict[_Key, tuple[Uint8Array, Uint8Array]] = field(default_factory=dict)
+
+    def masks(self) -> tuple[BoolArray, BoolArray]:
+        """Return the predicted and the true mask, (D, H, W)."""
+        shape = self.volume.rows[0].height, self.volume.rows[0].width
+        parts = [self.packed[_key(row)] for row in self.volume.rows]
+        size = shape[0] * shape[1]
+        found = [
+            np.stack([np.unpackbits(one[which], count=size).reshape(shape).view(bool) for one in parts])
+            for which in (0, 1)
+        ]
+        return found[0], found[1]
+
+
+class VolumeScorer:
+    """Collects the masks of slices, and scores each volume when it has all of them.
+
+    Which rows are slices of one volume is said by :func:`~promise_seg.assessment.volume_slices.volumes_of`. Only the
+    masks of volumes that are not complete are kept.
+
+    Args:
+        rows: all rows that will come.
+        tolerance: that of the evaluation.
+    """
+
+    def __init__(self, rows: Sequence[CheckedRow], tolerance: Tolerance = DEFAULT_TOLERANCE) -> None:
+        self.tolerance = volume_tolerance(tolerance)
+        volumes, self._left_out = volumes_of(rows)
+        self._stacks = [_Stack(volume) for volume in volumes]
+        self._found: list[VolumeScore | None] = [None] * len(volumes)
+        self._number = {_key(row): number for number, volume in enumerate(volumes) for row in volume.rows}
+
+    def add(self, checked: CheckedRow, predicted: BoolArray, truth: BoolArray) -> None:
+        """Take the masks (H, W) of one row; rows that are no slice of a volume are ignored."""
+        key = _key(checked)
+        number = self._number.get(key)
+        if number is None or self._found[number] is not None:
+            return
+        stack = self._stacks[number]
+        stack.packed[key] = np.packbits(predicted), np.packbits(truth)
+        if len(stack.packed) == len(stack.volume.rows):
+            self._found[number] = score_volume(stack.volume, *stack.masks(), self.tolerance.value)
+            stack.packed.clear()
+
+    def scores(self) -> tuple[VolumeScore, ...]:
+        """Return the scores of all complete volumes, in the order of the rows."""
+        return tuple(one for one in self._found if one is not None)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what must be said of volumes that are not whole, or have no distances, a line each."""
+        scores, notes = self.scores(), list(self._left_out)
+        parts = [one.volume for one in scores if one.volume.is_part]
+        if parts:
+            notes.append(
+                f"{len(parts)} of {len(scores)} volumes are scored in part, as not all of their slices are rows, for "
+                f"example {parts[0].name}: {len(parts[0].rows)} of {parts[0].slices_of_volume}"
+            )
+        flat = [one.volume for one in scores if one.volume.lacking]
+        if flat:
+            notes.append(
+                f"{len(flat)} of {len(scores)} volumes have no distances and no surface Dice in 3-D, for example "
+                f"{flat[0].name}: {flat[0].lacking}"
+            )
+        return tuple(notes)
+
+
+def _key(row: CheckedRow) -> _Key:
+    return row.row.image, row.row.mask, str(row.row.split), row.row.group, row.index
+
+
+def score_volume(volume: Volume, predicted: BoolArray, truth: BoolArray, tolerance: float) -> VolumeScore:
+    """Score one volume.
+
+    Args:
+        volume: its slices.
+        predicted, truth: the masks, (D, H, W).
+        tolerance: that of the surface Dice, in mm.
+    """
+    hits, found, there = (int(np.count_nonzero(one)) for one in (predicted & truth, predicted, truth))
+    measures = overlap_scores(hits, found, there)
+    if volume.spacing is not None:
+        measures |= _distances(predicted, truth, volume.spacing, tolerance)
+    return VolumeScore(volume, measures, has_truth=there > 0, has_prediction=found > 0)
+
+
+def _distances(predicted: BoolArray, truth: BoolArray, spacing: Spacing, tolerance: float) -> dict[str, float]:
+    """Return HD95, ASSD and surface Dice by the rule for empty volumes."""
+    if predicted.any() and truth.any():
+        found = Surfaces(predicted, truth, tolerance=tolerance, spacing=spacing)
+        return {"hd95": found.hd95, "assd": found.average_distance, "surface_dice": found.surface_dice}
+    if predicted.any() or truth.any():
+        diagonal = float(np.linalg.norm(np.array(truth.shape) * spacing))
+        return {"hd95": diagonal, "assd": diagonal, "surface_dice": 0.0}
+    return {"hd95": 0.0, "assd": 0.0, "surface_dice": 1.0}
