@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from promise_seg.assessment.measures import BEST_OF_EACH_IMAGE, RENAMED, about_older_name, find_measure
 from promise_seg.assessment.statistics import Difference, holm, paired_difference
-from promise_seg.assessment.summary import EvaluationSummary, read_summary
+from promise_seg.assessment.summary import EvaluationSummary, read_summary, scores_sha256
 from promise_seg.assessment.volume_report import volumes_path
 from promise_seg.errors import SettingsError
 
@@ -67,6 +67,12 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
         images = _read_table(path)
         whole = volumes_path(path)
         volumes = _read_table(whole) if summary.volumes is not None and whole.is_file() else None
+        for scores, sha256 in ((path, summary.scores_sha256), (whole, summary.volumes_sha256)):
+            if sha256 is not None and scores.is_file() and scores_sha256(scores) != sha256:
+                raise SettingsError(
+                    f"{scores}: is not what {summary_path.name} was made of: it was changed, or an evaluation was "
+                    "interrupted. Run promise evaluate again"
+                )
     except FileNotFoundError as error:
         raise SettingsError(f"{error.filename}: no such file; expected the output of promise evaluate") from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:

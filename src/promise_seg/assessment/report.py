@@ -14,7 +14,7 @@ from promise_seg.assessment.measures import MEASURE_NAMES, rule_for_nothing
 from promise_seg.assessment.statistics import mean_interval
 from promise_seg.assessment.strata import SIZE, strata
 from promise_seg.assessment.structure import THRESHOLDS
-from promise_seg.assessment.summary import EvaluationSummary, Subject
+from promise_seg.assessment.summary import EvaluationSummary, Subject, scores_sha256
 from promise_seg.assessment.volume_report import volumes_path, write_volumes
 from promise_seg.assessment.volumes import VolumeScore
 from promise_seg.files import write_json, write_text
@@ -144,7 +144,8 @@ def write_results(
 ) -> tuple[Path, ...]:
     """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; return their paths.
 
-    If there are ``volumes``, ``volumes_<prompts>.csv`` is the third; otherwise an older one is removed. If a model does
+    The summary is written last, and holds the hashes of the scores that it belongs to. If there are ``volumes``,
+    ``volumes_<prompts>.csv`` is the third; otherwise an older one is removed. If a model does
     not predict the IoU of its masks, that entry is empty.
     """
     text = io.StringIO(newline="")
@@ -173,5 +174,6 @@ def write_results(
         write_volumes(whole, volumes, summary.prompts)
     else:
         whole.unlink(missing_ok=True)
-    write_json(means, summary.as_json())
+    of_files = {"scores_sha256": scores_sha256(table), "volumes_sha256": scores_sha256(whole) if volumes else None}
+    write_json(means, summary.model_copy(update=of_files).as_json())  # last: without it, the scores are of nothing
     return (table, means, whole) if volumes else (table, means)

@@ -1,5 +1,6 @@
 """The result of an evaluation as one type: written as ``summary_<prompts>.json`` here, and read everywhere else."""
 
+import hashlib
 from pathlib import Path
 from typing import Any, Self
 
@@ -156,6 +157,8 @@ class EvaluationSummary(Subject):
         trust_calibrated_on_these_rows: whether that quality is overestimated.
         test_looks: the peeks, if test rows were scored with a model that has a folder.
         seen_in_training: the known images, if the model's training recorded its images.
+        scores_sha256, volumes_sha256: hashes of the files of scores that it belongs to, where it was written; not in
+            older files.
     """
 
     prompts: PromptSource
@@ -182,6 +185,8 @@ class EvaluationSummary(Subject):
     trust_calibrated_on_these_rows: bool = False
     test_looks: TestPeeks | None = None
     seen_in_training: SeenInTraining | None = None
+    scores_sha256: str | None = None
+    volumes_sha256: str | None = None
 
     def with_trust(self, quality: Quality, *, calibrated_on_these_rows: bool) -> Self:
         """Return the same with the quality of the trust scores."""
@@ -197,6 +202,11 @@ class EvaluationSummary(Subject):
         """Return the summary with notes about its images; notes that are ``None`` are left as they are."""
         notes = {"test_looks": test_looks, "seen_in_training": seen_in_training}
         return self.model_copy(update={name: note for name, note in notes.items() if note is not None})
+
+
+def scores_sha256(path: Path) -> str:
+    """Return the hash of a file of scores, which the summary of the same evaluation holds."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_summary(path: Path) -> EvaluationSummary:
