@@ -207,7 +207,7 @@ def mask_notes(rows: Sequence[CheckedRow]) -> dict[Row, str]:
 
 
 def image_notes(rows: Sequence[CheckedRow]) -> dict[Row, str]:
-    """Return which of several channels are read where none were chosen, each once, by the first row that it concerns."""
+    """Return which of several channels are read where none were chosen, each once, by the first row of its kind."""
     return _grouped_notes([(one.row, one.row.image, one.image_note) for one in rows], "image(s)")
 
 

@@ -1,7 +1,7 @@
 """Files that are channels of one case: they lie beside each other, and their names differ in the last word.
 
-That is ``p1_t1.nii.gz`` and ``p1_flair.nii.gz``, or ``t1.nii.gz`` and ``flair.nii.gz`` in a folder of the case. Names of
-channels may also be those of folders: ``t1/p1.nii.gz``.
+That is ``p1_t1.nii.gz`` and ``p1_flair.nii.gz``, or ``t1.nii.gz`` and ``flair.nii.gz`` in a folder of the case. Names
+of channels may also be those of folders: ``t1/p1.nii.gz``.
 """
 
 import re

@@ -69,9 +69,9 @@ class Reading(BaseModel):
 
     window: Annotated[Window, PlainValidator(_window), PlainSerializer(str, return_type=str)] = OWN_WINDOW
     channel: Channel = Channel.ALL
-    channels: Annotated[
-        Channels | None, PlainValidator(_channels), PlainSerializer(_text, return_type=str | None)
-    ] = None
+    channels: Annotated[Channels | None, PlainValidator(_channels), PlainSerializer(_text, return_type=str | None)] = (
+        None
+    )
     axis: Axis = Axis.AUTO
     crop_border: bool = False
     masks: MaskKind = MaskKind.BINARY

@@ -102,7 +102,7 @@ def _channels_of(model: ModelLike | Labeller) -> Channels | None:
         return model.reading.channels
     try:
         ref = model if isinstance(model, ModelRef) else ModelRef.resolve(model)
-        reading = ref.reading
+        reading = ref.reading()
     except PromiseError:
         return None
     return None if reading is None else reading.channels

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 _SHOWN = 3
 
 
-def joined_cases(
-    inputs: "Sequence[Input]", channels: Channels | None, note: Callable[[str], object]
-) -> "list[Input]":
+def joined_cases(inputs: "Sequence[Input]", channels: Channels | None, note: Callable[[str], object]) -> "list[Input]":
     """Return one input for each case whose files are called after the channels, and all other inputs as they are.
 
     It is called after its case. Files of the case that are no channel of the model are left out.

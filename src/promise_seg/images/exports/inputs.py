@@ -61,9 +61,7 @@ def _nothing(words: str) -> None:
     del words
 
 
-def find_inputs(
-    places: Iterable[str | Path], note: Note = _nothing, channels: Channels | None = None
-) -> list[Input]:
+def find_inputs(places: Iterable[str | Path], note: Note = _nothing, channels: Channels | None = None) -> list[Input]:
     """Return the given files, the files directly in the given folders, and DICOM images anywhere below these.
 
     The DICOM images of one series that have a position form volumes, whatever folders they are in: one volume, or

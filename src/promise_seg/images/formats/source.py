@@ -13,7 +13,6 @@ from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.uneven import UnevenStack
 from promise_seg.vocabulary import Axis, OutputFormat
 
-
 COLOURS = ("red", "green", "blue")
 """The names of the channels of pictures in colour."""
 
