@@ -210,14 +210,10 @@ def test_axes_of_length_one_are_dropped_and_longer_ones_are_channels(tmp_path):
         with pytest.raises(ImageError, match=rf"layers\.nrrd: has 2 channels \(0, 1\); .*{words}"):
             read(0)
     assert np.array_equal(layers.channel_values(2, 1), source.values(2) + 7)
-    first = {
-        "kinds": ["vector", *["domain"] * 3],
-        "space": "LPS",
-        "space directions": np.array([[np.nan] * 3, *np.eye(3)]),
-    }
-    vectors = open_source(
-        write_nrrd(tmp_path / "vectors.nrrd", np.stack([VOLUME, VOLUME + 7, VOLUME + 9, VOLUME]), first)
-    )
+    of_none = [np.nan] * 3
+    first = {"kinds": ["vector", *["domain"] * 3], "space": "LPS", "space directions": np.array([of_none, *np.eye(3)])}
+    stack = np.stack([VOLUME, VOLUME + 7, VOLUME + 9, VOLUME])
+    vectors = open_source(write_nrrd(tmp_path / "vectors.nrrd", stack, first))
     assert np.array_equal(vectors.channel_values(2, 2), source.values(2) + 9)
     both = first | {"kinds": ["vector", "list", *["domain"] * 3],
                     "space directions": np.array([[np.nan] * 3, [np.nan] * 3, *np.eye(3)])}  # fmt: skip

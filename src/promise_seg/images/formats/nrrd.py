@@ -82,9 +82,7 @@ def _arranged(path: Path, header: Header, values: Array) -> tuple[list[int], Arr
     channels = [axis for axis in others if values.shape[axis] > 1]
     if len(channels) > 1:
         sizes = " x ".join(str(values.shape[axis]) for axis in channels)
-        raise ImageError(
-            f"{path}: has {sizes} values for each voxel; expected one axis of channels beside that of space"
-        )
+        raise ImageError(f"{path}: has {sizes} values for each voxel; expected one axis of channels")
     are_colours = [kinds[a] in _COLOURS and values.shape[a] in (3, 4) and values.dtype == np.uint8 for a in channels]
     if len(space) not in (2, 3):
         found = f"{len(space)} dimension{'s' * (len(space) != 1)} ({' x '.join(map(str, values.shape))})"

@@ -214,9 +214,7 @@ class TiffStack(Source):
         array = self._decoded(int(self._grid[index, channel if self.several_channels else 0]))[0]
         values = self._values(array if self.several_channels else array[..., channel])
         if values.ndim == 3:
-            raise ImageError(
-                f"{self.path}: channel {channel} has colours of its own; save its values without a palette"
-            )
+            raise ImageError(f"{self.path}: channel {channel} has a palette of its own; save its values instead")
         return values
 
     def _values(self, array: Array) -> Array:
