@@ -38,12 +38,14 @@ def file_of(path: Path, word: str, names: Collection[str]) -> Path | None:
         word: the name of the channel.
         names: of all channels that are chosen.
     """
+    known = {name.lower() for name in names}.union(*_KNOWN)
     case, own = case_and_word(path)
-    candidates = [exchanged(path, word)] if case or own.lower() in map(str.lower, names) else []
-    if path.parent.name.lower() in map(str.lower, names):
-        candidates.append(path.parent.with_name(word) / path.name)
-    if candidates and word != word.lower():
-        candidates.append(exchanged(path, word.lower()))
+    candidates = list[Path]()
+    for written in dict.fromkeys((word, word.lower())):
+        if case or own.lower() in known:
+            candidates.append(exchanged(path, written))
+        if path.parent.name.lower() in known:
+            candidates.append(path.parent.with_name(written) / path.name)
     return next((candidate for candidate in candidates if _exists(candidate)), None)
 
 

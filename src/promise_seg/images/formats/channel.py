@@ -60,6 +60,6 @@ def unchosen(source: Source, *, of_mask: bool = False) -> ImageError:
         )
     example = ",".join(map(str, range(min(3, len(names)))))
     return ImageError(
-        f"{found}; say which of them become the three inputs of SAM, such as --channels {example}, or save the one "
-        "that is wanted by itself"
+        f"{found}; say which of them become the three inputs of SAM, such as --channels {example} (a model keeps the "
+        "choice that it was trained with), or save the one that is wanted by itself"
     )
