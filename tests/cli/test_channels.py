@@ -22,8 +22,10 @@ def train(tmp_path):
     make_tiny_sam().model.save_pretrained(tmp_path / "sam")
 
     def run(manifest, out, *options):
-        return main(["train", str(manifest), "--sam", str(tmp_path / "sam"), "--epochs", "2", "--batch-size", "3",
-                     "--views", "2", "-o", str(out), "--device", "cpu", "--store", str(tmp_path / "store"), *options])  # fmt: skip
+        return main(
+            ["train", str(manifest), "--sam", str(tmp_path / "sam"), "--epochs", "2", "--batch-size", "3",
+             "--views", "2", "-o", str(out), "--device", "cpu", "--store", str(tmp_path / "store"), *options]
+        )  # fmt: skip
 
     return run
 
