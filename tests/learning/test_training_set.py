@@ -119,6 +119,6 @@ def test_inputs_that_stay_black_are_black_in_all_views_of_training(manifest, tin
     assert Sample.of(everywhere[0], tiny_sam, Fit.STRETCH, 1).image()[..., 2].any()
     run = start(tmp_path / "run", rows, tiny_sam, store, accelerator, apm="pretrained")
     for number in range(4):
-        seen = run.training_set[Draw(0, 1, (number,))].inputs[IMAGE]
+        seen = run.training_set[Draw(0, 1, (number,))].inputs.tensors[IMAGE]
         assert seen[..., :2].any()
         assert not seen[..., 2].any()

@@ -151,7 +151,7 @@ class Reading(BaseModel):
 
     @property
     def channel_words(self) -> str | None:
-        """What goes to which input of SAM: ``red t1, green flair, blue black``; ``None`` where nothing is chosen."""
+        """The channel of each input of SAM: ``red t1, green flair, blue black``; ``None`` where nothing is chosen."""
         if self.channels is None:
             return None
         inputs = zip(COLOURS, self.channels.inputs, strict=True)

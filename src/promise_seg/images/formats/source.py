@@ -126,7 +126,7 @@ class Source(ABC):
 
     @property
     def channel_note(self) -> str | None:
-        """Which channels are left out where none are chosen: words that follow its path."""
+        """A note on channels that are left out where none are chosen: words that follow its path."""
         return None
 
     def as_stored(self, index: int) -> Array:
