@@ -112,3 +112,11 @@ def test_channels_that_are_left_out_are_said_until_some_are_chosen(manifest):
     assert np.array_equal(both[0].image()[..., 0], 255 - alone[0].image()[..., 1])
     assert both.options.words == ["--channels", "0001,0000,-"]
     assert alone.sha256 != Dataset.from_csv(manifest).sha256 != both.sha256
+
+
+def test_frames_of_a_video_are_not_called_channels(manifest):
+    for path in sorted((manifest.parent / "images").iterdir()):
+        path.rename(path.with_name(f"frame_{int(path.stem):04}.png"))
+    text = manifest.read_text().replace("images/", "images/frame_000")
+    manifest.write_text(text)
+    assert Dataset.from_csv(manifest).warnings == ()

@@ -22,7 +22,8 @@ def test_the_last_word_of_a_name(name, case, word):
     [
         (["a_0000.png", "a_0001.png", "a_0002.png"], "0000 0001 0002"),
         (["a_0000.png"], ""),
-        (["a_0007.png", "a_0008.png"], ""),  # frames of a video
+        (["a_0001.png", "a_0000.png"], ""),
+        (["a_0000.png", "a_0002.png"], ""),
         (["a_flair.png", "a_t1ce.png", "a_t2.png"], "flair t1ce t2"),
         (["a-t2f.png", "a-t1n.png"], "t2f t1n"),
         (["a_FLAIR.png", "a_T1.png"], "FLAIR T1"),
@@ -34,6 +35,26 @@ def test_channels_that_programs_and_sets_call_so(tmp_path, names, expected):
     for name in names:
         (tmp_path / name).touch()
     assert channels_beside(tmp_path / names[0]) == tuple(expected.split())
+
+
+def test_frames_of_a_video_are_no_channels(tmp_path):
+    frames = [tmp_path / f"a_{number:04}.png" for number in range(3)]
+    for frame in frames:
+        frame.touch()
+    assert channels_beside(frames[0]) == ("0000", "0001", "0002")
+    assert channels_beside(frames[0], frames) == ()
+    assert channels_beside(frames[0], frames[:1]) == ("0000", "0001", "0002")
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "expected"),
+    [("a_DAPI.ome.tif", "Alexa 555", "a_Alexa 555.ome.tif"), ("a_Alexa 555.ome.tif", "DAPI", "a_DAPI.ome.tif"),
+     ("a_t1_post.nii.gz", "t1", "a_t1.nii.gz"), ("a_t1.nii.gz", "t1_post", "a_t1_post.nii.gz"),
+     ("t1_post.nii.gz", "t1", "t1.nii.gz")],
+)  # fmt: skip
+def test_names_of_several_words(tmp_path, name, word, expected):
+    (tmp_path / expected).touch()
+    assert file_of(tmp_path / name, word, ["DAPI", "Alexa 555", "t1", "t1_post"]) == tmp_path / expected
 
 
 def test_files_of_other_cases_are_never_taken(tmp_path):

@@ -130,7 +130,7 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
         class_pixels=_count_classes(labels) if reading.masks == MaskKind.CLASSES else (),
         spacing=source.spacing,
         highest_label=float(labels.max()), mask_note=None if mask is None else mask.label_note,
-        image_note=note_of(source) if reading.channels is None else None,
+        image_note=source.channel_note if reading.channels is None else None,
         labels_sha256=hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest(),
     )  # fmt: skip
 
@@ -208,7 +208,11 @@ def mask_notes(rows: Sequence[CheckedRow]) -> dict[Row, str]:
 
 def image_notes(rows: Sequence[CheckedRow]) -> dict[Row, str]:
     """Return which of several channels are read where none were chosen, each once, by the first row of its kind."""
-    return _grouped_notes([(one.row, one.row.image, one.image_note) for one in rows], "image(s)")
+    images = {one.row.image for one in rows}
+    notes = [(one.row, one.row.image, one.image_note) for one in rows]
+    unchosen = {one.row.image: one.row for one in rows if one.reading.channels is None}
+    notes += [(row, image, note_of(image, images)) for image, row in unchosen.items()]
+    return _grouped_notes(notes, "image(s)")
 
 
 def _grouped_notes(notes: Sequence[tuple[Row, Path, str | None]], what: str) -> dict[Row, str]:

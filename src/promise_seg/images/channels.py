@@ -104,7 +104,7 @@ class Channels:
                 f"{source.path}: {found}, and so no channel {word}, which the choice of channels {self} needs. Give an "
                 "image that has it, or another --channels if you train a model"
             )
-        expected = exchanged(source.path, word)
+        expected = exchanged(source.path, word, self.names)
         return ImageError(
             f"{source.path}: {found}, none of them called {word}, which the choice of channels {self} needs, and there "
             f"is no file {expected.name} beside it. Add that file, or give another --channels if you train a model"

@@ -30,6 +30,7 @@ NNUNET = ("imagesTr/a_0000.png", "imagesTr/a_0001.png", "imagesTr/b_0000.png", "
         (("B/1/1_flair.nii", "B/1/1_t2.nii", "B/1/1_seg.nii", "B/1/1_t1.nii"), "flair t1 t2"),
         (("G-1/G-1-t2f.nii.gz", "G-1/G-1-t1c.nii.gz", "G-1/G-1-t2w.nii.gz", "G-1/G-1-seg.nii.gz"), "t2f t1c t2w"),
         (("images/a.png", "masks/a.png"), ""),
+        (("images/a_0000.png", "images/a_0001.png", "masks/a_0000.png", "masks/a_0001.png"), ""),
     ],
 )
 def test_the_channels_of_published_sets(lay, files, expected):

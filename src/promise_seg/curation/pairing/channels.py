@@ -44,7 +44,8 @@ class ChannelSet:
 
 def channels_of(pairs: Sequence[ImagePair]) -> ChannelSet | None:
     """Return the channels of paired images; ``None`` if none of them has several files."""
-    found = {pair.image: channels_beside(pair.image) for pair in pairs}
+    images = {pair.image for pair in pairs}
+    found = {image: channels_beside(image, images) for image in dict.fromkeys(pair.image for pair in pairs)}
     longest = max(found.values(), key=len, default=())
     if not longest:
         return None

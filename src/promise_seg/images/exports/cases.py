@@ -1,7 +1,7 @@
 """Join the files of one case to one input, where a model reads several of them as channels."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,20 +28,21 @@ def joined_cases(inputs: "Sequence[Input]", channels: Channels | None, note: Cal
     """
     if channels is None or not channels.names:
         return list(inputs)
-    wanted = [name.lower() for name in channels.names]
+    names = channels.names
+    wanted = [name.lower() for name in names]
     cases = defaultdict[tuple[Path, str, str], list["Input"]](list)
     for one in inputs:
-        case, _ = case_and_word(one.path)
+        case, _ = case_and_word(one.path, names)
         cases[one.path.parent, case, suffix_of(one.path)].append(one)
     found, left_out = list["Input"](), list[Path]()
     for (folder, case, _), members in cases.items():
-        own = [one for one in members if case_and_word(one.path)[1].lower() in wanted and not one.files]
+        own = [one for one in members if case_and_word(one.path, names)[1].lower() in wanted and not one.files]
         if not own:
             found += members
             continue
-        first = min(own, key=lambda one: wanted.index(case_and_word(one.path)[1].lower()))
+        first = min(own, key=lambda one: wanted.index(case_and_word(one.path, names)[1].lower()))
         stem = case.rstrip("_-. ") or folder.name or first.stem
-        found.append(replace(first, stem=stem, beside=_others(first.path, channels.names)))
+        found.append(replace(first, stem=stem, beside=_others(first.path, names)))
         left_out += [one.path for one in members if one not in own]
     if left_out:
         note(
@@ -51,8 +52,8 @@ def joined_cases(inputs: "Sequence[Input]", channels: Channels | None, note: Cal
     return found
 
 
-def _others(path: Path, names: Iterable[str]) -> tuple[Path, ...]:
-    others = (exchanged(path, name) for name in names)
+def _others(path: Path, names: Sequence[str]) -> tuple[Path, ...]:
+    others = (exchanged(path, name, names) for name in names)
     return tuple(other for other in others if other != path and other.is_file())
 
 

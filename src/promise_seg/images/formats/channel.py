@@ -6,6 +6,7 @@ from promise_seg.arrays import Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.source import Scope, Source
 
+_SHOWN = 12
 _INHERITED = (
     "path", "is_volume", "frame", "uneven", "spacing", "slices_have_places", "is_oriented", "turned", "columns_first",
 )  # fmt: skip
@@ -46,8 +47,9 @@ class OneChannel(Source):
 
 
 def listed(names: tuple[str, ...]) -> str:
-    """List channels by their numbers and names: ``0 DAPI, 1 GFP``."""
-    return ", ".join(f"{number} {name}".strip() for number, name in enumerate(names))
+    """List channels by their numbers and names: ``0 DAPI, 1 GFP``; of very many the first and the last."""
+    words = [f"{number} {name}".strip() for number, name in enumerate(names)]
+    return ", ".join(words if len(words) <= _SHOWN else [*words[: _SHOWN - 2], "...", words[-1]])
 
 
 def unchosen(source: Source, *, of_mask: bool = False) -> ImageError:
