@@ -11,7 +11,7 @@ from promise_seg.errors import ImageError, SettingsError, SizeError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import content_sha256, read_image, read_labels
 from promise_seg.images.reading import Reading, ReadingOptions, make_reading
-from tests.files import write_metaimage, write_nifti, write_nrrd
+from tests.files import write_dicom, write_metaimage, write_nifti, write_nrrd, write_series
 
 RNG = np.random.default_rng(0)
 STACK = RNG.integers(0, 256, (4, 9, 8)).astype(np.uint8)
@@ -45,7 +45,7 @@ FLAT = {
     "pages of tifffile": lambda folder: tiff(folder / "a.tif"),
     "samples": lambda folder: tiff(folder / "a.tif", np.moveaxis(STACK, 0, -1), planarconfig="contig"),
     "planes": lambda folder: tiff(folder / "a.tif", planarconfig="separate"),
-    "tifffile's own choice": lambda folder: tiff(folder / "a.tif", photometric=None),
+    "colours and alpha": lambda folder: tiff(folder / "a.tif", photometric="rgb", planarconfig="separate"),
 }
 DEEP = {
     "ImageJ": lambda folder: tiff(folder / "a.tif", VOLUMES.swapaxes(0, 1), imagej=True, metadata={"axes": "ZCYX"}),
@@ -160,7 +160,7 @@ def test_what_a_tiff_leaves_out_without_a_choice_is_said(tmp_path):
     assert "has 2 channels (0, 1), of which 0 alone is read" in open_source(pair).channel_note
     rgba = tiff(tmp_path / "c.tif", np.moveaxis(STACK, 0, -1), photometric="rgb")
     assert open_source(rgba).channel_note is None
-    deep = tiff(tmp_path / "d.tif", STACK.astype(np.uint16), photometric=None)
+    deep = tiff(tmp_path / "d.tif", STACK.astype(np.uint16), photometric="rgb", planarconfig="separate")
     assert "3 alpha), of which 0, 1 and 2 are read as red, green and blue" in open_source(deep).channel_note
 
 
@@ -265,3 +265,21 @@ def test_a_file_that_was_written_anew_is_read_anew(tmp_path):
     Image.fromarray(np.zeros((9, 8), np.uint8)).save(tmp_path / "a_t2.png")
     assert not shown(tmp_path / "a_t1.png", "t1,t2")[..., 1].any()
     assert content_sha256(reading.open(tmp_path / "a_t1.png"), 0, reading) != before
+
+
+def test_files_of_a_case_are_chosen_by_name_not_by_number(tmp_path):
+    for name, plane in zip(("0000", "0001", "0002"), STACK, strict=False):
+        Image.fromarray(plane).save(tmp_path / f"a_{name}.png")
+    with pytest.raises(ImageError, match=r"no channel 1, .* choose by name among 0000, 0001, 0002"):
+        shown(tmp_path / "a_0000.png", "0,1,2")
+    assert np.array_equal(shown(tmp_path / "a_0000.png", "0002,0000")[..., 0], STACK[2])
+
+
+def test_dicom_series_in_folders_of_a_case_and_colours_of_dicom(tmp_path):
+    for name, factor in (("T1", 1), ("T2", -1)):
+        write_series(tmp_path / "case" / name, factor * VOLUMES[0].astype(np.int16))
+    stack = np.stack([shown(tmp_path / "case/T1", "T1,T2", index) for index in range(3)])
+    assert np.abs(stack[..., 0].astype(int) + stack[..., 1] - 255).max() <= 1
+    colours = np.ascontiguousarray(np.moveaxis(STACK[:3], 0, -1))
+    write_dicom(tmp_path / "a.dcm", colours)
+    assert np.array_equal(shown(tmp_path / "a.dcm", "blue,2,green"), colours[..., [2, 2, 1]])

@@ -8,7 +8,7 @@ import numpy as np
 
 from promise_seg.arrays import Array, Uint8Array
 from promise_seg.errors import ImageError, SettingsError, SizeError
-from promise_seg.images.channel_files import exchanged, file_of
+from promise_seg.images.channel_files import channels_beside, exchanged, file_of
 from promise_seg.images.formats.channel import OneChannel, listed
 from promise_seg.images.formats.opening import open_uncached, states_of
 from promise_seg.images.formats.source import COLOURS, Source
@@ -100,10 +100,12 @@ class Channels:
         names = source.channels
         found = f"has {len(names)} channels ({listed(names)})" if len(names) > 1 else "has one channel (0)"
         if is_number(word):
-            return ImageError(
-                f"{source.path}: {found}, and so no channel {word}, which the choice of channels {self} needs. Give an "
-                "image that has it, or another --channels if you train a model"
-            )
+            beside = channels_beside(source.path)
+            way_out = "Give an image that has it, or another --channels if you train a model"
+            if beside:
+                way_out = f"Its further channels are in files of their own: choose by name among {', '.join(beside)}"
+            needed = f"and so no channel {word}, which the choice of channels {self} needs"
+            return ImageError(f"{source.path}: {found}, {needed}. {way_out}")
         expected = exchanged(source.path, word, self.names)
         return ImageError(
             f"{source.path}: {found}, none of them called {word}, which the choice of channels {self} needs, and there "
