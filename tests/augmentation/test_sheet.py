@@ -57,3 +57,12 @@ def test_what_cannot_be_shown():
         augmentation_sheet(image, mask, SHA, Recipe.OWN, 0)
     with pytest.raises(ValueError, match="square"):
         augmentation_sheet(image[:32], mask[:32], SHA, Recipe.OWN, 4)
+
+
+def test_each_view_is_finished():
+    image, mask = np.full((8, 8, 3), 99, np.uint8), np.zeros((8, 8), bool)
+    sheet = augmentation_sheet(
+        image, mask, SHA, Recipe.OWN, 1, finish=lambda view: view * np.array([1, 1, 0], np.uint8)
+    )
+    assert 99 in sheet[..., 0]
+    assert 99 not in sheet[..., 2]

@@ -96,3 +96,27 @@ def test_a_warning_of_divided_groups(manifest):
     manifest.write_text(re.sub(r",g\d", ",video", manifest.read_text()))
     (warning,) = Dataset.from_csv(manifest).warnings
     assert "group(s) have rows in train and in another split" in warning
+
+
+def test_channels_that_are_left_out_are_said_until_some_are_chosen(manifest):
+    for path in sorted((manifest.parent / "images").iterdir()):
+        plane = np.asarray(Image.open(path))[..., 0]
+        Image.fromarray(plane).save(path.with_name(f"{path.stem}_0000.png"))
+        Image.fromarray(255 - plane).save(path.with_name(f"{path.stem}_0001.png"))
+    manifest.write_text(manifest.read_text().replace(".png,t", "_0000.png,t").replace(".png,v", "_0000.png,v"))
+    (warning,) = Dataset.from_csv(manifest).warnings
+    assert "images/0_0000.png: is one of 2 channels in files beside each other (0000, 0001), and is read" in warning
+    assert "--channels 0000,0001; for this one alone, --channels 0000. The same holds for 9 other image(s)" in warning
+    alone, both = (Dataset.from_csv(manifest, channels=channels) for channels in ("0000", ("0001", "0000", "-")))
+    assert alone.warnings == both.warnings == ()
+    assert np.array_equal(both[0].image()[..., 0], 255 - alone[0].image()[..., 1])
+    assert both.options.words == ["--channels", "0001,0000,-"]
+    assert alone.sha256 != Dataset.from_csv(manifest).sha256 != both.sha256
+
+
+def test_frames_of_a_video_are_not_called_channels(manifest):
+    for path in sorted((manifest.parent / "images").iterdir()):
+        path.rename(path.with_name(f"frame_{int(path.stem):04}.png"))
+    text = manifest.read_text().replace("images/", "images/frame_000")
+    manifest.write_text(text)
+    assert Dataset.from_csv(manifest).warnings == ()

@@ -12,8 +12,9 @@ from promise_seg.inference.encoding import Sample
 from promise_seg.learning.training import training_losses
 from promise_seg.learning.training_set import Draw, EpochDraws, collate
 from promise_seg.model import ModelOutput
+from promise_seg.prompting.apm import IMAGE
 from promise_seg.sam.backbone import Decoded
-from promise_seg.vocabulary import Recipe
+from promise_seg.vocabulary import Fit, Recipe
 from tests.files import write_nifti
 from tests.learning.runs import start
 
@@ -103,3 +104,21 @@ def test_each_set_of_prompts_is_compared_with_what_it_asks_for(manifest, tiny_sa
         return float(training_losses(output, batch, run.settings, 32)["mask"])
 
     assert loss(right) < 0.1 < loss(right.flip(1))
+
+
+def test_inputs_that_stay_black_are_black_in_all_views_of_training(manifest, tiny_sam, store, accelerator, tmp_path):
+    """Also where the encoder learns, or the auto-prompter sees the image itself."""
+    rows = check_rows(read_manifest(manifest), make_reading(channels="red,green"))
+    everywhere = check_rows(read_manifest(manifest), make_reading(channels="red,green,blue"))
+    for recipe in (Recipe.OWN, Recipe.LIGHT):
+        for view in range(1, 5):
+            sample = Sample.of(rows[0], tiny_sam, Fit.STRETCH, view, recipe)
+            for image in (sample.image(), sample.image_at(48)):
+                assert image[..., :2].any()
+                assert not image[..., 2].any()
+    assert Sample.of(everywhere[0], tiny_sam, Fit.STRETCH, 1).image()[..., 2].any()
+    run = start(tmp_path / "run", rows, tiny_sam, store, accelerator, apm="pretrained")
+    for number in range(4):
+        seen = run.training_set[Draw(0, 1, (number,))].inputs.tensors[IMAGE]
+        assert seen[..., :2].any()
+        assert not seen[..., 2].any()

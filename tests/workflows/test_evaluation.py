@@ -144,9 +144,9 @@ def test_evaluations_are_compared_by_themselves_or_by_their_files(place):
 
 def test_scores_of_another_evaluation_than_their_summary_are_refused(place):
     data = place / "data/manifest.csv"
-    for name, split in (("one", "test"), ("other", "val")):
+    for name, split in (("one", "test"), ("same", "test"), ("other", "val")):
         evaluate(place / "apm", data, split=split, output=place / name, device="cpu")
-    compare([place / "one", place / "one"])
+    compare([place / "one", place / "same"])
     (place / "one/scores_apm.csv").write_bytes((place / "other/scores_apm.csv").read_bytes())
     with pytest.raises(SettingsError, match=r"scores_apm\.csv: is not what summary_apm\.json was made of"):
-        compare([place / "one", place / "one"])
+        compare([place / "one", place / "same"])

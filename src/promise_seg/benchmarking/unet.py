@@ -227,8 +227,9 @@ class UnetRun:
         """Return new views of some images (B, S, S, 3) uint8, and of their masks (B, S, S) float32."""
         images, masks = [], []
         for i in chosen:
-            view = self.kind.view(self.train_rows[i].image_sha256, self.settings.seed, self.epoch + 1)
-            images.append(view.apply_to_image(memory[i][0]))
+            row = self.train_rows[i]
+            view = self.kind.view(row.image_sha256, self.settings.seed, self.epoch + 1)
+            images.append(row.reading.without_unused(view.apply_to_image(memory[i][0])))
             masks.append(view.apply_to_mask(memory[i][1]))
         return self._on_device(np.stack(images)), torch.from_numpy(np.stack(masks)).float().to(self.device)
 

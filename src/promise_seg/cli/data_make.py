@@ -87,10 +87,13 @@ def _print_outcome(pairing: "Pairing", merging: "Merging | None", output: Path, 
     print("pairs: " + ", ".join(f"{split} {count}" for split, count in counts.items()))
     if named := [pair.group for pair in pairing.pairs if pair.group]:
         print(f"groups: {len(set(named))}, for example {named[0]}{f' ({by})' if by else ''}")
+    if pairing.channels:
+        print(pairing.channels.words(pairing.folder))
     if merging:
         print(_merged(merging, output.with_name(output.stem + MERGED)))
     print(f"written: {output}")
-    for line in pairing.remarks() + (merging.remarks() if merging else []):
+    of_channels = pairing.channels.remarks() if pairing.channels else []
+    for line in pairing.remarks() + of_channels + (merging.remarks() if merging else []):
         console.print(f"warning: {line}", markup=False)
     if not named and len(pairing.pairs) > 1:
         console.print(no_groups_note(pairing.pairs), markup=False)

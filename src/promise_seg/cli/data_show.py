@@ -43,7 +43,7 @@ def show(
     """Draw a contact sheet: images with the outlines of their masks, or augmented views of one image."""
     from PIL import Image
 
-    from promise_seg.dataset.checks import check_rows, divided_warning
+    from promise_seg.dataset.checks import check_rows, divided_warning, image_notes
     from promise_seg.files import write_whole
 
     if output.suffix.lower() != ".png":
@@ -62,6 +62,10 @@ def show(
         picture = _images(random.Random(seed).sample(filled, min(count, len(filled))))
     else:
         picture = _images(checked)
+    if words := checked[0].reading.channel_words:
+        print_line(f"channels: {words}")
+    for words in image_notes(checked).values():
+        print_line(f"warning: {words}")
     write_whole(output, lambda p: Image.fromarray(picture).save(p))
     console.print(f"written: {output}")
 
@@ -93,4 +97,4 @@ def _views(row: "CheckedRow", recipe: "Recipe", count: int) -> "np.ndarray":
 
     geometry = Geometry(row.height, row.width, _SIDE, crop=row.crop)
     image, mask = geometry.image_to_model(row.image()), geometry.mask_to_model(row.mask())
-    return augmentation_sheet(image, mask, row.image_sha256, recipe, count)
+    return augmentation_sheet(image, mask, row.image_sha256, recipe, count, row.reading.without_unused)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from promise_seg.vocabulary import Split
 
 
-@with_reading(only=("axis", "label", "instances", "mask_threshold"))
+@with_reading(only=("channels", "axis", "label", "instances", "mask_threshold"))
 def split(
     manifest: Annotated[Path, typer.Argument(help="The manifest to split.")],
     output: Annotated[Path, output_option("The manifest to write.")],

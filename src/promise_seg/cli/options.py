@@ -159,6 +159,16 @@ AxisOption = Annotated[Axis | None, choice(Axis, "--axis", about="What volumes a
 ChannelOption = Annotated[
     Channel | None, choice(Channel, "--channel", about="Which colour channel is taken as grey", panel=DATA)
 ]
+ChannelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--channels",
+        metavar="CHANNELS",
+        help="Which channels go to SAM's three inputs, by number from 0 or by name: 2,0,1 or DAPI,GFP; - leaves an "
+        "input black. Files of one case differ in the last word of their names: flair,t1ce,t2 or 0000,0001.",
+        rich_help_panel=DATA,
+    ),
+]
 CropOption = Annotated[
     bool | None,
     typer.Option(
@@ -244,6 +254,7 @@ SplitSeedOption = Annotated[
 _READING: dict[str, tuple[Any, Any]] = {
     "window": (WindowOption, None),
     "channel": (ChannelOption, None),
+    "channels": (ChannelsOption, None),
     "axis": (AxisOption, None),
     "crop_border": (CropOption, None),
     "label": (ClassOption, None),

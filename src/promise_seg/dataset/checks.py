@@ -12,8 +12,8 @@ import numpy.typing as npt
 from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.dataset.manifest import Row, raise_all
 from promise_seg.errors import ImageError, SizeError
+from promise_seg.images.channel_files import note_of
 from promise_seg.images.formats.kinds import kind_of
-from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
 from promise_seg.images.formats.stacking import SlicePlace, Stacking, place_of, stacking_of
 from promise_seg.images.framing import crop_of
@@ -35,7 +35,7 @@ class CheckedRow:
     distance between rows and between columns in mm, if the image states it, and ``stacking`` how many slices the volume
     has and how far they are apart; ``place`` is that of an image that may be a slice of a series; ``highest_label`` is
     the highest value of the mask in this slice; ``mask_note`` is what was assumed of the mask, where its file does not
-    tell.
+    tell; ``image_note`` says which of several channels are read, where none were chosen.
     """
 
     row: Row
@@ -54,6 +54,7 @@ class CheckedRow:
     place: SlicePlace | None = None
     highest_label: float = 0.0
     mask_note: str | None = None
+    image_note: str | None = None
 
     @property
     def name(self) -> str:
@@ -80,7 +81,7 @@ class CheckedRow:
     def labels(self) -> npt.NDArray:
         """Read the labels: (H, W), as stored, in the image frame."""
         needs_image = self.is_slice or kind_of(self.row.mask).may_refer_to_image  # to match the slices
-        image = open_source(self.row.image, self.reading.axis) if needs_image else None
+        image = self.reading.open(self.row.image) if needs_image else None
         return read_labels(self.row.mask, image, self.index)
 
     def mask(self) -> BoolArray:
@@ -100,7 +101,7 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
     """
     reading = reading or DEFAULT_READING
     try:
-        source = open_source(row.image, reading.axis)
+        source = reading.open(row.image)
         return [_check_slice(row, source, index, reading) for index in _wanted(row, source)]
     except ImageError as error:
         raise type(error)(f"{row.where}: {error}") from error
@@ -133,6 +134,7 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
         class_pixels=_count_classes(labels) if reading.masks == MaskKind.CLASSES else (),
         spacing=source.spacing, stacking=stacking_of(source), place=place_of(source),
         highest_label=float(labels.max()), mask_note=None if mask is None else mask.label_note,
+        image_note=source.channel_note if reading.channels is None else None,
         labels_sha256=hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest(),
     )  # fmt: skip
 
@@ -205,14 +207,27 @@ def emptied(rows: Sequence[CheckedRow]) -> list[str]:
 
 def mask_notes(rows: Sequence[CheckedRow]) -> dict[Row, str]:
     """Return what was assumed of masks whose files do not tell, each once, by the first row that it concerns."""
+    return _grouped_notes([(one.row, one.row.mask, one.mask_note) for one in rows], "mask(s)")
+
+
+def image_notes(rows: Sequence[CheckedRow]) -> dict[Row, str]:
+    """Return which of several channels are read where none were chosen, each once, by the first row of its kind."""
+    images = {one.row.image for one in rows}
+    notes = [(one.row, one.row.image, one.image_note) for one in rows]
+    unchosen = {one.row.image: one.row for one in rows if one.reading.channels is None}
+    notes += [(row, image, note_of(image, images)) for image, row in unchosen.items()]
+    return _grouped_notes(notes, "image(s)")
+
+
+def _grouped_notes(notes: Sequence[tuple[Row, Path, str | None]], what: str) -> dict[Row, str]:
     by_note: dict[str, dict[Path, Row]] = {}
-    for one in rows:
-        if one.mask_note is not None:
-            by_note.setdefault(one.mask_note, {}).setdefault(one.row.mask, one.row)
-    found = {}
-    for note, masks in by_note.items():
-        (mask, row), more = next(iter(masks.items())), len(masks) - 1
-        found[row] = f"{mask}: {note}" + (f". The same holds for {more} other mask(s)" if more else "")
+    for row, path, note in notes:
+        if note is not None:
+            by_note.setdefault(note, {}).setdefault(path, row)
+    found: dict[Row, str] = {}
+    for note, paths in by_note.items():
+        (path, row), more = next(iter(paths.items())), len(paths) - 1
+        found[row] = f"{path}: {note}" + (f". The same holds for {more} other {what}" if more else "")
     return found
 
 

@@ -11,6 +11,7 @@ from promise_seg.dataset.checks import (
     classes_of,
     data_sha256,
     divided_warning,
+    image_notes,
     leaks,
     mask_notes,
 )
@@ -48,6 +49,7 @@ class Dataset(Sequence[CheckedRow]):
         *,
         window: str | None = None,
         channel: str | None = None,
+        channels: str | Sequence[str | int] | None = None,
         axis: str | None = None,
         crop_border: bool | None = None,
         classes: str | int | Sequence[int] | None = None,
@@ -69,6 +71,8 @@ class Dataset(Sequence[CheckedRow]):
             path: a CSV with the columns ``image_name,train_type,mask_name``.
             window: how values become grey: ``own``, ``percentile``, ``LEVEL,WIDTH``, or ``brain``, ``lung`` ...
             channel: which colour channel is taken as grey: ``all``, ``red``, ``green`` or ``blue``.
+            channels: which channels become the three inputs of SAM, by number from 0 or by name: ``"2,0,1"``,
+                ``["DAPI", "GFP"]``; ``-`` for an input that stays black.
             axis: what volumes are cut across: ``auto``, ``axial``, ``coronal`` or ``sagittal``.
             crop_border: whether the black border around images is cropped.
             classes: masks are label maps: the class that is wanted, several, or ``all``.
@@ -86,8 +90,8 @@ class Dataset(Sequence[CheckedRow]):
             ManifestError: with all problems of all rows at once.
         """
         options = ReadingOptions(
-            window=window, channel=channel, axis=axis, crop_border=crop_border, label=_joined(classes),
-            instances=instances, mask_threshold=mask_threshold,
+            window=window, channel=channel, channels=_joined(channels), axis=axis, crop_border=crop_border,
+            label=_joined(classes), instances=instances, mask_threshold=mask_threshold,
         )  # fmt: skip
         reading = options.applied_to(DEFAULT_READING if like is None else like)
         rows = read_manifest(path)
@@ -167,10 +171,12 @@ class Dataset(Sequence[CheckedRow]):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Notes about the rows, one line each: groups that are divided between splits, masks of uncertain meaning."""
+        """Notes about the rows, one line each: groups that are divided between splits, masks of uncertain meaning,
+        channels that are left out."""
         rows = list(dict.fromkeys(row.row for row in self.rows))
         words = divided_warning(rows)
-        return (*(() if words is None else (words,)), *mask_notes(self.rows).values())
+        notes = (*mask_notes(self.rows).values(), *image_notes(self.rows).values())
+        return notes if words is None else (words, *notes)
 
     def of_class(self, label: int) -> Self:
         """The same rows of label maps, for one of their classes: the other classes are background."""
@@ -194,8 +200,8 @@ class Dataset(Sequence[CheckedRow]):
         return replace(self, rows=checked, val_share=share)
 
 
-def _joined(classes: str | int | Sequence[int] | None) -> str | None:
-    """Classes as the command line has them: ``1,2,5``."""
+def _joined(classes: str | int | Sequence[str | int] | None) -> str | None:
+    """Classes or channels as the command line has them: ``1,2,5``."""
     if classes is None or isinstance(classes, str):
         return classes
     return ",".join(map(str, [classes] if isinstance(classes, int) else classes))

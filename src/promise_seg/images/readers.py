@@ -30,7 +30,7 @@ def read_image(path: str | Path, reading: Reading | None = None, index: int = 0)
         ImageError: if the file is missing, damaged, too large or not an image, or has no such slice.
     """
     reading = reading or DEFAULT_READING
-    source = open_source(path, reading.axis)
+    source = reading.open(path)
     if not 0 <= index < len(source):
         raise ImageError(f"{path}: has no slice {index}; it has {len(source)}, counted from 0")
     return reading.rgb(source, index)
@@ -121,8 +121,14 @@ def read_mask(path: str | Path, rule: MaskRule | None = None, image: Source | No
 def content_sha256(source: Source, index: int, reading: Reading) -> str:
     """Return the hash of everything that determines the pixels a slice is read as.
 
-    If only the bytes of the file matter, as for a single image in its own window, it is the hash of these.
+    If only the bytes of the file matter, as for a single image in its own window, it is the hash of these. Of chosen
+    channels it is the hash of those of all three inputs, in their order.
     """
+    inputs = reading.inputs(source)
+    if inputs is not None:
+        alone = reading.without_channels
+        parts = [None if one is None else content_sha256(one, index, alone) for one in inputs]
+        return hashlib.sha256(json.dumps({"channels": parts}).encode()).hexdigest()
     facts = source.differs_by(index) | reading.pixel_facts
     files = source.slice_files(index, reading.window.scope)
     if len(files) > 1:

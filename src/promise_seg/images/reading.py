@@ -1,6 +1,7 @@
 """The choices by which a user's files are read, and kept beside a model so that new images are read the same way."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,20 +16,33 @@ from pydantic import (
     model_serializer,
 )
 
-from promise_seg.arrays import Uint8Array
+from promise_seg.arrays import Array, Uint8Array
 from promise_seg.errors import SettingsError
-from promise_seg.images.formats.source import Source
+from promise_seg.images.channels import UNUSED, Channels, Inputs, parse_channels
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.source import COLOURS, Source
 from promise_seg.images.masks import LARGEST_LABEL, MaskRule, Threshold
 from promise_seg.images.windows import OWN, OWN_WINDOW, Window, parse_window
 from promise_seg.vocabulary import Axis, Channel, MaskKind
 
-ALL_CLASSES = "all"
+ALL_CLASSES = ALL_CHANNELS = "all"
 _ALWAYS_NOTED = ("window", "axis", "crop_border", "masks", "label")
 
 
 def _window(value: Any) -> Window:
     try:
         return value if isinstance(value, Window) else parse_window(str(value))
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _channels(value: Any) -> Channels | None:
+    try:
+        return value if value is None or isinstance(value, Channels) else parse_channels(str(value))
     except SettingsError as error:
         raise ValueError(str(error)) from None
 
@@ -43,6 +57,7 @@ class Reading(BaseModel):
     Args:
         window: how values become grey.
         channel: which colour channel is taken as grey, in all three channels.
+        channels: which channels become the three inputs of SAM; ``None`` for files as they are.
         axis: what volumes are cut across.
         crop_border: whether the black border is cropped away.
         masks: what the values of masks mean.
@@ -54,6 +69,9 @@ class Reading(BaseModel):
 
     window: Annotated[Window, PlainValidator(_window), PlainSerializer(str, return_type=str)] = OWN_WINDOW
     channel: Channel = Channel.ALL
+    channels: Annotated[Channels | None, PlainValidator(_channels), PlainSerializer(_text, return_type=str | None)] = (
+        None
+    )
     axis: Axis = Axis.AUTO
     crop_border: bool = False
     masks: MaskKind = MaskKind.BINARY
@@ -66,26 +84,83 @@ class Reading(BaseModel):
         fields = type(self).model_fields
         return {n: v for n, v in values.items() if n in _ALWAYS_NOTED or getattr(self, n) != fields[n].default}
 
+    def open(self, path: str | Path) -> Source:
+        """Open an image, a volume or a folder with a DICOM series.
+
+        Raises:
+            ImageError: if the file is missing, damaged, too large or not an image.
+        """
+        return self.opened(open_source(path, self.axis))
+
+    def opened(self, source: Source) -> Source:
+        """Return an image that is open already as :meth:`open` returns it."""
+        return source.by_channels() if self.channels is not None and self.channels.of_pages else source
+
     def rgb(self, source: Source, index: int) -> Uint8Array:
         """Read one slice as SAM is to see it: (H, W, 3) uint8 in the image frame.
 
         Raises:
-            ImageError: if it is damaged, or in colour where grey values are needed.
+            ImageError: if it is damaged, in colour where grey values are needed, or lacks a channel.
         """
+        if self.channels is not None:
+            return self.channels.rgb(source, index, self.window, self.axis)
         return self.of_pixels(self.window.rgb(source, index))
 
+    def values(self, source: Source, index: int) -> Array:
+        """Return the values that a slice is made of: (H, W), or (H, W, C) of colours and channels.
+
+        Raises:
+            ImageError: if it is damaged, or lacks a channel.
+        """
+        if self.channels is not None:
+            return self.channels.values(source, index, self.axis)
+        return source.values(index)
+
+    def inputs(self, source: Source) -> Inputs | None:
+        """Return the channels that become the inputs of SAM; ``None`` where none are chosen."""
+        return None if self.channels is None else self.channels.sources(source, self.axis)
+
     def of_pixels(self, rgb: Uint8Array) -> Uint8Array:
-        """Return RGB pixels (H, W, 3), of a file or given by a user, as SAM is to see them."""
+        """Return RGB pixels (H, W, 3), of a file or given by a user, as SAM is to see them.
+
+        Where channels are chosen, pixels may have any number of them: (H, W) or (H, W, C).
+
+        Raises:
+            ImageError: if they lack a channel.
+        """
+        if self.channels is not None:
+            return self.channels.of_pixels(rgb)
         if self.channel == Channel.ALL:
             return rgb
         number = (Channel.RED, Channel.GREEN, Channel.BLUE).index(self.channel)
         return np.repeat(rgb[..., number : number + 1], 3, 2)
+
+    def without_unused(self, rgb: Uint8Array) -> Uint8Array:
+        """Return changed pixels (S, S, 3) with the inputs that stay black as they were before: black."""
+        if self.channels is None or not self.channels.unused:
+            return rgb
+        rgb = rgb.copy()
+        rgb[..., self.channels.unused] = 0
+        return rgb
 
     @property
     def pixel_facts(self) -> dict[str, object]:
         """The part of this reading that determines the pixels, beside the file; empty if they are as in the file."""
         facts = {"window": str(self.window), "channel": str(self.channel)}
         return {name: value for name, value in facts.items() if value not in (OWN, Channel.ALL)}
+
+    @property
+    def channel_words(self) -> str | None:
+        """The channel of each input of SAM: ``red t1, green flair, blue black``; ``None`` where nothing is chosen."""
+        if self.channels is None:
+            return None
+        inputs = zip(COLOURS, self.channels.inputs, strict=True)
+        return ", ".join(f"{colour} {'black' if word == UNUSED else word}" for colour, word in inputs)
+
+    @property
+    def without_channels(self) -> "Reading":
+        """The same, for one channel by itself."""
+        return self.model_copy(update={"channels": None})
 
     @property
     def mask_rule(self) -> MaskRule:
@@ -133,7 +208,7 @@ class ReadingOptions(BaseModel):
     would be anyway.
 
     Args:
-        window, channel, axis, crop_border, mask_threshold: as in :class:`Reading`.
+        window, channel, channels, axis, crop_border, mask_threshold: as in :class:`Reading`.
         label: one class, several as ``1,2,5``, or ``all`` of a label map.
         instances: whether masks are instance maps.
     """
@@ -142,6 +217,7 @@ class ReadingOptions(BaseModel):
 
     window: str | None = None
     channel: str | None = None
+    channels: str | None = None
     axis: str | None = None
     label: int | str | None = None
     mask_threshold: Threshold | None = None
@@ -159,8 +235,12 @@ class ReadingOptions(BaseModel):
             changes["window"] = parse_window(self.window)
         if self.axis is not None:
             changes["axis"] = _word(Axis, self.axis, "--axis")
+        if self.channel is not None and self.channels is not None:
+            raise SettingsError("--channel and --channels: each says which channels are read; give one of them")
         if self.channel is not None:
-            changes["channel"] = _word(Channel, self.channel, "--channel")
+            changes |= {"channel": _word(Channel, self.channel, "--channel"), "channels": None}
+        if self.channels is not None:
+            changes |= {"channel": Channel.ALL, "channels": parse_channels(self.channels)}
         if self.crop_border is not None:
             changes["crop_border"] = self.crop_border
         return base.model_copy(update=changes | self._of_masks())
@@ -195,6 +275,10 @@ class ReadingOptions(BaseModel):
         }
         if "window" in changes:
             changes["window"] = str(reading.window)
+        if "channels" in changes:
+            changes["channels"] = str(reading.channels or ALL_CHANNELS)
+            if "channel" in changes:  # only one of them is given, as each undoes the other
+                del changes["channel" if reading.channels else "channels"]
         return ReadingOptions(
             **changes, label=reading.label, instances=reading.masks == MaskKind.INSTANCES,
             mask_threshold=reading.mask_threshold,

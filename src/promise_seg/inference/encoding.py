@@ -49,14 +49,17 @@ class Sample:
 
     def image(self) -> Uint8Array:
         """Return the image that the encoder sees: (S, S, 3) uint8."""
-        return self.view.apply_to_image(ImageInFrame(self.checked.image(), self.geometry).pixels())
+        return self._viewed(self.geometry)
 
     def image_at(self, side: int) -> Uint8Array:
         """Return the same view of the image in a frame of another side: (side, side, 3) uint8."""
         if isinstance(self.view, View):
-            geometry = replace(self.geometry, side=side)
-            return self.view.apply_to_image(ImageInFrame(self.checked.image(), geometry).pixels())
+            return self._viewed(replace(self.geometry, side=side))
         return resize(self.image(), side, side)  # where what a view does depends on the size
+
+    def _viewed(self, geometry: Geometry) -> Uint8Array:
+        pixels = self.view.apply_to_image(ImageInFrame(self.checked.image(), geometry).pixels())
+        return self.checked.reading.without_unused(pixels)
 
     def mask(self) -> BoolArray:
         """Return the ground truth of :meth:`image`: (S, S) bool."""

@@ -166,7 +166,8 @@ class TrainingSet(Dataset[TrainingBatch]):
         seen = apm_inputs([sample], self._apm, self._store)
         if IMAGE in seen and self._settings.augmentation == Recipe.OWN:
             change = draw_view(np.random.default_rng([*draw.seed, 1])).only_colours()
-            seen[IMAGE] = torch.from_numpy(change.apply_to_image(seen[IMAGE][0].numpy()))[None]
+            changed = change.apply_to_image(seen[IMAGE][0].numpy())
+            seen[IMAGE] = torch.from_numpy(sample.checked.reading.without_unused(changed))[None]
         return inputs | seen
 
     @staticmethod

@@ -263,7 +263,7 @@ def predict_one(one: Input, labeller: Labeller) -> Labelled:
     Raises:
         ImageError: if it cannot be read.
     """
-    return labeller.label(one.open(labeller.reading.axis))
+    return labeller.label(labeller.reading.opened(one.open(labeller.reading.axis)))
 
 
 def predict_folder(

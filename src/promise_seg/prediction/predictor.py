@@ -12,7 +12,6 @@ from torch import Tensor
 
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import rounded
-from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry
@@ -268,7 +267,8 @@ class Predictor:
             ImageError: if it cannot be read.
             SettingsError: if the model has no APM.
         """
-        source = volume if isinstance(volume, Source) else open_source(volume, self.model.config.reading.axis)
+        reading = self.model.config.reading
+        source = reading.opened(volume) if isinstance(volume, Source) else reading.open(volume)
         indices = counted(range(len(source)), progress, "predicting")
         return Volume(source, tuple(self.predict(self.encode(source, index)) for index in indices))
 

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from promise_seg.errors import ImageError
-from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
 from promise_seg.images.reading import Reading
 
@@ -32,7 +31,7 @@ def read_rgb(image: object, reading: Reading, index: int | None = None) -> npt.N
 
     Args:
         image: an :data:`ImageLike`. Files are read as those that the model was trained on; pixels are taken as they
-            are, but for the channel.
+            are, but for the channels, of which there may be any number where some are chosen: (H, W, C).
         reading: how files are read.
         index: the slice, where the image is a volume.
 
@@ -43,12 +42,12 @@ def read_rgb(image: object, reading: Reading, index: int | None = None) -> npt.N
     if isinstance(image, Slice):
         place, index = image.volume, image.index
     if isinstance(place, str | Path):
-        place = open_source(place, reading.axis)
+        place = reading.open(place)
     if isinstance(place, Source):
-        return _of_source(place, reading, index)
+        return _of_source(reading.opened(place), reading, index)
     if isinstance(image, Image.Image):
         return reading.of_pixels(_of_pil(image))
-    return reading.of_pixels(_of_array(np.asarray(image)))
+    return reading.of_pixels(_of_array(np.asarray(image), any_channels=reading.channels is not None))
 
 
 def _of_source(source: Source, reading: Reading, index: int | None) -> npt.NDArray[np.uint8]:
@@ -70,7 +69,9 @@ def _of_pil(image: Image.Image) -> npt.NDArray[np.uint8]:
     return _of_array(np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
 
 
-def _of_array(array: npt.NDArray) -> npt.NDArray[np.uint8]:
+def _of_array(array: npt.NDArray, *, any_channels: bool = False) -> npt.NDArray[np.uint8]:
+    if any_channels and array.dtype == np.uint8 and array.ndim in (2, 3) and array.size:
+        return array
     shape_fits = array.ndim in (2, 3) and (array.ndim == 2 or array.shape[2] in (3, 4))
     if array.dtype != np.uint8 or not shape_fits or not array.size:
         raise ImageError(

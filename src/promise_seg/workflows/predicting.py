@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from promise_seg.errors import PromiseError
+from promise_seg.images.channels import Channels
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.prediction.folders import Outcome
 from promise_seg.prediction.folders import predict_folder as predict_inputs
@@ -85,9 +87,22 @@ def predict_folder(
         PromiseError: if the folder holds another model's predictions or cannot be written.
     """
     wanted = chosen(OutputFormat, output_format, "--format")
-    inputs = find_inputs([images] if isinstance(images, str | Path) else images, note=note)
+    places = [images] if isinstance(images, str | Path) else images
+    inputs = find_inputs(places, note=note, channels=_channels_of(model))
     if not isinstance(model, Labeller):
         model = load_labeller(model, sam=sam, device=device, names=names, always_segment=always_segment)
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
     return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames)
+
+
+def _channels_of(model: ModelLike | Labeller) -> Channels | None:
+    """Return the channels that a model reads, before it is loaded, which would tell why it cannot be."""
+    if not isinstance(model, str | Path | ModelRef):
+        return model.reading.channels
+    try:
+        ref = model if isinstance(model, ModelRef) else ModelRef.resolve(model)
+        reading = ref.reading()
+    except PromiseError:
+        return None
+    return None if reading is None else reading.channels

@@ -270,10 +270,11 @@ class Starts:
         """The settings that a training takes from this model where its user says nothing else."""
         reading = self.reading
         crop = "cropped" if reading.crop_border else "not cropped"
+        channels = f", channels {reading.channels}" if reading.channels else ""
         apm = f", apm {settings.apm} with {settings.num_points} points" if settings.has_apm else ""
         return (
-            f"as {self.ref.name}, where nothing else is said: window {reading.window}, axis {reading.axis}, borders "
-            f"{crop}, fit {settings.fit}; trains variant {settings.variant}{apm}"
+            f"as {self.ref.name}, where nothing else is said: window {reading.window}{channels}, axis "
+            f"{reading.axis}, borders {crop}, fit {settings.fit}; trains variant {settings.variant}{apm}"
         )
 
     def _read(self, part: ModelPart) -> StartingPoint:

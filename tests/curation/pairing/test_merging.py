@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from promise_seg.curation.pairing.folders import pair_folder
@@ -139,3 +140,10 @@ def test_pairs_with_one_mask_stay_as_they_are(folder):
     add_case(folder, "9c", {"9c": spot((0, 0))})
     pairs = pair_folder(folder).pairs
     assert merge(folder).pairs[2] == pairs[2]
+
+
+def test_images_of_several_channels_have_masks_of_objects_too(folder, tmp_path):
+    stack = np.stack([np.asarray(Image.open(folder / "7a/images/7a.png").convert("L"))] * 5)
+    (folder / "7a/images/7a.png").unlink()
+    tifffile.imwrite(folder / "7a/images/7a.tif", stack, photometric="minisblack", metadata={"axes": "CYX"})
+    assert merge(folder).made == 2

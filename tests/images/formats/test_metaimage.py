@@ -126,17 +126,24 @@ def test_a_header_may_not_lead_elsewhere(tmp_path, name):
         ({"NDims": "three"}, "ndims is 'three' in its header; expected a number from 1 to 10"),
         ({"TransformMatrix": "1 0 0 0 1 0 0 0 nan"}, "NaN or infinite"),
         ({"Offset": "1 2"}, "offset is '1 2' in its header; expected 3 numbers"),
-        ({"ElementNumberOfChannels": "5"}, "has 5 values of the type int16 for each voxel"),
         ({"CompressedData": "True"}, "damaged, or not a MetaImage that can be read"),
         ({"HeaderSize": "x"}, "headersize is 'x' in its header"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_a_line(tmp_path, fields, words):
-    stack = VOLUME
-    if "ElementNumberOfChannels" in fields:
-        stack = np.zeros((20, 5, 6), np.int16)
-        fields = fields | {"DimSize": "6 5 4"}
-    assert words in refused(write_metaimage(tmp_path / "a.mha", stack, **fields))
+    assert words in refused(write_metaimage(tmp_path / "a.mha", VOLUME, **fields))
+
+
+def test_values_of_several_channels_are_channels(tmp_path):
+    stack = np.stack([VOLUME + number for number in range(5)], -1)  # the channels of a voxel follow each other
+    fields = {"ElementNumberOfChannels": 5, "NDims": 3, "DimSize": "6 5 4"}
+    path = write_metaimage(tmp_path / "a.mha", stack, **fields)
+    path.write_bytes(path.read_bytes().replace(b"ElementSpacing = 1 1 1\n", b""))
+    source, plain = open_source(path), open_source(write_metaimage(tmp_path / "b.mha", VOLUME))
+    assert source.channels == ("",) * 5
+    with pytest.raises(ImageError, match=r"a\.mha: has 5 channels \(0, 1, 2, 3, 4\); say which"):
+        source.values(0)
+    assert np.array_equal(source.channel_values(1, 3), plain.values(1) + 3)
 
 
 def test_several_files_and_missing_ones_are_named(tmp_path):
@@ -146,7 +153,7 @@ def test_several_files_and_missing_ones_are_named(tmp_path):
         assert words in refused(path)
 
 
-def test_a_fourth_dimension_is_dropped_where_it_is_one_and_refused_otherwise(tmp_path):
+def test_a_fourth_dimension_is_dropped_where_it_is_one_and_channels_otherwise(tmp_path):
     fields = {
         "NDims": 4,
         "ElementSpacing": "1 1 1 1",
@@ -156,4 +163,8 @@ def test_a_fourth_dimension_is_dropped_where_it_is_one_and_refused_otherwise(tmp
     path = write_metaimage(tmp_path / "a.mha", VOLUME, **fields | {"DimSize": "6 5 4 1"})
     assert np.array_equal(open_source(path).array, VOLUME.T)
     path = write_metaimage(tmp_path / "b.mha", VOLUME, **fields | {"DimSize": "6 5 2 2"})
-    assert "has 4 dimensions (6 x 5 x 2 x 2); expected 2 or 3" in refused(path)
+    assert np.array_equal(open_source(path).channel_values(1, 1), VOLUME[3])
+    fields |= {"NDims": 5, "ElementSpacing": "1 1 1 1 1", "Offset": "0 0 0 0 0"}
+    fields["TransformMatrix"] = " ".join("1" if row == column else "0" for row in range(5) for column in range(5))
+    path = write_metaimage(tmp_path / "c.mha", VOLUME, **fields | {"DimSize": "6 5 1 2 2"})
+    assert "has 5 dimensions (6 x 5 x 1 x 2 x 2); expected 2 or 3, and one more for channels" in refused(path)

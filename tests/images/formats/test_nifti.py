@@ -26,9 +26,20 @@ def test_the_library_s_own_files(name, slices, shape):
     np.testing.assert_allclose(source.frame.from_slices(stack), nib.load(path).get_fdata(), rtol=1e-6)
 
 
-def test_more_dimensions_than_a_volume_has_are_refused():
-    with pytest.raises(ImageError, match=r"example4d\.nii\.gz: has 4 dimensions \(128 x 96 x 24 x 2\)"):
-        open_source(LIBRARY / "example4d.nii.gz")
+def test_a_fourth_dimension_is_that_of_channels_and_more_are_refused(tmp_path):
+    source = open_source(LIBRARY / "example4d.nii.gz")
+    for read, words in ((source.values, "; say which"), (source.as_stored, "; expected one"), (source.own_window, "")):
+        with pytest.raises(ImageError, match=rf"example4d\.nii\.gz: has 2 channels \(0, 1\){words}"):
+            read(0)
+    volumes = nib.load(LIBRARY / "example4d.nii.gz").get_fdata()
+    for number in range(2):
+        stack = np.stack([source.channel_values(index, number) for index in range(len(source))])
+        np.testing.assert_allclose(source.frame.from_slices(stack), volumes[..., number], rtol=1e-6)
+    write_nifti(tmp_path / "vectors.nii", np.zeros((3, 4, 5, 1, 6), np.int16))
+    assert open_source(tmp_path / "vectors.nii").channels == ("",) * 6
+    write_nifti(tmp_path / "five.nii", np.zeros((3, 4, 5, 2, 6), np.int16))
+    with pytest.raises(ImageError, match=r"has 5 dimensions \(3 x 4 x 5 x 2 x 6\); expected one volume, or one of"):
+        open_source(tmp_path / "five.nii")
 
 
 def test_a_fourth_dimension_of_one_and_a_missing_third_are_fine(tmp_path):

@@ -201,14 +201,24 @@ def test_a_single_slice_in_space_is_seen_from_its_front(tmp_path, normal, axis):
         assert source.spacing == pytest.approx(np.linalg.norm(directions, axis=1)[::-1])
 
 
-def test_axes_of_length_one_are_dropped_and_longer_ones_refused(tmp_path):
+def test_axes_of_length_one_are_dropped_and_longer_ones_are_channels(tmp_path):
     four = {"space directions": np.array([*np.eye(3), [np.nan] * 3]), "space": "LPS", "kinds": ["space"] * 3 + ["list"]}
     source = open_source(write_nrrd(tmp_path / "one.nrrd", VOLUME[..., None], four))
     assert np.array_equal(source.array, VOLUME)
-    write_nrrd(tmp_path / "layers.nrrd", np.stack([VOLUME] * 2, -1), four)
-    message = refused(tmp_path / "layers.nrrd")
-    assert "has 2 values of the kind 'list' for each voxel; expected one" in message
-    assert "overlapping segments as one label map" in message
+    layers = open_source(write_nrrd(tmp_path / "layers.nrrd", np.stack([VOLUME, VOLUME + 7], -1), four))
+    for read, words in ((layers.values, "say which of them"), (layers.as_stored, "overlapping segments as one label")):
+        with pytest.raises(ImageError, match=rf"layers\.nrrd: has 2 channels \(0, 1\); .*{words}"):
+            read(0)
+    assert np.array_equal(layers.channel_values(2, 1), source.values(2) + 7)
+    of_none = [np.nan] * 3
+    first = {"kinds": ["vector", *["domain"] * 3], "space": "LPS", "space directions": np.array([of_none, *np.eye(3)])}
+    stack = np.stack([VOLUME, VOLUME + 7, VOLUME + 9, VOLUME])
+    vectors = open_source(write_nrrd(tmp_path / "vectors.nrrd", stack, first))
+    assert np.array_equal(vectors.channel_values(2, 2), source.values(2) + 9)
+    both = first | {"kinds": ["vector", "list", *["domain"] * 3],
+                    "space directions": np.array([[np.nan] * 3, [np.nan] * 3, *np.eye(3)])}  # fmt: skip
+    write_nrrd(tmp_path / "both.nrrd", np.stack([np.stack([VOLUME] * 2)] * 3), both)
+    assert "has 3 x 2 values for each voxel; expected one axis of channels" in refused(tmp_path / "both.nrrd")
     write_nrrd(tmp_path / "four.nrrd", np.stack([VOLUME] * 2, -1))
     assert "has 4 dimensions (6 x 5 x 4 x 2); expected 2 or 3" in refused(tmp_path / "four.nrrd")
     write_nrrd(tmp_path / "line.nrrd", VOLUME[:, 0, 0])

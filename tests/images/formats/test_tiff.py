@@ -92,14 +92,17 @@ def test_pages_that_were_written_one_by_one_are_one_stack(tmp_path):
         assert [int(source.values(i)[0, 0]) for i in range(len(source))] == [1, 2, 3]
 
 
-def test_pages_of_different_sizes_and_channels_are_no_stack(tmp_path):
+def test_pages_of_different_sizes_are_no_stack_and_channels_are_to_be_chosen(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 7), np.uint8))
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 8), np.uint8), append=True)
     with pytest.raises(ImageError, match=r"pages of different kinds \(6 x 7 uint8, and 6 x 8 uint8\)"):
         open_source(tmp_path / "a.tif")
     tifffile.imwrite(tmp_path / "c.ome.tif", np.zeros((4, 16, 17), np.uint8), metadata={"axes": "CYX"})
-    with pytest.raises(ImageError, match="has channels"):
-        open_source(tmp_path / "c.ome.tif")
+    source = open_source(tmp_path / "c.ome.tif")
+    with pytest.raises(ImageError, match=r"c\.ome\.tif: has 4 channels \(0, 1, 2, 3\); say which of them become"):
+        source.values(0)
+    with pytest.raises(ImageError, match=r"has 4 channels \(0, 1, 2, 3\); expected one. Save the one with the labels"):
+        source.as_stored(0)
 
 
 def test_smaller_copies_are_left_out(tmp_path):

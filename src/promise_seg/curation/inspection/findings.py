@@ -28,6 +28,7 @@ class Kind(StrEnum):
     FULL_MASK = "full mask"
     INVERTED_MASKS = "inverted masks"
     MASK_MEANING = "mask meaning"
+    CHANNELS = "channels"
     TURNED = "turned"
     TINY_OBJECT = "tiny object"
     NO_CONTRAST = "no contrast"

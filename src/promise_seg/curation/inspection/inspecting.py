@@ -18,13 +18,13 @@ from promise_seg.dataset.checks import (
     classes_of,
     divided_groups,
     emptied,
+    image_notes,
     leaks,
     mask_notes,
 )
 from promise_seg.dataset.manifest import Row, scan_manifest
 from promise_seg.dataset.owners import divided_owners
 from promise_seg.errors import ImageError, MaskError, SizeError
-from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import finite_range
 from promise_seg.images.masks import BINARY
 from promise_seg.images.readers import mask_source
@@ -113,8 +113,8 @@ class _Run:
             self._note(kind, *_place(str(error)))
             return
         for checked in slices:
-            source = open_source(row.image, self.reading.axis)
-            values = source.values(checked.index)
+            source = self.reading.open(row.image)
+            values = self.reading.values(source, checked.index)
             self._inspect_pixels(checked, values)
             self.inverted.add(checked.mask())
             self.summary[row.split].add(checked, finite_range(values))
@@ -123,7 +123,7 @@ class _Run:
             self.checked.append(checked)
         first = slices[0]
         shape = (first.height, first.width)
-        if words := turned_apart(open_source(row.image, self.reading.axis), mask_source(row.mask), shape):
+        if words := turned_apart(self.reading.open(row.image), mask_source(row.mask), shape):
             self._note(Kind.TURNED, row.where, words)
         whole_volume = first.is_slice  # most slices of a volume do not show the organ
         if whole_volume and self._expects_objects and not any(c.foreground_pixels for c in slices):
@@ -163,6 +163,8 @@ class _Run:
             self._note(Kind.MASK_VALUES, *_place(problem))
         for row, words in mask_notes(self.checked).items():
             self._note(Kind.MASK_MEANING, row.where, words)
+        for row, words in image_notes(self.checked).items():
+            self._note(Kind.CHANNELS, row.where, words)
         if (warning := self.inverted.warning()) is not None:
             self._note(Kind.INVERTED_MASKS, str(self.manifest), warning)
         self._duplicates()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from promise_seg.curation.pairing.bids import match_bids
 from promise_seg.curation.pairing.by_pattern import match_patterns, match_scheme
+from promise_seg.curation.pairing.channels import ChannelSet, channels_of
 from promise_seg.curation.pairing.class_masks import match_classes
 from promise_seg.curation.pairing.label_studio import match_label_studio
 from promise_seg.curation.pairing.layouts import FLAT, FOLDER_LAYOUTS, LAYOUTS, SPECIAL_LAYOUTS, Layout, splits_named
@@ -30,6 +31,8 @@ class Pairing(Matches):
     folder: Path = field(default_factory=Path)
     layout: str = ""
     not_looked_at: list[Path] = field(default_factory=list)
+    channels: ChannelSet | None = None
+    """The channels of images that have several, in files of their own."""
 
     def take(self, found: Matches) -> None:
         """Add what was found in a part of the folder."""
@@ -83,8 +86,9 @@ def _pair_parts(folder: Path, layout: str, parts: list[LayoutPart]) -> Pairing:
 
 
 def _looked_at(whole: Pairing) -> Pairing:
-    """Note the folders with images that were not looked at."""
+    """Note the folders with images that were not looked at, and the channels of images that are paired."""
     folder = whole.folder
+    whole.channels = channels_of(whole.pairs)
     with_images = {entry.path if entry.path.is_dir() else entry.path.parent for entry in scan(folder).entries}
     looked_at = whole.folders | {path for path in with_images if _is_ours(path.relative_to(folder))}
     whole.not_looked_at = sorted(with_images - looked_at)

@@ -167,7 +167,7 @@ def instance_map(pair: ImagePair, numbers: Sequence[int]) -> tuple[Uint16Array, 
             f"{pair.image}: has {len(image)} slice(s) and {len(pair.objects)} masks of objects; expected one slice and "
             f"at most {LARGEST_LABEL} masks. Provide a single mask with the name of the image"
         )
-    merged = np.zeros(image.values(0).shape[:2], np.uint16)
+    merged = np.zeros(image.channel_values(0, 0).shape, np.uint16)
     overlaps = False
     for number, path in zip(numbers, pair.objects, strict=True):
         inside = _object(path, image, merged.shape)

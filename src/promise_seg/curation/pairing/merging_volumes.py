@@ -44,7 +44,7 @@ def merge_volumes(pair: ImagePair, numbers: Sequence[int], path: Path, key: str)
     """
     merged, overlaps = None, False
     for number, mask in zip(numbers, pair.objects, strict=True):
-        open_source(mask)  # its limits and messages
+        _ = open_source(mask).array  # its limits and messages
         try:
             image = nibabel.Nifti1Image.from_filename(mask)
             values = np.asanyarray(image.dataobj)

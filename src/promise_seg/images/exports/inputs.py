@@ -10,6 +10,8 @@ from pathlib import Path
 
 from promise_seg.errors import ImageError
 from promise_seg.hashing import files_sha256
+from promise_seg.images.channels import Channels
+from promise_seg.images.exports.cases import joined_cases
 from promise_seg.images.exports.contents import look_through
 from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of
 from promise_seg.images.formats.opening import open_source
@@ -30,6 +32,8 @@ class Input:
     files: tuple[Path, ...] = ()
     below: str = ""
     """The folders between the one that the user passed and this one, joined by ``_``."""
+    beside: tuple[Path, ...] = ()
+    """The files of its further channels."""
 
     @property
     def name(self) -> str:
@@ -47,7 +51,8 @@ class Input:
     def sha256(self) -> str:
         """Return the hash of all bytes of the input."""
         try:
-            return files_sha256(list(self.files) or kind_of(self.path).files_of(self.path))
+            files = list(self.files) or kind_of(self.path).files_of(self.path)
+            return files_sha256([*files, *(file for path in self.beside for file in kind_of(path).files_of(path))])
         except OSError as error:
             raise ImageError(f"{self.path}: cannot be read: {error.strerror or error}") from error
 
@@ -56,7 +61,7 @@ def _nothing(words: str) -> None:
     del words
 
 
-def find_inputs(places: Iterable[str | Path], note: Note = _nothing) -> list[Input]:
+def find_inputs(places: Iterable[str | Path], note: Note = _nothing, channels: Channels | None = None) -> list[Input]:
     """Return the given files, the files directly in the given folders, and DICOM images anywhere below these.
 
     The DICOM images of one series that have a position form volumes, whatever folders they are in: one volume, or
@@ -67,6 +72,7 @@ def find_inputs(places: Iterable[str | Path], note: Note = _nothing) -> list[Inp
     Args:
         places: files and folders.
         note: called with a line for everything that is left out, and for series that are divided.
+        channels: those of the model; files that are channels of one case are one input.
 
     Raises:
         ImageError: if a place does not exist or cannot be listed, there is nothing to predict, or two outputs would
@@ -81,6 +87,7 @@ def find_inputs(places: Iterable[str | Path], note: Note = _nothing) -> list[Inp
             f"{', '.join(map(str, named))}: no images found; expected files ending in {', '.join(sorted(SUFFIXES))}, "
             "or DICOM files of any name"
         )
+    found = joined_cases(found, channels, note)
     counts = Counter(one.stem for one in found)
     found = [
         replace(one, stem=f"{one.below}_{one.stem}") if counts[one.stem] > 1 and one.below else one for one in found

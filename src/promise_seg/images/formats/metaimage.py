@@ -21,7 +21,7 @@ class MetaImageVolume(VolumeWithHeader):
     """A volume cut into slices along ``axis``, by default axially, or an image of two dimensions; held in memory.
 
     A volume whose header has neither directions nor an origin has no place: its slices follow the last axis. Colours
-    are 3 or 4 channels of bytes; alpha is dropped. A fourth dimension of length 1 is dropped, and a longer one refused.
+    are 3 or 4 channels of bytes; alpha is dropped. Other channels, and a fourth dimension, are channels to choose from.
     """
 
     kind = "metaimage"
@@ -36,7 +36,8 @@ class MetaImageVolume(VolumeWithHeader):
             self._files = [path] if data is None else [path, data]
             values = read_values(path, header, start)
             dimensions = int(header["ndims"])
-            array = _arranged(path, values, dimensions)
+            array, channels = _arranged(path, values, dimensions)
+            self.several_channels = ("",) * channels
             sizes = numbers(path, header, "elementspacing", dimensions)
             sizes = sizes or numbers(path, header, "elementsize", dimensions)
             affine = _affine(path, header, dimensions, sizes)
@@ -59,25 +60,20 @@ class MetaImageVolume(VolumeWithHeader):
         return [OutputFormat.METAIMAGE]
 
 
-def _arranged(path: Path, values: Array, dimensions: int) -> Array:
-    """Return values (I, J, K[, 3]), K being 1 for an image."""
-    colours = values.shape[dimensions:]
-    if colours and (colours[0] not in (3, 4) or values.dtype != np.uint8):
-        raise ImageError(
-            f"{path}: has {colours[0]} values of the type {values.dtype} for each voxel; expected one, or colours of 8 "
-            "bits. Save the one that is wanted by itself"
-        )
-    sizes = values.shape[:dimensions]
-    if dimensions < 2 or any(size > 1 for size in sizes[3:]):
+def _arranged(path: Path, values: Array, dimensions: int) -> tuple[Array, int]:
+    """Return values (I, J, K[, C]), K being 1 for an image, and how many channels they have that are not colours."""
+    sizes, channels = values.shape[:dimensions], values.shape[dimensions:]
+    more = tuple(size for size in (*sizes[3:], *channels) if size > 1)
+    if dimensions < 2 or len(more) > 1:
         words = " x ".join(map(str, sizes))
         raise ImageError(
-            f"{path}: has {dimensions} dimension{'s' * (dimensions != 1)} ({words}); expected 2 or 3. Save the volume "
-            "that is wanted by itself"
+            f"{path}: has {dimensions} dimension{'s' * (dimensions != 1)} ({words}){' of channels' * bool(channels)}; "
+            "expected 2 or 3, and one more for channels. Save the volume that is wanted by itself"
         )
-    array = values.reshape((*sizes[:3], *(1,) * (3 - len(sizes)), *colours), order="F")
-    if colours:
-        return array[..., :3]
-    return array.astype(np.float32) if array.dtype == np.float64 else array
+    array = values.reshape((*sizes[:3], *(1,) * (3 - len(sizes)), *more), order="F")
+    if channels in ((3,), (4,)) and values.dtype == np.uint8:
+        return array[..., :3], 0
+    return array.astype(np.float32) if array.dtype == np.float64 else array, more[0] if more else 0
 
 
 def _affine(path: Path, header: Header, dimensions: int, sizes: list[float] | None) -> Float64Array | None:

@@ -24,7 +24,8 @@ _MAX_START = 2**26
 class NiftiVolume(ArrayVolume):
     """A volume cut into slices along ``axis``, by default axial; held in memory.
 
-    Two dimensions are one slice; a fourth of length 1 is dropped, and a longer one refused.
+    Two dimensions are one slice. A fourth is that of channels, as is a fifth behind a fourth of length 1 (vectors);
+    others of length 1 are dropped, and longer ones refused.
     """
 
     kind = "nifti"
@@ -38,6 +39,8 @@ class NiftiVolume(ArrayVolume):
         image, affine, array = _read(path)
         self.header, self.image_class = image.header, type(image)
         self.file_shape = tuple(map(int, image.header.get_data_shape()))
+        if array.ndim == 4 and not image.get_data_dtype().names:
+            self.file_shape, self.several_channels = array.shape[:3], ("",) * array.shape[3]
         self._stated = _stated_range(image.header)
         self.value_step = _step(image)
         self._place(path, array, affine, axis)
@@ -54,7 +57,7 @@ def _open(path: Path) -> BufferedIOBase:
 
 
 def _read(path: Path) -> tuple[nib.Nifti1Image, np.ndarray, Array]:
-    """The file without its values, its affine, and (I, J, K[, 3]) values, scaled as the header says."""
+    """The file without its values, its affine, and (I, J, K[, C]) values, scaled as the header says."""
     logging.getLogger("nibabel").setLevel(logging.CRITICAL)  # it logs what it then raises
     try:
         with _open(path) as file:
@@ -72,10 +75,12 @@ def _read(path: Path) -> tuple[nib.Nifti1Image, np.ndarray, Array]:
             check_size(path, shape)
             while len(shape) > 3 and shape[-1] == 1:
                 shape = shape[:-1]
-            if len(shape) > 3:
+            if len(shape) == 5 and shape[3] == 1:
+                shape = (*shape[:3], shape[4])
+            if len(shape) > 4:
                 raise ImageError(
-                    f"{path}: has {len(shape)} dimensions ({' x '.join(map(str, shape))}); expected one volume. Save "
-                    "the one that is wanted by itself"
+                    f"{path}: has {len(shape)} dimensions ({' x '.join(map(str, shape))}); expected one volume, or one "
+                    "of several channels. Save the one that is wanted by itself"
                 )
             if len(shape) == 1:
                 raise ImageError(f"{path}: has one dimension of length {shape[0]}; expected a slice or a volume")
@@ -108,10 +113,12 @@ def _check_extensions(path: Path, file: BufferedIOBase, header_class: type[nib.N
 
 
 def _plain(path: Path, array: Array, shape: tuple[int, ...]) -> Array:
-    """Numbers of a plain type, with three axes of space and perhaps one of colour."""
+    """Numbers of a plain type, with three axes of space and perhaps one of colours or channels."""
     if array.dtype.names:
         if array.dtype.names[:3] != ("R", "G", "B"):
             raise ImageError(f"{path}: holds values of an unknown kind ({array.dtype})")
+        if len(shape) > 3:
+            raise ImageError(f"{path}: has {shape[3]} volumes in colour. Save the one that is wanted by itself")
         array = np.stack([array[name] for name in ("R", "G", "B")], -1)
         return array.reshape(*shape, *(1,) * (3 - len(shape)), 3)
     if np.iscomplexobj(array):

@@ -33,7 +33,7 @@ class NrrdVolume(VolumeWithHeader):
 
     Where the header does not say how the patient lies, slices follow the last axis of the file and columns the first,
     and they are matched with those of a mask by their numbers. Colours are an axis of 3 or 4 bytes; alpha is dropped. A
-    further axis of length 1 is dropped, and a longer one refused.
+    further axis is that of channels; those of length 1 are dropped, and a second longer one is refused.
     """
 
     kind = "nrrd"
@@ -46,7 +46,8 @@ class NrrdVolume(VolumeWithHeader):
             data = data_file(path, self.header)
             self._files = [path] if data is None else [path, data]
             values = read_values(path, self.header, start)
-            self.space_axes, array = _arranged(path, self.header, values)
+            self.space_axes, array, channels = _arranged(path, self.header, values)
+            self.several_channels = ("",) * channels
             directions = _directions(self.header, self.space_axes)
             affine = _affine(self.header, directions)
             if affine is None:
@@ -70,8 +71,9 @@ class NrrdVolume(VolumeWithHeader):
         return [OutputFormat.NRRD]
 
 
-def _arranged(path: Path, header: Header, values: Array) -> tuple[list[int], Array]:
-    """Return which axes of a file are those of space, two or three, and values (I, J, K[, 3])."""
+def _arranged(path: Path, header: Header, values: Array) -> tuple[list[int], Array, int]:
+    """Return which axes of a file are those of space, two or three, values (I, J, K[, C]), and how many channels they
+    have that are not colours."""
     kinds = [str(kind).lower() for kind in header.get("kinds", ["space"] * values.ndim)]
     rows = header.get("spacedirections")
     if len(kinds) != values.ndim or (rows is not None and len(rows) != values.ndim):
@@ -81,24 +83,22 @@ def _arranged(path: Path, header: Header, values: Array) -> tuple[list[int], Arr
     others = [axis for axis in range(values.ndim) if not is_space[axis]]
     while len(space) > 3 and values.shape[space[-1]] == 1:
         others.append(space.pop())
-    colours = [axis for axis in others if values.shape[axis] > 1]
-    for axis in colours:
-        count, kind = values.shape[axis], kinds[axis]
-        if len(colours) > 1 or kind not in _COLOURS or count not in (3, 4) or values.dtype != np.uint8:
-            raise ImageError(
-                f"{path}: has {count} values of the kind {kind!r:.50} for each voxel; expected one, or colours of 8 "
-                "bits. Save the one that is wanted by itself, and overlapping segments as one label map"
-            )
+    channels = [axis for axis in others if values.shape[axis] > 1]
+    if len(channels) > 1:
+        sizes = " x ".join(str(values.shape[axis]) for axis in channels)
+        raise ImageError(f"{path}: has {sizes} values for each voxel; expected one axis of channels")
+    are_colours = [kinds[a] in _COLOURS and values.shape[a] in (3, 4) and values.dtype == np.uint8 for a in channels]
     if len(space) not in (2, 3):
         found = f"{len(space)} dimension{'s' * (len(space) != 1)} ({' x '.join(map(str, values.shape))})"
         raise ImageError(f"{path}: has {found}; expected 2 or 3. Save the volume that is wanted by itself")
     dropped = [axis for axis in others if values.shape[axis] == 1]
-    array = values.transpose(*space, *dropped, *colours)
+    array = values.transpose(*space, *dropped, *channels)
     shape = [values.shape[axis] for axis in space] + [1] * (3 - len(space))
-    if colours:
-        return space, array.reshape(*shape, -1, order="F")[..., :3]
-    array = array.reshape(shape, order="F")
-    return space, array.astype(np.float32) if array.dtype == np.float64 else array
+    if are_colours == [True]:
+        return space, array.reshape(*shape, -1, order="F")[..., :3], 0
+    array = array.reshape([*shape, *(values.shape[axis] for axis in channels)], order="F")
+    array = array.astype(np.float32) if array.dtype == np.float64 else array
+    return space, array, array.shape[3] if channels else 0
 
 
 def _directions(header: Header, space: list[int]) -> Float64Array | None:

@@ -25,14 +25,35 @@ def open_source(path: str | Path, axis: Axis = Axis.AUTO) -> Source:
         ImageError: if the file is missing, damaged, too large or not an image.
     """
     path = Path(path)
-    kind = kind_of(path)
-    states = [file.stat() for file in kind.files_of(path)]
-    return _open(path, kind, axis, tuple((state.st_mtime_ns, state.st_size) for state in states))
+    return _open(path, kind_of(path), axis, states_of(path))
+
+
+def states_of(path: Path) -> tuple[tuple[int, int], ...]:
+    """Return the times of change and the sizes of all files of an image.
+
+    Raises:
+        ImageError: if one is missing.
+    """
+    states = [file.stat() for file in kind_of(path).files_of(path)]
+    return tuple((state.st_mtime_ns, state.st_size) for state in states)
+
+
+def open_uncached(path: Path, axis: Axis = Axis.AUTO) -> Source:
+    """Open what somebody else keeps, such as a further channel of an image, which must not push out others.
+
+    Raises:
+        ImageError: see :func:`open_source`.
+    """
+    return _opened(path, kind_of(path), axis)
 
 
 @lru_cache(maxsize=3)  # an image, its mask, and one more
 def _open(path: Path, kind: type[Source], axis: Axis, states: tuple[tuple[int, int], ...]) -> Source:
     del states  # a file that was written anew is opened anew
+    return _opened(path, kind, axis)
+
+
+def _opened(path: Path, kind: type[Source], axis: Axis) -> Source:
     if kind is DicomSeries:
         return DicomSeries(path, axis, files_of_series(path))
     try:

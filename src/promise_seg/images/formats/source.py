@@ -13,6 +13,9 @@ from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.uneven import UnevenStack
 from promise_seg.vocabulary import Axis, OutputFormat
 
+COLOURS = ("red", "green", "blue")
+"""The names of the channels of pictures in colour."""
+
 
 class Scope(StrEnum):
     """The scope of a grey level: it depends on the pixel itself, the file's own window, or the whole volume."""
@@ -74,6 +77,9 @@ class Source(ABC):
     """The distance between neighbouring values that it can store, where it stores scaled ones."""
     columns_first: bool = False
     """Whether :attr:`array` is (column, row, slice), as NIfTI files are, or (slice, row, column)."""
+    several_channels: tuple[str, ...] = ()
+    """The names of its channels, empty where they have none, if it has several that are not colours: without a choice
+    of them nothing is read."""
 
     @abstractmethod
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None: ...
@@ -103,6 +109,29 @@ class Source(ABC):
         Raises:
             ImageError: if it is damaged.
         """
+
+    @cached_property
+    def channels(self) -> tuple[str, ...]:
+        """The names of all channels that can be chosen, empty where they have none: one of grey, three of colours."""
+        return self.several_channels or (COLOURS if self.values(0).ndim == 3 else ("",))
+
+    def channel_values(self, index: int, channel: int) -> Array:
+        """One slice of one channel: (H, W), as :meth:`values`, by its number from 0.
+
+        Raises:
+            ImageError: if it is damaged.
+        """
+        values = self.values(index)
+        return values if values.ndim == 2 else values[..., channel]
+
+    def by_channels(self) -> "Source":
+        """Return the same file as it is where channels are chosen by number: pages of unknown meaning are channels."""
+        return self
+
+    @property
+    def channel_note(self) -> str | None:
+        """A note on channels that are left out where none are chosen: words that follow its path."""
+        return None
 
     def as_stored(self, index: int) -> Array:
         """One slice as labels: palette indices instead of colours, nothing rescaled."""

@@ -1,7 +1,8 @@
 """TIFF: 1 to 32 bits, float, RGB(A), palettes, and pages as slices. Read by ``tifffile``."""
 
+import copy
 import logging
-import struct
+from functools import cached_property
 from math import prod
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import tifffile
 
 from promise_seg.arrays import Array
 from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.images.formats.channel import listed, unchosen
 from promise_seg.images.formats.codes import check_codes
 from promise_seg.images.formats.label_values import (
     BLACK_IS_ZERO,
@@ -18,7 +20,8 @@ from promise_seg.images.formats.label_values import (
     white_is_zero_in_tiff,
 )
 from promise_seg.images.formats.limits import SparingFile, check_size
-from promise_seg.images.formats.source import Source
+from promise_seg.images.formats.source import COLOURS, Source
+from promise_seg.images.formats.tiff_pages import are_of_unknown_meaning, channel_names, check_chain, pages_of
 from promise_seg.vocabulary import Axis
 
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
@@ -33,7 +36,10 @@ _FAX_CODES = (2, 3, 4)
 
 
 class TiffStack(Source):
-    """The pages of a TIFF, which must be of one size; smaller copies of the same picture are left out."""
+    """The pages of a TIFF, which must be of one size; smaller copies of the same picture are left out.
+
+    Pages that the file calls channels are channels of the same slice.
+    """
 
     kind = "tiff"
     suffixes = (".tif", ".tiff")
@@ -45,14 +51,19 @@ class TiffStack(Source):
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it then raises
         try:
             with SparingFile(path) as stored, tifffile.TiffFile(stored) as file:
-                _check_chain(path, file)
+                check_chain(path, file)
                 page = file.series[0].keyframe
-                self._places = _pages(path, file)
+                self._places, self._grid = pages_of(path, file)
+                if self._grid.shape[1] > 1:
+                    self.several_channels = channel_names(file, self._grid.shape[1])
+                self._may_be_channels = are_of_unknown_meaning(file)
+                self._samples = _samples(page)
                 check_size(path, tuple(map(int, page.shape)))
                 if page.is_tiled:
                     check_size(path, tuple(map(int, page.chunks)))  # each is decoded whole
                 self._photometric = page.photometric
                 self._axes = page.axes
+                self._dtype = page.dtype
                 self._has_alpha = any(kind in _ALPHA for kind in page.extrasamples)
                 self._writes_values = page.software.lower().startswith("tifffile") or file.is_imagej
                 self._colormap = page.colormap if self._photometric == tifffile.PHOTOMETRIC.PALETTE else None
@@ -69,11 +80,40 @@ class TiffStack(Source):
             raise _damaged(path, error) from error
         if self._photometric == tifffile.PHOTOMETRIC.SEPARATED:
             raise ImageError(f"{path}: a TIFF in CMYK; save it as RGB")
-        self.is_volume = len(self._places) > 1
+        self.is_volume = len(self) > 1
         self._page: tuple[int, Array, bool] | None = None
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._grid)
+
+    @cached_property
+    def channels(self) -> tuple[str, ...]:
+        return self.several_channels or self._samples or super().channels
+
+    @cached_property
+    def _as_channels(self) -> "TiffStack":
+        other = copy.copy(self)
+        for name in ("channels", "value_range", "array", "_percentiles", "_inputs"):
+            other.__dict__.pop(name, None)
+        other._grid, other.is_volume = self._grid.T, False
+        other.several_channels = ("",) * len(self._places)
+        return other
+
+    def by_channels(self) -> Source:
+        """Return the pages as the channels of one slice, if the file does not say what they are."""
+        return self._as_channels if len(self) > 1 and self._may_be_channels and not self.several_channels else self
+
+    @property
+    def channel_note(self) -> str | None:
+        names = self._samples
+        left_out = names[3:] if len(names) > 2 else names[1:]
+        if not left_out or (self._dtype == np.uint8 and set(left_out) == {"alpha"}):
+            return None
+        taken = "0, 1 and 2 are read as red, green and blue" if len(names) > 3 else "0 alone is read"
+        return (
+            f"has {len(names)} channels ({listed(names)}), of which {taken}. If others are meant, choose them with "
+            "--channels"
+        )
 
     @property
     def is_inverted(self) -> bool:
@@ -81,7 +121,7 @@ class TiffStack(Source):
 
     @property
     def label_note(self) -> str | None:
-        return self._white.note or self._labels(0)[1]
+        return self._white.note or (None if self.several_channels else self._labels(0)[1])
 
     def differs_by(self, index: int) -> dict[str, object]:
         """Return also that an image is not inverted which once was, as features of both may be stored."""
@@ -94,10 +134,13 @@ class TiffStack(Source):
         Raises:
             ImageError: if it is damaged, or has transparency, which may be what is meant.
         """
+        if self.several_channels:
+            raise unchosen(self, of_mask=True)
         return self._labels(index)[0]
 
     def _labels(self, index: int) -> tuple[Array, str | None]:
-        array, is_see_through = self._decoded(index)
+        whole, is_see_through = self._decoded(int(self._grid[index, 0]))
+        array = _picture(whole)
         if is_see_through:
             raise ImageError(f"{self.path}: a mask with transparency, which may be what is meant; save it without")
         if self._white.of_labels and array.dtype.kind in "bu":
@@ -109,7 +152,11 @@ class TiffStack(Source):
         return labels_of_palette(array.astype(np.uint8) if array.dtype == bool else array, palette, of_grey=False)
 
     def _decoded(self, index: int) -> tuple[Array, bool]:
-        """Return one page (H, W) or (H, W, 3), upright, and whether it is see-through anywhere but not everywhere."""
+        """Return one page (H, W) or (H, W, samples), upright, and whether it is see-through somewhere but not all over.
+
+        Args:
+            index: its number among all pages.
+        """
         kept = self._page  # looked at once, as another thread may ask for another page meanwhile
         if kept is None or kept[0] != index:
             try:
@@ -138,14 +185,12 @@ class TiffStack(Source):
                 check_codes(self.path, handle.read(count), values)
 
     def _arranged(self, array: Array) -> tuple[Array, bool]:
-        """Return (H, W) or (H, W, 3), upright, and whether there is an alpha channel of several values."""
+        """Return (H, W) or (H, W, samples), upright, and whether there is an alpha channel of several values."""
         if self._axes == "SYX":
             array = np.moveaxis(array, 0, -1)
         elif self._axes not in {"YX", "YXS"}:
             raise ImageError(f"{self.path}: pages with the axes {self._axes}; expected pictures, grey or in colour")
         is_see_through = self._has_alpha and array.ndim == 3 and len(np.unique(array[..., -1])) > 1
-        if array.ndim == 3:
-            array = array[..., :3] if array.shape[2] >= 3 else array[..., 0]
         turns, mirror = _TURNS.get(self.turned, (0, False))
         array = np.rot90(array, turns)
         return array[:, ::-1] if mirror else array, is_see_through
@@ -159,7 +204,20 @@ class TiffStack(Source):
         return np.moveaxis(colours >> 8, 0, -1).astype(np.uint8)
 
     def values(self, index: int) -> Array:
-        array = self._decoded(index)[0]
+        if self.several_channels:
+            raise unchosen(self)
+        return self._values(_picture(self._decoded(int(self._grid[index, 0]))[0]))
+
+    def channel_values(self, index: int, channel: int) -> Array:
+        if not self.several_channels and not self._samples:
+            return super().channel_values(index, channel)
+        array = self._decoded(int(self._grid[index, channel if self.several_channels else 0]))[0]
+        values = self._values(array if self.several_channels else array[..., channel])
+        if values.ndim == 3:
+            raise ImageError(f"{self.path}: channel {channel} has a palette of its own; save its values instead")
+        return values
+
+    def _values(self, array: Array) -> Array:
         if self._colormap is not None and array.ndim == 2:
             return self._looked_up(array, self._colormap)
         if array.dtype == bool or self._bits == 1:
@@ -167,48 +225,23 @@ class TiffStack(Source):
         return array
 
 
-def _pages(path: Path, file: tifffile.TiffFile) -> list[tuple[int, int]]:
-    """Series and number in it of each page: writers that add page by page make a series of each."""
-    first = file.series[0].keyframe
-    found = []
-    for number, series in enumerate(file.series):
-        page = series.keyframe
-        if "C" in series.axes:
-            raise ImageError(
-                f"{path}: has channels (axes {series.axes}), which are no slices. Save the one that is wanted, or RGB"
-            )
-        if (page.shape, page.dtype, page.axes) == (first.shape, first.dtype, first.axes):
-            found += [(number, at) for at in range(len(series.pages))]
-        elif not page.is_reduced:
-            raise ImageError(
-                f"{path}: has pages of different kinds ({_words(first)}, and {_words(page)}); expected a picture, or a "
-                "stack of equal ones. Save them as files of their own"
-            )
-    return found
+def _picture(array: Array) -> Array:
+    """Return the colours (H, W, 3) or the grey levels (H, W) of a page with any number of samples."""
+    if array.ndim == 2:
+        return array
+    return array[..., :3] if array.shape[2] >= 3 else array[..., 0]
 
 
-def _words(page: tifffile.TiffPage) -> str:
-    return f"{' x '.join(map(str, page.shape))} {page.dtype}"
-
-
-def _check_chain(path: Path, file: tifffile.TiffFile) -> None:
-    """Refuse pages that name an earlier one as the next, which tifffile would follow for ever, or one beyond the end.
-
-    tifffile takes the latter for the end of the pages, so that a truncated stack would seem to have fewer slices.
-    """
-    layout, handle = file.tiff, file.filehandle
-    handle.seek(8 if layout.is_bigtiff else 4)
-    seen: set[int] = set()
-    try:
-        while at := struct.unpack(layout.offsetformat, handle.read(layout.offsetsize))[0]:
-            if at in seen:
-                raise ImageError(f"{path}: damaged: its pages refer to each other in a circle. Save it again as TIFF")
-            seen.add(at)
-            handle.seek(at)
-            (count,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
-            handle.seek(at + layout.tagnosize + count * layout.tagsize)
-    except struct.error:
-        raise ImageError(f"{path}: damaged or truncated: it ends before its last page. Save it again") from None
+def _samples(page: tifffile.TiffPage) -> tuple[str, ...]:
+    """Return the names of the samples of each pixel, empty where they have none; nothing if there is only one."""
+    count = int(page.samplesperpixel) if "S" in page.axes else 1
+    if count == 1:
+        return ()
+    of_grey = page.photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
+    names = [*([] if of_grey else COLOURS), *[""] * count][:count]
+    for number, kind in enumerate(page.extrasamples, count - len(page.extrasamples)):
+        names[number] = "alpha" if kind in _ALPHA else names[number]
+    return tuple(names)
 
 
 def _damaged(path: Path, error: Exception) -> ImageError:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from promise_seg.arrays import Array, Float64Array
 from promise_seg.errors import ImageError
+from promise_seg.images.formats.channel import unchosen
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis, OutputFormat
@@ -13,13 +14,14 @@ from promise_seg.vocabulary import Axis, OutputFormat
 class ArrayVolume(Source):
     """The common part of formats that store a volume as one array: a subclass reads its file, then calls a method here.
 
-    That is :meth:`_place` if the file has an affine, or :meth:`_leave_as_stored` if it has none.
+    That is :meth:`_place` if the file has an affine, or :meth:`_leave_as_stored` if it has none. The last axis of an
+    array is that of colours, or of channels if ``several_channels`` names them.
     """
 
     is_volume = True
 
     def _place(self, path: Path, array: Array, affine: Float64Array, axis: Axis) -> None:
-        """Cut a volume (I, J, K[, 3]) along an axis, by default axially; ``affine`` gives millimetres in RAS+.
+        """Cut a volume (I, J, K[, C]) along an axis, by default axially; ``affine`` gives millimetres in RAS+.
 
         Raises:
             ImageError: if the affine tells no orientation.
@@ -31,7 +33,7 @@ class ArrayVolume(Source):
         self.spacing = self.frame.spacing[1:]
 
     def _leave_as_stored(self, path: Path, array: Array, spacing: tuple[float, float] | None, axis: Axis) -> None:
-        """Take an array (slice, row, column[, 3]) as it is; ``spacing`` is that of rows and columns in mm, if known.
+        """Take an array (slice, row, column[, C]) as it is; ``spacing`` is that of rows and columns in mm, if known.
 
         Raises:
             ImageError: if a volume is to be cut along an axis, which cannot be told.
@@ -48,10 +50,23 @@ class ArrayVolume(Source):
 
     @cached_property
     def array(self) -> Array:
+        if self.several_channels:
+            raise unchosen(self, of_mask=True)
         return self._array
 
     def values(self, index: int) -> Array:
+        if self.several_channels:
+            raise unchosen(self)
         return self._slices[index]
+
+    def channel_values(self, index: int, channel: int) -> Array:
+        values = self._slices[index]
+        return values if values.ndim == 2 else values[..., channel]
+
+    def as_stored(self, index: int) -> Array:
+        if self.several_channels:
+            raise unchosen(self, of_mask=True)
+        return self.values(index)
 
     def output_formats(self) -> list[OutputFormat]:
         return super().output_formats() if self.frame is None else [OutputFormat.NIFTI]

@@ -1,0 +1,65 @@
+"""The further channels of paired images, in files beside theirs as nnU-Net and BraTS have them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_seg.curation.pairing.matching import ImagePair
+from promise_seg.images.channel_files import case_and_word, channels_beside
+
+_SHOWN = 3
+_DESCRIPTION = "dataset.json"
+_NAMES = ("channel_names", "modality")
+
+
+@dataclass(frozen=True)
+class ChannelSet:
+    """The channels that images of a set have in files of their own.
+
+    ``names`` are all that any image has, in order; ``lacking`` are images without some of them; ``first`` is the one
+    that the manifest names.
+    """
+
+    names: tuple[str, ...]
+    lacking: tuple[Path, ...]
+    first: str
+
+    def words(self, folder: Path) -> str:
+        """Say which channels there are, and which are read."""
+        known = _described(folder)
+        listed = ", ".join(f"{name} {known[name]}" if name in known else name for name in self.names)
+        return (
+            f"channels: {len(self.names)} files for each image ({listed}). image_name is that of {self.first}, which "
+            f"is read alone unless others are chosen, such as --channels {','.join(self.names[:_SHOWN])}"
+        )
+
+    def remarks(self) -> list[str]:
+        """Return a line about images that lack a channel, if there are any."""
+        if not self.lacking:
+            return []
+        names = ", ".join(path.name for path in self.lacking[:_SHOWN]) + " ..." * (len(self.lacking) > _SHOWN)
+        return [f"{len(self.lacking)} image(s) lack a channel that others have ({', '.join(self.names)}): {names}"]
+
+
+def channels_of(pairs: Sequence[ImagePair]) -> ChannelSet | None:
+    """Return the channels of paired images; ``None`` if none of them has several files."""
+    images = {pair.image for pair in pairs}
+    found = {image: channels_beside(image, images) for image in dict.fromkeys(pair.image for pair in pairs)}
+    longest = max(found.values(), key=len, default=())
+    if not longest:
+        return None
+    names = (*longest, *dict.fromkeys(name for own in found.values() for name in own if name not in longest))
+    lacking = tuple(image for image, own in found.items() if len(own) < len(names))
+    first = next(case_and_word(image)[1] for image, own in found.items() if own == longest)
+    return ChannelSet(names, lacking, first)
+
+
+def _described(folder: Path) -> dict[str, str]:
+    """Return what nnU-Net's description of a data set calls its channels, by the endings of their files."""
+    try:
+        description = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+        found = next(description[name] for name in _NAMES if name in description)
+        return {f"{int(number):04}": str(name) for number, name in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        return {}

@@ -1,0 +1,73 @@
+"""Files of one case as one input of a model that reads several of them."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from promise_seg.errors import ImageError
+from promise_seg.images.channels import parse_channels
+from promise_seg.images.exports.inputs import find_inputs
+
+
+@pytest.fixture
+def lay(tmp_path):
+    def files(*names):
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (4, 4)).save(path)
+        return tmp_path
+
+    return files
+
+
+def found(places, channels):
+    notes = []
+    inputs = find_inputs(places, notes.append, parse_channels(channels))
+    return {one.stem: {path.name for path in (one.path, *one.beside)} for one in inputs}, notes
+
+
+NUMBERED = ("a_0000.png", "a_0001.png", "b_0000.png", "b_0001.png")
+
+
+@pytest.mark.parametrize("channels", ["all", "0,1", "1"])
+def test_models_that_choose_no_files_by_name_take_each_file_by_itself(lay, channels):
+    inputs, notes = found([lay(*NUMBERED)], channels)
+    assert inputs == {Path(name).stem: {name} for name in NUMBERED}
+    assert notes == []
+
+
+def test_a_case_is_one_input_and_is_called_after_itself(lay):
+    inputs, notes = found([lay(*NUMBERED, "c.png")], "0001,0000")
+    assert inputs == {"a": {*NUMBERED[:2]}, "b": {*NUMBERED[2:]}, "c": {"c.png"}}
+    assert notes == []
+    assert found([lay() / "b_0001.png"], "0001,0000")[0] == {"b": {*NUMBERED[2:]}}  # one file names its case
+
+
+def test_other_files_of_a_case_are_left_out_and_named(lay):
+    folder = lay("p-1_t1.png", "p-1_flair.png", "p-1_seg.png", "p-2_t1.png", "p-2_flair.png", "other.png")
+    inputs, notes = found([folder], "flair")
+    assert inputs == {"p-1": {"p-1_flair.png"}, "p-2": {"p-2_flair.png"}, "other": {"other.png"}}
+    (note,) = notes
+    assert note.startswith("left out 3 file(s) beside those of the channels that the model reads (flair): p-1_seg.png,")
+
+
+def test_cases_in_folders_of_their_own_are_called_after_them(lay):
+    folder = lay("p1/t1.png", "p1/FLAIR.png", "p2/t1.png", "p2/FLAIR.png")
+    inputs, _ = found([folder / "p1", folder / "p2"], "FLAIR,t1")
+    assert inputs == {"p1": {"t1.png", "FLAIR.png"}, "p2": {"t1.png", "FLAIR.png"}}
+
+
+def test_files_of_other_kinds_are_other_cases(lay):
+    folder = lay("a_t1.png", "a_t2.bmp")
+    with pytest.raises(ImageError, match="would both be written to masks/a"):
+        find_inputs([folder], channels=parse_channels("t1,t2"))
+
+
+def test_a_further_channel_is_part_of_what_is_predicted(lay):
+    folder = lay(*NUMBERED)
+    (one, _) = find_inputs([folder], channels=parse_channels("0000,0001"))
+    before = one.sha256()
+    Image.new("L", (5, 5)).save(folder / "a_0001.png")
+    assert one.sha256() != before
