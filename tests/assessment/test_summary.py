@@ -34,6 +34,8 @@ def test_a_summary_that_is_read_and_written_again_is_the_same_to_the_last_value(
 @pytest.mark.parametrize("name", [name for name in ALL if not name.endswith("unet")])
 def test_a_report_says_all_that_a_summary_says_and_null_of_the_rest(name):
     written = json.loads(Evaluation.of(read_summary(STORED / f"{name}.json")).model_dump_json())
+    if written["test_looks"] is not None:
+        assert written["test_looks"].pop("damage_note") is None  # the files are older than that
     assert {key: written[key] for key in stored(name)} == stored(name)
     assert {key: value for key, value in written.items() if key not in stored(name) and key != "name"} == {
         key: False if key == "trust_calibrated_on_these_rows" else None

@@ -1,4 +1,5 @@
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -70,8 +71,25 @@ def test_other_runs_beside_this_one_are_counted(run, rows):
 def test_nothing_is_ever_taken_out_of_the_log(run, rows):
     log_test(run, "m1", rows, {"dice": 0.5})
     path = run / LOG_FILE
-    path.write_text(path.read_text() + "damaged\n")
-    log_test(run, "m2", rows, {"dice": 0.6})
-    lines = path.read_text().splitlines()
-    assert lines[1] == "damaged"
-    assert [json.loads(lines[i])["dice"] for i in (0, 2)] == [0.5, 0.6]
+    path.write_bytes(path.read_bytes() + b"damaged\n\xff[]\nnull\ncu")
+    found = log_test(run, "m2", rows, {"dice": 0.6})
+    lines = path.read_bytes().splitlines()
+    assert lines[1:-1] == [b"damaged", b"\xff[]", b"null", b"cu"]
+    assert [json.loads(lines[i])["dice"] for i in (0, -1)] == [0.5, 0.6]
+    assert found.damage_note.startswith(f"4 line(s) of {path} are damaged, so that there may have been more looks")
+    assert found.other_models == 1
+
+
+def test_looks_of_several_at_once_are_all_logged(run, rows):
+    def look(name):
+        for _ in range(5):
+            log_test(run, name, rows, {})
+
+    threads = [threading.Thread(target=look, args=(f"m{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert log_test(run, "m0", rows, {}).this_model == 6
+    assert len((run / LOG_FILE).read_text().splitlines()) == 21
+    assert [path.name for path in run.iterdir()] == [LOG_FILE]

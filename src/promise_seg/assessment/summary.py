@@ -41,6 +41,7 @@ class TestPeeks(_Open):
         beside: other runs in the same parent folder that were scored on any of these images.
         note: the warning about ``other_models``; ``None`` if there were none.
         beside_note: the note about ``beside``; ``None`` if there are none.
+        damage_note: the warning that earlier peeks cannot be read; ``None`` if all can, and in older files.
     """
 
     __test__ = False  # pytest takes it for a test otherwise
@@ -51,6 +52,7 @@ class TestPeeks(_Open):
     beside: int = 0
     note: str | None
     beside_note: str | None = None
+    damage_note: str | None = None
 
 
 class SeenInTraining(_Open):

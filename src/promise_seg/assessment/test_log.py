@@ -5,6 +5,7 @@ A second peek after a change of the model is how test data come to select models
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from promise_seg.assessment.summary import TestPeeks
 from promise_seg.dataset.checks import CheckedRow, data_sha256
-from promise_seg.files import write_text
+from promise_seg.files import write_whole
 from promise_seg.locks import in_turn
 
 LOG_FILE = "test_log.jsonl"
@@ -47,6 +48,16 @@ def beside_note(runs: int) -> str | None:
     )
 
 
+def damage_note(log: Path, lines: int) -> str | None:
+    """Return the warning that lines of a log cannot be read; ``None`` if all can."""
+    if not lines:
+        return None
+    return (
+        f"{lines} line(s) of {log} are damaged, so that there may have been more looks at these test images than are "
+        "counted here"
+    )
+
+
 def log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts: dict[str, Any]) -> TestPeeks:
     """Log a peek at test rows, and return how many there were before at any of their images, whatever CSV names them.
 
@@ -66,14 +77,14 @@ def log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts:
 def _log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts: dict[str, Any]) -> TestPeeks:
     path = folder / LOG_FILE
     images = sorted({row.image_sha256[:_LETTERS] for row in rows})
-    before = _entries(path)
+    before, damaged = _entries(path)
     this = _Model(model_sha256, facts)
     at_these = [(entry, seen) for entry in before if (seen := entry.images & set(images))]
     others = [(entry, seen) for entry, seen in at_these if not this.is_of(entry.content)]
     beside = [
         other
         for other in sorted(folder.resolve().parent.glob(f"*/{LOG_FILE}"))
-        if other.parent != folder.resolve() and any(entry.images & set(images) for entry in _entries(other))
+        if other.parent != folder.resolve() and any(entry.images & set(images) for entry in _entries(other)[0])
     ]
     looked_at = len(set().union(*(seen for _, seen in others)))
     peeks = TestPeeks(
@@ -83,6 +94,7 @@ def _log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts
         beside=len(beside),
         note=peek_note(len(images), len(others), looked_at),
         beside_note=beside_note(len(beside)),
+        damage_note=damage_note(path, damaged),
     )
     entry = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -90,8 +102,11 @@ def _log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts
         "data_sha256": data_sha256(rows),
         "images": images,
     } | facts
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    write_text(path, "\n".join([*lines, json.dumps(entry, sort_keys=True)]) + "\n")
+    content = path.read_bytes() if path.exists() else b""
+    if content and not content.endswith(b"\n"):  # it was cut
+        content += b"\n"
+    content += f"{json.dumps(entry, sort_keys=True)}\n".encode()
+    write_whole(path, lambda temporary: temporary.write_bytes(content))
     return peeks
 
 
@@ -116,17 +131,15 @@ class _Entry:
     images: frozenset[str]
 
 
-def _entries(path: Path) -> list[_Entry]:
-    """Return the lines of a log; damaged lines are skipped, but kept in the file."""
+def _entries(path: Path) -> tuple[list[_Entry], int]:
+    """Return the lines of a log, and how many are damaged: these are skipped, but kept in the file."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    except (OSError, ValueError):
-        return []
+        lines = path.read_bytes().splitlines() if path.exists() else []
+    except OSError:
+        return [], 0
     found = []
     for line in lines:
-        try:
+        with suppress(ValueError, TypeError, KeyError):
             content = json.loads(line)
             found.append(_Entry(content, frozenset(map(str, content["images"]))))
-        except (ValueError, TypeError, KeyError):
-            continue
-    return found
+    return found, len(lines) - len(found)

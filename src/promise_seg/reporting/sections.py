@@ -77,6 +77,7 @@ def _warnings(report: RunReport) -> list[Text]:
     found = []
     said = [part for one in report.evaluations for part in (one.seen_in_training, one.test_looks)]
     notes = dict.fromkeys(part.note for part in said if part is not None)
+    notes |= dict.fromkeys(one.test_looks.damage_note for one in report.evaluations if one.test_looks is not None)
     found += [Text(f"{note[0].upper()}{note[1:]}.", "warning") for note in notes if note]
     beside = dict.fromkeys(one.test_looks.beside_note for one in report.evaluations if one.test_looks is not None)
     found += [Text(f"{note[0].upper()}{note[1:]}.", "note") for note in beside if note]

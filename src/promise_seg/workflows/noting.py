@@ -42,7 +42,7 @@ def log_peek(
         peeks = log_test(part.run_folder, model.sha256(), test, facts)
     except PromiseError as error:
         return None, [f"this look at test rows could not be noted: {error}"]
-    return peeks, [note for note in (peeks.note, peeks.beside_note) if note]
+    return peeks, [note for note in (peeks.note, peeks.damage_note, peeks.beside_note) if note]
 
 
 def seen_images(part: ModelPart, rows: Sequence[CheckedRow]) -> tuple[SeenInTraining | None, list[str]]:
