@@ -57,9 +57,9 @@ def make(
         raise SettingsError("--images and --masks: give both of them, or neither")
     from promise_seg.curation.pairing.folders import pair_by_patterns, pair_folder
     from promise_seg.curation.pairing.groups import group_pattern, groups_of, with_groups
-    from promise_seg.curation.pairing.scanning import MERGED
     from promise_seg.curation.pairing.writing import pairs_table
     from promise_seg.dataset.manifest_writing import refuse_existing
+    from promise_seg.images.own_folders import MERGED
 
     refuse_existing([output], force=force)
     pattern = group_pattern(group) if group is not None else None
@@ -80,7 +80,7 @@ def make(
 def _print_outcome(pairing: "Pairing", merging: "Merging | None", output: Path, by: str) -> None:
     """Print what was paired and merged, and what was left out; ``by`` what the images were grouped, if we did it."""
     from promise_seg.curation.pairing.groups import no_groups_note
-    from promise_seg.curation.pairing.scanning import MERGED
+    from promise_seg.images.own_folders import MERGED
 
     counts = pairing.counts()
     print(f"layout: {pairing.layout}")

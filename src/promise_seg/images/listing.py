@@ -18,7 +18,17 @@ def visible(folder: Path) -> list[Path]:
     Raises:
         ImageError: if the folder cannot be listed.
     """
+    return visible_and_hidden(folder)[0]
+
+
+def visible_and_hidden(folder: Path) -> tuple[list[Path], list[Path]]:
+    """List a folder in order of name: what :func:`visible` returns, and what it leaves out.
+
+    Raises:
+        ImageError: if the folder cannot be listed.
+    """
     try:
-        return sorted(p for p in folder.iterdir() if not is_litter(p))
+        paths = sorted(folder.iterdir())
     except OSError as error:
         raise ImageError(f"{folder}: cannot be listed: {error.strerror or error}. Check its permissions") from error
+    return [path for path in paths if not is_litter(path)], [path for path in paths if is_litter(path)]

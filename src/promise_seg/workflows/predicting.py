@@ -66,7 +66,7 @@ def predict_folder(
 
     Args:
         model: a model or what names one.
-        images: images, volumes, DICOM files, and folders of them.
+        images: images, volumes, DICOM files, and folders of them, at any depth; outputs keep their tree.
         output: folder for masks, overlays and ``predictions.csv``.
         output_format: ``auto`` (as the input, which is DICOM-SEG for DICOM), ``png``, ``tiff``, ``nifti``, ``nrrd``,
             ``metaimage``, ``dicom-seg``, ``rle`` or ``coco``.
@@ -85,7 +85,7 @@ def predict_folder(
         PromiseError: if the folder holds another model's predictions or cannot be written.
     """
     wanted = chosen(OutputFormat, output_format, "--format")
-    inputs = find_inputs([images] if isinstance(images, str | Path) else images, note=note)
+    inputs = find_inputs([images] if isinstance(images, str | Path) else images, note, output)
     if not isinstance(model, Labeller):
         model = load_labeller(model, sam=sam, device=device, names=names, always_segment=always_segment)
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):

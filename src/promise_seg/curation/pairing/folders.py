@@ -14,9 +14,10 @@ from promise_seg.curation.pairing.label_studio import match_label_studio
 from promise_seg.curation.pairing.layouts import FLAT, FOLDER_LAYOUTS, LAYOUTS, SPECIAL_LAYOUTS, Layout, splits_named
 from promise_seg.curation.pairing.matching import LayoutPart, Matches, match
 from promise_seg.curation.pairing.references import match_references
-from promise_seg.curation.pairing.scanning import MERGED, Scan, scan, subfolders
+from promise_seg.curation.pairing.scanning import Scan, scan, subfolders
 from promise_seg.curation.pairing.schemes import SCHEMES
 from promise_seg.errors import ImageError, ManifestError
+from promise_seg.images.own_folders import MERGED
 from promise_seg.vocabulary import Split
 
 _SHOWN = 3

@@ -10,8 +10,6 @@ from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.listing import visible
 
 _COMPANIONS = frozenset({".csv", ".json", ".txt"})
-MERGED = "_merged_masks"
-"""The ending of folders that this program writes next to a manifest and names after it."""
 
 
 @dataclass(frozen=True)
