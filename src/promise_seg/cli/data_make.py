@@ -82,6 +82,7 @@ def _print_outcome(pairing: "Pairing", merging: "Merging | None", output: Path, 
     from promise_seg.curation.pairing.groups import no_groups_note
     from promise_seg.images.own_folders import MERGED
 
+    pairing.texts = [path for path in pairing.texts if path.resolve() != output.resolve()]  # of an earlier call
     counts = pairing.counts()
     print(f"layout: {pairing.layout}")
     print("pairs: " + ", ".join(f"{split} {count}" for split, count in counts.items()))

@@ -5,6 +5,12 @@ from pathlib import Path, PurePath
 from promise_seg.errors import ImageError
 
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "dicomdir"})
+_NOBODYS = frozenset({".ds_store", "thumbs.db", "desktop.ini", "dicomdir", ".directory", ".localized"})
+
+
+def is_nobodys(path: PurePath) -> bool:
+    """Whether a file holds nothing of a user's, so that it is not worth a word that it was left out."""
+    return path.name.lower() in _NOBODYS or path.name.startswith("._")  # what macOS keeps of each file on other disks
 
 
 def is_litter(path: PurePath) -> bool:

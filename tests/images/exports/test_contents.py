@@ -115,7 +115,7 @@ def test_hidden_folders_and_those_of_systems_are_left_out_and_said(tmp_path):
     found = look_through(tmp_path)
     assert below(tmp_path, found.pictures) == ["a.png"]
     assert list(found.notes()) == [
-        f"{tmp_path}: left out 3 hidden files and folders (the first: {tmp_path}/.git). Pass one by itself, or rename "
+        f"{tmp_path}: left out 2 hidden files and folders (the first: {tmp_path}/.git). Pass one by itself, or rename "
         "it, to read the images in it"
     ]
 

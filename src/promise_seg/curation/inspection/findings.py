@@ -29,6 +29,7 @@ class Kind(StrEnum):
     INVERTED_MASKS = "inverted masks"
     MASK_MEANING = "mask meaning"
     TURNED = "turned"
+    BY_NUMBER = "paired by number"
     TINY_OBJECT = "tiny object"
     NO_CONTRAST = "no contrast"
     DEPTH = "depth"

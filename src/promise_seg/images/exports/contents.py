@@ -12,7 +12,7 @@ from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_dataset
 from promise_seg.images.formats.kinds import SUFFIXES, kind_of, suffix_of, told_by_content
 from promise_seg.images.formats.series_parts import PlacedImage, read_place
-from promise_seg.images.listing import visible_and_hidden
+from promise_seg.images.listing import is_nobodys, visible_and_hidden
 from promise_seg.images.own_folders import is_run_or_merged, of_predictions
 
 _KNOWN_IMAGES = (
@@ -23,8 +23,6 @@ _SHOWN = 5
 UNREAD_SUFFIXES = frozenset(_KNOWN_IMAGES) - set(SUFFIXES)
 """The suffixes of image files that are not searched for in folders."""
 _LABELS_OF_NNUNET = frozenset({"labelstr", "labelsts", "labelsval"})
-_SYSTEM_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini", "dicomdir", ".directory", ".localized"})
-"""Hidden files that hold nothing of a user's, so that they are not worth a word."""
 
 
 @dataclass
@@ -161,7 +159,7 @@ def _look_at(
     folders: list[Path] = []
     closed: list[str] = []
     visible, hidden = inside
-    found.hidden += [path for path in hidden if path.name.lower() not in _SYSTEM_FILES]
+    found.hidden += [path for path in hidden if not is_nobodys(path)]
     own = of_predictions(folder, [path.name for path in visible], found.output)
     for path in visible:
         try:
