@@ -69,7 +69,7 @@ def predict_folder(
         images: images, volumes, DICOM files, and folders of them, at any depth; outputs keep their tree.
         output: folder for masks, overlays and ``predictions.csv``.
         output_format: ``auto`` (as the input, which is DICOM-SEG for DICOM), ``png``, ``tiff``, ``nifti``, ``nrrd``,
-            ``metaimage``, ``dicom-seg``, ``rle`` or ``coco``.
+            ``metaimage``, ``npy``, ``dicom-seg``, ``rle`` or ``coco``.
         names: what is segmented, for DICOM-SEG and COCO: ``NAME``, or ``LABEL=NAME`` for one of several.
         sam: the model's SAM, if not where training found it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.

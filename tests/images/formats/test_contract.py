@@ -10,6 +10,7 @@ from promise_seg.images.formats.kinds import FILE_SOURCES, FOLDER_SOURCE
 from promise_seg.images.formats.metaimage import MetaImageVolume
 from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.images.formats.nrrd import NrrdVolume
+from promise_seg.images.formats.numpy_stack import NumpyArchive, NumpyArray
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.formats.series import DicomSeries
@@ -95,6 +96,29 @@ class TestDetachedMetaImage(TestMetaImage):
 
     def damages(self, whole):
         return [b"", whole[: len(whole) // 2]]
+
+
+class TestNumpyArray(SourceAndMaskContract):
+    source, count, is_placed, is_read_by_slice, is_compared_later, axes = NumpyArray, 5, False, True, True, (Axis.AUTO,)
+
+    def write(self, folder, stack):
+        np.save(folder / "a.npy", stack)
+        return folder / "a.npy"
+
+
+class TestNumpyPicture(TestNumpyArray):
+    count = 1
+
+    def write(self, folder, stack):
+        return super().write(folder, stack[0])
+
+
+class TestNumpyArchive(SourceAndMaskContract):
+    source, count, is_placed, is_compared_later, axes = NumpyArchive, 5, False, True, (Axis.AUTO,)
+
+    def write(self, folder, stack):
+        np.savez_compressed(folder / "a.npz", stack)
+        return folder / "a.npz"
 
 
 class TestDetachedNrrd(TestNrrd):

@@ -6,7 +6,7 @@ import itertools
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import highdicom
@@ -255,6 +255,17 @@ def metaimage_seeds() -> Iterator[tuple[str, bytes]]:
     yield "text.mha", _metaimage_header("LOCAL", "BinaryData = False") + text
 
 
+def numpy_seeds() -> Iterator[tuple[str, bytes]]:
+    def saved(save: Callable[..., object], *arrays: np.ndarray, **named: np.ndarray) -> bytes:
+        stream = io.BytesIO()
+        save(stream, *arrays, **named)
+        return stream.getvalue()
+
+    yield "stack.npy", saved(np.save, np.asfortranarray(_VOXELS))
+    yield "double.npy", saved(np.save, RGB / 255.0)
+    yield "pair.npz", saved(np.savez_compressed, image=DEEP, label=MASK)
+
+
 def seeds() -> list[Seed]:
     """One valid file, or folder of files, of each kind."""
     singles = itertools.chain(picture_seeds(), tiff_seeds(), nifti_seeds(), nrrd_seeds(), dicom_seeds())
@@ -273,4 +284,5 @@ def seeds() -> list[Seed]:
     found += [Seed({name: data}, name) for name, data in metaimage_seeds()]
     detached = {"a.mhd": _metaimage_header("a.raw", "CompressedData = False"), "a.raw": _VOXELS.tobytes()}
     found.append(Seed(detached, "a.mhd"))
+    found += [Seed({name: data}, name) for name, data in numpy_seeds()]
     return found
