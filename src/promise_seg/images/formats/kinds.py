@@ -19,9 +19,10 @@ from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.source import Source
 from promise_seg.images.formats.tiff import TiffStack
+from promise_seg.images.formats.video import Video
 
 FILE_SOURCES: tuple[type[Source], ...] = (
-    DicomImage, NiftiVolume, NrrdVolume, MetaImageVolume, NumpyArray, NumpyArchive, TiffStack, Picture,
+    DicomImage, NiftiVolume, NrrdVolume, MetaImageVolume, NumpyArray, NumpyArchive, Video, TiffStack, Picture,
 )  # fmt: skip
 """The classes that read files: the only list of formats. The first with a matching signature reads a file."""
 FOLDER_SOURCE: type[Source] = DicomSeries

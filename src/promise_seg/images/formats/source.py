@@ -104,6 +104,20 @@ class Source(ABC):
         """One slice as labels: palette indices instead of colours, nothing rescaled."""
         return self.values(index)
 
+    def thinned(self, every: int) -> "Source":
+        """Return every Nth of its slices, from the first, if these follow one another in time; else all."""
+        del every
+        return self
+
+    def number_of(self, index: int) -> int:
+        """Return the number of a slice in the file, of which some may be left out, from 0."""
+        return index
+
+    @property
+    def note(self) -> str | None:
+        """What a user should know of the file, although it can be read: words that follow its path."""
+        return None
+
     @property
     def label_note(self) -> str | None:
         """An assumption about a mask in this file, where the file does not tell: words that follow its path."""
