@@ -14,6 +14,7 @@ from PIL import Image
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.files import write_json, write_text, write_whole
 from promise_seg.images.exports.inputs import Input, key_of
+from promise_seg.images.formats.limits import check_frames_together
 from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_IDENTITY, PREDICTION_TABLE
 from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
@@ -59,12 +60,15 @@ class PredictionFolder:
         labeller: Labeller,
         output: OutputFormat = OutputFormat.AUTO,
         keep_empty_frames: bool = False,
+        every: int = 1,
     ) -> None:
         self.folder, self.format, self._reading = Path(folder), output, labeller.reading
         self._keep_empty_frames = keep_empty_frames
         identity = labeller.identity() | {"format": str(output)}
         if keep_empty_frames:  # so that folders without them stay as they were
             identity["keep_empty_frames"] = True
+        if every > 1:
+            identity["every"] = every
         path = self.folder / PREDICTION_IDENTITY
         if path.exists():
             try:
@@ -75,11 +79,13 @@ class PredictionFolder:
                 what = "of another model"
                 if known | {"format": str(output)} == identity:
                     what = "in another format"
-                elif _without_frames(known) == _without_frames(identity):
+                elif _without(known, "keep_empty_frames") == _without(identity, "keep_empty_frames"):
                     what = "with empty frames" if "keep_empty_frames" in known else "without empty frames"
+                elif _without(known, "every") == _without(identity, "every"):
+                    what = f"of videos with --every {known.get('every', 1)}"
                 elif known | {"names": identity["names"]} == identity:
                     what = "under another --name"
-                elif _without_trust(known) == _without_trust(identity):
+                elif _without(known, "trust_sha256") == _without(identity, "trust_sha256"):
                     what = "with other trust scores: the model was calibrated, or its calibration lost, since"
                 raise PromiseError(f"{self.folder}: contains predictions {what}. Choose another -o folder")
         else:
@@ -133,6 +139,8 @@ class PredictionFolder:
             facts | line for index in range(len(labelled.slices)) for line in _lines_of(labelled, index)
         ]
         self._owners[one.stem] = one.key
+        if labelled.source.note is not None:
+            self.notes.append(f"{one.path}: {labelled.source.note}")
         if time.monotonic() - self._saved_at > _SAVE_SECONDS:
             self.save_table()
 
@@ -212,12 +220,8 @@ class PredictionFolder:
             write_coco(sorted(path for path in masks if path.exists()), self.folder / PREDICTION_COCO)
 
 
-def _without_trust(identity: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in identity.items() if name != "trust_sha256"}
-
-
-def _without_frames(identity: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in identity.items() if name != "keep_empty_frames"}
+def _without(identity: dict[str, object], name: str) -> dict[str, object]:
+    return {other: value for other, value in identity.items() if other != name}
 
 
 def _stem(mask: str) -> str:
@@ -236,7 +240,7 @@ def _lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
         area = int(np.count_nonzero(one.labels == label))
         lines.append(
             {
-                "slice": str(index) if labelled.source.is_volume else "",
+                "slice": str(labelled.source.number_of(index)) if labelled.source.is_volume else "",
                 "class": "" if labelled.is_binary else str(label),
                 "width": str(width),
                 "height": str(height),
@@ -271,7 +275,7 @@ def _overlay(labelled: Labelled, reading: Reading) -> np.ndarray:
     filled = [i for i, one in enumerate(labelled.slices) if one.labels.any()] or list(range(len(labelled.slices)))
     chosen = sorted({filled[round(i)] for i in np.linspace(0, len(filled) - 1, min(_SHEET_SLICES, len(filled)))})
     tiles = [_draw(reading.rgb(labelled.source, i), labelled.slices[i]) for i in chosen]
-    return contact_sheet(tiles, [f"slice {i}" for i in chosen])
+    return contact_sheet(tiles, [f"slice {labelled.source.number_of(i)}" for i in chosen])
 
 
 def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
@@ -283,15 +287,20 @@ def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
     return image
 
 
-def predict_one(one: Input, labeller: Labeller) -> Labelled:
+def predict_one(one: Input, labeller: Labeller, every: int = 1) -> Labelled:
     """Predict the labels of one picture or volume: the unit of work that a loop, processes or a cluster can map.
 
-    It depends on its arguments alone, and writes nothing.
+    It depends on its arguments alone, and writes nothing. Of a video, every Nth frame is predicted.
 
     Raises:
-        ImageError: if it cannot be read.
+        ImageError: if it cannot be read, or has too many frames.
     """
-    return labeller.label(one.open(labeller.reading.axis))
+    source = one.open(labeller.reading.axis)
+    if source.is_in_time:
+        source = source.thinned(every)
+        height, width = source.values(0).shape[:2]
+        check_frames_together(source.path, (len(source), height, width))
+    return labeller.label(source)
 
 
 def predict_folder(
@@ -302,8 +311,11 @@ def predict_folder(
     progress: Progress = silent,
     *,
     keep_empty_frames: bool = False,
+    every: int = 1,
 ) -> Outcome:
     """Predict labels for pictures and volumes into a folder; what is already there is left as it is.
+
+    Of videos, every Nth frame is predicted.
 
     An image that cannot be read or written does not stop the others. Whatever ends the run, the table holds all that
     was finished.
@@ -311,7 +323,7 @@ def predict_folder(
     Raises:
         PromiseError: if the folder holds another model's predictions or cannot be written.
     """
-    target = PredictionFolder(folder, labeller, output, keep_empty_frames)
+    target = PredictionFolder(folder, labeller, output, keep_empty_frames, every)
     predicted = already_there = 0
     problems: list[str] = []
     try:
@@ -322,7 +334,7 @@ def predict_folder(
                     already_there += 1
                 else:
                     target.check_place(one, sha256)
-                    target.add(one, sha256, predict_one(one, labeller))
+                    target.add(one, sha256, predict_one(one, labeller, every))
                     predicted += 1
             except ImageError as error:
                 problems.append(str(error))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from promise_seg.errors import SettingsError
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.prediction.folders import Outcome
 from promise_seg.prediction.folders import predict_folder as predict_inputs
@@ -56,6 +57,7 @@ def predict_folder(
     device: str | torch.device = "auto",
     always_segment: bool = False,
     keep_empty_frames: bool = False,
+    every: int = 1,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
@@ -74,6 +76,7 @@ def predict_folder(
         sam: the model's SAM, if not where training found it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
+        every: predict every Nth frame of videos, from the first.
         keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
         progress: told of each image.
         note: told what is left out of the images, and what a user should know of the model, a line each.
@@ -84,10 +87,12 @@ def predict_folder(
         CheckpointError: if the model cannot be loaded.
         PromiseError: if the folder holds another model's predictions or cannot be written.
     """
+    if every < 1:
+        raise SettingsError(f"--every {every}: expected a whole number from 1, which takes all frames")
     wanted = chosen(OutputFormat, output_format, "--format")
     inputs = find_inputs([images] if isinstance(images, str | Path) else images, note, output)
     if not isinstance(model, Labeller):
         model = load_labeller(model, sam=sam, device=device, names=names, always_segment=always_segment)
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
-    return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames)
+    return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)

@@ -145,11 +145,15 @@ def test_dicom_without_pixels_to_predict_is_counted(tmp_path):
 
 
 def test_images_of_kinds_that_are_not_read_are_named(tmp_path):
-    touch(tmp_path / "a.mgz", tmp_path / "notes.txt", tmp_path / "table.csv")
-    note, others = look_through(tmp_path).notes()
+    touch(*(tmp_path / name for name in ("a.mgz", "notes.txt", "table.csv", "clip.wmv", "scan.img")))
+    write_dicom(tmp_path / "ct.img", np.zeros((4, 5), np.uint16), placed=False)  # whatever it is called
+    found = look_through(tmp_path)
+    assert found.single == [tmp_path / "ct.img"]
+    note, others = found.notes()
     assert "left out 2 file(s) that are no images: .txt 1, .csv 1" in others
     assert note.startswith(
-        f"{tmp_path}: left out 1 image ({tmp_path}/a.mgz), of formats that are not searched for in folders: .mgz 1."
+        f"{tmp_path}: left out 3 images (the first: {tmp_path}/a.mgz), of formats that are not searched for in "
+        "folders: .mgz 1, .wmv 1, .img 1. Save as PNG, TIFF, NIfTI or MP4"
     )
     assert not UNREAD_SUFFIXES & {".png", ".webp", ".tif"}
 

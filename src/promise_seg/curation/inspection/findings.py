@@ -17,6 +17,7 @@ class Kind(StrEnum):
 
     MANIFEST = "manifest"
     UNREADABLE = "unreadable"
+    INCOMPLETE = "incomplete"
     SIZE = "size"
     MASK_VALUES = "mask values"
     LEAK = "leak"

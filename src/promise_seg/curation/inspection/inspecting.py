@@ -128,6 +128,9 @@ class _Run:
             mask_source(row.mask),
             (first.height, first.width),
         )
+        for opened in (image, mask):
+            if opened is not None and opened.note is not None:
+                self._note(Kind.INCOMPLETE, row.where, f"{opened.path}: {opened.note}")
         if words := turned_apart(image, mask, shape):
             self._note(Kind.TURNED, row.where, words)
         if mask is not None and (why := pairing_by_number(mask, image)) is not None:

@@ -17,8 +17,14 @@ from promise_seg.images.own_folders import is_run_or_merged, of_predictions
 
 _KNOWN_IMAGES = (
     ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".svs", ".ndpi", ".mrxs", ".czi", ".jp2", ".heic", ".avif", ".webp",
-    ".gif",
+    ".gif", ".heif",
 )  # fmt: skip
+_OFTEN_IMAGES = frozenset({
+    ".mgh", ".psd", ".svg", ".pdf", ".vsi", ".lif", ".nd2", ".oib", ".oif", ".zvi", ".scn", ".bif", ".img", ".hdr",
+    ".par", ".mnc", ".gipl", ".vtk", ".mat", ".h5", ".hdf5", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".mts", ".m2ts",
+    ".vob", ".3gp",
+})  # fmt: skip
+"""Suffixes of images, volumes and videos that are not read, and of what may be a DICOM file after all."""
 _SHOWN = 5
 UNREAD_SUFFIXES = frozenset(_KNOWN_IMAGES) - set(SUFFIXES)
 """The suffixes of image files that are not searched for in folders."""
@@ -78,7 +84,7 @@ class Contents:
         if self.unread:
             yield (
                 f"{self.folder}: left out {_several(self.unread)}, of formats that are not searched for in folders: "
-                f"{_kinds(self.unread)}. Save as PNG, TIFF or NIfTI"
+                f"{_kinds(self.unread)}. Save as PNG, TIFF, NIfTI or MP4"
             )
         if self.no_pixels:
             yield (
@@ -217,7 +223,7 @@ def _add_by_content(found: Contents, path: Path) -> None:
     if kind is DicomImage:
         _add_dicom(found, path)
     elif told_by_content(path) is None:
-        found.no_images.append(path)
+        (found.unread if path.suffix.lower() in _OFTEN_IMAGES else found.no_images).append(path)
     else:
         _add_picture(found, path)
 

@@ -47,7 +47,10 @@ class Picture(Source):
     """
 
     kind = "picture"
-    suffixes = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
+    suffixes = (
+        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".gif", ".jp2", ".j2k", ".pgm", ".ppm",
+        ".pbm", ".pnm", ".tga", ".pcx",
+    )  # fmt: skip
 
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
         del axis

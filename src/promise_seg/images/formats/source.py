@@ -52,6 +52,8 @@ class Source(ABC):
     """Whether a mask of this format may say itself which image it belongs to, and must be read beside that image."""
 
     path: Path
+    is_in_time: bool = False
+    """Whether its slices follow one another in time and look alike, so that some may be left out."""
     is_volume: bool = False
     """Whether it is a stack by its nature, even if of one slice: predictions for it are written as a stack."""
     frame: SliceFrame | None = None
@@ -105,7 +107,7 @@ class Source(ABC):
         return self.values(index)
 
     def thinned(self, every: int) -> "Source":
-        """Return every Nth of its slices, from the first, if these follow one another in time; else all."""
+        """Return every Nth of its slices, from the first, if :attr:`is_in_time`; else itself."""
         del every
         return self
 

@@ -32,7 +32,7 @@ class Video(Source):
     signatures = (
         (4, b"ftyp"), (4, b"moov"), (4, b"mdat"), (4, b"wide"), (0, b"\x1a\x45\xdf\xa3"), (8, b"AVI "),
     )  # fmt: skip
-    is_volume = True
+    is_volume = is_in_time = True
 
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
         refuse_axis(path, axis)
