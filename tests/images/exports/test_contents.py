@@ -7,6 +7,8 @@ from PIL import Image
 
 from promise_seg.errors import ImageError
 from promise_seg.images.exports.contents import UNREAD_SUFFIXES, look_through
+from promise_seg.images.formats.kinds import stem_of
+from promise_seg.images.formats.opening import open_source
 from tests.files import write_dicom, write_nifti, write_nrrd, write_series
 
 
@@ -135,6 +137,16 @@ def test_images_whose_names_do_not_say_so_are_found_by_their_content(tmp_path):
     found = look_through(tmp_path)
     assert {path.name for path in found.pictures} == {"scan", "photo.jfif", "frame.0001", "volume"}
     assert list(found.notes()) == []
+
+
+@pytest.mark.parametrize("name", ["a.pgm", "a.PPM", "a.pbm", "a.tga", "a.pcx", "a.jp2", "a.j2k", "a.jfif", "a.dib"])
+def test_every_kind_of_picture_that_is_read_is_found(tmp_path, name):
+    mode = {"a.PPM": "RGB", "a.pbm": "1"}.get(name, "L")
+    Image.new(mode, (6, 5)).save(tmp_path / name)
+    found = look_through(tmp_path)
+    assert [path.name for path in found.pictures] == [name]
+    assert open_source(tmp_path / name).values(0).shape[:2] == (5, 6)
+    assert stem_of(tmp_path / name) == "a"
 
 
 def test_dicom_without_pixels_to_predict_is_counted(tmp_path):

@@ -117,7 +117,7 @@ class Source(ABC):
 
     @property
     def note(self) -> str | None:
-        """What a user should know of the file, although it can be read: words that follow its path."""
+        """A fault of the file that a user should know of, although it can be read: words that follow its path."""
         return None
 
     @property
