@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from promise_seg.cli.main import main
+from promise_seg.dataset.checks import check_row
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_labels
@@ -45,6 +46,10 @@ def test_patients_stay_together_and_predictions_are_masks_of_what_they_are_of(pa
     lines = manifest.read_text().splitlines()
     manifest.write_text("\n".join([lines[0], *(line.replace("train", "test") if "p2/" in line else line
                                                for line in lines[1:])]) + "\n")  # fmt: skip
+    assert main(["data", "make", str(patients), "-o", str(tmp_path / "few.csv"), "--every", "2"]) == 0
+    few = read_manifest(tmp_path / "few.csv")
+    assert [(row.image.suffix, row.every) for row in few] == [(".npy", 1), (".mkv", 2)] * 3
+    assert [checked.index for row in few[:2] for checked in check_row(row)] == [0, 1, 2, 3, 4, 0, 2, 4]
     make_tiny_sam().model.save_pretrained(tmp_path / "sam")
     capsys.readouterr()
     options = ["--sam", str(tmp_path / "sam"), "--epochs", "1", "--views", "1", "--device", "cpu"]

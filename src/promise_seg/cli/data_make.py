@@ -50,6 +50,9 @@ def make(
             r"such as a patient, is never divided. Example: '^(patient\d+)_'."
         ),
     ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, help="Use every Nth frame of videos, as neighbours look alike.", metavar="N")
+    ] = 1,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing manifest.")] = False,
 ) -> None:
     """Pair images and masks by name and write the manifest; list what could not be paired."""
@@ -73,7 +76,7 @@ def make(
         pairing.pairs, by = grouping.pairs, grouping.by
     into = output.with_name(output.stem + MERGED)
     merging = _merge(pairing, into, several) if any(pair.objects for pair in pairing.pairs) else None
-    pairs_table(pairing.pairs, output).write()
+    pairs_table(pairing.pairs, output, every).write()
     _print_outcome(pairing, merging, output, by)
 
 
