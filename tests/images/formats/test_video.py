@@ -141,3 +141,12 @@ def test_videos_are_found_in_folders_and_those_of_other_kinds_are_named(tmp_path
     assert [path.name for path in found.pictures] == ["a.mkv"]
     (note,) = found.notes()
     assert note.startswith(f"{tmp_path}: left out 1 image ({tmp_path}/b.wmv), of formats that are not searched for")
+
+
+def test_a_name_is_never_an_address(tmp_path, monkeypatch):
+    """FFmpeg takes what stands before a colon for a protocol, as in ``concat:a|b``."""
+    monkeypatch.chdir(tmp_path)
+    path = write_video(tmp_path / "a.mkv", scene(3))
+    for name in ("concat:b.mkv", "http:b.mkv"):
+        path = path.rename(tmp_path / name)
+        assert len(open_source(name)) == 3

@@ -74,7 +74,8 @@ def open_capture(path: Path) -> Any:
     level = logging.getLogLevel()
     logging.setLogLevel(0)
     try:
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        # a relative name such as "concat:a" would be taken for one of FFmpeg's protocols
+        capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
     finally:
         logging.setLogLevel(level)
     if not capture.isOpened():
@@ -127,4 +128,4 @@ def next_frame(path: Path, capture: Any, facts: VideoFacts) -> Uint8Array:
         raise ImageError(f"{path}: damaged: a frame is missing or has another size. Copy it again from its source")
     if len(facts.shape) == 2:
         return np.ascontiguousarray(frame[..., 0])
-    return np.ascontiguousarray(frame[..., ::-1])
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
