@@ -91,6 +91,11 @@ def test_numbers_of_every_kind(save, kind):
     assert source.values(0).dtype.itemsize <= 8
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_is_too_large_for_32_bits_is_infinite_without_a_warning(save):
+    assert np.isposinf(open_source(save(np.array([[0, 1e300], [1, 2]]))).values(0)[0, 1])
+
+
 def test_bool_is_black_and_white_and_a_mask(save):
     array = RNG.random((6, 7)) > 0.5
     path = save(array)

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from promise_seg.curation.pairing.archives import match_archives
 from promise_seg.curation.pairing.bids import match_bids
 from promise_seg.curation.pairing.by_pattern import match_patterns, match_scheme
 from promise_seg.curation.pairing.class_masks import match_classes
@@ -195,6 +196,7 @@ def _by_layouts(folder: Path, tried: list[Pairing]) -> Iterator[Pairing]:
 def _by_names(folder: Path, contents: Scan, tried: list[Pairing]) -> Iterator[Pairing]:
     matchers: list[tuple[str, Callable[[], Matches]]] = [
         ("DICOM segmentations and the images that they name", partial(match_references, folder)),
+        ("archives of NumPy with an image and its mask in each", partial(match_archives, contents)),
         *((f"names of {scheme.producer}", partial(match_scheme, contents, scheme)) for scheme in SCHEMES),
         ("names of BIDS", partial(match_bids, contents)),
         ("names of Label Studio", partial(match_label_studio, folder, contents)),

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from promise_seg.curation.pairing.groups import are_cases
 from promise_seg.curation.pairing.matching import LayoutPart, same_stem
@@ -149,7 +149,7 @@ def isic(folder: Path) -> list[LayoutPart]:
     ]  # fmt: skip
 
 
-def splits_named(folder: Path) -> set[Split]:
+def splits_named(folder: PurePath) -> set[Split]:
     """Return the splits that the words of a folder's name stand for: train for ``stage1_train``."""
     return {SPLIT_FOLDERS[word] for word in re.split(r"[ _-]+", folder.name.lower()) if word in SPLIT_FOLDERS}
 

@@ -114,7 +114,8 @@ class NumpySource(Source):
 def _plain(array: Array) -> Array:
     """Return a copy in the byte order of this machine, floating-point numbers with 32 bits."""
     if array.dtype.kind == "f":
-        return np.array(array, np.float32)
+        with np.errstate(over="ignore"):  # what is too large for 32 bits becomes infinite
+            return np.array(array, np.float32)
     return np.array(array, array.dtype.newbyteorder("="))
 
 
@@ -152,7 +153,7 @@ class NumpyArchive(NumpySource):
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
         self.path = path
         with faults_of(path, "a file of np.savez"):
-            headers = {name: one for name, one in archive_headers(path).items() if len(one.shape) > 1}
+            headers = _arrays_of(path)
             image, mask = _chosen(path, headers)
             self._image = Layout.of(path, headers[image].shape)
             self._mask = Layout.of(path, headers[mask].shape)
@@ -179,6 +180,20 @@ class NumpyArchive(NumpySource):
     def _slice(self, index: int, *, is_mask: bool) -> Array:
         layout = self._mask if is_mask else self._image
         return np.array(self._arrays[is_mask].reshape(layout.shape)[index])
+
+
+def _arrays_of(path: Path) -> dict[str, Header]:
+    return {name: header for name, header in archive_headers(path).items() if len(header.shape) > 1}
+
+
+def holds_image_and_mask(path: Path) -> bool:
+    """Whether a file is an archive with an image and its mask; its pixels are not read."""
+    try:
+        with faults_of(path, "a file of np.savez"):
+            image, mask = _chosen(path, _arrays_of(path))
+    except ImageError:
+        return False
+    return image != mask
 
 
 def _chosen(path: Path, headers: Mapping[str, Header]) -> tuple[str, str]:
