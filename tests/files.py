@@ -1,8 +1,10 @@
 """Small DICOM, NIfTI and NRRD files, as hospitals and papers have them."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import nibabel as nib
 import nrrd
 import numpy as np
@@ -47,6 +49,19 @@ def write_metaimage(
     path.write_bytes(text + (stack.tobytes() if local else b""))
     if not local:
         path.with_name(data).write_bytes(stack.tobytes())
+    return path
+
+
+def write_video(path: Path, frames: np.ndarray, code: str = "FFV1") -> Path:
+    """A video of frames (N, H, W), or (N, H, W, 3) RGB; by default without any loss."""
+    height, width, *colours = frames.shape[1:]
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    options = [cv2.VIDEOWRITER_PROP_IS_COLOR, int(bool(colours))]
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*code), 10.0, (width, height), options)
+    assert writer.isOpened(), f"{code} cannot be written"
+    for frame in frames:
+        writer.write(np.ascontiguousarray(frame[..., ::-1]) if colours else frame)
+    writer.release()
     return path
 
 

@@ -239,6 +239,7 @@ class OutputFormat(StrEnum):
     NIFTI = "nifti"
     NRRD = "nrrd"
     METAIMAGE = "metaimage"
+    NPY = "npy"
     DICOM_SEG = "dicom-seg"
     RLE = "rle"
     COCO = "coco"

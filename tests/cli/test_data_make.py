@@ -76,6 +76,24 @@ def test_what_could_not_be_paired_is_a_warning(folder, tmp_path, capsys):
     assert "warning" not in captured.out
 
 
+def test_every_file_that_is_no_image_is_counted_by_its_kind(folder, tmp_path, capsys):
+    """Also those beside the folders of the layout, but neither our own manifest nor what nobody made."""
+    lay(folder, "README.txt", "clinical.csv", "images/0.json", "images/1.json", "masks/notes.docx", "LICENSE", "a.mgz",
+        ".git/config", "__MACOSX/images/._0.png", "images/.DS_Store", "images/._0.png", "Thumbs.db")  # fmt: skip
+    manifest = folder / "m.csv"
+    assert run(folder, "-o", manifest) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert said == [
+        "warning: 3 file(s) of unknown formats ignored (no suffix 1, .mgz 1, .docx 1): LICENSE, a.mgz, "
+        "masks/notes.docx",
+        "warning: 4 table(s) and other texts ignored, as they are no images (.json 2, .txt 1, .csv 1): README.txt, "
+        "clinical.csv, images/0.json ...",
+        "warning: 2 hidden file(s) or folder(s) not looked at: .git, __MACOSX",
+    ]
+    assert run(folder, "-o", manifest, "--force") == 0
+    assert [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")] == said
+
+
 def test_splits_and_data_sets_of_the_layout(tmp_path, capsys):
     for part in ("TrainDataset", "TestDataset/Kvasir", "TestDataset/ETIS"):
         lay(tmp_path / "data", f"{part}/images/a.png", f"{part}/masks/a.png")

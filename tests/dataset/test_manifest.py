@@ -85,11 +85,20 @@ def test_slices_of_volumes(tmp_path, text, slices):
     path = tmp_path / "m.csv"
     path.write_text(f"image_name,train_type,mask_name,slice\nct.nii,train,seg.nii,{text}\n")
     assert read_manifest(path)[0].slices == slices
+    assert read_manifest(path)[0].every == 1
 
 
-@pytest.mark.parametrize("text", ["-3", "a", "4-2", "1-", "1.5"])
+@pytest.mark.parametrize(("text", "slices"), [(":5", None), ("10-40:5", (10, 40)), (" 7:5", (7, 7))])
+def test_every_nth_slice(tmp_path, text, slices):
+    path = tmp_path / "m.csv"
+    path.write_text(f"image_name,train_type,mask_name,slice\nct.nii,train,seg.nii,{text}\n")
+    (row,) = read_manifest(path)
+    assert (row.slices, row.every) == (slices, 5)
+
+
+@pytest.mark.parametrize("text", ["-3", "a", "4-2", "1-", "1.5", ":0", ":", "1-4:", "1-4:-2", ":2:2"])
 def test_what_is_no_slice(tmp_path, text):
     path = tmp_path / "m.csv"
     path.write_text(f"image_name,train_type,mask_name,slice\nct.nii,train,seg.nii,{text}\n")
-    with pytest.raises(ManifestError, match=r"m\.csv:2: slice .*expected a number from 0, or the first and last"):
+    with pytest.raises(ManifestError, match=r"m\.csv:2: slice .*expected a number from 0, the first and last"):
         read_manifest(path)

@@ -9,6 +9,7 @@ LONG_FUNCTIONS = {
     # help text. The bodies are short.
     "cli/train.py:train": 150,
     "cli/data_fetch.py:fetch": 85,
+    "cli/data_make.py:make": 70,
     "cli/data_split.py:split": 65,
     "dataset/dataset.py:from_csv": 70,
     "reporting/report.py:report": 70,

@@ -50,6 +50,9 @@ def make(
             r"such as a patient, is never divided. Example: '^(patient\d+)_'."
         ),
     ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, help="Use every Nth frame of videos, as neighbours look alike.", metavar="N")
+    ] = 1,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing manifest.")] = False,
 ) -> None:
     """Pair images and masks by name and write the manifest; list what could not be paired."""
@@ -57,9 +60,9 @@ def make(
         raise SettingsError("--images and --masks: give both of them, or neither")
     from promise_seg.curation.pairing.folders import pair_by_patterns, pair_folder
     from promise_seg.curation.pairing.groups import group_pattern, groups_of, with_groups
-    from promise_seg.curation.pairing.scanning import MERGED
     from promise_seg.curation.pairing.writing import pairs_table
     from promise_seg.dataset.manifest_writing import refuse_existing
+    from promise_seg.images.own_folders import MERGED
 
     refuse_existing([output], force=force)
     pattern = group_pattern(group) if group is not None else None
@@ -73,15 +76,16 @@ def make(
         pairing.pairs, by = grouping.pairs, grouping.by
     into = output.with_name(output.stem + MERGED)
     merging = _merge(pairing, into, several) if any(pair.objects for pair in pairing.pairs) else None
-    pairs_table(pairing.pairs, output).write()
+    pairs_table(pairing.pairs, output, every).write()
     _print_outcome(pairing, merging, output, by)
 
 
 def _print_outcome(pairing: "Pairing", merging: "Merging | None", output: Path, by: str) -> None:
     """Print what was paired and merged, and what was left out; ``by`` what the images were grouped, if we did it."""
     from promise_seg.curation.pairing.groups import no_groups_note
-    from promise_seg.curation.pairing.scanning import MERGED
+    from promise_seg.images.own_folders import MERGED
 
+    pairing.texts = [path for path in pairing.texts if path.resolve() != output.resolve()]  # of an earlier call
     counts = pairing.counts()
     print(f"layout: {pairing.layout}")
     print("pairs: " + ", ".join(f"{split} {count}" for split, count in counts.items()))

@@ -48,6 +48,10 @@ def predict(
             show_default=False,
         ),
     ] = False,
+    every: Annotated[
+        int,
+        option("--every", metavar="N", about="Predict every Nth frame of videos.", panel=OUTPUT),
+    ] = 1,
     always_segment: AlwaysSegmentOption = False,
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
@@ -59,7 +63,7 @@ def predict(
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
-            always_segment=always_segment, keep_empty_frames=keep_empty_frames,
+            always_segment=always_segment, keep_empty_frames=keep_empty_frames, every=every,
             progress=progress, note=lambda words: print_lines([words]),
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")

@@ -109,11 +109,11 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
 
 def _wanted(row: Row, source: Source) -> range:
     if row.slices is None:
-        return range(len(source))
+        return range(0, len(source), row.every)
     first, last = row.slices
     if last >= len(source):
         raise ImageError(f"{row.image}: has no slice {last}; it has {len(source)}, counted from 0")
-    return range(first, last + 1)
+    return range(first, last + 1, row.every)
 
 
 def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> CheckedRow:

@@ -19,7 +19,7 @@ class Row:
     """One image or volume of a manifest.
 
     ``where`` is ``file:line``, for messages; ``group`` names what must stay together; ``slices`` are the first and the
-    last slice to use, counted from 0, ``None`` for all.
+    last slice to use, counted from 0, ``None`` for all; of these every Nth is used, as ``every`` says.
     """
 
     where: str
@@ -30,6 +30,7 @@ class Row:
     slices: tuple[int, int] | None = None
     extra: tuple[tuple[str, str], ...] = ()
     """Other columns by name."""
+    every: int = 1
 
 
 def read_manifest(path: str | Path) -> list[Row]:
@@ -38,7 +39,7 @@ def read_manifest(path: str | Path) -> list[Row]:
     ``manifest_file.py`` defines the separators and encodings.
 
     Rows with the same ``group`` (a video, a patient) stay together in any split made here; a column ``slice`` selects
-    one slice of a volume, or a range (``10-40``).
+    one slice of a volume, a range (``10-40``), or every Nth of all or of a range (``:5``, ``10-40:5``).
 
     Raises:
         ManifestError: with a line for every row that cannot be used, not only the first.
@@ -72,14 +73,18 @@ def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
         if split not in set(Split):
             problems.append(f"{where}: unknown train_type {record['train_type']!r}; expected {', '.join(Split)}")
             continue
-        slices = _slices(record.get("slice", ""))
-        if isinstance(slices, str):
-            problems.append(f"{where}: slice {slices!r}; expected a number from 0, or the first and last as 10-40")
+        text, colon, step = record.get("slice", "").partition(":")
+        slices, every = _slices(text), int(step) if step.isdecimal() else 0 if colon else 1
+        if isinstance(slices, str) or every < 1:
+            problems.append(
+                f"{where}: slice {record['slice']!r}; expected a number from 0, the first and last as 10-40, or every "
+                "Nth as :5 or 10-40:5"
+            )
             continue
         image, mask = (located(path.parent, record[name]) for name in ("image_name", "mask_name"))
         group = record.get("group") or str(image)
         extra = tuple((name, record[name]) for name in file.header if name not in KNOWN_COLUMNS)
-        rows.append(Row(where, image, mask, Split(split), group, slices, extra))
+        rows.append(Row(where, image, mask, Split(split), group, slices, extra, every))
     return rows, problems
 
 

@@ -5,6 +5,12 @@ from pathlib import Path, PurePath
 from promise_seg.errors import ImageError
 
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx", "dicomdir"})
+_NOBODYS = frozenset({".ds_store", "thumbs.db", "desktop.ini", "dicomdir", ".directory", ".localized"})
+
+
+def is_nobodys(path: PurePath) -> bool:
+    """Whether a file holds nothing of a user's, so that it is not worth a word that it was left out."""
+    return path.name.lower() in _NOBODYS or path.name.startswith("._")  # what macOS keeps of each file on other disks
 
 
 def is_litter(path: PurePath) -> bool:
@@ -18,7 +24,17 @@ def visible(folder: Path) -> list[Path]:
     Raises:
         ImageError: if the folder cannot be listed.
     """
+    return visible_and_hidden(folder)[0]
+
+
+def visible_and_hidden(folder: Path) -> tuple[list[Path], list[Path]]:
+    """List a folder in order of name: what :func:`visible` returns, and what it leaves out.
+
+    Raises:
+        ImageError: if the folder cannot be listed.
+    """
     try:
-        return sorted(p for p in folder.iterdir() if not is_litter(p))
+        paths = sorted(folder.iterdir())
     except OSError as error:
         raise ImageError(f"{folder}: cannot be listed: {error.strerror or error}. Check its permissions") from error
+    return [path for path in paths if not is_litter(path)], [path for path in paths if is_litter(path)]

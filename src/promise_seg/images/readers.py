@@ -108,6 +108,23 @@ def _beside(mask: Source, image: Source, index: int) -> npt.NDArray:
     return mask.as_stored(index)
 
 
+def pairing_by_number(mask: Source, image: Source) -> str | None:
+    """Return why the slices of a mask are paired with those of its image by their number alone: words that follow its
+    path, or ``None`` if their places agree, or there is one slice.
+
+    Raises:
+        ImageError: if the slices cannot be matched.
+    """
+    if len(image) == 1 and len(mask) == 1:
+        return None
+    if mask.frame is not None and image.uneven is not None:
+        if image.uneven.is_paired_by_number(mask.frame, mask.array):
+            return "has as many slices as its unevenly stacked image, but states one distance for all of them"
+        return None
+    have_places = any(one.frame is not None or one.uneven is not None for one in (mask, image))
+    return None if have_places else "does not say where its slices lie, and neither does its image"
+
+
 def read_mask(path: str | Path, rule: MaskRule | None = None, image: Source | None = None, index: int = 0) -> BoolArray:
     """Read the mask of one slice: (H, W) bool.
 

@@ -6,14 +6,16 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.files import write_json, write_text, write_whole
-from promise_seg.images.exports.inputs import Input
+from promise_seg.images.exports.inputs import Input, key_of
+from promise_seg.images.formats.limits import check_frames_together
+from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_IDENTITY, PREDICTION_TABLE
 from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
 from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller, Origin
@@ -23,9 +25,6 @@ from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import OutputFormat
 
-TABLE_FILE = "predictions.csv"
-IDENTITY_FILE = "model.json"
-COCO_FILE = "coco.json"
 COLUMNS = (
     "image", "slice", "class", "mask", "width", "height", "area_pixels", "area_share", "predicted_iou", "trust",
     "nothing_here", "points", "boxes", "image_sha256",
@@ -61,13 +60,16 @@ class PredictionFolder:
         labeller: Labeller,
         output: OutputFormat = OutputFormat.AUTO,
         keep_empty_frames: bool = False,
+        every: int = 1,
     ) -> None:
         self.folder, self.format, self._reading = Path(folder), output, labeller.reading
         self._keep_empty_frames = keep_empty_frames
         identity = labeller.identity() | {"format": str(output)}
         if keep_empty_frames:  # so that folders without them stay as they were
             identity["keep_empty_frames"] = True
-        path = self.folder / IDENTITY_FILE
+        if every > 1:
+            identity["every"] = every
+        path = self.folder / PREDICTION_IDENTITY
         if path.exists():
             try:
                 known = json.loads(path.read_text(encoding="utf-8"))
@@ -77,11 +79,13 @@ class PredictionFolder:
                 what = "of another model"
                 if known | {"format": str(output)} == identity:
                     what = "in another format"
-                elif _without_frames(known) == _without_frames(identity):
+                elif _without(known, "keep_empty_frames") == _without(identity, "keep_empty_frames"):
                     what = "with empty frames" if "keep_empty_frames" in known else "without empty frames"
+                elif _without(known, "every") == _without(identity, "every"):
+                    what = f"of videos with --every {known.get('every', 1)}"
                 elif known | {"names": identity["names"]} == identity:
                     what = "under another --name"
-                elif _without_trust(known) == _without_trust(identity):
+                elif _without(known, "trust_sha256") == _without(identity, "trust_sha256"):
                     what = "with other trust scores: the model was calibrated, or its calibration lost, since"
                 raise PromiseError(f"{self.folder}: contains predictions {what}. Choose another -o folder")
         else:
@@ -92,24 +96,34 @@ class PredictionFolder:
         self._saved_at = time.monotonic()
 
     def _read_table(self) -> dict[str, list[dict[str, str]]]:
-        path = self.folder / TABLE_FILE
+        path = self.folder / PREDICTION_TABLE
         lines: dict[str, list[dict[str, str]]] = {}
         if path.exists():
             with path.open(newline="", encoding="utf-8") as file:
                 for line in csv.DictReader(file):
-                    lines.setdefault(_key(line["image"]), []).append(line)
+                    lines.setdefault(key_of(line["image"]), []).append(line)
         return lines
 
-    def overlay_path(self, one: Input) -> Path:
-        """Return where the overlay of an input is."""
-        return self.folder / "overlays" / f"{one.stem}.png"
+    def overlay_path(self, stem: str) -> Path:
+        """Return where the overlay of the input with a stem is."""
+        return self.folder / "overlays" / f"{stem}.png"
 
     def has(self, one: Input, sha256: str) -> bool:
-        """Whether this very image was predicted and everything about it was written."""
-        lines = self._lines.get(_key(one.name), [])
+        """Whether this very image was predicted and everything about it was written.
+
+        An image that was moved together with its folder is known by its place in it.
+        """
+        key = one.key if one.key in self._lines else self._owners.get(one.stem, one.key)
+        lines = self._lines.get(key, [])
         if not lines or any(line["image_sha256"] != sha256 for line in lines):
             return False
-        return (self.folder / lines[0]["mask"]).exists() and self.overlay_path(one).exists()
+        mask = lines[0]["mask"]
+        if not (self.folder / mask).exists() or not self.overlay_path(_stem(mask)).exists():
+            return False
+        if key != one.key:
+            self._lines[one.key] = [line | {"image": one.name} for line in self._lines.pop(key)]
+            self._owners[one.stem] = one.key
+        return True
 
     def add(self, one: Input, sha256: str, labelled: Labelled) -> None:
         """Write the labels of a picture or volume, their overlay and their lines of the table.
@@ -119,12 +133,14 @@ class PredictionFolder:
         """
         path = self._write(one, labelled)
         overlay = Image.fromarray(_overlay(labelled, self._reading))
-        write_whole(self.overlay_path(one), lambda p: overlay.save(p))
-        facts = {"image": one.name, "mask": str(path.relative_to(self.folder)), "image_sha256": sha256}
-        self._lines[_key(one.name)] = [
+        write_whole(self.overlay_path(one.stem), lambda p: overlay.save(p))
+        facts = {"image": one.name, "mask": path.relative_to(self.folder).as_posix(), "image_sha256": sha256}
+        self._lines[one.key] = [
             facts | line for index in range(len(labelled.slices)) for line in _lines_of(labelled, index)
         ]
-        self._owners[one.stem] = _key(one.name)
+        self._owners[one.stem] = one.key
+        if labelled.source.note is not None:
+            self.notes.append(f"{one.path}: {labelled.source.note}")
         if time.monotonic() - self._saved_at > _SAVE_SECONDS:
             self.save_table()
 
@@ -134,8 +150,9 @@ class PredictionFolder:
         Raises:
             ImageError: naming the other.
         """
-        owner = self._owners.get(one.stem, _key(one.name))
-        if owner == _key(one.name):
+        self._check_folders(one)
+        owner = self._owners.get(one.stem, one.key)
+        if owner == one.key:
             return
         other = self._lines[owner][0]
         if other["image_sha256"] != sha256:
@@ -145,10 +162,34 @@ class PredictionFolder:
             )
         del self._lines[owner]
 
+    def _check_folders(self, one: Input) -> None:
+        """Refuse an image whose folder would be a file, or the folder of a volume's slices."""
+        for above in map(str, PurePosixPath(one.stem).parents):
+            owner = self._owners.get(above)
+            is_file = any((self.folder / kind / above).is_file() for kind in ("masks", "overlays"))
+            if is_file or (owner is not None and (self.folder / self._lines[owner][0]["mask"]).is_dir()):
+                name = above if owner is None else self._lines[owner][0]["image"]
+                raise ImageError(
+                    f"{one.name}: its place, masks/{one.stem}, is in the folder masks/{above}, which is taken by "
+                    f"{name}. Predict it into another folder, or rename one of them"
+                )
+
+    def _check_slices(self, one: Input) -> None:
+        """Refuse a volume whose folder of slices would take the place of the masks of other images."""
+        inside = next((stem for stem in self._owners if stem.startswith(f"{one.stem}/")), None)
+        if inside is not None:
+            raise ImageError(
+                f"{one.name}: the folder of its slices, masks/{one.stem}, is taken by the masks of images such as "
+                f"{self._lines[self._owners[inside]][0]['image']}. Choose another --format, or predict it into another "
+                "folder"
+            )
+
     def _write(self, one: Input, labelled: Labelled) -> Path:
         formats = formats_for(labelled.source, self.format)
         for number, output in enumerate(formats):
             writer = writer_of(output, self._keep_empty_frames)
+            if output == OutputFormat.PNG and labelled.source.is_volume:
+                self._check_slices(one)
             path = self.folder / "masks" / f"{one.stem}{writer.suffix}"
             try:
                 note = writer.write(labelled, path)
@@ -168,7 +209,7 @@ class PredictionFolder:
         writer.writeheader()
         for image in sorted(self._lines):
             writer.writerows(self._lines[image])
-        write_text(self.folder / TABLE_FILE, text.getvalue())
+        write_text(self.folder / PREDICTION_TABLE, text.getvalue())
         self._saved_at = time.monotonic()
 
     def finish(self) -> None:
@@ -176,26 +217,17 @@ class PredictionFolder:
         self.save_table()
         if self.format == OutputFormat.COCO:
             masks = {self.folder / lines[0]["mask"] for lines in self._lines.values()}
-            write_coco(sorted(path for path in masks if path.exists()), self.folder / COCO_FILE)
+            write_coco(sorted(path for path in masks if path.exists()), self.folder / PREDICTION_COCO)
 
 
-def _without_trust(identity: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in identity.items() if name != "trust_sha256"}
-
-
-def _without_frames(identity: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in identity.items() if name != "keep_empty_frames"}
-
-
-def _key(name: str) -> str:
-    """One image is one image, whether it is named from here or from the root."""
-    return str(Path(name).absolute().resolve())
+def _without(identity: dict[str, object], name: str) -> dict[str, object]:
+    return {other: value for other, value in identity.items() if other != name}
 
 
 def _stem(mask: str) -> str:
     """Return the stem of the input that a mask of the table belongs to."""
     suffixes = sorted((writer.suffix for writer in WRITERS.values()), key=len, reverse=True)
-    name = Path(mask).name
+    name = PurePath(mask).as_posix().removeprefix("masks/")
     return name.removesuffix(next((suffix for suffix in suffixes if name.endswith(suffix)), ""))
 
 
@@ -208,7 +240,7 @@ def _lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
         area = int(np.count_nonzero(one.labels == label))
         lines.append(
             {
-                "slice": str(index) if labelled.source.is_volume else "",
+                "slice": str(labelled.source.number_of(index)) if labelled.source.is_volume else "",
                 "class": "" if labelled.is_binary else str(label),
                 "width": str(width),
                 "height": str(height),
@@ -243,7 +275,7 @@ def _overlay(labelled: Labelled, reading: Reading) -> np.ndarray:
     filled = [i for i, one in enumerate(labelled.slices) if one.labels.any()] or list(range(len(labelled.slices)))
     chosen = sorted({filled[round(i)] for i in np.linspace(0, len(filled) - 1, min(_SHEET_SLICES, len(filled)))})
     tiles = [_draw(reading.rgb(labelled.source, i), labelled.slices[i]) for i in chosen]
-    return contact_sheet(tiles, [f"slice {i}" for i in chosen])
+    return contact_sheet(tiles, [f"slice {labelled.source.number_of(i)}" for i in chosen])
 
 
 def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
@@ -255,15 +287,20 @@ def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
     return image
 
 
-def predict_one(one: Input, labeller: Labeller) -> Labelled:
+def predict_one(one: Input, labeller: Labeller, every: int = 1) -> Labelled:
     """Predict the labels of one picture or volume: the unit of work that a loop, processes or a cluster can map.
 
-    It depends on its arguments alone, and writes nothing.
+    It depends on its arguments alone, and writes nothing. Of a video, every Nth frame is predicted.
 
     Raises:
-        ImageError: if it cannot be read.
+        ImageError: if it cannot be read, or has too many frames.
     """
-    return labeller.label(labeller.reading.opened(one.open(labeller.reading.axis)))
+    source = one.open(labeller.reading.axis)
+    if source.is_in_time:
+        source = source.thinned(every)
+        height, width = source.values(0).shape[:2]
+        check_frames_together(source.path, (len(source), height, width))
+    return labeller.label(labeller.reading.opened(source))
 
 
 def predict_folder(
@@ -274,8 +311,11 @@ def predict_folder(
     progress: Progress = silent,
     *,
     keep_empty_frames: bool = False,
+    every: int = 1,
 ) -> Outcome:
     """Predict labels for pictures and volumes into a folder; what is already there is left as it is.
+
+    Of videos, every Nth frame is predicted.
 
     An image that cannot be read or written does not stop the others. Whatever ends the run, the table holds all that
     was finished.
@@ -283,7 +323,7 @@ def predict_folder(
     Raises:
         PromiseError: if the folder holds another model's predictions or cannot be written.
     """
-    target = PredictionFolder(folder, labeller, output, keep_empty_frames)
+    target = PredictionFolder(folder, labeller, output, keep_empty_frames, every)
     predicted = already_there = 0
     problems: list[str] = []
     try:
@@ -294,7 +334,7 @@ def predict_folder(
                     already_there += 1
                 else:
                     target.check_place(one, sha256)
-                    target.add(one, sha256, predict_one(one, labeller))
+                    target.add(one, sha256, predict_one(one, labeller, every))
                     predicted += 1
             except ImageError as error:
                 problems.append(str(error))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.prediction.folders import Outcome
@@ -58,6 +58,7 @@ def predict_folder(
     device: str | torch.device = "auto",
     always_segment: bool = False,
     keep_empty_frames: bool = False,
+    every: int = 1,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
@@ -68,14 +69,15 @@ def predict_folder(
 
     Args:
         model: a model or what names one.
-        images: images, volumes, DICOM files, and folders of them.
+        images: images, volumes, DICOM files, and folders of them, at any depth; outputs keep their tree.
         output: folder for masks, overlays and ``predictions.csv``.
         output_format: ``auto`` (as the input, which is DICOM-SEG for DICOM), ``png``, ``tiff``, ``nifti``, ``nrrd``,
-            ``metaimage``, ``dicom-seg``, ``rle`` or ``coco``.
+            ``metaimage``, ``npy``, ``dicom-seg``, ``rle`` or ``coco``.
         names: what is segmented, for DICOM-SEG and COCO: ``NAME``, or ``LABEL=NAME`` for one of several.
         sam: the model's SAM, if not where training found it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
+        every: predict every Nth frame of videos, from the first.
         keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
         progress: told of each image.
         note: told what is left out of the images, and what a user should know of the model, a line each.
@@ -86,14 +88,16 @@ def predict_folder(
         CheckpointError: if the model cannot be loaded.
         PromiseError: if the folder holds another model's predictions or cannot be written.
     """
+    if every < 1:
+        raise SettingsError(f"--every {every}: expected a whole number from 1, which takes all frames")
     wanted = chosen(OutputFormat, output_format, "--format")
     places = [images] if isinstance(images, str | Path) else images
-    inputs = find_inputs(places, note=note, channels=_channels_of(model))
+    inputs = find_inputs(places, note, output, _channels_of(model))
     if not isinstance(model, Labeller):
         model = load_labeller(model, sam=sam, device=device, names=names, always_segment=always_segment)
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
-    return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames)
+    return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
 
 
 def _channels_of(model: ModelLike | Labeller) -> Channels | None:

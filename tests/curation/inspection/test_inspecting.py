@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from promise_seg.cli.main import main
@@ -13,7 +14,7 @@ from promise_seg.curation.inspection.findings import Kind, exit_code
 from promise_seg.curation.inspection.inspecting import inspect
 from promise_seg.images.reading import make_reading
 from promise_seg.vocabulary import Split
-from tests.files import write_nifti
+from tests.files import write_nifti, write_series
 from tests.helpers import write_dataset
 
 
@@ -184,6 +185,48 @@ def test_blank_slices_of_a_volume_are_not_told_one_by_one(tmp_path):
         lines.append(f"{name}.nii,{split},{name}_m.nii")
     (tmp_path / "m.csv").write_text("\n".join(lines))
     assert found_in(inspect(tmp_path / "m.csv")) == {4: Kind.EMPTY_MASK}
+
+
+def stack(path, seed):
+    labels = np.zeros((4, 30, 30), np.uint8)
+    labels[1:3, 8:20, 9:18] = 1
+    values = (labels * 90 + np.random.default_rng(seed).integers(0, 90, labels.shape)).astype(np.uint8)
+    for name, pixels in ((f"{path}.tif", values), (f"{path}_mask.tif", labels)):
+        tifffile.imwrite(name, pixels, photometric="minisblack")
+
+
+def by_number(manifest):
+    return [finding for finding in inspect(manifest).findings if finding.kind == Kind.BY_NUMBER]
+
+
+def test_slices_that_only_their_number_pairs_are_said_once(tmp_path):
+    for number in range(3):
+        stack(tmp_path / str(number), number)
+    rows = [f"{i}.tif,{split},{i}_mask.tif" for i, split in enumerate(("train", "train", "test"))]
+    (tmp_path / "m.csv").write_text("\n".join(["image_name,train_type,mask_name", *rows]) + "\n")
+    (finding,) = by_number(tmp_path / "m.csv")
+    assert finding.where == f"{tmp_path}/m.csv:2"
+    assert finding.message.startswith(
+        f"{tmp_path}/0_mask.tif: does not say where its slices lie, and neither does its image, so they were paired by "
+        "number only. The same holds for 2 other row(s). Look whether they fit"
+    )
+    assert finding.severity == "warning"
+
+
+def test_an_uneven_series_whose_mask_states_one_distance_is_paired_by_number(tmp_path):
+    """But a mask that has the lost slice is paired by place, and so is one of a whole series."""
+    labels = np.zeros((5, 12, 10), np.uint8)
+    labels[1:4, 3:8, 2:7] = 1
+    places = np.array([[-0.8, 0, 0, 10], [0, -0.5, 0, 20], [0, 0, 2.0, 30], [0, 0, 0, 1]])
+    write_series(tmp_path / "whole", (labels * 50 + 3).astype(np.int16))
+    (write_series(tmp_path / "lost", (labels * 60 + 2).astype(np.int16)) / "slice003").unlink()
+    write_nifti(tmp_path / "all.nii", np.ascontiguousarray(labels.T), places)
+    write_nifti(tmp_path / "four.nii", np.ascontiguousarray(labels[[0, 1, 3, 4]].T), places)
+    for mask, count in (("all.nii", 0), ("four.nii", 1)):
+        (tmp_path / "m.csv").write_text(f"image_name,train_type,mask_name\nwhole,train,all.nii\nlost,test,{mask}\n")
+        found = by_number(tmp_path / "m.csv")
+        assert len(found) == count
+    assert "four.nii: has as many slices as its unevenly stacked image, but states one distance" in found[0].message
 
 
 def test_the_command(drawn, tmp_path, capsys):

@@ -63,7 +63,7 @@ def test_nnunet(lay):
     assert remarks[0] == "1 image(s) without mask: imagesTs/ct_03_0000.nii.gz"
     assert remarks[1].startswith("1 image(s) not used: channels other than _0000")
     assert remarks[1].endswith("imagesTr/ct_01_0001.nii.gz")
-    assert len(remarks) == 2
+    assert remarks[2:] == ["1 table(s) and other texts ignored, as they are no images (.json 1): dataset.json"]
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
@@ -104,7 +104,8 @@ def test_isic_of_2018(lay):
         )
         for word, split in names
     }
-    (remark,) = pair_folder(folder).remarks()
+    texts, remark = pair_folder(folder).remarks()
+    assert texts.startswith("3 table(s) and other texts ignored, as they are no images (.txt 3): ISIC2018_Task1-2_Test")
     assert remark.startswith("3 folder(s) with images not used")
 
 
@@ -188,7 +189,10 @@ def test_a_folder_for_each_case_is_a_group(lay):
         "patient00/images/1.jpg": "patient00", "patient00/images/2.jpg": "patient00",
         "patient01/imgs/1.jpg": "patient01",
     }  # fmt: skip
-    assert pair_folder(folder).remarks() == ["1 image(s) without mask: patient02/images/1.jpg"]
+    assert pair_folder(folder).remarks() == [
+        "1 image(s) without mask: patient02/images/1.jpg",
+        "1 table(s) and other texts ignored, as they are no images (.txt 1): notes/readme.txt",
+    ]
 
 
 def test_cases_in_folders_of_splits_and_of_sites(lay):

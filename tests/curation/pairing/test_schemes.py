@@ -135,7 +135,7 @@ def test_label_studio_by_its_export_and_by_numbers_of_tasks(lay):
     (folder / "project.json").write_text(json.dumps(tasks))
     found = pair_folder(folder)
     assert paired(found) == {"images/b.png": masks[0], "images/a.png": masks[1]}
-    assert found.cautions == []
+    assert found.remarks() == []  # the export was read, not left out
 
 
 def test_label_studio_by_numbers_says_so(lay):

@@ -196,7 +196,7 @@ def test_a_file_in_a_closed_folder_ends_in_one_line(tmp_path, monkeypatch):
 
 def test_notes_come_before_the_error_that_nothing_is_there(tmp_path):
     (tmp_path / "in").mkdir()
-    Image.fromarray(disc_image(0)[0]).save(tmp_path / "in/0.png")
+    (tmp_path / "in/notes.txt").write_text("nothing to see")
     notes = []
     with pytest.raises(ImageError, match="no images found"):
         find_inputs([tmp_path], notes.append)
@@ -206,5 +206,62 @@ def test_notes_come_before_the_error_that_nothing_is_there(tmp_path):
 def test_the_command_prints_notes(tmp_path, capsys):
     (tmp_path / "in").mkdir()
     Image.fromarray(disc_image(0)[0]).save(tmp_path / "in/0.png")
+    (tmp_path / "in/0.xlsx").write_text("a table")
     assert main(["predict", str(tmp_path / "run"), str(tmp_path), "-o", str(tmp_path / "out")]) == 2
-    assert f"note: {tmp_path}: left out 1 image" in capsys.readouterr().err
+    assert f"note: {tmp_path}: left out 1 file(s) that are no images: .xlsx 1" in capsys.readouterr().err
+
+
+def picture(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def test_stems_keep_the_tree_of_a_folder(tmp_path):
+    """Pictures and volumes of the same names; DICOM is named as ever."""
+    for patient in ("p1", "p2"):
+        picture(tmp_path / patient / "day 1/a.png")
+        write_nifti(tmp_path / patient / "ct.nii.gz", np.zeros((3, 4, 5), np.int16))
+        write_series(tmp_path / patient / "mr", count=2)
+    assert {one.stem for one in find_inputs([tmp_path])} == {
+        "p1/ct", "p1/day 1/a", "p2/ct", "p2/day 1/a", "p1_mr", "p2_mr"
+    }  # fmt: skip
+    assert {one.stem for one in find_inputs([tmp_path / "p1"])} == {"ct", "day 1/a", "mr"}
+
+
+def test_folders_and_files_with_the_same_names_are_named_below_what_they_share(tmp_path, monkeypatch):
+    paths = [picture(tmp_path / name) for name in ("x/p1/a.png", "x/p1/b.png", "x/p2/a.png", "x/p2/deep/c.png")]
+    for places in ([tmp_path / "x/p1", tmp_path / "x/p2"], paths):
+        assert [one.stem for one in find_inputs(places)] == ["p1/a", "p1/b", "p2/a", "p2/deep/c"]
+    assert [one.stem for one in find_inputs([tmp_path / "x/p1", paths[3]])] == ["a", "b", "c"]  # none recurs
+    monkeypatch.chdir(tmp_path / "x")
+    assert [one.stem for one in find_inputs(["p1", tmp_path / "x/p1/a.png", "p2"])] == [
+        "p1/a", "p1/b", "p2/a", "p2/deep/c"
+    ]  # fmt: skip
+    write_series(tmp_path / "x/p1/ct", count=2)
+    write_series(tmp_path / "x/p2/ct", count=3)
+    found = {one.stem: one.name for one in find_inputs(["p1", "p2"])}
+    assert found["p2/ct"] == "p2/ct"
+    assert set(found) == {"p1/a", "p1/b", "p1/ct", "p2/a", "p2/deep/c", "p2/ct"}
+
+
+def test_two_files_of_one_folder_that_differ_in_their_suffix_are_refused_with_their_number(tmp_path):
+    for name in ("p1/a.png", "p1/a.jpg", "p2/a.png", "p2/a.bmp"):
+        picture(tmp_path / name)
+    with pytest.raises(ImageError, match=r"p1/a\.jpg and .*p1/a\.png would both be written to masks/p1/a. So it is "
+                       "with 1 more name. Rename"):  # fmt: skip
+        find_inputs([tmp_path])
+
+
+def test_what_predictions_consist_of_is_not_read_wherever_they_lie(tmp_path):
+    for name in ("a.png", "out/masks/a.png", "out/overlays/a.png", "new/masks/a.png", "masks/a.png", "model.json",
+                 "p1/c.png", "out/model.json", "out/predictions.csv", "run/curves.png", "run/log.jsonl",
+                 "run/settings.json", "set_merged_masks/a.png"):  # fmt: skip
+        picture(tmp_path / name)
+    notes = []
+    found = find_inputs([tmp_path], notes.append, tmp_path / "new")
+    assert [one.stem for one in found] == ["a", "p1/c"]
+    assert notes == [
+        f"{tmp_path}: left out 6 folders (the first: {tmp_path}/masks) that promise-seg wrote. Pass a folder itself to "
+        "read the images in it"
+    ]

@@ -10,19 +10,25 @@ from promise_seg.images.formats.kinds import FILE_SOURCES, FOLDER_SOURCE
 from promise_seg.images.formats.metaimage import MetaImageVolume
 from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.images.formats.nrrd import NrrdVolume
+from promise_seg.images.formats.numpy_stack import NumpyArchive, NumpyArray
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.tiff import TiffStack
+from promise_seg.images.formats.video import Video
+from promise_seg.images.readers import read_labels
 from promise_seg.vocabulary import Axis
-from tests.files import write_dicom, write_metaimage, write_nrrd, write_series
+from tests.files import write_dicom, write_metaimage, write_nrrd, write_series, write_video
 from tests.images.formats.contract import (
+    HEIGHT,
     ORIGIN_LPS,
     SPACING,
     STEP_MM,
+    WIDTH,
     MaskContract,
     SourceAndMaskContract,
     SourceContract,
+    renewed,
 )
 from tests.images.formats.test_segmentation import write_segmentation
 
@@ -95,6 +101,41 @@ class TestDetachedMetaImage(TestMetaImage):
 
     def damages(self, whole):
         return [b"", whole[: len(whole) // 2]]
+
+
+class TestNumpyArray(SourceAndMaskContract):
+    source, count, is_placed, is_read_by_slice, is_compared_later, axes = NumpyArray, 5, False, True, True, (Axis.AUTO,)
+
+    def write(self, folder, stack):
+        np.save(folder / "a.npy", stack)
+        return folder / "a.npy"
+
+
+class TestNumpyPicture(TestNumpyArray):
+    count = 1
+
+    def write(self, folder, stack):
+        return super().write(folder, stack[0])
+
+
+class TestNumpyArchive(SourceAndMaskContract):
+    source, count, is_placed, is_compared_later, axes = NumpyArchive, 5, False, True, (Axis.AUTO,)
+
+    def write(self, folder, stack):
+        np.savez_compressed(folder / "a.npz", stack)
+        return folder / "a.npz"
+
+
+class TestVideo(SourceAndMaskContract):
+    source, is_placed, is_read_by_slice, is_compared_later, axes = Video, False, True, True, (Axis.AUTO,)
+
+    def write(self, folder, stack):
+        return write_video(folder / "a.avi", stack)
+
+    def test_a_mask_of_another_size_is_refused(self, tmp_path, image, labels):
+        """By who reads both; OpenCV writes even sizes only."""
+        mask = self.write(renewed(tmp_path / "mask"), labels[:, :-2])
+        assert read_labels(mask, open_source(image), 0).shape == (HEIGHT - 2, WIDTH)
 
 
 class TestDetachedNrrd(TestNrrd):

@@ -118,6 +118,37 @@ class TestMetaImageOfPictures(TestMetaImage):
         assert (written.frame, written.is_volume, len(written)) == (None, False, 1)
 
 
+class TestNpy(WriterContract):
+    output = OutputFormat.NPY
+
+    def write_input(self, folder):
+        np.save(folder / "a.npy", voxels(5))
+        return folder / "a.npy"
+
+
+class TestNpyOfThreePages(TestNpy):
+    """Which an image could not be: three channels first."""
+
+    def write_input(self, folder):
+        tifffile.imwrite(folder / "a.tif", voxels(3), photometric="minisblack")
+        return folder / "a.tif"
+
+
+class TestNpyOfNifti(TestNpy):
+    def write_input(self, folder):
+        return write_nifti(folder / "v.nii", np.zeros((4, 5, 6), np.int16), OBLIQUE)
+
+    def read(self, path, labelled):
+        array = np.load(path)
+        assert array.shape == (4, 5, 6)
+        return labelled.source.frame.to_slices(array)
+
+
+class TestNpyOfPictures(TestNpy):
+    def write_input(self, folder):
+        return write_picture(folder)
+
+
 class TestNrrdOfNifti(TestNrrd):
     def write_input(self, folder):
         return write_nifti(folder / "v.nii", np.zeros((4, 5, 6), np.int16), OBLIQUE)

@@ -17,6 +17,7 @@ class Kind(StrEnum):
 
     MANIFEST = "manifest"
     UNREADABLE = "unreadable"
+    INCOMPLETE = "incomplete"
     SIZE = "size"
     MASK_VALUES = "mask values"
     LEAK = "leak"
@@ -30,6 +31,7 @@ class Kind(StrEnum):
     MASK_MEANING = "mask meaning"
     CHANNELS = "channels"
     TURNED = "turned"
+    BY_NUMBER = "paired by number"
     TINY_OBJECT = "tiny object"
     NO_CONTRAST = "no contrast"
     DEPTH = "depth"

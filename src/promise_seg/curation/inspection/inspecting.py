@@ -27,7 +27,7 @@ from promise_seg.dataset.owners import divided_owners
 from promise_seg.errors import ImageError, MaskError, SizeError
 from promise_seg.images.formats.source import finite_range
 from promise_seg.images.masks import BINARY
-from promise_seg.images.readers import mask_source
+from promise_seg.images.readers import mask_source, pairing_by_number
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
@@ -100,6 +100,7 @@ class _Run:
         self.inverted = InvertedMasks()
         self.depths: dict[str, list[str]] = defaultdict(list)
         self.values: dict[int, list[str]] = defaultdict(list)
+        self.by_number: dict[str, list[Row]] = defaultdict(list)
 
     def _note(self, kind: Kind, where: str, message: str) -> None:
         self.findings.append(Finding(kind, where, message))
@@ -122,9 +123,14 @@ class _Run:
                 self.values[int(checked.labels().max())].append(row.where)
             self.checked.append(checked)
         first = slices[0]
-        shape = (first.height, first.width)
-        if words := turned_apart(self.reading.open(row.image), mask_source(row.mask), shape):
+        image, mask, shape = self.reading.open(row.image), mask_source(row.mask), (first.height, first.width)
+        for opened in (image, mask):
+            if opened is not None and opened.note is not None:
+                self._note(Kind.INCOMPLETE, row.where, f"{opened.path}: {opened.note}")
+        if words := turned_apart(image, mask, shape):
             self._note(Kind.TURNED, row.where, words)
+        if mask is not None and (why := pairing_by_number(mask, image)) is not None:
+            self.by_number[why].append(row)
         whole_volume = first.is_slice  # most slices of a volume do not show the organ
         if whole_volume and self._expects_objects and not any(c.foreground_pixels for c in slices):
             self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: the mask is empty in all {len(slices)} slice(s)")
@@ -165,6 +171,13 @@ class _Run:
             self._note(Kind.MASK_MEANING, row.where, words)
         for row, words in image_notes(self.checked).items():
             self._note(Kind.CHANNELS, row.where, words)
+        for why, members in self.by_number.items():
+            more = f". The same holds for {len(members) - 1} other row(s)" if len(members) > 1 else ""
+            self._note(
+                Kind.BY_NUMBER, members[0].where,
+                f"{members[0].mask}: {why}, so they were paired by number only{more}. Look whether they fit (promise "
+                "data show), or save images and masks in a format with places, such as NIfTI",
+            )  # fmt: skip
         if (warning := self.inverted.warning()) is not None:
             self._note(Kind.INVERTED_MASKS, str(self.manifest), warning)
         self._duplicates()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from promise_seg.curation.pairing.matching import ImagePair, Matches, bare_stems
 from promise_seg.curation.pairing.scanning import Entry, Scan
-from promise_seg.curation.pairing.schemes import IMAGE_FOLDERS, MASK_FOLDERS
+from promise_seg.images.folder_names import IMAGE_FOLDERS, MASK_FOLDERS, plain
 
 _MOST_CLASSES = 250
 _NUMBERED = re.compile(r"(?:objects?|instances?|lesions?|parts?|polyps?|nodules?|cells?)?[_-]?\d+", re.IGNORECASE)
@@ -23,9 +23,9 @@ def match_classes(contents: Scan) -> Matches:
     masks = list[Entry]()
     for entry in contents.entries:
         above, _, last = entry.parent.rpartition("/")
-        if _plain(last) in IMAGE_FOLDERS:
+        if plain(last) in IMAGE_FOLDERS:
             images[above, entry.stem] = entry
-        elif {_plain(part) for part in entry.parent.split("/")} & MASK_FOLDERS:
+        elif {plain(part) for part in entry.parent.split("/")} & MASK_FOLDERS:
             masks.append(entry)
         else:
             found.unnamed.append(entry.path)
@@ -53,14 +53,10 @@ def match_classes(contents: Scan) -> Matches:
     return found
 
 
-def _plain(name: str) -> str:
-    return "".join(character for character in name.lower() if character not in " _-")
-
-
 def _owners(mask: Entry) -> Iterator[tuple[tuple[str, str], str]]:
     """Yield images that a mask may belong to, each with the class that would be left; no class for its very name."""
     parts = mask.parent.split("/")
-    place = next(number for number, part in enumerate(parts) if _plain(part) in MASK_FOLDERS)
+    place = next(number for number, part in enumerate(parts) if plain(part) in MASK_FOLDERS)
     above, below = "/".join(parts[:place]), "-".join(parts[place + 1 :])
     for stem in (mask.stem, *bare_stems(mask.stem)):
         yield (above, stem), below

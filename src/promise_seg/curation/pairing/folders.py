@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from promise_seg.curation.pairing.archives import match_archives
 from promise_seg.curation.pairing.bids import match_bids
 from promise_seg.curation.pairing.by_pattern import match_patterns, match_scheme
 from promise_seg.curation.pairing.channels import ChannelSet, channels_of
@@ -15,9 +16,10 @@ from promise_seg.curation.pairing.label_studio import match_label_studio
 from promise_seg.curation.pairing.layouts import FLAT, FOLDER_LAYOUTS, LAYOUTS, SPECIAL_LAYOUTS, Layout, splits_named
 from promise_seg.curation.pairing.matching import LayoutPart, Matches, match
 from promise_seg.curation.pairing.references import match_references
-from promise_seg.curation.pairing.scanning import MERGED, Scan, scan, subfolders
+from promise_seg.curation.pairing.scanning import Scan, scan, subfolders
 from promise_seg.curation.pairing.schemes import SCHEMES
 from promise_seg.errors import ImageError, ManifestError
+from promise_seg.images.own_folders import MERGED
 from promise_seg.vocabulary import Split
 
 _SHOWN = 3
@@ -26,13 +28,19 @@ _DEEPEST = 5
 
 @dataclass
 class Pairing(Matches):
-    """The pairs in a folder. ``not_looked_at`` are folders with images that are not part of the layout."""
+    """The pairs in a folder.
+
+    ``not_looked_at`` are folders with images that are not part of the layout, ``texts`` tables and other texts, and
+    ``hidden`` hidden files and folders.
+    """
 
     folder: Path = field(default_factory=Path)
     layout: str = ""
     not_looked_at: list[Path] = field(default_factory=list)
     channels: ChannelSet | None = None
     """The channels of images that have several, in files of their own."""
+    texts: list[Path] = field(default_factory=list)
+    hidden: list[Path] = field(default_factory=list)
 
     def take(self, found: Matches) -> None:
         """Add what was found in a part of the folder."""
@@ -54,14 +62,14 @@ class Pairing(Matches):
 
     def remarks(self) -> list[str]:
         """Return one line for each kind of file that was left out, with the number of files and examples."""
-        suffixes = Counter(path.suffix or "no suffix" for path in self.ignored)
-        kinds = ", ".join(f"{suffix} {count}" for suffix, count in suffixes.most_common(_SHOWN))
         lists = (
             ("image(s) without mask", self.images_alone),
             ("mask(s) without image", self.masks_alone),
             ("image(s) not used: channels other than _0000, or not photographs", self.unused),
             ("image(s) or mask(s) not used, because nothing is called so in this layout", self.unnamed),
-            (f"file(s) of unknown formats ignored ({kinds})", self.ignored),
+            (f"file(s) of unknown formats ignored ({_kinds(self.ignored)})", self.ignored),
+            (f"table(s) and other texts ignored, as they are no images ({_kinds(self.texts)})", self.texts),
+            ("hidden file(s) or folder(s) not looked at", self.hidden),
             ("folder(s) with images not used, because they are not part of the layout", self.not_looked_at),
         )
         lines = [f"{len(paths)} {what}: {self._examples(paths)}" for what, paths in lists if paths]
@@ -78,6 +86,11 @@ class Pairing(Matches):
         return ", ".join(names) + (" ..." if len(paths) > _SHOWN else "")
 
 
+def _kinds(paths: list[Path]) -> str:
+    """Return how many files there are of each suffix."""
+    return ", ".join(f"{name} {count}" for name, count in Counter(p.suffix or "no suffix" for p in paths).most_common())
+
+
 def _pair_parts(folder: Path, layout: str, parts: list[LayoutPart]) -> Pairing:
     whole = Pairing(folder=folder, layout=layout)
     for part in parts:
@@ -86,10 +99,15 @@ def _pair_parts(folder: Path, layout: str, parts: list[LayoutPart]) -> Pairing:
 
 
 def _looked_at(whole: Pairing) -> Pairing:
-    """Note the folders with images that were not looked at, and the channels of images that are paired."""
+    """Note the folders with images that were not looked at, all files that are no images, and channels of images."""
     folder = whole.folder
     whole.channels = channels_of(whole.pairs)
-    with_images = {entry.path if entry.path.is_dir() else entry.path.parent for entry in scan(folder).entries}
+    contents = scan(folder)
+    with_images = {entry.path if entry.path.is_dir() else entry.path.parent for entry in contents.entries}
+    whole.ignored = sorted({*whole.ignored, *contents.ignored})
+    told = set(whole.told_by)
+    whole.texts = [path for path in contents.texts if path not in told and not _is_ours(path.relative_to(folder))]
+    whole.hidden = contents.hidden
     looked_at = whole.folders | {path for path in with_images if _is_ours(path.relative_to(folder))}
     whole.not_looked_at = sorted(with_images - looked_at)
     return whole
@@ -182,6 +200,7 @@ def _by_layouts(folder: Path, tried: list[Pairing]) -> Iterator[Pairing]:
 def _by_names(folder: Path, contents: Scan, tried: list[Pairing]) -> Iterator[Pairing]:
     matchers: list[tuple[str, Callable[[], Matches]]] = [
         ("DICOM segmentations and the images that they name", partial(match_references, folder)),
+        ("archives of NumPy with an image and its mask in each", partial(match_archives, contents)),
         *((f"names of {scheme.producer}", partial(match_scheme, contents, scheme)) for scheme in SCHEMES),
         ("names of BIDS", partial(match_bids, contents)),
         ("names of Label Studio", partial(match_label_studio, folder, contents)),

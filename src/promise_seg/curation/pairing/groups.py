@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promise_seg.curation.pairing.matching import ImagePair
-from promise_seg.curation.pairing.schemes import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS
+from promise_seg.curation.pairing.schemes import SPLIT_FOLDERS
 from promise_seg.dataset.owners import owners_of
 from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.images.folder_names import IMAGE_FOLDERS, MASK_FOLDERS, plain
 
 _PATIENT = re.compile(r"(?:patients?|pat|pt|p|cases?|subjects?|subj|sub|s|id|mrn|volunteer|donor|slide|video|vid|seq)"
                       r"[ _-]?[a-z]{0,2}\d+\w*|tcga[-_]\w+[-_].*", re.IGNORECASE)  # fmt: skip
@@ -102,7 +103,7 @@ def folder_groups(pairs: Sequence[ImagePair], folder: Path) -> list[str]:
 
 def _telling(parts: Sequence[str]) -> list[str]:
     silent = IMAGE_FOLDERS | MASK_FOLDERS | set(SPLIT_FOLDERS)
-    return [part for part in parts if re.sub(r"[ _-]", "", part.lower()) not in silent]
+    return [part for part in parts if plain(part) not in silent]
 
 
 @dataclass(frozen=True)

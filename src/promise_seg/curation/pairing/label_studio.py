@@ -28,7 +28,7 @@ def match_label_studio(folder: Path, contents: Scan) -> Matches:
             images.append(entry)
     if not masks:
         return found
-    names = _names_of_tasks(folder)
+    names, found.told_by = _names_of_tasks(folder)
     tags = {match[3] for own in masks.values() for _, match in own}
     of_task = _named(names, images) if names else _numbered(images, set(masks))
     if not names and of_task:
@@ -60,9 +60,9 @@ def _pair(image: Entry, own: Sequence[tuple[Entry, re.Match[str]]], tags: set[st
     return ImagePair(image.path, first.parent, image.stem, None, "", "", objects, parts)
 
 
-def _names_of_tasks(folder: Path) -> dict[int, set[str]]:
-    """Return the names of files that each task of an export as JSON or JSON-MIN mentions."""
-    names = dict[int, set[str]]()
+def _names_of_tasks(folder: Path) -> tuple[dict[int, set[str]], list[Path]]:
+    """Return the names of files that each task of an export as JSON or JSON-MIN mentions, and these exports."""
+    names, exports = dict[int, set[str]](), list[Path]()
     for path in sorted((*folder.glob("*.json"), *folder.glob("*/*.json"))):
         try:
             tasks = json.loads(path.read_text("utf-8")) if path.stat().st_size < _MOST_BYTES else None
@@ -73,7 +73,8 @@ def _names_of_tasks(folder: Path) -> dict[int, set[str]]:
             if isinstance(number, int):
                 inside = {key: value for key, value in task.items() if key not in ("annotations", "predictions")}
                 names.setdefault(number, set()).update(_files(inside))
-    return names
+                exports.append(path)
+    return names, exports
 
 
 def _files(value: object) -> Iterator[str]:

@@ -11,13 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from promise_seg.curation.pairing.groups import are_cases
 from promise_seg.curation.pairing.matching import LayoutPart, same_stem
 from promise_seg.curation.pairing.scanning import scan, subfolders
-from promise_seg.curation.pairing.schemes import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS
+from promise_seg.curation.pairing.schemes import SPLIT_FOLDERS
 from promise_seg.errors import ManifestError
+from promise_seg.images.folder_names import IMAGE_FOLDERS, MASK_FOLDERS, plain
 from promise_seg.vocabulary import Split
 
 
@@ -29,17 +30,13 @@ class Layout:
     parts: Callable[[Path], list[LayoutPart]]
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[ _-]", "", name.lower())
-
-
 def _one_of(folder: Path, names: Collection[str], what: str) -> Path | None:
     """Return the only subfolder with one of the names; if there are several, the only one with images in it.
 
     Raises:
         ManifestError: if several of them have images.
     """
-    matching = [path for path in subfolders(folder) if _plain(path.name) in names]
+    matching = [path for path in subfolders(folder) if plain(path.name) in names]
     if len(matching) > 1:
         matching = [path for path in matching if scan(path).entries] or matching[:1]
     if len(matching) > 1:
@@ -69,7 +66,7 @@ def splits_outside(folder: Path) -> list[LayoutPart]:
     """Recognise ``train/``, ``val/``, ``test/``, each with images/ and masks/ in it, or with both in one folder."""
     parts = []
     for path in subfolders(folder):
-        split = SPLIT_FOLDERS.get(_plain(path.name))
+        split = SPLIT_FOLDERS.get(plain(path.name))
         if split is not None:
             parts.append(_beside(path, split=split) or LayoutPart(path, path, split))
     return parts
@@ -80,10 +77,10 @@ def splits_inside(folder: Path) -> list[LayoutPart]:
     whole = _beside(folder)
     if whole is None or not whole.masks.is_dir():
         return []
-    masks = {SPLIT_FOLDERS.get(_plain(path.name)): path for path in subfolders(whole.masks)}
+    masks = {SPLIT_FOLDERS.get(plain(path.name)): path for path in subfolders(whole.masks)}
     parts = []
     for path in subfolders(whole.images):
-        split = SPLIT_FOLDERS.get(_plain(path.name))
+        split = SPLIT_FOLDERS.get(plain(path.name))
         if split is not None:
             parts.append(LayoutPart(path, masks.get(split, whole.masks / path.name), split))
     return parts
@@ -118,7 +115,7 @@ def nnunet(folder: Path) -> list[LayoutPart]:
 
 def polyp_benchmark(folder: Path) -> list[LayoutPart]:
     """Recognise ``TrainDataset/`` and ``TestDataset/<SET>/``, each with images and masks in it."""
-    names = {_plain(path.name): path for path in subfolders(folder)}
+    names = {plain(path.name): path for path in subfolders(folder)}
     parts = []
     if "traindataset" in names:
         parts.append(_beside(names["traindataset"], split=Split.TRAIN))
@@ -152,7 +149,7 @@ def isic(folder: Path) -> list[LayoutPart]:
     ]  # fmt: skip
 
 
-def splits_named(folder: Path) -> set[Split]:
+def splits_named(folder: PurePath) -> set[Split]:
     """Return the splits that the words of a folder's name stand for: train for ``stage1_train``."""
     return {SPLIT_FOLDERS[word] for word in re.split(r"[ _-]+", folder.name.lower()) if word in SPLIT_FOLDERS}
 
@@ -214,7 +211,7 @@ def drive(folder: Path) -> list[LayoutPart]:
     parts = []
     for path in (folder, *subfolders(folder)):
         if (path / "1st_manual").is_dir() or (path / "mask").is_dir():
-            split = None if path == folder else SPLIT_FOLDERS.get(_plain(path.name))
+            split = None if path == folder else SPLIT_FOLDERS.get(plain(path.name))
             parts.append(LayoutPart(path / "images", path / "1st_manual", split, image_stem=_drive_mask))
     return parts if any(part.masks.is_dir() for part in parts) else []
 

@@ -71,7 +71,8 @@ class Matches:
 
     ``clashes`` has a line for each image with more than one possible pairing; ``unused`` are images that the layout
     excludes, such as further channels; ``ignored`` are files with unknown suffixes; ``unnamed`` are images or masks of
-    names that the layout does not have. ``cautions`` say what is likely, but not certain.
+    names that the layout does not have. ``cautions`` say what is likely, but not certain. ``told_by`` are texts that
+    say what belongs together.
     """
 
     pairs: list[ImagePair] = field(default_factory=list)
@@ -83,6 +84,7 @@ class Matches:
     folders: set[Path] = field(default_factory=set)
     unnamed: list[Path] = field(default_factory=list)
     cautions: list[str] = field(default_factory=list)
+    told_by: list[Path] = field(default_factory=list)
 
 
 def bare_stems(mask_stem: str) -> list[str]:

@@ -7,11 +7,9 @@ from pathlib import Path
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of, suffix_of, told_by_content
 from promise_seg.images.formats.pictures import Picture
-from promise_seg.images.listing import visible
+from promise_seg.images.listing import is_nobodys, visible, visible_and_hidden
 
 _COMPANIONS = frozenset({".csv", ".json", ".txt"})
-MERGED = "_merged_masks"
-"""The ending of folders that this program writes next to a manifest and names after it."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +31,16 @@ class Entry:
 
 @dataclass
 class Scan:
-    """The contents of a folder: ``ignored`` are files with unknown suffixes, ``folders`` the listed folders."""
+    """The contents of a folder.
+
+    ``ignored`` are files with unknown suffixes, ``texts`` tables and other texts, ``hidden`` hidden files and folders,
+    and ``folders`` the listed folders.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     ignored: list[Path] = field(default_factory=list)
+    texts: list[Path] = field(default_factory=list)
+    hidden: list[Path] = field(default_factory=list)
     folders: set[Path] = field(default_factory=set)
 
 
@@ -108,7 +112,9 @@ def _scan_into(
 ) -> None:
     found.folders.add(folder)
     above = above | {folder.resolve()}
-    for path in visible(folder):
+    paths, hidden = visible_and_hidden(folder)
+    found.hidden += [path for path in hidden if not is_nobodys(path)]
+    for path in paths:
         if path.is_dir():
             if path.resolve() in above:
                 continue  # a link that leads back up
@@ -121,8 +127,8 @@ def _scan_into(
                 _scan_into(found, path, below, series, singly, above)
         elif suffix_of(path) or _is_image_without_suffix(path):
             found.entries.append(Entry(path, parent, stem_of(path)))
-        elif not _is_companion(path):
-            found.ignored.append(path)
+        else:
+            (found.texts if _is_companion(path) else found.ignored).append(path)
 
 
 def _all_folders(folder: Path) -> Iterator[Path]:

@@ -9,12 +9,6 @@ from dataclasses import dataclass
 
 from promise_seg.vocabulary import Split
 
-IMAGE_FOLDERS = frozenset({"images", "image", "imgs", "img", "original"})
-"""Names of folders of images, in small letters and without spaces, dashes and underscores."""
-MASK_FOLDERS = frozenset(
-    {"masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "segmentations",
-     "segmentation"}
-)  # fmt: skip
 SPLIT_FOLDERS = {
     "train": Split.TRAIN, "training": Split.TRAIN, "val": Split.VAL, "valid": Split.VAL, "validation": Split.VAL,
     "test": Split.TEST, "testing": Split.TEST,

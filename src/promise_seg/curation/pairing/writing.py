@@ -6,13 +6,15 @@ from pathlib import Path
 from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.dataset.manifest_file import REQUIRED_COLUMNS
 from promise_seg.dataset.manifest_writing import ManifestTable, path_from
+from promise_seg.images.formats.kinds import SUFFIXES, suffix_of, told_by_content
 from promise_seg.vocabulary import Split
 
 
-def pairs_table(pairs: Sequence[ImagePair], path: Path) -> ManifestTable:
+def pairs_table(pairs: Sequence[ImagePair], path: Path, every: int = 1) -> ManifestTable:
     """Return the manifest of some pairs, to be written to ``path``.
 
-    It has the columns ``group`` and ``dataset`` if any pair has a value for them.
+    It has the columns ``group``, ``dataset`` and ``slice`` if any pair has a value for them: the last is that of
+    videos, if every Nth of their frames is wanted.
     """
     header = list(REQUIRED_COLUMNS)
     cells = [
@@ -20,9 +22,16 @@ def pairs_table(pairs: Sequence[ImagePair], path: Path) -> ManifestTable:
         for pair in pairs
     ]
     more = {"group": [pair.group for pair in pairs], "dataset": [pair.dataset for pair in pairs]}
+    if every > 1:
+        more["slice"] = [f":{every}" if _is_video(pair.image) else "" for pair in pairs]
     for name, values in more.items():
         if any(values):
             header.append(name)
             for row, value in zip(cells, values, strict=True):
                 row.append(value)
     return ManifestTable(path, header, cells, [])
+
+
+def _is_video(image: Path) -> bool:
+    kind = SUFFIXES.get(suffix_of(image)) or told_by_content(image)
+    return kind is not None and kind.is_in_time

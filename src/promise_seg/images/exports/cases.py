@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from promise_seg.images.channel_files import case_and_word, exchanged
@@ -35,14 +35,13 @@ def joined_cases(inputs: "Sequence[Input]", channels: Channels | None, note: Cal
         case, _ = case_and_word(one.path, names)
         cases[one.path.parent, case, suffix_of(one.path)].append(one)
     found, left_out = list["Input"](), list[Path]()
-    for (folder, case, _), members in cases.items():
+    for (_, case, _), members in cases.items():
         own = [one for one in members if case_and_word(one.path, names)[1].lower() in wanted and not one.files]
         if not own:
             found += members
             continue
         first = min(own, key=lambda one: wanted.index(case_and_word(one.path, names)[1].lower()))
-        stem = case.rstrip("_-. ") or folder.name or first.stem
-        found.append(replace(first, stem=stem, beside=_others(first.path, names)))
+        found.append(replace(first, stem=_stem_of(first, case), beside=_others(first.path, names)))
         left_out += [one.path for one in members if one not in own]
     if left_out:
         note(
@@ -50,6 +49,14 @@ def joined_cases(inputs: "Sequence[Input]", channels: Channels | None, note: Cal
             f"{_examples(left_out)}"
         )
     return found
+
+
+def _stem_of(first: "Input", case: str) -> str:
+    """Return the stem of a case: its name in the folder of its files, or that of this folder if it has no name."""
+    above, name = PurePosixPath(first.stem).parent, case.rstrip("_-. ")
+    if name:
+        return (above / name).as_posix()
+    return above.as_posix() if above.name else first.path.parent.name or first.stem
 
 
 def _others(path: Path, names: Sequence[str]) -> tuple[Path, ...]:

@@ -2,60 +2,89 @@
 
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from promise_seg.errors import ImageError
+from promise_seg.images.folder_names import MASK_FOLDERS, plain
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_dataset
 from promise_seg.images.formats.kinds import SUFFIXES, kind_of, suffix_of, told_by_content
 from promise_seg.images.formats.series_parts import PlacedImage, read_place
-from promise_seg.images.listing import visible
+from promise_seg.images.listing import is_nobodys, visible_and_hidden
+from promise_seg.images.own_folders import is_run_or_merged, of_predictions
 
 _KNOWN_IMAGES = (
     ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".svs", ".ndpi", ".mrxs", ".czi", ".jp2", ".heic", ".avif", ".webp",
-    ".gif",
+    ".gif", ".heif",
 )  # fmt: skip
+_OFTEN_IMAGES = frozenset({
+    ".mgh", ".psd", ".svg", ".pdf", ".vsi", ".lif", ".nd2", ".oib", ".oif", ".zvi", ".scn", ".bif", ".img", ".hdr",
+    ".par", ".mnc", ".gipl", ".vtk", ".mat", ".h5", ".hdf5", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".mts", ".m2ts",
+    ".vob", ".3gp",
+})  # fmt: skip
+"""Suffixes of images, volumes and videos that are not read, and of what may be a DICOM file after all."""
 _SHOWN = 5
 UNREAD_SUFFIXES = frozenset(_KNOWN_IMAGES) - set(SUFFIXES)
 """The suffixes of image files that are not searched for in folders."""
+_LABELS_OF_NNUNET = frozenset({"labelstr", "labelsts", "labelsval"})
 
 
 @dataclass
 class Contents:
-    """The images of a folder: ``pictures`` are directly in it, DICOM files at any depth."""
+    """The images of a folder, at any depth.
+
+    Args:
+        folder: the folder.
+        output: the resolved folder that predictions are written to, which may be in it.
+    """
 
     folder: Path
+    output: Path | None = None
     pictures: list[Path] = field(default_factory=list)
-    """Images other than DICOM, recognised by suffix."""
+    """Images and volumes other than DICOM."""
+    masks: list[Path] = field(default_factory=list)
+    """The same, in folders of masks, if there are images beside them."""
     series: dict[tuple[str, ...], list[PlacedImage]] = field(default_factory=dict)
     single: list[Path] = field(default_factory=list)
     """DICOM files without a position, with several frames, or unreadable; opening them raises the reason."""
     damaged: list[str] = field(default_factory=list)
     """Reasons why the position of an image cannot be read."""
-    below: list[Path] = field(default_factory=list)
-    """Images and volumes in subfolders, where only DICOM is searched for."""
     unread: list[Path] = field(default_factory=list)
     no_images: list[Path] = field(default_factory=list)
     """Files whose content is no image of a known format."""
     no_pixels: list[Path] = field(default_factory=list)
     """DICOM segmentations, and DICOM objects without pixels."""
+    hidden: list[Path] = field(default_factory=list)
+    """Hidden files and folders, and folders that operating systems leave behind."""
+    own: list[Path] = field(default_factory=list)
+    """Folders that this program wrote."""
     closed: list[str] = field(default_factory=list)
     """Reasons why a folder or its contents could not be listed."""
 
     def notes(self) -> Iterator[str]:
         """Yield one line for each reason why images are left out."""
         yield from self.closed
-        if self.below:
+        if self.masks:
             yield (
-                f"{self.folder}: left out {_several(self.below)} in subfolders, where only DICOM is searched for. "
-                "Pass these folders too"
+                f"{self.folder}: left out {_several(self.masks)} in folders of masks. If they are images, pass their "
+                "folders themselves"
+            )
+        if self.own:
+            yield (
+                f"{self.folder}: left out {_first_of(self.own, 'folder')} that promise-seg wrote. Pass a folder itself "
+                "to read the images in it"
+            )
+        if self.hidden:
+            yield (
+                f"{self.folder}: left out {_first_of(self.hidden, 'hidden file or folder', 'hidden files and folders')}"
+                ". Pass one by itself, or rename it, to read the images in it"
             )
         if self.unread:
             yield (
-                f"{self.folder}: left out {_several(self.unread)}, of formats that are not searched for in folders. "
-                "Save as PNG, TIFF or NIfTI"
+                f"{self.folder}: left out {_several(self.unread)}, of formats that are not searched for in folders: "
+                f"{_kinds(self.unread)}. Save as PNG, TIFF, NIfTI or MP4"
             )
         if self.no_pixels:
             yield (
@@ -75,6 +104,10 @@ def _first(reasons: list[str]) -> str:
     return reasons[0] + (f" (and {len(reasons) - 1} more for this reason)" if len(reasons) > 1 else "")
 
 
+def _first_of(paths: list[Path], one: str, several: str = "") -> str:
+    return f"{len(paths)} {several or one + 's'} (the first: {paths[0]})" if len(paths) > 1 else f"1 {one} ({paths[0]})"
+
+
 def _kinds(paths: list[Path]) -> str:
     """Return how many files there are of each suffix."""
     counts = Counter(path.suffix.lower() or "no suffix" for path in paths)
@@ -83,55 +116,101 @@ def _kinds(paths: list[Path]) -> str:
 
 
 def _several(paths: list[Path]) -> str:
-    return f"{len(paths)} images (the first: {paths[0]})" if len(paths) > 1 else f"1 image ({paths[0]})"
+    return _first_of(paths, "image")
 
 
-def look_through(folder: Path) -> Contents:
+def look_through(folder: Path, output: Path | None = None) -> Contents:
     """List the contents of a folder, each file once even if several links lead to it.
+
+    Real folders come before links to folders, so that a file is found where it lies.
+
+    Args:
+        folder: the folder.
+        output: the folder that predictions are written to, whose masks are no images even before there is a table.
 
     Raises:
         ImageError: if the folder cannot be listed. Subfolders that cannot be listed are left out.
     """
-    found = Contents(folder)
-    _look_at(found, folder, visible(folder), {folder.resolve()})
+    found = Contents(folder, None if output is None else output.resolve())
+    seen, links = {folder.resolve()}, list[Path]()
+    _look_at(found, folder, visible_and_hidden(folder), seen, links)
+    while links:
+        _enter(found, links.pop(0), seen, links)
+    if not (found.pictures or found.series or found.single):
+        found.pictures, found.masks = found.masks, []
+    _drop_companions(found)
     return found
 
 
-def _look_at(found: Contents, folder: Path, paths: Iterable[Path], seen: set[Path]) -> None:
+def _enter(found: Contents, folder: Path, seen: set[Path], links: list[Path]) -> None:
+    """Look at a subfolder, unless it was looked at already, or holds what this program wrote."""
+    place = folder.resolve()
+    if place in seen:
+        return
+    seen.add(place)
+    try:
+        inside = visible_and_hidden(folder)
+    except ImageError as problem:
+        found.closed.append(f"{problem}. Left out")
+        return
+    if is_run_or_merged(folder, [path.name for path in inside[0]]):
+        found.own.append(folder)
+    else:
+        _look_at(found, folder, inside, seen, links)
+
+
+def _look_at(
+    found: Contents, folder: Path, inside: tuple[list[Path], list[Path]], seen: set[Path], links: list[Path]
+) -> None:
     folders: list[Path] = []
     closed: list[str] = []
-    for path in paths:
+    visible, hidden = inside
+    found.hidden += [path for path in hidden if not is_nobodys(path)]
+    own = of_predictions(folder, [path.name for path in visible], found.output)
+    for path in visible:
         try:
             mode = path.stat().st_mode
         except OSError as error:  # no permission, or a broken link
             closed.append(f"{path}: left out: {error.strerror or error}")
             continue
-        if stat.S_ISDIR(mode):
-            folders.append(path)
+        if path.name in own:
+            found.own += [path] if stat.S_ISDIR(mode) else []
+        elif stat.S_ISDIR(mode):
+            (links if path.is_symlink() else folders).append(path)
         elif stat.S_ISREG(mode):
             _add_file(found, path)
     if closed:
         found.closed.append(_first(closed))
     for inner in folders:
-        if inner.resolve() not in seen:
-            seen.add(inner.resolve())
-            try:
-                inside = visible(inner)
-            except ImageError as problem:
-                found.closed.append(f"{problem}. Left out")
-            else:
-                _look_at(found, inner, inside, seen)
+        _enter(found, inner, seen, links)
 
 
 def _add_file(found: Contents, path: Path) -> None:
-    is_below = path.parent != found.folder
     named = SUFFIXES.get(suffix_of(path))
     if named is not None and named.is_found_by_suffix:
-        (found.below if is_below else found.pictures).append(path)
+        _add_picture(found, path)
     elif path.suffix.lower() in UNREAD_SUFFIXES:
-        (found.below if is_below else found.unread).append(path)
+        found.unread.append(path)
     else:
         _add_by_content(found, path)
+
+
+def _add_picture(found: Contents, path: Path) -> None:
+    above = {plain(part) for part in path.relative_to(found.folder).parts[:-1]}
+    (found.masks if above & (MASK_FOLDERS | _LABELS_OF_NNUNET) else found.pictures).append(path)
+
+
+def _drop_companions(found: Contents) -> None:
+    """Take the files of values that headers of volumes name off those that are no images."""
+    if found.no_images:
+        read = set[Path]()
+        for path in found.pictures:
+            named = SUFFIXES.get(suffix_of(path))
+            try:
+                read |= set(named.files_of(path)) if named is not None else set()
+            except ImageError:
+                continue  # said when it is opened
+        found.no_images = [path for path in found.no_images if path not in read]
 
 
 def _add_by_content(found: Contents, path: Path) -> None:
@@ -144,11 +223,9 @@ def _add_by_content(found: Contents, path: Path) -> None:
     if kind is DicomImage:
         _add_dicom(found, path)
     elif told_by_content(path) is None:
-        found.no_images.append(path)
-    elif path.parent == found.folder:
-        found.pictures.append(path)
+        (found.unread if path.suffix.lower() in _OFTEN_IMAGES else found.no_images).append(path)
     else:
-        found.below.append(path)
+        _add_picture(found, path)
 
 
 def _add_dicom(found: Contents, path: Path) -> None:

@@ -25,20 +25,32 @@ Note = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Input:
-    """A single image or a volume. ``stem`` names its outputs; ``files`` are those of a DICOM series."""
+    """A single image or a volume.
+
+    ``stem`` names its outputs: it is a path below their folder without suffix, with slashes. ``files`` are those of a
+    DICOM series.
+    """
 
     path: Path
     stem: str
     files: tuple[Path, ...] = ()
     below: str = ""
-    """The folders between the one that the user passed and this one, joined by ``_``."""
+    """The folders between the one that the user passed and this one, joined by ``_``; for DICOM alone."""
+    root: Path = Path()
+    """The folder that the user passed, or that of a file that the user passed."""
     beside: tuple[Path, ...] = ()
     """The files of its further channels."""
 
     @property
     def name(self) -> str:
-        """The path, with the stem if the folder contains several inputs."""
-        return f"{self.path}#{self.stem}" if self.files and self.stem != self.path.name else str(self.path)
+        """The path, with the end of the stem if the folder contains several inputs."""
+        end = self.stem.rpartition("/")[2]
+        return f"{self.path}#{end}" if self.files and end != self.path.name else str(self.path)
+
+    @property
+    def key(self) -> str:
+        """The absolute name, by which an image is known whatever folder it is named from."""
+        return key_of(self.name)
 
     def open(self, axis: Axis) -> Source:
         """Open the slices.
@@ -61,17 +73,32 @@ def _nothing(words: str) -> None:
     del words
 
 
-def find_inputs(places: Iterable[str | Path], note: Note = _nothing, channels: Channels | None = None) -> list[Input]:
-    """Return the given files, the files directly in the given folders, and DICOM images anywhere below these.
+def key_of(name: str) -> str:
+    """Return the absolute name of an input, without the links that lead to its folder; it may be a link itself."""
+    path = Path(name).absolute()
+    return str(path.resolve() if path.name == ".." else path.parent.resolve() / path.name)
+
+
+def find_inputs(
+    places: Iterable[str | Path],
+    note: Note = _nothing,
+    output: str | Path | None = None,
+    channels: Channels | None = None,
+) -> list[Input]:
+    """Return the given files, and the images and volumes in the given folders, at any depth.
+
+    Outputs for a folder keep its tree: the stem of ``images/p1/a.png`` is ``p1/a`` if ``images`` was given. If files or
+    folders are given whose outputs would have the same names, all names start below the folder that they share.
 
     The DICOM images of one series that have a position form volumes, whatever folders they are in: one volume, or
     several if images differ in size or direction, or share a position. Other images are inputs of their own.
-    Segmentations are left out. If names of files or folders occur twice, as in a PACS export, they are prefixed with
-    their parent folders.
+    Segmentations are left out. If names of DICOM files or their folders occur twice, as in a PACS export, they are
+    prefixed with their parent folders.
 
     Args:
         places: files and folders.
         note: called with a line for everything that is left out, and for series that are divided.
+        output: the folder that predictions are written to; what is written there is not read as an image.
         channels: those of the model; files that are channels of one case are one input.
 
     Raises:
@@ -79,28 +106,61 @@ def find_inputs(places: Iterable[str | Path], note: Note = _nothing, channels: C
             have the same name.
     """
     named = [Path(place) for place in places]
+    into = None if output is None else Path(output)
     found: list[Input] = []
     for place in named:
-        found += _in_folder(place, note) if _is_folder(place) else [Input(place, stem_of(place))]
+        if _is_folder(place):
+            found += [replace(one, root=place) for one in _in_folder(place, into, note)]
+        else:
+            found.append(Input(place, stem_of(place), root=place.parent))
     if not found:
         raise ImageError(
             f"{', '.join(map(str, named))}: no images found; expected files ending in {', '.join(sorted(SUFFIXES))}, "
             "or DICOM files of any name"
         )
-    found = joined_cases(found, channels, note)
+    once: dict[tuple[str, tuple[Path, ...]], Input] = {}
+    for one in joined_cases(found, channels, note):
+        once.setdefault((one.key, one.files), one)
+    return _with_names_of_their_own(list(once.values()))
+
+
+def _with_names_of_their_own(found: list[Input]) -> list[Input]:
+    """Give each input a stem of its own.
+
+    Raises:
+        ImageError: if that is not possible, as for ``a.png`` and ``a.jpg`` in one folder.
+    """
     counts = Counter(one.stem for one in found)
     found = [
         replace(one, stem=f"{one.below}_{one.stem}") if counts[one.stem] > 1 and one.below else one for one in found
     ]
-    by_stem: dict[str, Input] = {}
+    roots: dict[str, set[Path]] = {}
     for one in found:
-        other = by_stem.setdefault(one.stem, one)
-        if other != one:
-            raise ImageError(
-                f"{other.path} and {one.path} would both be written to masks/{one.stem}. Rename one of them, or "
-                "predict them into different folders"
-            )
-    return list(by_stem.values())
+        roots.setdefault(one.stem, set()).add(one.root.resolve())
+    if any(len(several) > 1 for several in roots.values()):
+        found = _below_shared_folder(found)
+    by_stem: dict[str, list[Input]] = {}
+    for one in found:
+        by_stem.setdefault(one.stem, []).append(one)
+    if clashes := [several for several in by_stem.values() if len(several) > 1]:
+        first, second = clashes[0][:2]
+        more = f". So it is with {len(clashes) - 1} more name{'s' * (len(clashes) > 2)}" if len(clashes) > 1 else ""
+        raise ImageError(
+            f"{first.path} and {second.path} would both be written to masks/{first.stem}{more}. Rename one of them, or "
+            "predict them into different folders"
+        )
+    return found
+
+
+def _below_shared_folder(found: list[Input]) -> list[Input]:
+    """Prefix each stem with the folders that lead from the one that all places share to its own."""
+    roots = {one.root: one.root.resolve() for one in found}
+    try:
+        shared = os.path.commonpath(roots.values())
+    except ValueError:  # on different drives
+        return found
+    above = {root: place.relative_to(shared) for root, place in roots.items()}
+    return [replace(one, stem=(above[one.root] / one.stem).as_posix()) for one in found]
 
 
 def _is_folder(place: Path) -> bool:
@@ -114,11 +174,11 @@ def _is_folder(place: Path) -> bool:
         raise ImageError(f"{str(place)!r}: not a valid file name: {error}") from error
 
 
-def _in_folder(place: Path, note: Note) -> list[Input]:
-    contents = look_through(place)
+def _in_folder(place: Path, output: Path | None, note: Note) -> list[Input]:
+    contents = look_through(place, output)
     for words in contents.notes():
         note(words)
-    found = [Input(path, stem_of(path)) for path in contents.pictures]
+    found = [Input(path, (path.parent.relative_to(place) / stem_of(path)).as_posix()) for path in contents.pictures]
     volumes: list[tuple[int, SeriesPart]] = []
     single = contents.single
     ordered = sorted(contents.series.values(), key=lambda images: (images[0].series_number or 0, images[0].series))

@@ -14,12 +14,16 @@ from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.metaimage import MetaImageVolume
 from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.images.formats.nrrd import NrrdVolume
+from promise_seg.images.formats.numpy_stack import NumpyArchive, NumpyArray
 from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.source import Source
 from promise_seg.images.formats.tiff import TiffStack
+from promise_seg.images.formats.video import Video
 
-FILE_SOURCES: tuple[type[Source], ...] = (DicomImage, NiftiVolume, NrrdVolume, MetaImageVolume, TiffStack, Picture)
+FILE_SOURCES: tuple[type[Source], ...] = (
+    DicomImage, NiftiVolume, NrrdVolume, MetaImageVolume, NumpyArray, NumpyArchive, Video, TiffStack, Picture,
+)  # fmt: skip
 """The classes that read files: the only list of formats. The first with a matching signature reads a file."""
 FOLDER_SOURCE: type[Source] = DicomSeries
 """The class that reads folders."""

@@ -2,7 +2,7 @@
 
 import os
 from io import BufferedReader, FileIO
-from math import prod
+from math import ceil, prod
 from pathlib import Path
 
 from promise_seg.errors import ImageError, SettingsError
@@ -56,6 +56,22 @@ def check_size(path: Path, shape: tuple[int, ...]) -> None:
         raise ImageError(f"{path}: damaged: its header says {words or 'nothing'} as its size")
     if prod(map(int, shape)) > max_values():
         raise too_large(path, words)
+
+
+def check_frames_together(path: Path, shape: tuple[int, int, int]) -> None:
+    """Refuse the labels (N, H, W) of more frames than can be held at once, with how many to leave out.
+
+    Raises:
+        ImageError: if they are too many.
+    """
+    count, (height, width) = shape[0], shape[1:]
+    if prod(shape) > max_values():
+        every = ceil(prod(shape) / max_values())
+        raise ImageError(
+            f"{path}: too long: the labels of {count} frames of {width} x {height} pixels are more than the limit of "
+            f"{max_values():,} values, as they are held at once. Predict every {every}th frame or fewer (--every "
+            f"{every}), or cut the video into parts"
+        )
 
 
 def too_large(path: Path, words: str) -> ImageError:

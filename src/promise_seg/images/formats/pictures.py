@@ -18,7 +18,8 @@ from promise_seg.vocabulary import Axis
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "PCX", "TGA")
 """The formats of Pillow that are read; for some others it starts a program that may execute the file's content."""
 _ORIENTATION = 0x0112
-_NEARLY_GREY = 16  # as far as the channels of a grey picture are apart after JPEG
+NEARLY_GREY = 16
+"""The distance of the channels of a grey picture after lossy compression."""
 
 
 _OPENING = Lock()
@@ -46,7 +47,10 @@ class Picture(Source):
     """
 
     kind = "picture"
-    suffixes = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif")
+    suffixes = (
+        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".gif", ".jp2", ".j2k", ".pgm", ".ppm",
+        ".pbm", ".pnm", ".tga", ".pcx",
+    )  # fmt: skip
 
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
         del axis
@@ -120,7 +124,7 @@ class Picture(Source):
         if image.mode in {"LA", "La", "RGBA", "RGBa", "PA"} and np.ptp(np.asarray(image)[..., -1]):
             raise ImageError(f"{self.path}: a mask with transparency, which may be what is meant; save it without")
         colours = self._converted("L" if image.mode in {"1", "LA", "La"} else "RGB")
-        if colours.ndim == 3 and (colours.max(2) - colours.min(2)).max() <= _NEARLY_GREY:
+        if colours.ndim == 3 and (colours.max(2) - colours.min(2)).max() <= NEARLY_GREY:
             return self._converted("L"), None
         return colours, None
 

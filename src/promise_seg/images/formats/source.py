@@ -55,6 +55,8 @@ class Source(ABC):
     """Whether a mask of this format may say itself which image it belongs to, and must be read beside that image."""
 
     path: Path
+    is_in_time: bool = False
+    """Whether its slices follow one another in time and look alike, so that some may be left out."""
     is_volume: bool = False
     """Whether it is a stack by its nature, even if of one slice: predictions for it are written as a stack."""
     frame: SliceFrame | None = None
@@ -136,6 +138,20 @@ class Source(ABC):
     def as_stored(self, index: int) -> Array:
         """One slice as labels: palette indices instead of colours, nothing rescaled."""
         return self.values(index)
+
+    def thinned(self, every: int) -> "Source":
+        """Return every Nth of its slices, from the first, if :attr:`is_in_time`; else itself."""
+        del every
+        return self
+
+    def number_of(self, index: int) -> int:
+        """Return the number of a slice in the file, of which some may be left out, from 0."""
+        return index
+
+    @property
+    def note(self) -> str | None:
+        """A fault of the file that a user should know of, although it can be read: words that follow its path."""
+        return None
 
     @property
     def label_note(self) -> str | None:

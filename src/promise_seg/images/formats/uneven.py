@@ -62,6 +62,19 @@ class UnevenStack:
         Raises:
             ImageError: if neither is possible, with the distances of both.
         """
+        moved, order = self._paired(mask, array)
+        return moved if order is None else moved[order]
+
+    def is_paired_by_number(self, mask: SliceFrame, array: Array) -> bool:
+        """Return whether the slices of a mask that :meth:`labels_of` takes do not lie where those of the image do.
+
+        Raises:
+            ImageError: as there.
+        """
+        return self._paired(mask, array)[1] is None
+
+    def _paired(self, mask: SliceFrame, array: Array) -> tuple[Array, Array | None]:
+        """Return a mask turned like these slices, and the number in it of that for each; ``None`` if by number."""
         moved, affine = self.frame.turned_like_this(mask, array)
         count, height, width = self.frame.shape
         if moved.shape[1:3] != (height, width):
@@ -74,9 +87,9 @@ class UnevenStack:
         near = apart <= self._half_a_voxel
         nearest = apart.argmin(1)
         if near[np.arange(count), nearest].all() and len(set(nearest.tolist())) == count:
-            return moved[nearest]
+            return moved, nearest
         if len(moved) == count and near[0, 0] and self._is_made_of_it(affine[:3, 0]):
-            return moved
+            return moved, None
         raise ImageError(
             f"{mask.path}: its slices cannot be matched with those of its image {self.frame.path}. Of the image, "
             f"{self.words}; the mask has {len(moved)} slices, {np.linalg.norm(affine[:3, 0]):.2f} mm apart, for "

@@ -38,11 +38,8 @@ class ArrayVolume(Source):
         Raises:
             ImageError: if a volume is to be cut along an axis, which cannot be told.
         """
-        if self.is_volume and axis != Axis.AUTO:
-            raise ImageError(
-                f"{path}: does not say how the patient lies in it, so it cannot be cut along the {axis} axis. Leave "
-                "--axis out to take its slices as stored"
-            )
+        if self.is_volume:
+            refuse_axis(path, axis)
         self.path, self._array, self._slices, self.spacing = path, array, array, spacing
 
     def __len__(self) -> int:
@@ -73,3 +70,16 @@ class ArrayVolume(Source):
 
     def differs_by(self, index: int) -> dict[str, object]:
         return super().differs_by(index) if self.frame is None else {"slice": index, "axis": str(self.frame.axis)}
+
+
+def refuse_axis(path: Path, axis: Axis) -> None:
+    """Refuse to cut a stack without a place along an axis of the patient.
+
+    Raises:
+        ImageError: unless its slices are to be taken as stored.
+    """
+    if axis != Axis.AUTO:
+        raise ImageError(
+            f"{path}: does not say how the patient lies in it, so it cannot be cut along the {axis} axis. Leave --axis "
+            "out to take its slices as stored"
+        )

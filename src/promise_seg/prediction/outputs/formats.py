@@ -11,6 +11,7 @@ from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
 from promise_seg.prediction.outputs.metaimage import write_metaimage
 from promise_seg.prediction.outputs.nifti import write_nifti
 from promise_seg.prediction.outputs.nrrd import write_nrrd
+from promise_seg.prediction.outputs.numpy_array import write_npy
 from promise_seg.prediction.outputs.pictures import write_png, write_tiff
 from promise_seg.prediction.outputs.rle import write_rle
 from promise_seg.vocabulary import OutputFormat
@@ -33,6 +34,7 @@ WRITERS = {
     OutputFormat.NIFTI: Writer(".nii.gz", write_nifti),
     OutputFormat.NRRD: Writer(".seg.nrrd", write_nrrd),
     OutputFormat.METAIMAGE: Writer(".mha", write_metaimage),
+    OutputFormat.NPY: Writer(".npy", write_npy),
     OutputFormat.DICOM_SEG: Writer(".dcm", write_dicom_seg),
     OutputFormat.RLE: Writer(".json", write_rle),
     OutputFormat.COCO: Writer(".json", write_rle),

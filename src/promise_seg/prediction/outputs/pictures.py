@@ -21,14 +21,19 @@ def grey_values(labels: Uint16Array, labelled: Labelled) -> npt.NDArray:
 
 
 def write_png(labelled: Labelled, path: Path) -> None:
-    """One PNG; for a volume a folder of that name, without the suffix, with one for each slice: ``000.png`` ..."""
+    """One PNG; for a volume a folder of that name, without the suffix, with one for each slice: ``000.png`` ...
+
+    Slices are numbered as in the file, frames of a video too; all numbers have as many digits as the last.
+    """
     if not labelled.source.is_volume:
         grey = grey_values(labelled.slices[0].labels, labelled)
         write_checked(labelled, path, Image.fromarray(grey).save, stored_stack, grey[None])
         return
     with replacing_folder(path.with_suffix("")) as folder, faults_of_writing(labelled, folder):
-        for number, one in enumerate(labelled.slices):
-            grey, picture = grey_values(one.labels, labelled), folder / f"{number:03d}.png"
+        numbers = [labelled.source.number_of(index) for index in range(len(labelled.slices))]
+        digits = max(3, len(str(numbers[-1])))
+        for number, one in zip(numbers, labelled.slices, strict=True):
+            grey, picture = grey_values(one.labels, labelled), folder / f"{number:0{digits}d}.png"
             Image.fromarray(grey).save(picture)
             check_same(stored_stack(picture), grey[None])
 

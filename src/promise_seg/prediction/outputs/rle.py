@@ -57,7 +57,7 @@ def write_rle(labelled: Labelled, path: Path) -> None:
             for label in labelled.names
             for mask in _objects(one.labels == label, labelled.separate_objects)
         ]
-        slices.append({"slice": index, "height": height, "width": width, "objects": objects})
+        slices.append({"slice": labelled.source.number_of(index), "height": height, "width": width, "objects": objects})
     names = {str(label): name for label, name in labelled.names.items()}
     content = {"image": str(labelled.source.path), "labels": names, "slices": slices}
     text = json_text(content)

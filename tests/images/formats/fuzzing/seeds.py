@@ -4,10 +4,12 @@ import gzip
 import io
 import itertools
 import struct
+import tempfile
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import highdicom
 import imagecodecs
@@ -22,7 +24,7 @@ from pydicom.encaps import encapsulate
 from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
-from tests.files import make_dicom
+from tests.files import make_dicom, write_video
 
 PIPE = "pipe"
 Files = dict[str, bytes | str | None]
@@ -255,6 +257,26 @@ def metaimage_seeds() -> Iterator[tuple[str, bytes]]:
     yield "text.mha", _metaimage_header("LOCAL", "BinaryData = False") + text
 
 
+def numpy_seeds() -> Iterator[tuple[str, bytes]]:
+    def saved(save: Callable[..., object], *arrays: np.ndarray, **named: np.ndarray) -> bytes:
+        stream = io.BytesIO()
+        save(stream, *arrays, **named)
+        return stream.getvalue()
+
+    yield "stack.npy", saved(np.save, np.asfortranarray(_VOXELS))
+    yield "double.npy", saved(np.save, RGB / 255.0)
+    yield "pair.npz", saved(np.savez_compressed, image=DEEP, label=MASK)
+
+
+def video_seeds() -> Iterator[tuple[str, bytes]]:
+    frames = np.stack([RGB, 255 - RGB, RGB // 2])
+    with tempfile.TemporaryDirectory() as folder:
+        for name, stack, code in (
+            ("lossless.avi", frames[..., 0], "FFV1"), ("lossy.mp4", frames, "mp4v"), ("jpeg.mov", frames, "jpeg")
+        ):  # fmt: skip
+            yield name, write_video(Path(folder) / name, stack, code).read_bytes()
+
+
 def seeds() -> list[Seed]:
     """One valid file, or folder of files, of each kind."""
     singles = itertools.chain(picture_seeds(), tiff_seeds(), nifti_seeds(), nrrd_seeds(), dicom_seeds())
@@ -273,4 +295,5 @@ def seeds() -> list[Seed]:
     found += [Seed({name: data}, name) for name, data in metaimage_seeds()]
     detached = {"a.mhd": _metaimage_header("a.raw", "CompressedData = False"), "a.raw": _VOXELS.tobytes()}
     found.append(Seed(detached, "a.mhd"))
+    found += [Seed({name: data}, name) for name, data in itertools.chain(numpy_seeds(), video_seeds())]
     return found

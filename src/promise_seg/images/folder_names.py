@@ -1,0 +1,14 @@
+"""The usual names of folders of images and of masks, in small letters and without spaces, dashes and underscores."""
+
+import re
+
+IMAGE_FOLDERS = frozenset({"images", "image", "imgs", "img", "original"})
+MASK_FOLDERS = frozenset(
+    {"masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "segmentations",
+     "segmentation"}
+)  # fmt: skip
+
+
+def plain(name: str) -> str:
+    """Return a name as the tables here have it."""
+    return re.sub(r"[ _-]", "", name.lower())

@@ -1,0 +1,35 @@
+"""The names by which this program knows what it wrote itself, so that it does not read it as images.
+
+``tests/images/test_own_folders.py`` compares them with what is really written.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+
+PREDICTION_TABLE = "predictions.csv"
+PREDICTION_IDENTITY = "model.json"
+PREDICTION_COCO = "coco.json"
+PREDICTION_FOLDERS = ("masks", "overlays")
+"""The folders of pictures in a folder of predictions."""
+MERGED = "_merged_masks"
+"""The ending of folders of merged masks, which ``promise data make`` writes next to a manifest and names after it."""
+_RUN_FILES = ("settings.json", "log.jsonl")
+
+
+def is_run_or_merged(folder: Path, names: Collection[str]) -> bool:
+    """Whether a folder with files of these names is a training run or holds masks that were merged."""
+    return folder.name.endswith(MERGED) or set(_RUN_FILES) <= set(names)
+
+
+def of_predictions(folder: Path, names: Collection[str], output: Path | None = None) -> frozenset[str]:
+    """Return the names of what this program wrote into a folder of predictions; of any other folder nothing.
+
+    Args:
+        folder: it may hold images, too.
+        names: of the files and folders in it.
+        output: the resolved folder into which predictions are to be written, even if there are none yet.
+    """
+    is_ours = PREDICTION_IDENTITY in names and not {PREDICTION_TABLE, *PREDICTION_FOLDERS}.isdisjoint(names)
+    if is_ours or folder.resolve() == output:
+        return frozenset({PREDICTION_TABLE, PREDICTION_IDENTITY, PREDICTION_COCO, *PREDICTION_FOLDERS})
+    return frozenset()

@@ -1,0 +1,29 @@
+"""Labels as an array of NumPy."""
+
+from pathlib import Path
+
+import numpy as np
+
+from promise_seg.arrays import Array
+from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.outputs.reading_back import write_checked
+
+
+def write_npy(labelled: Labelled, path: Path) -> None:
+    """Write labels in the shape and axis order of the input's array; for a stack without a place (N, H, W)."""
+    frame, is_volume = labelled.source.frame, labelled.source.is_volume
+    stack = labelled.stack.astype(np.uint8 if max(labelled.names) < 256 else np.uint16)
+    whole = stack if frame is None else np.ascontiguousarray(frame.from_slices(stack))
+    array = whole if is_volume else stack[0]
+
+    def write(to: Path) -> None:
+        with to.open("wb") as file:  # np.save would add its suffix to a name
+            np.save(file, array, allow_pickle=False)
+
+    def read(written: Path) -> Array:
+        found = np.load(written, allow_pickle=False)
+        if not is_volume:
+            return found[None]
+        return found if frame is None else frame.to_slices(found)
+
+    write_checked(labelled, path, write, read, labelled.stack)
