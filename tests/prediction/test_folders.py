@@ -1,6 +1,8 @@
 import csv
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -12,7 +14,7 @@ from promise_seg.errors import PromiseError
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_labels
-from promise_seg.prediction.folders import predict_folder
+from promise_seg.prediction.folders import PredictionFolder, predict_folder, predict_one
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import ApmKind, OutputFormat, Variant
@@ -88,6 +90,38 @@ def test_a_stopped_run_goes_on(images, labeller, tmp_path, monkeypatch):
     outcome = predict_folder(labeller, find_inputs([images]), out)
     assert (outcome.predicted, outcome.already_there) == (2, 2)
     assert len(table(out)) == 4
+
+
+def test_two_runs_into_one_folder_lose_no_line_of_each_other(images, labeller, tmp_path):
+    whole, shared = tmp_path / "whole", tmp_path / "shared"
+    predict_folder(labeller, find_inputs([images]), whole)
+    inputs = find_inputs([images])
+    first, second = (PredictionFolder(shared, labeller) for _ in range(2))
+    for number, one in enumerate(inputs):
+        (first, second)[number % 2].add(one, one.sha256(), predict_one(one, labeller))
+        (first, second)[number % 2].save_table()
+    first.finish()
+    assert (shared / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
+    assert sorted(path.name for path in shared.iterdir()) == sorted(path.name for path in whole.iterdir())
+
+
+def test_a_line_that_one_run_took_out_does_not_come_back_from_the_table_of_another(images, labeller, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(images, copy)
+    predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+    predict_folder(labeller, find_inputs([copy]), tmp_path / "out")
+    assert [line["image"] for line in table(tmp_path / "out")] == [str(copy / f"{i}.png") for i in range(4)]
+
+
+def test_masks_are_on_the_disk_before_the_table_names_them(images, labeller, tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").readlink().name))
+    predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+    table_at = next(number for number, name in enumerate(synced) if name.endswith("-predictions.csv"))
+    for folder in ("masks", "overlays"):
+        assert synced.count(folder) == 1  # and not for each image
+        assert synced.index(folder) < table_at
+    assert sum(name.endswith(".png") for name in synced) == 8
 
 
 def test_an_image_that_changed_is_predicted_again(images, labeller, tmp_path):

@@ -12,12 +12,13 @@ import numpy as np
 from PIL import Image
 
 from promise_seg.errors import ImageError, PromiseError
-from promise_seg.files import write_json, write_text, write_whole
+from promise_seg.files import Sync, sync_folder, write_json, write_text, write_whole
 from promise_seg.images.exports.inputs import Input, key_of
 from promise_seg.images.formats.limits import check_frames_together
 from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_IDENTITY, PREDICTION_TABLE
 from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
+from promise_seg.locks import in_turn
 from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller, Origin
 from promise_seg.prediction.outputs.formats import WRITERS, formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco
@@ -69,6 +70,17 @@ class PredictionFolder:
             identity["keep_empty_frames"] = True
         if every > 1:
             identity["every"] = every
+        with in_turn(self.folder / PREDICTION_IDENTITY):
+            self._check_identity(identity)
+        self._lines: dict[str, list[dict[str, str]]] = self._read_table()
+        self._owners = {_stem(lines[0]["mask"]): key for key, lines in self._lines.items()}
+        self._changed: set[str] = set()  # what this process put into the table, or took out of it
+        self._unsynced: set[Path] = set()  # folders with new files
+        self.notes: list[str] = []
+        self._saved_at = time.monotonic()
+
+    def _check_identity(self, identity: dict[str, object]) -> None:
+        """Refuse a folder with other predictions, or note what a new one holds."""
         path = self.folder / PREDICTION_IDENTITY
         if path.exists():
             try:
@@ -77,7 +89,7 @@ class PredictionFolder:
                 raise PromiseError(f"{path}: damaged: {error}. Choose another -o folder") from error
             if known != identity:
                 what = "of another model"
-                if known | {"format": str(output)} == identity:
+                if known | {"format": identity["format"]} == identity:
                     what = "in another format"
                 elif _without(known, "keep_empty_frames") == _without(identity, "keep_empty_frames"):
                     what = "with empty frames" if "keep_empty_frames" in known else "without empty frames"
@@ -90,10 +102,6 @@ class PredictionFolder:
                 raise PromiseError(f"{self.folder}: contains predictions {what}. Choose another -o folder")
         else:
             write_json(path, identity)
-        self._lines: dict[str, list[dict[str, str]]] = self._read_table()
-        self._owners = {_stem(lines[0]["mask"]): key for key, lines in self._lines.items()}
-        self.notes: list[str] = []
-        self._saved_at = time.monotonic()
 
     def _read_table(self) -> dict[str, list[dict[str, str]]]:
         path = self.folder / PREDICTION_TABLE
@@ -121,8 +129,7 @@ class PredictionFolder:
         if not (self.folder / mask).exists() or not self.overlay_path(_stem(mask)).exists():
             return False
         if key != one.key:
-            self._lines[one.key] = [line | {"image": one.name} for line in self._lines.pop(key)]
-            self._owners[one.stem] = one.key
+            self._put(one, [line | {"image": one.name} for line in self._take_out(key)])
         return True
 
     def add(self, one: Input, sha256: str, labelled: Labelled) -> None:
@@ -133,12 +140,14 @@ class PredictionFolder:
         """
         path = self._write(one, labelled)
         overlay = Image.fromarray(_overlay(labelled, self._reading))
-        write_whole(self.overlay_path(one.stem), lambda p: overlay.save(p))
+        drawn = self.overlay_path(one.stem)
+        write_whole(drawn, lambda p: overlay.save(p), Sync.FILE)
+        places = {path.parent, drawn.parent}
+        self._unsynced |= {
+            above for place in places for above in (place, *place.parents) if self.folder in above.parents
+        }
         facts = {"image": one.name, "mask": path.relative_to(self.folder).as_posix(), "image_sha256": sha256}
-        self._lines[one.key] = [
-            facts | line for index in range(len(labelled.slices)) for line in _lines_of(labelled, index)
-        ]
-        self._owners[one.stem] = one.key
+        self._put(one, [facts | line for index in range(len(labelled.slices)) for line in _lines_of(labelled, index)])
         if labelled.source.note is not None:
             self.notes.append(f"{one.path}: {labelled.source.note}")
         if time.monotonic() - self._saved_at > _SAVE_SECONDS:
@@ -160,7 +169,15 @@ class PredictionFolder:
                 f"{one.name}: its place, masks/{one.stem}, is taken by {other['image']}. Predict it into another "
                 "folder, or rename one of them"
             )
-        del self._lines[owner]
+        self._take_out(owner)
+
+    def _put(self, one: Input, lines: list[dict[str, str]]) -> None:
+        self._lines[one.key], self._owners[one.stem] = lines, one.key
+        self._changed.add(one.key)
+
+    def _take_out(self, key: str) -> list[dict[str, str]]:
+        self._changed.add(key)
+        return self._lines.pop(key)
 
     def _check_folders(self, one: Input) -> None:
         """Refuse an image whose folder would be a file, or the folder of a volume's slices."""
@@ -203,14 +220,26 @@ class PredictionFolder:
         return path if path.exists() else path.with_suffix("")  # a folder with a file for each slice
 
     def save_table(self) -> None:
-        """Write ``predictions.csv`` with all that is known so far, whole or not at all."""
+        """Write ``predictions.csv`` with all that is known so far, whole or not at all.
+
+        Lines that another process added meanwhile are kept. Masks and overlays are on the disk before the table is.
+        """
+        while self._unsynced:
+            sync_folder(self._unsynced.pop())
+        with in_turn(self.folder / PREDICTION_TABLE):
+            for key, lines in self._read_table().items():
+                if key not in self._changed and lines:
+                    self._lines[key], self._owners[_stem(lines[0]["mask"])] = lines, key
+            self._write_table()
+        self._saved_at = time.monotonic()
+
+    def _write_table(self) -> None:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for image in sorted(self._lines):
             writer.writerows(self._lines[image])
         write_text(self.folder / PREDICTION_TABLE, text.getvalue())
-        self._saved_at = time.monotonic()
 
     def finish(self) -> None:
         """Write what is about all images."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from promise_seg.arrays import Array
 from promise_seg.errors import ImageError, PromiseError, first_line
-from promise_seg.files import replacing
+from promise_seg.files import Sync, replacing
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_labels
 from promise_seg.prediction.labelling import Labelled
@@ -25,7 +25,7 @@ def write_checked(
         ImageError: if it cannot be written or read back, or holds other values; ``path`` is then as it was before.
         PromiseError: if the system cannot write there.
     """
-    with replacing(path) as temporary, faults_of_writing(labelled, temporary):
+    with replacing(path, Sync.FILE) as temporary, faults_of_writing(labelled, temporary):
         write(temporary)
         check_same(read(temporary), expected)
 
