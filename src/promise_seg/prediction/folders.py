@@ -142,10 +142,8 @@ class PredictionFolder:
         overlay = Image.fromarray(_overlay(labelled, self._reading))
         drawn = self.overlay_path(one.stem)
         write_whole(drawn, lambda p: overlay.save(p), Sync.FILE)
-        places = {path.parent, drawn.parent}
-        self._unsynced |= {
-            above for place in places for above in (place, *place.parents) if self.folder in above.parents
-        }
+        above = {folder for file in (path, drawn) for folder in file.parents}
+        self._unsynced |= {folder for folder in above if self.folder in folder.parents}
         facts = {"image": one.name, "mask": path.relative_to(self.folder).as_posix(), "image_sha256": sha256}
         self._put(one, [facts | line for index in range(len(labelled.slices)) for line in _lines_of(labelled, index)])
         if labelled.source.note is not None:
