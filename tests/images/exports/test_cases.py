@@ -24,7 +24,7 @@ def lay(tmp_path):
 
 def found(places, channels):
     notes = []
-    inputs = find_inputs(places, notes.append, parse_channels(channels))
+    inputs = find_inputs(places, notes.append, channels=parse_channels(channels))
     return {one.stem: {path.name for path in (one.path, *one.beside)} for one in inputs}, notes
 
 
@@ -57,6 +57,14 @@ def test_cases_in_folders_of_their_own_are_called_after_them(lay):
     folder = lay("p1/t1.png", "p1/FLAIR.png", "p2/t1.png", "p2/FLAIR.png")
     inputs, _ = found([folder / "p1", folder / "p2"], "FLAIR,t1")
     assert inputs == {"p1": {"t1.png", "FLAIR.png"}, "p2": {"t1.png", "FLAIR.png"}}
+    assert found([folder], "FLAIR,t1")[0] == inputs
+
+
+def test_cases_of_the_same_name_in_several_folders_keep_the_tree(lay):
+    names = ("a_t1.png", "a_t2.png")
+    folder = lay(*(f"{patient}/day1/{name}" for patient in ("p1", "p2") for name in names))
+    inputs, _ = found([folder], "t1,t2")
+    assert inputs == {"p1/day1/a": {*names}, "p2/day1/a": {*names}}
 
 
 def test_files_of_other_kinds_are_other_cases(lay):

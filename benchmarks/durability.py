@@ -1,0 +1,127 @@
+"""What it costs to bring files to the disk and to hash tensors, beside doing neither, measured side by side.
+
+    python -m benchmarks.durability
+
+The same work is done with and without, in turns, so that whatever else the machine does falls on both: whole epochs of
+training with the nano SAM, checkpoints and state included, and predictions of the same images into new folders.
+"""
+
+import argparse
+import contextlib
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+from accelerate import Accelerator
+from PIL import Image
+
+from promise_seg import tensor_files
+from promise_seg.cli.common import quiet_libraries
+from promise_seg.dataset.checks import CheckedRow, check_rows
+from promise_seg.dataset.manifest import read_manifest
+from promise_seg.features.store import FeatureStore
+from promise_seg.images.exports.inputs import find_inputs
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.training import TrainingRun
+from promise_seg.prediction.folders import predict_folder
+from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.predictor import Predictor
+from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.loading import load_sam
+from promise_seg.scenes import draw_scene
+from promise_seg.vocabulary import ApmKind
+
+KINDS = (ApmKind.HEATMAP, ApmKind.PRETRAINED)
+
+
+@contextlib.contextmanager
+def neither() -> Iterator[None]:
+    """Nothing is synced, and nothing hashed."""
+    with mock.patch.object(os, "fsync"), mock.patch.object(tensor_files, "content_sha256", return_value=""):
+        yield
+
+
+def write_data(folder: Path, images: int) -> Path:
+    lines = ["image_name,train_type,mask_name"]
+    for number in range(images):
+        scene = draw_scene([3, number], 256, "mucosa")
+        Image.fromarray(scene.image).save(folder / f"{number}.png")
+        Image.fromarray(np.where(scene.instances > 0, 255, 0).astype(np.uint8)).save(folder / f"{number}m.png")
+        lines.append(f"{number}.png,{'val' if number < images // 5 else 'train'},{number}m.png")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return folder / "manifest.csv"
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def print_ratios(what: str, with_both: list[float], without: list[float]) -> None:
+    ratios = sorted(one / other for one, other in zip(with_both, without, strict=True))
+    print(
+        f"{what}: {statistics.median(with_both):.2f} s with, {statistics.median(without):.2f} s without; "
+        f"ratio {statistics.median(ratios):.3f}, between {ratios[0]:.3f} and {ratios[-1]:.3f}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=7)
+    args = parser.parse_args()
+    quiet_libraries()
+    sam = load_sam("nano")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "data").mkdir()
+        rows = check_rows(read_manifest(write_data(folder / "data", args.images)))
+        for apm in KINDS:
+            measure_training(apm, rows, sam, folder / apm, args.rounds)
+            measure_predictions(apm, rows, sam, folder / apm, args.rounds)
+
+
+def measure(what: str, work: Callable[[Path], object], folder: Path, rounds: int) -> None:
+    """Do work in new folders, with and without in turns."""
+    both, none = [], []
+    for number in range(rounds):
+        both.append(seconds_of(partial(work, folder / f"with-{number}")))
+        with neither():
+            none.append(seconds_of(partial(work, folder / f"without-{number}")))
+    print_ratios(what, both, none)
+
+
+def train(rows: list[CheckedRow], sam: Backbone, apm: ApmKind, folder: Path) -> TrainingRun:
+    """Train one epoch on features that are stored, in a run that checks each of them as it reads it first."""
+    settings = TrainSettings(apm=apm, batch_size=8, views=1, epochs=1)
+    store = FeatureStore(folder.with_name(f"store-{folder.name.partition('-')[0]}"))  # hashes of one are no others
+    run = TrainingRun(folder, rows, sam, store, settings, Accelerator(cpu=True))
+    run.encode()
+    run.run()
+    return run
+
+
+def measure_training(apm: ApmKind, rows: list[CheckedRow], sam: Backbone, folder: Path, rounds: int) -> None:
+    train(rows, sam, apm, folder / "with-first")
+    with neither():
+        train(rows, sam, apm, folder / "without-first")
+    measure(f"an epoch with {apm}", partial(train, rows, sam, apm), folder, rounds)
+
+
+def measure_predictions(apm: ApmKind, rows: list[CheckedRow], sam: Backbone, folder: Path, rounds: int) -> None:
+    labeller = Labeller({1: Predictor(train(rows, sam, apm, folder / "with-model").model.eval())})
+    inputs = find_inputs([row.row.image for row in rows])
+    what = f"{len(inputs)} predictions with {apm}"
+    measure(what, lambda place: predict_folder(labeller, inputs, place), folder / "predictions", rounds)
+
+
+if __name__ == "__main__":
+    main()
