@@ -13,14 +13,18 @@ from promise_seg.dataset.manifest import Row, raise_all
 from promise_seg.errors import ImageError, SizeError
 from promise_seg.images.formats.kinds import kind_of
 from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.segmentation import is_segmentation
 from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import crop_of
 from promise_seg.images.geometry import Box
+from promise_seg.images.guarding import guarded
 from promise_seg.images.masks import instances_of, mask_of
 from promise_seg.images.readers import content_sha256, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
+
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class CheckedRow:
     ``image_sha256`` is the hash of everything that determines its pixels; ``index`` is the number of the slice;
     ``crop`` is the part of the image frame that is kept, ``None`` for all of it; ``class_pixels`` are the classes of a
     label map with their numbers of pixels; ``labels_sha256`` is the hash of the mask's values; ``spacing`` is the
-    distance between rows and between columns in mm, if the image states it.
+    distance between rows and between columns in mm, if the image states it; ``notes`` say what of the row's files was
+    read otherwise than they say, kept with the first slice of each.
     """
 
     row: Row
@@ -45,6 +50,7 @@ class CheckedRow:
     class_pixels: tuple[tuple[int, int], ...] = ()
     labels_sha256: str = ""
     spacing: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -91,10 +97,16 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
     """
     reading = reading or DEFAULT_READING
     try:
-        source = open_source(row.image, reading.axis)
-        return [_check_slice(row, source, index, reading) for index in _wanted(row, source)]
+        with guarded(row.image):
+            source = open_source(row.image, reading.axis)
+            first, *others = [_check_slice(row, source, index, reading) for index in _wanted(row, source)]
+            return [replace(first, notes=source.notes + _notes_of_mask(row)), *others]
     except ImageError as error:
         raise type(error)(f"{row.where}: {error}") from error
+
+
+def _notes_of_mask(row: Row) -> tuple[str, ...]:
+    return () if is_segmentation(row.mask) else open_source(row.mask).notes
 
 
 def _wanted(row: Row, source: Source) -> range:
@@ -193,6 +205,13 @@ def divided_warning(rows: Sequence[Row]) -> str | None:
         f"{len(divided)} group(s) have rows in train and in another split, for example {divided[0]!r}; scores on those "
         "rows are too optimistic"
     )
+
+
+def mended_warnings(rows: Sequence[CheckedRow]) -> list[str]:
+    """Return warnings about files that were read otherwise than they say, a few of many."""
+    notes = list(dict.fromkeys(note for row in rows for note in row.notes))
+    more = [f"{len(notes) - _NAMED} more files were read otherwise than they say; see promise data check"]
+    return notes[:_NAMED] + (more if len(notes) > _NAMED else [])
 
 
 def divided_groups(rows: Sequence[Row]) -> list[str]:

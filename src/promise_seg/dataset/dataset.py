@@ -5,7 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, overload
 
-from promise_seg.dataset.checks import CheckedRow, check_rows, classes_of, data_sha256, divided_warning, leaks
+from promise_seg.dataset.checks import (
+    CheckedRow,
+    check_rows,
+    classes_of,
+    data_sha256,
+    divided_warning,
+    leaks,
+    mended_warnings,
+)
 from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE, of_split, raise_all, read_manifest, split_off_validation
 from promise_seg.errors import ManifestError
 from promise_seg.images.reading import DEFAULT_READING, NO_OPTIONS, Reading, ReadingOptions, parse_classes
@@ -159,10 +167,11 @@ class Dataset(Sequence[CheckedRow]):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Notes about the rows, one line each: groups that are divided between splits."""
+        """Notes about the rows, one line each: groups that are divided between splits, and files that were read
+        otherwise than they say."""
         rows = list(dict.fromkeys(row.row for row in self.rows))
         words = divided_warning(rows)
-        return () if words is None else (words,)
+        return (*(() if words is None else (words,)), *mended_warnings(self.rows))
 
     def of_class(self, label: int) -> Self:
         """The same rows of label maps, for one of their classes: the other classes are background."""

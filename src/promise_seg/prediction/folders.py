@@ -14,6 +14,7 @@ from PIL import Image
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.files import write_json, write_text, write_whole
 from promise_seg.images.exports.inputs import Input
+from promise_seg.images.guarding import guarded
 from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
 from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller, Origin
@@ -39,7 +40,7 @@ class Outcome:
     """The outcome of a run over a folder.
 
     ``problems`` has a line for each image that could not be read or written, ``notes`` one for each that could not be
-    written in the format of its kind.
+    written in the format of its kind, or was read otherwise than its file says.
     """
 
     predicted: int
@@ -107,6 +108,7 @@ class PredictionFolder:
             ImageError: if it cannot be written in the format that is wanted, or another image has its place.
         """
         path = self._write(one, labelled)
+        self.notes += labelled.source.notes
         overlay = Image.fromarray(_overlay(labelled, self._reading))
         write_whole(self.overlay_path(one), lambda p: overlay.save(p))
         facts = {"image": one.name, "mask": str(path.relative_to(self.folder)), "image_sha256": sha256}
@@ -140,7 +142,8 @@ class PredictionFolder:
             writer = WRITERS[output]
             path = self.folder / "masks" / f"{one.stem}{writer.suffix}"
             try:
-                writer.write(labelled, path)
+                with guarded(one.name, f"written as {output}"):
+                    writer.write(labelled, path)
             except ImageError as error:
                 if number == len(formats) - 1:
                     raise
@@ -271,13 +274,14 @@ def predict_folder(
     try:
         for one in counted(inputs, progress, "predicting"):
             try:
-                sha256 = one.sha256()
-                if target.has(one, sha256):
-                    already_there += 1
-                else:
-                    target.check_place(one, sha256)
-                    target.add(one, sha256, predict_one(one, labeller))
-                    predicted += 1
+                with guarded(one.name, "predicted"):
+                    sha256 = one.sha256()
+                    if target.has(one, sha256):
+                        already_there += 1
+                    else:
+                        target.check_place(one, sha256)
+                        target.add(one, sha256, predict_one(one, labeller))
+                        predicted += 1
             except ImageError as error:
                 problems.append(str(error))
     finally:

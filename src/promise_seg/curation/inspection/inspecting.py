@@ -16,6 +16,7 @@ from promise_seg.dataset.manifest import Row, scan_manifest
 from promise_seg.errors import ImageError, MaskError, SizeError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import finite_range
+from promise_seg.images.guarding import guarded
 from promise_seg.images.masks import BINARY
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
@@ -96,10 +97,15 @@ class _Run:
         """Collect everything that can be found from a single row."""
         try:
             slices = check_row(row, self.reading)
+            with guarded(row.image):
+                self._inspect_slices(row, slices)
         except ImageError as error:
             kind = {SizeError: Kind.SIZE, MaskError: Kind.MASK_VALUES}.get(type(error), Kind.UNREADABLE)
             self._note(kind, *_place(str(error)))
-            return
+
+    def _inspect_slices(self, row: Row, slices: list[CheckedRow]) -> None:
+        for note in slices[0].notes:
+            self._note(Kind.MENDED, row.where, note)
         for checked in slices:
             source = open_source(row.image, self.reading.axis)
             values = source.values(checked.index)

@@ -17,6 +17,7 @@ from promise_seg.errors import ImageError, ManifestError, MaskError, PromiseErro
 from promise_seg.files import write_whole
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
+from promise_seg.images.guarding import guarded
 from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.images.readers import read_labels
 from promise_seg.progress import Progress, counted, silent
@@ -81,7 +82,8 @@ def merge_objects(pairs: Sequence[ImagePair], folder: Path, into: Path, progress
         if pair.objects:
             path = into / f"{pair.mask.parent.relative_to(folder).as_posix()}.png"
             try:
-                _merge(pair, path, done)
+                with guarded(pair.image):
+                    _merge(pair, path, done)
             except ImageError as error:
                 done.problems.append(str(error))
         else:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_dataset
+from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_mended
+from promise_seg.images.formats.dicom_mending import in_words
 from promise_seg.images.formats.kinds import SUFFIXES, kind_of, suffix_of
-from promise_seg.images.formats.series_parts import PlacedImage, read_place
+from promise_seg.images.formats.series_parts import PlacedImage, read_place, series_of
 from promise_seg.images.listing import visible
 
 _KNOWN_IMAGES = (
@@ -32,6 +33,8 @@ class Contents:
     """DICOM files without a position, with several frames, or unreadable; opening them raises the reason."""
     damaged: list[str] = field(default_factory=list)
     """Reasons why the position of an image cannot be read."""
+    unplaced: list[tuple[tuple[str, ...], Path]] = field(default_factory=list)
+    """The series of images that do not say where they lie."""
     below: list[Path] = field(default_factory=list)
     """Images and volumes in subfolders, where only DICOM is searched for."""
     unread: list[Path] = field(default_factory=list)
@@ -51,6 +54,8 @@ class Contents:
                 f"{self.folder}: left out {_several(self.unread)}, of formats that are not searched for in folders. "
                 "Save as PNG, TIFF or NIfTI"
             )
+        if lone := [path for series, path in self.unplaced if series in self.series]:
+            yield f"{_several(lone)} left out of a series, whose other images say where they lie: predicted by itself"
         if self.damaged:
             yield f"{_first(self.damaged)}. Left out of its series"
 
@@ -116,7 +121,7 @@ def _add_dicom(found: Contents, path: Path) -> None:
     try:
         if kind_of(path) is not DicomImage:
             return
-        header = read_dataset(path, pixels=False)
+        header, notes = read_mended(path, pixels=False)
     except ImageError:
         found.single.append(path)
         return
@@ -128,6 +133,10 @@ def _add_dicom(found: Contents, path: Path) -> None:
         found.damaged.append(str(problem))
         image = None
     if image is None:
+        lost = [note for note in notes if "ImagePositionPatient" in note]
+        found.damaged += in_words(path, lost)
+        if not (lost or header.get("ImagePositionPatient") or header.get("NumberOfFrames")):
+            found.unplaced.append((series_of(path, header), path))
         found.single.append(path)
     else:
         found.series.setdefault(image.series, []).append(image)

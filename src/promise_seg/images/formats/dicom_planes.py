@@ -6,7 +6,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from promise_seg.arrays import Float64Array
-from promise_seg.images.formats.dicom_files import PARSE_ERRORS
+from promise_seg.images.formats.dicom_faults import PARSE_ERRORS
 
 
 class Plane(NamedTuple):
@@ -50,7 +50,8 @@ def plane_of(dataset: Dataset, index: int) -> Plane | None:
         corners = np.stack([position.reshape(3) + down * row + across * column for row, column in ends])
     except PARSE_ERRORS:
         return None
-    return Plane(space, corners, float(spacing.min())) if space and np.isfinite(corners).all() else None
+    is_sound = np.isfinite(corners).all() and np.isfinite(spacing).all() and spacing.min() > 0
+    return Plane(space, corners, float(spacing.min())) if space and is_sound else None
 
 
 def pixels_apart(slices: list[Plane | None], frames: list[Plane | None]) -> Float64Array:

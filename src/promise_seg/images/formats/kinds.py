@@ -83,4 +83,4 @@ def kind_of(path: Path) -> type[Source]:
     named = SUFFIXES.get(suffix_of(path))
     if told is None and named is not None and named.may_lack_signature:
         return named
-    return told or UNKNOWN_SOURCE
+    return told or next((source for source in FILE_SOURCES if source.resembles(head)), UNKNOWN_SOURCE)

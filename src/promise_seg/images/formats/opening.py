@@ -9,6 +9,7 @@ from promise_seg.images.formats.pictures import UnrecognisedError
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.series_files import files_of_series
 from promise_seg.images.formats.source import Source
+from promise_seg.images.guarding import guarded
 from promise_seg.vocabulary import Axis
 
 
@@ -26,16 +27,18 @@ def open_source(path: str | Path, axis: Axis = Axis.AUTO) -> Source:
     """
     path = Path(path)
     kind = kind_of(path)
-    states = [file.stat() for file in kind.files_of(path)]
+    with guarded(path):
+        states = [file.stat() for file in kind.files_of(path)]
     return _open(path, kind, axis, tuple((state.st_mtime_ns, state.st_size) for state in states))
 
 
 @lru_cache(maxsize=3)  # an image, its mask, and one more
 def _open(path: Path, kind: type[Source], axis: Axis, states: tuple[tuple[int, int], ...]) -> Source:
     del states  # a file that was written anew is opened anew
-    if kind is DicomSeries:
-        return DicomSeries(path, axis, files_of_series(path))
-    try:
-        return kind(path, axis)
-    except UnrecognisedError as error:
-        raise ImageError(f"{error}; expected one of {', '.join(sorted(SUFFIXES))}") from None
+    with guarded(path):
+        if kind is DicomSeries:
+            return DicomSeries(path, axis, files_of_series(path))
+        try:
+            return kind(path, axis)
+        except UnrecognisedError as error:
+            raise ImageError(f"{error}; expected one of {', '.join(sorted(SUFFIXES))}") from None

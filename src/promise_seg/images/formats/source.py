@@ -61,6 +61,8 @@ class Source(ABC):
     """Whether its slices are matched with those of a mask or an image by their place in space, not by their number."""
     is_oriented: bool = False
     """Whether it has an order of axes of its own, so that even a single slice must be turned to fit another file's."""
+    notes: tuple[str, ...] = ()
+    """What was read otherwise than the file says, in lines that begin with its path."""
     columns_first: bool = False
     """Whether :attr:`array` is (column, row, slice), as NIfTI files are, or (slice, row, column)."""
 
@@ -71,6 +73,12 @@ class Source(ABC):
     def has_signature(cls, head: bytes) -> bool:
         """Return whether the first bytes of a file, unpacked if they are gzip, tell this format."""
         return any(head[at : at + len(magic)] == magic for at, magic in cls.signatures)
+
+    @classmethod
+    def resembles(cls, head: bytes) -> bool:
+        """Return whether a file that no signature tells may be of this format by its first bytes."""
+        del head
+        return False
 
     @classmethod
     def files_of(cls, path: Path) -> list[Path]:

@@ -1,0 +1,28 @@
+"""Errors about damaged DICOM files."""
+
+import re
+import struct
+from pathlib import Path
+
+from promise_seg.errors import ImageError, first_line
+
+PARSE_ERRORS = (
+    TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError, EOFError,
+    struct.error,
+)  # fmt: skip
+"""The exceptions that invalid elements cause here or in pydicom, which also uses assertions."""
+
+
+_LACKING = re.compile(r"^'\w+' object has no attribute '(\w+)'$")
+
+
+def damaged(path: Path, error: Exception) -> ImageError:
+    """Return the error for a file that the library could not parse."""
+    lacking = _LACKING.match(str(error))
+    reason = f"it has no {lacking[1]}" if lacking else first_line(error)
+    return ImageError(f"{path}: damaged or truncated: {reason}. Export it again from its source")
+
+
+def in_line(text: object) -> str:
+    """Join the lines of a message of a damaged element, or of several decoders, into one line."""
+    return " ".join(str(text).split()).rstrip(".")
