@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from promise_seg.errors import ImageError, PromiseError
-from promise_seg.files import write_json, write_text, write_whole
+from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.files import LONGEST_NAME, write_json, write_text, write_whole
 from promise_seg.images.exports.inputs import Input
 from promise_seg.images.guarding import guarded
 from promise_seg.images.reading import Reading
@@ -85,9 +86,15 @@ class PredictionFolder:
         path = self.folder / TABLE_FILE
         lines: dict[str, list[dict[str, str]]] = {}
         if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                for line in csv.DictReader(file):
-                    lines.setdefault(_key(line["image"]), []).append(line)
+            try:
+                with path.open(newline="", encoding="utf-8") as file:
+                    for line in csv.DictReader(file):
+                        lines.setdefault(_key(line["image"]), []).append({name: line[name] or "" for name in COLUMNS})
+            except (ValueError, KeyError, csv.Error) as error:
+                raise PromiseError(
+                    f"{path}: cannot be read: {first_line(error)}. It was changed by another program; choose another "
+                    "-o folder, or remove it to predict all images again"
+                ) from error
         return lines
 
     def overlay_path(self, one: Input) -> Path:
@@ -141,6 +148,10 @@ class PredictionFolder:
         for number, output in enumerate(formats):
             writer = WRITERS[output]
             path = self.folder / "masks" / f"{one.stem}{writer.suffix}"
+            if (too_many := len(os.fsencode(path.name)) - LONGEST_NAME) > 0:
+                raise ImageError(
+                    f"{one.name}: its name is too long for its mask, {path.name}, by {too_many} bytes. Rename it"
+                )
             try:
                 with guarded(one.name, f"written as {output}"):
                     writer.write(labelled, path)

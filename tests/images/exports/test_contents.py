@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from promise_seg.errors import ImageError
@@ -102,8 +103,9 @@ def test_an_image_with_a_damaged_place_is_left_out_of_its_series_with_a_note(tmp
 
 
 def test_an_image_without_a_place_in_a_series_with_places_is_named(tmp_path):
-    write_series(tmp_path, count=3, SeriesInstanceUID="1.2.3", StudyInstanceUID="1.2")
-    same = {"SeriesInstanceUID": "1.2.3", "StudyInstanceUID": "1.2"}
+    write_series(tmp_path, count=3)
+    header = pydicom.dcmread(tmp_path / "slice001")
+    same = {name: header[name].value for name in ("SeriesInstanceUID", "StudyInstanceUID")}
     write_dicom(tmp_path / "odd", np.zeros((12, 10), np.int16), placed=False, **same)
     write_dicom(tmp_path / "other", np.zeros((12, 10), np.int16), placed=False)  # of another series: nothing is amiss
     (note,) = look_through(tmp_path).notes()

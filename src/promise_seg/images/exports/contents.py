@@ -11,7 +11,7 @@ from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_me
 from promise_seg.images.formats.dicom_mending import in_words
 from promise_seg.images.formats.kinds import SUFFIXES, kind_of, suffix_of
 from promise_seg.images.formats.series_parts import PlacedImage, read_place, series_of
-from promise_seg.images.listing import visible
+from promise_seg.images.listing import name_fault, visible
 
 _KNOWN_IMAGES = (
     ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".svs", ".ndpi", ".mrxs", ".czi", ".jp2", ".heic", ".avif", ".webp",
@@ -83,6 +83,9 @@ def _look_at(found: Contents, folder: Path, paths: Iterable[Path], seen: set[Pat
     folders: list[Path] = []
     closed: list[str] = []
     for path in paths:
+        if fault := name_fault(path):
+            closed.append(f"{fault}. Left out")
+            continue
         try:
             mode = path.stat().st_mode
         except OSError as error:  # no permission, or a broken link
