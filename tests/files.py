@@ -1,5 +1,6 @@
 """Small DICOM, NIfTI and NRRD files, as hospitals and papers have them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -19,6 +20,33 @@ def write_nrrd(path: Path, array: np.ndarray, header: dict[str, object] | None =
     """Write an array, columns first; a name that ends in ``.nhdr`` has its values in a file of their own."""
     path.parent.mkdir(parents=True, exist_ok=True)
     nrrd.write(str(path), array, dict(header or {}))
+    return path
+
+
+def write_metaimage(
+    path: Path,
+    stack: np.ndarray,
+    *,
+    matrix: Sequence[Sequence[float]] | None = ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    spacing: Sequence[float] = (1, 1, 1),
+    origin: Sequence[float] = (0, 0, 0),
+    data: str = "LOCAL",
+    **fields: object,
+) -> Path:
+    """A MetaImage of slices (N, H, W), or of one (H, W), as ITK writes it; ``fields`` are added or replace others."""
+    kinds = {"uint8": "MET_UCHAR", "int16": "MET_SHORT", "uint16": "MET_USHORT", "float32": "MET_FLOAT"}
+    header = {"ObjectType": "Image", "NDims": stack.ndim, "BinaryData": "True", "BinaryDataByteOrderMSB": "False"}
+    if matrix is not None:
+        header["TransformMatrix"] = " ".join(str(value) for row in matrix for value in row)
+        header["Offset"] = " ".join(map(str, origin))
+    header["ElementSpacing"] = " ".join(map(str, spacing))
+    header["DimSize"] = " ".join(map(str, stack.shape[::-1]))
+    header |= {"ElementType": kinds[str(stack.dtype)]} | fields | {"ElementDataFile": data}
+    text = "".join(f"{name} = {value}\n" for name, value in header.items()).encode()
+    local = data == "LOCAL"
+    path.write_bytes(text + (stack.tobytes() if local else b""))
+    if not local:
+        path.with_name(data).write_bytes(stack.tobytes())
     return path
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Self
 
 import torch
@@ -49,6 +50,7 @@ class ModelConfig(BaseModel):
         reading: how files are read: as those that it was trained on.
         mask_choice: which of SAM's masks counts; of a model with an APM, for its own prompts.
         map_share: the share of the APM's saliency in the masks of its own prompts, as logits.
+        second_pass: whether SAM's masks for its own prompts are fed back to it once.
         presence_threshold: an image whose presence is less likely gets an empty mask for the model's own prompts;
             ``None`` if every image is segmented.
         has_given_shift: whether prompts that are given are answered with a shift of their own.
@@ -71,6 +73,7 @@ class ModelConfig(BaseModel):
     reading: KeptReading = DEFAULT_READING
     mask_choice: MaskChoice = MaskChoice.SCORE
     map_share: float = Field(0.0, ge=0, le=1)
+    second_pass: bool = False
     presence_threshold: float | None = Field(None, ge=0, le=1)
     has_given_shift: bool = False
     learns_quality: bool = False
@@ -247,12 +250,15 @@ class PromiseModel(nn.Module):
         """Masks for prompts from anywhere, shifted if this variant has an IPS.
 
         The APM's own prompts, a :class:`Proposal`, get masks in which its saliency has a share, and none where it finds
-        nothing.
+        nothing; before, SAM sees its own masks once more where that was found to help.
         """
         shifted = self.answer_to(prompts).shifted
-        decoded = self.decode_with(features, prompts, shifted=shifted)
+        decoded = self.sam_masks(features, prompts, shifted=shifted)
         if not isinstance(prompts, Proposal):
             return decoded
+        if self.config.second_pass:
+            seen = replace(prompts, mask_logits=choose_mask(decoded, self.config.mask_choice).mask_logits)
+            decoded = self.sam_masks(features, seen, shifted=shifted)
         mask_logits = with_map(decoded.mask_logits, prompts, self.config.map_share)
         threshold = None if self.always_segments else self.config.presence_threshold
         if threshold is not None and prompts.presence_logits is not None:
@@ -260,7 +266,7 @@ class PromiseModel(nn.Module):
             mask_logits = mask_logits.masked_fill(absent[:, None, None, None, None], ABSENT_LOGIT)
         return decoded._replace(mask_logits=mask_logits)
 
-    def decode_with(self, features: Features, prompts: Prompts, *, shifted: bool = True) -> Decoded:
+    def sam_masks(self, features: Features, prompts: Prompts, *, shifted: bool = True) -> Decoded:
         """SAM's masks for prompts as they are, with or without the shift that belongs to them."""
         shift = None
         if shifted and self.ips_given is not None and not isinstance(prompts, Proposal):
@@ -285,15 +291,15 @@ class PromiseModel(nn.Module):
             features = Features({**self.encode(features.tensors[IMAGES]).tensors, **rest})
         if self.apm is None:
             asked = given or (Prompts(),)
-            return ModelOutput(None, tuple(self.decode_with(features, prompts) for prompts in asked), None)
+            return ModelOutput(None, tuple(self.sam_masks(features, prompts) for prompts in asked), None)
         proposal = self.propose(features)
         if len(given) == 1 and self.ips_given is None and _are_alike(proposal, given[0]):
-            both = self.decode_with(features, _side_by_side(proposal, given[0]))
+            both = self.sam_masks(features, _side_by_side(proposal, given[0]))
             return ModelOutput(_sets_of(both, slice(0, 1)), (_sets_of(both, slice(1, None)),), proposal)
         if most_sets is not None and proposal.per_image > most_sets:
             proposal = some_sets(proposal, most_sets)
-        own = self.decode_with(features, proposal)
-        return ModelOutput(own, tuple(self.decode_with(features, prompts) for prompts in given), proposal)
+        own = self.sam_masks(features, proposal)
+        return ModelOutput(own, tuple(self.sam_masks(features, prompts) for prompts in given), proposal)
 
 
 def _are_alike(one: Prompts, other: Prompts) -> bool:

@@ -136,7 +136,7 @@ class PromptForm(StrEnum):
 
     POINT = "point"
     POINTS = "points"
-    MANY_POINTS = "many points"
+    MANY_POINTS = "many-points"
     BOX = "box"
     BOX_AND_POINTS = "box+points"
 
@@ -206,6 +206,18 @@ class Split(StrEnum):
     TEST = "test"
 
 
+class Several(StrEnum):
+    """The one file that several masks of an image become: a mask, a map of instances, or of classes.
+
+    ``auto`` makes classes of masks that are called after classes, and one mask of those that are numbered.
+    """
+
+    AUTO = "auto"
+    MASK = "mask"
+    INSTANCES = "instances"
+    CLASSES = "classes"
+
+
 class SplitChoice(StrEnum):
     """The rows of a data set that a command uses: those of one split, or all."""
 
@@ -216,7 +228,7 @@ class SplitChoice(StrEnum):
 
 
 class OutputFormat(StrEnum):
-    """``auto`` follows the input: PNG for images, TIFF for pages, NIfTI for NIfTI, NRRD for NRRD, DICOM-SEG for DICOM.
+    """``auto`` follows the input: PNG for images, TIFF for pages, NIfTI for NIfTI and so on, DICOM-SEG for DICOM.
 
     ``coco`` writes a file of run-length codes for each image, as ``rle`` does, and all of them as one ``coco.json``.
     """
@@ -226,6 +238,7 @@ class OutputFormat(StrEnum):
     TIFF = "tiff"
     NIFTI = "nifti"
     NRRD = "nrrd"
+    METAIMAGE = "metaimage"
     DICOM_SEG = "dicom-seg"
     RLE = "rle"
     COCO = "coco"

@@ -239,7 +239,12 @@ def test_a_measure_that_is_no_number_is_named_with_its_image(tiny_sam, checked, 
     from promise_seg.assessment import evaluation
 
     real = evaluation.measure
-    monkeypatch.setattr(evaluation, "measure", lambda *args: real(*args) | {"s_measure": value})
+
+    def spoiled(*args):
+        measured = real(*args)
+        return measured._replace(values=measured.values | {"s_measure": value})
+
+    monkeypatch.setattr(evaluation, "measure", spoiled)
     with pytest.raises(
         SettingsError, match=rf"^\S*manifest\.csv:2: \S*0\.png: s_measure is {value}, expected"
     ) as error:

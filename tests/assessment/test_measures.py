@@ -14,6 +14,8 @@ from promise_seg.assessment.measures import (
     MEASURES,
     Given,
     WhenEmpty,
+    about_older_name,
+    curves_of,
     find_measure,
     heading_of,
     lower_is_better,
@@ -44,14 +46,16 @@ EMPTY, OBJECT = square(0), square(20)
 
 def test_names_and_their_order_are_those_of_files():
     assert MEASURE_NAMES == (
-        "dice", "iou", "mae", "precision", "recall", "s_measure", "e_max", "e_mean", "e_adaptive", "weighted_f", "hd95",
-        "assd", "surface_dice", "centre_distance", "average_precision", "average_precision_50", "panoptic_quality",
+        "dice", "iou", "mae", "precision", "recall", "s_measure", "maxEm", "meanEm", "adpEm", "maxFm", "meanFm",
+        "adpFm", "weighted_f", "hd95", "assd", "surface_dice", "centre_distance", "average_precision",
+        "average_precision_50", "panoptic_quality",
     )  # fmt: skip
     assert [find_measure(name) for name in MEASURE_NAMES] == list(MEASURES)
     assert len({one.heading for one in MEASURES}) == len(MEASURES)
-    assert list(values_of(pair(OBJECT, OBJECT))) == list(MEASURE_NAMES)
+    assert list(curves_of(pair(OBJECT, OBJECT))) == ["maxEm", "maxFm"]
+    assert list(values_of(pair(OBJECT, OBJECT))) == [name for name in MEASURE_NAMES if name not in ("maxEm", "maxFm")]
     masks_only = list(values_of(replace(pair(OBJECT, OBJECT), objects=None)))
-    assert masks_only == [one.name for one in MEASURES if not one.only_for_instances]
+    assert masks_only == [one.name for one in MEASURES if one.curve is None and not one.only_for_instances]
 
 
 @each_measure
@@ -78,6 +82,8 @@ def test_where_a_mask_is_empty_the_rule_is_kept(measure, predicted, truth):
         assert value == (np.hypot(*SHAPE) if measure.is_distance else 0)
     else:
         assert 0 <= value <= 1
+    if measure.curve is not None:
+        assert measure.values_by_threshold(both).max() == value
     if not (measure.is_distance or measure.uses_tolerance):
         assert measure.compute(both) == pytest.approx(value, abs=1e-9)
 
@@ -108,6 +114,8 @@ def test_what_is_impossible_is_refused():
         replace(dice, is_distance=True)
     with pytest.raises(ValueError, match="mae: only distances and measures that are better when higher"):
         replace(mae, when_empty=WhenEmpty())
+    with pytest.raises(ValueError, match="dice: is not measured at thresholds"):
+        dice.values_by_threshold(pair(OBJECT, OBJECT))
     with pytest.raises(ValueError, match="must have the same shape"):
         MaskPair(np.zeros((3, 4), np.float32), np.zeros((3, 4), bool), np.zeros((4, 3), bool))
     with pytest.raises(ValueError, match="there are no objects"):
@@ -119,6 +127,12 @@ def test_what_another_version_measured_still_has_a_heading():
         "new score", False, None
     )  # fmt: skip
     assert (heading_of("hd95"), heading_of("hd95", "mm"), heading_of("dice", "mm")) == ("HD95", "HD95 (mm)", "Dice")
+
+
+def test_names_of_before_are_known():
+    assert about_older_name("e_mean") == "e_mean is now called meanEm"
+    assert "has given way to maxEm" in about_older_name("e_max")
+    assert about_older_name("dice") is None
 
 
 def test_the_rule_in_words_names_every_exception_and_nothing_else():

@@ -23,8 +23,8 @@ def test_distances_are_in_the_unit_that_is_wanted(checked):
     truth[5:15, 5:15], shifted[9:19, 5:15] = True, True
     row = replace(checked[0], spacing=(0.5, 0.25))
     probs = shifted.astype(np.float32)
-    in_pixels = measure(probs, shifted, truth, row, Tolerance(4.5))
-    in_mm = measure(probs, shifted, truth, row, Tolerance(1.9, Unit.MILLIMETRES))
+    in_pixels = measure(probs, shifted, truth, row, Tolerance(4.5)).values
+    in_mm = measure(probs, shifted, truth, row, Tolerance(1.9, Unit.MILLIMETRES)).values
     assert (in_pixels["centre_distance"], in_mm["centre_distance"]) == (pytest.approx(4), pytest.approx(2))
     assert (in_pixels["hd95"], in_mm["hd95"]) == (pytest.approx(4), pytest.approx(2))
     assert in_pixels["surface_dice"] == 1

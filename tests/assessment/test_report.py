@@ -38,8 +38,9 @@ def test_these_are_all_measures_of_an_instance_map(tiny_sam, manifest):
     assessment = Assessment(prompts=PromptSource.ORACLE)
     summary = summarise(evaluate(make_model(tiny_sam), rows, assessment), assessment, subject())
     assert tuple(summary.mean) == MEASURE_NAMES
+    assert set(summary.thresholds) == {"maxEm", "maxFm"}
     added_by_commands = {"test_looks", "seen_in_training", "mask_choice", "postprocessing"}
-    assert set(summary.as_json()) == set(stored("instances")) - added_by_commands
+    assert set(summary.as_json()) == set(stored("instances")) - added_by_commands | {"thresholds"}
 
 
 def test_an_iou_that_was_not_predicted_is_left_out(tiny_sam, checked, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from promise_seg.assessment.evaluation import Assessment
-from promise_seg.benchmarking.plain_rules import MeanMaskRule, OtsuRule, otsu_mask
+from promise_seg.benchmarking.plain_rules import MeanMaskRule, OtsuRule, Side, otsu_mask
 from promise_seg.benchmarking.plain_run import PlainRun, fitting_seconds
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
@@ -57,12 +57,16 @@ def dark(image, mask, number):
     return 255 - image, mask
 
 
-@pytest.mark.parametrize(("change", "is_bright"), [(None, True), (dark, False)])
-def test_otsu_takes_the_side_on_which_the_objects_of_train_rows_are(make, rows_of, change, is_bright):
+def dark_every_second(image, mask, number):
+    return (255 - image if number % 2 else image), mask
+
+
+@pytest.mark.parametrize(("change", "side"), [(None, Side.BRIGHT), (dark, Side.DARK), (dark_every_second, Side.FEWER)])
+def test_otsu_takes_the_side_on_which_the_objects_of_train_rows_are(make, rows_of, change, side):
     train, test = rows_of(change)
     run = make(OtsuRule(), train)
     run.run()
-    assert bool(run.fitted["is_bright"]) == is_bright
+    assert int(run.fitted["side"]) == side
     assert mean_dice(run, test) > 0.99
 
 

@@ -60,14 +60,14 @@ def test_a_relative_folder(folder, tmp_path, monkeypatch):
 
 
 def test_what_could_not_be_paired_is_a_warning(folder, tmp_path, capsys):
-    lay(folder, *(f"images/x[{i}].png" for i in range(5)), "masks/y.png", "images/0.jpg", "images/z.mha", "more/a.png")
+    lay(folder, *(f"images/x[{i}].png" for i in range(5)), "masks/y.png", "images/0.jpg", "images/z.mgz", "more/a.png")
     assert run(folder, "-o", tmp_path / "m.csv") == 0
     assert len(records(tmp_path / "m.csv")) == 9
     captured = capsys.readouterr()
     for line in (
         "warning: 5 image(s) without mask: images/x[0].png, images/x[1].png, images/x[2].png ...",
         "warning: 1 mask(s) without image: masks/y.png",
-        "warning: 1 file(s) of unknown formats ignored (.mha 1): images/z.mha",
+        "warning: 1 file(s) of unknown formats ignored (.mgz 1): images/z.mgz",
         "warning: 1 folder(s) with images not used, because they are not part of the layout: more",
         "warning: 1 image(s) not paired, because more than one pairing is possible: ",
     ):
@@ -155,3 +155,17 @@ def test_masks_of_single_objects_are_merged_beside_the_manifest(tmp_path, capsys
     assert "pairs: train 1" in captured.out
     assert "warning: 1 image(s) left out, because their masks cannot be merged: " in captured.err
     assert len(records(manifest)) == 1
+
+
+def test_patterns_and_the_note_that_there_are_no_groups(tmp_path, capsys):
+    lay(tmp_path / "data", *(f"{i}_{kind}" for i in "12" for kind in ("photo.jpg", "by_anna.png")))
+    names = ("--images", "*_photo.jpg", "--masks", "*_by_anna.png")
+    assert run(tmp_path / "data", "-o", tmp_path / "m.csv", *names) == 0
+    assert [(r["image_name"], r["mask_name"]) for r in records(tmp_path / "m.csv")] == [
+        (f"data/{i}_photo.jpg", f"data/{i}_by_anna.png") for i in "12"
+    ]
+    assert "no groups: neither the files nor their folders say" in capsys.readouterr().err
+    assert run(tmp_path / "data", "-o", tmp_path / "n.csv", *names[:2]) == 2
+    assert "--images and --masks: give both of them" in capsys.readouterr().err
+    assert run(tmp_path / "data", "-o", tmp_path / "n.csv", "--images", "", "--masks", "") == 2
+    assert "has no wildcards" in capsys.readouterr().err

@@ -1,10 +1,14 @@
+import re
 import shutil
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from promise_seg.dataset.checks import check_rows, classes_of, divided_groups
+from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import ManifestError
 from promise_seg.images.geometry import Box
@@ -120,3 +124,56 @@ def test_an_image_that_was_turned_is_named_where_its_mask_was_not(manifest):
     Image.open(manifest.parent / "images/0.png").save(manifest.parent / "images/0.png", exif=exif)
     with pytest.raises(ManifestError, match=r"30 x 40 pixels \(rotated by its EXIF orientation\) but its mask"):
         check_rows(read_manifest(manifest))
+
+
+def soft(folder, scale, dtype):
+    """Replace the masks of a data set by soft ones, from 0 to ``scale``."""
+    for path in sorted((folder / "masks").iterdir()):
+        values = gaussian_filter((np.asarray(Image.open(path)) > 0).astype(np.float64), 2)
+        tifffile.imwrite(path.with_suffix(".tif"), (values / values.max() * scale).astype(dtype))
+        path.unlink()
+    manifest = folder / "manifest.csv"
+    manifest.write_text(re.sub(r"(masks/\d+)\.png", r"\1.tif", manifest.read_text()))
+    return read_manifest(manifest)
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype", "option"), [(1, np.float32, "0.5"), (100, np.uint8, "50"), (0.4, np.float64, "0.2")]
+)
+def test_a_threshold_that_empties_every_mask_is_refused_and_the_one_proposed_is_not(manifest, scale, dtype, option):
+    rows = soft(manifest.parent, scale, dtype)
+    for threshold in (127, scale):
+        words = rf"manifest\.csv: no mask has a value above {scale}, so .* Pass --mask-threshold {option} instead"
+        with pytest.raises(ManifestError, match=words):
+            check_rows(rows, make_reading(mask_threshold=threshold))
+    assert all(row.foreground_pixels for row in check_rows(rows, make_reading(mask_threshold=float(option))))
+
+
+def test_a_mask_of_low_probabilities_may_be_empty(manifest):
+    rows = soft(manifest.parent, 1, np.float32)
+    tifffile.imwrite(rows[0].mask, tifffile.imread(rows[0].mask) / 4)
+    checked = check_rows(rows, make_reading(mask_threshold=0.5))
+    assert [row.foreground_pixels > 0 for row in checked] == [False] + [True] * 9
+
+
+def test_masks_of_one_beside_masks_of_255_are_not_emptied_in_silence(manifest):
+    mask = manifest.parent / "masks/2.png"
+    tifffile.imwrite(mask, gaussian_filter((np.asarray(Image.open(mask)) > 0).astype(np.float32), 2))
+    words = r"manifest\.csv:4: .*2\.png: has no value above 0\.\d+, so --mask-threshold 127 .* values up to 255"
+    with pytest.raises(ManifestError, match=words):
+        check_rows(read_manifest(manifest), make_reading(mask_threshold=127))
+
+
+def test_what_was_assumed_of_masks_is_said_once(manifest):
+    text = manifest.read_text()
+    for number in (3, 5):
+        mask = np.asarray(Image.open(manifest.parent / f"masks/{number}.png"))
+        white = {"photometric": "miniswhite", "software": False, "metadata": None}
+        tifffile.imwrite(manifest.parent / f"masks/{number}.tif", mask, **white)
+        text = text.replace(f"masks/{number}.png", f"masks/{number}.tif")
+    manifest.write_text(text)
+    data = Dataset.from_csv(manifest)
+    (warning,) = data.warnings
+    assert "3.tif: declares 0 to be white" in warning
+    assert warning.endswith("The same holds for 1 other mask(s)")
+    assert data[3].mask().mean() < 0.5

@@ -127,20 +127,6 @@ def test_each_slice_of_a_series_has_a_hash_of_its_own(tmp_path, window, elements
     assert len({content_sha256(source, index, make_reading(window=window)) for index in range(5)}) == 5
 
 
-def test_a_mask_with_zero_for_white_is_turned_round(tmp_path):
-    white = np.zeros((6, 8), bool)
-    white[1:3, 2:5] = True
-    for name, stored in (("8.tif", np.where(white, 0, 255).astype(np.uint8)), ("1.tif", ~white)):
-        tifffile.imwrite(tmp_path / name, stored, photometric="miniswhite")
-        assert np.array_equal(read_mask(tmp_path / name), white)
-    for name, stored, full in (("none.tif", 255, False), ("all.tif", 0, True)):
-        tifffile.imwrite(tmp_path / name, np.full((6, 8), stored, np.uint8), photometric="miniswhite")
-        assert (read_mask(tmp_path / name) == full).all()
-    tifffile.imwrite(tmp_path / "classes.tif", np.eye(6, dtype=np.uint8) + white[:, :6], photometric="miniswhite")
-    with pytest.raises(ImageError, match=r"classes\.tif: the mask is stored with 0 for white"):
-        read_mask(tmp_path / "classes.tif")
-
-
 def test_masks_in_colour_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "m.tif", np.zeros((4, 5, 3), np.uint8), photometric="rgb")
     with pytest.raises(ImageError, match=r"m\.tif: the mask is in colour"):

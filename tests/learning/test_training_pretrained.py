@@ -66,7 +66,7 @@ def test_a_run_killed_before_its_answers_are_kept_measures_them_when_it_goes_on(
     checked, store, accelerator, tmp_path, monkeypatch
 ):
     start(tmp_path / "whole", checked, store, accelerator).run()
-    for name in ("measure_answers", "write_answers", "presence_threshold"):
+    for name in ("measure_answers", "write_answers", "presence_threshold", "measure_second_pass"):
         with monkeypatch.context() as patch:
             patch.setattr(training, name, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):

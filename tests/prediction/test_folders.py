@@ -251,3 +251,13 @@ def test_an_nrrd_volume_with_its_values_beside_it_gets_a_segmentation_for_slicer
     write_nrrd(tmp_path / "other/ct.nrrd", volume[:, ::-1], header)
     (problem,) = predict_folder(labeller, find_inputs([tmp_path / "other"]), out).problems
     assert "its place, masks/ct, is taken by" in problem
+
+
+def test_empty_frames_are_kept_in_all_segmentations_of_a_folder_or_in_none(labeller, tmp_path):
+    inputs = find_inputs([write_series(tmp_path / "ct")])
+    for keep, words in ((True, "with empty frames"), (False, "without empty frames")):
+        out = tmp_path / str(keep)
+        assert predict_folder(labeller, inputs, out, keep_empty_frames=keep).problems == []
+        with pytest.raises(PromiseError, match=f"contains predictions {words}. Choose another -o folder"):
+            predict_folder(labeller, inputs, out, keep_empty_frames=not keep)
+    assert int(pydicom.dcmread(tmp_path / "True" / "masks" / "ct.dcm").NumberOfFrames) == 4

@@ -5,14 +5,17 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from promise_seg.assessment.measures import find_measure
+from promise_seg.assessment.measures import BEST_OF_EACH_IMAGE, RENAMED, about_older_name, find_measure
 from promise_seg.assessment.statistics import Difference, holm, paired_difference
 from promise_seg.assessment.summary import EvaluationSummary, read_summary
 from promise_seg.errors import SettingsError
 
 _FACTS = ("image", "split", "group", "image_sha256", "truth_sha256", "prompts", "objects")
+
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
         summary = read_summary(summary_path)
         names = _distinct([line["image_sha256"] for line in lines])
         images = {
-            name: {measure: float(v) for measure, v in line.items() if measure not in _FACTS and v != ""}
+            name: _by_present_names({m: float(v) for m, v in line.items() if m not in _FACTS and v != ""})
             for name, line in zip(names, lines, strict=True)
         }
         groups, truths = (
@@ -63,7 +66,18 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
     if not images:
         raise SettingsError(f"{path}: contains no images")
     name = f"{summary.model} ({summary.prompts})"
-    return Scored(name, path, summary, images, groups, truths)
+    return Scored(name, path, _with_present_names(summary), images, groups, truths)
+
+
+def _by_present_names(found: dict[str, _Value]) -> dict[str, _Value]:
+    """Return the same by the names that measures have now."""
+    return {RENAMED.get(name, name): value for name, value in found.items()}
+
+
+def _with_present_names(summary: EvaluationSummary) -> EvaluationSummary:
+    """Return a summary of any version with the names that measures have now."""
+    parts = {"mean": _by_present_names(summary.mean), "interval": _by_present_names(summary.interval)}
+    return summary.model_copy(update=parts)
 
 
 def _evaluation_in(folder: Path, prompts: str | None) -> Path:
@@ -134,8 +148,7 @@ def compare(runs: list[Scored], measures: list[str], seed: int = 0) -> list[Comp
     for run in runs:
         for measure in measures:
             if any(measure not in run.images[image] for image in order):
-                known = ", ".join(sorted(set.intersection(*(set(v) for v in run.images.values()))))
-                raise SettingsError(f"{run.path}: does not have {measure} for every image; expected one of {known}")
+                raise SettingsError(_lacks(run, measure))
     groups = [runs[0].groups[image] for image in order]
     found = []
     for first, second in combinations(runs, 2):
@@ -149,6 +162,17 @@ def compare(runs: list[Scored], measures: list[str], seed: int = 0) -> list[Comp
         Comparison(names[a.path], names[b.path], measure, mean_a, mean_b, difference, p)
         for (a, b, measure, mean_a, mean_b, difference), p in zip(found, corrected, strict=True)
     ]
+
+
+def _lacks(run: Scored, measure: str) -> str:
+    """Return the message about a measure that an evaluation does not have."""
+    known = set.intersection(*(set(values) for values in run.images.values()))
+    words = f"{run.path}: does not have {measure} for every image; expected one of {', '.join(sorted(known))}"
+    if older := about_older_name(measure):
+        return f"{words}. {older[0].upper()}{older[1:]}"
+    new = find_measure(measure)
+    is_older = BEST_OF_EACH_IMAGE in known and new is not None and not new.only_for_instances
+    return f"{words}. An older version wrote it: evaluate again to have {measure}" if is_older else words
 
 
 def _names(runs: list[Scored]) -> dict[Path, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from promise_seg.arrays import BoolArray
+from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 from promise_seg.assessment.mask_pair import Objects
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, measure
 from promise_seg.assessment.metrics import Scores, score_mask
@@ -30,8 +30,10 @@ class Result:
 
     If each object of an instance map was prompted separately, ``scores`` are those of the union of all masks,
     ``objects`` is their number, ``object_dice`` the mean over them, and the predicted IoU a mean too. ``measures`` are
-    all measures by name, at the image's own size; empty with the reference's protocol. ``is_empty`` says that nothing
-    was predicted. ``trust`` and ``nothing_here`` are set for the own masks of a calibrated model, if requested.
+    measures by name, at the image's own size; empty with the reference's protocol. Measures at a threshold that is
+    chosen for all images together have their values at every threshold in ``curves`` (256,); see
+    :func:`~promise_seg.assessment.report.values_by_measure`. ``is_empty`` says that nothing was predicted. ``trust``
+    and ``nothing_here`` are set for the own masks of a calibrated model, if requested.
     """
 
     checked: CheckedRow
@@ -40,6 +42,7 @@ class Result:
     objects: int | None = None
     object_dice: float | None = None
     measures: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, Float32Array] = field(default_factory=dict)
     is_empty: bool = False
     trust: float | None = None
     nothing_here: bool | None = None
@@ -103,7 +106,9 @@ def score_row(
             f"{decoded.sample.checked.name}: the model produced NaN or infinite logits: its training diverged. Train "
             "again with a lower --learning-rate"
         )
-    checked, measures = decoded.sample.checked, {}
+    checked = decoded.sample.checked
+    measures: dict[str, float] = {}
+    curves: dict[str, Float64Array] = {}
     if assessment.protocol == Protocol.REFERENCE:
         scores = score_by_reference(decoded.sample, mask_logits.amax(0))
         is_empty = not reference_mask(mask_logits.amax(0)).any()
@@ -114,10 +119,11 @@ def score_row(
         scores = score_mask(mask_probs, truth, predicted)
         if full:
             objects = _objects(decoded, choice, predicted, post)
-            measures = measure(mask_probs, predicted, truth, checked, assessment.tolerance, objects)
+            measures, curves = measure(mask_probs, predicted, truth, checked, assessment.tolerance, objects)
     if full:
         _check_numbers(checked, vars(scores) | measures)
-    result = Result(checked, scores, float(iou.mean()), measures=measures, is_empty=is_empty)
+    kept = {name: curve.astype(np.float32) for name, curve in curves.items()}
+    result = Result(checked, scores, float(iou.mean()), measures=measures, curves=kept, is_empty=is_empty)
     if decoded.objects is None:
         return result
     return replace(result, objects=len(decoded.objects), object_dice=_object_dice(decoded, choice, post))

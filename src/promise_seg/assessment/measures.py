@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+import numpy as np
+
+from promise_seg.arrays import Float64Array
 from promise_seg.assessment.mask_pair import MaskPair
+from promise_seg.assessment.structure import THRESHOLDS
 
 
 class Given(Enum):
@@ -49,6 +53,8 @@ class Measure:
         what: a short description for the documentation.
         compute: a function that returns the value for a pair of masks, called only if ``when_empty`` does not define
             it.
+        curve: for measures at the threshold that is best on average over all images: a function that returns the
+            values (256,) at all thresholds. ``compute`` is then the value for an image that is the only one.
         when_empty: the rule for empty masks.
         lower_is_better: whether lower is better.
         is_distance: whether it is in pixels or millimetres, and the image's diagonal at worst; otherwise it lies
@@ -64,6 +70,7 @@ class Measure:
     heading: str
     what: str
     compute: Callable[[MaskPair], float]
+    curve: Callable[[MaskPair], Float64Array] | None = None
     when_empty: WhenEmpty = _USUAL
     lower_is_better: bool = False
     is_distance: bool = False
@@ -94,6 +101,18 @@ class Measure:
         if given == Given.PERFECT:
             return 0.0 if self.lower_is_better else 1.0
         return pair.diagonal if self.is_distance else 0.0
+
+    def values_by_threshold(self, pair: MaskPair) -> Float64Array:
+        """Return the values (256,) at all thresholds for one image, by the rule for empty masks if a mask is empty.
+
+        Raises:
+            ValueError: if the measure is not one at a threshold that all images share.
+        """
+        if self.curve is None:
+            raise ValueError(f"{self.name}: is not measured at thresholds")
+        if self.when_empty.for_pair(pair) == Given.COMPUTED:
+            return self.curve(pair)
+        return np.full(len(THRESHOLDS), self.value(pair))
 
 
 MEASURES = (
@@ -138,24 +157,48 @@ MEASURES = (
         when_empty=_COMPUTED,
     ),
     Measure(
-        name="e_max",
-        heading="max E",
-        what="E-measure: enhanced alignment (Fan et al. 2018), the image's own maximum over 256 thresholds",
-        compute=lambda pair: pair.structure.e_max,
+        name="maxEm",
+        heading="maxEm",
+        what="E-measure: enhanced alignment (Fan et al. 2018), at the one of 256 thresholds with the best mean over "
+        "all images",
+        compute=lambda pair: float(pair.structure.e_curve.max()),
+        curve=lambda pair: pair.structure.e_curve,
         when_empty=_ALIGNMENT,
     ),
     Measure(
-        name="e_mean",
-        heading="mean E",
+        name="meanEm",
+        heading="meanEm",
         what="E-measure, the mean over 256 thresholds",
-        compute=lambda pair: pair.structure.e_mean,
+        compute=lambda pair: float(pair.structure.e_curve.mean()),
         when_empty=_ALIGNMENT,
     ),
     Measure(
-        name="e_adaptive",
-        heading="adaptive E",
-        what="E-measure at twice the mean probability",
+        name="adpEm",
+        heading="adpEm",
+        what="E-measure at twice the image's mean probability (adaptive)",
         compute=lambda pair: pair.structure.e_adaptive,
+        when_empty=_ALIGNMENT,
+    ),
+    Measure(
+        name="maxFm",
+        heading="maxFm",
+        what="F-measure (Achanta et al. 2009), at the one of 256 thresholds with the best mean over all images",
+        compute=lambda pair: float(pair.structure.f_curve.max()),
+        curve=lambda pair: pair.structure.f_curve,
+        when_empty=_ALIGNMENT,
+    ),
+    Measure(
+        name="meanFm",
+        heading="meanFm",
+        what="F-measure, the mean over 256 thresholds",
+        compute=lambda pair: float(pair.structure.f_curve.mean()),
+        when_empty=_ALIGNMENT,
+    ),
+    Measure(
+        name="adpFm",
+        heading="adpFm",
+        what="F-measure at twice the image's mean probability (adaptive)",
+        compute=lambda pair: pair.structure.f_adaptive,
         when_empty=_ALIGNMENT,
     ),
     Measure(
@@ -220,12 +263,25 @@ MEASURES = (
 """All measures, in the order of files and tables."""
 
 MEASURE_NAMES = tuple(measure.name for measure in MEASURES)
+RENAMED = {"e_mean": "meanEm", "e_adaptive": "adpEm"}
+"""Measures that older evaluations have under another name."""
+BEST_OF_EACH_IMAGE = "e_max"
+"""A measure of older evaluations: the E-measure at each image's own best threshold, which no other code reports."""
 _BY_NAME = {measure.name: measure for measure in MEASURES}
 
 
 def find_measure(name: str) -> Measure | None:
     """Return the measure of a name; ``None`` for a measure of another version."""
     return _BY_NAME.get(name)
+
+
+def about_older_name(name: str) -> str | None:
+    """Return what became of a measure of older evaluations, as a sentence; ``None`` for any other name."""
+    if name in RENAMED:
+        return f"{name} is now called {RENAMED[name]}"
+    if name == BEST_OF_EACH_IMAGE:
+        return f"{name}, with each image's own best threshold, has given way to maxEm, with one for all images"
+    return None
 
 
 def heading_of(name: str, unit: str | None = None) -> str:
@@ -243,9 +299,18 @@ def lower_is_better(name: str) -> bool:
 
 
 def values_of(pair: MaskPair) -> dict[str, float]:
-    """Return all measures of one image by name, in order; those of objects only for instance maps."""
+    """Return all measures of one image by name, in order; those of objects only for instance maps.
+
+    Measures at a threshold that all images share are left out, see :func:`curves_of`.
+    """
     has_objects = pair.objects is not None
-    return {one.name: one.value(pair) for one in MEASURES if has_objects or not one.only_for_instances}
+    found = [one for one in MEASURES if one.curve is None]
+    return {one.name: one.value(pair) for one in found if has_objects or not one.only_for_instances}
+
+
+def curves_of(pair: MaskPair) -> dict[str, Float64Array]:
+    """Return the values (256,) at all thresholds of each measure at a threshold that all images share."""
+    return {one.name: one.values_by_threshold(pair) for one in MEASURES if one.curve is not None}
 
 
 def rule_for_nothing(measures: Sequence[Measure] = MEASURES) -> str:

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-from promise_seg.arrays import BoolArray, Float32Array
+from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 from promise_seg.assessment.mask_pair import MaskPair, Objects
-from promise_seg.assessment.measures import values_of
+from promise_seg.assessment.measures import curves_of, values_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
 
@@ -59,6 +60,14 @@ def spacing_for(row: CheckedRow, unit: Unit) -> tuple[float, float]:
     return row.spacing
 
 
+class Measured(NamedTuple):
+    """The measures of one image by their names: ``values``, and ``curves`` (256,) of those at a threshold that is
+    chosen for all images together."""
+
+    values: dict[str, float]
+    curves: dict[str, Float64Array]
+
+
 def measure(
     mask_probs: Float32Array,
     predicted: BoolArray,
@@ -66,7 +75,7 @@ def measure(
     row: CheckedRow,
     tolerance: Tolerance,
     objects: Objects | None = None,
-) -> dict[str, float]:
+) -> Measured:
     """Return all measures of one image by their names.
 
     Args:
@@ -80,4 +89,5 @@ def measure(
         SettingsError: if distances are to be in millimetres, and the image does not say how large its pixels are.
     """
     spacing = spacing_for(row, tolerance.unit)
-    return values_of(MaskPair(mask_probs, predicted, truth, spacing, tolerance.value, objects))
+    pair = MaskPair(mask_probs, predicted, truth, spacing, tolerance.value, objects)
+    return Measured(values_of(pair), curves_of(pair))

@@ -4,14 +4,16 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from promise_seg.assessment.evaluation import Assessment, Result
-from promise_seg.assessment.measures import rule_for_nothing
+from promise_seg.assessment.measures import MEASURE_NAMES, rule_for_nothing
 from promise_seg.assessment.statistics import mean_interval
 from promise_seg.assessment.strata import SIZE, strata
+from promise_seg.assessment.structure import THRESHOLDS
 from promise_seg.assessment.summary import EvaluationSummary, Subject
 from promise_seg.files import write_json, write_text
 from promise_seg.images.reading import Reading
@@ -21,9 +23,22 @@ from promise_seg.vocabulary import PromptSource, Protocol
 
 
 def values_by_measure(results: Sequence[Result]) -> dict[str, list[float]]:
-    """Return the values of each measure, an entry per image."""
-    rows = [asdict(r.scores) | r.measures for r in results]
-    return {name: [row[name] for row in rows] for name in rows[0]}
+    """Return the values of each measure, an entry per image, in the order of the table of measures.
+
+    Of measures with a common threshold these are the values at the threshold with the best mean over all ``results``.
+    Their mean is therefore the maximum of the mean curve, which is what the field reports as ``maxEm`` and ``maxFm``.
+    """
+    rows = [vars(r.scores) | r.measures for r in results]
+    found = {name: [row[name] for row in rows] for name in rows[0]}
+    for name, index in _best_thresholds(results).items():
+        found[name] = [float(r.curves[name][index]) for r in results]
+    return {name: found[name] for name in sorted(found, key=MEASURE_NAMES.index)}
+
+
+def _best_thresholds(results: Sequence[Result]) -> dict[str, int]:
+    """Return the index of the threshold with the best mean over all results, for each measure with a common one."""
+    curves = {name: np.mean([r.curves[name] for r in results], 0, dtype=np.float64) for name in results[0].curves}
+    return {name: int(np.argmax(curve)) for name, curve in curves.items()}
 
 
 def subject_of(
@@ -93,8 +108,15 @@ def summarise(
         mean={name: round(found.mean, 6) for name, found in intervals.items()},
         interval={name: found.ends for name, found in intervals.items()},
         strata={name: strata(results, name, values, assessment.seed) for name in by},
+        **_common_thresholds(results),
         **_of_objects(results),
     )
+
+
+def _common_thresholds(results: Sequence[Result]) -> dict[str, Any]:
+    """Return the threshold of each measure that has one for all images."""
+    found = {name: round(float(THRESHOLDS[index]), 6) for name, index in _best_thresholds(results).items()}
+    return {"thresholds": found} if found else {}
 
 
 def _of_objects(results: Sequence[Result]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""S-measure, E-measure and weighted F, as reported for polyp segmentation, computed by ``pysodmetrics``.
+"""S-measure, E-measure and F-measures, as reported for polyp segmentation, computed by ``pysodmetrics``.
 
 The raw probabilities are used. Some codes of the field stretch each map to [0, 1] first; the maps of a confident model
 reach both ends anyway, and here an empty map is not made to look full.
@@ -8,23 +8,30 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from py_sod_metrics import Emeasure, Smeasure, WeightedFmeasure
+from py_sod_metrics import Emeasure, FmeasureHandler, FmeasureV2, Smeasure, WeightedFmeasure
 
-from promise_seg.arrays import BoolArray, Float32Array
+from promise_seg.arrays import BoolArray, Float32Array, Float64Array
+
+THRESHOLDS = np.linspace(1, 0, 256)
+"""The thresholds of all curves, in their order; pixels at or above one are foreground."""
+_BETA_SQUARED = 0.3
 
 
 @dataclass(frozen=True)
 class StructureScores:
-    """The structure scores, in [0, 1], better when higher.
+    """The structure scores of one image, in [0, 1], better when higher.
 
-    ``e_max`` and ``e_mean`` are over 256 thresholds; the maximum is taken per image. Rules where they are not
-    defined: see :func:`score_structure`.
+    ``e_curve`` and ``f_curve`` (256,) are the E-measure and F-measure at each of :data:`THRESHOLDS`. The field's
+    ``maxEm`` and ``maxFm`` are the maxima of the mean curve over all images, so no image has such a value by itself.
+    ``e_adaptive`` and ``f_adaptive`` are at twice the mean probability. Rules where they are not defined: see
+    :func:`score_structure`.
     """
 
     s_measure: float
-    e_max: float
-    e_mean: float
+    e_curve: Float64Array
     e_adaptive: float
+    f_curve: Float64Array
+    f_adaptive: float
     weighted_f: float
 
 
@@ -39,38 +46,51 @@ def score_structure(mask_probs: Float32Array, truth: BoolArray, predicted: BoolA
     """Score probabilities against the ground truth.
 
     All scores use the probabilities, as published, whatever threshold and post-processing the mask was made with:
-    E-measures have their own thresholds, and S-measure and weighted F also depend on confidence. So models with and
-    without post-processing are compared by the same measure. The mask only decides whether anything is ``predicted``;
-    by default it is the pixels above 0.5.
+    E-measures and F-measures have their own thresholds, and S-measure and weighted F also depend on confidence. So
+    models with and without post-processing are compared by the same measure. The mask only decides whether anything is
+    ``predicted``; by default it is the pixels above 0.5.
 
-    Rules where the measures are not defined: with an empty ground truth, E-measures and weighted F are 1 if nothing is
+    Rules where the measures are not defined: with an empty ground truth, E-measures and F-measures are 1 if nothing is
     predicted and 0 otherwise; weighted F is 0 if an object is missed entirely. An image of a single row or column has
-    no structure: all scores are then 1 minus the mean absolute error.
+    no structure: S-measure, E-measures and weighted F are then 1 minus the mean absolute error.
 
     Shape: all (H, W), in the image frame.
     Raises: ValueError if the shapes differ.
-    Source: Fan et al. 2017 (S-measure) and 2018 (E-measure), Margolin et al. 2014 (weighted F).
+    Source: Fan et al. 2017 (S-measure) and 2018 (E-measure), Achanta et al. 2009 (F-measure, the square of beta is
+        0.3), Margolin et al. 2014 (weighted F).
     """
     predicted = mask_probs > 0.5 if predicted is None else predicted
     if not mask_probs.shape == truth.shape == predicted.shape:
         raise ValueError(f"prediction is {mask_probs.shape}, its mask {predicted.shape}, truth is {truth.shape}")
     probs, is_silent = np.asarray(mask_probs, np.float64), not predicted.any()
     if not truth.any():
-        return StructureScores(1 - float(np.mean(probs)), *[float(is_silent)] * 4)
+        given = float(is_silent)
+        return StructureScores(1 - float(np.mean(probs)), _level(given), given, _level(given), given, given)
+    f_curve, f_adaptive = _f_measures(probs, truth)
     if min(truth.shape) < 2:
         alike = 1 - float(np.abs(probs - truth).mean())
-        return StructureScores(alike, alike, alike, alike, weighted_f=0.0 if is_silent else alike)
-    s_measure = _Smeasure()
-    s_measure.step(probs, truth, normalize=False)
-    e_measure, weighted = Emeasure(), WeightedFmeasure()
-    e_measure.step(probs, truth, normalize=False)
-    weighted.step(probs, truth, normalize=False)
+        return StructureScores(alike, _level(alike), alike, f_curve, f_adaptive, 0.0 if is_silent else alike)
+    s_measure, e_measure, weighted = _Smeasure(), Emeasure(), WeightedFmeasure()
+    for one in (s_measure, e_measure, weighted):
+        one.step(probs, truth, normalize=False)
     found = e_measure.get_results()["em"]
-    curve = np.minimum(np.asarray(found["curve"], np.float64), 1)  # divided by one pixel less than there are
     return StructureScores(
         s_measure=float(s_measure.get_results()["sm"]),
-        e_max=float(curve.max()),
-        e_mean=float(curve.mean()),
+        e_curve=np.minimum(np.asarray(found["curve"], np.float64), 1),  # divided by one pixel less than there are
         e_adaptive=min(1.0, float(found["adp"])),
+        f_curve=f_curve,
+        f_adaptive=f_adaptive,
         weighted_f=0.0 if is_silent else float(weighted.get_results()["wfm"]),
     )
+
+
+def _level(value: float) -> Float64Array:
+    return np.full(len(THRESHOLDS), value)
+
+
+def _f_measures(probs: npt.NDArray[np.float64], truth: BoolArray) -> tuple[Float64Array, float]:
+    """Return the F-measure at each threshold, and at the adaptive one."""
+    measure = FmeasureV2({"fm": FmeasureHandler(beta=_BETA_SQUARED, with_dynamic=True, with_adaptive=True)})
+    measure.step(probs, truth, normalize=False)
+    found = measure.get_results()["fm"]
+    return np.asarray(found["dynamic"], np.float64), float(found["adaptive"])

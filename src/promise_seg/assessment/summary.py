@@ -109,6 +109,7 @@ class EvaluationSummary(Subject):
         images_with_empty_truth, images_with_empty_prediction: how many images the rule for empty masks applies to.
         rule_for_nothing: that rule, in words.
         mean, interval: by the names of the measures; an interval is ``None`` with fewer than two groups.
+        thresholds: the threshold that all images share, of measures at the one with the best mean; not in older files.
         strata: means over parts of the images, by ``size`` or a column of the manifest, and by the part's name.
         objects, object_dice: the number of objects and their mean Dice, if each was prompted separately.
         trust: the quality of the trust scores, if the model is calibrated and its own masks were scored.
@@ -133,6 +134,7 @@ class EvaluationSummary(Subject):
     mean: dict[str, float]
     interval: dict[str, Ends | None]
     strata: dict[str, dict[str, Stratum]]
+    thresholds: dict[str, float] | None = None
     objects: int | None = None
     object_dice: float | None = None
     trust: Quality | None = None

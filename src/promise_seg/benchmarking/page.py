@@ -10,12 +10,13 @@ from promise_seg.assessment.strata import SIZE, SIZES
 from promise_seg.benchmarking.card import card_section
 from promise_seg.benchmarking.cells import TableLine, cells_of_line
 from promise_seg.benchmarking.costs import log_of
+from promise_seg.benchmarking.curves import training_sections
 from promise_seg.benchmarking.gaps import Gap, count_words, gaps_in
 from promise_seg.benchmarking.results import LineScores, Pair, cost_of, parameters_of
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.tables import Grid, caption_of, p_words, parts
 from promise_seg.reporting.blocks import Block, Section, Table, Text
-from promise_seg.reporting.charts import interval_chart, line_chart
+from promise_seg.reporting.charts import interval_chart
 from promise_seg.reporting.page import render_page
 
 _KINDS = {False: "automatic", True: "prompts from the ground truth"}
@@ -32,7 +33,7 @@ def render_benchmark(benchmark: Benchmark, found: Sequence[LineScores], pairs: S
     if pairs:
         sections.append(_differences(benchmark.spec.measures[0], pairs))
     if found:
-        sections += [_sizes(found), _costs(benchmark, found), *_curves(benchmark, found)]
+        sections += [_sizes(found), _costs(benchmark, found), *training_sections(benchmark, found)]
     sections.append(card_section(benchmark, found, spec))
     unfinished = ", not finished" if gaps else ""
     subtitle = f"{len(found)} lines on test images{unfinished}, made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
@@ -210,29 +211,3 @@ def _costs(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
         words = "; ".join(f"{m.name} after {m.patience} epochs, with {m.epochs} at most" for m in patient)
         blocks.append(Text(f"Early stopping, once val rows show no gain: {words}.", "note"))
     return Section("Costs", tuple(blocks))
-
-
-def _curves(benchmark: Benchmark, found: Sequence[LineScores]) -> list[Section]:
-    """Return charts of Dice on val rows over epochs for each data set and SAM, averaged over seeds of equal length."""
-    charts: list[Block] = []
-    for data, sam, chosen in parts(found):
-        series = {}
-        for line in {one.line.model.name: one.line for one in chosen}.values():
-            cells = cells_of_line(benchmark.spec, line)
-            logs = [[epoch["val_dice"] for epoch in log_of(cell.folder(benchmark.output))] for cell in cells]
-            logs = [log for log in logs if log]
-            if logs:
-                shortest = min(map(len, logs))
-                means = [sum(log[epoch] for log in logs) / len(logs) for epoch in range(shortest)]
-                series[line.model.name] = [(float(epoch + 1), dice) for epoch, dice in enumerate(means)]
-        if series:
-            charts.append(
-                line_chart(series, name=f"Dice on val images over epochs: {data}, {sam}", x_label="epoch",
-                           y_label="mean Dice on val", y_limits=(0, 1), caption=f"Trained on {data}, SAM {sam}.")
-            )  # fmt: skip
-    if not charts:
-        return []
-    text = Text(
-        "On val images, which select the epoch; with own points if a model has them, otherwise with oracle points."
-    )
-    return [Section("Training", (text, *charts))]

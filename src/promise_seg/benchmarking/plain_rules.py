@@ -5,6 +5,8 @@ Each chooses the little that it has to choose on train rows alone.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -24,7 +26,12 @@ _STAGE = "fitting"
 
 
 class PlainRule(ABC):
-    """A way to get a mask that is chosen on train rows once, and held in a few numbers."""
+    """A way to get a mask that is chosen on train rows once, and held in a few numbers.
+
+    ``version`` is raised when these numbers change their meaning.
+    """
+
+    version: ClassVar[int] = 1
 
     @abstractmethod
     def fit(self, rows: Sequence[CheckedRow], progress: Progress) -> dict[str, Tensor]:
@@ -53,26 +60,39 @@ def _grey(image: Uint8Array) -> Uint8Array:
     return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
 
 
+class Side(IntEnum):
+    """The side of Otsu's threshold that is foreground: in all images the same, or in each the one with fewer pixels."""
+
+    DARK = 0
+    BRIGHT = 1
+    FEWER = 2
+
+
 class OtsuRule(PlainRule):
-    """Otsu's threshold. Whether objects are the brighter or the darker side is what train rows decide by mean Dice."""
+    """Otsu's threshold. Which side of it is foreground is what train rows decide by mean Dice."""
+
+    version = 2
 
     def fit(self, rows: Sequence[CheckedRow], progress: Progress) -> dict[str, Tensor]:
-        gains = []
+        dice: dict[Side, list[float]] = {side: [] for side in Side}
         for row in counted(rows, progress, _STAGE):
             truth = row.mask()
-            bright, dark = (_dice(self._of_side(row, is_bright), truth) for is_bright in (True, False))
-            gains.append(bright - dark)
-        return {"is_bright": torch.tensor(float(np.mean(gains) >= 0))}
+            for side, values in dice.items():
+                values.append(_dice(self._of_side(row, side), truth))
+        best = max((Side.BRIGHT, Side.DARK, Side.FEWER), key=lambda side: float(np.mean(dice[side])))
+        return {"side": torch.tensor(int(best))}
 
     def mask(self, row: CheckedRow, fitted: Mapping[str, Tensor]) -> BoolArray:
-        return self._of_side(row, bool(fitted["is_bright"]))
+        return self._of_side(row, Side(int(fitted["side"])))
 
-    def _of_side(self, row: CheckedRow, is_bright: bool) -> BoolArray:
+    def _of_side(self, row: CheckedRow, side: Side) -> BoolArray:
         """Return the mask; pixels of a black border that is cropped away have no say, and are background."""
         mask = np.zeros((row.height, row.width), bool)
         kept = row.crop or Box(0, 0, row.width, row.height)
         part = slice(kept.top, kept.bottom), slice(kept.left, kept.right)
-        mask[part] = otsu_mask(row.image()[part], is_bright=is_bright)
+        bright = otsu_mask(row.image()[part], is_bright=True)
+        is_bright = bright.sum() * 2 < bright.size if side == Side.FEWER else side == Side.BRIGHT
+        mask[part] = bright if is_bright else ~bright
         return mask
 
 

@@ -63,7 +63,7 @@ class PlainRun:
         self.side, self.fit = sam.image_size, fit
         self._identity = {
             "rule": name, "data_sha256": data_sha256(train), "reading": train[0].reading.model_dump(mode="json")
-        }  # fmt: skip
+        } | ({"version": rule.version} if rule.version > 1 else {})  # fmt: skip
         self.fitted: dict[str, Tensor] = {}
         if self.path.exists():
             self._load()

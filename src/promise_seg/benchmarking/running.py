@@ -162,7 +162,7 @@ class Benchmark:
         )
         subject = subject_of_cell(cell, test, model.sam, model.sha256())
         folder = cell.scores_folder(self.output, test.name)
-        if is_scored(folder, how, subject):
+        if is_scored(folder, how, subject, self.spec.measures):
             return
         scoring = renamed(progress, f"scoring on {test.name}")
         results = evaluate(model, test.rows, how, store=self.store, progress=scoring)
@@ -181,7 +181,7 @@ class Benchmark:
         for test in self.tests(cell):
             subject = subject_of_cell(cell, test, sam, run.best_sha256())
             folder = cell.scores_folder(self.output, test.name)
-            if not is_scored(folder, how, subject):
+            if not is_scored(folder, how, subject, self.spec.measures):
                 progress(f"scoring on {test.name}", 0, 1)
                 write_scores(folder, cell.folder(self.output), cell, how, run.evaluate(test.rows, how), subject)
 

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from promise_seg._version import __version__
 from promise_seg.assessment.comparing import read_scored
 from promise_seg.assessment.evaluation import Assessment, Result
+from promise_seg.assessment.measures import BEST_OF_EACH_IMAGE, find_measure
 from promise_seg.assessment.report import result_paths, summarise, write_results
 from promise_seg.assessment.strata import SIZE
 from promise_seg.assessment.summary import EvaluationSummary, Subject
@@ -74,14 +75,17 @@ def _groups_sha256(test: TestSet) -> str:
     return hashlib.sha256(json.dumps([row.row.group for row in test.rows]).encode()).hexdigest()
 
 
-def is_scored(folder: Path, how: Assessment, subject: CellSubject) -> bool:
-    """Whether scores that depend on exactly this exist; unreadable scores do not count."""
+def is_scored(folder: Path, how: Assessment, subject: CellSubject, measures: Collection[str] = ()) -> bool:
+    """Whether scores that depend on exactly this exist; unreadable scores do not count, nor do those of an older
+    version that lack one of the ``measures`` of the table."""
     table, means = result_paths(folder, how.prompts, how.protocol)
     try:
         known = json.loads(means.read_text(encoding="utf-8"))
         lines = table.read_text(encoding="utf-8").count("\n")
-        read_scored(table)
+        has = read_scored(table).summary.mean
     except (OSError, ValueError, SettingsError):
+        return False
+    if BEST_OF_EACH_IMAGE in has and any(name not in has for name in _of_any_mask(measures)):
         return False
     wanted = subject.as_json() | {"seed": how.seed, "tolerance": str(how.tolerance)}
     if how.prompts == PromptSource.ORACLE:
@@ -91,6 +95,11 @@ def is_scored(folder: Path, how: Assessment, subject: CellSubject) -> bool:
         and all(known.get(name) == value for name, value in wanted.items())
         and lines == known.get("images", -1) + 1
     )
+
+
+def _of_any_mask(measures: Collection[str]) -> list[str]:
+    """Return the measures that are not only defined for the objects of instance maps."""
+    return [one.name for one in map(find_measure, measures) if one is not None and not one.only_for_instances]
 
 
 def write_scores(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from promise_seg.assessment.measures import MEASURE_NAMES
+from promise_seg.assessment.measures import MEASURE_NAMES, about_older_name
 from promise_seg.benchmarking.pretrained_unet import SIDE, SIDE_STEP
 from promise_seg.benchmarking.rivals import PRETRAINED_UNET, RIVALS, UNETS, with_rivals
 from promise_seg.errors import SettingsError, words_of
@@ -188,9 +188,9 @@ class BenchmarkSpec(_Part):
     @model_validator(mode="after")
     def _known(self) -> Self:
         if strange := set(self.measures) - set(MEASURE_NAMES):
-            raise ValueError(
-                f"measures: unknown measure {sorted(strange)[0]!r}; expected some of {', '.join(MEASURE_NAMES)}"
-            )
+            first = sorted(strange)[0]
+            what = about_older_name(first) or f"unknown measure {first!r}"
+            raise ValueError(f"measures: {what}; expected some of {', '.join(MEASURE_NAMES)}")
         for what, training in self._trainings():
             for key, why in _NOT_FOR_TRAINING.items():
                 if key in training:

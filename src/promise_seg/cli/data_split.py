@@ -55,7 +55,7 @@ def split(
         names = [output.with_name(f"{output.stem}_fold{fold}{output.suffix}") for fold in range(folds)]
     how = reading.applied_to()
     refuse_existing(names, force=force)
-    rows = read_manifest(manifest)
+    rows = _grouped(read_manifest(manifest))
     table = ManifestTable.read(manifest)
     sizes: dict[str, float] = {}
 
@@ -82,6 +82,26 @@ def split(
     if folds is None:
         shares = {Split.VAL: val_share, Split.TEST: 0.0 if keep_test else test_share}
         _warn_of_shares([row for row in divided[0] if not keep_test or row.split != Split.TEST], shares)
+
+
+def _grouped(rows: "list[Row]") -> "list[Row]":
+    """Group rows without a group by what DICOM files say of themselves, and say so, or that there are no groups."""
+    from promise_seg.dataset.owners import grouped_by_owner
+
+    grouped = grouped_by_owner(rows)
+    named = {row.group for row in grouped if row.group != str(row.image)}
+    if grouped != rows:
+        console.print(
+            "note: rows without a group were grouped by the patients, studies or series that their DICOM files name",
+            markup=False,
+        )
+    if not named:
+        console.print(
+            "note: no row has a group, so each image is a group of its own. If several are of one patient or video, "
+            "add a column group (promise data make --group)",
+            markup=False,
+        )
+    return grouped
 
 
 def _object_sizes(rows: "Sequence[Row]", reading: "Reading") -> dict[str, float]:

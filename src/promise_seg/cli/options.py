@@ -179,13 +179,13 @@ InstancesOption = Annotated[
     typer.Option("--instances", help="Masks are instance maps: each value is one object.", rich_help_panel=DATA),
 ]
 ThresholdOption = Annotated[
-    int | None,
+    float | None,
     typer.Option(
         "--mask-threshold",
         min=0,
         max=65534,
         metavar="VALUE",
-        help="Threshold for grey masks: values above it are foreground.",
+        help="Threshold for grey or soft masks, such as 127 or 0.5: values above it are foreground.",
         rich_help_panel=DATA,
     ),
 ]

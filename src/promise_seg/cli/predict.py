@@ -39,6 +39,15 @@ def predict(
             panel=OUTPUT,
         ),
     ] = None,
+    keep_empty_frames: Annotated[
+        bool,
+        option(
+            "--keep-empty-frames",
+            about="Keep empty frames in DICOM-SEG, for viewers that misplace segments without them.",
+            panel=OUTPUT,
+            show_default=False,
+        ),
+    ] = False,
     always_segment: AlwaysSegmentOption = False,
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
@@ -50,7 +59,7 @@ def predict(
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
-            always_segment=always_segment,
+            always_segment=always_segment, keep_empty_frames=keep_empty_frames,
             progress=progress, note=lambda words: print_lines([words]),
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,8 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import crop_of
 from promise_seg.images.geometry import Box
 from promise_seg.images.guarding import guarded
-from promise_seg.images.masks import instances_of, mask_of
-from promise_seg.images.readers import content_sha256, read_image, read_labels
+from promise_seg.images.masks import instances_of, mask_of, suggested_threshold
+from promise_seg.images.readers import content_sha256, highest_label, mask_source, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
@@ -34,8 +35,9 @@ class CheckedRow:
     ``image_sha256`` is the hash of everything that determines its pixels; ``index`` is the number of the slice;
     ``crop`` is the part of the image frame that is kept, ``None`` for all of it; ``class_pixels`` are the classes of a
     label map with their numbers of pixels; ``labels_sha256`` is the hash of the mask's values; ``spacing`` is the
-    distance between rows and between columns in mm, if the image states it; ``notes`` say what of the row's files was
-    read otherwise than they say, kept with the first slice of each.
+    distance between rows and between columns in mm, if the image states it; ``highest_label`` is the highest value of
+    the mask in this slice; ``mask_note`` is what was assumed of the mask, where its file does not tell; ``notes`` say
+    what of the row's files was read otherwise than they say, kept with the first slice of each.
     """
 
     row: Row
@@ -50,6 +52,8 @@ class CheckedRow:
     class_pixels: tuple[tuple[int, int], ...] = ()
     labels_sha256: str = ""
     spacing: tuple[float, float] | None = None
+    highest_label: float = 0.0
+    mask_note: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -121,18 +125,21 @@ def _wanted(row: Row, source: Source) -> range:
 def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> CheckedRow:
     image = reading.rgb(source, index)
     labels = read_labels(row.mask, source, index)
+    mask = mask_source(row.mask)
     if image.shape[:2] != labels.shape:
-        turned = " (rotated by its EXIF orientation)" if "turned" in source.differs_by(index) else ""
+        turned = " (rotated by its EXIF orientation)" if source.turned != 1 else ""
         raise SizeError(
             f"{row.image} is {image.shape[1]} x {image.shape[0]} pixels{turned} but its mask {row.mask} is "
             f"{labels.shape[1]} x {labels.shape[0]}. Both must have the same size"
         )
-    foreground = int(np.count_nonzero(mask_of(labels, reading.mask_rule, row.mask)))
+    found = mask_of(labels, reading.mask_rule, row.mask, lambda: highest_label(row.mask))
     return CheckedRow(
-        row, content_sha256(source, index, reading), labels.shape[0], labels.shape[1], foreground, reading, index,
+        row, content_sha256(source, index, reading), labels.shape[0], labels.shape[1],
+        int(np.count_nonzero(found)), reading, index,
         is_slice=source.is_volume, crop=crop_of(image, reading.crop_border),
         class_pixels=_count_classes(labels) if reading.masks == MaskKind.CLASSES else (),
         spacing=source.spacing,
+        highest_label=float(labels.max()), mask_note=None if mask is None else mask.label_note,
         labels_sha256=hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest(),
     )  # fmt: skip
 
@@ -159,7 +166,7 @@ def check_rows(rows: Sequence[Row], reading: Reading | None = None, progress: Pr
             checked += check_row(row, reading)
         except ImageError as error:
             problems.append(str(error))
-    problems += leaks(checked)
+    problems += leaks(checked) + emptied(checked)
     if not problems:
         problems += _without_class(checked)
     raise_all(problems)
@@ -174,6 +181,46 @@ def _without_class(rows: Sequence[CheckedRow]) -> list[str]:
     found = ", ".join(map(str, classes_of(rows)))
     place = rows[0].row.where.rsplit(":", 1)[0]
     return [f"{place}: no mask contains the class {label}; they contain {found or 'nothing'}"]
+
+
+def emptied(rows: Sequence[CheckedRow]) -> list[str]:
+    """Report a threshold that no mask reaches, or that masks with values from 0 to 1 cannot reach beside others.
+
+    Single masks of other values may well be below it: where nothing was found, probabilities are low.
+    """
+    threshold = rows[0].reading.mask_threshold if rows else None
+    if threshold is None:
+        return []
+    highest: dict[Row, float] = {}
+    for one in rows:
+        highest[one.row] = max(highest.get(one.row, 0.0), one.highest_label)
+    full = {one.row for one in rows if one.foreground_pixels}
+    most = max(highest.values())
+    if not full and most > 0:
+        place = rows[0].row.where.rsplit(":", 1)[0]
+        return [
+            f"{place}: no mask has a value above {most:g}, so --mask-threshold {threshold:g} makes all of them empty. "
+            f"Pass --mask-threshold {suggested_threshold(most):g} instead"
+        ]
+    return [
+        f"{row.where}: {row.mask}: has no value above {value:g}, so --mask-threshold {threshold:g} makes it empty, "
+        f"while other masks have values up to {most:g}. Save all of them with the same range of values"
+        for row, value in highest.items()
+        if row not in full and 0 < value <= 1 <= threshold
+    ]
+
+
+def mask_notes(rows: Sequence[CheckedRow]) -> dict[Row, str]:
+    """Return what was assumed of masks whose files do not tell, each once, by the first row that it concerns."""
+    by_note: dict[str, dict[Path, Row]] = {}
+    for one in rows:
+        if one.mask_note is not None:
+            by_note.setdefault(one.mask_note, {}).setdefault(one.row.mask, one.row)
+    found = {}
+    for note, masks in by_note.items():
+        (mask, row), more = next(iter(masks.items())), len(masks) - 1
+        found[row] = f"{mask}: {note}" + (f". The same holds for {more} other mask(s)" if more else "")
+    return found
 
 
 def leaks(rows: Sequence[CheckedRow]) -> list[str]:

@@ -12,6 +12,7 @@ from promise_seg.dataset.checks import (
     data_sha256,
     divided_warning,
     leaks,
+    mask_notes,
     mended_warnings,
 )
 from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE, of_split, raise_all, read_manifest, split_off_validation
@@ -52,7 +53,7 @@ class Dataset(Sequence[CheckedRow]):
         crop_border: bool | None = None,
         classes: str | int | Sequence[int] | None = None,
         instances: bool = False,
-        mask_threshold: int | None = None,
+        mask_threshold: float | None = None,
         split: str | Sequence[str] = SplitChoice.ALL,
         val_share: float | None = None,
         seed: int = 0,
@@ -167,11 +168,12 @@ class Dataset(Sequence[CheckedRow]):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Notes about the rows, one line each: groups that are divided between splits, and files that were read
-        otherwise than they say."""
+        """Notes about the rows, one line each: groups that are divided between splits, masks of uncertain meaning, and
+        files that were read otherwise than they say.
+        """
         rows = list(dict.fromkeys(row.row for row in self.rows))
         words = divided_warning(rows)
-        return (*(() if words is None else (words,)), *mended_warnings(self.rows))
+        return (*(() if words is None else (words,)), *mask_notes(self.rows).values(), *mended_warnings(self.rows))
 
     def of_class(self, label: int) -> Self:
         """The same rows of label maps, for one of their classes: the other classes are background."""

@@ -4,7 +4,6 @@ import hashlib
 import json
 from pathlib import Path
 
-import numpy as np
 import numpy.typing as npt
 
 from promise_seg.arrays import BoolArray, Uint8Array
@@ -12,8 +11,8 @@ from promise_seg.errors import ImageError
 from promise_seg.hashing import files_sha256
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.segmentation import is_segmentation, read_segmentation
-from promise_seg.images.formats.source import Source
-from promise_seg.images.masks import MaskRule, mask_of
+from promise_seg.images.formats.source import Source, finite_range
+from promise_seg.images.masks import MaskRule, mask_of, without_rounding
 from promise_seg.images.reading import DEFAULT_READING, Reading
 
 
@@ -48,28 +47,36 @@ def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -
     Raises:
         ImageError: if the file is missing, damaged or in colour, or does not fit its image.
     """
-    path = Path(path)
-    if is_segmentation(path):
+    source = mask_source(path)
+    if source is None:
         if image is None:
             raise ImageError(f"{path}: a DICOM segmentation can only be read with its image")
-        return read_segmentation(path, image, index)
-    source = open_source(path)
+        return read_segmentation(Path(path), image, index)
     labels = source.as_stored(index) if image is None else _beside(source, image, index)
     if labels.ndim != 2:
         raise ImageError(
             f"{path}: the mask is in colour; expected one channel of labels. Save it as greyscale or with a palette"
         )
-    return _turned_round(labels, path) if source.is_inverted else labels
+    return without_rounding(labels, source.value_step)
 
 
-def _turned_round(labels: npt.NDArray, path: Path) -> npt.NDArray:
-    """Invert a mask that is stored with 0 for white, where white is foreground."""
-    if len(np.unique(labels)) > 2:
-        raise ImageError(
-            f"{path}: the mask is stored with 0 for white (MINISWHITE or MONOCHROME1) and has more than two values, "
-            "whose meaning is unclear. Save it with 0 for background"
-        )
-    return (labels == 0).astype(np.uint8)
+def mask_source(path: str | Path) -> Source | None:
+    """Open a mask file; ``None`` if it is a DICOM segmentation, which is nothing without its image.
+
+    Raises:
+        ImageError: if the file is missing, damaged, too large or of no kind that can be read.
+    """
+    return None if is_segmentation(Path(path)) else open_source(path)
+
+
+def highest_label(path: str | Path) -> float:
+    """Return the highest value of all slices of a mask file; NaN if it has none, or is a DICOM segmentation.
+
+    Raises:
+        ImageError: if the file is missing or damaged.
+    """
+    source = mask_source(path)
+    return float("nan") if source is None else finite_range(source.array)[1]
 
 
 def _beside(mask: Source, image: Source, index: int) -> npt.NDArray:
@@ -82,10 +89,15 @@ def _beside(mask: Source, image: Source, index: int) -> npt.NDArray:
         return mask.as_stored(0)
     if mask.frame is not None and image.frame is not None:
         return image.frame.to_slices(image.frame.like_this(mask.frame, mask.array))[index]
+    if mask.frame is not None and image.uneven is not None:
+        return image.uneven.labels_of(mask.frame, mask.array)[index]
+    if mask.uneven is not None and image.uneven is not None and image.uneven.lies_like(mask.uneven):
+        return mask.as_stored(index)
     if image.is_cut or image.slices_have_places or mask.slices_have_places:
         lacking = mask if mask.frame is None else image
+        why = "its slices have no position" if lacking.uneven is None else lacking.uneven.words
         raise ImageError(
-            f"{lacking.path}: its slices have no position, so they cannot be matched with those of "
+            f"{lacking.path}: {why}, so they cannot be matched with those of "
             f"{(image if lacking is mask else mask).path}. Save it as NIfTI, or as a DICOM segmentation"
         )
     if len(mask) != len(image):
@@ -102,7 +114,8 @@ def read_mask(path: str | Path, rule: MaskRule | None = None, image: Source | No
     Raises:
         ImageError: if the file is missing, damaged or not a mask, or does not fit the rule or its image.
     """
-    return mask_of(read_labels(path, image, index), rule or MaskRule(), Path(path))
+    labels = read_labels(path, image, index)
+    return mask_of(labels, rule or MaskRule(), Path(path), lambda: highest_label(path))
 
 
 def content_sha256(source: Source, index: int, reading: Reading) -> str:

@@ -18,7 +18,7 @@ from pydantic import (
 from promise_seg.arrays import Uint8Array
 from promise_seg.errors import SettingsError
 from promise_seg.images.formats.source import Source
-from promise_seg.images.masks import LARGEST_LABEL, MaskRule
+from promise_seg.images.masks import LARGEST_LABEL, MaskRule, Threshold
 from promise_seg.images.windows import OWN, OWN_WINDOW, Window, parse_window
 from promise_seg.vocabulary import Axis, Channel, MaskKind
 
@@ -58,7 +58,7 @@ class Reading(BaseModel):
     crop_border: bool = False
     masks: MaskKind = MaskKind.BINARY
     label: int | None = None
-    mask_threshold: int | None = Field(None, exclude=True)
+    mask_threshold: Threshold | None = Field(None, exclude=True)
 
     @model_serializer(mode="wrap")
     def _noted(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class ReadingOptions(BaseModel):
     channel: str | None = None
     axis: str | None = None
     label: int | str | None = None
-    mask_threshold: int | None = None
+    mask_threshold: Threshold | None = None
     crop_border: bool | None = None
     instances: bool = False
 
@@ -173,6 +173,11 @@ class ReadingOptions(BaseModel):
             raise SettingsError(f"{' and '.join(given)}: each says what the values of masks mean; give one of them")
         if not given:
             return {}
+        if self.mask_threshold is not None and not 0 <= self.mask_threshold < LARGEST_LABEL:  # nor NaN
+            raise SettingsError(
+                f"--mask-threshold {self.mask_threshold:g}: expected a value that masks hold, from 0 to less than "
+                f"{LARGEST_LABEL}, such as 127, or 0.5 for probabilities"
+            )
         masks, label = MaskKind.INSTANCES if self.instances else MaskKind.BINARY, None
         if self.label is not None:
             masks, wanted = MaskKind.CLASSES, parse_classes(str(self.label))

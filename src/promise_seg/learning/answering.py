@@ -163,7 +163,7 @@ def _dice_of_choices(
     shifted: bool,
 ) -> dict[MaskChoice, list[float]]:
     """The Dice of each object, for every way to choose among SAM's masks."""
-    decoded = model.decode_with(features, prompts.to(model.device), shifted=shifted)
+    decoded = model.sam_masks(features, prompts.to(model.device), shifted=shifted)
     numbers = _chosen_numbers(decoded)
     found: dict[MaskChoice, list[float]] = {choice: [] for choice in numbers}
     for which, truth in enumerate(objects):

@@ -17,6 +17,7 @@ from pydantic import (
 
 from promise_seg.environment import Environment
 from promise_seg.errors import CheckpointError, words_of
+from promise_seg.images.masks import Threshold
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.starting import StartNote
 
@@ -50,7 +51,7 @@ class RunNote(BaseModel):
     data_sha256: str | None = None
     data: str | None = None
     val_share: float | None = Field(None, gt=0, lt=1)
-    mask_threshold: int | None = None
+    mask_threshold: Threshold | None = None
     environment: Environment | None = None
     init: StartNote | None = None
 

@@ -31,6 +31,7 @@ from promise_seg.learning.presence import presence_threshold
 from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, faults
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
+from promise_seg.learning.second_pass import measure_second_pass
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.state import load_training_state, save_training_state
@@ -284,8 +285,10 @@ class TrainingRun:
         return read_answers(self.folder)
 
     def _measure_best(self, progress: Progress) -> None:
-        """Measure on validation rows what the best model does with given prompts, and when it says that nothing is
-        there; unless this is done. Its checkpoint is written last, as it is what declares this done.
+        """Measure on validation rows what the best model does with given prompts, when it says that nothing is there,
+        and whether a second pass helps its own prompts; unless this is done.
+
+        Its checkpoint is written last, as it is what declares this done.
         """
         if self.settings.given_prompts == GivenPrompts.POINTS or read_config(self.folder / BEST_FOLDER).given:
             return
@@ -295,6 +298,7 @@ class TrainingRun:
         changes = {
             "given": {one.form: one.answer for one in answers},
             "presence_threshold": presence_threshold(model, rows, self.store),
+            "second_pass": model.apm is not None and measure_second_pass(model, rows, self.store, progress).helps,
         }
         model.config = model.config.model_copy(update=changes)
         save_checkpoint(model, self.folder / BEST_FOLDER)

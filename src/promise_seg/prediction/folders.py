@@ -19,7 +19,7 @@ from promise_seg.images.guarding import guarded
 from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
 from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller, Origin
-from promise_seg.prediction.outputs.formats import WRITERS, formats_for
+from promise_seg.prediction.outputs.formats import WRITERS, formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.progress import Progress, counted, silent
@@ -41,7 +41,8 @@ class Outcome:
     """The outcome of a run over a folder.
 
     ``problems`` has a line for each image that could not be read or written, ``notes`` one for each that could not be
-    written in the format of its kind, or was read otherwise than its file says.
+    written in the format of its kind, was read otherwise than its file says, or whose file is not the same to all
+    programs.
     """
 
     predicted: int
@@ -57,9 +58,18 @@ class PredictionFolder:
         PromiseError: if the folder holds predictions of another model, or in another format.
     """
 
-    def __init__(self, folder: str | Path, labeller: Labeller, output: OutputFormat = OutputFormat.AUTO) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        labeller: Labeller,
+        output: OutputFormat = OutputFormat.AUTO,
+        keep_empty_frames: bool = False,
+    ) -> None:
         self.folder, self.format, self._reading = Path(folder), output, labeller.reading
+        self._keep_empty_frames = keep_empty_frames
         identity = labeller.identity() | {"format": str(output)}
+        if keep_empty_frames:  # so that folders without them stay as they were
+            identity["keep_empty_frames"] = True
         path = self.folder / IDENTITY_FILE
         if path.exists():
             try:
@@ -70,6 +80,8 @@ class PredictionFolder:
                 what = "of another model"
                 if known | {"format": str(output)} == identity:
                     what = "in another format"
+                elif _without_frames(known) == _without_frames(identity):
+                    what = "with empty frames" if "keep_empty_frames" in known else "without empty frames"
                 elif known | {"names": identity["names"]} == identity:
                     what = "under another --name"
                 elif _without_trust(known) == _without_trust(identity):
@@ -146,7 +158,7 @@ class PredictionFolder:
     def _write(self, one: Input, labelled: Labelled) -> Path:
         formats = formats_for(labelled.source, self.format)
         for number, output in enumerate(formats):
-            writer = WRITERS[output]
+            writer = writer_of(output, self._keep_empty_frames)
             path = self.folder / "masks" / f"{one.stem}{writer.suffix}"
             if (too_many := len(os.fsencode(path.name)) - LONGEST_NAME) > 0:
                 raise ImageError(
@@ -154,12 +166,13 @@ class PredictionFolder:
                 )
             try:
                 with guarded(one.name, f"written as {output}"):
-                    writer.write(labelled, path)
+                    note = writer.write(labelled, path)
             except ImageError as error:
                 if number == len(formats) - 1:
                     raise
                 self.notes.append(f"{error}; written as {formats[number + 1]}")
             else:
+                self.notes += [note] if note else []
                 break
         return path if path.exists() else path.with_suffix("")  # a folder with a file for each slice
 
@@ -183,6 +196,10 @@ class PredictionFolder:
 
 def _without_trust(identity: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in identity.items() if name != "trust_sha256"}
+
+
+def _without_frames(identity: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in identity.items() if name != "keep_empty_frames"}
 
 
 def _key(name: str) -> str:
@@ -270,6 +287,8 @@ def predict_folder(
     folder: str | Path,
     output: OutputFormat = OutputFormat.AUTO,
     progress: Progress = silent,
+    *,
+    keep_empty_frames: bool = False,
 ) -> Outcome:
     """Predict labels for pictures and volumes into a folder; what is already there is left as it is.
 
@@ -279,7 +298,7 @@ def predict_folder(
     Raises:
         PromiseError: if the folder holds another model's predictions or cannot be written.
     """
-    target = PredictionFolder(folder, labeller, output)
+    target = PredictionFolder(folder, labeller, output, keep_empty_frames)
     predicted = already_there = 0
     problems: list[str] = []
     try:

@@ -72,7 +72,7 @@ def calibrate(
     seed: int | None = None,
     device: str | torch.device = "auto",
     store: str | Path | FeatureStore | None = None,
-    mask_threshold: int | None = None,
+    mask_threshold: float | None = None,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> list[Calibrated]:
@@ -131,7 +131,7 @@ def tune_postprocess(
     seed: int | None = None,
     device: str | torch.device = "auto",
     store: str | Path | FeatureStore | None = None,
-    mask_threshold: int | None = None,
+    mask_threshold: float | None = None,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> list[Tuning]:

@@ -11,7 +11,7 @@ import torch
 from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.assessment.evaluation import evaluate as score
 from promise_seg.assessment.measuring import parse_tolerance, spacing_for
-from promise_seg.assessment.report import subject_of, summarise, write_results
+from promise_seg.assessment.report import subject_of, summarise, values_by_measure, write_results
 from promise_seg.assessment.statistics import interval_words
 from promise_seg.assessment.strata import SIZE, check_columns
 from promise_seg.assessment.summary import EvaluationSummary
@@ -59,11 +59,12 @@ class Evaluation:
 
     def records(self) -> list[dict[str, Any]]:
         """Return a row for each image: its name, split and group, all measures, the predicted IoU and its trust."""
-        rows = []
-        for result in self.results:
+        rows, values = [], values_by_measure(self.results)
+        for number, result in enumerate(self.results):
             row = result.checked.row
             facts: dict[str, Any] = {"image": result.checked.name, "split": str(row.split), "group": row.group}
-            facts |= vars(result.scores) | result.measures | {"predicted_iou": result.predicted_iou}
+            facts |= {name: column[number] for name, column in values.items()}
+            facts["predicted_iou"] = result.predicted_iou
             if self.summary.objects is not None:
                 facts |= {"objects": result.objects, "object_dice": result.object_dice}
             if result.trust is not None:

@@ -55,6 +55,7 @@ def predict_folder(
     sam: Backbone | str | None = None,
     device: str | torch.device = "auto",
     always_segment: bool = False,
+    keep_empty_frames: bool = False,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
@@ -68,11 +69,12 @@ def predict_folder(
         images: images, volumes, DICOM files, and folders of them.
         output: folder for masks, overlays and ``predictions.csv``.
         output_format: ``auto`` (as the input, which is DICOM-SEG for DICOM), ``png``, ``tiff``, ``nifti``, ``nrrd``,
-            ``dicom-seg``, ``rle`` or ``coco``.
+            ``metaimage``, ``dicom-seg``, ``rle`` or ``coco``.
         names: what is segmented, for DICOM-SEG and COCO: ``NAME``, or ``LABEL=NAME`` for one of several.
         sam: the model's SAM, if not where training found it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
+        keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
         progress: told of each image.
         note: told what is left out of the images, and what a user should know of the model, a line each.
 
@@ -88,4 +90,4 @@ def predict_folder(
         model = load_labeller(model, sam=sam, device=device, names=names, always_segment=always_segment)
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
-    return predict_inputs(model, inputs, output, wanted, progress)
+    return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames)

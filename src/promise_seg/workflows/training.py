@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from promise_seg.checkpoint import BEST_FOLDER
+from promise_seg.checkpoint import BEST_FOLDER, read_config
 from promise_seg.class_sets import class_folder, write_class_set
 from promise_seg.dataset.checks import CheckedRow, classes_of
 from promise_seg.dataset.dataset import Dataset
@@ -62,8 +62,11 @@ class Trained:
 
     @property
     def words(self) -> list[str]:
-        """How prompts are answered, a line for each form."""
-        return [one.words for one in self.answers]
+        """How prompts are answered, a line for each form, and whether SAM sees its own masks once more."""
+        lines = [one.words for one in self.answers]
+        if read_config(self.best_folder).second_pass:
+            lines.append("own prompts: SAM's masks are fed back to it once, which was better on the val rows")
+        return lines
 
     @property
     def best_folder(self) -> Path:

@@ -22,7 +22,7 @@ def data_as_trained(
     *,
     val_share: float | None = None,
     seed: int | None = None,
-    mask_threshold: int | None = None,
+    mask_threshold: float | None = None,
     split: str | Sequence[str] = (Split.TRAIN, Split.VAL),
     progress: Progress = silent,
     note: Note = no_note,

@@ -32,15 +32,44 @@ def test_a_mask_of_the_same_stem_goes_before_one_named_after_another_image(part)
     assert found.clashes == []
 
 
-@pytest.mark.parametrize(
-    "names_of_masks", [["a.png", "a.tif"], ["a.png", "a_mask.png"], ["a_mask.png", "a_mask_1.png"]]
-)
+@pytest.mark.parametrize("names_of_masks", [["a.png", "a.tif"], ["a.png", "a_mask.png"], ["a_mask.png", "a_seg_1.png"]])
 def test_an_image_with_two_candidate_masks_is_reported(part, names_of_masks):
     found = match(part(images=["a.png", "b.png"], masks=[*names_of_masks, "b.png"]))
     assert names(found) == {("b.png", "b.png")}
     (clash,) = found.clashes
     assert all(name in clash for name in ("images/a.png", *names_of_masks))
     assert found.images_alone == found.masks_alone == []
+
+
+@pytest.mark.parametrize(
+    ("masks", "numbers"),
+    [(["a_mask.png", "a_mask_1.png"], ("", "1")), (["a_seg1.png", "a_seg2.png", "a_seg10.png"], ("1", "10", "2"))],
+)
+def test_numbered_masks_of_one_image_are_its_parts(part, masks, numbers):
+    (pair,) = match(part(images=["a.png"], masks=masks)).pairs
+    assert [path.name for path in pair.objects] == sorted(masks)
+    assert pair.parts == numbers
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [("1.png", "001.png"), ("image_1.png", "label_1.png"), ("case_007_img.png", "seg_case_7.png"),
+     ("volume-3.nii", "segmentation-3.nii"), ("IMG_0001.jpg", "0001.png")],
+)  # fmt: skip
+def test_zeros_before_numbers_and_words_for_images_do_not_matter(part, image, mask):
+    found = match(part(images=[image, "other_9.png"], masks=[mask, "other_9.png"]))
+    assert names(found) == {(image, mask), ("other_9.png", "other_9.png")}
+
+
+def test_a_mask_that_two_images_could_have_is_not_guessed(part):
+    found = match(part(images=["1.png", "01.png"], masks=["001.png"]))
+    assert found.pairs == []
+    assert [path.name for path in found.masks_alone] == ["001.png"]
+
+
+def test_slices_with_a_mask_each_beside_them_are_no_series(part):
+    found = match(part(flat=["p1/1.dcm", "p1/1_mask.png", "p1/2.dcm", "p1/2_mask.png"]))
+    assert names(found) == {("1.dcm", "1_mask.png"), ("2.dcm", "2_mask.png")}
 
 
 def test_two_images_of_one_stem_are_reported(part):
@@ -67,9 +96,9 @@ def test_in_one_folder_images_named_like_masks_are_images_if_a_mask_is_named_aft
 
 def test_litter_is_silent_and_unknown_kinds_are_not(part):
     litter = ["Thumbs.db", "._a.png", ".hidden.png", "desktop.ini", "a.csv", "a.json", "a.txt", ".git/a.png"]
-    found = match(part(images=["a.png", "a.mhd", *litter], masks=["a.png", "b.mha"]))
+    found = match(part(images=["a.png", "a.svs", *litter], masks=["a.png", "b.mgz"]))
     assert names(found) == {("a.png", "a.png")}
-    assert [path.name for path in found.ignored] == ["a.mhd", "b.mha"]
+    assert [path.name for path in found.ignored] == ["a.svs", "b.mgz"]
     assert found.images_alone == found.masks_alone == []
 
 

@@ -4,10 +4,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 
 from promise_seg.errors import ImageError
 from promise_seg.images.exports.contents import UNREAD_SUFFIXES, look_through
-from tests.files import write_dicom, write_series
+from tests.files import write_dicom, write_nifti, write_series
 
 
 def touch(*paths):
@@ -76,18 +77,36 @@ def test_pictures_in_folders_below_are_left_out_with_a_note(tmp_path):
     touch(tmp_path / "a.png", tmp_path / "in/b.JPG", tmp_path / "in/deep/c.nii.gz", tmp_path / "in/notes.txt")
     found = look_through(tmp_path)
     assert [path.name for path in found.pictures] == ["a.png"]
-    (note,) = found.notes()
-    assert note == (
+    below, others = found.notes()
+    assert below == (
         f"{tmp_path}: left out 2 images (the first: {tmp_path}/in/b.JPG) in subfolders, where only DICOM is "
         "searched for. Pass these folders too"
     )
+    assert others == f"{tmp_path}: left out 1 file(s) that are no images: .txt 1 (the first: {tmp_path}/in/notes.txt)"
+
+
+def test_images_whose_names_do_not_say_so_are_found_by_their_content(tmp_path):
+    for name in ("scan", "photo.jfif", "frame.0001"):
+        Image.fromarray(np.zeros((4, 5), np.uint8)).save(tmp_path / name, format="PNG")
+    write_nifti(tmp_path / "volume.nii", np.zeros((3, 4, 5), np.int16)).rename(tmp_path / "volume")
+    found = look_through(tmp_path)
+    assert {path.name for path in found.pictures} == {"scan", "photo.jfif", "frame.0001", "volume"}
+    assert list(found.notes()) == []
+
+
+def test_dicom_without_pixels_to_predict_is_counted(tmp_path):
+    write_dicom(tmp_path / "a.dcm", np.zeros((4, 5), np.uint16))
+    write_dicom(tmp_path / "seg.dcm", np.zeros((4, 5), np.uint8), sop_class="1.2.840.10008.5.1.4.1.1.66.4")
+    (note,) = look_through(tmp_path).notes()
+    assert note.startswith(f"{tmp_path}: left out 1 DICOM segmentation(s) or object(s) without pixels (the first: ")
 
 
 def test_images_of_kinds_that_are_not_read_are_named(tmp_path):
-    touch(tmp_path / "a.mha", tmp_path / "notes.txt", tmp_path / "table.csv")
-    (note,) = look_through(tmp_path).notes()
+    touch(tmp_path / "a.mgz", tmp_path / "notes.txt", tmp_path / "table.csv")
+    note, others = look_through(tmp_path).notes()
+    assert "left out 2 file(s) that are no images: .txt 1, .csv 1" in others
     assert note.startswith(
-        f"{tmp_path}: left out 1 image ({tmp_path}/a.mha), of formats that are not searched for in folders"
+        f"{tmp_path}: left out 1 image ({tmp_path}/a.mgz), of formats that are not searched for in folders"
     )
     assert not UNREAD_SUFFIXES & {".png", ".webp", ".tif"}
 

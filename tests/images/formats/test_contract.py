@@ -7,6 +7,7 @@ from PIL import Image
 
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.kinds import FILE_SOURCES, FOLDER_SOURCE
+from promise_seg.images.formats.metaimage import MetaImageVolume
 from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.images.formats.nrrd import NrrdVolume
 from promise_seg.images.formats.opening import open_source
@@ -14,7 +15,7 @@ from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.tiff import TiffStack
 from promise_seg.vocabulary import Axis
-from tests.files import write_dicom, write_nrrd, write_series
+from tests.files import write_dicom, write_metaimage, write_nrrd, write_series
 from tests.images.formats.contract import (
     ORIGIN_LPS,
     SPACING,
@@ -75,6 +76,25 @@ class TestNrrd(SourceAndMaskContract):
 
     def write(self, folder, stack):
         return write_nrrd(folder / self.name, stack.T, NRRD_SPACE)
+
+
+class TestMetaImage(SourceAndMaskContract):
+    source = MetaImageVolume
+
+    def write(self, folder, stack):
+        return write_metaimage(folder / "a.mha", stack, spacing=(*SPACING[::-1], STEP_MM), origin=ORIGIN_LPS)
+
+
+class TestDetachedMetaImage(TestMetaImage):
+    def write(self, folder, stack):
+        place = {"spacing": (*SPACING[::-1], STEP_MM), "origin": ORIGIN_LPS}
+        return write_metaimage(folder / "a.mhd", stack, **place, data="a.raw")
+
+    def main_file(self, path):
+        return path.with_name("a.raw")
+
+    def damages(self, whole):
+        return [b"", whole[: len(whole) // 2]]
 
 
 class TestDetachedNrrd(TestNrrd):

@@ -6,7 +6,7 @@ import pytest
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.readers import read_image
+from promise_seg.images.readers import read_image, read_labels
 from tests.files import write_nifti
 
 LIBRARY = Path(nib.__file__).parent / "tests" / "data"
@@ -79,3 +79,23 @@ def test_truncated_volumes_are_said_to_be(tmp_path):
         with pytest.raises(ImageError, match=f"{name}: damaged or truncated") as caught:
             open_source(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("most", [2, 3, 6, 100, 200])
+@pytest.mark.parametrize("offset", [0, -3])
+def test_labels_that_were_edited_in_python_are_whole_numbers(tmp_path, most, offset):
+    """``nibabel`` saves floats in the header's own type, so that whole numbers get a slope, and are off by it."""
+    labels = np.zeros((4, 5, 3), np.uint8)
+    labels[1], labels[2], labels[3] = 1, most // 2, most
+    first = nib.Nifti1Image(labels, np.eye(4))
+    edited = first.get_fdata() + offset
+    nib.Nifti1Image(edited, first.affine, first.header).to_filename(tmp_path / "m.nii.gz")
+    source = open_source(tmp_path / "m.nii.gz")
+    assert 0 < source.value_step < 1
+    found = np.stack([read_labels(tmp_path / "m.nii.gz", source, index) for index in range(3)])
+    assert np.array_equal(source.frame.from_slices(found), edited)
+
+
+def test_values_without_a_scale_have_no_step(tmp_path):
+    for name, values in (("whole", np.zeros((2, 2, 2), np.int16)), ("float", np.zeros((2, 2, 2), np.float32))):
+        assert open_source(write_nifti(tmp_path / f"{name}.nii", values)).value_step == 0

@@ -14,11 +14,13 @@ from promise_seg.images.readers import read_labels
 from promise_seg.prediction.outputs.formats import WRITERS, formats_for
 from promise_seg.prediction.outputs.rle import decode_rle
 from promise_seg.vocabulary import Axis, OutputFormat
-from tests.files import write_dicom, write_nifti, write_nrrd, write_series
+from tests.files import write_dicom, write_metaimage, write_nifti, write_nrrd, write_series
 from tests.images.formats import test_contract as sources
 from tests.images.formats.contract import SourceContract, voxels
 from tests.prediction.outputs.contract import WriterContract
 
+TURNED = ((0.6, 0.8, 0.0), (-0.8, 0.6, 0.0), (0.0, 0.0, 1.0))
+"""Directions of the axes of a MetaImage, a row for each."""
 OBLIQUE = np.array([[0, -0.9, 0.1, 5], [2, 0, 0, -7], [0, 0.1, 3, 2], [0, 0, 0, 1]], float)
 
 
@@ -92,6 +94,28 @@ class TestNrrd(WriterContract):
         written = open_source(self.write(label(image), path))
         np.testing.assert_allclose(written.frame.affine, open_source(image).frame.affine, atol=1e-5)
         assert written.frame.shape == open_source(image).frame.shape
+
+
+class TestMetaImage(TestNrrd):
+    output = OutputFormat.METAIMAGE
+
+    def write_input(self, folder):
+        stack = np.zeros((6, 5, 4), np.int16)
+        return write_metaimage(folder / "v.mha", stack, matrix=TURNED, spacing=(0.9, 2.0, 3.0), origin=(5, -7, 2))
+
+
+class TestMetaImageOfNifti(TestMetaImage):
+    def write_input(self, folder):
+        return write_nifti(folder / "v.nii", np.zeros((4, 5, 6), np.int16), OBLIQUE)
+
+
+class TestMetaImageOfPictures(TestMetaImage):
+    def write_input(self, folder):
+        return write_picture(folder)
+
+    def test_voxels_keep_their_place(self, label, image, path):
+        written = open_source(self.write(label(image), path))
+        assert (written.frame, written.is_volume, len(written)) == (None, False, 1)
 
 
 class TestNrrdOfNifti(TestNrrd):

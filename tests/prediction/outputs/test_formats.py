@@ -42,6 +42,6 @@ def test_dicom_falls_back_on_what_keeps_its_place(tmp_path):
 
 def test_every_format_has_a_writer():
     assert set(WRITERS) == set(OutputFormat) - {OutputFormat.AUTO}
-    words = "auto, png, tiff, nifti, nrrd, dicom-seg, rle, coco"
+    words = "auto, png, tiff, nifti, nrrd, metaimage, dicom-seg, rle, coco"
     with pytest.raises(SettingsError, match=f"--format bmp: expected {words}"):
         chosen(OutputFormat, "bmp", "--format")

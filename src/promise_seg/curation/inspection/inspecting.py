@@ -11,13 +11,24 @@ from promise_seg.arrays import Array
 from promise_seg.curation.inspection.duplicates import Thumbnails
 from promise_seg.curation.inspection.findings import Finding, Kind
 from promise_seg.curation.inspection.summary import SplitSummary, new_summary
-from promise_seg.dataset.checks import CheckedRow, check_row, classes_of, divided_groups, leaks
+from promise_seg.curation.inspection.suspicion import InvertedMasks, turned_apart
+from promise_seg.dataset.checks import (
+    CheckedRow,
+    check_row,
+    classes_of,
+    divided_groups,
+    emptied,
+    leaks,
+    mask_notes,
+)
 from promise_seg.dataset.manifest import Row, scan_manifest
+from promise_seg.dataset.owners import divided_owners
 from promise_seg.errors import ImageError, MaskError, SizeError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import finite_range
 from promise_seg.images.guarding import guarded
 from promise_seg.images.masks import BINARY
+from promise_seg.images.readers import mask_source
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
@@ -87,6 +98,7 @@ class _Run:
         self.summary = new_summary()
         self.checked: list[CheckedRow] = []
         self.thumbnails = Thumbnails()
+        self.inverted = InvertedMasks()
         self.depths: dict[str, list[str]] = defaultdict(list)
         self.values: dict[int, list[str]] = defaultdict(list)
 
@@ -110,11 +122,16 @@ class _Run:
             source = open_source(row.image, self.reading.axis)
             values = source.values(checked.index)
             self._inspect_pixels(checked, values)
+            self.inverted.add(checked.mask())
             self.summary[row.split].add(checked, finite_range(values))
             if self.reading.mask_rule == BINARY and checked.foreground_pixels:
                 self.values[int(checked.labels().max())].append(row.where)
             self.checked.append(checked)
-        whole_volume = slices[0].is_slice  # most slices of a volume do not show the organ
+        first = slices[0]
+        shape = (first.height, first.width)
+        if words := turned_apart(open_source(row.image, self.reading.axis), mask_source(row.mask), shape):
+            self._note(Kind.TURNED, row.where, words)
+        whole_volume = first.is_slice  # most slices of a volume do not show the organ
         if whole_volume and self._expects_objects and not any(c.foreground_pixels for c in slices):
             self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: the mask is empty in all {len(slices)} slice(s)")
 
@@ -148,6 +165,12 @@ class _Run:
         """Collect everything that can only be found by comparing rows."""
         for problem in leaks(self.checked):
             self._note(Kind.LEAK, *_place(problem))
+        for problem in emptied(self.checked):
+            self._note(Kind.MASK_VALUES, *_place(problem))
+        for row, words in mask_notes(self.checked).items():
+            self._note(Kind.MASK_MEANING, row.where, words)
+        if (warning := self.inverted.warning()) is not None:
+            self._note(Kind.INVERTED_MASKS, str(self.manifest), warning)
         self._duplicates()
         for group in divided_groups(rows):
             members = [row for row in rows if row.group == group]
@@ -157,6 +180,7 @@ class _Run:
                 f"the group {group!r} has {len(members)} rows, in {' and '.join(splits)}; frames or slices of one "
                 "source look alike, so scores on them are too optimistic",
             )  # fmt: skip
+        self._divided_owners(rows)
         self._depths()
         self._mask_values()
         for split in (Split.TRAIN, Split.TEST):
@@ -172,6 +196,20 @@ class _Run:
                     str(self.manifest),
                     f"no mask contains the class {label}; they contain {contents}",
                 )
+
+    def _divided_owners(self, rows: list[Row]) -> None:
+        """Note patients, studies and series that DICOM files name and that are divided, whatever their groups."""
+        known = divided_groups(rows)
+        for owner, members in divided_owners(rows):
+            if {row.group for row in members} <= set(known):
+                continue  # said already
+            splits = sorted({str(row.split) for row in members})
+            self._note(
+                Kind.DIVIDED_GROUP, members[0].where,
+                f"the {owner.kind} {owner.name!r} has {len(members)} rows, in {' and '.join(splits)}, as the DICOM "
+                "files themselves say; images of one source look alike, so scores on them are too optimistic. Give "
+                "these rows one group and divide the manifest again (promise data split)",
+            )  # fmt: skip
 
     def _mask_values(self) -> None:
         """Note masks that have 1 in some files and 2 in others: these are probably two classes, not one."""

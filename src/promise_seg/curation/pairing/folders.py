@@ -1,16 +1,26 @@
 """Pair the images and masks of a folder, and account for everything that could not be paired."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
-from promise_seg.curation.pairing.layouts import LAYOUTS
+from promise_seg.curation.pairing.bids import match_bids
+from promise_seg.curation.pairing.by_pattern import match_patterns, match_scheme
+from promise_seg.curation.pairing.class_masks import match_classes
+from promise_seg.curation.pairing.label_studio import match_label_studio
+from promise_seg.curation.pairing.layouts import FLAT, FOLDER_LAYOUTS, LAYOUTS, SPECIAL_LAYOUTS, Layout, splits_named
 from promise_seg.curation.pairing.matching import LayoutPart, Matches, match
-from promise_seg.curation.pairing.scanning import MERGED, scan
+from promise_seg.curation.pairing.references import match_references
+from promise_seg.curation.pairing.scanning import MERGED, Scan, scan, subfolders
+from promise_seg.curation.pairing.schemes import SCHEMES
 from promise_seg.errors import ImageError, ManifestError
 from promise_seg.vocabulary import Split
 
 _SHOWN = 3
+_DEEPEST = 5
 
 
 @dataclass
@@ -20,6 +30,14 @@ class Pairing(Matches):
     folder: Path = field(default_factory=Path)
     layout: str = ""
     not_looked_at: list[Path] = field(default_factory=list)
+
+    def take(self, found: Matches) -> None:
+        """Add what was found in a part of the folder."""
+        for part in fields(Matches):
+            mine = getattr(self, part.name)
+            setattr(
+                self, part.name, mine | found.folders if part.name == "folders" else mine + getattr(found, part.name)
+            )
 
     @property
     def knows_splits(self) -> bool:
@@ -39,6 +57,7 @@ class Pairing(Matches):
             ("image(s) without mask", self.images_alone),
             ("mask(s) without image", self.masks_alone),
             ("image(s) not used: channels other than _0000, or not photographs", self.unused),
+            ("image(s) or mask(s) not used, because nothing is called so in this layout", self.unnamed),
             (f"file(s) of unknown formats ignored ({kinds})", self.ignored),
             ("folder(s) with images not used, because they are not part of the layout", self.not_looked_at),
         )
@@ -49,7 +68,7 @@ class Pairing(Matches):
                 f"{len(self.clashes)} image(s) not paired, because more than one pairing is possible: "
                 f"{'; '.join(self.clashes[:_SHOWN])}{more}. Rename or remove the wrong ones"
             )
-        return lines
+        return lines + self.cautions
 
     def _examples(self, paths: list[Path]) -> str:
         names = [path.relative_to(self.folder).as_posix() for path in paths[:_SHOWN]]
@@ -59,14 +78,13 @@ class Pairing(Matches):
 def _pair_parts(folder: Path, layout: str, parts: list[LayoutPart]) -> Pairing:
     whole = Pairing(folder=folder, layout=layout)
     for part in parts:
-        matches = match(part)
-        whole.pairs += matches.pairs
-        whole.images_alone += matches.images_alone
-        whole.masks_alone += matches.masks_alone
-        whole.clashes += matches.clashes
-        whole.unused += matches.unused
-        whole.ignored += matches.ignored
-        whole.folders |= matches.folders
+        whole.take(match(part))
+    return _looked_at(whole)
+
+
+def _looked_at(whole: Pairing) -> Pairing:
+    """Note the folders with images that were not looked at."""
+    folder = whole.folder
     with_images = {entry.path if entry.path.is_dir() else entry.path.parent for entry in scan(folder).entries}
     looked_at = whole.folders | {path for path in with_images if _is_ours(path.relative_to(folder))}
     whole.not_looked_at = sorted(with_images - looked_at)
@@ -94,23 +112,111 @@ def pair_folder(folder: str | Path) -> Pairing:
         ) from error
 
 
-def _pair(folder: Path) -> Pairing:
+def pair_by_patterns(folder: str | Path, images: str, masks: str) -> Pairing:
+    """Pair the images of a folder with their masks by two patterns of paths: see ``patterns.py``.
+
+    Raises:
+        ManifestError: if there is no such folder, or nothing in it can be paired.
+        ImageError: if the folder cannot be listed.
+        SettingsError: if the patterns cannot tell which mask belongs to which image.
+    """
+    folder = Path(folder)
+    _check_folder(folder)
+    pairing = Pairing(folder=folder, layout=f"{images} and {masks}")
+    pairing.take(match_patterns(folder, images, masks))
+    if not pairing.pairs:
+        contents = "; ".join(pairing.remarks()) or "no images at all"
+        raise ManifestError(
+            f"{folder}: --images {images} --masks {masks}: no image could be paired with a mask: {contents}. Expected "
+            "patterns of paths below this folder, of which * and {word} stand for the same text in an image and its "
+            "mask"
+        )
+    return _looked_at(pairing)
+
+
+def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise ManifestError(
             f"{folder}: {'is a file' if folder.exists() else 'no such folder'}; expected the folder of a data set"
         )
-    tried = []
-    for layout in LAYOUTS:
-        parts = layout.parts(folder)
-        if parts:
-            tried.append(_pair_parts(folder, layout.holds, parts))
-            if tried[-1].pairs:
-                return tried[-1]
+
+
+def _pair(folder: Path) -> Pairing:
+    _check_folder(folder)
+    tried = list[Pairing]()
+    for pairing in chain(_by_layouts(folder, tried), _in_containers(folder), _by_layout(folder, FLAT, tried)):
+        return pairing
     best = tried[0]
     contents = "; ".join(best.remarks()) or "no images at all"
     known = "; ".join(layout.holds for layout in LAYOUTS)
     raise ManifestError(
         f"{folder}: no image could be paired with a mask. Read as {best.layout}, it has {contents}. "
         f"Expected names that are equal except for an ending such as _mask, in one of these layouts: {known}. "
-        "Rename the files, or write the manifest by hand (docs/data-format.md)"
+        "Say how images and masks are called (--images '*_photo.jpg' --masks '*_drawn.png'), rename the files, or "
+        "write the manifest by hand (docs/data-format.md)"
     )
+
+
+def _by_layout(folder: Path, layout: Layout, tried: list[Pairing]) -> Iterator[Pairing]:
+    parts = layout.parts(folder)
+    if parts:
+        tried.append(_pair_parts(folder, layout.holds, parts))
+        if tried[-1].pairs:
+            yield tried[-1]
+
+
+def _by_layouts(folder: Path, tried: list[Pairing]) -> Iterator[Pairing]:
+    """Yield what the layouts of folders make of one, the most peculiar first; ``tried`` gets those that fail too."""
+    for layout in SPECIAL_LAYOUTS:
+        yield from _by_layout(folder, layout, tried)
+    contents = scan(folder)
+    yield from _by_names(folder, contents, tried)
+    for layout in FOLDER_LAYOUTS:
+        yield from _by_layout(folder, layout, tried)
+
+
+def _by_names(folder: Path, contents: Scan, tried: list[Pairing]) -> Iterator[Pairing]:
+    matchers: list[tuple[str, Callable[[], Matches]]] = [
+        ("DICOM segmentations and the images that they name", partial(match_references, folder)),
+        *((f"names of {scheme.producer}", partial(match_scheme, contents, scheme)) for scheme in SCHEMES),
+        ("names of BIDS", partial(match_bids, contents)),
+        ("names of Label Studio", partial(match_label_studio, folder, contents)),
+        ("images, and a mask for each class of each", partial(match_classes, contents)),
+    ]
+    for name, find in matchers:
+        found = Pairing(folder=folder, layout=name)
+        found.take(find())
+        if found.pairs:
+            yield _looked_at(found)
+
+
+def _in_containers(folder: Path, depth: int = 0) -> Iterator[Pairing]:
+    """Yield the data sets of a folder that only holds folders of data sets, as one."""
+    below = subfolders(folder)
+    if not below or depth > _DEEPEST or any(path.parent == folder for path in _paths(scan(folder))):
+        return
+    whole = Pairing(folder=folder)
+    inside = {path: next(chain(_by_layouts(path, []), _in_containers(path, depth + 1)), None) for path in below}
+    if not any(inside.values()):
+        return
+    for path in below:
+        found = inside[path] or next(_by_layout(path, FLAT, []), None)
+        if found:
+            splits = splits_named(path)
+            split, dataset = (splits.pop(), "") if len(splits) == 1 else (None, path.name if len(below) > 1 else "")
+            prefix = f"{path.name}/" if dataset else ""  # p1 of two data sets is two patients
+            found.pairs = [
+                replace(
+                    pair, split=pair.split or split, dataset=pair.dataset or dataset,
+                    group=f"{prefix}{pair.group}" if pair.group else "",
+                )
+                for pair in found.pairs
+            ]  # fmt: skip
+            whole.take(found)
+    layouts = {found.layout for found in inside.values() if found}
+    whole.layout = f"{sum(map(bool, inside.values()))} folder(s) of data sets, with {'; '.join(sorted(layouts))}"
+    yield _looked_at(whole)
+
+
+def _paths(contents: Scan) -> list[Path]:
+    return [entry.path for entry in contents.entries if entry.path.is_file()]

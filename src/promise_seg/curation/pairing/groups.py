@@ -1,11 +1,25 @@
-"""Groups (patients, videos) extracted from the names of images."""
+"""Groups (patients, videos): from the files themselves, from folders, or from the names of images."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promise_seg.curation.pairing.matching import ImagePair
+from promise_seg.curation.pairing.schemes import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS
+from promise_seg.dataset.owners import owners_of
 from promise_seg.errors import ManifestError, SettingsError
+
+_PATIENT = re.compile(r"(?:patients?|pat|pt|p|cases?|subjects?|subj|sub|s|id|mrn|volunteer|donor|slide|video|vid|seq)"
+                      r"[ _-]?[a-z]{0,2}\d+\w*|tcga[-_]\w+[-_].*", re.IGNORECASE)  # fmt: skip
+_SET = re.compile(
+    r"(?:data ?sets?|sets?|parts?|batch|sites?|cent(?:er|re)s?|hospitals?|tasks?|folds?|class|grades?|stages?|series|"
+    r"slices?|levels?|scanners?|vendors?|domains?|groups?|rounds?|versions?)[ _-]?\w{0,3}",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[a-z]{3,}")
+_HEX = re.compile(r"[0-9a-f-]{6,}")
+_MANY = 10
 
 
 def group_pattern(expression: str) -> re.Pattern[str]:
@@ -49,3 +63,82 @@ def groups_of(pairs: Sequence[ImagePair], pattern: re.Pattern[str], folder: Path
 def _first_group(pattern: re.Pattern[str], names: Sequence[str]) -> list[str]:
     matches = (pattern.search(name) for name in names)
     return [(match[1] or "").strip() if match else "" for match in matches]
+
+
+def are_cases(names: Collection[str]) -> bool:
+    """Whether the names of folders look like those of patients, videos or other cases, not of sets or classes.
+
+    Cases are numbered or coded (``p01``, ``TCGA_CS_4941``), so that their words are equal; sets and classes have names
+    (``Kvasir-SEG`` and ``ETIS``, ``benign`` and ``malignant``), and are few. A single folder is one case only if it
+    is called so.
+    """
+    if _are_patients(names):
+        return True
+    if len(names) < 2 or any(_SET.fullmatch(name) for name in names):
+        return False
+    words = {() if _HEX.fullmatch(name.lower()) else tuple(_WORD.findall(name.lower())) for name in names}
+    return len(words) == 1 or len(names) >= _MANY
+
+
+def _are_patients(names: Collection[str]) -> bool:
+    return bool(names) and all(_PATIENT.fullmatch(name) for name in names)
+
+
+def folder_groups(pairs: Sequence[ImagePair], folder: Path) -> list[str]:
+    """Return the folder of each image as its group, if several images lie in each of several folders of cases.
+
+    Folders of splits and those that only name what is in them (``images``) do not count. Otherwise all are empty.
+    """
+    inside = [_telling(pair.image.relative_to(folder).parts[:-1]) for pair in pairs]
+    depths = range(min((len(parts) for parts in inside), default=0))
+    for looks_right in (_are_patients, are_cases):
+        for depth in depths:
+            groups = ["/".join(parts[: depth + 1]) for parts in inside]
+            if 1 < len(set(groups)) < len(groups) and looks_right({parts[depth] for parts in inside}):
+                short = {group: group.rpartition("/")[2] for group in groups}
+                return [short[group] for group in groups] if len(set(short.values())) == len(short) else groups
+    return [""] * len(pairs)
+
+
+def _telling(parts: Sequence[str]) -> list[str]:
+    silent = IMAGE_FOLDERS | MASK_FOLDERS | set(SPLIT_FOLDERS)
+    return [part for part in parts if re.sub(r"[ _-]", "", part.lower()) not in silent]
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """The groups of some pairs, and ``by`` what: empty if there are none, or if the layout names them."""
+
+    pairs: list[ImagePair]
+    by: str = ""
+
+
+def with_groups(pairs: Sequence[ImagePair], folder: Path) -> Grouping:
+    """Give pairs their groups: what DICOM files say of themselves, else what the layout says, else their folders."""
+    owners = owners_of([pair.image for pair in pairs])
+    if any(owners):
+        kinds = sorted({owner.kind for owner in owners if owner})
+        groups = [owner.name if owner else pair.group for owner, pair in zip(owners, pairs, strict=True)]
+        by = f"by {' or '.join(kinds)}, as the DICOM files say"
+    elif any(pair.group for pair in pairs):
+        return Grouping(list(pairs))
+    else:
+        groups, by = folder_groups(pairs, folder), "by folder"
+    grouped = [replace(pair, group=group) for pair, group in zip(pairs, groups, strict=True)]
+    return Grouping(grouped, by if any(groups) else "")
+
+
+def no_groups_note(pairs: Sequence[ImagePair]) -> str:
+    """Say that no group was made and how to give one, with a pattern that would suit the names, if there is any."""
+    example = "'^(patient\\d+)_'"
+    for expression in (r"^(.+)[_-]\d+$", r"^([^_]+)_", r"^([^-]+)-"):
+        matches = [re.search(expression, pair.stem) for pair in pairs]
+        groups = {match[1] for match in matches if match}
+        if all(matches) and 1 < len(groups) <= len(pairs) / 2:
+            example = f"'{expression}', which would make {len(groups)} groups, such as {min(groups)}"
+            break
+    return (
+        "no groups: neither the files nor their folders say which images belong to one patient or video, so each is a "
+        "group of its own, and images of one patient may come into different splits. If several images are of one "
+        f"patient, pass --group with a pattern that finds the patient in their names, such as {example}"
+    )

@@ -9,25 +9,16 @@ special layouts come first), and add a test to ``tests/curation/pairing/test_lay
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from promise_seg.curation.pairing.groups import are_cases
 from promise_seg.curation.pairing.matching import LayoutPart, same_stem
 from promise_seg.curation.pairing.scanning import scan, subfolders
+from promise_seg.curation.pairing.schemes import IMAGE_FOLDERS, MASK_FOLDERS, SPLIT_FOLDERS
 from promise_seg.errors import ManifestError
 from promise_seg.vocabulary import Split
-
-# In the form that _plain() returns.
-IMAGE_FOLDERS = frozenset({"images", "image", "imgs", "img", "original"})
-MASK_FOLDERS = frozenset(
-    {"masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "segmentations",
-     "segmentation"}
-)  # fmt: skip
-SPLIT_FOLDERS = {
-    "train": Split.TRAIN, "training": Split.TRAIN, "val": Split.VAL, "valid": Split.VAL, "validation": Split.VAL,
-    "test": Split.TEST, "testing": Split.TEST,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -161,19 +152,24 @@ def isic(folder: Path) -> list[LayoutPart]:
     ]  # fmt: skip
 
 
-def _splits_named(folder: Path) -> set[Split]:
+def splits_named(folder: Path) -> set[Split]:
     """Return the splits that the words of a folder's name stand for: train for ``stage1_train``."""
     return {SPLIT_FOLDERS[word] for word in re.split(r"[ _-]+", folder.name.lower()) if word in SPLIT_FOLDERS}
 
 
 def _cases_in(folder: Path) -> list[LayoutPart]:
     """Return a part for each folder of one case; folders named after a split hold many cases, not one group."""
-    found = [_beside(path, group=path.name) for path in subfolders(folder) if not _splits_named(path)]
+    found = [_beside(path, group=path.name) for path in subfolders(folder) if not splits_named(path)]
     return [part for part in found if part is not None]
 
 
 def _holds_one(part: LayoutPart) -> bool:
     return [entry.stem for entry in scan(part.images).entries] == [part.group]
+
+
+def _holds_cases(parts: Sequence[LayoutPart]) -> bool:
+    """Whether folders are cases: by their names, or as each holds one image of its name; not data sets or classes."""
+    return are_cases({part.group for part in parts}) or all(_holds_one(part) for part in parts)
 
 
 def cases(folder: Path) -> list[LayoutPart]:
@@ -183,10 +179,15 @@ def cases(folder: Path) -> list[LayoutPart]:
     name in several splits are one case; in other folders they are different cases.
     """
     parts = _cases_in(folder)
+    if parts and not _holds_cases(parts):
+        return []
+    inner = list[LayoutPart]()
     for holder in subfolders(folder):
-        splits = _splits_named(holder)
+        splits = splits_named(holder)
         split = splits.pop() if len(splits) == 1 else None
-        parts += [replace(part, split=split) for part in _cases_in(holder)]
+        inner += [replace(part, split=split) for part in _cases_in(holder)]
+    if inner and _holds_cases(inner):
+        parts += inner
     if not any(part.masks.is_dir() for part in parts):
         return []
     times = Counter(part.group for part in parts if part.split is None)
@@ -223,14 +224,19 @@ def flat(folder: Path) -> list[LayoutPart]:
     return [LayoutPart(folder, folder)]
 
 
-LAYOUTS = (
+SPECIAL_LAYOUTS = (
     Layout("nnU-Net's imagesTr/ and labelsTr/", nnunet),
     Layout("the polyp benchmarks' TrainDataset/ and TestDataset/", polyp_benchmark),
     Layout("ISIC's ..._Input/ and ..._GroundTruth/", isic),
     Layout("DRIVE's images/ and 1st_manual/", drive),
+)
+"""Layouts of certain data sets."""
+
+FOLDER_LAYOUTS = (
     Layout("train/, val/, test/ with images/ and masks/ in each", splits_outside),
     Layout("images/ and masks/ with train/, val/, test/ in each", splits_inside),
     Layout("images/ and masks/", side_by_side),
     Layout("a folder per case with images/ and masks/ in it, or with ID/images/ID.png and its objects", cases),
-    Layout("images and masks in one folder, such as a.png and a_mask.png", flat),
 )
+FLAT = Layout("images and masks in one folder, such as a.png and a_mask.png", flat)
+LAYOUTS = (*SPECIAL_LAYOUTS, *FOLDER_LAYOUTS, FLAT)

@@ -2,18 +2,24 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from promise_seg.curation.pairing.patterns import plain_numbers
 from promise_seg.curation.pairing.scanning import Entry, scan
+from promise_seg.curation.pairing.schemes import IMAGE_WORDS, MASK_WORDS
 from promise_seg.images.formats.kinds import stem_of
 from promise_seg.images.listing import visible
 from promise_seg.vocabulary import Split
 
-_WORDS = "masks?|segmentations?|seg|labels?|gt|ground[_-]?truth|annotations?"
-_ENDING = re.compile(rf"(.+?)[_\-. ](?:{_WORDS})(?:[_-]\d+)?", re.IGNORECASE)
+_WORDS = "|".join(MASK_WORDS)
+_ENDING = re.compile(rf"(.+?)[_\-. ](?:{_WORDS})(?:[_-]?\d+)?", re.IGNORECASE)
 _BEGINNING = re.compile(rf"(?:{_WORDS})[_\-. ](.+)", re.IGNORECASE)
+_NUMBERED = re.compile(rf"(.+[_\-. ](?:{_WORDS}))(?:[_-]?(\d+))?", re.IGNORECASE)
+_IMAGE_WORD = re.compile(
+    rf"(?:{'|'.join(IMAGE_WORDS)})[_\-. ](.+)|(.+)[_\-. ](?:{'|'.join(IMAGE_WORDS)})", re.IGNORECASE
+)
 
 Key = tuple[str, str]
 
@@ -45,7 +51,8 @@ class LayoutPart:
 class ImagePair:
     """An image and its mask; ``stem`` is the stem of the image's name.
 
-    If ``objects`` lists masks of single objects, ``mask`` is their folder until they are merged.
+    If ``objects`` lists several masks, ``mask`` is their folder until they are merged. They are masks of single
+    objects, or of what ``parts`` names: numbers of one structure, or names of classes.
     """
 
     image: Path
@@ -55,6 +62,7 @@ class ImagePair:
     dataset: str
     group: str = ""
     objects: tuple[Path, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 @dataclass
@@ -62,7 +70,8 @@ class Matches:
     """Every file that was found, each in one of the lists: nothing is dropped silently.
 
     ``clashes`` has a line for each image with more than one possible pairing; ``unused`` are images that the layout
-    excludes, such as further channels; ``ignored`` are files with unknown suffixes.
+    excludes, such as further channels; ``ignored`` are files with unknown suffixes; ``unnamed`` are images or masks of
+    names that the layout does not have. ``cautions`` say what is likely, but not certain.
     """
 
     pairs: list[ImagePair] = field(default_factory=list)
@@ -72,6 +81,8 @@ class Matches:
     unused: list[Path] = field(default_factory=list)
     ignored: list[Path] = field(default_factory=list)
     folders: set[Path] = field(default_factory=set)
+    unnamed: list[Path] = field(default_factory=list)
+    cautions: list[str] = field(default_factory=list)
 
 
 def bare_stems(mask_stem: str) -> list[str]:
@@ -121,43 +132,77 @@ def _names(entries: Sequence[Entry], folder: Path) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def _core(stem: str) -> str:
+    """Return the name of an image without words such as ``image`` and without leading zeros of numbers."""
+    match = _IMAGE_WORD.fullmatch(stem)
+    return plain_numbers((match[1] or match[2]) if match else stem)
+
+
+def numbered_parts(stems: Sequence[str]) -> list[str] | None:
+    """Return the numbers of masks of one image (empty for one without), if they differ in nothing else."""
+    found = [_NUMBERED.fullmatch(stem) for stem in stems]
+    numbers = [match[2] or "" if match else "" for match in found]
+    is_one = len({match[1].lower() if match else stem for match, stem in zip(found, stems, strict=True)}) == 1
+    return numbers if is_one and len(set(numbers)) == len(stems) else None
+
+
 def match(part: LayoutPart) -> Matches:
     """Pair the images of a part with its masks, by subfolder and stem.
 
-    A mask belongs to the image of the same stem or, if there is none, to the image that it is named after. If two
-    images have the same stem, or an image has two masks, none of them is paired.
+    A mask belongs to the image of the same stem or, if there is none, to the image that it is named after, or else to
+    the only one whose name differs in nothing but a word such as ``image`` or the zeros before a number. If two images
+    have the same stem, or an image has two masks that are not numbered, none of them is paired.
     """
     found = Matches()
     image_entries, mask_entries = _scan_part(part, found)
-    images, masks = defaultdict[Key, list[Entry]](list), defaultdict[Key, list[Entry]](list)
+    images = defaultdict[Key, list[Entry]](list)
     for entry in image_entries:
         stem = part.image_stem(entry.stem)
         if stem is None:
             found.unused.append(entry.path)
         else:
             images[entry.parent, stem].append(entry)
-    for entry in mask_entries:
-        options = [(entry.parent, stem) for stem in (entry.stem, *bare_stems(entry.stem))]
-        owner = next((key for key in options if key in images), None)
-        if owner is None:
-            found.masks_alone.append(entry.path)
-        else:
-            masks[owner].append(entry)
+    masks = _by_owner(images, mask_entries, found)
     for key, candidates in images.items():
+        own = masks[key]
+        numbers = numbered_parts([mask.stem for mask in own])
         if len(candidates) > 1:
             found.clashes.append(f"{part.images}: {_names(candidates, part.images)} have the same stem")
-        elif len(masks[key]) > 1:
-            found.clashes.append(f"{candidates[0].path}: has several masks: {_names(masks[key], part.masks)}")
-        elif not masks[key]:
+        elif len(own) > 1 and numbers:
+            pair = _pair(part, candidates[0], own[0].path.parent, tuple(mask.path for mask in own))
+            found.pairs.append(replace(pair, parts=tuple(numbers)))
+        elif len(own) > 1:
+            found.clashes.append(f"{candidates[0].path}: has several masks: {_names(own, part.masks)}")
+        elif not own:
             found.images_alone.append(candidates[0].path)
         else:
-            image, mask = candidates[0], masks[key][0]
-            found.pairs.append(_pair(part, image, _only_file(mask.path)))
+            found.pairs.append(_pair(part, candidates[0], only_file(own[0].path)))
     if part.holds_one and len(image_entries) == 1 and mask_entries and len(found.masks_alone) == len(mask_entries):
         objects = tuple(found.masks_alone)
         found.pairs = [_pair(part, image_entries[0], part.masks, objects)]
         found.images_alone, found.masks_alone = [], []
     return found
+
+
+def _by_owner(
+    images: Mapping[Key, Sequence[Entry]], mask_entries: Sequence[Entry], found: Matches
+) -> defaultdict[Key, list[Entry]]:
+    """Return the masks of each image, and add those without to ``found``."""
+    cores = defaultdict[Key, list[Key]](list)
+    for parent, stem in images:
+        cores[parent, _core(stem)].append((parent, stem))
+    masks = defaultdict[Key, list[Entry]](list)
+    for entry in mask_entries:
+        stems = (entry.stem, *bare_stems(entry.stem))
+        owner = next(((entry.parent, stem) for stem in stems if (entry.parent, stem) in images), None)
+        if owner is None:
+            alike = (cores.get((entry.parent, _core(stem)), []) for stem in stems)
+            owner = next((keys[0] for keys in alike if len(keys) == 1), None)
+        if owner is None:
+            found.masks_alone.append(entry.path)
+        else:
+            masks[owner].append(entry)
+    return masks
 
 
 def _pair(part: LayoutPart, image: Entry, mask: Path, objects: tuple[Path, ...] = ()) -> ImagePair:
@@ -169,15 +214,17 @@ def _mask_stems(part: LayoutPart) -> Callable[[str], set[str]]:
 
     def stems(below: str) -> set[str]:
         folder = part.masks / below
-        if part.masks == part.images or not folder.is_dir():
+        if not folder.is_dir():
             return set()
         names = [stem_of(path) for path in visible(folder) if path.is_file()]
+        if part.masks == part.images:  # slices with a mask each, side by side
+            names = [name for name in names if any(bare in names for bare in bare_stems(name))]
         return {stem for name in names for stem in (name, *bare_stems(name))}
 
     return stems
 
 
-def _only_file(mask: Path) -> Path:
+def only_file(mask: Path) -> Path:
     """Return the only file of a folder that holds nothing else (the segmentation of a series), or the path itself."""
     inside = visible(mask) if mask.is_dir() else []
     return inside[0] if len(inside) == 1 and inside[0].is_file() else mask

@@ -1,4 +1,4 @@
-"""Merge masks of single objects into one instance map per image, a 16-bit PNG."""
+"""Merge several masks of an image into one: a mask, a label map or an instance map, as a 16-bit PNG or as NIfTI."""
 
 import hashlib
 import json
@@ -13,30 +13,38 @@ from PIL.PngImagePlugin import PngInfo
 
 from promise_seg.arrays import Uint16Array
 from promise_seg.curation.pairing.matching import ImagePair
+from promise_seg.curation.pairing.merging_volumes import is_merged_volume, merge_volumes
 from promise_seg.errors import ImageError, ManifestError, MaskError, PromiseError, SizeError
 from promise_seg.files import write_whole
+from promise_seg.images.formats.kinds import kind_of, stem_of
+from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
 from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.images.readers import read_labels
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.vocabulary import Several
 
 _MARK = "promise-seg-merged-from"
 """The key of the text in our PNG files that identifies the masks they were made from."""
 _SHOWN = 3
+_FOREGROUND = 255
 
 
 @dataclass
 class Merging:
     """The result of merging: ``pairs`` are the given pairs with merged masks.
 
+    ``how`` they were merged last, and the names of the ``classes``, which have the numbers from 1 in this order.
     ``made`` and ``kept`` count maps that were written or reused, ``objects`` the masks of single objects;
     ``overlapping`` lists images, of those written now, in which objects overlap; ``problems`` has a line for each image
     that was left out.
     """
 
     pairs: list[ImagePair] = field(default_factory=list)
+    how: Several = Several.AUTO
+    classes: list[str] = field(default_factory=list)
     objects: int = 0
     made: int = 0
     kept: int = 0
@@ -62,54 +70,95 @@ class Merging:
         return "; ".join(self.problems[:_SHOWN]) + more
 
 
-def merge_objects(pairs: Sequence[ImagePair], folder: Path, into: Path, progress: Progress = silent) -> Merging:
-    """Merge the masks of all pairs that have one mask per object; other pairs are returned unchanged.
+def merge_objects(
+    pairs: Sequence[ImagePair], folder: Path, into: Path, progress: Progress = silent, several: Several = Several.AUTO
+) -> Merging:
+    """Merge the masks of all pairs that have several; other pairs are returned unchanged.
 
-    An existing map that was made from the very same files is reused.
+    An existing map that was made from the very same files in the same way is reused.
 
     Args:
         pairs: the pairs found in ``folder``.
         folder: the folder of the data set.
-        into: the folder for the maps, which are named after the folders of their images.
+        into: the folder for the maps, which are named after their images, or the folders of these.
         progress: told of each pair.
+        several: what is made of them.
 
     Raises:
         ManifestError: if no pair is left.
         PromiseError: if a map cannot be written, or another file is in its place.
     """
-    done = Merging()
+    names = sorted({part for pair in pairs for part in pair.parts if not part.isdecimal()} - {""})
+    done = Merging(classes=names if _made_of(several, names) == Several.CLASSES else [])
     for pair in counted(pairs, progress, "merging masks"):
         if pair.objects:
-            path = into / f"{pair.mask.parent.relative_to(folder).as_posix()}.png"
+            done.how = Several.INSTANCES if several == Several.AUTO and not pair.parts else _made_of(several, names)
             try:
                 with guarded(pair.image):
-                    _merge(pair, path, done)
+                    _merge(pair, _place(pair, folder, into), done)
             except ImageError as error:
                 done.problems.append(str(error))
         else:
             done.pairs.append(pair)
     if not done.pairs:
         raise ManifestError(f"{folder}: no image is left, because masks cannot be merged: {done._examples()}")
+    if done.classes:
+        table = {name: number for number, name in enumerate(done.classes, 1)}
+        write_whole(into / "classes.json", lambda p: p.write_text(json.dumps(table, indent=1) + "\n", "utf-8"))
     return done
 
 
-def _merge(pair: ImagePair, path: Path, done: Merging) -> None:
-    key = _key([pair.image, *pair.objects])
-    if _is_there(path, key):
+def _made_of(several: Several, names: Sequence[str]) -> Several:
+    if several == Several.AUTO:
+        return Several.CLASSES if names else Several.MASK
+    return several
+
+
+def _place(pair: ImagePair, folder: Path, into: Path) -> Path:
+    """Return where the map of a pair is written, without its suffix."""
+    if not pair.parts:
+        return into / pair.mask.parent.relative_to(folder)
+    return into / pair.image.parent.relative_to(folder) / stem_of(pair.image)
+
+
+def _merge(pair: ImagePair, place: Path, done: Merging) -> None:
+    key = _key([pair.image, *pair.objects], done.how, done.classes)
+    numbers = _numbers(pair, done)
+    is_volume = kind_of(pair.objects[0]) is NiftiVolume
+    path = place.with_name(f"{place.name}{'.nii.gz' if is_volume else '.png'}")
+    if is_volume:
+        if is_merged_volume(path, key):
+            done.kept += 1
+        else:
+            done.overlapping += [pair.image] if merge_volumes(pair, numbers, path, key) else []
+            done.made += 1
+    elif _is_there(path, key):
         done.kept += 1
     else:
-        merged, overlaps = instance_map(pair)
+        merged, overlaps = instance_map(pair, numbers)
         text = PngInfo()
         text.add_text(_MARK, key)
         write_whole(path, lambda p: Image.fromarray(merged).save(p, format="PNG", pnginfo=text))
         done.made += 1
-        done.overlapping += [pair.image] if overlaps else []
+        done.overlapping += [pair.image] if overlaps and done.how != Several.MASK else []
     done.objects += len(pair.objects)
-    done.pairs.append(replace(pair, mask=path, objects=()))
+    done.pairs.append(replace(pair, mask=path, objects=(), parts=()))
 
 
-def instance_map(pair: ImagePair) -> tuple[Uint16Array, bool]:
-    """Return the objects of a pair, (H, W), numbered from 1 in order, later ones on top; and whether any overlap.
+def _numbers(pair: ImagePair, done: Merging) -> list[int]:
+    """Return the value in the map of each mask of a pair."""
+    if done.how == Several.CLASSES:
+        unknown = [part for part in pair.parts if part not in done.classes]
+        if unknown or not pair.parts:
+            raise MaskError(f"{pair.image}: a mask of it is called after no class: {pair.objects[0]}. Rename it")
+        return [done.classes.index(part) + 1 for part in pair.parts]
+    if done.how == Several.MASK:
+        return [_FOREGROUND] * len(pair.objects)
+    return list(range(1, len(pair.objects) + 1))
+
+
+def instance_map(pair: ImagePair, numbers: Sequence[int]) -> tuple[Uint16Array, bool]:
+    """Return the objects of a pair, (H, W), by their numbers, later ones on top; and whether any overlap.
 
     Raises:
         ImageError: if a file is unreadable, differs in size from the image, or is not a mask of one object.
@@ -122,9 +171,9 @@ def instance_map(pair: ImagePair) -> tuple[Uint16Array, bool]:
         )
     merged = np.zeros(image.values(0).shape[:2], np.uint16)
     overlaps = False
-    for number, path in enumerate(pair.objects, 1):
+    for number, path in zip(numbers, pair.objects, strict=True):
         inside = _object(path, image, merged.shape)
-        overlaps = overlaps or bool(merged[inside].any())
+        overlaps = overlaps or bool(np.setdiff1d(merged[inside], [0, number]).size)
         merged[inside] = number
     return merged, overlaps
 
@@ -145,13 +194,13 @@ def _object(path: Path, image: Source, shape: tuple[int, ...]) -> npt.NDArray[np
     return np.asarray(labels != 0)
 
 
-def _key(files: Sequence[Path]) -> str:
-    """Return a key that changes with the names, sizes and times of the files."""
+def _key(files: Sequence[Path], how: str, classes: Sequence[str]) -> str:
+    """Return a key that changes with the names, sizes and times of the files, and with what is made of them."""
     try:
         facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     except OSError as error:
         raise ImageError(f"{error.filename}: cannot be opened: {error.strerror}") from error
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([facts, how, classes]).encode()).hexdigest()
 
 
 def _is_there(path: Path, key: str) -> bool:

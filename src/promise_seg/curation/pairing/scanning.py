@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of, suffix_of
+from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of, suffix_of, told_by_content
+from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.listing import visible
 
 _COMPANIONS = frozenset({".csv", ".json", ".txt"})
@@ -48,6 +49,14 @@ def _is_companion(path: Path) -> bool:
     return path.suffix.lower() in _COMPANIONS
 
 
+def _is_image_without_suffix(path: Path) -> bool:
+    """Whether the content of a file is an image although its name does not say so: ``1.2.840.99``, ``a.jfif``."""
+    if _is_companion(path):
+        return False
+    told = told_by_content(path)
+    return told is Picture or (told is not None and (not path.suffix or path.suffix[1:].isdecimal()))
+
+
 def is_series(folder: Path) -> bool:
     """Whether a folder directly contains DICOM files, by suffix, or by the first file's bytes if none has a suffix."""
     files = [path for path in visible(folder) if path.is_file() and not _is_companion(path)]
@@ -67,7 +76,13 @@ def _are_single(folder: Path, stems: set[str]) -> bool:
     return bool(files) and all(stem_of(path) in stems for path in files)
 
 
-def scan(folder: Path, series: Collection[tuple[str, str]] = (), singly: Callable[[str], set[str]] = _none) -> Scan:
+def scan(
+    folder: Path,
+    series: Collection[tuple[str, str]] = (),
+    singly: Callable[[str], set[str]] = _none,
+    *,
+    divided: bool = False,
+) -> Scan:
     """Scan a folder and all its subfolders; a folder that does not exist is empty.
 
     Args:
@@ -75,10 +90,11 @@ def scan(folder: Path, series: Collection[tuple[str, str]] = (), singly: Callabl
         series: keys of folders to treat as one entry whatever they contain, because a mask of a series may be anything.
         singly: a function from a subfolder, relative to this one, to the stems of files in it that are entries of their
             own even if they are DICOM. If that holds for all of its files, the folder is not a series.
+        divided: whether all DICOM files are entries of their own.
     """
     contents = Scan()
     if folder.is_dir():
-        _scan_into(contents, folder, "", frozenset(series), singly, frozenset())
+        _scan_into(contents, folder, "", frozenset(series), None if divided else singly, frozenset())
     return contents
 
 
@@ -87,7 +103,7 @@ def _scan_into(
     folder: Path,
     parent: str,
     series: frozenset[tuple[str, str]],
-    singly: Callable[[str], set[str]],
+    singly: Callable[[str], set[str]] | None,
     above: frozenset[Path],
 ) -> None:
     found.folders.add(folder)
@@ -97,12 +113,13 @@ def _scan_into(
             if path.resolve() in above:
                 continue  # a link that leads back up
             below = f"{parent}/{path.name}" if parent else path.name
-            if (parent, path.name) in series or (is_series(path) and not _are_single(path, singly(below))):
+            whole = singly is not None and is_series(path) and not _are_single(path, singly(below))
+            if (parent, path.name) in series or whole:
                 found.folders |= set(_all_folders(path))
                 found.entries.append(Entry(path, parent, path.name))
             else:
                 _scan_into(found, path, below, series, singly, above)
-        elif suffix_of(path):
+        elif suffix_of(path) or _is_image_without_suffix(path):
             found.entries.append(Entry(path, parent, stem_of(path)))
         elif not _is_companion(path):
             found.ignored.append(path)

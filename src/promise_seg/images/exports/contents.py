@@ -1,6 +1,7 @@
 """List the images in a folder and its subfolders, with a note about everything that is left out."""
 
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_mended
 from promise_seg.images.formats.dicom_mending import in_words
-from promise_seg.images.formats.kinds import SUFFIXES, kind_of, suffix_of
+from promise_seg.images.formats.kinds import SUFFIXES, kind_of, suffix_of, told_by_content
 from promise_seg.images.formats.series_parts import PlacedImage, read_place, series_of
 from promise_seg.images.listing import name_fault, visible
 
@@ -17,6 +18,7 @@ _KNOWN_IMAGES = (
     ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".svs", ".ndpi", ".mrxs", ".czi", ".jp2", ".heic", ".avif", ".webp",
     ".gif",
 )  # fmt: skip
+_SHOWN = 5
 UNREAD_SUFFIXES = frozenset(_KNOWN_IMAGES) - set(SUFFIXES)
 """The suffixes of image files that are not searched for in folders."""
 
@@ -38,6 +40,10 @@ class Contents:
     below: list[Path] = field(default_factory=list)
     """Images and volumes in subfolders, where only DICOM is searched for."""
     unread: list[Path] = field(default_factory=list)
+    no_images: list[Path] = field(default_factory=list)
+    """Files whose content is no image of a known format."""
+    no_pixels: list[Path] = field(default_factory=list)
+    """DICOM segmentations, and DICOM objects without pixels."""
     closed: list[str] = field(default_factory=list)
     """Reasons why a folder or its contents could not be listed."""
 
@@ -56,12 +62,29 @@ class Contents:
             )
         if lone := [path for series, path in self.unplaced if series in self.series]:
             yield f"{_several(lone)} left out of a series, whose other images say where they lie: predicted by itself"
+        if self.no_pixels:
+            yield (
+                f"{self.folder}: left out {len(self.no_pixels)} DICOM segmentation(s) or object(s) without pixels "
+                f"(the first: {self.no_pixels[0]})"
+            )
+        if self.no_images:
+            yield (
+                f"{self.folder}: left out {len(self.no_images)} file(s) that are no images: {_kinds(self.no_images)} "
+                f"(the first: {self.no_images[0]})"
+            )
         if self.damaged:
             yield f"{_first(self.damaged)}. Left out of its series"
 
 
 def _first(reasons: list[str]) -> str:
     return reasons[0] + (f" (and {len(reasons) - 1} more for this reason)" if len(reasons) > 1 else "")
+
+
+def _kinds(paths: list[Path]) -> str:
+    """Return how many files there are of each suffix."""
+    counts = Counter(path.suffix.lower() or "no suffix" for path in paths)
+    shown = [f"{suffix} {count}" for suffix, count in counts.most_common(_SHOWN)]
+    return ", ".join(shown) + (" ..." if len(counts) > _SHOWN else "")
 
 
 def _several(paths: list[Path]) -> str:
@@ -116,19 +139,35 @@ def _add_file(found: Contents, path: Path) -> None:
     elif path.suffix.lower() in UNREAD_SUFFIXES:
         (found.below if is_below else found.unread).append(path)
     else:
+        _add_by_content(found, path)
+
+
+def _add_by_content(found: Contents, path: Path) -> None:
+    """Add a file whose name tells nothing by its first bytes."""
+    try:
+        kind = kind_of(path)
+    except ImageError:
+        found.single.append(path)
+        return
+    if kind is DicomImage:
         _add_dicom(found, path)
+    elif told_by_content(path) is None:
+        found.no_images.append(path)
+    elif path.parent == found.folder:
+        found.pictures.append(path)
+    else:
+        found.below.append(path)
 
 
 def _add_dicom(found: Contents, path: Path) -> None:
-    """Add a file of any name, if it is DICOM and contains an image."""
+    """Add a DICOM file of any name, if it contains an image."""
     try:
-        if kind_of(path) is not DicomImage:
-            return
         header, notes = read_mended(path, pixels=False)
     except ImageError:
         found.single.append(path)
         return
     if header.get("SOPClassUID") in SEGMENTATION_CLASSES or "Rows" not in header:
+        found.no_pixels.append(path)
         return
     try:
         image = read_place(path, header)

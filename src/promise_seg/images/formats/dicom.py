@@ -16,7 +16,7 @@ from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged, in_li
 from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, check_frames, read_mended
 from promise_seg.images.formats.dicom_mending import in_words
 from promise_seg.images.formats.dicom_source import DicomSource
-from promise_seg.images.formats.dicom_space import spacing_of, stack_affine
+from promise_seg.images.formats.dicom_space import spacing_of, stack_affine, uneven_stack
 from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.voi import apply_voi
@@ -67,6 +67,7 @@ class DicomImage(DicomSource):
             raise damaged(path, error) from error
         if axis != Axis.AUTO and self.is_volume:
             unplaced = "its frames are not evenly stacked, or have no position"
+            unplaced = unplaced if self.uneven is None else self.uneven.words
             self._cut_along(axis, lambda: np.stack([self.values(i) for i in range(self._count)]), unplaced)
 
     def _check(self) -> None:
@@ -103,12 +104,18 @@ class DicomImage(DicomSource):
             spacing = measures.PixelMeasuresSequence[0].PixelSpacing
         except (AttributeError, IndexError, KeyError):
             return None
-        affine = stack_affine(positions, orientation, spacing)
-        if affine is None or len(positions) != self._count:
+        if len(positions) != self._count:
+            return None
+        affine, size = (
+            stack_affine(positions, orientation, spacing),
+            (int(self.dataset.Rows), int(self.dataset.Columns)),
+        )
+        if affine is None:
+            names = [f"frame {number}" for number in range(1, self._count + 1)]
+            self.uneven = uneven_stack(self.path, size, positions, orientation, spacing, names)
             return None
         self.spacing = float(spacing[0]), float(spacing[1])
-        shape = (self._count, int(self.dataset.Rows), int(self.dataset.Columns))
-        return SliceFrame(self.path, shape, affine, Axis.AUTO)
+        return SliceFrame(self.path, (self._count, *size), affine, Axis.AUTO)
 
     def _single_frame(self) -> SliceFrame | None:
         data = self.dataset

@@ -156,7 +156,7 @@ def _expected(rule: Rule) -> str:
 def _texts(dataset: Dataset, name: str) -> list[str]:
     """Return the values of an element as text, whatever its type says it is."""
     tag = _TAGS[name]
-    item = dataset.get_item(tag) if tag is not None else None
+    item: Any = dataset.get_item(tag) if tag is not None else None
     value: Any = item.value if isinstance(item, RawDataElement) else getattr(item, "value", None)
     if isinstance(item, RawDataElement) and item.VR in ("US", "SS", "UL", "SL", "FL", "FD"):
         try:

@@ -35,6 +35,20 @@ def plane_of(dataset: Dataset, index: int) -> Plane | None:
 
     Source: DICOM PS3.3, C.7.6.2.1.1.
     """
+    space, geometry = str(dataset.get("FrameOfReferenceUID") or ""), geometry_of(dataset, index)
+    if geometry is None or not space:
+        return None
+    position, (across, down), spacing = geometry
+    ends = [(row, column) for row in (0, int(dataset.Rows) - 1) for column in (0, int(dataset.Columns) - 1)]
+    corners = np.stack([position + down * spacing[0] * row + across * spacing[1] * column for row, column in ends])
+    return Plane(space, corners, float(spacing.min()))
+
+
+def geometry_of(dataset: Dataset, index: int) -> tuple[Float64Array, Float64Array, Float64Array] | None:
+    """Return the position (3,), the directions of rows and columns (2, 3) and the spacing (2,) of a frame.
+
+    ``None`` if the file does not state them, not as finite numbers, or its pixels have no size.
+    """
     facts = []
     for sequence, name in (
         ("PlanePositionSequence", "ImagePositionPatient"),
@@ -42,16 +56,13 @@ def plane_of(dataset: Dataset, index: int) -> Plane | None:
         ("PixelMeasuresSequence", "PixelSpacing"),
     ):
         facts.append((macro(dataset, index, sequence) or [dataset])[0].get(name))
-    space = str(dataset.get("FrameOfReferenceUID") or "")
     try:
         position, orientation, spacing = (np.array([float(v) for v in fact], np.float64) for fact in facts)
-        across, down = orientation.reshape(2, 3) * spacing.reshape(2)[::-1, None]
-        ends = [(row, column) for row in (0, int(dataset.Rows) - 1) for column in (0, int(dataset.Columns) - 1)]
-        corners = np.stack([position.reshape(3) + down * row + across * column for row, column in ends])
+        found = position.reshape(3), orientation.reshape(2, 3), spacing.reshape(2)
     except PARSE_ERRORS:
         return None
-    is_sound = np.isfinite(corners).all() and np.isfinite(spacing).all() and spacing.min() > 0
-    return Plane(space, corners, float(spacing.min())) if space and is_sound else None
+    is_sound = all(np.isfinite(values).all() for values in found) and found[2].min() > 0
+    return found if is_sound else None
 
 
 def pixels_apart(slices: list[Plane | None], frames: list[Plane | None]) -> Float64Array:

@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from promise_seg.arrays import Array
 from promise_seg.errors import ImageError
+from promise_seg.images.formats.label_values import AS_STORED_NOTE
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis, OutputFormat
@@ -35,6 +36,10 @@ class DicomSource(Source):
     @property
     def is_cut(self) -> bool:
         return self._cut is not None
+
+    @property
+    def label_note(self) -> str | None:
+        return AS_STORED_NOTE if self.is_inverted else None
 
     def output_formats(self) -> list[OutputFormat]:
         """Return DICOM-SEG, which fits images as acquired, and NIfTI, which says as well where the labels lie."""

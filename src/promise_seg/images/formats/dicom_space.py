@@ -1,10 +1,14 @@
 """The position of DICOM images in the patient, and the size of their pixels."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
+
+from promise_seg.images.formats.uneven import UnevenStack
 
 _LEAST_VOLUME_MM3 = 1e-9
 
@@ -32,7 +36,7 @@ def stack_affine(
 
     Source: DICOM PS3.3, C.7.6.2.1.1, which is in LPS+.
     """
-    corners = np.array([[float(v) for v in p] for p in positions], np.float64)
+    corners = _vectors(positions)
     across, down = (np.array([float(v) for v in orientation[i : i + 3]]) for i in (0, 3))
     step = (corners[-1] - corners[0]) / (len(corners) - 1) if len(corners) > 1 else np.cross(across, down) * thickness
     even = np.abs(corners - corners[0] - np.arange(len(corners))[:, None] * step).max() if len(corners) > 1 else 0.0
@@ -45,3 +49,22 @@ def stack_affine(
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < _LEAST_VOLUME_MM3:
         return None
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+def uneven_stack(
+    path: Path, shape: tuple[int, int], positions: list[Any], orientation: Any, spacing: Any, names: Sequence[str]
+) -> UnevenStack | None:
+    """Return slices of a shape (H, W), with their names, that :func:`stack_affine` finds not to be evenly stacked."""
+    first = stack_affine(positions[:1], orientation, spacing)
+    corners = _vectors(positions)
+    if first is None or not np.isfinite(corners).all():
+        return None
+    steps = np.diff(corners, axis=0)
+    normal = np.cross(*np.array([float(v) for v in orientation], np.float64).reshape(2, 3))
+    if len(corners) < 3 or not (np.abs(steps @ normal) > 0).all():
+        return None
+    return UnevenStack.of(path, shape, first, corners * (-1.0, -1.0, 1.0), names)
+
+
+def _vectors(positions: list[Any]) -> npt.NDArray[np.float64]:
+    return np.array([[float(v) for v in p] for p in positions], np.float64)

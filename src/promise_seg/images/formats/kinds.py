@@ -11,6 +11,7 @@ from pathlib import Path
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom import DicomImage
+from promise_seg.images.formats.metaimage import MetaImageVolume
 from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.images.formats.nrrd import NrrdVolume
 from promise_seg.images.formats.pictures import Picture
@@ -18,7 +19,7 @@ from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.source import Source
 from promise_seg.images.formats.tiff import TiffStack
 
-FILE_SOURCES: tuple[type[Source], ...] = (DicomImage, NiftiVolume, NrrdVolume, TiffStack, Picture)
+FILE_SOURCES: tuple[type[Source], ...] = (DicomImage, NiftiVolume, NrrdVolume, MetaImageVolume, TiffStack, Picture)
 """The classes that read files: the only list of formats. The first with a matching signature reads a file."""
 FOLDER_SOURCE: type[Source] = DicomSeries
 """The class that reads folders."""
@@ -27,6 +28,7 @@ UNKNOWN_SOURCE: type[Source] = Picture
 
 SUFFIXES: dict[str, type[Source]] = {suffix: source for source in FILE_SOURCES for suffix in source.suffixes}
 """The suffixes of files that are searched for in folders. A file that is named directly may end in anything."""
+_PICTURE_SIGNATURES = ((0, b"\x89PNG\r\n"), (0, b"\xff\xd8\xff"), (0, b"GIF8"), (8, b"WEBP"))
 _HEAD_BYTES = max(at + len(magic) for source in FILE_SOURCES for at, magic in source.signatures)
 
 
@@ -58,6 +60,17 @@ def _readable(folder: Path) -> type[Source]:
     if not os.access(folder, os.R_OK | os.X_OK):
         raise ImageError(f"{folder}: cannot be listed. Check its permissions")
     return FOLDER_SOURCE
+
+
+def told_by_content(path: Path) -> type[Source] | None:
+    """Return the class that reads a file, if its first bytes tell it; ``None`` also if it cannot be opened."""
+    try:
+        head = _head(path) if path.is_file() else b""
+    except OSError:
+        return None
+    if any(head[at : at + len(magic)] == magic for at, magic in _PICTURE_SIGNATURES):
+        return Picture
+    return next((source for source in FILE_SOURCES if source.has_signature(head)), None)
 
 
 def kind_of(path: Path) -> type[Source]:

@@ -39,6 +39,7 @@ class NiftiVolume(ArrayVolume):
         self.header, self.image_class = image.header, type(image)
         self.file_shape = tuple(map(int, image.header.get_data_shape()))
         self._stated = _stated_range(image.header)
+        self.value_step = _step(image)
         self._place(path, array, affine, axis)
 
     @cached_property
@@ -118,6 +119,13 @@ def _plain(path: Path, array: Array, shape: tuple[int, ...]) -> Array:
     if array.dtype.kind == "f" and array.dtype.itemsize > 4:
         array = array.astype(np.float32)
     return array.reshape(*shape, *(1,) * (3 - len(shape)))
+
+
+def _step(image: nib.Nifti1Image) -> float:
+    """Return the distance between two values, where the header scales whole numbers (``scl_slope``); otherwise 0."""
+    slope = float(getattr(image.dataobj, "slope", 1.0))
+    is_scaled = image.get_data_dtype().kind in "iu" and np.isfinite(slope) and slope != 1
+    return abs(slope) if is_scaled else 0.0
 
 
 def _stated_range(header: nib.Nifti1Header) -> tuple[float, float] | None:

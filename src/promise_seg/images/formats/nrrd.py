@@ -3,17 +3,14 @@
 Source: https://teem.sourceforge.net/nrrd/format.html
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from promise_seg.arrays import Array, Float64Array
-from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.companions import VolumeWithHeader, faults_of
 from promise_seg.images.formats.nrrd_files import Header, data_file, read_header, read_values
-from promise_seg.images.formats.source import Scope
-from promise_seg.images.formats.volume import ArrayVolume
 from promise_seg.vocabulary import Axis, OutputFormat
 
 _TO_RAS = {"right-anterior-superior": (1, 1, 1), "left-anterior-superior": (-1, 1, 1),
@@ -25,12 +22,12 @@ _MILLIMETRES = {"": 1.0, "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "um":
 _COLOURS = ("rgb-color", "rgba-color", "3-color", "4-color", "vector")
 _OF_SPACE = ("domain", "space", "none", "???")
 """Kinds of axes. Those of space are told by their directions, or by these if there are none."""
-_LONGEST_REASON = 200
+_KIND = "an NRRD file"
 _CUT_ACROSS = (Axis.SAGITTAL, Axis.CORONAL, Axis.AXIAL)
 """The axis of a slice whose normal is nearest to the first, second or third axis of RAS+."""
 
 
-class NrrdVolume(ArrayVolume):
+class NrrdVolume(VolumeWithHeader):
     """A volume cut into slices along ``axis``, by default axially, or an image of two dimensions; held in memory.
 
     Where the header does not say how the patient lies, slices follow the last axis of the file and columns the first,
@@ -43,7 +40,7 @@ class NrrdVolume(ArrayVolume):
     signatures = ((0, b"NRRD000"),)
 
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
-        with _faults_of(path):
+        with faults_of(path, _KIND):
             self.header, start = read_header(path)
             data = data_file(path, self.header)
             self._files = [path] if data is None else [path, data]
@@ -61,30 +58,12 @@ class NrrdVolume(ArrayVolume):
     @classmethod
     def files_of(cls, path: Path) -> list[Path]:
         """Return the file, and that of its values if the header names one."""
-        with _faults_of(path):
+        with faults_of(path, _KIND):
             data = data_file(path, read_header(path)[0])
         return [path] if data is None else [path, data]
 
     def output_formats(self) -> list[OutputFormat]:
         return [OutputFormat.NRRD]
-
-    def slice_files(self, index: int, scope: Scope) -> list[Path]:
-        del index, scope
-        return self._files
-
-
-@contextmanager
-def _faults_of(path: Path) -> Iterator[None]:
-    """Turn whatever nonsense in a file runs into, in ``pynrrd`` or numpy, into an error that names the file."""
-    try:
-        yield
-    except PromiseError:
-        raise
-    except MemoryError:
-        raise ImageError(f"{path}: not enough memory to decode it") from None
-    except Exception as error:
-        reason = first_line(error)[:_LONGEST_REASON]
-        raise ImageError(f"{path}: damaged, or not an NRRD file that can be read: {reason}. Save it again") from error
 
 
 def _arranged(path: Path, header: Header, values: Array) -> tuple[list[int], Array]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from promise_seg.arrays import Array
 from promise_seg.errors import ImageError
+from promise_seg.images.formats.companions import companion
 from promise_seg.images.formats.limits import SparingFile, check_size
 
 _MAX_HEADER = 2**20
@@ -80,9 +81,6 @@ def read_header(path: Path) -> tuple[Header, int]:
 def data_file(path: Path, header: Header) -> Path | None:
     """Return the file with the values if it is not the header's own.
 
-    A header may name any file of the system, and may come from anybody. Therefore only files in the header's folder, or
-    in folders below it, are read.
-
     Raises:
         ImageError: if the file is elsewhere or missing, or there are several.
     """
@@ -91,24 +89,7 @@ def data_file(path: Path, header: Header) -> Path | None:
         return None
     if _SEVERAL.search(name):
         raise ImageError(f"{path}: its values are in several files ({name:.100}); expected one. Save it as one .nrrd")
-    parts = re.split(r"[\\/]", name)
-    if parts[0] == "" or re.match(r"[A-Za-z]:", name) or ".." in parts:
-        raise ImageError(
-            f"{path}: its values are in {name!r:.100}; expected a file in its own folder, as a header may not lead "
-            "elsewhere. Put that file next to the header and name it there, or save both as one .nrrd file"
-        )
-    candidates = (path.parent / name, path.parent / name.replace("\\", "/"))
-    for candidate in candidates:
-        if _is_file(candidate):
-            return candidate
-    raise ImageError(f"{path}: its values are in {name!r:.100}, which is not there. Copy that file next to the header")
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that is too long, or no right to look
-        return False
+    return companion(path, name)
 
 
 def read_values(path: Path, header: Header, start: int) -> Array:

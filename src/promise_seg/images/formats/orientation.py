@@ -72,10 +72,7 @@ class SliceFrame:
         Raises:
             ImageError: if the two do not cover the same voxels.
         """
-        start, end = other._orientation(), self._orientation()
-        moved = _moved(array, start, end)
-        change = nib.orientations.ornt_transform(start, end)
-        affine = other.affine @ nib.orientations.inv_ornt_aff(change, other.shape)
+        moved, affine = self.turned_like_this(other, array)
         if moved.shape[:3] != self.shape:
             raise ImageError(
                 f"{other.path} has {_words(other.shape)} voxels but its image {self.path} has {_words(self.shape)}. "
@@ -91,6 +88,12 @@ class SliceFrame:
                 "it to the image, or save it with the image's affine if the voxels do correspond"
             )
         return moved
+
+    def turned_like_this(self, other: "SliceFrame", array: Array) -> tuple[Array, npt.NDArray[np.float64]]:
+        """The array of another file with its axes in the order and direction of this one's, and its affine then."""
+        start, end = other._orientation(), self._orientation()
+        change = nib.orientations.ornt_transform(start, end)
+        return _moved(array, start, end), other.affine @ nib.orientations.inv_ornt_aff(change, other.shape)
 
 
 def _words(shape: tuple[int, ...]) -> str:

@@ -1,6 +1,7 @@
 """PNG, JPEG, BMP, WebP and whatever else Pillow reads."""
 
 import warnings
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
@@ -9,6 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from promise_seg.arrays import Array
 from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.images.formats.label_values import labels_of_palette
 from promise_seg.images.formats.limits import SparingFile, check_size
 from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis
@@ -54,8 +56,10 @@ class Picture(Source):
                 warnings.simplefilter("ignore")  # Pillow warns of large pictures; the limit is ours
                 image = _opened(file)
                 check_size(path, (image.height, image.width, len(image.getbands())))
+                self._scale, self._bits = _scale_of(image)
+                self._has_palettes_only = image.format == "GIF"
                 image.load()
-                self._turned = image.getexif().get(_ORIENTATION, 1)
+                self.turned = image.getexif().get(_ORIENTATION, 1)
                 self._image = ImageOps.exif_transpose(image)
         except UnidentifiedImageError:
             raise UnrecognisedError(f"{path}: not an image that can be read") from None
@@ -89,26 +93,60 @@ class Picture(Source):
         except ValueError:  # LAB to grey, among others
             raise ImageError(f"{self.path}: a picture in {self._image.mode}; save it as RGB or grey") from None
 
-    def as_stored(self, index: int) -> Array:
-        """Labels: indices of a palette, but for one of two greys, which are black and white; 0 and 255 of single bits.
+    @property
+    def label_note(self) -> str | None:
+        return self._labels[1]
 
-        It is the palette that decides, not which of its entries a file uses: a class has one number in all files.
+    def as_stored(self, index: int) -> Array:
+        """Labels: of a palette see :func:`labels_of_palette`; 0 and 255 of single bits; not stretched to 8 or 16 bits.
 
         Colours stay colours, unless the three channels are as good as the same.
         """
+        return self._labels[0]
+
+    @cached_property
+    def _labels(self) -> tuple[Array, str | None]:
+        """Labels (H, W), or colours (H, W, 3), and a note where their meaning is not certain."""
         image = self._image
         if image.mode == "P":
-            entries = np.unique(np.array(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3), axis=0)
-            is_grey = (entries == entries[:, :1]).all()
-            return self._converted("RGB")[..., 0] if len(entries) <= 2 and is_grey else np.asarray(image)
+            palette = np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
+            indices = np.asarray(image)
+            lacking = int(indices.max()) + 1 - len(palette)
+            if lacking > 0:  # Pillow shows black there
+                palette = np.pad(palette, ((0, lacking), (0, 0)))
+            return labels_of_palette(indices, palette, of_grey=self._has_palettes_only)
         if self._is_deep or image.mode == "L":
-            return np.asarray(image)
+            return self._unstretched(np.asarray(image))
         if image.mode in {"LA", "La", "RGBA", "RGBa", "PA"} and np.ptp(np.asarray(image)[..., -1]):
             raise ImageError(f"{self.path}: a mask with transparency, which may be what is meant; save it without")
         colours = self._converted("L" if image.mode in {"1", "LA", "La"} else "RGB")
         if colours.ndim == 3 and (colours.max(2) - colours.min(2)).max() <= _NEARLY_GREY:
-            return self._converted("L")
-        return colours
+            return self._converted("L"), None
+        return colours, None
+
+    def _unstretched(self, values: Array) -> tuple[Array, str | None]:
+        """Undo what Pillow does to the values of a file with another maximum than 255 or 65535."""
+        if self._scale is not None:
+            most = 255 if values.dtype == np.uint8 else 65535
+            return np.rint(values.astype(np.float64) * (self._scale / most)).astype(values.dtype), None
+        if self._bits is not None and not np.isin(values, (0, 255)).all():
+            return values, (
+                f"has {self._bits} bits for each grey level, whose values are read, as other programs do, as if they "
+                f"had 8: 1 as {255 // (2**self._bits - 1)}. If its numbers are classes, save it with 8 bits"
+            )
+        return values, None
 
     def differs_by(self, index: int) -> dict[str, object]:
-        return {} if self._turned == 1 else {"turned": self._turned}
+        return {} if self.turned == 1 else {"turned": self.turned}
+
+
+def _scale_of(image: Image.Image) -> tuple[int | None, int | None]:
+    """Return the greatest value that a PGM declares, and the bits of a PNG of grey levels with 2 or 4; else ``None``.
+
+    Pillow stretches both to 8 or 16 bits, which it tells only before it has decoded them.
+    """
+    tiles = getattr(image, "tile", [])
+    codec, _, _, arguments = tiles[0] if tiles else ("", None, 0, ())
+    if codec in {"ppm", "ppm_plain"} and isinstance(arguments, tuple) and isinstance(arguments[-1], int):
+        return (arguments[-1], None) if image.mode in {"L", "I"} and arguments[-1] not in {255, 65535} else (None, None)
+    return None, {"L;2": 2, "L;4": 4}.get(str(arguments)) if codec == "zip" else None

@@ -16,7 +16,7 @@ from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged
 from promise_seg.images.formats.dicom_files import read_dataset, read_mended
 from promise_seg.images.formats.dicom_mending import in_words
 from promise_seg.images.formats.dicom_source import DicomSource
-from promise_seg.images.formats.dicom_space import stack_affine
+from promise_seg.images.formats.dicom_space import stack_affine, uneven_stack
 from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.series_parts import SAME_PLACE_MM, heights_mm
@@ -55,7 +55,7 @@ class DicomSeries(DicomSource):
             ) from error
         self._opened: tuple[int, DicomImage] | None = None
         if axis != Axis.AUTO:
-            unplaced = "its images are not evenly stacked"
+            unplaced = "its images are not evenly stacked" if self.uneven is None else self.uneven.words
             self._cut_along(axis, self._acquired, unplaced)
 
     def _order(self, headers: list[tuple[Path, Dataset]]) -> None:
@@ -80,9 +80,14 @@ class DicomSeries(DicomSource):
             positions = [h.ImagePositionPatient for _, h in headers]
             affine = stack_affine(positions, first.ImageOrientationPatient, first.PixelSpacing)
             self.spacing = float(first.PixelSpacing[0]), float(first.PixelSpacing[1])
+            size = int(first.Rows), int(first.Columns)
             if affine is not None:
-                shape = (len(headers), int(first.Rows), int(first.Columns))
-                self.frame = SliceFrame(self.path, shape, affine, Axis.AUTO)
+                self.frame = SliceFrame(self.path, (len(headers), *size), affine, Axis.AUTO)
+            else:
+                names = [path.name for path in self.files]
+                self.uneven = uneven_stack(
+                    self.path, size, positions, first.ImageOrientationPatient, first.PixelSpacing, names
+                )
 
     def _by_position(self, headers: list[tuple[Path, Dataset]]) -> list[tuple[Path, Dataset]]:
         directions = np.array([[float(v) for v in h.ImageOrientationPatient] for _, h in headers])
@@ -115,6 +120,10 @@ class DicomSeries(DicomSource):
 
     def values(self, index: int) -> Array:
         return self._image(index).values(0) if self._cut is None else self._cut[index]
+
+    def as_stored(self, index: int) -> Array:
+        """Return the pixel values of a slice as acquired, not rescaled."""
+        return self._image(index).as_stored(0) if self._cut is None else self._cut[index]
 
     def own_window(self, index: int) -> Uint8Array:
         """Apply the window of each image, or that of the first one if the volume is cut across."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_faults import in_line
-from promise_seg.images.formats.dicom_files import read_dataset
+from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_dataset
 from promise_seg.images.formats.kinds import kind_of, suffix_of
 
 
@@ -18,14 +18,18 @@ def dicom_files(folder: Path) -> list[Path]:
 
 
 def files_of_series(folder: Path) -> list[Path]:
-    """Return the DICOM files of a folder that holds one series.
+    """Return the DICOM files of a folder that holds one series; segmentations of it may lie beside them.
 
     Raises:
         ImageError: if it holds none or several, or one of its files is damaged.
     """
     found: dict[str, list[Path]] = defaultdict(list)
+    segmentations: dict[str, list[Path]] = defaultdict(list)
     for path in dicom_files(folder):
-        found[str(read_dataset(path, pixels=False).get("SeriesInstanceUID", ""))].append(path)
+        header = read_dataset(path, pixels=False)
+        is_one = str(header.get("SOPClassUID")) in SEGMENTATION_CLASSES
+        (segmentations if is_one else found)[str(header.get("SeriesInstanceUID", ""))].append(path)
+    found = found or segmentations
     if len(found) != 1:
         what = f"{len(found)} series ({in_line(', '.join(sorted(found)))})" if found else "no DICOM images"
         way_out = ". Give each series a folder of its own" if found else ""

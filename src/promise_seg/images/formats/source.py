@@ -10,6 +10,7 @@ import numpy as np
 
 from promise_seg.arrays import Array, Uint8Array
 from promise_seg.images.formats.orientation import SliceFrame
+from promise_seg.images.formats.uneven import UnevenStack
 from promise_seg.vocabulary import Axis, OutputFormat
 
 
@@ -55,6 +56,8 @@ class Source(ABC):
     """Whether it is a stack by its nature, even if of one slice: predictions for it are written as a stack."""
     frame: SliceFrame | None = None
     """The positions of its slices in the patient, if the file states them."""
+    uneven: UnevenStack | None = None
+    """The positions of its slices if they are not evenly stacked, so that it has no :attr:`frame`."""
     spacing: tuple[float, float] | None = None
     """The distance between a slice's rows and between its columns, in mm, if the file says so."""
     slices_have_places: bool = False
@@ -62,7 +65,11 @@ class Source(ABC):
     is_oriented: bool = False
     """Whether it has an order of axes of its own, so that even a single slice must be turned to fit another file's."""
     notes: tuple[str, ...] = ()
-    """What was read otherwise than the file says, in lines that begin with its path."""
+    """Notes on everything that was read otherwise than the file says: lines that begin with its path."""
+    turned: int = 1
+    """The orientation by which it was turned upright, as EXIF and TIFF number them; 1 if it is as stored."""
+    value_step: float = 0.0
+    """The distance between neighbouring values that it can store, where it stores scaled ones."""
     columns_first: bool = False
     """Whether :attr:`array` is (column, row, slice), as NIfTI files are, or (slice, row, column)."""
 
@@ -104,6 +111,11 @@ class Source(ABC):
     def as_stored(self, index: int) -> Array:
         """One slice as labels: palette indices instead of colours, nothing rescaled."""
         return self.values(index)
+
+    @property
+    def label_note(self) -> str | None:
+        """An assumption about a mask in this file, where the file does not tell: words that follow its path."""
+        return None
 
     def own_window(self, index: int) -> Uint8Array:
         """One slice as the file wants to be looked at: 8-bit values as they are, others from lowest to highest."""

@@ -11,6 +11,12 @@ import tifffile
 from promise_seg.arrays import Array
 from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.images.formats.codes import check_codes
+from promise_seg.images.formats.label_values import (
+    BLACK_IS_ZERO,
+    inverted,
+    labels_of_palette,
+    white_is_zero_in_tiff,
+)
 from promise_seg.images.formats.limits import SparingFile, check_size
 from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis
@@ -20,6 +26,10 @@ _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False)
 
 _CODES = (6, 7, 33003, 33004, 33005, 34712, 34892)
 """JPEG and JPEG 2000, by their values of the tag Compression."""
+
+_ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
+_FAX_CODES = (2, 3, 4)
+"""The compressions of fax machines (CCITT), for single bits."""
 
 
 class TiffStack(Source):
@@ -43,10 +53,16 @@ class TiffStack(Source):
                     check_size(path, tuple(map(int, page.chunks)))  # each is decoded whole
                 self._photometric = page.photometric
                 self._axes = page.axes
+                self._has_alpha = any(kind in _ALPHA for kind in page.extrasamples)
+                self._writes_values = page.software.lower().startswith("tifffile") or file.is_imagej
                 self._colormap = page.colormap if self._photometric == tifffile.PHOTOMETRIC.PALETTE else None
                 tag = page.tags.get("Orientation")
-                self._orientation = int(tag.value) if tag is not None else 1
+                self.turned = int(tag.value) if tag is not None else 1
                 self._bits = int(page.bitspersample)
+                self._white = BLACK_IS_ZERO
+                if self._photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+                    is_fax = page.compression in _FAX_CODES
+                    self._white = white_is_zero_in_tiff(page.software, page.description, self._bits, is_fax=is_fax)
         except PromiseError:
             raise
         except Exception as error:  # tifffile raises whatever its parsing runs into
@@ -54,16 +70,46 @@ class TiffStack(Source):
         if self._photometric == tifffile.PHOTOMETRIC.SEPARATED:
             raise ImageError(f"{path}: a TIFF in CMYK; save it as RGB")
         self.is_volume = len(self._places) > 1
-        self._page: tuple[int, Array] | None = None
+        self._page: tuple[int, Array, bool] | None = None
 
     def __len__(self) -> int:
         return len(self._places)
 
     @property
     def is_inverted(self) -> bool:
-        return bool(self._photometric == tifffile.PHOTOMETRIC.MINISWHITE)
+        return self._white.of_image
+
+    @property
+    def label_note(self) -> str | None:
+        return self._white.note or self._labels(0)[1]
+
+    def differs_by(self, index: int) -> dict[str, object]:
+        """Return also that an image is not inverted which once was, as features of both may be stored."""
+        declared = self._photometric == tifffile.PHOTOMETRIC.MINISWHITE
+        return super().differs_by(index) | ({"inverted": False} if declared and not self.is_inverted else {})
 
     def as_stored(self, index: int) -> Array:
+        """Labels: of a palette see :func:`labels_of_palette`; where 0 is white, as the program that wrote it means it.
+
+        Raises:
+            ImageError: if it is damaged, or has transparency, which may be what is meant.
+        """
+        return self._labels(index)[0]
+
+    def _labels(self, index: int) -> tuple[Array, str | None]:
+        array, is_see_through = self._decoded(index)
+        if is_see_through:
+            raise ImageError(f"{self.path}: a mask with transparency, which may be what is meant; save it without")
+        if self._white.of_labels and array.dtype.kind in "bu":
+            return inverted(array, self._bits), None
+        if self._colormap is None or array.ndim != 2 or self._writes_values:
+            return array, None
+        self._looked_up(array, self._colormap)  # raises an error where an index has no colour
+        palette = np.asarray(self._colormap.T >> 8, np.uint8)
+        return labels_of_palette(array.astype(np.uint8) if array.dtype == bool else array, palette, of_grey=False)
+
+    def _decoded(self, index: int) -> tuple[Array, bool]:
+        """Return one page (H, W) or (H, W, 3), upright, and whether it is see-through anywhere but not everywhere."""
         kept = self._page  # looked at once, as another thread may ask for another page meanwhile
         if kept is None or kept[0] != index:
             try:
@@ -79,8 +125,8 @@ class TiffStack(Source):
                 raise _damaged(self.path, error) from error
             if np.iscomplexobj(array):
                 raise ImageError(f"{self.path}: holds complex numbers; save their magnitude")
-            kept = self._page = (index, self._arranged(array))
-        return kept[1]
+            kept = self._page = (index, *self._arranged(array))
+        return kept[1:]
 
     def _check_codes(self, series: tifffile.TiffPageSeries, index: int) -> None:
         """Refuse strips or tiles compressed from more than the page says; tifffile decodes before it compares."""
@@ -91,26 +137,31 @@ class TiffStack(Source):
                 handle.seek(at)
                 check_codes(self.path, handle.read(count), values)
 
-    def _arranged(self, array: Array) -> Array:
-        """Return (H, W) or (H, W, 3), upright."""
+    def _arranged(self, array: Array) -> tuple[Array, bool]:
+        """Return (H, W) or (H, W, 3), upright, and whether there is an alpha channel of several values."""
         if self._axes == "SYX":
             array = np.moveaxis(array, 0, -1)
         elif self._axes not in {"YX", "YXS"}:
             raise ImageError(f"{self.path}: pages with the axes {self._axes}; expected pictures, grey or in colour")
+        is_see_through = self._has_alpha and array.ndim == 3 and len(np.unique(array[..., -1])) > 1
         if array.ndim == 3:
             array = array[..., :3] if array.shape[2] >= 3 else array[..., 0]
-        turns, mirror = _TURNS.get(self._orientation, (0, False))
+        turns, mirror = _TURNS.get(self.turned, (0, False))
         array = np.rot90(array, turns)
-        return array[:, ::-1] if mirror else array
+        return array[:, ::-1] if mirror else array, is_see_through
+
+    def _looked_up(self, array: Array, colormap: Array) -> Array:
+        """Return the colours (H, W, 3) uint8 of a palette (3, N)."""
+        try:
+            colours = colormap[:, array.astype(np.intp)]  # not bool, which would choose, not look up
+        except IndexError as error:
+            raise _damaged(self.path, error) from error
+        return np.moveaxis(colours >> 8, 0, -1).astype(np.uint8)
 
     def values(self, index: int) -> Array:
-        array = self.as_stored(index)
+        array = self._decoded(index)[0]
         if self._colormap is not None and array.ndim == 2:
-            try:
-                colours = self._colormap[:, array.astype(np.intp)]  # not bool, which would choose, not look up
-            except IndexError as error:
-                raise _damaged(self.path, error) from error
-            return np.moveaxis(colours >> 8, 0, -1).astype(np.uint8)
+            return self._looked_up(array, self._colormap)
         if array.dtype == bool or self._bits == 1:
             return np.where(array, 255, 0).astype(np.uint8)
         return array

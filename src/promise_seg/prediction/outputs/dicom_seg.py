@@ -5,30 +5,34 @@ from pathlib import Path
 
 import highdicom as hd
 import numpy as np
-from pydicom.dataset import PIXEL_KEYWORDS, Dataset
+from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from promise_seg._version import __version__
-from promise_seg.errors import ImageError, first_line
-from promise_seg.files import write_whole
+from promise_seg.arrays import Array
+from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom_planes import plane_of
 from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.outputs.dicom_mending import images_to_refer_to
+from promise_seg.prediction.outputs.reading_back import faults_of_writing, stack_beside, write_checked
 from promise_seg.prediction.outputs.segment_codes import category_and_type
 
-_MAY_BE_EMPTY = (
-    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
-    "AccessionNumber", "ReferringPhysicianName",
-)  # fmt: skip
 _UTF8 = "ISO_IR 192"
 _FAMILY = Code("123109", "DCM", "Artificial Intelligence")
 
 
-def write_dicom_seg(labelled: Labelled, path: Path) -> None:
+def write_dicom_seg(labelled: Labelled, path: Path, *, keep_empty_frames: bool = False) -> None:
     """Write a binary segmentation with a segment for each label; a slice with nothing in it is left out.
 
+    Args:
+        labelled: labels of DICOM images.
+        path: of the file.
+        keep_empty_frames: whether each segment has a frame for each slice, even if there is nothing in it.
+
     Raises:
-        ImageError: if the input is not DICOM, is cut across, or lacks what a segmentation must refer to.
+        ImageError: if the input is not DICOM, is cut across, or lacks what a segmentation must refer to, or if what is
+            written cannot be read back.
     """
     source = labelled.source
     if not isinstance(source, DicomSource) or source.is_cut:
@@ -41,16 +45,18 @@ def write_dicom_seg(labelled: Labelled, path: Path) -> None:
             "refer to them. Choose another --format"
         )
     present = np.stack([labelled.stack == label for label in labelled.names], -1).astype(np.uint8)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            images = [_completed(dataset) for dataset in source.datasets()]
-            segmentation = _make(images, present, list(labelled.names.values()))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ImageError(
-            f"{source.path}: no DICOM segmentation can refer to it: {first_line(error)}. Choose another --format"
-        ) from error
-    write_whole(path, lambda p: segmentation.save_as(p))
+    with faults_of_writing(labelled, path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        images = images_to_refer_to(source)
+        segmentation = _make(images, present, list(labelled.names.values()), keep_empty_frames)
+    numbers = np.zeros(max(labelled.names) + 1, np.int64)
+    numbers[list(labelled.names)] = np.arange(1, len(labelled.names) + 1)
+
+    def read(written: Path) -> Array:
+        hd.seg.segread(written)
+        return stack_beside(written, labelled)
+
+    write_checked(labelled, path, segmentation.save_as, read, numbers[labelled.stack])
 
 
 def _has_unplaced_frames(source: DicomSource) -> bool:
@@ -59,32 +65,11 @@ def _has_unplaced_frames(source: DicomSource) -> bool:
     return number is not None and any(plane_of(dataset, index) is None for index in range(len(source)))
 
 
-def _completed(dataset: Dataset) -> Dataset:
-    """A copy without pixels, in UTF-8, with what anonymised files lack and a segmentation must repeat.
-
-    The sets of characters that hospitals declare are of several parts, empty or misspelt, which ``highdicom`` refuses.
-    """
-    completed = Dataset()
-    encoding = dataset.get("SpecificCharacterSet") or "ISO_IR 6"
-    for tag in dataset.keys():  # noqa: SIM118 (the tags: a data set iterates over elements)
-        if tag.is_private or tag in PIXEL_KEYWORDS:
-            continue
-        try:
-            element = Dataset(parent_encoding=encoding)
-            element.add(dataset[tag])
-            element.decode()
-            completed.add(element[tag])
-        except Exception:  # pydicom raises whatever it runs into, and a segmentation may well not need it
-            completed[tag] = dataset.get_item(tag)
-    completed.add_new("SpecificCharacterSet", "CS", _UTF8)  # a new element: the others are the image's own
-    for name in _MAY_BE_EMPTY:  # but not absent
-        if name not in completed:
-            setattr(completed, name, "")
-    return completed
-
-
-def _make(images: list[Dataset], present: np.ndarray, names: list[str]) -> "hd.seg.Segmentation":
+def _make(
+    images: list[Dataset], present: np.ndarray, names: list[str], keep_empty_frames: bool = False
+) -> "hd.seg.Segmentation":
     """Shape: ``present`` (N, H, W, labels)."""
+    names = [" ".join(name.replace("\\", "/").split()) for name in names]  # a backslash would divide them
     algorithm = hd.AlgorithmIdentificationSequence(
         name="promise-seg", version=__version__, family=_FAMILY, source="promise-seg"
     )
@@ -116,7 +101,10 @@ def _make(images: list[Dataset], present: np.ndarray, names: list[str]) -> "hd.s
         device_serial_number="0",
         series_description="promise-seg segmentation",
         content_description="Predicted; not reviewed",
-        omit_empty_frames=bool(present.any()),
+        content_label="SEGMENTATION",
+        omit_empty_frames=bool(present.any()) and not keep_empty_frames,
     )
+    if "ImagePositionPatient" not in images[0] and "SharedFunctionalGroupsSequence" not in images[0]:
+        segmentation.PatientOrientation = images[0].get("PatientOrientation") or ""
     segmentation.SpecificCharacterSet = _UTF8  # names of segments may be in any script
     return segmentation

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from promise_seg.images.formats.source import Source
 from promise_seg.prediction.labelling import Labelled
 from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
+from promise_seg.prediction.outputs.metaimage import write_metaimage
 from promise_seg.prediction.outputs.nifti import write_nifti
 from promise_seg.prediction.outputs.nrrd import write_nrrd
 from promise_seg.prediction.outputs.pictures import write_png, write_tiff
@@ -16,10 +18,13 @@ from promise_seg.vocabulary import OutputFormat
 
 @dataclass(frozen=True)
 class Writer:
-    """The writer of one format: the suffix of its files, and a function of labels and a path."""
+    """The writer of one format: the suffix of its files, and a function of labels and a path.
+
+    The function returns what a user should know of the file that it wrote, if there is anything.
+    """
 
     suffix: str
-    write: Callable[[Labelled, Path], None]
+    write: Callable[[Labelled, Path], str | None]
 
 
 WRITERS = {
@@ -27,10 +32,18 @@ WRITERS = {
     OutputFormat.TIFF: Writer(".tif", write_tiff),
     OutputFormat.NIFTI: Writer(".nii.gz", write_nifti),
     OutputFormat.NRRD: Writer(".seg.nrrd", write_nrrd),
+    OutputFormat.METAIMAGE: Writer(".mha", write_metaimage),
     OutputFormat.DICOM_SEG: Writer(".dcm", write_dicom_seg),
     OutputFormat.RLE: Writer(".json", write_rle),
     OutputFormat.COCO: Writer(".json", write_rle),
 }
+
+
+def writer_of(output: OutputFormat, keep_empty_frames: bool = False) -> Writer:
+    """Return the writer of a format; ``keep_empty_frames`` matters for DICOM segmentations."""
+    if output == OutputFormat.DICOM_SEG and keep_empty_frames:
+        return Writer(WRITERS[output].suffix, partial(write_dicom_seg, keep_empty_frames=True))
+    return WRITERS[output]
 
 
 def formats_for(source: Source, wanted: OutputFormat) -> list[OutputFormat]:

@@ -12,11 +12,11 @@ import nrrd
 import numpy as np
 
 from promise_seg.arrays import Array
-from promise_seg.files import write_whole
 from promise_seg.images.formats.nrrd import NrrdVolume
 from promise_seg.images.formats.source import Source
 from promise_seg.images.sheets import OUTLINE_COLOURS
 from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.outputs.reading_back import stack_beside, stored_stack, write_checked
 
 _KEPT = ("space", "space dimension", "space origin", "space units")
 _PER_AXIS = ("space directions", "spacings", "units")
@@ -32,7 +32,11 @@ def write_nrrd(labelled: Labelled, path: Path) -> None:
     array = _in_file_order(source, labelled.stack)
     array = array.astype(np.uint8 if max(labelled.names) < 256 else np.uint16)
     header = {"encoding": "gzip", "kinds": ["domain"] * array.ndim, **_space(source), **_segments(labelled, array)}
-    write_whole(path, lambda p: nrrd.write(str(p), array, header))
+
+    def read(written: Path) -> Array:
+        return stored_stack(written) if source.frame is None else stack_beside(written, labelled)
+
+    write_checked(labelled, path, lambda to: nrrd.write(str(to), array, header), read, labelled.stack)
 
 
 def _in_file_order(source: Source, stack: Array) -> Array:

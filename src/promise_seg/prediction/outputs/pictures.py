@@ -8,8 +8,9 @@ import tifffile
 from PIL import Image
 
 from promise_seg.arrays import Uint16Array
-from promise_seg.files import replacing_folder, write_whole
+from promise_seg.files import replacing_folder
 from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.outputs.reading_back import check_same, faults_of_writing, stored_stack, write_checked
 
 
 def grey_values(labels: Uint16Array, labelled: Labelled) -> npt.NDArray:
@@ -22,15 +23,21 @@ def grey_values(labels: Uint16Array, labelled: Labelled) -> npt.NDArray:
 def write_png(labelled: Labelled, path: Path) -> None:
     """One PNG; for a volume a folder of that name, without the suffix, with one for each slice: ``000.png`` ..."""
     if not labelled.source.is_volume:
-        picture = Image.fromarray(grey_values(labelled.slices[0].labels, labelled))
-        write_whole(path, lambda p: picture.save(p))
+        grey = grey_values(labelled.slices[0].labels, labelled)
+        write_checked(labelled, path, Image.fromarray(grey).save, stored_stack, grey[None])
         return
-    with replacing_folder(path.with_suffix("")) as folder:
+    with replacing_folder(path.with_suffix("")) as folder, faults_of_writing(labelled, folder):
         for number, one in enumerate(labelled.slices):
-            Image.fromarray(grey_values(one.labels, labelled)).save(folder / f"{number:03d}.png")
+            grey, picture = grey_values(one.labels, labelled), folder / f"{number:03d}.png"
+            Image.fromarray(grey).save(picture)
+            check_same(stored_stack(picture), grey[None])
 
 
 def write_tiff(labelled: Labelled, path: Path) -> None:
     """A TIFF with a page for each slice."""
     pages = np.stack([grey_values(one.labels, labelled) for one in labelled.slices])
-    write_whole(path, lambda p: tifffile.imwrite(p, pages, photometric="minisblack", compression="zlib", metadata=None))
+
+    def write(to: Path) -> None:
+        tifffile.imwrite(to, pages, photometric="minisblack", compression="zlib", metadata=None)
+
+    write_checked(labelled, path, write, stored_stack, pages)

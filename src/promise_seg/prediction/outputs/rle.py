@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from promise_seg.arrays import BoolArray
-from promise_seg.files import write_json
+from promise_seg.arrays import BoolArray, Uint16Array
+from promise_seg.files import json_text, write_json
 from promise_seg.postprocessing import connected_parts
 from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.outputs.reading_back import write_checked
 
 
 def encode_rle(mask: BoolArray) -> dict[str, Any]:
@@ -58,7 +59,19 @@ def write_rle(labelled: Labelled, path: Path) -> None:
         ]
         slices.append({"slice": index, "height": height, "width": width, "objects": objects})
     names = {str(label): name for label, name in labelled.names.items()}
-    write_json(path, {"image": str(labelled.source.path), "labels": names, "slices": slices})
+    content = {"image": str(labelled.source.path), "labels": names, "slices": slices}
+    text = json_text(content)
+    write_checked(labelled, path, lambda to: to.write_text(text, encoding="utf-8"), read_rle, labelled.stack)
+
+
+def read_rle(path: Path) -> Uint16Array:
+    """Return the labels (N, H, W) that a file of :func:`write_rle` holds."""
+    slices = json.loads(path.read_text(encoding="utf-8"))["slices"]
+    stack = np.zeros((len(slices), slices[0]["height"], slices[0]["width"]), np.uint16)
+    for labels, one in zip(stack, slices, strict=True):
+        for found in one["objects"]:
+            labels[decode_rle(found["segmentation"])] = found["label"]
+    return stack
 
 
 def write_coco(codes: Sequence[Path], path: Path) -> None:

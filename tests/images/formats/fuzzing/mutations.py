@@ -142,8 +142,18 @@ _HEADER_WORDS = (
 
 def nrrd_field(data: bytes, rng: Rng) -> bytes:
     """A line of the header removed or repeated, or one of its words replaced by what it should not be."""
-    lines = data.split(b"\n\n", 1)[0].split(b"\n")
-    rest = data[len(b"\n".join(lines)) :]
+    return _with_other_line(data.split(b"\n\n", 1)[0], data, rng)
+
+
+def metaimage_field(data: bytes, rng: Rng) -> bytes:
+    """The same of a MetaImage, whose header ends with the line that says where the values are."""
+    before, last, after = data.partition(b"ElementDataFile")
+    return _with_other_line(before + last + after.split(b"\n", 1)[0], data, rng)
+
+
+def _with_other_line(header: bytes, data: bytes, rng: Rng) -> bytes:
+    lines = header.split(b"\n")
+    rest = data[len(header) :]
     at, change = int(rng.integers(1, max(2, len(lines)))), rng.random()
     if at < len(lines):
         words = lines[at].split(b" ")
@@ -234,6 +244,8 @@ def mutated(data: bytes, rng: Rng, name: str) -> tuple[str, bytes]:
         own = nifti_field
     elif data[:4] == b"NRRD":
         own = nrrd_field
+    elif data[:10] == b"ObjectType":
+        own = metaimage_field
     elif data[128:132] == b"DICM":
         own = dicom_element
     choice = [own] if own and rng.random() < 0.5 else [ANY[i] for i in rng.integers(len(ANY), size=rng.integers(1, 3))]

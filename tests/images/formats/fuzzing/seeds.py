@@ -239,6 +239,22 @@ def _segmentation(images: list[Dataset]) -> bytes:
     return _written(made)
 
 
+_VOXELS = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
+
+
+def _metaimage_header(data: str, *more: str) -> bytes:
+    place = "TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 1 2 3\nElementSpacing = 0.5 0.8 2"
+    lines = ["ObjectType = Image", "NDims = 3", "BinaryDataByteOrderMSB = False", *more, place, "DimSize = 6 5 4"]
+    return "\n".join([*lines, "ElementType = MET_SHORT", f"ElementDataFile = {data}", ""]).encode()
+
+
+def metaimage_seeds() -> Iterator[tuple[str, bytes]]:
+    yield "plain.mha", _metaimage_header("LOCAL") + _VOXELS.tobytes()
+    yield "packed.mha", _metaimage_header("LOCAL", "CompressedData = True") + zlib.compress(_VOXELS.tobytes())
+    text = " ".join(map(str, _VOXELS.ravel())).encode()
+    yield "text.mha", _metaimage_header("LOCAL", "BinaryData = False") + text
+
+
 def seeds() -> list[Seed]:
     """One valid file, or folder of files, of each kind."""
     singles = itertools.chain(picture_seeds(), tiff_seeds(), nifti_seeds(), nrrd_seeds(), dicom_seeds())
@@ -254,4 +270,7 @@ def seeds() -> list[Seed]:
     volume = dict(nifti_seeds())
     pair = {"mask.nii.gz": volume["second.nii.gz"], "ct.nii": volume["plain.nii"]}
     found.append(Seed(pair, "mask.nii.gz", "ct.nii"))
+    found += [Seed({name: data}, name) for name, data in metaimage_seeds()]
+    detached = {"a.mhd": _metaimage_header("a.raw", "CompressedData = False"), "a.raw": _VOXELS.tobytes()}
+    found.append(Seed(detached, "a.mhd"))
     return found

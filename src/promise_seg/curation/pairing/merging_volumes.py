@@ -1,0 +1,68 @@
+"""Merge several NIfTI masks of one volume into one NIfTI file. Read and written by ``nibabel``."""
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from promise_seg.curation.pairing.matching import ImagePair
+from promise_seg.errors import ImageError, MaskError, PromiseError, SizeError
+from promise_seg.files import write_whole
+from promise_seg.images.formats.opening import open_source
+
+_MARK = b"promise-seg "
+_KEY_LENGTH = 64
+_SAME_PLACE_MM = 1e-3
+
+
+def is_merged_volume(path: Path, key: str) -> bool:
+    """Whether a file is there that was merged from the files of this key.
+
+    Raises:
+        PromiseError: if the file exists but was not made here.
+    """
+    if not path.exists():
+        return False
+    try:
+        mark = bytes(np.asarray(nibabel.Nifti1Image.from_filename(path).header["descrip"]).item())
+    except Exception:  # nibabel raises whatever it runs into
+        mark = b""
+    if not mark.startswith(_MARK):
+        raise PromiseError(
+            f"{path}: already exists, and is not a merged mask of promise data make. Move it away, or choose another -o"
+        )
+    return mark == _MARK + key[:_KEY_LENGTH].encode()
+
+
+def merge_volumes(pair: ImagePair, numbers: Sequence[int], path: Path, key: str) -> bool:
+    """Write the masks of a volume by their numbers, later ones on top, and return whether any overlap.
+
+    Raises:
+        ImageError: if a mask is unreadable, lies elsewhere than the first, or is not a mask of one object.
+    """
+    merged, overlaps = None, False
+    for number, mask in zip(numbers, pair.objects, strict=True):
+        open_source(mask)  # its limits and messages
+        try:
+            image = nibabel.Nifti1Image.from_filename(mask)
+            values = np.asanyarray(image.dataobj)
+        except Exception as error:  # nibabel raises whatever it runs into
+            raise ImageError(f"{mask}: damaged or truncated. Export it again from its source") from error
+        if merged is None:
+            first, merged = image, np.zeros(values.shape, np.uint16)
+        elif values.shape != merged.shape or not np.allclose(image.affine, first.affine, atol=_SAME_PLACE_MM):
+            raise SizeError(f"{mask}: has another size or lies at another place than {pair.objects[0]}. Resample it")
+        inside = values != 0
+        if len(np.unique(values[inside])) > 1:
+            raise MaskError(f"{mask}: has several values besides 0; expected a mask of one object")
+        overlaps = overlaps or bool(np.setdiff1d(merged[inside], [0, number]).size)
+        merged[inside] = number
+    header = first.header.copy()
+    header.set_data_dtype(np.uint16)
+    header["descrip"] = _MARK + key[:_KEY_LENGTH].encode()
+    header["scl_slope"], header["scl_inter"] = np.nan, np.nan
+    volume = nibabel.Nifti1Image(merged, first.affine, header)
+    write_whole(path, lambda p: p.write_bytes(gzip.compress(volume.to_bytes(), mtime=0)))
+    return overlaps

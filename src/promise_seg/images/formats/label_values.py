@@ -1,0 +1,114 @@
+"""The labels of files that store one number for a pixel and show another: palettes, and 0 for white.
+
+A mask is its values. How a file shows them is a convention for the eye, and what it says of the labels depends on the
+program that wrote it: each function here does as the writer does where that is known, and says so where it is not.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from promise_seg.arrays import Array, Uint8Array
+
+_SHOWING_PROGRAMS = ("imagemagick", "graphicsmagick", "adobe photoshop", "gimp", "irfanview", "xnview")
+"""Programs that save what they show: with 0 for white, what is white on their screen is stored as 0."""
+
+
+@dataclass(frozen=True)
+class WhiteIsZero:
+    """The meaning of values in a file that declares 0 to be white.
+
+    Args:
+        of_image: whether an image is to be inverted, so that what was bright for its maker is bright.
+        of_labels: whether the values of a mask are to be inverted, so that 0 is the background.
+        note: what was assumed of a mask, if the writer is not known; ``None`` if it is.
+    """
+
+    of_image: bool
+    of_labels: bool
+    note: str | None = None
+
+
+BLACK_IS_ZERO = WhiteIsZero(of_image=False, of_labels=False)
+AS_STORED_NOTE = (
+    "declares 0 to be white, but its values are taken as they are: 0 is background, all else is foreground. If that is "
+    "the wrong way round, save it again with 0 for black"
+)
+_FAX_NOTE = (
+    "declares 0 to be white and is compressed like a fax, so what is white is taken as foreground. If that is the "
+    "wrong way round, save it again with 0 for black"
+)
+
+
+def white_is_zero_in_tiff(software: str, description: str, bits: int, *, is_fax: bool) -> WhiteIsZero:
+    """Return what 0 for white (MinIsWhite) means in a TIFF, by what the file says of the program that wrote it.
+
+    - ``tifffile``, and ``imageio`` with it, declare so of every array of bool, whose ``True`` is stored as 1.
+    - ImageJ and Fiji declare so of an inverting lookup table: the objects of their binary images are 255, shown black.
+    - Programs that show and save pictures, and all that compress like a fax, store 0 where white is seen.
+
+    Args:
+        software: the tag Software; empty if there is none.
+        description: the tag ImageDescription; empty if there is none.
+        bits: of each value.
+        is_fax: whether it is compressed by one of the methods of CCITT.
+    """
+    if description.startswith("ImageJ="):
+        return WhiteIsZero(of_image=True, of_labels=False)
+    if bits == 1 and (software.lower().startswith("tifffile") or description.startswith('{"shape":')):
+        return BLACK_IS_ZERO
+    if software.lower().startswith(_SHOWING_PROGRAMS):
+        return WhiteIsZero(of_image=True, of_labels=True)
+    if is_fax:
+        return WhiteIsZero(of_image=True, of_labels=True, note=_FAX_NOTE)
+    return WhiteIsZero(of_image=True, of_labels=False, note=AS_STORED_NOTE)
+
+
+def inverted(values: Array, bits: int) -> Array:
+    """Return values with the least of their type for the greatest: whole numbers of ``bits`` bits, or bool."""
+    if values.dtype == bool:
+        return np.asarray(~values)
+    return ((1 << bits) - 1 - values.astype(np.int64)).astype(values.dtype)
+
+
+def labels_of_palette(indices: Array, palette: Uint8Array, *, of_grey: bool) -> tuple[Array, str | None]:
+    """Return the labels of a picture with a palette, and a note where their meaning is not certain.
+
+    It is the palette that decides, not which of its entries a file uses: so a class has one number in all files.
+
+    - Two greys: as bright as they are. A colour and then black: black is 0.
+    - Other palettes: the indices, apart from greys that do not ascend, which are a grey picture that was made smaller.
+
+    Args:
+        indices: (H, W) whole numbers.
+        palette: (N, 3), the colours.
+        of_grey: whether the format has palettes only, so that one of greys is a grey picture in any case.
+    """
+    colours = np.unique(palette, axis=0)
+    is_grey = bool((palette == palette[:, :1]).all())
+    if len(colours) == 2 and is_grey:
+        return palette[indices, 0], None
+    if len(colours) == 2 and not colours[0].any() and palette[0].any():
+        return (palette[indices].max(-1) > 0).astype(np.uint8), None
+    if is_grey:
+        return _labels_of_greys(indices, palette[:, 0], of_grey=of_grey)
+    used = np.unique(indices)
+    black = used[palette[used].max(-1) == 0]
+    if len(black) and black[0] != 0 and palette[0].any():
+        return indices, (
+            f"has a palette in which 0 is in colour ({', '.join(map(str, palette[0].tolist()))}) and {int(black[0])} "
+            "is black; the indices are taken as labels, 0 as background. If black is the background, save it so"
+        )
+    return indices, None
+
+
+def _labels_of_greys(indices: Array, greys: Uint8Array, *, of_grey: bool) -> tuple[Array, str | None]:
+    known = greys[: np.flatnonzero(greys)[-1] + 1] if greys.any() else greys[:1]  # without black that fills it up
+    if np.array_equal(known, np.arange(len(known))):
+        return indices, None
+    if of_grey or (np.diff(known.astype(np.int64)) <= 0).any():
+        return greys[indices], None
+    return indices, (
+        f"has a palette of greys, in which {len(known) - 1} is shown as {known[-1]}; the indices are taken as labels. "
+        "If the greys are meant, save it as greyscale"
+    )

@@ -1,0 +1,107 @@
+"""MetaImage volumes and images, the format of ITK: ``.mha``, or a header ``.mhd`` with a file of values."""
+
+from pathlib import Path
+
+import numpy as np
+
+from promise_seg.arrays import Array, Float64Array
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.companions import VolumeWithHeader, faults_of
+from promise_seg.images.formats.metaimage_files import Header, data_file, numbers, read_header, read_values
+from promise_seg.vocabulary import Axis, OutputFormat
+
+_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""ITK's coordinates are LPS+."""
+_MATRICES, _ORIGINS = ("transformmatrix", "rotation", "orientation"), ("offset", "position", "origin")
+"""Fields with the directions of the axes and with the place of the first voxel; the first that is there counts."""
+_KIND = "a MetaImage"
+
+
+class MetaImageVolume(VolumeWithHeader):
+    """A volume cut into slices along ``axis``, by default axially, or an image of two dimensions; held in memory.
+
+    A volume whose header has neither directions nor an origin has no place: its slices follow the last axis. Colours
+    are 3 or 4 channels of bytes; alpha is dropped. A fourth dimension of length 1 is dropped, and a longer one refused.
+    """
+
+    kind = "metaimage"
+    suffixes = (".mha", ".mhd")
+    signatures = ((0, b"ObjectType"),)
+    may_lack_signature = True
+
+    def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
+        with faults_of(path, _KIND):
+            header, start = read_header(path)
+            data = data_file(path, header)
+            self._files = [path] if data is None else [path, data]
+            values = read_values(path, header, start)
+            dimensions = int(header["ndims"])
+            array = _arranged(path, values, dimensions)
+            sizes = numbers(path, header, "elementspacing", dimensions)
+            sizes = sizes or numbers(path, header, "elementsize", dimensions)
+            affine = _affine(path, header, dimensions, sizes)
+            if dimensions > 2 and affine is not None:
+                self._place(path, array, affine, axis)
+            else:
+                self.is_volume = dimensions > 2
+                spacing = None if sizes is None or not _are_lengths(sizes[:2]) else (sizes[1], sizes[0])
+                self._leave_as_stored(path, array.swapaxes(0, 2), spacing, axis)
+
+    @classmethod
+    def files_of(cls, path: Path) -> list[Path]:
+        """Return the file, and that of its values if the header names one."""
+        with faults_of(path, _KIND):
+            data = data_file(path, read_header(path)[0])
+        return [path] if data is None else [path, data]
+
+    def output_formats(self) -> list[OutputFormat]:
+        return [OutputFormat.METAIMAGE]
+
+
+def _arranged(path: Path, values: Array, dimensions: int) -> Array:
+    """Return values (I, J, K[, 3]), K being 1 for an image."""
+    colours = values.shape[dimensions:]
+    if colours and (colours[0] not in (3, 4) or values.dtype != np.uint8):
+        raise ImageError(
+            f"{path}: has {colours[0]} values of the type {values.dtype} for each voxel; expected one, or colours of 8 "
+            "bits. Save the one that is wanted by itself"
+        )
+    sizes = values.shape[:dimensions]
+    if dimensions < 2 or any(size > 1 for size in sizes[3:]):
+        words = " x ".join(map(str, sizes))
+        raise ImageError(
+            f"{path}: has {dimensions} dimension{'s' * (dimensions != 1)} ({words}); expected 2 or 3. Save the volume "
+            "that is wanted by itself"
+        )
+    array = values.reshape((*sizes[:3], *(1,) * (3 - len(sizes)), *colours), order="F")
+    if colours:
+        return array[..., :3]
+    return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+def _affine(path: Path, header: Header, dimensions: int, sizes: list[float] | None) -> Float64Array | None:
+    """Return (4, 4) from (I, J, K) to millimetres in RAS+; ``None`` if the header does not say where the volume lies.
+
+    Each row of the matrix in the header is the direction of one axis.
+    """
+    matrix = _first(path, header, _MATRICES, dimensions**2)
+    origin = _first(path, header, _ORIGINS, dimensions)
+    if matrix is None and origin is None:
+        return None
+    lengths = np.array(sizes or [1.0] * dimensions)
+    directions = np.eye(dimensions) if matrix is None else np.array(matrix).reshape(dimensions, dimensions)
+    affine = np.eye(4)
+    axes = min(3, dimensions)
+    affine[:axes, :axes] = (directions * lengths[:, None])[:axes, :axes].T
+    affine[:axes, 3] = np.array(origin or [0.0] * dimensions)[:axes]
+    if not np.isfinite(affine).all():
+        raise ValueError("its directions, its spacing or its origin are NaN or infinite")
+    return _TO_RAS @ affine
+
+
+def _first(path: Path, header: Header, names: tuple[str, ...], count: int) -> list[float] | None:
+    return next((found for name in names if (found := numbers(path, header, name, count)) is not None), None)
+
+
+def _are_lengths(sizes: list[float]) -> bool:
+    return bool(np.isfinite(sizes).all()) and min(sizes) > 0

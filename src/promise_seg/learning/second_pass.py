@@ -1,0 +1,58 @@
+"""Measure on validation rows whether SAM does better when it sees its first masks once more."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from promise_seg.assessment.evaluation import Assessment, score_logits
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.features.store import FeatureStore
+from promise_seg.inference.rows import decode_rows
+from promise_seg.model import PromiseModel
+from promise_seg.progress import Progress, counted, silent
+from promise_seg.vocabulary import PromptSource
+
+
+class SecondPass(NamedTuple):
+    """Mean Dice on validation rows of the model's own prompts, without a second pass and with one."""
+
+    once: float
+    twice: float
+
+    @property
+    def helps(self) -> bool:
+        """Whether the second pass is better."""
+        return self.twice > self.once
+
+
+@torch.no_grad()
+def measure_second_pass(
+    model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None, progress: Progress = silent
+) -> SecondPass:
+    """Return the mean Dice on rows when SAM is asked once, and when its masks are fed back to it.
+
+    Only a SAM that was trained with mask prompts can be expected to gain from seeing its own mask, so it is measured
+    and not assumed. Images without an object are passed over.
+
+    Args:
+        model: with an auto-prompter; it is put into evaluation mode.
+        rows: that it was not trained on.
+        store: of features.
+        progress: told of each image, twice.
+    """
+    model.eval()
+    config, seen = model.config, [row for row in rows if row.foreground_pixels]
+    dice = []
+    try:
+        for second_pass in (False, True):
+            model.config = config.model_copy(update={"second_pass": second_pass, "presence_threshold": None})
+            values = []
+            for row in counted(seen, progress, "trying a second pass"):
+                (one,) = decode_rows(model, [row], Assessment(prompts=PromptSource.APM), store)
+                values.append(score_logits(one.sample, one.masks.chosen(config.mask_choice)[0].amax(0)).dice)
+            dice.append(float(np.mean(values)) if values else 0.0)
+    finally:
+        model.config = config
+    return SecondPass(*dice)

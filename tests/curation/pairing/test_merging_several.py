@@ -1,0 +1,82 @@
+"""Several masks of one image: one mask, classes or instances, as pictures and as volumes."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from promise_seg.curation.pairing.folders import pair_folder
+from promise_seg.curation.pairing.merging import merge_objects
+from promise_seg.errors import ManifestError, PromiseError
+from promise_seg.images.readers import read_labels
+from promise_seg.vocabulary import Several
+from tests.files import write_nifti
+
+
+def save(path, *corner):
+    mask = np.zeros((6, 8), np.uint8)
+    if corner:
+        mask[corner[0] : corner[0] + 2, corner[1] : corner[1] + 2] = 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask).save(path)
+
+
+def merge(folder, several=Several.AUTO):
+    return merge_objects(pair_folder(folder).pairs, folder, folder.parent / "merged", several=several)
+
+
+@pytest.mark.parametrize(("several", "values"), [("auto", (255, 255)), ("instances", (1, 2))])
+def test_numbered_masks_become_one_or_instances(tmp_path, several, values):
+    folder = tmp_path / "data"
+    for name, corner in (("b (4)", ()), ("b (4)_mask", (0, 0)), ("b (4)_mask_1", (3, 3))):
+        save(folder / f"{name}.png", *corner)
+    done = merge(folder, Several(several))
+    labels = read_labels(tmp_path / "merged/b (4).png")
+    assert (int(labels[0, 0]), int(labels[3, 3])) == values
+    assert np.count_nonzero(labels) == 8
+    assert (done.made, done.kept) == (1, 0)
+    assert merge(folder, Several(several)).kept == 1
+
+
+def test_classes_have_one_number_in_all_images_and_are_written_down(tmp_path):
+    folder = tmp_path / "data"
+    for name, corner in (("images/a", ()), ("images/b", ()), ("masks/a_liver", (0, 0)), ("masks/a_fat", (3, 3)),
+                         ("masks/b_liver", (1, 1))):  # fmt: skip
+        save(folder / f"{name}.png", *corner)
+    done = merge(folder)
+    assert done.classes == ["fat", "liver"]
+    assert json.loads((tmp_path / "merged/classes.json").read_text()) == {"fat": 1, "liver": 2}
+    a, b = (read_labels(tmp_path / f"merged/images/{name}.png") for name in "ab")
+    assert (int(a[0, 0]), int(a[3, 3]), int(b[1, 1])) == (2, 1, 2)
+
+
+def volumes(folder, **more):
+    affine = np.diag([0.8, 0.7, 3.0, 1.0])
+    write_nifti(folder / "s1/ct.nii.gz", np.zeros((4, 5, 3), np.int16), affine)
+    for number, name in enumerate(("liver", "spleen")):
+        mask = np.zeros((4, 5, 3), np.uint8)
+        mask[number, 1, 2] = 1
+        write_nifti(folder / f"s1/segmentations/{name}.nii.gz", mask, more.get(name, affine))
+    return affine
+
+
+def test_organs_of_a_volume_become_one_label_map_at_its_place(tmp_path):
+    affine = volumes(tmp_path / "data")
+    assert merge(tmp_path / "data").made == 1
+    merged = nib.load(tmp_path / "merged/s1/ct.nii.gz")
+    np.testing.assert_allclose(merged.affine, affine)
+    values = np.asanyarray(merged.dataobj)
+    assert (values[0, 1, 2], values[1, 1, 2], np.count_nonzero(values)) == (1, 2, 2)
+    assert merge(tmp_path / "data").kept == 1
+
+
+def test_an_organ_at_another_place_is_left_out_and_others_files_are_kept(tmp_path):
+    volumes(tmp_path / "data", spleen=np.eye(4))
+    with pytest.raises(ManifestError, match=r"spleen\.nii\.gz: has another size or lies at another place"):
+        merge(tmp_path / "data")
+    volumes(tmp_path / "data")
+    write_nifti(tmp_path / "merged/s1/ct.nii.gz", np.zeros((2, 2, 2), np.uint8))
+    with pytest.raises(PromiseError, match="is not a merged mask of promise data make"):
+        merge(tmp_path / "data")
