@@ -18,6 +18,7 @@ from promise_seg.swapping import Workplace, clear_up, put_back
 
 LONGEST_NAME = 255
 """The bytes that the name of a file or folder may have in the usual file systems."""
+_SHOWN = 40
 _WRITE_ERRORS = (OSError, SafetensorError)  # safetensors wraps the system's errors in its own
 
 
@@ -124,9 +125,11 @@ def write_text(path: str | Path, text: str) -> None:
     try:
         encoded = text.encode()
     except UnicodeEncodeError as error:
-        around = text[max(0, error.start - 30) : error.end + 30].splitlines()[0]
+        begin = text.rfind("\n", 0, error.start) + 1
+        line = text[max(begin, error.start - _SHOWN) : error.end + _SHOWN].split("\n")[0]
         raise PromiseError(
-            f"{path}: cannot write {around!r}: not valid UTF-8. Rename the file or folder of this name"
+            f"{path}: cannot be written: a file name has {text[error.start : error.end]!a}, which is not valid "
+            f"UTF-8: {line!a}. Rename the file or folder of this name"
         ) from None
     write_whole(path, lambda p: p.write_bytes(encoded))
 
