@@ -94,11 +94,8 @@ def _box(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
     left, top, right, bottom = array
     if not (left < right and top < bottom):
         is_size = right > 0 and bottom > 0 and (right < left or bottom < top)
-        hint = (
-            f". If these are left, top, width and height, give [{left:g}, {top:g}, {left + right - 1:g}, {top + bottom - 1:g}]"
-            if is_size
-            else ""
-        )
+        corners = f"[{left:g}, {top:g}, {left + right - 1:g}, {top + bottom - 1:g}]"
+        hint = f". If these are left, top, width and height, give {corners}" if is_size else ""
         raise SettingsError(
             f"box_xyxy must be left, top, right, bottom with left < right and top < bottom, got {array.tolist()}{hint}"
         )
