@@ -13,7 +13,7 @@ from promise_seg.arrays import Array, Uint8Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats import jpeg_decoders
 from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged, in_line
-from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, check_frames, read_mended
+from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, check_frames, check_length, read_mended
 from promise_seg.images.formats.dicom_mending import in_words
 from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.dicom_space import spacing_of, stack_affine, uneven_stack
@@ -81,11 +81,12 @@ class DicomImage(DicomSource):
         high, stored = data.get("HighBit"), data.get("BitsStored")
         if high is not None and stored is not None and int(high) != int(stored) - 1:
             raise ImageError(
-                f"{self.path}: its {stored} bits end at bit {high} (HighBit), not at {int(stored) - 1}; such pixels "
-                "cannot be decoded correctly. Export it again"
+                f"{self.path}: its {stored} bits (BitsStored) end at bit {high} (HighBit), not at {int(stored) - 1}; "
+                "such pixels cannot be decoded correctly. Export it again"
             )
         shape = (data.get("NumberOfFrames") or 1, data.Rows, data.Columns, data.get("SamplesPerPixel", 1))
         check_size(self.path, tuple(map(int, shape)))
+        check_length(self.path, data)
         check_frames(self.path, data)
 
     def _frame(self) -> SliceFrame | None:

@@ -4,13 +4,15 @@ import re
 import struct
 from pathlib import Path
 
+from pydicom.errors import BytesLengthException
+
 from promise_seg.errors import ImageError, first_line
 
 PARSE_ERRORS = (
     TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError, EOFError,
-    struct.error,
+    OSError, struct.error, BytesLengthException,
 )  # fmt: skip
-"""The exceptions that invalid elements cause here or in pydicom, which also uses assertions."""
+"""The exceptions that invalid elements cause here or in pydicom, which also uses assertions and errors of files."""
 
 
 _LACKING = re.compile(r"^'\w+' object has no attribute '(\w+)'$")

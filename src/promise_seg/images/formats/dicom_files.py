@@ -14,6 +14,7 @@ from promise_seg.errors import ImageError, PromiseError
 from promise_seg.images.formats.codes import check_codes
 from promise_seg.images.formats.dicom_faults import damaged
 from promise_seg.images.formats.dicom_mending import mend
+from promise_seg.images.formats.dicom_pixel_header import lacking_bytes
 from promise_seg.images.formats.limits import SparingFile, max_values, too_large
 
 SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
@@ -71,6 +72,12 @@ def _check_deflated(path: Path, file: SparingFile) -> None:
             if inflated > limit:
                 raise too_large(path, f"deflated, over {limit // _BYTES_PER_VALUE:,}")
     file.seek(0)
+
+
+def check_length(path: Path, dataset: Dataset) -> None:
+    """Raise an error if there are fewer pixels than the header declares; it names the elements."""
+    if lacking := lacking_bytes(dataset):
+        raise ImageError(f"{path}: damaged or truncated: {lacking}. Export it again from its source")
 
 
 def check_frames(path: Path, dataset: Dataset) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from math import isfinite
 from typing import Any
 
@@ -16,6 +17,7 @@ from pydicom.valuerep import DSfloat
 from promise_seg.images.formats.dicom_faults import PARSE_ERRORS
 
 _LONGEST = 40
+_LEAST_SINE = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Rule:
 
 _LEAST_SIZE = 1e-9
 _RULES = {
-    "Rows": Rule("US", least=0),
-    "Columns": Rule("US", least=0),
+    "Rows": Rule("US", least=1),
+    "Columns": Rule("US", least=1),
     "SamplesPerPixel": Rule("US", least=1),
     "BitsAllocated": Rule("US", least=1),
     "BitsStored": Rule("US", least=1),
@@ -57,7 +59,7 @@ _RULES = {
     "RescaleSlope": Rule("DS"),
     "RescaleIntercept": Rule("DS"),
     "WindowCenter": Rule("DS", 0),
-    "WindowWidth": Rule("DS", 0),
+    "WindowWidth": Rule("DS", 0, _LEAST_SIZE),
     "PixelPaddingValue": Rule("US or SS"),
     "PixelPaddingRangeLimit": Rule("US or SS"),
     "SeriesNumber": Rule("IS"),
@@ -71,6 +73,7 @@ _RULES = {
 _TAGS = {name: tag_for_keyword(name) for name in _RULES}
 _NEEDED = ("Rows", "Columns", "NumberOfFrames")
 _RESCALING = {"RescaleSlope": 1.0, "RescaleIntercept": 0.0}
+_LENGTH_TOLERANCE = 0.02
 
 
 def mend_numbers(dataset: Dataset, signed: bool | None = None) -> Iterator[str]:
@@ -82,15 +85,15 @@ def mend_numbers(dataset: Dataset, signed: bool | None = None) -> Iterator[str]:
     Args:
         dataset: what to repair.
         signed: whether its pixels are, for elements whose type follows from that; by default it says so itself.
+
+    Raises:
+        ValueError: if an element without which its pixels cannot be understood is no number.
     """
     for name, rule in _RULES.items():
         tag = _TAGS[name]
         if tag is not None and tag in dataset and not _is_sound(dataset, name, rule):
             yield from _mend(dataset, name, rule, signed)
-    if "ImageOrientationPatient" in dataset and not _is_direction(dataset.ImageOrientationPatient):
-        found = shown(list(dataset.ImageOrientationPatient))
-        del dataset.ImageOrientationPatient
-        yield f"its ImageOrientationPatient ({found}) is no direction, and is left out"
+    yield from _mend_direction(dataset)
     yield from _mend_rescaling(dataset)
 
 
@@ -111,16 +114,18 @@ def _is_sound(dataset: Dataset, name: str, rule: Rule) -> bool:
         values = _values(dataset, name)
     except PARSE_ERRORS:
         return False
-    if not values:
-        return name not in _RESCALING
-    if rule.count not in (0, len(values)):
+    if not values or rule.count not in (0, len(values)):
         return False
-    return all(_fits(value, rule) for value in values)
+    return all(_is_stored_well(value, rule) and _fits(value, rule) for value in values)
 
 
-def _fits(value: object, rule: Rule) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
+def _is_stored_well(value: object, rule: Rule) -> bool:
+    """Whether a value is a number of the right type, and other programs see the same one: Python takes 1_0 for 10."""
+    is_number = isinstance(value, int if rule.is_whole else int | float) and not isinstance(value, bool)
+    return is_number and "_" not in str(getattr(value, "original_string", ""))
+
+
+def _fits(value: float, rule: Rule) -> bool:
     return isfinite(value) and value >= rule.least and (not rule.is_whole or value == int(value))
 
 
@@ -130,16 +135,17 @@ def _mend(dataset: Dataset, name: str, rule: Rule, signed: bool | None) -> Itera
     wanted = rule.count or len(numbers)
     if len(numbers) == 1 and wanted == 2:
         numbers *= 2  # square pixels
-    kept = [number for number in numbers[:wanted] if number is not None]
+    kept = [number for number in takewhile(lambda number: number is not None, numbers[:wanted]) if number is not None]
+    if not rule.count:
+        wanted = max(1, len(kept))  # of several, the first counts
     found = shown(texts)
     if not texts:
-        if name not in _RESCALING:
-            return
         del dataset[name]
-        yield f"its {name} is empty, and is left out"
+        if name in _RESCALING:
+            yield f"its {name} is empty, and is left out"
     elif name in _NEEDED and len(kept) != wanted:
-        return  # without it, its pixels cannot be understood: whoever needs it says so
-    elif len(kept) == wanted > 0:
+        raise ValueError(f"its {name} ({found}) is not {_expected(rule)}")
+    elif len(kept) == wanted:
         _set(dataset, name, rule, kept, signed)
         yield f"its {name} ({found}) is read as {shown(kept)}"
     else:
@@ -202,12 +208,22 @@ def _set(dataset: Dataset, name: str, rule: Rule, numbers: list[float], signed: 
         dataset.add_new(tag, vr, values if len(values) > 1 else values[0])
 
 
-def _is_direction(values: Any) -> bool:
-    """Whether six numbers are two vectors that lie across each other."""
-    if not values:
-        return True
-    vector = np.array([float(value) for value in values])
-    return bool(np.linalg.norm(np.cross(vector[:3], vector[3:])) > 0.5)
+def _mend_direction(dataset: Dataset) -> Iterator[str]:
+    """Leave out directions of rows and columns that do not lie across each other, and make others of unit length."""
+    name = "ImageOrientationPatient"
+    if name not in dataset:
+        return
+    found = [float(value) for value in dataset[name].value]
+    vectors = np.array(found).reshape(2, 3)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.where(lengths > 0, lengths, 1)
+    if np.linalg.norm(np.cross(*unit)) <= _LEAST_SINE:
+        del dataset[name]
+        yield f"its {name} ({shown(found)}) is no direction, and is left out"
+    elif np.abs(lengths - 1).max() > _LENGTH_TOLERANCE:
+        numbers = [float(value) for value in unit.ravel()]
+        _set(dataset, name, _RULES[name], numbers, None)
+        yield f"its {name} ({shown(found)}) is read as {shown(numbers)}"
 
 
 def _mend_rescaling(dataset: Dataset) -> Iterator[str]:

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from promise_seg.images.formats.dicom_faults import PARSE_ERRORS
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _PALETTE = "PALETTE COLOR"
@@ -12,6 +15,7 @@ _COLOURS = (
     "CMYK",
 )  # fmt: skip
 _SUBSAMPLED = "YBR_FULL_422"
+_WIDTHS = (1, 8, 16, 32, 64)
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
@@ -41,6 +45,9 @@ def mend_pixel_header(dataset: Dataset) -> Iterator[str]:
         yield from _mend_samples(dataset)
         yield from _mend_bits(dataset)
     yield from _mend_photometric(dataset)
+    if (more := _excess(dataset)) > 1:  # one byte makes the length even
+        size = f"{dataset.Columns} x {dataset.Rows} pixels (Columns x Rows)"
+        yield f"its PixelData has {more:,} bytes more than its {size} need, and they are left out"
     function = dataset.get("VOILUTFunction")
     if function and str(function).strip().upper() not in _FUNCTIONS:
         del dataset.VOILUTFunction
@@ -53,27 +60,59 @@ def _is_compressed(dataset: Dataset) -> bool:
 
 def _bytes_per_pixel(dataset: Dataset) -> float | None:
     """Return how many bytes there are for each pixel, of all its samples; ``None`` where they are compressed."""
-    if "PixelData" not in dataset or _is_compressed(dataset) or not isinstance(dataset.PixelData, bytes | bytearray):
+    if "PixelData" not in dataset or _is_compressed(dataset):
         return None
     pixels = int(dataset.get("NumberOfFrames") or 1) * int(dataset.Rows) * int(dataset.Columns)
-    found = len(dataset.PixelData)
+    found = len(dataset.PixelData or b"")
     whole = found // pixels
     return float(whole) if found - whole * pixels <= 1 else found / pixels  # one byte may have been added
 
 
+def _excess(dataset: Dataset) -> int:
+    """Return how many bytes there are beyond those of all pixels, negative if some lack; 0 where that is not known."""
+    if _bytes_per_pixel(dataset) is None or _word(dataset).endswith(("_422", "_420")):
+        return 0
+    bits, samples = dataset.get("BitsAllocated"), dataset.get("SamplesPerPixel")
+    if bits not in _WIDTHS or samples not in (1, 3):
+        return 0
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    return len(dataset.PixelData or b"") - (frames * int(dataset.Rows) * int(dataset.Columns) * samples * bits + 7) // 8
+
+
+def lacking_bytes(dataset: Dataset) -> str | None:
+    """Say which elements ask for more pixels than there are, if they do."""
+    if (more := _excess(dataset)) >= 0:
+        return None
+    names = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames")
+    stated = ", ".join(f"{name} {dataset[name].value}" for name in names if dataset.get(name))
+    found = len(dataset.PixelData or b"")
+    return f"its PixelData has {found:,} bytes, but {found - more:,} are needed by its header ({stated})"
+
+
 def _word(dataset: Dataset) -> str:
-    """Return the photometric interpretation in its usual spelling; empty if there is none."""
-    return " ".join(str(dataset.get("PhotometricInterpretation") or "").strip(" \0").upper().split())
+    """Return the photometric interpretation in its usual spelling; empty if there is none that can be read."""
+    try:
+        found = dataset.get("PhotometricInterpretation")
+    except PARSE_ERRORS:
+        return ""
+    found = found[0] if isinstance(found, MultiValue) and len(found) else found
+    if not isinstance(found, str):
+        return ""
+    word = " ".join(found.strip(" \0").upper().split())
+    return word.replace(" ", "") if word.startswith("MONOCHROME") else word
 
 
 def _mend_samples(dataset: Dataset) -> Iterator[str]:
     samples, word = dataset.get("SamplesPerPixel"), _word(dataset)
-    if samples not in (None, 1, 3):
-        return
     size, bits = _bytes_per_pixel(dataset), dataset.get("BitsAllocated") or 8
     stored = None if size is None else size * 8 / bits
     is_colour = word in _COLOURS
-    if samples is None:
+    if samples not in (None, 1, 3):
+        if stored not in (1, 3):
+            return
+        dataset.SamplesPerPixel = int(stored)
+        yield f"its SamplesPerPixel ({samples}) is neither 1 nor 3, and is read as {stored:g}"
+    elif samples is None:
         dataset.SamplesPerPixel = 3 if is_colour else 1
         yield f"it does not state its SamplesPerPixel, read as {dataset.SamplesPerPixel}"
     elif (stored, samples) == (3, 1) and is_colour:
@@ -88,10 +127,7 @@ def _mend_samples(dataset: Dataset) -> Iterator[str]:
 
 
 def _mend_bits(dataset: Dataset) -> Iterator[str]:
-    size = _bytes_per_pixel(dataset)
-    if not dataset.get("BitsAllocated") and size in (1.0, 2.0, 3.0, 4.0):
-        dataset.BitsAllocated = int(8 * size / (dataset.get("SamplesPerPixel") or 1))
-        yield f"it does not state its BitsAllocated, read as {dataset.BitsAllocated}"
+    yield from _mend_allocated(dataset)
     allocated = dataset.get("BitsAllocated")
     if not allocated:
         return
@@ -111,8 +147,21 @@ def _mend_bits(dataset: Dataset) -> Iterator[str]:
         yield "it does not state its PixelRepresentation, and is read as unsigned"
 
 
+def _mend_allocated(dataset: Dataset) -> Iterator[str]:
+    """Take the number of bits from the number of bytes, where they cannot both be right."""
+    size, allocated = _bytes_per_pixel(dataset), dataset.get("BitsAllocated")
+    told = None if size is None else 8 * size / (dataset.get("SamplesPerPixel") or 1)
+    if told not in _WIDTHS or told == allocated:
+        return
+    stored = dataset.get("BitsStored") or 0
+    if not allocated or allocated not in _WIDTHS or allocated < stored <= told or stored <= told < allocated:
+        dataset.BitsAllocated = int(told)
+        found = f"its BitsAllocated ({allocated}) contradicts its pixels, and is"
+        yield f"{found if allocated else 'it does not state its BitsAllocated,'} read as {told:g}"
+
+
 def _mend_photometric(dataset: Dataset) -> Iterator[str]:
-    samples, found, word = dataset.get("SamplesPerPixel") or 1, dataset.get("PhotometricInterpretation"), _word(dataset)
+    samples, word = dataset.get("SamplesPerPixel") or 1, _word(dataset)
     meant = word
     if (samples == 1 and word not in (*_GREY, _PALETTE)) or (
         samples == 1 and word == _PALETTE and not _has_palette(dataset)
@@ -124,10 +173,13 @@ def _mend_photometric(dataset: Dataset) -> Iterator[str]:
         meant = {(_SUBSAMPLED, 3.0): "YBR_FULL", ("YBR_FULL", 2.0): _SUBSAMPLED}.get(
             (word, _bytes_per_pixel(dataset) or 0.0), word
         )
-    if meant != word:
-        yield f"its PhotometricInterpretation ({str(found or 'none')[:20]}) contradicts its pixels, read as {meant}"
-    if meant != found:
-        dataset.PhotometricInterpretation = meant
+    if not word:
+        yield f"it does not state its PhotometricInterpretation, and is read as {meant}"
+    elif meant != word:
+        yield f"its PhotometricInterpretation ({word[:20]}) contradicts its pixels, and is read as {meant}"
+    if "PhotometricInterpretation" in dataset:
+        del dataset["PhotometricInterpretation"]
+    dataset.PhotometricInterpretation = meant
 
 
 def _has_palette(dataset: Dataset) -> bool:
