@@ -9,8 +9,8 @@ from pathlib import Path
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_mended
-from promise_seg.images.formats.dicom_mending import in_words
 from promise_seg.images.formats.kinds import SUFFIXES, kind_of, suffix_of, told_by_content
+from promise_seg.images.formats.notes import in_words
 from promise_seg.images.formats.series_parts import PlacedImage, read_place, series_of
 from promise_seg.images.listing import name_fault, visible
 

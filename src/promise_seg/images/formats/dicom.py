@@ -14,10 +14,10 @@ from promise_seg.errors import ImageError
 from promise_seg.images.formats import jpeg_decoders
 from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged, in_line
 from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, check_frames, check_length, read_mended
-from promise_seg.images.formats.dicom_mending import in_words
 from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.dicom_space import spacing_of, stack_affine, uneven_stack
 from promise_seg.images.formats.limits import check_size
+from promise_seg.images.formats.notes import in_words
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.voi import apply_voi
 from promise_seg.vocabulary import Axis

@@ -1,7 +1,6 @@
 """Blemishes of DICOM headers that other programs read over: mended when a file is read, with a note on each."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -16,7 +15,6 @@ _MACROS = (
     "FrameVOILUTSequence",
 )  # fmt: skip
 _TABLES = ("VOILUTSequence",)
-_EXAMPLES = 4
 
 
 def mend(dataset: Dataset) -> tuple[str, ...]:
@@ -65,12 +63,3 @@ def _mend_tables(dataset: Dataset) -> Iterator[str]:
         if not (is_sound and tables):
             del dataset[name]
             yield f"its {name} is empty or damaged, and is left out"
-
-
-def in_words(path: Path, notes: Iterable[str]) -> tuple[str, ...]:
-    """Return notes on one file, or on the files of a series, as at most one line that begins with its path."""
-    different = list(dict.fromkeys(notes))
-    if not different:
-        return ()
-    more = f"; and {len(different) - _EXAMPLES} more" if len(different) > _EXAMPLES else ""
-    return (f"{path}: {'; '.join(different[:_EXAMPLES])}{more}",)

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from promise_seg.images.formats.orientation import is_place
 from promise_seg.images.formats.uneven import UnevenStack
-
-_LEAST_VOLUME_MM3 = 1e-9
 
 
 def spacing_of(dataset: Dataset) -> tuple[float, float] | None:
@@ -46,7 +45,7 @@ def stack_affine(
     affine = np.eye(4)
     affine[:3, 0], affine[:3, 1], affine[:3, 2] = step, down * float(spacing[0]), across * float(spacing[1])
     affine[:3, 3] = corners[0]
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < _LEAST_VOLUME_MM3:
+    if not is_place(affine):
         return None
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
 

@@ -14,10 +14,10 @@ from promise_seg.errors import ImageError, first_line
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged
 from promise_seg.images.formats.dicom_files import read_dataset, read_mended
-from promise_seg.images.formats.dicom_mending import in_words
 from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.dicom_space import stack_affine, uneven_stack
 from promise_seg.images.formats.limits import check_size
+from promise_seg.images.formats.notes import in_words
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.series_parts import SAME_PLACE_MM, heights_mm
 from promise_seg.images.formats.source import Scope
