@@ -1,4 +1,4 @@
-"""What a file of weights is, by its first bytes, as downloads go wrong and names mislead."""
+"""The content of a file of weights, told by its first bytes, as downloads go wrong and names mislead."""
 
 import re
 from enum import StrEnum
