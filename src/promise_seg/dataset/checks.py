@@ -14,12 +14,11 @@ from promise_seg.dataset.manifest import Row, raise_all
 from promise_seg.errors import ImageError, SizeError
 from promise_seg.images.formats.kinds import kind_of
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.formats.segmentation import is_segmentation
 from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import crop_of
 from promise_seg.images.geometry import Box
 from promise_seg.images.guarding import guarded
-from promise_seg.images.masks import instances_of, mask_of, suggested_threshold
+from promise_seg.images.masks import instances_of, mask_of, suggested_threshold, without_rounding
 from promise_seg.images.readers import content_sha256, highest_label, mask_source, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
@@ -110,7 +109,15 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
 
 
 def _notes_of_mask(row: Row) -> tuple[str, ...]:
-    return () if is_segmentation(row.mask) else open_source(row.mask).notes
+    mask = mask_source(row.mask)
+    if mask is None:
+        return ()
+    if not mask.value_step or np.array_equal(without_rounding(mask.array, mask.value_step), mask.array):
+        return mask.notes
+    return (
+        *mask.notes,
+        f"{row.mask}: its labels are off by the rounding of its own scale, and are read as whole numbers",
+    )
 
 
 def _wanted(row: Row, source: Source) -> range:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from promise_seg.curation.pairing import merging
 from promise_seg.curation.pairing.folders import pair_folder
 from promise_seg.curation.pairing.merging import merge_objects
 from promise_seg.errors import ManifestError, PromiseError
@@ -139,3 +140,21 @@ def test_pairs_with_one_mask_stay_as_they_are(folder):
     add_case(folder, "9c", {"9c": spot((0, 0))})
     pairs = pair_folder(folder).pairs
     assert merge(folder).pairs[2] == pairs[2]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("odd"), MemoryError()])
+def test_whatever_one_image_runs_into_leaves_it_out_alone(folder, monkeypatch, error):
+    made = merging.instance_map
+    broken = []
+
+    def odd(pair, numbers):
+        broken.append(pair.image)
+        if len(broken) == 1:
+            raise error
+        return made(pair, numbers)
+
+    monkeypatch.setattr(merging, "instance_map", odd)
+    done = merge(folder)
+    assert len(done.problems) == 1
+    assert str(broken[0]) in done.problems[0]
+    assert done.made == len(broken) - 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from promise_seg.arrays import Array
+from promise_seg.arrays import Array, Uint8Array
 from promise_seg.curation.inspection.duplicates import Thumbnails
 from promise_seg.curation.inspection.findings import Finding, Kind
 from promise_seg.curation.inspection.summary import SplitSummary, new_summary
@@ -109,11 +109,15 @@ class _Run:
         """Collect everything that can be found from a single row."""
         try:
             slices = check_row(row, self.reading)
-            with guarded(row.image):
-                self._inspect_slices(row, slices)
         except ImageError as error:
             kind = {SizeError: Kind.SIZE, MaskError: Kind.MASK_VALUES}.get(type(error), Kind.UNREADABLE)
             self._note(kind, *_place(str(error)))
+            return
+        try:
+            with guarded(row.image):
+                self._inspect_slices(row, slices)
+        except ImageError as error:
+            self._note(Kind.UNREADABLE, row.where, str(error))
 
     def _inspect_slices(self, row: Row, slices: list[CheckedRow]) -> None:
         for note in slices[0].notes:
@@ -121,12 +125,14 @@ class _Run:
         for checked in slices:
             source = open_source(row.image, self.reading.axis)
             values = source.values(checked.index)
-            self._inspect_pixels(checked, values)
+            image = checked.image()
+            self._inspect_pixels(checked, values, image)
             self.inverted.add(checked.mask())
             self.summary[row.split].add(checked, finite_range(values))
             if self.reading.mask_rule == BINARY and checked.foreground_pixels:
                 self.values[int(checked.labels().max())].append(row.where)
-            self.checked.append(checked)
+            self.thumbnails.add(image)
+            self.checked.append(checked)  # after all that may fail, so that there are as many of both
         first = slices[0]
         shape = (first.height, first.width)
         if words := turned_apart(open_source(row.image, self.reading.axis), mask_source(row.mask), shape):
@@ -140,10 +146,9 @@ class _Run:
         """Whether an empty mask is worth a warning. It is not for one class of several, which many images lack."""
         return self.reading.label is None
 
-    def _inspect_pixels(self, checked: CheckedRow, values: Array) -> None:
-        row, image = checked.row, checked.image()
+    def _inspect_pixels(self, checked: CheckedRow, values: Array, image: Uint8Array) -> None:
+        row = checked.row
         share = checked.foreground_pixels / (checked.height * checked.width)
-        self.thumbnails.add(image)
         self.depths["8-bit" if values.dtype == np.uint8 else "deeper than 8 bits"].append(row.where)
         is_blank = image.astype(np.float32).std() < LEAST_CONTRAST
         if is_blank and not checked.is_slice:  # the first and last slices of a volume often are
