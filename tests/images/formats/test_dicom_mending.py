@@ -8,7 +8,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_files import read_mended
-from promise_seg.images.formats.kinds import kind_of
+from promise_seg.images.formats.kinds import kind_of, told_by_content
 from promise_seg.images.formats.notes import in_words
 from promise_seg.images.formats.opening import open_source
 from tests.files import make_dicom, write_dicom
@@ -34,7 +34,7 @@ def test_a_file_without_preamble_and_meta_is_read(tmp_path, name, implicit):
     dataset = make_dicom(GREY)
     del dataset.file_meta
     dataset.save_as(tmp_path / name, implicit_vr=implicit, little_endian=True)
-    assert kind_of(tmp_path / name) is DicomImage
+    assert kind_of(tmp_path / name) is told_by_content(tmp_path / name) is DicomImage
     source = open_source(tmp_path / name)
     assert np.array_equal(source.values(0), GREY)
     syntax = (ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian).name
