@@ -94,6 +94,32 @@ def test_damaged_files(tiny_sam, tmp_path):
         load_checkpoint(tmp_path / "nothing", tiny_sam)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\nsize 9\n", r"model\.safetensors: .*Git LFS.*git lfs pull"),
+        (b"<html>Not found</html>", r"model\.safetensors: .*a web page"),
+        (b"\x80\x02}q\0.", r"model\.safetensors: .*not a file of safetensors"),
+    ],
+)
+def test_weights_that_are_something_else(tiny_sam, tmp_path, content, message):
+    save_checkpoint(make_model(tiny_sam), tmp_path / "c")
+    (tmp_path / "c/model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(tmp_path / "c", tiny_sam)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_trained_weights_that_are_no_numbers(tiny_sam, tmp_path, value):
+    save_checkpoint(make_model(tiny_sam), tmp_path / "c")
+    weights = tmp_path / "c/model.safetensors"
+    state = load_file(weights)
+    next(v for v in state.values() if v.is_floating_point()).fill_(value)
+    save_file(state, weights)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: 1 of its \d+ parameters hold NaN or infinity"):
+        load_checkpoint(tmp_path / "c", tiny_sam)
+
+
 def test_a_checkpoint_that_a_killed_process_moved_aside_is_found_again(tiny_sam, tmp_path):
     for folder in (tmp_path / "run" / "best", tmp_path / "alone"):
         save_checkpoint(make_model(tiny_sam), folder)

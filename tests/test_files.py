@@ -142,3 +142,24 @@ def test_threads_that_write_at_once_leave_the_umask_as_it_was(tmp_path):
         assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "abcd"} == {0o640}
     finally:
         assert os.umask(before) == 0o027
+
+
+@pytest.mark.parametrize("name", ["a" * 250 + ".txt", "\u56fe" * 83 + ".csv"])
+def test_a_name_as_long_as_the_system_takes_is_written(tmp_path, name):
+    write_text(tmp_path / name, "all")
+    assert names(tmp_path) == [name]
+
+
+def test_a_name_that_is_too_long_is_one_clear_error(tmp_path):
+    with pytest.raises(PromiseError, match=r"cannot write: File name too long\. .*choose a shorter name\."):
+        write_text(tmp_path / ("a" * 300), "all")
+
+
+@pytest.mark.parametrize("text", ["first\nimages/\udce9.png,train\nlast\n", "\udcff"])
+def test_text_that_is_no_utf_8_changes_nothing_and_names_its_line(tmp_path, text):
+    write_text(tmp_path / "a.csv", "old")
+    with pytest.raises(PromiseError, match=r"a\.csv: cannot be written: a file name has '.udc") as caught:
+        write_text(tmp_path / "a.csv", text)
+    assert "first" not in str(caught.value)
+    assert "last" not in str(caught.value)
+    assert (tmp_path / "a.csv").read_text() == "old"

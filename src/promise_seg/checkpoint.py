@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
@@ -13,8 +12,9 @@ from promise_seg.files import recover_folder, replacing_folder, write_json
 from promise_seg.model import SAM_BESIDE, ModelConfig, PromiseModel
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
-from promise_seg.sam.pickles import PICKLE_SUFFIXES
-from promise_seg.tensor_files import DamagedError, load_tensors, write_tensors
+from promise_seg.sam.pickles import PICKLE_SUFFIXES, check_finite, read_safetensors
+from promise_seg.sam.weight_files import WeightFormat, weight_format
+from promise_seg.tensor_files import write_tensors
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -125,7 +125,9 @@ def load_checkpoint(
             f"other weights (sha256 {sam.sha256[:12]}). Name the right one with --sam."
         )
     model = PromiseModel(config, sam)
-    model.load_trainable_state(read_weights(folder), str(folder / WEIGHTS_FILE))
+    state = read_weights(folder)
+    check_finite(state, str(folder / WEIGHTS_FILE))
+    model.load_trainable_state(state, str(folder / WEIGHTS_FILE))
     return model.eval()
 
 
@@ -136,10 +138,9 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         CheckpointError: if it is missing or damaged.
     """
     weights = folder / WEIGHTS_FILE
-    try:
-        return load_tensors(weights).tensors
-    except (OSError, SafetensorError, DamagedError) as error:
-        raise CheckpointError(f"{weights}: cannot be read: {str(error).splitlines()[0]}") from error
+    if weight_format(weights) != WeightFormat.SAFETENSORS:
+        raise CheckpointError(f"{weights}: cannot be read: not a file of safetensors. Copy it again from its source")
+    return read_safetensors(weights)
 
 
 def is_reference_file(path: str | Path) -> bool:

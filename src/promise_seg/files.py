@@ -18,6 +18,9 @@ from safetensors import SafetensorError
 from promise_seg.errors import PromiseError
 from promise_seg.swapping import Workplace, clear_up, put_back
 
+LONGEST_NAME = 255
+"""The bytes that the name of a file or folder may have in the usual file systems."""
+_SHOWN = 40
 _WRITE_ERRORS = (OSError, SafetensorError)  # safetensors wraps the system's errors in its own
 _CANNOT_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES, errno.EPERM})
 
@@ -38,6 +41,8 @@ def _explain(error: OSError | SafetensorError, path: Path, aside: Path | None = 
     reason = getattr(error, "strerror", None) or str(error)
     is_full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space" in reason
     way_out = "free space or choose another place" if is_full else "choose another place"
+    if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+        way_out = "choose a shorter name"
     if aside is None:
         return PromiseError(f"{path}: cannot write: {reason}. Nothing was changed there; {way_out}.")
     return PromiseError(
@@ -61,7 +66,7 @@ def replacing(path: str | Path, sync: Sync = Sync.ALL) -> Iterator[Path]:
         PromiseError: if the system cannot write there (full disk, no permission).
     """
     path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
+    temporary = path.with_name(_beside(path.name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = _make_file(temporary)
@@ -120,6 +125,14 @@ def _sync_tree(folder: Path) -> None:
     sync_folder(folder)
 
 
+def _beside(name: str) -> str:
+    """Return a temporary name that ends like ``name``, of which the beginning is left out if it would be too long."""
+    prefix = f".{secrets.token_hex(4)}-"
+    while name and len(os.fsencode(prefix + name)) > LONGEST_NAME:
+        name = name[1:]
+    return prefix + name
+
+
 def _make_file(path: Path) -> int:
     """Make an empty file and return its mode, that is 0666 less the umask.
 
@@ -167,8 +180,21 @@ def write_whole(path: str | Path, write: Callable[[Path], object], sync: Sync = 
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all; see :func:`replacing`."""
-    write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))
+    """Write a text file in UTF-8, whole or not at all; see :func:`replacing`.
+
+    Raises:
+        PromiseError: if the system cannot write there, or a name in the text is not valid UTF-8.
+    """
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        begin = text.rfind("\n", 0, error.start) + 1
+        line = text[max(begin, error.start - _SHOWN) : error.end + _SHOWN].split("\n")[0]
+        raise PromiseError(
+            f"{path}: cannot be written: a file name has {text[error.start : error.end]!a}, which is not valid "
+            f"UTF-8: {line!a}. Rename the file or folder of this name"
+        ) from None
+    write_whole(path, lambda p: p.write_bytes(encoded))
 
 
 def write_json(path: str | Path, value: Any) -> None:

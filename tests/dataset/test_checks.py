@@ -1,19 +1,22 @@
 import re
 import shutil
 
+import nibabel as nib
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from promise_seg.dataset.checks import check_rows, classes_of, divided_groups
+from promise_seg.dataset import checks
+from promise_seg.dataset.checks import check_row, check_rows, classes_of, divided_groups, mended_warnings
 from promise_seg.dataset.dataset import Dataset
-from promise_seg.dataset.manifest import read_manifest
+from promise_seg.dataset.manifest import Row, read_manifest
 from promise_seg.errors import ManifestError
 from promise_seg.images.geometry import Box
 from promise_seg.images.reading import make_reading
-from tests.files import write_nifti
+from promise_seg.vocabulary import Split
+from tests.files import write_dicom, write_nifti
 from tests.helpers import write_dataset
 
 
@@ -177,3 +180,51 @@ def test_what_was_assumed_of_masks_is_said_once(manifest):
     assert "3.tif: declares 0 to be white" in warning
     assert warning.endswith("The same holds for 1 other mask(s)")
     assert data[3].mask().mean() < 0.5
+
+
+def blemished(folder, count):
+    """A data set of DICOM images, of which the first few have no intercept, and a label map with rounded values."""
+    for number in range(6):
+        rescaling = {"RescaleSlope": "1"} | ({} if number < count else {"RescaleIntercept": "0"})
+        write_dicom(folder / f"{number}.dcm", np.full((6, 8), number, np.int16), **rescaling)
+        Image.fromarray(np.eye(6, 8, dtype=np.uint8)).save(folder / f"{number}.png")
+    rows = "".join(f"{number}.dcm,train,{number}.png\n" for number in range(6))
+    (folder / "m.csv").write_text(f"image_name,train_type,mask_name\n{rows}")
+    return folder / "m.csv"
+
+
+@pytest.mark.parametrize(("count", "lines"), [(0, 0), (1, 1), (3, 3), (5, 4)])
+def test_files_that_are_read_otherwise_than_they_say_are_warnings(tmp_path, count, lines):
+    found = mended_warnings(check_rows(read_manifest(blemished(tmp_path, count))))
+    assert len(found) == lines
+    assert all("it has a RescaleSlope but no RescaleIntercept" in note for note in found[:3])
+    assert not found[3:] or found[3] == "2 more files were read otherwise than they say; see promise data check"
+
+
+def test_labels_off_by_the_rounding_of_their_scale_are_told(tmp_path):
+    labels = np.zeros((4, 5, 3), np.uint8)
+    labels[1], labels[2] = 1, 2
+    first = nib.Nifti1Image(labels, np.eye(4))
+    nib.save(nib.Nifti1Image(labels.astype(float), np.eye(4), first.header), tmp_path / "labels.nii")
+    nib.save(nib.Nifti1Image(labels * 90, np.eye(4)), tmp_path / "image.nii")
+    row = Row("m.csv:2", tmp_path / "image.nii", tmp_path / "labels.nii", Split.TRAIN, "g")
+    checked = check_row(row, make_reading(label="1"))
+    assert {values for one in checked for values, _ in one.class_pixels} == {1, 2}
+    assert [one.notes for one in checked[1:]] == [(), ()]
+    assert checked[0].notes == (
+        f"{tmp_path}/labels.nii: its labels are off by the rounding of its own scale, and are read as whole numbers",
+    )
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("odd"), MemoryError()])
+def test_whatever_a_row_runs_into_is_its_problem_alone(manifest, monkeypatch, error):
+    read = checks.read_labels
+
+    def odd(path, *others):
+        if path.name == "3.png":
+            raise error
+        return read(path, *others)
+
+    monkeypatch.setattr(checks, "read_labels", odd)
+    with pytest.raises(ManifestError, match=r"1 problem.*\n.*csv:5: .*3\.png|csv:5: .*3\.png"):
+        check_rows(read_manifest(manifest))

@@ -4,7 +4,7 @@ import pytest
 
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.dataset.manifest_writing import ManifestTable, path_from, refuse_existing
-from promise_seg.errors import ManifestError, PromiseError
+from promise_seg.errors import PromiseError
 from promise_seg.vocabulary import Split
 
 TEXT = (
@@ -60,7 +60,7 @@ def test_links_are_followed_where_a_path_leads_up_and_only_there(tmp_path):
 def test_names_that_are_no_utf_8(path):
     table = ManifestTable.read(path)
     table.cells[0][1] = "i/\udcff.png"
-    with pytest.raises(ManifestError, match=r"m\.csv: cannot be written: a file name has '.udcff'"):
+    with pytest.raises(PromiseError, match=r"m\.csv: cannot be written: a file name has '.udcff'.*i/.udcff\.png"):
         table.write()
     assert path.read_text(encoding="utf-8") == TEXT
 

@@ -17,6 +17,7 @@ from promise_seg.images.readers import read_labels
 from promise_seg.prediction import folders
 from promise_seg.prediction.folders import PredictionFolder, predict_folder, predict_one
 from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.outputs.formats import WRITERS, Writer
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import ApmKind, OutputFormat, Variant
 from tests.files import write_dicom, write_nifti, write_nrrd, write_series, write_video
@@ -440,3 +441,54 @@ def test_a_truncated_video_is_predicted_with_a_note(labeller, tmp_path):
     assert outcome.predicted == 1
     (note,) = outcome.notes
     assert note.startswith(f"{path}: ends after ")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("by zero"), MemoryError(), OSError(5, "Input/output error")])
+def test_whatever_one_image_runs_into_does_not_stop_the_others(images, labeller, tmp_path, monkeypatch, error):
+    label = Labeller.label
+
+    def odd(self, source, *others):
+        if source.path.name == "1.png":
+            raise error
+        return label(self, source, *others)
+
+    monkeypatch.setattr(Labeller, "label", odd)
+    outcome = predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+    assert outcome.predicted == 3
+    (problem,) = outcome.problems
+    assert problem.startswith(f"{images / '1.png'}: ")
+
+
+def test_a_writer_that_fails_falls_back_or_names_the_image(images, labeller, tmp_path, monkeypatch):
+    monkeypatch.setitem(WRITERS, OutputFormat.PNG, Writer(".png", lambda *_: 1 / 0))
+    outcome = predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+    assert outcome.predicted == 0
+    assert len(outcome.problems) == 4
+    assert "cannot be written as png" in outcome.problems[0]
+
+
+def test_a_name_that_leaves_no_room_for_its_mask_is_said(images, labeller, tmp_path):
+    long = "b" * 251 + ".png"
+    shutil.copy(images / "0.png", images / long)
+    outcome = predict_folder(labeller, find_inputs([images]), tmp_path / "out", OutputFormat.COCO)
+    assert outcome.predicted == 4
+    (problem,) = outcome.problems
+    assert "its name is too long for its mask" in problem
+    assert problem.endswith("Rename it")
+
+
+def test_what_was_read_otherwise_is_a_note(images, labeller, tmp_path):
+    for name, slope in (("a.dcm", "0"), ("b.dcm", "1")):
+        write_dicom(images / name, np.full((8, 9), 50, np.int16), RescaleSlope=slope, RescaleIntercept="0")
+    outcome = predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+    assert outcome.problems == []
+    assert f"{images / 'a.dcm'}: its RescaleSlope is 0, and is read as 1" in outcome.notes
+    assert not any("b.dcm" in note for note in outcome.notes)
+
+
+@pytest.mark.parametrize("text", ["image,slice\nx.png,0\n", "image\n\x00"])
+def test_a_table_that_another_program_changed_is_said(images, labeller, tmp_path, text):
+    predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+    (tmp_path / "out" / "predictions.csv").write_text(text)
+    with pytest.raises(PromiseError, match=r"predictions\.csv: cannot be read: .*changed by another program"):
+        predict_folder(labeller, find_inputs([images]), tmp_path / "out")

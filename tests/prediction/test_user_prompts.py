@@ -5,7 +5,7 @@ import pytest
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Box, Geometry
-from promise_seg.prediction.user_prompts import UserPrompts, to_model_frame
+from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points, to_model_frame
 from promise_seg.vocabulary import Fit
 
 GEOMETRY = Geometry(90, 120, 32, Fit.STRETCH)
@@ -47,6 +47,56 @@ def test_what_is_no_prompt_is_refused(given, message):
 def test_what_lies_outside_of_the_image_is_refused(given, message):
     with pytest.raises(SettingsError, match=message):
         to_model_frame([UserPrompts(**given)], GEOMETRY, 32)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"points_xy": [[80, 100]], "point_labels": [1]},
+        {"points_xy": [[30, 20], [88, 119]], "point_labels": [1, 0]},
+        {"box_xyxy": [10, 95, 60, 110]},
+    ],
+)
+def test_swapped_coordinates_are_hinted_at(given):
+    with pytest.raises(SettingsError, match=r"With x and y swapped it would lie inside: x is the column, y the row"):
+        to_model_frame([UserPrompts(**given)], GEOMETRY, 32)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"points_xy": [[300, 30]], "point_labels": [1]},
+        {"points_xy": [[80, 100], [100, 20]], "point_labels": [1, 0]},  # the second would be outside, swapped
+        {"box_xyxy": [130, 10, 160, 40]},
+    ],
+)
+def test_no_swap_is_hinted_at_that_would_not_help(given):
+    with pytest.raises(SettingsError) as caught:
+        to_model_frame([UserPrompts(**given)], GEOMETRY, 32)
+    assert "swapped" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fit", [Fit.PAD, Fit.SQUARE])
+@pytest.mark.parametrize("point", [[80, 100], [80, 92.5], [60, -8]])
+def test_a_point_in_the_padding_of_the_model_frame_lies_outside(fit, point):
+    with pytest.raises(SettingsError, match="lies outside of the image of 120 x 90"):
+        to_model_frame([UserPrompts([point], [1])], Geometry(90, 120, 64, fit), 32)
+
+
+def test_a_box_of_corner_and_size_gets_its_corners():
+    with pytest.raises(SettingsError, match=r"left, top, width and height, give \[55, 12, 104, 47\]"):
+        UserPrompts(box_xyxy=[55, 12, 50, 36])
+    with pytest.raises(SettingsError, match=r"got \[55\.0, 12\.0, 55\.0, 12\.0\]$"):
+        UserPrompts(box_xyxy=[55, 12, 55, 12])
+
+
+def test_what_a_model_proposes_in_its_padding_moves_to_the_edge():
+    padded = Geometry(90, 120, 64, Fit.PAD)
+    moved = clipped_points(np.array([[-3, 10], [60, 110], [20, 30]], np.float32), padded)
+    np.testing.assert_array_equal(moved, [[-0.5, 10], [60, 89.5], [20, 30]])
+    to_model_frame([UserPrompts(moved, [1, 0, 1])], padded, 32)
+    np.testing.assert_array_equal(clipped_box([60, 80, 100, 110], padded), [60, 80, 100, 89])
+    assert clipped_box([60, 91, 100, 110], padded) is None
 
 
 def test_a_point_in_the_cropped_border_is_refused_with_the_reason():

@@ -1,3 +1,4 @@
+import argparse
 import re
 
 import pytest
@@ -33,6 +34,18 @@ def test_the_prefix_of_data_parallel_is_taken_off(saved):
     assert "DataParallel" in notes[0]
 
 
+def test_the_parts_of_wrappers_are_taken_out_of_any_place(saved):
+    tensors, notes, _ = read_state(saved({f"module.a._orig_mod.{name}": v for name, v in STATE.items()}))
+    assert tensors.keys() == {f"a.{name}" for name in STATE}
+    assert notes == ("prefix 'module.' of DataParallel removed", "prefix '_orig_mod.' of torch.compile removed")
+
+
+def test_names_stay_where_two_would_become_one(saved):
+    tensors, notes, _ = read_state(saved({"module.b": torch.ones(1), "b": torch.zeros(1)}))
+    assert tensors.keys() == {"module.b", "b"}
+    assert notes == ()
+
+
 @pytest.mark.parametrize("dtype", [torch.half, torch.bfloat16])
 def test_half_precision_becomes_single_and_integers_stay(saved, dtype):
     tensors, notes, narrow = read_state(saved({"a.weight": STATE["a.weight"].to(dtype), "b": STATE["b"]}))
@@ -60,6 +73,20 @@ class Evil:
 def test_nothing_but_tensors_is_unpickled(saved, content):
     with pytest.raises(CheckpointError, match="can run code"):
         read_state(saved(content))
+
+
+def test_what_is_more_than_tensors_is_named_with_a_way_out(saved):
+    content = {"model": STATE, "args": argparse.Namespace(lr=1)}
+    with pytest.raises(CheckpointError, match=r"more than tensors \(argparse\.Namespace\).*save its weights alone"):
+        read_state(saved(content))
+
+
+@pytest.mark.parametrize("version", ["2.9.1", "2.5.0+cu124", "1.13.1"])
+def test_an_unsafe_pytorch_opens_no_pickles(saved, monkeypatch, version):
+    path = saved(STATE)
+    monkeypatch.setattr(torch, "__version__", version)
+    with pytest.raises(CheckpointError, match=r"CVE-2026-24747.*Install torch 2\.10 or newer"):
+        read_state(path)
 
 
 @pytest.mark.parametrize("content", [torch.ones(3), {}, {"a": 1}, [torch.ones(2)], {1: torch.ones(1)}])

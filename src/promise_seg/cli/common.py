@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from promise_seg.cli.terminal import shows_unicode
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.progress import Progress
 from promise_seg.vocabulary import Split, SplitChoice
@@ -49,7 +50,7 @@ def bar_of_stages(bars: Bars, indent: str = "") -> Progress:
 def progress_bars() -> Iterator[Bars]:
     """Show bars with counts and remaining time on standard error."""
     columns = (
-        SpinnerColumn(),
+        SpinnerColumn("dots" if shows_unicode() else "line"),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),

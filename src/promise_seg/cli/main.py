@@ -28,6 +28,7 @@ from promise_seg.cli import (
     train,
     tune,
 )
+from promise_seg.cli.terminal import CLOSED_PIPE, forget_output, prepare
 from promise_seg.cli.usage import UsageError, print_usage_error
 from promise_seg.errors import PromiseError
 
@@ -42,7 +43,10 @@ app = typer.Typer(
 
 
 def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
-    """Turn a user's mistake into one line and exit code 2, Ctrl-C into 130; other exceptions are bugs and are shown."""
+    """Turn a user's mistake into one line and exit code 2, Ctrl-C into 130; other exceptions are bugs and are shown.
+
+    What the system refuses, such as a name that is too long for it, is a user's mistake too.
+    """
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -50,6 +54,13 @@ def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
             code = command(*args, **kwargs)
         except PromiseError as error:
             print(f"promise: error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except BrokenPipeError:
+            forget_output()
+            raise typer.Exit(CLOSED_PIPE) from None
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename is not None else ""
+            print(f"promise: error: {where}{error.strerror or error}", file=sys.stderr)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             print(
@@ -103,6 +114,7 @@ def _options(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code: 2 for a user's mistake, 130 for Ctrl-C."""
+    prepare()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code = app(arguments, prog_name="promise", standalone_mode=False)
@@ -115,4 +127,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """The console script."""
-    sys.exit(main())
+    code = main()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        forget_output()
+        code = CLOSED_PIPE
+    sys.exit(code)

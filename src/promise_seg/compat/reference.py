@@ -31,7 +31,7 @@ from promise_seg.images.reading import Reading
 from promise_seg.model import ModelConfig, PromiseModel
 from promise_seg.prompting.building import make_apm_config
 from promise_seg.sam.frozen import FrozenSam
-from promise_seg.sam.official import sam_from_state, transformers_name
+from promise_seg.sam.official import sam_from_state, sam_names, transformers_name
 from promise_seg.sam.pickles import read_state
 from promise_seg.vocabulary import ApmKind, Fit, MaskChoice, Protocol, Variant
 
@@ -142,7 +142,9 @@ def read_reference(path: str | Path) -> ReferenceCheckpoint:
     """
     path = Path(path)
     read = read_state(path)
-    tensors, notes = dict(read.tensors), read.notes
+    names, renamed = sam_names(read.tensors, str(path))
+    tensors = {name: read.tensors[stored] for name, stored in names.items()}
+    notes = read.notes + renamed
     if any(name.startswith(OLD_IPS) for name in tensors):
         tensors = {IPS + n.removeprefix(OLD_IPS) if n.startswith(OLD_IPS) else n: v for n, v in tensors.items()}
         notes += ("older names ffn.* read as ips_ffn.*",)
@@ -156,7 +158,7 @@ def read_reference(path: str | Path) -> ReferenceCheckpoint:
     trained, facts = _trained_parts(tensors, str(path))
     of_sam = {name: v for name, v in tensors.items() if name.startswith(SAM_PARTS)}
     sam, more = sam_from_state(of_sam, str(path))
-    narrow = {transformers_name(name): dtype for name, dtype in read.narrow.items() if name.startswith(SAM_PARTS)}
+    narrow = {transformers_name(name): read.narrow[names[name]] for name in of_sam if names[name] in read.narrow}
     return ReferenceCheckpoint(path, sam, narrow, trained, facts, config, notes + more)
 
 

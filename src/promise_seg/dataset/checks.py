@@ -18,11 +18,14 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.formats.stacking import SlicePlace, Stacking, place_of, stacking_of
 from promise_seg.images.framing import crop_of
 from promise_seg.images.geometry import Box
-from promise_seg.images.masks import instances_of, mask_of, suggested_threshold
+from promise_seg.images.guarding import guarded
+from promise_seg.images.masks import instances_of, mask_of, suggested_threshold, without_rounding
 from promise_seg.images.readers import content_sha256, highest_label, mask_source, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
+
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class CheckedRow:
     distance between rows and between columns in mm, if the image states it, and ``stacking`` how many slices the volume
     has and how far they are apart; ``place`` is that of an image that may be a slice of a series; ``highest_label`` is
     the highest value of the mask in this slice; ``mask_note`` is what was assumed of the mask, where its file does not
-    tell; ``image_note`` says which of several channels are read, where none were chosen.
+    tell; ``image_note`` says which of several channels are read, where none were chosen; ``notes`` say what of the
+    row's files was read otherwise than they say, kept with the first slice of each.
     """
 
     row: Row
@@ -55,6 +59,7 @@ class CheckedRow:
     highest_label: float = 0.0
     mask_note: str | None = None
     image_note: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -101,10 +106,24 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
     """
     reading = reading or DEFAULT_READING
     try:
-        source = reading.open(row.image)
-        return [_check_slice(row, source, index, reading) for index in _wanted(row, source)]
+        with guarded(row.image):
+            source = reading.open(row.image)
+            first, *others = [_check_slice(row, source, index, reading) for index in _wanted(row, source)]
+            return [replace(first, notes=source.notes + _notes_of_mask(row)), *others]
     except ImageError as error:
         raise type(error)(f"{row.where}: {error}") from error
+
+
+def _notes_of_mask(row: Row) -> tuple[str, ...]:
+    mask = mask_source(row.mask)
+    if mask is None:
+        return ()
+    if not mask.value_step or np.array_equal(without_rounding(mask.array, mask.value_step), mask.array):
+        return mask.notes
+    return (
+        *mask.notes,
+        f"{row.mask}: its labels are off by the rounding of its own scale, and are read as whole numbers",
+    )
 
 
 def _wanted(row: Row, source: Source) -> range:
@@ -260,6 +279,13 @@ def divided_warning(rows: Sequence[Row]) -> str | None:
         f"{len(divided)} group(s) have rows in train and in another split, for example {divided[0]!r}; scores on those "
         "rows are too optimistic"
     )
+
+
+def mended_warnings(rows: Sequence[CheckedRow]) -> list[str]:
+    """Return warnings about files that were read otherwise than they say, a few of many."""
+    notes = list(dict.fromkeys(note for row in rows for note in row.notes))
+    more = [f"{len(notes) - _NAMED} more files were read otherwise than they say; see promise data check"]
+    return notes[:_NAMED] + (more if len(notes) > _NAMED else [])
 
 
 def divided_groups(rows: Sequence[Row]) -> list[str]:

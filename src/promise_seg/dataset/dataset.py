@@ -14,6 +14,7 @@ from promise_seg.dataset.checks import (
     image_notes,
     leaks,
     mask_notes,
+    mended_warnings,
 )
 from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE, of_split, raise_all, read_manifest, split_off_validation
 from promise_seg.errors import ManifestError
@@ -172,10 +173,11 @@ class Dataset(Sequence[CheckedRow]):
     @property
     def warnings(self) -> tuple[str, ...]:
         """Notes about the rows, one line each: groups that are divided between splits, masks of uncertain meaning,
-        channels that are left out."""
+        channels that are left out, and files that were read otherwise than they say.
+        """
         rows = list(dict.fromkeys(row.row for row in self.rows))
         words = divided_warning(rows)
-        notes = (*mask_notes(self.rows).values(), *image_notes(self.rows).values())
+        notes = (*mask_notes(self.rows).values(), *image_notes(self.rows).values(), *mended_warnings(self.rows))
         return notes if words is None else (words, *notes)
 
     def of_class(self, label: int) -> Self:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promise_seg.dataset.manifest_file import located, read_file
-from promise_seg.errors import ManifestError, PromiseError
+from promise_seg.errors import PromiseError
 from promise_seg.files import write_text
 from promise_seg.vocabulary import Split
 
@@ -68,15 +68,9 @@ class ManifestTable:
         """Write the table to ``path``.
 
         Raises:
-            PromiseError: if the file cannot be written.
+            PromiseError: if the file cannot be written, or a name is not valid UTF-8.
         """
-        try:
-            write_text(self.path, self.text)
-        except UnicodeEncodeError as error:
-            name = ascii(error.object[error.start : error.end])
-            raise ManifestError(
-                f"{self.path}: cannot be written: a file name has {name}, which is not valid UTF-8. Rename the file"
-            ) from error
+        write_text(self.path, self.text)
 
 
 def path_from(folder: Path, path: Path) -> str:

@@ -18,6 +18,16 @@ def is_litter(path: PurePath) -> bool:
     return path.name.startswith(".") or path.name.lower() in _LITTER
 
 
+def name_fault(path: PurePath) -> str | None:
+    """Return what is wrong with a path that no table and no other file can hold, because it is not valid UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        words = str(path).encode("utf-8", "backslashreplace").decode()
+        return f"{words}: its name is not valid UTF-8, so that no table can hold it. Rename it"
+    return None
+
+
 def visible(folder: Path) -> list[Path]:
     """List a folder in order of name, without hidden files and files that operating systems leave behind.
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from pathlib import Path, PurePath, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from promise_seg.errors import ImageError, PromiseError
-from promise_seg.files import Sync, sync_folder, write_json, write_text, write_whole
+from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.files import LONGEST_NAME, Sync, sync_folder, write_json, write_text, write_whole
 from promise_seg.images.exports.inputs import Input, key_of
 from promise_seg.images.formats.limits import check_frames_together
+from promise_seg.images.guarding import guarded
 from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_IDENTITY, PREDICTION_TABLE
 from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
@@ -39,7 +41,8 @@ class Outcome:
     """The outcome of a run over a folder.
 
     ``problems`` has a line for each image that could not be read or written, ``notes`` one for each that could not be
-    written in the format of its kind, or whose file is not the same to all programs.
+    written in the format of its kind, was read otherwise than its file says, or whose file is not the same to all
+    programs.
     """
 
     predicted: int
@@ -107,9 +110,15 @@ class PredictionFolder:
         path = self.folder / PREDICTION_TABLE
         lines: dict[str, list[dict[str, str]]] = {}
         if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                for line in csv.DictReader(file):
-                    lines.setdefault(key_of(line["image"]), []).append(line)
+            try:
+                with path.open(newline="", encoding="utf-8") as file:
+                    for line in csv.DictReader(file):
+                        lines.setdefault(key_of(line["image"]), []).append({name: line[name] or "" for name in COLUMNS})
+            except (ValueError, KeyError, csv.Error) as error:
+                raise PromiseError(
+                    f"{path}: cannot be read: {first_line(error)}. It was changed by another program; choose another "
+                    "-o folder, or remove it to predict all images again"
+                ) from error
         return lines
 
     def overlay_path(self, stem: str) -> Path:
@@ -139,6 +148,7 @@ class PredictionFolder:
             ImageError: if it cannot be written in the format that is wanted, or another image has its place.
         """
         path = self._write(one, labelled)
+        self.notes += labelled.source.notes
         overlay = Image.fromarray(_overlay(labelled, self._reading))
         drawn = self.overlay_path(one.stem)
         write_whole(drawn, lambda p: overlay.save(p), Sync.FILE)
@@ -146,8 +156,8 @@ class PredictionFolder:
         self._unsynced |= {folder for folder in above if self.folder in folder.parents}
         facts = {"image": one.name, "mask": path.relative_to(self.folder).as_posix(), "image_sha256": sha256}
         self._put(one, [facts | line for index in range(len(labelled.slices)) for line in _lines_of(labelled, index)])
-        if labelled.source.note is not None:
-            self.notes.append(f"{one.path}: {labelled.source.note}")
+        if labelled.source.incomplete is not None:
+            self.notes.append(f"{one.path}: {labelled.source.incomplete}")
         if time.monotonic() - self._saved_at > _SAVE_SECONDS:
             self.save_table()
 
@@ -206,8 +216,13 @@ class PredictionFolder:
             if output == OutputFormat.PNG and labelled.source.is_volume:
                 self._check_slices(one)
             path = self.folder / "masks" / f"{one.stem}{writer.suffix}"
+            if (too_many := len(os.fsencode(path.name)) - LONGEST_NAME) > 0:
+                raise ImageError(
+                    f"{one.name}: its name is too long for its mask, {path.name}, by {too_many} bytes. Rename it"
+                )
             try:
-                note = writer.write(labelled, path)
+                with guarded(one.name, f"written as {output}"):
+                    note = writer.write(labelled, path)
             except ImageError as error:
                 if number == len(formats) - 1:
                     raise
@@ -356,13 +371,14 @@ def predict_folder(
     try:
         for one in counted(inputs, progress, "predicting"):
             try:
-                sha256 = one.sha256()
-                if target.has(one, sha256):
-                    already_there += 1
-                else:
-                    target.check_place(one, sha256)
-                    target.add(one, sha256, predict_one(one, labeller, every))
-                    predicted += 1
+                with guarded(one.name, "predicted"):
+                    sha256 = one.sha256()
+                    if target.has(one, sha256):
+                        already_there += 1
+                    else:
+                        target.check_place(one, sha256)
+                        target.add(one, sha256, predict_one(one, labeller, every))
+                        predicted += 1
             except ImageError as error:
                 problems.append(str(error))
     finally:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from promise_seg.errors import SettingsError
 from promise_seg.prediction.prediction import Prediction
-from promise_seg.prediction.user_prompts import UserPrompts
+from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points
 from promise_seg.vocabulary import MaskChoice
 
 if TYPE_CHECKING:
@@ -183,10 +183,12 @@ class Session:
     def _begin(self) -> tuple[PromptState, Prediction | None]:
         if self._predictor.model.apm is None:
             return PromptState(), None
-        prediction = self._predictor.predict(self._encoded)
-        pairs = zip(prediction.points_xy.tolist(), prediction.point_labels.tolist(), strict=True)
+        prediction, geometry = self._predictor.predict(self._encoded), self._encoded.geometry
+        inside = clipped_points(prediction.points_xy, geometry)  # as the model may propose points in its padding
+        pairs = zip(inside.tolist(), prediction.point_labels.tolist(), strict=True)
         points = tuple((float(x), float(y), int(label)) for (x, y), label in pairs)
         box = prediction.box_xyxy
+        box = None if box is None or clipped_box(box, geometry) is None else box
         corners = None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
         return PromptState(points=points, box_xyxy=corners, is_automatic=True), prediction
 

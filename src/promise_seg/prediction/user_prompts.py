@@ -11,6 +11,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Geometry
 from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
 
+_SWAPPED = ". With x and y swapped it would lie inside: x is the column, y the row"
 _SLACK = 1.0  # pixels of the model frame that a point may lie beyond it, as those of an APM can
 
 
@@ -92,8 +93,11 @@ def _box(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
         raise SettingsError(f"box_xyxy must be (4,), got {array.shape}")
     left, top, right, bottom = array
     if not (left < right and top < bottom):
+        is_size = right > 0 and bottom > 0 and (right < left or bottom < top)
+        corners = f"[{left:g}, {top:g}, {left + right - 1:g}, {top + bottom - 1:g}]"
+        hint = f". If these are left, top, width and height, give {corners}" if is_size else ""
         raise SettingsError(
-            f"box_xyxy must be left, top, right, bottom with left < right and top < bottom, got {array.tolist()}"
+            f"box_xyxy must be left, top, right, bottom with left < right and top < bottom, got {array.tolist()}{hint}"
         )
     return array
 
@@ -137,24 +141,48 @@ def _in_all(parts: Sequence[npt.ArrayLike | None], what: str) -> list[npt.ArrayL
 def _points_in_frame(points_xy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np.float32]:
     given = np.asarray(points_xy, np.float32)
     moved = geometry.points_to_model(given)
-    outside = ((moved < -0.5 - _SLACK) | (moved > geometry.side - 0.5 + _SLACK)).any(1)
+    outside = _outside(moved, geometry)
     if outside.any():
+        swapped = not _outside(geometry.points_to_model(given[:, ::-1]), geometry).any()
         raise SettingsError(
             f"points_xy: {given[outside][0].tolist()} lies outside of {_seen(geometry)}; expected (x, y) pixel indices "
-            "in it"
+            f"in it{_SWAPPED * swapped}"
         )
     return moved
 
 
-def _box_in_frame(box_xyxy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np.float32]:
+def _outside(points_xy_model: npt.NDArray[np.float32], geometry: Geometry) -> npt.NDArray[np.bool_]:
+    """Return which points (N, 2) lie in the padding of the model frame, or beyond it."""
+    left, top, right, bottom = geometry.content
+    low, high = np.array([left, top]) - 0.5 - _SLACK, np.array([right, bottom]) - 0.5 + _SLACK
+    return np.asarray(((points_xy_model < low) | (points_xy_model > high)).any(1))
+
+
+def clipped_points(points_xy: npt.NDArray[np.float32], geometry: Geometry) -> npt.NDArray[np.float32]:
+    """Return points (N, 2) of the image frame with those outside of the image moved to its edge."""
+    left, top, right, bottom = geometry.kept
+    return np.clip(points_xy, np.array([left, top]) - 0.5, np.array([right, bottom]) - 0.5).astype(np.float32)
+
+
+def clipped_box(box_xyxy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np.float32] | None:
+    """Return the part of a box (4,) that is inside of the image; ``None`` if it has no area there."""
     left, top, right, bottom = np.asarray(box_xyxy, np.float32)
     kept = geometry.kept
     clipped = np.array(
         [max(left, kept.left), max(top, kept.top), min(right, kept.right - 1), min(bottom, kept.bottom - 1)], np.float32
     )
-    if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:
+    return clipped if clipped[0] < clipped[2] and clipped[1] < clipped[3] else None
+
+
+def _box_in_frame(box_xyxy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np.float32]:
+    given = np.asarray(box_xyxy, np.float32)
+    clipped = clipped_box(given, geometry)
+    if clipped is None:
+        left, top, right, bottom = given
+        swapped = clipped_box(given[[1, 0, 3, 2]], geometry) is not None
         raise SettingsError(
             f"box_xyxy: [{left:g}, {top:g}, {right:g}, {bottom:g}] has no area inside of {_seen(geometry)}"
+            f"{_SWAPPED * swapped}"
         )
     return geometry.box_to_model(clipped)
 

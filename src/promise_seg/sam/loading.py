@@ -15,11 +15,12 @@ from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.known import KNOWN_SAMS, fetched
 from promise_seg.sam.nano import NANO_WEIGHTS, untrained_nano
 from promise_seg.sam.official import hq_note, load_official_sam
-from promise_seg.sam.pickles import PICKLE_SUFFIXES, list_faults
+from promise_seg.sam.pickles import PICKLE_SUFFIXES, SAFETENSORS_SUFFIX, check_finite, list_faults, read_safetensors
 from promise_seg.sam.resizing import resize
-from promise_seg.tensor_files import DamagedError, load_tensors
+from promise_seg.sam.weight_files import WeightFormat, weight_format
 
 NANO = "nano"
+WEIGHT_SUFFIXES = PICKLE_SUFFIXES | {SAFETENSORS_SUFFIX}
 
 _HQ_EXTRAS = tuple(
     f"mask_decoder.{name}"
@@ -44,9 +45,10 @@ def load_nano(path: Path = NANO_WEIGHTS) -> SamModel:
     """
     model = untrained_nano()
     try:
-        state = {name: tensor.float() for name, tensor in load_tensors(path).tensors.items()}
+        state = {name: tensor.float() for name, tensor in read_safetensors(path).items()}
+        check_finite(state, str(path))
         model.load_state_dict(state)
-    except (OSError, SafetensorError, DamagedError, RuntimeError) as error:
+    except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: cannot be read as weights of a nano SAM: {reason}") from error
     return model
@@ -57,8 +59,8 @@ def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size:
 
     Args:
         source: ``nano`` for the built-in one; a name of ``promise sam list`` that was fetched; a ``.safetensors`` file
-            of ``promise pretrain``; an official ``.pth`` file; or a folder or hub name that
-            ``SamModel.from_pretrained`` takes.
+            of ``promise pretrain``; a file of official weights, ``.pth`` or ``.safetensors``; or a folder or hub name
+            that ``SamModel.from_pretrained`` takes.
         device: where to put it.
         image_size: use it at another input size than it was trained at, in pixels; see
             :func:`~promise_seg.sam.resizing.resize`.
@@ -73,10 +75,8 @@ def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size:
         model = load_nano()
     elif source in KNOWN_SAMS:
         model, notes = load_official_sam(fetched(source))
-    elif path.suffix == ".safetensors":
-        model = load_nano(path)
-    elif path.suffix in PICKLE_SUFFIXES:
-        model, notes = load_official_sam(path)
+    elif path.suffix in WEIGHT_SUFFIXES or path.is_file():
+        model, notes = _from_file(path)
     else:
         model, notes = _from_pretrained(source)
     sha256 = weights_sha256(model)
@@ -85,6 +85,15 @@ def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size:
         model = resize(model, image_size)
         notes += (f"trained at {trained_at} px, used at {image_size} px: position parameters interpolated",)
     return FrozenSam(model.to(device), source, sha256, notes, trained_at)
+
+
+def _from_file(path: Path) -> tuple[SamModel, tuple[str, ...]]:
+    """Read a nano SAM or an official one, in whatever format a file is."""
+    if weight_format(path) == WeightFormat.SAFETENSORS:
+        nano = {name: tensor.shape for name, tensor in untrained_nano().state_dict().items()}
+        if {name: tensor.shape for name, tensor in read_safetensors(path).items()} == nano:
+            return load_nano(path), ()
+    return load_official_sam(path)
 
 
 @contextmanager
@@ -126,4 +135,5 @@ def _from_pretrained(source: str) -> tuple[SamModel, tuple[str, ...]]:
     }
     if wrong := list_faults(faults):
         raise CheckpointError(f"--sam {source}: does not fit a SAM: {wrong}")
+    check_finite(model.state_dict(), f"--sam {source}")
     return model, hq_note(len(extras))

@@ -4,6 +4,7 @@ The architecture is inferred from the shapes, so ViT-B, ViT-L, ViT-H and models 
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from torch import Tensor
@@ -49,6 +50,8 @@ _RENAMINGS: tuple[tuple[str, str], ...] = (
         for layer, name in enumerate(("proj_in", "layers.0", "proj_out"))
     ),
 )
+_ANCHORS = ("image_encoder.pos_embed", "vision_encoder.pos_embed")
+"""The parameters that every SAM has, in official files and in those of the library."""
 _HQ_EXTRAS = tuple(
     f"mask_decoder.{name}"
     for name in ("hf_token.", "hf_mlp.", "compress_vit_feat.", "embedding_encoder.", "embedding_maskfeature.")
@@ -136,6 +139,40 @@ def hq_note(extras: int) -> tuple[str, ...]:
     return (f"{extras} parameters of SAM-HQ left out: only the SAM inside it is used",) if extras else ()
 
 
+def sam_names(names: Iterable[str], where: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the stored names of a SAM's parameters by their official names, and notes on how these were found.
+
+    The SAM may be a part of another module, such as ``sam.`` of a Lightning module, whose other parts are left out, or
+    have the names of the ``transformers`` library. Names among which no encoder is found are returned as they are.
+
+    Raises:
+        CheckpointError: if there are several SAMs; it lists their prefixes.
+    """
+    stored = list(names)
+    anchors = {name.removesuffix(end): end for end in _ANCHORS for name in stored if name.endswith(end)}
+    if len(anchors) > 1:
+        prefixes = ", ".join(repr(prefix) for prefix in sorted(anchors))
+        raise CheckpointError(
+            f"{where}: holds {len(anchors)} SAMs, under the prefixes {prefixes}. Save the one that is wanted by itself"
+        )
+    if not anchors:
+        return {name: name for name in stored}, ()
+    ((prefix, end),) = anchors.items()
+    notes: list[str] = []
+    found = {name.removeprefix(prefix): name for name in stored if name.startswith(prefix)}
+    if prefix:
+        others = len(stored) - len(found)
+        left_out = f", and {others} parameters without it left out" if others else ""
+        notes.append(f"prefix '{prefix}' removed{left_out}")
+    if end != _ANCHORS[0]:
+        position = found.pop(LIBRARY_POSITIONS, None)  # a second copy of it, or the only one in a file
+        found = {official_name(name): old for name, old in found.items()}
+        if position is not None:
+            found.setdefault(_POSITIONS, position)
+        notes.append("names of the transformers library read as the official ones")
+    return found, tuple(notes)
+
+
 def official_state(model: SamModel) -> dict[str, Tensor]:
     """Return the state of a SAM under the official names; the inverse of :func:`sam_from_state`."""
     state = {official_name(name): v for name, v in model.state_dict().items() if name != LIBRARY_POSITIONS}
@@ -143,11 +180,14 @@ def official_state(model: SamModel) -> dict[str, Tensor]:
 
 
 def load_official_sam(path: str | Path) -> tuple[SamModel, tuple[str, ...]]:
-    """Read an official ``.pth`` file: see :func:`~promise_seg.sam.pickles.read_state`, :func:`sam_from_state`.
+    """Read a file with an official state dict, ``.pth`` or ``.safetensors``, alone or inside of another module.
+
+    See :func:`~promise_seg.sam.pickles.read_state`, :func:`sam_names` and :func:`sam_from_state`.
 
     Raises:
         CheckpointError: if the file cannot be read, or does not have the parameters of a SAM.
     """
     read = read_state(path)
-    model, more = sam_from_state(read.tensors, str(path))
-    return model, read.notes + more
+    names, renamed = sam_names(read.tensors, str(path))
+    model, more = sam_from_state({name: read.tensors[stored] for name, stored in names.items()}, str(path))
+    return model, read.notes + renamed + more

@@ -10,11 +10,12 @@ import tifffile
 from PIL import Image
 
 from promise_seg.cli.main import main
+from promise_seg.curation.inspection import inspecting
 from promise_seg.curation.inspection.findings import Kind, exit_code
 from promise_seg.curation.inspection.inspecting import inspect
 from promise_seg.images.reading import make_reading
 from promise_seg.vocabulary import Split
-from tests.files import write_nifti, write_series
+from tests.files import write_dicom, write_nifti, write_series
 from tests.helpers import write_dataset
 
 
@@ -241,3 +242,26 @@ def test_the_command(drawn, tmp_path, capsys):
     assert [f["severity"] for f in findings] == ["warning", "error"]
     assert main(["data", "check", str(tmp_path / "none.csv")]) == 2
     assert "no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "value"), [("RescaleSlope", "0"), ("PixelSpacing", ["0", "0"])])
+def test_a_header_that_was_mended_is_a_finding(drawn, name, value):
+    folder = drawn.parent
+    write_dicom(folder / "images/0.dcm", np.arange(30 * 40, dtype=np.int16).reshape(30, 40), **{name: value})
+    drawn.write_text(drawn.read_text().replace("images/0.png", "images/0.dcm"))
+    (mended,) = [one for one in inspect(drawn).findings if one.kind == Kind.MENDED]
+    assert f"images/0.dcm: its {name}" in mended.message
+
+
+def test_whatever_a_row_runs_into_is_one_finding(drawn, monkeypatch):
+    known, calls = inspecting.finite_range, []
+
+    def odd(values):
+        calls.append(values)
+        return 1 / 0 if len(calls) == 3 else known(values)
+
+    monkeypatch.setattr(inspecting, "finite_range", odd)
+    (found,) = inspect(drawn).findings
+    assert (found.kind, found.where) == (Kind.UNREADABLE, f"{drawn}:4")
+    assert "images/2.png: cannot be read" in found.message
+    assert "ZeroDivisionError" in found.message

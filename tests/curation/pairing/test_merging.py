@@ -7,6 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from promise_seg.curation.pairing import merging
 from promise_seg.curation.pairing.folders import pair_folder
 from promise_seg.curation.pairing.merging import merge_objects
 from promise_seg.errors import ManifestError, PromiseError
@@ -147,3 +148,21 @@ def test_images_of_several_channels_have_masks_of_objects_too(folder, tmp_path):
     (folder / "7a/images/7a.png").unlink()
     tifffile.imwrite(folder / "7a/images/7a.tif", stack, photometric="minisblack", metadata={"axes": "CYX"})
     assert merge(folder).made == 2
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("odd"), MemoryError()])
+def test_whatever_one_image_runs_into_leaves_it_out_alone(folder, monkeypatch, error):
+    made = merging.instance_map
+    broken = []
+
+    def odd(pair, numbers):
+        broken.append(pair.image)
+        if len(broken) == 1:
+            raise error
+        return made(pair, numbers)
+
+    monkeypatch.setattr(merging, "instance_map", odd)
+    done = merge(folder)
+    assert len(done.problems) == 1
+    assert str(broken[0]) in done.problems[0]
+    assert done.made == len(broken) - 1

@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -176,5 +177,18 @@ def test_an_image_with_a_damaged_place_is_left_out_of_its_series_with_a_note(tmp
     found = look_through(tmp_path)
     assert found.single == [tmp_path / "odd"]
     (note,) = found.notes()
-    assert note.startswith(f"{tmp_path}/odd: damaged")
+    assert note.startswith(f"{tmp_path}/odd: its ImagePositionPatient (1.0\\2.0) is not 3 numbers, and is left out")
     assert note.endswith("Left out of its series")
+
+
+def test_an_image_without_a_place_in_a_series_with_places_is_named(tmp_path):
+    write_series(tmp_path, count=3)
+    header = pydicom.dcmread(tmp_path / "slice001")
+    same = {name: header[name].value for name in ("SeriesInstanceUID", "StudyInstanceUID")}
+    write_dicom(tmp_path / "odd", np.zeros((12, 10), np.int16), placed=False, **same)
+    write_dicom(tmp_path / "other", np.zeros((12, 10), np.int16), placed=False)  # of another series: nothing is amiss
+    (note,) = look_through(tmp_path).notes()
+    assert (
+        note == f"1 image ({tmp_path}/odd) left out of a series, whose other images say where they lie: predicted "
+        "by itself"
+    )

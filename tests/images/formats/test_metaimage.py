@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from promise_seg.errors import ImageError
+from promise_seg.images.formats.notes import NO_PLACE
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_labels
 from promise_seg.vocabulary import Axis
@@ -124,7 +125,6 @@ def test_a_header_may_not_lead_elsewhere(tmp_path, name):
         ({"DimSize": "99999 99999 99999"}, "too large"),
         ({"DimSize": "6 5 40"}, "damaged or truncated: 120 values; its header says 1,200"),
         ({"NDims": "three"}, "ndims is 'three' in its header; expected a number from 1 to 10"),
-        ({"TransformMatrix": "1 0 0 0 1 0 0 0 nan"}, "NaN or infinite"),
         ({"Offset": "1 2"}, "offset is '1 2' in its header; expected 3 numbers"),
         ({"CompressedData": "True"}, "damaged, or not a MetaImage that can be read"),
         ({"HeaderSize": "x"}, "headersize is 'x' in its header"),
@@ -168,3 +168,30 @@ def test_a_fourth_dimension_is_dropped_where_it_is_one_and_channels_otherwise(tm
     fields["TransformMatrix"] = " ".join("1" if row == column else "0" for row in range(5) for column in range(5))
     path = write_metaimage(tmp_path / "c.mha", VOLUME, **fields | {"DimSize": "6 5 1 2 2"})
     assert "has 5 dimensions (6 x 5 x 1 x 2 x 2); expected 2 or 3, and one more for channels" in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "spacing"),
+    [
+        ({"TransformMatrix": "1 0 0 0 1 0 0 0 nan"}, (0.8, 0.5)),
+        ({"TransformMatrix": "1 0 0 1 0 0 0 0 1"}, (0.8, 0.5)),
+        ({"Offset": "1 inf 3"}, (0.8, 0.5)),
+        ({"ElementSpacing": "0.5 nan 2"}, None),
+        ({"ElementSpacing": "0 0.8 2"}, None),
+    ],
+)
+def test_geometry_that_is_not_finite_is_no_geometry(tmp_path, fields, spacing):
+    sound = {"TransformMatrix": "1 0 0 0 1 0 0 0 1", "Offset": "1 2 3", "ElementSpacing": "0.5 0.8 2"}
+    plain = open_source(write_metaimage(tmp_path / "plain.mha", VOLUME))
+    path = write_metaimage(tmp_path / "a.mha", VOLUME, **sound | fields)
+    source = open_source(path)
+    assert np.array_equal(source.array, plain.array.T)  # by slices, rows and columns
+    assert (source.frame, source.spacing) == (None, spacing)
+    assert source.notes == (f"{path}: its directions, its spacing or its origin are {NO_PLACE}",)
+
+
+def test_a_spacing_that_is_none_is_unknown_with_a_note(tmp_path):
+    path = write_metaimage(tmp_path / "a.mha", VOLUME, matrix=None, ElementSpacing="nan 1 1")
+    source = open_source(path)
+    assert source.spacing is None
+    assert source.notes == (f"{path}: its ElementSpacing is no size, so that its spacing is unknown",)

@@ -9,6 +9,7 @@ import pytest
 
 from promise_seg.errors import ImageError
 from promise_seg.images.exports.inputs import find_inputs
+from promise_seg.images.formats.notes import NO_PLACE
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import content_sha256, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING
@@ -290,8 +291,6 @@ def test_a_header_without_an_empty_line_has_no_values_of_its_own(tmp_path):
      ("sizes: 6 5 4", "sizes: 6 5 4\nsizes: 6 5 4", "damaged, or not an NRRD file that can be read: Duplicate"),
      ("sizes: 6 5 4", "sizes: 6 5 4\nkinds: domain", "does not have a kind and a direction for each dimension"),
      ("sizes: 6 5 4", "sizes: 6 5 4\nspace: LPS\nspace directions: (1,0,0) (0,1,0)", "a kind and a direction"),
-     ("sizes: 6 5 4", "sizes: 6 5 4\nspace: LPS\nspace directions: (1,0,0) (0,1,0) (0,0,0)", "is degenerate"),
-     ("sizes: 6 5 4", "sizes: 6 5 4\nspace: LPS\nspace directions: (1,0,0) (0,1,0) (0,0,inf)", "NaN or infinite"),
      ("sizes: 6 5 4", "sizes: 6 5 4\nbyte skip: -2", "byteskip is -2 in its header"),
      ("sizes: 6 5 4", "sizes: 6 5 4\nline skip: -1", "lineskip is -1 in its header"),
      ("sizes: 6 5 4", "sizes: 6 5 4\nline skip: 99999999999", "lineskip is 99999999999 in its header"),
@@ -337,3 +336,26 @@ def test_segmentations_of_slicer_are_label_maps(tmp_path):
     image = open_source(write_nrrd(tmp_path / "ct.nrrd", VOLUME, header))
     mask = write_nrrd(tmp_path / "ct.seg.nrrd", labels, header)
     assert np.array_equal(read_labels(mask, image, 1), labels[..., 1].T)
+
+
+@pytest.mark.parametrize(
+    ("directions", "origin", "spacing"),
+    [
+        ("(0.5,0,0) (0,0.8,0) (0,0,inf)", "(0,0,0)", (0.8, 0.5)),
+        ("(0.5,0,0) (0,0.8,0) (0,0,0)", "(0,0,0)", (0.8, 0.5)),
+        ("(0.5,0,0) (0,0.8,0) (0,0,2)", "(0,nan,0)", (0.8, 0.5)),
+        ("(nan,0,0) (0,0.8,0) (0,0,2)", "(0,0,0)", None),
+        ("(1e30,0,0) (0,0.8,0) (0,0,2)", "(0,0,0)", None),
+        ("(0.5,0,0) (0.5,0,0) (0,0,2)", "(0,0,0)", (0.5, 0.5)),
+    ],
+)
+def test_geometry_that_is_not_finite_is_no_geometry(tmp_path, directions, origin, spacing):
+    path = tmp_path / "a.nrrd"
+    fields = f"sizes: 6 5 4\nspace: LPS\nspace directions: {directions}\nspace origin: {origin}"
+    source = open_source(save(path, SIMPLE.replace("sizes: 6 5 4", fields) + "\n"))
+    plain = open_source(save(tmp_path / "plain.nrrd", SIMPLE + "\n"))
+    assert np.array_equal(source.array, plain.array)
+    assert source.frame is None
+    assert source.spacing == (None if spacing is None else pytest.approx(spacing))
+    assert source.notes == (f"{path}: its space directions or origin are {NO_PLACE}",)
+    assert not any(name.startswith("space") for name in source.header)

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     DEPTH = "depth"
     VALUES_DIFFER = "values differ"
     SPLITS = "splits"
+    MENDED = "mended"
 
 
 _ERRORS = frozenset({Kind.MANIFEST, Kind.UNREADABLE, Kind.SIZE, Kind.MASK_VALUES, Kind.LEAK, Kind.CLASS_MISSING})

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from promise_seg.arrays import Array
+from promise_seg.arrays import Array, Uint8Array
 from promise_seg.curation.inspection.duplicates import Thumbnails
 from promise_seg.curation.inspection.findings import Finding, Kind
 from promise_seg.curation.inspection.summary import SplitSummary, new_summary
@@ -26,6 +26,7 @@ from promise_seg.dataset.manifest import Row, scan_manifest
 from promise_seg.dataset.owners import divided_owners
 from promise_seg.errors import ImageError, MaskError, SizeError
 from promise_seg.images.formats.source import finite_range
+from promise_seg.images.guarding import guarded
 from promise_seg.images.masks import BINARY
 from promise_seg.images.readers import mask_source, pairing_by_number
 from promise_seg.images.reading import DEFAULT_READING, Reading
@@ -113,20 +114,31 @@ class _Run:
             kind = {SizeError: Kind.SIZE, MaskError: Kind.MASK_VALUES}.get(type(error), Kind.UNREADABLE)
             self._note(kind, *_place(str(error)))
             return
+        try:
+            with guarded(row.image):
+                self._inspect_slices(row, slices)
+        except ImageError as error:
+            self._note(Kind.UNREADABLE, row.where, str(error))
+
+    def _inspect_slices(self, row: Row, slices: list[CheckedRow]) -> None:
+        for note in slices[0].notes:
+            self._note(Kind.MENDED, row.where, note)
         for checked in slices:
             source = self.reading.open(row.image)
             values = self.reading.values(source, checked.index)
-            self._inspect_pixels(checked, values)
+            pixels = checked.image()
+            self._inspect_pixels(checked, values, pixels)
             self.inverted.add(checked.mask())
             self.summary[row.split].add(checked, finite_range(values))
             if self.reading.mask_rule == BINARY and checked.foreground_pixels:
                 self.values[int(checked.labels().max())].append(row.where)
-            self.checked.append(checked)
+            self.thumbnails.add(pixels)
+            self.checked.append(checked)  # after all that may fail, so that there are as many of both
         first = slices[0]
         image, mask, shape = self.reading.open(row.image), mask_source(row.mask), (first.height, first.width)
         for opened in (image, mask):
-            if opened is not None and opened.note is not None:
-                self._note(Kind.INCOMPLETE, row.where, f"{opened.path}: {opened.note}")
+            if opened is not None and opened.incomplete is not None:
+                self._note(Kind.INCOMPLETE, row.where, f"{opened.path}: {opened.incomplete}")
         if words := turned_apart(image, mask, shape):
             self._note(Kind.TURNED, row.where, words)
         if mask is not None and (why := pairing_by_number(mask, image)) is not None:
@@ -140,10 +152,9 @@ class _Run:
         """Whether an empty mask is worth a warning. It is not for one class of several, which many images lack."""
         return self.reading.label is None
 
-    def _inspect_pixels(self, checked: CheckedRow, values: Array) -> None:
-        row, image = checked.row, checked.image()
+    def _inspect_pixels(self, checked: CheckedRow, values: Array, image: Uint8Array) -> None:
+        row = checked.row
         share = checked.foreground_pixels / (checked.height * checked.width)
-        self.thumbnails.add(image)
         self.depths["8-bit" if values.dtype == np.uint8 else "deeper than 8 bits"].append(row.where)
         is_blank = image.astype(np.float32).std() < LEAST_CONTRAST
         if is_blank and not checked.is_slice:  # the first and last slices of a volume often are

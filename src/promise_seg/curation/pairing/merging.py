@@ -20,6 +20,7 @@ from promise_seg.images.formats.kinds import kind_of, stem_of
 from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
+from promise_seg.images.guarding import guarded
 from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.images.readers import read_labels
 from promise_seg.progress import Progress, counted, silent
@@ -93,7 +94,8 @@ def merge_objects(
         if pair.objects:
             done.how = Several.INSTANCES if several == Several.AUTO and not pair.parts else _made_of(several, names)
             try:
-                _merge(pair, _place(pair, folder, into), done)
+                with guarded(pair.image):
+                    _merge(pair, _place(pair, folder, into), done)
             except ImageError as error:
                 done.problems.append(str(error))
         else:

@@ -11,7 +11,8 @@ from promise_seg.curation.pairing.matching import ImagePair, Matches
 from promise_seg.curation.pairing.scanning import scan
 from promise_seg.errors import PromiseError
 from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.dicom_files import PARSE_ERRORS, SEGMENTATION_CLASSES, read_dataset
+from promise_seg.images.formats.dicom_faults import PARSE_ERRORS
+from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_dataset
 from promise_seg.images.formats.kinds import told_by_content
 
 _REFERENCES = ("ReferencedSeriesSequence", "SourceImageSequence", "SharedFunctionalGroupsSequence",

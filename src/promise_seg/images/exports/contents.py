@@ -9,10 +9,11 @@ from pathlib import Path
 from promise_seg.errors import ImageError
 from promise_seg.images.folder_names import MASK_FOLDERS, plain
 from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_dataset
+from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_mended
 from promise_seg.images.formats.kinds import SUFFIXES, kind_of, suffix_of, told_by_content
-from promise_seg.images.formats.series_parts import PlacedImage, read_place
-from promise_seg.images.listing import is_nobodys, visible_and_hidden
+from promise_seg.images.formats.notes import in_words
+from promise_seg.images.formats.series_parts import PlacedImage, read_place, series_of
+from promise_seg.images.listing import is_nobodys, name_fault, visible_and_hidden
 from promise_seg.images.own_folders import is_run_or_merged, of_predictions
 
 _KNOWN_IMAGES = (
@@ -51,6 +52,8 @@ class Contents:
     """DICOM files without a position, with several frames, or unreadable; opening them raises the reason."""
     damaged: list[str] = field(default_factory=list)
     """Reasons why the position of an image cannot be read."""
+    unplaced: list[tuple[tuple[str, ...], Path]] = field(default_factory=list)
+    """The series of images that do not say where they lie."""
     unread: list[Path] = field(default_factory=list)
     no_images: list[Path] = field(default_factory=list)
     """Files whose content is no image of a known format."""
@@ -86,6 +89,8 @@ class Contents:
                 f"{self.folder}: left out {_several(self.unread)}, of formats that are not searched for in folders: "
                 f"{_kinds(self.unread)}. Save as PNG, TIFF, NIfTI or MP4"
             )
+        if lone := [path for series, path in self.unplaced if series in self.series]:
+            yield f"{_several(lone)} left out of a series, whose other images say where they lie: predicted by itself"
         if self.no_pixels:
             yield (
                 f"{self.folder}: left out {len(self.no_pixels)} DICOM segmentation(s) or object(s) without pixels "
@@ -168,6 +173,9 @@ def _look_at(
     found.hidden += [path for path in hidden if not is_nobodys(path)]
     own = of_predictions(folder, [path.name for path in visible], found.output)
     for path in visible:
+        if fault := name_fault(path):
+            closed.append(f"{fault}. Left out")
+            continue
         try:
             mode = path.stat().st_mode
         except OSError as error:  # no permission, or a broken link
@@ -231,7 +239,7 @@ def _add_by_content(found: Contents, path: Path) -> None:
 def _add_dicom(found: Contents, path: Path) -> None:
     """Add a DICOM file of any name, if it contains an image."""
     try:
-        header = read_dataset(path, pixels=False)
+        header, notes = read_mended(path, pixels=False)
     except ImageError:
         found.single.append(path)
         return
@@ -244,6 +252,10 @@ def _add_dicom(found: Contents, path: Path) -> None:
         found.damaged.append(str(problem))
         image = None
     if image is None:
+        lost = [note for note in notes if "ImagePositionPatient" in note]
+        found.damaged += in_words(path, lost)
+        if not (lost or header.get("ImagePositionPatient") or header.get("NumberOfFrames")):
+            found.unplaced.append((series_of(path, header), path))
         found.single.append(path)
     else:
         found.series.setdefault(image.series, []).append(image)

@@ -18,6 +18,7 @@ from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.series_parts import PlacedImage, SeriesPart, divide_series
 from promise_seg.images.formats.source import Source
+from promise_seg.images.listing import name_fault
 from promise_seg.vocabulary import Axis
 
 Note = Callable[[str], object]
@@ -164,6 +165,8 @@ def _below_shared_folder(found: list[Input]) -> list[Input]:
 
 
 def _is_folder(place: Path) -> bool:
+    if fault := name_fault(place):
+        raise ImageError(fault)
     try:
         return stat.S_ISDIR(place.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

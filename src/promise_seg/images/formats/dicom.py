@@ -12,23 +12,20 @@ from pydicom.pixels.utils import pixel_array
 from promise_seg.arrays import Array, Uint8Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats import jpeg_decoders
-from promise_seg.images.formats.dicom_files import (
-    PARSE_ERRORS,
-    SEGMENTATION_CLASSES,
-    check_frames,
-    damaged,
-    in_line,
-    read_dataset,
-)
+from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged, in_line
+from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, check_frames, check_length, read_mended
 from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.dicom_space import spacing_of, stack_affine, uneven_stack
 from promise_seg.images.formats.limits import check_size
+from promise_seg.images.formats.notes import in_words
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.voi import apply_voi
 from promise_seg.vocabulary import Axis
 
 jpeg_decoders.register()
 
+_FIRST_TYPES = (b"UL", b"CS", b"UI", b"DA", b"TM", b"OB", b"SH", b"LO")
+_LONGEST_FIRST = 64
 _FRAME_ELEMENTS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
 
 
@@ -46,9 +43,17 @@ class DicomImage(DicomSource):
     is_found_by_suffix = False
     may_refer_to_image = True  # as a segmentation
 
+    @classmethod
+    def resembles(cls, head: bytes) -> bool:
+        """Return whether a file begins with an element of DICOM's first groups, without a preamble, as old ones do."""
+        group, length = head[:2], int.from_bytes(head[4:8], "little")
+        explicit = head[4:6] in _FIRST_TYPES
+        return group in (b"\x02\0", b"\x08\0") and len(head) > 8 and (explicit or 0 < length <= _LONGEST_FIRST)
+
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
         self.path = path
-        self.dataset = read_dataset(path)
+        self.dataset, notes = read_mended(path)
+        self.notes = in_words(path, notes)
         self._decoded: tuple[int, Array] | None = None
         try:
             with warnings.catch_warnings():
@@ -68,7 +73,7 @@ class DicomImage(DicomSource):
 
     def _check(self) -> None:
         data = self.dataset
-        kind = data.SOPClassUID
+        kind = data.get("SOPClassUID")
         if kind in SEGMENTATION_CLASSES:
             raise ImageError(f"{self.path}: a DICOM segmentation, which can be a mask but not an image")
         if "PixelData" not in data:
@@ -77,11 +82,12 @@ class DicomImage(DicomSource):
         high, stored = data.get("HighBit"), data.get("BitsStored")
         if high is not None and stored is not None and int(high) != int(stored) - 1:
             raise ImageError(
-                f"{self.path}: its {stored} bits end at bit {high} (HighBit), not at {int(stored) - 1}; such pixels "
-                "cannot be decoded correctly. Export it again"
+                f"{self.path}: its {stored} bits (BitsStored) end at bit {high} (HighBit), not at {int(stored) - 1}; "
+                "such pixels cannot be decoded correctly. Export it again"
             )
         shape = (data.get("NumberOfFrames") or 1, data.Rows, data.Columns, data.get("SamplesPerPixel", 1))
         check_size(self.path, tuple(map(int, shape)))
+        check_length(self.path, data)
         check_frames(self.path, data)
 
     def _frame(self) -> SliceFrame | None:
@@ -170,7 +176,7 @@ class DicomImage(DicomSource):
                 for item in group.get(name) or []:
                     found.update(item)
         for name in wanted:
-            if name not in found and name in self.dataset:
+            if name not in found and name in self.dataset and not self.dataset[name].is_empty:
                 found[name] = self.dataset[name]
         return found
 

@@ -1,6 +1,5 @@
 """DICOM files as data sets: read with care, whatever they hold. Read by ``pydicom``."""
 
-import struct
 import warnings
 import zlib
 from pathlib import Path
@@ -11,23 +10,26 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.errors import ImageError, PromiseError
 from promise_seg.images.formats.codes import check_codes
+from promise_seg.images.formats.dicom_faults import damaged
+from promise_seg.images.formats.dicom_mending import mend
+from promise_seg.images.formats.dicom_pixel_header import lacking_bytes
 from promise_seg.images.formats.limits import SparingFile, max_values, too_large
 
 SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentations, and label map segmentations."""
-PARSE_ERRORS = (
-    TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError, EOFError,
-    struct.error,
-)  # fmt: skip
-"""The exceptions that invalid elements cause here or in pydicom, which also uses assertions."""
 _BYTES_PER_VALUE = 4
 _CHUNK = 2**20
 
 
 def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
-    """Read all elements of a file, or those before its pixels.
+    """Read all elements of a file, or those before its pixels, with its blemishes mended; see :func:`read_mended`."""
+    return read_mended(path, pixels=pixels)[0]
+
+
+def read_mended(path: Path, *, pixels: bool = True) -> tuple[Dataset, tuple[str, ...]]:
+    """Read all elements of a file, or those before its pixels, and a note on each blemish that was mended.
 
     Raises:
         ImageError: if it is not a DICOM file, or damaged.
@@ -38,10 +40,10 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
             with SparingFile(path) as file:
                 _check_deflated(path, file)
                 dataset = pydicom.dcmread(file, force=True, stop_before_pixels=not pixels)
-            if not dataset or not dataset.get("SOPClassUID"):
-                raise ImageError(f"{path}: not a DICOM file: it has no SOP class")
+            if not dataset or not (dataset.get("SOPClassUID") or _has_image(dataset)):
+                raise ImageError(f"{path}: not a DICOM file: it has no SOP class, and no image")
             dataset.get("SeriesInstanceUID")  # as the one above: parsed, and found to be damaged, only now
-            return dataset
+            return dataset, mend(dataset)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except InvalidDicomError:
@@ -52,6 +54,11 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
         raise ImageError(f"{path}: not enough memory to read it") from None
     except Exception as error:  # pydicom raises whatever its parsing runs into
         raise damaged(path, error) from error
+
+
+def _has_image(dataset: Dataset) -> bool:
+    """Whether there is an image in a file without a class, as in those from before DICOM."""
+    return all(dataset.get(name) for name in ("Rows", "Columns", "BitsAllocated"))
 
 
 def _check_deflated(path: Path, file: SparingFile) -> None:
@@ -67,9 +74,10 @@ def _check_deflated(path: Path, file: SparingFile) -> None:
     file.seek(0)
 
 
-def damaged(path: Path, error: Exception) -> ImageError:
-    """Return the error for a file that the library could not parse."""
-    return ImageError(f"{path}: damaged or truncated: {first_line(error)}. Export it again from its source")
+def check_length(path: Path, dataset: Dataset) -> None:
+    """Raise an error if there are fewer pixels than the header declares; it names the elements."""
+    if lacking := lacking_bytes(dataset):
+        raise ImageError(f"{path}: damaged or truncated: {lacking}. Export it again from its source")
 
 
 def check_frames(path: Path, dataset: Dataset) -> None:
@@ -77,8 +85,3 @@ def check_frames(path: Path, dataset: Dataset) -> None:
     if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
         values = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
         check_codes(path, dataset.PixelData, values)
-
-
-def in_line(text: object) -> str:
-    """Join the lines of a message of a damaged element, or of several decoders, into one line."""
-    return " ".join(str(text).split()).rstrip(".")

@@ -6,7 +6,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from promise_seg.arrays import Float64Array
-from promise_seg.images.formats.dicom_files import PARSE_ERRORS
+from promise_seg.images.formats.dicom_faults import PARSE_ERRORS
 
 
 class Plane(NamedTuple):
@@ -47,7 +47,7 @@ def plane_of(dataset: Dataset, index: int) -> Plane | None:
 def geometry_of(dataset: Dataset, index: int) -> tuple[Float64Array, Float64Array, Float64Array] | None:
     """Return the position (3,), the directions of rows and columns (2, 3) and the spacing (2,) of a frame.
 
-    ``None`` if the file does not state them, or not as finite numbers.
+    ``None`` if the file does not state them, not as finite numbers, or its pixels have no size.
     """
     facts = []
     for sequence, name in (
@@ -61,7 +61,8 @@ def geometry_of(dataset: Dataset, index: int) -> tuple[Float64Array, Float64Arra
         found = position.reshape(3), orientation.reshape(2, 3), spacing.reshape(2)
     except PARSE_ERRORS:
         return None
-    return found if all(np.isfinite(values).all() for values in found) else None
+    is_sound = all(np.isfinite(values).all() for values in found) and found[2].min() > 0
+    return found if is_sound else None
 
 
 def pixels_apart(slices: list[Plane | None], frames: list[Plane | None]) -> Float64Array:

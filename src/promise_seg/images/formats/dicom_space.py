@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from promise_seg.images.formats.orientation import is_place
 from promise_seg.images.formats.uneven import UnevenStack
 
 
@@ -16,14 +17,16 @@ def spacing_of(dataset: Dataset) -> tuple[float, float] | None:
     for name in ("PixelSpacing", "ImagerPixelSpacing"):
         value = dataset.get(name)
         if value is not None and len(value) == 2:
-            return float(value[0]), float(value[1])
+            rows, columns = float(value[0]), float(value[1])
+            return (rows, columns) if np.isfinite([rows, columns]).all() and min(rows, columns) > 0 else None
     return None
 
 
 def stack_affine(
     positions: list[Any], orientation: Any, spacing: Any, thickness: float = 1.0
 ) -> npt.NDArray[np.float64] | None:
-    """Return (4, 4) from (slice, row, column) to mm in RAS+; ``None`` if the slices are not evenly stacked.
+    """Return (4, 4) from (slice, row, column) to mm in RAS+; ``None`` if the slices are not evenly stacked, or a number
+    is not finite.
 
     ``thickness`` is the distance of a next slice from a single one.
 
@@ -37,11 +40,13 @@ def stack_affine(
     step = (corners[-1] - corners[0]) / (len(corners) - 1) if len(corners) > 1 else np.cross(across, down) * thickness
     even = np.abs(corners - corners[0] - np.arange(len(corners))[:, None] * step).max() if len(corners) > 1 else 0.0
     length = np.linalg.norm(step)
-    if not np.isfinite(corners).all() or length == 0 or even > 0.05 * length:
+    if not (np.isfinite(corners).all() and np.isfinite(step).all()) or length == 0 or even > 0.05 * length:
         return None
     affine = np.eye(4)
     affine[:3, 0], affine[:3, 1], affine[:3, 2] = step, down * float(spacing[0]), across * float(spacing[1])
     affine[:3, 3] = corners[0]
+    if not is_place(affine):
+        return None
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
 
 

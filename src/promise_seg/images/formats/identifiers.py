@@ -5,7 +5,8 @@ from pathlib import Path
 
 from promise_seg.errors import PromiseError
 from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.dicom_files import PARSE_ERRORS, SEGMENTATION_CLASSES, read_dataset
+from promise_seg.images.formats.dicom_faults import PARSE_ERRORS
+from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_dataset
 from promise_seg.images.formats.kinds import kind_of
 from promise_seg.images.formats.series_files import dicom_files
 

@@ -74,7 +74,13 @@ def told_by_content(path: Path) -> type[Source] | None:
         return None
     if any(head[at : at + len(magic)] == magic for at, magic in _PICTURE_SIGNATURES):
         return Picture
-    return next((source for source in FILE_SOURCES if source.has_signature(head)), None)
+    return _told(head)
+
+
+def _told(head: bytes) -> type[Source] | None:
+    """Return the class with a matching signature, or else one whose files have none but begin alike."""
+    told = next((source for source in FILE_SOURCES if source.has_signature(head)), None)
+    return told or next((source for source in FILE_SOURCES if source.resembles(head)), None)
 
 
 def kind_of(path: Path) -> type[Source]:
@@ -100,4 +106,4 @@ def kind_of(path: Path) -> type[Source]:
     named = SUFFIXES.get(suffix_of(path))
     if told is None and named is not None and named.may_lack_signature:
         return named
-    return told or UNKNOWN_SOURCE
+    return told or _told(head) or UNKNOWN_SOURCE

@@ -8,6 +8,8 @@ from promise_seg.arrays import Array, Float64Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.companions import VolumeWithHeader, faults_of
 from promise_seg.images.formats.metaimage_files import Header, data_file, numbers, read_header, read_values
+from promise_seg.images.formats.notes import NO_PLACE
+from promise_seg.images.formats.orientation import is_place, is_size
 from promise_seg.vocabulary import Axis, OutputFormat
 
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -41,12 +43,17 @@ class MetaImageVolume(VolumeWithHeader):
             sizes = numbers(path, header, "elementspacing", dimensions)
             sizes = sizes or numbers(path, header, "elementsize", dimensions)
             affine = _affine(path, header, dimensions, sizes)
+            if affine is not None and not is_place(affine):
+                affine = None
+                self.notes = (f"{path}: its directions, its spacing or its origin are {NO_PLACE}",)
             if dimensions > 2 and affine is not None:
                 self._place(path, array, affine, axis)
             else:
                 self.is_volume = dimensions > 2
                 spacing = None if sizes is None or not _are_lengths(sizes[:2]) else (sizes[1], sizes[0])
                 self.slice_spacing = None if sizes is None or not _are_lengths(sizes[2:3]) else sizes[2]
+                if sizes is not None and spacing is None and not self.notes:
+                    self.notes = (f"{path}: its ElementSpacing is no size, so that its spacing is unknown",)
                 self._leave_as_stored(path, array.swapaxes(0, 2), spacing, axis)
 
     @classmethod
@@ -91,9 +98,8 @@ def _affine(path: Path, header: Header, dimensions: int, sizes: list[float] | No
     axes = min(3, dimensions)
     affine[:axes, :axes] = (directions * lengths[:, None])[:axes, :axes].T
     affine[:axes, 3] = np.array(origin or [0.0] * dimensions)[:axes]
-    if not np.isfinite(affine).all():
-        raise ValueError("its directions, its spacing or its origin are NaN or infinite")
-    return _TO_RAS @ affine
+    with np.errstate(all="ignore"):
+        return np.asarray(_TO_RAS @ affine)
 
 
 def _first(path: Path, header: Header, names: tuple[str, ...], count: int) -> list[float] | None:
@@ -101,4 +107,4 @@ def _first(path: Path, header: Header, names: tuple[str, ...], count: int) -> li
 
 
 def _are_lengths(sizes: list[float]) -> bool:
-    return bool(sizes) and bool(np.isfinite(sizes).all()) and min(sizes) > 0
+    return bool(sizes) and all(map(is_size, sizes))

@@ -2,23 +2,30 @@
 
 import gzip
 import logging
+import re
 import zlib
 from functools import cached_property
 from io import BufferedIOBase
+from math import prod
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
-from nibabel.fileholders import FileHolder
+from nibabel.arrayproxy import ArrayProxy
+from nibabel.nifti1 import data_type_codes
 
 from promise_seg.arrays import Array
 from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.images.formats.limits import check_size
+from promise_seg.images.formats.nifti_header import mend_place, mend_scaling, mm_per_unit
+from promise_seg.images.formats.notes import in_words
 from promise_seg.images.formats.volume import ArrayVolume
 from promise_seg.vocabulary import Axis
 
 _MAX_START = 2**26
 """Bytes before the values: the header, and what programs write behind it."""
+_LACKING = re.compile(r"Expected \d+ bytes, got (\d+) bytes")
 
 
 class NiftiVolume(ArrayVolume):
@@ -36,14 +43,22 @@ class NiftiVolume(ArrayVolume):
     )  # fmt: skip
 
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
-        image, affine, array = _read(path)
-        self.header, self.image_class = image.header, type(image)
-        self.file_shape = tuple(map(int, image.header.get_data_shape()))
-        if array.ndim == 4 and not image.get_data_dtype().names:
-            self.file_shape, self.several_channels = array.shape[:3], ("",) * array.shape[3]
-        self._stated = _stated_range(image.header)
-        self.value_step = _step(image)
-        self._place(path, array, affine, axis)
+        read = _read(path)
+        self.header, self.image_class = read.header, read.image_class
+        self.file_shape = tuple(map(int, read.header.get_data_shape()))
+        if read.array.ndim == 4 and not read.header.get_data_dtype().names:
+            self.file_shape, self.several_channels = read.array.shape[:3], ("",) * read.array.shape[3]
+        self._stated = _stated_range(read.header)
+        self.value_step = read.value_step
+        self._place(path, read.array, np.asarray(read.header.get_best_affine(), np.float64), axis)
+        notes = list(read.notes)
+        if not read.has_sizes:
+            self.spacing = None
+        elif self.spacing is not None:
+            factor, note = mm_per_unit(read.header, self.spacing)
+            self.spacing, self.mm_per_unit = (self.spacing[0] * factor, self.spacing[1] * factor), factor
+            notes += [] if note is None else [note]
+        self.notes = in_words(path, notes)
 
     @cached_property
     def value_range(self) -> tuple[float, float]:
@@ -56,52 +71,109 @@ def _open(path: Path) -> BufferedIOBase:
     return gzip.open(path) if packed else path.open("rb")
 
 
-def _read(path: Path) -> tuple[nib.Nifti1Image, np.ndarray, Array]:
-    """The file without its values, its affine, and (I, J, K[, C]) values, scaled as the header says."""
+class _Read(NamedTuple):
+    """The header of a file, sound, and (I, J, K[, C]) values, scaled as it says; ``value_step`` as of a source."""
+
+    image_class: type[nib.Nifti1Image]
+    header: nib.Nifti1Header
+    array: Array
+    value_step: float
+    has_sizes: bool
+    notes: tuple[str, ...]
+
+
+def _read(path: Path) -> _Read:
     logging.getLogger("nibabel").setLevel(logging.CRITICAL)  # it logs what it then raises
     try:
         with _open(path) as file:
-            holders = {"header": FileHolder(str(path), file), "image": FileHolder(str(path), file)}
             head = file.read(348)
-            start = head[:4]
             if head[344:348] == b"ni1\0" or head[4:8] == b"ni2\0":
                 raise ImageError(f"{path}: the header of a pair (.hdr and .img); save it as one .nii file")
             file.seek(0)
-            second = (540).to_bytes(4, "little") == start or (540).to_bytes(4, "big") == start
-            image_class = nib.Nifti2Image if second else nib.Nifti1Image
-            _check_extensions(path, file, image_class.header_class)
-            image = image_class.from_file_map(holders, mmap=False)  # as a file may change while it is mapped
-            shape = tuple(map(int, image.header.get_data_shape()))
-            check_size(path, shape)
-            while len(shape) > 3 and shape[-1] == 1:
-                shape = shape[:-1]
-            if len(shape) == 5 and shape[3] == 1:
-                shape = (*shape[:3], shape[4])
-            if len(shape) > 4:
-                raise ImageError(
-                    f"{path}: has {len(shape)} dimensions ({' x '.join(map(str, shape))}); expected one volume, or one "
-                    "of several channels. Save the one that is wanted by itself"
-                )
-            if len(shape) == 1:
-                raise ImageError(f"{path}: has one dimension of length {shape[0]}; expected a slice or a volume")
-            array = np.asanyarray(image.dataobj)
-            return image, np.asarray(image.affine, np.float64), _plain(path, array, shape)
+            image_class = _image_class(head)
+            order = _byte_order(head)
+            _check_header(path, file, image_class.header_class, order)
+            return _read_values(path, file, image_class, order)
     except PromiseError:
         raise
     except MemoryError:
         raise ImageError(f"{path}: not enough memory to decode it") from None
     except (zlib.error, EOFError, OSError) as error:
-        raise ImageError(f"{path}: damaged or truncated: {first_line(error)}. Copy it again from its source") from error
+        reason = first_line(error).replace(f" from {path}", "")
+        raise ImageError(f"{path}: damaged or truncated: {reason}. Copy it again from its source") from error
     except Exception as error:  # nibabel raises whatever its parsing runs into
         raise ImageError(f"{path}: not a NIfTI file that can be read: {first_line(error)}") from error
 
 
-def _check_extensions(path: Path, file: BufferedIOBase, header_class: type[nib.Nifti1Header]) -> None:
-    """Refuse what lies between header and values if it is too long: nibabel would unpack and keep it."""
-    header = header_class(file.read(header_class.sizeof_hdr), check=False)
+def _image_class(head: bytes) -> type[nib.Nifti1Image]:
+    """Return NIfTI-2 if a header says so, by its magic, or else by its size."""
+    is_second = int.from_bytes(head[:4], "little") == 540 or int.from_bytes(head[:4], "big") == 540
+    return nib.Nifti2Image if head[4:7] == b"n+2" or (is_second and head[344:347] != b"n+1") else nib.Nifti1Image
+
+
+def _byte_order(head: bytes) -> str | None:
+    """Return the order of bytes that the size of the header tells; ``None`` if it tells none."""
+    orders = {"<": int.from_bytes(head[:4], "little"), ">": int.from_bytes(head[:4], "big")}
+    return next((order for order, size in orders.items() if size in (348, 540)), None)
+
+
+def _read_values(path: Path, file: BufferedIOBase, image_class: type[nib.Nifti1Image], order: str | None) -> _Read:
+    header = image_class.header_class.from_fileobj(file, order, check=False)
+    shape = tuple(map(int, header.get_data_shape()))
+    check_size(path, shape)
+    notes = [*mend_scaling(header)]
+    has_sizes, of_place = mend_place(header)
+    header.check_fix(error_level=40)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) == 5 and shape[3] == 1:
+        shape = (*shape[:3], shape[4])
+    words = " x ".join(map(str, shape))
+    if len(shape) > 4:
+        raise ImageError(
+            f"{path}: has {len(shape)} dimensions ({words}); expected one volume, or one of several channels. Save the "
+            "one that is wanted by itself"
+        )
+    if len(shape) == 1:
+        raise ImageError(f"{path}: has one dimension of length {shape[0]}; expected a slice or a volume")
+    proxy = ArrayProxy(file, header, mmap=False)  # as a file may change while it is mapped
+    wanted = prod(shape) * header.get_data_dtype().itemsize
+    try:
+        array = np.asanyarray(proxy)
+    except OSError as error:
+        if lacking := _LACKING.search(str(error)):
+            kind = header.get_value_label("datatype")
+            raise ImageError(
+                f"{path}: damaged or truncated: its values have {int(lacking[1]):,} bytes, but {wanted:,} are needed "
+                f"by its dim ({words}) and its datatype ({kind}). Copy it again from its source"
+            ) from error
+        raise
+    file.seek(header.get_data_offset() + wanted)
+    if file.read(1):
+        notes.append(f"it has more bytes than its dim ({words}) need, and they are left out")
+    return _Read(image_class, header, _plain(path, array, shape), _step(header, proxy), has_sizes, (*notes, *of_place))
+
+
+def _check_header(path: Path, file: BufferedIOBase, header_class: type[nib.Nifti1Header], order: str | None) -> None:
+    """Refuse a header from which values cannot be understood, and name the field.
+
+    What lies between header and values may not be too long: nibabel would unpack and keep it.
+    """
+    header = header_class(file.read(header_class.sizeof_hdr), order, check=False)
+    count, datatype = int(header["dim"][0]), int(header["datatype"])
+    if not 1 <= count <= 7:
+        raise ImageError(f"{path}: damaged: it has {count} dimensions (dim[0]); expected 1 to 7. Save it again")
+    kinds: Any = data_type_codes.dtype
+    if datatype not in data_type_codes.code or not np.dtype(kinds[datatype]).itemsize:
+        raise ImageError(
+            f"{path}: values of an unknown datatype ({datatype}); expected numbers or colours. Save it again"
+        )
     start, at = float(header["vox_offset"]), header_class.sizeof_hdr + 4
-    if not start <= _MAX_START:
-        raise ImageError(f"{path}: damaged: its header says that its values begin at byte {start:.0f}")
+    if not at <= start <= _MAX_START:
+        raise ImageError(
+            f"{path}: damaged: its header says that its values begin at byte {start:.0f} (vox_offset); expected {at} "
+            f"to {_MAX_START:,}. Save it again"
+        )
     extended = file.read(4)[:1] not in (b"", b"\0")
     while extended and at + 16 <= start:
         file.seek(at)
@@ -128,10 +200,10 @@ def _plain(path: Path, array: Array, shape: tuple[int, ...]) -> Array:
     return array.reshape(*shape, *(1,) * (3 - len(shape)))
 
 
-def _step(image: nib.Nifti1Image) -> float:
+def _step(header: nib.Nifti1Header, values: ArrayProxy) -> float:
     """Return the distance between two values, where the header scales whole numbers (``scl_slope``); otherwise 0."""
-    slope = float(getattr(image.dataobj, "slope", 1.0))
-    is_scaled = image.get_data_dtype().kind in "iu" and np.isfinite(slope) and slope != 1
+    slope = float(values.slope)
+    is_scaled = header.get_data_dtype().kind in "iu" and np.isfinite(slope) and slope != 1
     return abs(slope) if is_scaled else 0.0
 
 

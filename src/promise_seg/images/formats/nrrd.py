@@ -10,7 +10,9 @@ import numpy as np
 from promise_seg.arrays import Array, Float64Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.companions import VolumeWithHeader, faults_of
+from promise_seg.images.formats.notes import NO_PLACE
 from promise_seg.images.formats.nrrd_files import Header, data_file, read_header, read_values
+from promise_seg.images.formats.orientation import is_place, is_size
 from promise_seg.images.formats.stacking import are_upright
 from promise_seg.vocabulary import Axis, OutputFormat
 
@@ -24,6 +26,7 @@ _COLOURS = ("rgb-color", "rgba-color", "3-color", "4-color", "vector")
 _OF_SPACE = ("domain", "space", "none", "???")
 """Kinds of axes. Those of space are told by their directions, or by these if there are none."""
 _KIND = "an NRRD file"
+_GEOMETRY = ("space", "spacedimension", "spacedirections", "spaceorigin", "spaceunits", "measurementframe")
 _CUT_ACROSS = (Axis.SAGITTAL, Axis.CORONAL, Axis.AXIAL)
 """The axis of a slice whose normal is nearest to the first, second or third axis of RAS+."""
 
@@ -50,12 +53,17 @@ class NrrdVolume(VolumeWithHeader):
             self.several_channels = ("",) * channels
             directions = _directions(self.header, self.space_axes)
             affine = _affine(self.header, directions)
+            if affine is not None and not is_place(affine):
+                affine = None
+                self.notes = (f"{path}: its space directions or origin are {NO_PLACE}",)
             if affine is None:
                 self.is_volume = len(self.space_axes) == 3
                 across, down, *between = _lengths(self.header, directions, self.space_axes)
                 known = None not in (across, down, *between) and (directions is None or are_upright(directions))
                 self.slice_spacing = between[0] if between and known else None
                 spacing = None if across is None or down is None else (down, across)
+                if self.notes:  # so that what is written for it does not repeat them
+                    self.header = {name: value for name, value in self.header.items() if name not in _GEOMETRY}
                 self._leave_as_stored(path, array.swapaxes(0, 2), spacing, axis)
             else:
                 self._place(path, array, affine, axis if len(self.space_axes) == 3 else _plane(affine))
@@ -123,25 +131,25 @@ def _affine(header: Header, directions: Float64Array | None) -> Float64Array | N
         normal = np.cross(*directions)
         directions = np.vstack([directions, normal / (np.linalg.norm(normal) or 1)])
     origin = np.asarray(header.get("spaceorigin", (0, 0, 0)), np.float64)
-    if not np.isfinite([*directions, origin]).all():
-        raise ValueError("its space directions or origin are NaN or infinite")
     factors = [_MILLIMETRES[str(unit).lower()] for unit in header.get("spaceunits", [])]
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = directions.T, origin * factors if factors else origin
-    return np.diag([*signs, 1.0]) @ affine
+    with np.errstate(all="ignore"):
+        return np.asarray(np.diag([*signs, 1.0]) @ affine)
 
 
 def _lengths(header: Header, directions: Float64Array | None, space: list[int]) -> list[float | None]:
     """Return the distances along the axes of space, two or three, in mm; ``None`` where the header has none."""
     if directions is not None:
-        found = np.linalg.norm(directions, axis=1)
+        with np.errstate(all="ignore"):
+            found = np.linalg.norm(directions, axis=1)
     elif "spacings" in header and "spacedirections" not in header:
         units = header.get("units", [""] * header["dimension"])
         factors = [_MILLIMETRES.get(str(units[axis]).lower(), np.nan) for axis in space]
         found = np.asarray(header["spacings"], np.float64)[space] * factors
     else:
         return [None] * len(space)
-    return [float(length) if np.isfinite(length) and length > 0 else None for length in found]
+    return [float(length) if is_size(float(length)) else None for length in found]
 
 
 def _plane(affine: Float64Array) -> Axis:

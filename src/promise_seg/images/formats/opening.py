@@ -9,6 +9,7 @@ from promise_seg.images.formats.pictures import UnrecognisedError
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.series_files import files_of_series
 from promise_seg.images.formats.source import Source
+from promise_seg.images.guarding import guarded
 from promise_seg.vocabulary import Axis
 
 
@@ -34,7 +35,9 @@ def states_of(path: Path) -> tuple[tuple[int, int], ...]:
     Raises:
         ImageError: if one is missing.
     """
-    states = [file.stat() for file in kind_of(path).files_of(path)]
+    kind = kind_of(path)
+    with guarded(path):
+        states = [file.stat() for file in kind.files_of(path)]
     return tuple((state.st_mtime_ns, state.st_size) for state in states)
 
 
@@ -54,9 +57,10 @@ def _open(path: Path, kind: type[Source], axis: Axis, states: tuple[tuple[int, i
 
 
 def _opened(path: Path, kind: type[Source], axis: Axis) -> Source:
-    if kind is DicomSeries:
-        return DicomSeries(path, axis, files_of_series(path))
-    try:
-        return kind(path, axis)
-    except UnrecognisedError as error:
-        raise ImageError(f"{error}; expected one of {', '.join(sorted(SUFFIXES))}") from None
+    with guarded(path):
+        if kind is DicomSeries:
+            return DicomSeries(path, axis, files_of_series(path))
+        try:
+            return kind(path, axis)
+        except UnrecognisedError as error:
+            raise ImageError(f"{error}; expected one of {', '.join(sorted(SUFFIXES))}") from None

@@ -18,6 +18,29 @@ from promise_seg.vocabulary import Axis
 _DIRECTIONS = {Axis.AXIAL: "SPL", Axis.CORONAL: "PIL", Axis.SAGITTAL: "LIP"}
 """The directions of slices, rows and columns: L(eft), P(osterior), S(uperior), I(nferior)."""
 
+FARTHEST_MM, _LARGEST_MM = 1e9, 1e5
+"""The most that is taken for a distance from the origin, and for the size of a voxel."""
+_LEAST_VOLUME = 1e-6
+"""The least volume that unit vectors along the axes span, if they are directions."""
+
+
+def is_size(size_mm: float) -> bool:
+    """Whether a number can be the size of a voxel: above 0, finite, and below 100 m."""
+    return bool(np.isfinite(size_mm)) and 0 < size_mm <= _LARGEST_MM
+
+
+def is_place(affine: npt.NDArray[np.float64]) -> bool:
+    """Whether an affine (4, 4), in millimetres, says where voxels lie: with finite numbers, and axes that span space.
+
+    What does not is taken for no geometry at all, never for an error: values are read, and a note says so.
+    """
+    if not np.isfinite(affine).all() or np.abs(affine[:3, 3]).max() > FARTHEST_MM:
+        return False
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    if not all(is_size(float(size)) for size in sizes):
+        return False
+    return bool(abs(np.linalg.det(affine[:3, :3] / sizes)) > _LEAST_VOLUME)
+
 
 def _moved(array: Array, start: npt.NDArray, end: npt.NDArray) -> Array:
     return nib.orientations.apply_orientation(array, nib.orientations.ornt_transform(start, end))

@@ -12,7 +12,8 @@ import numpy as np
 from promise_seg.arrays import LabelArray
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, check_frames, damaged, read_dataset
+from promise_seg.images.formats.dicom_faults import damaged
+from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, check_frames, read_dataset
 from promise_seg.images.formats.dicom_planes import macro
 from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.kinds import kind_of

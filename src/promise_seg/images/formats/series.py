@@ -12,10 +12,12 @@ from pydicom.dataset import Dataset
 from promise_seg.arrays import Array, Uint8Array
 from promise_seg.errors import ImageError, first_line
 from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.dicom_files import PARSE_ERRORS, damaged, read_dataset
+from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged
+from promise_seg.images.formats.dicom_files import read_dataset, read_mended
 from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.dicom_space import stack_affine, uneven_stack
 from promise_seg.images.formats.limits import check_size
+from promise_seg.images.formats.notes import in_words
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.series_parts import SAME_PLACE_MM, heights_mm
 from promise_seg.images.formats.source import Scope
@@ -42,7 +44,9 @@ class DicomSeries(DicomSource):
 
     def __init__(self, folder: Path, axis: Axis, files: Sequence[Path]) -> None:
         self.path = folder
-        headers = [(path, read_dataset(path, pixels=False)) for path in files]
+        read = [(path, *read_mended(path, pixels=False)) for path in files]
+        headers = [(path, header) for path, header, _ in read]
+        self.notes = in_words(folder, (note for _, _, notes in read for note in notes))
         try:
             self._order(headers)
         except PARSE_ERRORS as error:

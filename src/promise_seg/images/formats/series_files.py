@@ -5,7 +5,8 @@ from pathlib import Path
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, in_line, read_dataset
+from promise_seg.images.formats.dicom_faults import in_line
+from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_dataset
 from promise_seg.images.formats.kinds import kind_of, suffix_of
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from promise_seg.images.formats.dicom_files import PARSE_ERRORS, damaged
+from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged
 
 Vector = tuple[float, ...]
 Groups = list[list["PlacedImage"]]
@@ -81,11 +81,10 @@ def _read_place(path: Path, header: Dataset) -> PlacedImage | None:
     if not header.get("ImagePositionPatient") or int(header.get("NumberOfFrames") or 1) > 1:
         return None
     direction = header.get("ImageOrientationPatient")
-    uid, number = str(header.get("SeriesInstanceUID") or ""), header.get("SeriesNumber")
-    names = (str(header.get(name) or "") for name in ("PatientID", "StudyInstanceUID"))
+    number = header.get("SeriesNumber")
     return PlacedImage(
         path=path,
-        series=(*names, uid) if uid else (str(path.parent),),
+        series=series_of(path, header),
         series_number=None if number is None else int(number),
         uid=str(header.get("SOPInstanceUID") or ""),
         number=int(header.get("InstanceNumber") or 0),
@@ -94,6 +93,13 @@ def _read_place(path: Path, header: Dataset) -> PlacedImage | None:
         direction=_direction(direction) if direction else None,
         tellers=(*(_key(header.get(name)) for name in _TELLERS), (2, 0.0, str(path.parent))),
     )
+
+
+def series_of(path: Path, header: Dataset) -> tuple[str, ...]:
+    """Return what all images of one series have in common: their identifiers, or their folder if there are none."""
+    uid = str(header.get("SeriesInstanceUID") or "")
+    names = (str(header.get(name) or "") for name in ("PatientID", "StudyInstanceUID"))
+    return (*names, uid) if uid else (str(path.parent),)
 
 
 def _vector(values: Sequence[float], length: int) -> Vector:

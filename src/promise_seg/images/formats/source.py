@@ -63,6 +63,8 @@ class Source(ABC):
     """The positions of its slices in the patient, if the file states them."""
     uneven: UnevenStack | None = None
     """The positions of its slices if they are not evenly stacked, so that it has no :attr:`frame`."""
+    mm_per_unit: float = 1.0
+    """The millimetres of one unit of :attr:`frame`, whose affine is as the file has it."""
     spacing: tuple[float, float] | None = None
     """The distance between a slice's rows and between its columns, in mm, if the file says so."""
     slice_spacing: float | None = None
@@ -73,6 +75,8 @@ class Source(ABC):
     """Whether its slices are matched with those of a mask or an image by their place in space, not by their number."""
     is_oriented: bool = False
     """Whether it has an order of axes of its own, so that even a single slice must be turned to fit another file's."""
+    notes: tuple[str, ...] = ()
+    """Notes on everything that was read otherwise than the file says: lines that begin with its path."""
     turned: int = 1
     """The orientation by which it was turned upright, as EXIF and TIFF number them; 1 if it is as stored."""
     value_step: float = 0.0
@@ -90,6 +94,12 @@ class Source(ABC):
     def has_signature(cls, head: bytes) -> bool:
         """Return whether the first bytes of a file, unpacked if they are gzip, tell this format."""
         return any(head[at : at + len(magic)] == magic for at, magic in cls.signatures)
+
+    @classmethod
+    def resembles(cls, head: bytes) -> bool:
+        """Return whether a file that no signature tells may be of this format by its first bytes."""
+        del head
+        return False
 
     @classmethod
     def files_of(cls, path: Path) -> list[Path]:
@@ -149,8 +159,8 @@ class Source(ABC):
         return index
 
     @property
-    def note(self) -> str | None:
-        """A fault of the file that a user should know of, although it can be read: words that follow its path."""
+    def incomplete(self) -> str | None:
+        """What is missing of the file, although it can be read: words that follow its path."""
         return None
 
     @property

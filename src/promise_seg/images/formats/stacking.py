@@ -37,7 +37,7 @@ def stacking_of(source: Source) -> Stacking | None:
     if not source.is_volume:
         return None
     if source.frame is not None:
-        return _stacking(len(source), source.frame.affine, source.frame.spacing[0])
+        return _stacking(len(source), source.frame.affine, source.frame.spacing[0] * source.mm_per_unit)
     if source.uneven is not None:
         return Stacking(len(source), None, source.uneven.words)
     if source.slice_spacing is None:

@@ -57,7 +57,7 @@ class Video(Source):
         return index * self._every
 
     @property
-    def note(self) -> str | None:
+    def incomplete(self) -> str | None:
         return self._facts.note
 
     def __len__(self) -> int:

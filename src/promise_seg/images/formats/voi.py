@@ -23,7 +23,7 @@ def apply_voi(values: Array, facts: Dataset) -> Uint8Array | None:
     centre, width = _first(facts.get("WindowCenter")), _first(facts.get("WindowWidth"))
     if centre is None or width is None or width <= 0:
         return None
-    return windowed(values, centre, width, str(facts.get("VOILUTFunction") or "LINEAR").upper())
+    return windowed(values, centre, width, str(facts.get("VOILUTFunction") or "LINEAR").strip().upper())
 
 
 def has_voi(facts: Dataset) -> bool:

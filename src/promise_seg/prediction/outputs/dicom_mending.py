@@ -39,8 +39,6 @@ def images_to_refer_to(source: DicomSource) -> list[Dataset]:
             raise _refusal(source.path, "not all of its images say where they lie")
         _leave_unplaced(images[0])
         return images
-    if not all((spacing > 0).all() for _, _, spacing in known):
-        raise _refusal(source.path, "its pixels have no size (PixelSpacing)")
     before = [plane_of(image, index) for image, index in frames]
     directions = _common_directions(np.stack([directions for _, directions, _ in known]))
     positions, spacing = np.stack([position for position, _, _ in known]), known[0][2]

@@ -1,0 +1,70 @@
+"""The output of commands on terminals, files and pipes of any encoding, and closed ones."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from promise_seg.cli import main as cli
+
+RUN = [sys.executable, "-c", "from promise_seg.cli.main import run; run()"]
+
+
+@pytest.fixture
+def data(tmp_path):
+    for folder, value in (("images", 90), ("masks", 255)):
+        (tmp_path / "图像" / folder).mkdir(parents=True)
+        Image.new("L", (8, 6), value).save(tmp_path / "图像" / folder / "a.png")
+    return tmp_path
+
+
+def run(data, encoding, *arguments):
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    return subprocess.run([*RUN, *arguments], cwd=data, env=environment, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_letters_that_cannot_be_shown_are_written_as_codes(data, encoding):
+    done = run(data, encoding, "data", "make", "图像", "-o", "图像.csv")
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+    assert rb"written: \u56fe\u50cf.csv" in done.stdout
+    done = run(data, encoding, "data", "check", "图像.csv")
+    assert b"Traceback" not in done.stderr
+    assert rb"\u56fe\u50cf.csv" in done.stdout
+    assert b"1 error(s)" not in done.stdout
+
+
+def test_an_error_of_such_a_name_is_one_line(data):
+    done = run(data, "cp1252", "data", "check", "没有.csv")
+    assert done.returncode == 2
+    assert done.stderr.strip().startswith(rb"promise: error: \u6ca1\u6709.csv: no such file.")
+    assert done.stderr.strip().count(b"\n") == 0
+
+
+@pytest.mark.parametrize("arguments", [["sam", "list"], ["data", "make", "图像", "-o", "m.csv"]])
+def test_a_reader_that_goes_away_ends_no_command_in_a_traceback(data, arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([*RUN, *arguments], cwd=data, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert done.returncode in (1, 141)  # rich ends with 1
+    assert b"Traceback" not in done.stderr
+    assert b"Error" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(36, "File name too long", "x" * 30), PermissionError(13, "Permission denied", "f")]
+)
+def test_what_the_system_refuses_is_one_line(capsys, monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(cli, "prepare", lambda: None)
+    wrapped = cli._honest(refuse)
+    with pytest.raises(cli.typer.Exit) as caught:
+        wrapped()
+    assert caught.value.exit_code == 2
+    assert capsys.readouterr().err == f"promise: error: {error.filename}: {error.strerror}\n"
