@@ -1,0 +1,58 @@
+"""GeoJSON as QuPath exports it: a file for each image, with its name, and features in pixels."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from promise_seg.curation.annotations.documents import listed
+from promise_seg.curation.annotations.shapes import AnnotatedImage, BrokenShapeError, Document, Outline, Ring, Shape, ring_of
+
+_AREAS = frozenset({"Polygon", "MultiPolygon", "GeometryCollection"})
+
+
+def is_geojson(value: Any) -> bool:
+    """Whether a JSON file is GeoJSON: a collection of features, a list of them, or one."""
+    if isinstance(value, list):
+        return bool(value) and isinstance(value[0], Mapping) and value[0].get("type") == "Feature"
+    return isinstance(value, Mapping) and value.get("type") in ("FeatureCollection", "Feature")
+
+
+def read_geojson(path: Path, value: Any) -> Document:
+    """Read polygons, with holes and in several parts, and the classification of each; of cells the whole cell.
+
+    The file does not say which image it belongs to: that is the image of the same name.
+    """
+    document = Document(path)
+    image = AnnotatedImage(path.name.removesuffix(path.suffix), str(path))
+    is_collection = isinstance(value, Mapping) and value.get("type") == "FeatureCollection"
+    features = listed(value.get("features")) if is_collection else value if isinstance(value, list) else [value]
+    for number, feature in enumerate(features):
+        with document.guarded(f"feature {number}"):
+            geometry = feature.get("geometry") or {"type": "feature without a geometry"}
+            if geometry["type"] not in _AREAS:
+                document.unused[str(geometry["type"])] += 1
+                continue
+            parts = tuple(_parts(geometry))
+            if not parts:
+                raise BrokenShapeError("has no polygon")
+            image.shapes.append(Shape(Outline(parts), _class_of(feature.get("properties")), ("feature", number)))
+    document.images = [image]
+    return document
+
+
+def _parts(geometry: Mapping[str, Any]) -> Iterator[tuple[Ring, ...]]:
+    if geometry["type"] == "GeometryCollection":
+        for inner in geometry["geometries"]:
+            yield from _parts(inner)
+    elif geometry["type"] in _AREAS:
+        polygons = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
+        for rings in polygons:
+            yield tuple(ring_of(ring) for ring in rings)
+
+
+def _class_of(properties: Any) -> str:
+    """Return the name of the classification, which older versions of QuPath write as text."""
+    found = properties.get("classification") if isinstance(properties, Mapping) else None
+    if isinstance(found, Mapping):
+        found = found.get("name") or ": ".join(map(str, listed(found.get("names"))))
+    return str(found or "")

@@ -1,0 +1,144 @@
+"""DICOM structure sets (RTSTRUCT): contours in millimetres, in the slices of a series."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from promise_seg.arrays import Float64Array
+from promise_seg.curation.annotations.series_found import FoundSeries, SeriesIndex
+from promise_seg.curation.annotations.shapes import (
+    AnnotatedImage,
+    BrokenShapeError,
+    Document,
+    Outline,
+    Ring,
+    Shape,
+    ring_of,
+)
+from promise_seg.images.formats.dicom_files import read_dataset
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.orientation import SliceFrame
+
+RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
+_AREAS = frozenset({"CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "CLOSED_PLANAR_XOR"})
+_SAME_PLANE = 0.05
+_ALONG = 0.3
+_TO_RAS = np.array([-1.0, -1.0, 1.0])
+_MIDDLE = 0.5
+
+
+@dataclass(frozen=True)
+class _Contour:
+    """A closed contour of a structure: points (N, 3) in mm, LPS, and the instance that it names, if any."""
+
+    roi: int
+    points_mm: Float64Array
+    instance: str
+
+
+def read_rtstruct(path: Path, series: SeriesIndex) -> Document:
+    """Read the contours of all structures, placed in the slices of the series that the structure set names.
+
+    Contours of one structure in one slice are combined as DICOM says: a point is inside if it lies in an odd number of
+    them, so an inner contour is a hole, and so is one that a narrow channel (a keyhole) connects with the outer one.
+
+    Args:
+        path: the structure set.
+        series: the DICOM images among which that series is.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    header = read_dataset(path)
+    document = Document(path)
+    names = dict[int, str]()
+    for item in header.get("StructureSetROISequence") or []:
+        with document.guarded("structure"):
+            names[int(item.ROINumber)] = str(item.get("ROIName") or f"structure {int(item.ROINumber)}").strip()
+    document.classes = list(dict.fromkeys(names.values()))
+    contours = list(_contours(document, header))
+    instances = {contour.instance for contour in contours} - {""}
+    frames = {str(header.get("FrameOfReferenceUID") or "")} | {
+        str(item.get("ReferencedFrameOfReferenceUID") or "") for item in header.get("StructureSetROISequence") or []
+    }
+    found = series.find(set(_series_named(header)), instances, frames - {""})
+    if found is None:
+        named = ", ".join(sorted(_series_named(header))) or "none"
+        image = AnnotatedImage(f"series {named}", str(path))
+        document.images = [image]
+        return document
+    for target in found.targets:
+        _place(document, target, found, contours, names)
+    document.notes += found.notes
+    return document
+
+
+def _series_named(header: Dataset) -> Iterator[str]:
+    for frame in header.get("ReferencedFrameOfReferenceSequence") or []:
+        for study in frame.get("RTReferencedStudySequence") or []:
+            for series in study.get("RTReferencedSeriesSequence") or []:
+                if uid := series.get("SeriesInstanceUID"):
+                    yield str(uid)
+
+
+def _contours(document: Document, header: Dataset) -> Iterator[_Contour]:
+    for roi in header.get("ROIContourSequence") or []:
+        for number, item in enumerate(roi.get("ContourSequence") or []):
+            with document.guarded(f"structure {roi.get('ReferencedROINumber')}, contour {number}"):
+                kind = str(item.get("ContourGeometricType") or "")
+                if kind not in _AREAS:
+                    document.unused[f"contour {kind or 'without a type'}"] += 1
+                    continue
+                flat = np.array([float(value) for value in item.get("ContourData") or []], np.float64)
+                if len(flat) % 3 or len(flat) < 9 or not np.isfinite(flat).all():
+                    raise BrokenShapeError("has no three points of three finite numbers")
+                images = item.get("ContourImageSequence") or [Dataset()]
+                instance = str(images[0].get("ReferencedSOPInstanceUID") or "")
+                yield _Contour(int(roi.ReferencedROINumber), flat.reshape(-1, 3), instance)
+
+
+def _place(
+    document: Document, target: Path, found: FoundSeries, contours: list[_Contour], names: dict[int, str]
+) -> None:
+    """Add an image, which is a series or one of its files, with the contours that lie in it."""
+    image = AnnotatedImage(target.name, f"{document.path}: {target}", image=target, is_complete=True)
+    document.images.append(image)
+    source = open_source(target)
+    if source.frame is None:
+        document.broken.append(f"{document.path}: {target}: does not say where it lies in the patient, so no contour fits")
+        return
+    is_whole = found.is_whole
+    together = defaultdict[tuple[int, int], list[tuple[float, Ring]]](list)
+    for number, contour in enumerate(contours):
+        if not is_whole and contour.instance and contour.instance != found.instances[target]:
+            continue
+        with document.guarded(f"{names.get(contour.roi, contour.roi)}, contour {number}"):
+            index, apart, ring = _in_slices(source.frame, contour.points_mm)
+            if is_whole and not 0 <= index < len(source):
+                raise BrokenShapeError(f"lies outside the {len(source)} slices of {target}")
+            if is_whole or contour.instance or index == 0:
+                together[contour.roi, index if is_whole else 0].append((apart, ring))
+    for (roi, index), rings in sorted(together.items()):
+        nearest = min(apart for apart, _ in rings)
+        chosen = tuple(ring for apart, ring in rings if apart - nearest < _SAME_PLANE)
+        document.unused["contour between slices, beside one that is nearer"] += len(rings) - len(chosen)
+        name = names.get(roi, f"structure {roi}")
+        image.shapes.append(Shape(Outline((chosen,)), name, ("structure", roi), slice=index))
+
+
+def _in_slices(frame: SliceFrame, points_mm: Float64Array) -> tuple[int, float, Ring]:
+    """Return the slice that a contour lies in, how far from it as a part of the distance of slices, and its ring.
+
+    DICOM counts from the centre of the first pixel, so half a pixel is added.
+    """
+    points = np.concatenate([points_mm * _TO_RAS, np.ones((len(points_mm), 1))], 1)
+    indices = (points @ np.linalg.inv(frame.affine).T)[:, :3]
+    if np.ptp(indices[:, 0]) > _ALONG:
+        raise BrokenShapeError("does not lie in one slice of its series")
+    middle = float(indices[:, 0].mean())
+    index = int(np.floor(middle + 0.5))
+    return index, abs(middle - index), ring_of(indices[:, [2, 1]] + _MIDDLE)
