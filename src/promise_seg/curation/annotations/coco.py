@@ -1,6 +1,6 @@
 """COCO: one JSON file with lists of images, categories and annotations, each an outline or run lengths."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,23 +47,26 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
         with document.guarded(f"image {number}"):
             size = (int(item["width"]), int(item["height"])) if item.get("width") and item.get("height") else None
             images[item["id"]] = AnnotatedImage(str(item["file_name"]), f"{path}: {item['file_name']}", size)
-    lost = defaultdict[str, int](int)
+    lost = Counter[str]()
     for number, item in enumerate(listed(value["annotations"])):
-        with document.guarded(f"annotation {item.get('id', number) if isinstance(item, dict) else number}"):
+        where = f"annotation {item.get('id', number) if isinstance(item, Mapping) else number}"
+        with document.guarded(where):
             image = images.get(item["image_id"])
             if image is None:
-                lost["image"] += 1
-            elif item.get("category_id") not in names:
-                lost["category"] += 1
-            elif not item.get("segmentation"):
-                document.unused["key points" if item.get("keypoints") else "box without an outline"] += 1
-            else:
-                area = _area(item["segmentation"], image.size)
-                crowd = bool(item.get("iscrowd"))
-                image.shapes.append(Shape(area, names[item["category_id"]], ("coco", number), is_crowd=crowd))
+                lost["an image"] += 1
+                continue
+            with document.guarded(where, image):
+                if item.get("category_id") not in names:
+                    lost["a category"] += 1
+                    image.undrawn += 1
+                elif not item.get("segmentation"):
+                    document.leave_out(image, "key points" if item.get("keypoints") else "box without an outline")
+                else:
+                    area, is_crowd = _area(item["segmentation"], image.size), bool(item.get("iscrowd"))
+                    image.shapes.append(Shape(area, names[item["category_id"]], ("annotation", number), is_crowd))
     document.notes += [
-        f"{path}: {count} annotation(s) left out, because they are of {'an' if what == 'image' else 'a'} {what} that "
-        "the file does not list"
+        f"{path}: {count} annotation(s) left out, because they are of {what} that the "
+        "file does not list"
         for what, count in lost.items()
     ]
     document.images = list(images.values())

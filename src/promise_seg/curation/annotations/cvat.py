@@ -45,10 +45,10 @@ def read_cvat(path: Path) -> Document:
             name = item.attrib["name"]
             sides = item.get("width"), item.get("height")
             size = (int(sides[0]), int(sides[1])) if sides[0] and sides[1] else None
-            image = AnnotatedImage(name, f"{path}: {name}", size)
+            image = AnnotatedImage(name, f"{path}: {name}", size, split=item.get("subset", ""))
             document.images.append(image)
             for order, element in enumerate(item):
-                with document.guarded(f"{name}, shape {order}"):
+                with document.guarded(f"{name}, shape {order}", image):
                     _add(document, image, element)
     return document
 
@@ -65,10 +65,9 @@ def _parsed(path: Path) -> Element:
 
 def _add(document: Document, image: AnnotatedImage, element: Element) -> None:
     if element.tag in _NO_SHAPES:
-        document.unused["tag of a whole image"] += element.tag == "tag"
         return
     if element.tag not in _AREAS:
-        document.unused[element.tag] += 1
+        document.leave_out(image, element.tag)
         return
     group = element.get("group_id")
     image.shapes.append(

@@ -27,10 +27,10 @@ def read_geojson(path: Path, value: Any) -> Document:
     is_collection = isinstance(value, Mapping) and value.get("type") == "FeatureCollection"
     features = listed(value.get("features")) if is_collection else value if isinstance(value, list) else [value]
     for number, feature in enumerate(features):
-        with document.guarded(f"feature {number}"):
+        with document.guarded(f"feature {number}", image):
             geometry = feature.get("geometry") or {"type": "feature without a geometry"}
             if geometry["type"] not in _AREAS:
-                document.unused[str(geometry["type"])] += 1
+                document.leave_out(image, geometry["type"])
                 continue
             parts = tuple(_parts(geometry))
             if not parts:

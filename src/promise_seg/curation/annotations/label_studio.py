@@ -66,7 +66,7 @@ def _images(document: Document, task: Mapping[str, Any], name: str) -> Iterator[
             if isinstance(item, Mapping):
                 regions[item.get("id", number)].append(item)
         for key, items in regions.items():
-            with document.guarded(f"{name}, region {key}"):
+            with document.guarded(f"{name}, region {key}", image):
                 _add(document, image, key, items)
         yield image
 
@@ -87,7 +87,7 @@ def _add(document: Document, image: AnnotatedImage, key: Any, items: list[Mappin
     if placed is None:
         kind = str(items[0].get("type") or "region without an area").removesuffix("labels")
         if kind and kind not in _NO_AREAS:
-            document.unused[kind] += 1
+            document.leave_out(image, kind)
         return
     item, value = items[placed], values[placed]
     if item.get("image_rotation") or value.get("image_rotation"):

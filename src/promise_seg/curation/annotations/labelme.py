@@ -41,14 +41,14 @@ def read_labelme(path: Path, value: Mapping[str, Any]) -> Document:
         if value.get("imageWidth") and value.get("imageHeight"):
             image.size = int(value["imageWidth"]), int(value["imageHeight"])
     for number, shape in enumerate(value["shapes"]):
-        with document.guarded(f"shape {number}"):
+        with document.guarded(f"shape {number}", image):
             label = str(shape.get("label") or "")
             if label in _NOTHING:
                 document.unused[f"shape of {label}"] += 1
                 continue
             area = _area(shape)
             if area is None:
-                document.unused[str(shape.get("shape_type"))] += 1
+                document.leave_out(image, shape.get("shape_type"))
             else:
                 group = shape.get("group_id")
                 image.shapes.append(Shape(area, label, None if group is None else ("group", str(group))))

@@ -83,6 +83,8 @@ class AnnotatedImage:
         image: the file itself, if it is known without looking for its name.
         is_finished: ``False`` if nobody has said yet what is on the image.
         is_complete: whether a lack of shapes certainly means that there is nothing.
+        split: the name of a split, if the annotations say one.
+        undrawn: how many of its shapes cannot be drawn, or have no area, so that a lack of others means nothing.
     """
 
     name: str
@@ -92,6 +94,8 @@ class AnnotatedImage:
     image: Path | None = None
     is_finished: bool = True
     is_complete: bool = False
+    split: str = ""
+    undrawn: int = 0
 
 
 @dataclass
@@ -112,13 +116,20 @@ class Document:
     own_files: set[Path] = field(default_factory=set)
 
     @contextmanager
-    def guarded(self, where: object) -> Iterator[None]:
-        """Note what is wrong with one shape or image, instead of giving up the whole file."""
+    def guarded(self, where: object, image: AnnotatedImage | None = None) -> Iterator[None]:
+        """Note what is wrong with one image or one shape, of ``image``, instead of giving up the whole file."""
         try:
             yield
         except _FAULTS as error:
             reason = f"lacks {error}" if isinstance(error, KeyError) else first_line(error)
             self.broken.append(f"{self.path}: {where}: {reason}")
+            if image is not None:
+                image.undrawn += 1
+
+    def leave_out(self, image: AnnotatedImage, kind: object) -> None:
+        """Count a shape of an image that has no area."""
+        self.unused[str(kind)] += 1
+        image.undrawn += 1
 
 
 def ring_of(points: Iterable[Any]) -> Ring:

@@ -112,10 +112,10 @@ def _document(
     key = _attribute_of(path, [attributes for *_, attributes in regions], attribute)
     images = {name: AnnotatedImage(name, f"{path}: {name}") for name in names}
     for number, (name, shape, attributes) in enumerate(regions):
-        with document.guarded(f"{name}, region {number}"):
+        with document.guarded(f"{name}, region {number}", images[name]):
             area = _area(shape)
             if area is None:
-                document.unused[str(shape.get("name"))] += 1
+                document.leave_out(images[name], shape.get("name"))
                 continue
             labels = list(_values((attributes or {}).get(key))) or [""]
             images[name].shapes += [Shape(area, label, ("region", number)) for label in labels]

@@ -41,9 +41,9 @@ def read_yolo(classes: Path) -> Document:
             continue
         image = AnnotatedImage(_image_name(path, classes.parent), str(path))
         for number, line in enumerate(lines, 1):
-            with document.guarded(f"{path.relative_to(classes.parent)}:{number}"):
+            with document.guarded(f"{path.relative_to(classes.parent)}:{number}", image):
                 if len(line.split()) == _BOX:
-                    document.unused["box without an outline"] += 1
+                    document.leave_out(image, "box without an outline")
                 else:
                     image.shapes.append(_shape(line.split(), document.classes, number))
         document.images.append(image)

@@ -14,7 +14,7 @@ from promise_seg.curation.pairing.label_studio import match_label_studio
 from promise_seg.curation.pairing.layouts import FLAT, FOLDER_LAYOUTS, LAYOUTS, SPECIAL_LAYOUTS, Layout, splits_named
 from promise_seg.curation.pairing.matching import LayoutPart, Matches, match
 from promise_seg.curation.pairing.references import match_references
-from promise_seg.curation.pairing.scanning import MERGED, Scan, scan, subfolders
+from promise_seg.curation.pairing.scanning import OURS, Scan, scan, subfolders
 from promise_seg.curation.pairing.schemes import SCHEMES
 from promise_seg.errors import ImageError, ManifestError
 from promise_seg.vocabulary import Split
@@ -92,8 +92,8 @@ def _looked_at(whole: Pairing) -> Pairing:
 
 
 def _is_ours(below: Path) -> bool:
-    """Whether a folder holds masks that this program merged."""
-    return any(name.endswith(MERGED) for name in below.parts)
+    """Whether a folder holds masks that this program merged or imported."""
+    return any(name.endswith(OURS) for name in below.parts)
 
 
 def pair_folder(folder: str | Path) -> Pairing:

@@ -11,7 +11,9 @@ from promise_seg.images.listing import visible
 
 _COMPANIONS = frozenset({".csv", ".json", ".txt"})
 MERGED = "_merged_masks"
-"""The ending of folders that this program writes next to a manifest and names after it."""
+IMPORTED = "_imported_masks"
+OURS = (MERGED, IMPORTED)
+"""The endings of folders that this program writes next to a manifest and names after it."""
 
 
 @dataclass(frozen=True)

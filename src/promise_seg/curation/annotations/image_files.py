@@ -1,0 +1,106 @@
+"""Find the image that annotations speak of, by the name that they give it."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
+
+from promise_seg.curation.annotations.shapes import AnnotatedImage
+from promise_seg.curation.pairing.scanning import OURS, scan
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.kinds import stem_of
+
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
+_ELSEWHERE = frozenset({".svs", ".ndpi", ".mrxs", ".scn", ".heic", ".heif", ".jfif", ".jp2"})
+_MASK_FOLDER = re.compile(r"segmentation(class|object)\w*", re.IGNORECASE)
+_SHOWN = 3
+
+
+class AmbiguousNameError(ImageError):
+    """Several images have the name that annotations give."""
+
+
+class ImageFiles:
+    """The images in a folder and below it, without masks that this program or others wrote there.
+
+    Args:
+        folder: of the images.
+        without: pictures that are annotations themselves.
+    """
+
+    def __init__(self, folder: Path, without: Collection[Path] = ()) -> None:
+        self.folder = folder
+        self.paths = [
+            entry.path for entry in scan(folder).entries if entry.path not in without and not _is_of_masks(entry.parent)
+        ]
+        self._by_name = defaultdict[str, list[Path]](list)
+        self._by_stem = defaultdict[str, list[Path]](list)
+        self._by_uploaded = defaultdict[str, list[Path]](list)
+        for path in self.paths:
+            self._by_name[path.name.lower()].append(path)
+            self._by_stem[stem_of(path).lower()].append(path)
+            self._by_uploaded[_as_uploaded(path.name)].append(path)
+
+    def find(self, image: AnnotatedImage, annotations: Path, *, beside: bool) -> Path | None:
+        """Return the image of some annotations; ``None`` if there is none.
+
+        It is looked for by its name, then by the name that Label Studio gives to uploads, then by its stem, as
+        annotations are often made on a copy in another format. Of several, the one counts whose folders are called as
+        in the annotations.
+
+        Args:
+            image: what is known of it.
+            annotations: the file that speaks of it.
+            beside: whether the name may also be a path from that file, out of the folder.
+
+        Raises:
+            AmbiguousNameError: if several images are meant just as well.
+        """
+        if image.image is not None:
+            return image.image
+        name = PurePosixPath(image.name.replace("\\", "/"))
+        for candidates in self._candidates(name.name):
+            if candidates:
+                return self._best(candidates, name, annotations)
+        outside = annotations.parent / name
+        return outside if beside and name.name and outside.is_file() else None
+
+    def _candidates(self, name: str) -> tuple[list[Path], ...]:
+        uploaded = _UPLOADED.fullmatch(name)
+        stem = Path(name).stem if Path(name).suffix.lower() in _ELSEWHERE else stem_of(Path(name))
+        return (
+            self._by_name.get(name.lower(), []),
+            self._by_uploaded.get(_as_uploaded(uploaded[1]), []) if uploaded else [],
+            self._by_stem.get(stem.lower(), []),
+            self._by_stem.get(stem_of(Path(uploaded[1])).lower(), []) if uploaded else [],
+        )
+
+    def _best(self, candidates: list[Path], name: PurePosixPath, annotations: Path) -> Path:
+        def fit(path: Path) -> tuple[int, bool, bool]:
+            return _same_end(path, name), path.name == name.name, path.parent == annotations.parent
+
+        best = max(map(fit, candidates))
+        chosen = [path for path in candidates if fit(path) == best]
+        if len(chosen) > 1:
+            names = ", ".join(path.relative_to(self.folder).as_posix() for path in chosen[:_SHOWN])
+            raise AmbiguousNameError(f"{name} may be any of {len(chosen)} images: {names}")
+        return chosen[0]
+
+
+def _is_of_masks(parent: str) -> bool:
+    return any(part.endswith(OURS) or _MASK_FOLDER.fullmatch(part) for part in parent.split("/"))
+
+
+def _same_end(path: Path, name: PurePosixPath) -> int:
+    """Return how many folders, counted from the file upwards, are called the same."""
+    count = 0
+    for one, other in zip(reversed(path.parts[:-1]), reversed(name.parts[:-1]), strict=False):
+        if one.lower() != other.lower():
+            break
+        count += 1
+    return count
+
+
+def _as_uploaded(name: str) -> str:
+    """Return a name as Label Studio writes it behind its eight letters: without spaces and most signs."""
+    return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_")).lower()
