@@ -65,8 +65,7 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
                     area, is_crowd = _area(item["segmentation"], image.size), bool(item.get("iscrowd"))
                     image.shapes.append(Shape(area, names[item["category_id"]], ("annotation", number), is_crowd))
     document.notes += [
-        f"{path}: {count} annotation(s) left out, because they are of {what} that the "
-        "file does not list"
+        f"{path}: {count} annotation(s) left out, because they are of {what} that the file does not list"
         for what, count in lost.items()
     ]
     document.images = list(images.values())

@@ -69,7 +69,9 @@ def read_colour_masks(folder: Path, colours: str | None = None, *, objects: bool
     if not entries:
         raise ImageError(f"{masks}: has no masks; expected pictures in the colours of {found or 'Pascal VOC'}")
     if found is None and colours is None:
-        document.classes = sorted({shape.class_name for image in document.images for shape in image.shapes}, key=_number)
+        document.classes = sorted(
+            {shape.class_name for image in document.images for shape in image.shapes}, key=_number
+        )
         document.notes.append(
             f"{folder}: there is no table of colours ({', '.join(TABLES)}, or --colours), so classes are numbered as "
             "in the palette of Pascal VOC"

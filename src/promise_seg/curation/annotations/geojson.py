@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from promise_seg.curation.annotations.documents import listed
-from promise_seg.curation.annotations.shapes import AnnotatedImage, BrokenShapeError, Document, Outline, Ring, Shape, ring_of
+from promise_seg.curation.annotations.shapes import (
+    AnnotatedImage,
+    BrokenShapeError,
+    Document,
+    Outline,
+    Ring,
+    Shape,
+    ring_of,
+)
 
 _AREAS = frozenset({"Polygon", "MultiPolygon", "GeometryCollection"})
 

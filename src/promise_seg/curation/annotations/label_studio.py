@@ -104,7 +104,10 @@ def _add(document: Document, image: AnnotatedImage, key: Any, items: list[Mappin
 
 def _labels(value: Mapping[str, Any]) -> list[str]:
     return [
-        str(name) for key, names in value.items() if key.endswith("labels") and isinstance(names, list) for name in names
+        str(name)
+        for key, names in value.items()
+        if key.endswith("labels") and isinstance(names, list)
+        for name in names
     ]
 
 

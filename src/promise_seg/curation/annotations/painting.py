@@ -24,8 +24,8 @@ class Remarks:
     a pixel, are fully covered by others, or are crowds in a map of objects; and a line for each that lies outside.
 
     ``overlapping`` are images in which different classes or objects overlap; ``as_stored`` those that were annotated
-    without their EXIF orientation, ``turned`` those of which that is not certain, ``scaled`` those that were annotated at
-    another size.
+    without their EXIF orientation, ``turned`` those of which that is not certain, ``scaled`` those that were annotated
+    at another size.
     """
 
     clipped: int = 0
@@ -93,9 +93,7 @@ def easel_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale:
 def _is_copy(stated: tuple[int, int], size: tuple[int, int]) -> bool:
     """Whether two sizes have the same proportions, to within a pixel of the smaller one."""
     (width, height), (large_width, large_height) = sorted((stated, size))
-    return (
-        abs(large_width * height - large_height * width) <= max(large_width, large_height) and min(width, height) > 0
-    )
+    return abs(large_width * height - large_height * width) <= max(large_width, large_height) and min(width, height) > 0
 
 
 def _scaled(shape: Shape, stated: tuple[int, int], size: tuple[int, int]) -> Shape:
@@ -127,6 +125,9 @@ def paint(
 
     Returns:
         (N, H, W), 0 for background, upright.
+
+    Raises:
+        ImageError: if there are shapes to be painted, but none of them covers a pixel, so that the mask would be wrong.
     """
     width, height = easel.size
     labels = np.zeros((easel.slices, height, width), np.uint16)
@@ -148,9 +149,8 @@ def _in_order(
     easel: Easel, number: Callable[[Shape], int], where: str, remarks: Remarks, on_top: OnTop
 ) -> list[tuple[Shape, Patch]]:
     patches = list[tuple[Shape, Patch]]()
-    for shape in easel.shapes:
-        if number(shape) == 0:
-            continue
+    wanted = [shape for shape in easel.shapes if number(shape)]
+    for shape in wanted:
         try:
             patch = rasterise(shape.area, easel.size)
         except BrokenShapeError as error:
@@ -161,12 +161,14 @@ def _in_order(
             patches.append((shape, patch))
         else:
             remarks.tiny += 1
+    if wanted and not patches:
+        raise ImageError(f"{where}: none of its {len(wanted)} shape(s) covers a pixel of it")
     if on_top == OnTop.SMALLER:
         return sorted(patches, key=lambda one: (one[0].height, -np.count_nonzero(one[1].inside)))
     return sorted(patches, key=lambda one: one[0].height)
 
 
-def object_numbers(shapes: Sequence[Shape]) -> dict[tuple[object, ...], int]:
+def object_numbers(where: str, shapes: Sequence[Shape]) -> dict[tuple[object, ...], int]:
     """Return the numbers of objects, from 1, by :func:`object_key`; crowds have none.
 
     Raises:
@@ -174,7 +176,9 @@ def object_numbers(shapes: Sequence[Shape]) -> dict[tuple[object, ...], int]:
     """
     keys = dict.fromkeys(object_key(shape, index) for index, shape in enumerate(shapes) if not shape.is_crowd)
     if len(keys) > LARGEST_LABEL:
-        raise ImageError(f"has {len(keys)} objects, more than the {LARGEST_LABEL} that an instance map can hold")
+        raise ImageError(
+            f"{where}: has {len(keys)} objects, more than the {LARGEST_LABEL} that an instance map can hold"
+        )
     return {key: number for number, key in enumerate(keys, 1)}
 
 

@@ -79,10 +79,9 @@ def _filled(ring: Ring, height: int, width: int) -> BoolArray:
 
 
 def _clipped(inside: BoolArray, top: int, left: int, size: tuple[int, int]) -> Patch:
-    height, width = inside.shape
     first_row, first_column = max(0, -top), max(0, -left)
     kept = inside[first_row : max(0, size[1] - top), first_column : max(0, size[0] - left)]
     if not kept.size:
         raise BrokenShapeError(f"lies outside the image of {size[0]} x {size[1]} pixels")
-    is_clipped = kept.shape != (height, width) and np.count_nonzero(kept) < np.count_nonzero(inside)
+    is_clipped = int(np.count_nonzero(kept)) < int(np.count_nonzero(inside))
     return Patch(kept, max(0, top), max(0, left), is_clipped)

@@ -116,9 +116,7 @@ def _is_yolo(path: Path) -> bool:
     return path.name in YOLO_CLASSES or path.suffix.lower() in _YAML
 
 
-def annotation_files(
-    path: Path, kind: AnnotationFormat | None = None, colours: str | None = None
-) -> Sequence[Path]:
+def annotation_files(path: Path, kind: AnnotationFormat | None = None, colours: str | None = None) -> Sequence[Path]:
     """Return the files to read for what a user names: itself, or all annotations in a folder and below it.
 
     A folder with colour masks, or with YOLO's list of classes, counts as a whole.
@@ -145,8 +143,8 @@ def annotation_files(
     found = [file for file in _below(path) if _may_be(file, kind)]
     if not found:
         raise ImageError(
-            f"{path}: no annotations there or below; expected files of COCO, LabelMe, CVAT, Label Studio, VIA or QuPath, "
-            "a DICOM structure set, YOLO's data.yaml or classes.txt, or colour masks with a table (--colours)"
+            f"{path}: no annotations there or below; expected files of COCO, LabelMe, CVAT, Label Studio, VIA or "
+            "QuPath, a DICOM structure set, YOLO's data.yaml or classes.txt, or colour masks with a table (--colours)"
         )
     return found
 

@@ -109,7 +109,9 @@ def _place(
     document.images.append(image)
     source = open_source(target)
     if source.frame is None:
-        document.broken.append(f"{document.path}: {target}: does not say where it lies in the patient, so no contour fits")
+        document.broken.append(
+            f"{document.path}: {target}: does not say where it lies in the patient, so no contour fits"
+        )
         return
     is_whole = found.is_whole
     together = defaultdict[tuple[int, int], list[tuple[float, Ring]]](list)

@@ -83,4 +83,6 @@ def _as_images(instances: dict[Path, str]) -> FoundSeries:
             why = f"{whole}: {why}"
     except PromiseError as error:
         why = str(error)
-    return FoundSeries(tuple(paths), instances, False, (f"{why}. So each of its images has a row and a mask of its own",))
+    return FoundSeries(
+        tuple(paths), instances, False, (f"{why}. So each of its images has a row and a mask of its own",)
+    )

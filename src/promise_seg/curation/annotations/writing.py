@@ -85,10 +85,11 @@ class MaskFolder:
         return self.path / place
 
     def _place(self, image: Path, below: str, suffix: str) -> str:
-        inside = image.relative_to(self.root) if image.is_relative_to(self.root) else Path(image.name)
-        name = inside.with_name(stem_of(image)).as_posix() if image != self.root else image.name
+        is_inside = image.is_relative_to(self.root) and image != self.root
+        inside = image.relative_to(self.root) if is_inside else Path(image.name)
+        name = inside.with_name(stem_of(image)).as_posix()
         free = next(
-            one for one in (name, f"{inside.as_posix()}", *(f"{name}_{number}" for number in range(2, 2**16)))
+            one for one in (name, inside.as_posix(), *(f"{name}_{number}" for number in range(2, 2**16)))
             if f"{below}/{one}".casefold() not in self._taken
         )  # fmt: skip
         self._taken.add(f"{below}/{free}".casefold())

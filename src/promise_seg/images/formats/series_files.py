@@ -25,17 +25,13 @@ def files_of_series(folder: Path) -> list[Path]:
     """
     found: dict[str, list[Path]] = defaultdict(list)
     segmentations: dict[str, list[Path]] = defaultdict(list)
-    without_pixels: list[Path] = []
     for path in dicom_files(folder):
         header = read_dataset(path, pixels=False)
         is_one = str(header.get("SOPClassUID")) in SEGMENTATION_CLASSES
         if "Rows" not in header:
-            without_pixels.append(path)
             continue
         (segmentations if is_one else found)[str(header.get("SeriesInstanceUID", ""))].append(path)
     found = found or segmentations
-    if not found and without_pixels:
-        return without_pixels  # which is an error of its own, with what they are
     if len(found) != 1:
         what = f"{len(found)} series ({in_line(', '.join(sorted(found)))})" if found else "no DICOM images"
         way_out = ". Give each series a folder of its own" if found else ""
