@@ -24,7 +24,7 @@ LOWER = [(15, 112), (70, 108), (85, 150), (10, 152)]
 def write_image(path: Path, size: tuple[int, int] = (WIDTH, HEIGHT), **options: object) -> Path:
     """A picture of noise; ``options`` are of ``Image.save``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    seed = sum(path.name.encode())
+    seed = sum(f"{path.parent.name}/{path.name}".encode())
     pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path, **options)
     return path

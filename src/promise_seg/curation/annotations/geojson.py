@@ -7,7 +7,6 @@ from typing import Any
 from promise_seg.curation.annotations.documents import listed
 from promise_seg.curation.annotations.shapes import (
     AnnotatedImage,
-    BrokenShapeError,
     Document,
     Outline,
     Ring,
@@ -40,10 +39,8 @@ def read_geojson(path: Path, value: Any) -> Document:
             if geometry["type"] not in _AREAS:
                 document.leave_out(image, geometry["type"])
                 continue
-            parts = tuple(_parts(geometry))
-            if not parts:
-                raise BrokenShapeError("has no polygon")
-            image.shapes.append(Shape(Outline(parts), _class_of(feature.get("properties")), ("feature", number)))
+            area, name = Outline(tuple(_parts(geometry))), _class_of(feature.get("properties"))
+            image.shapes.append(Shape(area, name, ("feature", number)))
     document.images = [image]
     return document
 

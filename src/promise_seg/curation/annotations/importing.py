@@ -13,7 +13,7 @@ from promise_seg._version import __version__
 from promise_seg.curation.annotations.classes import Classes, classes_of
 from promise_seg.curation.annotations.drawing import Style, draw_all
 from promise_seg.curation.annotations.image_files import ImageFiles
-from promise_seg.curation.annotations.meeting import SHOWN, bring_together, some
+from promise_seg.curation.annotations.meeting import SHOWN, Meeting, bring_together, some
 from promise_seg.curation.annotations.recognising import Wishes, annotation_files, read_annotations
 from promise_seg.curation.annotations.shapes import Document
 from promise_seg.curation.annotations.writing import MaskFolder, distinct, folder_name, refuse_foreign_folder
@@ -124,7 +124,7 @@ def import_annotations(
         drawing = draw_all(meeting.found + (meeting.bare if empty else []), masks_folder, classes, style, progress)
         remarks += [*drawing.remarks(style), *masks_folder.notes]
         if not drawing.pairs[0]:
-            raise ManifestError(_nothing_left(wishes.images, documents, remarks))
+            raise ManifestError(_nothing_left(wishes.images, documents, meeting, remarks))
         grouping = _grouped(drawing.pairs[0], pattern, wishes.images)
         masks_folder.finish(_facts(places, drawn_as, order), None if drawn_as == DrawnAs.INSTANCES else classes.numbers)
     for path, pairs in zip(manifests, drawing.pairs, strict=True):
@@ -205,12 +205,10 @@ def _remarks_on(documents: Sequence[Document], classes: Classes) -> list[str]:
     return lines
 
 
-def _nothing_left(folder: Path, documents: Sequence[Document], remarks: Sequence[str]) -> str:
+def _nothing_left(folder: Path, documents: Sequence[Document], meeting: Meeting, remarks: Sequence[str]) -> str:
     count = sum(len(one.images) for one in documents)
-    return (
-        f"{folder}: none of the {count} annotated image(s) has a mask now: {'; '.join(remarks) or 'there are none'}. "
-        "If the images are elsewhere, say where (--images FOLDER)"
-    )
+    way_out = ". If the images are elsewhere, say where (--images FOLDER)" if meeting.missing else ""
+    return f"{folder}: no mask can be made of {count} annotated image(s): {'; '.join(remarks)}{way_out}"
 
 
 def _facts(places: Sequence[Path], drawn_as: DrawnAs, on_top: OnTop) -> dict[str, object]:

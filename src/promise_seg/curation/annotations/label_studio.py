@@ -144,4 +144,4 @@ def _area(value: Mapping[str, Any], size: tuple[int, int] | None) -> Outline | B
             np.array([float(value[name]) for name in names]) * unit for names in (("x", "y"), ("width", "height"))
         )
         ring = rectangle(x, y, w, h, turned)
-    return Outline(((ring_of(ring),),), is_relative=size is None)
+    return Outline(((ring,),), is_relative=size is None)

@@ -20,7 +20,6 @@ from promise_seg.curation.annotations.shapes import (
     bitmap_of,
     ellipse,
     polygon,
-    ring_of,
 )
 from promise_seg.images.formats.limits import max_values
 
@@ -68,7 +67,7 @@ def _area(shape: Mapping[str, Any]) -> Outline | Bitmap | None:
     if kind == "circle":
         (x, y), (edge_x, edge_y) = np.array(points, np.float64)
         radius = float(np.hypot(edge_x - x, edge_y - y))
-        return Outline(((ring_of(ellipse(x, y, radius, radius)),),))
+        return Outline(((ellipse(x, y, radius, radius),),))
     if kind == "mask":
         left, top = (round(float(value)) for value in points[0])
         return bitmap_of(_decoded(shape["mask"]), top, left)

@@ -30,10 +30,17 @@ class Outline:
 
     So the second ring of a part is a hole in the first. ``is_relative`` means that coordinates are fractions of the
     width and the height of the image.
+
+    Raises:
+        BrokenShapeError: if there is no part, or one without a ring.
     """
 
     parts: tuple[tuple[Ring, ...], ...]
     is_relative: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.parts or not all(self.parts):
+            raise BrokenShapeError("has no outline")
 
 
 @dataclass(frozen=True)
@@ -157,7 +164,7 @@ def polygon(points: Iterable[Any]) -> Outline:
 def rectangle(left: float, top: float, width: float, height: float, turned_degrees: float = 0.0) -> Ring:
     """Return the corners of a rectangle, turned clockwise around its upper left corner."""
     ring = ring_of([(0, 0), (width, 0), (width, height), (0, height)])
-    return _turned(ring, turned_degrees) + (float(left), float(top))
+    return ring_of(_turned(ring, turned_degrees) + (float(left), float(top)))
 
 
 def ellipse(x: float, y: float, radius_x: float, radius_y: float, turned_degrees: float = 0.0) -> Ring:
@@ -165,7 +172,7 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, turned_degrees
     angles = np.arange(_ELLIPSE_POINTS) * (2 * np.pi / _ELLIPSE_POINTS)
     radii = abs(float(radius_x)), abs(float(radius_y))
     ring = ring_of(np.stack([radii[0] * np.cos(angles), radii[1] * np.sin(angles)], 1))
-    return _turned(ring, turned_degrees) + (float(x), float(y))
+    return ring_of(_turned(ring, turned_degrees) + (float(x), float(y)))
 
 
 def turned_around(ring: Ring, turned_degrees: float) -> Ring:

@@ -19,7 +19,6 @@ from promise_seg.curation.annotations.shapes import (
     ellipse,
     polygon,
     rectangle,
-    ring_of,
 )
 from promise_seg.errors import ImageError
 
@@ -164,4 +163,4 @@ def _area(shape: Mapping[str, Any]) -> Outline | None:
         ring = ellipse(shape["cx"], shape["cy"], shape["rx"], shape["ry"], np.rad2deg(float(shape.get("theta") or 0)))
     else:
         return None
-    return Outline(((ring_of(ring),),))
+    return Outline(((ring,),))
