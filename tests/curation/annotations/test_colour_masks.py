@@ -124,7 +124,10 @@ def test_unknown_colours_and_other_faults(folder, tmp_path):
     Image.fromarray(coloured(WANTED, [(0, 0, 0), (1, 2, 3), GREEN])).save(folder / "SegmentationClass/b.png")
     result = run(folder, tmp_path / "m.csv")
     text = "\n".join(result.remarks)
-    assert f"b.png: has {drawn(STAR).sum()} pixel(s) in 1 colour(s) that the table does not have, such as (1, 2, 3)" in text
+    assert (
+        f"b.png: has {drawn(STAR).sum()} pixel(s) in 1 colour(s) that the table does not have, such as (1, 2, 3)"
+        in text
+    )
     assert [pair.image.name for pair in result.pairs] == ["a.jpg"]
     Image.fromarray(coloured(WANTED[1:], [(0, 0, 0), RED, GREEN])).save(folder / "SegmentationClass/a.png")
     with pytest.raises(ManifestError, match=f"was drawn on {WIDTH} x {HEIGHT - 1} pixels"):

@@ -109,7 +109,11 @@ def test_a_rectangle_is_turned_around_its_upper_left_corner_in_pixels(folder, tm
 
 def test_place_and_label_of_a_region_may_be_two_items(folder, tmp_path):
     place, label = {"x": 10, "y": 10, "width": 20, "height": 20, "rotation": 0}, {"labels": ["polyp"]}
-    items = [region("rectangle", place, 1), region("labels", place | label, 1), region("polygon", {"points": percent(LARGE)}, 2)]
+    items = [
+        region("rectangle", place, 1),
+        region("labels", place | label, 1),
+        region("polygon", {"points": percent(LARGE)}, 2),
+    ]
     result = run(write_json(folder / "x.json", [task(*items)]), tmp_path / "m.csv")
     assert result.counts == {"polyp": 1}
     assert "1 shape(s) left out, because they have no class" in result.remarks
@@ -148,7 +152,10 @@ def test_tasks_that_are_not_done_or_done_twice(folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"image_rotation": 90}, "was turned in Label Studio"), ({"original_width": 10}, "unlike others of the same task")],
+    [
+        ({"image_rotation": 90}, "was turned in Label Studio"),
+        ({"original_width": 10}, "unlike others of the same task"),
+    ],
 )
 def test_regions_of_another_frame(folder, tmp_path, changes, words):
     path = write_json(folder / "x.json", [task(REGIONS[0], REGIONS[1] | changes)])

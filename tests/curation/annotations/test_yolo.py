@@ -99,7 +99,8 @@ def test_an_image_of_which_nothing_can_be_drawn_is_never_empty(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [("names: 5", "no names of classes"), ("[", "not valid YAML"), ("nc: 3", "no names of classes")]
+    ("content", "words"),
+    [("names: 5", "no names of classes"), ("[", "not valid YAML"), ("nc: 3", "no names of classes")],
 )
 def test_a_list_of_classes_that_cannot_be_read(tmp_path, content, words):
     folder = write(tmp_path / "data", {"a": [line(0, STAR)]})

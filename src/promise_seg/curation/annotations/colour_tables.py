@@ -40,9 +40,9 @@ def voc_colour(index: int) -> Colour:
 
 
 def voc_table(names: list[str] | None = None) -> dict[Colour, str]:
-    """Return VOC's colours with names in their order, by default ``class 1``, ``class 2`` ..."""
-    listed_names = ["background", *(f"class {index}" for index in range(1, 256))] if names is None else names
-    return {voc_colour(index): name for index, name in enumerate(listed_names[:256])}
+    """Return VOC's colours with names in their order, by default ``class 1``, ``class 2`` ...; 255 is void."""
+    listed_names = ["background", *(f"class {index}" for index in range(1, 255))] if names is None else names
+    return {voc_colour(index): name for index, name in enumerate(listed_names[:255])}
 
 
 def read_table(path: Path) -> dict[Colour, str]:

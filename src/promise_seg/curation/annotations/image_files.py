@@ -63,7 +63,7 @@ class ImageFiles:
             if candidates:
                 return self._best(candidates, name, annotations)
         outside = annotations.parent / name
-        return outside if beside and name.name and outside.is_file() else None
+        return outside if beside and name.name and _is_file(outside) else None
 
     def _candidates(self, name: str) -> tuple[list[Path], ...]:
         uploaded = _UPLOADED.fullmatch(name)
@@ -85,6 +85,13 @@ class ImageFiles:
             names = ", ".join(path.relative_to(self.folder).as_posix() for path in chosen[:_SHOWN])
             raise AmbiguousNameError(f"{name} may be any of {len(chosen)} images: {names}")
         return chosen[0]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _is_of_masks(parent: str) -> bool:

@@ -119,6 +119,8 @@ def import_annotations(
     meeting = bring_together(documents, files, beside=images is None)
     style = Style(drawn_as, order, scale, below)
     remarks += [*meeting.remarks(empty=empty), *_remarks_on(documents, classes)]
+    if not classes.numbers:
+        raise ManifestError(_nothing_left(wishes.images, documents, meeting, remarks))
     with replacing_folder(into) as temporary:
         masks_folder = MaskFolder(into, temporary, wishes.images)
         drawing = draw_all(meeting.found + (meeting.bare if empty else []), masks_folder, classes, style, progress)
@@ -208,7 +210,8 @@ def _remarks_on(documents: Sequence[Document], classes: Classes) -> list[str]:
 def _nothing_left(folder: Path, documents: Sequence[Document], meeting: Meeting, remarks: Sequence[str]) -> str:
     count = sum(len(one.images) for one in documents)
     way_out = ". If the images are elsewhere, say where (--images FOLDER)" if meeting.missing else ""
-    return f"{folder}: no mask can be made of {count} annotated image(s): {'; '.join(remarks)}{way_out}"
+    why = "; ".join(remarks) or "there are no shapes"
+    return f"{folder}: no mask can be made of {count} annotated image(s): {why}{way_out}"
 
 
 def _facts(places: Sequence[Path], drawn_as: DrawnAs, on_top: OnTop) -> dict[str, object]:
