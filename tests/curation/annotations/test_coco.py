@@ -46,7 +46,7 @@ def document(*annotations, **image):
     return {
         "images": [{"id": 1, "file_name": "a.png", "width": WIDTH, "height": HEIGHT} | image],
         "categories": CATEGORIES,
-        "annotations": [{"id": number, "image_id": 1, "category_id": 3} | one for number, one in enumerate(annotations)],
+        "annotations": [{"id": key, "image_id": 1, "category_id": 3} | one for key, one in enumerate(annotations)],
     }  # fmt: skip
 
 

@@ -129,10 +129,12 @@ def test_unknown_colours_and_other_faults(folder, tmp_path):
         in text
     )
     assert [pair.image.name for pair in result.pairs] == ["a.jpg"]
+    result = run(folder, tmp_path / "e.csv", empty=True)
+    assert [pair.image.name for pair in result.pairs] == ["a.jpg"]
     Image.fromarray(coloured(WANTED[1:], [(0, 0, 0), RED, GREEN])).save(folder / "SegmentationClass/a.png")
     with pytest.raises(ManifestError, match=f"was drawn on {WIDTH} x {HEIGHT - 1} pixels"):
         run(folder, tmp_path / "n.csv")
-    with pytest.raises(SettingsError, match="--colours nowhere.txt: no such file"):
+    with pytest.raises(SettingsError, match=r"--colours nowhere\.txt: no such file"):
         run(folder, tmp_path / "n.csv", colours="nowhere.txt")
 
 

@@ -64,9 +64,8 @@ def test_parts_of_a_feature_are_one_object_and_cells_have_their_own(place, tmp_p
     features = [
         feature("MultiPolygon", [[closed(STAR)], [closed(LOWER)]], None),
         feature("Polygon", [closed(LARGE), closed(HOLE)], None, objectType="cell"),
-        feature("GeometryCollection", [], None) | {
-            "geometry": {"type": "GeometryCollection", "geometries": [{"type": "Polygon", "coordinates": [closed(HOLE)]}]}
-        },
+        feature("Polygon", [], None)
+        | {"geometry": {"type": "GeometryCollection", "geometries": [{"type": "Polygon", "coordinates": [closed(HOLE)]}]}},
     ]  # fmt: skip
     found = labels_in(run(write_json(place, as_collection(features)), tmp_path / "m.csv", masks="instances"))
     assert iou(found == 1, drawn(STAR) | drawn(LOWER)) >= 0.99

@@ -224,8 +224,27 @@ def test_missing_images_and_images_without_annotations(folder, tmp_path):
     assert "2 image(s) left out, because they have no annotations" in text
     assert "pass --empty" in text
     result = run(folder, tmp_path / "n.csv", empty=True)
+    assert [pair.image.name for pair in result.pairs] == ["a.png", "b.png"]  # c may be x, y or z
+    assert any("They may be those that were not found, under another name" in line for line in result.remarks)
+    for name in "xyz":
+        (folder / f"{name}.json").unlink()
+    result = run(folder, tmp_path / "o.csv", empty=True)
     assert [pair.image.name for pair in result.pairs] == ["a.png", "b.png", "c.png"]
-    assert [row.mask().any() for row in accepted(tmp_path / "n.csv")] == [True, False, False]
+    assert [row.mask().any() for row in accepted(tmp_path / "o.csv")] == [True, False, False]
+
+
+def test_an_image_whose_annotations_are_broken_or_uncertain_is_never_empty(folder, tmp_path):
+    for name in ("b", "c", "one/d", "two/d"):
+        write_image(folder / f"{name}.png")
+    labelme(folder / "a.json", ("polyp", STAR))
+    (folder / "b.json").write_text("{")
+    labelme(folder / "c.json", ("polyp", [(1, 2)]))
+    labelme(folder / "d.json", ("polyp", STAR))
+    result = run(folder, tmp_path / "m.csv", empty=True)
+    assert [pair.image.name for pair in result.pairs] == ["a.png"]
+    text = "\n".join(result.remarks)
+    assert "2 image(s) left out, because none of their shapes can be drawn" in text
+    assert "d.png may be any of 2 images: one/d.png, two/d.png" in text
 
 
 def test_stems_and_images_of_one_name_have_masks_of_their_own(folder, tmp_path):
@@ -258,7 +277,7 @@ def test_nothing_is_overwritten_without_being_asked(folder, tmp_path):
     labelme(folder / "a.json", ("polyp", STAR))
     run(folder, tmp_path / "m.csv")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(PromiseError, match="already exists. Pass --force"):
+    with pytest.raises(PromiseError, match=r"already exists\. Pass --force"):
         run(folder, tmp_path / "m.csv")
     labelme(folder / "a.json", ("polyp", [(0, 0)]))
     with pytest.raises(PromiseError, match="no mask can be made"):
@@ -348,8 +367,9 @@ def test_places_that_are_not_there(tmp_path):
     (tmp_path / "empty").mkdir()
     for place, options, words in (
         ("nowhere", {}, "no such file or folder"), ("empty", {}, "no annotations there"),
-        ("empty", {"images": "nowhere"}, "--images nowhere: no such folder"), ("empty", {"masks": "all"}, "expected classes"),
-        ("empty", {"kind": "word"}, "--format word: expected coco"), ("empty", {"on_top": "x"}, "expected later, smaller"),
+        ("empty", {"images": "nowhere"}, "--images nowhere: no such folder"),
+        ("empty", {"masks": "all"}, "expected classes"), ("empty", {"kind": "word"}, "--format word: expected coco"),
+        ("empty", {"on_top": "x"}, "expected later, smaller"),
     ):  # fmt: skip
         with pytest.raises(PromiseError, match=words):
             run(tmp_path / place, tmp_path / "m.csv", **options)

@@ -1,5 +1,7 @@
 """Label Studio's JSON, against drawings of scikit-image and equations; its brush against an encoder of its format."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -26,11 +28,11 @@ SIZE = {"original_width": WIDTH, "original_height": HEIGHT, "image_rotation": 0}
 
 
 def packed_brush(mask, *, runs=True):
-    """The bytes of a brush: 32 bits of length, 5 of the size of a word, four sizes of lengths; then runs or literals."""
+    """The bytes of a brush: its length, the size of a word, four sizes of lengths; then runs or literals."""
     values = np.repeat(np.where(mask, 255, 0).astype(np.uint8).ravel(), 4)
     bits = f"{len(values):032b}" + f"{8 - 1:05b}" + "".join(f"{size - 1:04b}" for size in (3, 4, 8, 16))
     edges = [0, *(np.flatnonzero(np.diff(values.astype(int))) + 1), len(values)]
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         at = start
         while at < end:
             count = min(end - at, 2**16 if runs else 8)

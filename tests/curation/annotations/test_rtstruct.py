@@ -82,7 +82,7 @@ def test_contours_lie_in_their_slices(folder, tmp_path, orientation, named):
     of = headers(folder(orientation=orientation))
     structures = {
         "GTV 1": [contour(of[1], STAR, named=named), contour(of[3], LOWER, named=named)],
-        "Liver": [contour(of[2], LARGE, named=named), contour(of[2], HOLE, named=named), contour(of[2], LOWER, named=named)],
+        "Liver": [contour(of[2], ring, named=named) for ring in (LARGE, HOLE, LOWER)],
     }  # fmt: skip
     write(folder.root / "ct/rs.dcm", of, structures)  # beside its series, as archives hand it out
     result = run(folder.root, tmp_path / "m.csv")
@@ -137,8 +137,9 @@ def test_contours_that_are_no_areas_or_lie_elsewhere_are_named(folder, tmp_path)
     skew.ContourData = [*list(skew.ContourData)[:-1], 500]
     write(
         folder.root / "rs.dcm", of,
-        {"x": [contour(of[1], STAR), contour(of[1], LOWER, above_mm=0.4), broken, skew, contour(of[0], [(1, 1)], kind="POINT"),
-               contour(of[4], STAR, above_mm=50), contour(of[0], STAR, kind="OPEN_PLANAR")]},
+        {"x": [contour(of[1], STAR), contour(of[1], LOWER, above_mm=0.4), broken, skew,
+               contour(of[0], [(1, 1)], kind="POINT"), contour(of[4], STAR, above_mm=50),
+               contour(of[0], STAR, kind="OPEN_PLANAR")]},
     )  # fmt: skip
     result = run(folder.root, tmp_path / "m.csv")
     text = "\n".join(result.remarks)

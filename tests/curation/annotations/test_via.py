@@ -129,7 +129,7 @@ def test_a_broken_region_is_named_and_the_others_are_kept(place, tmp_path, write
 
 def test_a_project_of_via_3_is_refused(place, tmp_path):
     path = write_json(
-        place.with_suffix(".json"), dict.fromkeys(("project", "config", "attribute", "file", "metadata"), {})
+        place.with_suffix(".json"), {key: {} for key in ("project", "config", "attribute", "file", "metadata")}
     )
     with pytest.raises(ImageError, match="a project of VIA 3"):
         run(path, tmp_path / "m.csv")

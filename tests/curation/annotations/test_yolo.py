@@ -81,7 +81,8 @@ def test_an_empty_text_is_an_empty_mask_only_if_that_is_wished(tmp_path):
     ("text", "words"),
     [("0 0.5 0.5 0.2 0.2", "box without an outline 1"), ("7 0 0 1 0 1 1", "lists 2, counted from 0"),
      ("0 0 0 1 0 1 1 0.5", "each point needs two"), ("0 0 0 100 0 100 100", "expected fractions"),
-     ("0 0 0 nan 0 1 1", "not finite"), ("0 0 0 x 0 1 1", "not pairs of numbers"), ("0 0 0 0 0 1 1", "needs three")],
+     ("0 0 0 nan 0 1 1", "not finite"), ("0 0 0 x 0 1 1", "not pairs of numbers"), ("0 0 0 0 0 1 1", "needs three"),
+     ("polyp 0.1", "no line of YOLO")],
 )  # fmt: skip
 def test_a_broken_line_is_named_and_the_others_are_kept(tmp_path, text, words):
     result = run(write(tmp_path / "data", {"a": [text, line(0, STAR)]}), tmp_path / "m.csv")

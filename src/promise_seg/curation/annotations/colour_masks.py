@@ -59,13 +59,13 @@ def read_colour_masks(folder: Path, colours: str | None = None, *, objects: bool
     entries = scan(masks).entries
     for entry in entries:
         document.own_files.add(entry.path)
-        with document.guarded(entry.path.relative_to(folder)):
-            name = f"{entry.parent}/{entry.stem}".lstrip("/")
+        image = AnnotatedImage(f"{entry.parent}/{entry.stem}".lstrip("/"), str(entry.path))
+        document.images.append(image)
+        with document.guarded(entry.path.relative_to(folder), image):
             pixels = _codes(entry.path)
-            image = AnnotatedImage(name, str(entry.path), (pixels.shape[1], pixels.shape[0]), is_complete=True)
             places = _objects(of_objects / entry.parent, entry.stem, pixels) if objects else None
-            image.shapes = _shapes(pixels, table, places)
-            document.images.append(image)
+            image.shapes, image.size = _shapes(pixels, table, places), (pixels.shape[1], pixels.shape[0])
+            image.is_complete = True
     if not entries:
         raise ImageError(f"{masks}: has no masks; expected pictures in the colours of {found or 'Pascal VOC'}")
     if found is None and colours is None:

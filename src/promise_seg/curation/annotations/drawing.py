@@ -54,7 +54,11 @@ class Drawing:
         counts = (
             (seen.clipped, "shape(s) reach over the border of their image and are cut there"),
             (seen.tiny, "shape(s) are too small to cover the centre of a pixel, and are not in the masks"),
-            (seen.crowds, "crowd(s), which are many objects in one outline, are not in the instance maps"),
+            (
+                seen.crowds,
+                "crowd(s) (iscrowd), which are many objects in one outline, are not in the instance maps. If "
+                "they are single objects drawn with a brush, export them in another format, such as CVAT's own",
+            ),
         )
         lists = (
             ("image(s) left out, because their masks cannot be drawn", self.problems, ""),
@@ -125,7 +129,7 @@ def _is_of(name: str, shape: Shape) -> int:
 def _draw_objects(easel: Easel, source: Source, into: MaskFolder, where: str, style: Style, seen: Remarks) -> Path:
     crowds = sum(shape.is_crowd for shape in easel.shapes)
     if crowds and crowds == len(easel.shapes):
-        raise ImageError(f"{where}: has crowds alone, which are no single objects")
+        raise ImageError(f"{where}: has crowds alone (iscrowd), which are no single objects")
     seen.crowds += crowds
     numbers = object_numbers(where, easel.shapes)
     of_shape = {id(shape): numbers.get(object_key(shape, index), 0) for index, shape in enumerate(easel.shapes)}

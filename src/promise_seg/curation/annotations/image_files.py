@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from promise_seg.curation.annotations.shapes import AnnotatedImage
@@ -17,7 +17,11 @@ _SHOWN = 3
 
 
 class AmbiguousNameError(ImageError):
-    """Several images have the name that annotations give."""
+    """Several images, the ``candidates``, have the name that annotations give."""
+
+    def __init__(self, words: str, candidates: Sequence[Path]) -> None:
+        super().__init__(words)
+        self.candidates = list(candidates)
 
 
 class ImageFiles:
@@ -83,7 +87,7 @@ class ImageFiles:
         chosen = [path for path in candidates if fit(path) == best]
         if len(chosen) > 1:
             names = ", ".join(path.relative_to(self.folder).as_posix() for path in chosen[:_SHOWN])
-            raise AmbiguousNameError(f"{name} may be any of {len(chosen)} images: {names}")
+            raise AmbiguousNameError(f"{name} may be any of {len(chosen)} images: {names}", chosen)
         return chosen[0]
 
 

@@ -123,7 +123,7 @@ def import_annotations(
         raise ManifestError(_nothing_left(wishes.images, documents, meeting, remarks))
     with replacing_folder(into) as temporary:
         masks_folder = MaskFolder(into, temporary, wishes.images)
-        drawing = draw_all(meeting.found + (meeting.bare if empty else []), masks_folder, classes, style, progress)
+        drawing = draw_all(meeting.found + (meeting.empty if empty else []), masks_folder, classes, style, progress)
         remarks += [*drawing.remarks(style), *masks_folder.notes]
         if not drawing.pairs[0]:
             raise ManifestError(_nothing_left(wishes.images, documents, meeting, remarks))
@@ -165,12 +165,13 @@ def _read(
             if file == place or len(files) == 1:
                 raise
             faults.append(str(error))
+            documents.append(Document(file, unread={file.stem}))
             continue
         if found is not None:
             documents.append(found)
         elif file == place:
             raise ImageError(f"{file}: a DICOM file, but not a structure set (RTSTRUCT)")
-    if not documents:
+    if len(documents) == len(faults):
         raise ManifestError(f"{places[0]}: no annotations could be read: {some(faults)}")
     remarks = [
         f"{len(faults)} file(s) left out, which are no annotations that can be read: {'; '.join(faults[:SHOWN])}"

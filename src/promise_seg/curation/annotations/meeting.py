@@ -7,6 +7,7 @@ from pathlib import Path
 
 from promise_seg.curation.annotations.image_files import AmbiguousNameError, ImageFiles
 from promise_seg.curation.annotations.shapes import AnnotatedImage, Document
+from promise_seg.images.formats.kinds import stem_of
 
 SHOWN = 3
 
@@ -24,30 +25,43 @@ class Annotated:
 class Meeting:
     """All images and annotations, each in one of the lists.
 
-    ``found`` are images with their annotations; ``bare`` those without any shape, or that are not spoken of, and
-    ``unfinished`` those that nobody has annotated yet. ``undrawn`` are images of which no shape could be drawn.
-    ``missing`` are names of images that are not there, ``clashes`` lines about those that may be meant more than once.
+    ``found`` are images with their annotations; ``bare`` those of which the annotations say nothing but their name,
+    ``unmentioned`` those of which they do not say even that, and ``unfinished`` those that nobody has annotated yet.
+    ``undrawn`` are images of which no shape could be drawn. ``missing`` are names of images that are not there,
+    ``clashes`` lines about those that may be meant more than once.
     """
 
     found: list[Annotated] = field(default_factory=list)
     bare: list[Annotated] = field(default_factory=list)
+    unmentioned: list[Annotated] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
     undrawn: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     clashes: list[str] = field(default_factory=list)
 
+    @property
+    def empty(self) -> list[Annotated]:
+        """Images that show nothing, if a user says that a lack of annotations means that.
+
+        Those that are not mentioned may be the missing ones under another name, so they count only if none is missing.
+        """
+        return self.bare + ([] if self.missing else self.unmentioned)
+
     def remarks(self, *, empty: bool) -> list[str]:
-        """Return a line for each kind of image that was left out; ``empty`` if those without a shape were not."""
-        bare = [] if empty else [str(one.path) for one in self.bare]
+        """Return a line for each kind of image that was left out; ``empty`` if those that show nothing were not."""
+        left = [one.path for one in self.bare + self.unmentioned]
+        way_out = ". If that means that they show nothing, pass --empty, which gives them empty masks"
+        if empty:
+            left = [path for path in left if path not in {one.path for one in self.empty}]
+            way_out = ". They may be those that were not found, under another name, so --empty does not count for them"
         lists = (
             ("image(s) of the annotations not found", self.missing, ""),
-            ("image(s) left out, because they have no annotations", bare,
-             ". If that means that they show nothing, pass --empty, which gives them empty masks"),
+            ("image(s) left out, because they have no annotations", [str(path) for path in left], way_out),
             ("image(s) left out, because nobody has annotated them yet", self.unfinished, ""),
             ("image(s) left out, because none of their shapes can be drawn", self.undrawn, ""),
             ("image(s) left out, because it is not certain which annotations are theirs", self.clashes, ""),
-        )  # fmt: skip
-        return [f"{len(names)} {what}: {some(names)}{way_out}" for what, names, way_out in lists if names]
+        )
+        return [f"{len(names)} {what}: {some(names)}{rest}" for what, names, rest in lists if names]
 
 
 def some(names: Sequence[str]) -> str:
@@ -63,7 +77,7 @@ def bring_together(documents: Sequence[Document], files: ImageFiles, *, beside: 
         files: the images.
         beside: whether names may also be paths from the annotations, out of the folder of images.
     """
-    meeting = Meeting()
+    meeting, in_doubt = Meeting(), set[Path]()
     by_path = defaultdict[Path, list[Annotated]](list)
     for document in documents:
         for image in document.images:
@@ -71,6 +85,7 @@ def bring_together(documents: Sequence[Document], files: ImageFiles, *, beside: 
                 path = files.find(image, document.path, beside=beside)
             except AmbiguousNameError as error:
                 meeting.clashes.append(f"{image.where}: {error}")
+                in_doubt.update(error.candidates)
                 continue
             if path is None:
                 meeting.missing.append(image.name)
@@ -78,17 +93,21 @@ def bring_together(documents: Sequence[Document], files: ImageFiles, *, beside: 
                 by_path[path].append(Annotated(path, image, document))
     for path, own in by_path.items():
         _sort(meeting, path, own)
-    series = {path for path in by_path if path.is_dir()} | {path.parent for path in by_path}
-    spoken_of = set(by_path) | {path for path in files.paths if path in series or path.parent in set(by_path)}
-    nobody = Document(files.folder)
     if not any(
         one.image.image for own in by_path.values() for one in own
     ):  # a structure set speaks of its series alone
-        meeting.bare += [
-            Annotated(path, AnnotatedImage(path.name, str(path)), nobody)
-            for path in files.paths if path not in spoken_of and not path.is_dir()
-        ]  # fmt: skip
+        rest = [path for path in files.paths if path not in by_path and path not in in_doubt and not path.is_dir()]
+        _sort_unmentioned(meeting, rest, {stem.lower() for document in documents for stem in document.unread})
     return meeting
+
+
+def _sort_unmentioned(meeting: Meeting, paths: Sequence[Path], unread: set[str]) -> None:
+    for path in paths:
+        if stem_of(path).lower() in unread:
+            meeting.undrawn.append(str(path))
+        else:
+            image = AnnotatedImage(path.name, str(path))
+            meeting.unmentioned.append(Annotated(path, image, Document(path.parent)))
 
 
 def _sort(meeting: Meeting, path: Path, own: list[Annotated]) -> None:

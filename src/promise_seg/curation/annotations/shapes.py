@@ -121,6 +121,7 @@ class Document:
     broken: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     own_files: set[Path] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
 
     @contextmanager
     def guarded(self, where: object, image: AnnotatedImage | None = None) -> Iterator[None]:

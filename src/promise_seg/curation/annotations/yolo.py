@@ -35,13 +35,16 @@ def read_yolo(classes: Path) -> Document:
             lines = read_lines(path)
         except ImageError as error:
             document.broken.append(str(error))
+            document.unread.add(path.stem)
             continue
-        if not all(_is_label(line) for line in lines):
-            document.unused["text that is not YOLO's"] += 1
+        if lines and not any(_is_label(line) for line in lines):
+            document.unread.add(path.stem)
             continue
         image = AnnotatedImage(_image_name(path, classes.parent), str(path))
         for number, line in enumerate(lines, 1):
             with document.guarded(f"{path.relative_to(classes.parent)}:{number}", image):
+                if not _is_label(line):
+                    raise BrokenShapeError("is no line of YOLO: the number of a class, and x and y of its outline")
                 if len(line.split()) == _BOX:
                     document.leave_out(image, "box without an outline")
                 else:
