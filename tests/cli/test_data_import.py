@@ -46,8 +46,8 @@ def test_label_maps_that_check_split_and_show_accept(place, capsys):
     ):  # fmt: skip
         assert line in said.out
     for line in (
-        "warning: 1 image(s) left out, because they have no annotations: data/p3_6.png. If that means",
-        "warning: 6 shape(s) left out, because they are no areas: point 6\n",
+        "warning: 1 image(s) left out, because they have no annotations: data/p3_6.png. If they contain",
+        "warning: 6 shape(s) left out, because they have no area: point 6\n",
         "read this manifest with --class; the numbers are also in m_imported_masks/classes.json",
         "promise data split m.csv -o m_split.csv",
     ):
@@ -61,7 +61,7 @@ def test_label_maps_that_check_split_and_show_accept(place, capsys):
 def test_instances(place, capsys):
     assert run("import", "data", "-o", "m.csv", "--instances", "--empty") == 0
     said = capsys.readouterr()
-    assert "read this manifest with --instances. These are objects of several classes" in said.err
+    assert "read this manifest with --instances. Its objects are of several classes" in said.err
     assert "images: 7" in said.out
     assert run("check", "m.csv", "--instances") < 2
 
@@ -85,7 +85,7 @@ def test_a_mask_for_each_class(place, capsys):
         (["nowhere"], "nowhere: no such file or folder"),
         (["data", "--format", "coca"], "did you mean coco?"),
         (["data", "--format", "cvat"], "no annotations there or below"),
-        (["data/p0_0.json", "--format", "coco"], "no known format of annotations; expected --format coco"),
+        (["data/p0_0.json", "--format", "coco"], "not a known format of annotations; expected --format coco"),
         (["data", "--only", "cat"], "--only cat: there is no such class; there are polyp, tool"),
         (["data", "--images", "nowhere"], "--images nowhere: no such folder"),
     ],

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def import_data(
     annotations: Annotated[list[Path], typer.Argument(help="Files of annotations, or folders of them.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The manifest to write; its masks lie beside it.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The manifest to write; the masks are in a folder next to it.")
+    ],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images; by default that of the annotations.", metavar="FOLDER")
     ] = None,
@@ -25,7 +27,7 @@ def import_data(
         typer.Option(
             "--format",
             metavar="WORD",
-            help=f"The format, if it is not to be recognised by its content: {listed(list(AnnotationFormat))}.",
+            help=f"The format, if it should not be recognised by its content: {listed(list(AnnotationFormat))}.",
         ),
     ] = None,
     classes: Annotated[bool, typer.Option("--classes", help="Write label maps; the default.")] = False,
@@ -41,7 +43,7 @@ def import_data(
     ] = None,
     on_top: Annotated[
         OnTop,
-        typer.Option(help="Which of two shapes that overlap is seen: the one drawn later, or the smaller one."),
+        typer.Option(help="Which of two overlapping shapes is on top: the later or the smaller one."),
     ] = OnTop.LATER,
     attribute: Annotated[
         str | None, typer.Option(help="The attribute of VIA's regions that is their class.", metavar="NAME")
@@ -54,7 +56,7 @@ def import_data(
         ),
     ] = None,
     empty: Annotated[
-        bool, typer.Option("--empty", help="Give empty masks to images without annotations, which are left out else.")
+        bool, typer.Option("--empty", help="Give images without annotations empty masks instead of leaving them out.")
     ] = False,
     scale: Annotated[
         bool, typer.Option("--scale", help="Scale annotations that were made on a copy of the image at another size.")
@@ -64,7 +66,7 @@ def import_data(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing manifest and its masks.")] = False,
 ) -> None:
-    """Turn annotations that are no masks (COCO, LabelMe, CVAT ...) into masks and a manifest."""
+    """Turn annotations (COCO, LabelMe, CVAT, YOLO, RTSTRUCT ...) into masks and a manifest."""
     from promise_seg.curation.annotations.importing import import_annotations
 
     given = [drawn for drawn, wanted in zip(DrawnAs, (classes, instances, per_class), strict=True) if wanted]
@@ -95,7 +97,7 @@ def _print_outcome(imported: "Imported") -> None:
     if not named and len(imported.pairs) > 1:
         console.print(no_groups_note(imported.pairs), markup=False)
     if imported.drawn_as == DrawnAs.INSTANCES:
-        several = " These are objects of several classes, which they do not tell apart; see --only." if len(
+        several = " Its objects are of several classes, which an instance map does not hold; see --only." if len(
             [name for name in imported.classes if imported.counts[name]]
         ) > 1 else ""  # fmt: skip
         console.print(f"read this manifest with --instances.{several}", markup=False)
@@ -107,7 +109,7 @@ def _print_outcome(imported: "Imported") -> None:
     if not any(pair.split for pair in imported.pairs):
         for path in imported.manifests:
             console.print(
-                f"nothing tells the splits, so all rows are train. Divide them: promise data split {path} -o "
+                f"the folders say nothing of splits, so all rows are train. Divide them: promise data split {path} -o "
                 f"{path.with_name(path.stem + '_split.csv')}",
                 markup=False,
             )

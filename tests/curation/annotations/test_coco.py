@@ -124,7 +124,7 @@ def test_objects_and_crowds(imported):
         ({"size": [HEIGHT, WIDTH], "counts": "04"}, "run lengths of"),
         ({"size": [HEIGHT, WIDTH], "counts": "\x7f~~"}, "cannot be read"),
         ({"size": [10, 10], "counts": [100]}, "but its image has 220 x 160"),
-        ({"size": [10**9, 10**9], "counts": [10**18]}, "no size that can be read"),
+        ({"size": [10**9, 10**9], "counts": [10**18]}, "which cannot be read"),
         ({"counts": [100]}, "lacks 'size'"),
         ([flat([(x + 1e7, y) for x, y in STAR])], "far outside the image"),
         ([flat([(x + 400, y) for x, y in STAR])], "lies outside the image"),
@@ -142,7 +142,7 @@ def test_what_has_no_area_is_counted_by_kind(imported):
         {"segmentation": [flat(STAR)], "category_id": 99}, {"segmentation": [flat(STAR)], "image_id": 99},
     )  # fmt: skip
     text = "\n".join(result.remarks)
-    assert "2 shape(s) left out, because they are no areas: box without an outline 1, key points 1" in text
+    assert "2 shape(s) left out, because they have no area: box without an outline 1, key points 1" in text
     assert "1 annotation(s) left out, because they are of a category that the file does not list" in text
     assert "1 annotation(s) left out, because they are of an image that the file does not list" in text
 

@@ -80,7 +80,7 @@ def test_colours_of_voc_are_the_published_ones():
 def test_objects_are_told_apart_by_their_own_colours(folder, tmp_path):
     save(folder)
     (folder / "labelmap.txt").write_text(LABELMAP)
-    with pytest.raises(ImageError, match="do not tell the objects of a class apart"):
+    with pytest.raises(ImageError, match="do not separate the objects of a class"):
         run(folder, tmp_path / "m.csv", masks="instances")
     (folder / "SegmentationObject").mkdir()
     objects = drawn(STAR) * 1 + drawn(LARGE, HOLE) * 2 + drawn(LOWER) * 3
@@ -110,7 +110,7 @@ def test_tables_of_many_kinds(folder, tmp_path, name, text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [("polyp:255,0,0::\ntool:255,0,0::\n", "have the same colour"), ("polyp:256,0,0::\n", "from 0 to 255"),
-     ("a\npolyp\n", "no class with a colour"), ("\n", "has no colours")],
+     ("a\npolyp\n", "not a class with a colour"), ("\n", "has no colours")],
 )  # fmt: skip
 def test_tables_that_cannot_be_read(tmp_path, text, words):
     (tmp_path / "t.txt").write_text(text)
@@ -132,7 +132,7 @@ def test_unknown_colours_and_other_faults(folder, tmp_path):
     result = run(folder, tmp_path / "e.csv", empty=True)
     assert [pair.image.name for pair in result.pairs] == ["a.jpg"]
     Image.fromarray(coloured(WANTED[1:], [(0, 0, 0), RED, GREEN])).save(folder / "SegmentationClass/a.png")
-    with pytest.raises(ManifestError, match=f"was drawn on {WIDTH} x {HEIGHT - 1} pixels"):
+    with pytest.raises(ManifestError, match=f"was annotated at {WIDTH} x {HEIGHT - 1} pixels"):
         run(folder, tmp_path / "n.csv")
     with pytest.raises(SettingsError, match=r"--colours nowhere\.txt: no such file"):
         run(folder, tmp_path / "n.csv", colours="nowhere.txt")

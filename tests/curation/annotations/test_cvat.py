@@ -71,7 +71,7 @@ def test_every_shape(folder, tmp_path):
     assert result.classes == {"tool": 1, "polyp": 2}
     assert iou(found == 1, drawn([(10.3, 112), (70, 112), (70, 150.2), (10.3, 150.2)])) >= 0.99
     assert iou(found == 2, drawn(STAR) | drawn_ellipse(165, 75, 40, 20, 30)) >= 0.99
-    assert "2 shape(s) left out, because they are no areas: polyline 1, points 1" in result.remarks
+    assert "2 shape(s) left out, because they have no area: polyline 1, points 1" in result.remarks
 
 
 def test_masks_with_a_hole_and_two_parts_are_exact(folder, tmp_path):

@@ -55,17 +55,17 @@ def test_holes_and_parts(place, tmp_path, form):
     assert iou(found == 2, drawn(LARGE, HOLE) | drawn(LOWER)) >= 0.99
     assert not found[75, 160]
     assert iou(found == 1, drawn(STAR)) >= 0.99
-    assert "2 shape(s) left out, because they are no areas: LineString 1, Point 1" in result.remarks
+    assert "2 shape(s) left out, because they have no area: LineString 1, Point 1" in result.remarks
     (row,) = accepted(tmp_path / "m.csv", label=2)
     assert np.array_equal(row.mask(), found == 2)
 
 
 def test_parts_of_a_feature_are_one_object_and_cells_have_their_own(place, tmp_path):
+    inner = {"type": "Polygon", "coordinates": [closed(HOLE)]}
     features = [
         feature("MultiPolygon", [[closed(STAR)], [closed(LOWER)]], None),
         feature("Polygon", [closed(LARGE), closed(HOLE)], None, objectType="cell"),
-        feature("Polygon", [], None)
-        | {"geometry": {"type": "GeometryCollection", "geometries": [{"type": "Polygon", "coordinates": [closed(HOLE)]}]}},
+        feature("Polygon", [], None) | {"geometry": {"type": "GeometryCollection", "geometries": [inner]}},
     ]  # fmt: skip
     found = labels_in(run(write_json(place, as_collection(features)), tmp_path / "m.csv", masks="instances"))
     assert iou(found == 1, drawn(STAR) | drawn(LOWER)) >= 0.99

@@ -90,7 +90,7 @@ def test_every_shape(folder, tmp_path, form):
     assert iou(found == 1, drawn([(10, 112), (65, 112), (65, 152), (10, 152)])) >= 0.99
     assert iou(found == 2, drawn_ellipse(165, 80, 33, 16, 30)) >= 0.99
     assert iou(found == 3, drawn(STAR)) >= 0.99
-    assert any("shape(s) left out, because they are no areas" in line for line in result.remarks)
+    assert any("shape(s) left out, because they have no area" in line for line in result.remarks)
 
 
 @pytest.mark.parametrize("runs", [True, False])
@@ -149,13 +149,13 @@ def test_tasks_that_are_not_done_or_done_twice(folder, tmp_path):
     assert [pair.image.name for pair in result.pairs] == ["a.png", "d.png"]
     text = "\n".join(result.remarks)
     assert "b.png: annotated 2 times: " in text
-    assert "2 image(s) left out, because nobody has annotated them yet" in text
+    assert "2 image(s) left out, because they are not annotated yet" in text
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"image_rotation": 90}, "was turned in Label Studio"),
+        ({"image_rotation": 90}, "was rotated in Label Studio"),
         ({"original_width": 10}, "unlike others of the same task"),
     ],
 )
@@ -173,6 +173,6 @@ def test_a_damaged_brush(content):
 
 
 def test_only_unlabelled_or_unfinished_tasks_is_an_error(folder, tmp_path):
-    with pytest.raises(ManifestError, match="nobody has annotated them yet"):
+    with pytest.raises(ManifestError, match="they are not annotated yet"):
         run(write_json(folder / "x.json", [task(annotations=[])]), tmp_path / "m.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]

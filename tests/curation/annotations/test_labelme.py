@@ -65,7 +65,7 @@ def test_every_shape(folder, tmp_path):
     assert iou(masks["box"], drawn([(10, 112), (70.5, 112), (70.5, 150), (10, 150)])) >= 0.99
     assert iou(masks["disc"], drawn_ellipse(160, 75, 25, 25)) >= 0.99
     assert np.array_equal(masks["free"], drawn(HOLE))
-    assert "2 shape(s) left out, because they are no areas: line 1, point 1" in result.remarks
+    assert "2 shape(s) left out, because they have no area: line 1, point 1" in result.remarks
 
 
 def test_a_mask_has_holes_and_parts(folder, tmp_path):
@@ -82,7 +82,7 @@ def test_shapes_of_a_group_are_one_object(folder, tmp_path):
     assert iou(found == 1, drawn(STAR) | drawn(LOWER)) >= 0.99
     assert iou(found == 2, drawn(LARGE) & ~drawn(HOLE)) >= 0.99
     assert iou(found == 3, drawn(HOLE)) >= 0.99
-    assert any("the smaller one is on top" in line for line in result.remarks)
+    assert any("The smaller shape is on top" in line for line in result.remarks)
 
 
 def test_shapes_without_a_label_and_labels_of_nothing(folder, tmp_path):
@@ -109,5 +109,5 @@ def test_images_in_another_folder(tmp_path, spelt):
 def test_a_broken_mask(folder, tmp_path, mask):
     write(folder, shape("x", [(0, 0), (5, 5)], "mask", mask=mask), shape("x", STAR), shape("x", [(1, 2)], "circle"))
     result = run(folder, tmp_path / "m.csv")
-    assert any(line.startswith("2 broken shape(s)") for line in result.remarks)
+    assert any(line.startswith("2 invalid shape(s)") for line in result.remarks)
     assert iou(labels_in(result) > 0, drawn(STAR)) >= 0.99

@@ -121,7 +121,7 @@ def test_an_uneven_series_gets_a_row_for_each_image(folder, tmp_path):
     write(folder.root / "rs.dcm", of, {"x": [contour(of[2], LARGE), contour(of[2], HOLE), contour(of[4], STAR)]})
     result = run(folder.root, tmp_path / "m.csv")
     assert len(result.pairs) == 4
-    assert any("each of its images has a row and a mask of its own" in line for line in result.remarks)
+    assert any("each of its images has its own row and mask" in line for line in result.remarks)
     masks = [row.mask() for row in accepted(tmp_path / "m.csv")]
     by_number = {int(dcmread(pair.image).InstanceNumber): mask for pair, mask in zip(result.pairs, masks, strict=True)}
     assert iou(by_number[3], drawn(LARGE, HOLE)) >= 0.99

@@ -89,7 +89,7 @@ def test_every_shape(place, tmp_path, write):
     assert iou(found == 2, drawn_ellipse(160.5, 60, 30, 30) & (found != 3)) >= 0.99
     assert iou(found == 3, drawn_ellipse(150, 125, 40, 20, np.rad2deg(0.3))) >= 0.99
     assert iou(found == 4, drawn(STAR)) >= 0.99
-    assert "2 shape(s) left out, because they are no areas: polyline 1, point 1" in result.remarks
+    assert "2 shape(s) left out, because they have no area: polyline 1, point 1" in result.remarks
 
 
 @pytest.mark.parametrize("write", [as_project, as_csv])

@@ -82,7 +82,7 @@ def test_an_empty_text_is_an_empty_mask_only_if_that_is_wished(tmp_path):
     [("0 0.5 0.5 0.2 0.2", "box without an outline 1"), ("7 0 0 1 0 1 1", "lists 2, counted from 0"),
      ("0 0 0 1 0 1 1 0.5", "each point needs two"), ("0 0 0 100 0 100 100", "expected fractions"),
      ("0 0 0 nan 0 1 1", "not finite"), ("0 0 0 x 0 1 1", "not pairs of numbers"), ("0 0 0 0 0 1 1", "needs three"),
-     ("polyp 0.1", "no line of YOLO")],
+     ("polyp 0.1", "not a line of YOLO")],
 )  # fmt: skip
 def test_a_broken_line_is_named_and_the_others_are_kept(tmp_path, text, words):
     result = run(write(tmp_path / "data", {"a": [text, line(0, STAR)]}), tmp_path / "m.csv")
@@ -95,7 +95,7 @@ def test_an_image_of_which_nothing_can_be_drawn_is_never_empty(tmp_path):
     result = run(folder, tmp_path / "m.csv", empty=True)
     assert [pair.image.name for pair in result.pairs] == ["a.png"]
     assert any("none of their shapes can be drawn" in one for one in result.remarks)
-    with pytest.raises(ManifestError, match="because they are no areas: box without an outline 1"):
+    with pytest.raises(ManifestError, match="because they have no area: box without an outline 1"):
         run(write(tmp_path / "more", {"b": ["0 0.5 0.5 0.2 0.2"]}), tmp_path / "n.csv")
 
 

@@ -92,7 +92,7 @@ def _area(segmentation: Any, size: tuple[int, int] | None) -> Outline | Bitmap:
 def _of_runs(runs: Mapping[str, Any], size: tuple[int, int] | None) -> Bitmap:
     height, width = (int(side) for side in runs["size"])
     if min(height, width) < 1 or height * width > max_values():
-        raise BrokenShapeError(f"has run lengths of {width} x {height} pixels, which is no size that can be read")
+        raise BrokenShapeError(f"has run lengths of {width} x {height} pixels, which cannot be read")
     if size is not None and size != (width, height):
         raise BrokenShapeError(
             f"has run lengths of {width} x {height} pixels, but its image has {size[0]} x {size[1]} in the same file"

@@ -51,7 +51,7 @@ def read_colour_masks(folder: Path, colours: str | None = None, *, objects: bool
         masks = folder
     if objects and not of_objects.is_dir():
         raise ImageError(
-            f"{folder}: colours of classes do not tell the objects of a class apart; expected {OBJECTS}/ beside "
+            f"{folder}: the colours do not separate the objects of a class; expected {OBJECTS}/ next to "
             f"{CLASSES}/. Leave --instances out"
         )
     document = Document(folder)
@@ -67,14 +67,14 @@ def read_colour_masks(folder: Path, colours: str | None = None, *, objects: bool
             image.shapes, image.size = _shapes(pixels, table, places), (pixels.shape[1], pixels.shape[0])
             image.is_complete = True
     if not entries:
-        raise ImageError(f"{masks}: has no masks; expected pictures in the colours of {found or 'Pascal VOC'}")
+        raise ImageError(f"{masks}: has no masks; expected images in the colours of {found or 'Pascal VOC'}")
     if found is None and colours is None:
         document.classes = sorted(
             {shape.class_name for image in document.images for shape in image.shapes}, key=_number
         )
         document.notes.append(
-            f"{folder}: there is no table of colours ({', '.join(TABLES)}, or --colours), so classes are numbered as "
-            "in the palette of Pascal VOC"
+            f"{folder}: no table of colours ({', '.join(TABLES)}, or --colours), so classes are numbered as in "
+            "the palette of Pascal VOC"
         )
     return document
 

@@ -82,7 +82,7 @@ def _of_lines(path: Path) -> list[tuple[str, Colour]]:
         elif last:
             pairs.append((last[1].strip(), (int(last[2]), int(last[3]), int(last[4]))))
         elif number > 1:
-            raise ImageError(f"{path}:{number}: {line[:60]!r} is no class with a colour; expected polyp:255,0,0")
+            raise ImageError(f"{path}:{number}: {line[:60]!r} is not a class with a colour; expected polyp:255,0,0")
     return pairs
 
 

@@ -58,7 +58,7 @@ def _parsed(path: Path) -> Element:
         root: Element = fromstring(read_bytes(path))
     except (ParseError, ValueError) as error:
         if isinstance(error, DefusedXmlException):
-            raise ImageError(f"{path}: declares entities or another document, which CVAT never does") from None
+            raise ImageError(f"{path}: declares entities, which CVAT does not; refused") from None
         raise ImageError(f"{path}: not valid XML: {error}. Export it again") from None
     return root
 

@@ -62,7 +62,7 @@ def read_json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         raise ImageError(f"{path}:{error.lineno}: not valid JSON: {error.msg}. Export it again") from None
     except (ValueError, RecursionError):
-        raise ImageError(f"{path}: not valid JSON: it is nested too deeply, or has a number too long") from None
+        raise ImageError(f"{path}: not valid JSON: it is nested too deeply, or a number is too long") from None
 
 
 def listed(value: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from promise_seg.curation.annotations.classes import Classes
-from promise_seg.curation.annotations.meeting import SHOWN, Annotated, some
+from promise_seg.curation.annotations.meeting import Annotated, line_about
 from promise_seg.curation.annotations.painting import Easel, Remarks, easel_for, object_key, object_numbers, paint
 from promise_seg.curation.annotations.shapes import Shape
 from promise_seg.curation.annotations.writing import MaskFolder
@@ -49,38 +49,30 @@ class Drawing:
     def remarks(self, style: Style) -> list[str]:
         """Return a line for everything that a user should know of the masks."""
         seen, what = self.seen, "classes" if style.drawn_as == DrawnAs.CLASSES else "objects"
-        wins = "the later one" if style.on_top == OnTop.LATER else "the smaller one"
-        hidden = f"; {seen.hidden} of them are fully covered by others" if seen.hidden else ""
+        wins = "later" if style.on_top == OnTop.LATER else "smaller"
+        hidden = f" ({seen.hidden} {what} are completely covered)" if seen.hidden else ""
         counts = (
-            (seen.clipped, "shape(s) reach over the border of their image and are cut there"),
-            (seen.tiny, "shape(s) are too small to cover the centre of a pixel, and are not in the masks"),
+            (seen.clipped, "shape(s) extend beyond the image and were clipped"),
+            (seen.tiny, "shape(s) missing from the masks, because they are too small to cover the centre of a pixel"),
             (
                 seen.crowds,
-                "crowd(s) (iscrowd), which are many objects in one outline, are not in the instance maps. If "
-                "they are single objects drawn with a brush, export them in another format, such as CVAT's own",
+                "crowd(s) (iscrowd) left out, because an instance map cannot hold many objects in one outline. If "
+                "they are single objects drawn with a brush, export them in another format, such as CVAT for images",
             ),
         )
         lists = (
             ("image(s) left out, because their masks cannot be drawn", self.problems, ""),
             ("shape(s) left out", seen.outside, ""),
             (f"image(s) in which {what} overlap{hidden}", seen.overlapping,
-             f". Where they do, {wins} is on top, unless the annotations put it lower; --on-top says otherwise"),
-            ("image(s) were annotated without their EXIF orientation, by the size that the annotations state; the "
-             "masks are turned upright, as the images are", seen.as_stored, ""),
-            ("image(s) have an EXIF orientation, and nothing tells whether they were annotated with it; it was taken "
-             "that they were, as programs show them so today. Look at some of them (promise data show)",
-             seen.turned, ""),
-            ("image(s) have another size than when they were annotated; the shapes were scaled", seen.scaled, ""),
+             f"The {wins} shape is on top, unless the annotations state an order; see --on-top"),
+            ("image(s) annotated without their EXIF orientation, according to the stated size; the masks were rotated "
+             "like the images", seen.as_stored, ""),
+            ("image(s) with an EXIF orientation, assumed to be annotated as they are displayed, because the "
+             "annotations do not say it. Look at some of them with promise data show", seen.turned, ""),
+            ("image(s) with another size than when they were annotated; the shapes were scaled", seen.scaled, ""),
         )  # fmt: skip
         lines = [f"{count} {words}" for count, words in counts if count]
-        return lines + [f"{len(items)} {words}: {_some(items)}{rest}" for words, items, rest in lists if items]
-
-
-def _some(lines: Sequence[str]) -> str:
-    if any(": " in line for line in lines):
-        more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-        return "; ".join(lines[:SHOWN]) + more
-    return some(lines)
+        return lines + [line_about(words, items, rest) for words, items, rest in lists if items]
 
 
 def draw_all(
@@ -129,7 +121,7 @@ def _is_of(name: str, shape: Shape) -> int:
 def _draw_objects(easel: Easel, source: Source, into: MaskFolder, where: str, style: Style, seen: Remarks) -> Path:
     crowds = sum(shape.is_crowd for shape in easel.shapes)
     if crowds and crowds == len(easel.shapes):
-        raise ImageError(f"{where}: has crowds alone (iscrowd), which are no single objects")
+        raise ImageError(f"{where}: has only crowds (iscrowd), which are not single objects")
     seen.crowds += crowds
     numbers = object_numbers(where, easel.shapes)
     of_shape = {id(shape): numbers.get(object_key(shape, index), 0) for index, shape in enumerate(easel.shapes)}

@@ -13,7 +13,7 @@ from promise_seg._version import __version__
 from promise_seg.curation.annotations.classes import Classes, classes_of
 from promise_seg.curation.annotations.drawing import Style, draw_all
 from promise_seg.curation.annotations.image_files import ImageFiles
-from promise_seg.curation.annotations.meeting import SHOWN, Meeting, bring_together, some
+from promise_seg.curation.annotations.meeting import Meeting, bring_together, line_about
 from promise_seg.curation.annotations.recognising import Wishes, annotation_files, read_annotations
 from promise_seg.curation.annotations.shapes import Document
 from promise_seg.curation.annotations.writing import MaskFolder, distinct, folder_name, refuse_foreign_folder
@@ -172,11 +172,9 @@ def _read(
         elif file == place:
             raise ImageError(f"{file}: a DICOM file, but not a structure set (RTSTRUCT)")
     if len(documents) == len(faults):
-        raise ManifestError(f"{places[0]}: no annotations could be read: {some(faults)}")
-    remarks = [
-        f"{len(faults)} file(s) left out, which are no annotations that can be read: {'; '.join(faults[:SHOWN])}"
-    ]
-    return documents, remarks if faults else []
+        raise ManifestError(f"{places[0]}: {line_about('file(s), none of which could be read', faults)}")
+    words = "file(s) left out, which cannot be read as annotations"
+    return documents, [line_about(words, faults)] if faults else []
 
 
 def _grouped(pairs: list[ImagePair], pattern: re.Pattern[str] | None, folder: Path) -> Grouping:
@@ -196,15 +194,14 @@ def _remarks_on(documents: Sequence[Document], classes: Classes) -> list[str]:
     lines = [note for one in documents for note in one.notes]
     if total := unused.total():
         kinds = ", ".join(f"{kind} {count}" for kind, count in unused.most_common())
-        lines.append(f"{total} shape(s) left out, because they are no areas: {kinds}")
+        lines.append(f"{total} shape(s) left out, because they have no area: {kinds}")
     if broken:
-        more = f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        lines.append(f"{len(broken)} broken shape(s) or image(s) left out: {'; '.join(broken[:SHOWN])}{more}")
+        lines.append(line_about("invalid shape(s) or image(s) left out", broken))
     if classes.unlabelled:
         lines.append(f"{classes.unlabelled} shape(s) left out, because they have no class")
     if classes.unwanted:
         lines.append(f"{classes.unwanted} shape(s) left out, because their classes are not in --only")
-    lines += [f"{' and '.join(own)} were taken for one class" for own in classes.spellings]
+    lines += [f"{' and '.join(own)} were taken as one class" for own in classes.spellings]
     return lines
 
 
@@ -212,7 +209,7 @@ def _nothing_left(folder: Path, documents: Sequence[Document], meeting: Meeting,
     count = sum(len(one.images) for one in documents)
     way_out = ". If the images are elsewhere, say where (--images FOLDER)" if meeting.missing else ""
     why = "; ".join(remarks) or "there are no shapes"
-    return f"{folder}: no mask can be made of {count} annotated image(s): {why}{way_out}"
+    return f"{folder}: no masks could be made for {count} annotated image(s): {why}{way_out}"
 
 
 def _facts(places: Sequence[Path], drawn_as: DrawnAs, on_top: OnTop) -> dict[str, object]:

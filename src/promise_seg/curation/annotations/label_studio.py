@@ -91,7 +91,7 @@ def _add(document: Document, image: AnnotatedImage, key: Any, items: list[Mappin
         return
     item, value = items[placed], values[placed]
     if item.get("image_rotation") or value.get("image_rotation"):
-        raise BrokenShapeError("was drawn on an image that was turned in Label Studio, so its place is not certain")
+        raise BrokenShapeError("was drawn on an image that was rotated in Label Studio, so its place is unclear")
     sizes = [(of.get("original_width"), of.get("original_height")) for of in (item, value)]
     size = next(((int(width), int(height)) for width, height in sizes if width and height), None)
     if size is not None and image.size not in (None, size):
@@ -129,7 +129,7 @@ def _area(value: Mapping[str, Any], size: tuple[int, int] | None) -> Outline | B
         return bitmap_of(unpacked_brush(value["rle"], size))
     turned = float(value.get("rotation") or 0)
     if turned and size is None:
-        raise BrokenShapeError("is turned, but lacks the size of its image (original_width, original_height)")
+        raise BrokenShapeError("is rotated, but lacks the size of its image (original_width, original_height)")
     width, height = size or (1, 1)
     unit = np.array([width, height], np.float64) / 100
     if kind == "polygon":

@@ -50,23 +50,30 @@ class Meeting:
     def remarks(self, *, empty: bool) -> list[str]:
         """Return a line for each kind of image that was left out; ``empty`` if those that show nothing were not."""
         left = [one.path for one in self.bare + self.unmentioned]
-        way_out = ". If that means that they show nothing, pass --empty, which gives them empty masks"
+        way_out = "If they contain no object, pass --empty to give them empty masks"
         if empty:
             left = [path for path in left if path not in {one.path for one in self.empty}]
-            way_out = ". They may be those that were not found, under another name, so --empty does not count for them"
+            way_out = "They may be the missing images under another name, so --empty does not apply to them"
         lists = (
             ("image(s) of the annotations not found", self.missing, ""),
             ("image(s) left out, because they have no annotations", [str(path) for path in left], way_out),
-            ("image(s) left out, because nobody has annotated them yet", self.unfinished, ""),
+            ("image(s) left out, because they are not annotated yet", self.unfinished, ""),
             ("image(s) left out, because none of their shapes can be drawn", self.undrawn, ""),
-            ("image(s) left out, because it is not certain which annotations are theirs", self.clashes, ""),
+            ("image(s) left out, because it is unclear which annotations belong to them", self.clashes, ""),
         )
-        return [f"{len(names)} {what}: {some(names)}{rest}" for what, names, rest in lists if names]
+        return [line_about(what, names, rest) for what, names, rest in lists if names]
 
 
-def some(names: Sequence[str]) -> str:
-    """Return the first few names."""
-    return ", ".join(names[:SHOWN]) + " ..." * (len(names) > SHOWN)
+def line_about(what: str, items: Sequence[str], rest: str = "") -> str:
+    """Return a line with the number of some items and the first few of them, and a sentence after it, if there is one.
+
+    Names are divided by commas, and lines, which have colons in them, by semicolons.
+    """
+    are_lines = any(": " in item for item in items)
+    shown = ("; " if are_lines else ", ").join(items[:SHOWN])
+    if len(items) > SHOWN:
+        shown += f"; and {len(items) - SHOWN} more" if are_lines else f" and {len(items) - SHOWN} more"
+    return f"{len(items)} {what}: {shown}" + (f". {rest}" if rest else "")
 
 
 def bring_together(documents: Sequence[Document], files: ImageFiles, *, beside: bool) -> Meeting:

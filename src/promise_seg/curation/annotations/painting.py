@@ -70,9 +70,7 @@ def easel_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale:
     height, width = source.values(0).shape[:2]
     size, name = (width, height), str(source.path)
     if len(source) != 1 and image.image is None:
-        raise ImageError(
-            f"{source.path}: has {len(source)} slices, but the annotations {image.where} are of a single picture"
-        )
+        raise ImageError(f"{source.path}: has {len(source)} slices, but {image.where} annotates a single image")
     if source.turned != 1 and image.size == (height, width) and source.turned in _SIDEWAYS and width != height:
         remarks.as_stored.append(name)
         return Easel(image.shapes, image.size, 1, source.turned)
@@ -83,8 +81,8 @@ def easel_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale:
     if not (scale and _is_copy(image.size, size)):
         hint = " If it is a copy of the image at another size, pass --scale" if _is_copy(image.size, size) else ""
         raise SizeError(
-            f"{image.where}: was drawn on {image.size[0]} x {image.size[1]} pixels, but {source.path} has {width} x "
-            f"{height}.{hint or ' Give the very images that were annotated'}"
+            f"{image.where}: was annotated at {image.size[0]} x {image.size[1]} pixels, but {source.path} has "
+            f"{width} x {height}.{hint or ' Give the images that were annotated'}"
         )
     remarks.scaled.append(name)
     return Easel([_scaled(shape, image.size, size) for shape in image.shapes], size, 1)

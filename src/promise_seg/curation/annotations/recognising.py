@@ -105,7 +105,7 @@ def _read_json(path: Path, wishes: Wishes, kind: AnnotationFormat | None) -> Doc
     if is_via_3(value):
         raise ImageError(f"{path}: a project of VIA 3. Open it in VIA and export it as COCO")
     expected = _EXPECTED if kind is None else f"expected --format {kind}"
-    raise ImageError(f"{path}: holds {words_for(value)}, which is no known format of annotations; {expected}")
+    raise ImageError(f"{path}: holds {words_for(value)}, which is not a known format of annotations; {expected}")
 
 
 def _may_be_dicom(path: Path) -> bool:

@@ -110,7 +110,7 @@ def _place(
     source = open_source(target)
     if source.frame is None:
         document.broken.append(
-            f"{document.path}: {target}: does not say where it lies in the patient, so no contour fits"
+            f"{document.path}: {target}: does not state its position in the patient, so contours cannot be placed"
         )
         return
     is_whole = found.is_whole

@@ -1,4 +1,4 @@
-"""Find the DICOM series that a structure set was drawn on."""
+"""Find the DICOM series that a structure set was annotated at."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -79,10 +79,12 @@ def _as_images(instances: dict[Path, str]) -> FoundSeries:
         elif (source := open_source(whole)).frame is not None:
             return FoundSeries((whole,), instances, is_whole=True)
         else:
-            why = str(source.uneven.words) if source.uneven is not None else "it does not say where its slices lie"
+            why = (
+                str(source.uneven.words)
+                if source.uneven is not None
+                else "it does not state the positions of its slices"
+            )
             why = f"{whole}: {why}"
     except PromiseError as error:
         why = str(error)
-    return FoundSeries(
-        tuple(paths), instances, False, (f"{why}. So each of its images has a row and a mask of its own",)
-    )
+    return FoundSeries(tuple(paths), instances, False, (f"{why}. So each of its images has its own row and mask",))

@@ -27,7 +27,7 @@ def refuse_foreign_folder(folder: Path) -> None:
     """
     if (folder.exists() or folder.is_symlink()) and not (folder / MARK).is_file():
         raise PromiseError(
-            f"{folder}: already exists, and does not hold masks of promise data import. Move it away, or choose "
+            f"{folder}: already exists, and is not a folder of masks of promise data import. Move it away, or choose "
             "another -o"
         )
 

@@ -44,7 +44,9 @@ def read_yolo(classes: Path) -> Document:
         for number, line in enumerate(lines, 1):
             with document.guarded(f"{path.relative_to(classes.parent)}:{number}", image):
                 if not _is_label(line):
-                    raise BrokenShapeError("is no line of YOLO: the number of a class, and x and y of its outline")
+                    raise BrokenShapeError(
+                        "is not a line of YOLO; expected the number of a class, then x and y of each point"
+                    )
                 if len(line.split()) == _BOX:
                     document.leave_out(image, "box without an outline")
                 else:
