@@ -9,7 +9,9 @@ LONG_FUNCTIONS = {
     # help text. The bodies are short.
     "cli/train.py:train": 150,
     "cli/data_fetch.py:fetch": 85,
+    "cli/data_import.py:import_data": 85,
     "cli/data_split.py:split": 65,
+    "curation/annotations/importing.py:import_annotations": 85,
     "dataset/dataset.py:from_csv": 70,
     "reporting/report.py:report": 70,
     "workflows/evaluation.py:evaluate": 80,

@@ -103,36 +103,38 @@ def import_annotations(
     of_all = None if kind is None else _word(AnnotationFormat, kind, "--format")
     pattern = group_pattern(group) if group is not None else None
     into, places = output.with_name(output.stem + IMPORTED), [Path(one) for one in given]
-    if drawn_as != DrawnAs.PER_CLASS:
-        refuse_existing([output], force=force)
+    refuse_existing([] if drawn_as == DrawnAs.PER_CLASS else [output], force=force)
     refuse_foreign_folder(into)
     wishes = Wishes(
         _folder_of(places, images), attribute, None if colours is None else str(colours), drawn_as == DrawnAs.INSTANCES
     )
     documents, remarks = _read(places, wishes, of_all, progress)
     classes = classes_of(documents, only)
-    names = list(classes.numbers) if drawn_as == DrawnAs.PER_CLASS else []
-    below = dict(zip(names, distinct([folder_name(name) for name in names]), strict=True))
+    below = _folders_of_classes(classes, drawn_as)
     manifests = [output.with_name(f"{output.stem}_{name}{output.suffix}") for name in below.values()] or [output]
     refuse_existing(manifests, force=force)
     files = ImageFiles(wishes.images, {path for one in documents for path in one.own_files})
     meeting = bring_together(documents, files, beside=images is None)
-    style = Style(drawn_as, order, scale, below)
     remarks += [*meeting.remarks(empty=empty), *_remarks_on(documents, classes)]
-    if not classes.numbers:
-        raise ManifestError(_nothing_left(wishes.images, documents, meeting, remarks))
+    style, wanted = Style(drawn_as, order, scale, below), meeting.found + (meeting.empty if empty else [])
     with replacing_folder(into) as temporary:
-        masks_folder = MaskFolder(into, temporary, wishes.images)
-        drawing = draw_all(meeting.found + (meeting.empty if empty else []), masks_folder, classes, style, progress)
-        remarks += [*drawing.remarks(style), *masks_folder.notes]
-        if not drawing.pairs[0]:
+        folder = MaskFolder(into, temporary, wishes.images)
+        drawing = draw_all(wanted if classes.numbers else [], folder, classes, style, progress)
+        remarks += [*drawing.remarks(style), *folder.notes]
+        if not any(drawing.pairs):
             raise ManifestError(_nothing_left(wishes.images, documents, meeting, remarks))
         grouping = _grouped(drawing.pairs[0], pattern, wishes.images)
-        masks_folder.finish(_facts(places, drawn_as, order), None if drawn_as == DrawnAs.INSTANCES else classes.numbers)
+        folder.finish(_facts(places, style), None if drawn_as == DrawnAs.INSTANCES else classes.numbers)
     for path, pairs in zip(manifests, drawing.pairs, strict=True):
         groups = [pair.group for pair in grouping.pairs]
         pairs_table([replace(pair, group=name) for pair, name in zip(pairs, groups, strict=True)], path).write()
     return Imported(manifests, into, drawn_as, classes.numbers, classes.counts, grouping.pairs, grouping.by, remarks)
+
+
+def _folders_of_classes(classes: Classes, drawn_as: DrawnAs) -> dict[str, str]:
+    """Return the name of the folder of each class, if each has masks of its own."""
+    names = list(classes.numbers) if drawn_as == DrawnAs.PER_CLASS else []
+    return dict(zip(names, distinct([folder_name(name) for name in names]), strict=True))
 
 
 def _word(words: type[Word], text: str, option: str) -> Word:
@@ -212,6 +214,10 @@ def _nothing_left(folder: Path, documents: Sequence[Document], meeting: Meeting,
     return f"{folder}: no masks could be made for {count} annotated image(s): {why}{way_out}"
 
 
-def _facts(places: Sequence[Path], drawn_as: DrawnAs, on_top: OnTop) -> dict[str, object]:
-    return {"by": f"promise-seg {__version__}", "from": [path.name for path in places], "masks": str(drawn_as),
-            "on_top": str(on_top)}  # fmt: skip
+def _facts(places: Sequence[Path], style: Style) -> dict[str, object]:
+    return {
+        "by": f"promise-seg {__version__}",
+        "from": [path.name for path in places],
+        "masks": str(style.drawn_as),
+        "on_top": str(style.on_top),
+    }

@@ -20,8 +20,10 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 @dataclass
 class Remarks:
-    """What was seen while shapes were painted: how many of them were cut at the border of the image, cover no centre of
-    a pixel, are fully covered by others, or are crowds in a map of objects; and a line for each that lies outside.
+    """Notes on shapes that were painted.
+
+    They count those that were cut at the border of the image, cover no centre of a pixel, are fully covered by others,
+    or are crowds in a map of objects, and have a line for each that lies ``outside``.
 
     ``overlapping`` are images in which different classes or objects overlap; ``as_stored`` those that were annotated
     without their EXIF orientation, ``turned`` those of which that is not certain, ``scaled`` those that were annotated
