@@ -28,7 +28,7 @@ def files_of_series(folder: Path) -> list[Path]:
     for path in dicom_files(folder):
         header = read_dataset(path, pixels=False)
         is_one = str(header.get("SOPClassUID")) in SEGMENTATION_CLASSES
-        if "Rows" not in header:
+        if "Rows" not in header and "Image" not in header.SOPClassUID.name:  # an image without it is damaged
             continue
         (segmentations if is_one else found)[str(header.get("SeriesInstanceUID", ""))].append(path)
     found = found or segmentations
