@@ -99,6 +99,12 @@ def test_classes_have_numbers_in_the_order_of_their_ids_and_names(imported):
     assert np.array_equal(row.mask(), found == 2)
 
 
+def test_an_image_without_a_name_has_an_address(tmp_path):
+    write_image(tmp_path / "data/a.png")
+    text = document({"segmentation": [flat(STAR)]}, file_name=None, coco_url="http://images.example.org/train/a.png")
+    assert len(run(write_json(tmp_path / "data/x.json", text), tmp_path / "m.csv").pairs) == 1
+
+
 def test_objects_and_crowds(imported):
     crowd = {"segmentation": packed(drawn(LOWER)), "iscrowd": 1}
     result = imported({"segmentation": [flat(STAR)]}, {"segmentation": [flat(LARGE)]}, crowd, masks="instances")

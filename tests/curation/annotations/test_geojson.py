@@ -73,6 +73,14 @@ def test_parts_of_a_feature_are_one_object_and_cells_have_their_own(place, tmp_p
     assert iou(found == 3, drawn(HOLE)) >= 0.99
 
 
+def test_children_of_a_feature_lie_on_it(place, tmp_path):
+    inner = feature("Polygon", [closed(HOLE)], "Cell", childObjects=5)
+    outer = feature("Polygon", [closed(LARGE)], childObjects=[inner])
+    found = labels_in(run(write_json(place, [outer]), tmp_path / "m.csv"))
+    assert iou(found == 1, drawn(HOLE)) >= 0.99
+    assert iou(found == 2, drawn(LARGE, HOLE)) >= 0.99
+
+
 @pytest.mark.parametrize("classification", ["Tumor", {"name": "Tumor"}, {"names": ["Tumor"]}])
 def test_classifications_of_all_versions(place, tmp_path, classification):
     one = feature("Polygon", [closed(STAR)], None, classification=classification)

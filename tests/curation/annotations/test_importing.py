@@ -201,6 +201,17 @@ def test_names_in_several_folders_are_told_apart_by_their_paths(tmp_path):
     assert any("x.png may be any of 2 images: p1/x.png, p2/x.png" in line for line in result.remarks)
 
 
+def test_masks_of_the_same_names_are_not_taken_as_images(tmp_path):
+    for name in ("images/a", "images/b", "masks/a", "masks/b", "m_merged_masks/a"):
+        write_image(tmp_path / f"data/{name}.png")
+    labelme(tmp_path / "data/json/a.json", ("polyp", STAR))
+    result = run(tmp_path / "data", tmp_path / "m.csv", empty=True)
+    assert [pair.image.parent.name + "/" + pair.image.name for pair in result.pairs] == ["images/a.png", "images/b.png"]
+    labelme(tmp_path / "labels/c.json", ("polyp", STAR))
+    write_image(tmp_path / "labels/c.png")
+    assert len(run(tmp_path / "labels", tmp_path / "n.csv").pairs) == 1
+
+
 def test_two_files_about_one_image(folder, tmp_path):
     write_image(folder / "b.png")
     labelme(folder / "a.json", ("polyp", STAR))

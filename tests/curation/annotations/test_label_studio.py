@@ -137,6 +137,14 @@ def test_names_as_the_program_changes_them(folder, tmp_path, image, name):
     assert [pair.image.name for pair in run(path, tmp_path / "m.csv").pairs] == [name]
 
 
+def test_the_image_among_several_texts(folder, tmp_path):
+    one = task(REGIONS[0])
+    one["data"] = {"volume": "scan.h5", "image": "/data/upload/1/0a1b2c3d-a.png", "note": "e.g. this"}
+    assert len(run(write_json(folder / "x.json", [one]), tmp_path / "m.csv").pairs) == 1
+    one = task(REGIONS[0], file_upload="0a1b2c3d-a.png") | {"data": {"image": "/image2"}}
+    assert len(run(write_json(folder / "x.json", [one]), tmp_path / "n.csv").pairs) == 1
+
+
 def test_tasks_that_are_not_done_or_done_twice(folder, tmp_path):
     for name in "bcde":
         write_image(folder / f"{name}.png")

@@ -45,8 +45,9 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
     images = dict[Any, AnnotatedImage]()
     for number, item in enumerate(listed(value["images"])):
         with document.guarded(f"image {number}"):
+            name = str(item.get("file_name") or item["coco_url"])
             size = (int(item["width"]), int(item["height"])) if item.get("width") and item.get("height") else None
-            images[item["id"]] = AnnotatedImage(str(item["file_name"]), f"{path}: {item['file_name']}", size)
+            images[item["id"]] = AnnotatedImage(name, f"{path}: {name}", size)
     lost = Counter[str]()
     for number, item in enumerate(listed(value["annotations"])):
         where = f"annotation {item.get('id', number) if isinstance(item, Mapping) else number}"

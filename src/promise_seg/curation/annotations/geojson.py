@@ -33,7 +33,7 @@ def read_geojson(path: Path, value: Any) -> Document:
     image = AnnotatedImage(path.name.removesuffix(path.suffix), str(path))
     is_collection = isinstance(value, Mapping) and value.get("type") == "FeatureCollection"
     features = listed(value.get("features")) if is_collection else value if isinstance(value, list) else [value]
-    for number, feature in enumerate(features):
+    for number, feature in enumerate(_all_of(features)):
         with document.guarded(f"feature {number}", image):
             geometry = feature.get("geometry") or {"type": "feature without a geometry"}
             if geometry["type"] not in _AREAS:
@@ -43,6 +43,17 @@ def read_geojson(path: Path, value: Any) -> Document:
             image.shapes.append(Shape(area, name, ("feature", number)))
     document.images = [image]
     return document
+
+
+def _all_of(features: list[Any]) -> Iterator[Any]:
+    """Yield features, each before those inside it, which QuPath may export as its children."""
+    waiting = features[::-1]
+    while waiting:
+        feature = waiting.pop()
+        yield feature
+        properties = feature.get("properties") if isinstance(feature, Mapping) else None
+        if isinstance(properties, Mapping):
+            waiting += listed(properties.get("childObjects"))[::-1]
 
 
 def _parts(geometry: Mapping[str, Any]) -> Iterator[tuple[Ring, ...]]:

@@ -7,12 +7,13 @@ from pathlib import Path, PurePosixPath
 
 from promise_seg.curation.annotations.shapes import AnnotatedImage
 from promise_seg.curation.pairing.scanning import OURS, scan
+from promise_seg.curation.pairing.schemes import MASK_FOLDERS
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.kinds import stem_of
 
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
 _ELSEWHERE = frozenset({".svs", ".ndpi", ".mrxs", ".scn", ".heic", ".heif", ".jfif", ".jp2"})
-_MASK_FOLDER = re.compile(r"segmentation(class|object)\w*", re.IGNORECASE)
+_EXPORT = re.compile(r"segmentation(class|object)\w*", re.IGNORECASE)
 _SHOWN = 3
 
 
@@ -25,7 +26,10 @@ class AmbiguousNameError(ImageError):
 
 
 class ImageFiles:
-    """The images in a folder and below it, without masks that this program or others wrote there.
+    """The images in a folder and below it, without masks that this program or others exported there.
+
+    ``paths`` are those that are not in a folder of masks by its name (``masks/a.png``); others only count where
+    annotations name them, and no other image is called so.
 
     Args:
         folder: of the images.
@@ -34,13 +38,13 @@ class ImageFiles:
 
     def __init__(self, folder: Path, without: Collection[Path] = ()) -> None:
         self.folder = folder
-        self.paths = [
-            entry.path for entry in scan(folder).entries if entry.path not in without and not _is_of_masks(entry.parent)
-        ]
+        known = [entry for entry in scan(folder).entries if entry.path not in without and not _is_export(entry.parent)]
+        self.paths = [entry.path for entry in known if not _is_of_masks(entry.parent)]
+        self._in_mask_folders = {entry.path for entry in known if _is_of_masks(entry.parent)}
         self._by_name = defaultdict[str, list[Path]](list)
         self._by_stem = defaultdict[str, list[Path]](list)
         self._by_uploaded = defaultdict[str, list[Path]](list)
-        for path in self.paths:
+        for path in (entry.path for entry in known):
             self._by_name[path.name.lower()].append(path)
             self._by_stem[stem_of(path).lower()].append(path)
             self._by_uploaded[_as_uploaded(path.name)].append(path)
@@ -80,14 +84,15 @@ class ImageFiles:
         )
 
     def _best(self, candidates: list[Path], name: PurePosixPath, annotations: Path) -> Path:
-        def fit(path: Path) -> tuple[int, bool, bool]:
-            return _same_end(path, name), path.name == name.name, path.parent == annotations.parent
+        def fit(path: Path) -> tuple[int, bool, bool, bool]:
+            is_likely = path not in self._in_mask_folders
+            return _same_end(path, name), is_likely, path.name == name.name, path.parent == annotations.parent
 
         best = max(map(fit, candidates))
         chosen = [path for path in candidates if fit(path) == best]
         if len(chosen) > 1:
             names = ", ".join(path.relative_to(self.folder).as_posix() for path in chosen[:_SHOWN])
-            raise AmbiguousNameError(f"{name} may be any of {len(chosen)} images: {names}", chosen)
+            raise AmbiguousNameError(f"{name} may be any of {len(chosen)} images: {names}; see --images", chosen)
         return chosen[0]
 
 
@@ -98,8 +103,14 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _is_export(parent: str) -> bool:
+    """Whether a folder holds masks that this program or others exported."""
+    return any(part.endswith(OURS) or _EXPORT.fullmatch(part) for part in parent.split("/"))
+
+
 def _is_of_masks(parent: str) -> bool:
-    return any(part.endswith(OURS) or _MASK_FOLDER.fullmatch(part) for part in parent.split("/"))
+    """Whether a folder is called as those of masks often are."""
+    return any(re.sub(r"[ _-]", "", part.lower()) in MASK_FOLDERS for part in parent.split("/"))
 
 
 def _same_end(path: Path, name: PurePosixPath) -> int:

@@ -21,6 +21,7 @@ from promise_seg.curation.annotations.shapes import (
     rectangle,
     ring_of,
 )
+from promise_seg.images.formats.kinds import suffix_of
 
 _MIN_KEYS = frozenset({"annotation_id", "annotator", "lead_time"})
 _NO_AREAS = frozenset({"labels", "choices", "textarea", "rating", "taxonomy", "number", "pairwise", "datetime"})
@@ -50,11 +51,11 @@ def read_label_studio(path: Path, tasks: list[Any]) -> Document:
 
 def _images(document: Document, task: Mapping[str, Any], name: str) -> Iterator[AnnotatedImage]:
     if "data" in task:
-        file = next(_paths(task["data"]), "") or str(task.get("file_upload") or "")
+        file = _file_named(task["data"]) or str(task.get("file_upload") or "")
         done = task.get("annotations") or task.get("completions") or []
         results = [one.get("result") or [] for one in done if not one.get("was_cancelled")]
     else:
-        file = next(_paths({key: value for key, value in task.items() if isinstance(value, str)}), "")
+        file = _file_named(task)
         results = [[item for value in task.values() if isinstance(value, list) for item in value]]
     where = f"{document.path}: {name}, {file}"
     if not results:
@@ -71,13 +72,18 @@ def _images(document: Document, task: Mapping[str, Any], name: str) -> Iterator[
         yield image
 
 
-def _paths(data: Any) -> Iterator[str]:
-    """Yield the files that a task names: uploads, files served from a folder, addresses."""
-    for value in data.values() if isinstance(data, Mapping) else ():
+def _file_named(values: Any) -> str:
+    """Return the file that a task names: an upload, one that is served from a folder, or an address.
+
+    Of several texts, the first counts that ends like an image, or else the first that might be a file.
+    """
+    names = list[str]()
+    for value in values.values() if isinstance(values, Mapping) else ():
         if isinstance(value, str) and "." in value:
             served = value.partition("?d=")[2].partition("&")[0]
             path = unquote(served or value.partition("?")[0]).replace("\\", "/")
-            yield path.partition("://")[2] or path
+            names.append(path.partition("://")[2] or path)
+    return next((name for name in names if suffix_of(Path(name))), names[0] if names else "")
 
 
 def _add(document: Document, image: AnnotatedImage, key: Any, items: list[Mapping[str, Any]]) -> None:
