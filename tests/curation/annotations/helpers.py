@@ -36,6 +36,15 @@ def write_json(path: Path, value: object) -> Path:
     return path
 
 
+def write_labelme(path, *shapes, size=(WIDTH, HEIGHT), image=None):
+    """A file of LabelMe with polygons (label, ring)."""
+    return write_json(
+        path,
+        {"shapes": [{"label": label, "points": ring, "shape_type": "polygon"} for label, ring in shapes],
+         "imagePath": image or f"{path.stem}.png", "imageWidth": size[0], "imageHeight": size[1]},
+    )  # fmt: skip
+
+
 def drawn(*rings: object, size: tuple[int, int] = (WIDTH, HEIGHT)) -> np.ndarray:
     """The pixels whose centres are in an odd number of rings, by scikit-image: (H, W) bool."""
     inside = np.zeros((size[1], size[0]), bool)

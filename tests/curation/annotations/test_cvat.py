@@ -53,12 +53,6 @@ def write(folder, *elements, head="", attributes='name="a.png"'):
     return folder / "annotations.xml"
 
 
-@pytest.fixture
-def folder(tmp_path):
-    write_image(tmp_path / "data/a.png")
-    return tmp_path / "data"
-
-
 def test_every_shape(folder, tmp_path):
     path = write(
         folder, f'<polygon label="polyp" points="{points(STAR)}" z_order="0"/>',

@@ -67,12 +67,6 @@ def task(*regions, image="/data/upload/1/0a1b2c3d-a.png", number=1, **more):
     return {"id": number, "data": {"image": image}, "annotations": done, "predictions": []} | more
 
 
-@pytest.fixture
-def folder(tmp_path):
-    write_image(tmp_path / "data/a.png")
-    return tmp_path / "data"
-
-
 def as_full(regions):
     return [task(*regions)]
 

@@ -45,12 +45,6 @@ def write(folder, *shapes, name="a", image_path=None, **more):
     )  # fmt: skip
 
 
-@pytest.fixture
-def folder(tmp_path):
-    write_image(tmp_path / "data/a.png")
-    return tmp_path / "data"
-
-
 def test_every_shape(folder, tmp_path):
     mask = drawn(HOLE)[48:110, 130:190]
     write(
