@@ -153,7 +153,7 @@ def ring_of(points: Iterable[Any]) -> Ring:
     if not np.isfinite(ring).all():
         raise BrokenShapeError("has points that are not finite numbers")
     if len(np.unique(ring, axis=0)) < 3:
-        raise BrokenShapeError(f"has {len(np.unique(ring, axis=0))} different point(s), but an outline needs three")
+        raise BrokenShapeError(f"has {len(np.unique(ring, axis=0))} distinct point(s), but an outline needs three")
     return ring
 
 

@@ -21,6 +21,7 @@ from promise_seg.vocabulary import Split
 
 _SHOWN = 3
 _DEEPEST = 5
+_OF_ANNOTATIONS = frozenset({".json", ".geojson", ".xml"})
 
 
 @dataclass
@@ -153,8 +154,16 @@ def _pair(folder: Path) -> Pairing:
         f"{folder}: no image could be paired with a mask. Read as {best.layout}, it has {contents}. "
         f"Expected names that are equal except for an ending such as _mask, in one of these layouts: {known}. "
         "Say how images and masks are called (--images '*_photo.jpg' --masks '*_drawn.png'), rename the files, or "
-        "write the manifest by hand (docs/data-format.md)"
+        f"write the manifest by hand (docs/data-format.md){_hint_at_annotations(folder)}"
     )
+
+
+def _hint_at_annotations(folder: Path) -> str:
+    """Say what to do with annotations that are not masks, if there may be some."""
+    suffixes = sorted({path.suffix.lower() for path in folder.rglob("*")} & _OF_ANNOTATIONS)
+    if not suffixes:
+        return ""
+    return f". If its {' and '.join(suffixes)} files are annotations, such as polygons: promise data import"
 
 
 def _by_layout(folder: Path, layout: Layout, tried: list[Pairing]) -> Iterator[Pairing]:
