@@ -130,7 +130,7 @@ def test_objects_and_crowds(imported):
         ({"size": [HEIGHT, WIDTH], "counts": "04"}, "run lengths of"),
         ({"size": [HEIGHT, WIDTH], "counts": "\x7f~~"}, "cannot be read"),
         ({"size": [10, 10], "counts": [100]}, "but its image has 220 x 160"),
-        ({"size": [10**9, 10**9], "counts": [10**18]}, "which cannot be read"),
+        ({"size": [10**9, 10**9], "counts": [10**18]}, "but its image has 220 x 160"),
         ({"counts": [100]}, "lacks 'size'"),
         ([flat([(x + 1e7, y) for x, y in STAR])], "far outside the image"),
         ([flat([(x + 400, y) for x, y in STAR])], "lies outside the image"),

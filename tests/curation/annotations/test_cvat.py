@@ -122,7 +122,8 @@ def test_what_is_refused(folder, tmp_path, text, words):
     ['<polygon label="polyp" points="1,2;3,4"/>', '<polygon label="polyp" points="1,2;x,4;5,6"/>',
      '<box label="polyp" xtl="1"/>', '<ellipse label="polyp" cx="nan" cy="1" rx="1" ry="1"/>',
      '<mask label="polyp" rle="1,2" left="0" top="0" width="5" height="5"/>',
-     '<polygon label="polyp" points="1,2;nan,4;5,6"/>'],
+     '<polygon label="polyp" points="1,2;nan,4;5,6"/>',
+     '<mask label="polyp" rle="1000000000000" left="0" top="0" width="1000000" height="1000000"/>'],
 )  # fmt: skip
 def test_a_broken_shape_is_named_and_the_others_are_kept(folder, tmp_path, element):
     result = run(write(folder, element, f'<polygon label="polyp" points="{points(STAR)}"/>'), tmp_path / "m.csv")

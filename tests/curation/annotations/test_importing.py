@@ -72,6 +72,7 @@ def test_masks_beside_the_images_are_no_images_the_next_time(folder):
         (b'[{"x": 1}]', "holds a list of 1, first an object with the keys x"),
         (b"[]", "holds an empty list"),
         (b"5", "holds a single value"),
+        (b"[" * 900 + b"]" * 900, "holds a list of 1, first a list, which"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"a": ' + b"9" * 5000 + b"}", "a number is too long"),
     ],

@@ -174,6 +174,11 @@ def test_a_damaged_brush(content):
         unpacked_brush(content, (WIDTH, HEIGHT))
 
 
+def test_a_brush_of_an_image_that_is_too_large():
+    with pytest.raises(BrokenShapeError, match="which cannot be read"):
+        unpacked_brush(packed_brush(drawn(STAR)), (2**15, 2**15))
+
+
 def test_only_unlabelled_or_unfinished_tasks_is_an_error(folder, tmp_path):
     with pytest.raises(ManifestError, match="they are not annotated yet"):
         run(write_json(folder / "x.json", [task(annotations=[])]), tmp_path / "m.csv")

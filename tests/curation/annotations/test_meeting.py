@@ -35,6 +35,14 @@ def test_masks_of_the_same_names_are_not_taken_as_images(tmp_path):
     assert len(run(tmp_path / "labels", tmp_path / "n.csv").pairs) == 1
 
 
+def test_a_name_that_no_file_can_have(folder, tmp_path):
+    write_labelme(folder / "a.json", ("polyp", STAR))
+    write_labelme(folder / "b.json", ("polyp", STAR), image="x" * 5000 + "\0.png")
+    (remark,) = run(folder, tmp_path / "m.csv").remarks
+    assert remark.startswith("1 image(s) of the annotations not found: xxx")
+    assert len(remark) < 500
+
+
 def test_two_files_about_one_image(folder, tmp_path):
     write_image(folder / "b.png")
     write_labelme(folder / "a.json", ("polyp", STAR))

@@ -93,6 +93,12 @@ def test_a_bitmap_is_cut_at_the_border(top, left):
     assert patch.is_clipped == ((top, left) != (0, 0))
 
 
+def test_an_outline_that_is_too_long(monkeypatch):
+    monkeypatch.setenv("PROMISE_SEG_MAX_VALUES", "1000")
+    with pytest.raises(BrokenShapeError, match="which is too long"):
+        rasterise(polygon(STAR), SIZE)
+
+
 @pytest.mark.parametrize(
     "area",
     [polygon(np.array(STAR) + (400, 0)), polygon(np.array(STAR) * 1e6), bitmap_of(np.ones((3, 3)), 500, 0),

@@ -101,7 +101,13 @@ def test_an_image_of_which_nothing_can_be_drawn_is_never_empty(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("names: 5", "no names of classes"), ("[", "not valid YAML"), ("nc: 3", "no names of classes")],
+    [
+        ("names: 5", "no names of classes"),
+        ("[", "not valid YAML"),
+        ("nc: 3", "no names of classes"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b, *b]", "name is not text"),
+        ("names: {0: {1: 2}}", "name is not text"),
+    ],
 )
 def test_a_list_of_classes_that_cannot_be_read(tmp_path, content, words):
     folder = write(tmp_path / "data", {"a": [line(0, STAR)]})

@@ -20,7 +20,6 @@ from promise_seg.curation.annotations.shapes import (
     bitmap_of_runs,
     ring_of,
 )
-from promise_seg.images.formats.limits import max_values
 
 _LONGEST_NUMBER = 12
 
@@ -92,8 +91,6 @@ def _area(segmentation: Any, size: tuple[int, int] | None) -> Outline | Bitmap:
 
 def _of_runs(runs: Mapping[str, Any], size: tuple[int, int] | None) -> Bitmap:
     height, width = (int(side) for side in runs["size"])
-    if min(height, width) < 1 or height * width > max_values():
-        raise BrokenShapeError(f"has run lengths of {width} x {height} pixels, which cannot be read")
     if size is not None and size != (width, height):
         raise BrokenShapeError(
             f"has run lengths of {width} x {height} pixels, but its image has {size[0]} x {size[1]} in the same file"

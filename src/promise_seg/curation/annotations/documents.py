@@ -72,11 +72,13 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else []
 
 
-def words_for(value: Any) -> str:
+def words_for(value: Any, depth: int = 0) -> str:
     """Describe what a JSON file holds, for the message that it is of no known format."""
     if isinstance(value, Mapping):
         names = ", ".join(map(str, list(value)[:_SHOWN]))
         return f"an object with the keys {names}{' ...' * (len(value) > _SHOWN)}" if names else "an empty object"
     if isinstance(value, list):
-        return f"a list of {len(value)}, first {words_for(value[0])}" if value else "an empty list"
+        if not value or depth:
+            return "a list" if value else "an empty list"
+        return f"a list of {len(value)}, first {words_for(value[0], depth + 1)}"
     return "a single value"

@@ -162,7 +162,7 @@ def _read(
     files = [(file, place) for place in places for file in annotation_files(place, kind, wishes.colours)]
     for file, place in counted(files, progress, "reading annotations"):
         try:
-            found = read_annotations(file, wishes, kind)
+            found = _read_one(file, wishes, kind)
         except ImageError as error:
             if file == place or len(files) == 1:
                 raise
@@ -177,6 +177,13 @@ def _read(
         raise ManifestError(f"{places[0]}: {line_about('file(s), none of which could be read', faults)}")
     words = "file(s) left out, which cannot be read as annotations"
     return documents, [line_about(words, faults)] if faults else []
+
+
+def _read_one(file: Path, wishes: Wishes, kind: AnnotationFormat | None) -> Document | None:
+    try:
+        return read_annotations(file, wishes, kind)
+    except RecursionError:
+        raise ImageError(f"{file}: is nested too deeply to be annotations that can be read") from None
 
 
 def _grouped(pairs: list[ImagePair], pattern: re.Pattern[str] | None, folder: Path) -> Grouping:

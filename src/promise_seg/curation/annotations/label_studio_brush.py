@@ -9,6 +9,7 @@ import numpy as np
 
 from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.curation.annotations.shapes import BrokenShapeError
+from promise_seg.images.formats.limits import max_values
 
 _CHANNELS = 4
 
@@ -47,6 +48,8 @@ def unpacked_brush(content: Sequence[int], size: tuple[int, int]) -> BoolArray:
     except (OverflowError, ValueError, TypeError):
         raise BrokenShapeError("has a brush that is not a list of bytes") from None
     width, height = size
+    if min(size) < 1 or width * height > max_values():
+        raise BrokenShapeError(f"has a brush of an image of {width} x {height} pixels, which cannot be read")
     count = bits.number(32)
     if count != width * height * _CHANNELS:
         raise BrokenShapeError(

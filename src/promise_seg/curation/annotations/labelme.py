@@ -1,7 +1,6 @@
 """LabelMe: a JSON file for each image, with shapes in pixels."""
 
 import base64
-import binascii
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,5 +80,7 @@ def _decoded(text: str) -> np.ndarray:
             if picture.width * picture.height > max_values():
                 raise BrokenShapeError(f"has a mask of {picture.width} x {picture.height} pixels, which is too large")
             return np.asarray(picture.convert("L") if picture.mode != "1" else picture) > 0
-    except (OSError, ValueError, SyntaxError, binascii.Error) as error:
-        raise BrokenShapeError("has a mask that is not a PNG") from error
+    except BrokenShapeError:
+        raise
+    except Exception as error:  # Pillow raises whatever its parsing runs into
+        raise BrokenShapeError("has a mask that is not a PNG that can be read") from error

@@ -10,6 +10,7 @@ from promise_seg.curation.annotations.shapes import AnnotatedImage, Document
 from promise_seg.images.formats.kinds import stem_of
 
 SHOWN = 3
+_LONGEST = 400
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,14 @@ def line_about(what: str, items: Sequence[str], rest: str = "") -> str:
     Names are divided by commas, and lines, which have colons in them, by semicolons.
     """
     are_lines = any(": " in item for item in items)
-    shown = ("; " if are_lines else ", ").join(items[:SHOWN])
+    shown = ("; " if are_lines else ", ").join(map(_shortened, items[:SHOWN]))
     if len(items) > SHOWN:
         shown += f"; and {len(items) - SHOWN} more" if are_lines else f" and {len(items) - SHOWN} more"
     return f"{len(items)} {what}: {shown}" + (f". {rest}" if rest else "")
+
+
+def _shortened(item: str) -> str:
+    return item if len(item) <= _LONGEST else f"{item[:_LONGEST]} ..."
 
 
 def bring_together(documents: Sequence[Document], files: ImageFiles, *, beside: bool) -> Meeting:

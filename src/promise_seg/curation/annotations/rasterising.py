@@ -12,8 +12,10 @@ from pycocotools import mask as run_lengths
 
 from promise_seg.arrays import BoolArray
 from promise_seg.curation.annotations.shapes import Bitmap, BrokenShapeError, Outline, Ring
+from promise_seg.images.formats.limits import max_values
 
 _FARTHEST = 10
+_GRID = 5
 _BESIDE = 1.0
 
 
@@ -74,6 +76,9 @@ def rasterise(area: Outline | Bitmap, size: tuple[int, int]) -> Patch:
 
 
 def _filled(ring: Ring, height: int, width: int) -> BoolArray:
+    length = float(np.abs(ring - np.roll(ring, 1, 0)).max(1).sum())
+    if length * _GRID > max_values():  # pycocotools keeps every point of an outline
+        raise BrokenShapeError(f"has an outline of {length:,.0f} pixels, which is too long")
     runs = run_lengths.frPyObjects([ring.ravel().tolist()], int(height), int(width))
     return np.asarray(run_lengths.decode(runs)[..., 0], np.bool_)
 

@@ -13,11 +13,13 @@ from pycocotools import mask as run_lengths
 
 from promise_seg.arrays import BoolArray, Float64Array, IntArray
 from promise_seg.errors import ImageError, first_line
+from promise_seg.images.formats.limits import max_values
 
 Ring = Float64Array
 """A closed line: (N, 2), (x, y), from the upper left corner of the image; pixel (0, 0) reaches from 0 to 1."""
 _ELLIPSE_POINTS = 256
-_FAULTS = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, ImageError)
+_FAULTS = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, RecursionError,
+           ImageError)  # fmt: skip
 
 
 class BrokenShapeError(ImageError):
@@ -202,9 +204,11 @@ def bitmap_of_runs(counts: IntArray, size: tuple[int, int], *, by_columns: bool)
         by_columns: whether runs go down the columns, as in COCO, or along the rows.
 
     Raises:
-        BrokenShapeError: if the runs do not fill the mask.
+        BrokenShapeError: if the runs do not fill the mask, or it is too large.
     """
     width, height = size
+    if min(size) < 1 or width * height > max_values():
+        raise BrokenShapeError(f"has run lengths of {width} x {height} pixels, which cannot be read")
     if len(counts) and (counts.min() < 0 or counts.max() > width * height):
         raise BrokenShapeError("has run lengths that are negative, or longer than the mask")
     if counts.sum() != width * height:

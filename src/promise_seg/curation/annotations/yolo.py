@@ -102,11 +102,18 @@ def _names(path: Path) -> list[str]:
         raise ImageError(f"{path}: not valid YAML. Export it again") from None
     names = found.get("names") if isinstance(found, dict) else None
     if isinstance(names, list):
-        return [str(name) for name in names]
+        return [_name(path, name) for name in names]
     try:
-        numbered = {int(key): str(name) for key, name in dict(names or {}).items()}
+        numbered = {int(key): _name(path, name) for key, name in dict(names or {}).items()}
     except (TypeError, ValueError):
         numbered = {}
     if not numbered or min(numbered) < 0 or max(numbered) > len(numbered) + 10_000:
         raise ImageError(f"{path}: has no names of classes; expected names: [polyp, tool], or names: with 0: polyp")
     return [numbered.get(index, f"class {index}") for index in range(max(numbered) + 1)]
+
+
+def _name(path: Path, name: Any) -> str:
+    """Return the name of a class; it must not be a list, which YAML may repeat until it fills the memory as text."""
+    if not isinstance(name, str | int | float):
+        raise ImageError(f"{path}: has a class whose name is not text; expected names: [polyp, tool]")
+    return str(name)
