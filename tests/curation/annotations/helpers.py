@@ -54,7 +54,7 @@ def drawn(*rings: object, size: tuple[int, int] = (WIDTH, HEIGHT)) -> np.ndarray
 
 
 def drawn_ellipse(x, y, radius_x, radius_y, degrees=0.0, size=(WIDTH, HEIGHT)) -> np.ndarray:
-    """The pixels whose centres are in an ellipse that is turned clockwise, by its equation: (H, W) bool."""
+    """The pixels whose centres are in an ellipse that is rotated clockwise, by its equation: (H, W) bool."""
     rows, columns = np.mgrid[: size[1], : size[0]] + 0.5
     angle = np.deg2rad(degrees)
     along = (columns - x) * np.cos(angle) + (rows - y) * np.sin(angle)

@@ -94,7 +94,7 @@ def test_a_brush_with_a_hole_and_two_parts_is_exact(folder, tmp_path, runs):
     assert np.array_equal(labels_in(run(write_json(folder / "x.json", [task(brush)]), tmp_path / "m.csv")) > 0, mask)
 
 
-def test_a_rectangle_is_turned_around_its_upper_left_corner_in_pixels(folder, tmp_path):
+def test_a_rectangle_is_rotated_around_its_upper_left_corner_in_pixels(folder, tmp_path):
     value = {"x": 50, "y": 25, "width": 40, "height": 20, "rotation": 20}
     path = write_json(folder / "x.json", [task(region("rectanglelabels", value, 1, "box"))])
     angle = np.deg2rad(20)

@@ -12,7 +12,7 @@ from promise_seg.curation.annotations.shapes import (
     ellipse,
     polygon,
     rectangle,
-    turned_around,
+    rotated_around,
 )
 from tests.curation.annotations.helpers import (
     HEIGHT,
@@ -79,7 +79,7 @@ def test_ellipses_and_rectangles(degrees):
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     corners = np.array([(0, 0), (50, 0), (50, 30), (0, 30)]) @ turn.T + (110, 80)
     assert np.allclose(rectangle(110, 80, 50, 30, degrees), corners)
-    around = turned_around(rectangle(85, 65, 50, 30), degrees)
+    around = rotated_around(rectangle(85, 65, 50, 30), degrees)
     assert np.allclose(around, (np.array([(0, 0), (50, 0), (50, 30), (0, 30)]) - (25, 15)) @ turn.T + (110, 80))
 
 

@@ -143,7 +143,7 @@ def test_contours_that_are_no_areas_or_lie_elsewhere_are_named(folder, tmp_path)
     )  # fmt: skip
     result = run(folder.root, tmp_path / "m.csv")
     text = "\n".join(result.remarks)
-    for words in ("POINT 1", "OPEN_PLANAR 1", "contour between slices, beside one that is nearer 1",
+    for words in ("POINT 1", "OPEN_PLANAR 1", "contour between slices, next to a nearer one 1",
                   "no three points of three", "does not lie in one slice", "lies outside the 5 slices"):  # fmt: skip
         assert words in text
     assert iou(masks_of(tmp_path / "m.csv", 1)[1], drawn(STAR)) >= 0.99

@@ -20,7 +20,7 @@ from promise_seg.curation.annotations.shapes import (
     ellipse,
     polygon,
     rectangle,
-    turned_around,
+    rotated_around,
 )
 from promise_seg.errors import ImageError
 
@@ -86,7 +86,7 @@ def _area(kind: str, of: Any) -> Outline | Bitmap:
     turned = float(of.get("rotation", 0))
     if kind == "box":
         left, top, right, bottom = (float(of[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
-        return Outline(((turned_around(rectangle(left, top, right - left, bottom - top), turned),),))
+        return Outline(((rotated_around(rectangle(left, top, right - left, bottom - top), turned),),))
     if kind == "ellipse":
         x, y, radius_x, radius_y = (float(of[name]) for name in ("cx", "cy", "rx", "ry"))
         return Outline(((ellipse(x, y, radius_x, radius_y, turned),),))

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from promise_seg.curation.annotations.classes import Classes
-from promise_seg.curation.annotations.meeting import Annotated, line_about
-from promise_seg.curation.annotations.painting import Easel, Remarks, easel_for, object_key, object_numbers, paint
+from promise_seg.curation.annotations.matching import Annotated, line_about
+from promise_seg.curation.annotations.painting import Canvas, Remarks, canvas_for, object_key, object_numbers, paint
 from promise_seg.curation.annotations.shapes import Shape
 from promise_seg.curation.annotations.writing import MaskFolder
 from promise_seg.curation.pairing.layouts import splits_named
@@ -68,7 +68,7 @@ class Drawing:
             ("image(s) annotated without their EXIF orientation, according to the stated size; the masks were rotated "
              "like the images", seen.as_stored, ""),
             ("image(s) with an EXIF orientation, assumed to be annotated as they are displayed, because the "
-             "annotations do not say it. Look at some of them with promise data show", seen.turned, ""),
+             "annotations do not say it. Look at some of them with promise data show", seen.unsure, ""),
             ("image(s) with another size than when they were annotated; the shapes were scaled", seen.scaled, ""),
         )  # fmt: skip
         lines = [f"{count} {words}" for count, words in counts if count]
@@ -102,15 +102,15 @@ def _draw(one: Annotated, into: MaskFolder, classes: Classes, style: Style, seen
     wanted = [shape for shape in named if shape.class_name]
     if not wanted and any(not shape.class_name.strip() for shape in one.image.shapes):
         raise ImageError(f"{one.path}: none of its shapes has a class")
-    easel = easel_for(replace(one.image, shapes=wanted), source, seen, scale=style.scale)
+    canvas = canvas_for(replace(one.image, shapes=wanted), source, seen, scale=style.scale)
     where = str(one.path)
     if style.drawn_as == DrawnAs.PER_CLASS:
-        maps = [paint(easel, partial(_is_of, name), where, seen, style.on_top) for name in classes.numbers]
+        maps = [paint(canvas, partial(_is_of, name), where, seen, style.on_top) for name in classes.numbers]
         below = [style.below[name] for name in classes.numbers]
         return [into.write(labels, source, place, is_binary=True) for labels, place in zip(maps, below, strict=True)]
     if style.drawn_as == DrawnAs.INSTANCES:
-        return [_draw_objects(easel, source, into, where, style, seen)]
-    labels = paint(easel, lambda shape: classes.numbers[shape.class_name], where, seen, style.on_top)
+        return [_draw_objects(canvas, source, into, where, style, seen)]
+    labels = paint(canvas, lambda shape: classes.numbers[shape.class_name], where, seen, style.on_top)
     return [into.write(labels, source)]
 
 
@@ -118,18 +118,18 @@ def _is_of(name: str, shape: Shape) -> int:
     return int(shape.class_name == name)
 
 
-def _draw_objects(easel: Easel, source: Source, into: MaskFolder, where: str, style: Style, seen: Remarks) -> Path:
-    crowds = sum(shape.is_crowd for shape in easel.shapes)
-    if crowds and crowds == len(easel.shapes):
+def _draw_objects(canvas: Canvas, source: Source, into: MaskFolder, where: str, style: Style, seen: Remarks) -> Path:
+    crowds = sum(shape.is_crowd for shape in canvas.shapes)
+    if crowds and crowds == len(canvas.shapes):
         raise ImageError(f"{where}: has only crowds (iscrowd), which are not single objects")
     seen.crowds += crowds
-    numbers = object_numbers(where, easel.shapes)
-    of_shape = {id(shape): numbers.get(object_key(shape, index), 0) for index, shape in enumerate(easel.shapes)}
+    numbers = object_numbers(where, canvas.shapes)
+    of_shape = {id(shape): numbers.get(object_key(shape, index), 0) for index, shape in enumerate(canvas.shapes)}
 
     def number(shape: Shape) -> int:
         return 0 if shape.is_crowd else of_shape[id(shape)]
 
-    return into.write(paint(easel, number, where, seen, style.on_top), source)
+    return into.write(paint(canvas, number, where, seen, style.on_top), source)
 
 
 def _split_of(one: Annotated, folder: Path) -> Split | None:

@@ -33,7 +33,7 @@ class ImageFiles:
 
     Args:
         folder: of the images.
-        without: pictures that are annotations themselves.
+        without: images that are annotations themselves.
     """
 
     def __init__(self, folder: Path, without: Collection[Path] = ()) -> None:
@@ -49,7 +49,7 @@ class ImageFiles:
             self._by_stem[stem_of(path).lower()].append(path)
             self._by_uploaded[_as_uploaded(path.name)].append(path)
 
-    def find(self, image: AnnotatedImage, annotations: Path, *, beside: bool) -> Path | None:
+    def find(self, image: AnnotatedImage, annotations: Path, *, follow_paths: bool) -> Path | None:
         """Return the image of some annotations; ``None`` if there is none.
 
         It is looked for by its name, then by the name that Label Studio gives to uploads, then by its stem, as
@@ -59,7 +59,7 @@ class ImageFiles:
         Args:
             image: what is known of it.
             annotations: the file that speaks of it.
-            beside: whether the name may also be a path from that file, out of the folder.
+            follow_paths: whether the name may also be a path from that file, out of the folder.
 
         Raises:
             AmbiguousNameError: if several images are meant just as well.
@@ -71,7 +71,7 @@ class ImageFiles:
             if candidates:
                 return self._best(candidates, name, annotations)
         outside = annotations.parent / name
-        return outside if beside and name.name and _is_file(outside) else None
+        return outside if follow_paths and name.name and _is_file(outside) else None
 
     def _candidates(self, name: str) -> tuple[list[Path], ...]:
         uploaded = _UPLOADED.fullmatch(name)

@@ -13,7 +13,7 @@ from promise_seg._version import __version__
 from promise_seg.curation.annotations.classes import Classes, classes_of
 from promise_seg.curation.annotations.drawing import Style, draw_all
 from promise_seg.curation.annotations.image_files import ImageFiles
-from promise_seg.curation.annotations.meeting import Meeting, bring_together, line_about
+from promise_seg.curation.annotations.matching import ImageMatches, line_about, match_images
 from promise_seg.curation.annotations.recognising import Wishes, annotation_files, read_annotations
 from promise_seg.curation.annotations.shapes import Document
 from promise_seg.curation.annotations.writing import MaskFolder, distinct, folder_name, refuse_foreign_folder
@@ -74,7 +74,7 @@ def import_annotations(
 ) -> Imported:
     """Turn annotations into masks at the size of their images, and write a manifest of both.
 
-    The masks are in a folder beside the manifest that is named after it, and replaced as a whole.
+    The masks are in a folder next to the manifest that is named after it, and replaced as a whole.
 
     Args:
         annotations: files, or folders of them.
@@ -114,15 +114,15 @@ def import_annotations(
     manifests = [output.with_name(f"{output.stem}_{name}{output.suffix}") for name in below.values()] or [output]
     refuse_existing(manifests, force=force)
     files = ImageFiles(wishes.images, {path for one in documents for path in one.own_files})
-    meeting = bring_together(documents, files, beside=images is None)
-    remarks += [*meeting.remarks(empty=empty), *_remarks_on(documents, classes)]
-    style, wanted = Style(drawn_as, order, scale, below), meeting.found + (meeting.empty if empty else [])
+    matches = match_images(documents, files, follow_paths=images is None)
+    remarks += [*matches.remarks(empty=empty), *_remarks_on(documents, classes)]
+    style, wanted = Style(drawn_as, order, scale, below), matches.found + (matches.empty if empty else [])
     with replacing_folder(into) as temporary:
         folder = MaskFolder(into, temporary, wishes.images)
         drawing = draw_all(wanted if classes.numbers else [], folder, classes, style, progress)
         remarks += [*drawing.remarks(style), *folder.notes]
         if not any(drawing.pairs):
-            raise ManifestError(_nothing_left(wishes.images, documents, meeting, remarks))
+            raise ManifestError(_nothing_left(wishes.images, documents, matches, remarks))
         grouping = _grouped(drawing.pairs[0], pattern, wishes.images)
         folder.finish(_facts(places, style), None if drawn_as == DrawnAs.INSTANCES else classes.numbers)
     for path, pairs in zip(manifests, drawing.pairs, strict=True):
@@ -214,9 +214,9 @@ def _remarks_on(documents: Sequence[Document], classes: Classes) -> list[str]:
     return lines
 
 
-def _nothing_left(folder: Path, documents: Sequence[Document], meeting: Meeting, remarks: Sequence[str]) -> str:
+def _nothing_left(folder: Path, documents: Sequence[Document], matches: ImageMatches, remarks: Sequence[str]) -> str:
     count = sum(len(one.images) for one in documents)
-    way_out = ". If the images are elsewhere, say where (--images FOLDER)" if meeting.missing else ""
+    way_out = ". If the images are elsewhere, say where (--images FOLDER)" if matches.missing else ""
     why = "; ".join(remarks) or "there are no shapes"
     return f"{folder}: no masks could be made for {count} annotated image(s): {why}{way_out}"
 

@@ -36,7 +36,7 @@ def is_label_studio(value: Any) -> bool:
 
 
 def read_label_studio(path: Path, tasks: list[Any]) -> Document:
-    """Read polygons, brushes, rectangles and ellipses, also turned ones.
+    """Read polygons, brushes, rectangles and ellipses, also rotated ones.
 
     Cancelled annotations and predictions do not count. A task without annotations is not finished; one with several is
     an image that is annotated several times.

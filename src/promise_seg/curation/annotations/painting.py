@@ -26,7 +26,7 @@ class Remarks:
     or are crowds in a map of objects, and have a line for each that lies ``outside``.
 
     ``overlapping`` are images in which different classes or objects overlap; ``as_stored`` those that were annotated
-    without their EXIF orientation, ``turned`` those of which that is not certain, ``scaled`` those that were annotated
+    without their EXIF orientation, ``unsure`` those of which that is not certain, ``scaled`` those that were annotated
     at another size.
     """
 
@@ -37,13 +37,13 @@ class Remarks:
     outside: list[str] = field(default_factory=list)
     overlapping: list[str] = field(default_factory=list)
     as_stored: list[str] = field(default_factory=list)
-    turned: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
     scaled: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Easel:
-    """The frame that shapes are painted in: width and height, slices, and the orientation that the result is turned by.
+class Canvas:
+    """The frame that shapes are painted in: width and height, slices, and the orientation to rotate the result by.
 
     ``shapes`` are in this frame.
     """
@@ -54,11 +54,11 @@ class Easel:
     turned: int = 1
 
 
-def easel_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale: bool) -> Easel:
+def canvas_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale: bool) -> Canvas:
     """Return the frame that an image was annotated in.
 
-    Programs show pictures as their EXIF orientation says, and so do we; where the size that the annotations state is
-    that of the picture as it is stored, they were drawn on that, and are turned with it.
+    Programs display images as their EXIF orientation says, and so do we; where the size that the annotations state is
+    that of the image as it is stored, they were drawn on that, and are rotated with it.
 
     Args:
         image: the shapes, and the size that they were drawn at, if it is stated.
@@ -67,7 +67,7 @@ def easel_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale:
         scale: whether an image that was annotated at another size, but in the same proportions, is accepted.
 
     Raises:
-        ImageError: if the annotations are of another size, or it is a volume, and they are of a picture.
+        ImageError: if the annotations are of another size, or it is a volume, and they are of a single image.
     """
     height, width = source.values(0).shape[:2]
     size, name = (width, height), str(source.path)
@@ -75,11 +75,11 @@ def easel_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale:
         raise ImageError(f"{source.path}: has {len(source)} slices, but {image.where} annotates a single image")
     if source.turned != 1 and image.size == (height, width) and source.turned in _SIDEWAYS and width != height:
         remarks.as_stored.append(name)
-        return Easel(image.shapes, image.size, 1, source.turned)
+        return Canvas(image.shapes, image.size, 1, source.turned)
     if image.size in (None, size):
         if source.turned != 1 and not (source.turned in _SIDEWAYS and image.size == size and width != height):
-            remarks.turned.append(name)
-        return Easel(image.shapes, size, len(source))
+            remarks.unsure.append(name)
+        return Canvas(image.shapes, size, len(source))
     if not (scale and _is_copy(image.size, size)):
         hint = " If it is a copy of the image at another size, pass --scale" if _is_copy(image.size, size) else ""
         raise SizeError(
@@ -87,7 +87,7 @@ def easel_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale:
             f"{width} x {height}.{hint or ' Give the images that were annotated'}"
         )
     remarks.scaled.append(name)
-    return Easel([_scaled(shape, image.size, size) for shape in image.shapes], size, 1)
+    return Canvas([_scaled(shape, image.size, size) for shape in image.shapes], size, 1)
 
 
 def _is_copy(stated: tuple[int, int], size: tuple[int, int]) -> bool:
@@ -111,12 +111,12 @@ def _scaled(shape: Shape, stated: tuple[int, int], size: tuple[int, int]) -> Sha
 
 
 def paint(
-    easel: Easel, number: Callable[[Shape], int], where: str, remarks: Remarks, on_top: OnTop = OnTop.LATER
+    canvas: Canvas, number: Callable[[Shape], int], where: str, remarks: Remarks, on_top: OnTop = OnTop.LATER
 ) -> Uint16Array:
     """Paint shapes over each other.
 
     Args:
-        easel: the frame and the shapes.
+        canvas: the frame and the shapes.
         number: returns the value of a shape; 0 for shapes that are not painted.
         where: the image, for remarks.
         remarks: what is worth saying is added to them.
@@ -129,10 +129,10 @@ def paint(
     Raises:
         ImageError: if there are shapes to be painted, but none of them covers a pixel, so that the mask would be wrong.
     """
-    width, height = easel.size
-    labels = np.zeros((easel.slices, height, width), np.uint16)
+    width, height = canvas.size
+    labels = np.zeros((canvas.slices, height, width), np.uint16)
     overlaps, painted = False, set[int]()
-    for shape, patch in _in_order(easel, number, where, remarks, on_top):
+    for shape, patch in _in_order(canvas, number, where, remarks, on_top):
         value = number(shape)
         under = labels[shape.slice][patch.place]
         covered = under[patch.inside]
@@ -142,17 +142,17 @@ def paint(
     if overlaps:
         remarks.overlapping.append(where)
         remarks.hidden += len(painted - set(np.unique(labels).tolist()))
-    return np.stack([upright(one, easel.turned) for one in labels])
+    return np.stack([upright(one, canvas.turned) for one in labels])
 
 
 def _in_order(
-    easel: Easel, number: Callable[[Shape], int], where: str, remarks: Remarks, on_top: OnTop
+    canvas: Canvas, number: Callable[[Shape], int], where: str, remarks: Remarks, on_top: OnTop
 ) -> list[tuple[Shape, Patch]]:
     patches = list[tuple[Shape, Patch]]()
-    wanted = [shape for shape in easel.shapes if number(shape)]
+    wanted = [shape for shape in canvas.shapes if number(shape)]
     for shape in wanted:
         try:
-            patch = rasterise(shape.area, easel.size)
+            patch = rasterise(shape.area, canvas.size)
         except BrokenShapeError as error:
             remarks.outside.append(f"{where}: a shape of {shape.class_name or 'no class'} {error}")
             continue

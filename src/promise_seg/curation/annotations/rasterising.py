@@ -46,7 +46,7 @@ def rasterise(area: Outline | Bitmap, size: tuple[int, int]) -> Patch:
         size: width and height of the image.
 
     Raises:
-        BrokenShapeError: if it lies outside the image, or so far beside it that it must be of another one.
+        BrokenShapeError: if it lies outside the image, or so far from it that it must be of another one.
     """
     if isinstance(area, Bitmap):
         return _clipped(area.inside, area.top, area.left, size)

@@ -127,7 +127,7 @@ def _place(
     for (roi, index), rings in sorted(together.items()):
         nearest = min(apart for apart, _ in rings)
         chosen = tuple(ring for apart, ring in rings if apart - nearest < _SAME_PLANE)
-        document.unused["contour between slices, beside one that is nearer"] += len(rings) - len(chosen)
+        document.unused["contour between slices, next to a nearer one"] += len(rings) - len(chosen)
         name = names.get(roi, f"structure {roi}")
         image.shapes.append(Shape(Outline((chosen,)), name, ("structure", roi), slice=index))
 

@@ -164,27 +164,27 @@ def polygon(points: Iterable[Any]) -> Outline:
     return Outline(((ring_of(points),),))
 
 
-def rectangle(left: float, top: float, width: float, height: float, turned_degrees: float = 0.0) -> Ring:
-    """Return the corners of a rectangle, turned clockwise around its upper left corner."""
+def rectangle(left: float, top: float, width: float, height: float, degrees: float = 0.0) -> Ring:
+    """Return the corners of a rectangle, rotated clockwise around its upper left corner."""
     ring = ring_of([(0, 0), (width, 0), (width, height), (0, height)])
-    return ring_of(_turned(ring, turned_degrees) + (float(left), float(top)))
+    return ring_of(_rotated(ring, degrees) + (float(left), float(top)))
 
 
-def ellipse(x: float, y: float, radius_x: float, radius_y: float, turned_degrees: float = 0.0) -> Ring:
-    """Return an ellipse around its centre, turned clockwise, as a polygon of 256 corners."""
+def ellipse(x: float, y: float, radius_x: float, radius_y: float, degrees: float = 0.0) -> Ring:
+    """Return an ellipse around its centre, rotated clockwise, as a polygon of 256 corners."""
     angles = np.arange(_ELLIPSE_POINTS) * (2 * np.pi / _ELLIPSE_POINTS)
     radii = abs(float(radius_x)), abs(float(radius_y))
     ring = ring_of(np.stack([radii[0] * np.cos(angles), radii[1] * np.sin(angles)], 1))
-    return ring_of(_turned(ring, turned_degrees) + (float(x), float(y)))
+    return ring_of(_rotated(ring, degrees) + (float(x), float(y)))
 
 
-def turned_around(ring: Ring, turned_degrees: float) -> Ring:
-    """Return a ring turned clockwise around its middle."""
+def rotated_around(ring: Ring, degrees: float) -> Ring:
+    """Return a ring rotated clockwise around its middle."""
     middle = (ring.min(0) + ring.max(0)) / 2
-    return _turned(ring - middle, turned_degrees) + middle
+    return _rotated(ring - middle, degrees) + middle
 
 
-def _turned(ring: Ring, degrees: float) -> Ring:
+def _rotated(ring: Ring, degrees: float) -> Ring:
     angle = np.deg2rad(float(degrees))
     cos, sin = np.cos(angle), np.sin(angle)
     return ring @ np.array([[cos, sin], [-sin, cos]])

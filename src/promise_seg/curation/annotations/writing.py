@@ -1,4 +1,4 @@
-"""Write the masks that annotations become: a folder beside the manifest, whole or not at all."""
+"""Write the masks that annotations become: a folder next to the manifest, whole or not at all."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""YOLO: a text for each image, a line for each polygon, in fractions of the image; classes in a file beside them."""
+"""YOLO: a text for each image, a line for each polygon, in fractions of the image; classes in a file next to them."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def classes_in(folder: Path) -> Path | None:
 
 
 def read_yolo(classes: Path) -> Document:
-    """Read the polygons of all texts beside or below the file that lists the classes.
+    """Read the polygons of all texts next to or below the file that lists the classes.
 
     Raises:
         ImageError: if the classes cannot be read, or there are no texts.

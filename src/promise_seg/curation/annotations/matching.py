@@ -1,4 +1,4 @@
-"""Bring annotations and their images together, and account for those that lack the other."""
+"""Match annotations with their images, and account for those that lack the other."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Annotated:
 
 
 @dataclass
-class Meeting:
+class ImageMatches:
     """All images and annotations, each in one of the lists.
 
     ``found`` are images with their annotations; ``bare`` those of which the annotations say nothing but their name,
@@ -81,59 +81,59 @@ def _shortened(item: str) -> str:
     return item if len(item) <= _LONGEST else f"{item[:_LONGEST]} ..."
 
 
-def bring_together(documents: Sequence[Document], files: ImageFiles, *, beside: bool) -> Meeting:
+def match_images(documents: Sequence[Document], files: ImageFiles, *, follow_paths: bool) -> ImageMatches:
     """Find the image of all annotations.
 
     Args:
         documents: what was read.
         files: the images.
-        beside: whether names may also be paths from the annotations, out of the folder of images.
+        follow_paths: whether names may also be paths from the annotations, out of the folder of images.
     """
-    meeting, in_doubt = Meeting(), set[Path]()
+    matches, in_doubt = ImageMatches(), set[Path]()
     by_path = defaultdict[Path, list[Annotated]](list)
     for document in documents:
         for image in document.images:
             try:
-                path = files.find(image, document.path, beside=beside)
+                path = files.find(image, document.path, follow_paths=follow_paths)
             except AmbiguousNameError as error:
-                meeting.clashes.append(f"{image.where}: {error}")
+                matches.clashes.append(f"{image.where}: {error}")
                 in_doubt.update(error.candidates)
                 continue
             if path is None:
-                meeting.missing.append(image.name)
+                matches.missing.append(image.name)
             else:
                 by_path[path].append(Annotated(path, image, document))
     for path, own in by_path.items():
-        _sort(meeting, path, own)
+        _sort(matches, path, own)
     if not any(
         one.image.image for own in by_path.values() for one in own
     ):  # a structure set speaks of its series alone
         rest = [path for path in files.paths if path not in by_path and path not in in_doubt and not path.is_dir()]
-        _sort_unmentioned(meeting, rest, {stem.lower() for document in documents for stem in document.unread})
-    return meeting
+        _sort_unmentioned(matches, rest, {stem.lower() for document in documents for stem in document.unread})
+    return matches
 
 
-def _sort_unmentioned(meeting: Meeting, paths: Sequence[Path], unread: set[str]) -> None:
+def _sort_unmentioned(matches: ImageMatches, paths: Sequence[Path], unread: set[str]) -> None:
     for path in paths:
         if stem_of(path).lower() in unread:
-            meeting.undrawn.append(str(path))
+            matches.undrawn.append(str(path))
         else:
             image = AnnotatedImage(path.name, str(path))
-            meeting.unmentioned.append(Annotated(path, image, Document(path.parent)))
+            matches.unmentioned.append(Annotated(path, image, Document(path.parent)))
 
 
-def _sort(meeting: Meeting, path: Path, own: list[Annotated]) -> None:
+def _sort(matches: ImageMatches, path: Path, own: list[Annotated]) -> None:
     finished = [one for one in own if one.image.is_finished]
     if not finished:
-        meeting.unfinished.append(str(path))
+        matches.unfinished.append(str(path))
     elif len(finished) > 1:
         places = "; ".join(dict.fromkeys(one.image.where for one in finished))
-        meeting.clashes.append(f"{path}: annotated {len(finished)} times: {places}")
+        matches.clashes.append(f"{path}: annotated {len(finished)} times: {places}")
     else:
         (one,) = finished
         if one.image.shapes or one.image.is_complete:
-            meeting.found.append(one)
+            matches.found.append(one)
         elif one.image.undrawn:
-            meeting.undrawn.append(str(path))
+            matches.undrawn.append(str(path))
         else:
-            meeting.bare.append(one)
+            matches.bare.append(one)
