@@ -5,7 +5,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.filereader import dcmread
 
-from promise_seg.errors import ImageError, ManifestError
+from promise_seg.errors import ImageError, ManifestError, PromiseError
 from tests.curation.annotations.helpers import HOLE, LARGE, LOWER, STAR, accepted, drawn, iou, run
 from tests.files import make_dicom, write_series
 
@@ -129,6 +129,57 @@ def test_an_uneven_series_gets_a_row_for_each_image(folder, tmp_path):
     assert not by_number[1].any()
 
 
+def test_contours_of_an_uneven_series_that_name_no_image_or_none_of_its_images(folder, tmp_path):
+    series = folder()
+    of = headers(series)
+    next(path for path in series.iterdir() if dcmread(path).InstanceNumber == 2).unlink()
+    structures = {"x": [contour(of[2], STAR, named=False), contour(of[1], LARGE, named=False), contour(of[1], LOWER)]}
+    write(folder.root / "rs.dcm", of, structures)
+    result = run(folder.root, tmp_path / "m.csv")
+    assert sum("does not lie in any image of its series" in line for line in result.remarks) == 1
+    drawn_on = {int(dcmread(pair.image).InstanceNumber): row.mask() for pair, row in
+                zip(result.pairs, accepted(tmp_path / "m.csv"), strict=True)}  # fmt: skip
+    assert iou(drawn_on[3], drawn(STAR)) >= 0.99
+    assert not drawn_on[1].any()
+
+
+def test_a_series_is_not_empty_where_all_contours_are_broken(folder, tmp_path):
+    of = headers(folder())
+    broken = contour(of[0], STAR)
+    broken.ContourData = ["1", "2", "3", "4"]
+    write(folder.root / "rs.dcm", of, {"x": [broken]})
+    with pytest.raises(ManifestError, match="no masks could be made"):
+        run(folder.root, tmp_path / "m.csv", empty=True)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda dataset: setattr(dataset, "StructureSetROISequence", []),
+        lambda dataset: delattr(dataset, "ROIContourSequence"),
+        lambda dataset: delattr(dataset.ROIContourSequence[0], "ReferencedROINumber"),
+        lambda dataset: delattr(dataset.ROIContourSequence[0], "ContourSequence"),
+        lambda dataset: delattr(dataset.ROIContourSequence[0].ContourSequence[0], "ContourGeometricType"),
+        lambda dataset: delattr(dataset.ROIContourSequence[0].ContourSequence[0], "ContourData"),
+        lambda dataset: delattr(dataset.StructureSetROISequence[0], "ROINumber"),
+        lambda dataset: delattr(dataset.StructureSetROISequence[0], "ROIName"),
+        lambda dataset: delattr(dataset, "ReferencedFrameOfReferenceSequence"),
+    ],
+)
+def test_a_structure_set_that_lacks_something(folder, tmp_path, spoil):
+    of = headers(folder())
+    path = write(folder.root / "rs.dcm", of, {"x": [contour(of[1], STAR)]})
+    dataset = dcmread(path)
+    spoil(dataset)
+    dataset.save_as(path)
+    try:
+        result = run(folder.root, tmp_path / "m.csv")
+    except PromiseError:
+        assert not (tmp_path / "m.csv").exists()
+    else:
+        assert iou(masks_of(result.manifests[0], 1)[1], drawn(STAR)) >= 0.99
+
+
 def test_contours_that_are_no_areas_or_lie_elsewhere_are_named(folder, tmp_path):
     of = headers(folder())
     broken = contour(of[0], STAR)
@@ -143,8 +194,10 @@ def test_contours_that_are_no_areas_or_lie_elsewhere_are_named(folder, tmp_path)
     )  # fmt: skip
     result = run(folder.root, tmp_path / "m.csv")
     text = "\n".join(result.remarks)
-    for words in ("POINT 1", "OPEN_PLANAR 1", "contour between slices, next to a nearer one 1",
-                  "no three points of three", "does not lie in one slice", "lies outside the 5 slices"):  # fmt: skip
+    for words in (
+        "POINT 1", "OPEN_PLANAR 1", "contour between slices, next to a nearer one 1", "3 invalid shape(s)",
+        "no three points of three", "does not lie in one slice", "does not lie in any image of its series",
+    ):  # fmt: skip
         assert words in text
     assert iou(masks_of(tmp_path / "m.csv", 1)[1], drawn(STAR)) >= 0.99
 

@@ -131,7 +131,7 @@ def _sort(matches: ImageMatches, path: Path, own: list[Annotated]) -> None:
         matches.clashes.append(f"{path}: annotated {len(finished)} times: {places}")
     else:
         (one,) = finished
-        if one.image.shapes or one.image.is_complete:
+        if one.image.shapes or (one.image.is_complete and not one.image.undrawn):
             matches.found.append(one)
         elif one.image.undrawn:
             matches.undrawn.append(str(path))

@@ -21,7 +21,7 @@ from promise_seg.curation.annotations.via import is_via, is_via_3, is_via_csv, r
 from promise_seg.curation.annotations.yolo import YOLO_CLASSES, classes_in, read_yolo
 from promise_seg.errors import ImageError, PromiseError, SettingsError
 from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.dicom_files import read_dataset
+from promise_seg.images.formats.dicom_files import PARSE_ERRORS, damaged, read_dataset
 from promise_seg.images.formats.kinds import told_by_content
 from promise_seg.images.listing import visible
 from promise_seg.vocabulary import AnnotationFormat
@@ -90,7 +90,10 @@ def read_annotations(path: Path, wishes: Wishes, kind: AnnotationFormat | None =
         return read_via_csv(path, wishes.attribute)
     if kind == AnnotationFormat.RTSTRUCT or (kind is None and _may_be_dicom(path)):
         if str(read_dataset(path, pixels=False).SOPClassUID) == RTSTRUCT_CLASS:
-            return read_rtstruct(path, wishes.series)
+            try:
+                return read_rtstruct(path, wishes.series)
+            except PARSE_ERRORS as error:
+                raise damaged(path, error) from error
         if kind is not None:
             raise ImageError(f"{path}: a DICOM file, but not a structure set (RTSTRUCT)")
         return None

@@ -19,6 +19,7 @@ from promise_seg.curation.annotations.shapes import (
     Shape,
     ring_of,
 )
+from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom_files import read_dataset
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.orientation import SliceFrame
@@ -29,6 +30,8 @@ _SAME_PLANE = 0.05
 _ALONG = 0.3
 _TO_RAS = np.array([-1.0, -1.0, 1.0])
 _MIDDLE = 0.5
+_NEAR = 0.25
+"""The distance from a single image, as a part of its thickness, at which a contour that names no image lies in it."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,19 @@ def read_rtstruct(path: Path, series: SeriesIndex) -> Document:
         image = AnnotatedImage(f"series {named}", str(path))
         document.images = [image]
         return document
+    placed = set[int]()
     for target in found.targets:
-        _place(document, target, found, contours, names)
+        # what is empty is not known to be empty if a contour may be missing there
+        image = AnnotatedImage(
+            target.name, f"{path}: {target}", image=target, is_complete=True, undrawn=len(document.broken)
+        )
+        document.images.append(image)
+        with document.guarded(target.name, image):
+            placed |= _place(document, image, found, contours, names)
+    document.broken += [
+        f"{path}: {names.get(contour.roi, contour.roi)}, contour {number}: does not lie in any image of its series"
+        for number, contour in enumerate(contours) if number not in placed
+    ]  # fmt: skip
     document.notes += found.notes
     return document
 
@@ -102,34 +116,34 @@ def _contours(document: Document, header: Dataset) -> Iterator[_Contour]:
 
 
 def _place(
-    document: Document, target: Path, found: FoundSeries, contours: list[_Contour], names: dict[int, str]
-) -> None:
-    """Add an image, which is a series or one of its files, with the contours that lie in it."""
-    image = AnnotatedImage(target.name, f"{document.path}: {target}", image=target, is_complete=True)
-    document.images.append(image)
-    source = open_source(target)
+    document: Document, image: AnnotatedImage, found: FoundSeries, contours: list[_Contour], names: dict[int, str]
+) -> set[int]:
+    """Add the contours that lie in an image, a series or one of its files, and return the numbers of those seen to."""
+    source = open_source(image.image or found.targets[0])
     if source.frame is None:
-        document.broken.append(
-            f"{document.path}: {target}: does not state its position in the patient, so contours cannot be placed"
-        )
-        return
-    is_whole = found.is_whole
+        raise ImageError("does not state its position in the patient, so contours cannot be placed")
+    seen = set[int]()
     together = defaultdict[tuple[int, int], list[tuple[float, Ring]]](list)
     for number, contour in enumerate(contours):
-        if not is_whole and contour.instance and contour.instance != found.instances[target]:
+        if not found.is_whole and contour.instance and contour.instance != found.instances[source.path]:
             continue
-        with document.guarded(f"{names.get(contour.roi, contour.roi)}, contour {number}"):
+        faults = len(document.broken)
+        with document.guarded(f"{names.get(contour.roi, contour.roi)}, contour {number}", image):
             index, apart, ring = _in_slices(source.frame, contour.points_mm)
-            if is_whole and not 0 <= index < len(source):
-                raise BrokenShapeError(f"lies outside the {len(source)} slices of {target}")
-            if is_whole or contour.instance or index == 0:
-                together[contour.roi, index if is_whole else 0].append((apart, ring))
+            is_named = bool(contour.instance) and not found.is_whole
+            if (0 <= index < len(source) and (found.is_whole or apart < _NEAR)) or is_named:
+                seen.add(number)
+                together[contour.roi, 0 if is_named else index].append((apart, ring))
+        if len(document.broken) > faults:
+            seen.add(number)
     for (roi, index), rings in sorted(together.items()):
         nearest = min(apart for apart, _ in rings)
         chosen = tuple(ring for apart, ring in rings if apart - nearest < _SAME_PLANE)
-        document.unused["contour between slices, next to a nearer one"] += len(rings) - len(chosen)
+        if len(chosen) < len(rings):
+            document.unused["contour between slices, next to a nearer one"] += len(rings) - len(chosen)
         name = names.get(roi, f"structure {roi}")
         image.shapes.append(Shape(Outline((chosen,)), name, ("structure", roi), slice=index))
+    return seen
 
 
 def _in_slices(frame: SliceFrame, points_mm: Float64Array) -> tuple[int, float, Ring]:
