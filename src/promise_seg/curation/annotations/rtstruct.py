@@ -75,11 +75,11 @@ def read_rtstruct(path: Path, series: SeriesIndex) -> Document:
         document.images = [image]
         return document
     placed = set[int]()
+    # an image without a contour is not known to be empty if one may be missing there
+    doubtful = len(document.broken) + (0 if contours else document.unused.total())
     for target in found.targets:
-        # what is empty is not known to be empty if a contour may be missing there
-        image = AnnotatedImage(
-            target.name, f"{path}: {target}", image=target, is_complete=True, undrawn=len(document.broken)
-        )
+        where = f"{path}: {target}"
+        image = AnnotatedImage(target.name, where, image=target, is_complete=bool(contours), undrawn=doubtful)
         document.images.append(image)
         with document.guarded(target.name, image):
             placed |= _place(document, image, found, contours, names)
