@@ -87,7 +87,7 @@ def test_defaults_are_those_of_the_command(command, function):
 
 def test_every_function_says_what_it_takes_and_raises():
     for name in ("train", "evaluate", "load", "predict_folder", "report", "compare", "budget", "benchmark", "calibrate",
-                 "tune_postprocess"):  # fmt: skip
+                 "tune_postprocess", "import_annotations"):  # fmt: skip
         function = getattr(promise_seg, name)
         text = inspect.getdoc(function)
         for argument in inspect.signature(function).parameters:

@@ -24,6 +24,7 @@ from promise_seg.errors import (
 
 if TYPE_CHECKING:
     from promise_seg.benchmarking.benchmark import benchmark
+    from promise_seg.curation.annotations.importing import import_annotations
     from promise_seg.dataset.dataset import Dataset
     from promise_seg.prediction.prediction import Prediction
     from promise_seg.prediction.predictor import Predictor
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "benchmark": "benchmarking.benchmark",
+    "import_annotations": "curation.annotations.importing",
     "Dataset": "dataset.dataset",
     "Prediction": "prediction.prediction",
     "Predictor": "prediction.predictor",
@@ -90,6 +92,7 @@ __all__ = [
     "calibrate",
     "compare",
     "evaluate",
+    "import_annotations",
     "load",
     "predict_folder",
     "report",

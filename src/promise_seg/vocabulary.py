@@ -218,6 +218,36 @@ class Several(StrEnum):
     CLASSES = "classes"
 
 
+class AnnotationFormat(StrEnum):
+    """The formats of annotations that are no masks, by the program or the standard that they come from; ``geojson`` is
+    QuPath's."""
+
+    COCO = "coco"
+    LABELME = "labelme"
+    CVAT = "cvat"
+    LABEL_STUDIO = "label-studio"
+    VIA = "via"
+    GEOJSON = "geojson"
+    YOLO = "yolo"
+    RTSTRUCT = "rtstruct"
+    COLOUR_MASKS = "colour-masks"
+
+
+class DrawnAs(StrEnum):
+    """The masks that annotations become: a map of classes or of instances, or a mask for each class."""
+
+    CLASSES = "classes"
+    INSTANCES = "instances"
+    PER_CLASS = "per-class"
+
+
+class OnTop(StrEnum):
+    """The shape that is seen where two of them overlap: the one that was drawn later, or the smaller one."""
+
+    LATER = "later"
+    SMALLER = "smaller"
+
+
 class SplitChoice(StrEnum):
     """The rows of a data set that a command uses: those of one split, or all."""
 

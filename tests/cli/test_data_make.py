@@ -137,6 +137,13 @@ def test_nothing_to_pair(tmp_path, capsys):
     assert not (tmp_path / "m.csv").exists()
 
 
+@pytest.mark.parametrize(("name", "hint"), [("x/a.json", True), ("a.XML", True), ("a.txt", False)])
+def test_annotations_that_are_no_masks_are_hinted_at(tmp_path, capsys, name, hint):
+    lay(tmp_path / "data", "images/a.png", name)
+    assert run(tmp_path / "data", "-o", tmp_path / "m.csv") == 2
+    assert ("files are annotations, such as polygons: promise data import" in capsys.readouterr().err) == hint
+
+
 def test_cases_are_groups_unless_others_are_named(tmp_path, capsys):
     lay(tmp_path / "data", *(f"{case}/{kind}/1.png" for case in ("p1_a", "p2_a") for kind in ("images", "masks")))
     assert run(tmp_path / "data", "-o", tmp_path / "m.csv") == 0

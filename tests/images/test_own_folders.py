@@ -3,7 +3,7 @@
 from PIL import Image
 
 from promise_seg.images.exports.inputs import find_inputs
-from promise_seg.images.own_folders import is_run_or_merged, of_predictions
+from promise_seg.images.own_folders import is_run_or_masks, of_predictions
 from promise_seg.learning.run_note import SETTINGS_FILE
 from promise_seg.learning.training import LOG_FILE
 from promise_seg.prediction.folders import predict_folder
@@ -28,5 +28,5 @@ def test_everything_that_predicting_writes_is_known(tiny_sam, tmp_path):
 
 
 def test_a_run_is_known_by_its_files(tmp_path):
-    assert is_run_or_merged(tmp_path, [SETTINGS_FILE, LOG_FILE, "curves.png"])
-    assert not is_run_or_merged(tmp_path, [SETTINGS_FILE, "curves.png"])
+    assert is_run_or_masks(tmp_path, [SETTINGS_FILE, LOG_FILE, "curves.png"])
+    assert not is_run_or_masks(tmp_path, [SETTINGS_FILE, "curves.png"])

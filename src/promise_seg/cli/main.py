@@ -16,6 +16,7 @@ from promise_seg.cli import (
     convert,
     data_check,
     data_fetch,
+    data_import,
     data_make,
     data_show,
     data_split,
@@ -90,8 +91,9 @@ _sams.command("fetch")(_honest(sam.fetch))
 app.add_typer(_sams, name="sam")
 
 
-_data = typer.Typer(no_args_is_help=True, help="Make, check, split, show and fetch data sets.")
+_data = typer.Typer(no_args_is_help=True, help="Make, import, check, split, show and fetch data sets.")
 _data.command("make")(_honest(data_make.make))
+_data.command("import")(_honest(data_import.import_data))
 _data.command("check")(_honest(data_check.check))
 _data.command("split")(_honest(data_split.split))
 _data.command("show")(_honest(data_show.show))

@@ -13,12 +13,15 @@ PREDICTION_FOLDERS = ("masks", "overlays")
 """The folders of pictures in a folder of predictions."""
 MERGED = "_merged_masks"
 """The ending of folders of merged masks, which ``promise data make`` writes next to a manifest and names after it."""
+IMPORTED = "_imported_masks"
+"""The same of the masks that ``promise data import`` writes."""
+MASKS_BESIDE_A_MANIFEST = (MERGED, IMPORTED)
 _RUN_FILES = ("settings.json", "log.jsonl")
 
 
-def is_run_or_merged(folder: Path, names: Collection[str]) -> bool:
-    """Whether a folder with files of these names is a training run or holds masks that were merged."""
-    return folder.name.endswith(MERGED) or set(_RUN_FILES) <= set(names)
+def is_run_or_masks(folder: Path, names: Collection[str]) -> bool:
+    """Whether a folder with files of these names is a training run, or holds masks that were merged or imported."""
+    return folder.name.endswith(MASKS_BESIDE_A_MANIFEST) or set(_RUN_FILES) <= set(names)
 
 
 def of_predictions(folder: Path, names: Collection[str], output: Path | None = None) -> frozenset[str]:

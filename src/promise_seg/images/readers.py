@@ -55,7 +55,8 @@ def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -
     labels = source.as_stored(index) if image is None else _beside(source, image, index)
     if labels.ndim != 2:
         raise ImageError(
-            f"{path}: the mask is in colour; expected one channel of labels. Save it as greyscale or with a palette"
+            f"{path}: the mask is in colour; expected one channel of labels. Save it as greyscale or with a palette; "
+            "if each colour is a class, convert the masks with promise data import --colours"
         )
     return without_rounding(labels, source.value_step)
 

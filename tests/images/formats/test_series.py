@@ -6,7 +6,7 @@ import pytest
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.vocabulary import Axis
-from tests.files import write_dicom, write_series
+from tests.files import make_dicom, write_dicom, write_series
 
 VOLUME = np.random.default_rng(0).integers(-100, 400, (5, 12, 10)).astype(np.int16)
 
@@ -63,6 +63,30 @@ def test_several_series_in_a_folder_are_named(tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(ImageError, match="no DICOM images there"):
         open_source(tmp_path / "none")
+
+
+@pytest.mark.parametrize("sop_class", ["1.2.840.10008.5.1.4.1.1.481.3", "1.2.840.10008.5.1.4.1.1.88.33"])
+def test_files_without_pixels_may_lie_beside_a_series(tmp_path, sop_class):
+    """A structure set, and a structured report."""
+    write_series(tmp_path / "s", count=3)
+    other = make_dicom(np.zeros((2, 2), np.uint8), sop_class=sop_class)
+    del other.Rows, other.Columns, other.PixelData
+    other.save_as(tmp_path / "s/other.dcm", enforce_file_format=True)
+    assert len(open_source(tmp_path / "s")) == 3
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "s/other.dcm").rename(tmp_path / "alone/other.dcm")
+    with pytest.raises(ImageError, match="no DICOM images there"):
+        open_source(tmp_path / "alone")
+
+
+def test_an_image_that_lost_its_pixels_is_not_left_out_of_its_series(tmp_path):
+    write_series(tmp_path / "s", count=3)
+    path = next((tmp_path / "s").iterdir())
+    image = pydicom.dcmread(path)
+    del image.Rows, image.PixelData
+    image.save_as(path)
+    with pytest.raises(ImageError, match="damaged headers"):
+        open_source(tmp_path / "s")
 
 
 def test_what_is_no_one_volume_is_refused(tmp_path):

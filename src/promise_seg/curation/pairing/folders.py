@@ -19,11 +19,12 @@ from promise_seg.curation.pairing.references import match_references
 from promise_seg.curation.pairing.scanning import Scan, scan, subfolders
 from promise_seg.curation.pairing.schemes import SCHEMES
 from promise_seg.errors import ImageError, ManifestError
-from promise_seg.images.own_folders import MERGED
+from promise_seg.images.own_folders import MASKS_BESIDE_A_MANIFEST
 from promise_seg.vocabulary import Split
 
 _SHOWN = 3
 _DEEPEST = 5
+_OF_ANNOTATIONS = frozenset({".json", ".geojson", ".xml"})
 
 
 @dataclass
@@ -114,8 +115,8 @@ def _looked_at(whole: Pairing) -> Pairing:
 
 
 def _is_ours(below: Path) -> bool:
-    """Whether a folder holds masks that this program merged."""
-    return any(name.endswith(MERGED) for name in below.parts)
+    """Whether a folder holds masks that this program merged or imported."""
+    return any(name.endswith(MASKS_BESIDE_A_MANIFEST) for name in below.parts)
 
 
 def pair_folder(folder: str | Path) -> Pairing:
@@ -175,8 +176,16 @@ def _pair(folder: Path) -> Pairing:
         f"{folder}: no image could be paired with a mask. Read as {best.layout}, it has {contents}. "
         f"Expected names that are equal except for an ending such as _mask, in one of these layouts: {known}. "
         "Say how images and masks are called (--images '*_photo.jpg' --masks '*_drawn.png'), rename the files, or "
-        "write the manifest by hand (docs/data-format.md)"
+        f"write the manifest by hand (docs/data-format.md){_hint_at_annotations(folder)}"
     )
+
+
+def _hint_at_annotations(folder: Path) -> str:
+    """Say what to do with annotations that are not masks, if there may be some."""
+    suffixes = sorted({path.suffix.lower() for path in folder.rglob("*")} & _OF_ANNOTATIONS)
+    if not suffixes:
+        return ""
+    return f". If its {' and '.join(suffixes)} files are annotations, such as polygons: promise data import"
 
 
 def _by_layout(folder: Path, layout: Layout, tried: list[Pairing]) -> Iterator[Pairing]:

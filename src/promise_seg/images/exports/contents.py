@@ -14,7 +14,7 @@ from promise_seg.images.formats.kinds import SUFFIXES, kind_of, suffix_of, told_
 from promise_seg.images.formats.notes import in_words
 from promise_seg.images.formats.series_parts import PlacedImage, read_place, series_of
 from promise_seg.images.listing import is_nobodys, name_fault, visible_and_hidden
-from promise_seg.images.own_folders import is_run_or_merged, of_predictions
+from promise_seg.images.own_folders import is_run_or_masks, of_predictions
 
 _KNOWN_IMAGES = (
     ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".svs", ".ndpi", ".mrxs", ".czi", ".jp2", ".heic", ".avif", ".webp",
@@ -158,7 +158,7 @@ def _enter(found: Contents, folder: Path, seen: set[Path], links: list[Path]) ->
     except ImageError as problem:
         found.closed.append(f"{problem}. Left out")
         return
-    if is_run_or_merged(folder, [path.name for path in inside[0]]):
+    if is_run_or_masks(folder, [path.name for path in inside[0]]):
         found.own.append(folder)
     else:
         _look_at(found, folder, inside, seen, links)

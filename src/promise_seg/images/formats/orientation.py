@@ -15,6 +15,8 @@ from promise_seg.arrays import Array
 from promise_seg.errors import ImageError
 from promise_seg.vocabulary import Axis
 
+_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+"""The quarter turns to the left, then whether to flip horizontally, for each orientation of EXIF and TIFF."""
 _DIRECTIONS = {Axis.AXIAL: "SPL", Axis.CORONAL: "PIL", Axis.SAGITTAL: "LIP"}
 """The directions of slices, rows and columns: L(eft), P(osterior), S(uperior), I(nferior)."""
 
@@ -40,6 +42,13 @@ def is_place(affine: npt.NDArray[np.float64]) -> bool:
     if not all(is_size(float(size)) for size in sizes):
         return False
     return bool(abs(np.linalg.det(affine[:3, :3] / sizes)) > _LEAST_VOLUME)
+
+
+def upright(array: Array, orientation: int) -> Array:
+    """Turn a picture (H, W[, 3]) upright, as its EXIF or TIFF orientation says; 1 and unknown ones change nothing."""
+    turns, mirror = _TURNS.get(orientation, (0, False))
+    turned = np.rot90(array, turns)
+    return turned[:, ::-1] if mirror else turned
 
 
 def _moved(array: Array, start: npt.NDArray, end: npt.NDArray) -> Array:

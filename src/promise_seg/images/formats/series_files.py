@@ -18,7 +18,8 @@ def dicom_files(folder: Path) -> list[Path]:
 
 
 def files_of_series(folder: Path) -> list[Path]:
-    """Return the DICOM files of a folder that holds one series; segmentations of it may lie beside them.
+    """Return the DICOM files of a folder that holds one series; segmentations of it may lie beside them, and files
+    without pixels, such as structure sets and reports.
 
     Raises:
         ImageError: if it holds none or several, or one of its files is damaged.
@@ -28,6 +29,8 @@ def files_of_series(folder: Path) -> list[Path]:
     for path in dicom_files(folder):
         header = read_dataset(path, pixels=False)
         is_one = str(header.get("SOPClassUID")) in SEGMENTATION_CLASSES
+        if "Rows" not in header and "Image" not in header.SOPClassUID.name:  # an image without it is damaged
+            continue
         (segmentations if is_one else found)[str(header.get("SeriesInstanceUID", ""))].append(path)
     found = found or segmentations
     if len(found) != 1:

@@ -20,12 +20,10 @@ from promise_seg.images.formats.label_values import (
     white_is_zero_in_tiff,
 )
 from promise_seg.images.formats.limits import SparingFile, check_size
+from promise_seg.images.formats.orientation import upright
 from promise_seg.images.formats.source import COLOURS, Source
 from promise_seg.images.formats.tiff_pages import are_of_unknown_meaning, channel_names, check_chain, pages_of
 from promise_seg.vocabulary import Axis
-
-_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
-"""The quarter turns to the left, then whether to flip horizontally, for each value of the tag Orientation."""
 
 _CODES = (6, 7, 33003, 33004, 33005, 34712, 34892)
 """JPEG and JPEG 2000, by their values of the tag Compression."""
@@ -191,9 +189,7 @@ class TiffStack(Source):
         elif self._axes not in {"YX", "YXS"}:
             raise ImageError(f"{self.path}: pages with the axes {self._axes}; expected pictures, grey or in colour")
         is_see_through = self._has_alpha and array.ndim == 3 and len(np.unique(array[..., -1])) > 1
-        turns, mirror = _TURNS.get(self.turned, (0, False))
-        array = np.rot90(array, turns)
-        return array[:, ::-1] if mirror else array, is_see_through
+        return upright(array, self.turned), is_see_through
 
     def _looked_up(self, array: Array, colormap: Array) -> Array:
         """Return the colours (H, W, 3) uint8 of a palette (3, N)."""

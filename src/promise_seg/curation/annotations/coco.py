@@ -1,0 +1,129 @@
+"""COCO: one JSON file with lists of images, categories and annotations, each an outline or run lengths."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from promise_seg.arrays import IntArray
+from promise_seg.curation.annotations.documents import listed
+from promise_seg.curation.annotations.shapes import (
+    AnnotatedImage,
+    Bitmap,
+    BrokenShapeError,
+    Document,
+    Outline,
+    Shape,
+    bitmap_of,
+    bitmap_of_runs,
+    ring_of,
+)
+
+_LONGEST_NUMBER = 12
+
+
+def is_coco(value: Any) -> bool:
+    """Whether a JSON file is COCO's."""
+    return isinstance(value, Mapping) and isinstance(value.get("images"), list) and "annotations" in value
+
+
+def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
+    """Read outlines, run lengths (compressed or not) and crowds.
+
+    Outlines of one annotation are united, as COCO's own tools do; holes need run lengths. Annotations that have a box
+    alone, or key points, are not used.
+    """
+    document = Document(path)
+    names = dict[Any, str]()
+    for number, category in enumerate(listed(value.get("categories"))):
+        with document.guarded(f"category {number}"):
+            names[category["id"]] = str(category["name"])
+    document.classes = [names[key] for key in sorted(names, key=_sortable)]
+    images = dict[Any, AnnotatedImage]()
+    for number, item in enumerate(listed(value["images"])):
+        with document.guarded(f"image {number}"):
+            name = str(item.get("file_name") or item["coco_url"])
+            size = (int(item["width"]), int(item["height"])) if item.get("width") and item.get("height") else None
+            images[item["id"]] = AnnotatedImage(name, f"{path}: {name}", size)
+    lost = Counter[str]()
+    for number, item in enumerate(listed(value["annotations"])):
+        where = f"annotation {item.get('id', number) if isinstance(item, Mapping) else number}"
+        with document.guarded(where):
+            image = images.get(item["image_id"])
+            if image is None:
+                lost["an image"] += 1
+                continue
+            with document.guarded(where, image):
+                if item.get("category_id") not in names:
+                    lost["a category"] += 1
+                    image.undrawn += 1
+                elif not item.get("segmentation"):
+                    document.leave_out(image, "key points" if item.get("keypoints") else "box without an outline")
+                else:
+                    area, is_crowd = _area(item["segmentation"], image.size), bool(item.get("iscrowd"))
+                    image.shapes.append(Shape(area, names[item["category_id"]], ("annotation", number), is_crowd))
+    document.notes += [
+        f"{path}: {count} annotation(s) left out, because they are of {what} that the file does not list"
+        for what, count in lost.items()
+    ]
+    document.images = list(images.values())
+    return document
+
+
+def _sortable(key: Any) -> tuple[bool, Any]:
+    return (False, key) if isinstance(key, int) else (True, str(key))
+
+
+def _area(segmentation: Any, size: tuple[int, int] | None) -> Outline | Bitmap:
+    if isinstance(segmentation, Mapping):
+        return _of_runs(segmentation, size)
+    if segmentation and isinstance(segmentation[0], int | float):
+        segmentation = [segmentation]
+    rings = []
+    for flat in segmentation:
+        if len(flat) % 2:
+            raise BrokenShapeError(f"has an outline of {len(flat)} numbers, but each point needs two")
+        rings.append(ring_of(zip(flat[::2], flat[1::2], strict=True)))
+    return Outline(tuple((ring,) for ring in rings))
+
+
+def _of_runs(runs: Mapping[str, Any], size: tuple[int, int] | None) -> Bitmap:
+    height, width = (int(side) for side in runs["size"])
+    if size is not None and size != (width, height):
+        raise BrokenShapeError(
+            f"has run lengths of {width} x {height} pixels, but its image has {size[0]} x {size[1]} in the same file"
+        )
+    counts = runs["counts"]
+    lengths = unpacked(counts) if isinstance(counts, str) else np.array(counts, np.int64)
+    if not isinstance(counts, str) and not np.array_equal(lengths, np.array(counts, np.float64)):
+        raise BrokenShapeError("has run lengths that are not whole numbers")
+    return bitmap_of(bitmap_of_runs(lengths, (width, height), by_columns=True))
+
+
+def unpacked(text: str) -> IntArray:
+    """Return the lengths (N,) of compressed runs.
+
+    ``pycocotools`` does the same, but reads memory that is not its own where the runs are too short for the mask; so
+    they are unpacked and counted here.
+
+    Raises:
+        BrokenShapeError: if the text is none of these.
+    """
+    counts = list[int]()
+    value = digits = 0
+    for byte in text.encode():
+        code = byte - 48
+        if not 0 <= code < 64 or digits > _LONGEST_NUMBER:
+            raise BrokenShapeError("has compressed run lengths that cannot be read")
+        value |= (code & 31) << (5 * digits)
+        digits += 1
+        if not code & 32:
+            if code & 16:
+                value -= 1 << (5 * digits)
+            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+            value = digits = 0
+    if digits:
+        raise BrokenShapeError("has compressed run lengths that end in the middle of a number")
+    return np.array(counts, np.int64)

@@ -1,0 +1,84 @@
+"""Open the files that hold annotations, within the limits that hold for images."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.limits import max_values, too_large
+
+_FEW_BYTES = 10_000_000
+_SHOWN = 6
+
+
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        ImageError: if it cannot be read, or has more bytes than ``most``, by default as many as an image may have
+            values.
+    """
+    limit = max_values() if most is None else min(most, max_values())
+    try:
+        if path.stat().st_size > limit:
+            raise too_large(path, f"{path.stat().st_size:,}")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be opened: {error.strerror or error}") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a short text that are not empty, without spaces around them.
+
+    Raises:
+        ImageError: if it cannot be read, or is not text in UTF-8.
+    """
+    return [line.strip() for line in text_of(path, read_bytes(path, _FEW_BYTES)).splitlines() if line.strip()]
+
+
+def text_of(path: Path, content: bytes) -> str:
+    """Decode UTF-8, with or without a byte order mark.
+
+    Raises:
+        ImageError: if it is something else.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ImageError(f"{path}: not text in UTF-8. Save it again with this encoding") from None
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        ImageError: if it cannot be read, is too large, or is not JSON.
+    """
+    try:
+        return json.loads(text_of(path, read_bytes(path)))
+    except json.JSONDecodeError as error:
+        raise ImageError(f"{path}:{error.lineno}: not valid JSON: {error.msg}. Export it again") from None
+    except (ValueError, RecursionError):
+        raise ImageError(f"{path}: not valid JSON: it is nested too deeply, or a number is too long") from None
+
+
+def listed(value: Any) -> list[Any]:
+    """Return the items of a list, or the values of a mapping of numbers to items; nothing of anything else."""
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, list) else []
+
+
+def words_for(value: Any, depth: int = 0) -> str:
+    """Describe what a JSON file holds, for the message that it is of no known format."""
+    if isinstance(value, Mapping):
+        names = ", ".join(map(str, list(value)[:_SHOWN]))
+        return f"an object with the keys {names}{' ...' * (len(value) > _SHOWN)}" if names else "an empty object"
+    if isinstance(value, list):
+        if not value or depth:
+            return "a list" if value else "an empty list"
+        return f"a list of {len(value)}, first {words_for(value[0], depth + 1)}"
+    return "a single value"

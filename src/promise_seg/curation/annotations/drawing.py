@@ -1,0 +1,143 @@
+"""Draw the masks of all images that have annotations."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from promise_seg.curation.annotations.classes import Classes
+from promise_seg.curation.annotations.matching import Annotated, line_about
+from promise_seg.curation.annotations.painting import Canvas, Remarks, canvas_for, object_key, object_numbers, paint
+from promise_seg.curation.annotations.shapes import Shape
+from promise_seg.curation.annotations.writing import MaskFolder
+from promise_seg.curation.pairing.layouts import splits_named
+from promise_seg.curation.pairing.matching import ImagePair
+from promise_seg.errors import ImageError
+from promise_seg.images.formats.kinds import stem_of
+from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.source import Source
+from promise_seg.progress import Progress, counted
+from promise_seg.vocabulary import DrawnAs, OnTop, Split
+
+
+@dataclass(frozen=True)
+class Style:
+    """The choices of a user about masks.
+
+    Args:
+        drawn_as: what they are.
+        on_top: which of two shapes that overlap is seen.
+        scale: whether annotations of a copy at another size are scaled.
+        below: the folders of the classes, where each has a mask of its own.
+    """
+
+    drawn_as: DrawnAs
+    on_top: OnTop
+    scale: bool
+    below: dict[str, str]
+
+
+@dataclass
+class Drawing:
+    """The pairs of images and masks, a list for each manifest; what was seen, and a line for each image left out."""
+
+    pairs: list[list[ImagePair]]
+    seen: Remarks = field(default_factory=Remarks)
+    problems: list[str] = field(default_factory=list)
+
+    def remarks(self, style: Style) -> list[str]:
+        """Return a line for everything that a user should know of the masks."""
+        seen, what = self.seen, "classes" if style.drawn_as == DrawnAs.CLASSES else "objects"
+        wins = "later" if style.on_top == OnTop.LATER else "smaller"
+        hidden = f" ({seen.hidden} {what} are completely covered)" if seen.hidden else ""
+        counts = (
+            (seen.clipped, "shape(s) extend beyond the image and were clipped"),
+            (seen.tiny, "shape(s) missing from the masks, because they are too small to cover the centre of a pixel"),
+            (
+                seen.crowds,
+                "crowd(s) (iscrowd) left out, because an instance map cannot hold many objects in one outline. If "
+                "they are single objects drawn with a brush, export them in another format, such as CVAT for images",
+            ),
+        )
+        lists = (
+            ("image(s) left out, because their masks cannot be drawn", self.problems, ""),
+            ("shape(s) left out", seen.outside, ""),
+            (f"image(s) in which {what} overlap{hidden}", seen.overlapping,
+             f"The {wins} shape is on top, unless the annotations state an order; see --on-top"),
+            ("image(s) annotated without their EXIF orientation, according to the stated size; the masks were rotated "
+             "like the images", seen.as_stored, ""),
+            ("image(s) with an EXIF orientation, assumed to be annotated as they are displayed, because the "
+             "annotations do not say it. Look at some of them with promise data show", seen.unsure, ""),
+            ("image(s) with another size than when they were annotated; the shapes were scaled", seen.scaled, ""),
+        )  # fmt: skip
+        lines = [f"{count} {words}" for count, words in counts if count]
+        return lines + [line_about(words, items, rest) for words, items, rest in lists if items]
+
+
+def draw_all(
+    images: Sequence[Annotated], into: MaskFolder, classes: Classes, style: Style, progress: Progress
+) -> Drawing:
+    """Write the masks of images; one that cannot be drawn is noted and left out.
+
+    Raises:
+        PromiseError: if the system cannot write.
+    """
+    drawing = Drawing([[] for _ in (classes.numbers if style.drawn_as == DrawnAs.PER_CLASS else (0,))])
+    for one in counted(images, progress, "drawing masks"):
+        try:
+            masks = _draw(one, into, classes, style, drawing.seen)
+        except ImageError as error:
+            drawing.problems.append(str(error))
+            continue
+        split = _split_of(one, into.root)
+        for pairs, mask in zip(drawing.pairs, masks, strict=True):
+            pairs.append(ImagePair(one.path, mask, stem_of(one.path), split, ""))
+    return drawing
+
+
+def _draw(one: Annotated, into: MaskFolder, classes: Classes, style: Style, seen: Remarks) -> list[Path]:
+    source = open_source(one.path)
+    named = [replace(shape, class_name=classes.name_of(shape.class_name)) for shape in one.image.shapes]
+    wanted = [shape for shape in named if shape.class_name]
+    if not wanted and any(not shape.class_name.strip() for shape in one.image.shapes):
+        raise ImageError(f"{one.path}: none of its shapes has a class")
+    canvas = canvas_for(replace(one.image, shapes=wanted), source, seen, scale=style.scale)
+    where = str(one.path)
+    if style.drawn_as == DrawnAs.PER_CLASS:
+        maps = [paint(canvas, partial(_is_of, name), where, seen, style.on_top) for name in classes.numbers]
+        below = [style.below[name] for name in classes.numbers]
+        return [into.write(labels, source, place, is_binary=True) for labels, place in zip(maps, below, strict=True)]
+    if style.drawn_as == DrawnAs.INSTANCES:
+        return [_draw_objects(canvas, source, into, where, style, seen)]
+    labels = paint(canvas, lambda shape: classes.numbers[shape.class_name], where, seen, style.on_top)
+    return [into.write(labels, source)]
+
+
+def _is_of(name: str, shape: Shape) -> int:
+    return int(shape.class_name == name)
+
+
+def _draw_objects(canvas: Canvas, source: Source, into: MaskFolder, where: str, style: Style, seen: Remarks) -> Path:
+    crowds = sum(shape.is_crowd for shape in canvas.shapes)
+    if crowds and crowds == len(canvas.shapes):
+        raise ImageError(f"{where}: has only crowds (iscrowd), which are not single objects")
+    seen.crowds += crowds
+    numbers = object_numbers(where, canvas.shapes)
+    of_shape = {id(shape): numbers.get(object_key(shape, index), 0) for index, shape in enumerate(canvas.shapes)}
+
+    def number(shape: Shape) -> int:
+        return 0 if shape.is_crowd else of_shape[id(shape)]
+
+    return into.write(paint(canvas, number, where, seen, style.on_top), source)
+
+
+def _split_of(one: Annotated, folder: Path) -> Split | None:
+    """Return the split that the annotations name, or folders of the image, or else the name of the annotations."""
+    inside = one.path.relative_to(folder).parts[:-1] if one.path.is_relative_to(folder) else ()
+    ways = (
+        splits_named(Path(one.image.split)),
+        set().union(*(splits_named(Path(part)) for part in inside)),
+        splits_named(Path(re.sub(r"\d+", "", one.document.path.stem))),
+    )
+    return next((next(iter(found)) for found in ways if len(found) == 1), None)

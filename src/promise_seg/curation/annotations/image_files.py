@@ -1,0 +1,129 @@
+"""Find the image that annotations speak of, by the name that they give it."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
+
+from promise_seg.curation.annotations.shapes import AnnotatedImage
+from promise_seg.curation.pairing.scanning import scan
+from promise_seg.errors import ImageError
+from promise_seg.images.folder_names import MASK_FOLDERS
+from promise_seg.images.formats.kinds import stem_of
+from promise_seg.images.own_folders import MASKS_BESIDE_A_MANIFEST
+
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
+_ELSEWHERE = frozenset({".svs", ".ndpi", ".mrxs", ".scn", ".heic", ".heif", ".jfif", ".jp2"})
+_EXPORT = re.compile(r"segmentation(class|object)\w*", re.IGNORECASE)
+_SHOWN = 3
+
+
+class AmbiguousNameError(ImageError):
+    """Several images, the ``candidates``, have the name that annotations give."""
+
+    def __init__(self, words: str, candidates: Sequence[Path]) -> None:
+        super().__init__(words)
+        self.candidates = list(candidates)
+
+
+class ImageFiles:
+    """The images in a folder and below it, without masks that this program or others exported there.
+
+    ``paths`` are those that are not in a folder of masks by its name (``masks/a.png``); others only count where
+    annotations name them, and no other image is called so.
+
+    Args:
+        folder: of the images.
+        without: images that are annotations themselves.
+    """
+
+    def __init__(self, folder: Path, without: Collection[Path] = ()) -> None:
+        self.folder = folder
+        known = [entry for entry in scan(folder).entries if entry.path not in without and not _is_export(entry.parent)]
+        self.paths = [entry.path for entry in known if not _is_of_masks(entry.parent)]
+        self._in_mask_folders = {entry.path for entry in known if _is_of_masks(entry.parent)}
+        self._by_name = defaultdict[str, list[Path]](list)
+        self._by_stem = defaultdict[str, list[Path]](list)
+        self._by_uploaded = defaultdict[str, list[Path]](list)
+        for path in (entry.path for entry in known):
+            self._by_name[path.name.lower()].append(path)
+            self._by_stem[stem_of(path).lower()].append(path)
+            self._by_uploaded[_as_uploaded(path.name)].append(path)
+
+    def find(self, image: AnnotatedImage, annotations: Path, *, follow_paths: bool) -> Path | None:
+        """Return the image of some annotations; ``None`` if there is none.
+
+        It is looked for by its name, then by the name that Label Studio gives to uploads, then by its stem, as
+        annotations are often made on a copy in another format. Of several, the one counts whose folders are called as
+        in the annotations.
+
+        Args:
+            image: what is known of it.
+            annotations: the file that speaks of it.
+            follow_paths: whether the name may also be a path from that file, out of the folder.
+
+        Raises:
+            AmbiguousNameError: if several images are meant just as well.
+        """
+        if image.image is not None:
+            return image.image
+        name = PurePosixPath(image.name.replace("\\", "/"))
+        for candidates in self._candidates(name.name):
+            if candidates:
+                return self._best(candidates, name, annotations)
+        outside = annotations.parent / name
+        return outside if follow_paths and name.name and _is_file(outside) else None
+
+    def _candidates(self, name: str) -> tuple[list[Path], ...]:
+        uploaded = _UPLOADED.fullmatch(name)
+        stem = Path(name).stem if Path(name).suffix.lower() in _ELSEWHERE else stem_of(Path(name))
+        return (
+            self._by_name.get(name.lower(), []),
+            self._by_uploaded.get(_as_uploaded(uploaded[1]), []) if uploaded else [],
+            self._by_stem.get(stem.lower(), []),
+            self._by_stem.get(stem_of(Path(uploaded[1])).lower(), []) if uploaded else [],
+        )
+
+    def _best(self, candidates: list[Path], name: PurePosixPath, annotations: Path) -> Path:
+        def fit(path: Path) -> tuple[int, bool, bool, bool]:
+            is_likely = path not in self._in_mask_folders
+            return _same_end(path, name), is_likely, path.name == name.name, path.parent == annotations.parent
+
+        best = max(map(fit, candidates))
+        chosen = [path for path in candidates if fit(path) == best]
+        if len(chosen) > 1:
+            names = ", ".join(path.relative_to(self.folder).as_posix() for path in chosen[:_SHOWN])
+            raise AmbiguousNameError(f"{name} may be any of {len(chosen)} images: {names}; see --images", chosen)
+        return chosen[0]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _is_export(parent: str) -> bool:
+    """Whether a folder holds masks that this program or others exported."""
+    return any(part.endswith(MASKS_BESIDE_A_MANIFEST) or _EXPORT.fullmatch(part) for part in parent.split("/"))
+
+
+def _is_of_masks(parent: str) -> bool:
+    """Whether a folder is called as those of masks often are."""
+    return any(re.sub(r"[ _-]", "", part.lower()) in MASK_FOLDERS for part in parent.split("/"))
+
+
+def _same_end(path: Path, name: PurePosixPath) -> int:
+    """Return how many folders, counted from the file upwards, are called the same."""
+    count = 0
+    for one, other in zip(reversed(path.parts[:-1]), reversed(name.parts[:-1]), strict=False):
+        if one.lower() != other.lower():
+            break
+        count += 1
+    return count
+
+
+def _as_uploaded(name: str) -> str:
+    """Return a name as Label Studio writes it behind its eight letters: without spaces and most signs."""
+    return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_")).lower()

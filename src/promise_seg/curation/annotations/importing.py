@@ -1,0 +1,230 @@
+"""Import annotations: from files of any known format to masks and a manifest."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from promise_seg._version import __version__
+from promise_seg.curation.annotations.classes import Classes, classes_of
+from promise_seg.curation.annotations.drawing import Style, draw_all
+from promise_seg.curation.annotations.image_files import ImageFiles
+from promise_seg.curation.annotations.matching import ImageMatches, line_about, match_images
+from promise_seg.curation.annotations.recognising import Wishes, annotation_files, read_annotations
+from promise_seg.curation.annotations.shapes import Document
+from promise_seg.curation.annotations.writing import MaskFolder, distinct, folder_name, refuse_foreign_folder
+from promise_seg.curation.pairing.groups import Grouping, group_pattern, groups_of, with_groups
+from promise_seg.curation.pairing.matching import ImagePair
+from promise_seg.curation.pairing.writing import pairs_table
+from promise_seg.dataset.manifest_writing import refuse_existing
+from promise_seg.errors import ImageError, ManifestError, SettingsError
+from promise_seg.files import replacing_folder
+from promise_seg.images.own_folders import IMPORTED
+from promise_seg.progress import Progress, counted, silent
+from promise_seg.vocabulary import AnnotationFormat, DrawnAs, OnTop
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+@dataclass
+class Imported:
+    """The result of an import.
+
+    Args:
+        manifests: the files that were written: one, or one for each class.
+        folder: of the masks.
+        drawn_as: the kind of masks.
+        classes: the names of the classes and their numbers, from 1.
+        counts: how many shapes each class has.
+        pairs: images and masks, of the first manifest.
+        grouped_by: by what images were grouped; empty if they were not, or by a pattern of the user.
+        remarks: lines about everything that was left out, changed or assumed.
+    """
+
+    manifests: list[Path]
+    folder: Path
+    drawn_as: DrawnAs
+    classes: dict[str, int]
+    counts: Counter[str]
+    pairs: list[ImagePair] = field(default_factory=list)
+    grouped_by: str = ""
+    remarks: list[str] = field(default_factory=list)
+
+
+def import_annotations(
+    annotations: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    images: str | Path | None = None,
+    kind: AnnotationFormat | str | None = None,
+    masks: DrawnAs | str = DrawnAs.CLASSES,
+    only: Sequence[str] = (),
+    on_top: OnTop | str = OnTop.LATER,
+    attribute: str | None = None,
+    colours: str | Path | None = None,
+    empty: bool = False,
+    scale: bool = False,
+    group: str | None = None,
+    force: bool = False,
+    progress: Progress = silent,
+) -> Imported:
+    """Turn annotations into masks at the size of their images, and write a manifest of both.
+
+    The masks are in a folder next to the manifest that is named after it, and replaced as a whole.
+
+    Args:
+        annotations: files, or folders of them.
+        output: the manifest to write; with a mask for each class, one for each with the class behind its name.
+        images: the folder of the images; by default that of the annotations.
+        kind: the format; by default it is recognised.
+        masks: ``classes``, ``instances`` or ``per-class``.
+        only: the classes that are wanted, in the order of their numbers; all by default.
+        on_top: which of two shapes that overlap is seen, the ``later`` or the ``smaller`` one.
+        attribute: the attribute of VIA's regions that is their class.
+        colours: the table of the colours of colour masks, or ``voc``.
+        empty: whether images without annotations get empty masks, instead of being left out.
+        scale: whether annotations of a copy of the image at another size are scaled.
+        group: a regular expression with one group, see ``promise data make``.
+        force: whether an existing manifest, and its masks, are overwritten.
+        progress: told of each file and image.
+
+    Raises:
+        ImageError: if annotations cannot be read.
+        ManifestError: if no image is left.
+        SettingsError: if a choice is unknown, or cannot be meant.
+        PromiseError: if something is in the way of what is to be written.
+    """
+    output, given = Path(output), [annotations] if isinstance(annotations, str | Path) else list(annotations)
+    drawn_as, order = _word(DrawnAs, masks, "masks"), _word(OnTop, on_top, "--on-top")
+    of_all = None if kind is None else _word(AnnotationFormat, kind, "--format")
+    pattern = group_pattern(group) if group is not None else None
+    into, places = output.with_name(output.stem + IMPORTED), [Path(one) for one in given]
+    refuse_existing([] if drawn_as == DrawnAs.PER_CLASS else [output], force=force)
+    refuse_foreign_folder(into)
+    wishes = Wishes(
+        _folder_of(places, images), attribute, None if colours is None else str(colours), drawn_as == DrawnAs.INSTANCES
+    )
+    documents, remarks = _read(places, wishes, of_all, progress)
+    classes = classes_of(documents, only)
+    below = _folders_of_classes(classes, drawn_as)
+    manifests = [output.with_name(f"{output.stem}_{name}{output.suffix}") for name in below.values()] or [output]
+    refuse_existing(manifests, force=force)
+    files = ImageFiles(wishes.images, {path for one in documents for path in one.own_files})
+    matches = match_images(documents, files, follow_paths=images is None)
+    remarks += [*matches.remarks(empty=empty), *_remarks_on(documents, classes)]
+    style, wanted = Style(drawn_as, order, scale, below), matches.found + (matches.empty if empty else [])
+    with replacing_folder(into) as temporary:
+        folder = MaskFolder(into, temporary, wishes.images)
+        drawing = draw_all(wanted if classes.numbers else [], folder, classes, style, progress)
+        remarks += [*drawing.remarks(style), *folder.notes]
+        if not any(drawing.pairs):
+            raise ManifestError(_nothing_left(wishes.images, documents, matches, remarks))
+        grouping = _grouped(drawing.pairs[0], pattern, wishes.images)
+        folder.finish(_facts(places, style), None if drawn_as == DrawnAs.INSTANCES else classes.numbers)
+    for path, pairs in zip(manifests, drawing.pairs, strict=True):
+        groups = [pair.group for pair in grouping.pairs]
+        pairs_table([replace(pair, group=name) for pair, name in zip(pairs, groups, strict=True)], path).write()
+    return Imported(manifests, into, drawn_as, classes.numbers, classes.counts, grouping.pairs, grouping.by, remarks)
+
+
+def _folders_of_classes(classes: Classes, drawn_as: DrawnAs) -> dict[str, str]:
+    """Return the name of the folder of each class, if each has masks of its own."""
+    names = list(classes.numbers) if drawn_as == DrawnAs.PER_CLASS else []
+    return dict(zip(names, distinct([folder_name(name) for name in names]), strict=True))
+
+
+def _word(words: type[Word], text: str, option: str) -> Word:
+    if text not in tuple(words):
+        raise SettingsError(f"{option} {text}: expected {', '.join(words)}")
+    return words(text)
+
+
+def _folder_of(places: Sequence[Path], images: str | Path | None) -> Path:
+    """Return the folder of the images: the one given, or else the one that holds all annotations."""
+    if images is not None:
+        if not Path(images).is_dir():
+            raise SettingsError(f"--images {images}: no such folder; expected the folder of the images")
+        return Path(images)
+    folders = [str((path if path.is_dir() else path.parent).absolute()) for path in places]
+    common = Path(os.path.commonpath(folders))
+    return next((path for path in (p if p.is_dir() else p.parent for p in places) if path.absolute() == common), common)
+
+
+def _read(
+    places: Sequence[Path], wishes: Wishes, kind: AnnotationFormat | None, progress: Progress
+) -> tuple[list[Document], list[str]]:
+    """Read all annotations; a file that is named must be readable, others in a folder are left out with a remark."""
+    documents, faults = list[Document](), list[str]()
+    files = [(file, place) for place in places for file in annotation_files(place, kind, wishes.colours)]
+    for file, place in counted(files, progress, "reading annotations"):
+        try:
+            found = _read_one(file, wishes, kind)
+        except ImageError as error:
+            if file == place or len(files) == 1:
+                raise
+            faults.append(str(error))
+            documents.append(Document(file, unread={file.stem}))
+            continue
+        if found is not None:
+            documents.append(found)
+        elif file == place:
+            raise ImageError(f"{file}: a DICOM file, but not a structure set (RTSTRUCT)")
+    if len(documents) == len(faults):
+        raise ManifestError(f"{places[0]}: {line_about('file(s), none of which could be read', faults)}")
+    words = "file(s) left out, which cannot be read as annotations"
+    return documents, [line_about(words, faults)] if faults else []
+
+
+def _read_one(file: Path, wishes: Wishes, kind: AnnotationFormat | None) -> Document | None:
+    try:
+        return read_annotations(file, wishes, kind)
+    except RecursionError:
+        raise ImageError(f"{file}: is nested too deeply to be annotations that can be read") from None
+
+
+def _grouped(pairs: list[ImagePair], pattern: re.Pattern[str] | None, folder: Path) -> Grouping:
+    outside = [str(pair.image.absolute().parent) for pair in pairs if not pair.image.is_relative_to(folder)]
+    if outside:  # LabelMe's files may name images anywhere
+        folder = Path(os.path.commonpath([*outside, str(folder.absolute())]))
+        pairs = [replace(pair, image=pair.image.absolute()) for pair in pairs]
+    if pattern is None:
+        return with_groups(pairs, folder)
+    groups = groups_of(pairs, pattern, folder)
+    return Grouping([replace(pair, group=name) for pair, name in zip(pairs, groups, strict=True)])
+
+
+def _remarks_on(documents: Sequence[Document], classes: Classes) -> list[str]:
+    unused = sum((one.unused for one in documents), Counter[str]())
+    broken = [line for one in documents for line in one.broken]
+    lines = [note for one in documents for note in one.notes]
+    if total := unused.total():
+        kinds = ", ".join(f"{kind} {count}" for kind, count in unused.most_common())
+        lines.append(f"{total} shape(s) left out, because they have no area: {kinds}")
+    if broken:
+        lines.append(line_about("invalid shape(s) or image(s) left out", broken))
+    if classes.unlabelled:
+        lines.append(f"{classes.unlabelled} shape(s) left out, because they have no class")
+    if classes.unwanted:
+        lines.append(f"{classes.unwanted} shape(s) left out, because their classes are not in --only")
+    lines += [f"{' and '.join(own)} were taken as one class" for own in classes.spellings]
+    return lines
+
+
+def _nothing_left(folder: Path, documents: Sequence[Document], matches: ImageMatches, remarks: Sequence[str]) -> str:
+    count = sum(len(one.images) for one in documents)
+    way_out = ". If the images are elsewhere, say where (--images FOLDER)" if matches.missing else ""
+    why = "; ".join(remarks) or "there are no shapes"
+    return f"{folder}: no masks could be made for {count} annotated image(s): {why}{way_out}"
+
+
+def _facts(places: Sequence[Path], style: Style) -> dict[str, object]:
+    return {
+        "by": f"promise-seg {__version__}",
+        "from": [path.name for path in places],
+        "masks": str(style.drawn_as),
+        "on_top": str(style.on_top),
+    }

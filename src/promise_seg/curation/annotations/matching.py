@@ -1,0 +1,139 @@
+"""Match annotations with their images, and account for those that lack the other."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from promise_seg.curation.annotations.image_files import AmbiguousNameError, ImageFiles
+from promise_seg.curation.annotations.shapes import AnnotatedImage, Document
+from promise_seg.images.formats.kinds import stem_of
+
+SHOWN = 3
+_LONGEST = 400
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """An image file, what is drawn on it, and the file of annotations that says so."""
+
+    path: Path
+    image: AnnotatedImage
+    document: Document
+
+
+@dataclass
+class ImageMatches:
+    """All images and annotations, each in one of the lists.
+
+    ``found`` are images with their annotations; ``bare`` those of which the annotations say nothing but their name,
+    ``unmentioned`` those of which they do not say even that, and ``unfinished`` those that nobody has annotated yet.
+    ``undrawn`` are images of which no shape could be drawn. ``missing`` are names of images that are not there,
+    ``clashes`` lines about those that may be meant more than once.
+    """
+
+    found: list[Annotated] = field(default_factory=list)
+    bare: list[Annotated] = field(default_factory=list)
+    unmentioned: list[Annotated] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+    undrawn: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    clashes: list[str] = field(default_factory=list)
+
+    @property
+    def empty(self) -> list[Annotated]:
+        """Images that show nothing, if a user says that a lack of annotations means that.
+
+        Those that are not mentioned may be the missing ones under another name, so they count only if none is missing.
+        """
+        return self.bare + ([] if self.missing else self.unmentioned)
+
+    def remarks(self, *, empty: bool) -> list[str]:
+        """Return a line for each kind of image that was left out; ``empty`` if those that show nothing were not."""
+        left = [one.path for one in self.bare + self.unmentioned]
+        way_out = "If they contain no object, pass --empty to give them empty masks"
+        if empty:
+            left = [path for path in left if path not in {one.path for one in self.empty}]
+            way_out = "They may be the missing images under another name, so --empty does not apply to them"
+        lists = (
+            ("image(s) of the annotations not found", self.missing, ""),
+            ("image(s) left out, because they have no annotations", [str(path) for path in left], way_out),
+            ("image(s) left out, because they are not annotated yet", self.unfinished, ""),
+            ("image(s) left out, because none of their shapes can be drawn", self.undrawn, ""),
+            ("image(s) left out, because it is unclear which annotations belong to them", self.clashes, ""),
+        )
+        return [line_about(what, names, rest) for what, names, rest in lists if names]
+
+
+def line_about(what: str, items: Sequence[str], rest: str = "") -> str:
+    """Return a line with the number of some items and the first few of them, and a sentence after it, if there is one.
+
+    Names are divided by commas, and lines, which have colons in them, by semicolons.
+    """
+    are_lines = any(": " in item for item in items)
+    shown = ("; " if are_lines else ", ").join(map(_shortened, items[:SHOWN]))
+    if len(items) > SHOWN:
+        shown += f"; and {len(items) - SHOWN} more" if are_lines else f" and {len(items) - SHOWN} more"
+    return f"{len(items)} {what}: {shown}" + (f". {rest}" if rest else "")
+
+
+def _shortened(item: str) -> str:
+    return item if len(item) <= _LONGEST else f"{item[:_LONGEST]} ..."
+
+
+def match_images(documents: Sequence[Document], files: ImageFiles, *, follow_paths: bool) -> ImageMatches:
+    """Find the image of all annotations.
+
+    Args:
+        documents: what was read.
+        files: the images.
+        follow_paths: whether names may also be paths from the annotations, out of the folder of images.
+    """
+    matches, in_doubt = ImageMatches(), set[Path]()
+    by_path = defaultdict[Path, list[Annotated]](list)
+    for document in documents:
+        for image in document.images:
+            try:
+                path = files.find(image, document.path, follow_paths=follow_paths)
+            except AmbiguousNameError as error:
+                matches.clashes.append(f"{image.where}: {error}")
+                in_doubt.update(error.candidates)
+                continue
+            if path is None:
+                matches.missing.append(image.name)
+            else:
+                by_path[path].append(Annotated(path, image, document))
+    for path, own in by_path.items():
+        _sort(matches, path, own)
+    if not any(
+        one.image.image for own in by_path.values() for one in own
+    ):  # a structure set speaks of its series alone
+        rest = [path for path in files.paths if path not in by_path and path not in in_doubt and not path.is_dir()]
+        _sort_unmentioned(matches, rest, {stem.lower() for document in documents for stem in document.unread})
+    return matches
+
+
+def _sort_unmentioned(matches: ImageMatches, paths: Sequence[Path], unread: set[str]) -> None:
+    for path in paths:
+        if stem_of(path).lower() in unread:
+            matches.undrawn.append(str(path))
+        else:
+            image = AnnotatedImage(path.name, str(path))
+            matches.unmentioned.append(Annotated(path, image, Document(path.parent)))
+
+
+def _sort(matches: ImageMatches, path: Path, own: list[Annotated]) -> None:
+    finished = [one for one in own if one.image.is_finished]
+    if not finished:
+        matches.unfinished.append(str(path))
+    elif len(finished) > 1:
+        places = "; ".join(dict.fromkeys(one.image.where for one in finished))
+        matches.clashes.append(f"{path}: annotated {len(finished)} times: {places}")
+    else:
+        (one,) = finished
+        if one.image.shapes or (one.image.is_complete and not one.image.undrawn):
+            matches.found.append(one)
+        elif one.image.undrawn:
+            matches.undrawn.append(str(path))
+        else:
+            matches.bare.append(one)

@@ -1,0 +1,166 @@
+"""The VGG Image Annotator, version 2 and 1: projects and exports as JSON, and the export as CSV."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from promise_seg.curation.annotations.documents import listed, read_bytes, text_of
+from promise_seg.curation.annotations.shapes import (
+    AnnotatedImage,
+    Document,
+    Outline,
+    Shape,
+    ellipse,
+    polygon,
+    rectangle,
+)
+from promise_seg.errors import ImageError
+
+_COLUMNS = {"filename", "region_shape_attributes", "region_attributes"}
+_USUAL = ("class", "label", "name", "type", "category", "object", "structure")
+_LONGEST_CELL = 2**27
+
+
+def is_via(value: Any) -> bool:
+    """Whether a JSON file is VIA's: a project, or an export, which maps keys to images with regions."""
+    if not isinstance(value, Mapping):
+        return False
+    if "_via_img_metadata" in value:
+        return True
+    items = list(value.values())
+    return bool(items) and all(isinstance(one, Mapping) and {"filename", "regions"} <= set(one) for one in items)
+
+
+def is_via_3(value: Any) -> bool:
+    """Whether a JSON file is a project of VIA 3, which is another format."""
+    return isinstance(value, Mapping) and {"project", "config", "attribute", "file", "metadata"} <= set(value)
+
+
+def read_via(path: Path, value: Mapping[str, Any], attribute: str | None = None) -> Document:
+    """Read polygons, rectangles, circles and ellipses of a project or an export.
+
+    Args:
+        path: the file.
+        value: what is in it.
+        attribute: the attribute of regions that is the class; by default the only one, or the one of a usual name.
+
+    Raises:
+        ImageError: if it is not clear which attribute is the class.
+    """
+    regions = list[tuple[str, Any, Any]]()
+    names = dict[str, None]()
+    for number, item in enumerate(value.get("_via_img_metadata", value).values()):
+        name = str(item.get("filename") or number) if isinstance(item, Mapping) else str(number)
+        names[name] = None
+        for region in listed(item.get("regions")) if isinstance(item, Mapping) else ():
+            of = region if isinstance(region, Mapping) else {}
+            regions.append((name, of.get("shape_attributes"), of.get("region_attributes")))
+    return _document(path, names, regions, attribute)
+
+
+def is_via_csv(path: Path) -> bool:
+    """Whether a CSV is VIA's, by its header."""
+    try:
+        with path.open("rb") as file:
+            head = file.readline(4096).decode("utf-8-sig", "replace")
+    except OSError:
+        return False
+    return set(next(csv.reader([head]), [])) >= _COLUMNS
+
+
+def read_via_csv(path: Path, attribute: str | None = None) -> Document:
+    """Read the export as CSV, see :func:`read_via`.
+
+    Raises:
+        ImageError: if it cannot be read, or it is not clear which attribute is the class.
+    """
+    regions = list[tuple[str, Any, Any]]()
+    names = dict[str, None]()
+    before = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        for row in csv.DictReader(io.StringIO(text_of(path, read_bytes(path)), newline="")):
+            name = (row.get("filename") or "").lstrip("#")
+            names[name] = None
+            shape = _parsed(row.get("region_shape_attributes"))
+            if shape != {}:
+                regions.append((name, shape, _parsed(row.get("region_attributes"))))
+    except csv.Error as error:
+        raise ImageError(f"{path}: cannot be read as a CSV: {error}") from None
+    finally:
+        csv.field_size_limit(before)
+    return _document(path, names, regions, attribute)
+
+
+def _parsed(cell: str | None) -> Any:
+    try:
+        return json.loads(cell or "{}")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _document(
+    path: Path, names: Mapping[str, None], regions: list[tuple[str, Any, Any]], attribute: str | None
+) -> Document:
+    document = Document(path)
+    key = _attribute_of(path, [attributes for *_, attributes in regions], attribute)
+    images = {name: AnnotatedImage(name, f"{path}: {name}") for name in names}
+    for number, (name, shape, attributes) in enumerate(regions):
+        with document.guarded(f"{name}, region {number}", images[name]):
+            area = _area(shape)
+            if area is None:
+                document.leave_out(images[name], shape.get("name"))
+                continue
+            labels = list(_values((attributes or {}).get(key))) or [""]
+            images[name].shapes += [Shape(area, label, ("region", number)) for label in labels]
+    document.images = list(images.values())
+    return document
+
+
+def _attribute_of(path: Path, regions: list[Any], wanted: str | None) -> str:
+    counts = Counter(
+        str(key) for region in regions if isinstance(region, Mapping) for key in region if any(_values(region[key]))
+    )
+    if wanted is not None:
+        if wanted not in counts and regions:
+            raise ImageError(
+                f"{path}: --attribute {wanted}: no region has it; there are {', '.join(counts) or 'no attributes'}"
+            )
+        return wanted
+    if len(counts) < 2:
+        return next(iter(counts), "")
+    usual = [key for name in _USUAL for key in counts if key.lower() == name]
+    if not usual:
+        raise ImageError(
+            f"{path}: regions have several attributes ({', '.join(counts)}). Say which of them is the class, such as "
+            f"--attribute {counts.most_common(1)[0][0]}"
+        )
+    return usual[0]
+
+
+def _values(value: Any) -> Iterator[str]:
+    """Yield the classes that an attribute names: text, or a mapping of those that are ticked."""
+    if isinstance(value, Mapping):
+        yield from (str(key) for key, ticked in value.items() if ticked)
+    elif value not in (None, ""):
+        yield str(value).strip()
+
+
+def _area(shape: Mapping[str, Any]) -> Outline | None:
+    kind = shape["name"]
+    if kind == "polygon":
+        return polygon(zip(shape["all_points_x"], shape["all_points_y"], strict=True))
+    if kind == "rect":
+        ring = rectangle(shape["x"], shape["y"], shape["width"], shape["height"])
+    elif kind == "circle":
+        ring = ellipse(shape["cx"], shape["cy"], shape["r"], shape["r"])
+    elif kind == "ellipse":
+        ring = ellipse(shape["cx"], shape["cy"], shape["rx"], shape["ry"], np.rad2deg(float(shape.get("theta") or 0)))
+    else:
+        return None
+    return Outline(((ring,),))

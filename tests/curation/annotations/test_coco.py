@@ -1,0 +1,163 @@
+"""COCO, against pycocotools: run lengths to the pixel, and outlines too, as it is the same rule."""
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+
+from promise_seg.curation.annotations.coco import unpacked
+from promise_seg.curation.annotations.shapes import BrokenShapeError
+from tests.curation.annotations.helpers import (
+    HEIGHT,
+    HOLE,
+    LARGE,
+    LOWER,
+    STAR,
+    WIDTH,
+    accepted,
+    drawn,
+    iou,
+    labels_in,
+    run,
+    write_image,
+    write_json,
+)
+
+CATEGORIES = [{"id": 7, "name": "tool"}, {"id": 3, "name": "polyp"}]
+
+
+def flat(ring):
+    return [float(value) for point in ring for value in point]
+
+
+def packed(mask):
+    runs = coco.encode(np.asfortranarray(mask, np.uint8))
+    return {"size": [int(side) for side in runs["size"]], "counts": runs["counts"].decode()}
+
+
+def unpacked_runs(mask):
+    values = np.concatenate([[0], mask.ravel(order="F").astype(int)])
+    edges = np.flatnonzero(np.diff(np.concatenate([values, [-1]])))
+    counts = np.diff(np.concatenate([[0], edges]))
+    counts[0] = int(edges[0]) if len(edges) else 0
+    return {"size": list(mask.shape), "counts": [int(count) for count in counts]}
+
+
+def document(*annotations, **image):
+    return {
+        "images": [{"id": 1, "file_name": "a.png", "width": WIDTH, "height": HEIGHT} | image],
+        "categories": CATEGORIES,
+        "annotations": [{"id": key, "image_id": 1, "category_id": 3} | one for key, one in enumerate(annotations)],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def imported(tmp_path):
+    def of(*annotations, **options):
+        write_image(tmp_path / "data/a.png")
+        path = write_json(tmp_path / "data/annotations.json", document(*annotations))
+        return run(path, tmp_path / "m.csv", force=True, **options)
+
+    return of
+
+
+@pytest.mark.parametrize("form", [packed, unpacked_runs])
+@pytest.mark.parametrize("seed", range(3))
+def test_run_lengths_are_those_of_pycocotools(imported, form, seed):
+    rng = np.random.default_rng(seed)
+    mask = drawn(LARGE, HOLE) | (rng.random((HEIGHT, WIDTH)) > 0.999 - 0.4 * seed)
+    found = labels_in(imported({"segmentation": form(mask)}))
+    runs = form(mask)
+    runs = runs if isinstance(runs["counts"], str) else coco.frPyObjects(runs, HEIGHT, WIDTH)
+    assert np.array_equal(found, coco.decode(runs))  # polyp is class 1, by its id
+    assert np.array_equal(found > 0, mask)
+
+
+@pytest.mark.parametrize("rings", [[STAR], [STAR, LOWER], [LARGE], [STAR, LARGE, LOWER]])
+def test_outlines_are_united_as_pycocotools_does(imported, rings):
+    found = labels_in(imported({"segmentation": [flat(ring) for ring in rings]})) > 0
+    runs = coco.merge(coco.frPyObjects([flat(ring) for ring in rings], HEIGHT, WIDTH))
+    assert np.array_equal(found, coco.decode(runs).astype(bool))
+    assert iou(found, np.logical_or.reduce([drawn(ring) for ring in rings])) >= 0.99
+
+
+def test_a_keyhole_is_a_hole(imported):
+    outer, inner = [*LARGE, LARGE[0]], [*HOLE, HOLE[0]]
+    found = labels_in(imported({"segmentation": [flat(outer + inner[::-1])]})) > 0
+    assert iou(found, drawn(LARGE, HOLE)) >= 0.99
+    assert not found[75, 160]
+
+
+def test_classes_have_numbers_in_the_order_of_their_ids_and_names(imported):
+    one, other = {"segmentation": [flat(STAR)]}, {"segmentation": [flat(LARGE)], "category_id": 7}
+    result = imported(other, one)
+    assert result.classes == {"polyp": 1, "tool": 2}
+    found = labels_in(result)
+    assert iou(found == 1, drawn(STAR)) >= 0.99
+    assert iou(found == 2, drawn(LARGE)) >= 0.99
+    assert not any("overlap" in line for line in result.remarks)
+    (row,) = accepted(result.manifests[0], label=2)
+    assert np.array_equal(row.mask(), found == 2)
+
+
+def test_an_image_without_a_name_has_an_address(tmp_path):
+    write_image(tmp_path / "data/a.png")
+    text = document({"segmentation": [flat(STAR)]}, file_name=None, coco_url="http://images.example.org/train/a.png")
+    assert len(run(write_json(tmp_path / "data/x.json", text), tmp_path / "m.csv").pairs) == 1
+
+
+def test_objects_and_crowds(imported):
+    crowd = {"segmentation": packed(drawn(LOWER)), "iscrowd": 1}
+    result = imported({"segmentation": [flat(STAR)]}, {"segmentation": [flat(LARGE)]}, crowd, masks="instances")
+    found = labels_in(result)
+    assert sorted(np.unique(found)) == [0, 1, 2]
+    assert not found[130, 40]
+    assert any(line.startswith("1 crowd(s)") for line in result.remarks)
+    (row,) = accepted(result.manifests[0], instances=True)
+    assert len(row.instances()) == 2
+    assert labels_in(imported({"segmentation": [flat(STAR)]}, crowd))[130, 40] == 1
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "words"),
+    [
+        ([[1, 2, 3, 4]], "an outline needs three"),
+        ([[1, 2, 3, 4, 5, 6, 7]], "each point needs two"),
+        ([[1, 2, float("nan"), 4, 5, 6]], "not finite"),
+        ([["a", 2, 3, 4, 5, 6]], "not pairs of numbers"),
+        ({"size": [HEIGHT, WIDTH], "counts": [5, 5]}, "run lengths of 10 pixels"),
+        ({"size": [HEIGHT, WIDTH], "counts": [WIDTH * HEIGHT + 5, -5]}, "negative, or longer"),
+        ({"size": [HEIGHT, WIDTH], "counts": [0.5, WIDTH * HEIGHT - 0.5]}, "not whole numbers"),
+        ({"size": [HEIGHT, WIDTH], "counts": "04"}, "run lengths of"),
+        ({"size": [HEIGHT, WIDTH], "counts": "\x7f~~"}, "cannot be read"),
+        ({"size": [10, 10], "counts": [100]}, "but its image has 220 x 160"),
+        ({"size": [10**9, 10**9], "counts": [10**18]}, "but its image has 220 x 160"),
+        ({"counts": [100]}, "lacks 'size'"),
+        ([flat([(x + 1e7, y) for x, y in STAR])], "far outside the image"),
+        ([flat([(x + 400, y) for x, y in STAR])], "lies outside the image"),
+    ],
+)
+def test_a_broken_shape_is_named_and_the_others_are_kept(imported, segmentation, words):
+    result = imported({"segmentation": segmentation}, {"segmentation": [flat(LOWER)]})
+    assert any(words in line for line in result.remarks), result.remarks
+    assert iou(labels_in(result) > 0, drawn(LOWER)) >= 0.99
+
+
+def test_what_has_no_area_is_counted_by_kind(imported):
+    result = imported(
+        {"segmentation": [], "bbox": [1, 2, 3, 4]}, {"keypoints": [1, 2, 2]}, {"segmentation": [flat(STAR)]},
+        {"segmentation": [flat(STAR)], "category_id": 99}, {"segmentation": [flat(STAR)], "image_id": 99},
+    )  # fmt: skip
+    text = "\n".join(result.remarks)
+    assert "2 shape(s) left out, because they have no area: box without an outline 1, key points 1" in text
+    assert "1 annotation(s) left out, because they are of a category that the file does not list" in text
+    assert "1 annotation(s) left out, because they are of an image that the file does not list" in text
+
+
+def test_packed_numbers_are_those_of_pycocotools():
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        mask = np.asfortranarray(rng.random((17, 23)) > rng.random(), np.uint8)
+        counts = unpacked(coco.encode(mask)["counts"].decode())
+        assert np.array_equal(np.repeat(np.arange(len(counts)) % 2, counts).reshape(23, 17).T, mask)
+    with pytest.raises(BrokenShapeError, match="in the middle of a number"):
+        unpacked("0o")
