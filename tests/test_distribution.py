@@ -74,7 +74,7 @@ def test_the_wheel_s_name_and_command(wheel):
     assert wheel.name == f"promise_seg-{__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
         (entry_points,) = (name for name in archive.namelist() if name.endswith("/entry_points.txt"))
-        assert "promise = promise_seg.cli.main:run" in archive.read(entry_points).decode()
+        assert "promise = promise_seg.cli.console:run" in archive.read(entry_points).decode()
 
 
 def test_the_citation_is_of_this_version_and_licence():

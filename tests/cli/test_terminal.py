@@ -9,7 +9,7 @@ from PIL import Image
 
 from promise_seg.cli import main as cli
 
-RUN = [sys.executable, "-c", "from promise_seg.cli.main import run; run()"]
+RUN = [sys.executable, "-c", "from promise_seg.cli.console import run; run()"]
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def test_promise_alone_prints_its_help(capsys):
     ],
 )
 def test_shells_complete_choices(line, expected):
-    code = "from promise_seg.cli.main import run; run()"
+    code = "from promise_seg.cli.console import run; run()"
     words = line.split(" ")
     asked = {"_PROMISE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
     done = subprocess.run(

@@ -29,6 +29,7 @@ from promise_seg.cli import (
     train,
     tune,
 )
+from promise_seg.cli.stopping import say_stopped
 from promise_seg.cli.terminal import CLOSED_PIPE, forget_output, prepare
 from promise_seg.cli.usage import UsageError, print_usage_error
 from promise_seg.errors import PromiseError
@@ -44,7 +45,9 @@ app = typer.Typer(
 
 
 def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
-    """Turn a user's mistake into one line and exit code 2, Ctrl-C into 130; other exceptions are bugs and are shown.
+    """Turn a user's mistake into one line and exit code 2, Ctrl-C and other signals into their codes.
+
+    Other exceptions are bugs and are shown.
 
     What the system refuses, such as a name that is too long for it, is a user's mistake too.
     """
@@ -64,10 +67,7 @@ def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
             print(f"promise: error: {where}{error.strerror or error}", file=sys.stderr)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            print(
-                "promise: interrupted. No file is half-written; run the same command again to resume.", file=sys.stderr
-            )
-            raise typer.Exit(130) from None
+            raise typer.Exit(say_stopped()) from None
         raise typer.Exit(code or 0)
 
     return wrapped
@@ -115,24 +115,15 @@ def _options(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line and return the exit code: 2 for a user's mistake, 130 for Ctrl-C."""
+    """Run a command line and return the exit code: 2 for a user's mistake, 130 for Ctrl-C, 143 for SIGTERM."""
     prepare()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code = app(arguments, prog_name="promise", standalone_mode=False)
     except UsageError as error:
         return print_usage_error(error)
+    except (KeyboardInterrupt, typer.Abort):  # before a command began
+        return say_stopped()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     return code if isinstance(code, int) else 0
-
-
-def run() -> None:
-    """The console script."""
-    code = main()
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        forget_output()
-        code = CLOSED_PIPE
-    sys.exit(code)

@@ -1,5 +1,6 @@
 """How far slices are apart, as their file says it; and when no single distance says it."""
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
@@ -96,8 +97,17 @@ def test_uneven_series_say_both_distances(tmp_path):
 
 def test_voxels_without_a_size_have_no_place(tmp_path):
     folder = write_series(tmp_path / "ct", STACK, step=2.5, spacing=(0, 0))
-    assert stacking_of(open_source(folder)).lacking == "its voxels have no size"
+    assert stacking_of(open_source(folder)).lacking == "it does not say how far its slices are apart"
     assert place_of(open_source(folder / "slice001")) is None
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("mm", 1), ("micron", 1e-3), ("meter", 1e3)])
+def test_units_of_a_nifti_file_hold_for_slices_as_for_pixels(tmp_path, unit, factor):
+    image = nib.Nifti1Image(STACK.T.astype(np.int16), np.diag([0.5 / factor, 0.8 / factor, 2.5 / factor, 1]))
+    image.header.set_xyzt_units(unit)
+    image.to_filename(tmp_path / "a.nii")
+    source = open_source(tmp_path / "a.nii")
+    assert (*source.spacing, stacking_of(source).spacing) == pytest.approx((0.8, 0.5, 2.5))
 
 
 def test_pages_of_a_tiff_say_nothing_and_an_image_is_no_stack(tmp_path):

@@ -39,7 +39,7 @@ def test_frames_of_every_container_are_rgb_in_their_order(tmp_path, name, code, 
     video = open_source(path)
     assert isinstance(video, Video)
     assert SUFFIXES[path.suffix] is Video
-    assert (len(video), video.is_volume, video.frame, video.spacing, video.note) == (12, True, None, None, None)
+    assert (len(video), video.is_volume, video.frame, video.spacing, video.incomplete) == (12, True, None, None, None)
     for index in (0, 11, 5, 6, 2):  # also backwards
         difference = np.abs(video.values(index).astype(int) - frames[index]).mean()
         assert difference <= apart
@@ -89,7 +89,7 @@ def test_a_truncated_video_is_read_as_far_as_it_goes_and_says_so(tmp_path):
     path.write_bytes(whole[: len(whole) // 2])
     video = open_source(path)
     assert 5 <= len(video) < 12
-    assert video.note.startswith(f"ends after {len(video)} of 20 frames, as a damaged or truncated video does")
+    assert video.incomplete.startswith(f"ends after {len(video)} of 20 frames, as a damaged or truncated video does")
     for index in range(len(video)):
         assert np.array_equal(video.values(index), frames[index])
 

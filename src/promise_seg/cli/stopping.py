@@ -1,0 +1,43 @@
+"""Signals that stop a command: Ctrl-C, and what a scheduler, a container or a closed terminal sends."""
+
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_received: list[int] = []
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked this process to stop."""
+
+
+def listen() -> None:
+    """Let signals that end a process raise :class:`Stopped`, so that files and locks are left as after Ctrl-C.
+
+    Signals that are ignored, as with ``nohup``, stay so.
+    """
+    for name in _NAMES:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    _received.append(number)
+    raise Stopped
+
+
+def was_stopped() -> bool:
+    """Whether a signal asked this process to stop, also if what it raised was caught and became something else."""
+    return bool(_received)
+
+
+def say_stopped() -> int:
+    """Say that the command was stopped, and return the exit code that shells give to it: 130 for Ctrl-C."""
+    number = _received[-1] if _received else int(signal.SIGINT)
+    how = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
+    print(f"promise: {how}. No file is half-written; run the same command again to resume.", file=sys.stderr)
+    return 128 + number
