@@ -174,6 +174,6 @@ def write_results(
         write_volumes(whole, volumes, summary.prompts)
     else:
         whole.unlink(missing_ok=True)
-    of_files = {"scores_sha256": scores_sha256(table), "volumes_sha256": scores_sha256(whole) if volumes else None}
+    of_files = {"scores_sha256": scores_sha256(table)} | ({"volumes_sha256": scores_sha256(whole)} if volumes else {})
     write_json(means, summary.model_copy(update=of_files).as_json())  # last: without it, the scores are of nothing
     return (table, means, whole) if volumes else (table, means)

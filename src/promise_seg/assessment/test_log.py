@@ -48,10 +48,8 @@ def beside_note(runs: int) -> str | None:
     )
 
 
-def damage_note(log: Path, lines: int) -> str | None:
-    """Return the warning that lines of a log cannot be read; ``None`` if all can."""
-    if not lines:
-        return None
+def damage_note(log: Path, lines: int) -> str:
+    """Return the warning that lines of a log cannot be read."""
     return (
         f"{lines} line(s) of {log} are damaged, so that there may have been more looks at these test images than are "
         "counted here"
@@ -94,8 +92,9 @@ def _log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts
         beside=len(beside),
         note=peek_note(len(images), len(others), looked_at),
         beside_note=beside_note(len(beside)),
-        damage_note=damage_note(path, damaged),
     )
+    if damaged:
+        peeks = peeks.model_copy(update={"damage_note": damage_note(path, damaged)})
     entry = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "model_sha256": model_sha256,

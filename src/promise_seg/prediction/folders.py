@@ -32,6 +32,8 @@ COLUMNS = (
     "image", "slice", "class", "mask", "width", "height", "area_pixels", "area_share", "predicted_iou", "trust",
     "nothing_here", "points", "boxes", "image_sha256",
 )  # fmt: skip
+_FIRST_COLUMNS = ("image", "mask", "image_sha256")
+"""The columns of a table that are needed to go on with it; others came later."""
 _SAVE_SECONDS = 5.0
 _SHEET_SLICES = 12
 
@@ -113,7 +115,7 @@ class PredictionFolder:
             try:
                 with path.open(newline="", encoding="utf-8") as file:
                     for line in csv.DictReader(file):
-                        lines.setdefault(key_of(line["image"]), []).append({name: line[name] or "" for name in COLUMNS})
+                        lines.setdefault(key_of(line["image"]), []).append(_complete(line))
             except (ValueError, KeyError, csv.Error) as error:
                 raise PromiseError(
                     f"{path}: cannot be read: {first_line(error)}. It was changed by another program; choose another "
@@ -260,6 +262,17 @@ class PredictionFolder:
         if self.format == OutputFormat.COCO:
             masks = {self.folder / lines[0]["mask"] for lines in self._lines.values()}
             write_coco(sorted(path for path in masks if path.exists()), self.folder / PREDICTION_COCO)
+
+
+def _complete(line: dict[str, str | None]) -> dict[str, str]:
+    """Return a line of a table with all columns that there are today.
+
+    Raises:
+        KeyError: if it lacks one that tables always had.
+    """
+    return {name: line[name] or "" for name in _FIRST_COLUMNS} | {
+        name: line.get(name) or "" for name in COLUMNS if name not in _FIRST_COLUMNS
+    }
 
 
 def _without(identity: dict[str, object], name: str) -> dict[str, object]:

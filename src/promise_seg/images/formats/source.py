@@ -160,7 +160,7 @@ class Source(ABC):
 
     @property
     def incomplete(self) -> str | None:
-        """What is missing of the file, although it can be read: words that follow its path."""
+        """The part that is missing of a file that can be read all the same: words that follow its path."""
         return None
 
     @property
