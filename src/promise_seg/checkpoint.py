@@ -1,6 +1,5 @@
 """The small checkpoint: a folder with ``config.json`` and ``model.safetensors``, without what of SAM stayed frozen."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -8,7 +7,7 @@ from torch import Tensor
 
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.files import recover_folder, replacing_folder, write_json
+from promise_seg.files import read_json_object, recover_folder, replacing_folder, write_json
 from promise_seg.model import SAM_BESIDE, ModelConfig, PromiseModel
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
@@ -81,9 +80,9 @@ def read_config(folder: Path) -> ModelConfig:
     """
     path = folder / CONFIG_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json_object(path)
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+        raise CheckpointError(f"{path}: cannot be read: {error}. Restore it, or give another checkpoint") from error
     return ModelConfig.of_any_version(values, str(path))
 
 

@@ -1,11 +1,10 @@
 """Models for several classes of label maps: one per class, in sibling folders."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from promise_seg.errors import CheckpointError
-from promise_seg.files import write_json
+from promise_seg.files import read_json_object, write_json
 
 CLASSES_FILE = "classes.json"
 
@@ -46,7 +45,7 @@ def read_class_set(folder: str | Path) -> list[int]:
     """
     path = Path(folder) / CLASSES_FILE
     try:
-        labels = json.loads(path.read_text(encoding="utf-8"))["classes"]
+        labels = read_json_object(path)["classes"]
         return [int(label) for label in labels]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: damaged: {error}") from error

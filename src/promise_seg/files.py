@@ -202,6 +202,57 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json_text(value))
 
 
+def read_json(path: str | Path) -> Any:
+    """Read JSON in UTF-8.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is not JSON, also if it is nested too deeply to be.
+    """
+    return _decoded(Path(path).read_bytes())
+
+
+def read_json_object(path: str | Path) -> dict[str, Any]:
+    """Read a JSON object, as :func:`read_json` does.
+
+    Raises:
+        ValueError: also if it is something else.
+    """
+    return _as_object(read_json(path))
+
+
+def read_json_lines(path: str | Path) -> list[dict[str, Any]]:
+    """Read a file with a JSON object in each line; empty lines do not count.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if a line is something else, with its number.
+    """
+    found = []
+    for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
+        if line.strip():
+            try:
+                found.append(_as_object(_decoded(line)))
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from error
+    return found
+
+
+def _decoded(content: bytes) -> Any:
+    try:
+        return json.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not text in UTF-8 (byte {error.start})") from error
+
+
+def _as_object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"it holds {'null' if value is None else type(value).__name__}, expected an object")
+    return value
+
+
 def json_text(value: Any) -> str:
     """Return what :func:`write_json` writes of a value."""
     return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"

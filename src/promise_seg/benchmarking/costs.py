@@ -1,16 +1,14 @@
 """The CPU time that training a model of a benchmark takes."""
 
-import json
 import time
 from pathlib import Path
 from typing import TypedDict
 
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.errors import CheckpointError
-from promise_seg.files import write_json
+from promise_seg.files import read_json_object, write_json
 from promise_seg.inference.encoding import Sample, encode_images
+from promise_seg.learning.run_log import LOG_FILE, read_log
 from promise_seg.learning.settings import TrainSettings
-from promise_seg.learning.training import LOG_FILE
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import Recipe, Split
 
@@ -31,15 +29,7 @@ def log_of(folder: Path) -> list[dict[str, float]]:
     Raises:
         CheckpointError: if its log is damaged.
     """
-    path = folder / LOG_FILE
-    if not path.exists():
-        return []
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: cannot be read: {error}. Restore it, or remove the folder of the run"
-        ) from error
+    return read_log(folder / LOG_FILE)
 
 
 def training_seconds(folder: Path) -> float:
@@ -72,7 +62,7 @@ def encoding_cost(folder: Path, sam: Backbone, rows: list[CheckedRow], settings:
 def known_encoding_cost(folder: Path) -> EncodingCost | None:
     """Return what was measured before; ``None`` if there is nothing, or it cannot be read."""
     try:
-        found = json.loads((folder / ENCODING_FILE).read_text(encoding="utf-8"))
+        found = read_json_object(folder / ENCODING_FILE)
         return EncodingCost(
             timed_views=int(found["timed_views"]), cpu_seconds_per_view=float(found["cpu_seconds_per_view"])
         )

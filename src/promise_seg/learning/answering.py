@@ -1,6 +1,5 @@
 """Measure on validation rows how prompts of each form are answered best, and never worse than by the bare SAM."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from promise_seg.assessment.metrics import score_mask
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import CheckpointError
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import write_json
+from promise_seg.files import read_json, write_json
 from promise_seg.given_prompts import Answer
 from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.inference.masks import probs_in_image
@@ -113,7 +112,7 @@ def read_answers(folder: Path) -> tuple[MeasuredAnswer, ...]:
     if not path.exists():
         return ()
     try:
-        return tuple(MeasuredAnswer.model_validate(one) for one in json.loads(path.read_text(encoding="utf-8")))
+        return tuple(MeasuredAnswer.model_validate(one) for one in read_json(path))
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}. Delete it, and give the same command again") from error
 

@@ -1,10 +1,10 @@
 """The log of a run as a picture."""
 
-import json
 import math
 from pathlib import Path
 
 from promise_seg.files import write_whole
+from promise_seg.learning.run_log import read_log
 
 _MARGINS = {"left": 0.07, "right": 0.985, "bottom": 0.16, "top": 0.91, "wspace": 0.32}
 """Margins in shares of the figure; a layout that measures its texts takes as long as all of the drawing."""
@@ -15,7 +15,7 @@ def draw_curves(log: Path, picture: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    lines = read_log(log)
     epochs = [line["epoch"] for line in lines]
     figure = Figure(figsize=(11, 3.2))
     FigureCanvasAgg(figure)

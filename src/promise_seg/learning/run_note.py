@@ -1,6 +1,5 @@
 """The record of a run in ``settings.json``, for commands that use its model later."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +16,7 @@ from pydantic import (
 
 from promise_seg.environment import Environment
 from promise_seg.errors import CheckpointError, words_of
+from promise_seg.files import read_json
 from promise_seg.images.masks import Threshold
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.starting import StartNote
@@ -82,7 +82,7 @@ def read_note(folder: Path) -> RunNote | None:
         return None
     way_out = "Restore it, or move it away to continue without it"
     try:
-        return RunNote.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return RunNote.model_validate(read_json(path))
     except ValidationError as error:
         raise CheckpointError(f"{path}: not as promise train writes it: {faults(error)}. {way_out}") from error
     except (OSError, ValueError) as error:

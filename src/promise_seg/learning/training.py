@@ -29,6 +29,7 @@ from promise_seg.learning.given import draw_forms
 from promise_seg.learning.objective import training_losses
 from promise_seg.learning.presence import presence_threshold
 from promise_seg.learning.run_identity import RunIdentity
+from promise_seg.learning.run_log import LOG_FILE, read_log
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, faults
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.second_pass import measure_second_pass
@@ -48,7 +49,6 @@ from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import GivenPrompts, Protocol, Split, TrainAlso
 
 STATE_FILE = "state.safetensors"
-LOG_FILE = "log.jsonl"
 CURVES_FILE = "curves.png"
 _MOST_SETS = 4  # of an image's own prompts in one step
 
@@ -185,6 +185,7 @@ class TrainingRun:
     def _keep_log(self, epochs: int) -> None:
         """Drop log lines of an epoch that was interrupted after it was logged, before the state was written."""
         path = self.folder / LOG_FILE
+        read_log(path)  # it must be sound to be gone on with
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
         if len(lines) > epochs:
             write_text(path, "".join(lines[:epochs]))

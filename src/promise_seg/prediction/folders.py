@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from promise_seg.errors import ImageError, PromiseError, first_line
-from promise_seg.files import LONGEST_NAME, Sync, sync_folder, write_json, write_text, write_whole
+from promise_seg.files import LONGEST_NAME, Sync, read_json_object, sync_folder, write_json, write_text, write_whole
 from promise_seg.images.exports.inputs import Input, key_of
 from promise_seg.images.formats.limits import check_frames_together
 from promise_seg.images.guarding import guarded
@@ -89,9 +89,9 @@ class PredictionFolder:
         path = self.folder / PREDICTION_IDENTITY
         if path.exists():
             try:
-                known = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise PromiseError(f"{path}: damaged: {error}. Choose another -o folder") from error
+                known = read_json_object(path)
+            except (OSError, ValueError) as error:
+                raise PromiseError(f"{path}: cannot be read: {error}. Choose another -o folder") from error
             if known != identity:
                 what = "of another model"
                 if known | {"format": identity["format"]} == identity:

@@ -1,6 +1,5 @@
 """Read the files that training left next to a model."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promise_seg.checkpoint import find_checkpoint, run_folder
 from promise_seg.errors import CheckpointError
+from promise_seg.learning.run_log import LOG_FILE, WAY_OUT, read_log
 from promise_seg.learning.run_note import RunNote, faults, read_note
-from promise_seg.learning.training import LOG_FILE
 
 
 class Epoch(BaseModel):
@@ -56,21 +55,12 @@ def read_run(run: str | Path | None) -> RunFiles:
 
 
 def _read_log(path: Path) -> tuple[Epoch, ...]:
-    if not path.exists():
-        return ()
-    way_out = "Restore it, or move it away to continue without it"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}. {way_out}") from error
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_log(path), 1):
         try:
-            found.append(Epoch.model_validate(json.loads(line)))
+            found.append(Epoch.model_validate(line))
         except ValidationError as error:
             raise CheckpointError(
-                f"{path}:{number}: not a log line of promise train: {faults(error)}. {way_out}"
+                f"{path}:{number}: not a log line of promise train: {faults(error)}. {WAY_OUT}"
             ) from error
-        except ValueError as error:
-            raise CheckpointError(f"{path}:{number}: not JSON: {error}. {way_out}") from error
     return tuple(found)

@@ -1,10 +1,10 @@
 """The record that a folder holds of a run that was begun in it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from promise_seg.class_sets import CLASS_PREFIX
+from promise_seg.files import read_json_object
 from promise_seg.learning.run_note import SETTINGS_FILE
 from promise_seg.learning.settings import TrainSettings
 
@@ -21,7 +21,7 @@ def note_of_run(output: str | Path) -> dict[str, Any] | None:
     """The ``settings.json`` of the run that a folder holds, or of the first of several classes, if it can be read."""
     for path in (Path(output) / SETTINGS_FILE, *sorted(Path(output).glob(f"{CLASS_PREFIX}*/{SETTINGS_FILE}"))):
         try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            found = read_json_object(path)
             TrainSettings.model_validate(found["settings"])
         except (OSError, ValueError, KeyError, TypeError):
             continue

@@ -9,7 +9,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from promise_seg.arrays import BoolArray, Uint16Array
-from promise_seg.files import json_text, write_json
+from promise_seg.files import json_text, read_json_object, write_json
 from promise_seg.postprocessing import connected_parts
 from promise_seg.prediction.labelling import Labelled
 from promise_seg.prediction.outputs.reading_back import write_checked
@@ -83,7 +83,7 @@ def write_coco(codes: Sequence[Path], path: Path) -> None:
     annotations: list[dict[str, Any]] = []
     categories: dict[int, str] = {}
     for code in codes:
-        content = json.loads(code.read_text(encoding="utf-8"))
+        content = read_json_object(code)
         categories |= {int(label): name for label, name in content["labels"].items()}
         for one in content["slices"]:
             name = content["image"] if len(content["slices"]) == 1 else f"{content['image']}#{one['slice']}"

@@ -1,0 +1,24 @@
+"""The log of a training, ``log.jsonl``: a line for each epoch."""
+
+from pathlib import Path
+from typing import Any
+
+from promise_seg.errors import CheckpointError
+from promise_seg.files import read_json_lines
+
+LOG_FILE = "log.jsonl"
+WAY_OUT = "Restore it, or move it away to go on without it"
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a log; none if it is not there.
+
+    Raises:
+        CheckpointError: if it is damaged, with the number of the line.
+    """
+    try:
+        return read_json_lines(path)
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}. {WAY_OUT}") from error
