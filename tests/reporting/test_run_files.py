@@ -35,7 +35,8 @@ def test_settings_and_log_are_found_from_the_run_and_from_its_model(run):
 
 @pytest.mark.parametrize(
     ("name", "text", "words"),
-    [("settings.json", "{", "cannot be read"), ("log.jsonl", "[1]", "log.jsonl: cannot be read: line 1: it holds list, expected an object"),
+    [("settings.json", "{", "cannot be read"),
+     ("log.jsonl", "[1]", "log.jsonl: cannot be read: line 1: it holds list, expected an object"),
      ("log.jsonl", json.dumps(LINE) + "\nno\n", "log.jsonl: cannot be read: line 2: Expecting value"),
      ("log.jsonl", '{"epoch": 1, "val_dice": 0.5}', "log.jsonl:1: not a log line of promise train: learning_rate")],
 )  # fmt: skip
