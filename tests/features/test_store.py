@@ -1,9 +1,13 @@
+import errno
+import os
 from dataclasses import replace
 
 import pytest
 import torch
 
+from promise_seg import tensor_files
 from promise_seg.augmentation import View
+from promise_seg.errors import PromiseError
 from promise_seg.features import store as store_module
 from promise_seg.features.store import FeatureKey, FeatureStore, default_store_folder, rounded
 from promise_seg.sam.features import Features
@@ -88,6 +92,39 @@ def test_an_entry_is_compared_with_its_hash_once_unless_its_file_changes(store, 
     flip_the_last_bit(store.path(KEY))
     assert store.get(KEY) is None
     assert checks == [True, False, False, True]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_store_that_may_not_be_written_is_done_without_and_said_once(store, caplog, monkeypatch, number):
+    def refuse(*_args, **_options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tensor_files, "save_file", refuse)
+    for _ in range(2):
+        store.put(KEY, some_features())
+    assert store.get(KEY) is None
+    (record,) = caplog.records
+    assert record.message.startswith(f"{store.folder}: features cannot be stored here: ")
+    assert record.message.endswith("encoded whenever they are needed; name another --store")
+
+
+def test_a_full_disk_ends_the_work(store, monkeypatch):
+    def refuse(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tensor_files, "save_file", refuse)
+    with pytest.raises(PromiseError, match="No space left on device"):
+        store.put(KEY, some_features())
+
+
+def test_an_entry_that_may_not_be_read_is_encoded_anew(store, caplog, monkeypatch):
+    def refuse(*_args, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    store.put(KEY, some_features())
+    monkeypatch.setattr(store_module, "load_tensors", refuse)
+    assert store.get(KEY) is None
+    assert "stored features cannot be read: Permission denied" in caplog.text
 
 
 def test_nothing_half_written_is_left(store):

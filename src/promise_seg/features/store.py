@@ -4,6 +4,7 @@ The key of an entry contains everything that changes its numbers, so an entry is
 images, SAMs or settings never get in the way. Delete the folder at any time to free space.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -15,13 +16,14 @@ from safetensors import SafetensorError
 
 from promise_seg.augmentation import AnyView
 from promise_seg.cache_folders import cache_folder
-from promise_seg.errors import first_line
+from promise_seg.errors import PromiseError, first_line
 from promise_seg.files import Sync
 from promise_seg.images.geometry import Box
 from promise_seg.sam.features import Features
 from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors
 from promise_seg.vocabulary import Fit
 
+_MAY_NOT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _LOG = logging.getLogger(__name__)
 
 FORMAT_VERSION = 2
@@ -73,6 +75,12 @@ class FeatureStore:
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = Path(folder) if folder is not None else default_store_folder()
         self._checked: dict[Path, tuple[int, int, int]] = {}
+        self._has_warned = False
+
+    def _warn_once(self, words: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            _LOG.warning("%s. Such images are encoded whenever they are needed; name another --store", words)
 
     def path(self, key: FeatureKey) -> Path:
         """Return where the features of a key are, or would be."""
@@ -85,12 +93,19 @@ class FeatureStore:
     def put(self, key: FeatureKey, features: Features) -> None:
         """Store the features of one image, batch size 1.
 
+        Where this user may not write, as in a store of somebody else, nothing is stored, which is logged as a warning.
+
         Raises:
-            PromiseError: if they cannot be written, for example because the disk is full.
+            PromiseError: if they cannot be written for another reason, such as a full disk.
         """
         small = features.to(PRECISION).to("cpu")
         tensors = {name: tensor[0] for name, tensor in small.tensors.items()}
-        save_tensors(self.path(key), tensors, sync=Sync.NONE)  # a damaged entry is noticed and made again
+        try:
+            save_tensors(self.path(key), tensors, sync=Sync.NONE)  # a damaged entry is noticed and made again
+        except PromiseError as error:
+            if getattr(error.__cause__, "errno", None) not in _MAY_NOT:
+                raise
+            self._warn_once(f"{self.folder}: features cannot be stored here: {first_line(error)}")
 
     def get(self, key: FeatureKey) -> Features | None:
         """Return the features of one image, batch size 1, float32; ``None`` if they are missing or damaged.
@@ -103,7 +118,10 @@ class FeatureStore:
             found = path.stat()
             state = found.st_ino, found.st_size, found.st_mtime_ns
             tensors = load_tensors(path, check=self._checked.get(path) != state).tensors
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except PermissionError as error:
+            self._warn_once(f"{path}: stored features cannot be read: {error.strerror}")
             return None
         except (SafetensorError, DamagedError) as error:
             _LOG.warning("%s: damaged, so the image is encoded anew: %s", path, first_line(error))
