@@ -41,7 +41,7 @@ def test_label_maps_that_check_split_and_show_accept(place, capsys):
     said = capsys.readouterr()
     for line in (
         "images: 6, with masks in m_imported_masks\n",
-        "classes, with the number of their shapes: 1 polyp (6), 2 tool (6)\n",
+        "classes, with the number of shapes in the annotations: 1 polyp (6), 2 tool (6)\n",
         "groups: 3, for example p0\n", "written: m.csv\n",
     ):  # fmt: skip
         assert line in said.out
@@ -85,7 +85,7 @@ def test_a_mask_for_each_class(place, capsys):
         (["nowhere"], "nowhere: no such file or folder"),
         (["data", "--format", "coca"], "did you mean coco?"),
         (["data", "--format", "cvat"], "no annotations there or below"),
-        (["data/p0_0.json", "--format", "coco"], "not a known format of annotations; expected --format coco"),
+        (["data/p0_0.json", "--format", "coco"], "which is not coco; "),
         (["data", "--only", "cat"], "--only cat: there is no such class; there are polyp, tool"),
         (["data", "--images", "nowhere"], "--images nowhere: no such folder"),
     ],

@@ -60,7 +60,7 @@ def make(folder, code, name, **options):
 def test_a_signal_ends_the_command_in_one_line(folder, code, name, exit_code, words):
     done = make(folder, code, name)
     assert done.returncode == exit_code
-    assert done.stderr == (f"promise: {words}. No file is half-written; run the same command again to resume.\n")
+    assert done.stderr == (f"promise: {words}. No file is half-written; run the same command again.\n")
     assert not (folder / "m.csv").exists()
 
 

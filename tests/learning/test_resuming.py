@@ -173,3 +173,9 @@ def test_where_the_rows_are_from_is_noted_and_no_part_of_what_a_run_is(checked, 
     assert (second.data, second.val_share) == ("moved/first.csv", None)
     assert second.data_sha256 == first.data_sha256
     assert second.settings == settings
+
+
+def test_a_run_of_another_variant_is_named_as_such(checked, tiny_sam, store, accelerator, tmp_path):
+    start(tmp_path / "a", checked, tiny_sam, store, accelerator, variant="apm+ips").run()
+    with pytest.raises(CheckpointError, match="holds a run with another variant"):
+        start(tmp_path / "a", checked, tiny_sam, store, accelerator, variant="apm")

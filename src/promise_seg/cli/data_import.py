@@ -87,7 +87,7 @@ def _print_outcome(imported: "Imported") -> None:
 
     print(f"images: {len(imported.pairs)}, with masks in {imported.folder}")
     counts = ", ".join(f"{number} {name} ({imported.counts[name]})" for name, number in imported.classes.items())
-    print(f"classes, with the number of their shapes: {counts}")
+    print(f"classes, with the number of shapes in the annotations: {counts}")
     if named := [pair.group for pair in imported.pairs if pair.group]:
         by = f" ({imported.grouped_by})" if imported.grouped_by else ""
         print(f"groups: {len(set(named))}, for example {named[0]}{by}")

@@ -39,5 +39,5 @@ def say_stopped() -> int:
     """Say that the command was stopped, and return the exit code that shells give to it: 130 for Ctrl-C."""
     number = _received[-1] if _received else int(signal.SIGINT)
     how = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
-    print(f"promise: {how}. No file is half-written; run the same command again to resume.", file=sys.stderr)
+    print(f"promise: {how}. No file is half-written; run the same command again.", file=sys.stderr)
     return 128 + number

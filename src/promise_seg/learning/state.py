@@ -1,7 +1,7 @@
 """Optimizer state on disk without pickle: tensors as safetensors, all else as JSON inside the same file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,23 @@ def save_training_state(
     save_tensors(path, flat, {"state": json.dumps(meta)})
 
 
-def load_training_state(path: Path, optimizers: Sequence[Optimizer]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_training_state(
+    path: Path, optimizers: Sequence[Optimizer], check: Callable[[dict[str, Any]], object] | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Put a saved state back into the same optimizers; returns the named tensors and the facts.
+
+    Args:
+        path: of the file.
+        optimizers: in the order in which they were saved.
+        check: called with the facts before any optimizer is touched; it may raise an error of its own.
 
     Raises:
         OSError, SafetensorError, KeyError, ValueError, TypeError: if the file is damaged, or of other optimizers.
     """
     tensors, metadata = load_tensors(path)
     meta = json.loads(metadata["state"])
+    if check is not None:
+        check(meta["facts"])
     states: list[dict[int, dict[str, Any]]] = [
         {int(index): dict(entries) for index, entries in plain.items()} for plain in meta["plain"]
     ]

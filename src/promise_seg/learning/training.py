@@ -160,11 +160,19 @@ class TrainingRun:
     def _resume(self) -> None:
         path = self.folder / STATE_FILE
         try:
-            weights, facts = load_training_state(path, [self.optimizer])
+            weights, facts = load_training_state(path, [self.optimizer], self._check_identity)
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise CheckpointError(
                 f"{path}: holds a run that cannot be continued with these settings: {error}. Choose another -o folder."
             ) from error
+        self.model.load_trainable_state(weights, str(path))
+        self.epoch, self.best = facts["epoch"], facts["best"]
+        if self.accelerator.is_main_process:
+            self._keep_log(self.epoch)
+
+    def _check_identity(self, facts: dict[str, Any]) -> None:
+        """Refuse a folder with a run of other settings or data, or of another version."""
+        path = self.folder / STATE_FILE
         try:
             changed = self._identity.changes_since(RunIdentity.model_validate(facts["identity"]))
         except ValidationError as error:
@@ -177,10 +185,6 @@ class TrainingRun:
                 f"{path}: holds a run with another {', '.join(changed)}. "
                 "Give the same again to go on with it, or choose another -o folder."
             )
-        self.model.load_trainable_state(weights, str(path))
-        self.epoch, self.best = facts["epoch"], facts["best"]
-        if self.accelerator.is_main_process:
-            self._keep_log(self.epoch)
 
     def _keep_log(self, epochs: int) -> None:
         """Drop log lines of an epoch that was interrupted after it was logged, before the state was written."""

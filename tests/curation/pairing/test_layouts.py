@@ -26,6 +26,16 @@ def pairs(folder):
     return {(p.split, p.image.relative_to(folder).as_posix(), p.mask.relative_to(folder).as_posix()) for p in found}
 
 
+def test_a_word_such_as_mask_is_no_class(lay):
+    folder = lay(*(f"{split}/{kind}/{name}.png" for split in ("train", "val") for kind, name in (
+        ("images", f"{split}1"), ("images", f"{split}2"), ("masks", f"{split}1_mask"), ("masks", f"{split}2_mask"),
+    )))  # fmt: skip
+    assert {(split, image) for split, image, _ in pairs(folder)} == {
+        ("train", "train/images/train1.png"), ("train", "train/images/train2.png"),
+        ("val", "val/images/val1.png"), ("val", "val/images/val2.png"),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("images", "masks"),
     [("images", "masks"), ("IMAGE", "Mask"), ("imgs", "labels"), ("img", "Annotations"), ("Images", "GT"),

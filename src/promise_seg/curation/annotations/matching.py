@@ -51,7 +51,7 @@ class ImageMatches:
     def remarks(self, *, empty: bool) -> list[str]:
         """Return a line for each kind of image that was left out; ``empty`` if those that show nothing were not."""
         left = [one.path for one in self.bare + self.unmentioned]
-        way_out = "If they contain no object, pass --empty to give them empty masks"
+        way_out = "If somebody looked at all of them and found no object, pass --empty to give them empty masks"
         if empty:
             left = [path for path in left if path not in {one.path for one in self.empty}]
             way_out = "They may be the missing images under another name, so --empty does not apply to them"

@@ -81,7 +81,11 @@ def canvas_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale
             remarks.unsure.append(name)
         return Canvas(image.shapes, size, len(source))
     if not (scale and _is_copy(image.size, size)):
-        hint = " If it is a copy of the image at another size, pass --scale" if _is_copy(image.size, size) else ""
+        hint = ""
+        if _is_copy(image.size, size):
+            hint = " If it is a copy of the image at another size, pass --scale"
+        elif scale:
+            hint = " Their proportions differ, so that --scale does not apply. Give the images that were annotated"
         raise SizeError(
             f"{image.where}: was annotated at {image.size[0]} x {image.size[1]} pixels, but {source.path} has "
             f"{width} x {height}.{hint or ' Give the images that were annotated'}"

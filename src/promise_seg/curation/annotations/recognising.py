@@ -108,8 +108,12 @@ def _read_json(path: Path, wishes: Wishes, kind: AnnotationFormat | None) -> Doc
             return read(path, value, wishes)
     if is_via_3(value):
         raise ImageError(f"{path}: a project of VIA 3. Open it in VIA and export it as COCO")
-    expected = _EXPECTED if kind is None else f"expected --format {kind}"
-    raise ImageError(f"{path}: holds {words_for(value)}, which is not a known format of annotations; {expected}")
+    if kind is None:
+        what, expected = "not a known format of annotations", _EXPECTED
+    else:
+        fitting = next((name for name, (fits, _) in JSON_FORMATS.items() if fits(value)), None)
+        what, expected = f"not {kind}", "leave --format out" if fitting is None else f"it looks like --format {fitting}"
+    raise ImageError(f"{path}: holds {words_for(value)}, which is {what}; {expected}")
 
 
 def _may_be_dicom(path: Path) -> bool:

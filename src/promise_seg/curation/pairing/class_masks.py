@@ -39,6 +39,8 @@ def match_classes(contents: Scan) -> Matches:
     classes = Counter(name for own in by_image.values() for _, name in own)
     if not classes or "" in classes or len(classes) > _MOST_CLASSES or max(classes.values()) < min(2, len(images)):
         return Matches(folders=found.folders)
+    if all(stem in bare_stems(mask.stem) for (_, stem), own in by_image.items() for mask, _ in own):
+        return Matches(folders=found.folders)  # words such as "mask", which are no classes
     numbered = all(_NUMBERED.fullmatch(name) for name in classes)
     for key, image in images.items():
         own = by_image.get(key, [])
