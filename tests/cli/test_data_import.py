@@ -46,7 +46,7 @@ def test_label_maps_that_check_split_and_show_accept(place, capsys):
     ):  # fmt: skip
         assert line in said.out
     for line in (
-        "warning: 1 image(s) left out, because they have no annotations: data/p3_6.png. If they contain",
+        "warning: 1 image(s) left out, because they have no annotations: data/p3_6.png. If somebody",
         "warning: 6 shape(s) left out, because they have no area: point 6\n",
         "read this manifest with --class; the numbers are also in m_imported_masks/classes.json",
         "promise data split m.csv -o m_split.csv",
