@@ -41,7 +41,7 @@ COMMANDS = (
             "-o {w}/new", ("sam", "data"), 18),
     Command("predict", "predict {w}/run {w}/data/images -o {w}/predicted", ("sam", "data", "run"), 18),
     Command("evaluate", f"evaluate {_ON} -o {{w}}/scores", _MODEL, 14),
-    Command("report", f"report {_ON} --no-budget -o {{w}}/page", _MODEL, 8),
+    Command("report", f"report {_ON} --split val --no-budget -o {{w}}/page", _MODEL, 8),
     Command("compare", "compare {w}/scores0 {w}/scores1 -o {w}/compared.json", ("scores0", "scores1"), 8),
     Command("tune-postprocess", f"tune-postprocess {_ON}", _MODEL, 10),
     Command("calibrate", f"calibrate {_ON}", _MODEL, 8),
