@@ -45,7 +45,7 @@ COMMANDS = (
     Command("compare", "compare {w}/scores0 {w}/scores1 -o {w}/compared.json", ("scores0", "scores1"), 8),
     Command("tune-postprocess", f"tune-postprocess {_ON}", _MODEL, 10),
     Command("calibrate", f"calibrate {_ON}", _MODEL, 8),
-    Command("convert to reference", "convert {w}/run --to reference -o {w}/new.pt", ("sam", "run"), 8),
+    Command("convert to reference", "convert {w}/shifted --to reference -o {w}/new.pt", ("sam", "shifted"), 8),
     Command("convert", "convert {w}/reference.pt --sam {w}/sam -o {w}/native", ("sam", "reference"), 10),
     Command("budget", f"budget {_ON} -o {{w}}/budget", _MODEL, 6),
 )  # fmt: skip

@@ -46,8 +46,10 @@ def make_inputs(folder: Path) -> None:
         evaluated = ["evaluate", run, str(manifest), "--prompts", "oracle", "--seed", seed, *store]
         _do(*evaluated, "-o", str(work / f"scores{seed}"))
     _do("evaluate", run, str(manifest), *store, "-o", str(work / "own"))
-    _do("convert", run, "--to", "reference", "-o", str(work / "reference.pt"))
-    for name in ("store", "scores0", "scores1"):
+    shifted = str(work / "shifted")
+    _do("train", str(manifest), "--sam", str(work / "sam"), *TRAINING, *store, "--variant", "ips", "-o", shifted)
+    _do("convert", shifted, "--to", "reference", "-o", str(work / "reference.pt"))
+    for name in ("store", "scores0", "scores1", "shifted"):
         shutil.copytree(work / name, folder / name / name)
     (folder / "reference").mkdir()
     shutil.copy(work / "reference.pt", folder / "reference")

@@ -1,6 +1,7 @@
 """Break a command at a change of files, give it again, and compare with a run that was not broken."""
 
 import hashlib
+import itertools
 import json
 import random
 import re
@@ -75,16 +76,15 @@ def unbroken(bench: Bench, command: Command) -> tuple[list[Change], dict[str, st
 
 
 def chosen_faults(changes: list[Change], count: int | None, seed: str) -> list[Fault]:
-    """Return faults of all kinds at changes; a sample if it is said how many."""
-    faults = [
-        Fault(kind, at)
-        for at in range(1, len(changes) + 1)
-        for kind in Kind
-        if kind != Kind.HALF or can_be_halved(changes, at)
-    ]
-    if count is None or count >= len(faults):
-        return faults
-    return sorted(random.Random(seed).sample(faults, count), key=lambda fault: (fault.at, fault.kind))
+    """Return faults of all kinds at changes; if it is said how many, as many of each kind, at changes by chance."""
+    numbers = {kind: list(range(1, len(changes) + 1)) for kind in Kind}
+    numbers[Kind.HALF] = [at for at in numbers[Kind.HALF] if can_be_halved(changes, at)]
+    rng, faults = random.Random(seed), list[Fault]()
+    for at_of_kind in numbers.values():
+        rng.shuffle(at_of_kind)
+    for kinds in itertools.zip_longest(*numbers.values()):  # one of each kind after the other
+        faults += [Fault(kind, at) for kind, at in zip(Kind, kinds, strict=True) if at is not None]
+    return sorted(faults[:count], key=lambda fault: (fault.at, fault.kind))
 
 
 def trials(bench: Bench, command: Command, count: int | None) -> Iterator[Trial]:
