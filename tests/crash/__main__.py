@@ -56,7 +56,8 @@ def break_commands(folder: Path, names: list[str], *, whole: bool) -> dict[str, 
 def table(found: dict[str, list[Trial]]) -> str:
     """Return how many faults of each kind there were, by command, in Markdown."""
     lines = [f"| command | {' | '.join(Kind)} | all | wrong |", f"| --- |{' --- |' * (len(Kind) + 2)}"]
-    for name, done in [*found.items(), ("all", [one for done in found.values() for one in done])]:
+    everything = [one for done in found.values() for one in done]
+    for name, done in [*found.items(), ("all", everything)]:
         counts = Counter(one.fault.kind for one in done)
         wrong = sum(bool(one.problem) for one in done)
         lines.append(f"| {name} | {' | '.join(str(counts[kind]) for kind in Kind)} | {len(done)} | {wrong} |")

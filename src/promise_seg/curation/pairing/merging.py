@@ -72,8 +72,13 @@ class Merging:
 
 
 def merge_objects(
-    pairs: Sequence[ImagePair], folder: Path, into: Path, progress: Progress = silent, several: Several = Several.AUTO,
-    *, writing: bool = True,
+    pairs: Sequence[ImagePair],
+    folder: Path,
+    into: Path,
+    progress: Progress = silent,
+    several: Several = Several.AUTO,
+    *,
+    writing: bool = True,
 ) -> Merging:
     """Merge the masks of all pairs that have several; other pairs are returned unchanged.
 
