@@ -38,7 +38,7 @@ COMMANDS = (
     Command("data split", "data split {w}/data/manifest.csv --folds 2 --test 0.2 -o {w}/parts.csv", ("data",), 14),
     Command("data import", "data import {w}/drawn/coco.json -o {w}/imported.csv", ("drawn",), 16),
     Command("train", f"train {{w}}/data/manifest.csv --sam {{w}}/sam --store {{w}}/store {' '.join(TRAINING)} "
-            "-o {w}/new", ("sam", "data"), 18),
+            "-o {w}/new", ("sam", "data"), 14),
     Command("predict", "predict {w}/run {w}/data/images -o {w}/predicted", ("sam", "data", "run"), 18),
     Command("evaluate", f"evaluate {_ON} -o {{w}}/scores", _MODEL, 14),
     Command("report", f"report {_ON} --split val --no-budget -o {{w}}/page", _MODEL, 8),
