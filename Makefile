@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo test test-fast lint format benchmark clean
+.PHONY: demo test test-fast crash-test lint format benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/promise demo -o demo $(DEMO_ARGS)
@@ -17,6 +17,10 @@ test: $(VENV)/.installed-dev
 
 test-fast: $(VENV)/.installed-dev
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+# Each kind of fault at every change of files of every command that writes; Linux.
+crash-test: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.crash --all $(CRASH_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -33,13 +33,13 @@ def test_a_file_is_synced_before_it_is_renamed_and_its_folder_afterwards(tmp_pat
     folder = tmp_path / "f"
     write_text(folder / "a.txt", "a")
     (name, _), (folder_name, names) = synced
-    assert name.endswith("-a.txt")
+    assert name.endswith("~a.txt")
     assert (folder_name, names) == ("f", ["a.txt"])
 
 
 def test_the_content_alone_is_synced_where_the_folder_follows_later(tmp_path, synced):
     write_whole(tmp_path / "a.png", lambda p: p.write_bytes(b"1"), Sync.FILE)
-    assert [name.endswith("-a.png") for name, _ in synced] == [True]
+    assert [name.endswith("~a.png") for name, _ in synced] == [True]
 
 
 def test_what_can_be_made_again_is_not_synced(tmp_path, synced):

@@ -347,7 +347,7 @@ def test_without_locks_nothing_is_removed_that_may_be_in_use(tmp_path, monkeypat
 
 @pytest.mark.parametrize(
     "name",
-    [".f.backup.old~", ".f-20240101", ".f.0123abcd.new", ".g.0123abcd.new~", ".f.x.0123abcd.old~", ".f-original-old"],
+    [".f.backup.old~", ".f-20240101", ".f.0123abcd.new", ".g.0123abcd.old~", ".f.x.0123abcd.old~", ".f-original-old"],
 )
 def test_hidden_folders_of_others_stay(name, tmp_path):
     (tmp_path / name).mkdir()

@@ -1,25 +1,24 @@
 """Writing files whole or not at all, and so that a power cut does not take them back."""
 
 import errno
+import filecmp
 import json
 import os
-import secrets
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from safetensors import SafetensorError
 
 from promise_seg.errors import PromiseError
-from promise_seg.swapping import Workplace, clear_up, put_back
+from promise_seg.strays import remove_strays, temporary_name
+from promise_seg.swapping import Workplace, clear_up, put_back, remove
 
-LONGEST_NAME = 255
-"""The bytes that the name of a file or folder may have in the usual file systems."""
 _SHOWN = 40
 _WRITE_ERRORS = (OSError, SafetensorError)  # safetensors wraps the system's errors in its own
 _CANNOT_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES, errno.EPERM})
@@ -66,9 +65,10 @@ def replacing(path: str | Path, sync: Sync = Sync.ALL) -> Iterator[Path]:
         PromiseError: if the system cannot write there (full disk, no permission).
     """
     path = Path(path)
-    temporary = path.with_name(_beside(path.name))
+    temporary = path.with_name(temporary_name(path.name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_strays(path.parent)
         mode = _make_file(temporary)
         yield temporary
         temporary.chmod(mode)
@@ -125,14 +125,6 @@ def _sync_tree(folder: Path) -> None:
     sync_folder(folder)
 
 
-def _beside(name: str) -> str:
-    """Return a temporary name that ends like ``name``, of which the beginning is left out if it would be too long."""
-    prefix = f".{secrets.token_hex(4)}-"
-    while name and len(os.fsencode(prefix + name)) > LONGEST_NAME:
-        name = name[1:]
-    return prefix + name
-
-
 def _make_file(path: Path) -> int:
     """Make an empty file and return its mode, that is 0666 less the umask.
 
@@ -150,7 +142,7 @@ def _as_any_other(folder: Path) -> None:
 
     Libraries choose their own: safetensors makes files that only their owner can read.
     """
-    probe = folder / f".{secrets.token_hex(4)}"
+    probe = folder / temporary_name("")
     file_mode, folder_mode = _make_file(probe), stat.S_IMODE(folder.stat().st_mode)
     probe.unlink()
     for path in folder.rglob("*"):
@@ -272,6 +264,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     place = Workplace(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_strays(path.parent)
         clear_up(path)
         place.make()
         yield place.new
@@ -284,6 +277,58 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     finally:
         place.clear()
     sync_folder(path.parent)
+
+
+def same_content(one: Path, other: Path) -> bool:
+    """Whether two files have the same bytes, or two folders the same files."""
+    if not one.is_dir() or not other.is_dir():
+        return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)
+    names = {path.relative_to(one) for path in one.rglob("*")}
+    if names != {path.relative_to(other) for path in other.rglob("*")}:
+        return False
+    return all(same_content(one / name, other / name) for name in names if not (one / name).is_dir())
+
+
+@contextmanager
+def passing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` for a file or folder that is removed in the end."""
+    temporary = path.with_name(temporary_name(path.name))
+    try:
+        yield temporary
+    finally:
+        remove(temporary)
+
+
+class Aside:
+    """Takes files out of the way while others change that they must not be seen with; an error puts them back.
+
+    If the process is killed, they are gone: so it must be files that the same command writes again.
+    """
+
+    def __init__(self) -> None:
+        self._taken: dict[Path, Path] = {}
+
+    def take(self, paths: Sequence[Path]) -> None:
+        """Take those files out of the way that are there.
+
+        Raises:
+            OSError: if the system cannot do it.
+        """
+        for path in paths:
+            if path.exists():
+                self._taken[path] = path.with_name(temporary_name(path.name))
+                path.rename(self._taken[path])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        for path, aside in self._taken.items():
+            with suppress(OSError):
+                if error is not None and not os.path.lexists(path):
+                    aside.rename(path)
+                else:
+                    aside.unlink()
 
 
 def recover_folder(path: str | Path) -> None:

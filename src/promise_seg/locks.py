@@ -13,17 +13,15 @@ import secrets
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
-import psutil
-
 from promise_seg.errors import PromiseError
+from promise_seg.processes import is_running, own_start, system_name
+from promise_seg.strays import remove_strays, temporary_name
 
 LOCK_FILE = ".promise-lock"
 """The name of the lock of a folder."""
@@ -31,7 +29,6 @@ RENEWAL_SECONDS = 60.0
 STALE_SECONDS = 600.0
 _PATIENCE_SECONDS = 60.0  # to wait for a lock that is held for moments
 _PAUSE_SECONDS = 0.02
-_SAME_START_SECONDS = 5.0  # the system's clock, by which starts are counted, is set right now and then
 _HAS_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EOPNOTSUPP})
 
 
@@ -58,8 +55,8 @@ class Holder:
     @classmethod
     def this_process(cls) -> "Holder":
         """Return this process, with a new token."""
-        now, pid = datetime.now(UTC).isoformat(timespec="seconds"), os.getpid()
-        return cls(socket.gethostname(), _system(), pid, _start_of(pid) or 0.0, now, secrets.token_hex(8))
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(socket.gethostname(), system_name(), os.getpid(), own_start(), now, secrets.token_hex(8))
 
     @classmethod
     def read(cls, path: Path) -> "Holder | None":
@@ -132,9 +129,10 @@ class Lock:
     def _make(self) -> bool:
         """Make the lock with its content in one step, unless it is there; where there are no links, in two."""
         content = json.dumps(asdict(self.holder))
-        written = self.path.with_name(f"{self.path.name}.{self.holder.token}")
+        written = self.path.with_name(temporary_name(self.path.name))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            remove_strays(self.path.parent)
             written.write_text(content, encoding="utf-8")
             try:
                 os.link(written, self.path)
@@ -154,14 +152,13 @@ class Lock:
 
     def _is_alive(self, found: Holder | None) -> bool:
         if found is not None and found.system == self.holder.system:
-            start = _start_of(found.pid)
-            return start is not None and abs(start - found.started) < _SAME_START_SECONDS
+            return is_running(found.pid, found.started)
         age = self._age()
         return age is not None and age < STALE_SECONDS
 
     def _age(self) -> float | None:
         """Return the seconds since the lock was renewed, by the clock of the file system; ``None`` if it is gone."""
-        probe = self.path.with_name(f".{secrets.token_hex(8)}")
+        probe = self.path.with_name(temporary_name(""))
         try:
             probe.touch()
             return probe.stat().st_mtime - self.path.stat().st_mtime
@@ -175,7 +172,7 @@ class Lock:
 
     def _put_aside(self, dead: Holder | None) -> None:
         """Remove the lock of a dead process; one that another took meanwhile is put back."""
-        aside = self.path.with_name(f"{self.path.name}.{self.holder.token}")
+        aside = self.path.with_name(temporary_name(self.path.name))
         with suppress(FileNotFoundError):
             self.path.rename(aside)
             if Holder.read(aside) != dead:
@@ -188,28 +185,6 @@ class Lock:
             if self.is_held:
                 with suppress(OSError):
                     os.utime(self.path)
-
-
-def _start_of(pid: int) -> float | None:
-    """Return when a process of this system started, which tells it from a later one with the same number.
-
-    It is ``None`` if it ended, also if the one that began it was not yet told so.
-    """
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.NoSuchProcess:
-        return None
-
-
-@cache
-def _system() -> str:
-    """Return what tells the system of this process from all others: computer, boot and container."""
-    found = [socket.gethostname(), f"{uuid.getnode():x}"]
-    with suppress(OSError):
-        found.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
-        found.append(str(Path("/proc/self/ns/pid").readlink()))
-    return " ".join(found)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ if sys.platform != "win32":
 
 _NEW, _OLD = ".new~", ".old~"
 _TOKEN = r"\.[0-9a-f]{8}"
+_HIDDEN = re.compile(rf"\.(.+){_TOKEN}(?:{re.escape(_NEW)}|{re.escape(_OLD)})", re.DOTALL)
 _OLD_OF_BEFORE = r"-[a-z0-9_]{8}-old"  # what promise-seg 0.1 called a folder that it had moved aside
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # from Linux's fcntl.h and fs.h
 _CANNOT_EXCHANGE = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.ENOENT})
@@ -68,7 +69,7 @@ class Workplace:
         for tries_left in reversed(range(_TRIES)):
             try:
                 if os.path.lexists(self.path):
-                    _remove(self.old)  # of a try before
+                    remove(self.old)  # of a try before
                     self.path.rename(self.old)
                 self.new.rename(self.path)
             except OSError as error:
@@ -90,9 +91,9 @@ class Workplace:
     def clear(self) -> None:
         """Remove what is not needed any more, and give back the lock."""
         try:
-            _remove(self.new)
+            remove(self.new)
             if os.path.lexists(self.path):
-                _remove(self.old)
+                remove(self.old)
         finally:
             if self._lock is not None:
                 os.close(self._lock)
@@ -106,17 +107,28 @@ def put_back(path: Path) -> None:
 
 def clear_up(path: Path) -> None:
     """Undo what processes left that were killed while they replaced ``path``; a living one is not disturbed."""
+    _put_back(path, _leftovers(path, _TOKEN + re.escape(_OLD)))
+    remove_leftovers(path)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left beside ``path``, except for a folder that must be put back."""
     old_ones = _leftovers(path, _TOKEN + re.escape(_OLD))
-    _put_back(path, old_ones)
     for new in _leftovers(path, _TOKEN + re.escape(_NEW)):
         with _unless_in_use(new, if_unknown=False) as is_free:
             if is_free:
-                _remove(new)
+                remove(new)
     if os.path.lexists(path):
         for old in old_ones:
             with _unless_in_use(_new_of(old)) as is_free:
                 if is_free:
-                    _remove(old)
+                    remove(old)
+
+
+def hidden_place(name: str) -> str | None:
+    """Return the name of the folder that a hidden one of this module would replace; ``None`` for any other name."""
+    found = _HIDDEN.fullmatch(name)
+    return found[1] if found else None
 
 
 def _put_back(path: Path, old_ones: list[Path]) -> None:
@@ -213,7 +225,7 @@ def _exchange(one: Path, other: Path) -> bool:
     raise OSError(number, os.strerror(number), str(other))
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     """Remove a folder with all that is in it, or a file or link; what cannot be removed stays."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)

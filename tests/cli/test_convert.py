@@ -98,3 +98,21 @@ def test_a_full_disk_is_one_line(reference_file, tmp_path, monkeypatch, capsys):
     assert main(["convert", str(tmp_path / "native"), "--to", "reference", "-o", str(tmp_path / "back.pt")]) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert not (tmp_path / "back.pt").exists()
+
+
+def test_a_conversion_that_is_there_is_accepted_and_another_is_never_overwritten(reference_file, tmp_path, capsys):
+    native, back = tmp_path / "native", tmp_path / "back.pt"
+    commands = (["convert", str(reference_file), "-o", str(native)],
+                ["convert", str(native), "--to", "reference", "-o", str(back)])  # fmt: skip
+    for command in commands:
+        assert main(command) == 0
+        assert main(command) == 0  # as after an interruption when all was written
+    config = native / "config.json"
+    config.write_text(config.read_text() + "\n")
+    back.write_bytes(b"mine")
+    for command in commands:
+        assert main(command) == 2
+        assert "already exists, with another content; choose another path" in capsys.readouterr().err
+    assert back.read_bytes() == b"mine"
+    assert config.read_text().endswith("\n\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["back.pt", "native", "reference.pt"]

@@ -194,3 +194,24 @@ def test_patterns_and_the_note_that_there_are_no_groups(tmp_path, capsys):
     assert "--images and --masks: give both of them" in capsys.readouterr().err
     assert run(tmp_path / "data", "-o", tmp_path / "n.csv", "--images", "", "--masks", "") == 2
     assert "has no wildcards" in capsys.readouterr().err
+
+
+def test_a_manifest_that_is_already_as_it_should_be_is_accepted_and_its_maps_stay(tmp_path, capsys):
+    for name in ("images", "masks"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    for number in range(2):
+        image, mask = disc_image(number)
+        Image.fromarray(image).save(tmp_path / f"data/images/{number}.png")
+        Image.fromarray(mask).save(tmp_path / f"data/masks/{number}_a.png")
+        Image.fromarray(~mask).save(tmp_path / f"data/masks/{number}_b.png")
+    command = (tmp_path / "data", "--images", "images/{case}.png", "--masks", "masks/{case}_*.png", "--several",
+               "instances", "-o", tmp_path / "m.csv")  # fmt: skip
+    assert run(*command) == 0
+    maps = {path: path.read_bytes() for path in (tmp_path / "m_merged_masks").rglob("*.png")}
+    assert run(*command) == 0
+    Image.fromarray(disc_image(7)[1]).save(tmp_path / "data/masks/0_a.png")
+    assert run(*command) == 2
+    assert "m.csv: already exists. Pass --force" in capsys.readouterr().err
+    assert maps == {path: path.read_bytes() for path in (tmp_path / "m_merged_masks").rglob("*.png")}
+    assert run(*command, "--force") == 0
+    assert maps != {path: path.read_bytes() for path in (tmp_path / "m_merged_masks").rglob("*.png")}

@@ -25,14 +25,27 @@ def convert(
     ] = CheckpointFormat.NATIVE,
 ) -> None:
     """Convert a checkpoint of the published ProMISe code into one of ours, or the other way round."""
-    if output.exists():
-        raise SettingsError(f"-o {output}: already exists; choose another path")
     quiet_libraries()
     _check_source(source)
-    if to == CheckpointFormat.REFERENCE:
-        _to_reference(source, output, sam)
-    else:
-        _to_native(source, output, sam)
+    convert_to = _to_reference if to == CheckpointFormat.REFERENCE else _to_native
+    if not output.exists():
+        convert_to(source, output, sam, output)
+        return
+    from promise_seg.files import passing, same_content
+
+    with passing(output) as temporary:  # an earlier call may have been interrupted after it had written
+        if source.resolve() == output.resolve() or not _may_be(output, to):
+            raise SettingsError(f"-o {output}: already exists; choose another path")
+        convert_to(source, temporary, sam, output)
+        if not same_content(temporary, output):
+            raise SettingsError(f"-o {output}: already exists, with another content; choose another path")
+
+
+def _may_be(output: Path, to: CheckpointFormat) -> bool:
+    """Whether what exists may be a conversion to this format."""
+    from promise_seg.checkpoint import CONFIG_FILE
+
+    return output.is_file() if to == CheckpointFormat.REFERENCE else (output / CONFIG_FILE).is_file()
 
 
 def _check_source(source: Path) -> None:
@@ -53,7 +66,8 @@ def _check_source(source: Path) -> None:
         raise SettingsError(f"{source}: a SAM alone has nothing to convert; give it to --sam as it is")
 
 
-def _to_native(source: Path, output: Path, given: str | None) -> None:
+def _to_native(source: Path, place: Path, given: str | None, output: Path) -> None:
+    """Write a model of ours to a place, and print that it is ``output``."""
     from promise_seg.checkpoint import SAM_FOLDER, save_checkpoint
     from promise_seg.compat.matching_sam import find_sam
     from promise_seg.compat.reference import read_reference
@@ -71,7 +85,7 @@ def _to_native(source: Path, output: Path, given: str | None) -> None:
     else:
         sam, name, notes = found
     model = read.model(sam, name)
-    save_checkpoint(model, output)
+    save_checkpoint(model, place)
     config = model.config
     points = f", {config.apm.num_points} points" if isinstance(config.apm, PointCounts) else ""
     apm = f" ({config.apm.kind})" if config.apm else ""
@@ -81,13 +95,14 @@ def _to_native(source: Path, output: Path, given: str | None) -> None:
     console.print(f"written: {output}")
 
 
-def _to_reference(source: Path, output: Path, sam: str | None) -> None:
+def _to_reference(source: Path, place: Path, sam: str | None, output: Path) -> None:
+    """Write a file of the published code to a place, and print that it is ``output``."""
     from promise_seg.checkpoint import load_checkpoint
     from promise_seg.compat.reference_writing import to_reference
     from promise_seg.sam.pickles import PICKLE_SUFFIXES
 
     if output.suffix not in PICKLE_SUFFIXES:
         raise SettingsError(f"-o {output}: expected a name that ends in {', '.join(sorted(PICKLE_SUFFIXES))}")
-    for note in to_reference(load_checkpoint(source, sam), output):
+    for note in to_reference(load_checkpoint(source, sam), place):
         console.print(f"  - {note}")
     console.print(f"written: {output}")

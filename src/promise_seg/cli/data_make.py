@@ -61,10 +61,9 @@ def make(
     from promise_seg.curation.pairing.folders import pair_by_patterns, pair_folder
     from promise_seg.curation.pairing.groups import group_pattern, groups_of, with_groups
     from promise_seg.curation.pairing.writing import pairs_table
-    from promise_seg.dataset.manifest_writing import refuse_existing
+    from promise_seg.dataset.manifest_writing import write_new
     from promise_seg.images.own_folders import MERGED
 
-    refuse_existing([output], force=force)
     pattern = group_pattern(group) if group is not None else None
     pairing = pair_folder(folder) if images is None or masks is None else pair_by_patterns(folder, images, masks)
     by = ""
@@ -75,8 +74,10 @@ def make(
         grouping = with_groups(pairing.pairs, folder)
         pairing.pairs, by = grouping.pairs, grouping.by
     into = output.with_name(output.stem + MERGED)
-    merging = _merge(pairing, into, several) if any(pair.objects for pair in pairing.pairs) else None
-    pairs_table(pairing.pairs, output, every).write()
+    merging = None
+    if any(pair.objects for pair in pairing.pairs):
+        merging = _merge(pairing, into, several, writing=force or not output.exists())
+    write_new([pairs_table(pairing.pairs, output, every)], force=force)
     _print_outcome(pairing, merging, output, by)
 
 
@@ -129,11 +130,11 @@ def _merged(merging: "Merging", into: Path) -> str:
     )
 
 
-def _merge(pairing: "Pairing", into: Path, several: Several) -> "Merging":
-    """Merge several masks of an image into one."""
+def _merge(pairing: "Pairing", into: Path, several: Several, *, writing: bool) -> "Merging":
+    """Merge several masks of an image into one; without writing, take those that an earlier call merged."""
     from promise_seg.curation.pairing.merging import merge_objects
 
     with stages_bar() as progress:
-        merging = merge_objects(pairing.pairs, pairing.folder, into, progress, several)
+        merging = merge_objects(pairing.pairs, pairing.folder, into, progress, several, writing=writing)
     pairing.pairs = merging.pairs
     return merging

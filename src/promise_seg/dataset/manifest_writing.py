@@ -97,10 +97,19 @@ def write_new(tables: Sequence[ManifestTable], *, force: bool) -> None:
         PromiseError: if a file is in the way while ``force`` is not set, before anything is written; or if one cannot
             be written.
     """
-    refuse_existing([table.path for table in tables if not _is_there(table)], force=force)
+    refuse_others(tables, force=force)
     for table in tables:
         if force or not _is_there(table):
             table.write()
+
+
+def refuse_others(tables: Sequence[ManifestTable], *, force: bool) -> None:
+    """Protect files from being overwritten by tables of another content.
+
+    Raises:
+        PromiseError: as :func:`refuse_existing`.
+    """
+    refuse_existing([table.path for table in tables if not _is_there(table)], force=force)
 
 
 def _is_there(table: ManifestTable) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from promise_seg.errors import ImageError, PromiseError, first_line
-from promise_seg.files import LONGEST_NAME, Sync, read_json_object, sync_folder, write_json, write_text, write_whole
+from promise_seg.files import Sync, read_json_object, sync_folder, write_json, write_text, write_whole
 from promise_seg.images.exports.inputs import Input, key_of
 from promise_seg.images.formats.limits import check_frames_together
 from promise_seg.images.guarding import guarded
@@ -26,6 +26,7 @@ from promise_seg.prediction.outputs.formats import WRITERS, formats_for, writer_
 from promise_seg.prediction.outputs.rle import write_coco
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.strays import LONGEST_NAME
 from promise_seg.vocabulary import OutputFormat
 
 COLUMNS = (

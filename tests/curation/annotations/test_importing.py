@@ -33,8 +33,10 @@ def test_nothing_is_overwritten_without_being_asked(folder, tmp_path):
     write_labelme(folder / "a.json", ("polyp", STAR))
     run(folder, tmp_path / "m.csv")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    run(folder, tmp_path / "m.csv")  # the same again, as after an interruption, changes nothing
+    write_labelme(folder / "a.json", ("polyp", STAR[:-1]))
     with pytest.raises(PromiseError, match=r"already exists\. Pass --force"):
-        run(folder, tmp_path / "m.csv")
+        run(folder, tmp_path / "m.csv")  # the manifest would be the same, but its masks would not
     write_labelme(folder / "a.json", ("polyp", [(0, 0)]))
     with pytest.raises(PromiseError, match="no masks could be made"):
         run(folder, tmp_path / "m.csv", force=True)

@@ -20,9 +20,9 @@ from promise_seg.curation.annotations.writing import MaskFolder, distinct, folde
 from promise_seg.curation.pairing.groups import Grouping, group_pattern, groups_of, with_groups
 from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.curation.pairing.writing import pairs_table
-from promise_seg.dataset.manifest_writing import refuse_existing
+from promise_seg.dataset.manifest_writing import refuse_existing, refuse_others
 from promise_seg.errors import ImageError, ManifestError, SettingsError
-from promise_seg.files import replacing_folder
+from promise_seg.files import Aside, replacing_folder, same_content
 from promise_seg.images.own_folders import IMPORTED
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import AnnotationFormat, DrawnAs, OnTop
@@ -89,7 +89,7 @@ def import_annotations(
         empty: whether images without annotations get empty masks, instead of being left out.
         scale: whether annotations of a copy of the image at another size are scaled.
         group: a regular expression with one group, see ``promise data make``.
-        force: whether an existing manifest, and its masks, are overwritten.
+        force: whether an existing manifest, and its masks, are overwritten; not needed if they would stay the same.
         progress: told of each file and image.
 
     Raises:
@@ -103,7 +103,6 @@ def import_annotations(
     of_all = None if kind is None else _word(AnnotationFormat, kind, "--format")
     pattern = group_pattern(group) if group is not None else None
     into, places = output.with_name(output.stem + IMPORTED), [Path(one) for one in given]
-    refuse_existing([] if drawn_as == DrawnAs.PER_CLASS else [output], force=force)
     refuse_foreign_folder(into)
     wishes = Wishes(
         _folder_of(places, images), attribute, None if colours is None else str(colours), drawn_as == DrawnAs.INSTANCES
@@ -112,12 +111,11 @@ def import_annotations(
     classes = classes_of(documents, only)
     below = _folders_of_classes(classes, drawn_as)
     manifests = [output.with_name(f"{output.stem}_{name}{output.suffix}") for name in below.values()] or [output]
-    refuse_existing(manifests, force=force)
     files = ImageFiles(wishes.images, {path for one in documents for path in one.own_files})
     matches = match_images(documents, files, follow_paths=images is None)
     remarks += [*matches.remarks(empty=empty), *_remarks_on(documents, classes)]
     style, wanted = Style(drawn_as, order, scale, below), matches.found + (matches.empty if empty else [])
-    with replacing_folder(into) as temporary:
+    with Aside() as aside, replacing_folder(into) as temporary:
         folder = MaskFolder(into, temporary, wishes.images)
         drawing = draw_all(wanted if classes.numbers else [], folder, classes, style, progress)
         remarks += [*drawing.remarks(style), *folder.notes]
@@ -125,9 +123,17 @@ def import_annotations(
             raise ManifestError(_nothing_left(wishes.images, documents, matches, remarks))
         grouping = _grouped(drawing.pairs[0], pattern, wishes.images)
         folder.finish(_facts(places, style), None if drawn_as == DrawnAs.INSTANCES else classes.numbers)
-    for path, pairs in zip(manifests, drawing.pairs, strict=True):
         groups = [pair.group for pair in grouping.pairs]
-        pairs_table([replace(pair, group=name) for pair, name in zip(pairs, groups, strict=True)], path).write()
+        tables = [
+            pairs_table([replace(pair, group=name) for pair, name in zip(pairs, groups, strict=True)], path)
+            for path, pairs in zip(manifests, drawing.pairs, strict=True)
+        ]
+        if not (force or same_content(temporary, into)):
+            refuse_existing(manifests, force=force)
+        refuse_others(tables, force=force)
+        aside.take(manifests)  # so that no manifest is seen with masks that it does not belong to
+    for table in tables:
+        table.write()
     return Imported(manifests, into, drawn_as, classes.numbers, classes.counts, grouping.pairs, grouping.by, remarks)
 
 

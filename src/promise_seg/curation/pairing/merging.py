@@ -39,7 +39,7 @@ class Merging:
     ``how`` they were merged last, and the names of the ``classes``, which have the numbers from 1 in this order.
     ``made`` and ``kept`` count maps that were written or reused, ``objects`` the masks of single objects;
     ``overlapping`` lists images, of those written now, in which objects overlap; ``problems`` has a line for each image
-    that was left out.
+    that was left out. Unless ``writing``, only maps that are there already are taken.
     """
 
     pairs: list[ImagePair] = field(default_factory=list)
@@ -50,6 +50,7 @@ class Merging:
     kept: int = 0
     overlapping: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    writing: bool = True
 
     def remarks(self) -> list[str]:
         """Return a line about images that were left out, and one about overlaps."""
@@ -71,7 +72,13 @@ class Merging:
 
 
 def merge_objects(
-    pairs: Sequence[ImagePair], folder: Path, into: Path, progress: Progress = silent, several: Several = Several.AUTO
+    pairs: Sequence[ImagePair],
+    folder: Path,
+    into: Path,
+    progress: Progress = silent,
+    several: Several = Several.AUTO,
+    *,
+    writing: bool = True,
 ) -> Merging:
     """Merge the masks of all pairs that have several; other pairs are returned unchanged.
 
@@ -83,13 +90,14 @@ def merge_objects(
         into: the folder for the maps, which are named after their images, or the folders of these.
         progress: told of each pair.
         several: what is made of them.
+        writing: whether maps that are not there yet are written; otherwise their pairs are left out.
 
     Raises:
         ManifestError: if no pair is left.
         PromiseError: if a map cannot be written, or another file is in its place.
     """
     names = sorted({part for pair in pairs for part in pair.parts if not part.isdecimal()} - {""})
-    done = Merging(classes=names if _made_of(several, names) == Several.CLASSES else [])
+    done = Merging(writing=writing, classes=names if _made_of(several, names) == Several.CLASSES else [])
     for pair in counted(pairs, progress, "merging masks"):
         if pair.objects:
             done.how = Several.INSTANCES if several == Several.AUTO and not pair.parts else _made_of(several, names)
@@ -100,9 +108,9 @@ def merge_objects(
                 done.problems.append(str(error))
         else:
             done.pairs.append(pair)
-    if not done.pairs:
+    if not done.pairs and writing:
         raise ManifestError(f"{folder}: no image is left, because masks cannot be merged: {done._examples()}")
-    if done.classes:
+    if done.classes and writing:
         table = {name: number for number, name in enumerate(done.classes, 1)}
         write_whole(into / "classes.json", lambda p: p.write_text(json.dumps(table, indent=1) + "\n", "utf-8"))
     return done
@@ -126,14 +134,13 @@ def _merge(pair: ImagePair, place: Path, done: Merging) -> None:
     numbers = _numbers(pair, done)
     is_volume = kind_of(pair.objects[0]) is NiftiVolume
     path = place.with_name(f"{place.name}{'.nii.gz' if is_volume else '.png'}")
-    if is_volume:
-        if is_merged_volume(path, key):
-            done.kept += 1
-        else:
-            done.overlapping += [pair.image] if merge_volumes(pair, numbers, path, key) else []
-            done.made += 1
-    elif _is_there(path, key):
+    if is_merged_volume(path, key) if is_volume else _is_there(path, key):
         done.kept += 1
+    elif not done.writing:
+        raise ImageError(f"{path}: is not there")
+    elif is_volume:
+        done.overlapping += [pair.image] if merge_volumes(pair, numbers, path, key) else []
+        done.made += 1
     else:
         merged, overlaps = instance_map(pair, numbers)
         text = PngInfo()

@@ -1,0 +1,50 @@
+"""Tell this process from all others, also those of other computers, and whether another still runs."""
+
+import os
+import socket
+import uuid
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+_SAME_START_SECONDS = 5.0  # the system's clock, by which starts are counted, is set right now and then
+
+
+@cache
+def system_name() -> str:
+    """Return what tells the system of this process from all others: computer, boot and container."""
+    found = [socket.gethostname(), f"{uuid.getnode():x}"]
+    with suppress(OSError):
+        found.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        found.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(found)
+
+
+def own_start() -> float:
+    """Return when this process started, in seconds; 0 if the system does not say so."""
+    return _own_start(os.getpid())
+
+
+@cache
+def _own_start(pid: int) -> float:  # a forked process has another number
+    return _start_of(pid) or 0.0
+
+
+def is_running(pid: int, started: float) -> bool:
+    """Whether the process of this system that had a number and started then still runs."""
+    found = _start_of(pid)
+    return found is not None and abs(found - started) < _SAME_START_SECONDS
+
+
+def _start_of(pid: int) -> float | None:
+    """Return when a process of this system started, which tells it from a later one with the same number.
+
+    It is ``None`` if it ended, also if the one that began it was not yet told so.
+    """
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.NoSuchProcess:
+        return None

@@ -1,0 +1,70 @@
+"""Temporary files that say whose they are, so that those of killed processes can be removed.
+
+A file is written as ``.<system>-<process>-<start>-<token>~<name>`` beside its place. Its process removes it whatever
+happens, unless it is killed. The next process that writes in the folder, or begins work in it, removes what belongs to
+processes that are gone: those of this system are asked for; files of other systems are left until they were not changed
+for a day.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import threading
+import time
+from functools import cache
+from pathlib import Path
+
+from promise_seg.processes import is_running, own_start, system_name
+from promise_seg.swapping import hidden_place, remove, remove_leftovers
+
+LONGEST_NAME = 255
+"""The bytes that the name of a file or folder may have in the usual file systems."""
+_OWNED = re.compile(r"\.([0-9a-f]{8})-([0-9a-f]+)-([0-9a-f]+)-[0-9a-f]{8}~.*", re.DOTALL)
+_DAY_SECONDS = 86_400.0
+_cleared: set[tuple[int, str]] = set()
+_turn = threading.Lock()
+
+
+def temporary_name(name: str) -> str:
+    """Return a new hidden name that ends like ``name``, of which the beginning is left out if it would be too long."""
+    prefix = f".{_system()}-{os.getpid():x}-{int(own_start()):x}-{secrets.token_hex(4)}~"
+    while name and len(os.fsencode(prefix + name)) > LONGEST_NAME:
+        name = name[1:]
+    return prefix + name
+
+
+def remove_strays(folder: Path) -> None:
+    """Remove temporary files and folders in a folder whose processes were killed; nothing in folders of it.
+
+    What cannot be removed stays. A folder is looked through once in a process.
+    """
+    key = (os.getpid(), os.path.abspath(folder))  # noqa: PTH100  (links are left as they are)
+    with _turn:
+        if key in _cleared:
+            return
+        _cleared.add(key)
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.name.startswith(".")]
+    except OSError:  # it is not there yet, or nothing may be done in it
+        return
+    for name in names:
+        if (found := _OWNED.fullmatch(name)) and _is_stray(folder / name, *found.groups()):
+            remove(folder / name)
+        elif place := hidden_place(name):
+            remove_leftovers(folder / place)
+
+
+def _is_stray(path: Path, system: str, pid: str, start: str) -> bool:
+    if system == _system() and int(start, 16):
+        return not is_running(int(pid, 16), int(start, 16))
+    try:
+        return time.time() - path.stat().st_mtime > _DAY_SECONDS
+    except OSError:
+        return False
+
+
+@cache
+def _system() -> str:
+    return hashlib.sha256(system_name().encode()).hexdigest()[:8]

@@ -1,0 +1,51 @@
+"""The commands that write, with what each of them needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.crash.inputs import TRAINING
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command.
+
+    Args:
+        name: for tables.
+        words: its words; ``{w}`` is the folder that holds the inputs, and in which it writes.
+        needs: the inputs that it has there.
+        sample: how many faults the tests of every day bring about.
+    """
+
+    name: str
+    words: str
+    needs: tuple[str, ...]
+    sample: int
+
+    def arguments(self, work: Path) -> list[str]:
+        """Return the words for a folder."""
+        return [word.replace("{w}", str(work)) for word in self.words.split()]
+
+
+_MODEL = ("sam", "data", "run", "store")
+_ON = "{w}/run {w}/data/manifest.csv --store {w}/store"
+
+COMMANDS = (
+    Command(
+        "data make", "data make {w}/pairs --images images/{case}.png --masks masks/{case}_*.png --several instances "
+        "-o {w}/made.csv", ("pairs",), 16,
+    ),
+    Command("data split", "data split {w}/data/manifest.csv --folds 2 --test 0.2 -o {w}/parts.csv", ("data",), 14),
+    Command("data import", "data import {w}/drawn/coco.json -o {w}/imported.csv", ("drawn",), 16),
+    Command("train", f"train {{w}}/data/manifest.csv --sam {{w}}/sam --store {{w}}/store {' '.join(TRAINING)} "
+            "-o {w}/new", ("sam", "data"), 14),
+    Command("predict", "predict {w}/run {w}/data/images -o {w}/predicted", ("sam", "data", "run"), 18),
+    Command("evaluate", f"evaluate {_ON} -o {{w}}/scores", _MODEL, 14),
+    Command("report", f"report {_ON} --split val --no-budget -o {{w}}/page", _MODEL, 8),
+    Command("compare", "compare {w}/scores0 {w}/scores1 -o {w}/compared.json", ("scores0", "scores1"), 8),
+    Command("tune-postprocess", f"tune-postprocess {_ON}", _MODEL, 10),
+    Command("calibrate", f"calibrate {_ON}", _MODEL, 8),
+    Command("convert to reference", "convert {w}/shifted --to reference -o {w}/new.pt", ("sam", "shifted"), 8),
+    Command("convert", "convert {w}/reference.pt --sam {w}/sam -o {w}/native", ("sam", "reference"), 10),
+    Command("budget", f"budget {_ON} -o {{w}}/budget", _MODEL, 6),
+)  # fmt: skip
