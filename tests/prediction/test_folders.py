@@ -120,7 +120,7 @@ def test_masks_are_on_the_disk_before_the_table_names_them(images, labeller, tmp
     monkeypatch.setattr(folders, "_SAVE_SECONDS", 3600)
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").readlink().name))
     predict_folder(labeller, find_inputs([images]), tmp_path / "out")
-    table_at = next(number for number, name in enumerate(synced) if name.endswith("-predictions.csv"))
+    table_at = next(number for number, name in enumerate(synced) if name.endswith("~predictions.csv"))
     for folder in ("masks", "overlays"):
         assert synced.count(folder) == 1  # and not for each image
         assert synced.index(folder) < table_at
