@@ -90,6 +90,12 @@ def test_a_box_of_corner_and_size_gets_its_corners():
         UserPrompts(box_xyxy=[55, 12, 55, 12])
 
 
+@pytest.mark.parametrize("box", [[105, 48, 55, 12], [105, 12, 55, 48], [55, 48, 105, 12]])
+def test_a_box_of_other_corners_gets_them_in_order(box):
+    with pytest.raises(SettingsError, match=r"If these are two opposite corners, give \[55, 12, 105, 48\]"):
+        UserPrompts(box_xyxy=box)
+
+
 def test_what_a_model_proposes_in_its_padding_moves_to_the_edge():
     padded = Geometry(90, 120, 64, Fit.PAD)
     moved = clipped_points(np.array([[-3, 10], [60, 110], [20, 30]], np.float32), padded)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy.typing as npt
 
@@ -109,9 +110,20 @@ def _beside(mask: Source, image: Source, index: int) -> npt.NDArray:
     return mask.as_stored(index)
 
 
-def pairing_by_number(mask: Source, image: Source) -> str | None:
-    """Return why the slices of a mask are paired with those of its image by their number alone: words that follow its
-    path, or ``None`` if their places agree, or there is one slice.
+class PairingByNumber(NamedTuple):
+    """Why slices are paired by their number alone, as words that follow the path of a mask, and what would have places.
+
+    ``better`` is what to save instead.
+    """
+
+    why: str
+    better: str
+
+
+def pairing_by_number(mask: Source, image: Source) -> PairingByNumber | None:
+    """Return why the slices of a mask are paired with those of its image by their number alone.
+
+    ``None`` if their places agree, or there is one slice.
 
     Raises:
         ImageError: if the slices cannot be matched.
@@ -120,10 +132,18 @@ def pairing_by_number(mask: Source, image: Source) -> str | None:
         return None
     if mask.frame is not None and image.uneven is not None:
         if image.uneven.is_paired_by_number(mask.frame, mask.array):
-            return "has as many slices as its unevenly stacked image, but states one distance for all of them"
+            return PairingByNumber(
+                "has as many slices as its unevenly stacked image, but states one distance for all of them",
+                "the mask as a DICOM segmentation, which names the image of each slice",
+            )
         return None
     have_places = any(one.frame is not None or one.uneven is not None for one in (mask, image))
-    return None if have_places else "does not say where its slices lie, and neither does its image"
+    if have_places:
+        return None
+    return PairingByNumber(
+        "does not say where its slices lie, and neither does its image",
+        "images and masks in a format with places, such as NIfTI",
+    )
 
 
 def read_mask(path: str | Path, rule: MaskRule | None = None, image: Source | None = None, index: int = 0) -> BoolArray:

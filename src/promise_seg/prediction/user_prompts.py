@@ -93,9 +93,14 @@ def _box(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
         raise SettingsError(f"box_xyxy must be (4,), got {array.shape}")
     left, top, right, bottom = array
     if not (left < right and top < bottom):
-        is_size = right > 0 and bottom > 0 and (right < left or bottom < top)
-        corners = f"[{left:g}, {top:g}, {left + right - 1:g}, {top + bottom - 1:g}]"
-        hint = f". If these are left, top, width and height, give {corners}" if is_size else ""
+        hints = list[str]()
+        if left != right and top != bottom:
+            ordered = [min(left, right), min(top, bottom), max(left, right), max(top, bottom)]
+            hints.append(f"two opposite corners, give [{', '.join(f'{edge:g}' for edge in ordered)}]")
+        if right > 0 and bottom > 0 and (right < left or bottom < top):
+            corners = f"[{left:g}, {top:g}, {left + right - 1:g}, {top + bottom - 1:g}]"
+            hints.append(f"left, top, width and height, give {corners}")
+        hint = f". If these are {'; if '.join(hints)}" if hints else ""
         raise SettingsError(
             f"box_xyxy must be left, top, right, bottom with left < right and top < bottom, got {array.tolist()}{hint}"
         )

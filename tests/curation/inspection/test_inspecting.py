@@ -228,6 +228,7 @@ def test_an_uneven_series_whose_mask_states_one_distance_is_paired_by_number(tmp
         found = by_number(tmp_path / "m.csv")
         assert len(found) == count
     assert "four.nii: has as many slices as its unevenly stacked image, but states one distance" in found[0].message
+    assert found[0].message.endswith("save the mask as a DICOM segmentation, which names the image of each slice")
 
 
 def test_the_command(drawn, tmp_path, capsys):

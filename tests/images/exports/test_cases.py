@@ -8,6 +8,7 @@ from PIL import Image
 from promise_seg.errors import ImageError
 from promise_seg.images.channels import parse_channels
 from promise_seg.images.exports.inputs import find_inputs
+from tests.files import write_series
 
 
 @pytest.fixture
@@ -79,3 +80,34 @@ def test_a_further_channel_is_part_of_what_is_predicted(lay):
     before = one.sha256()
     Image.new("L", (5, 5)).save(folder / "a_0001.png")
     assert one.sha256() != before
+
+
+def test_series_of_one_case_are_one_input_that_is_called_after_its_folder(tmp_path):
+    for case in ("p1", "p2"):
+        for number, channel in enumerate(("T1", "T2", "DWI")):
+            write_series(tmp_path / case / channel, SeriesNumber=number)
+        Image.new("L", (4, 4)).save(tmp_path / case / "seg.png")
+    inputs, notes = found([tmp_path], "T2,T1")
+    assert inputs == {"p1": {"T1", "T2"}, "p2": {"T1", "T2"}}
+    assert any("left out 4 file(s) beside those of the channels that the model reads (T2,T1)" in note for note in notes)
+    assert any(f"{tmp_path / 'p1/seg.png'}" in note for note in notes)
+    assert found([tmp_path / "p1/T1"], "T2,T1")[0] == {"p1": {"T1", "T2"}}
+    (first, _) = find_inputs([tmp_path], channels=parse_channels("T2,T1"))
+    before = first.sha256()
+    (other,) = (path for path in first.beside)
+    next(other.iterdir()).write_bytes(b"changed")
+    assert first.sha256() != before
+
+
+def test_series_of_cases_in_one_folder_are_called_after_their_cases(tmp_path):
+    for case in ("a_T1", "a_T2", "b_T1", "b_T2"):
+        write_series(tmp_path / "export" / case)
+    assert found([tmp_path], "T1,T2")[0] == {"a": {"a_T1", "a_T2"}, "b": {"b_T1", "b_T2"}}
+
+
+def test_files_of_other_kinds_beside_channels_are_left_out(lay):
+    folder = lay("p1_flair.png", "p1_t1.png", "p1_seg.bmp")
+    inputs, (note,) = found([folder], "flair,t1")
+    assert inputs == {"p1": {"p1_flair.png", "p1_t1.png"}}
+    assert "left out 1 file(s)" in note
+    assert "p1_seg.bmp" in note

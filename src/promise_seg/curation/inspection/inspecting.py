@@ -28,7 +28,7 @@ from promise_seg.errors import ImageError, MaskError, SizeError
 from promise_seg.images.formats.source import finite_range
 from promise_seg.images.guarding import guarded
 from promise_seg.images.masks import BINARY
-from promise_seg.images.readers import mask_source, pairing_by_number
+from promise_seg.images.readers import PairingByNumber, mask_source, pairing_by_number
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
@@ -101,7 +101,7 @@ class _Run:
         self.inverted = InvertedMasks()
         self.depths: dict[str, list[str]] = defaultdict(list)
         self.values: dict[int, list[str]] = defaultdict(list)
-        self.by_number: dict[str, list[Row]] = defaultdict(list)
+        self.by_number: dict[PairingByNumber, list[Row]] = defaultdict(list)
 
     def _note(self, kind: Kind, where: str, message: str) -> None:
         self.findings.append(Finding(kind, where, message))
@@ -141,8 +141,8 @@ class _Run:
                 self._note(Kind.INCOMPLETE, row.where, f"{opened.path}: {opened.incomplete}")
         if words := turned_apart(image, mask, shape):
             self._note(Kind.TURNED, row.where, words)
-        if mask is not None and (why := pairing_by_number(mask, image)) is not None:
-            self.by_number[why].append(row)
+        if mask is not None and (pairing := pairing_by_number(mask, image)) is not None:
+            self.by_number[pairing].append(row)
         whole_volume = first.is_slice  # most slices of a volume do not show the organ
         if whole_volume and self._expects_objects and not any(c.foreground_pixels for c in slices):
             self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: the mask is empty in all {len(slices)} slice(s)")
@@ -182,12 +182,12 @@ class _Run:
             self._note(Kind.MASK_MEANING, row.where, words)
         for row, words in image_notes(self.checked).items():
             self._note(Kind.CHANNELS, row.where, words)
-        for why, members in self.by_number.items():
+        for pairing, members in self.by_number.items():
             more = f". The same holds for {len(members) - 1} other row(s)" if len(members) > 1 else ""
             self._note(
                 Kind.BY_NUMBER, members[0].where,
-                f"{members[0].mask}: {why}, so they were paired by number only{more}. Look whether they fit (promise "
-                "data show), or save images and masks in a format with places, such as NIfTI",
+                f"{members[0].mask}: {pairing.why}, so they were paired by number only{more}. Look whether they "
+                f"fit (promise data show), or save {pairing.better}",
             )  # fmt: skip
         if (warning := self.inverted.warning()) is not None:
             self._note(Kind.INVERTED_MASKS, str(self.manifest), warning)

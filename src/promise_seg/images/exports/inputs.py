@@ -16,6 +16,7 @@ from promise_seg.images.exports.contents import look_through
 from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.series import DicomSeries
+from promise_seg.images.formats.series_files import dicom_files
 from promise_seg.images.formats.series_parts import PlacedImage, SeriesPart, divide_series
 from promise_seg.images.formats.source import Source
 from promise_seg.images.listing import name_fault
@@ -46,7 +47,7 @@ class Input:
     def name(self) -> str:
         """The path, with the end of the stem if the folder contains several inputs."""
         end = self.stem.rpartition("/")[2]
-        return f"{self.path}#{end}" if self.files and end != self.path.name else str(self.path)
+        return f"{self.path}#{end}" if self.files and not self.beside and end != self.path.name else str(self.path)
 
     @property
     def key(self) -> str:
@@ -64,10 +65,15 @@ class Input:
     def sha256(self) -> str:
         """Return the hash of all bytes of the input."""
         try:
-            files = list(self.files) or kind_of(self.path).files_of(self.path)
-            return files_sha256([*files, *(file for path in self.beside for file in kind_of(path).files_of(path))])
+            files = list(self.files) or _files_of(self.path)
+            return files_sha256([*files, *(file for path in self.beside for file in _files_of(path))])
         except OSError as error:
             raise ImageError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return all files of an image or of a folder that holds one series."""
+    return dicom_files(path) if path.is_dir() else kind_of(path).files_of(path)
 
 
 def _nothing(words: str) -> None:
