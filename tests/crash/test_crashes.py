@@ -13,7 +13,10 @@ import pytest
 
 from tests.crash.commands import COMMANDS
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork") or not Path("/proc/self/fd").is_dir(), reason="needs Linux")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork") or not Path("/proc/self/fd").is_dir(), reason="needs Linux"),
+]
 SLOW = {"train", "evaluate", "report", "tune-postprocess", "calibrate", "budget"}
 
 
@@ -49,7 +52,6 @@ def test_a_command_that_was_broken_ends_as_an_unbroken_one(name, quick):
     check(quick[name])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SLOW))
 def test_a_command_that_computes_for_longer_does_so_too(name, slow):
     check(slow[name])
