@@ -1,4 +1,3 @@
-import csv
 import json
 import os
 import shutil
@@ -20,8 +19,9 @@ from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.outputs.formats import WRITERS, Writer
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import ApmKind, OutputFormat, Variant
-from tests.files import write_dicom, write_nifti, write_nrrd, write_series, write_video
+from tests.files import write_dicom, write_nifti, write_nrrd, write_series
 from tests.helpers import disc_image, make_model
+from tests.prediction.tables import table
 
 ULTRASOUND = "1.2.840.10008.5.1.4.1.1.3.1"
 
@@ -33,16 +33,6 @@ def images(tmp_path):
     for i in range(4):
         Image.fromarray(disc_image(i, 30 + i, 40)[0]).save(folder / f"{i}.png")
     return folder
-
-
-@pytest.fixture
-def labeller(tiny_sam):
-    return Labeller({1: Predictor(make_model(tiny_sam))})
-
-
-def table(folder):
-    with (folder / "predictions.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_masks_overlays_and_table(images, labeller, tmp_path):
@@ -298,149 +288,6 @@ def test_empty_frames_are_kept_in_all_segmentations_of_a_folder_or_in_none(label
         with pytest.raises(PromiseError, match=f"contains predictions {words}. Choose another -o folder"):
             predict_folder(labeller, inputs, out, keep_empty_frames=not keep)
     assert int(pydicom.dcmread(tmp_path / "True" / "masks" / "ct.dcm").NumberOfFrames) == 4
-
-
-@pytest.fixture
-def patients(tmp_path):
-    """The same names in the folders of two patients."""
-    for number, patient in enumerate(("p1", "p2")):
-        folder = tmp_path / "patients" / patient / "day1"
-        folder.mkdir(parents=True)
-        for name in ("a", "b"):
-            Image.fromarray(disc_image(number + ord(name), 30, 36)[0]).save(folder / f"{name}.png")
-    return tmp_path / "patients"
-
-
-def contents(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def test_outputs_keep_the_tree_of_the_images(patients, labeller, tmp_path):
-    out = tmp_path / "out"
-    assert predict_folder(labeller, find_inputs([patients]), out).predicted == 4
-    places = {f"{patient}/day1/{name}.png" for patient in ("p1", "p2") for name in "ab"}
-    assert set(contents(out / "masks")) == set(contents(out / "overlays")) == places
-    for line in table(out):
-        mask = np.asarray(Image.open(out / line["mask"]))
-        assert int(line["area_pixels"]) == (mask > 0).sum()
-        assert line["image"] == str(patients / line["mask"].removeprefix("masks/"))
-    alone = tmp_path / "alone"
-    predict_folder(labeller, find_inputs([patients / "p2/day1"]), alone)
-    for name in "ab":  # the same image alone has the same mask
-        assert (alone / f"masks/{name}.png").read_bytes() == (out / f"masks/p2/day1/{name}.png").read_bytes()
-
-
-def test_a_stopped_run_through_a_tree_goes_on_inside_it(patients, labeller, monkeypatch):
-    """The output lies in the folder that is read, and then is that folder."""
-    for out in (patients / "out", patients):
-        seen = []
-
-        def stop_after_two(*facts, seen=seen):
-            seen.append(facts)
-            if len(seen) == 2:
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            predict_folder(labeller, find_inputs([patients], output=out), out, progress=stop_after_two)
-        assert len(table(out)) == 2
-        outcome = predict_folder(labeller, find_inputs([patients], output=out), out)
-        assert (outcome.predicted, outcome.already_there, outcome.problems) == (2, 2, [])
-        before = contents(out)
-        monkeypatch.chdir(patients)  # the same images by another name
-        outcome = predict_folder(labeller, find_inputs(["."], output=out), out)
-        assert (outcome.predicted, outcome.already_there) == (0, 4)
-        assert contents(out) == before
-        shutil.rmtree(patients / "out", ignore_errors=True)
-
-
-def test_a_tree_that_was_moved_is_known_by_its_relative_paths(patients, labeller, tmp_path):
-    out = tmp_path / "out"
-    predict_folder(labeller, find_inputs([patients]), out)
-    patients.rename(tmp_path / "moved")
-    outcome = predict_folder(labeller, find_inputs([tmp_path / "moved"]), out)
-    assert (outcome.predicted, outcome.already_there) == (0, 4)
-    assert {line["image"] for line in table(out)} == {
-        str(tmp_path / "moved" / patient / f"day1/{name}.png") for patient in ("p1", "p2") for name in "ab"
-    }
-
-
-def test_links_to_one_file_are_images_of_their_own(labeller, tmp_path):
-    """As in stores of files by their content: two patients may share one."""
-    (tmp_path / "store").mkdir()
-    Image.fromarray(disc_image(0)[0]).save(tmp_path / "store/x.png")
-    for patient in ("p1", "p2"):
-        (tmp_path / "data" / patient).mkdir(parents=True)
-        (tmp_path / "data" / patient / "a.png").symlink_to(tmp_path / "store/x.png")
-    out = tmp_path / "out"
-    assert predict_folder(labeller, find_inputs([tmp_path / "data"]), out).predicted == 2
-    assert set(contents(out / "masks")) == {"p1/a.png", "p2/a.png"}
-
-
-def test_the_slices_of_a_volume_and_a_folder_of_the_same_name_do_not_mix(labeller, tmp_path):
-    """Whichever comes first; with a format of one file they have places of their own."""
-    data = tmp_path / "data"
-    write_nifti(data / "ct.nii.gz", np.random.default_rng(0).integers(0, 99, (12, 14, 2)).astype(np.int16))
-    (data / "ct").mkdir()
-    Image.fromarray(disc_image(0)[0]).save(data / "ct/000.png")
-    inputs = find_inputs([data])
-    first = predict_folder(labeller, inputs, tmp_path / "a", OutputFormat.PNG)
-    assert (first.predicted, len(first.problems)) == (1, 1)
-    assert "ct/000.png: its place, masks/ct/000, is in the folder masks/ct, which is taken by" in first.problems[0]
-    second = predict_folder(labeller, inputs[::-1], tmp_path / "b", OutputFormat.PNG)
-    assert (second.predicted, len(second.problems)) == (1, 1)
-    assert (
-        "ct.nii.gz: the folder of its slices, masks/ct, is taken by the masks of images such as" in second.problems[0]
-    )
-    assert predict_folder(labeller, inputs, tmp_path / "c").predicted == 2
-
-
-@pytest.fixture
-def clip(tmp_path):
-    frames = np.stack([disc_image(7, 32, 40)[0]] * 5)
-    (tmp_path / "in/p1").mkdir(parents=True)
-    return write_video(tmp_path / "in/p1/clip.mkv", frames)
-
-
-def test_the_mask_of_a_video_has_its_frames(clip, labeller, tmp_path):
-    out = tmp_path / "out"
-    assert predict_folder(labeller, find_inputs([tmp_path / "in"]), out).predicted == 1
-    assert [line["slice"] for line in table(out)] == list("01234")
-    mask = open_source(out / "masks/p1/clip.tif")
-    assert len(mask) == 5
-    for index in range(5):
-        assert read_labels(out / "masks/p1/clip.tif", open_source(clip), index).shape == (32, 40)
-    assert predict_folder(labeller, find_inputs([tmp_path / "in"]), out).already_there == 1
-
-
-def test_every_nth_frame_of_a_video_has_a_picture_of_its_number(clip, labeller, tmp_path):
-    write_nifti(tmp_path / "in/ct.nii", np.random.default_rng(0).integers(0, 99, (12, 14, 3)).astype(np.int16))
-    out, inputs = tmp_path / "out", find_inputs([tmp_path / "in"])
-    assert predict_folder(labeller, inputs, out, every=2).predicted == 2
-    assert sorted(path.name for path in (out / "masks/p1/clip").iterdir()) == ["000.png", "002.png", "004.png"]
-    lines = table(out)
-    assert [line["slice"] for line in lines if "clip" in line["image"]] == list("024")
-    assert [line["slice"] for line in lines if "ct" in line["image"]] == list("012")  # slices lie in space, not in time
-    assert predict_folder(labeller, inputs, out, every=2).already_there == 2
-    with pytest.raises(PromiseError, match="contains predictions of videos with --every 2"):
-        predict_folder(labeller, inputs, out, every=3)
-
-
-def test_a_video_with_too_many_frames_says_how_many_to_leave_out(clip, labeller, tmp_path, monkeypatch):
-    monkeypatch.setenv("PROMISE_SEG_MAX_VALUES", str(2 * 32 * 40 * 3 // 2))
-    (problem,) = predict_folder(labeller, find_inputs([clip]), tmp_path / "a").problems
-    assert "clip.mkv: too long: the labels of 5 frames of 40 x 32 pixels" in problem
-    assert "(--every 2)" in problem
-    assert predict_folder(labeller, find_inputs([clip]), tmp_path / "b", every=2).predicted == 1
-
-
-def test_a_truncated_video_is_predicted_with_a_note(labeller, tmp_path):
-    frames = np.random.default_rng(0).integers(0, 255, (20, 32, 40, 3)).astype(np.uint8)
-    path = write_video(tmp_path / "a.avi", frames)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 4])
-    outcome = predict_folder(labeller, find_inputs([path]), tmp_path / "out", every=2)
-    assert outcome.predicted == 1
-    (note,) = outcome.notes
-    assert note.startswith(f"{path}: ends after ")
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("by zero"), MemoryError(), OSError(5, "Input/output error")])

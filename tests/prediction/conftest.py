@@ -1,0 +1,10 @@
+import pytest
+
+from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.predictor import Predictor
+from tests.helpers import make_model
+
+
+@pytest.fixture
+def labeller(tiny_sam):
+    return Labeller({1: Predictor(make_model(tiny_sam))})
