@@ -41,10 +41,16 @@ def folder(tmp_path):
     return tmp_path
 
 
-def make(folder, code, name, **options):
+def as_in_a_terminal():
+    """Let no signal be ignored, as they are below nohup, or in the background of a script."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def make(folder, code, name, begin=as_in_a_terminal):
     return subprocess.run(
         [sys.executable, "-c", code.format(name=name) + RUN, "data", "make", str(folder), "-o", str(folder / "m.csv")],
-        capture_output=True, text=True, check=False, **options,
+        capture_output=True, text=True, check=False, preexec_fn=begin,
     )  # fmt: skip
 
 
@@ -65,7 +71,7 @@ def test_a_signal_ends_the_command_in_one_line(folder, code, name, exit_code, wo
 
 
 def test_a_signal_that_is_ignored_as_by_nohup_stays_so(folder):
-    done = make(folder, WHILE_IT_WORKS, "SIGHUP", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    done = make(folder, WHILE_IT_WORKS, "SIGHUP", begin=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     assert done.returncode == 0
     assert (folder / "m.csv").exists()
 
