@@ -276,7 +276,7 @@ class PromiseModel(nn.Module):
         decoded = self.sam.decode(features, prompts, shift)
         if self.quality is None or decoded.tokens is None:
             return decoded
-        return decoded._replace(quality=self.quality(decoded.tokens, decoded.iou))
+        return decoded._replace(learned_iou=self.quality(decoded.tokens, decoded.iou))
 
     def forward(self, features: Features, *given: Prompts, most_sets: int | None = None) -> ModelOutput:
         """Masks for the APM's own prompts and for given ones, as SAM makes them.
@@ -346,8 +346,8 @@ def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:
     What was learned of their quality takes the place of SAM's own estimate where it chose.
     """
     iou = decoded.iou
-    if choice == MaskChoice.LEARNED and decoded.quality is not None:
-        iou = decoded.quality
+    if choice == MaskChoice.LEARNED and decoded.learned_iou is not None:
+        iou = decoded.learned_iou
     if choice in (MaskChoice.SCORE, MaskChoice.LEARNED):
         best = iou.argmax(-1)
     else:

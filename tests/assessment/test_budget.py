@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promise_seg.assessment.budget import COUNTS, DRAWS, JITTERS, Budget, _fewer, prompt_budget
+from promise_seg.assessment.budget import COUNTS, DRAWS, JITTERS, PromptScores, _fewer, prompt_budget
 from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.cli.main import main
 from promise_seg.model import bare_model
@@ -67,7 +67,7 @@ def test_fewer_points_keep_both_kinds_and_one_alone_is_foreground():
 
 def test_spread_is_over_draws_and_the_interval_over_groups():
     dice = np.array([[0.2, 0.4, 0.6], [0.4, 0.6, 0.8]])
-    found = Budget("x", True, dice).summary(["a", "b", "c"])
+    found = PromptScores("x", True, dice).summary(["a", "b", "c"])
     assert found["dice"] == pytest.approx(0.5)
     assert found["spread_of_draws"] == pytest.approx(np.std([0.4, 0.6], ddof=1), abs=1e-6)
     assert found["interval"][0] < 0.5 < found["interval"][1]

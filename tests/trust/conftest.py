@@ -5,7 +5,7 @@ from PIL import Image
 from promise_seg.dataset.checks import CheckedRow, check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.trust.calibrating import calibrate
-from promise_seg.trust.judging import TrustModel
+from promise_seg.trust.trust_model import TrustModel
 from tests.helpers import make_model, write_dataset
 
 

@@ -7,8 +7,8 @@ from promise_seg.inference.encoding import Sample, features_of
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.trust import signals
-from promise_seg.trust.judging import judge_rows
 from promise_seg.trust.signals import agreement, content_of, look, soft_dice
+from promise_seg.trust.trust_model import trust_in_rows
 from promise_seg.vocabulary import Fit
 
 
@@ -22,7 +22,7 @@ def see(model, rows, trust):
 
 
 def test_signals_do_not_depend_on_the_order_of_the_rows_or_on_when_they_are_read(model, rows, trust):
-    one, other = judge_rows(model, trust, rows["val"]), judge_rows(model, trust, rows["val"][::-1])
+    one, other = trust_in_rows(model, trust, rows["val"]), trust_in_rows(model, trust, rows["val"][::-1])
     assert one == other[::-1]
     assert len({found.signals.agreement for found in one}) > 1
 

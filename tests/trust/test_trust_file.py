@@ -33,6 +33,13 @@ def test_what_is_read_is_what_was_written(folder, model, trust):
     assert found.note == ""
 
 
+def test_words_of_files_stay_as_they_were_whatever_their_names_in_python(folder, trust):
+    """Otherwise calibrations of before could not be read, and their hashes would be others."""
+    words = json.loads(load_tensors(folder / TRUST_FILE)[1]["calibration"])
+    assert {"line", "presence", "quality"} <= set(words)
+    assert json.loads(trust.calibration.as_json()) == words
+
+
 def test_loading_a_model_brings_its_calibration(folder, tiny_sam, rows):
     image = rows["val"][0].row.image
     assert 0 <= promise_seg.load(folder.parent, sam=tiny_sam).trust(image).score <= 1

@@ -39,7 +39,7 @@ def test_what_is_kept_beside_a_model_needs_a_folder_of_ours(place):
 def test_a_run_is_loaded_with_its_trust(place):
     model = load(place / "apm", device="cpu")
     assert isinstance(model, Model)
-    assert model.judge is not None
+    assert model.trust_model is not None
     assert repr(model) == f"Model({str(place / 'apm')!r}: apm on {model.model.config.sam} at 32 px)"
     image = place / "data/images/9.png"
     assert model.predict(image).mask.shape == model.labeller().label_image(image).labels.shape

@@ -50,7 +50,7 @@ def test_the_best_model_is_returned_and_a_finished_run_goes_on(place, fresh, few
     model = train(fresh, place / "new", **few, progress=lambda *facts: told.append(facts[0]), note=notes.append)
     assert isinstance(model, Model)
     assert model.part.checkpoint == place / "new/best"
-    assert model.judge is not None
+    assert model.trust_model is not None
     measured = {"measuring answers to prompts", "trying a second pass"}
     assert set(told) == {"checking", "encoding", "training", "calibrating"} | measured
     assert model.model.sha256() == load_checkpoint(place / "new").sha256()

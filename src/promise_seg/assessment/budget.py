@@ -28,7 +28,7 @@ DRAWS = 5
 
 
 @dataclass(frozen=True)
-class Budget:
+class PromptScores:
     """The Dice of each image with one kind of prompts, for each draw.
 
     Shape: ``dice`` (draws, images). ``reads_truth`` says whether the prompts were made from the ground truth.
@@ -60,7 +60,7 @@ def prompt_budget(
     seed: int = 0,
     store: FeatureStore | None = None,
     progress: Progress = silent,
-) -> list[Budget]:
+) -> list[PromptScores]:
     """Score a model with own points (as they are, jittered, and fewer and fewer), oracle points, a box, and nothing.
 
     Each image is encoded once. For instance maps, all objects are prompted together.
@@ -85,7 +85,7 @@ def prompt_budget(
             found.setdefault((name, reads_truth), []).append(score_mask(probs, truth, predicted).dice)
         per_image.append(found)
     kinds = list(per_image[0])
-    return [Budget(*kind, np.array([one[kind] for one in per_image]).T) for kind in kinds]
+    return [PromptScores(*kind, np.array([one[kind] for one in per_image]).T) for kind in kinds]
 
 
 def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -> Iterator[tuple[str, bool, Prompts]]:

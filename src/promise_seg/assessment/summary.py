@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from promise_seg.assessment.trust_quality import Quality
+from promise_seg.assessment.trust_quality import TrustQuality
 from promise_seg.errors import SettingsError, words_of
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
 
@@ -183,14 +183,14 @@ class EvaluationSummary(Subject):
     objects: int | None = None
     object_dice: float | None = None
     volumes: VolumeSummary | None = None
-    trust: Quality | None = None
+    trust: TrustQuality | None = None
     trust_calibrated_on_these_rows: bool = False
     test_looks: TestPeeks | None = None
     seen_in_training: SeenInTraining | None = None
     scores_sha256: str | None = None
     volumes_sha256: str | None = None
 
-    def with_trust(self, quality: Quality, *, calibrated_on_these_rows: bool) -> Self:
+    def with_trust(self, quality: TrustQuality, *, calibrated_on_these_rows: bool) -> Self:
         """Return the same with the quality of the trust scores."""
         return self.model_copy(update={"trust": quality, "trust_calibrated_on_these_rows": calibrated_on_these_rows})
 

@@ -38,7 +38,7 @@ class NothingHere(_Part):
     miss_rate: float | None
 
 
-class Quality(_Part):
+class TrustQuality(_Part):
     """The quality of the trust scores of some images.
 
     Args:

@@ -177,7 +177,7 @@ class Benchmark:
         settings, sam, rows = self._settings(cell), self.sam(cell), self.rows(cell)
         train, val = (self.data.of_split(cell.data, self.protocol(cell), split) for split in (Split.TRAIN, Split.VAL))
         with alone_in(cell.folder(self.output), "training"):
-            run = rival_run(cell.model, cell.folder(self.output), train, val, sam, settings, self._budget(cell))
+            run = rival_run(cell.model, cell.folder(self.output), train, val, sam, settings, self._cpu_budget(cell))
             if not run.finished and self.accelerator.device.type == "cpu":
                 encoding_cost(self._costs_folder(cell), sam, rows, settings)  # for the table to compare whole costs
             run.run(progress)
@@ -195,7 +195,7 @@ class Benchmark:
             return None
         return cell.of_model(next(model for model in self.spec.models if model.name == cell.model.budget_of))
 
-    def _budget(self, cell: Cell) -> float | None:
+    def _cpu_budget(self, cell: Cell) -> float | None:
         """Return the CPU seconds for encoding and training the model named by ``budget_of``.
 
         Raises:

@@ -85,7 +85,7 @@ class UnetRun:
         self.unet = self.kind.start().to(self.device)
         self.optimizer = torch.optim.AdamW(self.kind.groups(self.unet), lr=1e-3, weight_decay=0.01)
         self.epoch, self.cpu_seconds, self.best_dice, self.best_epoch = 0, 0.0, -1.0, 0
-        self.budget = settings.cpu_seconds
+        self.cpu_budget = settings.cpu_seconds
         self._identity = {
             "seed": settings.seed,
             "epochs": settings.epochs,
@@ -108,7 +108,7 @@ class UnetRun:
             self.unet.load_state_dict(weights)
             self.epoch, self.cpu_seconds, self.best_dice = facts["epoch"], facts["cpu_seconds"], facts["best_dice"]
             self.best_epoch = facts.get("best_epoch", 0)  # runs from before have no patience that needs it
-            self.budget = facts["budget"]  # as it was at the start: a finished run stays finished
+            self.cpu_budget = facts["budget"]  # as it was at the start: a finished run stays finished
         except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CheckpointError(
                 f"{path}: contains a U-Net that cannot be resumed: {error}. Choose another -o folder"
@@ -126,9 +126,9 @@ class UnetRun:
         """Return how much of the training is done, from 0 to 1."""
         if self.settings.epochs is not None:
             return min(1.0, epochs / self.settings.epochs)
-        if self.budget is None:
+        if self.cpu_budget is None:
             raise ValueError("a U-Net needs epochs or cpu_seconds")
-        return min(1.0, cpu_seconds / self.budget)
+        return min(1.0, cpu_seconds / self.cpu_budget)
 
     def run(self, progress: Progress = silent) -> nn.Module:
         """Train to the end and return the best by validation, in evaluation mode.
@@ -174,7 +174,7 @@ class UnetRun:
         write_text(path, "\n".join(lines) + "\n")
         state = {
             "identity": self._identity, "epoch": self.epoch, "cpu_seconds": self.cpu_seconds,
-            "best_dice": self.best_dice, "best_epoch": self.best_epoch, "budget": self.budget,
+            "best_dice": self.best_dice, "best_epoch": self.best_epoch, "budget": self.cpu_budget,
         }  # fmt: skip
         save_training_state(self.folder / STATE_FILE, [self.optimizer], dict(self.unet.state_dict()), state)
 

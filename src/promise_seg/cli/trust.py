@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 from promise_seg.cli.common import console, print_table
 
 if TYPE_CHECKING:
-    from promise_seg.assessment.trust_quality import Quality
-    from promise_seg.trust.judging import TrustModel
+    from promise_seg.assessment.trust_quality import TrustQuality
+    from promise_seg.trust.trust_model import TrustModel
 
 
-def print_quality(quality: "Quality", title: str) -> None:
+def print_quality(quality: "TrustQuality", title: str) -> None:
     """Print a short table on standard output."""
-    from promise_seg.trust.quality import quality_words
+    from promise_seg.trust.calibration_report import describe_trust_quality
 
-    print_table(("trust", ""), quality_words(quality), f"{title}, {quality.images} images")
+    print_table(("trust", ""), describe_trust_quality(quality), f"{title}, {quality.images} images")
 
 
 def print_learned(trust: "TrustModel") -> None:
@@ -30,5 +30,5 @@ def print_learned(trust: "TrustModel") -> None:
             f"trust is {line.mean:.3f}, the mean Dice of the val rows, for every image: they are too few, of one group,"
             " or the signals say nothing about them"
         )
-    console.print(f"decision: {calibration.presence.rule}")
+    console.print(f"decision: {calibration.empty_detection.rule}")
     print_quality(calibration.quality, "trust on val rows, each judged without its group")

@@ -30,18 +30,18 @@ class Masks:
     """All masks of one image: K sets of prompts with M candidates each.
 
     Shape: ``mask_logits`` (K, M, h, h), unbounded, over the whole model frame; ``iou`` (K, M), SAM's own estimate of
-        each candidate's IoU; ``quality`` (K, M), what a trained model estimates, or ``None``.
+        each candidate's IoU; ``learned_iou`` (K, M), what a trained model estimates, or ``None``.
     """
 
     mask_logits: Tensor
     iou: Tensor
     geometry: Geometry
-    quality: Tensor | None = None
+    learned_iou: Tensor | None = None
 
     def chosen(self, choice: MaskChoice) -> tuple[Tensor, Tensor]:
         """Choose one candidate for each set of prompts: logits (K, h, h) and predicted IoU (K,)."""
-        quality = None if self.quality is None else self.quality[None]
-        one = choose_mask(Decoded(self.mask_logits[None], self.iou[None], quality=quality), choice)
+        learned = None if self.learned_iou is None else self.learned_iou[None]
+        one = choose_mask(Decoded(self.mask_logits[None], self.iou[None], learned_iou=learned), choice)
         return one.mask_logits[0], one.iou[0]
 
     def union(self, choice: MaskChoice) -> "Masks":
@@ -76,8 +76,9 @@ def decode_masks(
         geometries: the map between image frame and model frame of each image.
     """
     decoded = model.decode(features, prompts.to(model.device))
+    learned = decoded.learned_iou
     return [
-        Masks(decoded.mask_logits[n], decoded.iou[n], geometry, None if decoded.quality is None else decoded.quality[n])
+        Masks(decoded.mask_logits[n], decoded.iou[n], geometry, None if learned is None else learned[n])
         for n, geometry in enumerate(geometries)
     ]
 

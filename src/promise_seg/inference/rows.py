@@ -82,6 +82,6 @@ def _decode_objects(
         for start in range(0, prompts.per_image, _OBJECTS_AT_ONCE)
     ]
     mask_logits, iou = (torch.cat([getattr(part, name) for part in parts]) for name in ("mask_logits", "iou"))
-    qualities = [part.quality for part in parts if part.quality is not None]
-    masks = Masks(mask_logits, iou, sample.geometry, torch.cat(qualities) if qualities else None)
+    learned = [part.learned_iou for part in parts if part.learned_iou is not None]
+    masks = Masks(mask_logits, iou, sample.geometry, torch.cat(learned) if learned else None)
     return DecodedRow(sample, masks, objects or None, prompts)

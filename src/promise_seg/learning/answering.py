@@ -180,6 +180,6 @@ def _chosen_numbers(decoded: Decoded) -> dict[MaskChoice, list[int]]:
     sets = decoded.iou.shape[1]
     numbers = {choice: [int(choice)] * sets for choice in (MaskChoice.FIRST, MaskChoice.SECOND, MaskChoice.THIRD)}
     numbers[MaskChoice.SCORE] = decoded.iou[0].argmax(-1).tolist()
-    if decoded.quality is not None:
-        numbers[MaskChoice.LEARNED] = decoded.quality[0].argmax(-1).tolist()
+    if decoded.learned_iou is not None:
+        numbers[MaskChoice.LEARNED] = decoded.learned_iou[0].argmax(-1).tolist()
     return numbers

@@ -34,9 +34,9 @@ def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSe
     losses = {"mask": settings.mask_weight * mean} | losses
     if settings.learns_quality:
         errors = [
-            (decoded.quality - mask_iou(decoded.mask_logits, target[:, :, None])).square().mean()
+            (decoded.learned_iou - mask_iou(decoded.mask_logits, target[:, :, None])).square().mean()
             for decoded, target in asked
-            if decoded.quality is not None
+            if decoded.learned_iou is not None
         ]
         losses["quality"] = settings.quality_weight * torch.stack(errors).mean()
     return losses

@@ -14,7 +14,7 @@ from promise_seg.model import ModelConfig
 from promise_seg.prediction.predictor import EncodedImage, Predictor
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.backbone import Backbone
-from promise_seg.trust.judging import Trust
+from promise_seg.trust.trust_model import Trust
 from promise_seg.vocabulary import MaskKind
 
 
@@ -120,10 +120,12 @@ class Labeller:
         """Return everything that determines the predictions."""
         config = self._first.model.config
         hashes = [predictor.model.sha256() for predictor in self.predictors.values()]
-        judges = [None if one.judge is None else one.judge.sha256() for one in self.predictors.values()]
+        trust_models = [
+            None if one.trust_model is None else one.trust_model.sha256() for one in self.predictors.values()
+        ]
         of_trust: dict[str, object] = {}
-        if any(judges):  # so that folders without trust stay as they were
-            of_trust["trust_sha256"] = judges
+        if any(trust_models):  # so that folders without trust stay as they were
+            of_trust["trust_sha256"] = trust_models
         if self._first.model.always_segments:
             of_trust["always_segments"] = True
         return of_trust | {

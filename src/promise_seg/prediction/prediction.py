@@ -87,7 +87,7 @@ class Candidates:
     def __init__(self, masks: Masks, number: int, choice: MaskChoice, post: PostProcessing) -> None:
         self._masks, self._number, self._post = masks, number, post
         self.mask_logits: npt.NDArray[np.float32] = masks.mask_logits[number].float().cpu().numpy()
-        iou = masks.quality if choice == MaskChoice.LEARNED and masks.quality is not None else masks.iou
+        iou = masks.learned_iou if choice == MaskChoice.LEARNED and masks.learned_iou is not None else masks.iou
         self.predicted_iou: npt.NDArray[np.float32] = iou[number].float().cpu().numpy()
         self.chosen = int(self.predicted_iou.argmax()) if choice in _BY_SCORE else int(choice)
 

@@ -25,7 +25,7 @@ from promise_seg.progress import Progress, counted, silent
 from promise_seg.prompting.apm import IMAGE
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
-from promise_seg.trust.judging import Trust, TrustModel
+from promise_seg.trust.trust_model import Trust, TrustModel
 from promise_seg.vocabulary import MaskChoice
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ class Predictor:
 
     Args:
         model: any variant.
-        judge: of its own masks, if it was calibrated.
-        note: why there is no judge.
+        trust_model: says how far its own masks can be trusted, if it was calibrated.
+        note: why there is no trust model.
     """
 
-    def __init__(self, model: PromiseModel, judge: TrustModel | None = None, note: str = "") -> None:
-        self.model, self.judge, self.note = model.eval(), judge, note
+    def __init__(self, model: PromiseModel, trust_model: TrustModel | None = None, note: str = "") -> None:
+        self.model, self.trust_model, self.note = model.eval(), trust_model, note
 
     def encode(self, image: object, index: int | None = None) -> EncodedImage:
         """Run the encoder once.
@@ -251,10 +251,10 @@ class Predictor:
         Raises:
             ImageError: if the image cannot be read.
         """
-        if self.judge is None:
+        if self.trust_model is None:
             return None
         encoded = image if isinstance(image, EncodedImage) else self.encode(image)
-        return self.judge.judge(self.model, encoded.features, encoded.geometry)
+        return self.trust_model.trust_in(self.model, encoded.features, encoded.geometry)
 
     def predict_volume(self, volume: str | Path | Source, progress: Progress = silent) -> Volume:
         """Predict every slice of a volume, with the model's own prompts.

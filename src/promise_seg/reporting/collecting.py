@@ -14,7 +14,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.reporting.card import make_card
-from promise_seg.reporting.document import Budget, Evaluation, RunReport, Worst
+from promise_seg.reporting.document import BudgetRow, Evaluation, RunReport, Worst
 from promise_seg.reporting.plan import Plan
 from promise_seg.reporting.run_files import read_run
 from promise_seg.workflows.evaluation import score_and_judge
@@ -126,7 +126,7 @@ def _evaluate(
 
 def _budget(
     model: PromiseModel, rows: Sequence[CheckedRow], plan: Plan, store: FeatureStore | None, progress: Progress
-) -> tuple[Budget, ...]:
+) -> tuple[BudgetRow, ...]:
     found = prompt_budget(model, rows, seed=plan.seed, store=store, progress=progress)
     groups = [row.row.group for row in rows]
-    return tuple(Budget.model_validate(one.summary(groups, plan.seed)) for one in found)
+    return tuple(BudgetRow.model_validate(one.summary(groups, plan.seed)) for one in found)

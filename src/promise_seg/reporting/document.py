@@ -32,7 +32,7 @@ class Evaluation(EvaluationSummary):
         return f"{self.images:,} images" if self.split == "all" else f"{self.images:,} {self.split} images"
 
 
-class Budget(_Part):
+class BudgetRow(_Part):
     """Dice with one kind of prompts, as ``promise budget`` writes it."""
 
     prompts: str
@@ -73,7 +73,7 @@ class RunReport(_Part):
     card: RunCard
     evaluations: tuple[Evaluation, ...]
     curves: tuple[Epoch, ...] = ()
-    budget: tuple[Budget, ...] = ()
+    budget: tuple[BudgetRow, ...] = ()
     worst: tuple[Worst, ...] = ()
 
 

@@ -3,8 +3,8 @@
 from promise_seg.reporting.blocks import Facts, Section, Table, Text
 from promise_seg.reporting.charts import calibration_chart, line_chart
 from promise_seg.reporting.document import Evaluation
-from promise_seg.trust.judging import FLATTERING
-from promise_seg.trust.quality import quality_words
+from promise_seg.trust.calibration_report import describe_trust_quality
+from promise_seg.trust.trust_model import FLATTERING
 
 
 def trust_section(evaluation: Evaluation) -> Section:
@@ -42,4 +42,4 @@ def trust_section(evaluation: Evaluation) -> Section:
     ]
     if evaluation.trust_calibrated_on_these_rows:
         texts.append(Text(f"{FLATTERING[0].upper()}{FLATTERING[1:]}.", "warning"))
-    return Section("Trust", (*texts, calibration, coverage, Facts(quality_words(quality)), parts))
+    return Section("Trust", (*texts, calibration, coverage, Facts(describe_trust_quality(quality)), parts))

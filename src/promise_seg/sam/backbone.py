@@ -24,13 +24,13 @@ class Decoded(NamedTuple):
         mask_logits: (B, K, M, 4h, 4w), unbounded.
         iou: (B, K, M), SAM's own estimate of each mask's IoU.
         tokens: (B, K, M, D), what the decoder ended with for each mask; ``None`` once a mask was chosen.
-        quality: (B, K, M), the IoU of each mask as a trained model estimates it; ``None`` of a bare SAM.
+        learned_iou: (B, K, M), the IoU of each mask as a trained model estimates it; ``None`` of a bare SAM.
     """
 
     mask_logits: Tensor
     iou: Tensor
     tokens: Tensor | None = None
-    quality: Tensor | None = None
+    learned_iou: Tensor | None = None
 
 
 class Backbone(nn.Module, ABC):

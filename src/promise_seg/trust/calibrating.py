@@ -19,13 +19,13 @@ from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
-from promise_seg.trust.judging import Calibration, TrustModel
-from promise_seg.trust.lines import fit_line, out_of_fold
+from promise_seg.trust.calibration_report import measure_trust
+from promise_seg.trust.empty_detection import decide_out_of_fold, fit_empty_detection
 from promise_seg.trust.neighbours import Neighbours, pooled
-from promise_seg.trust.presence import decide_out_of_fold, fit_presence
-from promise_seg.trust.quality import quality_of
 from promise_seg.trust.signals import Signals, look
+from promise_seg.trust.signed_regression import fit_line, out_of_fold
 from promise_seg.trust.trust_file import find_trust, save_trust
+from promise_seg.trust.trust_model import Calibration, TrustModel
 from promise_seg.vocabulary import Split
 
 SIGNS = {"predicted_iou": 1, "agreement": 1, "distance": -1, "soft_dice": 1}
@@ -176,21 +176,21 @@ def _learned(
     of = _examples(model, known, val, store, tick)
     _check_numbers(of.seen)
     values = np.array([one.values(tuple(SIGNS)) for one in of.seen])
-    presence = fit_presence(of.seen, of.has_object, of.groups)
+    empty_detection = fit_empty_detection(of.seen, of.has_object, of.groups)
     calibration = Calibration(
         model_sha256=model.sha256(),
         train_sha256=train_sha256,
         val_sha256=data_sha256(val),
         val_images=tuple(sorted({row.image_sha256 for row in val})),
         line=fit_line(values, of.dice, SIGNS, of.groups),
-        presence=presence,
-        quality=quality_of(
+        empty_detection=empty_detection,
+        quality=measure_trust(
             np.clip(out_of_fold(values, of.dice, SIGNS, of.groups), 0, 1),
             of.dice,
             of.groups,
             decide_out_of_fold(of.seen, of.has_object, of.groups),
             of.has_object,
-            presence.rule,
+            empty_detection.rule,
         ),
     )
     return TrustModel(calibration, known)

@@ -12,8 +12,8 @@ from torch import Tensor
 from promise_seg.errors import CheckpointError, first_line
 from promise_seg.model import PromiseModel
 from promise_seg.tensor_files import load_tensors, save_tensors
-from promise_seg.trust.judging import FORMAT_VERSION, Calibration, TrustModel
 from promise_seg.trust.neighbours import Neighbours
+from promise_seg.trust.trust_model import FORMAT_VERSION, Calibration, TrustModel
 
 TRUST_FILE = "trust.safetensors"
 
@@ -32,7 +32,7 @@ def save_trust(trust: TrustModel, folder: Path) -> Path:
         PromiseError: if the file cannot be written.
     """
     path = folder / TRUST_FILE
-    save_tensors(path, {"embeddings": trust.known.embeddings}, {"calibration": trust.calibration.model_dump_json()})
+    save_tensors(path, {"embeddings": trust.known.embeddings}, {"calibration": trust.calibration.as_json()})
     return path
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from promise_seg.assessment.budget import Budget, prompt_budget
+from promise_seg.assessment.budget import PromptScores, prompt_budget
 from promise_seg.assessment.budget_plot import draw_budget
 from promise_seg.assessment.summary import SeenInTraining, TestPeeks
 from promise_seg.dataset.dataset import Dataset
@@ -38,7 +38,7 @@ class PromptBudget:
     """
 
     name: str
-    kinds: tuple[Budget, ...]
+    kinds: tuple[PromptScores, ...]
     groups: tuple[str, ...]
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()

@@ -18,8 +18,8 @@ from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.calibrating import calibrate as learn
 from promise_seg.trust.calibrating import check_calibratable, recalibrate
-from promise_seg.trust.judging import TrustModel
 from promise_seg.trust.trust_file import latest_trust, save_trust
+from promise_seg.trust.trust_model import TrustModel
 from promise_seg.vocabulary import PromptSource, Split
 from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part
 from promise_seg.workflows.model_ref import ModelPart

@@ -27,7 +27,7 @@ from promise_seg.inference.prompting import check_prompts
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.sam.backbone import Backbone
-from promise_seg.trust.judging import FLATTERING, TrustModel, judge_results, with_trust
+from promise_seg.trust.trust_model import FLATTERING, TrustModel, add_trust, with_trust
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, SplitChoice
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.choices import chosen
@@ -285,7 +285,7 @@ def score_and_judge(
     if assessment.protocol == Protocol.OWN:
         notes = (*notes, *scorer.notes())
     if trust is not None:
-        results, quality = judge_results(model, trust, results, store, progress)
+        results, quality = add_trust(model, trust, results, store, progress)
         summary = with_trust(summary, trust, quality, results)
         if summary.trust_calibrated_on_these_rows:
             notes = (*notes, FLATTERING)

@@ -11,7 +11,7 @@ from promise_seg.model import PromiseModel
 from promise_seg.prediction.labelling import LabelledSlice, Labeller, parse_names
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.sam.backbone import Backbone
-from promise_seg.trust.judging import TrustModel
+from promise_seg.trust.trust_model import TrustModel
 from promise_seg.vocabulary import Protocol
 from promise_seg.workflows.by_class import ByClass, Found
 from promise_seg.workflows.devices import pick_device
@@ -25,14 +25,14 @@ class Model(Predictor):
         ref: what the user named.
         part: the only model of it, or that of a class.
         model: the same, opened.
-        judge: of its own masks, if it was calibrated.
-        note: why there is no judge.
+        trust_model: says how far its own masks can be trusted, if it was calibrated.
+        note: why there is no trust model.
     """
 
     def __init__(
-        self, ref: ModelRef, part: ModelPart, model: PromiseModel, judge: TrustModel | None = None, note: str = ""
+        self, ref: ModelRef, part: ModelPart, model: PromiseModel, trust_model: TrustModel | None = None, note: str = ""
     ) -> None:
-        super().__init__(model, judge, note)
+        super().__init__(model, trust_model, note)
         self.ref, self.part = ref, part
 
     def __repr__(self) -> str:

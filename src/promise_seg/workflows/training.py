@@ -27,7 +27,7 @@ from promise_seg.prompting.apm import PointCounts
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
 from promise_seg.trust.calibrating import ensure_calibrated
-from promise_seg.trust.judging import TrustModel
+from promise_seg.trust.trust_model import TrustModel
 from promise_seg.vocabulary import ApmKind, Protocol
 from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen

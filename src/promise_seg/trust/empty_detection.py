@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from promise_seg.arrays import BoolArray, Float64Array
 from promise_seg.assessment.thresholds import best_threshold, sensitivity_plus_specificity
-from promise_seg.trust.lines import Line, fit_line, folds, is_enough
 from promise_seg.trust.signals import Signals
+from promise_seg.trust.signed_regression import Line, fit_line, folds, is_enough
 
 SIGNS = {"peak": 1, "predicted_iou": 1, "agreement": 1, "log_area": 1}
 """The sign of each signal: all of them speak for an object."""
@@ -17,7 +17,7 @@ LEAST_GAIN = 0.1
 """The least gain in the sum of sensitivity and specificity, which is twice the balanced accuracy."""
 
 
-class Presence(BaseModel):
+class EmptyDetection(BaseModel):
     """The decision: nothing here if the mask is empty or, if that could be fitted, the line is below the threshold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -47,7 +47,7 @@ def _values(seen: Sequence[Signals]) -> Float64Array:
     return np.array([one.values(tuple(SIGNS)) for one in seen])
 
 
-def fit_presence(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> Presence:
+def fit_empty_detection(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> EmptyDetection:
     """Fit the decision to images whose mask is not empty, or fall back to the empty mask alone.
 
     Fitting needs :data:`LEAST_OF_A_KIND` such images without an object and as many with one. The fit is used only if,
@@ -56,7 +56,7 @@ def fit_presence(seen: Sequence[Signals], has_object: BoolArray, groups: Sequenc
 
     Shape: ``has_object`` (n,), from the ground truth.
     """
-    learned, plain = _learn(seen, has_object, groups), Presence()
+    learned, plain = _learn(seen, has_object, groups), EmptyDetection()
     if learned.line is None:
         return plain
     apart = _out_of_fold(_learn, seen, has_object, groups)
@@ -68,24 +68,24 @@ def fit_presence(seen: Sequence[Signals], has_object: BoolArray, groups: Sequenc
     return learned if gain >= max(LEAST_GAIN, by_luck) else plain
 
 
-def _learn(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> Presence:
+def _learn(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> EmptyDetection:
     """Fit the line, with the threshold of the highest balanced accuracy; of several the one with the fewest misses."""
     kept = np.flatnonzero([one.area_share > 0 for one in seen])
     truth, of_kept = has_object[kept], [groups[index] for index in kept]
     if min(np.count_nonzero(truth), np.count_nonzero(~truth)) < LEAST_OF_A_KIND or not is_enough(of_kept):
-        return Presence()
+        return EmptyDetection()
     values = _values([seen[index] for index in kept])
     line = fit_line(values, truth.astype(np.float64), SIGNS, of_kept)
-    return Presence(line=line, threshold=best_threshold(line.at(values), truth))
+    return EmptyDetection(line=line, threshold=best_threshold(line.at(values), truth))
 
 
 def decide_out_of_fold(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> BoolArray:
     """Decide for each image with a fit without its group: (n,)."""
-    return _out_of_fold(fit_presence, seen, has_object, groups)
+    return _out_of_fold(fit_empty_detection, seen, has_object, groups)
 
 
 def _out_of_fold(
-    fit: Callable[[Sequence[Signals], BoolArray, Sequence[str]], Presence],
+    fit: Callable[[Sequence[Signals], BoolArray, Sequence[str]], EmptyDetection],
     seen: Sequence[Signals],
     has_object: BoolArray,
     groups: Sequence[str],

@@ -2,14 +2,20 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from promise_seg.trust.quality import quality_of, quality_words, rank_correlation, rank_interval, risk_coverage
+from promise_seg.trust.calibration_report import (
+    describe_trust_quality,
+    measure_trust,
+    rank_correlation,
+    rank_interval,
+    risk_coverage,
+)
 
 
 def quality(trust, dice, groups=None, nothing=None, has=None):
     trust, dice = np.array(trust, float), np.array(dice, float)
     nothing = np.zeros(len(dice), bool) if nothing is None else np.array(nothing)
     has = np.ones(len(dice), bool) if has is None else np.array(has)
-    return quality_of(trust, dice, groups or [f"g{i}" for i in range(len(dice))], nothing, has, "a rule")
+    return measure_trust(trust, dice, groups or [f"g{i}" for i in range(len(dice))], nothing, has, "a rule")
 
 
 def test_the_json_has_exactly_these_entries():
@@ -96,9 +102,9 @@ def test_the_interval_draws_groups():
 
 def test_in_words():
     dice = np.linspace(0, 1, 10)
-    words = dict(quality_words(quality(dice, dice, nothing=[True] + [False] * 9)))
+    words = dict(describe_trust_quality(quality(dice, dice, nothing=[True] + [False] * 9)))
     assert words["Rank correlation with Dice"] == "1.000 (95 %: 1.000 to 1.000)"
     assert words["Dice of all images, and of the more trusted half"] == "0.500, 0.778"
     assert words["Misses (nothing reported, object there)"] == "1 of 10 images (10.0%)"
     assert words["False alarms (something reported, nothing there)"] == "no such images"
-    assert dict(quality_words(quality([0.5], [1.0])))["Rank correlation with Dice"] == "-"
+    assert dict(describe_trust_quality(quality([0.5], [1.0])))["Rank correlation with Dice"] == "-"

@@ -7,21 +7,21 @@ from scipy.stats import spearmanr
 
 from promise_seg.arrays import BoolArray, Float64Array
 from promise_seg.assessment.statistics import interval_words, tail_share
-from promise_seg.assessment.trust_quality import Bin, Covered, NothingHere, Quality
+from promise_seg.assessment.trust_quality import Bin, Covered, NothingHere, TrustQuality
 
 COVERAGES = 20
 BINS = 5
 DRAWS = 1000
 
 
-def quality_of(
+def measure_trust(
     trust: Float64Array,
     dice: Float64Array,
     groups: Sequence[str],
     nothing_here: BoolArray,
     has_object: BoolArray,
     rule: str,
-) -> Quality:
+) -> TrustQuality:
     """Compare scores and decisions with the ground truth.
 
     Shape: ``trust``, ``dice``, ``nothing_here`` and ``has_object`` (n,); ``groups`` has n entries.
@@ -30,7 +30,7 @@ def quality_of(
     false_alarms = int(np.count_nonzero(~nothing_here & ~has_object))
     misses = int(np.count_nonzero(nothing_here & has_object))
     without, with_object = int(np.count_nonzero(~has_object)), int(np.count_nonzero(has_object))
-    return Quality(
+    return TrustQuality(
         images=len(dice),
         rank_correlation=_rounded(rank_correlation(trust, dice)),
         rank_correlation_interval=rank_interval(trust, dice, groups),
@@ -109,7 +109,7 @@ def _bins(trust: Float64Array, dice: Float64Array) -> tuple[Bin, ...]:
     )
 
 
-def quality_words(quality: Quality) -> tuple[tuple[str, str], ...]:
+def describe_trust_quality(quality: TrustQuality) -> tuple[tuple[str, str], ...]:
     """Return names and values of everything except the curve and the bins, as text."""
     correlation = "-" if quality.rank_correlation is None else f"{quality.rank_correlation:.3f}"
     if quality.rank_correlation_interval is not None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from promise_seg.arrays import Float64Array
 from promise_seg.assessment.evaluation import Result
 from promise_seg.assessment.summary import EvaluationSummary
-from promise_seg.assessment.trust_quality import Quality
+from promise_seg.assessment.trust_quality import TrustQuality
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Geometry
@@ -19,11 +19,11 @@ from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.features import Features
-from promise_seg.trust.lines import Line
+from promise_seg.trust.calibration_report import measure_trust
+from promise_seg.trust.empty_detection import EmptyDetection
 from promise_seg.trust.neighbours import Neighbours
-from promise_seg.trust.presence import Presence
-from promise_seg.trust.quality import quality_of
 from promise_seg.trust.signals import Signals, look
+from promise_seg.trust.signed_regression import Line
 
 FORMAT_VERSION: Literal[1] = 1
 """The version of the format; raise it when the same image would give different signals."""
@@ -51,11 +51,11 @@ class Calibration(BaseModel):
         train_sha256, val_sha256: hashes of the rows.
         val_images: hashes of the images of the val rows, in order.
         line: the regression from signals to Dice.
-        presence: the decision from signals whether there is an object.
+        empty_detection: the decision from signals whether there is an object; ``presence`` in files.
         quality: the quality of both on the validation rows, cross-validated over groups.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     format_version: Literal[1] = FORMAT_VERSION
     model_sha256: str
@@ -63,8 +63,12 @@ class Calibration(BaseModel):
     val_sha256: str
     val_images: tuple[str, ...]
     line: Line
-    presence: Presence
-    quality: Quality
+    empty_detection: EmptyDetection = Field(alias="presence")
+    quality: TrustQuality
+
+    def as_json(self) -> str:
+        """Return the text that files hold."""
+        return self.model_dump_json(by_alias=True)
 
     def is_of(self, train: Sequence[CheckedRow], val: Sequence[CheckedRow]) -> bool:
         """Whether it was fitted on exactly these rows."""
@@ -84,23 +88,23 @@ class TrustModel:
 
     def sha256(self) -> str:
         """Return the hash of everything that determines a trust score."""
-        content = self.calibration.model_dump_json().encode() + self.known.embeddings.numpy().tobytes()
+        content = self.calibration.as_json().encode() + self.known.embeddings.numpy().tobytes()
         return hashlib.sha256(content).hexdigest()
 
-    def judge(self, model: PromiseModel, features: Features, geometry: Geometry) -> Trust:
-        """Judge the mask that the model makes of one image with its own points.
+    def trust_in(self, model: PromiseModel, features: Features, geometry: Geometry) -> Trust:
+        """Say how far the mask can be trusted that the model makes of one image with its own points.
 
         Args:
             model: the model that this was calibrated for.
             features: the features of one image.
             geometry: the geometry of that image.
         """
-        return self.judge_signals(look(model, features, geometry, self.known).signals)
+        return self.of_signals(look(model, features, geometry, self.known).signals)
 
-    def judge_signals(self, seen: Signals) -> Trust:
+    def of_signals(self, seen: Signals) -> Trust:
         """Compute trust from signals."""
         score = trust_scores(self.calibration.line, [seen])[0]
-        return Trust(float(score), bool(self.calibration.presence.nothing_here([seen])[0]), seen)
+        return Trust(float(score), bool(self.calibration.empty_detection.nothing_here([seen])[0]), seen)
 
 
 def trust_scores(line: Line, seen: Sequence[Signals]) -> Float64Array:
@@ -108,46 +112,46 @@ def trust_scores(line: Line, seen: Sequence[Signals]) -> Float64Array:
     return np.clip(line.at(np.array([one.values(line.names) for one in seen])), 0, 1)
 
 
-def judge_rows(
+def trust_in_rows(
     model: PromiseModel,
     trust: TrustModel,
     rows: Sequence[CheckedRow],
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> list[Trust]:
-    """Judge each row, in order; no mask of the rows is read."""
+    """Say how far the mask of each row can be trusted, in order; no ground truth is read."""
     found = []
     for row in counted(rows, progress, "judging", "trust"):
         sample = Sample.of(row, model.sam, model.config.fit)
         features = features_for([sample], model, store)
-        found.append(trust.judge(model, features, sample.geometry))
+        found.append(trust.trust_in(model, features, sample.geometry))
     return found
 
 
-def judge_results(
+def add_trust(
     model: PromiseModel,
     trust: TrustModel,
     results: Sequence[Result],
     store: FeatureStore | None = None,
     progress: Progress = silent,
-) -> tuple[list[Result], Quality]:
+) -> tuple[list[Result], TrustQuality]:
     """Add trust to the results of a model's own masks, and return them with the quality of the trust scores."""
     rows = [result.checked for result in results]
-    judged = judge_rows(model, trust, rows, store, progress)
-    quality = quality_of(
-        np.array([one.score for one in judged]),
+    found = trust_in_rows(model, trust, rows, store, progress)
+    quality = measure_trust(
+        np.array([one.score for one in found]),
         np.array([result.scores.dice for result in results]),
         [row.row.group for row in rows],
-        np.array([one.nothing_here for one in judged]),
+        np.array([one.nothing_here for one in found]),
         np.array([row.foreground_pixels > 0 for row in rows]),
-        trust.calibration.presence.rule,
+        trust.calibration.empty_detection.rule,
     )
-    pairs = zip(results, judged, strict=True)
+    pairs = zip(results, found, strict=True)
     return [replace(result, trust=one.score, nothing_here=one.nothing_here) for result, one in pairs], quality
 
 
 def with_trust(
-    summary: EvaluationSummary, trust: TrustModel, quality: Quality, results: Sequence[Result]
+    summary: EvaluationSummary, trust: TrustModel, quality: TrustQuality, results: Sequence[Result]
 ) -> EvaluationSummary:
     """Return a summary with the quality of the judgements, and whether that is flattering."""
     rows = [result.checked for result in results]

@@ -3,8 +3,8 @@ import pytest
 
 from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.prediction.predictor import Predictor
-from promise_seg.trust.judging import judge_results, judge_rows, with_trust
 from promise_seg.trust.signals import Signals
+from promise_seg.trust.trust_model import add_trust, trust_in_rows, with_trust
 from promise_seg.vocabulary import PromptSource
 from tests.assessment.samples import summary
 from tests.helpers import disc_image
@@ -15,12 +15,12 @@ def test_trust_stays_within_0_and_1(trust):
     trust.__dict__["calibration"] = trust.calibration.model_copy(update={"line": line})
     for value, score in ((1e3, 1), (-1e3, 0)):
         seen = Signals(predicted_iou=value, agreement=value, distance=-value, soft_dice=value, peak=0.5, area_share=0.1)
-        assert trust.judge_signals(seen).score == score
+        assert trust.of_signals(seen).score == score
 
 
 def test_evaluation_and_prediction_judge_alike(model, rows, trust):
     predictor = Predictor(model, trust)
-    for row, found in zip(rows["val"][:3], judge_rows(model, trust, rows["val"][:3]), strict=True):
+    for row, found in zip(rows["val"][:3], trust_in_rows(model, trust, rows["val"][:3]), strict=True):
         assert predictor.trust(row.row.image) == found
         assert predictor.trust(predictor.encode(row.row.image)) == found
 
@@ -30,10 +30,8 @@ def test_a_model_that_is_not_calibrated_says_nothing(model):
 
 
 def test_results_get_their_judgements_and_quality_counts_their_objects(model, rows, trust):
-    judged = judge_rows(model, trust, rows["val"])
-    results, found = judge_results(
-        model, trust, evaluate(model, rows["val"], Assessment(prompts=PromptSource.APM)), None
-    )
+    judged = trust_in_rows(model, trust, rows["val"])
+    results, found = add_trust(model, trust, evaluate(model, rows["val"], Assessment(prompts=PromptSource.APM)), None)
     assert [(one.trust, one.nothing_here) for one in results] == [(one.score, one.nothing_here) for one in judged]
     assert (found.nothing_here.images_without_object, found.nothing_here.images_with_object) == (2, 14)
     assert found.calibration[0].trust == pytest.approx(np.mean(sorted(one.score for one in judged)[:4]), abs=1e-5)
@@ -42,13 +40,13 @@ def test_results_get_their_judgements_and_quality_counts_their_objects(model, ro
 def test_no_mask_is_read_to_judge(model, rows, trust):
     for row in rows["val"]:
         row.row.mask.unlink()
-    assert len(judge_rows(model, trust, rows["val"])) == 16
+    assert len(trust_in_rows(model, trust, rows["val"])) == 16
 
 
 def test_it_is_known_whether_rows_are_among_those_of_the_calibration(model, rows, trust):
     results = evaluate(model, rows["train"] + rows["val"], Assessment(prompts=PromptSource.APM))
     for some, expected in ((results, True), (results[8:], True), (results[:8], False), (results[9:], True)):
-        judged, quality = judge_results(model, trust, some)
+        judged, quality = add_trust(model, trust, some)
         found = with_trust(summary(), trust, quality, judged)
         assert found.trust_calibrated_on_these_rows == expected
         assert found.trust.images == len(some)

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from promise_seg.trust.presence import LEAST_OF_A_KIND, Presence, best_threshold, decide_out_of_fold, fit_presence
+from promise_seg.trust.empty_detection import (
+    LEAST_OF_A_KIND,
+    EmptyDetection,
+    best_threshold,
+    decide_out_of_fold,
+    fit_empty_detection,
+)
 from promise_seg.trust.signals import Signals
 
 
@@ -20,7 +26,7 @@ def some(without=10, with_object=10, seed=0):
 
 def test_a_faint_mask_is_nothing_where_that_could_be_learned():
     seen, has_object, groups = some()
-    found = fit_presence(seen, has_object, groups)
+    found = fit_empty_detection(seen, has_object, groups)
     assert "peak" in found.rule
     assert np.array_equal(found.nothing_here(seen), ~has_object)
     assert np.array_equal(decide_out_of_fold(seen, has_object, groups), ~has_object)
@@ -29,8 +35,8 @@ def test_a_faint_mask_is_nothing_where_that_could_be_learned():
 @pytest.mark.parametrize("counts", [(0, 20), (LEAST_OF_A_KIND - 1, 20), (20, LEAST_OF_A_KIND - 1)])
 def test_with_too_few_of_a_kind_the_empty_mask_decides(counts):
     seen, has_object, groups = some(*counts)
-    found = fit_presence(seen, has_object, groups)
-    assert found == Presence()
+    found = fit_empty_detection(seen, has_object, groups)
+    assert found == EmptyDetection()
     assert found.rule == "nothing here where the mask is empty"
     assert found.nothing_here([signals(0.5), signals(0.4, area=0)]).tolist() == [False, True]
 
@@ -38,8 +44,8 @@ def test_with_too_few_of_a_kind_the_empty_mask_decides(counts):
 def test_empty_masks_are_nothing_and_take_no_part_in_learning():
     seen, has_object, groups = some()
     empty = [signals(0.99, area=0)] * 20
-    with_empty = fit_presence(seen + empty, np.append(has_object, [True] * 20), groups + ["e"] * 20)
-    assert with_empty == fit_presence(seen, has_object, groups)
+    with_empty = fit_empty_detection(seen + empty, np.append(has_object, [True] * 20), groups + ["e"] * 20)
+    assert with_empty == fit_empty_detection(seen, has_object, groups)
     assert with_empty.nothing_here(empty).all()
 
 
@@ -48,7 +54,9 @@ def test_signals_that_say_nothing_take_no_object_away():
     for seed in range(20):
         rng = np.random.default_rng(seed)
         seen = [signals(peak) for peak in rng.uniform(0.5, 1.0, 60)]
-        learned += fit_presence(seen, rng.uniform(size=60) < 0.5, [f"g{i}" for i in range(60)]) != Presence()
+        learned += (
+            fit_empty_detection(seen, rng.uniform(size=60) < 0.5, [f"g{i}" for i in range(60)]) != EmptyDetection()
+        )
     assert learned <= 2
 
 

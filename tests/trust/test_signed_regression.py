@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from promise_seg.trust.lines import LEAST_IMAGES, Line, fit_line, folds, out_of_fold
-from promise_seg.trust.quality import rank_correlation
+from promise_seg.trust.calibration_report import rank_correlation
+from promise_seg.trust.signed_regression import LEAST_IMAGES, Line, fit_line, folds, out_of_fold
 
 SIGNS = {"good": 1, "bad": -1}
 
