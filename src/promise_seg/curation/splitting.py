@@ -1,0 +1,181 @@
+"""Write a manifest anew with every row in a split, or one manifest for each cross-validation fold."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_seg.dataset.checks import check_row
+from promise_seg.dataset.dealing import TOLERANCE
+from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE, Row, of_split, raise_all, read_manifest
+from promise_seg.dataset.manifest_writing import ManifestTable, write_new
+from promise_seg.dataset.owners import grouped_by_owner
+from promise_seg.dataset.splitting import SplitSummary, fold_rows, split_rows, summarise
+from promise_seg.errors import ImageError, SettingsError
+from promise_seg.images.reading import Reading
+from promise_seg.progress import Progress, counted, silent
+from promise_seg.vocabulary import Split
+
+Bar = Callable[[], AbstractContextManager[Progress]]
+"""A function that opens a progress bar, which is needed only once all settings are known to be right."""
+
+
+def _no_bar() -> AbstractContextManager[Progress]:
+    return nullcontext(silent)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How rows are to be divided.
+
+    Args:
+        val, test: shares of the rows; ``None`` is the default.
+        keep_test: leave test rows as they are; ``val`` is then a share of the other rows.
+        folds: how many cross-validation folds to write instead of one manifest with ``val`` rows.
+        seed: the seed of the assignment.
+    """
+
+    val: float | None = None
+    test: float | None = None
+    keep_test: bool = False
+    folds: int | None = None
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise an error if options contradict each other.
+
+        Raises:
+            SettingsError: naming the options.
+        """
+        if self.keep_test and self.test is not None:
+            raise SettingsError("--test and --keep-test: give one of them")
+        if self.folds is not None and self.val is not None:
+            raise SettingsError("--val and --folds: give one of them; each of K folds has 1/K of the rows as val")
+
+    def wanted(self) -> dict[Split, float]:
+        """The shares of val and test."""
+        val, test = (DEFAULT_VAL_SHARE if share is None else share for share in (self.val, self.test))
+        return {Split.VAL: val, Split.TEST: 0.0 if self.keep_test else test}
+
+    def divide(self, rows: Sequence[Row], size: Callable[[Row], float]) -> list[list[Row]]:
+        """Return the rows with their new splits, once, or once for each fold."""
+        val, test = self.wanted().values()
+        if self.folds is None:
+            return [split_rows(rows, size, val=val, test=test, keep_test=self.keep_test, seed=self.seed)]
+        return fold_rows(rows, size, folds=self.folds, test=test, keep_test=self.keep_test, seed=self.seed)
+
+    def files(self, output: Path) -> list[Path]:
+        """The manifests to write."""
+        if self.folds is None:
+            return [output]
+        return [output.with_name(f"{output.stem}_fold{fold}{output.suffix}") for fold in range(self.folds)]
+
+
+@dataclass(frozen=True)
+class Divided:
+    """The manifests that were written, with the statistics of their splits, and what a user should know of them."""
+
+    files: dict[Path, list[SplitSummary]]
+    notes: tuple[str, ...]
+
+
+def divide_manifest(
+    manifest: Path,
+    output: Path,
+    shares: Shares,
+    reading: Reading,
+    *,
+    force: bool = False,
+    bar: Bar = _no_bar,
+    note: Callable[[str], object] = lambda line: None,
+) -> Divided:
+    """Assign every row of a manifest to a split: groups stay whole, and splits have objects of similar sizes.
+
+    Args:
+        manifest: what to divide.
+        output: the manifest to write; folds are written beside it, with their number in their names.
+        shares: how to divide it.
+        reading: how its files are read.
+        force: overwrite existing files.
+        bar: opens a progress bar for the measuring of masks.
+        note: told how the rows were grouped, before anything is measured.
+
+    Raises:
+        SettingsError: if the settings cannot be meant, or files exist.
+        ManifestError: with all masks that cannot be read, or if there are too few groups.
+    """
+    rows = _grouped(read_manifest(manifest), note)
+    table = ManifestTable.read(manifest)
+    sizes: dict[str, float] = {}
+
+    def size(row: Row) -> float:
+        if not sizes:  # not before the settings were checked
+            sizes.update(_object_sizes(rows, reading, bar))
+        return sizes[row.where]
+
+    divided = dict(zip(shares.files(output), shares.divide(rows, size), strict=True))
+    tables = [
+        table.with_splits({row.where: row.split for row in new_rows}).moved_to(name)
+        for name, new_rows in divided.items()
+    ]
+    write_new(tables, force=force)
+    summaries = {name: summarise(new_rows, size) for name, new_rows in divided.items()}
+    notes = _of_test_rows(manifest, rows, shares)
+    if shares.folds is None:
+        notes += _of_shares(divided[output], shares)
+    return Divided(summaries, tuple(notes))
+
+
+def _grouped(rows: list[Row], note: Callable[[str], object]) -> list[Row]:
+    """Group rows without a group by what DICOM files say of themselves, and say so, or that there are no groups."""
+    grouped = grouped_by_owner(rows)
+    if grouped != rows:
+        note("note: rows without a group were grouped by the patients, studies or series that their DICOM files name")
+    if all(row.group == str(row.image) for row in grouped):
+        note(
+            "note: no row has a group, so each image is a group of its own. If several are of one patient or video, "
+            "add a column group (promise data make --group)"
+        )
+    return grouped
+
+
+def _object_sizes(rows: Sequence[Row], reading: Reading, bar: Bar) -> dict[str, float]:
+    """Return the share of foreground of each image, by the row's ``where``.
+
+    Raises:
+        ManifestError: with all masks that cannot be read.
+    """
+    sizes, problems = {}, []
+    with bar() as progress:
+        for row in counted(rows, progress, "measuring masks"):
+            try:
+                slices = check_row(row, reading)
+                pixels = sum(one.height * one.width for one in slices)
+                sizes[row.where] = sum(one.foreground_pixels for one in slices) / pixels
+            except ImageError as error:
+                problems.append(str(error))
+    raise_all(problems)
+    return sizes
+
+
+def _of_test_rows(manifest: Path, rows: Sequence[Row], shares: Shares) -> list[str]:
+    """Report what became of the test rows of before."""
+    old_test = len(of_split(rows, Split.TEST))
+    if shares.keep_test:
+        return [] if old_test else [f"warning: {manifest} has no test rows to keep"]
+    again = f"{old_test} row(s) were test before and were dealt anew; --keep-test leaves them as they are"
+    return [again] if old_test else []
+
+
+def _of_shares(rows: Sequence[Row], shares: Shares) -> list[str]:
+    """Report where whole groups did not allow the requested shares."""
+    rows = [row for row in rows if not shares.keep_test or row.split != Split.TEST]
+    found = []
+    for name, wanted in shares.wanted().items():
+        got = sum(row.split == name for row in rows) / len(rows)
+        if abs(got - wanted) > TOLERANCE:
+            found.append(
+                f"warning: {name} has {got:.0%} of the rows, not {wanted:.0%}, as groups are never divided: there are "
+                f"{len({row.group for row in rows})} groups of {len(rows)} rows"
+            )
+    return found
