@@ -26,7 +26,8 @@ Bar = Callable[[str, int | None, str], AbstractContextManager[Advance]]
 """A function that opens a progress bar: what is done, the total if known, and the unit, ``bytes`` or ``images``."""
 
 
-def _no_bar(_what: str, _total: int | None, _unit: str) -> AbstractContextManager[Advance]:
+def no_bar(_what: str, _total: int | None, _unit: str) -> AbstractContextManager[Advance]:
+    """Show nothing."""
     return nullcontext(lambda done: None)
 
 
@@ -71,7 +72,7 @@ def fetch_set(
     folder: Path,
     wish: Wish | None = None,
     *,
-    bar: Bar = _no_bar,
+    bar: Bar = no_bar,
     say: Callable[[str], object] = lambda line: None,
 ) -> Arranged:
     """Fetch a data set, or take it from local files, and arrange it in ``folder``.
