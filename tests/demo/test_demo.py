@@ -38,6 +38,9 @@ def test_the_demo_ends_with_a_table_and_a_page(manifest, tmp_path, capsys):
     for name in ("bare SAM", "apm+ips", "oracle points", "own points"):
         assert name in printed
 
+    calibrated = [path.parts[-3] for path in sorted((out / "runs").glob("*/best/trust.safetensors"))]
+    assert calibrated == ["apm", "apm+ips"], "trained as promise train does"
+
     sources = []
 
     class Images(HTMLParser):

@@ -8,10 +8,8 @@ LONG_FUNCTIONS = {
     # Every option of a command, or of the function that does what the command does, stands in its signature with its
     # help text. The bodies are short.
     "cli/train.py:train": 150,
-    "cli/data_fetch.py:fetch": 85,
     "cli/data_make.py:make": 70,
     "cli/data_import.py:import_data": 85,
-    "cli/data_split.py:split": 65,
     "curation/annotations/importing.py:import_annotations": 85,
     "dataset/dataset.py:from_csv": 70,
     "reporting/report.py:report": 70,

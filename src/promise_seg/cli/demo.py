@@ -5,7 +5,6 @@ from typing import Annotated
 
 from promise_seg.cli.common import console, quiet_libraries, read_data, stages_bar
 from promise_seg.cli.options import DATA, TRAINING, DeviceOption, SamOption, ThresholdOption, option, output_option
-from promise_seg.vocabulary import Split
 
 
 def demo(
@@ -34,24 +33,15 @@ def demo(
     from rich.table import Table
 
     from promise_seg.demo.run import run_demo
-    from promise_seg.locks import alone_in
-    from promise_seg.sam.loading import load_sam
-    from promise_seg.workflows.devices import make_accelerator
 
-    accelerator = make_accelerator(device)
-    counts = ", ".join(f"{len(rows.of_split(split))} {split}" for split in Split)
     source = "drawn endoscopy scenes" if data is None else str(data)
-    note = (
-        f"Data: {source} ({counts} images). SAM: {sam}, frozen. {epochs} epochs, {views} views of each image, "
-        f"seed {seed}. Scores are means over the test images, at their own size; models were chosen on the val images."
-    )
-    with alone_in(output, "making the demonstration"), stages_bar() as progress:
+    with stages_bar() as progress:
         result = run_demo(
-            output, rows, load_sam(sam, accelerator.device), accelerator,
-            epochs=epochs, views=views, seed=seed, note=note, progress=progress,
+            output, rows, source=source, sam=sam, epochs=epochs, views=views, seed=seed, device=device,
+            progress=progress,
         )  # fmt: skip
     head, *body = result.table
-    table = Table(title=f"{counts} images; means over test")
+    table = Table(title=result.title)
     for number, name in enumerate(head):
         table.add_column(name, justify="right" if number > 1 else "left")
     for row in body:

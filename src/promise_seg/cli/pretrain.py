@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from promise_seg.cli.common import bar_of_stages, console, progress_bars, quiet_libraries
+from promise_seg.cli.common import console, quiet_libraries, stages_bar
 from promise_seg.cli.options import COMPUTING, DATA, OUTPUT, TRAINING, DeviceOption, option, output_option
 
 
@@ -37,32 +37,16 @@ def pretrain(
     quiet_libraries()
     import json
 
-    from promise_seg.workflows.devices import pick_device
-
-    place = pick_device(device)
-    from promise_seg.files import write_json
-    from promise_seg.learning.pretraining import WEIGHTS_FILE, Pretrainer, PretrainSettings
-    from promise_seg.learning.pretraining import pretrain as run
-    from promise_seg.learning.scene_scores import score_on_scenes
-    from promise_seg.locks import alone_in
-    from promise_seg.sam.loading import load_sam
-    from promise_seg.sam.nano import IMAGE_SIZE
-    from promise_seg.scenes.library import SceneLibrary
+    from promise_seg.learning.pretraining import PretrainSettings
+    from promise_seg.workflows.pretraining import pretrain as run
 
     settings = PretrainSettings(
         steps=steps, batch_size=batch_size, learning_rate=learning_rate, scenes=scenes, seed=seed, bf16=bf16
     )
-    folder = scene_folder or output / "scenes"
-    library = SceneLibrary(folder, scenes, seed=2 * seed, size=IMAGE_SIZE)
-    unseen = SceneLibrary(folder, evaluate_scenes, seed=2 * seed + 1, size=IMAGE_SIZE)
-    with alone_in(output, "training"), progress_bars() as progress:
-        drawing = progress.add_task("drawing", total=scenes + evaluate_scenes, note="")
-        library.draw(workers, lambda done: progress.advance(drawing, done))
-        unseen.draw(workers, lambda done: progress.advance(drawing, done))
-        trainer = Pretrainer(output, settings, library, place)
-        run(trainer, progress=bar_of_stages(progress))
-        weights = output / WEIGHTS_FILE
-        scores = score_on_scenes(load_sam(str(weights), place), unseen)
-    write_json(output / "scene_scores.json", scores)
-    console.print(f"Dice on {len(unseen)} unseen scenes: {json.dumps(scores)}")
-    console.print(f"weights: {weights}; use them with --sam {weights}")
+    with stages_bar() as progress:
+        found = run(
+            output, settings, scene_folder=scene_folder, unseen_scenes=evaluate_scenes, workers=workers, device=device,
+            progress=progress,
+        )  # fmt: skip
+    console.print(f"Dice on {evaluate_scenes} unseen scenes: {json.dumps(found.scores)}")
+    console.print(f"weights: {found.weights}; use them with --sam {found.weights}")
