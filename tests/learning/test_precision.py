@@ -46,12 +46,11 @@ def train(folder, checked, sam, accelerator, **values) -> tuple[TrainingRun, lis
     [
         pytest.param({"apm": ApmKind.HEATMAP}, id="heatmap"),
         pytest.param({"apm": ApmKind.CROSS}, id="cross"),
+        pytest.param({"apm": ApmKind.RESNET}, id="resnet"),
         pytest.param({"train_also": TrainAlso.EVERYTHING}, id="everything"),
     ],
 )
 def test_a_run_in_bfloat16(values, checked, tmp_path, accelerator_of):
-    """Without the APM ``resnet``: on a processor with AVX512-BF16, one in six of its runs ended in NaN, with all seeds
-    the same, which training says and stops at. The cause is not known."""
     sam = make_tiny_sam()
     run, lines = train(tmp_path, checked, sam, accelerator_of("bf16"), **values)
     assert all(math.isfinite(line[name]) for line in lines for name in LOSSES if name in line)

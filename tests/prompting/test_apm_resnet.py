@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from promise_seg.prompting.apm_resnet import ResnetPrompter
+from promise_seg.prompting.apm_resnet import ResnetPrompter, _Strided
 from promise_seg.sam.features import Features
 
 REFERENCE_NAMES = {"apm_feature_map.": "feature_map.", "apm_resnet.": "resnet."}
@@ -43,3 +43,36 @@ def test_it_reads_blocks_12_9_6_in_that_order():
     stages = torch.arange(4.0)[None, :, None, None, None].expand(1, 4, 8, 8, 16)
     apm(Features.of(torch.zeros(1, 4, 8, 8), stages))
     assert stacked[0][0, :, 0, 0].tolist() == [3.0] * 16 + [2.0] * 16 + [1.0] * 16
+
+
+def gradients_in_bfloat16(apm: ResnetPrompter, features: Features) -> dict[str, torch.Tensor]:
+    apm.zero_grad(set_to_none=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        points = apm(features).points_xy_model
+    points.float().mean().backward()
+    return {name: value.grad for name, value in apm.named_parameters()}
+
+
+@pytest.mark.parametrize("grid", [8, 16])
+def test_its_gradients_in_bfloat16_are_numbers_and_the_same_each_time(grid):
+    """At a grid of 8 the last stage sees a single cell, where a gradient used to be whatever was in memory."""
+    torch.manual_seed(0)
+    apm = ResnetPrompter((16,) * 4, 32, 4, 2)
+    features = Features.of(torch.zeros(3, 4, grid, grid), torch.randn(3, 4, grid, grid, 16))
+    first = gradients_in_bfloat16(apm, features)
+    for _ in range(3):
+        for value in first.values():  # so that memory which is not written holds NaN
+            torch.full_like(value, torch.nan)
+            torch.full_like(value, torch.nan, dtype=torch.bfloat16)
+        for name, value in gradients_in_bfloat16(apm, features).items():
+            assert value.isfinite().all(), name
+            assert torch.equal(value, first[name]), name
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 8])
+def test_a_single_cell_is_convolved_without_a_stride_to_the_same_output(side):
+    torch.manual_seed(0)
+    ours, plain = _Strided(4, 6, 3, 2, 1, bias=False), torch.nn.Conv2d(4, 6, 3, 2, 1, bias=False)
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 4, side, side)
+    torch.testing.assert_close(ours(x), plain(x))

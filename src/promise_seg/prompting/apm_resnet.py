@@ -14,10 +14,22 @@ from promise_seg.vocabulary import ApmKind
 _LAYERS = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # channels, blocks, stride
 
 
+class _Strided(nn.Conv2d):
+    """A 3x3 convolution whose stride is 1 where its input is a single cell, which gives the same output.
+
+    With a stride of 2, oneDNN leaves the gradient of the weights there unwritten in bfloat16: it is whatever was in
+    memory, often NaN (torch 2.13, on processors with AVX512-BF16).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        stride = 1 if x.shape[-2:] == (1, 1) else self.stride
+        return F.conv2d(x, self.weight, self.bias, stride, self.padding)
+
+
 class _BasicBlock(nn.Module):
     def __init__(self, channels_in: int, channels: int, stride: int, project: bool) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
+        self.conv1 = _Strided(channels_in, channels, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
