@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import TaskID
 
 from promise_seg.cli.common import bar_of_stages, print_line, print_table, progress_bars, quiet_libraries
 from promise_seg.cli.options import OUTPUT, DeviceOption, StoreOption, option, output_option
 from promise_seg.errors import PromiseError
 from promise_seg.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 
 def benchmark(

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
 from promise_seg.cli.terminal import shows_unicode
 from promise_seg.errors import ManifestError, SettingsError
@@ -15,6 +13,9 @@ from promise_seg.progress import Progress
 from promise_seg.vocabulary import Split, SplitChoice
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
     from promise_seg.dataset.dataset import Dataset
     from promise_seg.dataset.manifest import Row
     from promise_seg.images.reading import Reading, ReadingOptions
@@ -34,7 +35,7 @@ def stages_bar() -> Iterator[Progress]:
         yield bar_of_stages(bars)
 
 
-def bar_of_stages(bars: Bars, indent: str = "") -> Progress:
+def bar_of_stages(bars: "Bars", indent: str = "") -> Progress:
     """Return a progress function that shows each stage in its own bar."""
     tasks: dict[str, TaskID] = {}
 
@@ -47,8 +48,11 @@ def bar_of_stages(bars: Bars, indent: str = "") -> Progress:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Bars]:
+def progress_bars() -> "Iterator[Bars]":
     """Show bars with counts and remaining time on standard error."""
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
     columns = (
         SpinnerColumn("dots" if shows_unicode() else "line"),
         TextColumn("{task.description}"),

@@ -7,7 +7,7 @@ import typer
 
 from promise_seg.cli.common import print_line, print_table, stages_bar
 from promise_seg.cli.options import output_option, with_reading
-from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
+from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 
 if TYPE_CHECKING:
     from promise_seg.images.reading import ReadingOptions

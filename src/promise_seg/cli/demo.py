@@ -21,7 +21,7 @@ def demo(
     mask_threshold: ThresholdOption = None,
 ) -> None:
     """Train apm, ips and apm+ips, print one table, and write a page with example images."""
-    from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
+    from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
     from promise_seg.demo.dataset import draw_dataset
     from promise_seg.images.reading import ReadingOptions
 

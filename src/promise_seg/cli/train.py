@@ -23,7 +23,7 @@ from promise_seg.cli.options import (
     with_reading,
 )
 from promise_seg.cli.trust import print_learned
-from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
+from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.vocabulary import ApmKind, Fit, Optimizer, Precision, Protocol, Recipe, TrainableVariant, TrainAlso
 
 if TYPE_CHECKING:

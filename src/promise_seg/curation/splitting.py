@@ -7,9 +7,10 @@ from pathlib import Path
 
 from promise_seg.dataset.checks import check_row
 from promise_seg.dataset.dealing import TOLERANCE
-from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE, Row, of_split, raise_all, read_manifest
+from promise_seg.dataset.manifest import Row, of_split, raise_all, read_manifest
 from promise_seg.dataset.manifest_writing import ManifestTable, write_new
 from promise_seg.dataset.owners import grouped_by_owner
+from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.dataset.splitting import SplitSummary, fold_rows, split_rows, summarise
 from promise_seg.errors import ImageError, SettingsError
 from promise_seg.images.reading import Reading

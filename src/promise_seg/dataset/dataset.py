@@ -16,7 +16,8 @@ from promise_seg.dataset.checks import (
     mask_notes,
     mended_warnings,
 )
-from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE, of_split, raise_all, read_manifest, split_off_validation
+from promise_seg.dataset.manifest import of_split, raise_all, read_manifest, split_off_validation
+from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import ManifestError
 from promise_seg.images.reading import DEFAULT_READING, NO_OPTIONS, Reading, ReadingOptions, parse_classes
 from promise_seg.progress import Progress, silent

@@ -7,11 +7,9 @@ from itertools import zip_longest
 from pathlib import Path
 
 from promise_seg.dataset.manifest_file import KNOWN_COLUMNS, REQUIRED_COLUMNS, located, read_file
+from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import ManifestError
 from promise_seg.vocabulary import Split
-
-DEFAULT_VAL_SHARE = 0.15
-"""The share of rows that are split off for ``val`` or ``test`` where nobody says how many."""
 
 
 @dataclass(frozen=True)

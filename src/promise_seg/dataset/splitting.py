@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from promise_seg.dataset.dealing import Side, deal
-from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE, Row, of_split, raise_all
+from promise_seg.dataset.manifest import Row, of_split, raise_all
+from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.vocabulary import Split
 

@@ -12,7 +12,7 @@ from promise_seg.checkpoint import BEST_FOLDER, read_config
 from promise_seg.class_sets import class_folder, write_class_set
 from promise_seg.dataset.checks import CheckedRow, classes_of
 from promise_seg.dataset.dataset import Dataset
-from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
+from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import ManifestError, PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.reading import Reading

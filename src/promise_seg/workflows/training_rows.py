@@ -5,7 +5,7 @@ from pathlib import Path
 
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.dataset import Dataset
-from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
+from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import SettingsError
 from promise_seg.learning.run_note import RunNote
 from promise_seg.model import PromiseModel
