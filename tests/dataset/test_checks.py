@@ -13,6 +13,7 @@ from promise_seg.dataset.checks import check_row, check_rows, classes_of, divide
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.manifest import Row, read_manifest
 from promise_seg.errors import ManifestError
+from promise_seg.images import readers
 from promise_seg.images.geometry import Box
 from promise_seg.images.reading import make_reading
 from promise_seg.vocabulary import Split
@@ -218,13 +219,26 @@ def test_labels_off_by_the_rounding_of_their_scale_are_told(tmp_path):
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("odd"), MemoryError()])
 def test_whatever_a_row_runs_into_is_its_problem_alone(manifest, monkeypatch, error):
-    read = checks.read_labels
+    read = checks.labels_of
 
-    def odd(path, *others):
+    def odd(source, path, *others):
         if path.name == "3.png":
             raise error
-        return read(path, *others)
+        return read(source, path, *others)
 
-    monkeypatch.setattr(checks, "read_labels", odd)
+    monkeypatch.setattr(checks, "labels_of", odd)
     with pytest.raises(ManifestError, match=r"1 problem.*\n.*csv:5: .*3\.png|csv:5: .*3\.png"):
         check_rows(read_manifest(manifest))
+
+
+def test_each_slice_asks_once_what_kind_of_file_its_mask_is(tmp_path, monkeypatch):
+    """To answer, the header of a DICOM file is read."""
+    rng = np.random.default_rng(0)
+    write_nifti(tmp_path / "v.nii.gz", rng.uniform(0, 100, (8, 9, 4)).astype(np.float32))
+    write_nifti(tmp_path / "m.nii.gz", (rng.uniform(size=(8, 9, 4)) > 0.5).astype(np.uint8))
+    (tmp_path / "d.csv").write_text("image_name,train_type,mask_name\nv.nii.gz,train,m.nii.gz\n")
+    asked = []
+    real = readers.is_segmentation
+    monkeypatch.setattr(readers, "is_segmentation", lambda path: asked.append(path.name) or real(path))
+    assert len(check_row(read_manifest(tmp_path / "d.csv")[0])) == 4
+    assert asked.count("m.nii.gz") == 4 + 1, "once a slice, and once for what is to be known of the whole file"

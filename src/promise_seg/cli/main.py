@@ -59,7 +59,7 @@ def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
         except PromiseError as error:
             print(f"promise: error: {error}", file=sys.stderr)
             raise typer.Exit(2) from None
-        except BrokenPipeError:
+        except BrokenPipeError:  # here too, as typer would make exit code 1 of it
             forget_output()
             raise typer.Exit(CLOSED_PIPE) from None
         except OSError as error:

@@ -20,7 +20,7 @@ from promise_seg.images.framing import crop_of
 from promise_seg.images.geometry import Box
 from promise_seg.images.guarding import guarded
 from promise_seg.images.masks import instances_of, mask_of, suggested_threshold, without_rounding
-from promise_seg.images.readers import content_sha256, highest_label, mask_source, read_image, read_labels
+from promise_seg.images.readers import content_sha256, highest_label, labels_of, mask_source, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
@@ -137,8 +137,8 @@ def _wanted(row: Row, source: Source) -> range:
 
 def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> CheckedRow:
     image = reading.rgb(source, index)
-    labels = read_labels(row.mask, source, index)
     mask = mask_source(row.mask)
+    labels = labels_of(mask, row.mask, source, index)
     if image.shape[:2] != labels.shape:
         turned = " (rotated by its EXIF orientation)" if source.turned != 1 else ""
         raise SizeError(

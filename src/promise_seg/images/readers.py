@@ -48,7 +48,11 @@ def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -
     Raises:
         ImageError: if the file is missing, damaged or in colour, or does not fit its image.
     """
-    source = mask_source(path)
+    return labels_of(mask_source(path), path, image, index)
+
+
+def labels_of(source: Source | None, path: str | Path, image: Source | None = None, index: int = 0) -> npt.NDArray:
+    """Return the same of a mask file that is open already; see :func:`mask_source` and :func:`read_labels`."""
     if source is None:
         if image is None:
             raise ImageError(f"{path}: a DICOM segmentation can only be read with its image")

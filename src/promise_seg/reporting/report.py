@@ -11,7 +11,7 @@ from promise_seg.assessment.strata import check_columns
 from promise_seg.assessment.summary import SeenInTraining, TestPeeks
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import check_writable, write_text
+from promise_seg.files import write_text
 from promise_seg.images.reading import NO_OPTIONS
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
@@ -28,6 +28,7 @@ from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part, 
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, open_models
 from promise_seg.workflows.noting import log_peek, seen_images
+from promise_seg.workflows.outputs import check_output
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def report(
             sam=sam if isinstance(sam, str) else None, image_size=image_size,
             reading=data.options if isinstance(data, Dataset) else NO_OPTIONS,
         )  # fmt: skip
-        check_writable(plan.output)
+        check_output(plan.output)
         return _write(part, one, rows_of_part(rows, part, one), plan, as_store(store), progress)
 
     return opened.each(write, output)

@@ -11,7 +11,7 @@ from promise_seg.assessment.budget_plot import draw_budget
 from promise_seg.assessment.summary import SeenInTraining, TestPeeks
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import check_writable, write_json
+from promise_seg.files import write_json
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
@@ -21,6 +21,7 @@ from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part, 
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, open_models
 from promise_seg.workflows.noting import log_peek, seen_images
+from promise_seg.workflows.outputs import check_output
 from promise_seg.workflows.tables import pandas
 
 
@@ -114,7 +115,7 @@ def _budget_of(
     progress: Progress,
 ) -> PromptBudget:
     if output is not None:
-        check_writable(output)
+        check_output(output)
     kinds = prompt_budget(model, rows, seed=facts["seed"], store=store, progress=progress)
     peeks, of_peeks = log_peek(part, model, rows, {"prompts": "budget"})
     seen, of_seen = seen_images(part, rows)

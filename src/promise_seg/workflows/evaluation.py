@@ -22,7 +22,6 @@ from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import check_writable
 from promise_seg.inference.prompting import check_prompts
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
@@ -34,6 +33,7 @@ from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, label_of, open_models
 from promise_seg.workflows.noting import log_peek, seen_images
+from promise_seg.workflows.outputs import check_output
 from promise_seg.workflows.tables import pandas
 
 
@@ -228,7 +228,7 @@ class _Work:
     ) -> Evaluation:
         """Score one model and its trust scores, log peeks at test rows, and write what came out."""
         if output is not None:
-            check_writable(output)
+            check_output(output)
         found = score_and_judge(
             part, model, rows, self.assessment, data=self.data, split=self.split, by=self.by, store=self.store,
             progress=self.progress,

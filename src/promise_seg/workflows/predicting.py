@@ -18,6 +18,7 @@ from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
+from promise_seg.workflows.outputs import refuse_checkpoints
 
 
 def load_labeller(
@@ -91,6 +92,7 @@ def predict_folder(
     if every < 1:
         raise SettingsError(f"--every {every}: expected a whole number from 1, which takes all frames")
     wanted = chosen(OutputFormat, output_format, "--format")
+    refuse_checkpoints(output)
     places = [images] if isinstance(images, str | Path) else images
     inputs = find_inputs(places, note, output, _channels_of(model))
     if not isinstance(model, Labeller):

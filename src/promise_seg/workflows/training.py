@@ -36,6 +36,7 @@ from promise_seg.workflows.evaluation import as_store, data_name
 from promise_seg.workflows.model_ref import ModelPart, ModelRef, PartKind
 from promise_seg.workflows.models import AnyModel, ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
+from promise_seg.workflows.outputs import check_run_folder
 from promise_seg.workflows.sizing import Sizing
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ def train(
         ManifestError: if rows or their files cannot be used.
         CheckpointError: if ``output`` holds a run with other settings, data, SAM or starting point.
     """
+    check_run_folder(output)
     protocol = chosen(Protocol, protocol, "--protocol")
     given = {
         "variant": variant, "apm": apm, "points": points, "foreground": foreground, "train_also": train_also,

@@ -1,0 +1,47 @@
+"""Folders that results go to."""
+
+from pathlib import Path
+
+from promise_seg.checkpoint import CONFIG_FILE, RUN_PARTS
+from promise_seg.errors import SettingsError
+from promise_seg.files import check_writable
+from promise_seg.learning.run_note import SETTINGS_FILE
+
+
+def check_output(folder: str | Path) -> None:
+    """Make a folder for results and try to write in it, before long work.
+
+    Raises:
+        SettingsError: if it is a checkpoint of a run.
+        PromiseError: if the system cannot write there.
+    """
+    refuse_checkpoints(folder)
+    check_writable(folder)
+
+
+def refuse_checkpoints(folder: str | Path) -> None:
+    """Raise an error if a folder is a checkpoint of a run: it is replaced as a whole, with all that is in it.
+
+    Raises:
+        SettingsError: that names the run.
+    """
+    run = Path(folder).absolute().parent
+    if Path(folder).name in RUN_PARTS and (run / SETTINGS_FILE).is_file():
+        raise SettingsError(
+            f"-o {folder}: is a checkpoint of the run {run}, which training replaces with all that is in it. Choose "
+            "another folder"
+        )
+
+
+def check_run_folder(folder: str | Path) -> None:
+    """Raise an error if a training cannot begin in a folder because it holds a model without a run.
+
+    Raises:
+        SettingsError: that says so.
+    """
+    refuse_checkpoints(folder)
+    if (Path(folder) / CONFIG_FILE).is_file() and not (Path(folder) / SETTINGS_FILE).is_file():
+        raise SettingsError(
+            f"-o {folder}: holds a model that was not trained there. Choose another folder; to train it further, give "
+            f"it with --init {folder}"
+        )
