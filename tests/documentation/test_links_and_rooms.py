@@ -102,7 +102,7 @@ def test_the_table_of_rooms_has_those_of_the_drawing() -> None:
 
 def test_files_that_the_recipes_name_exist() -> None:
     prose = prose_of(ROOT / "CONTRIBUTING.md")
-    named = {name for name in re.findall(r"`([\w./]+\.py)`", prose)}
+    named = set(re.findall(r"`([\w./]+\.py)`", prose))
     files = [path.relative_to(ROOT).as_posix() for path in SOURCES]
     assert len(named) > 15
     assert {name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in files)} == set()
