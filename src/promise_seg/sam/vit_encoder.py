@@ -1,0 +1,56 @@
+"""Our own pass through the image encoder of SAM: the library's layers and numbers, in less time and memory."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from promise_seg.sam.vit_attention import attend
+
+_TOKENS_AT_ONCE = 512
+"""Tokens that pass an MLP at once on a CPU, so that its wide middle stays in the cache."""
+
+
+class Encoded(NamedTuple):
+    """The outputs of an encoder for B images.
+
+    Shape: ``embedding`` (B, C, h, w); ``stages``, the outputs of the wanted blocks, each (B, h, w, D).
+    """
+
+    embedding: Tensor
+    stages: list[Tensor]
+
+
+def encode_vit(encoder: nn.Module, pixels: Tensor, stage_blocks: Collection[int]) -> Encoded:
+    """Encode images with the steps of the library's encoder, some of them in an order of our own.
+
+    The result differs from the library's by rounding alone; without relative positions, as in the nano SAM, by nothing.
+    No state is held, and nothing in ``encoder`` is changed: threads may call it at once.
+
+    Args:
+        encoder: a ``SamVisionEncoder`` of ``transformers``.
+        pixels: (B, 3, S, S), normalised; converted to the precision of the weights.
+        stage_blocks: indices of the blocks whose outputs are wanted, counting from 0.
+    """
+    hidden = encoder.patch_embed(pixels.to(encoder.patch_embed.projection.weight.dtype))
+    if encoder.pos_embed is not None:
+        hidden = hidden + encoder.pos_embed
+    hidden = hidden.contiguous()
+    stages = []
+    for number, block in enumerate(encoder.layers):
+        hidden = _pass(block, hidden) if block.attn.use_rel_pos else block(hidden)
+        if number in stage_blocks:
+            stages.append(hidden)
+    # Contiguous, as stored features are: another memory layout would take other kernels, with other last digits.
+    return Encoded(encoder.neck(hidden).contiguous(), stages)
+
+
+def _pass(block: nn.Module, hidden: Tensor) -> Tensor:
+    """What the block makes of tokens: (B, H, W, D) to the same, in memory of its own."""
+    hidden = hidden + attend(block.attn, block.layer_norm1(hidden), block.window_size)
+    if torch.is_grad_enabled() or hidden.device.type != "cpu":
+        return hidden + block.mlp(block.layer_norm2(hidden))
+    for tokens in hidden.view(-1, hidden.shape[-1]).split(_TOKENS_AT_ONCE):
+        tokens += block.mlp(block.layer_norm2(tokens))
+    return hidden
