@@ -1,11 +1,11 @@
 """Attention with relative positions, as the image encoder of SAM has it, without a bias of all queries and keys.
 
-The library adds up the bias of every head, query and key before it attends: 4096 x 4096 values for each of 12 heads in a
-global block of ViT-B at 1024 px. Here the bias of a few queries is made where their scores are about to be written. The
-tokens that pad windows pass no linear layer either: their query, key and value are the layer's bias.
+The library adds up the bias of every head, query and key before it attends: 4096 x 4096 values for each of 12 heads in
+a global block of ViT-B at 1024 px. Here the bias of a few queries is made where their scores are about to be written.
+The tokens that pad windows pass no linear layer either: their query, key and value are the layer's bias.
 
-Two ways lead to the same numbers, up to rounding: :func:`_in_tiles`, on a CPU and without gradients, works in buffers that
-fit a processor's cache; :func:`_batched` is for everything else.
+Two ways lead to the same numbers, up to rounding: :func:`_in_tiles`, on a CPU and without gradients, works in buffers
+that fit a processor's cache; :func:`_batched` is for everything else.
 """
 
 from collections.abc import Iterator
@@ -114,7 +114,7 @@ def _padded(here: Tensor, padding: Tensor, sides: tuple[int, int]) -> Tensor:
 
 
 def _mix(queries: Tensor, keys: Tensor, values: Tensor, places: list[Tensor], scores: Tensor) -> Tensor:
-    """Attend with queries (n, h, w, d) to keys and values (n, K, d); returns (n, h, w, d), and overwrites ``scores``."""
+    """Attend with queries (n, h, w, d) to keys and values (n, K, d) in the memory of ``scores``: (n, h, w, d)."""
     heads, height, width, channels = queries.shape
     by_row, by_column = _biases(queries, *places)
     scores = scores.view(heads, height * width, -1)

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers.models.sam.modeling_sam import SamVisionEncoder, SamVisionLayer
 
 from promise_seg.sam.vit_attention import attend
 
@@ -22,14 +23,14 @@ class Encoded(NamedTuple):
     stages: list[Tensor]
 
 
-def encode_vit(encoder: nn.Module, pixels: Tensor, stage_blocks: Collection[int]) -> Encoded:
+def encode_vit(encoder: SamVisionEncoder, pixels: Tensor, stage_blocks: Collection[int]) -> Encoded:
     """Encode images with the steps of the library's encoder, some of them in an order of our own.
 
     The result differs from the library's by rounding alone; without relative positions, as in the nano SAM, by nothing.
     No state is held, and nothing in ``encoder`` is changed: threads may call it at once.
 
     Args:
-        encoder: a ``SamVisionEncoder`` of ``transformers``.
+        encoder: a ``SamVisionEncoder`` of ``transformers``, or a copy of it for another model.
         pixels: (B, 3, S, S), normalised; converted to the precision of the weights.
         stage_blocks: indices of the blocks whose outputs are wanted, counting from 0.
     """
@@ -46,7 +47,7 @@ def encode_vit(encoder: nn.Module, pixels: Tensor, stage_blocks: Collection[int]
     return Encoded(encoder.neck(hidden).contiguous(), stages)
 
 
-def _pass(block: nn.Module, hidden: Tensor) -> Tensor:
+def _pass(block: SamVisionLayer, hidden: Tensor) -> Tensor:
     """What the block makes of tokens: (B, H, W, D) to the same, in memory of its own."""
     hidden = hidden + attend(block.attn, block.layer_norm1(hidden), block.window_size)
     if torch.is_grad_enabled() or hidden.device.type != "cpu":
