@@ -8,7 +8,7 @@ from torch import nn
 from transformers import SamVisionConfig
 from transformers.models.sam.modeling_sam import SamVisionEncoder
 
-from promise_seg.sam import flex, vit_attention
+from promise_seg.sam import flex, packed_layers, vit_attention
 from promise_seg.sam.vit_encoder import encode_vit
 
 SHAPES = {"windows that fit": (32, 4), "padded windows": (28, 4), "a window as large as the grid": (32, 8)}
@@ -161,3 +161,29 @@ def test_cuda_gives_the_numbers_of_the_cpu(dtype, tolerance, caplog):
     found = encode_vit(encoder.to("cuda", dtype), pixels.cuda(), ()).embedding.float().cpu()
     assert (found - expected).abs().max() <= tolerance * expected.abs().max()
     assert not caplog.records
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("rows", [3, 512])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_packed_layer_does_what_the_layer_does_to_any_number_of_rows(rows, bias):
+    layer, tokens = nn.Linear(12, 20, bias=bias), torch.randn(7, 12)
+    torch.testing.assert_close(packed_layers.packed(layer, rows)(tokens), layer(tokens), atol=1e-5, rtol=1e-5)
+
+
+def test_a_layer_that_was_replaced_is_called_itself():
+    """Such as one of 8 bits, or one with an adapter."""
+
+    class Doubled(nn.Linear):
+        def forward(self, tokens):
+            return 2 * super().forward(tokens)
+
+    layer = Doubled(3, 3)
+    assert packed_layers.packed(layer) is layer
+
+
+@torch.no_grad()
+def test_without_onednn_the_numbers_are_the_same(shape, monkeypatch):
+    monkeypatch.setattr(packed_layers, "_OPERATORS", ("not_there", "nor_this"))
+    assert not packed_layers.is_available()
+    check_same(make_encoder(*shape), some_pixels(shape[0]))

@@ -8,7 +8,7 @@ Two ways lead to the same numbers, up to rounding: :func:`_in_tiles`, on a CPU a
 that fit a processor's cache; :func:`_batched` is for everything else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promise_seg.sam import flex
+from promise_seg.sam.packed_layers import ROWS, is_available, is_plain, packed, times
 
 TILE = 2**21
 """Scores that are in work at once on a CPU: 8 MB, or 512 queries of a head of ViT-B at 1024 px."""
@@ -31,14 +32,13 @@ class Attention(Protocol):
     rel_pos_h: Tensor
     rel_pos_w: Tensor
     qkv: nn.Linear
-    proj: nn.Linear
 
     def get_rel_pos(self, q_size: int, k_size: int, rel_pos: Tensor) -> Tensor:
         """Return what a query's dot product with is its bias: (q_size, k_size, d)."""
 
 
-def attend(attention: Attention, tokens: Tensor, window: int) -> Tensor:
-    """Return what a block's attention, with relative positions, makes of normalised tokens: (B, H, W, C) to the same.
+def mix(attention: Attention, tokens: Tensor, window: int) -> Tensor:
+    """Return what a block's attention makes of tokens, up to its last layer, ``proj``: (B, H, W, C) to the same.
 
     Args:
         attention: its layers; nothing in it is changed.
@@ -53,16 +53,14 @@ def attend(attention: Attention, tokens: Tensor, window: int) -> Tensor:
         attention.get_rel_pos(side, side, table)
         for side, table in zip(sides, (attention.rel_pos_h, attention.rel_pos_w), strict=True)
     ]
-    in_tiles = tokens.device.type == "cpu" and tokens.dtype == torch.float32 and not torch.is_grad_enabled()
-    in_tiles = in_tiles and not torch.is_autocast_enabled("cpu")
-    mixed = (_in_tiles if in_tiles else _batched)(attention, tokens, sides, places)
-    return attention.proj(mixed)
+    return (_in_tiles if is_plain(tokens) else _batched)(attention, tokens, sides, places)
 
 
 def _in_tiles(attention: Attention, tokens: Tensor, sides: tuple[int, int], places: list[Tensor]) -> Tensor:
     """Attend window by window, a few heads and rows of queries at once, always in the same buffers."""
     heads = attention.num_attention_heads
-    qkv = attention.qkv(tokens).unflatten(-1, (3, heads, -1))
+    rows = tokens.flatten(0, 2)
+    qkv = packed(attention.qkv, len(rows))(rows).view(*tokens.shape[:3], 3, heads, -1)
     mixed = torch.empty_like(qkv[:, :, :, 0])
     tile = _Tile.of(heads, sides)
     scores = tokens.new_empty(tile.heads * tile.rows * sides[1] * sides[0] * sides[1])
@@ -72,12 +70,11 @@ def _in_tiles(attention: Attention, tokens: Tensor, sides: tuple[int, int], plac
         keys_values = _padded(here, padding, sides)
         for head in range(0, heads, tile.heads):
             some = slice(head, head + tile.heads)
-            keys, values = keys_values[:, some]
+            attend = (_attend_head if tile.heads == 1 and is_available() else _attend_heads)(*keys_values[:, some])
             for row in range(0, here.shape[0], tile.rows):
                 queries = here[row : row + tile.rows, :, 0, some].permute(2, 0, 1, 3).contiguous()
-                size = queries.shape[:-1].numel() * keys.shape[1]
                 of_queries = [places[0][row : row + queries.shape[1]], places[1][: queries.shape[2]]]
-                found = _mix(queries, keys, values, of_queries, scores[:size])
+                found = attend(queries, _biases(queries, *of_queries), scores)
                 mixed[image, rows, columns][row : row + tile.rows, :, some] = found.permute(1, 2, 0, 3)
     return mixed.flatten(-2)
 
@@ -113,15 +110,37 @@ def _padded(here: Tensor, padding: Tensor, sides: tuple[int, int]) -> Tensor:
     return whole.flatten(2, 3)
 
 
-def _mix(queries: Tensor, keys: Tensor, values: Tensor, places: list[Tensor], scores: Tensor) -> Tensor:
-    """Attend with queries (n, h, w, d) to keys and values (n, K, d) in the memory of ``scores``: (n, h, w, d)."""
-    heads, height, width, channels = queries.shape
-    by_row, by_column = _biases(queries, *places)
-    scores = scores.view(heads, height * width, -1)
-    torch.add(by_row, by_column, out=scores.view(*queries.shape[:3], by_row.shape[-2], by_column.shape[-1]))
-    scores.baddbmm_(queries.flatten(1, 2), keys.mT, alpha=channels**-0.5)
-    torch.softmax(scores, -1, out=scores)  # row by row, so that it may overwrite what it reads
-    return torch.bmm(scores, values).view_as(queries)
+_Attend = Callable[[Tensor, tuple[Tensor, Tensor], Tensor], Tensor]
+"""Attends with queries (n, h, w, d) and the two parts of their bias, in some memory, and returns (n, h, w, d)."""
+
+
+def _attend_heads(keys: Tensor, values: Tensor) -> _Attend:
+    """Return what attends to keys and values (n, K, d), both of several heads."""
+
+    def attend(queries: Tensor, biases: tuple[Tensor, Tensor], memory: Tensor) -> Tensor:
+        heads, height, width, channels = queries.shape
+        by_row, by_column = biases
+        scores = memory[: heads * height * width * keys.shape[1]].view(heads, height * width, -1)
+        torch.add(by_row, by_column, out=scores.view(heads, height, width, by_row.shape[-2], -1))
+        scores.baddbmm_(queries.flatten(1, 2), keys.mT, alpha=channels**-0.5)
+        torch.softmax(scores, -1, out=scores)  # row by row, so that it may overwrite what it reads
+        return torch.bmm(scores, values).view_as(queries)
+
+    return attend
+
+
+def _attend_head(keys: Tensor, values: Tensor) -> _Attend:
+    """Return what attends to keys and values (1, K, d) of one head, which are arranged for all its queries at once."""
+    by_keys, by_values = (times(matrix, None, ROWS) for matrix in (keys[0], values[0].T.contiguous()))
+
+    def attend(queries: Tensor, biases: tuple[Tensor, Tensor], memory: Tensor) -> Tensor:
+        by_row, by_column = biases
+        scores = by_keys(queries.view(-1, queries.shape[-1]) * queries.shape[-1] ** -0.5)
+        scores.view(*queries.shape[:3], by_row.shape[-2], -1).add_(by_row).add_(by_column)
+        torch.softmax(scores, -1, out=scores)
+        return by_values(scores).view_as(queries)
+
+    return attend
 
 
 def _biases(queries: Tensor, places_h: Tensor, places_w: Tensor) -> tuple[Tensor, Tensor]:

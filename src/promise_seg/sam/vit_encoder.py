@@ -7,10 +7,8 @@ import torch
 from torch import Tensor
 from transformers.models.sam.modeling_sam import SamVisionEncoder, SamVisionLayer
 
-from promise_seg.sam.vit_attention import attend
-
-_TOKENS_AT_ONCE = 512
-"""Tokens that pass an MLP at once on a CPU, so that its wide middle stays in the cache."""
+from promise_seg.sam.packed_layers import ROWS, is_plain, packed
+from promise_seg.sam.vit_attention import mix
 
 
 class Encoded(NamedTuple):
@@ -49,9 +47,14 @@ def encode_vit(encoder: SamVisionEncoder, pixels: Tensor, stage_blocks: Collecti
 
 def _pass(block: SamVisionLayer, hidden: Tensor) -> Tensor:
     """What the block makes of tokens: (B, H, W, D) to the same, in memory of its own."""
-    hidden = hidden + attend(block.attn, block.layer_norm1(hidden), block.window_size)
-    if torch.is_grad_enabled() or hidden.device.type != "cpu":
+    mixed = mix(block.attn, block.layer_norm1(hidden), block.window_size)
+    if not is_plain(hidden):
+        hidden = hidden + block.attn.proj(mixed)
         return hidden + block.mlp(block.layer_norm2(hidden))
-    for tokens in hidden.view(-1, hidden.shape[-1]).split(_TOKENS_AT_ONCE):
-        tokens += block.mlp(block.layer_norm2(tokens))
-    return hidden
+    project, widen, narrow = (packed(layer) for layer in (block.attn.proj, block.mlp.lin1, block.mlp.lin2))
+    found = torch.empty_like(hidden)
+    parts = (tensor.view(-1, tensor.shape[-1]).split(ROWS) for tensor in (hidden, mixed, found))
+    for before, tokens, after in zip(*parts, strict=True):
+        torch.add(before, project(tokens), out=after)
+        after += narrow(block.mlp.act(widen(block.layer_norm2(after))))
+    return found
