@@ -59,8 +59,8 @@ def mix(attention: Attention, tokens: Tensor, window: int) -> Tensor:
 def _in_tiles(attention: Attention, tokens: Tensor, sides: tuple[int, int], places: list[Tensor]) -> Tensor:
     """Attend window by window, a few heads and rows of queries at once, always in the same buffers."""
     heads = attention.num_attention_heads
-    rows = tokens.flatten(0, 2)
-    qkv = packed(attention.qkv, len(rows))(rows).view(*tokens.shape[:3], 3, heads, -1)
+    flat = tokens.flatten(0, 2)
+    qkv = packed(attention.qkv, len(flat))(flat).view(*tokens.shape[:3], 3, heads, -1)
     mixed = torch.empty_like(qkv[:, :, :, 0])
     tile = _Tile.of(heads, sides)
     scores = tokens.new_empty(tile.heads * tile.rows * sides[1] * sides[0] * sides[1])
