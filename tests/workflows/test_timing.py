@@ -19,6 +19,7 @@ WORK = (
 )
 
 
+@pytest.mark.slow
 def test_every_kind_of_work_is_timed_as_often_as_it_says(tiny_sam, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     calls = []
