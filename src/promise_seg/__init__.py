@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from promise_seg.workflows.evaluation import Evaluation, evaluate
     from promise_seg.workflows.models import ClassModels, Model, load
     from promise_seg.workflows.predicting import predict_folder
+    from promise_seg.workflows.timing import SpeedReport, bench
     from promise_seg.workflows.training import train
 
 _PLACES = {
@@ -63,6 +64,8 @@ _PLACES = {
     "Model": "workflows.models",
     "load": "workflows.models",
     "predict_folder": "workflows.predicting",
+    "SpeedReport": "workflows.timing",
+    "bench": "workflows.timing",
     "train": "workflows.training",
 }
 """The module that defines each name, below this package."""
@@ -85,8 +88,10 @@ __all__ = [
     "SettingsError",
     "SizeError",
     "Slice",
+    "SpeedReport",
     "UserPrompts",
     "__version__",
+    "bench",
     "benchmark",
     "budget",
     "calibrate",

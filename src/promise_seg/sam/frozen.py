@@ -11,6 +11,7 @@ from promise_seg.sam.decoding import decode_tokens
 from promise_seg.sam.features import Features, FeatureSizes, stage_blocks
 from promise_seg.sam.normalisation import normalise
 from promise_seg.sam.prompts import PER_SET, Prompts
+from promise_seg.sam.vit_encoder import encode_vit
 
 
 class FrozenSam(Backbone):
@@ -60,18 +61,8 @@ class FrozenSam(Backbone):
         return self.model.device
 
     def _encode(self, images: Tensor) -> Features:
-        """The steps of the library's encoder, with the outputs of four blocks kept on the way."""
-        encoder = self.model.vision_encoder
-        hidden = encoder.patch_embed(normalise(images.to(self.device)))
-        if encoder.pos_embed is not None:
-            hidden = hidden + encoder.pos_embed
-        stages = []
-        for number, block in enumerate(encoder.layers):
-            hidden = block(hidden)
-            if number in self._stage_blocks:
-                stages.append(hidden)
-        # Contiguous, as stored features are: another memory layout would take other kernels, with other last digits.
-        return Features.of(encoder.neck(hidden).contiguous(), torch.stack(stages, 1))
+        found = encode_vit(self.model.vision_encoder, normalise(images.to(self.device)), self._stage_blocks)
+        return Features.of(found.embedding, torch.stack(found.stages, 1))
 
     def decode(
         self, features: Features, prompts: Prompts, token_shift: Tensor | None = None, *, multimask: bool = True

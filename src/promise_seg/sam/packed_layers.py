@@ -1,0 +1,62 @@
+"""Linear layers on a CPU by oneDNN instead of MKL: the same products, a quarter faster where it was measured.
+
+PyTorch has both, and takes MKL for single precision; on AMD's processors that leaves much of them unused.
+"""
+
+import platform
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+ROWS = 512
+"""Rows that pass a layer at once, so that what one layer writes is in the cache when the next one reads it."""
+
+_MACHINES = {"x86_64", "amd64"}
+_OPERATORS = ("_reorder_linear_weight", "_linear_pointwise")
+"""Those that PyTorch's own compiler uses; they are not promised to users, so they may be missing one day."""
+
+
+def is_plain(tokens: Tensor) -> bool:
+    """Whether tokens are computed in single precision on a CPU, without gradients."""
+    return (
+        tokens.device.type == "cpu"
+        and tokens.dtype == torch.float32
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+def packed(layer: nn.Linear, rows: int = ROWS) -> Callable[[Tensor], Tensor]:
+    """Return a function that does what a layer does to rows (n, C), for :func:`is_plain` ones.
+
+    The weights are arranged anew for it, which is one pass over them. Use the function at once and let it go: it does
+    not see what becomes of the layer's weights. Where this PyTorch cannot do it, the layer itself is returned.
+
+    Args:
+        layer: of the network.
+        rows: how many will be given at once; any number works.
+    """
+    if type(layer) is not nn.Linear or not is_available():
+        return layer
+    return times(layer.weight, layer.bias, rows)
+
+
+def times(weight: Tensor, bias: Tensor | None, rows: int) -> Callable[[Tensor], Tensor]:
+    """Return the function that multiplies rows (n, C) with a matrix (D, C), as a linear layer does, where available."""
+    arrange, multiply = (_operator(name) for name in _OPERATORS)
+    if arrange is None or multiply is None:
+        raise RuntimeError("this PyTorch cannot arrange weights for oneDNN")
+    known = arrange(weight.detach(), rows)
+    added = None if bias is None else bias.detach()
+    return lambda tokens: multiply(tokens, known, added, "none", [], "")
+
+
+def is_available() -> bool:
+    """Whether this PyTorch and this processor can do it, and gain by it as far as is known."""
+    is_ready = platform.machine().lower() in _MACHINES and torch.backends.mkldnn.is_available()
+    return is_ready and None not in map(_operator, _OPERATORS)
+
+
+def _operator(name: str) -> Callable[..., Tensor] | None:
+    return getattr(torch.ops.mkldnn, name, None)

@@ -1,0 +1,243 @@
+"""How long a SAM takes on this machine: to encode, to answer a click, to train."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from promise_seg.dataset.checks import CheckedRow, check_rows
+from promise_seg.dataset.manifest import read_manifest
+from promise_seg.environment import Environment, collect_environment
+from promise_seg.errors import SettingsError
+from promise_seg.features.store import FeatureStore
+from promise_seg.files import check_writable, write_json
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.training import TrainingRun
+from promise_seg.prediction.predictor import EncodedImage, Predictor
+from promise_seg.progress import Progress, Stage, silent
+from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.loading import NANO, load_sam
+from promise_seg.sam.prompts import Prompts
+from promise_seg.scenes import draw_scene
+from promise_seg.vocabulary import Protocol
+from promise_seg.workflows.devices import make_accelerator
+from promise_seg.workflows.training import settings_for
+
+_SIDE = 320
+_STREAM = 78  # of random numbers, so that no scene is one that the nano SAM was trained on
+_EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one kind of work took, each time that it was done.
+
+    Args:
+        work: what was done.
+        seconds: of each time, without a first one to warm up.
+    """
+
+    work: str
+    seconds: tuple[float, ...]
+
+    def at(self, percent: float) -> float:
+        """Return the seconds that this share of the times, in percent, took at most."""
+        return float(np.percentile(self.seconds, percent))
+
+    def record(self) -> dict[str, Any]:
+        """Return what JSON says of it."""
+        return {"work": self.work, "times": len(self.seconds), "p50_seconds": self.at(50), "p95_seconds": self.at(95)}
+
+
+@dataclass(frozen=True)
+class SpeedReport:
+    """What :func:`bench` found.
+
+    Args:
+        sam: what the user called the SAM.
+        image_size: side of its input, in pixels.
+        variant: the model that was trained around it.
+        batch_size: images of a training step.
+        images: that were trained on in an epoch.
+        environment: versions, processor, memory and device.
+        threads: that PyTorch computes with on a CPU.
+        timings: in the order in which they were measured.
+        files: that were written.
+    """
+
+    sam: str
+    image_size: int
+    variant: str
+    batch_size: int
+    images: int
+    environment: Environment
+    threads: int
+    timings: tuple[Timing, ...]
+    files: tuple[Path, ...] = ()
+
+    @property
+    def hardware(self) -> str:
+        """The machine in words."""
+        where = self.environment
+        memory = "" if where.memory_bytes is None else f", {where.memory_bytes / 2**30:.0f} GB of memory"
+        return f"{where.device}; {where.processor}, {where.cores} cores, {self.threads} threads{memory}"
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return a row for each kind of work: its name, how often it was done, median and 95th percentile."""
+        return [timing.record() for timing in self.timings]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what JSON holds."""
+        own = {
+            name: getattr(self, name) for name in ("sam", "image_size", "variant", "batch_size", "images", "threads")
+        }
+        return {**own, "environment": self.environment.model_dump(mode="json"), "timings": self.records()}
+
+
+def bench(
+    sam: str | Backbone = NANO,
+    *,
+    image_size: int | None = None,
+    variant: str | None = None,
+    apm: str | None = None,
+    images: int = 8,
+    batch_size: int = 4,
+    clicks: int = 30,
+    precision: str = "no",
+    device: str | torch.device = "auto",
+    output: str | Path | None = None,
+    progress: Progress = silent,
+) -> SpeedReport:
+    """Measure what a SAM costs on this machine, on drawn images.
+
+    Nothing is kept but ``output``: images, features and the model are in a temporary folder. Other programs that
+    compute at the same time make everything slower.
+
+    Args:
+        sam: the SAM, as ``promise train --sam`` takes it, or one that is loaded already.
+        image_size: side of its input, in pixels; by default the one that it was trained at.
+        variant: of the model that is trained: ``apm``, ``ips`` or ``apm+ips``, which is the default.
+        apm: its kind of APM; by default that of training.
+        images: that are encoded and trained on, at least 2.
+        batch_size: images of a training step.
+        clicks: that are answered.
+        precision: of training: ``no``, ``bf16`` or ``fp16``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        output: a JSON file for the results.
+        progress: told of each image, click and epoch.
+
+    Raises:
+        SettingsError: if an option cannot be meant.
+        CheckpointError: if there is no such SAM.
+    """
+    for name, value, least in (("--images", images, 2), ("--batch-size", batch_size, 1), ("--clicks", clicks, 1)):
+        if value < least:
+            raise SettingsError(f"{name} {value}: expected at least {least}")
+    if output is not None:
+        check_writable(Path(output).parent)
+    given = {"variant": variant, "apm": apm, "batch_size": batch_size, "precision": precision, "views": 1}
+    settings = settings_for(Protocol.OWN, None, given)
+    accelerator = make_accelerator(device, settings.precision)
+    loaded = sam if isinstance(sam, Backbone) else load_sam(sam, accelerator.device, image_size)
+    with tempfile.TemporaryDirectory(prefix="promise-bench-") as name:
+        folder = Path(name)
+        rows = check_rows(read_manifest(_draw(folder, images)))
+        run = TrainingRun(folder / "run", rows, loaded, FeatureStore(folder / "store"), settings, accelerator)
+        encoding = _encoding(run, progress)
+        answering = _answering(Predictor(run.model), rows[0], clicks, progress)
+        training = _training(run, settings, images, progress)
+    found = SpeedReport(
+        sam=loaded.name, image_size=loaded.image_size, variant=str(settings.variant), batch_size=batch_size,
+        images=images, environment=collect_environment(accelerator.device), threads=torch.get_num_threads(),
+        timings=(encoding, *answering, *training), files=() if output is None else (Path(output),),
+    )  # fmt: skip
+    if output is not None:
+        write_json(output, found.facts())
+    return found
+
+
+def _draw(folder: Path, images: int) -> Path:
+    """Draw images with a mask each, and one more to validate on; return the path of their manifest."""
+    lines = ["image_name,train_type,mask_name"]
+    for number in range(images + 1):
+        scene = draw_scene([_STREAM, number], _SIDE, kind="mucosa")
+        mask = np.where(scene.instances > 0, 255, 0).astype(np.uint8)
+        mask[:8, :8] = 255  # of a scene without an object too
+        Image.fromarray(scene.image).save(folder / f"{number}.png")
+        Image.fromarray(mask).save(folder / f"{number}m.png")
+        lines.append(f"{number}.png,{'val' if number == images else 'train'},{number}m.png")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder / "manifest.csv"
+
+
+def _encoding(run: TrainingRun, progress: Progress) -> Timing:
+    """Fill the store, and see when each image is done; the first warms up."""
+    ends: list[float] = []
+
+    def watched(stage: str, done: int, total: int, note: str = "") -> None:
+        if done:
+            ends.append(time.perf_counter())
+        progress(stage, done, total, note)
+
+    run.encode(watched)
+    return Timing("encode and store an image", tuple(after - before for before, after in pairwise(ends)))
+
+
+def _answering(predictor: Predictor, row: CheckedRow, clicks: int, progress: Progress) -> tuple[Timing, Timing]:
+    """Decode clicks on one embedding, and answer as many in a session, up to the mask in the image frame."""
+    encoded = predictor.encode(row.image())
+    rng = np.random.default_rng(0)
+    places = rng.uniform(0.1, 0.9, (clicks + 1, 2))
+    count = Stage(progress, "clicking", 2 * (clicks + 1))
+
+    def each(click: Callable[[EncodedImage, float, float], object]) -> tuple[float, ...]:
+        seconds = []
+        for x, y in places:
+            seconds.append(_seconds(partial(click, encoded, x, y)))
+            count()
+        return tuple(seconds[1:])
+
+    sam = predictor.model.sam
+
+    @torch.inference_mode()
+    def decode(image: EncodedImage, x: float, y: float) -> None:
+        point = torch.tensor([[[[x, y]]]], device=sam.device) * sam.image_size
+        prompts = Prompts(points_xy_model=point, point_labels=torch.ones(1, 1, 1, dtype=torch.long, device=sam.device))
+        sam.decode(image.features, prompts).mask_logits.cpu()
+
+    def answer(image: EncodedImage, x: float, y: float) -> None:
+        session = predictor.session(image)
+        started = time.perf_counter()
+        session.add_point(round(x * (row.width - 1)), round(y * (row.height - 1)))
+        answered.append(time.perf_counter() - started)
+
+    answered: list[float] = []
+    decoded = Timing("decode a click on a stored embedding", each(decode))
+    each(answer)
+    return decoded, Timing("answer a click in a session", tuple(answered[1:]))
+
+
+def _training(run: TrainingRun, settings: TrainSettings, images: int, progress: Progress) -> tuple[Timing, Timing]:
+    """Train epochs on stored features; the first warms up."""
+    steps = -(-images // settings.batch_size)
+    count = Stage(progress, "training", _EPOCHS + 1)
+    epochs = []
+    for _ in range(_EPOCHS + 1):
+        epochs.append(_seconds(run.train_epoch))
+        count()
+    step = Timing(f"training step of {settings.batch_size} images", tuple(epoch / steps for epoch in epochs[1:]))
+    return step, Timing(f"epoch of {images} images", tuple(epochs[1:]))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
