@@ -199,7 +199,7 @@ class TrainingRun:
         val = [Sample.of(row, self.model.sam, self.settings.fit) for row in self.rows[Split.VAL]]
         samples = val + self.training_set.samples(self.settings.views)
         mine = samples[self.accelerator.process_index :: self.accelerator.num_processes]
-        return sum(gather_object([encode_missing(mine, self.model.sam, self.store, progress)]))
+        return sum(gather_object([encode_missing(mine, self.model.sam, self.store, progress, self.model.stages_read)]))
 
     def _rate(self, step: int, steps_per_epoch: int) -> float:
         """Learning rate of a step: linear warm-up, then cosine decay to 1 %; constant by the reference's protocol."""
