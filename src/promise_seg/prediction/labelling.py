@@ -9,11 +9,14 @@ import numpy.typing as npt
 from promise_seg.arrays import Uint16Array
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.formats.source import Source
+from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.reading import Reading
+from promise_seg.inference.encoding import encode_images
 from promise_seg.model import ModelConfig
 from promise_seg.prediction.predictor import EncodedImage, Predictor
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.features import Features
 from promise_seg.trust.judging import Trust
 from promise_seg.vocabulary import MaskKind
 
@@ -145,15 +148,11 @@ class Labeller:
 
         Models whose encoders were trained too encode for themselves.
         """
-        shared: EncodedImage | None = None
-        encoded: dict[int, EncodedImage] = {}
-        for label, one in self.predictors.items():
-            if one.model.sam.encoder_learns:
-                encoded[label] = one.encode(image, index)
-                continue
-            if shared is None:
-                shared = one.encode(image, index)
-            encoded[label] = shared
+        return self.label_framed(self._first.frame(image, index))
+
+    def label_framed(self, framed: ImageInFrame) -> LabelledSlice:
+        """The same for an image in the model frame, which is the same for all models."""
+        encoded = self._encoded(framed)
         predictions = {label: one.predict(encoded[label]) for label, one in self.predictors.items()}
         found = np.array(list(predictions), np.uint16)
         probs = np.stack([one.mask_probs for one in predictions.values()])
@@ -169,6 +168,17 @@ class Labeller:
             for label, p in predictions.items()
         }
         return LabelledSlice(np.where(any_mask, found[probs.argmax(0)], 0).astype(np.uint16), origins)
+
+    def _encoded(self, framed: ImageInFrame) -> dict[int, EncodedImage]:
+        """The image as each model needs it: SAM's features are shared, what an APM sees in the image is its own."""
+        shared: Features | None = None
+        encoded = {}
+        for label, one in self.predictors.items():
+            if shared is None and not one.model.sam.encoder_learns:
+                stages = {stage for other in self.predictors.values() for stage in other.model.stages_read}
+                shared = encode_images(one.model.sam, [framed.pixels()], stages)
+            encoded[label] = one.encode_framed(framed, None if one.model.sam.encoder_learns else shared)
+        return encoded
 
     def label(self, source: Source, progress: Progress = silent) -> Labelled:
         """Label a picture or all slices of a volume.
