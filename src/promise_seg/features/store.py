@@ -77,8 +77,8 @@ class FeatureKey:
 class FeatureStore:
     """A store of features of single images by key. It is safe for several processes: writing is all or nothing.
 
-    An entry holds the embedding and those of the encoder's stages that were wanted so far. Files are mapped into memory:
-    what is not wanted of an entry is not read again once its hash was compared.
+    An entry holds the embedding and those of the encoder's stages that were wanted so far. Files are mapped into
+    memory: what is not wanted of an entry is not read again once its hash was compared.
 
     Args:
         folder: of the store; by default the user's.
@@ -143,8 +143,8 @@ class FeatureStore:
             number = getattr(error.__cause__, "errno", None)
             if number in _IS_FULL or "No space" in str(error):
                 raise PromiseError(
-                    f"{first_line(error)} promise features prune frees what was not used for longest; --store-precision "
-                    f"{StorePrecision.INT8} needs half of the space"
+                    f"{first_line(error)}; promise features prune frees what was not used for longest, and "
+                    f"--store-precision {StorePrecision.INT8} needs half of the space"
                 ) from error
             if number not in _MAY_NOT:
                 raise

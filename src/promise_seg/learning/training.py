@@ -130,7 +130,9 @@ class TrainingRun:
         self._origin = ({} if origin is None else asdict(origin)) | {"mask_threshold": rows[0].reading.mask_threshold}
         self.epoch = 0
         self.best: dict[str, Any] = {"epoch": -1, "dice": -1.0, "mask_choice": "score"}
-        self._identity = RunIdentity.of(settings, self._learned_from, sam, start.sha256 if start else None)
+        self._identity = RunIdentity.of(
+            settings, self._learned_from, sam, start.sha256 if start else None, store.precision
+        )
         if (folder / STATE_FILE).exists():
             self._resume()
         elif accelerator.is_main_process:
@@ -194,11 +196,15 @@ class TrainingRun:
         if len(lines) > epochs:
             write_text(path, "".join(lines[:epochs]))
 
+    @property
+    def samples(self) -> list[Sample]:
+        """All views of all rows: what is worth storing."""
+        val = [Sample.of(row, self.model.sam, self.settings.fit) for row in self.rows[Split.VAL]]
+        return val + self.training_set.samples(self.settings.views)
+
     def encode(self, progress: Progress = silent) -> int:
         """Fill the feature store for all rows and views; returns how many had to be encoded, by all processes."""
-        val = [Sample.of(row, self.model.sam, self.settings.fit) for row in self.rows[Split.VAL]]
-        samples = val + self.training_set.samples(self.settings.views)
-        mine = samples[self.accelerator.process_index :: self.accelerator.num_processes]
+        mine = self.samples[self.accelerator.process_index :: self.accelerator.num_processes]
         return sum(gather_object([encode_missing(mine, self.model.sam, self.store, progress, self.model.stages_read)]))
 
     def _rate(self, step: int, steps_per_epoch: int) -> float:

@@ -64,9 +64,9 @@ class AutoPrompter(nn.Module):
     """Features in, prompts out.
 
     ``image_side`` is the side of the images that it wants to see itself, in pixels; ``None`` if features are enough.
-    ``stages_read`` are the stages of SAM's encoder that it reads, counting from 0: no others are stored. ``frozen_part``
-    is the name of a part that is never trained, and that no checkpoint holds; ``fast_part`` that of a part that learns
-    at twice the rate.
+    ``stages_read`` are the stages of SAM's encoder that it reads, counting from 0: no others are stored.
+    ``frozen_part`` is the name of a part that is never trained, and that no checkpoint holds; ``fast_part`` that of a
+    part that learns at twice the rate.
     """
 
     stages_read: tuple[int, ...] = ALL_STAGES
