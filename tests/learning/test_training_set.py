@@ -127,7 +127,7 @@ def test_inputs_that_stay_black_are_black_in_all_views_of_training(manifest, tin
 
 
 def test_batches_are_read_by_another_thread_in_the_order_of_the_draws(checked, tiny_sam, store, accelerator, tmp_path):
-    run = TrainingRun(tmp_path / "run", checked, tiny_sam, store, TrainSettings(views=1, batch_size=2), accelerator)
+    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator, views=1)
     threads, real = set(), run.training_set._inputs
 
     def inputs(sample, draw):
