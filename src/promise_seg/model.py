@@ -175,6 +175,11 @@ class PromiseModel(nn.Module):
         """The device that the model computes on."""
         return self.sam.device
 
+    @property
+    def stages_read(self) -> tuple[int, ...]:
+        """The stages of SAM's encoder that are read beside the embedding: those that its APM reads."""
+        return () if self.apm is None else self.apm.stages_read
+
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
         """Return the parameters by names that begin with the part that they are of, or ``sam.`` for parts of SAM that
         are trained too."""

@@ -73,6 +73,16 @@ def load_tensors(path: Path, *, check: bool = True) -> TensorFile:
     return TensorFile(tensors, metadata)
 
 
+def tensor_names(path: Path) -> frozenset[str]:
+    """Read the names of the tensors alone.
+
+    Raises:
+        OSError, SafetensorError: if the file cannot be read.
+    """
+    with safe_open(path, "pt") as file:
+        return frozenset(file.keys())
+
+
 def read_metadata(path: Path) -> dict[str, str]:
     """Read the texts of a file alone, without comparing its hash.
 

@@ -290,6 +290,13 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
+class StorePrecision(StrEnum):
+    """How exactly stored features are kept: in half precision, or with 8 bits in the range of each channel."""
+
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
 class CheckpointFormat(StrEnum):
     """The target of converting a checkpoint: a folder of ours, or a file of the published code."""
 

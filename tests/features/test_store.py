@@ -9,9 +9,10 @@ from promise_seg import tensor_files
 from promise_seg.augmentation import View
 from promise_seg.errors import PromiseError
 from promise_seg.features import store as store_module
-from promise_seg.features.store import FeatureKey, FeatureStore, default_store_folder, rounded
+from promise_seg.features.precision import rounded
+from promise_seg.features.store import FeatureKey, FeatureStore, default_store_folder
 from promise_seg.sam.features import Features
-from promise_seg.tensor_files import load_tensors
+from promise_seg.tensor_files import load_tensors, save_tensors
 from promise_seg.vocabulary import Fit
 
 KEY = FeatureKey("a" * 64, Fit.STRETCH, 128, View(), "b" * 64)
@@ -81,12 +82,13 @@ def test_a_flipped_bit_counts_as_missing_and_is_said(store, caplog):
 def test_an_entry_is_compared_with_its_hash_once_unless_its_file_changes(store, monkeypatch):
     checks = []
 
-    def load(path, *, check):
+    def load(path, *, check=True):
         checks.append(check)
         return load_tensors(path, check=check)
 
     monkeypatch.setattr(store_module, "load_tensors", load)
     store.put(KEY, some_features())
+    checks.clear()  # putting looks for stages that are there
     for _ in range(3):
         assert store.get(KEY) is not None
     flip_the_last_bit(store.path(KEY))
@@ -137,3 +139,53 @@ def test_where_it_is_by_default(monkeypatch, tmp_path):
     monkeypatch.delenv("PROMISE_SEG_STORE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_store_folder() == tmp_path / "promise-seg/features"
+
+
+def test_an_entry_has_only_the_stages_that_were_wanted(store):
+    features = some_features()
+    store.put(KEY, features.with_stages(()))
+    assert set(load_tensors(store.path(KEY)).tensors) == {"embedding"}
+    assert store.has(KEY, ())
+    assert not store.has(KEY, (3,))
+    assert store.get(KEY, (3,)) is None
+    assert set(store.get(KEY, ()).tensors) == {"embedding"}
+
+
+def test_stages_that_come_later_join_those_that_are_there(store):
+    features = some_features()
+    store.put(KEY, features.with_stages((3,)))
+    store.put(KEY, features.with_stages((1, 2)))
+    assert set(store.get(KEY, (1, 3)).tensors) == {"embedding", "stage_1", "stage_3"}
+    for number in (1, 2, 3):
+        assert torch.equal(store.get(KEY, (number,)).stage(number), rounded(features).stage(number))
+    assert not store.has(KEY)
+    store.put(KEY, features)
+    assert set(load_tensors(store.path(KEY)).tensors) == {"embedding", "stages"}
+
+
+def test_an_entry_with_all_stages_serves_who_reads_some_or_none(store):
+    """As earlier versions wrote all of them."""
+    features = some_features()
+    save_tensors(store.path(KEY), {name: tensor[0] for name, tensor in features.to(torch.float16).tensors.items()})
+    assert set(store.get(KEY, ()).tensors) == {"embedding"}
+    found = store.get(KEY, (1, 3))
+    assert set(found.tensors) == {"embedding", "stage_1", "stage_3"}
+    assert torch.equal(found.stage(3), rounded(features).stage(3))
+
+
+def test_reading_an_entry_notes_its_use_and_not_a_change(store):
+    store.put(KEY, some_features())
+    path = store.path(KEY)
+    os.utime(path, (1000, 2000))
+    store.get(KEY)
+    assert path.stat().st_atime > 1_000_000
+    assert path.stat().st_mtime == 2000
+
+
+def test_a_full_disk_names_what_helps(store, monkeypatch):
+    def refuse(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tensor_files, "save_file", refuse)
+    with pytest.raises(PromiseError, match=r"cannot write.*promise features prune frees.*--store-precision int8"):
+        store.put(KEY, some_features())

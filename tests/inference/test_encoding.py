@@ -26,11 +26,11 @@ def test_each_view_is_encoded_once(samples, tiny_sam, store):
 def test_a_stopped_run_keeps_what_it_encoded(samples, tiny_sam, store, monkeypatch):
     real, calls = encoding.encode_images, []
 
-    def stop_at_the_third(sam, images):
+    def stop_at_the_third(sam, images, stages):
         calls.append(len(images))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return real(sam, images)
+        return real(sam, images, stages)
 
     monkeypatch.setattr(encoding, "encode_images", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
@@ -47,6 +47,23 @@ def test_stored_features_equal_fresh_ones(samples, tiny_sam, store):
     assert torch.equal(fresh.tensors["stages"], stored.tensors["stages"])
     assert fresh.embedding.stride() == stored.embedding.stride()
     assert fresh.tensors["stages"].stride() == stored.tensors["stages"].stride()
+
+
+@pytest.mark.parametrize("stages", [(), (1, 3)])
+def test_stored_features_equal_fresh_ones_where_not_all_stages_are_read(samples, tiny_sam, store, stages):
+    fresh = features_of(samples[:1], tiny_sam, None, stages)
+    first, stored = (features_of(samples[:1], tiny_sam, store, stages) for _ in range(2))
+    assert set(fresh.tensors) == {"embedding", *(f"stage_{number}" for number in stages)}
+    for name, tensor in fresh.tensors.items():
+        assert torch.equal(first.tensors[name], tensor)
+        assert torch.equal(stored.tensors[name], tensor)
+
+
+def test_an_entry_without_the_stages_that_are_read_is_encoded_anew(samples, tiny_sam, store):
+    assert encode_missing(samples[:1], tiny_sam, store, stages=()) == 1
+    assert encode_missing(samples[:1], tiny_sam, store, stages=()) == 0
+    assert encode_missing(samples[:1], tiny_sam, store, stages=(1, 2, 3)) == 1
+    assert encode_missing(samples[:1], tiny_sam, store, stages=()) == 0
 
 
 def test_an_image_s_features_do_not_depend_on_the_others(samples, tiny_sam):

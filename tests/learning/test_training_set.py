@@ -1,5 +1,7 @@
 """Draws of an epoch, and the masks that each set of prompts asks for."""
 
+import threading
+
 import numpy as np
 import torch
 from PIL import Image
@@ -122,3 +124,21 @@ def test_inputs_that_stay_black_are_black_in_all_views_of_training(manifest, tin
         seen = run.training_set[Draw(0, 1, (number,))].inputs.tensors[IMAGE]
         assert seen[..., :2].any()
         assert not seen[..., 2].any()
+
+
+def test_batches_are_read_by_another_thread_in_the_order_of_the_draws(checked, tiny_sam, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator, views=1)
+    threads, real = set(), run.training_set._inputs
+
+    def inputs(sample, draw):
+        threads.add(threading.current_thread())
+        return real(sample, draw)
+
+    run.training_set._inputs = inputs
+    read = list(run._batches())
+    assert threading.current_thread() not in threads
+    expected = list(run.loader)
+    assert len(read) == len(expected)
+    for one, other in zip(read, expected, strict=True):
+        assert torch.equal(one.target, other.target)
+        assert torch.equal(one.oracle_points_xy_model, other.oracle_points_xy_model)

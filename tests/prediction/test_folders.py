@@ -13,7 +13,7 @@ from promise_seg.errors import PromiseError
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_labels
-from promise_seg.prediction import folders
+from promise_seg.prediction import table as prediction_table
 from promise_seg.prediction.folders import PredictionFolder, predict_folder, predict_one
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.outputs.formats import WRITERS, Writer
@@ -107,7 +107,7 @@ def test_a_line_that_one_run_took_out_does_not_come_back_from_the_table_of_anoth
 
 def test_masks_are_on_the_disk_before_the_table_names_them(images, labeller, tmp_path, monkeypatch):
     synced = []
-    monkeypatch.setattr(folders, "_SAVE_SECONDS", 3600)
+    monkeypatch.setattr(prediction_table, "_SAVE_SECONDS", 3600)
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").readlink().name))
     predict_folder(labeller, find_inputs([images]), tmp_path / "out")
     table_at = next(number for number, name in enumerate(synced) if name.endswith("~predictions.csv"))

@@ -11,7 +11,7 @@ from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.labelling import Labeller, parse_names
 from promise_seg.prediction.predictor import Predictor
-from promise_seg.vocabulary import TrainAlso, Variant
+from promise_seg.vocabulary import ApmKind, TrainAlso, Variant
 from promise_seg.workflows.predicting import load_labeller
 from tests.files import write_nifti
 from tests.helpers import disc_image, make_model, make_tiny_sam
@@ -59,6 +59,24 @@ def test_an_image_is_encoded_once_for_all_classes(tiny_sam, picture, monkeypatch
     monkeypatch.setattr(tiny_sam, "encode", lambda images: calls.append(1) or encode(images))
     labeller.label(picture)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("kinds", [(ApmKind.PRETRAINED, ApmKind.PRETRAINED), (ApmKind.PRETRAINED, ApmKind.RESNET)])
+def test_each_class_has_its_own_prompts_also_where_apms_see_the_image(tiny_sam, picture, kinds):
+    models = {}
+    for label, kind in enumerate(kinds, 1):
+        model = make_model(tiny_sam, apm=kind)
+        model.config = model.config.model_copy(update={"reading": Reading(label=label)})
+        torch.manual_seed(label)
+        with torch.no_grad():
+            for parameter in model.apm.parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))
+        models[label] = Predictor(model)
+    alone = {label: one.predict(picture) for label, one in models.items()}
+    assert not np.array_equal(alone[1].points_xy, alone[2].points_xy)
+    origins = Labeller(models).label(picture).slices[0].origins
+    for label, one in alone.items():
+        np.testing.assert_array_equal(origins[label].points_xy_image, one.points_xy)
 
 
 def test_a_class_whose_encoder_was_trained_encodes_for_itself(tiny_sam, picture):

@@ -12,7 +12,7 @@ from promise_seg.learning.losses import mask_loss, point_loss, signed_distances
 from promise_seg.model import ModelConfig
 from promise_seg.prompting.apm import IMAGE, AutoPrompter, Proposal
 from promise_seg.prompting.building import CONFIGS, make_apm_config
-from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.sam.features import ALL_STAGES, Features, FeatureSizes
 from promise_seg.vocabulary import ApmKind
 
 SIZES = FeatureSizes(side=32, grid=8, embedding_channels=16, stage_channels=(16,) * 4, num_heads=2)
@@ -74,6 +74,13 @@ class ApmContract:
         with torch.no_grad():
             assert torch.equal(apm(features).points_xy_model, apm(features).points_xy_model)
         assert all(torch.equal(features.tensors[name], tensor) for name, tensor in before.tensors.items())
+
+    def test_it_reads_no_other_stages_than_it_says(self):
+        apm, features = self.build().eval(), features_for(SIZES)
+        assert set(apm.stages_read) <= set(ALL_STAGES)
+        with torch.no_grad():
+            alone = apm(features.with_stages(apm.stages_read))
+            assert torch.equal(alone.points_xy_model, apm(features).points_xy_model)
 
     def test_an_image_s_points_do_not_depend_on_the_rest_of_its_batch(self):
         apm, features = self.build().eval(), features_for(SIZES)

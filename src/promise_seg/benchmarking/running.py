@@ -28,7 +28,7 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.vocabulary import PromptSource, Protocol, Split
 from promise_seg.workflows.begun_run import settings_of_run
-from promise_seg.workflows.training import run_and_calibrate
+from promise_seg.workflows.one_run import run_and_calibrate
 
 
 class Benchmark:

@@ -23,6 +23,7 @@ from promise_seg.cli import (
     data_split,
     demo,
     evaluate,
+    features,
     predict,
     pretrain,
     report,
@@ -91,6 +92,13 @@ _sams.command("list")(_honest(sam.list_sams))
 _sams.command("info")(_honest(sam.info))
 _sams.command("fetch")(_honest(sam.fetch))
 app.add_typer(_sams, name="sam")
+
+
+_features = typer.Typer(no_args_is_help=True, help="The store of encoded images: what it will take, holds and frees.")
+_features.command("plan")(_honest(features.plan))
+_features.command("status")(_honest(features.status))
+_features.command("prune")(_honest(features.prune))
+app.add_typer(_features, name="features")
 
 
 _data = typer.Typer(no_args_is_help=True, help="Make, import, check, split, show and fetch data sets.")

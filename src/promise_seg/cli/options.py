@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from promise_seg.vocabulary import Axis, Channel, PromptSource, Protocol, SplitChoice
+from promise_seg.vocabulary import Axis, Channel, PromptSource, Protocol, SplitChoice, StorePrecision
 
 DATA = "Data"
 MODEL = "Model"
@@ -142,6 +142,15 @@ StoreOption = Annotated[
         help="Feature store; default $PROMISE_SEG_STORE or the user's cache.",
         rich_help_panel=COMPUTING,
         show_default=False,
+    ),
+]
+StorePrecisionOption = Annotated[
+    StorePrecision,
+    choice(
+        StorePrecision,
+        "--store-precision",
+        about="How exactly features are kept; int8 takes half the space, with 8 bits in the range of each channel",
+        panel=COMPUTING,
     ),
 ]
 SplitOption = Annotated[SplitChoice, choice(SplitChoice, "--split", about="Which rows", panel=DATA)]

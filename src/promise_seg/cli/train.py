@@ -17,6 +17,7 @@ from promise_seg.cli.options import (
     ProtocolOption,
     SamOption,
     StoreOption,
+    StorePrecisionOption,
     choice,
     option,
     output_option,
@@ -24,11 +25,21 @@ from promise_seg.cli.options import (
 )
 from promise_seg.cli.trust import print_learned
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
-from promise_seg.vocabulary import ApmKind, Fit, Optimizer, Precision, Protocol, Recipe, TrainableVariant, TrainAlso
+from promise_seg.vocabulary import (
+    ApmKind,
+    Fit,
+    Optimizer,
+    Precision,
+    Protocol,
+    Recipe,
+    StorePrecision,
+    TrainableVariant,
+    TrainAlso,
+)
 
 if TYPE_CHECKING:
     from promise_seg.images.reading import ReadingOptions
-    from promise_seg.workflows.training import Trained
+    from promise_seg.workflows.one_run import Trained
 
 
 @with_reading()
@@ -159,6 +170,7 @@ def train(
     precision: Annotated[Precision, choice(Precision, about="Mixed precision", panel=COMPUTING)] = Precision.NO,
     device: DeviceOption = "auto",
     store: StoreOption = None,
+    store_precision: StorePrecisionOption = StorePrecision.FP16,
 ) -> None:
     """Train a model on your images; SAM stays frozen. The same command resumes after an interruption."""
     from promise_seg.learning.settings import APM_PREFIX, OPTIONS
@@ -169,6 +181,7 @@ def train(
         for name in (*OPTIONS.values(), *(name for name in context.params if name.startswith(APM_PREFIX)))
         if (source := context.get_parameter_source(name)) is not None and source.name != "DEFAULT"
     }
+    from promise_seg.features.store import FeatureStore
     from promise_seg.workflows import training
 
     starts = None if init is None else training.Starts(init)
@@ -180,7 +193,8 @@ def train(
     with stages_bar() as progress:
         training.train(
             rows, output, init=starts, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share,
-            device=device, store=store, progress=progress, note=print_line, trained=_print, **given,
+            device=device, store=FeatureStore(store, store_precision), progress=progress, note=print_line,
+            trained=_print, **given,
         )  # fmt: skip
 
 

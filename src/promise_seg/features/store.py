@@ -1,35 +1,45 @@
 """A content-addressed store of encoder features on disk, shared by all runs.
 
 The key of an entry contains everything that changes its numbers, so an entry is never stale, and entries of other
-images, SAMs or settings never get in the way. Delete the folder at any time to free space.
+images, SAMs or settings never get in the way. Delete the folder at any time to free space, or let
+:mod:`promise_seg.features.pruning` free what was not used for longest.
 """
 
 import errno
 import hashlib
 import json
 import logging
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from promise_seg.augmentation import AnyView
 from promise_seg.cache_folders import cache_folder
 from promise_seg.errors import PromiseError, first_line
+from promise_seg.features.precision import HALF, belongs_to, packed, rounded, unpacked
 from promise_seg.files import Sync
 from promise_seg.images.geometry import Box
-from promise_seg.sam.features import Features
-from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors
-from promise_seg.vocabulary import Fit
+from promise_seg.sam.features import ALL_STAGES, STAGES, Features
+from promise_seg.strays import remove_strays, temporary_name
+from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors, tensor_names
+from promise_seg.vocabulary import Fit, StorePrecision
 
 _MAY_NOT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_USE_SECONDS = 600.0  # how exactly it is known when an entry was last used
+IN_USE = "in-use"
+"""The ending of the files by which processes that work on a store say so."""
 _LOG = logging.getLogger(__name__)
 
 FORMAT_VERSION = 2
 """The version of the format; raise it when the same file, geometry and view would give other pixels."""
-PRECISION = torch.float16
-"""The precision to which features are rounded wherever they are used, to be identical if stored or fresh."""
+PRECISION = HALF
 
 
 def default_store_folder() -> Path:
@@ -48,7 +58,7 @@ class FeatureKey:
     sam_sha256: str
     crop: Box | None = None
 
-    def digest(self) -> str:
+    def digest(self, precision: StorePrecision = StorePrecision.FP16) -> str:
         """Return the hash of everything that changes the features: the name of the entry."""
         parts: list[object] = [
             FORMAT_VERSION,
@@ -57,23 +67,28 @@ class FeatureKey:
             self.side,
             self.view.as_key(),
             self.sam_sha256,
-            str(PRECISION),
+            str(PRECISION) if precision == StorePrecision.FP16 else str(precision),
         ]
         if self.crop is not None:  # entries of uncropped images keep their keys
             parts.append({"crop": list(self.crop)})
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def rounded(features: Features) -> Features:
-    """Return features at the precision of the store, as float32, with which training and prediction compute."""
-    return features.to(PRECISION).to(torch.float32)
-
-
 class FeatureStore:
-    """A store of features of single images by key. It is safe for several processes: writing is all or nothing."""
+    """A store of features of single images by key. It is safe for several processes: writing is all or nothing.
 
-    def __init__(self, folder: str | Path | None = None) -> None:
+    An entry holds the embedding and those of the encoder's stages that were wanted so far. Files are mapped into
+    memory: what is not wanted of an entry is not read again once its hash was compared.
+
+    Args:
+        folder: of the store; by default the user's.
+        precision: in which features are kept, and come back whether they were stored or not. What is stored in half
+            precision is read by a store of 8 bits, too.
+    """
+
+    def __init__(self, folder: str | Path | None = None, precision: StorePrecision | str = StorePrecision.FP16) -> None:
         self.folder = Path(folder) if folder is not None else default_store_folder()
+        self.precision = StorePrecision(precision)
         self._checked: dict[Path, tuple[int, int, int]] = {}
         self._has_warned = False
 
@@ -82,38 +97,77 @@ class FeatureStore:
             self._has_warned = True
             _LOG.warning("%s. Such images are encoded whenever they are needed; name another --store", words)
 
-    def path(self, key: FeatureKey) -> Path:
+    def path(self, key: FeatureKey, precision: StorePrecision | None = None) -> Path:
         """Return where the features of a key are, or would be."""
-        digest = key.digest()
+        digest = key.digest(precision or self.precision)
         return self.folder / digest[:2] / f"{digest}.safetensors"
 
     def __contains__(self, key: FeatureKey) -> bool:
-        return self.path(key).exists()
+        return self.has(key, ())
+
+    def has(self, key: FeatureKey, stages: Collection[int] = ALL_STAGES) -> bool:
+        """Whether there is an entry with these stages, whose content is not checked."""
+        return any(self._has_file(path, stages) for path in self._paths(key))
+
+    def _paths(self, key: FeatureKey) -> list[Path]:
+        """Where the features of a key may be, the best place first."""
+        return list(dict.fromkeys([self.path(key), self.path(key, StorePrecision.FP16)]))
+
+    @staticmethod
+    def _has_file(path: Path, stages: Collection[int]) -> bool:
+        try:
+            return _has_stages(tensor_names(path), stages)
+        except (OSError, SafetensorError):
+            return False
+
+    def rounded(self, features: Features) -> Features:
+        """Return features as they come back from this store."""
+        return rounded(features, self.precision)
 
     def put(self, key: FeatureKey, features: Features) -> None:
-        """Store the features of one image, batch size 1.
+        """Store the features of one image, batch size 1. Stages that are stored already and not among them are kept.
 
         Where this user may not write, as in a store of somebody else, nothing is stored, which is logged as a warning.
 
         Raises:
             PromiseError: if they cannot be written for another reason, such as a full disk.
         """
-        small = features.to(PRECISION).to("cpu")
-        tensors = {name: tensor[0] for name, tensor in small.tensors.items()}
+        tensors = packed(features, self.precision)
+        path = self.path(key)
+        with suppress(OSError, SafetensorError, DamagedError):
+            tensors |= _others(load_tensors(path).tensors, tensors)
+        facts = {"network": key.sam_sha256, "side": str(key.side), "precision": str(self.precision)}
         try:
-            save_tensors(self.path(key), tensors, sync=Sync.NONE)  # a damaged entry is noticed and made again
+            save_tensors(path, tensors, facts, sync=Sync.NONE)  # a damaged entry is noticed and made again
         except PromiseError as error:
-            if getattr(error.__cause__, "errno", None) not in _MAY_NOT:
+            number = getattr(error.__cause__, "errno", None)
+            if number in _IS_FULL or "No space" in str(error):
+                raise PromiseError(
+                    f"{first_line(error)}; promise features prune frees what was not used for longest, and "
+                    f"--store-precision {StorePrecision.INT8} needs half of the space"
+                ) from error
+            if number not in _MAY_NOT:
                 raise
             self._warn_once(f"{self.folder}: features cannot be stored here: {first_line(error)}")
 
-    def get(self, key: FeatureKey) -> Features | None:
+    def get(self, key: FeatureKey, stages: Collection[int] = ALL_STAGES) -> Features | None:
         """Return the features of one image, batch size 1, float32; ``None`` if they are missing or damaged.
 
         An entry is compared with its hash when it is first read, and again when its file was changed. One that is
         damaged is logged as a warning; whoever encodes the image anew puts a sound one in its place.
+
+        Args:
+            key: of the features.
+            stages: the stages of the encoder that are wanted; an entry that lacks one counts as missing.
         """
         path = self.path(key)
+        if found := self._read(path, stages):
+            return found
+        half = self.path(key, StorePrecision.FP16)
+        found = None if half == path else self._read(half, stages)
+        return None if found is None else self.rounded(found)
+
+    def _read(self, path: Path, stages: Collection[int]) -> Features | None:
         try:
             found = path.stat()
             state = found.st_ino, found.st_size, found.st_mtime_ns
@@ -127,7 +181,55 @@ class FeatureStore:
             _LOG.warning("%s: damaged, so the image is encoded anew: %s", path, first_line(error))
             return None
         self._checked[path] = state
-        if not tensors:
+        if not tensors or not _has_stages(tensors, stages):
             return None
-        stored = Features({name: tensor[None] for name, tensor in tensors.items()})
-        return stored.to(torch.float32)
+        _note_use(path, found)
+        return unpacked(_with_stages(tensors, stages))
+
+    def note_use(self, key: FeatureKey) -> None:
+        """Note that an entry is about to be used, so that it is not the first to be freed."""
+        for path in self._paths(key):
+            with suppress(OSError):
+                _note_use(path, path.stat())
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Say that this process works on the store: what it uses until this ends is not freed by others."""
+        mark = self.folder / temporary_name(IN_USE)
+        with suppress(OSError):  # where nothing may be written, nothing can be freed
+            self.folder.mkdir(parents=True, exist_ok=True)
+            remove_strays(self.folder)
+            mark.touch()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                mark.unlink()
+
+
+def _note_use(path: Path, found: os.stat_result) -> None:
+    """Set when a file was last used; not the time of its change, which says that its hash must be compared."""
+    now = time.time()
+    if now - found.st_atime > _USE_SECONDS:
+        with suppress(OSError):
+            os.utime(path, ns=(int(now * 1e9), found.st_mtime_ns))
+
+
+def _has_stages(names: Collection[str], stages: Collection[int]) -> bool:
+    return STAGES in names or all(f"stage_{number}" in names for number in stages)
+
+
+def _with_stages(tensors: Mapping[str, Tensor], stages: Collection[int]) -> dict[str, Tensor]:
+    """Some of the stages of an entry, and all of its other tensors."""
+    if STAGES in tensors:  # as only entries of half precision have it
+        batch = Features({name: tensor[None] for name, tensor in tensors.items()}).with_stages(stages)
+        return {name: tensor[0] for name, tensor in batch.tensors.items()}
+    unwanted = {f"stage_{number}" for number in ALL_STAGES} - {f"stage_{number}" for number in stages}
+    return {name: tensor for name, tensor in tensors.items() if belongs_to(name) not in unwanted}
+
+
+def _others(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the stages of an old entry that a new one lacks."""
+    if STAGES in new:
+        return {}
+    return {name: tensor for name, tensor in old.items() if name not in new and name.startswith("stage")}

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 PREDICTION_TABLE = "predictions.csv"
+PREDICTION_LOG = "predictions.part.jsonl"
+"""What was predicted since the table was written; it is gone when the command has ended."""
 PREDICTION_IDENTITY = "model.json"
 PREDICTION_COCO = "coco.json"
 PREDICTION_FOLDERS = ("masks", "overlays")
@@ -34,5 +36,5 @@ def of_predictions(folder: Path, names: Collection[str], output: Path | None = N
     """
     is_ours = PREDICTION_IDENTITY in names and not {PREDICTION_TABLE, *PREDICTION_FOLDERS}.isdisjoint(names)
     if is_ours or folder.resolve() == output:
-        return frozenset({PREDICTION_TABLE, PREDICTION_IDENTITY, PREDICTION_COCO, *PREDICTION_FOLDERS})
+        return frozenset({PREDICTION_TABLE, PREDICTION_LOG, PREDICTION_IDENTITY, PREDICTION_COCO, *PREDICTION_FOLDERS})
     return frozenset()

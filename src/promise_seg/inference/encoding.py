@@ -1,6 +1,6 @@
 """Get the features of rows and their views from the store or, if they are missing, from the encoder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,14 +9,15 @@ from torch import Tensor
 from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.augmentation import AnyView, View, view_of
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.features.store import FeatureKey, FeatureStore, rounded
+from promise_seg.features.precision import rounded
+from promise_seg.features.store import FeatureKey, FeatureStore
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry, resize
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.prompting.apm import IMAGE, AutoPrompter
 from promise_seg.sam.backbone import Backbone
-from promise_seg.sam.features import Features
+from promise_seg.sam.features import ALL_STAGES, Features
 from promise_seg.vocabulary import Fit, Recipe
 
 
@@ -70,21 +71,22 @@ class Sample:
         return self.view.apply_to_mask(self.geometry.mask_to_model(mask))
 
 
-def encode_images(sam: Backbone, images: Sequence[Uint8Array]) -> Features:
-    """Encode images (S, S, 3) at the precision of the store. Returns features on the CPU.
+def encode_images(sam: Backbone, images: Sequence[Uint8Array], stages: Collection[int] = ALL_STAGES) -> Features:
+    """Encode images (S, S, 3) at half precision, and keep these stages of the encoder. Returns features on the CPU.
 
     Images are encoded one at a time, so the features of an image never depend on other images.
     """
     with torch.no_grad():
-        return Features.cat([rounded(sam.encode(torch.from_numpy(image)[None]).to("cpu")) for image in images])
+        parts = [sam.encode(torch.from_numpy(image)[None]).with_stages(stages) for image in images]
+        return Features.cat([rounded(part.to("cpu")) for part in parts])
 
 
-def encode_one(sample: Sample, sam: Backbone) -> Features:
+def encode_one(sample: Sample, sam: Backbone, stages: Collection[int] = ALL_STAGES) -> Features:
     """Encode one view of one row: the unit of work that a loop, processes or a cluster can map over samples.
 
     The result depends only on the arguments, and nothing is stored.
     """
-    return encode_images(sam, [sample.image()])
+    return encode_images(sam, [sample.image()], stages)
 
 
 def encode_missing(
@@ -92,6 +94,7 @@ def encode_missing(
     sam: Backbone,
     store: FeatureStore,
     progress: Progress = silent,
+    stages: Collection[int] = ALL_STAGES,
 ) -> int:
     """Add missing features to the store; return how many views were encoded.
 
@@ -100,23 +103,38 @@ def encode_missing(
     """
     encoded = 0
     for sample in counted(samples, progress, "encoding"):
-        if not sam.encoder_learns and sample.key(sam) not in store:
-            store.put(sample.key(sam), encode_one(sample, sam))
+        if sam.encoder_learns:
+            continue
+        key = sample.key(sam)
+        if store.has(key, stages):
+            store.note_use(key)
+        else:
+            store.put(key, encode_one(sample, sam, stages))
             encoded += 1
     return encoded
 
 
-def features_of(samples: Sequence[Sample], sam: Backbone, store: FeatureStore | None) -> Features:
-    """Return the features of a batch, each entry from the store or, if it is missing, from the encoder."""
+def features_of(
+    samples: Sequence[Sample], sam: Backbone, store: FeatureStore | None, stages: Collection[int] = ALL_STAGES
+) -> Features:
+    """Return the features of a batch, each entry from the store or, if it is missing, from the encoder.
+
+    Args:
+        samples: the views of the batch.
+        sam: which encodes what is missing.
+        store: whose precision the features have in either case; half precision without one.
+        stages: the stages of the encoder that are read.
+    """
     if sam.encoder_learns:
         store = None
     parts = []
     for sample in samples:
-        found = store.get(sample.key(sam)) if store is not None else None
+        found = store.get(sample.key(sam), stages) if store is not None else None
         if found is None:
-            found = encode_one(sample, sam)
+            found = encode_one(sample, sam, stages)
             if store is not None:
                 store.put(sample.key(sam), found)
+                found = store.rounded(found)
         parts.append(found)
     return Features.cat(parts)
 
@@ -136,7 +154,7 @@ def _apm_input(sample: Sample, apm: AutoPrompter, side: int, store: FeatureStore
     key = None
     if apm.frozen_part is not None:
         key = replace(sample.key_of(apm.frozen_sha256), side=side)
-        found = None if store is None else store.get(key)
+        found = None if store is None else store.get(key, ())
         if found is not None:
             return found
     image = torch.from_numpy(sample.image_at(side))[None]
@@ -146,6 +164,7 @@ def _apm_input(sample: Sample, apm: AutoPrompter, side: int, store: FeatureStore
     found = rounded(maps.to("cpu"))
     if store is not None:
         store.put(key, found)
+        found = store.rounded(found)
     return found
 
 
@@ -155,7 +174,7 @@ def features_for(samples: Sequence[Sample], model: PromiseModel, store: FeatureS
 
     The APM looks at one image at a time, so that what it finds never depends on other images.
     """
-    features = features_of(samples, model.sam, store)
+    features = features_of(samples, model.sam, store, model.stages_read)
     if model.apm is None or model.apm.image_side is None:
         return features.to(model.device)
     parts = []

@@ -10,8 +10,10 @@ from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.images.reading import KeptReading
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.sam.backbone import Backbone
+from promise_seg.vocabulary import StorePrecision
 
-_WORDS = {"data_sha256": "data", "order_sha256": "order of rows", "sam_sha256": "sam", "init_sha256": "init"}
+_WORDS = {"data_sha256": "data", "order_sha256": "order of rows", "sam_sha256": "sam", "init_sha256": "init",
+          "store_precision": "store-precision"}  # fmt: skip
 
 
 class RunIdentity(BaseModel):
@@ -27,6 +29,7 @@ class RunIdentity(BaseModel):
         image_size: side of its model frame, in pixels.
         reading: how the files of the rows are read.
         init_sha256: hash of the model that it started from; ``None``, and not written, where there was none.
+        store_precision: of the features that it learned from; not written where it is half precision, as before.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,10 +41,16 @@ class RunIdentity(BaseModel):
     image_size: int
     reading: KeptReading
     init_sha256: str | None = None
+    store_precision: StorePrecision = StorePrecision.FP16
 
     @classmethod
     def of(
-        cls, settings: TrainSettings, rows: Sequence[CheckedRow], sam: Backbone, init_sha256: str | None = None
+        cls,
+        settings: TrainSettings,
+        rows: Sequence[CheckedRow],
+        sam: Backbone,
+        init_sha256: str | None = None,
+        store_precision: StorePrecision = StorePrecision.FP16,
     ) -> Self:
         """Return the identity of a run.
 
@@ -50,16 +59,21 @@ class RunIdentity(BaseModel):
             rows: train rows, then val rows.
             sam: that is trained around.
             init_sha256: hash of the model that it starts from, if it does.
+            store_precision: of the features that it learns from.
         """
         order = hashlib.sha256("".join(row.image_sha256 for row in rows).encode()).hexdigest()
         return cls(
             settings=settings, data_sha256=data_sha256(rows), order_sha256=order, sam_sha256=sam.sha256,
             image_size=sam.image_size, reading=rows[0].reading, init_sha256=init_sha256,
+            store_precision=store_precision,
         )  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of a file."""
-        return self.model_dump(mode="json", exclude={"init_sha256"} if self.init_sha256 is None else None)
+        usual = {"init_sha256": None, "store_precision": StorePrecision.FP16}
+        return self.model_dump(
+            mode="json", exclude={name for name, value in usual.items() if getattr(self, name) == value}
+        )
 
     def changes_since(self, before: "RunIdentity") -> list[str]:
         """Return in words what was otherwise before."""

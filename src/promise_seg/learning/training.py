@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import broadcast_object_list, gather_object
 from pydantic import ValidationError
 from safetensors import SafetensorError
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from promise_seg._version import __version__
@@ -41,6 +42,7 @@ from promise_seg.learning.training_set import EpochDraws, TrainingBatch, Trainin
 from promise_seg.learning.validation import validate
 from promise_seg.locks import Lock
 from promise_seg.model import ModelConfig, PromiseModel
+from promise_seg.overlapping import Helper
 from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import PointCounts
 from promise_seg.protocol import training_deviations
@@ -130,7 +132,9 @@ class TrainingRun:
         self._origin = ({} if origin is None else asdict(origin)) | {"mask_threshold": rows[0].reading.mask_threshold}
         self.epoch = 0
         self.best: dict[str, Any] = {"epoch": -1, "dice": -1.0, "mask_choice": "score"}
-        self._identity = RunIdentity.of(settings, self._learned_from, sam, start.sha256 if start else None)
+        self._identity = RunIdentity.of(
+            settings, self._learned_from, sam, start.sha256 if start else None, store.precision
+        )
         if (folder / STATE_FILE).exists():
             self._resume()
         elif accelerator.is_main_process:
@@ -194,12 +198,16 @@ class TrainingRun:
         if len(lines) > epochs:
             write_text(path, "".join(lines[:epochs]))
 
+    @property
+    def samples(self) -> list[Sample]:
+        """All views of all rows: what is worth storing."""
+        val = [Sample.of(row, self.model.sam, self.settings.fit) for row in self.rows[Split.VAL]]
+        return val + self.training_set.samples(self.settings.views)
+
     def encode(self, progress: Progress = silent) -> int:
         """Fill the feature store for all rows and views; returns how many had to be encoded, by all processes."""
-        val = [Sample.of(row, self.model.sam, self.settings.fit) for row in self.rows[Split.VAL]]
-        samples = val + self.training_set.samples(self.settings.views)
-        mine = samples[self.accelerator.process_index :: self.accelerator.num_processes]
-        return sum(gather_object([encode_missing(mine, self.model.sam, self.store, progress)]))
+        mine = self.samples[self.accelerator.process_index :: self.accelerator.num_processes]
+        return sum(gather_object([encode_missing(mine, self.model.sam, self.store, progress, self.model.stages_read)]))
 
     def _rate(self, step: int, steps_per_epoch: int) -> float:
         """Learning rate of a step: linear warm-up, then cosine decay to 1 %; constant by the reference's protocol."""
@@ -218,15 +226,23 @@ class TrainingRun:
         rng = np.random.default_rng([self.settings.seed, self.epoch, step])
         return [batch.given(form) for form in draw_forms(rng, self.settings.num_points)]
 
+    def _batches(self) -> Iterator[TrainingBatch]:
+        """The batches of an epoch; another thread reads the next one while a step is computed."""
+        with Helper(depth=1) as helper:
+            batches = iter(self.loader)
+            for _, batch in helper.ahead(range(len(self.loader)), lambda _: next(batches)):
+                yield batch()
+            next(batches, None)  # so that it ends
+
     def train_epoch(self, progress: Progress = silent) -> dict[str, float]:
         """One pass over the train rows; returns mean losses and the last learning rate."""
         self.wrapped.train()
         self.draws.epoch = self.epoch
         torch.manual_seed(self.settings.seed * 1_000_003 + self.epoch)
-        sums: dict[str, float] = {}
+        found: dict[str, list[Tensor]] = {}
         steps = len(self.loader)
         rate = 0.0
-        for number, batch in enumerate(self.loader):
+        for number, batch in enumerate(self._batches()):
             rate = self._rate(self.epoch * steps + number, steps)
             set_rate([self.optimizer], rate)
             with self.accelerator.autocast():
@@ -239,13 +255,13 @@ class TrainingRun:
                 self.accelerator.clip_grad_norm_(self.wrapped.parameters(), 1.0)
             self.optimizer.step()
             for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach())
+                found.setdefault(name, []).append(value.detach())  # a number only in the end: a device need not wait
             done, total = self.epoch * steps + number + 1, self.settings.epochs * steps
             best = f", best val Dice {self.best['dice']:.3f}" if self.best["epoch"] >= 0 else ""
             progress("training", done, total, f"epoch {self.epoch + 1}/{self.settings.epochs}{best}")
-        means = [{name: value / steps for name, value in sums.items()}]
+        means = [{name: sum(map(float, values)) / steps for name, values in found.items()}]
         shares = gather_object(means)  # of every process, which saw as many rows as each other one
-        return {name: float(np.mean([share[name] for share in shares])) for name in sums} | {"learning_rate": rate}
+        return {name: float(np.mean([share[name] for share in shares])) for name in found} | {"learning_rate": rate}
 
     def run(self, progress: Progress = silent) -> PromiseModel:
         """Train to the last epoch and return the best model by validation, in evaluation mode.

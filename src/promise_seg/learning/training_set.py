@@ -116,6 +116,11 @@ class TrainingSet(Dataset[TrainingBatch]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def stages_read(self) -> tuple[int, ...]:
+        """The stages of SAM's encoder that are read."""
+        return () if self._apm is None else self._apm.stages_read
+
     def samples(self, views: int) -> list[Sample]:
         """Every view of every row, the unchanged views first: what is worth storing."""
         return [self._sample(row, view) for view in range(views) for row in range(len(self._rows))]
@@ -160,7 +165,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         if self._sam.encoder_learns:
             inputs = {IMAGES: torch.from_numpy(sample.image())[None]}
         else:
-            inputs = dict(features_of([sample], self._sam, self._store).tensors)
+            inputs = dict(features_of([sample], self._sam, self._store, self.stages_read).tensors)
         if self._apm is None:
             return inputs
         seen = apm_inputs([sample], self._apm, self._store)

@@ -1,41 +1,36 @@
 """Predict labels for files and folders of images, with a safe restart."""
 
-import csv
-import io
-import json
 import os
-import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
-from promise_seg.errors import ImageError, PromiseError, first_line
-from promise_seg.files import Sync, read_json_object, sync_folder, write_json, write_text, write_whole
-from promise_seg.images.exports.inputs import Input, key_of
+from promise_seg.errors import ImageError, PromiseError
+from promise_seg.files import Sync, read_json_object, sync_folder, write_json, write_whole
+from promise_seg.images.exports.inputs import Input
 from promise_seg.images.formats.limits import check_frames_together
+from promise_seg.images.formats.source import Source
+from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.guarding import guarded
-from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_IDENTITY, PREDICTION_TABLE
+from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_IDENTITY
 from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
 from promise_seg.locks import in_turn
-from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller, Origin
-from promise_seg.prediction.outputs.formats import WRITERS, formats_for, writer_of
+from promise_seg.overlapping import DEPTH, Helper
+from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller
+from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco
 from promise_seg.prediction.overlay import draw_overlay
-from promise_seg.progress import Progress, counted, silent
+from promise_seg.prediction.table import PredictionTable, lines_of, stem_of
+from promise_seg.progress import Progress, Stage, silent
 from promise_seg.strays import LONGEST_NAME
 from promise_seg.vocabulary import OutputFormat
 
-COLUMNS = (
-    "image", "slice", "class", "mask", "width", "height", "area_pixels", "area_share", "predicted_iou", "trust",
-    "nothing_here", "points", "boxes", "image_sha256",
-)  # fmt: skip
-_FIRST_COLUMNS = ("image", "mask", "image_sha256")
-"""The columns of a table that are needed to go on with it; others came later."""
-_SAVE_SECONDS = 5.0
 _SHEET_SLICES = 12
 
 
@@ -78,12 +73,9 @@ class PredictionFolder:
             identity["every"] = every
         with in_turn(self.folder / PREDICTION_IDENTITY):
             self._check_identity(identity)
-        self._lines: dict[str, list[dict[str, str]]] = self._read_table()
-        self._owners = {_stem(lines[0]["mask"]): key for key, lines in self._lines.items()}
-        self._changed: set[str] = set()  # what this process put into the table, or took out of it
+        self._table = PredictionTable(self.folder)
         self._unsynced: set[Path] = set()  # folders with new files
         self.notes: list[str] = []
-        self._saved_at = time.monotonic()
 
     def _check_identity(self, identity: dict[str, object]) -> None:
         """Refuse a folder with other predictions, or note what a new one holds."""
@@ -109,21 +101,6 @@ class PredictionFolder:
         else:
             write_json(path, identity)
 
-    def _read_table(self) -> dict[str, list[dict[str, str]]]:
-        path = self.folder / PREDICTION_TABLE
-        lines: dict[str, list[dict[str, str]]] = {}
-        if path.exists():
-            try:
-                with path.open(newline="", encoding="utf-8") as file:
-                    for line in csv.DictReader(file):
-                        lines.setdefault(key_of(line["image"]), []).append(_complete(line))
-            except (ValueError, KeyError, csv.Error) as error:
-                raise PromiseError(
-                    f"{path}: cannot be read: {first_line(error)}. It was changed by another program; choose another "
-                    "-o folder, or remove it to predict all images again"
-                ) from error
-        return lines
-
     def overlay_path(self, stem: str) -> Path:
         """Return where the overlay of the input with a stem is."""
         return self.folder / "overlays" / f"{stem}.png"
@@ -133,16 +110,23 @@ class PredictionFolder:
 
         An image that was moved together with its folder is known by its place in it.
         """
-        key = one.key if one.key in self._lines else self._owners.get(one.stem, one.key)
-        lines = self._lines.get(key, [])
+        key = self._key_of(one)
+        if not self.seems_to_have(one, sha256):
+            return False
+        if key != one.key:
+            self._table.put(one.key, [line | {"image": one.name} for line in self._table.take_out(key)])
+        return True
+
+    def seems_to_have(self, one: Input, sha256: str) -> bool:
+        """The same, without taking note of where the image is now."""
+        lines = self._table.lines(self._key_of(one))
         if not lines or any(line["image_sha256"] != sha256 for line in lines):
             return False
         mask = lines[0]["mask"]
-        if not (self.folder / mask).exists() or not self.overlay_path(_stem(mask)).exists():
-            return False
-        if key != one.key:
-            self._put(one, [line | {"image": one.name} for line in self._take_out(key)])
-        return True
+        return (self.folder / mask).exists() and self.overlay_path(stem_of(mask)).exists()
+
+    def _key_of(self, one: Input) -> str:
+        return one.key if self._table.lines(one.key) else self._table.owner(one.stem) or one.key
 
     def add(self, one: Input, sha256: str, labelled: Labelled) -> None:
         """Write the labels of a picture or volume, their overlay and their lines of the table.
@@ -158,10 +142,11 @@ class PredictionFolder:
         above = {folder for file in (path, drawn) for folder in file.parents}
         self._unsynced |= {folder for folder in above if self.folder in folder.parents}
         facts = {"image": one.name, "mask": path.relative_to(self.folder).as_posix(), "image_sha256": sha256}
-        self._put(one, [facts | line for index in range(len(labelled.slices)) for line in _lines_of(labelled, index)])
+        lines = [facts | line for index in range(len(labelled.slices)) for line in lines_of(labelled, index)]
+        self._table.put(one.key, lines)
         if labelled.source.incomplete is not None:
             self.notes.append(f"{one.path}: {labelled.source.incomplete}")
-        if time.monotonic() - self._saved_at > _SAVE_SECONDS:
+        if self._table.is_due:
             self.save_table()
 
     def check_place(self, one: Input, sha256: str) -> None:
@@ -171,32 +156,24 @@ class PredictionFolder:
             ImageError: naming the other.
         """
         self._check_folders(one)
-        owner = self._owners.get(one.stem, one.key)
-        if owner == one.key:
+        owner = self._table.owner(one.stem) or one.key
+        if owner == one.key or not self._table.lines(owner):
             return
-        other = self._lines[owner][0]
+        other = self._table.lines(owner)[0]
         if other["image_sha256"] != sha256:
             raise ImageError(
                 f"{one.name}: its place, masks/{one.stem}, is taken by {other['image']}. Predict it into another "
                 "folder, or rename one of them"
             )
-        self._take_out(owner)
-
-    def _put(self, one: Input, lines: list[dict[str, str]]) -> None:
-        self._lines[one.key], self._owners[one.stem] = lines, one.key
-        self._changed.add(one.key)
-
-    def _take_out(self, key: str) -> list[dict[str, str]]:
-        self._changed.add(key)
-        return self._lines.pop(key)
+        self._table.take_out(owner)
 
     def _check_folders(self, one: Input) -> None:
         """Refuse an image whose folder would be a file, or the folder of a volume's slices."""
         for above in map(str, PurePosixPath(one.stem).parents):
-            owner = self._owners.get(above)
+            lines = self._table.lines(self._table.owner(above) or "")
             is_file = any((self.folder / kind / above).is_file() for kind in ("masks", "overlays"))
-            if is_file or (owner is not None and (self.folder / self._lines[owner][0]["mask"]).is_dir()):
-                name = above if owner is None else self._lines[owner][0]["image"]
+            if is_file or (lines and (self.folder / lines[0]["mask"]).is_dir()):
+                name = lines[0]["image"] if lines else above
                 raise ImageError(
                     f"{one.name}: its place, masks/{one.stem}, is in the folder masks/{above}, which is taken by "
                     f"{name}. Predict it into another folder, or rename one of them"
@@ -204,11 +181,11 @@ class PredictionFolder:
 
     def _check_slices(self, one: Input) -> None:
         """Refuse a volume whose folder of slices would take the place of the masks of other images."""
-        inside = next((stem for stem in self._owners if stem.startswith(f"{one.stem}/")), None)
+        inside = self._table.first_below(one.stem)
         if inside is not None:
             raise ImageError(
                 f"{one.name}: the folder of its slices, masks/{one.stem}, is taken by the masks of images such as "
-                f"{self._lines[self._owners[inside]][0]['image']}. Choose another --format, or predict it into another "
+                f"{self._table.lines(inside)[0]['image']}. Choose another --format, or predict it into another "
                 "folder"
             )
 
@@ -242,92 +219,25 @@ class PredictionFolder:
         """
         while self._unsynced:
             sync_folder(self._unsynced.pop())
-        with in_turn(self.folder / PREDICTION_TABLE):
-            for key, lines in self._read_table().items():
-                if key not in self._changed and lines:
-                    self._lines[key], self._owners[_stem(lines[0]["mask"])] = lines, key
-            self._write_table()
-        self._saved_at = time.monotonic()
-
-    def _write_table(self) -> None:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for image in sorted(self._lines):
-            writer.writerows(self._lines[image])
-        write_text(self.folder / PREDICTION_TABLE, text.getvalue())
+        self._table.save()
 
     def finish(self) -> None:
         """Write what is about all images."""
         self.save_table()
         if self.format == OutputFormat.COCO:
-            masks = {self.folder / lines[0]["mask"] for lines in self._lines.values()}
+            masks = {self.folder / lines[0]["mask"] for lines in self._table.all_lines()}
             write_coco(sorted(path for path in masks if path.exists()), self.folder / PREDICTION_COCO)
-
-
-def _complete(line: dict[str, str | None]) -> dict[str, str]:
-    """Return a line of a table with all columns that there are today.
-
-    Raises:
-        KeyError: if it lacks one that tables always had.
-    """
-    return {name: line[name] or "" for name in _FIRST_COLUMNS} | {
-        name: line.get(name) or "" for name in COLUMNS if name not in _FIRST_COLUMNS
-    }
 
 
 def _without(identity: dict[str, object], name: str) -> dict[str, object]:
     return {other: value for other, value in identity.items() if other != name}
 
 
-def _stem(mask: str) -> str:
-    """Return the stem of the input that a mask of the table belongs to."""
-    suffixes = sorted((writer.suffix for writer in WRITERS.values()), key=len, reverse=True)
-    name = PurePath(mask).as_posix().removeprefix("masks/")
-    return name.removesuffix(next((suffix for suffix in suffixes if name.endswith(suffix)), ""))
-
-
-def _lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
-    """Return the table lines of one slice, one per label."""
-    one = labelled.slices[index]
-    height, width = one.labels.shape
-    lines = []
-    for label, origin in one.origins.items():
-        area = int(np.count_nonzero(one.labels == label))
-        lines.append(
-            {
-                "slice": str(labelled.source.number_of(index)) if labelled.source.is_volume else "",
-                "class": "" if labelled.is_binary else str(label),
-                "width": str(width),
-                "height": str(height),
-                "area_pixels": str(area),
-                "area_share": f"{area / (height * width):.6f}",
-                "predicted_iou": f"{origin.predicted_iou:.4f}",
-                "trust": "" if origin.trust is None else f"{origin.trust.score:.4f}",
-                "nothing_here": "" if origin.trust is None else str(int(origin.trust.nothing_here)),
-                "points": json.dumps(_points(origin)),
-                "boxes": _boxes(origin),
-            }
-        )
-    return lines
-
-
-def _points(origin: Origin) -> list[list[float]]:
-    return [
-        [round(float(x), 1), round(float(y), 1), int(label)]
-        for (x, y), label in zip(origin.points_xy_image, origin.point_labels, strict=True)
-    ]
-
-
-def _boxes(origin: Origin) -> str:
-    boxes = origin.boxes_xyxy_image
-    return json.dumps([[round(float(edge), 1) for edge in box] for box in boxes]) if len(boxes) else ""
-
-
 def _overlay(labelled: Labelled, reading: Reading) -> np.ndarray:
     """The picture with its labels; of a volume some slices, evenly over those in which there is something."""
     if not labelled.source.is_volume:
-        return _draw(reading.rgb(labelled.source, 0), labelled.slices[0])
+        picture = reading.rgb(labelled.source, 0) if labelled.picture is None else labelled.picture
+        return _draw(picture, labelled.slices[0])
     filled = [i for i, one in enumerate(labelled.slices) if one.labels.any()] or list(range(len(labelled.slices)))
     chosen = sorted({filled[round(i)] for i in np.linspace(0, len(filled) - 1, min(_SHEET_SLICES, len(filled)))})
     tiles = [_draw(reading.rgb(labelled.source, i), labelled.slices[i]) for i in chosen]
@@ -351,12 +261,83 @@ def predict_one(one: Input, labeller: Labeller, every: int = 1) -> Labelled:
     Raises:
         ImageError: if it cannot be read, or has too many frames.
     """
+    return labeller.label(_opened(one, labeller, every))
+
+
+def _opened(one: Input, labeller: Labeller, every: int) -> Source:
     source = one.open(labeller.reading.axis)
     if source.is_in_time:
         source = source.thinned(every)
         height, width = source.values(0).shape[:2]
         check_frames_together(source.path, (len(source), height, width))
-    return labeller.label(labeller.reading.opened(source))
+    return labeller.reading.opened(source)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """An input whose bytes were hashed; its opened file and, of a picture, its pixels, unless it is there already."""
+
+    sha256: str
+    source: Source | None = None
+    framed: ImageInFrame | None = None
+
+
+class _FolderRun:
+    """One call of :func:`predict_folder`: another thread reads the next input and writes the last one."""
+
+    def __init__(self, target: PredictionFolder, labeller: Labeller, every: int, helper: Helper) -> None:
+        self._target, self._labeller, self._every, self._helper = target, labeller, every, helper
+        self._waiting: deque[Input] = deque(maxlen=DEPTH)  # to be written
+        self.predicted = self.already_there = 0
+        self.problems: dict[int, str] = {}
+
+    def read(self, one: Input) -> _Read:
+        """Read an input, as far as it is needed; slices of a volume are read later."""
+        with guarded(one.name, "predicted"):
+            sha256 = one.sha256()
+            if self._target.seems_to_have(one, sha256):
+                return _Read(sha256)
+            source = _opened(one, self._labeller, self._every)
+            return _Read(sha256, source, None if source.is_volume else self._labeller.frame(source, 0))
+
+    def predict(self, number: int, one: Input, result: Callable[[], _Read]) -> None:
+        """Predict one input unless it is there, and let it be written."""
+        if any(_share_a_place(one, other) for other in self._waiting):
+            self._helper.wait()
+        try:
+            read = result()
+            with guarded(one.name, "predicted"):
+                if self._target.has(one, read.sha256):
+                    self.already_there += 1
+                    return
+                self._target.check_place(one, read.sha256)
+                labelled = self._label(one, read)
+        except ImageError as error:
+            self.problems[number] = str(error)
+            return
+        self._waiting.append(one)
+        self._helper.write(partial(self._write, number, one, read.sha256, labelled))
+
+    def _label(self, one: Input, read: _Read) -> Labelled:
+        source = read.source or _opened(one, self._labeller, self._every)
+        if read.framed is not None:
+            return self._labeller.label(source, silent, [read.framed])
+        slices = self._helper.ahead(range(len(source)), partial(self._labeller.frame, source))
+        return self._labeller.label(source, silent, (framed() for _, framed in slices))
+
+    def _write(self, number: int, one: Input, sha256: str, labelled: Labelled) -> None:
+        try:
+            with guarded(one.name, "predicted"):
+                self._target.add(one, sha256, labelled)
+        except ImageError as error:
+            self.problems[number] = str(error)
+        else:
+            self.predicted += 1
+
+
+def _share_a_place(one: Input, other: Input) -> bool:
+    """Whether two inputs have the same output, or the output of one is in the folder of the other's."""
+    return one.key == other.key or f"{one.stem}/".startswith(f"{other.stem}/") or other.stem.startswith(f"{one.stem}/")
 
 
 def predict_folder(
@@ -371,7 +352,8 @@ def predict_folder(
 ) -> Outcome:
     """Predict labels for pictures and volumes into a folder; what is already there is left as it is.
 
-    Of videos, every Nth frame is predicted.
+    Of videos, every Nth frame is predicted. While one input is predicted, another thread reads the next and writes the
+    last.
 
     An image that cannot be read or written does not stop the others. Whatever ends the run, the table holds all that
     was finished.
@@ -380,21 +362,14 @@ def predict_folder(
         PromiseError: if the folder holds another model's predictions or cannot be written.
     """
     target = PredictionFolder(folder, labeller, output, keep_empty_frames, every)
-    predicted = already_there = 0
-    problems: list[str] = []
+    tick = Stage(progress, "predicting", len(inputs))
     try:
-        for one in counted(inputs, progress, "predicting"):
-            try:
-                with guarded(one.name, "predicted"):
-                    sha256 = one.sha256()
-                    if target.has(one, sha256):
-                        already_there += 1
-                    else:
-                        target.check_place(one, sha256)
-                        target.add(one, sha256, predict_one(one, labeller, every))
-                        predicted += 1
-            except ImageError as error:
-                problems.append(str(error))
+        with Helper() as helper:
+            run = _FolderRun(target, labeller, every, helper)
+            for number, (one, result) in enumerate(helper.ahead(inputs, run.read)):
+                run.predict(number, one, result)
+                tick()
     finally:
         target.finish()
-    return Outcome(predicted, already_there, problems, target.notes)
+    problems = [run.problems[number] for number in sorted(run.problems)]
+    return Outcome(run.predicted, run.already_there, problems, target.notes)

@@ -1,19 +1,22 @@
 """Models of one class or of several as one: images to label maps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.arrays import Uint16Array
+from promise_seg.arrays import Uint8Array, Uint16Array
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.formats.source import Source
+from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.reading import Reading
+from promise_seg.inference.encoding import encode_images
 from promise_seg.model import ModelConfig
 from promise_seg.prediction.predictor import EncodedImage, Predictor
-from promise_seg.progress import Progress, counted, silent
+from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.features import Features
 from promise_seg.trust.trust_model import Trust
 from promise_seg.vocabulary import MaskKind
 
@@ -43,7 +46,8 @@ class Labelled:
     """The labels of a picture's only slice, or of all slices of a volume; ``names`` has one for each label.
 
     ``is_binary`` says that the only label is not a class of a label map; ``separate_objects`` that what is not
-    connected is one object each.
+    connected is one object each. ``picture`` are the pixels (H, W, 3) of a picture, in the image frame, where they are
+    still known.
     """
 
     source: Source
@@ -51,6 +55,7 @@ class Labelled:
     names: dict[int, str]
     is_binary: bool
     separate_objects: bool
+    picture: Uint8Array | None = None
 
     @property
     def stack(self) -> Uint16Array:
@@ -147,15 +152,11 @@ class Labeller:
 
         Models whose encoders were trained too encode for themselves.
         """
-        shared: EncodedImage | None = None
-        encoded: dict[int, EncodedImage] = {}
-        for label, one in self.predictors.items():
-            if one.model.sam.encoder_learns:
-                encoded[label] = one.encode(image, index)
-                continue
-            if shared is None:
-                shared = one.encode(image, index)
-            encoded[label] = shared
+        return self.label_framed(self._first.frame(image, index))
+
+    def label_framed(self, framed: ImageInFrame) -> LabelledSlice:
+        """The same for an image in the model frame, which is the same for all models."""
+        encoded = self._encoded(framed)
         predictions = {label: one.predict(encoded[label]) for label, one in self.predictors.items()}
         found = np.array(list(predictions), np.uint16)
         probs = np.stack([one.mask_probs for one in predictions.values()])
@@ -172,15 +173,47 @@ class Labeller:
         }
         return LabelledSlice(np.where(any_mask, found[probs.argmax(0)], 0).astype(np.uint16), origins)
 
-    def label(self, source: Source, progress: Progress = silent) -> Labelled:
+    def _encoded(self, framed: ImageInFrame) -> dict[int, EncodedImage]:
+        """The image as each model needs it: SAM's features are shared, what an APM sees in the image is its own."""
+        shared: Features | None = None
+        encoded = {}
+        for label, one in self.predictors.items():
+            if shared is None and not one.model.sam.encoder_learns:
+                stages = {stage for other in self.predictors.values() for stage in other.model.stages_read}
+                shared = encode_images(one.model.sam, [framed.pixels()], stages)
+            encoded[label] = one.encode_framed(framed, None if one.model.sam.encoder_learns else shared)
+        return encoded
+
+    def frame(self, source: Source, index: int) -> ImageInFrame:
+        """Read a slice and map it to the model frame.
+
+        Raises:
+            ImageError: if it cannot be read.
+        """
+        return self._first.frame(source, index)
+
+    def label(
+        self, source: Source, progress: Progress = silent, frames: Iterable[ImageInFrame] | None = None
+    ) -> Labelled:
         """Label a picture or all slices of a volume.
+
+        Args:
+            source: the opened file.
+            progress: told of each slice.
+            frames: what :meth:`frame` returns of each slice, in order, where somebody else reads them.
 
         Raises:
             ImageError: if a slice cannot be read.
         """
-        slices = [self.label_slice(source, index) for index in counted(range(len(source)), progress, "predicting")]
+        if frames is None:
+            frames = (self.frame(source, index) for index in range(len(source)))
+        tick, slices, picture = Stage(progress, "predicting", len(source)), [], None
+        for framed in frames:
+            slices.append(self.label_framed(framed))
+            picture = None if source.is_volume else framed.rgb
+            tick()
         separate = self.reading.masks == MaskKind.INSTANCES
-        return Labelled(source, tuple(slices), self.names, self.is_binary, separate)
+        return Labelled(source, tuple(slices), self.names, self.is_binary, separate, picture)
 
 
 def _frame(config: ModelConfig) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from promise_seg.errors import SettingsError
-from promise_seg.features.store import rounded
+from promise_seg.features.precision import rounded
 from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry
@@ -80,10 +80,27 @@ class Predictor:
         Raises:
             ImageError: if it cannot be read, is not an image, or is a volume of several slices and none is named.
         """
+        return self.encode_framed(self.frame(image, index))
+
+    def frame(self, image: object, index: int | None = None) -> ImageInFrame:
+        """Read an image and map it to the model frame: all of :meth:`encode` that comes before the encoder.
+
+        Raises:
+            ImageError: see :meth:`encode`.
+        """
         config = self.model.config
         rgb = read_rgb(image, config.reading, index)
-        framed = ImageInFrame.of(rgb, self.model.sam.image_size, config.fit, config.reading.crop_border)
-        features = encode_images(self.model.sam, [framed.pixels()])
+        return ImageInFrame.of(rgb, self.model.sam.image_size, config.fit, config.reading.crop_border)
+
+    def encode_framed(self, framed: ImageInFrame, features: Features | None = None) -> EncodedImage:
+        """Run the encoder, and let an APM that sees the image itself look at it.
+
+        Args:
+            framed: see :meth:`frame`.
+            features: those of SAM, if they are known: of all stages that the model reads.
+        """
+        if features is None:
+            features = encode_images(self.model.sam, [framed.pixels()], self.model.stages_read)
         return EncodedImage(seen_by(self.model, features, self._apm_inputs(framed)), framed.geometry)
 
     def _apm_inputs(self, framed: ImageInFrame) -> dict[str, Tensor]:

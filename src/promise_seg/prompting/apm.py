@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from promise_seg.errors import SettingsError
-from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.sam.features import ALL_STAGES, Features, FeatureSizes
 from promise_seg.sam.prompts import PER_SET, Prompts
 from promise_seg.vocabulary import ApmKind, Protocol
 
@@ -64,10 +64,12 @@ class AutoPrompter(nn.Module):
     """Features in, prompts out.
 
     ``image_side`` is the side of the images that it wants to see itself, in pixels; ``None`` if features are enough.
+    ``stages_read`` are the stages of SAM's encoder that it reads, counting from 0: no others are stored.
     ``frozen_part`` is the name of a part that is never trained, and that no checkpoint holds; ``fast_part`` that of a
     part that learns at twice the rate.
     """
 
+    stages_read: tuple[int, ...] = ALL_STAGES
     image_side: int | None = None
     frozen_part: str | None = None
     fast_part: str | None = None

@@ -114,6 +114,8 @@ class CrossPrompter(PointPrompter):
         holds but never uses.
     """
 
+    stages_read = (1, 2, 3)
+
     def __init__(
         self,
         stage_channels: Sequence[int],

@@ -107,6 +107,8 @@ class PretrainedPrompter(AutoPrompter):
         found in it. The maps are at a quarter of ``side``.
     """
 
+    stages_read = ()
+
     def __init__(
         self,
         sizes: FeatureSizes,

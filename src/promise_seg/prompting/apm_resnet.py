@@ -91,6 +91,8 @@ class ResnetPrompter(PointPrompter):
         hard-coded device or size, and without the head ``fc2``, which the reference holds but never uses.
     """
 
+    stages_read = (1, 2, 3)
+
     def __init__(self, stage_channels: Sequence[int], side: int, num_points: int, num_foreground: int) -> None:
         super().__init__(num_points, num_foreground)
         self.side = side

@@ -1,6 +1,6 @@
 """Everything that training and prediction need from the encoder."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,8 @@ STAGE_COUNT = 4
 
 EMBEDDING = "embedding"
 STAGES = "stages"
+ALL_STAGES = tuple(range(STAGE_COUNT))
+_STAGE = "stage_{}"
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,21 @@ class Features:
         """One of the four stages, counting from 0: (B, h, w, D)."""
         if STAGES in self.tensors:
             return self.tensors[STAGES][:, number]
-        return self.tensors[f"stage_{number}"]
+        return self.tensors[_STAGE.format(number)]
+
+    def with_stages(self, numbers: Collection[int]) -> "Features":
+        """The same features with these stages alone; the embedding and a backbone's own tensors are all kept.
+
+        Where some of four stages of one width are kept, each becomes a tensor of its own: ``stage_1`` ...
+
+        Raises:
+            KeyError: if one of the stages is missing.
+        """
+        if STAGES in self.tensors and set(numbers) == set(ALL_STAGES):
+            return self
+        own = {_STAGE.format(number) for number in ALL_STAGES} | {STAGES}
+        kept = {name: tensor for name, tensor in self.tensors.items() if name not in own}
+        return Features(kept | {_STAGE.format(number): self.stage(number) for number in sorted(numbers)})
 
     def __len__(self) -> int:
         return next(iter(self.tensors.values())).shape[0]

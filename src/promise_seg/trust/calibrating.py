@@ -160,9 +160,9 @@ def _check(model: PromiseModel, train: Sequence[CheckedRow], val: Sequence[Check
 
 
 def _unstored(sample: Sample, sam: Backbone, store: FeatureStore | None) -> Features:
-    """Return the features of one view without adding them to the store: they are needed only once and may be large."""
-    found = None if store is None or sam.encoder_learns else store.get(sample.key(sam))
-    return found or encode_images(sam, [sample.image()])
+    """Return the embedding of one view without adding them to the store: it is needed only once."""
+    found = None if store is None or sam.encoder_learns else store.get(sample.key(sam), ())
+    return found or encode_images(sam, [sample.image()], ())
 
 
 def _learned(

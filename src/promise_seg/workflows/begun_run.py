@@ -17,8 +17,10 @@ def settings_of_run(output: str | Path) -> TrainSettings | None:
     return None if noted is None else TrainSettings.model_validate(noted["settings"])
 
 
-def note_of_run(output: str | Path) -> dict[str, Any] | None:
+def note_of_run(output: str | Path | None) -> dict[str, Any] | None:
     """The ``settings.json`` of the run that a folder holds, or of the first of several classes, if it can be read."""
+    if output is None:
+        return None
     for path in (Path(output) / SETTINGS_FILE, *sorted(Path(output).glob(f"{CLASS_PREFIX}*/{SETTINGS_FILE}"))):
         try:
             found = read_json_object(path)

@@ -24,12 +24,14 @@ class Sizing:
 
     Args:
         train: the train rows.
-        output: folder of the run, which may have been begun.
+        output: folder of the run, which may have been begun; ``None`` where there is none.
         note: told of a size that was chosen.
         is_new: whether the run starts from no other model.
     """
 
-    def __init__(self, train: Sequence[CheckedRow], output: str | Path, note: Note, *, is_new: bool = True) -> None:
+    def __init__(
+        self, train: Sequence[CheckedRow], output: str | Path | None, note: Note, *, is_new: bool = True
+    ) -> None:
         self._train, self._note, self._is_new = train, note, is_new
         self._begun = note_of_run(output)
 

@@ -1,6 +1,6 @@
 """Train models: one, or one for each class of label maps, from random weights or from a model that there is."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from promise_seg.checkpoint import BEST_FOLDER, read_config
 from promise_seg.class_sets import class_folder, write_class_set
-from promise_seg.dataset.checks import CheckedRow, classes_of
+from promise_seg.dataset.checks import classes_of
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
-from promise_seg.errors import ManifestError, PromiseError, SettingsError
+from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.reading import Reading
-from promise_seg.learning.answering import MeasuredAnswer
 from promise_seg.learning.run_note import DataOrigin
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.learning.starting import StartingPoint
@@ -26,8 +24,6 @@ from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import PointCounts
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
-from promise_seg.trust.calibrating import ensure_calibrated
-from promise_seg.trust.trust_model import TrustModel
 from promise_seg.vocabulary import ApmKind, Protocol
 from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen
@@ -36,45 +32,12 @@ from promise_seg.workflows.evaluation import as_store, data_name
 from promise_seg.workflows.model_ref import ModelPart, ModelRef, PartKind
 from promise_seg.workflows.models import AnyModel, ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
+from promise_seg.workflows.one_run import Trained, run_and_calibrate
 from promise_seg.workflows.outputs import check_run_folder
 from promise_seg.workflows.sizing import Sizing
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-
-
-@dataclass(frozen=True)
-class Trained:
-    """How one run ended.
-
-    Args:
-        folder: of the run.
-        encoded: how many views had to be encoded.
-        best: the epoch (from 0), ``dice`` on the val rows, and ``mask_choice`` of the best model.
-        trust: learned after it; ``None`` for a variant without APM, or where nothing could be learned.
-        why_no_trust: in words, for the latter.
-        answers: how prompts of each form are answered, as measured on the val rows.
-    """
-
-    folder: Path
-    encoded: int
-    best: dict[str, Any]
-    trust: TrustModel | None
-    why_no_trust: str = ""
-    answers: tuple[MeasuredAnswer, ...] = ()
-
-    @property
-    def words(self) -> list[str]:
-        """How prompts are answered, a line for each form, and whether SAM sees its own masks once more."""
-        lines = [one.words for one in self.answers]
-        if read_config(self.best_folder).second_pass:
-            lines.append("own prompts: SAM's masks are fed back to it once, which was better on the val rows")
-        return lines
-
-    @property
-    def best_folder(self) -> Path:
-        """The checkpoint of the best model."""
-        return self.folder / BEST_FOLDER
 
 
 def train(
@@ -320,7 +283,7 @@ class _Work:
             self.note(f"{folder}: this run is already finished")
         elif run.epoch:
             self.note(f"{folder}: going on after epoch {run.epoch}")
-        return run_and_calibrate(run, rows, self.progress)
+        return run_and_calibrate(run, rows, self.progress, note=self.note)
 
     def _check_start(self, start: StartingPoint, rows: Dataset) -> None:
         """Refuse to choose the best epoch on images that the model to start from was trained on; warn of test rows."""
@@ -338,36 +301,6 @@ class _Work:
                 f"{start.ref} was trained on {len(known)} of the {len(rows.test)} test rows (first {known[0].name}): "
                 "their scores will say little of new images"
             )
-
-
-def run_and_calibrate(
-    run: TrainingRun,
-    rows: Sequence[CheckedRow],
-    progress: Progress = silent,
-    forgiven: type[PromiseError] = SettingsError,
-) -> Trained:
-    """Begin a run or resume it, and learn how far to trust its masks, or what of both is not done yet.
-
-    Args:
-        run: to be trained to its last epoch.
-        rows: of the run.
-        progress: told of each image and step.
-        forgiven: errors of calibrating for which the run goes without trust scores.
-
-    Raises:
-        SettingsError: if training diverged.
-        CheckpointError: if the best model of a finished run is damaged or gone.
-    """
-    encoded = 0 if run.finished else run.encode(progress)
-    run.run(progress)
-    if not run.accelerator.is_main_process:
-        return Trained(run.folder, encoded, run.best, None)
-    try:
-        place, device = run.folder / BEST_FOLDER, run.accelerator.device
-        trust = ensure_calibrated(place, rows, run.store, run.sam, device, progress)
-    except forgiven as error:
-        return Trained(run.folder, encoded, run.best, None, str(error), run.answers)
-    return Trained(run.folder, encoded, run.best, trust, answers=run.answers)
 
 
 def _train_all(work: _Work, rows: Dataset, output: Path, trained: Callable[[Trained], object]) -> AnyModel:

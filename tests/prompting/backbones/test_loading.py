@@ -4,10 +4,11 @@ import hashlib
 
 import pytest
 import torch
+from torch.nn import functional as F
 from transformers import AutoBackbone, ConvNextConfig, Dinov2Config, ResNetConfig
 
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.prompting.backbones import loading
+from promise_seg.prompting.backbones import efficientnet_lite, loading
 from promise_seg.prompting.backbones.loading import architecture_of, empty_backbone, load_backbone
 
 CONFIGS = {
@@ -30,15 +31,25 @@ def test_the_published_weights_give_the_maps_that_they_gave_elsewhere():
     assert found == pytest.approx([8.643949, 5.989389, 3.818127, 1.692446], rel=1e-3)
 
 
-def test_maps_are_the_same_where_norms_are_folded_into_convolutions_as_where_they_learn():
+def test_maps_and_gradients_are_the_same_where_norms_are_folded_into_convolutions(monkeypatch):
+    def apart(self, x, padding):
+        return self.norm(F.conv2d(x, self.conv.weight, None, self.conv.stride, padding, 1, self.conv.groups))
+
+    def maps_and_gradients():
+        backbone.zero_grad()
+        maps = backbone(images(64))
+        sum(one.square().mean() for one in maps).backward()
+        return maps, {name: value.grad.clone() for name, value in backbone.named_parameters()}
+
     backbone = load_backbone().eval()
-    learning = backbone(images(64))
-    with torch.no_grad():
-        folded = backbone(images(64))
-    for one, other in zip(learning, folded, strict=True):
-        assert one.requires_grad
-        assert not other.requires_grad
+    folded, gradients = maps_and_gradients()
+    with monkeypatch.context() as patch:
+        patch.setattr(efficientnet_lite._Conv, "_folded", apart)
+        unfolded, expected = maps_and_gradients()
+    for one, other in zip(unfolded, folded, strict=True):
         assert torch.allclose(one, other, atol=1e-3, rtol=1e-4)
+    for name, value in expected.items():
+        assert torch.linalg.vector_norm(gradients[name] - value) <= 1e-2 * torch.linalg.vector_norm(value), name
     for name, value in backbone.named_buffers():
         if name.endswith("running_var"):
             value *= 4

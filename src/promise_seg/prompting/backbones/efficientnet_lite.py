@@ -12,7 +12,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 STRIDE = 32
 """The coarsest feature map has one cell for so many pixels: sides of images must be multiples of it."""
@@ -49,18 +48,24 @@ class _Conv(nn.Module):
         self.norm = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        padded = F.pad(x, self.padding) if any(self.padding) else x
-        if torch.is_grad_enabled() or self.norm.training:
-            out: Tensor = self.norm(self.conv(padded))
+        before, after = self.padding[:2]
+        if before != after:
+            x, before = F.pad(x, self.padding), 0
+        if self.norm.training:
+            out: Tensor = self.norm(F.conv2d(x, self.conv.weight, None, self.conv.stride, before, 1, self.conv.groups))
             return out
-        return self._folded(padded)
+        return self._folded(x, before)
 
-    def _folded(self, padded: Tensor) -> Tensor:
-        """Convolution and batch norm as one convolution, where neither of them learns: it takes a sixth less time."""
+    def _folded(self, x: Tensor, padding: int) -> Tensor:
+        """Convolution and batch norm as one convolution, where the statistics of the norm are fixed.
+
+        Also in training, where gradients reach the weights of both: it spares passes over all maps.
+        """
         conv, norm = self.conv, self.norm
         mean, var = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
-        weight, bias = fuse_conv_bn_weights(conv.weight, None, mean, var, norm.eps, norm.weight, norm.bias)
-        return F.conv2d(padded, weight, bias, conv.stride, groups=conv.groups)
+        scale = norm.weight * torch.rsqrt(var + norm.eps)
+        weight, bias = conv.weight * scale[:, None, None, None], norm.bias - mean * scale
+        return F.conv2d(x, weight, bias, conv.stride, padding, 1, conv.groups)
 
 
 class _Block(nn.Module):

@@ -1,0 +1,146 @@
+"""``promise features plan | status | prune``"""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from promise_seg.cli.common import console, print_line, print_lines, print_table, quiet_libraries, read_data, stages_bar
+from promise_seg.cli.options import (
+    DATA,
+    MODEL,
+    TRAINING,
+    DataArgument,
+    DeviceOption,
+    ImageSizeOption,
+    ProtocolOption,
+    SamOption,
+    StoreOption,
+    StorePrecisionOption,
+    choice,
+    option,
+    with_reading,
+)
+from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
+from promise_seg.vocabulary import ApmKind, Fit, Protocol, Recipe, StorePrecision, TrainableVariant
+
+if TYPE_CHECKING:
+    from promise_seg.features.contents import Kind
+    from promise_seg.images.reading import ReadingOptions
+
+_HASH_SHOWN = 12
+
+
+@with_reading()
+def plan(
+    context: typer.Context,
+    data: DataArgument,
+    reading: "ReadingOptions",
+    variant: Annotated[
+        TrainableVariant, choice(TrainableVariant, about="Which parts will be trained", panel=MODEL)
+    ] = TrainableVariant.APM_IPS,
+    apm: Annotated[
+        ApmKind, choice(ApmKind, about="The auto-prompter, which reads some stages or none", panel=MODEL)
+    ] = ApmKind.PRETRAINED,
+    sam: SamOption = "nano",
+    image_size: ImageSizeOption = None,
+    fit: Annotated[Fit, choice(Fit, about="How images become squares", panel=MODEL)] = Fit.STRETCH,
+    views: Annotated[int, option("--views", min=0, about="Views of each train image.", panel=TRAINING)] = 8,
+    augmentation: Annotated[Recipe, choice(Recipe, about="How views are drawn", panel=TRAINING)] = Recipe.OWN,
+    protocol: ProtocolOption = Protocol.OWN,
+    seed: Annotated[int, option("--seed", min=0, about="Seed of the draw of val rows.", panel=TRAINING)] = 0,
+    val_share: Annotated[
+        float,
+        option(
+            "--val-share",
+            min=0.01,
+            max=0.9,
+            metavar="SHARE",
+            about="Share of the train rows to validate on, where there are no val rows.",
+            panel=DATA,
+        ),
+    ] = DEFAULT_VAL_SHARE,
+    device: DeviceOption = "auto",
+    store: StoreOption = None,
+    store_precision: StorePrecisionOption = StorePrecision.FP16,
+) -> None:
+    """Say what encoding will take in time, disk and memory, measured on a few images, which are stored."""
+    names = ("variant", "apm", "fit", "views", "augmentation", "seed")
+    given = {
+        name: context.params[name]
+        for name in names
+        if (source := context.get_parameter_source(name)) is not None and source.name != "DEFAULT"
+    }
+    quiet_libraries()
+    from promise_seg.errors import PromiseError
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.workflows import feature_plans, training
+
+    usual = training.usual_reading(protocol, None)
+    rows = read_data(data, reading, usual, val_share=val_share, seed=seed)
+    with stages_bar() as progress:
+        found = feature_plans.plan_features(
+            rows, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share, device=device,
+            store=FeatureStore(store, store_precision), progress=progress, note=print_line, **given,
+        )  # fmt: skip
+    print(found.words)
+    try:
+        found.check_space()
+    except PromiseError as error:
+        print_lines([str(error)], "warning")
+
+
+def status(store: StoreOption = None) -> None:
+    """Show what is in the store, and when it was last used."""
+    from promise_seg.features.contents import shares_of
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.quantities import bytes_in_words, seconds_in_words
+
+    folder = FeatureStore(store).folder
+    shares = shares_of(folder)
+    rows = [
+        (
+            share.kind.network[:_HASH_SHOWN] or "not noted",
+            share.kind.side,
+            share.kind.precision,
+            _tensors(share.kind),
+            f"{share.entries:,}",
+            bytes_in_words(share.size),
+            f"{seconds_in_words(max(0.0, time.time() - share.last_used))} ago",
+        )
+        for share in shares
+    ]
+    if rows:
+        print_table(("network (SHA-256)", "px", "precision", "tensors", "entries", "size", "last used"), rows)
+    entries, size = sum(share.entries for share in shares), sum(share.size for share in shares)
+    print(f"{folder}: {entries:,} entries, {bytes_in_words(size)}")
+
+
+def prune(
+    most: Annotated[
+        str,
+        typer.Option("--to", metavar="SIZE", help="Size that the store may have: 500MB, 20GB; 0B.", show_default=False),
+    ],
+    store: StoreOption = None,
+) -> None:
+    """Free the features that were not used for longest, down to a size. A training that runs keeps what it uses."""
+    from promise_seg.features.pruning import prune as prune_store
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.quantities import bytes_in_words, bytes_of_words
+
+    folder = FeatureStore(store).folder
+    found = prune_store(folder, bytes_of_words(most, "--to"))
+    print(
+        f"{folder}: {found.freed:,} entries freed, {bytes_in_words(found.freed_bytes)}; {found.kept:,} are left, "
+        f"{bytes_in_words(found.kept_bytes)}"
+    )
+    if found.spared:
+        console.print(f"note: {found.spared:,} of them are used by a training that runs, and were spared")
+
+
+def _tensors(kind: "Kind") -> str:
+    """The tensors of a kind, with the stages together: ``embedding, stages 2 to 4``."""
+    numbers = sorted(int(name.removeprefix("stage_")) + 1 for name in kind.tensors if name.startswith("stage_"))
+    others = [name for name in kind.tensors if not name.startswith("stage_")]
+    words = [f"stages {', '.join(map(str, numbers))}"] if numbers else []
+    return ", ".join(others + words)

@@ -1,0 +1,82 @@
+"""What is in a feature store: its entries, and of which network and size they are."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from promise_seg.features.precision import belongs_to
+from promise_seg.tensor_files import DamagedError, read_metadata, tensor_names
+
+_DAMAGED = "damaged"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The file of an entry: its size in bytes, and when it was last used, in seconds since 1970."""
+
+    path: Path
+    size: int
+    last_used: float
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the entries of one kind hold.
+
+    Args:
+        network: the hash of the weights that made them; empty if an earlier version wrote them, which did not say.
+        side: of the images that it saw, in pixels.
+        precision: ``fp16`` or ``int8``; ``damaged`` if the file cannot be read.
+        tensors: their names.
+    """
+
+    network: str
+    side: str
+    precision: str
+    tensors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many entries of a kind there are, their size in bytes, and when one of them was last used."""
+
+    kind: Kind
+    entries: int
+    size: int
+    last_used: float
+
+
+def entries_of(folder: Path) -> Iterator[Entry]:
+    """Yield the entries of a store, in any order; none if there is no such folder."""
+    for path in folder.glob("[0-9a-f][0-9a-f]/*.safetensors"):
+        if path.name.startswith("."):  # it is being written
+            continue
+        try:
+            found = path.stat()
+        except OSError:  # freed meanwhile
+            continue
+        yield Entry(path, found.st_size, max(found.st_atime, found.st_mtime))
+
+
+def shares_of(folder: Path) -> list[Share]:
+    """Return the kinds of entries in a store, the largest share first."""
+    found: dict[Kind, list[Entry]] = {}
+    for entry in entries_of(folder):
+        found.setdefault(_kind_of(entry.path), []).append(entry)
+    shares = [
+        Share(kind, len(entries), sum(one.size for one in entries), max(one.last_used for one in entries))
+        for kind, entries in found.items()
+    ]
+    return sorted(shares, key=lambda share: (-share.size, os.fspath(share.kind.network), share.kind.tensors))
+
+
+def _kind_of(path: Path) -> Kind:
+    try:
+        facts, names = read_metadata(path), tensor_names(path)
+    except (OSError, SafetensorError, DamagedError):
+        return Kind("", "", _DAMAGED, ())
+    tensors = tuple(sorted({belongs_to(name) for name in names}))
+    return Kind(facts.get("network", ""), facts.get("side", ""), facts.get("precision", "fp16"), tensors)

@@ -1,0 +1,73 @@
+"""Free what was not used for longest, also while other processes work with the same store."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_seg.errors import PromiseError
+from promise_seg.features.contents import Entry, entries_of
+from promise_seg.features.store import IN_USE
+from promise_seg.strays import remove_strays
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was freed, and what is left, in entries and bytes.
+
+    ``spared`` of those that are left would have been freed, but processes at work use them.
+    """
+
+    freed: int
+    freed_bytes: int
+    kept: int
+    kept_bytes: int
+    spared: int
+
+
+def prune(folder: Path, most_bytes: int) -> Pruned:
+    """Remove entries, the least recently used first, until the store is not larger than a limit.
+
+    What a training that still runs has used since it began stays. Should an entry that somebody needs be gone all the
+    same, its image is encoded anew: results do not change.
+
+    Args:
+        folder: of the store.
+        most_bytes: the limit.
+
+    Raises:
+        PromiseError: if a file cannot be removed.
+    """
+    for place in (folder, *(path for path in folder.glob("[0-9a-f][0-9a-f]") if path.is_dir())):
+        remove_strays(place)
+    entries = sorted(entries_of(folder), key=lambda entry: (entry.last_used, entry.path))
+    began = _work_began(folder)
+    size = sum(entry.size for entry in entries)
+    freed = freed_bytes = spared = 0
+    for entry in entries:
+        if size <= most_bytes:
+            break
+        if began is not None and entry.last_used >= began:
+            spared += 1
+            continue
+        _remove(entry)
+        freed, freed_bytes, size = freed + 1, freed_bytes + entry.size, size - entry.size
+    return Pruned(freed, freed_bytes, len(entries) - freed, size, spared)
+
+
+def _work_began(folder: Path) -> float | None:
+    """When the first of the processes that still work with a store began; ``None`` if there are none."""
+    marks = []
+    for path in folder.glob(f".*~{IN_USE}"):
+        try:
+            marks.append(path.stat().st_mtime)
+        except OSError:  # it ended meanwhile
+            continue
+    return min(marks, default=None)
+
+
+def _remove(entry: Entry) -> None:
+    try:
+        entry.path.unlink(missing_ok=True)
+    except OSError as error:
+        raise PromiseError(
+            f"{entry.path}: cannot be removed: {error.strerror}. Ask whoever owns the store, or name another --store"
+        ) from error

@@ -1,0 +1,145 @@
+"""What encoding will take, measured on a few images before the work begins."""
+
+import shutil
+import sys
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from promise_seg.errors import PromiseError
+from promise_seg.features.precision import packed
+from promise_seg.features.store import FeatureStore
+from promise_seg.inference.encoding import Sample, encode_one
+from promise_seg.progress import Progress, Stage, silent
+from promise_seg.quantities import bytes_in_words, seconds_in_words
+from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.features import ALL_STAGES
+
+MEASURED = 3
+"""How many images are encoded to measure."""
+
+
+@dataclass(frozen=True)
+class EncodingPlan:
+    """How much is to be encoded, and what that takes.
+
+    Args:
+        folder: of the store.
+        device: that encodes.
+        views: that are needed.
+        encoded: of those that were missing, how many were encoded and stored to measure.
+        missing: how many are still missing.
+        seconds_each, bytes_each: time and disk of one view; 0 if nothing was missing.
+        free_bytes: of the disk.
+        memory_bytes: the most that this process, or the GPU, had in use; ``None`` if the system does not tell.
+    """
+
+    folder: Path
+    device: str
+    views: int
+    encoded: int
+    missing: int
+    seconds_each: float
+    bytes_each: float
+    free_bytes: int
+    memory_bytes: int | None
+
+    @property
+    def seconds(self) -> float:
+        """Of all that are missing."""
+        return self.missing * self.seconds_each
+
+    @property
+    def bytes(self) -> float:
+        """Of all that are missing."""
+        return self.missing * self.bytes_each
+
+    @property
+    def words(self) -> str:
+        """The plan in one line."""
+        if not self.encoded and not self.missing:
+            return f"features: all {self.views:,} views are in {self.folder}"
+        memory = "" if self.memory_bytes is None else f", {bytes_in_words(self.memory_bytes)} of memory"
+        return (
+            f"features: {self.missing + self.encoded:,} of {self.views:,} views are to be encoded into {self.folder}: "
+            f"about {seconds_in_words(self.seconds)} on {self.device} ({seconds_in_words(self.seconds_each)} each, "
+            f"measured on {self.encoded}), {bytes_in_words(self.bytes)} of disk ({bytes_in_words(self.bytes_each)} "
+            f"each; {bytes_in_words(self.free_bytes)} are free){memory}"
+        )
+
+    def check_space(self) -> None:
+        """Raise an error if the disk is too small, before hours of work that would end with it.
+
+        Raises:
+            PromiseError: naming what helps.
+        """
+        if self.bytes > self.free_bytes:
+            raise PromiseError(
+                f"{self.folder}: the features of {self.missing:,} views need {bytes_in_words(self.bytes)}, and "
+                f"{bytes_in_words(self.free_bytes)} are free. Free space with promise features prune, name another "
+                "--store, or give --store-precision int8 or fewer --views"
+            )
+
+
+def plan_encoding(
+    samples: Sequence[Sample],
+    sam: Backbone,
+    store: FeatureStore,
+    stages: Collection[int] = ALL_STAGES,
+    progress: Progress = silent,
+) -> EncodingPlan:
+    """Find out what is missing in a store, and encode and store the first of it to measure.
+
+    Args:
+        samples: the views that are needed.
+        sam: which encodes them; one whose encoder is trained stores nothing.
+        store: the store.
+        stages: the stages that are read.
+        progress: told of each image that is encoded.
+
+    Raises:
+        PromiseError: if the store's disk is full.
+    """
+    missing = [] if sam.encoder_learns else [one for one in samples if not store.has(one.key(sam), stages)]
+    first = missing[:MEASURED]
+    tick = Stage(progress, "measuring", len(first))
+    seconds, size = [], 0
+    for sample in first:
+        started = time.perf_counter()
+        features = encode_one(sample, sam, stages)
+        store.put(sample.key(sam), features)
+        seconds.append(time.perf_counter() - started)
+        size = sum(tensor.nbytes for tensor in packed(features, store.precision).values())
+        tick()
+    usual = sorted(seconds[1:] or seconds)  # the first is always slower
+    return EncodingPlan(
+        folder=store.folder,
+        device=str(sam.device),
+        views=len(samples),
+        encoded=len(first),
+        missing=len(missing) - len(first),
+        seconds_each=usual[len(usual) // 2] if usual else 0.0,
+        bytes_each=float(size),
+        free_bytes=_free_bytes(store.folder),
+        memory_bytes=_memory_bytes(sam.device),
+    )
+
+
+def _free_bytes(folder: Path) -> int:
+    """The bytes that are free where a folder is, or would be."""
+    place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    return shutil.disk_usage(place).free
+
+
+def _memory_bytes(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024

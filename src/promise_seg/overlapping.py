@@ -1,0 +1,100 @@
+"""Read what comes next, and write what is done, while this thread computes: in order, and with bounded queues."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+DEPTH = 2
+"""How much is read ahead, and how much waits to be written, at most."""
+
+
+class Helper:
+    """A second thread that does the reading and the writing, one after the other, as it was told.
+
+    As a context: when it is left, all writing that was asked for is done and reading that was not begun is cancelled,
+    also where an exception or Ctrl-C ends the block. Once some writing has failed, none that was asked for after it is
+    done.
+
+    It is one thread and not two because libraries that read and write files change the state of the process, such as
+    its filters of warnings.
+
+    Args:
+        depth: how much is read ahead, and how much waits to be written, at most.
+    """
+
+    def __init__(self, depth: int = DEPTH) -> None:
+        self._depth = depth
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="promise-seg helper")
+        self._reading: set[Future[Any]] = set()
+        self._writing: deque[Future[None]] = deque()
+        self._failed: BaseException | None = None
+
+    def ahead(self, items: Iterable[Item], read: Callable[[Item], Found]) -> Iterator[tuple[Item, Callable[[], Found]]]:
+        """Yield the items in order, each with what returns the result of reading it, or raises what went wrong.
+
+        Args:
+            items: what is read.
+            read: called with each of them, before it is yielded.
+        """
+        waiting: deque[tuple[Item, Future[Found]]] = deque()
+        try:
+            for item in items:
+                future = self._executor.submit(read, item)
+                self._reading.add(future)
+                waiting.append((item, future))
+                if len(waiting) > self._depth:
+                    yield self._next(waiting)
+            while waiting:
+                yield self._next(waiting)
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def _next(self, waiting: deque[tuple[Item, Future[Found]]]) -> tuple[Item, Callable[[], Found]]:
+        item, future = waiting.popleft()
+        self._reading.discard(future)
+        return item, future.result
+
+    def write(self, work: Callable[[], object]) -> None:
+        """Let some writing be done; wait where too much of it waits already.
+
+        Raises:
+            BaseException: what writing that was asked for before has raised.
+        """
+        while self._writing and (self._writing[0].done() or len(self._writing) >= self._depth):
+            self._writing.popleft().result()
+        self._writing.append(self._executor.submit(self._write, work))
+
+    def wait(self) -> None:
+        """Wait until all writing is done.
+
+        Raises:
+            BaseException: what it raised.
+        """
+        while self._writing:
+            self._writing.popleft().result()
+
+    def _write(self, work: Callable[[], object]) -> None:
+        if self._failed is not None:
+            raise self._failed
+        try:
+            work()
+        except BaseException as error:
+            self._failed = error
+            raise
+
+    def __enter__(self) -> "Helper":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        for future in self._reading:
+            future.cancel()
+        try:
+            if error is None:
+                self.wait()
+        finally:
+            self._executor.shutdown()

@@ -1,0 +1,233 @@
+"""The table of a folder of predictions: appended to while images are predicted, and written whole from time to time.
+
+What is new goes into a log beside ``predictions.csv``, a line for each image, and from there into the table: after five
+seconds, or later where the table is so large that writing it would take more than a twentieth of the time. The table is
+whole at any moment, and what a killed process had finished is in the table or in the log.
+"""
+
+import csv
+import io
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from promise_seg.errors import PromiseError, first_line
+from promise_seg.files import write_text
+from promise_seg.images.exports.inputs import key_of
+from promise_seg.images.own_folders import PREDICTION_LOG, PREDICTION_TABLE
+from promise_seg.locks import in_turn
+from promise_seg.prediction.labelling import Labelled, Origin
+from promise_seg.prediction.outputs.formats import WRITERS
+
+COLUMNS = (
+    "image", "slice", "class", "mask", "width", "height", "area_pixels", "area_share", "predicted_iou", "trust",
+    "nothing_here", "points", "boxes", "image_sha256",
+)  # fmt: skip
+_FIRST_COLUMNS = ("image", "mask", "image_sha256")
+"""The columns of a table that are needed to go on with it; others came later."""
+_SAVE_SECONDS = 5.0
+_SAVE_SHARE = 20  # how much longer than writing the table it takes until it is written again
+
+Lines = list[dict[str, str]]
+"""The lines of one image: one for each slice and label."""
+
+
+class PredictionTable:
+    """The lines of a folder's images, by the keys of the images. Several threads may use it, and several processes.
+
+    Raises:
+        PromiseError: if the table that is there cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self._log = folder / PREDICTION_TABLE, folder / PREDICTION_LOG
+        self._turn = threading.RLock()
+        self._lines, self._owners = self._read()
+        self._changed: set[str] = set()  # what this process put into the table, or took out of it
+        self._saved_at, self._save_seconds = time.monotonic(), 0.0
+
+    def lines(self, key: str) -> Lines:
+        """The lines of an image; none if it is not in the table."""
+        return self._lines.get(key, [])
+
+    def all_lines(self) -> list[Lines]:
+        """The lines of all images."""
+        with self._turn:
+            return list(self._lines.values())
+
+    def owner(self, stem: str) -> str | None:
+        """The key of the image whose mask has this stem."""
+        return self._owners.get(stem)
+
+    def first_below(self, folder: str) -> str | None:
+        """The key of an image whose mask is in a folder of masks."""
+        with self._turn:
+            return next(
+                (key for stem, key in self._owners.items() if stem.startswith(f"{folder}/") and key in self._lines),
+                None,
+            )
+
+    def put(self, key: str, lines: Lines) -> None:
+        """Add the lines of an image, or replace them; they are in the log when this ends.
+
+        Raises:
+            PromiseError: if they cannot be written.
+        """
+        with self._turn:
+            _put(self._lines, self._owners, key, lines)
+            self._changed.add(key)
+            with in_turn(self.path):
+                self._append(json.dumps({"key": key, "lines": lines}) + "\n")
+
+    def take_out(self, key: str) -> Lines:
+        """Remove the lines of an image and return them."""
+        with self._turn:
+            self._changed.add(key)
+            return self._lines.pop(key)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write the table."""
+        return time.monotonic() - self._saved_at > max(_SAVE_SECONDS, _SAVE_SHARE * self._save_seconds)
+
+    def save(self) -> None:
+        """Write the table with all that is known so far, whole or not at all, and remove the log.
+
+        Lines that another process added meanwhile are kept.
+
+        Raises:
+            PromiseError: if it cannot be written.
+        """
+        with self._turn, in_turn(self.path):
+            started = time.monotonic()
+            for key, lines in self._read()[0].items():
+                if key not in self._changed and lines:
+                    self._lines[key], self._owners[stem_of(lines[0]["mask"])] = lines, key
+            ordered = (line for key in sorted(self._lines) for line in self._lines[key])
+            write_text(self.path, ",".join(COLUMNS) + "\n" + _csv_of(ordered))
+            self._log.unlink(missing_ok=True)
+            self._saved_at = time.monotonic()
+            self._save_seconds = self._saved_at - started
+
+    def _append(self, line: str) -> None:
+        """Append to the log; after a line that was not finished, on a line of its own."""
+        try:
+            with self._log.open("a+b") as file:
+                end = file.seek(0, os.SEEK_END)
+                if end:
+                    file.seek(end - 1)
+                    line = line if file.read(1) == b"\n" else f"\n{line}"
+                file.write(line.encode())
+        except OSError as error:
+            raise PromiseError(
+                f"{self._log}: cannot write: {error.strerror}. What was predicted before is unharmed; free space or "
+                "choose another -o folder"
+            ) from error
+
+    def _read(self) -> tuple[dict[str, Lines], dict[str, str]]:
+        """Read the table and what the log has in addition: lines by keys, and keys by the stems of masks."""
+        lines: dict[str, Lines] = {}
+        owners: dict[str, str] = {}
+        if self.path.exists():
+            try:
+                with self.path.open(newline="", encoding="utf-8") as file:
+                    for line in csv.DictReader(file):
+                        lines.setdefault(key_of(line["image"]), []).append(_complete(line))
+            except (ValueError, KeyError, csv.Error) as error:
+                raise PromiseError(
+                    f"{self.path}: cannot be read: {first_line(error)}. It was changed by another program; choose "
+                    "another -o folder, or remove it to predict all images again"
+                ) from error
+        owners |= {stem_of(found[0]["mask"]): key for key, found in lines.items()}
+        for key, found in self._logged():
+            _put(lines, owners, key, found)
+        return lines, owners
+
+    def _logged(self) -> Iterable[tuple[str, Lines]]:
+        """What the log holds, without lines that were not finished."""
+        try:
+            content = self._log.read_bytes()
+        except FileNotFoundError:
+            return
+        for line in content.split(b"\n"):
+            try:
+                entry = json.loads(line)
+                found = str(entry["key"]), [_complete(one) for one in entry["lines"]]
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue
+            if found[1]:
+                yield found
+
+
+def _put(lines: dict[str, Lines], owners: dict[str, str], key: str, new: Lines) -> None:
+    """Put the lines of an image in their place, and those of another that had its mask out of it."""
+    stem = stem_of(new[0]["mask"])
+    if (other := owners.get(stem, key)) != key:
+        lines.pop(other, None)
+    lines[key], owners[stem] = new, key
+
+
+def _csv_of(lines: Iterable[dict[str, str]]) -> str:
+    text = io.StringIO(newline="")
+    csv.DictWriter(text, COLUMNS, lineterminator="\n").writerows(lines)
+    return text.getvalue()
+
+
+def _complete(line: dict[str, str | None]) -> dict[str, str]:
+    """Return a line of a table with all columns that there are today.
+
+    Raises:
+        KeyError: if it lacks one that tables always had.
+    """
+    return {name: line[name] or "" for name in _FIRST_COLUMNS} | {
+        name: line.get(name) or "" for name in COLUMNS if name not in _FIRST_COLUMNS
+    }
+
+
+def stem_of(mask: str) -> str:
+    """Return the stem of the input that a mask of the table belongs to."""
+    suffixes = sorted((writer.suffix for writer in WRITERS.values()), key=len, reverse=True)
+    name = PurePath(mask).as_posix().removeprefix("masks/")
+    return name.removesuffix(next((suffix for suffix in suffixes if name.endswith(suffix)), ""))
+
+
+def lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
+    """Return the table lines of one slice, one per label, but for what they say of its image."""
+    one = labelled.slices[index]
+    height, width = one.labels.shape
+    lines = []
+    for label, origin in one.origins.items():
+        area = int(np.count_nonzero(one.labels == label))
+        lines.append(
+            {
+                "slice": str(labelled.source.number_of(index)) if labelled.source.is_volume else "",
+                "class": "" if labelled.is_binary else str(label),
+                "width": str(width),
+                "height": str(height),
+                "area_pixels": str(area),
+                "area_share": f"{area / (height * width):.6f}",
+                "predicted_iou": f"{origin.predicted_iou:.4f}",
+                "trust": "" if origin.trust is None else f"{origin.trust.score:.4f}",
+                "nothing_here": "" if origin.trust is None else str(int(origin.trust.nothing_here)),
+                "points": json.dumps(_points(origin)),
+                "boxes": _boxes(origin),
+            }
+        )
+    return lines
+
+
+def _points(origin: Origin) -> list[list[float]]:
+    return [
+        [round(float(x), 1), round(float(y), 1), int(label)]
+        for (x, y), label in zip(origin.points_xy_image, origin.point_labels, strict=True)
+    ]
+
+
+def _boxes(origin: Origin) -> str:
+    boxes = origin.boxes_xyxy_image
+    return json.dumps([[round(float(edge), 1) for edge in box] for box in boxes]) if len(boxes) else ""

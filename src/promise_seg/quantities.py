@@ -1,0 +1,35 @@
+"""Sizes in bytes and durations in the words of people, and back."""
+
+import re
+
+from promise_seg.errors import SettingsError
+
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B)\s*", re.IGNORECASE)
+
+
+def bytes_in_words(count: float) -> str:
+    """Return a size with two or three digits, such as ``2.1 MB``."""
+    unit = next((unit for unit, size in reversed(_UNITS.items()) if count >= size), "B")
+    value = count / _UNITS[unit]
+    return f"{value:.1f} {unit}" if value < 100 and unit != "B" else f"{value:.0f} {unit}"
+
+
+def bytes_of_words(words: str, option: str) -> int:
+    """Return the bytes of a size such as ``20GB``.
+
+    Raises:
+        SettingsError: naming the option, if it is not a size.
+    """
+    found = _SIZE.fullmatch(words)
+    if found is None:
+        raise SettingsError(f"{option} {words}: expected a size with its unit, such as 500MB or 20GB")
+    return round(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def seconds_in_words(seconds: float) -> str:
+    """Return a duration such as ``1.3 s``, ``4 min`` or ``5 h 10 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -1,0 +1,97 @@
+"""One run from its features to its calibration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promise_seg.checkpoint import BEST_FOLDER, read_config
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.errors import PromiseError, SettingsError
+from promise_seg.inference.planning import plan_encoding
+from promise_seg.learning.answering import MeasuredAnswer
+from promise_seg.learning.training import TrainingRun
+from promise_seg.progress import Progress, silent
+from promise_seg.trust.calibrating import ensure_calibrated
+from promise_seg.trust.judging import TrustModel
+from promise_seg.workflows.noting import Note, no_note
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How one run ended.
+
+    Args:
+        folder: of the run.
+        encoded: how many views had to be encoded.
+        best: the epoch (from 0), ``dice`` on the val rows, and ``mask_choice`` of the best model.
+        trust: learned after it; ``None`` for a variant without APM, or where nothing could be learned.
+        why_no_trust: in words, for the latter.
+        answers: how prompts of each form are answered, as measured on the val rows.
+    """
+
+    folder: Path
+    encoded: int
+    best: dict[str, Any]
+    trust: TrustModel | None
+    why_no_trust: str = ""
+    answers: tuple[MeasuredAnswer, ...] = ()
+
+    @property
+    def words(self) -> list[str]:
+        """How prompts are answered, a line for each form, and whether SAM sees its own masks once more."""
+        lines = [one.words for one in self.answers]
+        if read_config(self.best_folder).second_pass:
+            lines.append("own prompts: SAM's masks are fed back to it once, which was better on the val rows")
+        return lines
+
+    @property
+    def best_folder(self) -> Path:
+        """The checkpoint of the best model."""
+        return self.folder / BEST_FOLDER
+
+
+def run_and_calibrate(
+    run: TrainingRun,
+    rows: Sequence[CheckedRow],
+    progress: Progress = silent,
+    forgiven: type[PromiseError] = SettingsError,
+    note: Note = no_note,
+) -> Trained:
+    """Begin a run or resume it, and learn how far to trust its masks, or what of both is not done yet.
+
+    Args:
+        run: to be trained to its last epoch.
+        rows: of the run.
+        progress: told of each image and step.
+        forgiven: errors of calibrating for which the run goes without trust scores.
+        note: told what encoding will take, before it begins.
+
+    Raises:
+        SettingsError: if training diverged.
+        CheckpointError: if the best model of a finished run is damaged or gone.
+        PromiseError: if the disk of the store is too small.
+    """
+    with run.store.in_use():
+        encoded = 0 if run.finished else _encode(run, note, progress)
+        run.run(progress)
+        if not run.accelerator.is_main_process:
+            return Trained(run.folder, encoded, run.best, None)
+        try:
+            place, device = run.folder / BEST_FOLDER, run.accelerator.device
+            trust = ensure_calibrated(place, rows, run.store, run.sam, device, progress)
+        except forgiven as error:
+            return Trained(run.folder, encoded, run.best, None, str(error), run.answers)
+        return Trained(run.folder, encoded, run.best, trust, answers=run.answers)
+
+
+def _encode(run: TrainingRun, note: Note, progress: Progress) -> int:
+    """Say what encoding will take, and do it; returns how many views were encoded."""
+    encoded = 0
+    if run.accelerator.is_main_process:
+        plan = plan_encoding(run.samples, run.model.sam, run.store, run.model.stages_read, progress)
+        encoded = plan.encoded
+        if plan.missing:
+            note(plan.words)
+        plan.check_space()
+    return encoded + run.encode(progress)
