@@ -21,7 +21,7 @@ from promise_seg.cli.options import (
     option,
     with_reading,
 )
-from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
+from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.vocabulary import ApmKind, Fit, Protocol, Recipe, StorePrecision, TrainableVariant
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from promise_seg.vocabulary import PromptSource, Split, Variant
 from promise_seg.workflows.devices import make_accelerator
 from promise_seg.workflows.evaluation import score_and_judge
 from promise_seg.workflows.models import OpenModels, open_models
-from promise_seg.workflows.training import run_and_calibrate
+from promise_seg.workflows.one_run import run_and_calibrate
 
 VARIANTS = (Variant.APM, Variant.IPS, Variant.APM_IPS)
 TABLE_HEAD = ("model", "prompts", "Dice", "IoU", "MAE", "precision", "recall")

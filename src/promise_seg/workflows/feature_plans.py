@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from promise_seg.dataset.dataset import Dataset
-from promise_seg.dataset.manifest import DEFAULT_VAL_SHARE
+from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.planning import EncodingPlan, plan_encoding

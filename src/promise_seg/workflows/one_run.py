@@ -13,7 +13,7 @@ from promise_seg.learning.answering import MeasuredAnswer
 from promise_seg.learning.training import TrainingRun
 from promise_seg.progress import Progress, silent
 from promise_seg.trust.calibrating import ensure_calibrated
-from promise_seg.trust.judging import TrustModel
+from promise_seg.trust.trust_model import TrustModel
 from promise_seg.workflows.noting import Note, no_note
 
 
