@@ -15,7 +15,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}  # before anything
 from tests.crash.commands import COMMANDS
 from tests.crash.faults import Kind
 from tests.crash.inputs import make_commands_small, make_inputs
-from tests.crash.processes import import_what_is_used, prepare_copies
+from tests.crash.processes import done_aside, keep_in_memory
 from tests.crash.served import serving_known_files
 from tests.crash.trials import Bench, Trial, trials
 
@@ -49,8 +49,8 @@ def break_commands(
     inputs.mkdir()
     (folder / "work").mkdir()
     make_commands_small()
-    import_what_is_used(lambda: make_inputs(inputs))
-    prepare_copies(inputs / "sam" / "sam")
+    done_aside(lambda: make_inputs(inputs))
+    keep_in_memory(inputs / "sam" / "sam", folder / "work" / "sam")
     with serving_known_files() as mirror:
         bench = Bench(folder, mirror)
         for command in COMMANDS:

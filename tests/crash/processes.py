@@ -11,12 +11,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.crash.faults import Change, Fault, Watch
 
-_PATTERNS = 10_000  # more than transformers compiles for a model
+_PATTERNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def forked(work: Callable[[], int]) -> tuple[int, str]:
 
 
 def run_command(arguments: Sequence[str], work: Path, fault: Fault | None = None) -> Ended:
-    """Run a ``promise`` command in a copy of this process.
+    """Run a ``promise`` command in a copy of this process, and import here what it imported.
 
     Args:
         arguments: its words.
@@ -73,8 +74,13 @@ def run_command(arguments: Sequence[str], work: Path, fault: Fault | None = None
     """
     noted = work.with_name("changes.json")
     noted.unlink(missing_ok=True)
+    gc.freeze()
     code, output = forked(lambda: watched(arguments, work, noted, fault))
-    return Ended(code, output, read_changes(noted))
+    if not noted.exists():  # it was killed
+        return Ended(code, output, [])
+    facts = json.loads(noted.read_text())
+    _import_all(facts["modules"])
+    return Ended(code, output, [Change(*one) for one in facts["changes"]])
 
 
 def watched(arguments: Sequence[str], work: Path, noted: Path, fault: Fault | None = None) -> int:
@@ -93,48 +99,55 @@ def watched(arguments: Sequence[str], work: Path, noted: Path, fault: Fault | No
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     watch.end()
-    noted.write_text(json.dumps([(change.what, change.path) for change in watch.changes]))
+    changes = [(change.what, change.path) for change in watch.changes]
+    noted.write_text(json.dumps({"changes": changes, "modules": sorted(sys.modules)}))
     return code
 
 
-def read_changes(noted: Path) -> list[Change]:
-    """Read the changes that a command noted; none if it was killed."""
-    return [Change(*one) for one in json.loads(noted.read_text())] if noted.exists() else []
+def done_aside(work: Callable[[], object]) -> None:
+    """Do some work in a copy of this process: what has used PyTorch's threads cannot be forked safely.
 
-
-def import_what_is_used(work: Callable[[], object]) -> None:
-    """Do some work in a copy of this process, and import here all the modules that it imported.
-
-    The work itself is not done here, as what has used PyTorch's threads cannot be forked safely.
+    The modules that it imported are imported here.
 
     Raises:
         RuntimeError: if the work failed.
     """
 
-    def noting() -> int:
+    def working() -> int:
         work()
         print("\n" + json.dumps(sorted(sys.modules)))
         return 0
 
-    code, output = forked(noting)
+    code, output = forked(working)
     if code:
         raise RuntimeError(f"the inputs of the commands could not be made:\n{output}")
-    for name in json.loads(output.splitlines()[-1]):
+    _import_all(json.loads(output.splitlines()[-1]))
+
+
+def _import_all(names: Sequence[str]) -> None:
+    for name in names:
         if name not in sys.modules and "__main__" not in name:
             with suppress(Exception):
                 importlib.import_module(name)
 
 
-def prepare_copies(sam: Path) -> None:
-    """Do here what every copy would do again: read a SAM, for which transformers compiles a thousand patterns."""
-    import torch
+def keep_in_memory(sam: Path, place: Path) -> None:
+    """Read a SAM here, as every copy would do again.
 
-    from promise_seg.sam.loading import load_sam
+    Args:
+        sam: where the SAM is.
+        place: where commands find it; what they read there is a copy of the one in memory.
+    """
+    from promise_seg.sam import loading
 
-    re._MAXCACHE = _PATTERNS
-    load_sam(str(sam), torch.device("cpu"))
-    gc.collect()
-    gc.freeze()
+    re._MAXCACHE = _PATTERNS  # transformers compiles a thousand for a model
+    read = loading._from_pretrained
+    model, notes = read(str(sam))
+
+    def from_memory(source: str):
+        return (deepcopy(model), notes) if source == str(place) else read(source)
+
+    loading._from_pretrained = from_memory
 
 
 @contextmanager
