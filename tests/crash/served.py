@@ -26,9 +26,7 @@ def serving_known_files() -> Iterator[str]:
         small("kvasir-seg", _IMAGES),
         archives=(Archive(file_name="kvasir-seg.zip", size=len(archive), sha256=hashlib.sha256(archive).hexdigest()),),
     )
-    KNOWN_SAMS["sam_vit_b"] = replace(
-        KNOWN_SAMS["sam_vit_b"], size=len(sam), sha256=hashlib.sha256(sam).hexdigest()
-    )
+    KNOWN_SAMS["sam_vit_b"] = replace(KNOWN_SAMS["sam_vit_b"], size=len(sam), sha256=hashlib.sha256(sam).hexdigest())
     files = {"kvasir-seg.zip": archive, "sam.pth": sam}
     handler = type("KnownFiles", (FileServer,), {"files": files, "cuts": [], "requested": []})
 
