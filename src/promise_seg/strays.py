@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -34,6 +35,24 @@ def temporary_name(name: str) -> str:
     while name and len(os.fsencode(prefix + name)) > LONGEST_NAME:
         name = name[1:]
     return prefix + name
+
+
+def is_left_behind(name: str, since: str) -> bool:
+    """Whether the process that made a temporary name is gone; for one of another system, whether a day has passed.
+
+    Args:
+        name: that :func:`temporary_name` returned.
+        since: when that was, in ISO format.
+    """
+    if (found := _OWNED.fullmatch(name)) is None:
+        return False
+    system, pid, start = found.groups()
+    if system == _system() and int(start, 16):
+        return not is_running(int(pid, 16), int(start, 16))
+    try:
+        return (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds() > _DAY_SECONDS
+    except (ValueError, TypeError):
+        return False
 
 
 def remove_strays(folder: Path) -> None:

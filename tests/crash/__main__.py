@@ -19,31 +19,36 @@ from tests.crash.processes import done_aside, keep_in_memory
 from tests.crash.served import serving_known_files
 from tests.crash.trials import Bench, Trial, trials
 
+_NOTED_AFTER = 25
+
 
 def main() -> int:
     """Return 1 if anything was wrong after a fault."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
-    parser.add_argument("names", nargs="*", help="commands; all by default")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a command; all by default")
     how_many = parser.add_mutually_exclusive_group()
     how_many.add_argument("--all", action="store_true", help="each kind of fault at every change, not a sample")
     how_many.add_argument("--most", type=int, help="so many faults of each command, chosen with a seed")
-    parser.add_argument("--json", type=Path, help="a file for what was found, written anew after each command")
+    parser.add_argument("--json", type=Path, help="a file for what was found, written anew after every few faults")
     given = parser.parse_args()
     found = dict[str, list[Trial]]()
     with tempfile.TemporaryDirectory() as name:
-        for command, done in break_commands(Path(name).resolve(), given.names, given.most, whole=given.all):
-            found[command] = done
-            if given.json:
-                facts = {name: [asdict(one) for one in done] for name, done in found.items()}
-                given.json.write_text(json.dumps(facts))
+        for number, (command, trial) in enumerate(
+            break_commands(Path(name).resolve(), given.names, given.most, whole=given.all)
+        ):
+            found.setdefault(command, []).append(trial)
+            if given.json and number % _NOTED_AFTER == 0:
+                note(given.json, found)
+    if given.json:
+        note(given.json, found)
     print(table(found))
     return int(any(one.problem for done in found.values() for one in done))
 
 
 def break_commands(
     folder: Path, names: list[str], most: int | None = None, *, whole: bool = False
-) -> Iterator[tuple[str, list[Trial]]]:
-    """Make the trials of the commands of these names, or of all; yield those of each, and print what went wrong."""
+) -> Iterator[tuple[str, Trial]]:
+    """Make the trials of the commands of these names, or of all; yield them by command, and print what went wrong."""
     os.environ |= {name: str(folder / name) for name in ("PROMISE_SEG_STORE", "PROMISE_SEG_SAMS", "MPLCONFIGDIR")}
     inputs = folder / "inputs"
     inputs.mkdir()
@@ -53,15 +58,17 @@ def break_commands(
     keep_in_memory(inputs / "sam" / "sam", folder / "work" / "sam")
     with serving_known_files() as mirror:
         bench = Bench(folder, mirror)
-        for command in COMMANDS:
-            if names and command.name not in names:
-                continue
-            done = []
+        for name in names or [command.name for command in COMMANDS]:
+            command = next(command for command in COMMANDS if command.name == name)
             for trial in trials(bench, command, None if whole else most or command.sample):
-                done.append(trial)
                 if trial.problem:
-                    print(f"{command.name}: {trial.fault}, {trial.where}: {trial.problem}", file=sys.stderr, flush=True)
-            yield command.name, done
+                    print(f"{name}: {trial.fault}, {trial.where}: {trial.problem}", file=sys.stderr, flush=True)
+                yield name, trial
+
+
+def note(place: Path, found: dict[str, list[Trial]]) -> None:
+    """Write what was found to a file."""
+    place.write_text(json.dumps({name: [asdict(one) for one in done] for name, done in found.items()}))
 
 
 def table(found: dict[str, list[Trial]]) -> str:

@@ -46,7 +46,7 @@ def make_commands_small() -> None:
 
 def _save_tiny(_figure: Figure, place, format: str = "png", **_how: object) -> None:
     if format == "svg":
-        place.write('<svg width="2" height="2"></svg>')
+        place.write('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 2"></svg>')
     else:
         Image.new("L", (2, 2)).save(place, "PNG")
 
