@@ -35,7 +35,7 @@ SPEC = {
 
 
 def make_commands_small() -> None:
-    """Let SAM have its usual size, however small objects are, and let commands draw little: few scenes, tiny figures."""
+    """Let SAM have its usual size, however small objects are, and let commands draw few scenes and tiny figures."""
     object_sizes.LEAST_SIZE = 0.0
     library.CHUNK = 2
     dataset.SIZES = {Split.TRAIN: 2, Split.VAL: 1, Split.TEST: 1}
@@ -44,8 +44,8 @@ def make_commands_small() -> None:
     torch.set_num_threads(1)
 
 
-def _save_tiny(_figure: Figure, place, format: str = "png", **_how: object) -> None:
-    if format == "svg":
+def _save_tiny(_figure: Figure, place, **how: object) -> None:
+    if how.get("format") == "svg":
         place.write('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 2"></svg>')
     else:
         Image.new("L", (2, 2)).save(place, "PNG")
@@ -60,7 +60,7 @@ def make_inputs(folder: Path) -> None:
     make_tiny_sam().model.save_pretrained(folder / "sam" / "sam")
     data = folder / "data"
     manifest = write_dataset(data / "data", ("train",) * 2 + ("val",) * 2 + ("test",) * 2)
-    _write_parts(folder / "pairs" / "pairs")
+    write_parts(folder / "pairs" / "pairs")
     _write_annotations(folder / "drawn" / "drawn")
     (folder / "spec").mkdir()
     (folder / "spec" / "spec.yaml").write_text(yaml.safe_dump(SPEC, sort_keys=False))
@@ -92,7 +92,7 @@ def _do(*arguments: str) -> None:
         raise RuntimeError(f"promise {' '.join(arguments)}: exit code {code}")
 
 
-def _write_parts(folder: Path) -> None:
+def write_parts(folder: Path) -> None:
     """Write images with two masks each, of single objects."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)

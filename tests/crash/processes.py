@@ -42,8 +42,8 @@ def begin_copy(work: Callable[[], int]) -> tuple[int, int]:
                 os.dup2(writing, handle)
             for handle in (reading, writing):
                 os.close(handle)
-            sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # noqa: PTH123, SIM115  (pipes now, not files)
-            sys.stderr = sys.__stderr__ = open(2, "w", closefd=False)  # noqa: PTH123, SIM115
+            sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # noqa: SIM115  (pipes now, not files)
+            sys.stderr = sys.__stderr__ = open(2, "w", closefd=False)  # noqa: SIM115
             code = work()
         except BaseException:
             traceback.print_exc()

@@ -1,4 +1,4 @@
-"""What the two commands that fetch find on a server of this machine: a small data set, and a file as if it were a SAM."""
+"""What the two commands that fetch find on a server of this machine: a small data set, and a file in place of a SAM."""
 
 import hashlib
 import http.server

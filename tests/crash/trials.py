@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 import random
 import re
 import shutil
@@ -107,7 +106,7 @@ def trials(bench: Bench, command: Command, count: int | None) -> Iterator[Trial]
         broken = bench.run(command, fault)
         problem = _how_it_broke(fault, broken)
         if not problem:
-            left = _without_tokens(snapshot(bench.work))
+            left = without_tokens(snapshot(bench.work))
             if left not in problems:
                 problems[left] = _how_it_goes_on(bench, command, expected)
             problem = problems[left]
@@ -122,9 +121,14 @@ def _how_it_goes_on(bench: Bench, command: Command, expected: dict[str, str]) ->
     return compare(expected, snapshot(bench.work))
 
 
-def _without_tokens(files: dict[str, str]) -> tuple[tuple[str, str], ...]:
+def without_tokens(files: dict[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the files of a snapshot, with temporary names that do not say which process made them."""
-    return tuple(sorted((_TOKENS.sub(".token", name), content) for name, content in files.items()))
+    return tuple(sorted((nameless(name), content) for name, content in files.items()))
+
+
+def nameless(path: str) -> str:
+    """Return a path without what says which process made a temporary file."""
+    return _TOKENS.sub(".token", path)
 
 
 def _how_it_broke(fault: Fault, ended: Ended) -> str:

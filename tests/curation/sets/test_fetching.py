@@ -1,7 +1,7 @@
 import hashlib
+import json
 import os
 import shutil
-import json
 from contextlib import contextmanager
 from dataclasses import replace
 
