@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import json
 import random
 import re
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_seg.assessment.test_log import LOG_FILE
 from tests.crash.commands import Command
 from tests.crash.faults import Change, Fault, Kind, can_happen
 from tests.crash.processes import Ended, run_command
@@ -22,6 +24,7 @@ _CODES = {
 _DURATIONS = re.compile(rb'"(?:seconds|cpu_seconds)": [0-9.]+')
 _MOMENTS = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:Z|\+00:00| UTC)?")
 _TOKENS = re.compile(r"\.[0-9a-f]{8}-[0-9a-f]+-[0-9a-f]+-[0-9a-f]{8}(?=~)|\.[0-9a-f]{8}(?=\.(?:new|old)~)")
+_NAMELESS = re.compile(_TOKENS.pattern.encode())
 _TEXTS = frozenset({".json", ".jsonl", ".html"})
 _SHOWN = 1500
 
@@ -100,7 +103,7 @@ def trials(bench: Bench, command: Command, count: int | None) -> Iterator[Trial]
         count: how many; ``None`` for each kind of fault at every change.
     """
     changes, expected = unbroken(bench, command)
-    problems = dict[tuple, str]()
+    problems, looks = dict[tuple, str](), _looks(bench.work)[0]
     for fault in chosen_faults(changes, count, command.name):
         bench.begin_anew(command)
         broken = bench.run(command, fault)
@@ -108,17 +111,18 @@ def trials(bench: Bench, command: Command, count: int | None) -> Iterator[Trial]
         if not problem:
             left = without_tokens(snapshot(bench.work))
             if left not in problems:
-                problems[left] = _how_it_goes_on(bench, command, expected)
+                problems[left] = _how_it_goes_on(bench, command, expected, looks)
             problem = problems[left]
         yield Trial(fault, str(changes[fault.at - 1]), problem)
 
 
-def _how_it_goes_on(bench: Bench, command: Command, expected: dict[str, str]) -> str:
+def _how_it_goes_on(bench: Bench, command: Command, expected: dict[str, str], looks: int) -> str:
     """Give a command again, and say what is wrong then."""
+    finished = _looks(bench.work)[1]
     again = bench.run(command)
     if again.code:
         return f"given again, it ended with {again.code}: {again.output[-_SHOWN:]}"
-    return compare(expected, snapshot(bench.work))
+    return compare(expected, snapshot(bench.work)) or _too_many_looks(bench.work, looks, finished)
 
 
 def without_tokens(files: dict[str, str]) -> tuple[tuple[str, str], ...]:
@@ -147,11 +151,33 @@ def snapshot(folder: Path) -> dict[str, str]:
 
 
 def _comparable(path: Path) -> bytes:
-    """Return what of a file must be the same in every run: all but durations and moments."""
+    """Return what of a file must be the same in every run.
+
+    Durations and moments are left out. A look at test rows whose results were complete before the fault is noted again:
+    the log, and what counts its lines, may have one more (see :func:`_too_many_looks`).
+    """
     content = path.read_bytes()
     if path.suffix in _TEXTS:
         content = _MOMENTS.sub(b"then", _DURATIONS.sub(b'"seconds": 0', content))
+    if path.name == LOG_FILE:
+        return b"\n".join(sorted({_NAMELESS.sub(b".token", line) for line in content.splitlines()}))
+    if path.name.startswith("summary_"):
+        facts = json.loads(content)
+        facts.pop("test_looks", None)
+        return json.dumps(facts, sort_keys=True).encode()
     return content
+
+
+def _looks(folder: Path) -> tuple[int, int]:
+    """Return how many looks at test rows are noted in all logs of a folder, and how many of them are finished."""
+    lines = [line for log in folder.rglob(LOG_FILE) for line in log.read_bytes().splitlines()]
+    return len(lines), sum(b'"unfinished"' not in line for line in lines)
+
+
+def _too_many_looks(folder: Path, expected: int, finished: int) -> str:
+    """Say if a look is noted twice though its results were not there before; nothing if that is not so."""
+    found = _looks(folder)[0]
+    return "" if expected <= found <= expected + finished else f"{found} looks at test rows are noted"
 
 
 def compare(expected: dict[str, str], found: dict[str, str]) -> str:
