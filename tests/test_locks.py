@@ -9,10 +9,11 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from promise_seg import locks
+from promise_seg import holders, locks, swapping
 from promise_seg.errors import PromiseError
 from promise_seg.files import write_text
-from promise_seg.locks import LOCK_FILE, Holder, Lock, TakenError, alone_in, in_turn
+from promise_seg.holders import LOCK_FILE, Holder, remove_lock_of
+from promise_seg.locks import Lock, TakenError, alone_in, in_turn
 
 HOLD = """
 import sys, time
@@ -119,12 +120,43 @@ def test_who_lost_the_lock_neither_writes_nor_removes_it(tmp_path):
     assert Holder.read(tmp_path / LOCK_FILE) == other
 
 
-def test_a_lock_that_another_took_meanwhile_is_put_back(tmp_path):
+@pytest.mark.parametrize("has_locks", [True, False], ids=["with locks of the system", "without"])
+def test_a_lock_that_another_took_meanwhile_stays(tmp_path, monkeypatch, has_locks):
+    if not has_locks:
+        monkeypatch.setattr(holders, "lock_folder", lambda folder: None)
     path = tmp_path / LOCK_FILE
     living = held_by(path)
-    Lock(path)._put_aside(replace(living, pid=1))
+    remove_lock_of(path, replace(living, pid=1), tmp_path / "aside")
     assert Holder.read(path) == living
-    assert [one.name for one in tmp_path.iterdir()] == [LOCK_FILE]
+    remove_lock_of(path, living, tmp_path / "aside")
+    remove_lock_of(path, living, tmp_path / "aside")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no locks of folders")
+def test_a_dead_lock_is_removed_by_one_at_a_time(tmp_path, monkeypatch):
+    """Between reading it and removing it, another would have removed it and taken the lock."""
+    path = tmp_path / LOCK_FILE
+    dead = held_by(path, started=1.0)
+    read = Holder.read
+
+    def read_slowly(place):
+        with pytest.raises(BlockingIOError):
+            swapping.lock_folder(tmp_path)
+        return read(place)
+
+    monkeypatch.setattr(Holder, "read", read_slowly)
+    remove_lock_of(path, dead, tmp_path / "aside")
+    assert not path.exists()
+
+
+def test_a_folder_that_somebody_else_keeps_locked_does_not_hold_up_a_takeover(tmp_path, monkeypatch):
+    monkeypatch.setattr(holders, "_PAUSE_SECONDS", 0)
+    held_by(tmp_path / LOCK_FILE, started=1.0)
+    handle = swapping.lock_folder(tmp_path)  # as the command flock does around a command
+    assert Lock(tmp_path / LOCK_FILE).take() is None
+    if handle is not None:
+        os.close(handle)
 
 
 def test_a_file_system_without_links_has_locks_too(tmp_path, monkeypatch):

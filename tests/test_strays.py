@@ -1,13 +1,16 @@
 """Temporary files of killed processes are removed at the next start, those of living ones never."""
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict, replace
 
 import pytest
 
 from promise_seg import strays
 from promise_seg.files import replacing, replacing_folder, write_text
+from promise_seg.holders import LOCK_FILE, Holder
 from promise_seg.locks import alone_in
 from promise_seg.strays import remove_strays, temporary_name
 
@@ -95,6 +98,55 @@ def test_hidden_files_of_others_stay(tmp_path, name):
     (tmp_path / name).touch()
     remove_strays(tmp_path)
     assert names(tmp_path) == [name]
+
+
+HOLD = """
+import os, sys
+from pathlib import Path
+from promise_seg.locks import Lock
+lock = Lock(Path(sys.argv[1]))
+assert lock.take() is None
+if sys.argv[2] == "killed":
+    os._exit(1)
+print("taken", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("name", [LOCK_FILE, ".test_log.jsonl.lock"])
+@pytest.mark.parametrize("how", ["killed", "living"])
+def test_a_lock_is_removed_if_its_process_is_gone_and_never_otherwise(tmp_path, name, how):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / name), how],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    if how == "killed":
+        process.communicate()
+        assert names(tmp_path) == [name]
+    else:
+        assert process.stdout.readline() == "taken\n"
+    write_text(tmp_path / "b.txt", "b")
+    assert names(tmp_path) == [name] * (how == "living") + ["b.txt"]
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize(("hours", "is_left"), [(1, True), (48, False)])
+def test_a_lock_of_another_system_is_left_until_it_is_old(tmp_path, hours, is_left):
+    path = tmp_path / LOCK_FILE
+    path.write_text(json.dumps(asdict(replace(Holder.this_process(), system="elsewhere"))))
+    changed = path.stat().st_mtime - hours * 3600
+    os.utime(path, (changed, changed))
+    remove_strays(tmp_path)
+    assert names(tmp_path) == [LOCK_FILE] * is_left
+
+
+@pytest.mark.parametrize("content", ["", "4711", "{}"])
+def test_a_file_that_is_only_called_like_a_lock_stays(tmp_path, content):
+    (tmp_path / ".uv.lock").write_text(content)
+    os.utime(tmp_path / ".uv.lock", (0, 0))
+    remove_strays(tmp_path)
+    assert names(tmp_path) == [".uv.lock"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a folder in use is told by Linux's locks")

@@ -324,7 +324,7 @@ def test_what_a_living_writer_moved_aside_is_not_put_back(tmp_path, monkeypatch)
 
 
 def test_a_new_folder_that_was_cleared_up_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
-    lock, seen = swapping._lock, []
+    lock, seen = swapping.lock_folder, []
 
     def too_late(folder):
         if not seen:
@@ -332,14 +332,14 @@ def test_a_new_folder_that_was_cleared_up_before_it_was_locked_is_made_again(tmp
             folder.rmdir()
         return lock(folder)
 
-    monkeypatch.setattr(swapping, "_lock", too_late)
+    monkeypatch.setattr(swapping, "lock_folder", too_late)
     write(tmp_path / "f", "new")
     assert content(tmp_path / "f") == "new"
     assert names(tmp_path) == ["f"]
 
 
 def test_without_locks_nothing_is_removed_that_may_be_in_use(tmp_path, monkeypatch):
-    monkeypatch.setattr(swapping, "_lock", lambda folder: None)
+    monkeypatch.setattr(swapping, "lock_folder", lambda folder: None)
     (tmp_path / ".f.0123abcd.new~").mkdir()
     write(tmp_path / "f", "new")
     assert names(tmp_path) == [".f.0123abcd.new~", "f"]

@@ -299,6 +299,26 @@ def passing(path: Path) -> Iterator[Path]:
         remove(temporary)
 
 
+def discard_folder(folder: Path) -> None:
+    """Remove a folder in one step: a process that is killed meanwhile does not leave half of it under its name.
+
+    What could not be removed is a stray of this process. Nothing happens if there is no such folder.
+
+    Raises:
+        PromiseError: if the system cannot write there.
+    """
+    aside = folder.with_name(temporary_name(folder.name))
+    try:
+        folder.rename(aside)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise PromiseError(
+            f"{folder}: cannot be removed: {error.strerror}. Make it writable, and run the same command again"
+        ) from error
+    remove(aside)
+
+
 class Aside:
     """Takes files out of the way while others change that they must not be seen with; an error puts them back.
 

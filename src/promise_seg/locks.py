@@ -3,71 +3,28 @@
 A lock is a small file that says who holds it. It is made in one step that fails if it is there, which works on network
 file systems too, where the system's own locks often do not. Its holder renews its time of change every minute. The lock
 of a process that was killed is taken over: at once if that process was on this computer, otherwise when the lock was
-not renewed for :data:`STALE_SECONDS`.
+not renewed for :data:`STALE_SECONDS`. Locks that nobody takes over are removed as strays (``strays.py``).
 """
 
 import errno
 import json
 import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 
 from promise_seg.errors import PromiseError
-from promise_seg.processes import is_running, own_start, system_name
+from promise_seg.holders import LOCK_FILE, Holder, lock_of, remove_lock_of
 from promise_seg.strays import remove_strays, temporary_name
 
-LOCK_FILE = ".promise-lock"
-"""The name of the lock of a folder."""
 RENEWAL_SECONDS = 60.0
 STALE_SECONDS = 600.0
 _PATIENCE_SECONDS = 60.0  # to wait for a lock that is held for moments
 _PAUSE_SECONDS = 0.02
 _HAS_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EOPNOTSUPP})
-
-
-@dataclass(frozen=True)
-class Holder:
-    """The process that holds a lock, and when it took the lock.
-
-    Args:
-        host: the name of its computer.
-        system: what its number and start hold for: one boot of one computer, and one container of it.
-        pid: its number.
-        started: when it started, in seconds.
-        since: when it took the lock.
-        token: what no other holder has.
-    """
-
-    host: str
-    system: str
-    pid: int
-    started: float
-    since: str
-    token: str
-
-    @classmethod
-    def this_process(cls) -> "Holder":
-        """Return this process, with a new token."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(socket.gethostname(), system_name(), os.getpid(), own_start(), now, secrets.token_hex(8))
-
-    @classmethod
-    def read(cls, path: Path) -> "Holder | None":
-        """Read who holds a lock; ``None`` if it is not there, or its content is not (yet) that of a lock."""
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host} since {self.since}"
 
 
 _UNKNOWN = Holder("an unknown computer", "", 0, 0.0, "an unknown time", "")
@@ -99,7 +56,7 @@ class Lock:
             found = Holder.read(self.path)
             if self._is_alive(found):
                 return found or _UNKNOWN
-            self._put_aside(found)
+            remove_lock_of(self.path, found, self.path.with_name(temporary_name(self.path.name)))
         if self._is_renewed:
             threading.Thread(target=self._renew, daemon=True).start()
         return None
@@ -151,8 +108,8 @@ class Lock:
         return True
 
     def _is_alive(self, found: Holder | None) -> bool:
-        if found is not None and found.system == self.holder.system:
-            return is_running(found.pid, found.started)
+        if found is not None and found.is_of_this_system:
+            return found.is_running
         age = self._age()
         return age is not None and age < STALE_SECONDS
 
@@ -169,16 +126,6 @@ class Lock:
         finally:
             with suppress(OSError):
                 probe.unlink()
-
-    def _put_aside(self, dead: Holder | None) -> None:
-        """Remove the lock of a dead process; one that another took meanwhile is put back."""
-        aside = self.path.with_name(temporary_name(self.path.name))
-        with suppress(FileNotFoundError):
-            self.path.rename(aside)
-            if Holder.read(aside) != dead:
-                with suppress(OSError):
-                    os.link(aside, self.path)
-            aside.unlink()
 
     def _renew(self) -> None:
         while not self._given_back.wait(RENEWAL_SECONDS):
@@ -223,7 +170,7 @@ def in_turn(path: Path) -> Iterator[None]:
         TakenError: if it is not free within a minute.
         PromiseError: if the system cannot write there.
     """
-    lock = Lock(path.with_name(f".{path.name}.lock"))
+    lock = Lock(lock_of(path))
     patience = time.monotonic() + _PATIENCE_SECONDS
     while holder := lock.take():
         if time.monotonic() > patience:

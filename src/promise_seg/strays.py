@@ -3,7 +3,7 @@
 A file is written as ``.<system>-<process>-<start>-<token>~<name>`` beside its place. Its process removes it whatever
 happens, unless it is killed. The next process that writes in the folder, or begins work in it, removes what belongs to
 processes that are gone: those of this system are asked for; files of other systems are left until they were not changed
-for a day.
+for a day. The same holds for lock files.
 """
 
 import hashlib
@@ -12,9 +12,12 @@ import re
 import secrets
 import threading
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from promise_seg.holders import Holder, may_be_lock, remove_lock_of
 from promise_seg.processes import is_running, own_start, system_name
 from promise_seg.swapping import hidden_place, remove, remove_leftovers
 
@@ -34,8 +37,26 @@ def temporary_name(name: str) -> str:
     return prefix + name
 
 
+def is_left_behind(name: str, since: str) -> bool:
+    """Whether the process that made a temporary name is gone; for one of another system, whether a day has passed.
+
+    Args:
+        name: that :func:`temporary_name` returned.
+        since: when that was, in ISO format.
+    """
+    if (found := _OWNED.fullmatch(name)) is None:
+        return False
+    system, pid, start = found.groups()
+    if system == _system() and int(start, 16):
+        return not is_running(int(pid, 16), int(start, 16))
+    try:
+        return (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds() > _DAY_SECONDS
+    except (ValueError, TypeError):
+        return False
+
+
 def remove_strays(folder: Path) -> None:
-    """Remove temporary files and folders in a folder whose processes were killed; nothing in folders of it.
+    """Remove temporary files, folders and locks in a folder whose processes were killed; nothing in folders of it.
 
     What cannot be removed stays. A folder is looked through once in a process.
     """
@@ -52,13 +73,28 @@ def remove_strays(folder: Path) -> None:
     for name in names:
         if (found := _OWNED.fullmatch(name)) and _is_stray(folder / name, *found.groups()):
             remove(folder / name)
+        elif may_be_lock(name):
+            _remove_dead_lock(folder / name)
         elif place := hidden_place(name):
             remove_leftovers(folder / place)
+
+
+def _remove_dead_lock(path: Path) -> None:
+    holder = Holder.read(path)
+    if holder is None:  # a file of another program, or a lock that is being written
+        return
+    if not holder.is_running if holder.is_of_this_system else _is_old(path):
+        with suppress(OSError):
+            remove_lock_of(path, holder, path.with_name(temporary_name(path.name)))
 
 
 def _is_stray(path: Path, system: str, pid: str, start: str) -> bool:
     if system == _system() and int(start, 16):
         return not is_running(int(pid, 16), int(start, 16))
+    return _is_old(path)
+
+
+def _is_old(path: Path) -> bool:
     try:
         return time.time() - path.stat().st_mtime > _DAY_SECONDS
     except OSError:

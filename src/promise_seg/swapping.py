@@ -50,7 +50,7 @@ class Workplace:
         while True:
             try:
                 self.new.mkdir()
-                self._lock = _lock(self.new)
+                self._lock = lock_folder(self.new)
             except (FileExistsError, FileNotFoundError, BlockingIOError):  # taken, or cleared up before it was locked
                 if not self.path.parent.is_dir():
                     raise
@@ -171,7 +171,7 @@ def _unless_in_use(new: Path, if_unknown: bool = True) -> Iterator[bool]:
         if_unknown: the answer where the system has no locks.
     """
     try:
-        lock = _lock(new)
+        lock = lock_folder(new)
     except FileNotFoundError:
         yield True
     except OSError:
@@ -184,7 +184,7 @@ def _unless_in_use(new: Path, if_unknown: bool = True) -> Iterator[bool]:
                 os.close(lock)
 
 
-def _lock(folder: Path) -> int | None:
+def lock_folder(folder: Path) -> int | None:
     """Lock a folder until the descriptor that is returned is closed; None if the system has no such locks.
 
     Raises:

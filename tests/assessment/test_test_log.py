@@ -1,13 +1,21 @@
 import json
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
 import pytest
 
-from promise_seg.assessment.test_log import LOG_FILE, log_test, peek_note
+from promise_seg.assessment.test_log import LOG_FILE, finish_left_behind, logged_test, peek_note
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from tests.helpers import write_dataset
+
+
+def log_test(*facts):
+    """Log a peek whose results are written."""
+    with logged_test(*facts) as peeks:
+        return peeks
 
 
 @pytest.fixture
@@ -93,3 +101,70 @@ def test_looks_of_several_at_once_are_all_logged(run, rows):
     assert log_test(run, "m0", rows, {}).this_model == 6
     assert len((run / LOG_FILE).read_text().splitlines()) == 21
     assert [path.name for path in run.iterdir()] == [LOG_FILE]
+
+
+LOOK = """
+import os, sys
+from pathlib import Path
+from promise_seg.assessment.test_log import logged_test
+from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset.manifest import read_manifest
+with logged_test(Path(sys.argv[1]), "m1", check_rows(read_manifest(sys.argv[2])), {"dice": 0.5}):
+    os._exit(1)
+"""
+
+
+@pytest.fixture
+def killed(run, rows):
+    """The log of a process that was killed while it wrote what it had seen."""
+    manifest = rows[0].row.image.parents[1] / "manifest.csv"
+    assert subprocess.run([sys.executable, "-c", LOOK, str(run), str(manifest)], check=False).returncode == 1
+    (line,) = lines(run)
+    assert "unfinished" in line
+    return line
+
+
+def lines(run):
+    return [json.loads(line) for line in (run / LOG_FILE).read_text().splitlines()]
+
+
+def test_a_look_of_a_killed_process_that_is_given_again_is_one(run, rows, killed):
+    peeks = log_test(run, "m1", rows, {"dice": 0.5})
+    assert (peeks.this_model, peeks.other_models) == (1, 0)
+    (line,) = lines(run)
+    assert line.keys() == killed.keys() - {"unfinished"}
+    assert log_test(run, "m1", rows, {"dice": 0.5}).this_model == 2
+    assert len(lines(run)) == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "facts", "count"), [("m2", {"dice": 0.5}, 6), ("m1", {"dice": 0.6}, 6), ("m1", {"dice": 0.5}, 3)]
+)
+def test_another_look_than_that_of_a_killed_process_is_one_more(run, rows, killed, model, facts, count):
+    peeks = log_test(run, model, rows[:count], facts)
+    assert peeks.this_model + peeks.other_models == 2
+    assert lines(run)[0] == killed
+
+
+def test_a_look_whose_results_could_not_be_written_is_not_two_either(run, rows):
+    with pytest.raises(OSError, match="full"), logged_test(run, "m1", rows, {}):
+        raise OSError("full")
+    assert log_test(run, "m1", rows, {}).this_model == 1
+
+
+def test_two_looks_at_once_are_two(run, rows):
+    with logged_test(run, "m1", rows, {}) as first, logged_test(run, "m1", rows, {}) as second:
+        assert (first.this_model, second.this_model) == (1, 2)
+    assert len(lines(run)) == 2
+    assert not any("unfinished" in line for line in lines(run))
+
+
+def test_the_look_of_a_process_that_was_killed_after_its_results_is_finished(run, rows, killed):
+    log_test(run, "m2", rows, {"dice": 0.5})
+    finish_left_behind(run, "m1", {"dice": 0.6})
+    assert lines(run)[0] == killed
+    finish_left_behind(run, "m1", {"dice": 0.5})
+    assert lines(run)[0] == {name: value for name, value in killed.items() if name != "unfinished"}
+    before = (run / LOG_FILE).stat().st_mtime_ns
+    finish_left_behind(run, "m1", {"dice": 0.5})
+    assert (run / LOG_FILE).stat().st_mtime_ns == before

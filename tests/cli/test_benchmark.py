@@ -17,6 +17,7 @@ from promise_seg.cli.main import main
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import SettingsError
+from promise_seg.strays import temporary_name
 from tests.benchmarking.conftest import benchmark_folder  # noqa: F401
 
 
@@ -96,6 +97,12 @@ def test_looks_at_test_rows_are_noted_in_each_run(finished):
     assert len(log) == 6  # own and oracle points on three test sets
 
 
+def of_a_dead_process():
+    """A temporary name of a process that had the number of this one before."""
+    system, pid, _, token = temporary_name("").split("-")
+    return f"{system}-{pid}-1-{token}"
+
+
 def test_a_finished_benchmark_does_nothing_again_and_a_lost_score_is_made_anew(finished, tmp_path):
     out, store, spec = finished
     copy = tmp_path / "copy"
@@ -103,6 +110,9 @@ def test_a_finished_benchmark_does_nothing_again_and_a_lost_score_is_made_anew(f
     lost = copy / "discs/tiny/both/seed-1/test/discs/scores_apm.csv"
     wanted = lost.read_text()
     lost.unlink()
+    log = copy / "discs/tiny/both/seed-0/test_log.jsonl"
+    looks = log.read_text()
+    log.write_text(looks.replace("}", f', "unfinished": "{of_a_dead_process()}"}}', 1))  # killed after its scores
     before = {p: p.stat().st_mtime_ns for p in copy.rglob("*.safetensors")}
     kept = copy / "discs/tiny/both/seed-0/test/discs/scores_apm.csv"
     kept_at = kept.stat().st_mtime_ns
@@ -110,6 +120,7 @@ def test_a_finished_benchmark_does_nothing_again_and_a_lost_score_is_made_anew(f
     assert lost.read_text() == wanted
     assert {p: p.stat().st_mtime_ns for p in copy.rglob("*.safetensors")} == before
     assert kept.stat().st_mtime_ns == kept_at
+    assert [json.loads(line) for line in log.read_text().splitlines()] == list(map(json.loads, looks.splitlines()))
     assert (copy / "table.csv").read_text() == (out / "table.csv").read_text()
 
 

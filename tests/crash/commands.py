@@ -12,7 +12,8 @@ class Command:
 
     Args:
         name: for tables.
-        words: its words; ``{w}`` is the folder that holds the inputs, and in which it writes.
+        words: its words; ``{w}`` is the folder that holds the inputs, and in which it writes, and ``{mirror}`` the
+            address of a server.
         needs: the inputs that it has there.
         sample: how many faults the tests of every day bring about.
     """
@@ -22,9 +23,9 @@ class Command:
     needs: tuple[str, ...]
     sample: int
 
-    def arguments(self, work: Path) -> list[str]:
-        """Return the words for a folder."""
-        return [word.replace("{w}", str(work)) for word in self.words.split()]
+    def arguments(self, work: Path, mirror: str) -> list[str]:
+        """Return the words for a folder and a server."""
+        return [word.replace("{w}", str(work)).replace("{mirror}", mirror) for word in self.words.split()]
 
 
 _MODEL = ("sam", "data", "run", "store")
@@ -35,17 +36,27 @@ COMMANDS = (
         "data make", "data make {w}/pairs --images images/{case}.png --masks masks/{case}_*.png --several instances "
         "-o {w}/made.csv", ("pairs",), 16,
     ),
-    Command("data split", "data split {w}/data/manifest.csv --folds 2 --test 0.2 -o {w}/parts.csv", ("data",), 14),
-    Command("data import", "data import {w}/drawn/coco.json -o {w}/imported.csv", ("drawn",), 16),
+    Command("data split", "data split {w}/data/manifest.csv --folds 2 --test 0.2 -o {w}/parts.csv", ("data",), 10),
+    Command("data import", "data import {w}/drawn/coco.json -o {w}/imported.csv", ("drawn",), 10),
+    Command(
+        "data fetch", "data fetch kvasir-seg --url {mirror}/kvasir-seg.zip --accept-licence -o {w}/fetched", (), 12
+    ),
+    Command("data show", "data show {w}/data/manifest.csv -o {w}/sheet.png", ("data",), 4),
+    Command("sam fetch", "sam fetch sam_vit_b --url {mirror}/sam.pth -o {w}/sam.pth", (), 6),
     Command("train", f"train {{w}}/data/manifest.csv --sam {{w}}/sam --store {{w}}/store {' '.join(TRAINING)} "
             "-o {w}/new", ("sam", "data"), 14),
-    Command("predict", "predict {w}/run {w}/data/images -o {w}/predicted", ("sam", "data", "run"), 18),
+    Command("predict", "predict {w}/run {w}/data/images -o {w}/predicted", ("sam", "data", "run"), 14),
     Command("evaluate", f"evaluate {_ON} -o {{w}}/scores", _MODEL, 14),
-    Command("report", f"report {_ON} --split val --no-budget -o {{w}}/page", _MODEL, 8),
-    Command("compare", "compare {w}/scores0 {w}/scores1 -o {w}/compared.json", ("scores0", "scores1"), 8),
+    Command("report", f"report {_ON} --split val --no-budget -o {{w}}/page", _MODEL, 6),
+    Command("compare", "compare {w}/scores0 {w}/scores1 -o {w}/compared.json", ("scores0", "scores1"), 6),
     Command("tune-postprocess", f"tune-postprocess {_ON}", _MODEL, 10),
     Command("calibrate", f"calibrate {_ON}", _MODEL, 8),
-    Command("convert to reference", "convert {w}/shifted --to reference -o {w}/new.pt", ("sam", "shifted"), 8),
-    Command("convert", "convert {w}/reference.pt --sam {w}/sam -o {w}/native", ("sam", "reference"), 10),
-    Command("budget", f"budget {_ON} -o {{w}}/budget", _MODEL, 6),
+    Command("convert to reference", "convert {w}/shifted --to reference -o {w}/new.pt", ("sam", "shifted"), 6),
+    Command("convert", "convert {w}/reference.pt --sam {w}/sam -o {w}/native", ("sam", "reference"), 8),
+    Command("benchmark", "benchmark {w}/spec.yaml --store {w}/store --device cpu -o {w}/results",
+            ("sam", "data", "spec"), 3),
+    Command("pretrain", "pretrain --steps 2 --batch-size 2 --scenes 2 --evaluate-scenes 2 --workers 1 --device cpu "
+            "-o {w}/pretrained", (), 2),
+    Command("demo", "demo --sam {w}/sam --epochs 1 --views 1 --device cpu -o {w}/demo", ("sam",), 2),
+    Command("budget", f"budget {_ON} -o {{w}}/budget", _MODEL, 4),
 )  # fmt: skip

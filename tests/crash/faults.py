@@ -1,11 +1,13 @@
 """Harm a command of this process at its n-th change of files: kill it, interrupt it, or let the system refuse.
 
 Changes are seen by an audit hook, so that files are counted whoever opens them in Python. What Python does not see is
-counted by replaced functions: ``fsync``, the exchange of two folders, and the writer of safetensors.
+counted by replaced functions: ``fsync``, the exchange of two folders, and the writer of safetensors. A write itself is
+refused by the system: no file may grow any more.
 """
 
 import errno
 import os
+import resource
 import signal
 import sys
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ class Kind(StrEnum):
     SIGINT = "SIGINT"
     SIGTERM = "SIGTERM"
     ENOSPC = "ENOSPC from then on"
+    FULL = "no byte more from then on"
     EIO = "EIO once"
     EACCES = "EACCES once"
 
@@ -32,6 +35,7 @@ _NEED_SPACE = frozenset({_OPEN, _SYNC, "os.mkdir", "os.link", "os.symlink"})
 _FOLDER_AT = {"os.remove": 1, "os.rmdir": 1, "os.mkdir": 2, "os.chmod": 2, "os.rename": 2, "os.link": 2}
 """Where in the arguments of an event the open folder is that its first path is relative to."""
 _ALONE = frozenset({"os.symlink", "os.truncate"})
+_BYTES_LEFT = 16  # of each file: what is longer is cut there, and the rest refused
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 
 
@@ -68,6 +72,11 @@ class Watch:
     def __init__(self, folder: Path, fault: Fault | None = None) -> None:
         self.folder, self.fault, self.changes = str(folder), fault, list[Change]()
         self._acts = False
+
+    def end(self) -> None:
+        """Count no more, and let files grow again."""
+        self._acts = True
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
 
     def begin(self) -> None:
         """Begin to count."""
@@ -126,6 +135,8 @@ class Watch:
                 self._halve_the_last()
             if fault.kind in (Kind.HALF, Kind.KILL):
                 os.kill(os.getpid(), signal.SIGKILL)
+            if fault.kind == Kind.FULL:  # the system refuses what is written, also by libraries that are not Python
+                resource.setrlimit(resource.RLIMIT_FSIZE, (_BYTES_LEFT, resource.RLIM_INFINITY))
             if fault.kind in _SIGNALS:
                 os.kill(os.getpid(), _SIGNALS[fault.kind])
             if fault.kind in _ERRORS:
@@ -138,9 +149,15 @@ class Watch:
             os.truncate(path, path.stat().st_size // 2)
 
 
-def can_be_halved(changes: list[Change], at: int) -> bool:
-    """Whether a file was being written just before the change of this number."""
-    return at > 1 and changes[at - 2].what == _OPEN and changes[at - 1].what != _OPEN
+def can_happen(kind: Kind, changes: list[Change], at: int) -> bool:
+    """Whether a fault of a kind makes a difference at the change of this number.
+
+    A write can be halved where a file was being written just before. The system can refuse bytes where one is about to
+    be written.
+    """
+    if kind == Kind.HALF:
+        return at > 1 and changes[at - 2].what == _OPEN and changes[at - 1].what != _OPEN
+    return kind != Kind.FULL or changes[at - 1].what == _OPEN
 
 
 def _name_of(handle: int) -> str:

@@ -6,19 +6,49 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
+from matplotlib.figure import Figure
 from PIL import Image
 
 from promise_seg.cli.main import main
-from promise_seg.learning import object_sizes
+from promise_seg.demo import dataset
+from promise_seg.learning import object_sizes, pretraining
+from promise_seg.scenes import library
+from promise_seg.vocabulary import Split
 from tests.helpers import disc_image, make_tiny_sam, write_dataset
 
 TRAINING = ("--epochs", "1", "--views", "1", "--batch-size", "3", "--apm", "heatmap", "--device", "cpu")
 
 
-def quiet_sizes() -> None:
-    """Let SAM have its usual size, however small objects are."""
+SPEC = {
+    "title": "Discs",
+    "data": {"discs": {"manifest": "data/manifest.csv"}},
+    "sams": [{"name": "tiny", "source": "sam"}],
+    "models": {
+        "bare": {"variant": "sam"},
+        "shifted": {"variant": "ips"},
+        "U-Net": {"variant": "unet", "epochs": 1},
+    },
+    "seeds": [0],
+    "training": {"epochs": 1, "views": 1},
+}
+
+
+def make_commands_small() -> None:
+    """Let SAM have its usual size, however small objects are, and let commands draw few scenes and tiny figures."""
     object_sizes.LEAST_SIZE = 0.0
+    library.CHUNK = 2
+    dataset.SIZES = {Split.TRAIN: 2, Split.VAL: 1, Split.TEST: 1}
+    Figure.savefig = _save_tiny
+    pretraining.pretrain.__kwdefaults__["save_every"] = 1  # so that there is something to resume
     torch.set_num_threads(1)
+
+
+def _save_tiny(_figure: Figure, place, **how: object) -> None:
+    if how.get("format") == "svg":
+        place.write('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 2"></svg>')
+    else:
+        Image.new("L", (2, 2)).save(place, "PNG")
 
 
 def make_inputs(folder: Path) -> None:
@@ -27,12 +57,13 @@ def make_inputs(folder: Path) -> None:
     Raises:
         RuntimeError: if a command fails.
     """
-    quiet_sizes()
     make_tiny_sam().model.save_pretrained(folder / "sam" / "sam")
     data = folder / "data"
-    manifest = write_dataset(data / "data", ("train",) * 3 + ("val",) * 4 + ("test",) * 2)
-    _write_parts(folder / "pairs" / "pairs")
+    manifest = write_dataset(data / "data", ("train",) * 2 + ("val",) * 2 + ("test",) * 2)
+    write_parts(folder / "pairs" / "pairs")
     _write_annotations(folder / "drawn" / "drawn")
+    (folder / "spec").mkdir()
+    (folder / "spec" / "spec.yaml").write_text(yaml.safe_dump(SPEC, sort_keys=False))
     work = folder.parent / "work"  # where the commands will find all this, as files hold paths
     for name in ("sam", "data"):
         shutil.copytree(folder / name / name, work / name)
@@ -61,7 +92,7 @@ def _do(*arguments: str) -> None:
         raise RuntimeError(f"promise {' '.join(arguments)}: exit code {code}")
 
 
-def _write_parts(folder: Path) -> None:
+def write_parts(folder: Path) -> None:
     """Write images with two masks each, of single objects."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)

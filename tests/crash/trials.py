@@ -11,17 +11,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_seg.assessment.test_log import LOG_FILE
 from tests.crash.commands import Command
-from tests.crash.faults import Change, Fault, Kind, can_be_halved
+from tests.crash.faults import Change, Fault, Kind, can_happen
 from tests.crash.processes import Ended, run_command
 
 _CODES = {
     Kind.KILL: {-signal.SIGKILL}, Kind.HALF: {-signal.SIGKILL}, Kind.SIGINT: {130}, Kind.SIGTERM: {143},
-    Kind.ENOSPC: {0, 2}, Kind.EIO: {0, 2}, Kind.EACCES: {0, 2},
+    Kind.ENOSPC: {0, 2}, Kind.FULL: {0, 2}, Kind.EIO: {0, 2}, Kind.EACCES: {0, 2},
 }  # fmt: skip
 """How a command may end with a fault: 0 where the change was one that it can do without."""
 _DURATIONS = re.compile(rb'"(?:seconds|cpu_seconds)": [0-9.]+')
 _MOMENTS = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:Z|\+00:00| UTC)?")
+_TOKENS = re.compile(r"\.[0-9a-f]{8}-[0-9a-f]+-[0-9a-f]+-[0-9a-f]{8}(?=~)|\.[0-9a-f]{8}(?=\.(?:new|old)~)")
+_NAMELESS = re.compile(_TOKENS.pattern.encode())
 _TEXTS = frozenset({".json", ".jsonl", ".html"})
 _SHOWN = 1500
 
@@ -40,10 +43,11 @@ class Bench:
 
     Args:
         folder: holds the inputs in ``inputs``; all trials work in the same folder ``work``, as files hold paths.
+        mirror: the address from which is fetched.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.inputs, self.work = folder / "inputs", folder / "work"
+    def __init__(self, folder: Path, mirror: str) -> None:
+        self.inputs, self.work, self.mirror = folder / "inputs", folder / "work", mirror
 
     def begin_anew(self, command: Command) -> None:
         """Put fresh inputs of a command into the folder in which it works."""
@@ -54,7 +58,7 @@ class Bench:
 
     def run(self, command: Command, fault: Fault | None = None) -> Ended:
         """Run a command in the folder as it is."""
-        return run_command(command.arguments(self.work), self.work, fault)
+        return run_command(command.arguments(self.work, self.mirror), self.work, fault)
 
 
 def unbroken(bench: Bench, command: Command) -> tuple[list[Change], dict[str, str]]:
@@ -77,8 +81,8 @@ def unbroken(bench: Bench, command: Command) -> tuple[list[Change], dict[str, st
 
 def chosen_faults(changes: list[Change], count: int | None, seed: str) -> list[Fault]:
     """Return faults of all kinds at changes; if it is said how many, as many of each kind, at changes by chance."""
-    numbers = {kind: list(range(1, len(changes) + 1)) for kind in Kind}
-    numbers[Kind.HALF] = [at for at in numbers[Kind.HALF] if can_be_halved(changes, at)]
+    all_of_them = range(1, len(changes) + 1)
+    numbers = {kind: [at for at in all_of_them if can_happen(kind, changes, at)] for kind in Kind}
     rng, faults = random.Random(seed), list[Fault]()
     for at_of_kind in numbers.values():
         rng.shuffle(at_of_kind)
@@ -90,23 +94,45 @@ def chosen_faults(changes: list[Change], count: int | None, seed: str) -> list[F
 def trials(bench: Bench, command: Command, count: int | None) -> Iterator[Trial]:
     """Yield trials of a command, as they are made.
 
+    What a command does depends on the files that it finds. Where a fault left the same files as one before, the command
+    is not given again: it would do the same.
+
     Args:
         bench: where.
         command: the command.
         count: how many; ``None`` for each kind of fault at every change.
     """
     changes, expected = unbroken(bench, command)
+    problems, looks = dict[tuple, str](), _looks(bench.work)[0]
     for fault in chosen_faults(changes, count, command.name):
         bench.begin_anew(command)
         broken = bench.run(command, fault)
         problem = _how_it_broke(fault, broken)
         if not problem:
-            again = bench.run(command)
-            if again.code:
-                problem = f"given again, it ended with {again.code}: {again.output[-_SHOWN:]}"
-            else:
-                problem = compare(expected, snapshot(bench.work))
+            left = without_tokens(snapshot(bench.work))
+            if left not in problems:
+                problems[left] = _how_it_goes_on(bench, command, expected, looks)
+            problem = problems[left]
         yield Trial(fault, str(changes[fault.at - 1]), problem)
+
+
+def _how_it_goes_on(bench: Bench, command: Command, expected: dict[str, str], looks: int) -> str:
+    """Give a command again, and say what is wrong then."""
+    finished = _looks(bench.work)[1]
+    again = bench.run(command)
+    if again.code:
+        return f"given again, it ended with {again.code}: {again.output[-_SHOWN:]}"
+    return compare(expected, snapshot(bench.work)) or _too_many_looks(bench.work, looks, finished)
+
+
+def without_tokens(files: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the files of a snapshot, with temporary names that do not say which process made them."""
+    return tuple(sorted((nameless(name), content) for name, content in files.items()))
+
+
+def nameless(path: str) -> str:
+    """Return a path without what says which process made a temporary file."""
+    return _TOKENS.sub(".token", path)
 
 
 def _how_it_broke(fault: Fault, ended: Ended) -> str:
@@ -127,19 +153,31 @@ def snapshot(folder: Path) -> dict[str, str]:
 def _comparable(path: Path) -> bytes:
     """Return what of a file must be the same in every run.
 
-    Durations and moments are left out. A look at test rows that was noted before the fault is noted again: the
-    log, and what counts its lines, may have one more.
+    Durations and moments are left out. A look at test rows whose results were complete before the fault is noted again:
+    the log, and what counts its lines, may have one more (see :func:`_too_many_looks`).
     """
     content = path.read_bytes()
     if path.suffix in _TEXTS:
         content = _MOMENTS.sub(b"then", _DURATIONS.sub(b'"seconds": 0', content))
-    if path.name == "test_log.jsonl":
-        return b"\n".join(sorted(set(content.splitlines())))
+    if path.name == LOG_FILE:
+        return b"\n".join(sorted({_NAMELESS.sub(b".token", line) for line in content.splitlines()}))
     if path.name.startswith("summary_"):
         facts = json.loads(content)
         facts.pop("test_looks", None)
         return json.dumps(facts, sort_keys=True).encode()
     return content
+
+
+def _looks(folder: Path) -> tuple[int, int]:
+    """Return how many looks at test rows are noted in all logs of a folder, and how many of them are finished."""
+    lines = [line for log in folder.rglob(LOG_FILE) for line in log.read_bytes().splitlines()]
+    return len(lines), sum(b'"unfinished"' not in line for line in lines)
+
+
+def _too_many_looks(folder: Path, expected: int, finished: int) -> str:
+    """Say if a look is noted twice though its results were not there before; nothing if that is not so."""
+    found = _looks(folder)[0]
+    return "" if expected <= found <= expected + finished else f"{found} looks at test rows are noted"
 
 
 def compare(expected: dict[str, str], found: dict[str, str]) -> str:

@@ -1,11 +1,15 @@
 """The log of peeks at test rows, in the folder of the model that was scored on them.
 
 A second peek after a change of the model is how test data come to select models; it is not forbidden, but reported.
+
+A peek is logged before its results are written, and marked as unfinished until they are. A process that is killed in
+between leaves the mark. The same peek, with the same results, then takes the place of the unfinished one: nobody saw
+its results, so it is one peek and not two.
 """
 
 import json
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +17,15 @@ from typing import Any
 
 from promise_seg.assessment.summary import TestPeeks
 from promise_seg.dataset.checks import CheckedRow, data_sha256
+from promise_seg.errors import PromiseError
 from promise_seg.files import write_whole
 from promise_seg.locks import in_turn
+from promise_seg.strays import is_left_behind, temporary_name
 
 LOG_FILE = "test_log.jsonl"
+_UNFINISHED = "unfinished"
+_OF_A_RUN = frozenset({"when", _UNFINISHED})
+_failed: set[str] = set()  # marks of peeks whose results this process could not write
 _LETTERS = 16  # of an image's hash: enough to identify it
 
 
@@ -56,8 +65,13 @@ def damage_note(log: Path, lines: int) -> str:
     )
 
 
-def log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts: dict[str, Any]) -> TestPeeks:
-    """Log a peek at test rows, and return how many there were before at any of their images, whatever CSV names them.
+@contextmanager
+def logged_test(
+    folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts: dict[str, Any]
+) -> Iterator[TestPeeks]:
+    """Log a peek at test rows, whose results are written until this ends.
+
+    Gives how many peeks there were before at any of their images, whatever CSV names them.
 
     Args:
         folder: the folder of the model.
@@ -68,14 +82,58 @@ def log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts:
     Raises:
         PromiseError: if the log cannot be written.
     """
-    with in_turn(folder / LOG_FILE):
-        return _log_test(folder, model_sha256, rows, facts)
+    path, mark = folder / LOG_FILE, temporary_name("")
+    with in_turn(path):
+        peeks = _log_test(folder, model_sha256, rows, facts, mark)
+    try:
+        yield peeks
+    except BaseException:
+        _failed.add(mark)
+        raise
+    with suppress(PromiseError), in_turn(path):  # it is logged, marked or not
+        _finish(path, lambda content: content.get(_UNFINISHED) == mark)
 
 
-def _log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts: dict[str, Any]) -> TestPeeks:
+def finish_left_behind(folder: Path, model_sha256: str, facts: dict[str, Any]) -> None:
+    """Finish a peek that a killed process logged and whose results are complete: they are not computed again.
+
+    Args:
+        folder, model_sha256, facts: see :func:`logged_test`.
+
+    Raises:
+        PromiseError: if the log cannot be written.
+    """
+    path, wanted = folder / LOG_FILE, {"model_sha256": model_sha256} | facts
+
+    def is_it(content: dict[str, Any]) -> bool:
+        return _is_left_behind(content) and all(content.get(name) == value for name, value in wanted.items())
+
+    if any(is_it(entry.content) for entry in _entries(path)[0]):
+        with in_turn(path):
+            _finish(path, is_it)
+
+
+def _finish(path: Path, is_it: Callable[[dict[str, Any]], bool]) -> None:
+    """Take the mark from the lines of a log that are meant."""
+    lines = []
+    for line in path.read_bytes().splitlines():
+        content = _content_of(line)
+        if content is not None and is_it(content):
+            line = _as_line({name: value for name, value in content.items() if name != _UNFINISHED})
+        lines.append(line)
+    _write_lines(path, lines)
+
+
+def _log_test(
+    folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts: dict[str, Any], mark: str
+) -> TestPeeks:
     path = folder / LOG_FILE
     images = sorted({row.image_sha256[:_LETTERS] for row in rows})
-    before, damaged = _entries(path)
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = {"when": when, "model_sha256": model_sha256, "data_sha256": data_sha256(rows), "images": images} | facts
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    lines = [line for line in lines if not _is_left_behind_by(entry, _content_of(line))]
+    before, damaged = _entries_of(lines)
     this = _Model(model_sha256, facts)
     at_these = [(entry, seen) for entry in before if (seen := entry.images & set(images))]
     others = [(entry, seen) for entry, seen in at_these if not this.is_of(entry.content)]
@@ -95,18 +153,31 @@ def _log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts
     )
     if damaged:
         peeks = peeks.model_copy(update={"damage_note": damage_note(path, damaged)})
-    entry = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model_sha256": model_sha256,
-        "data_sha256": data_sha256(rows),
-        "images": images,
-    } | facts
-    content = path.read_bytes() if path.exists() else b""
-    if content and not content.endswith(b"\n"):  # it was cut
-        content += b"\n"
-    content += f"{json.dumps(entry, sort_keys=True)}\n".encode()
-    write_whole(path, lambda temporary: temporary.write_bytes(content))
+    _write_lines(path, [*lines, _as_line(entry | {_UNFINISHED: mark})])
     return peeks
+
+
+def _is_left_behind_by(entry: dict[str, Any], content: dict[str, Any] | None) -> bool:
+    """Whether a line was logged for the same peek by a process that ended before it had written the results."""
+    return content is not None and _is_left_behind(content) and _lasting(content) == _lasting(entry)
+
+
+def _is_left_behind(content: dict[str, Any]) -> bool:
+    mark = content.get(_UNFINISHED)
+    return isinstance(mark, str) and (mark in _failed or is_left_behind(mark, str(content.get("when"))))
+
+
+def _lasting(content: dict[str, Any]) -> Any:
+    return json.loads(_as_line({name: value for name, value in content.items() if name not in _OF_A_RUN}))
+
+
+def _as_line(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True).encode()
+
+
+def _write_lines(path: Path, lines: Sequence[bytes]) -> None:
+    content = b"".join(line + b"\n" for line in lines)
+    write_whole(path, lambda temporary: temporary.write_bytes(content))
 
 
 @dataclass(frozen=True)
@@ -133,12 +204,25 @@ class _Entry:
 def _entries(path: Path) -> tuple[list[_Entry], int]:
     """Return the lines of a log, and how many are damaged: these are skipped, but kept in the file."""
     try:
-        lines = path.read_bytes().splitlines() if path.exists() else []
+        return _entries_of(path.read_bytes().splitlines() if path.exists() else [])
     except OSError:
         return [], 0
+
+
+def _entries_of(lines: Sequence[bytes]) -> tuple[list[_Entry], int]:
     found = []
     for line in lines:
-        with suppress(ValueError, TypeError, KeyError):
-            content = json.loads(line)
-            found.append(_Entry(content, frozenset(map(str, content["images"]))))
+        with suppress(TypeError, KeyError):
+            content = _content_of(line)
+            if content is not None:
+                found.append(_Entry(content, frozenset(map(str, content["images"]))))
     return found, len(lines) - len(found)
+
+
+def _content_of(line: bytes) -> dict[str, Any] | None:
+    """Return what a line holds; ``None`` if it is damaged."""
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None

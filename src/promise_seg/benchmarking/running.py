@@ -11,7 +11,7 @@ from promise_seg.benchmarking.cells import Cell, cells_of
 from promise_seg.benchmarking.costs import EncodingCost, encoding_cost, known_encoding_cost, training_seconds, views_of
 from promise_seg.benchmarking.data_sets import DataSets, TestSet
 from promise_seg.benchmarking.rival_runs import rival_run
-from promise_seg.benchmarking.scoring import is_scored, subject_of_cell, write_scores
+from promise_seg.benchmarking.scoring import finish_scores, is_scored, subject_of_cell, write_scores
 from promise_seg.benchmarking.spec import BARE, BenchmarkSpec
 from promise_seg.checkpoint import load_checkpoint
 from promise_seg.dataset.checks import CheckedRow, divided_warning
@@ -166,6 +166,7 @@ class Benchmark:
         subject = subject_of_cell(cell, test, model.sam, model.sha256())
         folder = cell.scores_folder(self.output, test.name)
         if is_scored(folder, how, subject, self.spec.measures):
+            finish_scores(folder, cell.folder(self.output), how, subject)
             return
         scoring = renamed(progress, f"scoring on {test.name}")
         results = evaluate(model, test.rows, how, store=self.store, progress=scoring)
@@ -185,7 +186,9 @@ class Benchmark:
         for test in self.tests(cell):
             subject = subject_of_cell(cell, test, sam, run.best_sha256())
             folder = cell.scores_folder(self.output, test.name)
-            if not is_scored(folder, how, subject, self.spec.measures):
+            if is_scored(folder, how, subject, self.spec.measures):
+                finish_scores(folder, cell.folder(self.output), how, subject)
+            else:
                 progress(f"scoring on {test.name}", 0, 1)
                 write_scores(folder, cell.folder(self.output), cell, how, run.evaluate(test.rows, how), subject)
 

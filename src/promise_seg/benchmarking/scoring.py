@@ -3,7 +3,9 @@
 import hashlib
 import json
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from promise_seg._version import __version__
 from promise_seg.assessment.comparing import read_scored
@@ -12,7 +14,7 @@ from promise_seg.assessment.measures import BEST_OF_EACH_IMAGE, find_measure
 from promise_seg.assessment.report import result_paths, summarise, write_results
 from promise_seg.assessment.strata import SIZE
 from promise_seg.assessment.summary import EvaluationSummary, Subject
-from promise_seg.assessment.test_log import log_test
+from promise_seg.assessment.test_log import finish_left_behind, logged_test
 from promise_seg.benchmarking.cells import Cell
 from promise_seg.benchmarking.data_sets import TestSet
 from promise_seg.benchmarking.spec import BARE
@@ -118,8 +120,21 @@ def write_scores(
     """
     subject = subject.model_copy(update={"code_sha256": code_sha256()})
     summary = summarise(results, how, subject, [SIZE])
-    if cell.model.variant != BARE:
-        noted = {"prompts": str(how.prompts), "dice": summary.mean["dice"]}
-        rows = [result.checked for result in results]
-        summary = summary.with_notes(test_looks=log_test(run, subject.model_sha256, rows, noted))
-    write_results(folder, results, summary)
+    with ExitStack() as logged:
+        if cell.model.variant != BARE:
+            rows = [result.checked for result in results]
+            peeks = logged.enter_context(
+                logged_test(run, subject.model_sha256, rows, _noted(how, summary.mean["dice"]))
+            )
+            summary = summary.with_notes(test_looks=peeks)
+        write_results(folder, results, summary)
+
+
+def finish_scores(folder: Path, run: Path, how: Assessment, subject: CellSubject) -> None:
+    """Finish the peek at test rows of scores that are complete: a process may have been killed just before."""
+    mean = read_scored(result_paths(folder, how.prompts, how.protocol)[0]).summary.mean
+    finish_left_behind(run, subject.model_sha256, _noted(how, mean["dice"]))
+
+
+def _noted(how: Assessment, dice: float) -> dict[str, Any]:
+    return {"prompts": str(how.prompts), "dice": dice}

@@ -1,6 +1,7 @@
 """Reports on models: one page and the same as JSON, for one model or for each of a set."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part, rows_to_score
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, open_models
-from promise_seg.workflows.noting import log_peek, seen_images
+from promise_seg.workflows.noting import logged_peek, seen_images
 from promise_seg.workflows.outputs import check_output
 
 
@@ -116,9 +117,10 @@ def _write(
 ) -> Report:
     """Measure all that the report of one model says, and write it."""
     notes: list[str] = []
+    logged = ExitStack()
 
     def note_look(facts: dict[str, object]) -> TestPeeks | None:
-        peeks, words = log_peek(part, model, rows, facts)
+        peeks, words = logged.enter_context(logged_peek(part, model, rows, facts))
         notes.extend(words)
         return peeks
 
@@ -127,11 +129,15 @@ def _write(
         notes.extend(words)
         return seen
 
-    found = collect(model, rows, plan, store=store, progress=progress, note_look=note_look, note_seen=note_seen)
-    shown = worst_cases(model, found.worst, found.report.worst, found.assessment, store) if plan.images else None
-    subtitle = f"{found.report.evaluations[0].images_words} of {plan.data}, {found.report.made_at:%Y-%m-%d %H:%M} UTC"
-    page = render_page(found.report.title, subtitle, report_sections(found.report, shown))
-    files = Path(plan.output) / "report.html", Path(plan.output) / "report.json"
-    write_text(files[1], found.report.model_dump_json(indent=2) + "\n")
-    write_text(files[0], page)
+    with logged:
+        found = collect(
+            model, rows, plan, store=store, progress=progress, note_look=note_look, note_seen=note_seen
+        )  # fmt: skip
+        shown = worst_cases(model, found.worst, found.report.worst, found.assessment, store) if plan.images else None
+        made_at = f"{found.report.made_at:%Y-%m-%d %H:%M} UTC"
+        subtitle = f"{found.report.evaluations[0].images_words} of {plan.data}, {made_at}"
+        page = render_page(found.report.title, subtitle, report_sections(found.report, shown))
+        files = Path(plan.output) / "report.html", Path(plan.output) / "report.json"
+        write_text(files[1], found.report.model_dump_json(indent=2) + "\n")
+        write_text(files[0], page)
     return Report(part.name, found.report, files, tuple(notes))

@@ -20,7 +20,7 @@ from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part, rows_to_score
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, open_models
-from promise_seg.workflows.noting import log_peek, seen_images
+from promise_seg.workflows.noting import logged_peek, seen_images
 from promise_seg.workflows.outputs import check_output
 from promise_seg.workflows.tables import pandas
 
@@ -117,18 +117,21 @@ def _budget_of(
     if output is not None:
         check_output(output)
     kinds = prompt_budget(model, rows, seed=facts["seed"], store=store, progress=progress)
-    peeks, of_peeks = log_peek(part, model, rows, {"prompts": "budget"})
     seen, of_seen = seen_images(part, rows)
     of_model = {"model": part.name, "model_sha256": model.sha256(), "sam": model.sam.name}
-    found = PromptBudget(
-        part.name,
-        tuple(kinds),
-        tuple(row.row.group for row in rows),
-        of_model | facts | {"images": len(rows)} | _noted(peeks, seen),
-        (*of_peeks, *of_seen),
-    )
-    if output is None:
-        return found
+    with logged_peek(part, model, rows, {"prompts": "budget"}) as (peeks, of_peeks):
+        found = PromptBudget(
+            part.name,
+            tuple(kinds),
+            tuple(row.row.group for row in rows),
+            of_model | facts | {"images": len(rows)} | _noted(peeks, seen),
+            (*of_peeks, *of_seen),
+        )
+        return found if output is None else _written(found, output)
+
+
+def _written(found: PromptBudget, output: Path) -> PromptBudget:
+    """Write a budget as JSON and as a picture, and return it with its files."""
     summary = found.records()
     files = output / "budget.json", output / "budget.png"
     write_json(files[0], found.facts | {"budget": summary})

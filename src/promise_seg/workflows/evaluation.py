@@ -32,7 +32,7 @@ from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, label_of, open_models
-from promise_seg.workflows.noting import log_peek, seen_images
+from promise_seg.workflows.noting import logged_peek, seen_images
 from promise_seg.workflows.outputs import check_output
 from promise_seg.workflows.tables import pandas
 
@@ -237,10 +237,11 @@ class _Work:
         if part.label is not None and not any(row.foreground_pixels for row in rows):
             notes.insert(0, f"class {part.label}: no {self.split} mask holds it; only false alarms are scored")
         facts = {name: getattr(summary, name) for name in ("prompts", "protocol", "postprocessing", "mask_choice")}
-        peeks, of_peeks = log_peek(part, model, rows, facts | {"dice": summary.mean["dice"]})
+        facts |= {"dice": summary.mean["dice"]}
         seen, of_seen = seen_images(part, rows)
-        summary = summary.with_notes(test_looks=peeks, seen_in_training=seen)
-        files = () if output is None else write_results(output, found.results, summary, found.volumes)
+        with logged_peek(part, model, rows, facts) as (peeks, of_peeks):
+            summary = summary.with_notes(test_looks=peeks, seen_in_training=seen)
+            files = () if output is None else write_results(output, found.results, summary, found.volumes)
         return replace(found, summary=summary, notes=(*notes, *of_peeks, *of_seen), files=files)
 
 

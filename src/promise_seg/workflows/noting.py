@@ -1,10 +1,11 @@
 """Notes that a report owes its reader on rows that a model is scored on: scored before, or known from training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from promise_seg.assessment.summary import SeenInTraining, TestPeeks
-from promise_seg.assessment.test_log import log_test
+from promise_seg.assessment.test_log import logged_test
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import PromiseError
 from promise_seg.model import PromiseModel
@@ -19,12 +20,14 @@ def no_note(words: str) -> None:
     """Say nothing: the notes of those who do not ask for any."""
 
 
-def log_peek(
+@contextmanager
+def logged_peek(
     part: ModelPart, model: PromiseModel, rows: Sequence[CheckedRow], facts: dict[str, Any]
-) -> tuple[TestPeeks | None, list[str]]:
+) -> Iterator[tuple[TestPeeks | None, list[str]]]:
     """Log a peek at test rows beside a trained model, and say if another model from there was scored on them before.
 
-    Rows of other splits, and models without a folder of their own, are not logged.
+    What comes out of it is written until this ends. Rows of other splits, and models without a folder of their own,
+    are not logged.
 
     Args:
         part: the model's place.
@@ -32,17 +35,20 @@ def log_peek(
         rows: that it was scored on.
         facts: about this peek.
 
-    Returns:
+    Yields:
         What the summary keeps of it, ``None`` if nothing was logged, and notes for the user.
     """
     test = [row for row in rows if row.row.split == Split.TEST]
-    if not test or part.run_folder is None:
-        return None, []
-    try:
-        peeks = log_test(part.run_folder, model.sha256(), test, facts)
-    except PromiseError as error:
-        return None, [f"this look at test rows could not be noted: {error}"]
-    return peeks, [note for note in (peeks.note, peeks.damage_note, peeks.beside_note) if note]
+    peeks, notes = None, list[str]()
+    with ExitStack() as logged:
+        if test and part.run_folder is not None:
+            try:
+                peeks = logged.enter_context(logged_test(part.run_folder, model.sha256(), test, facts))
+            except PromiseError as error:
+                notes.append(f"this look at test rows could not be noted: {error}")
+            else:
+                notes += [note for note in (peeks.note, peeks.damage_note, peeks.beside_note) if note]
+        yield peeks, notes
 
 
 def seen_images(part: ModelPart, rows: Sequence[CheckedRow]) -> tuple[SeenInTraining | None, list[str]]:

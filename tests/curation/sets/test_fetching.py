@@ -1,5 +1,7 @@
 import hashlib
 import json
+import os
+import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -87,6 +89,27 @@ def test_interrupted_at_any_step_the_same_call_goes_on(server, tmp_path, step):
     with pytest.raises(KeyboardInterrupt):
         fetch(known, tmp_path / "set", bar=bar)
     assert not is_finished(tmp_path / "set")
+    fetch(known, tmp_path / "set")
+    assert is_finished(tmp_path / "set")
+    assert not (tmp_path / "set/.unpacked").exists()
+
+
+@pytest.mark.skipif(not shutil.rmtree.avoids_symlink_attacks, reason="folders are removed in another way there")
+def test_interrupted_while_it_removes_what_was_unpacked_the_same_call_goes_on(server, tmp_path, monkeypatch):
+    remove, removed = os.unlink, []
+
+    def unlink(path, *arguments, **options):
+        if options.get("dir_fd") is not None:  # a file of a folder that is removed
+            removed.append(path)
+            if len(removed) == 3:
+                raise KeyboardInterrupt
+        remove(path, *arguments, **options)
+
+    known = known_as(server[0])
+    monkeypatch.setattr(os, "unlink", unlink)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(known, tmp_path / "set")
+    monkeypatch.undo()
     fetch(known, tmp_path / "set")
     assert is_finished(tmp_path / "set")
     assert not (tmp_path / "set/.unpacked").exists()

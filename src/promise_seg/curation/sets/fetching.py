@@ -1,6 +1,5 @@
 """Fetch a data set: download, compare checksums, unpack, arrange. Any step may be interrupted."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -14,7 +13,9 @@ from promise_seg.curation.sets.unpacking import unpack
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.download import download
 from promise_seg.errors import ManifestError, PromiseError, SettingsError
+from promise_seg.files import discard_folder
 from promise_seg.hashing import file_sha256
+from promise_seg.strays import remove_strays
 from promise_seg.vocabulary import Split
 
 ARCHIVES = "archives"
@@ -54,7 +55,8 @@ def needs_hands(known: KnownSet, wish: Wish) -> bool:
 
 
 def is_finished(folder: Path, test_names: frozenset[str] = frozenset()) -> bool:
-    """Whether a fetch into this folder was completed and all its files still exist."""
+    """Whether a fetch into this folder was completed and all its files still exist; what it left is removed."""
+    remove_strays(folder)
     sources = read_sources(folder)
     if sources is None or not sources.arranged or not (folder / MANIFEST).exists():
         return False
@@ -106,7 +108,7 @@ def fetch_set(
         arranged = arrange(
             known, name, roots, folder, test_names=wish.test_names, may_link=own, progress=progress
         )  # fmt: skip
-    shutil.rmtree(folder / _UNPACKED, ignore_errors=True)
+    discard_folder(folder / _UNPACKED)
     write_sources(folder, replace(sources, arranged=asdict(arranged)))
     return arranged
 
