@@ -23,17 +23,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.damage", description=__doc__)
     parser.add_argument("names", nargs="*", help="beginnings of the names of files; all by default")
     parser.add_argument("--sample", type=int, help="so many trials; all by default")
-    parser.add_argument("--json", type=Path, help="a file for what was found")
+    parser.add_argument("--log", type=Path, help="a file to which each trial is added, as a line of JSON")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        found = damage_files(Path(name).resolve(), given.names, given.sample)
-    if given.json:
-        given.json.write_text(json.dumps([asdict(one) for one in found], indent=1))
+        found = damage_files(Path(name).resolve(), given.names, given.sample, given.log)
     print(table(found))
     return int(any(one.outcome == Outcome.WRONG for one in found))
 
 
-def damage_files(folder: Path, names: list[str], count: int | None) -> list[Trial]:
+def damage_files(folder: Path, names: list[str], count: int | None, log: Path | None) -> list[Trial]:
     """Make the trials of files, and print each that went wrong."""
     os.environ |= {name: str(folder / name) for name in ("PROMISE_SEG_STORE", "PROMISE_SEG_SAMS", "MPLCONFIGDIR")}
     work, whole = folder / "work", folder / "whole"
@@ -47,8 +45,11 @@ def damage_files(folder: Path, names: list[str], count: int | None) -> list[Tria
         chosen = sample(chosen, count, _SEED)
     found = []
     for case in chosen:
-        found.append(bench.try_out(case))
-        one = found[-1]
+        one = bench.try_out(case)
+        found.append(one)
+        if log is not None:
+            with log.open("a") as file:
+                file.write(json.dumps(asdict(one)) + "\n")
         if one.outcome == Outcome.WRONG:
             words = " | ".join(one.problem.strip().splitlines()[-6:])
             print(f"{one.file}: {one.damage}, {one.command}: {words}", file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 """Damage a file of ours, give a command that reads it, and say how that ended."""
 
 import hashlib
+import os
 import random
 import shutil
 from collections.abc import Iterator, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tests.crash.trials import compare, snapshot
+from tests.crash.trials import _comparable, compare
 from tests.damage.copies import run_command
 from tests.damage.inputs import arguments
 from tests.damage.kinds import Damage, damages
@@ -61,17 +62,18 @@ class Bench:
     def __init__(self, whole: Path, work: Path) -> None:
         self.whole, self.work = whole, work
         self._expected: dict[tuple[str, str], tuple[dict[str, str], str]] = {}
+        self._hashes: dict[tuple[int, int, int, str], str] = {}
 
     def begin_anew(self, reader: Reader) -> None:
-        """Put fresh inputs into the folder in which commands work."""
+        """Put fresh inputs into the folder in which commands work: as links, since commands write files anew."""
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir()
         for name in reader.needs:
             source = self.whole / name
             if source.is_dir():
-                shutil.copytree(source, self.work / name)
+                shutil.copytree(source, self.work / name, copy_function=os.link)
             else:
-                shutil.copy2(source, self.work / name)
+                os.link(source, self.work / name)
 
     def unbroken(self, reader: Reader, command: str) -> tuple[dict[str, str], str]:
         """Return the files and the output of a command without damage.
@@ -85,7 +87,7 @@ class Bench:
             code, output = run_command(arguments(command, self.work))
             if code:
                 raise RuntimeError(f"promise {command}: exit code {code}\n{output}")
-            self._expected[key] = snapshot(self.work), output
+            self._expected[key] = self._snapshot(), output
         return self._expected[key]
 
     def try_out(self, case: Case) -> Trial:
@@ -93,6 +95,8 @@ class Bench:
         expected, usual = self.unbroken(case.reader, case.command)
         self.begin_anew(case.reader)
         path = self.work / case.file
+        path.unlink()
+        shutil.copy(self.whole / case.file, path)
         case.damage.do(path)
         before = _state(path)
         code, output = run_command(arguments(case.command, self.work), all_files=case.damage.kind != "no permission")
@@ -101,7 +105,7 @@ class Bench:
             path.chmod(0o644)
         outcome, problem = self._judge(case, code, output, usual)
         if outcome is None:
-            found = snapshot(self.work)
+            found = self._snapshot()
             name = case.file.as_posix()
             if after == before:  # left as it was
                 found[name] = expected.get(name, "")
@@ -115,6 +119,19 @@ class Bench:
             outcome, problem = Outcome.WRONG, f"refused, but the file was changed: {output[-_SHOWN:]}"
         words = case.command.split()[0]
         return Trial(case.file.as_posix(), case.damage.kind, case.damage.what, words, outcome, problem)
+
+    def _snapshot(self) -> dict[str, str]:
+        """Return the hash of what is comparable in each file; once for a file that commands left alone."""
+        found = {}
+        for path in sorted(self.work.rglob("*")):
+            facts = path.stat()
+            key = facts.st_ino, facts.st_size, facts.st_mtime_ns, path.name
+            if path.is_dir():
+                self._hashes[key] = "a folder"
+            elif key not in self._hashes:
+                self._hashes[key] = hashlib.sha256(_comparable(path)).hexdigest()
+            found[path.relative_to(self.work).as_posix()] = self._hashes[key]
+        return found
 
     def _judge(self, case: Case, code: int, output: str, usual: str) -> tuple[Outcome | None, str]:
         """Return the outcome of what failed; ``None`` for a command that ended well."""
