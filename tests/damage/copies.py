@@ -30,8 +30,8 @@ def copied(work: Callable[[], int]) -> tuple[int, str]:
             os.close(reading)
             os.dup2(writing, 1)
             os.dup2(writing, 2)
-            sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # noqa: PTH123, SIM115
-            sys.stderr = sys.__stderr__ = open(2, "w", closefd=False)  # noqa: PTH123, SIM115
+            sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # noqa: SIM115
+            sys.stderr = sys.__stderr__ = open(2, "w", closefd=False)  # noqa: SIM115
             code = work()
         except BaseException:
             traceback.print_exc()

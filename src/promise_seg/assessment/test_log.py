@@ -3,7 +3,6 @@
 A second peek after a change of the model is how test data come to select models; it is not forbidden, but reported.
 """
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from typing import Any
 
 from promise_seg.assessment.summary import TestPeeks
 from promise_seg.dataset.checks import CheckedRow, data_sha256
-from promise_seg.files import write_whole
+from promise_seg.files import object_of, write_whole
 from promise_seg.locks import in_turn
+from promise_seg.sealed import opened, sealed_line
 
 LOG_FILE = "test_log.jsonl"
 _LETTERS = 16  # of an image's hash: enough to identify it
@@ -104,7 +104,7 @@ def _log_test(folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts
     content = path.read_bytes() if path.exists() else b""
     if content and not content.endswith(b"\n"):  # it was cut
         content += b"\n"
-    content += f"{json.dumps(entry, sort_keys=True)}\n".encode()
+    content += sealed_line(entry, sort_keys=True).encode()
     write_whole(path, lambda temporary: temporary.write_bytes(content))
     return peeks
 
@@ -139,6 +139,6 @@ def _entries(path: Path) -> tuple[list[_Entry], int]:
     found = []
     for line in lines:
         with suppress(ValueError, TypeError, KeyError):
-            content = json.loads(line)
+            content = opened(object_of(line))
             found.append(_Entry(content, frozenset(map(str, content["images"]))))
     return found, len(lines) - len(found)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from promise_seg.errors import ImageError, PromiseError, first_line
-from promise_seg.files import Sync, read_json_object, sync_folder, write_json, write_text, write_whole
+from promise_seg.files import Sync, sync_folder, write_text, write_whole
 from promise_seg.images.exports.inputs import Input, key_of
 from promise_seg.images.formats.limits import check_frames_together
 from promise_seg.images.guarding import guarded
@@ -26,6 +26,7 @@ from promise_seg.prediction.outputs.formats import WRITERS, formats_for, writer_
 from promise_seg.prediction.outputs.rle import write_coco
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.sealed import read_sealed, write_sealed
 from promise_seg.strays import LONGEST_NAME
 from promise_seg.vocabulary import OutputFormat
 
@@ -90,7 +91,7 @@ class PredictionFolder:
         path = self.folder / PREDICTION_IDENTITY
         if path.exists():
             try:
-                known = read_json_object(path)
+                known = read_sealed(path)
             except (OSError, ValueError) as error:
                 raise PromiseError(f"{path}: cannot be read: {error}. Choose another -o folder") from error
             if known != identity:
@@ -107,7 +108,7 @@ class PredictionFolder:
                     what = "with other trust scores: the model was calibrated, or its calibration lost, since"
                 raise PromiseError(f"{self.folder}: contains predictions {what}. Choose another -o folder")
         else:
-            write_json(path, identity)
+            write_sealed(path, identity)
 
     def _read_table(self) -> dict[str, list[dict[str, str]]]:
         path = self.folder / PREDICTION_TABLE

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from promise_seg.class_sets import CLASS_PREFIX
-from promise_seg.files import read_json_object
 from promise_seg.learning.run_note import SETTINGS_FILE
 from promise_seg.learning.settings import TrainSettings
+from promise_seg.sealed import read_sealed
 
 
 def settings_of_run(output: str | Path) -> TrainSettings | None:
@@ -21,7 +21,7 @@ def note_of_run(output: str | Path) -> dict[str, Any] | None:
     """The ``settings.json`` of the run that a folder holds, or of the first of several classes, if it can be read."""
     for path in (Path(output) / SETTINGS_FILE, *sorted(Path(output).glob(f"{CLASS_PREFIX}*/{SETTINGS_FILE}"))):
         try:
-            found = read_json_object(path)
+            found = read_sealed(path)
             TrainSettings.model_validate(found["settings"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
