@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from promise_seg.files import read_json_lines, read_json_object, write_json
+from promise_seg.sealed import opened
 
 KEY = "content_sha256"
-_WAY_OUT = f"Restore it from another copy. If you changed it on purpose, remove its entry {KEY}"
+_CHANGED = (
+    "its content is not what was written (its SHA-256 is another); if it was changed on purpose, remove its entry "
+    f"{KEY}"
+)
 
 
 def sealed(value: dict[str, Any]) -> dict[str, Any]:
@@ -27,7 +31,7 @@ def opened(value: dict[str, Any]) -> dict[str, Any]:
     """
     content = {name: one for name, one in value.items() if name != KEY}
     if KEY in value and value[KEY] != _sha256(content):
-        raise ValueError(f"its content changed after it was written (its SHA-256 is another). {_WAY_OUT}")
+        raise ValueError(_CHANGED)
     return content
 
 

@@ -22,9 +22,7 @@ PREDICT = "predict {w}/run {w}/data/images -o {w}/predicted"
 EVALUATE = "evaluate {w}/run {w}/data/manifest.csv --store {w}/store -o {w}/scores"
 COMPARE = "compare {w}/scores0 {w}/scores1 -o {w}/compared.json"
 BENCHMARK = "benchmark {w}/spec.yaml --store {w}/store --device cpu -o {w}/results"
-PRETRAIN = (
-    "pretrain --steps 2 --batch-size 2 --scenes 2 --evaluate-scenes 2 --workers 1 --device cpu -o {w}/pretrained"
-)
+PRETRAIN = "pretrain --steps 2 --batch-size 2 --scenes 2 --evaluate-scenes 2 --workers 1 --device cpu -o {w}/pretrained"
 PREDICT_CLASSES = "predict {w}/classes {w}/labels -o {w}/labelled"
 _CALIBRATE = "calibrate {w}/run {w}/data/manifest.csv --store {w}/store"
 _TRAIN_CLASSES = f"train {{w}}/labels.csv {_TRAINING} --epochs 1 --class all -o {{w}}/classes"
@@ -32,7 +30,11 @@ _SPEC = {
     "title": "Discs",
     "data": {"discs": {"manifest": "data/manifest.csv"}},
     "sams": [{"name": "tiny", "source": "sam"}],
-    "models": {"shifted": {"variant": "ips"}, "U-Net": {"variant": "unet", "epochs": 1}, "mean": {"variant": "mean-mask"}},
+    "models": {
+        "shifted": {"variant": "ips"},
+        "U-Net": {"variant": "unet", "epochs": 1},
+        "mean": {"variant": "mean-mask"},
+    },
     "seeds": [0],
     "training": {"epochs": 1, "views": 1},
 }
@@ -107,5 +109,3 @@ def _write_labels(work: Path) -> None:
         Image.fromarray(halves.astype(np.uint8)).save(work / f"label-masks/{number}.png")
         lines.append(f"labels/{number}.png,{split},label-masks/{number}.png")
     (work / "labels.csv").write_text("\n".join(lines) + "\n")
-
-
