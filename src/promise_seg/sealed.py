@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from promise_seg.files import read_json_lines, read_json_object, write_json
-from promise_seg.sealed import opened
 
 KEY = "content_sha256"
 _CHANGED = (

@@ -37,7 +37,7 @@ _SPEC = {
     },
     "seeds": [0],
     "training": {"epochs": 1, "views": 1},
-}
+}  # fmt: skip
 
 
 def arguments(words: str, work: Path) -> list[str]:
