@@ -46,5 +46,5 @@ def test_a_changed_line_is_named(tmp_path):
     (tmp_path / "log.jsonl").write_text("".join(lines))
     assert read_sealed_lines(tmp_path / "log.jsonl") == [{"epoch": 1, "dice": 0.5}, {"epoch": 2, "dice": 0.5}]
     (tmp_path / "log.jsonl").write_text(lines[0] + "\n" + lines[1].replace("0.5", "0.7"))
-    with pytest.raises(ValueError, match="line 3: .*SHA-256 is another"):
+    with pytest.raises(ValueError, match=r"line 3: .*SHA-256 is another"):
         read_sealed_lines(tmp_path / "log.jsonl")

@@ -1,5 +1,6 @@
 """Own files of every kind: a run, one that was interrupted, evaluations, predictions, a benchmark, a pre-training."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,7 @@ def make_inputs(work: Path) -> None:
         RuntimeError: if a command fails.
     """
     make_commands_small()
+    time.process_time = float  # 0, as in the trials: what is measured is the same each time
     make_tiny_sam().model.save_pretrained(work / "sam")
     write_dataset(work / "data", ("train",) * 3 + ("val",) * 4 + ("test",) * 2)
     _write_labels(work)

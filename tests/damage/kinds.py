@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TEXTS = frozenset({".json", ".jsonl", ".csv", ".yaml"})
-_FLIPS, _KEYS, _HEADER = 10, 12, 400
+_FLIPS, _KEYS, _HEADER = 5, 5, 400
 
 
 @dataclass(frozen=True)
