@@ -1,4 +1,4 @@
-"""Damage files of ours, and print what commands made of them: ``python -m tests.damage [--sample N] [FILES]``."""
+"""Damage files of ours, kill commands, run several at once, and print what came of it: ``python -m tests.damage``."""
 
 import argparse
 import json
@@ -13,6 +13,8 @@ os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}  # before anything
 
 from tests.damage.copies import import_what_is_used
 from tests.damage.inputs import make_commands_small, make_inputs
+from tests.damage.kills import kills
+from tests.damage.together import together
 from tests.damage.trials import Bench, Outcome, Trial, cases, sample
 
 _SEED = 12
@@ -21,39 +23,67 @@ _SEED = 12
 def main() -> int:
     """Return 1 if anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.damage", description=__doc__)
-    parser.add_argument("names", nargs="*", help="beginnings of the names of files; all by default")
-    parser.add_argument("--sample", type=int, help="so many trials; all by default")
+    parser.add_argument("names", nargs="*", help="beginnings of the names of files that are damaged; all by default")
+    parser.add_argument("--sample", type=int, help="so many damaged files; all by default")
+    parser.add_argument("--kills", type=int, default=0, help="so many kills, by default none")
+    parser.add_argument(
+        "--together", type=int, default=0, help="so many times several commands at once, by default none"
+    )
     parser.add_argument("--log", type=Path, help="a file to which each trial is added, as a line of JSON")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        found = damage_files(Path(name).resolve(), given.names, given.sample, given.log)
-    print(table(found))
-    return int(any(one.outcome == Outcome.WRONG for one in found))
+        bench = prepared(Path(name).resolve())
+        wrong = run_all(bench, given)
+    return int(wrong)
 
 
-def damage_files(folder: Path, names: list[str], count: int | None, log: Path | None) -> list[Trial]:
-    """Make the trials of files, and print each that went wrong."""
+def prepared(folder: Path) -> Bench:
+    """Make the inputs, and import what commands need."""
     os.environ |= {name: str(folder / name) for name in ("PROMISE_SEG_STORE", "PROMISE_SEG_SAMS", "MPLCONFIGDIR")}
     work, whole = folder / "work", folder / "whole"
     work.mkdir()
     import_what_is_used(lambda: make_inputs(work), work / "sam")
     make_commands_small()
     work.rename(whole)
-    bench = Bench(whole, work)
-    chosen = list(cases(bench, names))
-    if count is not None:
-        chosen = sample(chosen, count, _SEED)
+    return Bench(whole, work)
+
+
+def run_all(bench: Bench, given: argparse.Namespace) -> bool:
+    """Do what was asked for; return whether anything was wrong."""
+
+    def note(facts: dict[str, str], problem: str) -> None:
+        if given.log is not None:
+            with given.log.open("a") as file:
+                file.write(json.dumps(facts | {"problem": problem}) + "\n")
+
+    wrong = False
+    for what, trials in (
+        ("kills", kills(bench, given.kills, _SEED) if given.kills else ()),
+        ("together", together(bench, given.together)),
+    ):
+        counts, failed = Counter[str](), Counter[str]()
+        for name, problem in trials:
+            note({"part": what, "name": name}, problem)
+            counts[name] += 1
+            if problem:
+                failed[name] += 1
+                print(f"{what}: {name}: {problem}", file=sys.stderr, flush=True)
+        for name, count in counts.items():
+            print(f"{what}: {name}: {count}, {failed[name]} of them wrong")
+        wrong = wrong or bool(failed)
+    if given.sample == 0:
+        return wrong
     found = []
-    for case in chosen:
+    chosen = list(cases(bench, given.names))
+    for case in chosen if given.sample is None else sample(chosen, given.sample, _SEED):
         one = bench.try_out(case)
         found.append(one)
-        if log is not None:
-            with log.open("a") as file:
-                file.write(json.dumps(asdict(one)) + "\n")
+        note({"part": "files"} | asdict(one), one.problem)
         if one.outcome == Outcome.WRONG:
             words = " | ".join(one.problem.strip().splitlines()[-6:])
             print(f"{one.file}: {one.damage}, {one.command}: {words}", file=sys.stderr, flush=True)
-    return found
+    print(table(found))
+    return wrong or any(one.outcome == Outcome.WRONG for one in found)
 
 
 def table(found: list[Trial]) -> str:

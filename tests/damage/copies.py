@@ -12,38 +12,57 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 _CAPSET_VERSION = 0x20080522  # from Linux's capability.h
 _READS_ALL = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
 _PATTERNS = 10_000  # more than transformers compiles for a model
 
 
-def copied(work: Callable[[], int]) -> tuple[int, str]:
-    """Do some work in a copy of this process; return its exit code, negative for a signal, and what it printed."""
-    reading, writing = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if not pid:
-        code = 1
-        try:
-            os.close(reading)
-            os.dup2(writing, 1)
-            os.dup2(writing, 2)
-            sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # noqa: SIM115
-            sys.stderr = sys.__stderr__ = open(2, "w", closefd=False)  # noqa: SIM115
-            code = work()
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            with suppress(Exception):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(code)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        output = pipe.read().decode(errors="replace")
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output
+class Copy:
+    """A copy of this process that does some work.
+
+    Args:
+        work: returns the exit code.
+    """
+
+    def __init__(self, work: Callable[[], int]) -> None:
+        self._reading, writing = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if not self.pid:
+            _end_after(work, writing)
+        os.close(writing)
+
+    @classmethod
+    def of_command(cls, arguments: Sequence[str]) -> "Copy":
+        """Begin a ``promise`` command."""
+        return cls(lambda: begin_command(arguments))
+
+    def wait(self) -> tuple[int, str]:
+        """Return its exit code, negative for a signal, and what it printed."""
+        with os.fdopen(self._reading, "rb") as pipe:
+            output = pipe.read().decode(errors="replace")
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]), output
+
+
+def _end_after(work: Callable[[], int], writing: int) -> NoReturn:
+    """Do some work, print to a pipe, and end this process."""
+    code = 1
+    try:
+        os.dup2(writing, 1)
+        os.dup2(writing, 2)
+        sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = sys.__stderr__ = open(2, "w", closefd=False)  # noqa: SIM115
+        code = work()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
 
 
 def begin_command(arguments: Sequence[str]) -> int:
@@ -75,7 +94,7 @@ def run_command(arguments: Sequence[str], *, all_files: bool = True) -> tuple[in
             obey_modes()
         return begin_command(arguments)
 
-    return copied(command)
+    return Copy(command).wait()
 
 
 def obey_modes() -> None:
@@ -110,7 +129,7 @@ def import_what_is_used(work: Callable[[], object], sam: Path) -> None:
         print("\n" + json.dumps(sorted(sys.modules)))
         return 0
 
-    code, output = copied(noting)
+    code, output = Copy(noting).wait()
     if code:
         raise RuntimeError(f"the inputs of the commands could not be made:\n{output}")
     for name in json.loads(output.splitlines()[-1]):

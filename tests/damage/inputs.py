@@ -18,6 +18,7 @@ from tests.helpers import disc_image, make_tiny_sam, write_dataset
 _TRAINING = "--views 1 --batch-size 3 --apm heatmap --device cpu --sam {w}/sam --store {w}/store"
 TRAIN = f"train {{w}}/data/manifest.csv {_TRAINING} --epochs 1 -o {{w}}/run"
 TRAIN_NEW = f"train {{w}}/data/manifest.csv {_TRAINING} --epochs 1 -o {{w}}/new"
+TRAIN_TWICE = TRAIN_NEW.replace("--epochs 1", "--epochs 2")
 TRAIN_ON = f"train {{w}}/data/manifest.csv {_TRAINING} --epochs 2 -o {{w}}/begun"
 PREDICT = "predict {w}/run {w}/data/images -o {w}/predicted"
 EVALUATE = "evaluate {w}/run {w}/data/manifest.csv --store {w}/store -o {w}/scores"
@@ -64,6 +65,7 @@ def make_inputs(work: Path) -> None:
     make_tiny_sam().model.save_pretrained(work / "sam")
     write_dataset(work / "data", ("train",) * 3 + ("val",) * 4 + ("test",) * 2)
     _write_labels(work)
+    _write_parts(work)
     (work / "spec.yaml").write_text(yaml.safe_dump(_SPEC, sort_keys=False))
     for words in (TRAIN, _CALIBRATE, PREDICT):
         _do(words, work)
@@ -97,6 +99,14 @@ def _interrupt(work: Path) -> None:
             main(arguments(TRAIN_ON, work))
     finally:
         TrainingRun._write = write
+
+
+def _write_parts(work: Path) -> None:
+    """Write two images into each of four folders."""
+    for number in range(8):
+        path = work / f"parts/{number % 4}/image{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(disc_image(20 + number)[0]).save(path)
 
 
 def _write_labels(work: Path) -> None:

@@ -87,7 +87,7 @@ class Bench:
             code, output = run_command(arguments(command, self.work))
             if code:
                 raise RuntimeError(f"promise {command}: exit code {code}\n{output}")
-            self._expected[key] = self._snapshot(), output
+            self._expected[key] = self.snapshot(), output
         return self._expected[key]
 
     def try_out(self, case: Case) -> Trial:
@@ -105,7 +105,7 @@ class Bench:
             path.chmod(0o644)
         outcome, problem = self._judge(case, code, output, usual)
         if outcome is None:
-            found = self._snapshot()
+            found = self.snapshot()
             name = case.file.as_posix()
             if after == before:  # left as it was
                 found[name] = expected.get(name, "")
@@ -120,8 +120,8 @@ class Bench:
         words = case.command.split()[0]
         return Trial(case.file.as_posix(), case.damage.kind, case.damage.what, words, outcome, problem)
 
-    def _snapshot(self) -> dict[str, str]:
-        """Return the hash of what is comparable in each file; once for a file that commands left alone."""
+    def snapshot(self) -> dict[str, str]:
+        """Return the hash of what is comparable in each file of the folder; once for a file that commands left alone."""
         found = {}
         for path in sorted(self.work.rglob("*")):
             facts = path.stat()

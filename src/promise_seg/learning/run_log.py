@@ -1,6 +1,7 @@
 """The log of a training, ``log.jsonl``: a line for each epoch."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,21 @@ def rounded(value: Any, digits: int = 6) -> Any:
     if not isinstance(value, float):
         return value
     return round(value, digits) if math.isfinite(value) else None
+
+
+def epochs_of(lines: Sequence[dict[str, Any]], path: Path) -> list[int]:
+    """Return the epoch of each line of a log.
+
+    Raises:
+        CheckpointError: if a line is of none, or they are not in order.
+    """
+    found = [0]
+    for number, line in enumerate(lines, 1):
+        epoch = line.get("epoch")
+        if not isinstance(epoch, int) or epoch <= found[-1]:
+            raise CheckpointError(f"{path}: cannot be read: line {number}: is not of a later epoch. {WAY_OUT}")
+        found.append(epoch)
+    return found[1:]
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Train the parts of a variant on stored features: the loop, validation, checkpoints and exact resumption."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -27,7 +28,7 @@ from promise_seg.learning.given import draw_forms
 from promise_seg.learning.objective import training_losses
 from promise_seg.learning.presence import presence_threshold
 from promise_seg.learning.run_identity import RunIdentity
-from promise_seg.learning.run_log import LOG_FILE, read_log, rounded
+from promise_seg.learning.run_log import LOG_FILE, epochs_of, read_log, rounded
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, faults
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.second_pass import measure_second_pass
@@ -49,6 +50,7 @@ from promise_seg.vocabulary import GivenPrompts, Protocol, Split, TrainAlso
 
 STATE_FILE = "state.safetensors"
 CURVES_FILE = "curves.png"
+_LOG = logging.getLogger(__name__)
 _MOST_SETS = 4  # of an image's own prompts in one step
 
 
@@ -186,12 +188,22 @@ class TrainingRun:
             )
 
     def _keep_log(self, epochs: int) -> None:
-        """Drop log lines of an epoch that was interrupted after it was logged, before the state was written."""
+        """Drop log lines of an epoch that was interrupted after it was logged, before the state was written.
+
+        Raises:
+            CheckpointError: if the log is damaged.
+        """
         path = self.folder / LOG_FILE
-        read_log(path)  # it must be sound to be gone on with
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        if len(lines) > epochs:
-            write_text(path, "".join(lines[:epochs]))
+        found = epochs_of(read_log(path), path)
+        if lost := [str(epoch) for epoch in range(1, epochs + 1) if epoch not in found]:
+            _LOG.warning("%s: has no line of epoch %s. The run goes on without it", path, ", ".join(lost))
+        if not found:
+            return
+        text = path.read_text(encoding="utf-8")
+        lines = [line for line in text.splitlines() if line.strip()]
+        kept = "".join(f"{line}\n" for line, epoch in zip(lines, found, strict=True) if epoch <= epochs)
+        if kept != text:
+            write_text(path, kept)
 
     def encode(self, progress: Progress = silent) -> int:
         """Fill the feature store for all rows and views; returns how many had to be encoded, by all processes."""
