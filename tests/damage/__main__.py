@@ -26,9 +26,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="beginnings of the names of files that are damaged; all by default")
     parser.add_argument("--sample", type=int, help="so many damaged files; all by default")
     parser.add_argument("--kills", type=int, default=0, help="so many kills, by default none")
-    parser.add_argument(
-        "--together", type=int, default=0, help="so many times several commands at once, by default none"
-    )
+    parser.add_argument("--together", type=int, default=0, help="so many times several at once, by default none")
     parser.add_argument("--log", type=Path, help="a file to which each trial is added, as a line of JSON")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -121,7 +121,7 @@ class Bench:
         return Trial(case.file.as_posix(), case.damage.kind, case.damage.what, words, outcome, problem)
 
     def snapshot(self) -> dict[str, str]:
-        """Return the hash of what is comparable in each file of the folder; once for a file that commands left alone."""
+        """Return the hash of what is comparable in each file; once for a file that commands left alone."""
         found = {}
         for path in sorted(self.work.rglob("*")):
             facts = path.stat()
