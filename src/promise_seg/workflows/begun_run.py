@@ -3,10 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, StrictInt
+
 from promise_seg.class_sets import CLASS_PREFIX
 from promise_seg.learning.run_note import SETTINGS_FILE
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.sealed import read_sealed
+
+
+class _Begun(BaseModel):
+    """What is needed of a record; other entries do not matter."""
+
+    settings: TrainSettings
+    image_size: StrictInt | None = None
 
 
 def settings_of_run(output: str | Path) -> TrainSettings | None:
@@ -22,7 +31,7 @@ def note_of_run(output: str | Path) -> dict[str, Any] | None:
     for path in (Path(output) / SETTINGS_FILE, *sorted(Path(output).glob(f"{CLASS_PREFIX}*/{SETTINGS_FILE}"))):
         try:
             found = read_sealed(path)
-            TrainSettings.model_validate(found["settings"])
+            _Begun.model_validate(found)
         except (OSError, ValueError, KeyError, TypeError):
             continue
         return found
