@@ -111,8 +111,7 @@ class PredictionFolder:
             write_sealed(path, identity)
 
     def _read_table(self) -> dict[str, list[dict[str, str]]]:
-        path = self.folder / PREDICTION_TABLE
-        lines: dict[str, list[dict[str, str]]] = {}
+        path, lines = self.folder / PREDICTION_TABLE, dict[str, list[dict[str, str]]]()
         if path.exists():
             try:
                 with path.open(newline="", encoding="utf-8") as file:
