@@ -16,13 +16,16 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork") or sys.platform != "linux", reason="needs Linux"),
 ]
 
+FILES = ("run", "scores0", "predicted", "store", "classes", "pretrained")
+"""Files of benchmarks, and of trainings that were interrupted, take longer: they are for the whole."""
+
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """What came of each trial."""
     log = tmp_path_factory.mktemp("damage") / "log.jsonl"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.damage", "--sample", "16", "--kills", "4", "--together", "1", "--log", str(log)],
+        [sys.executable, "-m", "tests.damage", *FILES, "--sample", "16", "--kills", "4", "--together", "1", "--log", str(log)],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert log.exists(), done.stderr
