@@ -25,7 +25,8 @@ def found(tmp_path_factory):
     """What came of each trial."""
     log = tmp_path_factory.mktemp("damage") / "log.jsonl"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.damage", *FILES, "--sample", "16", "--kills", "4", "--together", "1", "--log", str(log)],
+        [sys.executable, "-m", "tests.damage", *FILES, "--sample", "16", "--kills", "4", "--together", "1",
+         "--log", str(log)],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert log.exists(), done.stderr
