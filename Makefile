@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: demo test test-fast crash-test lint format benchmark clean
+.PHONY: demo test test-fast crash-test damage-test lint format benchmark clean
 
 demo: $(VENV)/.installed
 	$(BIN)/promise demo -o demo $(DEMO_ARGS)
@@ -21,6 +21,10 @@ test-fast: $(VENV)/.installed-dev
 # Each kind of fault at every change of files of every command that writes; Linux.
 crash-test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.crash --all $(CRASH_ARGS)
+
+# Every file of ours damaged in every way, 500 kills, several commands at once; Linux.
+damage-test: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.damage --kills 500 --together 25 $(DAMAGE_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -58,19 +59,30 @@ def write_data(folder: Path, images: int) -> Path:
     return folder / "manifest.csv"
 
 
-def seconds_of(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+class Seconds(NamedTuple):
+    """The time that some work took: by the clock, and of processors, in the program and in the system for it."""
+
+    clock: float
+    processors: float
+
+
+def seconds_of(work: Callable[[], object]) -> Seconds:
+    started, before = time.perf_counter(), os.times()
     work()
-    return time.perf_counter() - started
+    after = os.times()
+    return Seconds(time.perf_counter() - started, after.user + after.system - before.user - before.system)
 
 
-def print_ratios(what: str, with_both: list[float], without: list[float]) -> None:
-    ratios = sorted(one / other for one, other in zip(with_both, without, strict=True))
-    print(
-        f"{what}: {statistics.median(with_both):.2f} s with, {statistics.median(without):.2f} s without; "
-        f"ratio {statistics.median(ratios):.3f}, between {ratios[0]:.3f} and {ratios[-1]:.3f}",
-        flush=True,
-    )
+def print_ratios(what: str, with_both: list[Seconds], without: list[Seconds]) -> None:
+    for kind in Seconds._fields:
+        pairs = [(getattr(one, kind), getattr(other, kind)) for one, other in zip(with_both, without, strict=True)]
+        ratios = sorted(one / other for one, other in pairs)
+        mine, theirs = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
+        print(
+            f"{what}, {kind}: {mine:.2f} s with, {theirs:.2f} s without; ratio {statistics.median(ratios):.3f}, "
+            f"between {ratios[0]:.3f} and {ratios[-1]:.3f}",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -93,9 +105,12 @@ def measure(what: str, work: Callable[[Path], object], folder: Path, rounds: int
     """Do work in new folders, with and without in turns."""
     both, none = [], []
     for number in range(rounds):
-        both.append(seconds_of(partial(work, folder / f"with-{number}")))
-        with neither():
-            none.append(seconds_of(partial(work, folder / f"without-{number}")))
+        for is_with in (number % 2 == 0, number % 2 == 1):  # each is the first as often as the other
+            if is_with:
+                both.append(seconds_of(partial(work, folder / f"with-{number}")))
+            else:
+                with neither():
+                    none.append(seconds_of(partial(work, folder / f"without-{number}")))
     print_ratios(what, both, none)
 
 

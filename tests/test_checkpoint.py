@@ -6,6 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from promise_seg.checkpoint import load_checkpoint, save_checkpoint
 from promise_seg.errors import CheckpointError
+from promise_seg.sealed import opened
 from promise_seg.vocabulary import ApmKind, Variant
 from tests.helpers import make_model, make_tiny_sam, some_points
 
@@ -74,7 +75,7 @@ def damage_variant(config):
 def test_a_config_from_elsewhere_is_refused(tiny_sam, tmp_path, damage, message):
     save_checkpoint(make_model(tiny_sam), tmp_path / "c")
     path = tmp_path / "c/config.json"
-    config = json.loads(path.read_text())
+    config = opened(json.loads(path.read_text()))
     damage(config)
     path.write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match=message):

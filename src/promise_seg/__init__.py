@@ -21,6 +21,7 @@ from promise_seg.errors import (
     SettingsError,
     SizeError,
 )
+from promise_seg.user_name import give_user_a_name as _give_user_a_name
 
 if TYPE_CHECKING:
     from promise_seg.benchmarking.benchmark import benchmark
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from promise_seg.workflows.predicting import predict_folder
     from promise_seg.workflows.timing import SpeedReport, bench
     from promise_seg.workflows.training import train
+
+_give_user_a_name()  # before libraries are imported that ask for it
 
 _PLACES = {
     "benchmark": "benchmarking.benchmark",

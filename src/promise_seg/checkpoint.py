@@ -7,12 +7,13 @@ from torch import Tensor
 
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.files import read_json_object, recover_folder, replacing_folder, write_json
+from promise_seg.files import recover_folder, replacing_folder
 from promise_seg.model import SAM_BESIDE, ModelConfig, PromiseModel
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.sam.pickles import PICKLE_SUFFIXES, check_finite, read_safetensors
 from promise_seg.sam.weight_files import WeightFormat, weight_format
+from promise_seg.sealed import read_sealed, write_sealed
 from promise_seg.tensor_files import write_tensors
 
 CONFIG_FILE = "config.json"
@@ -30,7 +31,7 @@ def save_checkpoint(model: PromiseModel, folder: str | Path) -> None:
         PromiseError: if the folder cannot be written.
     """
     with replacing_folder(folder) as temporary:
-        write_json(temporary / CONFIG_FILE, model.config.model_dump(mode="json"))
+        write_sealed(temporary / CONFIG_FILE, model.config.model_dump(mode="json"))
         write_tensors(temporary / WEIGHTS_FILE, model.trainable_state())
         if model.config.sam == SAM_BESIDE:
             model.sam.save(temporary / SAM_FOLDER)
@@ -69,7 +70,7 @@ def write_config(config: ModelConfig, folder: Path) -> None:
     Raises:
         PromiseError: if it cannot be written.
     """
-    write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
+    write_sealed(folder / CONFIG_FILE, config.model_dump(mode="json"))
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -80,7 +81,7 @@ def read_config(folder: Path) -> ModelConfig:
     """
     path = folder / CONFIG_FILE
     try:
-        values = read_json_object(path)
+        values = read_sealed(path)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}. Restore it, or give another checkpoint") from error
     return ModelConfig.of_any_version(values, str(path))

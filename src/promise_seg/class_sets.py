@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from promise_seg.errors import CheckpointError
-from promise_seg.files import read_json_object, write_json
+from promise_seg.sealed import read_sealed, write_sealed
 
 CLASSES_FILE = "classes.json"
 
@@ -29,7 +29,7 @@ def write_class_set(folder: Path, labels: Sequence[int]) -> None:
             f"{folder}: contains models of the classes {known}, but the masks now have {', '.join(map(str, labels))}. "
             "Choose another -o folder"
         )
-    write_json(folder / CLASSES_FILE, {"classes": list(labels)})
+    write_sealed(folder / CLASSES_FILE, {"classes": list(labels)})
 
 
 def is_class_set(folder: str | Path) -> bool:
@@ -45,7 +45,7 @@ def read_class_set(folder: str | Path) -> list[int]:
     """
     path = Path(folder) / CLASSES_FILE
     try:
-        labels = read_json_object(path)["classes"]
+        labels = read_sealed(path)["classes"]
         return [int(label) for label in labels]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: damaged: {error}") from error

@@ -213,8 +213,14 @@ def read_json_object(path: str | Path) -> dict[str, Any]:
     return _as_object(read_json(path))
 
 
-def read_json_lines(path: str | Path) -> list[dict[str, Any]]:
+def read_json_lines(
+    path: str | Path, opened: Callable[[dict[str, Any]], dict[str, Any]] = dict
+) -> list[dict[str, Any]]:
     """Read a file with a JSON object in each line; empty lines do not count.
+
+    Args:
+        path: of the file.
+        opened: called with each object, returns what is meant by it; a ``ValueError`` of it is one of that line.
 
     Raises:
         OSError: if the file cannot be read.
@@ -224,10 +230,19 @@ def read_json_lines(path: str | Path) -> list[dict[str, Any]]:
     for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
         if line.strip():
             try:
-                found.append(_as_object(_decoded(line)))
+                found.append(opened(object_of(line)))
             except ValueError as error:
                 raise ValueError(f"line {number}: {error}") from error
     return found
+
+
+def object_of(text: bytes) -> dict[str, Any]:
+    """Return the JSON object that a text in UTF-8 holds.
+
+    Raises:
+        ValueError: if it holds something else.
+    """
+    return _as_object(_decoded(text))
 
 
 def _decoded(content: bytes) -> Any:

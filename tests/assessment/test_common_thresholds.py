@@ -18,6 +18,7 @@ from promise_seg.benchmarking.spec import BenchmarkSpec
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import Reading
 from promise_seg.inference.rows import DecodedRow
+from promise_seg.sealed import opened
 from promise_seg.vocabulary import PromptSource
 from tests.assessment.samples import STORED, stored, subject
 from tests.helpers import make_model, strict_json
@@ -132,7 +133,7 @@ def test_a_benchmark_says_what_became_of_a_measure_and_scores_again_for_a_new_on
         with pytest.raises(ValueError, match=f"measures: .*{words}"):
             BenchmarkSpec.model_validate(spec | {"measures": ["dice", name]})
     how = Assessment(prompts=PromptSource.APM)
-    known = json.loads((tmp_path / "a/summary_apm.json").read_text()) | {"images": 6}
+    known = opened(json.loads((tmp_path / "a/summary_apm.json").read_text())) | {"images": 6}
     known |= {"seed": how.seed, "tolerance": str(how.tolerance)}
     (tmp_path / "a/summary_apm.json").write_text(json.dumps(known))
     (tmp_path / "a/scores_apm.csv").open("a").write("\n")

@@ -19,6 +19,7 @@ from promise_seg.benchmarking.spec import read_spec
 from promise_seg.benchmarking.writing import write_all
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
+from promise_seg.sealed import opened
 from promise_seg.tensor_files import read_metadata
 from tests.helpers import make_tiny_sam, write_dataset
 
@@ -118,7 +119,7 @@ def test_other_oracle_points_touch_oracle_scores_alone(place):
 def test_post_processing_of_one_model_touches_its_scores_alone(place):
     _, before = run(place)
     path = place / "out/discs/sam/apm/seed-0/best/config.json"
-    config = json.loads(path.read_text())
+    config = opened(json.loads(path.read_text()))
     config["postprocessing"]["threshold"] = 0.4
     path.write_text(json.dumps(config))
     _, after = run(place)

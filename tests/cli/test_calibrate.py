@@ -11,6 +11,7 @@ from PIL import Image
 
 from promise_seg.cli.main import main
 from promise_seg.learning.training_images import TRAINING_IMAGES_FILE
+from promise_seg.sealed import opened
 from promise_seg.trust.trust_file import TRUST_FILE, read_trust
 from tests.helpers import make_tiny_sam, write_dataset
 
@@ -48,7 +49,7 @@ def predictions(out):
 
 def change_threshold(run):
     path = run[0] / "best/config.json"
-    config = json.loads(path.read_text())
+    config = opened(json.loads(path.read_text()))
     config["postprocessing"]["threshold"] = 0.35
     path.write_text(json.dumps(config))
 
@@ -283,7 +284,7 @@ def test_a_run_that_noted_no_share_is_split_as_by_default(unsplit, trained):
     options = ["--sam", str(trained / "sam"), "--epochs", "1", "--views", "1", "--seed", "3"]
     run = unsplit[0].with_name("older")
     assert main(["train", str(unsplit[1]), *options, "-o", str(run)]) == 0
-    noted = json.loads((run / "settings.json").read_text())
+    noted = opened(json.loads((run / "settings.json").read_text()))
     assert noted.pop("val_share") == 0.15
     (run / "settings.json").write_text(json.dumps(noted))
     assert main(["calibrate", str(run), str(unsplit[1])]) == 0

@@ -10,6 +10,7 @@ from PIL import Image
 
 from promise_seg.assessment.measures import MEASURES
 from promise_seg.cli.main import main
+from promise_seg.sealed import opened
 from tests.assessment.samples import stored
 from tests.helpers import make_tiny_sam, strict_json, write_dataset
 
@@ -81,7 +82,7 @@ def test_tuning_is_kept_and_used_by_all_and_a_second_look_is_said(run, tmp_path,
     assert before["test_looks"]["note"] is None
     assert main(["tune-postprocess", str(model), str(manifest)]) == 0
     assert "of 320" in capsys.readouterr().err
-    config = json.loads((model / "best/config.json").read_text())
+    config = opened(json.loads((model / "best/config.json").read_text()))
     config["postprocessing"]["threshold"] = 0.95  # so that something changes for certain
     (model / "best/config.json").write_text(json.dumps(config))
     assert evaluate(run, tmp_path / "after") == 0

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 from promise_seg.cli.main import main
+from promise_seg.sealed import opened
 from tests.helpers import make_tiny_sam, strict_json, write_dataset
 
 
@@ -152,7 +153,7 @@ def test_a_trained_model_has_its_input_size(run, tmp_path, capsys):
 def test_losses_that_are_no_numbers_are_left_out_of_the_document(run, tmp_path):
     shutil.copytree(run / "run", tmp_path / "run")
     log = tmp_path / "run/log.jsonl"
-    first, second = (json.loads(line) for line in log.read_text().splitlines())
+    first, second = (opened(json.loads(line)) for line in log.read_text().splitlines())
     log.write_text("\n".join(json.dumps(line) for line in (first, second | {"mask": float("nan")})))
     assert report(run, tmp_path / "out", "--no-budget", model=str(tmp_path / "run")) == 0
     assert [line["mask"] for line in document(tmp_path / "out")["curves"]] == [first["mask"], None]
@@ -173,7 +174,7 @@ def test_trust_on_the_rows_of_its_calibration_is_said_to_be_flattering(run, tmp_
 def test_what_stands_in_settings_and_is_not_understood_is_one_line(run, tmp_path, capsys):
     shutil.copytree(run / "run", tmp_path / "run")
     path = tmp_path / "run/settings.json"
-    noted = json.loads(path.read_text())
+    noted = opened(json.loads(path.read_text()))
     path.write_text(json.dumps(noted | {"settings": noted["settings"] | {"colour": "red"}}))
     error = failure(report(run, tmp_path / "out", "--no-budget", model=str(tmp_path / "run")), capsys)
     assert f"{path}: not as promise train writes it: settings.colour" in error

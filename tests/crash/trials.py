@@ -21,7 +21,7 @@ _CODES = {
     Kind.ENOSPC: {0, 2}, Kind.FULL: {0, 2}, Kind.EIO: {0, 2}, Kind.EACCES: {0, 2},
 }  # fmt: skip
 """How a command may end with a fault: 0 where the change was one that it can do without."""
-_DURATIONS = re.compile(rb'"(?:seconds|cpu_seconds)": [0-9.]+')
+_DURATIONS = re.compile(rb'"(?:seconds|cpu_seconds)": [0-9.]+|"content_sha256": "[0-9a-f]{64}"')
 _MOMENTS = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:Z|\+00:00| UTC)?")
 _TOKENS = re.compile(r"\.[0-9a-f]{8}-[0-9a-f]+-[0-9a-f]+-[0-9a-f]{8}(?=~)|\.[0-9a-f]{8}(?=\.(?:new|old)~)")
 _NAMELESS = re.compile(_TOKENS.pattern.encode())

@@ -1,8 +1,8 @@
 """Short training runs on the small data set, and what they leave."""
 
-import json
 from pathlib import Path
 
+from promise_seg.learning.run_log import read_log
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import LOG_FILE, TrainingRun
 
@@ -20,8 +20,7 @@ def results(folder: Path) -> dict[str, bytes]:
 
 
 def log(folder: Path) -> list[dict]:
-    lines = [json.loads(line) for line in (folder / LOG_FILE).read_text().splitlines()]
-    return [{k: v for k, v in line.items() if not k.endswith("seconds")} for line in lines]
+    return [{k: v for k, v in line.items() if not k.endswith("seconds")} for line in read_log(folder / LOG_FILE)]
 
 
 class Killed(Exception):

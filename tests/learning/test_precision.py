@@ -1,6 +1,5 @@
 """Training in bfloat16, on a CPU too."""
 
-import json
 import math
 
 import pytest
@@ -11,6 +10,7 @@ from safetensors.torch import load_file
 
 from promise_seg.checkpoint import load_checkpoint
 from promise_seg.features.store import FeatureStore
+from promise_seg.learning.run_log import read_log
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import LOG_FILE, TrainingRun
 from promise_seg.prediction.predictor import Predictor
@@ -38,7 +38,7 @@ def train(folder, checked, sam, accelerator, **values) -> tuple[TrainingRun, lis
     settings = TrainSettings(**{"epochs": 2, "batch_size": 3, "views": 1, "learning_rate": 1e-3} | values)
     run = TrainingRun(folder, checked, sam, FeatureStore(folder / "store"), settings, accelerator)
     run.run()
-    return run, [json.loads(line) for line in (folder / LOG_FILE).read_text().splitlines()]
+    return run, read_log(folder / LOG_FILE)
 
 
 @pytest.mark.parametrize(

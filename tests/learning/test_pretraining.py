@@ -67,6 +67,14 @@ def test_a_resumed_run_ends_where_an_unbroken_one_ends(scenes, tmp_path):
     assert whole.read_bytes() == broken.read_bytes()
 
 
+@pytest.mark.parametrize("content", [b"[]", b'{"loss": 1}', b"\xff", b"{"])
+def test_a_damaged_log_is_named_before_a_run_goes_on(scenes, tmp_path, content):
+    start(tmp_path / "run", scenes).save()
+    (tmp_path / "run/log.jsonl").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"log\.jsonl: cannot be read: line 1: .*Restore it"):
+        start(tmp_path / "run", scenes)
+
+
 def test_other_settings_are_refused(scenes, tmp_path):
     trainer = start(tmp_path, scenes)
     trainer.save()

@@ -17,6 +17,7 @@ from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning import training
+from promise_seg.learning.run_log import read_log
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import LOG_FILE, TrainingRun
 from promise_seg.learning.training_set import EpochDraws, TrainingSet
@@ -27,7 +28,7 @@ from tests.helpers import make_tiny_sam, write_dataset
 
 PROCESSES = 2
 SETTINGS = {"epochs": 2, "batch_size": 4, "views": 2, "learning_rate": 1e-3}
-WRITERS = ("save_checkpoint", "save_training_state", "write_json", "write_text", "write_training_images")
+WRITERS = ("save_checkpoint", "save_training_state", "write_sealed", "write_text", "write_training_images")
 ROWS = 8
 
 
@@ -57,8 +58,7 @@ def train(folder: Path, name: str, accelerator: Accelerator, kill_at: int = 0, *
 
 
 def log(folder: Path) -> list[dict]:
-    lines = [json.loads(line) for line in (folder / LOG_FILE).read_text().splitlines()]
-    return [{k: v for k, v in line.items() if not k.endswith("seconds")} for line in lines]
+    return [{k: v for k, v in line.items() if not k.endswith("seconds")} for line in read_log(folder / LOG_FILE)]
 
 
 def work(process: int, folder: Path) -> None:

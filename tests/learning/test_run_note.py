@@ -36,7 +36,7 @@ def test_an_environment_of_another_shape_is_not_known(note_of, environment):
 
 @pytest.mark.parametrize(
     ("noted", "words"),
-    [("{", "cannot be read"), ([], "not as promise train writes it"), ({"settings": {}}, "settings have no seed"),
+    [("{", "cannot be read"), ([], "it holds list, expected an object"), ({"settings": {}}, "settings have no seed"),
      ({"settings": {"seed": 0, "colour": "red"}}, "settings.colour: "), ({"data_sha256": 4}, "data_sha256: "),
      ({"settings": {"seed": 0}, "val_share": 2}, "val_share: ")],
 )  # fmt: skip

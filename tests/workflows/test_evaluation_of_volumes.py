@@ -13,6 +13,7 @@ from promise_seg.assessment.evaluation import Assessment
 from promise_seg.assessment.evaluation import evaluate as score_slices
 from promise_seg.cli.main import main
 from promise_seg.dataset.dataset import Dataset
+from promise_seg.sealed import opened
 from promise_seg.vocabulary import PromptSource
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.comparing import compare
@@ -239,7 +240,7 @@ def test_evaluations_of_before_are_compared_by_their_images(two, tmp_path, lost)
         (tmp_path / "box/volumes_box.csv").unlink()
     else:
         summary = tmp_path / "box/summary_box.json"
-        facts = strict_json(summary)
+        facts = opened(strict_json(summary))
         del facts["volumes"]
         summary.write_text(json.dumps(facts))
     assert read_scored(tmp_path / "box").volumes is None

@@ -17,10 +17,11 @@ from promise_seg.assessment.structure import THRESHOLDS
 from promise_seg.assessment.summary import EvaluationSummary, Subject, scores_sha256
 from promise_seg.assessment.volume_report import volumes_path, write_volumes
 from promise_seg.assessment.volumes import VolumeScore
-from promise_seg.files import write_json, write_text
+from promise_seg.files import write_text
 from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel
 from promise_seg.protocol import evaluation_deviations
+from promise_seg.sealed import write_sealed
 from promise_seg.vocabulary import PromptSource, Protocol
 
 
@@ -175,5 +176,5 @@ def write_results(
     else:
         whole.unlink(missing_ok=True)
     of_files = {"scores_sha256": scores_sha256(table)} | ({"volumes_sha256": scores_sha256(whole)} if volumes else {})
-    write_json(means, summary.model_copy(update=of_files).as_json())  # last: without it, the scores are of nothing
+    write_sealed(means, summary.model_copy(update=of_files).as_json())  # last: without it, the scores are of nothing
     return (table, means, whole) if volumes else (table, means)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promise_seg.assessment.trust_quality import TrustQuality
 from promise_seg.errors import SettingsError, words_of
+from promise_seg.sealed import read_sealed
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
 
 Ends = tuple[float, float]
@@ -219,9 +220,13 @@ def read_summary(path: Path) -> EvaluationSummary:
         SettingsError: with what is missing or damaged.
     """
     try:
-        return EvaluationSummary.model_validate_json(path.read_bytes())
+        return EvaluationSummary.model_validate(read_sealed(path))
     except ValidationError as error:
         details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {words_of(e)}" for e in error.errors()[:3])
         raise SettingsError(
             f"{path}: not a summary by this version of promise evaluate: {details}. Evaluate again"
         ) from error
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}. Or evaluate again") from error

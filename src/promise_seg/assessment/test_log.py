@@ -18,8 +18,9 @@ from typing import Any
 from promise_seg.assessment.summary import TestPeeks
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import PromiseError
-from promise_seg.files import write_whole
+from promise_seg.files import object_of, write_whole
 from promise_seg.locks import in_turn
+from promise_seg.sealed import opened, sealed_line
 from promise_seg.strays import is_left_behind, temporary_name
 
 LOG_FILE = "test_log.jsonl"
@@ -168,11 +169,12 @@ def _is_left_behind(content: dict[str, Any]) -> bool:
 
 
 def _lasting(content: dict[str, Any]) -> Any:
-    return json.loads(_as_line({name: value for name, value in content.items() if name not in _OF_A_RUN}))
+    """What is the same whenever the same peek is logged, as JSON."""
+    return json.loads(json.dumps({name: value for name, value in content.items() if name not in _OF_A_RUN}))
 
 
 def _as_line(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, sort_keys=True).encode()
+    return sealed_line(content, sort_keys=True).rstrip("\n").encode()
 
 
 def _write_lines(path: Path, lines: Sequence[bytes]) -> None:
@@ -222,7 +224,6 @@ def _entries_of(lines: Sequence[bytes]) -> tuple[list[_Entry], int]:
 def _content_of(line: bytes) -> dict[str, Any] | None:
     """Return what a line holds; ``None`` if it is damaged."""
     try:
-        content = json.loads(line)
-    except (ValueError, RecursionError):
+        return opened(object_of(line))
+    except ValueError:
         return None
-    return content if isinstance(content, dict) else None

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TypedDict
 
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.files import read_json_object, write_json
 from promise_seg.inference.encoding import Sample, encode_images
 from promise_seg.learning.run_log import LOG_FILE, read_log
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.sam.backbone import Backbone
+from promise_seg.sealed import read_sealed, write_sealed
 from promise_seg.vocabulary import Recipe, Split
 
 ENCODING_FILE = "encoding.json"
@@ -55,14 +55,14 @@ def encoding_cost(folder: Path, sam: Backbone, rows: list[CheckedRow], settings:
     encode_images(sam, images[1:] or images)
     views = max(1, len(images) - 1)
     found = EncodingCost(timed_views=views, cpu_seconds_per_view=round((time.process_time() - started) / views, 5))
-    write_json(path, found)
+    write_sealed(path, found)
     return found
 
 
 def known_encoding_cost(folder: Path) -> EncodingCost | None:
     """Return what was measured before; ``None`` if there is nothing, or it cannot be read."""
     try:
-        found = read_json_object(folder / ENCODING_FILE)
+        found = read_sealed(folder / ENCODING_FILE)
         return EncodingCost(
             timed_views=int(found["timed_views"]), cpu_seconds_per_view=float(found["cpu_seconds_per_view"])
         )

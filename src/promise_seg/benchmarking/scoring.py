@@ -20,9 +20,9 @@ from promise_seg.benchmarking.data_sets import TestSet
 from promise_seg.benchmarking.spec import BARE
 from promise_seg.dataset.checks import data_sha256
 from promise_seg.errors import SettingsError
-from promise_seg.files import read_json_object
 from promise_seg.reporting.source_code import code_sha256
 from promise_seg.sam.backbone import Backbone
+from promise_seg.sealed import read_sealed
 from promise_seg.vocabulary import PromptSource, Split
 
 
@@ -83,7 +83,7 @@ def is_scored(folder: Path, how: Assessment, subject: CellSubject, measures: Col
     version that lack one of the ``measures`` of the table."""
     table, means = result_paths(folder, how.prompts, how.protocol)
     try:
-        known = read_json_object(means)
+        known = read_sealed(means)
         lines = table.read_text(encoding="utf-8").count("\n")
         has = read_scored(table).summary.mean
     except (OSError, ValueError, SettingsError):

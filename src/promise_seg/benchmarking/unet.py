@@ -1,6 +1,5 @@
 """A resumable training run of a U-Net on the rows of a benchmark: for some epochs, for some time, or to its end."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,15 +20,16 @@ from promise_seg.files import write_text
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
+from promise_seg.learning.run_log import LOG_FILE, read_log, rounded
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone, state_sha256
+from promise_seg.sealed import sealed_line
 from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors
 from promise_seg.vocabulary import Fit, MaskChoice, Recipe
 
 BEST_FILE = "best.safetensors"
 STATE_FILE = "state.safetensors"
-LOG_FILE = "log.jsonl"
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ class UnetRun:
             "reading": train[0].reading.model_dump(mode="json"),
         } | ({} if settings.patience is None else {"patience": settings.patience})
         if (folder / STATE_FILE).exists():
+            read_log(folder / LOG_FILE)  # it must be sound to be gone on with
             self._resume()
 
     def _resume(self) -> None:
@@ -170,8 +171,8 @@ class UnetRun:
         path = self.folder / LOG_FILE
         lines = path.read_text(encoding="utf-8").splitlines()[: self.epoch - 1] if path.exists() else []
         facts = {"epoch": self.epoch, "mask": loss, "val_dice": dice, "cpu_seconds": cpu_seconds}
-        lines.append(json.dumps({k: round(v, 6) for k, v in facts.items()}))
-        write_text(path, "\n".join(lines) + "\n")
+        fresh = sealed_line({name: rounded(value) for name, value in facts.items()})
+        write_text(path, "".join(f"{line}\n" for line in lines) + fresh)
         state = {
             "identity": self._identity, "epoch": self.epoch, "cpu_seconds": self.cpu_seconds,
             "best_dice": self.best_dice, "best_epoch": self.best_epoch, "budget": self.cpu_budget,

@@ -38,6 +38,8 @@ from promise_seg.errors import PromiseError
 
 P = ParamSpec("P")
 
+_NO_TMP = "temporary directory"
+
 app = typer.Typer(
     name="promise",
     help="Adapt a frozen Segment Anything Model to your medical images: it prompts itself and stays promptable.",
@@ -66,7 +68,8 @@ def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
             raise typer.Exit(CLOSED_PIPE) from None
         except OSError as error:
             where = f"{error.filename}: " if error.filename is not None else ""
-            print(f"promise: error: {where}{error.strerror or error}", file=sys.stderr)
+            way_out = ". Set TMPDIR to a folder that can be written to" if _NO_TMP in str(error) else ""
+            print(f"promise: error: {where}{error.strerror or error}{way_out}", file=sys.stderr)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             raise typer.Exit(say_stopped()) from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from promise_seg.assessment.metrics import score_mask
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import CheckpointError
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import read_json, write_json
+from promise_seg.files import read_json
 from promise_seg.given_prompts import Answer
 from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.inference.masks import probs_in_image
@@ -22,9 +23,11 @@ from promise_seg.prompting.oracle import oracle_box, oracle_points
 from promise_seg.sam.backbone import Decoded
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
+from promise_seg.sealed import opened, write_sealed
 from promise_seg.vocabulary import MaskChoice, MaskKind, PromptForm
 
 ANSWERS_FILE = "given_prompts.json"
+_ANSWERS = "answers"
 _MOST_OBJECTS = 8  # of an image with many
 _POINTS = {
     PromptForm.POINT: (1, 1, 1), PromptForm.POINTS: (2, 4), PromptForm.MANY_POINTS: (8, 16), PromptForm.BOX: (0,),
@@ -99,7 +102,7 @@ def measure_answers(
 
 def write_answers(folder: Path, answers: Sequence[MeasuredAnswer]) -> None:
     """Write them into the folder of a run."""
-    write_json(folder / ANSWERS_FILE, [one.model_dump(mode="json") for one in answers])
+    write_sealed(folder / ANSWERS_FILE, {_ANSWERS: [one.model_dump(mode="json") for one in answers]})
 
 
 def read_answers(folder: Path) -> tuple[MeasuredAnswer, ...]:
@@ -112,9 +115,21 @@ def read_answers(folder: Path) -> tuple[MeasuredAnswer, ...]:
     if not path.exists():
         return ()
     try:
-        return tuple(MeasuredAnswer.model_validate(one) for one in read_json(path))
+        return tuple(MeasuredAnswer.model_validate(one) for one in _listed(read_json(path)))
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}. Delete it, and give the same command again") from error
+
+
+def _listed(content: Any) -> list[Any]:
+    """Return the answers in the content of a file; earlier versions wrote the list alone, without its hash.
+
+    Raises:
+        ValueError: if it is something else, or does not have its hash.
+    """
+    found = opened(content).get(_ANSWERS) if isinstance(content, dict) else content
+    if not isinstance(found, list):
+        raise ValueError(f"it holds no list of {_ANSWERS}")
+    return found
 
 
 def _best(form: PromptForm, means: dict[Answer, float]) -> MeasuredAnswer:

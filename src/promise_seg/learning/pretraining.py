@@ -11,6 +11,7 @@ import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from transformers import SamModel
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.files import write_text
 from promise_seg.learning.losses import mask_iou, mask_loss, token_affinity_loss
+from promise_seg.learning.run_log import LOG_FILE, WAY_OUT, read_log, rounded
 from promise_seg.learning.scene_batches import SceneBatch, draw_batch
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.state import load_training_state, save_training_state
@@ -27,11 +29,11 @@ from promise_seg.progress import Progress, silent
 from promise_seg.sam.nano import untrained_nano
 from promise_seg.sam.normalisation import normalise
 from promise_seg.scenes.library import SceneLibrary
+from promise_seg.sealed import sealed_line
 from promise_seg.tensor_files import save_tensors
 
 STATE_FILE = "state.safetensors"
 WEIGHTS_FILE = "nano_sam.safetensors"
-LOG_FILE = "log.jsonl"
 _AFFINITY_CHANNELS = 32
 
 
@@ -132,6 +134,7 @@ class Pretrainer:
         self.step = 0
         self.cpu_seconds = 0.0
         if (folder / STATE_FILE).exists():
+            self._logged()  # it must be sound to be gone on with
             self._resume()
 
     def _parameters(self) -> dict[str, nn.Parameter]:
@@ -193,12 +196,23 @@ class Pretrainer:
 
     def log(self, facts: dict[str, float]) -> None:
         """Add a line to the log, and drop lines of steps that were lost when an earlier process died."""
-        path = self.folder / LOG_FILE
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        lines = [line for line in lines if json.loads(line)["step"] < self.step]
+        lines = [line for line in self._logged() if line["step"] < self.step]
         fresh = {"step": self.step, "cpu_minutes": round(self.cpu_seconds / 60, 2)}
-        lines.append(json.dumps(fresh | {k: round(v, 5) for k, v in facts.items()}))
-        write_text(path, "\n".join(lines) + "\n")
+        lines.append(fresh | {name: rounded(value, 5) for name, value in facts.items()})
+        write_text(self.folder / LOG_FILE, "".join(map(sealed_line, lines)))
+
+    def _logged(self) -> list[dict[str, Any]]:
+        """Return the lines of the log.
+
+        Raises:
+            CheckpointError: if it is damaged.
+        """
+        path = self.folder / LOG_FILE
+        lines = read_log(path)
+        for number, line in enumerate(lines, 1):
+            if not isinstance(line.get("step"), int):
+                raise CheckpointError(f"{path}: cannot be read: line {number}: it has no step. {WAY_OUT}")
+        return lines
 
 
 def pretrain(trainer: Pretrainer, *, save_every: int = 200, progress: Progress = silent) -> None:

@@ -1,13 +1,37 @@
 """The log of a training, ``log.jsonl``: a line for each epoch."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from promise_seg.errors import CheckpointError
-from promise_seg.files import read_json_lines
+from promise_seg.sealed import read_sealed_lines
 
 LOG_FILE = "log.jsonl"
 WAY_OUT = "Restore it, or move it away to go on without it"
+
+
+def rounded(value: Any, digits: int = 6) -> Any:
+    """Round a value for the log; a mean loss that is NaN or infinite (possible in half precision) becomes ``None``."""
+    if not isinstance(value, float):
+        return value
+    return round(value, digits) if math.isfinite(value) else None
+
+
+def epochs_of(lines: Sequence[dict[str, Any]], path: Path) -> list[int]:
+    """Return the epoch of each line of a log.
+
+    Raises:
+        CheckpointError: if a line is of none, or they are not in order.
+    """
+    found = [0]
+    for number, line in enumerate(lines, 1):
+        epoch = line.get("epoch")
+        if not isinstance(epoch, int) or epoch <= found[-1]:
+            raise CheckpointError(f"{path}: cannot be read: line {number}: is not of a later epoch. {WAY_OUT}")
+        found.append(epoch)
+    return found[1:]
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -17,7 +41,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         CheckpointError: if it is damaged, with the number of the line.
     """
     try:
-        return read_json_lines(path)
+        return read_sealed_lines(path)
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -16,10 +16,10 @@ from pydantic import (
 
 from promise_seg.environment import Environment
 from promise_seg.errors import CheckpointError, words_of
-from promise_seg.files import read_json
 from promise_seg.images.masks import Threshold
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.starting import StartNote
+from promise_seg.sealed import read_sealed
 
 SETTINGS_FILE = "settings.json"
 
@@ -82,7 +82,7 @@ def read_note(folder: Path) -> RunNote | None:
         return None
     way_out = "Restore it, or move it away to continue without it"
     try:
-        return RunNote.model_validate(read_json(path))
+        return RunNote.model_validate(read_sealed(path))
     except ValidationError as error:
         raise CheckpointError(f"{path}: not as promise train writes it: {faults(error)}. {way_out}") from error
     except (OSError, ValueError) as error:

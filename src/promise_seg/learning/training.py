@@ -1,7 +1,6 @@
 """Train the parts of a variant on stored features: the loop, validation, checkpoints and exact resumption."""
 
-import json
-import math
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -23,14 +22,14 @@ from promise_seg.dataset.checks import CheckedRow
 from promise_seg.environment import collect_environment
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import write_json, write_text
+from promise_seg.files import write_text
 from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.learning.answering import MeasuredAnswer, measure_answers, read_answers, write_answers
 from promise_seg.learning.given import draw_forms
 from promise_seg.learning.objective import training_losses
 from promise_seg.learning.presence import presence_threshold
 from promise_seg.learning.run_identity import RunIdentity
-from promise_seg.learning.run_log import LOG_FILE, read_log
+from promise_seg.learning.run_log import LOG_FILE, epochs_of, read_log, rounded
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, faults
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.second_pass import measure_second_pass
@@ -48,10 +47,12 @@ from promise_seg.prompting.apm import PointCounts
 from promise_seg.protocol import training_deviations
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.prompts import Prompts
+from promise_seg.sealed import sealed_line, write_sealed
 from promise_seg.vocabulary import GivenPrompts, Protocol, Split, TrainAlso
 
 STATE_FILE = "state.safetensors"
 CURVES_FILE = "curves.png"
+_LOG = logging.getLogger(__name__)
 _MOST_SETS = 4  # of an image's own prompts in one step
 
 
@@ -191,12 +192,22 @@ class TrainingRun:
             )
 
     def _keep_log(self, epochs: int) -> None:
-        """Drop log lines of an epoch that was interrupted after it was logged, before the state was written."""
+        """Drop log lines of an epoch that was interrupted after it was logged, before the state was written.
+
+        Raises:
+            CheckpointError: if the log is damaged.
+        """
         path = self.folder / LOG_FILE
-        read_log(path)  # it must be sound to be gone on with
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        if len(lines) > epochs:
-            write_text(path, "".join(lines[:epochs]))
+        found = epochs_of(read_log(path), path)
+        if lost := [str(epoch) for epoch in range(1, epochs + 1) if epoch not in found]:
+            _LOG.warning("%s: has no line of epoch %s. The run goes on without it", path, ", ".join(lost))
+        if not found:
+            return
+        text = path.read_text(encoding="utf-8")
+        lines = [line for line in text.splitlines() if line.strip()]
+        kept = "".join(f"{line}\n" for line, epoch in zip(lines, found, strict=True) if epoch <= epochs)
+        if kept != text:
+            write_text(path, kept)
 
     @property
     def samples(self) -> list[Sample]:
@@ -280,7 +291,7 @@ class TrainingRun:
             if self.start is not None:
                 noted["init"] = self.start.model_dump(mode="json")
             write_training_images(self.folder, self._learned_from, self._start_images)
-            write_json(self.folder / SETTINGS_FILE, self._identity.as_json() | self._origin | noted)
+            write_sealed(self.folder / SETTINGS_FILE, self._identity.as_json() | self._origin | noted)
         while not self.finished:
             started, cpu_started = time.monotonic(), time.process_time()
             losses = self.train_epoch(progress)
@@ -354,8 +365,8 @@ class TrainingRun:
         save_checkpoint(self.model, self.folder / LAST_FOLDER)
         path = self.folder / LOG_FILE
         log = path.read_text(encoding="utf-8") if path.exists() else ""
-        line = {name: _rounded(value) for name, value in facts.items()}
-        write_text(path, log + json.dumps(line, allow_nan=False) + "\n")
+        line = {name: rounded(value) for name, value in facts.items()}
+        write_text(path, log + sealed_line(line))
         if self.finished or self.epoch % 5 == 0:
             draw_curves(path, self.folder / CURVES_FILE)
         state = {"identity": self._identity.as_json(), "epoch": self.epoch, "best": self.best}
@@ -391,10 +402,3 @@ def _share_batches(accelerator: Accelerator, settings: TrainSettings) -> None:
     # Not all of SAM's parts that may learn take part in a step: what embeds mask prompts, for example, never does.
     some_unused = settings.train_also != TrainAlso.NONE
     accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=some_unused)
-
-
-def _rounded(value: Any) -> Any:
-    """Round a value for the log; a mean loss that is NaN or infinite (possible in half precision) becomes ``None``."""
-    if not isinstance(value, float):
-        return value
-    return round(value, 6) if math.isfinite(value) else None

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from promise_seg.assessment.summary import SeenInTraining
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import CheckpointError
-from promise_seg.files import write_json
+from promise_seg.sealed import read_sealed, write_sealed
 from promise_seg.vocabulary import Split
 
 TRAINING_IMAGES_FILE = "training_images.json"
@@ -113,7 +113,7 @@ def write_training_images(folder: Path, rows: Sequence[CheckedRow], start: Train
     """
     found = {name: sorted(images) for name, images in TrainingImages.of(rows, start)}
     kept = {name: images for name, images in found.items() if images or not name.startswith("init_")}
-    write_json(folder / TRAINING_IMAGES_FILE, kept)
+    write_sealed(folder / TRAINING_IMAGES_FILE, kept)
 
 
 def read_training_images(folder: Path) -> TrainingImages | None:
@@ -126,8 +126,8 @@ def read_training_images(folder: Path) -> TrainingImages | None:
     if not path.exists():
         return None
     try:
-        return TrainingImages.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+        return TrainingImages.model_validate(read_sealed(path))
+    except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{path}: not as promise train writes it ({str(error).splitlines()[0]}). Restore it, or move it away to go "
             "on without it"

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from promise_seg.errors import ImageError, PromiseError
-from promise_seg.files import Sync, read_json_object, sync_folder, write_json, write_whole
+from promise_seg.files import Sync, sync_folder, write_whole
 from promise_seg.images.exports.inputs import Input
 from promise_seg.images.formats.limits import check_frames_together
 from promise_seg.images.formats.source import Source
@@ -28,6 +28,7 @@ from promise_seg.prediction.outputs.rle import write_coco
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.prediction.table import PredictionTable, lines_of, stem_of
 from promise_seg.progress import Progress, Stage, silent
+from promise_seg.sealed import read_sealed, write_sealed
 from promise_seg.strays import LONGEST_NAME
 from promise_seg.vocabulary import OutputFormat
 
@@ -82,7 +83,7 @@ class PredictionFolder:
         path = self.folder / PREDICTION_IDENTITY
         if path.exists():
             try:
-                known = read_json_object(path)
+                known = read_sealed(path)
             except (OSError, ValueError) as error:
                 raise PromiseError(f"{path}: cannot be read: {error}. Choose another -o folder") from error
             if known != identity:
@@ -99,7 +100,7 @@ class PredictionFolder:
                     what = "with other trust scores: the model was calibrated, or its calibration lost, since"
                 raise PromiseError(f"{self.folder}: contains predictions {what}. Choose another -o folder")
         else:
-            write_json(path, identity)
+            write_sealed(path, identity)
 
     def overlay_path(self, stem: str) -> Path:
         """Return where the overlay of the input with a stem is."""

@@ -3,10 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, StrictInt
+
 from promise_seg.class_sets import CLASS_PREFIX
-from promise_seg.files import read_json_object
 from promise_seg.learning.run_note import SETTINGS_FILE
 from promise_seg.learning.settings import TrainSettings
+from promise_seg.sealed import read_sealed
+
+
+class _Begun(BaseModel):
+    """What is needed of a record; other entries do not matter."""
+
+    settings: TrainSettings
+    image_size: StrictInt | None = None
 
 
 def settings_of_run(output: str | Path) -> TrainSettings | None:
@@ -23,8 +32,8 @@ def note_of_run(output: str | Path | None) -> dict[str, Any] | None:
         return None
     for path in (Path(output) / SETTINGS_FILE, *sorted(Path(output).glob(f"{CLASS_PREFIX}*/{SETTINGS_FILE}"))):
         try:
-            found = read_json_object(path)
-            TrainSettings.model_validate(found["settings"])
+            found = read_sealed(path)
+            _Begun.model_validate(found)
         except (OSError, ValueError, KeyError, TypeError):
             continue
         return found
