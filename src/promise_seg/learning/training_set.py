@@ -39,8 +39,9 @@ class TrainingBatch(NamedTuple):
         oracle_boxes: (B, 1, 4), as a person draws them.
         oracle_target: (B, h, h), what points and boxes ask for: the same as ``target``, or one object of an instance
             map.
-        inner_distance: (B, h, h), see :func:`~promise_seg.learning.losses.inner_distances`.
+        inner_distance: (B, m, m), see :func:`~promise_seg.learning.losses.inner_distances`.
         presence: (B,), 1 where there is an object in the view.
+        map_target: (B, m, m) in [0, 1] at the resolution of the APM's maps; otherwise as ``target``.
     """
 
     features: dict[str, Tensor]
@@ -52,6 +53,7 @@ class TrainingBatch(NamedTuple):
     oracle_target: Tensor
     inner_distance: Tensor
     presence: Tensor
+    map_target: Tensor
 
     @property
     def inputs(self) -> Features:
@@ -143,6 +145,8 @@ class TrainingSet(Dataset[TrainingBatch]):
             oracle_target = shrink_mask(torch.from_numpy(wanted)[None], self._sam.mask_side)
         points_xy_model, labels = oracle_points(wanted, self._settings.num_points, rng, self._settings.num_foreground)
         coarse = target[0].numpy() >= 0.5
+        map_side = None if self._apm is None else self._apm.map_side
+        map_target = target if map_side is None else shrink_mask(torch.from_numpy(mask)[None], map_side)
         return TrainingBatch(
             features=self._inputs(sample, draw),
             target=target,
@@ -151,8 +155,9 @@ class TrainingSet(Dataset[TrainingBatch]):
             oracle_labels=torch.from_numpy(labels)[None, None],
             oracle_boxes=torch.from_numpy(drawn_box(wanted, rng))[None, None],
             oracle_target=oracle_target,
-            inner_distance=torch.from_numpy(inner_distances(coarse))[None],
+            inner_distance=torch.from_numpy(inner_distances(map_target[0].numpy() >= 0.5))[None],
             presence=torch.tensor([float(mask.any())]),
+            map_target=map_target,
         )
 
     def _inputs(self, sample: Sample, draw: Draw) -> dict[str, Tensor]:
