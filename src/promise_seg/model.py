@@ -181,7 +181,7 @@ class PromiseModel(nn.Module):
         return {name: p for name, p in self.named_parameters() if not name.startswith(self._frozen) or p.requires_grad}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the trained parameters for an optimizer; a part of the APM that learns faster is a group of its own."""
+        """Return the trained parameters for an optimizer; a part of the APM that learns faster is a group apart."""
         parameters = self.trainable_parameters()
         fast = None if self.apm is None else self.apm.fast_part
         if fast is None:

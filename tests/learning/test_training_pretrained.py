@@ -16,6 +16,7 @@ from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_set import Draw
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.prompting.apm import IMAGE
 from promise_seg.reporting.run_files import read_run
 from promise_seg.vocabulary import GivenPrompts, MaskChoice, PromptForm, Variant
 from tests.helpers import make_tiny_sam, write_dataset
@@ -204,6 +205,23 @@ def test_maps_are_learned_at_their_own_resolution(checked, store, accelerator, t
     assert torch.equal(item.map_target, shrink_mask(mask, 48))
     assert item.inner_distance.shape == (1, 48, 48)
     assert item.target.shape == (1, run.model.sam.mask_side, run.model.sam.mask_side)
+
+
+def test_maps_alone_are_learned_from_views_that_were_never_seen(checked, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, store, accelerator, batch_size=2, views=1)
+    draws = list(run.draws)
+    assert [draw.for_maps for draw in draws[:5]] == [False, False, True, True, False]
+    run.draws.epoch = 1
+    again = {draw.row: draw for draw in run.draws if draw.for_maps}
+    found = [
+        (run.training_set[one], run.training_set[again[one.row]]) for one in draws if one.row in again and one.for_maps
+    ]
+    assert found
+    for first, second in found:
+        assert set(first.features) == set(second.features) == {IMAGE}
+        assert not torch.equal(first.features[IMAGE], second.features[IMAGE])
+    frozen = start(tmp_path / "frozen", checked, store, accelerator, apm_frozen=True)
+    assert "embedding" in frozen.training_set[draws[2]].features
 
 
 def test_a_learned_choice_takes_the_mask_of_the_highest_quality(checked, store, accelerator, tmp_path):

@@ -122,7 +122,9 @@ class TrainingRun:
             weight_decay=settings.weight_decay,
         )
         self.training_set = TrainingSet(train, self.model.sam, store, settings, self.model.apm)
-        self.draws = EpochDraws(len(self.training_set), settings.views, settings.seed)
+        self.draws = EpochDraws(
+            len(self.training_set), settings.views, settings.seed, settings.batch_size, settings.decoder_interval
+        )
         loader = DataLoader(self.training_set, settings.batch_size, sampler=self.draws, collate_fn=collate)
         _share_batches(accelerator, settings)
         self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.model, optimizer, loader)

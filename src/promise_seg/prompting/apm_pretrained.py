@@ -29,7 +29,7 @@ from promise_seg.prompting.backbones.loading import (
     load_backbone,
 )
 from promise_seg.sam.backbone import weights_sha256
-from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
 from promise_seg.sam.prompts import FOREGROUND
 from promise_seg.vocabulary import ApmKind
 
@@ -66,13 +66,13 @@ class _Decoder(nn.Module):
         self.presence = nn.Linear(2 * _CHANNELS, 1)
 
     def forward(
-        self, maps: Sequence[Tensor], embedding: Tensor, side: int, image: Tensor | None = None
+        self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return maps (B, outputs, side, side), and presence logits (B,)."""
         fused = None
         for number in reversed(range(len(maps))):
             here = self.project[number](maps[number])
-            if number == len(maps) - 2:
+            if embedding is not None and number == len(maps) - 2:
                 here = here + _resized(self.from_sam(embedding), here.shape[-1])
             if fused is not None:
                 here = here + _resized(fused, here.shape[-1])
@@ -131,8 +131,8 @@ class PretrainedPrompter(AutoPrompter):
         max_objects: how many objects it asks for at most: the largest.
         map_stride: how many pixels of the image a cell of its maps is wide: 2 or 4.
 
-    Shape: reads of the features the embedding and the image (B, side, side, 3) RGB in [0, 255], or what :meth:`look`
-        found in it. The maps are of side ``side / map_stride``.
+    Shape: reads of the features the embedding, if it is there, and the image (B, side, side, 3) RGB in [0, 255], or
+        what :meth:`look` found in it. The maps are of side ``side / map_stride``.
     """
 
     def __init__(
@@ -180,8 +180,8 @@ class PretrainedPrompter(AutoPrompter):
             maps = self.backbone(features.tensors[IMAGE])
         else:
             maps = [features.tensors[BACKBONE_MAP.format(number)] for number in range(len(self.backbone.widths))]
-        image = features.tensors.get(IMAGE)
-        found, presence = self.decoder(maps, features.embedding, self.map_side or 0, image)
+        embedding, image = features.tensors.get(EMBEDDING), features.tensors.get(IMAGE)
+        found, presence = self.decoder(maps, embedding, self.map_side or 0, image)
         return {MAPS: found} | ({PRESENCE: presence} if self.learns_presence else {})
 
     def forward(self, features: Features) -> Proposal:
