@@ -185,6 +185,18 @@ class PromiseModel(nn.Module):
         are trained too."""
         return {name: p for name, p in self.named_parameters() if not name.startswith(self._frozen) or p.requires_grad}
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the trained parameters for an optimizer; a part of the APM that learns faster is a group apart."""
+        parameters = self.trainable_parameters()
+        fast = None if self.apm is None else self.apm.fast_part
+        if fast is None:
+            return [{"params": list(parameters.values())}]
+        is_fast = {name: name.startswith(f"apm.{fast}.") for name in parameters}
+        return [
+            {"params": [p for name, p in parameters.items() if not is_fast[name]]},
+            {"params": [p for name, p in parameters.items() if is_fast[name]], "scale": 2.0},
+        ]
+
     def trainable_state(self) -> dict[str, Tensor]:
         """Parameters and buffers of the trainable parts: what a checkpoint holds."""
         trained = self.trainable_parameters()
@@ -283,13 +295,16 @@ class PromiseModel(nn.Module):
             return decoded
         return decoded._replace(learned_iou=self.quality(decoded.tokens, decoded.iou))
 
-    def forward(self, features: Features, *given: Prompts, most_sets: int | None = None) -> ModelOutput:
+    def forward(
+        self, features: Features, *given: Prompts, most_sets: int | None = None, decodes: bool = True
+    ) -> ModelOutput:
         """Masks for the APM's own prompts and for given ones, as SAM makes them.
 
         Args:
             features: or images (B, S, S, 3) under :data:`IMAGES`, which are then encoded: where the encoder learns too.
             given: prompts of another's, of any number of forms.
             most_sets: how many of the sets of its own each image is asked with at most, drawn at random.
+            decodes: whether SAM is asked for masks; otherwise there is only what the APM proposes.
         """
         if IMAGES in features.tensors:
             rest = {name: value for name, value in features.tensors.items() if name != IMAGES}
@@ -298,6 +313,8 @@ class PromiseModel(nn.Module):
             asked = given or (Prompts(),)
             return ModelOutput(None, tuple(self.sam_masks(features, prompts) for prompts in asked), None)
         proposal = self.propose(features)
+        if not decodes:
+            return ModelOutput(None, (), proposal)
         if len(given) == 1 and self.ips_given is None and _are_alike(proposal, given[0]):
             both = self.sam_masks(features, _side_by_side(proposal, given[0]))
             return ModelOutput(_sets_of(both, slice(0, 1)), (_sets_of(both, slice(1, None)),), proposal)
@@ -335,14 +352,22 @@ def with_map(mask_logits: Tensor, proposal: Proposal, share: float) -> Tensor:
     """
     if proposal.saliency_logits is None:
         return mask_logits
-    size = mask_logits.shape[-2:]
     saliency = proposal.saliency_logits[:, None].to(mask_logits)
-    wide = F.interpolate(saliency, size=size, mode="bilinear", align_corners=False)[:, :, None]
+    side = max(mask_logits.shape[-1], saliency.shape[-1])
+    size = (side, side)
+    mask_logits = _enlarged(mask_logits.flatten(1, 2), side).unflatten(1, mask_logits.shape[1:3])
+    wide = _enlarged(saliency, side)[:, :, None]
     mixed = (1 - share) * mask_logits + share * wide if share else mask_logits
     if proposal.regions is None or not bool((proposal.regions == NOT_ASKED_FOR).any()):
         return mixed
     regions = F.interpolate(proposal.regions[:, None].to(mask_logits), size=size, mode="nearest")[:, :, None]
     return torch.where(regions == NOT_ASKED_FOR, torch.maximum(mixed, wide), mixed)
+
+
+def _enlarged(maps: Tensor, side: int) -> Tensor:
+    if maps.shape[-1] == side:
+        return maps
+    return F.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
 
 
 def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:

@@ -8,11 +8,16 @@ from PIL import Image
 from promise_seg.checkpoint import load_checkpoint, read_config, read_weights
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
+from promise_seg.images.geometry import shrink_mask
 from promise_seg.learning import training
 from promise_seg.learning.answering import ANSWERS_FILE
+from promise_seg.learning.run_log import read_log
 from promise_seg.learning.settings import TrainSettings, make_settings
 from promise_seg.learning.training import TrainingRun
+from promise_seg.learning.training_set import Draw
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.prompting.apm import IMAGE
+from promise_seg.reporting.run_files import read_run
 from promise_seg.vocabulary import GivenPrompts, MaskChoice, PromptForm, Variant
 from tests.helpers import make_tiny_sam, write_dataset
 
@@ -149,6 +154,74 @@ def test_what_came_later_is_new_runs_alone():
     assert make_settings(apm="pretrained").epochs == 20
     assert make_settings(apm="pretrained", epochs=3).epochs == 3
     assert make_settings(apm="pretrained", variant=Variant.IPS).epochs == TrainSettings().epochs
+
+
+def test_a_run_that_was_begun_before_fine_maps_goes_on_without_them():
+    new = make_settings(apm="pretrained")
+    assert (new.decoder_interval, new.own_sets, new.val_interval) == (2, 2, 1)
+    assert new.apm_options == {"map_stride": 2}
+    assert make_settings(apm="pretrained", epochs=60).val_interval == 3
+    old = TrainSettings(apm="pretrained", epochs=20, batch_size=8, edge_weight=2.0)
+    again = make_settings(old, apm="pretrained", epochs=60)
+    assert (again.decoder_interval, again.own_sets, again.val_interval, again.apm_options) == (1, 4, 1, {})
+    assert make_settings(new, apm="pretrained") == new
+    assert make_settings(apm="pretrained", apm_map_stride=4).apm_options == {"map_stride": 4}
+
+
+def test_the_decoder_learns_in_some_steps_and_the_maps_in_all(checked, store, accelerator, tmp_path, monkeypatch):
+    run = start(tmp_path / "run", checked, store, accelerator, batch_size=2, views=1)
+    assert run.settings.decoder_interval == 2
+    asked, steps = [], []
+    losses = training.training_losses
+    decode = run.model.sam.decode
+    monkeypatch.setattr(run.model.sam, "decode", lambda *args: asked.append(len(steps)) or decode(*args))
+
+    def noted(*args):
+        steps.append(set(losses(*args)))
+        return losses(*args)
+
+    monkeypatch.setattr(training, "training_losses", noted)
+    found = run.train_epoch()
+    maps = {"saliency", "distance"}
+    assert steps == [maps | {"mask", "quality"} if number % 2 == 0 else maps for number in range(len(steps))]
+    assert len(steps) >= 2
+    assert set(asked) == set(range(0, len(steps), 2))
+    assert set(found) == maps | {"mask", "quality", "learning_rate"}
+
+
+def test_val_rows_are_scored_after_some_epochs_and_the_last(checked, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, store, accelerator, epochs=5, views=1, val_interval=2)
+    run.run()
+    assert ["val_dice" in line for line in read_log(tmp_path / "run/log.jsonl")] == [False, True, False, True, True]
+    assert read_run(tmp_path / "run").log[0].val_dice is None
+    assert run.best["epoch"] in (1, 3, 4)
+
+
+def test_maps_are_learned_at_their_own_resolution(checked, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, store, accelerator, apm_side=96)
+    item = run.training_set[Draw(0, 0, (1,))]
+    mask = torch.from_numpy(run.training_set.samples(1)[0].mask())[None].float()
+    assert run.model.apm.map_side == 48 > run.model.sam.mask_side
+    assert torch.equal(item.map_target, shrink_mask(mask, 48))
+    assert item.inner_distance.shape == (1, 48, 48)
+    assert item.target.shape == (1, run.model.sam.mask_side, run.model.sam.mask_side)
+
+
+def test_maps_alone_are_learned_from_views_that_were_never_seen(checked, store, accelerator, tmp_path):
+    run = start(tmp_path / "run", checked, store, accelerator, batch_size=2, views=1)
+    draws = list(run.draws)
+    assert [draw.for_maps for draw in draws[:5]] == [False, False, True, True, False]
+    run.draws.epoch = 1
+    again = {draw.row: draw for draw in run.draws if draw.for_maps}
+    found = [
+        (run.training_set[one], run.training_set[again[one.row]]) for one in draws if one.row in again and one.for_maps
+    ]
+    assert found
+    for first, second in found:
+        assert set(first.features) == set(second.features) == {IMAGE}
+        assert not torch.equal(first.features[IMAGE], second.features[IMAGE])
+    frozen = start(tmp_path / "frozen", checked, store, accelerator, apm_frozen=True)
+    assert "embedding" in frozen.training_set[draws[2]].features
 
 
 def test_a_learned_choice_takes_the_mask_of_the_highest_quality(checked, store, accelerator, tmp_path):

@@ -151,3 +151,38 @@ def test_what_a_user_can_get_wrong():
     with pytest.raises(ValidationError):
         PretrainedConfig(max_objects=0)
     assert PretrainedConfig().completed().side == 256
+
+
+def test_fine_maps_are_at_half_of_the_image_s_side_and_see_its_pixels():
+    apm = small(map_stride=2)
+    torch.nn.init.zeros_(apm.decoder.outlines.narrow.weight)
+    torch.nn.init.zeros_(apm.decoder.outlines.narrow.bias)
+    image = torch.zeros(1, 64, 64, 3)
+    image[0, :, 33:] = 255.0
+    with torch.no_grad():
+        saliency = apm(Features({"embedding": torch.zeros(1, 16, 8, 8), IMAGE: image})).saliency_logits
+    assert saliency.shape == (1, 32, 32)
+    steps = (saliency[0, 16, 1:] - saliency[0, 16, :-1]).abs()[2:-2]
+    assert 2 + int(steps.argmax()) in (15, 16, 17)
+    assert small().map_side == 16
+
+
+def test_a_frozen_backbone_has_coarse_maps_as_no_pixels_are_stored_with_its_features():
+    assert PretrainedConfig(side=64, frozen=True, map_stride=2).completed().map_stride == 4
+    assert PretrainedConfig(side=64, map_stride=2).completed().map_stride == 2
+
+
+def test_a_mask_is_as_fine_as_the_finer_of_saliency_and_sam():
+    mask = np.zeros((GRID, GRID), bool)
+    mask[5, 5] = True
+    coarse = torch.full((1, 1, 3, 8, 8), -1.0)
+    mixed = with_map(coarse, small()(maps(mask)), 1.0)
+    assert mixed.shape == (1, 1, 3, GRID, GRID)
+    assert torch.equal(mixed[0, 0, 0] > 0, torch.from_numpy(mask))
+    fine = torch.full((1, 1, 3, 64, 64), -1.0)
+    assert with_map(fine, small()(maps(mask)), 0.5).shape == fine.shape
+
+
+@pytest.mark.parametrize(("rows", "epochs"), [(1, 60), (100, 60), (348, 32), (1000, 20), (10**6, 20)])
+def test_small_sets_are_gone_through_more_often(rows, epochs):
+    assert PretrainedConfig.usual_epochs(rows) == epochs

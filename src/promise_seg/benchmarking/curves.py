@@ -60,8 +60,10 @@ def _curve_of(benchmark: Benchmark, line: TableLine) -> _Curve | None:
     spent = 0.0 if encoding is None else benchmark.views(cells[0]) * encoding["cpu_seconds_per_view"]
     curve = _Curve([], [])
     for number, epoch in enumerate(zip(*logs, strict=False), start=1):
-        dice = sum(one["val_dice"] for one in epoch) / len(epoch)
         spent += sum(one.get("cpu_seconds", 0.0) for one in epoch) / len(epoch)
+        if any("val_dice" not in one for one in epoch):
+            continue  # an epoch after which the val rows were not scored
+        dice = sum(one["val_dice"] for one in epoch) / len(epoch)
         curve.over_epochs.append((float(number), dice))
         curve.over_seconds.append((spent, dice))
     return curve

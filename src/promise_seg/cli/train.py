@@ -86,6 +86,15 @@ def train(
             show_default=False,
         ),
     ] = False,
+    apm_map_stride: Annotated[
+        int | None,
+        option(
+            "--apm-map-stride",
+            metavar="2|4",
+            about="Pixels of the image in a cell of the maps of pretrained; by default 2, and 4 with --apm-frozen.",
+            panel=MODEL,
+        ),
+    ] = None,
     apm_max_objects: Annotated[
         int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
     ] = 16,
@@ -117,7 +126,13 @@ def train(
         ),
     ] = None,
     epochs: Annotated[
-        int, option("--epochs", min=1, about="Passes over the train rows; 40 with another APM.", panel=TRAINING)
+        int,
+        option(
+            "--epochs",
+            min=1,
+            about="Passes over the train rows; 20 to 60 with pretrained, 40 otherwise.",
+            panel=TRAINING,
+        ),
     ] = 20,
     batch_size: Annotated[
         int, option("--batch-size", min=1, about="Images in a step; 16 with another APM.", panel=TRAINING)

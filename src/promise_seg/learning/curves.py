@@ -26,12 +26,13 @@ def draw_curves(log: Path, picture: Path) -> None:
             losses.plot(epochs, values, label=name)
     losses.set(title="training losses", xlabel="epoch", yscale="log")
     losses.legend()
-    values = [line["val_dice"] for line in lines]
-    best = max(range(len(values)), key=values.__getitem__)
-    dice.plot(epochs, values)
-    dice.plot(epochs[best], values[best], "o", label=f"best {values[best]:.3f}, epoch {epochs[best]}")
+    scored = [(line["epoch"], line["val_dice"]) for line in lines if "val_dice" in line]
     dice.set(title="mean Dice on val rows", xlabel="epoch", ylim=(0, 1))
-    dice.legend(loc="lower right")
+    if scored:
+        epoch, best = max(scored, key=lambda one: one[1])
+        dice.plot(*zip(*scored, strict=True))
+        dice.plot(epoch, best, "o", label=f"best {best:.3f}, epoch {epoch}")
+        dice.legend(loc="lower right")
     rate.plot(epochs, [line["learning_rate"] for line in lines])
     rate.set(title="learning rate", xlabel="epoch")
     write_whole(picture, lambda path: figure.savefig(path, dpi=110))

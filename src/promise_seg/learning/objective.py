@@ -26,6 +26,8 @@ def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSe
     if output.own is not None and output.proposal is not None:
         asked.append((output.own, _own_targets(output.proposal, batch.target)))
         losses |= _apm_losses(output.proposal, batch, settings, side)
+    elif output.proposal is not None:
+        return _apm_losses(output.proposal, batch, settings, side)
     asked += [(decoded, batch.oracle_target[:, None]) for decoded in output.given]
     shifted = asked if settings.has_ips else asked[:1]
     found = [_of_masks(decoded.mask_logits.float(), target, settings.protocol) for decoded, target in shifted]
@@ -65,7 +67,7 @@ def _apm_losses(proposal: Proposal, batch: TrainingBatch, settings: TrainSetting
             losses["point"] = settings.point_weight * _POINT_SCALE * wrong_side
     if proposal.saliency_logits is not None and settings.saliency_weight:
         logits = proposal.saliency_logits.float()
-        small, edge_weight = _shrunk(batch.target, logits), settings.edge_weight
+        small, edge_weight = _shrunk(batch.map_target, logits), settings.edge_weight
         found = map_loss(logits, small, edge_weight) if edge_weight else mask_loss(logits, small).mean()
         losses["saliency"] = settings.saliency_weight * found
     if proposal.distance_logits is not None and settings.distance_weight:

@@ -41,6 +41,9 @@ NEW_VALUES: dict[str, Any] = {
 }  # fmt: skip
 """Settings of a new run by our own protocol that differ from those of runs that were begun before they came."""
 
+_SINCE = ("decoder_interval", "own_sets", "val_interval")
+"""Usual settings of an APM that a run which was begun without them goes on without."""
+
 OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
     name: name
     for name in (
@@ -93,6 +96,12 @@ class TrainSettings(BaseModel):
     given_prompts: GivenPrompts = GivenPrompts.POINTS
     learns_quality: bool = False
     """Whether it learns which of SAM's masks is best."""
+    decoder_interval: int = Field(1, ge=1)
+    """SAM's decoder takes part in every so manyth step; in the others the APM learns from its maps alone."""
+    own_sets: int = Field(4, ge=1)
+    """How many of its own sets of prompts a model decodes for an image in one step at most, drawn at random."""
+    val_interval: int = Field(1, ge=1)
+    """The val rows are scored after every so manyth epoch, and after the last."""
     precision: Precision = Precision.NO
     seed: int = Field(0, ge=0)
 
@@ -168,6 +177,19 @@ def _usual_for(apm: str, values: dict[str, Any]) -> dict[str, Any]:
     return config.training_defaults()
 
 
+def usual_val_interval(epochs: int) -> int:
+    """Return after how many epochs the val rows are scored: at least twenty times in a training, if it is so long."""
+    return max(1, epochs // 20)
+
+
+def _usual_options(apm: str, given: dict[str, Any], begun: TrainSettings | None) -> dict[str, Any]:
+    """Options of an APM that a new run has where the user names none, and one that was begun only if it had them."""
+    usual = CONFIGS[ApmKind(apm)].options_of_new_runs() if apm in tuple(ApmKind) else {}
+    if begun is not None:
+        usual = {name: begun.apm_options[name] for name in usual if name in begun.apm_options}
+    return {name: value for name, value in usual.items() if name not in given}
+
+
 def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSettings:
     """Return settings from a user's values; what is not given is as the protocol has it.
 
@@ -183,12 +205,21 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
         preset = {name: getattr(begun, name) for name in preset if name in NEW_VALUES} | {
             name: value for name, value in preset.items() if name not in NEW_VALUES
         }
-    if values.get("variant", Variant.APM_IPS) != Variant.IPS:
-        preset = preset | _usual_for(values.get("apm", preset.get("apm", ApmKind.HEATMAP)), values)
     of_apm = {n for n in values if n.startswith(APM_PREFIX) and n not in TrainSettings.model_fields}
     if of_apm:
         options = {n.removeprefix(APM_PREFIX): values.pop(n) for n in sorted(of_apm)}
         values["apm_options"] = values.get("apm_options", {}) | options
+    if values.get("variant", Variant.APM_IPS) != Variant.IPS:
+        apm = values.get("apm", preset.get("apm", ApmKind.HEATMAP))
+        usual = _usual_for(apm, values)
+        if "val_interval" in usual:
+            usual["val_interval"] = usual_val_interval(values.get("epochs", usual["epochs"]))
+        if begun is not None:
+            usual |= {name: getattr(begun, name) for name in _SINCE if name in usual}
+        options = values.get("apm_options", {})
+        if usual_options := _usual_options(apm, options, begun):
+            values["apm_options"] = options | usual_options
+        preset = preset | usual
     try:
         return TrainSettings(**preset | values)
     except ValidationError as error:

@@ -53,7 +53,6 @@ from promise_seg.vocabulary import GivenPrompts, Protocol, Split, TrainAlso
 STATE_FILE = "state.safetensors"
 CURVES_FILE = "curves.png"
 _LOG = logging.getLogger(__name__)
-_MOST_SETS = 4  # of an image's own prompts in one step
 
 
 class TrainingRun:
@@ -121,12 +120,14 @@ class TrainingRun:
         self._start_images = None if start is None else start.images
         optimizer_class = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
         optimizer = optimizer_class(
-            parameter_groups(self.model),
+            self.model.parameter_groups(),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
         self.training_set = TrainingSet(train, self.model.sam, store, settings, self.model.apm)
-        self.draws = EpochDraws(len(self.training_set), settings.views, settings.seed)
+        self.draws = EpochDraws(
+            len(self.training_set), settings.views, settings.seed, settings.batch_size, settings.decoder_interval
+        )
         loader = DataLoader(self.training_set, settings.batch_size, sampler=self.draws, collate_fn=collate)
         _share_batches(accelerator, settings)
         self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.model, optimizer, loader)
@@ -256,8 +257,10 @@ class TrainingRun:
         for number, batch in enumerate(self._batches()):
             rate = self._rate(self.epoch * steps + number, steps)
             set_rate([self.optimizer], rate)
+            decodes = number % self.settings.decoder_interval == 0
+            given = self._given(batch, number) if decodes else []
             with self.accelerator.autocast():
-                output = self.wrapped(batch.inputs, *self._given(batch, number), most_sets=_MOST_SETS)
+                output = self.wrapped(batch.inputs, *given, most_sets=self.settings.own_sets, decodes=decodes)
             losses = training_losses(output, batch, self.settings, self.model.sam.image_size)
             loss = sum(losses.values())
             self.optimizer.zero_grad()
@@ -270,7 +273,7 @@ class TrainingRun:
             done, total = self.epoch * steps + number + 1, self.settings.epochs * steps
             best = f", best val Dice {self.best['dice']:.3f}" if self.best["epoch"] >= 0 else ""
             progress("training", done, total, f"epoch {self.epoch + 1}/{self.settings.epochs}{best}")
-        means = [{name: sum(map(float, values)) / steps for name, values in found.items()}]
+        means = [{name: sum(map(float, values)) / len(values) for name, values in found.items()}]
         shares = gather_object(means)  # of every process, which saw as many rows as each other one
         return {name: float(np.mean([share[name] for share in shares])) for name in found} | {"learning_rate": rate}
 
@@ -296,16 +299,10 @@ class TrainingRun:
             started, cpu_started = time.monotonic(), time.process_time()
             losses = self.train_epoch(progress)
             self._check_numbers()
-            found = validate(self.model, self.rows[Split.VAL], self.store, self.settings)
-            (found,) = broadcast_object_list([found])  # the processes must agree on what is best
-            chosen = {"mask_choice": found.mask_choice, "map_share": found.map_share}
-            self.model.config = self.model.config.model_copy(update=chosen)
-            improved = found.dice > self.best["dice"]
-            if improved:
-                self.best = {"epoch": self.epoch, "dice": found.dice, "mask_choice": found.mask_choice}
-            facts = {"epoch": self.epoch + 1} | losses | {"val_dice": found.dice, "mask_choice": found.mask_choice}
-            if found.map_share:
-                facts["map_share"] = found.map_share
+            facts, improved = {"epoch": self.epoch + 1} | losses, False
+            if self.epoch + 1 == self.settings.epochs or (self.epoch + 1) % self.settings.val_interval == 0:
+                found, improved = self._validate()
+                facts |= found
             self.epoch += 1
             if self.accelerator.is_main_process:
                 spent = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu_started}
@@ -316,6 +313,18 @@ class TrainingRun:
             self._measure_best(progress)
         self.accelerator.wait_for_everyone()
         return load_checkpoint(self.folder / BEST_FOLDER, self.sam)
+
+    def _validate(self) -> tuple[dict[str, Any], bool]:
+        """Score the val rows, and keep the choices that are best on them; returns facts, and whether it is the best."""
+        found = validate(self.model, self.rows[Split.VAL], self.store, self.settings)
+        (found,) = broadcast_object_list([found])  # the processes must agree on what is best
+        chosen = {"mask_choice": found.mask_choice, "map_share": found.map_share}
+        self.model.config = self.model.config.model_copy(update=chosen)
+        improved = found.dice > self.best["dice"]
+        if improved:
+            self.best = {"epoch": self.epoch, "dice": found.dice, "mask_choice": found.mask_choice}
+        share = {"map_share": found.map_share} if found.map_share else {}
+        return {"val_dice": found.dice, "mask_choice": found.mask_choice} | share, improved
 
     @property
     def answers(self) -> tuple[MeasuredAnswer, ...]:
@@ -373,19 +382,6 @@ class TrainingRun:
         save_training_state(self.folder / STATE_FILE, [self.optimizer], self.model.trainable_state(), state)
 
 
-def parameter_groups(model: PromiseModel) -> list[dict[str, Any]]:
-    """Return the trained parameters for an optimizer; a part of the APM that learns faster is a group of its own."""
-    parameters = model.trainable_parameters()
-    fast = None if model.apm is None else model.apm.fast_part
-    if fast is None:
-        return [{"params": list(parameters.values())}]
-    is_fast = {name: name.startswith(f"apm.{fast}.") for name in parameters}
-    return [
-        {"params": [p for name, p in parameters.items() if not is_fast[name]]},
-        {"params": [p for name, p in parameters.items() if is_fast[name]], "scale": 2.0},
-    ]
-
-
 def _share_batches(accelerator: Accelerator, settings: TrainSettings) -> None:
     """Let each process of an accelerator learn from an equal share of every batch.
 
@@ -400,5 +396,5 @@ def _share_batches(accelerator: Accelerator, settings: TrainSettings) -> None:
         )
     accelerator.dataloader_config.split_batches = True
     # Not all of SAM's parts that may learn take part in a step: what embeds mask prompts, for example, never does.
-    some_unused = settings.train_also != TrainAlso.NONE
+    some_unused = settings.train_also != TrainAlso.NONE or settings.decoder_interval > 1
     accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=some_unused)

@@ -1,7 +1,7 @@
 """The training set: stored features of one view of each row, and targets made from its mask."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,8 +39,9 @@ class TrainingBatch(NamedTuple):
         oracle_boxes: (B, 1, 4), as a person draws them.
         oracle_target: (B, h, h), what points and boxes ask for: the same as ``target``, or one object of an instance
             map.
-        inner_distance: (B, h, h), see :func:`~promise_seg.learning.losses.inner_distances`.
+        inner_distance: (B, m, m), see :func:`~promise_seg.learning.losses.inner_distances`.
         presence: (B,), 1 where there is an object in the view.
+        map_target: (B, m, m) in [0, 1] at the resolution of the APM's maps; otherwise as ``target``.
     """
 
     features: dict[str, Tensor]
@@ -52,6 +53,7 @@ class TrainingBatch(NamedTuple):
     oracle_target: Tensor
     inner_distance: Tensor
     presence: Tensor
+    map_target: Tensor
 
     @property
     def inputs(self) -> Features:
@@ -70,21 +72,33 @@ class TrainingBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Draw:
-    """One entry of an epoch: which row, which of its views, and the seed of its oracle points."""
+    """One entry of an epoch: which row, which of its views, and the seed of its oracle points.
+
+    ``for_maps`` says that the APM learns from its maps alone in this step, so that no features of SAM are needed.
+    """
 
     row: int
     view: int
     seed: tuple[int, ...]
+    for_maps: bool = False
 
 
 class EpochDraws(Sampler[Draw]):
     """Each row once in each epoch, in a new order and in a random one of its views; with 0 views in one never seen.
 
     The draws depend only on (seed, epoch), never on what happened before: a run can go on at any epoch.
+
+    Args:
+        rows: how many there are.
+        views: of each row.
+        seed: of the order and of everything that is drawn.
+        batch_size: how many draws make a step.
+        decoder_interval: SAM's decoder takes part in the first step, and in every so manyth after it.
     """
 
-    def __init__(self, rows: int, views: int, seed: int) -> None:
+    def __init__(self, rows: int, views: int, seed: int, batch_size: int = 1, decoder_interval: int = 1) -> None:
         self.rows, self.views, self.seed = rows, views, seed
+        self.batch_size, self.decoder_interval = batch_size, decoder_interval
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -93,8 +107,9 @@ class EpochDraws(Sampler[Draw]):
     def __iter__(self) -> Iterator[Draw]:
         rng = np.random.default_rng([self.seed, self.epoch])
         views = rng.integers(0, self.views, self.rows) if self.views else np.full(self.rows, self.epoch + 1)
-        for row in rng.permutation(self.rows):
-            yield Draw(int(row), int(views[row]), (self.seed, self.epoch, int(row)))
+        for number, row in enumerate(rng.permutation(self.rows)):
+            for_maps = number // self.batch_size % self.decoder_interval != 0
+            yield Draw(int(row), int(views[row]), (self.seed, self.epoch, int(row)), for_maps)
 
 
 class TrainingSet(Dataset[TrainingBatch]):
@@ -111,6 +126,8 @@ class TrainingSet(Dataset[TrainingBatch]):
         self._rows, self._sam, self._settings, self._apm = rows, sam, settings, apm
         repeats = settings.views or settings.augmentation == Recipe.NONE
         self._store = store if repeats else None
+        sees_images = apm is not None and apm.image_side is not None and apm.frozen_part is None
+        self._draws_views = sees_images and settings.augmentation == Recipe.OWN and not sam.encoder_learns
         self._masks: dict[tuple[str, int, AnyView], npt.NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
@@ -138,8 +155,9 @@ class TrainingSet(Dataset[TrainingBatch]):
         return bits.reshape(sample.side, sample.side).astype(bool)
 
     def __getitem__(self, draw: Draw) -> TrainingBatch:
-        sample = self._sample(draw.row, draw.view)
-        mask = self._mask(sample)
+        is_new = draw.for_maps and self._draws_views
+        sample = self._new_view(draw) if is_new else self._sample(draw.row, draw.view)
+        mask = sample.mask() if is_new else self._mask(sample)
         target = shrink_mask(torch.from_numpy(mask)[None], self._sam.mask_side)
         rng = np.random.default_rng(draw.seed)
         wanted, oracle_target = mask, target
@@ -148,17 +166,28 @@ class TrainingSet(Dataset[TrainingBatch]):
             oracle_target = shrink_mask(torch.from_numpy(wanted)[None], self._sam.mask_side)
         points_xy_model, labels = oracle_points(wanted, self._settings.num_points, rng, self._settings.num_foreground)
         coarse = target[0].numpy() >= 0.5
+        map_side = None if self._apm is None else self._apm.map_side
+        map_target = target if map_side is None else shrink_mask(torch.from_numpy(mask)[None], map_side)
         return TrainingBatch(
-            features=self._inputs(sample, draw),
+            features=self._image(sample) if is_new else self._inputs(sample, draw),
             target=target,
             signed_distance=torch.from_numpy(signed_distances(coarse))[None],
             oracle_points_xy_model=torch.from_numpy(points_xy_model)[None, None],
             oracle_labels=torch.from_numpy(labels)[None, None],
             oracle_boxes=torch.from_numpy(drawn_box(wanted, rng))[None, None],
             oracle_target=oracle_target,
-            inner_distance=torch.from_numpy(inner_distances(coarse))[None],
+            inner_distance=torch.from_numpy(inner_distances(map_target[0].numpy() >= 0.5))[None],
             presence=torch.tensor([float(mask.any())]),
+            map_target=map_target,
         )
+
+    def _new_view(self, draw: Draw) -> Sample:
+        """A view that was never seen: it costs nothing where SAM does not have to encode it."""
+        view = draw_view(np.random.default_rng([*draw.seed, 1]))
+        return replace(self._sample(draw.row, 0), view=view)
+
+    def _image(self, sample: Sample) -> dict[str, Tensor]:
+        return {} if self._apm is None else apm_inputs([sample], self._apm, None)
 
     def _inputs(self, sample: Sample, draw: Draw) -> dict[str, Tensor]:
         """Return the inputs of the model for a view; the colours of an image for the APM change with each draw."""

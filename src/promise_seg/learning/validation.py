@@ -15,7 +15,7 @@ from promise_seg.model import PromiseModel, with_map
 from promise_seg.prompting.apm import Proposal
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
 
-SHARES = (0.0, 0.25, 0.5, 0.75)
+SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 """Shares of the APM's saliency in a mask that are tried."""
 _FIRST_SHARE = 0.5
 _CHOICES = (MaskChoice.FIRST, MaskChoice.SECOND, MaskChoice.THIRD, MaskChoice.SCORE)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional as F
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Geometry
@@ -23,7 +24,8 @@ class UserPrompts:
         points_xy: (N, 2) pixel indices, whole numbers being pixel centres.
         point_labels: (N,), 1 for foreground and 0 for background.
         box_xyxy: (4,), indices of the box's first and last pixels: left, top, right, bottom.
-        mask_input: (h, h) low-resolution logits, as :attr:`Prediction.mask_logits` gives them.
+        mask_input: (h, h) low-resolution logits, as :attr:`Prediction.mask_logits` gives them: of the side of SAM's
+            masks, or finer where an auto-prompter's map has a share in them.
 
     Raises:
         SettingsError: if the parts have the wrong shape, are not numbers, or do not fit each other.
@@ -194,12 +196,15 @@ def _box_in_frame(box_xyxy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np
 
 def _mask_in_frame(mask_input: npt.ArrayLike, mask_side: int) -> torch.Tensor:
     array = _numbers(mask_input, "mask_input")
-    if array.shape != (mask_side, mask_side):
+    side = array.shape[0] if array.ndim == 2 else 0
+    if side < mask_side or array.shape != (side, side):
         raise SettingsError(
-            f"mask_input must be ({mask_side}, {mask_side}) low-resolution logits, as mask_logits of a prediction "
-            f"are, got {array.shape}"
+            f"mask_input must be ({mask_side}, {mask_side}) or finer low-resolution logits, as mask_logits of a "
+            f"prediction are, got {array.shape}"
         )
-    return torch.from_numpy(array)
+    if side == mask_side:
+        return torch.from_numpy(array)
+    return F.interpolate(torch.from_numpy(array)[None, None], size=(mask_side, mask_side), mode="area")[0, 0]
 
 
 def _seen(geometry: Geometry) -> str:

@@ -64,6 +64,7 @@ class AutoPrompter(nn.Module):
     """Features in, prompts out.
 
     ``image_side`` is the side of the images that it wants to see itself, in pixels; ``None`` if features are enough.
+    ``map_side`` is the side of its maps where that does not depend on SAM.
     ``stages_read`` are the stages of SAM's encoder that it reads, counting from 0: no others are stored.
     ``frozen_part`` is the name of a part that is never trained, and that no checkpoint holds; ``fast_part`` that of a
     part that learns at twice the rate.
@@ -71,6 +72,7 @@ class AutoPrompter(nn.Module):
 
     stages_read: tuple[int, ...] = ALL_STAGES
     image_side: int | None = None
+    map_side: int | None = None
     frozen_part: str | None = None
     fast_part: str | None = None
 
@@ -174,6 +176,16 @@ class ApmConfig(BaseModel):
     @classmethod
     def training_defaults(cls) -> dict[str, Any]:
         """Settings of training that suit this kind, where the user names none."""
+        return {}
+
+    @classmethod
+    def usual_epochs(cls, rows: int) -> int | None:
+        """Return how many epochs suit so many train rows, where the user names no number; ``None`` for any."""
+        return None
+
+    @classmethod
+    def options_of_new_runs(cls) -> dict[str, Any]:
+        """Options that a new run has where the user names none, but that a model without them has otherwise."""
         return {}
 
     @classmethod

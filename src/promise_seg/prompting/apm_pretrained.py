@@ -29,7 +29,7 @@ from promise_seg.prompting.backbones.loading import (
     load_backbone,
 )
 from promise_seg.sam.backbone import weights_sha256
-from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
 from promise_seg.sam.prompts import FOREGROUND
 from promise_seg.vocabulary import ApmKind
 
@@ -39,16 +39,19 @@ BACKBONE_MAP = "apm_backbone_{}"
 """Names in the features of the maps of a frozen backbone."""
 USUAL_SIDE = 256
 _CHANNELS = 64
-_SHRINKING = 4  # from the image's side to that of the maps
+_COARSE, _FINE = 4, 2  # how many pixels of the image a cell of the maps is wide
+_FINE_CHANNELS = 24
 _CERTAIN = 0.5  # a place belongs to an object if its saliency is higher
 _NEARLY_THE_BEST = 0.9  # of the highest saliency, where none is certain
 _LEAST_CELLS = 2
+_IMAGES_SEEN = 11_000  # in a training: what its maps need, measured on nuclei and polyps
+_LEAST_EPOCHS, _MOST_EPOCHS = 20, 60
 
 
 class _Decoder(nn.Module):
     """A feature pyramid: it joins maps of several sizes to one map at a quarter of the image's side."""
 
-    def __init__(self, widths: Sequence[int], embedding_channels: int, outputs: int) -> None:
+    def __init__(self, widths: Sequence[int], embedding_channels: int, outputs: int, *, is_fine: bool) -> None:
         super().__init__()
         self.project = nn.ModuleList(nn.Conv2d(width, _CHANNELS, 1) for width in widths)
         self.from_sam = nn.Conv2d(embedding_channels, _CHANNELS, 1)
@@ -58,15 +61,18 @@ class _Decoder(nn.Module):
             nn.Sequential(nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1), nn.GroupNorm(8, _CHANNELS), nn.GELU())
             for _ in widths
         )
-        self.out = nn.Conv2d(_CHANNELS, outputs, 1)
+        self.outlines = _Outlines(_CHANNELS) if is_fine else None
+        self.out = nn.Conv2d(_FINE_CHANNELS if is_fine else _CHANNELS, outputs, 1)
         self.presence = nn.Linear(2 * _CHANNELS, 1)
 
-    def forward(self, maps: Sequence[Tensor], embedding: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return maps (B, outputs, side, side), and presence logits (B,)."""
         fused = None
         for number in reversed(range(len(maps))):
             here = self.project[number](maps[number])
-            if number == len(maps) - 2:
+            if embedding is not None and number == len(maps) - 2:
                 here = here + _resized(self.from_sam(embedding), here.shape[-1])
             if fused is not None:
                 here = here + _resized(fused, here.shape[-1])
@@ -75,7 +81,28 @@ class _Decoder(nn.Module):
                 pooled = torch.cat([fused.mean((2, 3)), fused.amax((2, 3))], 1)
         if fused is None:
             raise ValueError("there are no feature maps")
+        if self.outlines is not None and image is not None:
+            fused = self.outlines(fused, image, side)
         return self.out(_resized(fused, side)), self.presence(pooled)[:, 0]
+
+
+class _Outlines(nn.Module):
+    """Joins what was found to the pixels themselves, at half of the image's side, where outlines are sharper."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.narrow = nn.Conv2d(inputs, _FINE_CHANNELS, 1)
+        self.look = nn.Conv2d(3, _FINE_CHANNELS, 3, stride=_FINE, padding=1)
+        self.smooth = nn.Sequential(
+            nn.Conv2d(_FINE_CHANNELS, _FINE_CHANNELS, 3, padding=1), nn.GroupNorm(4, _FINE_CHANNELS), nn.GELU()
+        )
+
+    def forward(self, fused: Tensor, image: Tensor, side: int) -> Tensor:
+        """Shape: found (B, C, h, h) and the image (B, S, S, 3) RGB in [0, 255] to (B, 24, side, side)."""
+        pixels = image.permute(0, 3, 1, 2).to(fused) / 127.5 - 1
+        seen = _resized(self.look(pixels), side)
+        found: Tensor = self.smooth(_resized(self.narrow(fused), side) + seen)
+        return found
 
 
 def _resized(maps: Tensor, side: int) -> Tensor:
@@ -102,9 +129,10 @@ class PretrainedPrompter(AutoPrompter):
         tunes: whether the backbone is trained too.
         learns_presence: whether it says that there is nothing to segment.
         max_objects: how many objects it asks for at most: the largest.
+        map_stride: how many pixels of the image a cell of its maps is wide: 2 or 4.
 
-    Shape: reads of the features the embedding and the image (B, side, side, 3) RGB in [0, 255], or what :meth:`look`
-        found in it. The maps are at a quarter of ``side``.
+    Shape: reads of the features the embedding, if it is there, and the image (B, side, side, 3) RGB in [0, 255], or
+        what :meth:`look` found in it. The maps are of side ``side / map_stride``.
     """
 
     stages_read = ()
@@ -118,6 +146,7 @@ class PretrainedPrompter(AutoPrompter):
         tunes: bool = True,
         learns_presence: bool = False,
         max_objects: int = 16,
+        map_stride: int = _COARSE,
     ) -> None:
         super().__init__()
         backbone.check_side(side)
@@ -126,7 +155,8 @@ class PretrainedPrompter(AutoPrompter):
         self.fast_part = "decoder"
         self.learns_presence, self.max_objects = learns_presence, max_objects
         self.backbone = backbone.requires_grad_(tunes).eval()
-        self.decoder = _Decoder(backbone.widths, sizes.embedding_channels, 2)
+        self.map_side = side // map_stride
+        self.decoder = _Decoder(backbone.widths, sizes.embedding_channels, 2, is_fine=map_stride == _FINE)
 
     def train(self, mode: bool = True) -> Self:
         """The backbone stays in evaluation mode: the statistics of its norms are those of a million images."""
@@ -152,7 +182,8 @@ class PretrainedPrompter(AutoPrompter):
             maps = self.backbone(features.tensors[IMAGE])
         else:
             maps = [features.tensors[BACKBONE_MAP.format(number)] for number in range(len(self.backbone.widths))]
-        found, presence = self.decoder(maps, features.embedding, (self.image_side or 0) // _SHRINKING)
+        embedding, image = features.tensors.get(EMBEDDING), features.tensors.get(IMAGE)
+        found, presence = self.decoder(maps, embedding, self.map_side or 0, image)
         return {MAPS: found} | ({PRESENCE: presence} if self.learns_presence else {})
 
     def forward(self, features: Features) -> Proposal:
@@ -219,6 +250,8 @@ class PretrainedConfig(ApmConfig):
         side: of the images that it sees, in pixels; ``None`` for what fits the backbone, near 256.
         frozen: whether the backbone is left as it is; then it is not in the checkpoint, but found by its name.
         max_objects: how many objects it asks for at most.
+        map_stride: how many pixels of the image a cell of its maps is wide: 2, or 4 as in models from before there was
+            a choice, and where the backbone is frozen.
         learns_presence: whether it says that there is nothing to segment.
         architecture: of a backbone of ``transformers``, to build it anew.
         backbone_sha256: of the weights of a frozen backbone.
@@ -229,17 +262,29 @@ class PretrainedConfig(ApmConfig):
     side: int | None = Field(None, ge=1)
     frozen: bool = False
     max_objects: int = Field(16, ge=1)
+    map_stride: Literal[2, 4] = _COARSE
     learns_presence: bool = False
     architecture: dict[str, Any] | None = None
     backbone_sha256: str | None = None
 
     @classmethod
     def training_defaults(cls) -> dict[str, Any]:
-        return {"epochs": 20, "batch_size": 8, "edge_weight": 2.0}
+        return {
+            "epochs": 20, "batch_size": 8, "edge_weight": 2.0, "decoder_interval": 2, "own_sets": 2,
+            "val_interval": 1,
+        }  # fmt: skip
+
+    @classmethod
+    def usual_epochs(cls, rows: int) -> int:
+        return min(max(round(_IMAGES_SEEN / rows), _LEAST_EPOCHS), _MOST_EPOCHS)
+
+    @classmethod
+    def options_of_new_runs(cls) -> dict[str, Any]:
+        return {"map_stride": _FINE}
 
     @classmethod
     def options(cls) -> list[str]:
-        return ["backbone", "frozen", "max_objects", "side"]
+        return ["backbone", "frozen", "map_stride", "max_objects", "side"]
 
     def meaning(self) -> dict[str, Any]:
         return {"kind": self.kind, "backbone": self.backbone}
@@ -251,6 +296,7 @@ class PretrainedConfig(ApmConfig):
         return self.model_copy(
             update={
                 "side": side,
+                "map_stride": _COARSE if self.frozen else self.map_stride,
                 "learns_presence": learns_presence,
                 "architecture": architecture_of(backbone),
                 "backbone_sha256": weights_sha256(backbone) if self.frozen else None,
@@ -271,5 +317,5 @@ class PretrainedConfig(ApmConfig):
         side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
         return PretrainedPrompter(
             sizes, backbone, side, tunes=not self.frozen, learns_presence=self.learns_presence,
-            max_objects=self.max_objects,
+            max_objects=self.max_objects, map_stride=self.map_stride,
         )  # fmt: skip

@@ -12,12 +12,15 @@ from promise_seg.learning.run_note import RunNote, faults, read_note
 
 
 class Epoch(BaseModel):
-    """A line of the training log; the parts of the loss depend on the model."""
+    """A line of the training log; the parts of the loss depend on the model.
+
+    ``val_dice`` is ``None`` where the val rows were not scored after the epoch.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     epoch: int
-    val_dice: float
+    val_dice: float | None = None
     learning_rate: float
     seconds: float | None = None
 

@@ -167,7 +167,7 @@ def _curves(report: RunReport) -> Section:
     lines = [epoch.model_dump() for epoch in report.curves]
     parts = [name for name in _LOSSES if any(name in line for line in lines)]
     losses = {name: [(line["epoch"], line[name]) for line in lines if name in line] for name in parts}
-    best = max(report.curves, key=lambda epoch: epoch.val_dice)
+    scored = [(epoch.epoch, epoch.val_dice) for epoch in report.curves if epoch.val_dice is not None]
     charts: list[Block] = []
     if losses:
         charts.append(
@@ -176,14 +176,16 @@ def _curves(report: RunReport) -> Section:
                 caption="The weighted parts of the loss.",
             )
         )  # fmt: skip
-    charts.append(
-        line_chart(
-            {"val Dice": [(epoch.epoch, epoch.val_dice) for epoch in report.curves]},
-            name="Mean Dice on val images over epochs", x_label="epoch", y_label="mean Dice", y_limits=(0, 1),
-            marks=[(best.epoch, best.val_dice, f"best: {best.val_dice:.3f}, epoch {best.epoch}")],
-            caption="On val images, which select the epoch.",
-        )
-    )  # fmt: skip
+    if scored:
+        epoch, best = max(scored, key=lambda one: one[1])
+        charts.append(
+            line_chart(
+                {"val Dice": scored},
+                name="Mean Dice on val images over epochs", x_label="epoch", y_label="mean Dice", y_limits=(0, 1),
+                marks=[(epoch, best, f"best: {best:.3f}, epoch {epoch}")],
+                caption="On val images, which select the epoch.",
+            )
+        )  # fmt: skip
     return Section("Training", tuple(charts))
 
 

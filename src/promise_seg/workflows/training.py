@@ -99,7 +99,8 @@ def train(
         fit: how images become squares: ``stretch``, ``pad`` or ``square``.
         init: a model to start from, or what names one: parts that fit are taken over, all else begins anew. Images
             that it was trained on are known to be so for ever after.
-        epochs: passes over the train rows; by default 40.
+        epochs: passes over the train rows; by default 40, and for ``pretrained`` 20 to 60, as it takes for 11,000
+            images to be seen.
         batch_size: images in a step; by default 16.
         learning_rate: the highest; by default 5e-4.
         weight_decay: of the optimizer; by default 0.01.
@@ -117,8 +118,9 @@ def train(
         progress: told of each image and step.
         note: told what a user should know, a line each.
         trained: told how each run ended.
-        apm_options: options of one kind of APM alone: ``apm_backbone``, ``apm_side``, ``apm_frozen`` and
-            ``apm_max_objects`` of ``pretrained``, ``apm_distance`` of ``peaks``, ``apm_position_code`` of ``cross``.
+        apm_options: options of one kind of APM alone: ``apm_backbone``, ``apm_side``, ``apm_frozen``,
+            ``apm_map_stride`` and ``apm_max_objects`` of ``pretrained``, ``apm_distance`` of ``peaks``,
+            ``apm_position_code`` of ``cross``.
 
     Returns:
         The best model, as it is kept in ``output/best``; of several classes, one for each.
@@ -151,6 +153,8 @@ def train(
     sizing = Sizing(rows.train, output, note, is_new=starts is None)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, accelerator.device, image_size, settings)
     settings = sizing.with_apm_side(settings)
+    if epochs is None:
+        settings = sizing.with_epochs(settings)
     for line in frozen.notes:
         note(f"{frozen.name}: {line}")
     with _alone_in(Path(output), accelerator) as lock:
