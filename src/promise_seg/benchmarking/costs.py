@@ -55,7 +55,7 @@ def encoding_cost(folder: Path, sam: Backbone, rows: list[CheckedRow], settings:
     encode_images(sam, images[1:] or images)
     views = max(1, len(images) - 1)
     found = EncodingCost(timed_views=views, cpu_seconds_per_view=round((time.process_time() - started) / views, 5))
-    write_sealed(path, found)
+    write_sealed(path, dict(found))
     return found
 
 

@@ -262,7 +262,7 @@ class PretrainedConfig(ApmConfig):
     side: int | None = Field(None, ge=1)
     frozen: bool = False
     max_objects: int = Field(16, ge=1)
-    map_stride: Literal[2, 4] = _COARSE
+    map_stride: Literal[2, 4] = 4
     learns_presence: bool = False
     architecture: dict[str, Any] | None = None
     backbone_sha256: str | None = None
