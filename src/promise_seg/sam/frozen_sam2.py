@@ -1,10 +1,10 @@
 """SAM 2 and its relatives, as classes of ``transformers``, behind the contract of a backbone."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
-from transformers import EdgeTamModel, Sam2Model, Sam3TrackerModel
 
 from promise_seg.sam.backbone import Backbone, Decoded, weights_sha256
 from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
@@ -13,7 +13,10 @@ from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.sam2_decoding import decode_sam2_tokens
 from promise_seg.sam.trunks import Convolutions, Hiera, PlainTransformer, Trunk, on_grid
 
-AnySam2 = Sam2Model | EdgeTamModel | Sam3TrackerModel
+if TYPE_CHECKING:  # each of them costs time to import
+    from transformers import EdgeTamModel, Sam2Model, Sam3TrackerModel
+
+    AnySam2: TypeAlias = Sam2Model | EdgeTamModel | Sam3TrackerModel
 
 FINE, FINEST = "fine", "finest"
 """Names of the features at twice and at four times the resolution of the embedding, for the decoder alone."""
@@ -37,7 +40,7 @@ class FrozenSam2(Backbone):
 
     def __init__(
         self,
-        model: AnySam2,
+        model: "AnySam2",
         name: str,
         sha256: str | None = None,
         notes: tuple[str, ...] = (),
@@ -63,7 +66,7 @@ class FrozenSam2(Backbone):
         )
         self.model = model
         self._trunk = trunk
-        self._scale = (HALF, HALF) if isinstance(model, Sam3TrackerModel) else (PIXEL_MEAN, PIXEL_STD)
+        self._scale = (HALF, HALF) if model.config.model_type == "sam3_tracker" else (PIXEL_MEAN, PIXEL_STD)
         self.train()
 
     @property
@@ -111,9 +114,9 @@ class FrozenSam2(Backbone):
         self.model.save_pretrained(folder)
 
 
-def _trunk(model: AnySam2) -> Trunk:
-    if isinstance(model, Sam3TrackerModel):
+def _trunk(model: "AnySam2") -> Trunk:
+    if model.config.model_type == "sam3_tracker":
         return PlainTransformer(model.vision_encoder)
-    if isinstance(model, EdgeTamModel):
+    if model.config.model_type == "edgetam":
         return Convolutions(model.vision_encoder, model.config.mask_decoder_config.num_attention_heads)
     return Hiera(model.vision_encoder)

@@ -19,6 +19,7 @@ from promise_seg.sam.weight_files import WeightFormat, weight_format
 NANO = "nano"
 WEIGHT_SUFFIXES = PICKLE_SUFFIXES | {SAFETENSORS_SUFFIX}
 
+
 def load_nano(path: Path = NANO_WEIGHTS) -> SamModel:
     """The nano SAM with the weights of the package, or with others that ``promise pretrain`` wrote.
 

@@ -11,9 +11,7 @@ HALF = (127.5, 127.5, 127.5)
 """Mean and standard deviation of SAM 3's input scale."""
 
 
-def normalise(
-    images: Tensor, mean: tuple[float, ...] = PIXEL_MEAN, std: tuple[float, ...] = PIXEL_STD
-) -> Tensor:
+def normalise(images: Tensor, mean: tuple[float, ...] = PIXEL_MEAN, std: tuple[float, ...] = PIXEL_STD) -> Tensor:
     """``(value - mean) / std``. Shape: (B, H, W, 3) RGB in [0, 255], any type, to (B, 3, H, W) float32."""
     centre, spread = (torch.tensor(v, device=images.device) for v in (mean, std))
     return ((images.float() - centre) / spread).permute(0, 3, 1, 2).contiguous()

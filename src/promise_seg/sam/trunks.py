@@ -5,10 +5,9 @@ which nobody reads, and does not say what the stages are.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from promise_seg.sam.features import stage_blocks
@@ -38,10 +37,10 @@ class Trunk(Protocol):
 class Hiera:
     """The encoder of SAM 2: four stages, each of half the resolution and twice the width of the one before."""
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: Any) -> None:
         self._encoder = encoder
         config = encoder.config.backbone_config
-        self.stage_channels = tuple(config.embed_dim_per_stage)
+        self.stage_channels: tuple[int, ...] = tuple(config.embed_dim_per_stage)
         self.num_heads: int = config.num_attention_heads_per_stage[-1]
 
     def __call__(self, pixels: Tensor) -> Pyramid:
@@ -59,9 +58,9 @@ class Hiera:
 class Convolutions:
     """The encoder of EdgeTAM: a network of timm, with four stages of convolutions."""
 
-    def __init__(self, encoder: nn.Module, decoder_heads: int) -> None:
+    def __init__(self, encoder: Any, decoder_heads: int) -> None:
         self._encoder = encoder
-        self.stage_channels = tuple(reversed(encoder.config.backbone_channel_list))
+        self.stage_channels: tuple[int, ...] = tuple(reversed(encoder.config.backbone_channel_list))
         self.num_heads = decoder_heads
 
     def __call__(self, pixels: Tensor) -> Pyramid:
@@ -73,11 +72,11 @@ class Convolutions:
 class PlainTransformer:
     """The encoder of SAM 3: a transformer of one width, whose last output alone is enlarged to the levels."""
 
-    def __init__(self, encoder: nn.Module) -> None:
+    def __init__(self, encoder: Any) -> None:
         self._encoder = encoder
         config = encoder.config.backbone_config
         self._stage_blocks = stage_blocks(config.num_hidden_layers)
-        self.stage_channels = (config.hidden_size,) * len(self._stage_blocks)
+        self.stage_channels: tuple[int, ...] = (config.hidden_size,) * len(self._stage_blocks)
         self.num_heads: int = config.num_attention_heads
 
     def __call__(self, pixels: Tensor) -> Pyramid:
@@ -95,12 +94,12 @@ class PlainTransformer:
         return Pyramid(tuple(stages), (finest, fine, coarse))
 
 
-def _top_down(neck: nn.Module, stages: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def _top_down(neck: Any, stages: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     """The three finest levels of the pyramid: each stage projected, and some with the level above added."""
     last = len(stages) - 1
     levels: list[Tensor] = []  # from coarse to fine
     for number in range(last, -1, -1):
-        level = neck.convs[last - number](stages[number].permute(0, 3, 1, 2))
+        level: Tensor = neck.convs[last - number](stages[number].permute(0, 3, 1, 2))
         if levels and number in neck.fpn_top_down_levels:
             level = level + F.interpolate(levels[-1], scale_factor=2.0, mode="nearest")
         levels.append(level)
