@@ -249,20 +249,21 @@ class PromiseModel(nn.Module):
     def decode(self, features: Features, prompts: Prompts) -> Decoded:
         """Masks for prompts from anywhere, shifted if this variant has an IPS.
 
-        The APM's own prompts, a :class:`Proposal`, get masks in which its saliency has a share, and none where it finds
-        nothing; before, SAM sees its own masks once more where that was found to help.
+        The APM's own prompts, a :class:`Proposal`, get masks in which its saliency has a share, and none where there is
+        nothing (:func:`presence_of`); before, SAM sees its own masks once more where that was found to help.
         """
         shifted = self.answer_to(prompts).shifted
         decoded = self.sam_masks(features, prompts, shifted=shifted)
         if not isinstance(prompts, Proposal):
             return decoded
+        presence_logits = presence_of(prompts, decoded)
         if self.config.second_pass:
             seen = replace(prompts, mask_logits=choose_mask(decoded, self.config.mask_choice).mask_logits)
             decoded = self.sam_masks(features, seen, shifted=shifted)
         mask_logits = with_map(decoded.mask_logits, prompts, self.config.map_share)
         threshold = None if self.always_segments else self.config.presence_threshold
-        if threshold is not None and prompts.presence_logits is not None:
-            absent = prompts.presence_logits.sigmoid() < threshold
+        if threshold is not None and presence_logits is not None:
+            absent = presence_logits.sigmoid() < threshold
             mask_logits = mask_logits.masked_fill(absent[:, None, None, None, None], ABSENT_LOGIT)
         return decoded._replace(mask_logits=mask_logits)
 
@@ -300,6 +301,16 @@ class PromiseModel(nn.Module):
             proposal = some_sets(proposal, most_sets)
         own = self.sam_masks(features, proposal)
         return ModelOutput(own, tuple(self.sam_masks(features, prompts) for prompts in given), proposal)
+
+
+def presence_of(proposal: Proposal, decoded: Decoded) -> Tensor | None:
+    """Whether there is anything in each of B images, (B,), as a logit; ``None`` if nothing was learned of it.
+
+    It is what the APM says or, of an APM that says nothing, the largest object score of SAM's first answer to it.
+    """
+    if proposal.presence_logits is not None or decoded.object_logits is None:
+        return proposal.presence_logits
+    return decoded.object_logits.amax(1)
 
 
 def _are_alike(one: Prompts, other: Prompts) -> bool:
