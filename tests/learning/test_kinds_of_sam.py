@@ -87,7 +87,7 @@ def test_a_model_of_another_sam_is_refused(sam, checked, store, accelerator, tmp
 
 
 def test_parts_of_it_cannot_be_trained(sam, checked, store, accelerator, tmp_path):
-    with pytest.raises(SettingsError, match="--train-also decoder: parts of .* cannot be trained"):
+    with pytest.raises(SettingsError, match=r"--train-also decoder: parts of .* cannot be trained"):
         start(tmp_path / "run", checked, sam, store, accelerator, train_also=TrainAlso.DECODER)
 
 

@@ -11,9 +11,12 @@ from transformers import (
     Sam2Model,
     Sam2PromptEncoderConfig,
     Sam2VisionConfig,
+    SamHQConfig,
+    SamHQModel,
 )
 
 from promise_seg.sam.sam2_official import HieraSize
+from tests.helpers import tiny_config
 
 SIDE = 64
 TINY_HIERA = HieraSize(
@@ -69,5 +72,16 @@ def tiny_sam2(seed: int = 0) -> PreTrainedModel:
     return randomise(Sam2Model(Sam2Config(vision_config=vision, **tiny_prompt_and_decoder())), seed)
 
 
-TINY: dict[str, Callable[[int], PreTrainedModel]] = {"sam2": tiny_sam2}
+def tiny_sam_hq(seed: int = 0) -> PreTrainedModel:
+    """SAM-HQ of the size of the tiny SAM."""
+    plain = tiny_config()
+    values = {
+        name: {k: v for k, v in getattr(plain, name).to_dict().items() if k != "model_type"}
+        for name in ("vision_config", "prompt_encoder_config", "mask_decoder_config")
+    }
+    values["mask_decoder_config"]["vit_dim"] = plain.vision_config.hidden_size
+    return randomise(SamHQModel(SamHQConfig(**values)), seed)
+
+
+TINY: dict[str, Callable[[int], PreTrainedModel]] = {"sam_hq": tiny_sam_hq, "sam2": tiny_sam2}
 """A maker of each kind, by its ``model_type``; it takes a seed."""

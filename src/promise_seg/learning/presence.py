@@ -20,8 +20,8 @@ _LEAST_GAIN = 0.1
 def presence_threshold(model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None) -> float | None:
     """Return the threshold of the highest balanced accuracy on rows; ``None`` if the model knows no presence.
 
-    Where all rows hold an object, or none does, it is :data:`USUAL_THRESHOLD` of a presence that was learned. The object
-    score of a SAM, which was never trained on such images, is used only where it was measured to be better than a guess.
+    Where all rows hold an object, or none does, it is :data:`USUAL_THRESHOLD` of a presence that was learned. The
+    object score of a SAM, which never saw such images, is used only where it was measured to be better than a guess.
     """
     model.eval()
     if model.apm is None:

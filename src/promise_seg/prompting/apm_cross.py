@@ -128,8 +128,8 @@ class CrossPrompter(PointPrompter):
         width = stage_channels[-1]
         if width % 4 or width % num_heads:
             raise SettingsError(
-                f"--apm cross needs an encoder whose last stage has a width that is a multiple of its {num_heads} heads "
-                f"and a multiple of 4, got {width}. Choose --apm heatmap or resnet"
+                f"--apm cross needs an encoder whose last stage has a width that is a multiple of its {num_heads} "
+                f"heads and a multiple of 4, got {width}. Choose --apm heatmap or resnet"
             )
         self.side = side
         self.widen = nn.ModuleList(

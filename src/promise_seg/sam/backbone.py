@@ -133,6 +133,10 @@ class Backbone(nn.Module, ABC):
     def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
         """Decode sets without padded points, of which those with a mask are one for each image."""
 
+    def with_sha256(self, sha256: str) -> "Backbone":
+        """Return the SAM of this hash if this one holds it inside; otherwise this one."""
+        return self
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write all its weights into a folder from which :func:`~promise_seg.sam.loading.load_sam` loads it again."""

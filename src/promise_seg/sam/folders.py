@@ -11,22 +11,7 @@ from transformers.utils import logging
 from promise_seg.errors import CheckpointError
 from promise_seg.sam.kinds import model_class
 from promise_seg.sam.known import KNOWN_SAMS
-from promise_seg.sam.official import hq_note
 from promise_seg.sam.pickles import check_finite, list_faults
-
-_HQ_EXTRAS = tuple(
-    f"mask_decoder.{name}"
-    for name in (
-        "hq_token.",
-        "hq_mask_mlp.",
-        "compress_vit_",
-        "encoder_conv",
-        "encoder_norm.",
-        "mask_conv",
-        "mask_norm.",
-    )
-)
-"""The parts that a SAM-HQ of the library has beyond SAM, which was frozen when it was trained."""
 
 
 @contextmanager
@@ -46,8 +31,8 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def model_from_folder(source: str) -> tuple[PreTrainedModel, tuple[str, ...]]:
-    """Load a SAM of any kind from a folder, or by its hub name; return it with notes.
+def model_from_folder(source: str) -> PreTrainedModel:
+    """Load a SAM of any kind from a folder, or by its hub name.
 
     Raises:
         CheckpointError: if there is no SAM there, or its weights do not fit.
@@ -56,6 +41,7 @@ def model_from_folder(source: str) -> tuple[PreTrainedModel, tuple[str, ...]]:
     try:
         with _quiet():
             values, _ = PreTrainedConfig.get_config_dict(source)
+            model: PreTrainedModel
             model, report = model_class(values.get("model_type", "sam"), where).from_pretrained(
                 source, output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True,
                 dtype=torch.float32,
@@ -70,10 +56,9 @@ def model_from_folder(source: str) -> tuple[PreTrainedModel, tuple[str, ...]]:
             f"Expected nano, {', '.join(KNOWN_SAMS)} (see promise sam list), an official .pth file, or a folder or hub "
             "name with config.json and model.safetensors."
         ) from error
-    extras = [name for name in report["unexpected_keys"] if name.startswith(_HQ_EXTRAS)]
     faults = {
         "missing": report["missing_keys"],
-        "unexpected": set(report["unexpected_keys"]) - set(extras),
+        "unexpected": report["unexpected_keys"],
         "of another shape": [
             f"{name} is {tuple(found)}, expected {tuple(expected)}"
             for name, found, expected in report["mismatched_keys"]
@@ -82,7 +67,7 @@ def model_from_folder(source: str) -> tuple[PreTrainedModel, tuple[str, ...]]:
     if wrong := list_faults(faults):
         raise CheckpointError(f"{where}: does not fit a SAM: {wrong}")
     check_finite(model.state_dict(), where)
-    return model, hq_note(len(extras))
+    return model
 
 
 def _first_line(error: Exception) -> str:

@@ -24,7 +24,7 @@ _SAM3_TRACKER = SamKind("Sam3TrackerModel", "facebook/sam3")
 
 KINDS: dict[str, SamKind] = {
     "sam": SamKind("SamModel", "facebook/sam-vit-base"),
-    "sam_hq": SamKind("SamModel", "syscv-community/sam-hq-vit-base"),
+    "sam_hq": SamKind("SamHQModel", "syscv-community/sam-hq-vit-base"),
     "sam2": _SAM2,
     "sam2_video": _SAM2,
     "edgetam": _EDGETAM,
@@ -65,6 +65,10 @@ def freeze(
     """Return a model of any kind behind the contract of a backbone; arguments are those of :class:`FrozenSam`."""
     if isinstance(model, SamModel):
         return FrozenSam(model, name, sha256, notes, trained_at)
+    if model.config.model_type == "sam_hq":
+        from promise_seg.sam.frozen_hq import FrozenSamHq
+
+        return FrozenSamHq(model, name, sha256, notes, trained_at)
     from promise_seg.sam.frozen_sam2 import FrozenSam2
 
     return FrozenSam2(model, name, sha256, notes, trained_at)

@@ -5,11 +5,11 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, SamModel
 
-from promise_seg.errors import CheckpointError
+from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.sam.backbone import Backbone, weights_sha256
 from promise_seg.sam.folders import model_from_folder
 from promise_seg.sam.kinds import freeze, size_of
-from promise_seg.sam.known import KNOWN_SAMS, fetched
+from promise_seg.sam.known import KNOWN_SAMS, fetched, only_size
 from promise_seg.sam.nano import NANO_WEIGHTS, untrained_nano
 from promise_seg.sam.official_files import load_official
 from promise_seg.sam.pickles import PICKLE_SUFFIXES, SAFETENSORS_SUFFIX, check_finite, read_safetensors
@@ -42,8 +42,8 @@ def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size:
 
     Args:
         source: ``nano`` for the built-in one; a name of ``promise sam list`` that was fetched; a ``.safetensors`` file
-            of ``promise pretrain``; a file of official weights of SAM or SAM 2, ``.pth``, ``.pt`` or ``.safetensors``;
-            or a folder or hub name of any kind of SAM that ``transformers`` has (:data:`~promise_seg.sam.kinds.KINDS`).
+            of ``promise pretrain``; a file of official weights of SAM, SAM-HQ or SAM 2, ``.pth``, ``.pt`` or ``.safetensors``;
+            or a folder or hub name of any kind of SAM (:data:`~promise_seg.sam.kinds.KINDS`).
         device: where to put it.
         image_size: use it at another input size than it was trained at, in pixels; see
             :func:`~promise_seg.sam.resizing.resize`.
@@ -62,17 +62,26 @@ def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size:
     elif path.suffix in WEIGHT_SUFFIXES or path.is_file():
         model, notes = model_from_file(path)
     else:
-        model, notes = model_from_folder(source)
+        model = model_from_folder(source)
     sha256 = weights_sha256(model)
-    trained_at = size_of(model)
-    if image_size not in (None, trained_at):
-        model = resize(model, image_size)
-        notes += (f"trained at {trained_at} px, used at {image_size} px: position parameters interpolated",)
+    only = only_size(source)
+    trained_at = only or size_of(model)
+    if only is not None and image_size not in (None, only):
+        raise SettingsError(
+            f"--image-size {image_size}: {source} is a MedSAM2 by its name, which was trained at {only} px and is "
+            f"meant for no other size. Give --image-size {only}, or none"
+        )
+    side = trained_at if image_size is None else image_size
+    model = resize(model, side)
+    if side != trained_at:
+        notes += (f"trained at {trained_at} px, used at {side} px: position parameters interpolated",)
+    elif only is not None:
+        notes += (f"used at {side} px, as a MedSAM2 is, though its weights do not tell",)
     return freeze(model.to(device), source, sha256, notes, trained_at)
 
 
 def model_from_file(path: Path) -> tuple[PreTrainedModel, tuple[str, ...]]:
-    """Read a nano SAM, or an official SAM or SAM 2, in whatever format a file is; return it with notes.
+    """Read a nano SAM, or an official SAM, SAM-HQ or SAM 2, in whatever format a file is; return it with notes.
 
     Raises:
         CheckpointError: if it cannot be read, or does not have the parameters of one of these.

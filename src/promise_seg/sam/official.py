@@ -13,7 +13,7 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEnc
 from promise_seg.errors import CheckpointError
 from promise_seg.sam.pickles import differences, read_state
 
-_POSITIONS = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
+OFFICIAL_POSITIONS = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 LIBRARY_POSITIONS = "shared_image_embedding.positional_embedding"
 """The position code, of which the library has a second copy under this name."""
 
@@ -52,7 +52,7 @@ _RENAMINGS: tuple[tuple[str, str], ...] = (
 )
 ANCHORS = ("image_encoder.pos_embed", "vision_encoder.pos_embed")
 """The parameters that every SAM has, in official files and in those of the library."""
-_HQ_EXTRAS = tuple(
+HQ_EXTRAS = tuple(
     f"mask_decoder.{name}"
     for name in ("hf_token.", "hf_mlp.", "compress_vit_feat.", "embedding_encoder.", "embedding_maskfeature.")
 )
@@ -94,7 +94,7 @@ def config_from_shapes(state: dict[str, Tensor]) -> SamConfig:
         window_size=local[0] if local else 0,
         global_attn_indexes=[i for i, w in enumerate(windows) if w == grid],
         mlp_dim=state["image_encoder.blocks.0.mlp.lin1.weight"].shape[0],
-        num_pos_feats=state[_POSITIONS].shape[1],
+        num_pos_feats=state[OFFICIAL_POSITIONS].shape[1],
     )
     channels = state["mask_decoder.mask_tokens.weight"].shape[1]
     prompt = SamPromptEncoderConfig(hidden_size=channels, image_size=grid * patch, patch_size=patch)
@@ -114,7 +114,7 @@ def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tupl
     Raises:
         CheckpointError: if it is not such a state dict; it names keys that are missing, unexpected or misshapen.
     """
-    extras = [name for name in state if name.startswith(_HQ_EXTRAS)]
+    extras = [name for name in state if name.startswith(HQ_EXTRAS)]
     state = {name: v for name, v in state.items() if name not in extras}
     try:
         model = SamModel(config_from_shapes(state))
@@ -130,7 +130,7 @@ def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tupl
         hint = " Encoders with adapters (SAM-Med2D) are a different model; use weights without adapters" * adapters
         raise CheckpointError(f"{where}: does not fit a SAM: {wrong}.{hint}")
     converted = {transformers_name(name): v for name, v in state.items()}
-    model.load_state_dict(converted | {LIBRARY_POSITIONS: state[_POSITIONS]})
+    model.load_state_dict(converted | {LIBRARY_POSITIONS: state[OFFICIAL_POSITIONS]})
     return model, hq_note(len(extras))
 
 
@@ -153,7 +153,7 @@ def sam_names(names: Iterable[str], where: str) -> tuple[dict[str, str], tuple[s
         position = found.pop(LIBRARY_POSITIONS, None)  # a second copy of it, or the only one in a file
         found = {official_name(name): old for name, old in found.items()}
         if position is not None:
-            found.setdefault(_POSITIONS, position)
+            found.setdefault(OFFICIAL_POSITIONS, position)
         notes += ("names of the transformers library read as the official ones",)
     return found, notes
 

@@ -1,11 +1,11 @@
-"""Files of official weights, told apart by the names that they hold: SAM, or SAM 2."""
+"""Files of official weights, told apart by the names that they hold: SAM, SAM-HQ or SAM 2."""
 
 from pathlib import Path
 
 from transformers import PreTrainedModel
 
 from promise_seg.errors import CheckpointError
-from promise_seg.sam.official import sam_from_state, sam_names, under_prefix
+from promise_seg.sam.official import HQ_EXTRAS, sam_from_state, sam_names, under_prefix
 from promise_seg.sam.pickles import PickledState, read_state
 
 SAM2_ANCHOR = "image_encoder.trunk.pos_embed"
@@ -27,7 +27,12 @@ def load_official(path: str | Path) -> tuple[PreTrainedModel, tuple[str, ...]]:
         return _load_sam2(read, where)
     _check_kind(read, where)
     names, renamed = sam_names(read.tensors, where)
-    model, more = sam_from_state({name: read.tensors[stored] for name, stored in names.items()}, where)
+    state = {name: read.tensors[stored] for name, stored in names.items()}
+    if any(name.startswith(HQ_EXTRAS) for name in state):
+        from promise_seg.sam.hq_official import hq_from_state
+
+        return hq_from_state(state, where), read.notes + renamed
+    model, more = sam_from_state(state, where)
     return model, read.notes + renamed + more
 
 

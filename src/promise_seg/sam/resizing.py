@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import PreTrainedModel, SamModel
+from transformers import PreTrainedModel
 
 from promise_seg.errors import SettingsError
 
@@ -27,7 +27,7 @@ def resize(model: Model, image_size: int) -> Model:
     """
     if image_size == model.config.prompt_encoder_config.image_size:
         return model
-    if isinstance(model, SamModel):
+    if model.config.model_type in ("sam", "sam_hq"):
         return _resize_sam(model, image_size)
     return _resize_sam2(model, image_size)
 

@@ -1,4 +1,4 @@
-"""Our own pass through SAM 2's mask decoder, so that a token shift is an argument, as :mod:`promise_seg.sam.decoding`."""
+"""Our own pass through the mask decoder of SAM 2, with the token shift as an argument."""
 
 from typing import NamedTuple
 
