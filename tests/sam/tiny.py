@@ -5,15 +5,25 @@ from collections.abc import Callable
 import torch
 from torch import nn
 from transformers import (
+    AutoConfig,
+    AutoModel,
+    EdgeTamConfig,
+    EdgeTamModel,
+    EdgeTamVisionConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     Sam2Config,
     Sam2MaskDecoderConfig,
     Sam2Model,
     Sam2PromptEncoderConfig,
     Sam2VisionConfig,
+    Sam3TrackerConfig,
+    Sam3TrackerModel,
+    Sam3VisionConfig,
     SamHQConfig,
     SamHQModel,
 )
+from transformers.modeling_outputs import BaseModelOutput
 
 from promise_seg.sam.sam2_official import HieraSize
 from tests.helpers import tiny_config
@@ -83,5 +93,66 @@ def tiny_sam_hq(seed: int = 0) -> PreTrainedModel:
     return randomise(SamHQModel(SamHQConfig(**values)), seed)
 
 
-TINY: dict[str, Callable[[int], PreTrainedModel]] = {"sam_hq": tiny_sam_hq, "sam2": tiny_sam2}
+class TinyConvolutionsConfig(PreTrainedConfig):
+    """A stand-in for timm's networks, which need torchvision."""
+
+    model_type = "tiny_convolutions_for_tests"
+
+
+class TinyConvolutions(PreTrainedModel):
+    """Four stages of convolutions with batch norms, as the library wraps a network of timm."""
+
+    config_class = TinyConvolutionsConfig
+    _supports_sdpa = True
+
+    def __init__(self, config: TinyConvolutionsConfig) -> None:
+        super().__init__(config)
+        inputs = [3, *_WIDTHS[:-1]]
+        self.stages = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(before, after, 3, 2, 1), nn.BatchNorm2d(after), nn.GELU())
+            for before, after in zip(inputs, _WIDTHS, strict=True)
+        )
+        self.post_init()
+
+    def forward(self, pixel_values: torch.Tensor, **_: object) -> BaseModelOutput:
+        hidden, maps = nn.functional.avg_pool2d(pixel_values, 2), []
+        for stage in self.stages:
+            hidden = stage(hidden)
+            maps.append(hidden)
+        return BaseModelOutput(last_hidden_state=maps)
+
+
+AutoConfig.register(TinyConvolutionsConfig.model_type, TinyConvolutionsConfig, exist_ok=True)
+AutoModel.register(TinyConvolutionsConfig, TinyConvolutions, exist_ok=True)
+
+
+def tiny_edgetam(seed: int = 0) -> PreTrainedModel:
+    """EdgeTAM, its encoder exchanged for :class:`TinyConvolutions`."""
+    vision = EdgeTamVisionConfig(
+        backbone_config=TinyConvolutionsConfig(), backbone_channel_list=_WIDTHS[::-1],
+        backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]], fpn_hidden_size=_CHANNELS,
+    )  # fmt: skip
+    return randomise(EdgeTamModel(EdgeTamConfig(vision_config=vision, **tiny_prompt_and_decoder())), seed)
+
+
+def tiny_sam3_tracker(seed: int = 0) -> PreTrainedModel:
+    """The tracker of SAM 3, for images of 56 px and patches of 14 px."""
+    vision = Sam3VisionConfig(
+        backbone_config={
+            "model_type": "sam3_vit_model", "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 4,
+            "num_attention_heads": 4, "image_size": 56, "patch_size": 14, "window_size": 2,
+            "global_attn_indexes": [1, 3], "pretrain_image_size": 28,
+        },
+        fpn_hidden_size=_CHANNELS, backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]], scale_factors=[4.0, 2.0, 1.0],
+    )  # fmt: skip
+    config = Sam3TrackerConfig(vision_config=vision, **tiny_prompt_and_decoder(56, 14))
+    return randomise(Sam3TrackerModel(config), seed)
+
+
+TINY: dict[str, Callable[[int], PreTrainedModel]] = {
+    "sam_hq": tiny_sam_hq,
+    "sam2": tiny_sam2,
+    "edgetam": tiny_edgetam,
+    "sam3_tracker": tiny_sam3_tracker,
+}
 """A maker of each kind, by its ``model_type``; it takes a seed."""

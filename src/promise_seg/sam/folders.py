@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -11,7 +12,7 @@ from transformers.utils import logging
 from promise_seg.errors import CheckpointError
 from promise_seg.sam.kinds import model_class
 from promise_seg.sam.known import KNOWN_SAMS
-from promise_seg.sam.pickles import check_finite, list_faults
+from promise_seg.sam.pickles import check_finite, list_faults, read_safetensors
 
 
 @contextmanager
@@ -47,7 +48,10 @@ def model_from_folder(source: str) -> PreTrainedModel:
                 dtype=torch.float32,
             )  # fmt: skip
     except ImportError as error:
-        raise CheckpointError(f"{where}: needs a package that is not installed: {_first_line(error)}") from error
+        raise CheckpointError(
+            f"{where}: needs a package that is not installed: {_first_line(error)} The encoder of EdgeTAM is one of "
+            "timm: pip install 'promise-seg[edgetam]'"
+        ) from error
     except (SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"{where}: damaged or not a SAM: {_first_line(error)}") from error
     except (OSError, ValueError) as error:
@@ -56,6 +60,8 @@ def model_from_folder(source: str) -> PreTrainedModel:
             f"Expected nano, {', '.join(KNOWN_SAMS)} (see promise sam list), an official .pth file, or a folder or hub "
             "name with config.json and model.safetensors."
         ) from error
+    if report["missing_keys"]:
+        _check_not_video_only(source, where)
     faults = {
         "missing": report["missing_keys"],
         "unexpected": report["unexpected_keys"],
@@ -68,6 +74,15 @@ def model_from_folder(source: str) -> PreTrainedModel:
         raise CheckpointError(f"{where}: does not fit a SAM: {wrong}")
     check_finite(model.state_dict(), where)
     return model
+
+
+def _check_not_video_only(source: str, where: str) -> None:
+    """Refuse a folder with the memory of a SAM 2 alone."""
+    from promise_seg.sam.sam2_official import check_not_video_only
+
+    file = Path(source) / "model.safetensors"
+    if file.is_file():
+        check_not_video_only(read_safetensors(file), where)
 
 
 def _first_line(error: Exception) -> str:

@@ -66,7 +66,7 @@ class FrozenSam2(Backbone):
         )
         self.model = model
         self._trunk = trunk
-        self._scale = (HALF, HALF) if model.config.model_type == "sam3_tracker" else (PIXEL_MEAN, PIXEL_STD)
+        self._scale = (HALF, HALF) if isinstance(trunk, PlainTransformer) else (PIXEL_MEAN, PIXEL_STD)
         self.train()
 
     @property
@@ -115,8 +115,9 @@ class FrozenSam2(Backbone):
 
 
 def _trunk(model: "AnySam2") -> Trunk:
-    if model.config.model_type == "sam3_tracker":
+    kind = type(model).__name__  # a config says what kind of file it came from
+    if kind == "Sam3TrackerModel":
         return PlainTransformer(model.vision_encoder)
-    if model.config.model_type == "edgetam":
+    if kind == "EdgeTamModel":
         return Convolutions(model.vision_encoder, model.config.mask_decoder_config.num_attention_heads)
     return Hiera(model.vision_encoder)

@@ -65,7 +65,7 @@ def freeze(
     """Return a model of any kind behind the contract of a backbone; arguments are those of :class:`FrozenSam`."""
     if isinstance(model, SamModel):
         return FrozenSam(model, name, sha256, notes, trained_at)
-    if model.config.model_type == "sam_hq":
+    if type(model).__name__ == "SamHQModel":
         from promise_seg.sam.frozen_hq import FrozenSamHq
 
         return FrozenSamHq(model, name, sha256, notes, trained_at)

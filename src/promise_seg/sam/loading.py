@@ -42,8 +42,8 @@ def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size:
 
     Args:
         source: ``nano`` for the built-in one; a name of ``promise sam list`` that was fetched; a ``.safetensors`` file
-            of ``promise pretrain``; a file of official weights of SAM, SAM-HQ or SAM 2, ``.pth``, ``.pt`` or ``.safetensors``;
-            or a folder or hub name of any kind of SAM (:data:`~promise_seg.sam.kinds.KINDS`).
+            of ``promise pretrain``; a file of official weights of SAM, SAM-HQ or SAM 2 (``.pth``, ``.pt`` or
+            ``.safetensors``); or a folder or hub name of any kind of SAM (:data:`~promise_seg.sam.kinds.KINDS`).
         device: where to put it.
         image_size: use it at another input size than it was trained at, in pixels; see
             :func:`~promise_seg.sam.resizing.resize`.

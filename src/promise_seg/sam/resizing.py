@@ -27,7 +27,7 @@ def resize(model: Model, image_size: int) -> Model:
     """
     if image_size == model.config.prompt_encoder_config.image_size:
         return model
-    if model.config.model_type in ("sam", "sam_hq"):
+    if type(model).__name__ in ("SamModel", "SamHQModel"):
         return _resize_sam(model, image_size)
     return _resize_sam2(model, image_size)
 
@@ -63,7 +63,7 @@ def _resize_sam2(model: Model, image_size: int) -> Model:
     Raises:
         SettingsError: if its stages and windows cannot divide the size, or it takes no other.
     """
-    if model.config.model_type == "sam3_tracker":
+    if type(model).__name__ == "Sam3TrackerModel":
         side = model.config.prompt_encoder_config.image_size
         raise SettingsError(f"--image-size {image_size}: a SAM 3 takes images of {side} px alone; leave it out")
     unit = _unit_of_sam2(model)
@@ -83,7 +83,7 @@ def _resize_sam2(model: Model, image_size: int) -> Model:
 def _unit_of_sam2(model: PreTrainedModel) -> int:
     """The size of which all others are multiples: one cell of the last stage, and one window of the first."""
     cell = 2 * int(model.config.prompt_encoder_config.patch_size)
-    if model.config.model_type != "sam2":
+    if type(model).__name__ != "Sam2Model":
         return cell
     backbone = model.config.vision_config.backbone_config
     return math.lcm(cell, backbone.patch_stride[0] * backbone.window_size_per_stage[0])
