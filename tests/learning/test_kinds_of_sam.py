@@ -77,6 +77,7 @@ def test_features_from_the_store_are_those_that_are_computed(sam, checked, store
         torch.testing.assert_close(stored.tensors[name], value)
 
 
+@pytest.mark.slow
 def test_a_model_of_another_sam_is_refused(sam, checked, store, accelerator, tmp_path):
     start(tmp_path / "run", checked, sam, store, accelerator, epochs=1).run()
     other = freeze(TINY[sam.model.config.model_type](1), "other")
@@ -91,6 +92,7 @@ def test_parts_of_it_cannot_be_trained(sam, checked, store, accelerator, tmp_pat
         start(tmp_path / "run", checked, sam, store, accelerator, train_also=TrainAlso.DECODER)
 
 
+@pytest.mark.slow
 def test_the_object_score_says_that_there_is_nothing(sam, checked, monkeypatch):
     """Measured on rows of both kinds, and used only where it is better than a guess."""
     model = make_model(sam).eval()
