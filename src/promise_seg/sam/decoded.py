@@ -1,4 +1,4 @@
-"""What the decoder of a SAM says."""
+"""The output of the decoder of a SAM."""
 
 from typing import NamedTuple
 

@@ -66,7 +66,7 @@ class FrozenSamHq(Backbone):
         return self.model.device
 
     def _encode(self, images: Tensor) -> Features:
-        """Those of SAM, and the features of the HQ token."""
+        """Run the encoder of SAM, and make the features of the HQ token."""
         found = self._encoder[0].encode(images)
         fine = hq_features(self.model.mask_decoder, found.embedding, found.stage(self._read_stage))
         return Features({**found.tensors, FINE: fine.contiguous()})
