@@ -119,6 +119,7 @@ def load_checkpoint(
         raise CheckpointError(
             f"{folder}: belongs to a SAM at {config.image_size} px, but {sam.name!r} was loaded for {sam.image_size} px"
         )
+    sam = sam.with_sha256(config.sam_sha256)
     if sam.sha256 != config.sam_sha256:
         raise CheckpointError(
             f"{folder}: was trained on the SAM {config.sam!r} (sha256 {config.sam_sha256[:12]}), but {sam.name!r} has "

@@ -1,4 +1,4 @@
-"""Who holds a lock file, and how the lock of a process that is gone is removed without harm to that of another."""
+"""The holder of a lock file, and how the lock of a process that is gone is removed without harm to that of another."""
 
 import json
 import os

@@ -21,6 +21,7 @@ from promise_seg.mask_quality import MaskQuality
 from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, AutoPrompter, PointCounts, Proposal, some_sets
 from promise_seg.prompting.building import ApmField
+from promise_seg.prompting.side_by_side import are_alike, sets_of, side_by_side
 from promise_seg.sam.backbone import Backbone, Decoded, state_sha256
 from promise_seg.sam.features import Features
 from promise_seg.sam.pickles import differences
@@ -266,20 +267,21 @@ class PromiseModel(nn.Module):
     def decode(self, features: Features, prompts: Prompts) -> Decoded:
         """Masks for prompts from anywhere, shifted if this variant has an IPS.
 
-        The APM's own prompts, a :class:`Proposal`, get masks in which its saliency has a share, and none where it finds
-        nothing; before, SAM sees its own masks once more where that was found to help.
+        The APM's own prompts, a :class:`Proposal`, get masks in which its saliency has a share, and none where there is
+        nothing (:func:`presence_of`); before, SAM sees its own masks once more where that was found to help.
         """
         shifted = self.answer_to(prompts).shifted
         decoded = self.sam_masks(features, prompts, shifted=shifted)
         if not isinstance(prompts, Proposal):
             return decoded
+        presence_logits = presence_of(prompts, decoded)
         if self.config.second_pass:
             seen = replace(prompts, mask_logits=choose_mask(decoded, self.config.mask_choice).mask_logits)
             decoded = self.sam_masks(features, seen, shifted=shifted)
         mask_logits = with_map(decoded.mask_logits, prompts, self.config.map_share)
         threshold = None if self.always_segments else self.config.presence_threshold
-        if threshold is not None and prompts.presence_logits is not None:
-            absent = prompts.presence_logits.sigmoid() < threshold
+        if threshold is not None and presence_logits is not None:
+            absent = presence_logits.sigmoid() < threshold
             mask_logits = mask_logits.masked_fill(absent[:, None, None, None, None], ABSENT_LOGIT)
         return decoded._replace(mask_logits=mask_logits)
 
@@ -315,32 +317,23 @@ class PromiseModel(nn.Module):
         proposal = self.propose(features)
         if not decodes:
             return ModelOutput(None, (), proposal)
-        if len(given) == 1 and self.ips_given is None and _are_alike(proposal, given[0]):
-            both = self.sam_masks(features, _side_by_side(proposal, given[0]))
-            return ModelOutput(_sets_of(both, slice(0, 1)), (_sets_of(both, slice(1, None)),), proposal)
+        if len(given) == 1 and self.ips_given is None and are_alike(proposal, given[0]):
+            both = self.sam_masks(features, side_by_side(proposal, given[0]))
+            return ModelOutput(sets_of(both, slice(0, 1)), (sets_of(both, slice(1, None)),), proposal)
         if most_sets is not None and proposal.per_image > most_sets:
             proposal = some_sets(proposal, most_sets)
         own = self.sam_masks(features, proposal)
         return ModelOutput(own, tuple(self.sam_masks(features, prompts) for prompts in given), proposal)
 
 
-def _are_alike(one: Prompts, other: Prompts) -> bool:
-    """Whether both are nothing but points, as many of them."""
-    points = [prompts.points_xy_model for prompts in (one, other)]
-    if points[0] is None or points[1] is None or points[0].shape != points[1].shape:
-        return False
-    return all(p.boxes_xyxy_model is None and p.mask_logits is None for p in (one, other))
+def presence_of(proposal: Proposal, decoded: Decoded) -> Tensor | None:
+    """Whether there is anything in each of B images, (B,), as a logit; ``None`` if nothing was learned of it.
 
-
-def _side_by_side(one: Prompts, other: Prompts) -> Prompts:
-    parts = {
-        name: torch.cat([getattr(one, name), getattr(other, name)], 1) for name in ("points_xy_model", "point_labels")
-    }
-    return Prompts(**parts)
-
-
-def _sets_of(decoded: Decoded, sets: slice) -> Decoded:
-    return Decoded(*(None if part is None else part[:, sets] for part in decoded))  # type: ignore[arg-type]
+    It is what the APM says or, of an APM that says nothing, the largest object score of SAM's first answer to it.
+    """
+    if proposal.presence_logits is not None or decoded.object_logits is None:
+        return proposal.presence_logits
+    return decoded.object_logits.amax(1)
 
 
 def with_map(mask_logits: Tensor, proposal: Proposal, share: float) -> Tensor:

@@ -64,3 +64,20 @@ def test_fetch_of_other_bytes_is_one_clear_line(mirror, monkeypatch, capsys):
     assert "not the file expected" in error
     assert "Traceback" not in error
     assert not known_sams.sam_path("sam_vit_b").exists()
+
+
+def test_a_hash_that_nobody_published_is_noted_on_the_first_fetch(mirror, monkeypatch, capsys):
+    known = known_sams.KNOWN_SAMS["medsam2"]
+    assert (known.sha256, known.size) == (None, None)
+    assert main(["sam", "info", "medsam2"]) == 0
+    assert "not published; noted on the first fetch" in capsys.readouterr().out
+    assert main(["sam", "fetch", "medsam2", "--url", mirror]) == 0
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    assert digest in capsys.readouterr().err.replace("\n", "")
+    assert main(["sam", "info", "medsam2"]) == 0
+    assert f"{digest} (not published; as fetched)" in capsys.readouterr().out
+    assert main(["sam", "fetch", "medsam2", "--url", "http://127.0.0.1:9/"]) == 0
+    assert "already there" in capsys.readouterr().err
+    known_sams.sam_path("medsam2").write_bytes(b"other")
+    assert main(["sam", "fetch", "medsam2", "--url", mirror]) == 0
+    assert known_sams.sam_path("medsam2").read_bytes() == CONTENT

@@ -141,15 +141,8 @@ class ApmContract:
 class PointContract(ApmContract):
     """The promises of a kind that proposes a fixed number of points."""
 
-    needs_one_width = False
-    """Whether it refuses encoders whose stages differ in width."""
-
     @pytest.mark.parametrize("sizes", [SIZES, *OTHER_SIZES, PYRAMID], ids=lambda sizes: f"side{sizes.side}")
     def test_points_lie_in_the_model_frame_whatever_the_sam(self, sizes):
-        if self.needs_one_width and len(set(sizes.stage_channels)) > 1:
-            with pytest.raises(SettingsError, match=rf"--apm {self.kind} needs.*got 8, 16, 24, 32\. Choose --apm"):
-                self.build(sizes)
-            return
         for apm in (self.build(sizes).train(), self.build(sizes).eval()):
             proposal = apm(features_for(sizes))
             points_xy_model, labels = proposal.points_xy_model, proposal.point_labels

@@ -22,7 +22,6 @@ class TestResnet(PointContract):
 
 class TestCross(PointContract):
     kind = ApmKind.CROSS
-    needs_one_width = True
 
 
 class TestPretrained(ApmContract):

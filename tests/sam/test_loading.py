@@ -69,27 +69,6 @@ def test_what_is_loaded_is_frozen():
     assert not any(p.requires_grad for p in sam.parameters())
 
 
-def test_the_sam_inside_a_sam_hq_folder_is_taken_out(tmp_path):
-    from transformers import SamHQConfig, SamHQMaskDecoderConfig, SamHQModel, SamHQVisionConfig
-
-    plain = tiny_config()
-    vision = {k: v for k, v in plain.vision_config.to_dict().items() if k != "model_type"}
-    decoder = {k: v for k, v in plain.mask_decoder_config.to_dict().items() if k != "model_type"}
-    config = SamHQConfig(
-        vision_config=SamHQVisionConfig(**vision),
-        prompt_encoder_config=plain.prompt_encoder_config.to_dict(),
-        mask_decoder_config=SamHQMaskDecoderConfig(**decoder, vit_dim=16),
-    )
-    model = SamHQModel(config)
-    model.save_pretrained(tmp_path)
-    sam = load_sam(str(tmp_path))
-    assert "SAM-HQ left out" in sam.notes[0]
-    inside = model.state_dict()
-    assert all(torch.equal(v, inside[name]) for name, v in sam.model.state_dict().items())
-    images = torch.randint(0, 256, (1, 32, 32, 3))
-    assert torch.isfinite(sam.encode(images).embedding).all()
-
-
 def test_a_pruned_sam_with_narrow_blocks_loads(tmp_path):
     """As SlimSAM: the library's class with other widths."""
     config = tiny_config()

@@ -3,10 +3,14 @@
 import json
 
 import pytest
+import torch
 
 from promise_seg.learning import object_sizes
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.workflows.sizing import Sizing
 from promise_seg.workflows.training import train
 from tests.helpers import make_tiny_sam, write_dataset
+from tests.sam.tiny import tiny_sam2
 
 FEW = {"variant": "ips", "epochs": 1, "views": 1, "batch_size": 3, "device": "cpu"}
 
@@ -49,3 +53,13 @@ def test_the_auto_prompter_sees_small_objects_larger_too(tmp_path, sam, monkeypa
     assert any(note.startswith("--apm-side 512: the APM sees the images at 512 px") for note in notes)
     monkeypatch.setattr(object_sizes, "LEAST_SIZE", 0.0)
     assert train(manifest, tmp_path / "run", sam=sam, **values).model.config.apm.side == 512
+
+
+def test_medsam2_keeps_its_only_size(tmp_path, checked, monkeypatch):
+    tiny_sam2().save_pretrained(tmp_path / "MedSAM2")
+    monkeypatch.setattr(object_sizes, "LEAST_SIZE", 1000.0)
+    notes = []
+    sizing = Sizing([row for row in checked if row.row.split == "train"], tmp_path / "run", notes.append)
+    sam = sizing.load_sam(str(tmp_path / "MedSAM2"), torch.device("cpu"), None, TrainSettings())
+    assert sam.image_size == 512
+    assert notes == []

@@ -169,7 +169,7 @@ def _is_left_behind(content: dict[str, Any]) -> bool:
 
 
 def _lasting(content: dict[str, Any]) -> Any:
-    """What is the same whenever the same peek is logged, as JSON."""
+    """The part that is the same whenever the same peek is logged, as JSON."""
     return json.loads(json.dumps({name: value for name, value in content.items() if name not in _OF_A_RUN}))
 
 

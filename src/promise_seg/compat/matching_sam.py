@@ -4,6 +4,7 @@ from promise_seg.compat.reference import ReferenceCheckpoint
 from promise_seg.compat.sam_differences import parts_that_differ, undo_rounding
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.model import SAM_BESIDE
+from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.known import KNOWN_SAMS, sam_path
 from promise_seg.sam.loading import load_sam
@@ -22,7 +23,7 @@ def find_sam(read: ReferenceCheckpoint, given: str | None) -> tuple[FrozenSam, s
     size = read.sam.config.vision_config.image_size
     if given is not None:
         try:
-            sam = load_sam(given, image_size=size)
+            sam = _sam_1(load_sam(given, image_size=size))
         except SettingsError as error:
             raise CheckpointError(
                 f"--sam {given}: not the SAM of {read.path}, which is for {size} px: {error}"
@@ -37,7 +38,7 @@ def find_sam(read: ReferenceCheckpoint, given: str | None) -> tuple[FrozenSam, s
         names.insert(0, ours.sam)
     for name in names:
         try:
-            sam = load_sam(name, image_size=size)
+            sam = _sam_1(load_sam(name, image_size=size))
             if ours is None:
                 undo_rounding(sam.model, read.sam, read.narrow)
                 fits = parts_that_differ(sam.model, read.sam) == TrainAlso.NONE
@@ -48,3 +49,17 @@ def find_sam(read: ReferenceCheckpoint, given: str | None) -> tuple[FrozenSam, s
         if fits:
             return sam, name, (f"its SAM is {name} (sha256 {sam.sha256[:12]})",)
     return None
+
+
+def _sam_1(sam: Backbone) -> FrozenSam:
+    """Return a SAM that is of the only kind that the published code has.
+
+    Raises:
+        CheckpointError: if it is of another kind.
+    """
+    if not isinstance(sam, FrozenSam):
+        raise CheckpointError(
+            f"--sam {sam.name}: is no SAM ViT-B, L or H, on which all models of the published code are based. Give the "
+            "SAM that the model was trained on"
+        )
+    return sam

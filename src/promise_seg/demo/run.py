@@ -124,7 +124,7 @@ def _scores(opened: OpenModels, rows: Dataset, assessment: Assessment, source: s
 
 
 def _columns(models: dict[Variant, OpenModels], seed: int) -> list[Column]:
-    """What is drawn of each image."""
+    """The pictures that are drawn of each image."""
     oracle, own = Assessment(prompts=PromptSource.ORACLE, seed=seed), Assessment(prompts=PromptSource.APM)
     return [
         ("bare SAM, oracle points", models[Variant.SAM].models[0], oracle),

@@ -1,4 +1,4 @@
-"""What is in a feature store: its entries, and of which network and size they are."""
+"""The content of a feature store: its entries, and of which network and size they are."""
 
 import os
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Kind:
-    """What the entries of one kind hold.
+    """The content of the entries of one kind.
 
     Args:
         network: the hash of the weights that made them; empty if an earlier version wrote them, which did not say.

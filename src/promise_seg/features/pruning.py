@@ -11,7 +11,7 @@ from promise_seg.strays import remove_strays
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was freed, and what is left, in entries and bytes.
+    """Entries and bytes that were freed, and that are left.
 
     ``spared`` of those that are left would have been freed, but processes at work use them.
     """

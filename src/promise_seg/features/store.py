@@ -110,7 +110,7 @@ class FeatureStore:
         return any(self._has_file(path, stages) for path in self._paths(key))
 
     def _paths(self, key: FeatureKey) -> list[Path]:
-        """Where the features of a key may be, the best place first."""
+        """The places where the features of a key may be, the best first."""
         return list(dict.fromkeys([self.path(key), self.path(key, StorePrecision.FP16)]))
 
     @staticmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 
 PREDICTION_TABLE = "predictions.csv"
 PREDICTION_LOG = "predictions.part.jsonl"
-"""What was predicted since the table was written; it is gone when the command has ended."""
+"""A log of what was predicted since the table was written; it is gone when the command has ended."""
 PREDICTION_IDENTITY = "model.json"
 PREDICTION_COCO = "coco.json"
 PREDICTION_FOLDERS = ("masks", "overlays")

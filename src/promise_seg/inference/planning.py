@@ -1,4 +1,4 @@
-"""What encoding will take, measured on a few images before the work begins."""
+"""The cost of encoding, measured on a few images before the work begins."""
 
 import shutil
 import sys
@@ -49,12 +49,12 @@ class EncodingPlan:
 
     @property
     def seconds(self) -> float:
-        """Of all that are missing."""
+        """The time for all that are missing."""
         return self.missing * self.seconds_each
 
     @property
     def bytes(self) -> float:
-        """Of all that are missing."""
+        """The size of all that are missing."""
         return self.missing * self.bytes_each
 
     @property

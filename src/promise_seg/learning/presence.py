@@ -5,33 +5,48 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from promise_seg.assessment.thresholds import best_threshold
+from promise_seg.assessment.thresholds import best_threshold, sensitivity_plus_specificity
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, features_for
-from promise_seg.model import PromiseModel
+from promise_seg.model import PromiseModel, presence_of
 
 USUAL_THRESHOLD = 0.5
+_LEAST_GAIN = 0.1
+"""The least gain over a guess in the sum of sensitivity and specificity with which SAM's own object score is used."""
 
 
 @torch.no_grad()
 def presence_threshold(model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None) -> float | None:
     """Return the threshold of the highest balanced accuracy on rows; ``None`` if the model knows no presence.
 
-    Where all rows hold an object, or none does, it is :data:`USUAL_THRESHOLD`.
+    Where all rows hold an object, or none does, it is :data:`USUAL_THRESHOLD` of a presence that was learned. The
+    object score of a SAM, which never saw such images, is used only where it was measured to be better than a guess.
     """
     model.eval()
-    found = []
+    if model.apm is None:
+        return None
+    found, was_learned = [], False
     for row in rows:
-        if model.apm is None:
-            return None
-        presence = model.propose(
-            features_for([Sample.of(row, model.sam, model.config.fit)], model, store)
-        ).presence_logits
+        features = features_for([Sample.of(row, model.sam, model.config.fit)], model, store)
+        proposal = model.propose(features)
+        was_learned = proposal.presence_logits is not None
+        presence = (
+            proposal.presence_logits if was_learned else presence_of(proposal, model.sam_masks(features, proposal))
+        )
         if presence is None:
             return None
         found.append(float(presence.sigmoid()))
     has_object = np.array([row.foreground_pixels > 0 for row in rows])
     if has_object.all() or not has_object.any():
-        return USUAL_THRESHOLD
-    return best_threshold(np.array(found), has_object)
+        return USUAL_THRESHOLD if was_learned else None
+    threshold = best_threshold(np.array(found), has_object)
+    if was_learned or _beats_a_guess(np.array(found) < threshold, has_object):
+        return threshold
+    return None
+
+
+def _beats_a_guess(absent: np.ndarray, has_object: np.ndarray) -> bool:
+    """Whether the decision is better than a guess, by twice the standard error of one at least."""
+    by_luck = 2 * np.sqrt(0.25 / np.count_nonzero(has_object) + 0.25 / np.count_nonzero(~has_object))
+    return bool(sensitivity_plus_specificity(absent, has_object) - 1 >= max(_LEAST_GAIN, by_luck))

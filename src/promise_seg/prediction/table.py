@@ -149,7 +149,7 @@ class PredictionTable:
         return lines, owners
 
     def _logged(self) -> Iterable[tuple[str, Lines]]:
-        """What the log holds, without lines that were not finished."""
+        """The content of the log, without lines that were not finished."""
         try:
             content = self._log.read_bytes()
         except FileNotFoundError:

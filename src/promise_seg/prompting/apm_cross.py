@@ -108,7 +108,8 @@ class CrossPrompter(PointPrompter):
     """APM ``cross``, as published.
 
     Shape: of the features, only stages 2, 3, 4 (blocks 6, 9, 12 of 12) are read; for ViT-B (B, 64, 64, 768) each.
-    Raises: SettingsError if the stages' channels differ or are not a multiple of 4.
+        Stages that are narrower than the last, as those of SAM 2, are projected to its width.
+    Raises: SettingsError if the channels of the last stage are not a multiple of 4 and of the number of heads.
     Source: ProMISe reference: ``apm_cross`` and ``apm_cross_prompt``, whose parameter names are kept. Ours differs: as
         many heads as the encoder (12 for ViT-B, as there), and without each layer's ``norm2``, which the reference
         holds but never uses.
@@ -126,20 +127,23 @@ class CrossPrompter(PointPrompter):
         position_code: PositionCode = PositionCode.GEOMETRIC,
     ) -> None:
         super().__init__(num_points, num_foreground)
-        widths = set(stage_channels[1:])
-        if len(widths) > 1 or stage_channels[-1] % 4:
-            found = ", ".join(map(str, stage_channels))
-            raise SettingsError(
-                f"--apm cross needs an encoder whose stages have one width, a multiple of 4, got {found}. Choose --apm "
-                "heatmap or resnet"
-            )
         width = stage_channels[-1]
+        if width % 4 or width % num_heads:
+            raise SettingsError(
+                f"--apm cross needs an encoder whose last stage has a width that is a multiple of its {num_heads} "
+                f"heads and a multiple of 4, got {width}. Choose --apm heatmap or resnet"
+            )
         self.side = side
+        self.widen = nn.ModuleList(
+            nn.Identity() if channels == width else nn.Linear(channels, width) for channels in stage_channels[1:]
+        )
         self.cross = _Decoder(width, num_heads, num_points, position_code)
         self.prompt = nn.Linear(width, 2)
 
     def locate(self, features: Features) -> tuple[Tensor, Tensor | None]:
-        early, middle, late = (features.stage(number).permute(0, 3, 1, 2) for number in (1, 2, 3))
+        early, middle, late = (
+            widen(features.stage(number)).permute(0, 3, 1, 2) for number, widen in enumerate(self.widen, start=1)
+        )
         points = torch.sigmoid(self.prompt(self.cross(late, middle, early)))
         return points * self.side, None
 

@@ -8,29 +8,17 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from promise_seg.sam.decoded import Decoded
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.sam.prompts import Prompts
+from promise_seg.sam.sets import are_padded, decode_by_count, decode_one_by_one
 
-
-class Decoded(NamedTuple):
-    """Masks for K sets of prompts of B images, M for each.
-
-    Shape:
-        mask_logits: (B, K, M, 4h, 4w), unbounded.
-        iou: (B, K, M), SAM's own estimate of each mask's IoU.
-        tokens: (B, K, M, D), what the decoder ended with for each mask; ``None`` once a mask was chosen.
-        learned_iou: (B, K, M), the IoU of each mask as a trained model estimates it; ``None`` of a bare SAM.
-    """
-
-    mask_logits: Tensor
-    iou: Tensor
-    tokens: Tensor | None = None
-    learned_iou: Tensor | None = None
+__all__ = ["Backbone", "Decoded", "state_sha256", "weights_sha256"]
 
 
 class Backbone(nn.Module, ABC):
@@ -118,11 +106,12 @@ class Backbone(nn.Module, ABC):
     def _encode(self, images: Tensor) -> Features:
         """Run the image encoder on images of the right shape."""
 
-    @abstractmethod
     def decode(
         self, features: Features, prompts: Prompts, token_shift: Tensor | None = None, *, multimask: bool = True
     ) -> Decoded:
         """Decode masks for every set of prompts of every image.
+
+        Sets with padded points get the masks that they get without padding, whatever they are decoded with.
 
         Args:
             features: B images, from :meth:`encode`.
@@ -130,6 +119,23 @@ class Backbone(nn.Module, ABC):
             token_shift: (B, num_mask_tokens, C), added to the decoder's mask tokens image by image (IPS).
             multimask: three masks, or the single one that SAM was trained for when prompts are unambiguous.
         """
+
+        def decode(features: Features, prompts: Prompts, token_shift: Tensor | None) -> Decoded:
+            return self._decode(features, prompts, token_shift, multimask)
+
+        if are_padded(prompts):
+            return decode_by_count(decode, features, prompts, token_shift)
+        if prompts.mask_logits is not None and prompts.per_image > 1:
+            return decode_one_by_one(decode, features, prompts, token_shift)
+        return decode(features, prompts, token_shift)
+
+    @abstractmethod
+    def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
+        """Decode sets without padded points, of which those with a mask are one for each image."""
+
+    def with_sha256(self, sha256: str) -> "Backbone":
+        """Return the SAM of this hash if this one holds it inside; otherwise this one."""
+        return self
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 STAGE_COUNT = 4
 
@@ -20,7 +21,7 @@ class FeatureSizes:
 
     Args:
         side: side of the model frame, in pixels (1024).
-        grid: tokens along a side of the embedding and of each stage (64).
+        grid: tokens along a side of the embedding, and of each stage as :meth:`Features.stage` gives it (64).
         embedding_channels: channels of the embedding (256).
         stage_channels: channels of each of the four stages ((768, 768, 768, 768)).
         num_heads: attention heads of the encoder's last blocks (12).
@@ -42,7 +43,7 @@ class Features:
             ViT-B.
         ``stages``: (B, 4, h, w, D), the outputs of the blocks at 1/4, 1/2, 3/4 and the end, where all have one width;
             D is 768 for ViT-B. A backbone whose stages differ in width has ``stage_0`` ... ``stage_3``, each
-            (B, h, w, D_i), in their place. Read them with :meth:`stage`.
+            (B, h_i, w_i, D_i), in their place, none of them finer than the embedding. Read them with :meth:`stage`.
         Any other names are the backbone's own, for its decoder alone.
     """
 
@@ -59,7 +60,16 @@ class Features:
         return self.tensors[EMBEDDING]
 
     def stage(self, number: int) -> Tensor:
-        """One of the four stages, counting from 0: (B, h, w, D)."""
+        """One of the four stages, counting from 0: (B, h, w, D); one that is coarser than the embedding enlarged."""
+        stage = self._own_stage(number)
+        side = self.embedding.shape[-2:]
+        if stage.shape[1:3] == side:
+            return stage
+        enlarged = F.interpolate(stage.permute(0, 3, 1, 2), size=side, mode="bilinear", align_corners=False)
+        return enlarged.permute(0, 2, 3, 1)
+
+    def _own_stage(self, number: int) -> Tensor:
+        """A stage at the resolution that it has."""
         if STAGES in self.tensors:
             return self.tensors[STAGES][:, number]
         return self.tensors[_STAGE.format(number)]
@@ -76,7 +86,7 @@ class Features:
             return self
         own = {_STAGE.format(number) for number in ALL_STAGES} | {STAGES}
         kept = {name: tensor for name, tensor in self.tensors.items() if name not in own}
-        return Features(kept | {_STAGE.format(number): self.stage(number) for number in sorted(numbers)})
+        return Features(kept | {_STAGE.format(number): self._own_stage(number) for number in sorted(numbers)})
 
     def __len__(self) -> int:
         return next(iter(self.tensors.values())).shape[0]

@@ -10,7 +10,7 @@ from promise_seg.sam.backbone import Backbone, Decoded, weights_sha256
 from promise_seg.sam.decoding import decode_tokens
 from promise_seg.sam.features import Features, FeatureSizes, stage_blocks
 from promise_seg.sam.normalisation import normalise
-from promise_seg.sam.prompts import PER_SET, Prompts
+from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.vit_encoder import encode_vit
 
 
@@ -64,12 +64,7 @@ class FrozenSam(Backbone):
         found = encode_vit(self.model.vision_encoder, normalise(images.to(self.device)), self._stage_blocks)
         return Features.of(found.embedding, torch.stack(found.stages, 1))
 
-    def decode(
-        self, features: Features, prompts: Prompts, token_shift: Tensor | None = None, *, multimask: bool = True
-    ) -> Decoded:
-        """See :meth:`Backbone.decode`."""
-        if prompts.mask_logits is not None and prompts.per_image > 1:
-            return self._decode_one_by_one(features, prompts, token_shift, multimask)
+    def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
         embedding = features.embedding
         sparse, dense = self.model.prompt_encoder(
             input_points=prompts.points_xy_model,
@@ -83,23 +78,6 @@ class FrozenSam(Backbone):
         )
         wanted = slice(1, None) if multimask else slice(0, 1)
         return Decoded(mask_logits[:, :, wanted], iou[:, :, wanted], tokens[:, :, wanted])
-
-    def _decode_one_by_one(
-        self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool
-    ) -> Decoded:
-        """Decode several mask prompts of an image: the library takes one each, so every set gets a batch entry."""
-        repeats = prompts.per_image
-        parts = {name: getattr(prompts, name) for name in PER_SET}
-        flat = Prompts(**{k: None if v is None else v.flatten(0, 1)[:, None] for k, v in parts.items()})
-        repeated = Features({name: value.repeat_interleave(repeats, 0) for name, value in features.tensors.items()})
-        shift = None if token_shift is None else token_shift.repeat_interleave(repeats, 0)
-        decoded = self.decode(repeated, flat, shift, multimask=multimask)
-
-        def apart(value: Tensor) -> Tensor:
-            return value.unflatten(0, (len(features), repeats)).squeeze(2)
-
-        tokens = None if decoded.tokens is None else apart(decoded.tokens)
-        return Decoded(apart(decoded.mask_logits), apart(decoded.iou), tokens)
 
     def save(self, folder: Path) -> None:
         """See :meth:`Backbone.save`."""

@@ -9,18 +9,27 @@ from promise_seg.errors import CheckpointError
 
 @dataclass(frozen=True, kw_only=True)
 class KnownSam:
-    """A published file: its ``size`` in bytes, its ``sha256``, and a page that describes it as ``source``."""
+    """A published file, and a page that describes it as ``source``.
+
+    Its ``size`` in bytes and its ``sha256`` are ``None`` where nobody has published them: then the hash of the first
+    download is noted beside the file. ``image_size`` is the only size that it is meant for, if its file cannot tell.
+    """
 
     about: str
     file_name: str
     url: str
-    size: int
-    sha256: str
+    size: int | None
+    sha256: str | None
     licence: str
     source: str
+    image_size: int | None = None
 
 
 _META = "https://dl.fbaipublicfiles.com/segment_anything"
+_META_2 = "https://dl.fbaipublicfiles.com/segment_anything_2/092824"
+_META_2_SOURCE = "https://github.com/facebookresearch/sam2"
+_HQ = "https://huggingface.co/lkeab/hq-sam/resolve/main"
+_HQ_SOURCE = "https://github.com/SysCV/sam-hq"
 _META_SOURCE = "https://github.com/facebookresearch/segment-anything"
 
 KNOWN_SAMS: dict[str, KnownSam] = {
@@ -60,6 +69,79 @@ KNOWN_SAMS: dict[str, KnownSam] = {
         licence="CC-BY-4.0 (its code: Apache-2.0)",
         source="https://zenodo.org/records/10689643",
     ),
+    "sam2.1_tiny": KnownSam(
+        about="SAM 2.1 Hiera tiny, 1024 px, 39 million parameters",
+        file_name="sam2.1_hiera_tiny.pt",
+        url=f"{_META_2}/sam2.1_hiera_tiny.pt",
+        size=156_008_466,
+        sha256="7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+        licence="Apache-2.0",
+        source=_META_2_SOURCE,
+    ),
+    "sam2.1_small": KnownSam(
+        about="SAM 2.1 Hiera small, 1024 px, 46 million parameters",
+        file_name="sam2.1_hiera_small.pt",
+        url=f"{_META_2}/sam2.1_hiera_small.pt",
+        size=184_416_285,
+        sha256="6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+        licence="Apache-2.0",
+        source=_META_2_SOURCE,
+    ),
+    "sam2.1_base_plus": KnownSam(
+        about="SAM 2.1 Hiera base-plus, 1024 px, 81 million parameters",
+        file_name="sam2.1_hiera_base_plus.pt",
+        url=f"{_META_2}/sam2.1_hiera_base_plus.pt",
+        size=323_606_802,
+        sha256="a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+        licence="Apache-2.0",
+        source=_META_2_SOURCE,
+    ),
+    "sam2.1_large": KnownSam(
+        about="SAM 2.1 Hiera large, 1024 px, 224 million parameters",
+        file_name="sam2.1_hiera_large.pt",
+        url=f"{_META_2}/sam2.1_hiera_large.pt",
+        size=898_083_611,
+        sha256="2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+        licence="Apache-2.0",
+        source=_META_2_SOURCE,
+    ),
+    "medsam2": KnownSam(
+        about="MedSAM2: SAM 2.1 tiny fine-tuned on medical images and videos, 512 px",
+        file_name="MedSAM2_latest.pt",
+        url="https://huggingface.co/wanglab/MedSAM2/resolve/main/MedSAM2_latest.pt",
+        size=None,
+        sha256=None,
+        licence="see its source",
+        source="https://huggingface.co/wanglab/MedSAM2",
+        image_size=512,
+    ),
+    "sam_hq_vit_b": KnownSam(
+        about="SAM-HQ ViT-B, 1024 px: SAM with a token for finer masks",
+        file_name="sam_hq_vit_b.pth",
+        url=f"{_HQ}/sam_hq_vit_b.pth",
+        size=None,
+        sha256=None,
+        licence="Apache-2.0",
+        source=_HQ_SOURCE,
+    ),
+    "sam_hq_vit_l": KnownSam(
+        about="SAM-HQ ViT-L, 1024 px",
+        file_name="sam_hq_vit_l.pth",
+        url=f"{_HQ}/sam_hq_vit_l.pth",
+        size=None,
+        sha256=None,
+        licence="Apache-2.0",
+        source=_HQ_SOURCE,
+    ),
+    "sam_hq_vit_h": KnownSam(
+        about="SAM-HQ ViT-H, 1024 px",
+        file_name="sam_hq_vit_h.pth",
+        url=f"{_HQ}/sam_hq_vit_h.pth",
+        size=None,
+        sha256=None,
+        licence="Apache-2.0",
+        source=_HQ_SOURCE,
+    ),
 }
 """The known SAMs, by the name that ``promise sam`` and ``--sam`` take."""
 
@@ -83,6 +165,29 @@ def known_sam(name: str) -> KnownSam:
 def sam_path(name: str) -> Path:
     """Return the path to which ``promise sam fetch`` downloads this SAM, whether or not it exists."""
     return default_sam_folder() / known_sam(name).file_name
+
+
+def hash_note(path: Path) -> Path:
+    """Return the file beside a downloaded one that holds its SHA-256, where no other is known."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def expected_sha256(sam: KnownSam, path: Path) -> str | None:
+    """Return the SHA-256 that a file should have: the published one, or that of the first download."""
+    note = hash_note(path)
+    if sam.sha256 is None and note.exists():
+        return note.read_text(encoding="utf-8").split()[0]
+    return sam.sha256
+
+
+def only_size(source: str) -> int | None:
+    """Return the only input size that a SAM is meant for, by its name or that of its file; ``None`` of most SAMs.
+
+    The weights of MedSAM2 are those of a SAM 2.1 tiny, which takes any size; but it was trained at 512 px.
+    """
+    if source in KNOWN_SAMS:
+        return KNOWN_SAMS[source].image_size
+    return KNOWN_SAMS["medsam2"].image_size if "medsam2" in Path(source).name.lower() else None
 
 
 def fetched(name: str) -> Path:

@@ -13,7 +13,7 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEnc
 from promise_seg.errors import CheckpointError
 from promise_seg.sam.pickles import differences, read_state
 
-_POSITIONS = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
+OFFICIAL_POSITIONS = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 LIBRARY_POSITIONS = "shared_image_embedding.positional_embedding"
 """The position code, of which the library has a second copy under this name."""
 
@@ -50,9 +50,9 @@ _RENAMINGS: tuple[tuple[str, str], ...] = (
         for layer, name in enumerate(("proj_in", "layers.0", "proj_out"))
     ),
 )
-_ANCHORS = ("image_encoder.pos_embed", "vision_encoder.pos_embed")
+ANCHORS = ("image_encoder.pos_embed", "vision_encoder.pos_embed")
 """The parameters that every SAM has, in official files and in those of the library."""
-_HQ_EXTRAS = tuple(
+HQ_EXTRAS = tuple(
     f"mask_decoder.{name}"
     for name in ("hf_token.", "hf_mlp.", "compress_vit_feat.", "embedding_encoder.", "embedding_maskfeature.")
 )
@@ -94,7 +94,7 @@ def config_from_shapes(state: dict[str, Tensor]) -> SamConfig:
         window_size=local[0] if local else 0,
         global_attn_indexes=[i for i, w in enumerate(windows) if w == grid],
         mlp_dim=state["image_encoder.blocks.0.mlp.lin1.weight"].shape[0],
-        num_pos_feats=state[_POSITIONS].shape[1],
+        num_pos_feats=state[OFFICIAL_POSITIONS].shape[1],
     )
     channels = state["mask_decoder.mask_tokens.weight"].shape[1]
     prompt = SamPromptEncoderConfig(hidden_size=channels, image_size=grid * patch, patch_size=patch)
@@ -114,7 +114,7 @@ def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tupl
     Raises:
         CheckpointError: if it is not such a state dict; it names keys that are missing, unexpected or misshapen.
     """
-    extras = [name for name in state if name.startswith(_HQ_EXTRAS)]
+    extras = [name for name in state if name.startswith(HQ_EXTRAS)]
     state = {name: v for name, v in state.items() if name not in extras}
     try:
         model = SamModel(config_from_shapes(state))
@@ -130,7 +130,7 @@ def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tupl
         hint = " Encoders with adapters (SAM-Med2D) are a different model; use weights without adapters" * adapters
         raise CheckpointError(f"{where}: does not fit a SAM: {wrong}.{hint}")
     converted = {transformers_name(name): v for name, v in state.items()}
-    model.load_state_dict(converted | {LIBRARY_POSITIONS: state[_POSITIONS]})
+    model.load_state_dict(converted | {LIBRARY_POSITIONS: state[OFFICIAL_POSITIONS]})
     return model, hq_note(len(extras))
 
 
@@ -148,29 +148,43 @@ def sam_names(names: Iterable[str], where: str) -> tuple[dict[str, str], tuple[s
     Raises:
         CheckpointError: if there are several SAMs; it lists their prefixes.
     """
-    stored = list(names)
-    anchors = {name.removesuffix(end): end for end in _ANCHORS for name in stored if name.endswith(end)}
-    if len(anchors) > 1:
-        prefixes = ", ".join(repr(prefix) for prefix in sorted(anchors))
-        raise CheckpointError(
-            f"{where}: holds {len(anchors)} SAMs, under the prefixes {prefixes}. Save the one that is wanted by itself"
-        )
-    if not anchors:
-        return {name: name for name in stored}, ()
-    ((prefix, end),) = anchors.items()
-    notes: list[str] = []
-    found = {name.removeprefix(prefix): name for name in stored if name.startswith(prefix)}
-    if prefix:
-        others = len(stored) - len(found)
-        left_out = f", and {others} parameters without it left out" if others else ""
-        notes.append(f"prefix '{prefix}' removed{left_out}")
-    if end != _ANCHORS[0]:
+    found, end, notes = under_prefix(names, ANCHORS, where)
+    if end == ANCHORS[1]:
         position = found.pop(LIBRARY_POSITIONS, None)  # a second copy of it, or the only one in a file
         found = {official_name(name): old for name, old in found.items()}
         if position is not None:
-            found.setdefault(_POSITIONS, position)
-        notes.append("names of the transformers library read as the official ones")
-    return found, tuple(notes)
+            found.setdefault(OFFICIAL_POSITIONS, position)
+        notes += ("names of the transformers library read as the official ones",)
+    return found, notes
+
+
+def under_prefix(
+    names: Iterable[str], anchors: Iterable[str], where: str
+) -> tuple[dict[str, str], str | None, tuple[str, ...]]:
+    """Find the one model among names that has one of the anchors, whatever prefix it is under.
+
+    Returns:
+        Stored names by those without the prefix, the anchor, and notes; all names as they are without an anchor.
+
+    Raises:
+        CheckpointError: if there are several models; it lists their prefixes.
+    """
+    stored = list(names)
+    ends = {name.removesuffix(end): end for end in anchors for name in stored if name.endswith(end)}
+    if len(ends) > 1:
+        prefixes = ", ".join(repr(prefix) for prefix in sorted(ends))
+        raise CheckpointError(
+            f"{where}: holds {len(ends)} SAMs, under the prefixes {prefixes}. Save the one that is wanted by itself"
+        )
+    if not ends:
+        return {name: name for name in stored}, None, ()
+    ((prefix, end),) = ends.items()
+    found = {name.removeprefix(prefix): name for name in stored if name.startswith(prefix)}
+    if not prefix:
+        return found, end, ()
+    others = len(stored) - len(found)
+    left_out = f", and {others} parameters without it left out" if others else ""
+    return found, end, (f"prefix '{prefix}' removed{left_out}",)
 
 
 def official_state(model: SamModel) -> dict[str, Tensor]:

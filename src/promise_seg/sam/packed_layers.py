@@ -14,7 +14,7 @@ ROWS = 512
 
 _MACHINES = {"x86_64", "amd64"}
 _OPERATORS = ("_reorder_linear_weight", "_linear_pointwise")
-"""Those that PyTorch's own compiler uses; they are not promised to users, so they may be missing one day."""
+"""The operators that PyTorch's own compiler uses; they are not promised to users, so they may be missing one day."""
 
 
 def is_plain(tokens: Tensor) -> bool:

@@ -10,7 +10,8 @@ from torch import Tensor
 from promise_seg.errors import SettingsError
 
 FOREGROUND, BACKGROUND = 1, 0
-PADDING = -10  # a label that the prompt encoder ignores
+PADDING = -10
+"""The label of a point that is not there, where sets have different numbers of points."""
 PER_SET = ("points_xy_model", "point_labels", "boxes_xyxy_model", "mask_logits")
 """The parts of prompts that have an entry for each of the K sets of an image."""
 

@@ -1,30 +1,47 @@
 """Use a SAM at another input size than it was trained at, by interpolating its position parameters."""
 
 import copy
+import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import SamModel
+from transformers import PreTrainedModel
 
 from promise_seg.errors import SettingsError
+
+Model = TypeVar("Model", bound=PreTrainedModel)
 
 _ABSOLUTE = "vision_encoder.pos_embed"
 _RELATIVE = (".attn.rel_pos_h", ".attn.rel_pos_w")
 
 
-def resize(model: SamModel, image_size: int) -> SamModel:
-    """Return the same SAM for inputs with a side of ``image_size`` pixels.
+def resize(model: Model, image_size: int) -> Model:
+    """Return the same SAM, of any kind, for inputs with a side of ``image_size`` pixels.
+
+    This costs quality: measure it on ``val`` rows.
+
+    Raises:
+        SettingsError: if it cannot be used at that size; it says which sizes are possible.
+    """
+    if image_size == model.config.prompt_encoder_config.image_size:
+        return model
+    if type(model).__name__ in ("SamModel", "SamHQModel"):
+        return _resize_sam(model, image_size)
+    return _resize_sam2(model, image_size)
+
+
+def _resize_sam(model: Model, image_size: int) -> Model:
+    """Return the same SAM for another size, its position parameters interpolated.
 
     Absolute position embeddings are interpolated bicubically, relative positions of global-attention blocks linearly,
-    as SAM itself does where they do not fit; everything else is kept. This costs quality: measure it on ``val`` rows.
+    as SAM itself does where they do not fit; everything else is kept.
 
     Raises:
         SettingsError: if the size is not a multiple of the patch size, or smaller than an attention window.
     """
     vision = model.config.vision_config
-    if image_size == vision.image_size:
-        return model
     patch, window = vision.patch_size, vision.window_size
     if image_size % patch or image_size < patch * max(window, 2):
         raise SettingsError(
@@ -34,10 +51,42 @@ def resize(model: SamModel, image_size: int) -> SamModel:
     config = copy.deepcopy(model.config)
     config.vision_config.image_size = config.prompt_encoder_config.image_size = image_size
     config.prompt_encoder_config.image_embedding_size = image_size // patch
-    resized = SamModel._from_config(config, attn_implementation=model.config._attn_implementation)
+    resized = type(model)._from_config(config, attn_implementation=model.config._attn_implementation)
     expected = resized.state_dict()
     resized.load_state_dict({name: _fitted(name, v, expected[name]) for name, v in model.state_dict().items()})
     return resized.to(model.device).eval()
+
+
+def _resize_sam2(model: Model, image_size: int) -> Model:
+    """Return the same SAM 2, or relative, for another size; it interpolates its positions itself, at every size.
+
+    Raises:
+        SettingsError: if its stages and windows cannot divide the size, or it takes no other.
+    """
+    if type(model).__name__ == "Sam3TrackerModel":
+        side = model.config.prompt_encoder_config.image_size
+        raise SettingsError(f"--image-size {image_size}: a SAM 3 takes images of {side} px alone; leave it out")
+    unit = _unit_of_sam2(model)
+    if image_size < 2 * unit or image_size % unit:
+        raise SettingsError(
+            f"--image-size {image_size}: expected a multiple of {unit} for this SAM, and at least {2 * unit}"
+        )
+    config = copy.deepcopy(model.config)
+    grid = image_size // config.prompt_encoder_config.patch_size
+    config.prompt_encoder_config.image_size = image_size
+    config.vision_config.backbone_feature_sizes = [[grid * factor] * 2 for factor in (4, 2, 1)]
+    resized = type(model)._from_config(config, attn_implementation=model.config._attn_implementation)
+    resized.load_state_dict(model.state_dict())
+    return resized.to(model.device).eval()
+
+
+def _unit_of_sam2(model: PreTrainedModel) -> int:
+    """The size of which all others are multiples: one cell of the last stage, and one window of the first."""
+    cell = 2 * int(model.config.prompt_encoder_config.patch_size)
+    if type(model).__name__ != "Sam2Model":
+        return cell
+    backbone = model.config.vision_config.backbone_config
+    return math.lcm(cell, backbone.patch_stride[0] * backbone.window_size_per_stage[0])
 
 
 @torch.no_grad()

@@ -46,7 +46,7 @@ def encode_vit(encoder: SamVisionEncoder, pixels: Tensor, stage_blocks: Collecti
 
 
 def _pass(block: SamVisionLayer, hidden: Tensor) -> Tensor:
-    """What the block makes of tokens: (B, H, W, D) to the same, in memory of its own."""
+    """Run the block on tokens: (B, H, W, D) to the same, in memory of its own."""
     mixed = mix(block.attn, block.layer_norm1(hidden), block.window_size)
     if not is_plain(hidden):
         hidden = hidden + block.attn.proj(mixed)

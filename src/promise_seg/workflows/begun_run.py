@@ -12,7 +12,7 @@ from promise_seg.sealed import read_sealed
 
 
 class _Begun(BaseModel):
-    """What is needed of a record; other entries do not matter."""
+    """The entries of a record that are needed; other entries do not matter."""
 
     settings: TrainSettings
     image_size: StrictInt | None = None

@@ -11,6 +11,7 @@ from promise_seg.learning.object_sizes import fitting_side, usual_object_size
 from promise_seg.learning.settings import TrainSettings, usual_val_interval
 from promise_seg.prompting.apm_pretrained import USUAL_SIDE
 from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.known import only_size
 from promise_seg.sam.loading import load_sam
 from promise_seg.vocabulary import Protocol
 from promise_seg.workflows.begun_run import note_of_run
@@ -47,7 +48,8 @@ class Sizing:
         if image_size is None and self._begun is not None:
             image_size = self._begun.get("image_size")
         frozen = load_sam(sam, device, image_size)
-        if image_size is not None or settings.protocol == Protocol.REFERENCE or not self._is_new:
+        is_chosen = image_size is not None or settings.protocol == Protocol.REFERENCE or not self._is_new
+        if is_chosen or only_size(sam) is not None:
             return frozen
         side = self._side(frozen.image_size)
         if side == frozen.image_size:

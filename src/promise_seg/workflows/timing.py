@@ -59,7 +59,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class SpeedReport:
-    """What :func:`bench` found.
+    """The times that :func:`bench` found.
 
     Args:
         sam: what the user called the SAM.

@@ -1,0 +1,25 @@
+"""Decode two sets of prompts of each image in one call, where they have the same form."""
+
+import torch
+
+from promise_seg.sam.decoded import Decoded
+from promise_seg.sam.prompts import Prompts
+
+
+def are_alike(one: Prompts, other: Prompts) -> bool:
+    """Whether both are nothing but points, as many of them."""
+    points = [prompts.points_xy_model for prompts in (one, other)]
+    if points[0] is None or points[1] is None or points[0].shape != points[1].shape:
+        return False
+    return all(p.boxes_xyxy_model is None and p.mask_logits is None for p in (one, other))
+
+
+def side_by_side(one: Prompts, other: Prompts) -> Prompts:
+    parts = {
+        name: torch.cat([getattr(one, name), getattr(other, name)], 1) for name in ("points_xy_model", "point_labels")
+    }
+    return Prompts(**parts)
+
+
+def sets_of(decoded: Decoded, sets: slice) -> Decoded:
+    return Decoded(*(None if part is None else part[:, sets] for part in decoded))  # type: ignore[arg-type]

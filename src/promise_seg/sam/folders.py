@@ -1,0 +1,89 @@
+"""SAMs in folders and under hub names, as ``transformers`` saves them: ``config.json`` and ``model.safetensors``."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging
+
+from promise_seg.errors import CheckpointError
+from promise_seg.sam.kinds import model_class
+from promise_seg.sam.known import KNOWN_SAMS
+from promise_seg.sam.pickles import check_finite, list_faults, read_safetensors
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library's progress bars and warnings off the terminal: whoever loads a SAM prints what there is to say.
+
+    It warns of each model for videos that it is used for images.
+    """
+    were_shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if were_shown:
+            logging.enable_progress_bar()
+
+
+def model_from_folder(source: str) -> PreTrainedModel:
+    """Load a SAM of any kind from a folder, or by its hub name.
+
+    Raises:
+        CheckpointError: if there is no SAM there, or its weights do not fit.
+    """
+    where = f"--sam {source}"
+    try:
+        with _quiet():
+            values, _ = PreTrainedConfig.get_config_dict(source)
+            model: PreTrainedModel
+            model, report = model_class(values.get("model_type", "sam"), where).from_pretrained(
+                source, output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True,
+                dtype=torch.float32,
+            )  # fmt: skip
+    except ImportError as error:
+        raise CheckpointError(
+            f"{where}: needs a package that is not installed: {_first_line(error)} The encoder of EdgeTAM is one of "
+            "timm: pip install 'promise-seg[edgetam]'"
+        ) from error
+    except (SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"{where}: damaged or not a SAM: {_first_line(error)}") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{where}: no SAM found there: {_first_line(error)} "
+            f"Expected nano, {', '.join(KNOWN_SAMS)} (see promise sam list), an official .pth file, or a folder or hub "
+            "name with config.json and model.safetensors."
+        ) from error
+    if report["missing_keys"]:
+        _check_not_video_only(source, where)
+    faults = {
+        "missing": report["missing_keys"],
+        "unexpected": report["unexpected_keys"],
+        "of another shape": [
+            f"{name} is {tuple(found)}, expected {tuple(expected)}"
+            for name, found, expected in report["mismatched_keys"]
+        ],
+    }
+    if wrong := list_faults(faults):
+        raise CheckpointError(f"{where}: does not fit a SAM: {wrong}")
+    check_finite(model.state_dict(), where)
+    return model
+
+
+def _check_not_video_only(source: str, where: str) -> None:
+    """Refuse a folder with the memory of a SAM 2 alone."""
+    from promise_seg.sam.sam2_official import check_not_video_only
+
+    file = Path(source) / "model.safetensors"
+    if file.is_file():
+        check_not_video_only(read_safetensors(file), where)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

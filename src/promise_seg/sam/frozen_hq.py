@@ -1,0 +1,110 @@
+"""SAM-HQ, any ``SamHQModel`` of ``transformers``, behind the contract of a backbone."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import SamConfig, SamHQModel, SamModel
+
+from promise_seg.errors import CheckpointError
+from promise_seg.sam.backbone import Backbone, Decoded, weights_sha256
+from promise_seg.sam.features import Features, stage_blocks
+from promise_seg.sam.frozen import FrozenSam
+from promise_seg.sam.hq_decoding import decode_hq_tokens, hq_features
+from promise_seg.sam.prompts import Prompts
+
+FINE = "hq_features"
+"""Name of the features that the HQ token is read with, at four times the resolution of the embedding."""
+
+
+class FrozenSamHq(Backbone):
+    """A frozen SAM-HQ: a SAM with one more mask token, whose mask is added to each of SAM's own.
+
+    Args:
+        model: any ``SamHQModel``.
+        name: how the user called it; kept for messages and checkpoints.
+        sha256: hash of its weights as they were published; worked out from the weights if ``None``.
+        notes: what a user should know of how it was loaded, a line each.
+        trained_at: the input size that it was trained at, in pixels, if it is used at another.
+
+    Raises:
+        CheckpointError: if the features that its token reads are not among the stages.
+    """
+
+    def __init__(
+        self,
+        model: SamHQModel,
+        name: str,
+        sha256: str | None = None,
+        notes: tuple[str, ...] = (),
+        trained_at: int | None = None,
+    ) -> None:
+        encoder = FrozenSam(model, name, sha256 or weights_sha256(model), notes, trained_at)
+        super().__init__(
+            name=name,
+            sha256=encoder.sha256,
+            sizes=encoder.sizes,
+            num_mask_tokens=model.mask_decoder.num_mask_tokens,
+            mask_side=encoder.mask_side,
+            notes=notes,
+            trained_at=trained_at,
+        )
+        vision = model.config.vision_config
+        blocks, first = stage_blocks(vision.num_hidden_layers), min(vision.global_attn_indexes, default=None)
+        if first not in blocks:
+            raise CheckpointError(
+                f"--sam {name}: a SAM-HQ that reads block {first}, counting from 0; expected one of the blocks whose "
+                f"outputs are the stages: {', '.join(map(str, blocks))}"
+            )
+        self.model = model
+        self._encoder = (encoder,)  # in a tuple, as its parts are those of the model
+        self._read_stage = blocks.index(first)
+        self.train()
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def _encode(self, images: Tensor) -> Features:
+        """Run the encoder of SAM, and make the features of the HQ token."""
+        found = self._encoder[0].encode(images)
+        fine = hq_features(self.model.mask_decoder, found.embedding, found.stage(self._read_stage))
+        return Features({**found.tensors, FINE: fine.contiguous()})
+
+    def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
+        embedding = features.embedding
+        sparse, dense = self.model.prompt_encoder(
+            input_points=prompts.points_xy_model,
+            input_labels=prompts.point_labels,
+            input_boxes=prompts.boxes_xyxy_model,
+            input_masks=None if prompts.mask_logits is None else prompts.mask_logits.to(embedding),
+        )
+        positions = self.model.get_image_wide_positional_embeddings().expand(len(embedding), -1, -1, -1)
+        mask_logits, iou, tokens = decode_hq_tokens(
+            self.model.mask_decoder, embedding, features.tensors[FINE], positions, sparse, dense, token_shift
+        )
+        wanted = slice(1, None) if multimask else slice(0, 1)
+        return Decoded(mask_logits[:, :, wanted], iou[:, :, wanted], tokens[:, :, wanted])
+
+    def with_sha256(self, sha256: str) -> Backbone:
+        """See :meth:`Backbone.with_sha256`: the SAM inside, on which models were trained before the token was used."""
+        if self.sha256 == sha256 or self.image_size != self.trained_at:
+            return self
+        inside = FrozenSam(self._sam_inside(), self.name, trained_at=self.trained_at)
+        return inside if inside.sha256 == sha256 else self
+
+    def _sam_inside(self) -> SamModel:
+        config = self.model.config
+        parts = {
+            name: {key: value for key, value in getattr(config, name).to_dict().items() if key != "model_type"}
+            for name in ("vision_config", "prompt_encoder_config", "mask_decoder_config")
+        }
+        parts["mask_decoder_config"].pop("vit_dim")
+        inside = SamModel(SamConfig(**parts))
+        wanted, state = inside.state_dict().keys(), self.model.state_dict()
+        inside.load_state_dict({name: value for name, value in state.items() if name in wanted})
+        return inside.to(self.device)
+
+    def save(self, folder: Path) -> None:
+        """See :meth:`Backbone.save`."""
+        self.model.save_pretrained(folder)

@@ -1,0 +1,123 @@
+"""SAM 2 and its relatives, as classes of ``transformers``, behind the contract of a backbone."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+from torch import Tensor
+
+from promise_seg.sam.backbone import Backbone, Decoded, weights_sha256
+from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
+from promise_seg.sam.normalisation import HALF, PIXEL_MEAN, PIXEL_STD, normalise
+from promise_seg.sam.prompts import Prompts
+from promise_seg.sam.sam2_decoding import decode_sam2_tokens
+from promise_seg.sam.trunks import Convolutions, Hiera, PlainTransformer, Trunk, on_grid
+
+if TYPE_CHECKING:  # each of them costs time to import
+    from transformers import EdgeTamModel, Sam2Model, Sam3TrackerModel
+
+    AnySam2: TypeAlias = Sam2Model | EdgeTamModel | Sam3TrackerModel
+
+FINE, FINEST = "fine", "finest"
+"""Names of the features at twice and at four times the resolution of the embedding, for the decoder alone."""
+MOST_OF_A_MASK = 32.0
+"""The size of logits to which a mask prompt is clamped, as the official predictor clamps the masks that it returns."""
+
+
+class FrozenSam2(Backbone):
+    """A frozen SAM 2, EdgeTAM or tracker of SAM 3, used for single images.
+
+    It follows the official predictor for images where the library does not: no prompts at all, and a mask by itself,
+    get no tokens; masks are never exchanged by their stability; and mask prompts are clamped.
+
+    Args:
+        model: of one of the three classes.
+        name: how the user called it; kept for messages and checkpoints.
+        sha256: hash of its weights as they were published; worked out from the weights if ``None``.
+        notes: what a user should know of how it was loaded, a line each.
+        trained_at: the input size that it was trained at, in pixels, if it is used at another.
+    """
+
+    def __init__(
+        self,
+        model: "AnySam2",
+        name: str,
+        sha256: str | None = None,
+        notes: tuple[str, ...] = (),
+        trained_at: int | None = None,
+    ) -> None:
+        trunk = _trunk(model)
+        prompt = model.config.prompt_encoder_config
+        grid = prompt.image_size // prompt.patch_size
+        super().__init__(
+            name=name,
+            sha256=sha256 or weights_sha256(model),
+            sizes=FeatureSizes(
+                side=prompt.image_size,
+                grid=grid,
+                embedding_channels=model.hidden_dim,
+                stage_channels=trunk.stage_channels,
+                num_heads=trunk.num_heads,
+            ),
+            num_mask_tokens=model.mask_decoder.num_mask_tokens,
+            mask_side=4 * grid,
+            notes=notes,
+            trained_at=trained_at,
+        )
+        self.model = model
+        self._trunk = trunk
+        self._scale = (HALF, HALF) if isinstance(trunk, PlainTransformer) else (PIXEL_MEAN, PIXEL_STD)
+        self.train()
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def _encode(self, images: Tensor) -> Features:
+        """The steps of the library's encoder; stages at the resolution of the embedding, or coarser."""
+        pyramid = self._trunk(normalise(images.to(self.device), *self._scale))
+        finest, fine, coarse = pyramid.levels
+        decoder = self.model.mask_decoder
+        tensors = {
+            EMBEDDING: (coarse + self.model.no_memory_embedding.reshape(1, -1, 1, 1)).contiguous(),
+            FINE: decoder.conv_s1(fine).contiguous(),
+            FINEST: decoder.conv_s0(finest).contiguous(),
+        }
+        for number, stage in enumerate(pyramid.stages):
+            tensors[f"stage_{number}"] = on_grid(stage, self.sizes.grid)
+        return Features(tensors)
+
+    def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
+        embedding = features.embedding
+        masks = prompts.mask_logits
+        sparse, dense = self.model.prompt_encoder(
+            input_points=prompts.points_xy_model,
+            input_labels=prompts.point_labels,
+            input_boxes=prompts.boxes_xyxy_model,
+            input_masks=None if masks is None else masks.to(embedding).clamp(-MOST_OF_A_MASK, MOST_OF_A_MASK),
+        )
+        positions = self.model.get_image_wide_positional_embeddings().expand(len(embedding), -1, -1, -1)
+        found = decode_sam2_tokens(
+            self.model.mask_decoder, embedding, features.tensors[FINE], features.tensors[FINEST], positions, sparse,
+            dense, token_shift,
+        )  # fmt: skip
+        wanted = slice(1, None) if multimask else slice(0, 1)
+        return Decoded(
+            found.mask_logits[:, :, wanted],
+            found.iou[:, :, wanted],
+            found.tokens[:, :, wanted],
+            object_logits=found.object_logits,
+        )
+
+    def save(self, folder: Path) -> None:
+        """See :meth:`Backbone.save`."""
+        self.model.save_pretrained(folder)
+
+
+def _trunk(model: "AnySam2") -> Trunk:
+    kind = type(model).__name__  # a config says what kind of file it came from
+    if kind == "Sam3TrackerModel":
+        return PlainTransformer(model.vision_encoder)
+    if kind == "EdgeTamModel":
+        return Convolutions(model.vision_encoder, model.config.mask_decoder_config.num_attention_heads)
+    return Hiera(model.vision_encoder)

@@ -1,0 +1,78 @@
+"""Our own pass through the mask decoder of SAM-HQ, with the token shift as an argument."""
+
+import torch
+from torch import Tensor
+from transformers.models.sam_hq.modeling_sam_hq import SamHQMaskDecoder
+
+
+def hq_features(decoder: SamHQMaskDecoder, embedding: Tensor, early: Tensor) -> Tensor:
+    """The features that the HQ token is read with, which depend on the image alone.
+
+    Shape: embedding (B, C, h, w) and the output (B, h, w, D) of the first block with global attention to
+        (B, C / 8, 4h, 4w).
+    """
+    late = decoder.encoder_conv2(decoder.activation(decoder.encoder_norm(decoder.encoder_conv1(embedding))))
+    compressed = decoder.compress_vit_conv1(early.permute(0, 3, 1, 2).contiguous())
+    compressed = decoder.compress_vit_conv2(decoder.activation(decoder.compress_vit_norm(compressed)))
+    found: Tensor = late + compressed
+    return found
+
+
+def decode_hq_tokens(
+    decoder: SamHQMaskDecoder,
+    embedding: Tensor,
+    fine: Tensor,
+    positions: Tensor,
+    sparse: Tensor | None,
+    dense: Tensor,
+    token_shift: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All masks of SAM-HQ's decoder: each of SAM's own masks with that of the HQ token added, as logits.
+
+    The steps are those of the official code. The library's ``SamHQMaskDecoder.forward`` of ``transformers`` 5.24 makes
+    its masks of the image as it was before the transformer; it also sorts them by their IoU.
+
+    Args:
+        decoder: a ``SamHQMaskDecoder`` of ``transformers``; nothing in it is changed.
+        embedding: (B, C, h, w), the image embedding.
+        fine: (B, C / 8, 4h, 4w), from :func:`hq_features`.
+        positions: (B, C, h, w), the position code of the embedding.
+        sparse: (B, K, N, C), the embedded points and boxes of K sets of prompts, or ``None`` without any.
+        dense: (B, C, h, w), the embedded mask prompts.
+        token_shift: (B, M + 1, C), added to the M mask tokens and to the HQ token; the IoU token is not shifted.
+
+    Returns:
+        Mask logits (B, K, M, 4h, 4w), the first of the M being the single mask for unambiguous prompts; their predicted
+        IoU (B, K, M); and the tokens that they came from (B, K, M, 2C), each followed by the IoU token.
+
+    Source: Ke et al., Segment Anything in High Quality, 2023, section 3.2.
+    """
+    batch, channels, height, width = embedding.shape
+    sets = 1 if sparse is None else sparse.shape[1]
+    count = decoder.num_mask_tokens - 1
+    mask_tokens = torch.cat([decoder.mask_tokens.weight, decoder.hq_token.weight]).repeat(batch, sets, 1, 1)
+    if token_shift is not None:
+        mask_tokens = mask_tokens + token_shift[:, None].to(mask_tokens)
+    tokens = torch.cat([decoder.iou_token.weight.repeat(batch, sets, 1, 1), mask_tokens], 2)
+    if sparse is not None:
+        tokens = torch.cat([tokens, sparse], 2)
+    out, keys = decoder.transformer(
+        point_embeddings=tokens.to(decoder.iou_token.weight.dtype),
+        image_embeddings=(embedding + dense).repeat_interleave(sets, 0),
+        image_positional_embeddings=positions.repeat_interleave(sets, 0),
+        attention_similarity=None,
+        target_embedding=None,
+    )
+    image = keys.transpose(2, 3).reshape(batch * sets, channels, height, width)
+    image = decoder.activation(decoder.upscale_layer_norm(decoder.upscale_conv1(image)))
+    image = decoder.activation(decoder.upscale_conv2(image))
+    of_hq = decoder.mask_conv2(decoder.activation(decoder.mask_norm(decoder.mask_conv1(image))))
+    of_hq = of_hq + fine.repeat_interleave(sets, 0)
+    heads = [*decoder.output_hypernetworks_mlps, decoder.hq_mask_mlp]
+    filters = torch.stack([head(out[:, :, 1 + number]) for number, head in enumerate(heads)], 2)
+    side = image.shape[-2:]
+    plain = filters[:, :, :count] @ image.reshape(batch, sets, image.shape[1], -1)
+    refined = filters[:, :, count:] @ of_hq.reshape(batch, sets, of_hq.shape[1], -1)
+    mask_logits = (plain + refined).reshape(batch, sets, count, *side)
+    ends = torch.cat([out[:, :, 1 : 1 + count], out[:, :, :1].expand(-1, -1, count, -1)], -1)
+    return mask_logits, decoder.iou_prediction_head(out[:, :, 0]), ends
