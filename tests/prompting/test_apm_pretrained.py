@@ -163,7 +163,8 @@ def test_fine_maps_are_at_half_of_the_image_s_side_and_see_its_pixels():
         saliency = apm(Features({"embedding": torch.zeros(1, 16, 8, 8), IMAGE: image})).saliency_logits
     assert saliency.shape == (1, 32, 32)
     steps = (saliency[0, 16, 1:] - saliency[0, 16, :-1]).abs()[2:-2]
-    assert 2 + int(steps.argmax()) in (15, 16, 17)
+    changes = 2 + torch.nonzero(steps > 1e-4)[:, 0]
+    assert {15, 16} <= set(changes.tolist()) <= {14, 15, 16, 17}
     assert small().map_side == 16
 
 

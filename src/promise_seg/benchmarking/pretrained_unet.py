@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promise_seg.prompting.backbones.image_backbone import ImageBackbone
+from promise_seg.prompting.map_decoders import two_convolutions
 
 SIDE = 256
 """The default side of the input in pixels."""
@@ -26,13 +27,6 @@ RECIPE: list[Any] = [BATCH, LEARNING_RATE, ENCODER_SHARE, WARM_UP_STEPS, EDGE_WE
 """The numbers that define the training; the last entry is the version of loss and views. Raise it when they change."""
 
 
-def _convolutions(inputs: int, outputs: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for width in (inputs, outputs):
-        layers += [nn.Conv2d(width, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
-
-
 class _Decoder(nn.Module):
     """A decoder from the coarsest map to the finest: enlarge, concatenate the next finer map, two convolutions."""
 
@@ -41,7 +35,7 @@ class _Decoder(nn.Module):
         below, *skips = reversed(widths)
         self.scales = nn.ModuleList()
         for skip, outputs in zip(skips, DECODER_WIDTHS, strict=True):
-            self.scales.append(_convolutions(below + skip, outputs))
+            self.scales.append(two_convolutions(below + skip, outputs, nn.BatchNorm2d))
             below = outputs
         self.head = nn.Conv2d(below, 1, 1)
 

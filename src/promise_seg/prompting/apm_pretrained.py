@@ -7,7 +7,6 @@ objects; each is asked for by its box and by the point that lies deepest inside 
 drag both.
 """
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self
 
@@ -15,8 +14,7 @@ import cv2
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from promise_seg.arrays import Float32Array, IntArray
 from promise_seg.errors import CheckpointError
@@ -28,6 +26,7 @@ from promise_seg.prompting.backbones.loading import (
     empty_backbone,
     load_backbone,
 )
+from promise_seg.prompting.map_decoders import CoarseDecoder, FineDecoder, MapDecoder, resized
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
 from promise_seg.sam.prompts import FOREGROUND
@@ -38,77 +37,12 @@ MAPS, PRESENCE = "apm_maps", "apm_presence"
 BACKBONE_MAP = "apm_backbone_{}"
 """Names in the features of the maps of a frozen backbone."""
 USUAL_SIDE = 256
-_CHANNELS = 64
 _COARSE, _FINE = 4, 2  # how many pixels of the image a cell of the maps is wide
-_FINE_CHANNELS = 24
 _CERTAIN = 0.5  # a place belongs to an object if its saliency is higher
 _NEARLY_THE_BEST = 0.9  # of the highest saliency, where none is certain
 _LEAST_CELLS = 2
 _IMAGES_SEEN = 11_000  # in a training: what its maps need, measured on nuclei and polyps
 _LEAST_EPOCHS, _MOST_EPOCHS = 20, 60
-
-
-class _Decoder(nn.Module):
-    """A feature pyramid: it joins maps of several sizes to one map at a quarter of the image's side."""
-
-    def __init__(self, widths: Sequence[int], embedding_channels: int, outputs: int, *, is_fine: bool) -> None:
-        super().__init__()
-        self.project = nn.ModuleList(nn.Conv2d(width, _CHANNELS, 1) for width in widths)
-        self.from_sam = nn.Conv2d(embedding_channels, _CHANNELS, 1)
-        nn.init.zeros_(self.from_sam.weight)
-        nn.init.zeros_(self.from_sam.bias)  # type: ignore[arg-type]  # it has one
-        self.smooth = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1), nn.GroupNorm(8, _CHANNELS), nn.GELU())
-            for _ in widths
-        )
-        self.outlines = _Outlines(_CHANNELS) if is_fine else None
-        self.out = nn.Conv2d(_FINE_CHANNELS if is_fine else _CHANNELS, outputs, 1)
-        self.presence = nn.Linear(2 * _CHANNELS, 1)
-
-    def forward(
-        self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Return maps (B, outputs, side, side), and presence logits (B,)."""
-        fused = None
-        for number in reversed(range(len(maps))):
-            here = self.project[number](maps[number])
-            if embedding is not None and number == len(maps) - 2:
-                here = here + _resized(self.from_sam(embedding), here.shape[-1])
-            if fused is not None:
-                here = here + _resized(fused, here.shape[-1])
-            fused = self.smooth[number](here)
-            if number == len(maps) - 1:
-                pooled = torch.cat([fused.mean((2, 3)), fused.amax((2, 3))], 1)
-        if fused is None:
-            raise ValueError("there are no feature maps")
-        if self.outlines is not None and image is not None:
-            fused = self.outlines(fused, image, side)
-        return self.out(_resized(fused, side)), self.presence(pooled)[:, 0]
-
-
-class _Outlines(nn.Module):
-    """Joins what was found to the pixels themselves, at half of the image's side, where outlines are sharper."""
-
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.narrow = nn.Conv2d(inputs, _FINE_CHANNELS, 1)
-        self.look = nn.Conv2d(3, _FINE_CHANNELS, 3, stride=_FINE, padding=1)
-        self.smooth = nn.Sequential(
-            nn.Conv2d(_FINE_CHANNELS, _FINE_CHANNELS, 3, padding=1), nn.GroupNorm(4, _FINE_CHANNELS), nn.GELU()
-        )
-
-    def forward(self, fused: Tensor, image: Tensor, side: int) -> Tensor:
-        """Shape: found (B, C, h, h) and the image (B, S, S, 3) RGB in [0, 255] to (B, 24, side, side)."""
-        pixels = image.permute(0, 3, 1, 2).to(fused) / 127.5 - 1
-        seen = _resized(self.look(pixels), side)
-        found: Tensor = self.smooth(_resized(self.narrow(fused), side) + seen)
-        return found
-
-
-def _resized(maps: Tensor, side: int) -> Tensor:
-    if maps.shape[-1] == side:
-        return maps
-    return F.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
 
 
 class _Objects(NamedTuple):
@@ -156,7 +90,8 @@ class PretrainedPrompter(AutoPrompter):
         self.learns_presence, self.max_objects = learns_presence, max_objects
         self.backbone = backbone.requires_grad_(tunes).eval()
         self.map_side = side // map_stride
-        self.decoder = _Decoder(backbone.widths, sizes.embedding_channels, 2, is_fine=map_stride == _FINE)
+        decoder = FineDecoder if map_stride == _FINE else CoarseDecoder
+        self.decoder: MapDecoder = decoder(backbone.widths, sizes.embedding_channels, 2)
 
     def train(self, mode: bool = True) -> Self:
         """The backbone stays in evaluation mode: the statistics of its norms are those of a million images."""
@@ -194,7 +129,7 @@ class PretrainedPrompter(AutoPrompter):
     def _proposal(self, saliency: Tensor, distance: Tensor, presence: Tensor | None) -> Proposal:
         side = min(self.model_side, self.image_side or self.model_side)
         wide = [
-            _resized(one.detach().float()[:, None], side)[:, 0].sigmoid().cpu().numpy() for one in (saliency, distance)
+            resized(one.detach().float()[:, None], side)[:, 0].sigmoid().cpu().numpy() for one in (saliency, distance)
         ]
         objects = [self._objects(*maps) for maps in zip(*wide, strict=True)]
         most = max(len(one.boxes) for one in objects)

@@ -1,0 +1,154 @@
+"""Decoders of an APM that looks at the image itself: from the maps of a backbone to maps of the objects.
+
+The coarse one is that of models that were trained before there was the fine one, and of frozen backbones.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_CHANNELS = 64
+_WIDTHS = (128, 64, 48)  # of the fine decoder, from the second coarsest map to the finest
+_OUTLINE_CHANNELS = 24
+_STRIDE = 2  # of the fine maps
+
+
+class MapDecoder(nn.Module, ABC):
+    """Maps of a backbone, from the finest to the coarsest, to some maps of the objects.
+
+    Args:
+        widths: channels of the backbone's maps.
+        embedding_channels: of SAM's embedding.
+        outputs: how many maps there are.
+    """
+
+    @abstractmethod
+    def forward(
+        self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return maps (B, outputs, side, side), and presence logits (B,).
+
+        Args:
+            maps: of the backbone, each (B, C, h, h).
+            embedding: SAM's, (B, D, g, g), if it is known.
+            side: of the maps.
+            image: (B, S, S, 3) RGB in [0, 255], if it is known.
+        """
+
+
+class CoarseDecoder(MapDecoder):
+    """A feature pyramid: it joins maps of several sizes to one map at a quarter of the image's side."""
+
+    def __init__(self, widths: Sequence[int], embedding_channels: int, outputs: int) -> None:
+        super().__init__()
+        self.project = nn.ModuleList(nn.Conv2d(width, _CHANNELS, 1) for width in widths)
+        self.from_sam = _silent(embedding_channels, _CHANNELS)
+        self.smooth = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1), nn.GroupNorm(8, _CHANNELS), nn.GELU())
+            for _ in widths
+        )
+        self.out = nn.Conv2d(_CHANNELS, outputs, 1)
+        self.presence = nn.Linear(2 * _CHANNELS, 1)
+
+    def forward(
+        self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        fused = None
+        for number in reversed(range(len(maps))):
+            here = self.project[number](maps[number])
+            if embedding is not None and number == len(maps) - 2:
+                here = here + resized(self.from_sam(embedding), here.shape[-1])
+            if fused is not None:
+                here = here + resized(fused, here.shape[-1])
+            fused = self.smooth[number](here)
+            if number == len(maps) - 1:
+                pooled = _pooled(fused)
+        if fused is None:
+            raise ValueError("there are no feature maps")
+        return self.out(resized(fused, side)), self.presence(pooled)[:, 0]
+
+
+class FineDecoder(MapDecoder):
+    """The decoder of a U-Net, and at half of the image's side a last convolution that also sees the pixels.
+
+    It enlarges the coarsest map, joins the next finer one, and so on, with two convolutions each.
+    """
+
+    def __init__(self, widths: Sequence[int], embedding_channels: int, outputs: int) -> None:
+        super().__init__()
+        below, *skips = reversed(widths)
+        self.presence = nn.Linear(2 * below, 1)
+        self.from_sam = _silent(embedding_channels, _WIDTHS[0])
+        self.scales = nn.ModuleList()
+        for skip, outputs_here in zip(skips, _WIDTHS, strict=True):
+            self.scales.append(two_convolutions(below + skip, outputs_here, _norm))
+            below = outputs_here
+        self.outlines = _Outlines(below)
+        self.out = nn.Conv2d(_OUTLINE_CHANNELS, outputs, 1)
+
+    def forward(
+        self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        if image is None:
+            raise ValueError("fine maps need the image")
+        found, *skips = reversed(maps)
+        presence = self.presence(_pooled(found))[:, 0]
+        for number, (scale, skip) in enumerate(zip(self.scales, skips, strict=True)):
+            found = scale(torch.cat([resized(found, skip.shape[-1]), skip], 1))
+            if embedding is not None and number == 0:
+                found = found + resized(self.from_sam(embedding), found.shape[-1])
+        return self.out(self.outlines(found, image, side)), presence
+
+
+class _Outlines(nn.Module):
+    """Joins what was found to the pixels themselves, at half of the image's side, where outlines are sharper."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.narrow = nn.Conv2d(inputs, _OUTLINE_CHANNELS, 1)
+        self.look = nn.Conv2d(3, _OUTLINE_CHANNELS, 3, stride=_STRIDE, padding=1)
+        self.smooth = nn.Sequential(
+            nn.Conv2d(_OUTLINE_CHANNELS, _OUTLINE_CHANNELS, 3, padding=1), nn.GroupNorm(4, _OUTLINE_CHANNELS), nn.GELU()
+        )
+
+    def forward(self, found: Tensor, image: Tensor, side: int) -> Tensor:
+        """Shape: found (B, C, h, h) and the image (B, S, S, 3) RGB in [0, 255] to (B, 24, side, side)."""
+        pixels = image.permute(0, 3, 1, 2).to(found) / 127.5 - 1
+        seen = resized(self.look(pixels), side)
+        joined: Tensor = self.smooth(resized(self.narrow(found), side) + seen)
+        return joined
+
+
+def two_convolutions(inputs: int, outputs: int, norm: Callable[[int], nn.Module]) -> nn.Sequential:
+    """Two convolutions of 3 x 3, each with a norm: (B, inputs, h, h) to (B, outputs, h, h)."""
+    layers: list[nn.Module] = []
+    for width in (inputs, outputs):
+        layers += [nn.Conv2d(width, outputs, 3, padding=1, bias=False), norm(outputs), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def resized(maps: Tensor, side: int) -> Tensor:
+    """Resize maps (B, C, h, h) to (B, C, side, side), bilinearly."""
+    if maps.shape[-1] == side:
+        return maps
+    return F.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
+
+
+def _norm(channels: int) -> nn.Module:
+    """A norm within each image, so that a step does not depend on how its images are shared among processes."""
+    return nn.GroupNorm(8, channels)
+
+
+def _pooled(maps: Tensor) -> Tensor:
+    return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
+
+
+def _silent(inputs: int, outputs: int) -> nn.Conv2d:
+    """A convolution that says nothing before it has learned."""
+    layer = nn.Conv2d(inputs, outputs, 1)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # it has one
+    return layer
