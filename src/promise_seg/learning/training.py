@@ -27,6 +27,7 @@ from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.learning.answering import MeasuredAnswer, measure_answers, read_answers, write_answers
 from promise_seg.learning.given import draw_forms
 from promise_seg.learning.objective import training_losses
+from promise_seg.learning.optimizer import build_optimizer
 from promise_seg.learning.presence import presence_threshold
 from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_log import LOG_FILE, epochs_of, read_log, rounded
@@ -118,12 +119,7 @@ class TrainingRun:
             self.model.apm.begin()
         self.start = None if start is None else start.put_into(self.model, sam)
         self._start_images = None if start is None else start.images
-        optimizer_class = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-        optimizer = optimizer_class(
-            self.model.parameter_groups(),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-        )
+        optimizer = build_optimizer(self.model, settings)
         self.training_set = TrainingSet(train, self.model.sam, store, settings, self.model.apm)
         self.draws = EpochDraws(
             len(self.training_set), settings.views, settings.seed, settings.batch_size, settings.decoder_interval

@@ -15,6 +15,7 @@ def are_alike(one: Prompts, other: Prompts) -> bool:
 
 
 def side_by_side(one: Prompts, other: Prompts) -> Prompts:
+    """Return the sets of points of both for each image: (B, K, N, 2) and (B, L, N, 2) to (B, K + L, N, 2)."""
     parts = {
         name: torch.cat([getattr(one, name), getattr(other, name)], 1) for name in ("points_xy_model", "point_labels")
     }
@@ -22,4 +23,5 @@ def side_by_side(one: Prompts, other: Prompts) -> Prompts:
 
 
 def sets_of(decoded: Decoded, sets: slice) -> Decoded:
+    """Return what was decoded for some of the sets of each image."""
     return Decoded(*(None if part is None else part[:, sets] for part in decoded))  # type: ignore[arg-type]
