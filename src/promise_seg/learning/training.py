@@ -121,9 +121,7 @@ class TrainingRun:
         self._start_images = None if start is None else start.images
         optimizer = build_optimizer(self.model, settings)
         self.training_set = TrainingSet(train, self.model.sam, store, settings, self.model.apm)
-        self.draws = EpochDraws(
-            len(self.training_set), settings.views, settings.seed, settings.batch_size, settings.decoder_interval
-        )
+        self.draws = EpochDraws.of(settings, len(self.training_set))
         loader = DataLoader(self.training_set, settings.batch_size, sampler=self.draws, collate_fn=collate)
         _share_batches(accelerator, settings)
         self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.model, optimizer, loader)

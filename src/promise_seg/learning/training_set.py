@@ -101,6 +101,11 @@ class EpochDraws(Sampler[Draw]):
         self.batch_size, self.decoder_interval = batch_size, decoder_interval
         self.epoch = 0
 
+    @classmethod
+    def of(cls, settings: TrainSettings, rows: int) -> "EpochDraws":
+        """Return the draws of a training on so many rows."""
+        return cls(rows, settings.views, settings.seed, settings.batch_size, settings.decoder_interval)
+
     def __len__(self) -> int:
         return self.rows
 
