@@ -17,6 +17,7 @@ from promise_seg.cli.main import main
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import SettingsError
+from promise_seg.sealed import opened
 from promise_seg.strays import temporary_name
 from tests.benchmarking.conftest import benchmark_folder  # noqa: F401
 
@@ -112,7 +113,9 @@ def test_a_finished_benchmark_does_nothing_again_and_a_lost_score_is_made_anew(f
     lost.unlink()
     log = copy / "discs/tiny/both/seed-0/test_log.jsonl"
     looks = log.read_text()
-    log.write_text(looks.replace("}", f', "unfinished": "{of_a_dead_process()}"}}', 1))  # killed after its scores
+    first, *rest = looks.splitlines(keepends=True)
+    unfinished = opened(json.loads(first)) | {"unfinished": of_a_dead_process()}  # killed after its scores
+    log.write_text(json.dumps(unfinished) + "\n" + "".join(rest))
     before = {p: p.stat().st_mtime_ns for p in copy.rglob("*.safetensors")}
     kept = copy / "discs/tiny/both/seed-0/test/discs/scores_apm.csv"
     kept_at = kept.stat().st_mtime_ns

@@ -140,6 +140,7 @@ def test_defaults_shown_are_those_of_the_settings():
     for setting, option in OPTIONS.items():
         assert parameters[option].default == getattr(make_settings(apm="pretrained"), setting), option
     options = {name: field.default for cls in CONFIGS.values() for name, field in cls.model_fields.items()}
+    options |= {name: value for cls in CONFIGS.values() for name, value in cls.options_of_new_runs().items()}
     for name in {name for name in parameters if name.startswith(APM_PREFIX)}:
         assert parameters[name].default == options[name.removeprefix(APM_PREFIX)], name
 

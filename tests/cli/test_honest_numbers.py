@@ -45,7 +45,7 @@ def test_every_mean_has_an_interval_and_every_stratum_its_images(run, tmp_path, 
     names = {one.name for one in MEASURES if not one.only_for_instances}
     assert set(found["mean"]) == set(found["interval"]) == names
     format_of_before = stored("own_points")
-    assert set(found) == set(format_of_before) | {"thresholds", "scores_sha256"}
+    assert set(found) == set(format_of_before) | {"thresholds", "scores_sha256", "content_sha256"}
     for part in ("test_looks", "seen_in_training", "trust", "reading", "strata"):
         assert set(found[part]) == set(format_of_before[part]), part
     low, high = found["interval"]["iou"]

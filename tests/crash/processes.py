@@ -141,13 +141,13 @@ def keep_in_memory(sam: Path, place: Path) -> None:
     from promise_seg.sam import loading
 
     re._MAXCACHE = _PATTERNS  # transformers compiles a thousand for a model
-    read = loading._from_pretrained
-    model, notes = read(str(sam))
+    read = loading.model_from_folder
+    model = read(str(sam))
 
     def from_memory(source: str):
-        return (deepcopy(model), notes) if source == str(place) else read(source)
+        return deepcopy(model) if source == str(place) else read(source)
 
-    loading._from_pretrained = from_memory
+    loading.model_from_folder = from_memory
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from promise_seg.learning.answering import ANSWERS_FILE, measure_answers, read_a
 from promise_seg.model import ModelConfig, PromiseModel, bare_model
 from promise_seg.prediction.predictor import UNSHIFTED, Predictor
 from promise_seg.sam.prompts import Prompts
+from promise_seg.sealed import opened
 from promise_seg.vocabulary import MaskChoice, PromptForm, Split
 from tests.helpers import disc_image, make_model, some_points
 
@@ -118,9 +119,8 @@ def test_answers_are_written_and_read(checked, tiny_sam, tmp_path):
     answers = measure_answers(shifted_model(tiny_sam), checked[:1], None)
     write_answers(tmp_path, answers)
     assert read_answers(tmp_path) == answers
-    assert [one["form"] for one in json.loads((tmp_path / ANSWERS_FILE).read_text())] == [
-        str(one) for one in PromptForm
-    ]
+    (written,) = opened(json.loads((tmp_path / ANSWERS_FILE).read_text())).values()
+    assert [one["form"] for one in written] == [str(one) for one in PromptForm]
     assert read_answers(tmp_path / "nothing") == ()
     (tmp_path / ANSWERS_FILE).write_text("[{]")
     with pytest.raises(CheckpointError, match=r"given_prompts\.json: cannot be read"):

@@ -13,6 +13,7 @@ from promise_seg.learning.training_images import (
     read_training_images,
     write_training_images,
 )
+from promise_seg.sealed import opened
 from promise_seg.vocabulary import Split
 from tests.helpers import strict_json, write_dataset
 
@@ -22,7 +23,7 @@ def test_what_is_written_is_read_and_needs_no_order(checked, tmp_path):
     write_training_images(tmp_path / "b", checked[::-1])
     assert read_training_images(tmp_path / "a") == TrainingImages.of(checked)
     assert (tmp_path / "a" / TRAINING_IMAGES_FILE).read_bytes() == (tmp_path / "b" / TRAINING_IMAGES_FILE).read_bytes()
-    lists = strict_json(tmp_path / "a" / TRAINING_IMAGES_FILE)
+    lists = opened(strict_json(tmp_path / "a" / TRAINING_IMAGES_FILE))
     assert sorted(map(len, lists.values())) == sorted(
         sum(row.row.split == split for row in checked) for split in (Split.TRAIN, Split.VAL)
     )

@@ -52,7 +52,7 @@ def test_the_best_model_is_returned_and_a_finished_run_goes_on(place, fresh, few
     assert model.part.checkpoint == place / "new/best"
     assert model.trust_model is not None
     measured = {"measuring answers to prompts", "trying a second pass"}
-    assert set(told) == {"checking", "encoding", "training", "calibrating"} | measured
+    assert set(told) == {"checking", "measuring", "encoding", "training", "calibrating"} | measured
     assert model.model.sha256() == load_checkpoint(place / "new").sha256()
     again = train(Dataset.from_csv(fresh), place / "new", **few, note=notes.append)
     assert again.model.sha256() == model.model.sha256()

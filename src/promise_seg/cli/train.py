@@ -87,14 +87,14 @@ def train(
         ),
     ] = False,
     apm_map_stride: Annotated[
-        int | None,
+        int,
         option(
             "--apm-map-stride",
             metavar="2|4",
-            about="Pixels of the image in a cell of the maps of pretrained; by default 2, and 4 with --apm-frozen.",
+            about="Pixels of the image in a cell of the maps of pretrained; 4 with --apm-frozen.",
             panel=MODEL,
         ),
-    ] = None,
+    ] = 2,
     apm_max_objects: Annotated[
         int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
     ] = 16,
@@ -196,7 +196,6 @@ def train(
         for name in (*OPTIONS.values(), *(name for name in context.params if name.startswith(APM_PREFIX)))
         if (source := context.get_parameter_source(name)) is not None and source.name != "DEFAULT"
     }
-    from promise_seg.features.store import FeatureStore
     from promise_seg.workflows import training
 
     starts = None if init is None else training.Starts(init)
@@ -208,7 +207,7 @@ def train(
     with stages_bar() as progress:
         training.train(
             rows, output, init=starts, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share,
-            device=device, store=FeatureStore(store, store_precision), progress=progress, note=print_line,
+            device=device, store=store, store_precision=store_precision, progress=progress, note=print_line,
             trained=_print, **given,
         )  # fmt: skip
 

@@ -27,7 +27,7 @@ from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import FLATTERING, TrustModel, add_trust, with_trust
-from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, SplitChoice
+from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, SplitChoice, StorePrecision
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.model_ref import ModelPart
@@ -349,6 +349,8 @@ def data_name(data: Dataset | str | Path) -> str:
     return str(data)
 
 
-def as_store(store: str | Path | FeatureStore | None) -> FeatureStore:
-    """Return a feature store: that in a folder, or the user's."""
-    return store if isinstance(store, FeatureStore) else FeatureStore(store)
+def as_store(store: str | Path | FeatureStore | None, precision: str = StorePrecision.FP16) -> FeatureStore:
+    """Return a feature store: that in a folder, or the user's; a store that is given keeps its own precision."""
+    if isinstance(store, FeatureStore):
+        return store
+    return FeatureStore(store, chosen(StorePrecision, precision, "--store-precision"))

@@ -24,7 +24,7 @@ from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import PointCounts
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
-from promise_seg.vocabulary import ApmKind, Protocol
+from promise_seg.vocabulary import ApmKind, Protocol, StorePrecision
 from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
@@ -68,6 +68,7 @@ def train(
     precision: str | None = None,
     device: str | torch.device = "auto",
     store: str | Path | FeatureStore | None = None,
+    store_precision: str = StorePrecision.FP16,
     progress: Progress = silent,
     note: Note = no_note,
     trained: Callable[[Trained], object] = lambda _: None,
@@ -115,6 +116,7 @@ def train(
         precision: ``no``, ``bf16`` or ``fp16``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         store: the feature store, or its folder; by default the user's.
+        store_precision: of stored features: ``fp16``, or ``int8``; a store that is given has its own.
         progress: told of each image and step.
         note: told what a user should know, a line each.
         trained: told how each run ended.
@@ -158,7 +160,7 @@ def train(
     for line in frozen.notes:
         note(f"{frozen.name}: {line}")
     with _alone_in(Path(output), accelerator) as lock:
-        work = _Work(frozen, as_store(store), settings, accelerator, starts, progress, note, lock)
+        work = _Work(frozen, as_store(store, store_precision), settings, accelerator, starts, progress, note, lock)
         return _train_all(work, rows, Path(output), trained)
 
 
