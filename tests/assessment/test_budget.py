@@ -25,6 +25,7 @@ def test_every_kind_of_prompts_of_every_image(tiny_sam, checked):
     assert {name for name, one in found.items() if one.reads_truth} == {n for n in found if n.startswith("oracle")}
 
 
+@pytest.mark.slow
 def test_own_points_and_nothing_score_as_in_an_evaluation(tiny_sam, checked):
     model, rows = make_model(tiny_sam), checked[:3]
     found = by_name(prompt_budget(model, rows))
@@ -42,6 +43,7 @@ def test_models_without_apm_have_no_own_points(tiny_sam, checked):
         assert not [one.name for one in prompt_budget(model, checked[:2]) if one.name.startswith("own")]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_draws_in_any_order_of_rows(tiny_sam, checked):
     model, few = make_model(tiny_sam), checked[:3]
     one, other, third = (
@@ -73,6 +75,7 @@ def test_spread_is_over_draws_and_the_interval_over_groups():
     assert found["interval"][0] < 0.5 < found["interval"][1]
 
 
+@pytest.mark.slow
 def test_the_command(manifest, tmp_path, capsys):
     make_tiny_sam().model.save_pretrained(tmp_path / "sam")
     args = ["budget", "bare", str(manifest), "--sam", str(tmp_path / "sam"), "-o", str(tmp_path / "out")]

@@ -100,6 +100,7 @@ def probs_and_truth(draw):
     return probs, truth
 
 
+@pytest.mark.slow
 @given(probs_and_truth(), st.floats(0.01, 0.99), st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_every_measure_of_any_mask_is_a_number(both, threshold, fill_holes):

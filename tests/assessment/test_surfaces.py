@@ -92,6 +92,7 @@ def test_the_smallest_images(shape):
     assert score_surfaces(first, last).hd95 == max(shape) - 1
 
 
+@pytest.mark.slow
 @given(arrays(bool, (12, 15)), arrays(bool, (12, 15)))
 @settings(max_examples=60, deadline=None)
 def test_mirrors_and_swaps_change_nothing(one, other):
@@ -101,6 +102,7 @@ def test_mirrors_and_swaps_change_nothing(one, other):
             assert value == pytest.approx(found[name], abs=1e-4), name
 
 
+@pytest.mark.slow
 @given(arrays(bool, (12, 15)), arrays(bool, (12, 15)), st.sampled_from([1.0, 1.5, 3.0]))
 @settings(max_examples=60, deadline=None)
 @pytest.mark.filterwarnings("ignore:monai.metrics.utils get_mask_edges")

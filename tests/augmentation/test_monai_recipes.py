@@ -75,6 +75,7 @@ def assert_share(part, share, runs=600):
     assert share_changed(marked(part), runs=runs) == pytest.approx(share, abs=4 * error), part
 
 
+@pytest.mark.slow
 def test_the_reference_s_recipe_changes_each_thing_as_often_as_it_says():
     brightness, crop, flip_y, flip_x, similarity, blur, degradation, dropped = reference(32).transforms
     for part in (brightness, crop, flip_y, flip_x, similarity, blur, degradation):
@@ -212,6 +213,7 @@ def test_the_mask_stays_on_what_it_outlines(recipe):
     assert np.array_equal(image, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", MONAI_RECIPES)
 def test_a_view_repeats_itself_whatever_the_seeds_threads_and_history(recipe):
     image, mask = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8), disc_image(2, 100, 100)[1]

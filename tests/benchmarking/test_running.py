@@ -53,6 +53,7 @@ def run(place, **changes):
     return benchmark, files
 
 
+@pytest.mark.slow
 def test_nothing_is_done_again_without_a_reason(place):
     _, before = run(place)
     _, after = run(place)
@@ -107,6 +108,7 @@ def test_scores_of_other_rows_or_that_are_damaged_are_made_anew(place, change):
     assert groups == ({1} if change == change_groups else {2})
 
 
+@pytest.mark.slow
 def test_other_oracle_points_touch_oracle_scores_alone(place):
     _, before = run(place)
     _, after = run(place, oracle_points=4)
@@ -126,6 +128,7 @@ def test_post_processing_of_one_model_touches_its_scores_alone(place):
     assert {name.split("/")[2] for name in before if after[name] > before[name]} == {"apm"}
 
 
+@pytest.mark.slow
 def test_models_with_own_points_are_calibrated(place):
     run(place)
     assert (place / "out/discs/sam/apm/seed-0/best/trust.safetensors").exists()
@@ -169,6 +172,7 @@ def test_a_unet_gets_the_time_of_another_whatever_the_store_has_already(place):
     assert budgets[1] > 0
 
 
+@pytest.mark.slow
 def test_time_is_no_budget_off_the_cpu(place):
     models = {"apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "budget_of": "apm"}}
     run(place, models=models)
@@ -208,6 +212,7 @@ def test_lines_of_several_data_sams_and_protocols_stand_apart(place):
         assert head in sizes.split("</thead>")[0]
 
 
+@pytest.mark.slow
 def test_a_benchmark_of_the_published_procedure_scores_its_unet_so_too(place):
     models = {"theirs": {"variant": "ips"}, "U-Net": {"variant": "unet", "epochs": 1}}
     training = {"protocol": "reference", "epochs": 1, "views": 1, "apm": "heatmap"}
@@ -239,6 +244,7 @@ def test_an_image_that_stands_in_two_rows_counts_twice(place):
     assert found.interval("dice").mean == pytest.approx(found.seed_means("dice")[0], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_no_file_holds_what_is_no_json(place):
     def refuse(word):
         raise AssertionError(word)
@@ -262,6 +268,7 @@ def test_sizes_stand_in_their_order_whatever_that_of_the_file(place):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_only_what_this_benchmark_has_looked_at_is_found(place):
     run(place, seeds=[0, 1])
     spec = read_spec(place / "spec.yaml")
@@ -293,6 +300,7 @@ RIVALS = {
 }
 
 
+@pytest.mark.slow
 def test_rivals_are_lines_of_the_same_table_and_are_finished_once(place):
     benchmark, before = run(place, rivals=RIVALS)
     found = {one.line.name: one for one in found_in(benchmark)}
@@ -320,6 +328,7 @@ def test_rivals_are_lines_of_the_same_table_and_are_finished_once(place):
     assert weights == {path: path.stat().st_mtime_ns for path in weights}
 
 
+@pytest.mark.slow
 def test_rivals_that_are_added_later_leave_all_else_as_it_is(place):
     _, before = run(place)
     _, after = run(place, rivals=["otsu", "mean-mask"])

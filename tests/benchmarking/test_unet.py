@@ -31,6 +31,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"side": 32}, {"side": 32, "patience": 2}])
 def test_a_run_that_was_killed_ends_where_an_unbroken_one_ends(make, settings):
     whole = make("whole", **settings)
@@ -89,6 +90,7 @@ def scripted(make, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_best_epoch_and_ends_after_too_many_without_a_gain(scripted):
     run, weights = scripted([0.2, 0.5, 0.5, 0.4, 0.9], epochs=9)
     assert (run.epoch, run.best_epoch, run.best_dice) == (4, 2, 0.5)
@@ -102,6 +104,7 @@ def test_early_stopping_ends_at_its_upper_bound(scripted):
     assert (run.epoch, run.best_epoch) == (3, 3)
 
 
+@pytest.mark.slow
 def test_epochs_without_a_gain_are_counted_across_an_interruption(scripted):
     scripted([0.5, 0.4, 0.3, 0.9], stop_after=2, epochs=9)
     run, _ = scripted([0.5, 0.4, 0.3, 0.9], epochs=9)

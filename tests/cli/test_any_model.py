@@ -61,6 +61,7 @@ def test_a_set_of_models_goes_through_every_command(place, capsys):
     assert "holds a model for each of several classes" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_bare_sam_goes_where_it_makes_sense(place, finished, capsys):
     sam = ("--sam", finished / "sam")
     data = place / "data/manifest.csv"
@@ -92,6 +93,7 @@ def test_a_file_of_the_published_code_goes_where_it_makes_sense(apm, place, fini
         assert "promise convert it first" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_training_starts_from_a_model(place, finished, capsys):
     shared = ("--sam", finished / "sam", "--epochs", "2", "--batch-size", "3", "--views", "2")
     started = ("train", place / "data/manifest.csv", "-o", place / "next", "--init", place / "set/class-1")

@@ -37,6 +37,7 @@ def patients(tmp_path):
     return tmp_path / "data"
 
 
+@pytest.mark.slow
 def test_patients_stay_together_and_predictions_are_masks_of_what_they_are_of(patients, tmp_path, capsys):
     manifest, run, out = tmp_path / "m.csv", tmp_path / "run", tmp_path / "out"
     assert main(["data", "make", str(patients), "-o", str(manifest)]) == 0

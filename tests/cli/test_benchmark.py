@@ -76,6 +76,7 @@ def test_the_page_has_every_model_and_what_it_was_made_of(finished):
     assert costs["both"][1] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 400])
 def test_the_page_fits_its_window_and_its_tables_sort(finished, browser, width):
     out, _, _ = finished
@@ -104,6 +105,7 @@ def of_a_dead_process():
     return f"{system}-{pid}-1-{token}"
 
 
+@pytest.mark.slow
 def test_a_finished_benchmark_does_nothing_again_and_a_lost_score_is_made_anew(finished, tmp_path):
     out, store, spec = finished
     copy = tmp_path / "copy"

@@ -63,6 +63,7 @@ def test_a_trained_model_is_calibrated_and_gone_on_with_as_it_is(run, trained, c
     assert "trust on val rows, each judged without its group" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_variant_without_own_masks_is_trained_but_not_calibrated(trained, tmp_path, capsys):
     data = str(trained / "data/manifest.csv")
     options = ["--sam", str(trained / "sam"), "--epochs", "1", "--views", "1", "--variant", "ips"]
@@ -72,6 +73,7 @@ def test_a_variant_without_own_masks_is_trained_but_not_calibrated(trained, tmp_
     assert "variant ips has no auto-prompting module" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_calibrating_anew_gives_the_same_and_never_opens_test_images(run):
     before = read_trust(run[0] / "best" / TRUST_FILE)
     (run[0] / "best" / TRUST_FILE).unlink()
@@ -82,6 +84,7 @@ def test_calibrating_anew_gives_the_same_and_never_opens_test_images(run):
     assert read_trust(run[0] / "best" / TRUST_FILE).sha256() == before.sha256()
 
 
+@pytest.mark.slow
 def test_an_evaluation_has_trust_in_each_line_and_its_quality(run, tmp_path, capsys):
     lines, summary = evaluate(run, tmp_path / "a")
     assert all(0 <= float(line["trust"]) <= 1 for line in lines)
@@ -116,6 +119,7 @@ def test_only_own_masks_as_the_model_chose_them_are_judged(run, tmp_path, capsys
         assert "trust" not in json.loads((tmp_path / f"o/summary_{name}.json").read_text())
 
 
+@pytest.mark.slow
 def test_predictions_have_trust_as_the_evaluation_has(run, tmp_path):
     scores = {line["image"]: line for line in evaluate(run, tmp_path / "e")[0]}
     assert main(["predict", str(run[0]), str(run[1].parent / "images"), "-o", str(tmp_path / "p")]) == 0
@@ -154,6 +158,7 @@ def test_a_table_from_before_there_was_trust_is_gone_on_with(run, tmp_path):
     assert [line["trust"] for line in predictions(out)] == ["", ""]
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_one_line_and_a_way_out(run, tmp_path, capsys):
     (run[0] / "best" / TRUST_FILE).write_bytes(b"damaged")
     for command in (["evaluate", str(run[0]), str(run[1])], ["predict", str(run[0]), str(run[1].parent / "images")]):
@@ -237,6 +242,7 @@ def test_val_rows_are_split_off_as_training_did(unsplit, monkeypatch):
     assert read_trust(path).calibration.val_sha256 == before.calibration.val_sha256
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["--seed", "0"], ["--val-share", "0.6"]])
 @pytest.mark.parametrize("command", ["calibrate", "tune-postprocess"])
 def test_val_rows_that_were_trained_on_are_refused(unsplit, command, options, capsys, monkeypatch):

@@ -29,6 +29,7 @@ def train(manifest, sam_folder, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_train_evaluate_predict(train, manifest, sam_folder, tmp_path, capsys):
     assert train() == 0
     assert "encoded 14 views" in capsys.readouterr().err
@@ -115,6 +116,7 @@ def test_a_missing_csv_and_one_without_columns(tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
 def test_options_win_over_the_protocol_and_its_deviations_are_printed_once(train, manifest, tmp_path, capsys):
     assert train("--protocol", "reference", "--variant", "ips") == 0
     assert capsys.readouterr().err.count("a second sigmoid") == 1
@@ -145,6 +147,7 @@ def test_defaults_shown_are_those_of_the_settings():
         assert parameters[name].default == options[name.removeprefix(APM_PREFIX)], name
 
 
+@pytest.mark.slow
 def test_an_option_of_one_kind_of_apm_gets_into_the_model_and_is_refused_by_the_others(train, tmp_path, capsys):
     assert train("--apm", "peaks", "--apm-distance", "0.25", "--variant", "apm", "--epochs", "1") == 0
     apm = json.loads((tmp_path / "run/best/config.json").read_text())["apm"]
@@ -154,6 +157,7 @@ def test_an_option_of_one_kind_of_apm_gets_into_the_model_and_is_refused_by_the_
     assert "--apm cross has no option distance; it has position_code" in words
 
 
+@pytest.mark.slow
 def test_another_input_size_is_kept_in_the_model(train, manifest, tmp_path, capsys):
     assert train("--image-size", "48") == 0
     assert "trained at 32 px, used at 48 px" in capsys.readouterr().err
@@ -166,6 +170,7 @@ def test_another_input_size_is_kept_in_the_model(train, manifest, tmp_path, caps
     assert "another image_size" in failure(train("--image-size", "32"), capsys)
 
 
+@pytest.mark.slow
 def test_another_sam_at_prediction(train, manifest, tmp_path, capsys):
     assert train() == 0
     make_tiny_sam(9).model.save_pretrained(tmp_path / "other")
@@ -177,6 +182,7 @@ def test_another_sam_at_prediction(train, manifest, tmp_path, capsys):
     assert not (tmp_path / "p").exists()
 
 
+@pytest.mark.slow
 def test_an_unreadable_image_among_others(train, manifest, tmp_path, capsys):
     assert train() == 0
     (manifest.parent / "images/4.png").write_text("no")
@@ -197,6 +203,7 @@ def test_evaluate_without_rows_of_the_split(manifest, sam_folder, tmp_path, caps
     assert "no test rows" in failure(main(args), capsys)
 
 
+@pytest.mark.slow
 def test_a_folder_in_which_another_trains_is_refused_and_left_alone(train, capsys, tmp_path):
     from promise_seg.locks import alone_in
 
@@ -219,6 +226,7 @@ def test_a_full_disk_is_one_line(train, capsys, monkeypatch):
     assert "No space left on device" in failure(train(), capsys)
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_130_and_the_run_goes_on(train, capsys, monkeypatch):
     from promise_seg.learning import training
 
@@ -237,6 +245,7 @@ def test_ctrl_c_is_130_and_the_run_goes_on(train, capsys, monkeypatch):
     assert "going on after epoch 1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_grey_masks_with_a_threshold(train, manifest, capsys):
     path = manifest.parent / "masks/0.png"
     Image.fromarray(np.arange(1200, dtype=np.uint8).reshape(30, 40)).save(path)

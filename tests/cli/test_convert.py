@@ -16,6 +16,7 @@ def reference_file(tiny_sam, tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_convert_then_predict_like_the_file_itself(reference_file, manifest, tmp_path, capsys):
     native, images = tmp_path / "native", str(manifest.parent / "images")
     assert main(["convert", str(reference_file), "-o", str(native)]) == 0
@@ -46,6 +47,7 @@ def test_a_reference_file_is_evaluated_directly(reference_file, manifest, tmp_pa
     assert "leave --sam away" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_there_and_back_with_a_sam_on_this_machine(reference_file, tiny_sam, tmp_path, capsys):
     tiny_sam.model.save_pretrained(tmp_path / "sam")
     first, file, second = (str(tmp_path / name) for name in ("first", "back.pt", "second"))
@@ -57,6 +59,7 @@ def test_there_and_back_with_a_sam_on_this_machine(reference_file, tiny_sam, tmp
         assert (tmp_path / "second" / name).read_bytes() == (tmp_path / "first" / name).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -100,6 +103,7 @@ def test_a_full_disk_is_one_line(reference_file, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "back.pt").exists()
 
 
+@pytest.mark.slow
 def test_a_conversion_that_is_there_is_accepted_and_another_is_never_overwritten(reference_file, tmp_path, capsys):
     native, back = tmp_path / "native", tmp_path / "back.pt"
     commands = (["convert", str(reference_file), "-o", str(native)],

@@ -48,6 +48,7 @@ def volumes(tmp_path):
     return tmp_path / "ct.csv"
 
 
+@pytest.mark.slow
 def test_one_class_of_volumes(volumes, train, tmp_path, capsys):
     run = tmp_path / "run"
     assert train(volumes, run, "--class", "2", "--window", "40,400", "--fit", "pad") == 0
@@ -63,6 +64,7 @@ def test_one_class_of_volumes(volumes, train, tmp_path, capsys):
     assert set(np.unique(written.get_fdata())) <= {0, 2}
 
 
+@pytest.mark.slow
 def test_a_model_for_each_class(volumes, train, tmp_path, capsys):
     run = tmp_path / "run"
     assert train(volumes, run, "--class", "all") == 0
@@ -123,6 +125,7 @@ def instances_of(manifest):
     return manifest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["ips", "apm+ips"])
 def test_instances(train, tmp_path, capsys, variant):
     manifest, run = instances_of(write_dataset(tmp_path / "data")), tmp_path / "run"
@@ -174,6 +177,7 @@ def test_contact_sheets(volumes, tmp_path, capsys):
         assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_reference_s_way_crops_and_pads(train, tmp_path):
     manifest, run = write_dataset(tmp_path / "data"), tmp_path / "run"
     assert train(manifest, run, "--protocol", "reference", "--variant", "ips", "--epochs", "1") == 0

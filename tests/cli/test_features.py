@@ -44,6 +44,7 @@ def test_plan_train_status_prune(manifest, options, tmp_path, capsys):
     assert "--to 20: expected a size with its unit" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_precision_that_it_began_with(manifest, options, tmp_path, capsys):
     train = ["train", str(manifest), "--variant", "ips", "-o", str(tmp_path / "run"), *options]
     assert main([*train, "--epochs", "1", "--store-precision", "int8"]) == 0

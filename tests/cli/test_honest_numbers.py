@@ -58,6 +58,7 @@ def test_every_mean_has_an_interval_and_every_stratum_its_images(run, tmp_path, 
     assert "95 %, over 3 groups" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [(["--by", "hospital"], "expected one of size, device"),

@@ -41,6 +41,7 @@ def schema(capsys):
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_a_page_and_the_same_as_data(run, tmp_path, capsys):
     assert report(run, tmp_path, "--worst", "3") == 0
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["report.html", "report.json"]
@@ -69,6 +70,7 @@ def test_the_same_numbers_as_evaluate(run, tmp_path):
     assert {name for name in summary if name not in found} == {"content_sha256"}
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_card_repeat_the_run(run, tmp_path):
     assert report(run, tmp_path, "--no-budget", "--no-images") == 0
     card = document(tmp_path)["card"]
@@ -110,6 +112,7 @@ def test_the_commands_of_the_card_repeat_a_run_without_val_rows(run, tmp_path):
     repeat(first, tmp_path / "run", tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_without_pictures_and_budget(run, tmp_path):
     assert report(run, tmp_path, "--no-images", "--no-budget") == 0
     page = (tmp_path / "report.html").read_text()
@@ -150,6 +153,7 @@ def test_a_trained_model_has_its_input_size(run, tmp_path, capsys):
     assert "it is for bare only" in failure(report(run, tmp_path / "out", "--image-size", "48"), capsys)
 
 
+@pytest.mark.slow
 def test_losses_that_are_no_numbers_are_left_out_of_the_document(run, tmp_path):
     shutil.copytree(run / "run", tmp_path / "run")
     log = tmp_path / "run/log.jsonl"
@@ -164,6 +168,7 @@ def test_a_column_that_is_not_there_is_found_out_before_any_work(run, tmp_path, 
     assert "--by hospital" in failure(report(run, tmp_path, "--by", "hospital"), capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_trust_on_the_rows_of_its_calibration_is_said_to_be_flattering(run, tmp_path, split):
     assert report(run, tmp_path, "--no-budget", "--no-images", "--prompts", "apm", "--split", split) == 0
@@ -171,6 +176,7 @@ def test_trust_on_the_rows_of_its_calibration_is_said_to_be_flattering(run, tmp_
     assert ("so its quality is overestimated here" in (tmp_path / "report.html").read_text()) is (split == "val")
 
 
+@pytest.mark.slow
 def test_what_stands_in_settings_and_is_not_understood_is_one_line(run, tmp_path, capsys):
     shutil.copytree(run / "run", tmp_path / "run")
     path = tmp_path / "run/settings.json"
@@ -195,6 +201,7 @@ def test_one_look_at_test_rows_is_noted_and_one_at_val_rows_is_not(run, tmp_path
     assert document(tmp_path / "val")["evaluations"][0]["test_looks"] is None
 
 
+@pytest.mark.slow
 def test_hostile_names_of_images_stay_names(run, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(run / "data", data)
@@ -210,6 +217,7 @@ def test_hostile_names_of_images_stay_names(run, tmp_path):
     assert name in [one["image"] for one in document(tmp_path / "out")["worst"]]
 
 
+@pytest.mark.slow
 def test_nothing_tells_whose_machine_it_is(run, tmp_path, monkeypatch):
     monkeypatch.chdir(run)
     assert main(["report", "run", "data/manifest.csv", "-o", "out", "--no-budget", "--sam", "sam"]) == 0
@@ -229,6 +237,7 @@ def failure(code, capsys):
     return captured.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [(["--split", "trial"], "--split trial: expected"), (["--prompts", "luck"], "--prompts luck: expected"),

@@ -25,6 +25,7 @@ def run(data, encoding, *arguments):
     return subprocess.run([*RUN, *arguments], cwd=data, env=environment, capture_output=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_letters_that_cannot_be_shown_are_written_as_codes(data, encoding):
     done = run(data, encoding, "data", "make", "图像", "-o", "图像.csv")
@@ -37,6 +38,7 @@ def test_letters_that_cannot_be_shown_are_written_as_codes(data, encoding):
     assert b"1 error(s)" not in done.stdout
 
 
+@pytest.mark.slow
 def test_an_error_of_such_a_name_is_one_line(data):
     done = run(data, "cp1252", "data", "check", "没有.csv")
     assert done.returncode == 2

@@ -85,6 +85,7 @@ def test_the_variant_is_read_off_names_and_shapes(variant, apm, written, tiny_sa
     assert len(model.trainable_state()) == len(trained)
 
 
+@pytest.mark.slow
 def test_older_files_call_the_ips_ffn(written):
     new = load_reference(written())
     path = written(change=lambda s: {k.replace("ips_ffn.", "ffn."): v for k, v in s.items()})

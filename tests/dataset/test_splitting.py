@@ -63,6 +63,7 @@ def test_each_row_once_no_group_divided_no_split_empty(counts, sizes, seed):
     assert {row.split for row in divided} == set(Split)
 
 
+@pytest.mark.slow
 @quick
 @given(counts, sizes, seeds, st.randoms(use_true_random=False))
 def test_neither_the_order_of_rows_nor_a_second_run_changes_anything(counts, sizes, seed, shuffler):

@@ -28,6 +28,7 @@ def test_the_drawn_data_set_is_like_a_user_s(small, tmp_path):
     assert rows[0].image.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_the_demo_ends_with_a_table_and_a_page(manifest, tmp_path, capsys):
     make_tiny_sam().model.save_pretrained(tmp_path / "sam")
     out = tmp_path / "demo"

@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 FRAGMENTS = frozenset({"Of", "What", "That", "By", "Where", "Which", "From", "Those", "As", "At", "Who"})
 """First words of phrases that only parse after reading the code."""
@@ -60,5 +62,6 @@ def public_without_docstring() -> Iterator[str]:
                         yield f"{place}:{method.lineno}: {node.name}.{method.name}"
 
 
+@pytest.mark.slow
 def test_every_public_name_is_documented() -> None:
     assert list(public_without_docstring()) == []

@@ -29,11 +29,13 @@ def test_it_holds_every_kind_and_stays_small(golden_numbers):
     assert FILE.stat().st_size < 16_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_published_model_gives_the_golden_numbers(kind, golden_numbers):
     compare(outputs(kind), golden_numbers[kind])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "part", "seen_in"),
     [

@@ -83,6 +83,7 @@ def geometries(draw):
     return Geometry(height, width, draw(st.sampled_from([128, 256, 1024])), draw(st.sampled_from(list(Fit))), crop)
 
 
+@pytest.mark.slow
 @given(geometries(), st.integers(0, 2**32 - 1))
 @settings(max_examples=400, deadline=None)
 def test_points_and_boxes_go_both_ways_for_any_size(geometry, seed):

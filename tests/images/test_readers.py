@@ -86,6 +86,7 @@ def test_masks_whose_slices_cannot_be_told_to_fit_are_refused(tmp_path):
     assert read_labels(five, open_source(five), 4).shape == (12, 10)
 
 
+@pytest.mark.slow
 def test_a_series_of_masks_falls_on_its_images_by_place(tmp_path):
     """Whichever way the two were numbered."""
     labels = np.zeros((4, 12, 10), np.uint16)

@@ -65,6 +65,7 @@ def test_probabilities_are_numbers_of_the_image_s_own_size():
     assert (probs == 1).all()
 
 
+@pytest.mark.slow
 def test_nothing_else_turns_logits_into_masks_of_the_image():
     """The step was written six times once, and the copies had begun to differ."""
     root = Path(promise_seg.__file__).parent
@@ -78,6 +79,7 @@ def test_nothing_else_turns_logits_into_masks_of_the_image():
     assert users == {"inference/masks.py", "benchmarking/plain_rules.py"}
 
 
+@pytest.mark.slow
 def test_two_threads_on_one_sam_give_the_masks_of_one_after_the_other(tiny_sam):
     """A shift was once a hook on the shared decoder: with two threads, most masks were of both models' shifts."""
     first = Predictor(shifted_model(tiny_sam, seed=1))

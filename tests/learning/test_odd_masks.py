@@ -49,6 +49,7 @@ def run_on(tmp_path, store, accelerator):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [one_pixel, a_line, corners, all_of_it])
 def test_it_learns_and_answers_every_kind_of_prompt(run_on, draw):
     """Boxes of one pixel or one line have no area; a full image has no background to click on."""

@@ -41,6 +41,7 @@ def train(folder, checked, sam, accelerator, **values) -> tuple[TrainingRun, lis
     return run, read_log(folder / LOG_FILE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [
@@ -65,6 +66,7 @@ def test_a_run_in_bfloat16(values, checked, tmp_path, accelerator_of):
     assert again.epoch == run.epoch == 2
 
 
+@pytest.mark.slow
 def test_it_computes_in_bfloat16_and_learns_much_the_same(checked, tmp_path, accelerator_of, monkeypatch):
     seen = set()
     real = torch.nn.functional.linear

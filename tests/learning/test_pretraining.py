@@ -46,6 +46,7 @@ def test_batches_fit_together(scenes):
     assert kinds == {"box", 1, 2, 4, 8, 16}
 
 
+@pytest.mark.slow
 def test_it_saves_weights_that_load_and_a_log(scenes, tmp_path):
     pretrain(start(tmp_path / "run", scenes), save_every=2)
     assert load_sam(str(tmp_path / "run/nano_sam.safetensors")).image_size == 128

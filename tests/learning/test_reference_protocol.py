@@ -25,6 +25,7 @@ def test_the_reference_s_protocol_as_settings():
     assert make_settings(variant="ips", protocol=Protocol.REFERENCE, apm="cross").apm_config is None
 
 
+@pytest.mark.slow
 def test_the_reference_s_protocol_in_a_run(checked, tiny_sam, store, accelerator, tmp_path):
     preset = make_settings(protocol="reference", epochs=2, batch_size=2).model_dump()
     TrainingRun(tmp_path / "run", checked, tiny_sam, store, TrainSettings(**preset), accelerator).run()

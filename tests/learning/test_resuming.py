@@ -41,6 +41,7 @@ def whole(tiny_sam, tmp_path_factory):
     return Whole(folder / "run", rows, store)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 4, 5, 8])
 def test_a_run_killed_at_any_step_ends_where_an_unbroken_one_ends(steps, whole, tiny_sam, accelerator, tmp_path):
     def kill(_stage, done, *_):
@@ -54,6 +55,7 @@ def test_a_run_killed_at_any_step_ends_where_an_unbroken_one_ends(steps, whole, 
     assert log(tmp_path / "broken") == log(whole.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 2])
 @pytest.mark.parametrize("victim", ["save_checkpoint", "write_text", "save_training_state"])
 def test_a_run_killed_while_it_writes_too(victim, epoch, whole, tiny_sam, accelerator, tmp_path, monkeypatch):
@@ -76,6 +78,7 @@ def test_a_run_killed_while_it_writes_too(victim, epoch, whole, tiny_sam, accele
     assert log(tmp_path / "broken") == log(whole.folder)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_alone(checked, tiny_sam, store, accelerator, tmp_path):
     start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
     before = (tmp_path / "a" / STATE_FILE).stat().st_mtime_ns
@@ -107,6 +110,7 @@ def test_a_folder_of_other_data_or_of_another_sam_is_refused(checked, tiny_sam, 
         start(tmp_path / "a", checked, make_tiny_sam(4), store, accelerator)
 
 
+@pytest.mark.slow
 def test_other_masks_of_the_same_size_are_other_data(manifest, tiny_sam, store, accelerator, tmp_path):
     start(tmp_path / "run", check_rows(read_manifest(manifest)), tiny_sam, store, accelerator, epochs=1).run()
     path = manifest.parent / "masks/0.png"

@@ -72,6 +72,7 @@ def test_all_that_a_run_writes_can_be_read_by_whom_the_umask_lets(checked, tiny_
     assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in written} == {"0o644"}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not(checked, tiny_sam, store, accelerator, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         start(tmp_path / name, checked, tiny_sam, store, accelerator, seed=seed).run()
@@ -113,6 +114,7 @@ def test_test_rows_are_never_read(checked, tiny_sam, store, accelerator, tmp_pat
     start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [TrainAlso.NONE, TrainAlso.DECODER])
 def test_a_run_returns_its_best_model_not_its_last(level, checked, images, store, accelerator, tmp_path, monkeypatch):
     from promise_seg.learning import training

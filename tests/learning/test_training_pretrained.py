@@ -47,6 +47,7 @@ def with_empty_rows(tmp_path):
     return check_rows(read_manifest(manifest))
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_ends_where_an_unbroken_one_ends(checked, store, accelerator, tmp_path):
     start(tmp_path / "whole", checked, store, accelerator).run()
     first = start(tmp_path / "parts", checked, store, accelerator)
@@ -67,6 +68,7 @@ def test_a_run_that_goes_on_ends_where_an_unbroken_one_ends(checked, store, acce
     assert results(tmp_path / "parts") == results(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_answers_are_kept_measures_them_when_it_goes_on(
     checked, store, accelerator, tmp_path, monkeypatch
 ):
@@ -81,6 +83,7 @@ def test_a_run_killed_before_its_answers_are_kept_measures_them_when_it_goes_on(
         assert results(tmp_path / name) == results(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_the_model_says_how_it_answers_and_what_it_learned(checked, store, accelerator, tmp_path):
     run = start(tmp_path / "run", checked, store, accelerator)
     config = run.run().config
@@ -94,6 +97,7 @@ def test_the_model_says_how_it_answers_and_what_it_learned(checked, store, accel
     assert "something in every image" in run.notes[0]
 
 
+@pytest.mark.slow
 def test_the_objective_falls(checked, store, accelerator, tmp_path):
     run = start(tmp_path / "run", checked, store, accelerator, epochs=12, views=1, learning_rate=2e-3)
     log = [run.train_epoch()]
@@ -104,6 +108,7 @@ def test_the_objective_falls(checked, store, accelerator, tmp_path):
         assert np.mean([one[name] for one in log[-3:]]) < np.mean([one[name] for one in log[:3]]), name
 
 
+@pytest.mark.slow
 def test_presence_is_learned_where_images_without_an_object_are(with_empty_rows, store, accelerator, tmp_path):
     run = start(tmp_path / "run", with_empty_rows, store, accelerator, epochs=6, learning_rate=3e-3)
     assert run.notes == ()
@@ -120,6 +125,7 @@ def test_presence_is_learned_where_images_without_an_object_are(with_empty_rows,
     assert predictor.predict(image).mask_probs.max() > 1e-6
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_is_looked_with_once_and_not_kept(checked, store, accelerator, tmp_path, monkeypatch):
     run = start(tmp_path / "run", checked, store, accelerator, apm_frozen=True)
     run.encode()
@@ -189,6 +195,7 @@ def test_the_decoder_learns_in_some_steps_and_the_maps_in_all(checked, store, ac
     assert set(found) == maps | {"mask", "quality", "learning_rate"}
 
 
+@pytest.mark.slow
 def test_val_rows_are_scored_after_some_epochs_and_the_last(checked, store, accelerator, tmp_path):
     run = start(tmp_path / "run", checked, store, accelerator, epochs=5, views=1, val_interval=2)
     run.run()

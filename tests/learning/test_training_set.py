@@ -3,6 +3,7 @@
 import threading
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -31,6 +32,7 @@ def test_an_epoch_draws_each_row_once_and_in_its_own_order():
     assert list(draws) != first
 
 
+@pytest.mark.slow
 def test_with_no_fixed_views_each_epoch_sees_new_ones_and_stores_none(checked, tiny_sam, store, accelerator, tmp_path):
     draws = EpochDraws(4, 0, seed=1)
     seen = []

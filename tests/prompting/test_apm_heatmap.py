@@ -47,6 +47,7 @@ def test_salient_places_draw_the_foreground_points_and_repel_the_others():
     assert not inside[8:].any()
 
 
+@pytest.mark.slow
 def test_a_few_steps_on_one_image_lead_its_points_to_their_sides():
     torch.manual_seed(0)
     apm = HeatmapPrompter(SIZES, 8, 4)

@@ -40,6 +40,7 @@ def open_page(browser, file):
     assert {url for url in requests if not url.startswith("data:image/")} == {file.as_uri()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 400])
 def test_nothing_is_wider_than_the_window_and_all_is_there(open_page, width, tmp_path):
     page = open_page(width)
@@ -88,6 +89,7 @@ def column(table, number):
     return table.locator(f"tbody tr > :nth-child({number})").all_inner_texts()
 
 
+@pytest.mark.slow
 def test_tables_are_sorted_by_click_and_by_keyboard(open_page):
     page = open_page(1280)
     table = page.get_by_role("table", name="Means over 20 test images")
@@ -126,6 +128,7 @@ def test_numbers_are_not_sorted_as_words(browser, tmp_path):
     page.close()
 
 
+@pytest.mark.slow
 def test_the_contents_lead_to_the_sections(open_page):
     page = open_page(1280)
     for link in page.get_by_role("navigation").get_by_role("link").all():

@@ -80,6 +80,7 @@ def test_trust_has_its_charts_and_counts():
     assert facts["Rank correlation with Dice"] == "0.600 (95 %: 0.300 to 0.800)"
 
 
+@pytest.mark.slow
 def test_trust_that_was_calibrated_on_these_rows_is_a_warning():
     def warnings(own):
         blocks = section(sample_report(evaluations=[own]), "Trust").blocks
@@ -93,6 +94,7 @@ def test_trust_that_was_calibrated_on_these_rows_is_a_warning():
     )
 
 
+@pytest.mark.slow
 def test_worst_cases_are_pictures_or_else_a_table():
     report = sample_report()
     (gallery,) = section(report, "Worst cases", sample_gallery(report)).blocks
@@ -102,6 +104,7 @@ def test_worst_cases_are_pictures_or_else_a_table():
     assert table.rows[1][-1] == "-"
 
 
+@pytest.mark.slow
 def test_the_card_says_when_nothing_is_known_of_a_training():
     report = sample_report(card=sample_report().card.model_copy(update={"training": None}))
     texts = [block.text for block in section(report, "Run card").blocks if isinstance(block, Text)]

@@ -148,6 +148,7 @@ def test_encoding_and_decoding_register_nothing_on_the_shared_module(tiny_sam, i
     tiny_sam.decode(tiny_sam.encode(images), some_points(), torch.ones(2, 4, 16))
 
 
+@pytest.mark.slow
 def test_decoding_with_a_shift_can_be_exported(tiny_sam, images):
     """As a graph of tensors alone, which is what ONNX is made from."""
 

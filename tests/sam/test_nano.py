@@ -21,6 +21,7 @@ def test_untrained_weights_can_be_trained_from():
     assert (features.embedding[0] - features.embedding[1]).abs().max() > 0.1
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights():
     assert FrozenSam(untrained_nano(5), "").sha256 == FrozenSam(untrained_nano(5), "").sha256
     assert FrozenSam(untrained_nano(5), "").sha256 != FrozenSam(untrained_nano(6), "").sha256

@@ -63,6 +63,7 @@ def test_names_of_every_part():
     assert transformers_name("mask_decoder.transformer.norm_final_attn.bias").endswith("layer_norm_final_attn.bias")
 
 
+@pytest.mark.slow
 def test_every_name_goes_both_ways(golden_state):
     names = list(golden_state("sam_vit_b"))
     assert [official_name(transformers_name(name)) for name in names] == names

@@ -52,6 +52,7 @@ def test_progress_is_told_of_each_image(model, rows):
     assert {total for _, _, total, _ in told} == {24}
 
 
+@pytest.mark.slow
 def test_training_images_are_taken_from_the_store_but_not_put_there(model, rows, tmp_path):
     store = FeatureStore(tmp_path / "features")
     plain = calibrate(model, rows["train"], rows["val"], store)
@@ -96,6 +97,7 @@ def test_an_encoder_that_learns_too(tiny_sam, rows):
     assert calibrate(PromiseModel(config, tiny_sam), rows["train"], rows["val"]).known.embeddings.shape == (8, 16)
 
 
+@pytest.mark.slow
 def test_other_post_processing_needs_no_training_images(model, rows, trust):
     model.config = model.config.model_copy(update={"postprocessing": PostProcessing(threshold=0.3)})
     again = recalibrate(model, trust, rows["val"])
@@ -104,6 +106,7 @@ def test_other_post_processing_needs_no_training_images(model, rows, trust):
     assert again.calibration.model_sha256 != trust.calibration.model_sha256
 
 
+@pytest.mark.slow
 def test_it_is_done_once_for_each_state_of_a_model(tiny_sam, model, rows, tmp_path, monkeypatch):
     calls, real = [], calibrating.calibrate
     monkeypatch.setattr(calibrating, "calibrate", lambda *args: calls.append(1) or real(*args))

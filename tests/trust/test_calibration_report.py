@@ -47,6 +47,7 @@ def test_a_perfect_order_is_ideal_and_a_wrong_one_worse_than_chance():
     assert (perfect.rank_correlation, wrong.rank_correlation) == (1, -1)
 
 
+@pytest.mark.slow
 def test_a_random_order_is_about_chance_and_no_order_exactly():
     rng = np.random.default_rng(0)
     dice = rng.uniform(size=2000)

@@ -21,6 +21,7 @@ def see(model, rows, trust):
     return of
 
 
+@pytest.mark.slow
 def test_signals_do_not_depend_on_the_order_of_the_rows_or_on_when_they_are_read(model, rows, trust):
     one, other = trust_in_rows(model, trust, rows["val"]), trust_in_rows(model, trust, rows["val"][::-1])
     assert one == other[::-1]

@@ -29,6 +29,7 @@ def test_a_model_that_is_not_calibrated_says_nothing(model):
     assert Predictor(model).trust(disc_image(0)[0]) is None
 
 
+@pytest.mark.slow
 def test_results_get_their_judgements_and_quality_counts_their_objects(model, rows, trust):
     judged = trust_in_rows(model, trust, rows["val"])
     results, found = add_trust(model, trust, evaluate(model, rows["val"], Assessment(prompts=PromptSource.APM)), None)
@@ -43,6 +44,7 @@ def test_no_mask_is_read_to_judge(model, rows, trust):
     assert len(trust_in_rows(model, trust, rows["val"])) == 16
 
 
+@pytest.mark.slow
 def test_it_is_known_whether_rows_are_among_those_of_the_calibration(model, rows, trust):
     results = evaluate(model, rows["train"] + rows["val"], Assessment(prompts=PromptSource.APM))
     for some, expected in ((results, True), (results[8:], True), (results[:8], False), (results[9:], True)):

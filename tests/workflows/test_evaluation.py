@@ -128,6 +128,7 @@ def test_budgets_of_one_model_and_of_a_set(place):
     assert several[3].files[1].exists()
 
 
+@pytest.mark.slow
 def test_evaluations_are_compared_by_themselves_or_by_their_files(place):
     data = place / "data/manifest.csv"
     own = evaluate(place / "apm", data, output=place / "own", split="all", device="cpu")

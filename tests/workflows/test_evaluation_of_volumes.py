@@ -106,6 +106,7 @@ def by_hand(sam, path, seed):
     return by_itk(predicted, truth.astype(bool), SPACING, 2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_scores_of_volumes_are_simpleitk_s_in_the_file_s_own_millimetres(score, sam, tmp_path, kind):
     path = write_manifest(tmp_path, write_volumes(tmp_path, kind, count=2))
@@ -133,6 +134,7 @@ def test_the_summary_has_slices_and_volumes(score, tmp_path):
     assert "<td>hd95 (mm)</td>" in page
 
 
+@pytest.mark.slow
 def test_a_row_for_each_slice_is_the_same_volume(score, tmp_path):
     volumes = write_volumes(tmp_path)
     whole = score(write_manifest(tmp_path, volumes))

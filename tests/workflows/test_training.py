@@ -45,6 +45,7 @@ def parts_of(names):
     return {name.split(".")[0] for name in names}
 
 
+@pytest.mark.slow
 def test_the_best_model_is_returned_and_a_finished_run_goes_on(place, fresh, few):
     told, notes = [], []
     model = train(fresh, place / "new", **few, progress=lambda *facts: told.append(facts[0]), note=notes.append)
@@ -59,6 +60,7 @@ def test_the_best_model_is_returned_and_a_finished_run_goes_on(place, fresh, few
     assert any("already finished" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_a_run_without_val_rows_says_what_it_took(place, fresh, few):
     fresh.write_text(fresh.read_text().replace(",val,", ",train,"))
     notes = []
@@ -73,6 +75,7 @@ def test_classes_are_trained_one_by_one(place):
     assert [model.model.config.reading.label for model in models.values()] == [1, 3]
 
 
+@pytest.mark.slow
 def test_ips_is_added_to_an_apm(place, fresh, few, first_weights):
     notes = []
     model = train(fresh, place / "both", init=place / "apm", variant="apm+ips", **few, note=notes.append)
@@ -99,6 +102,7 @@ def test_what_is_new_begins_as_without_a_start(place, fresh, few, first_weights)
     assert all(torch.equal(started[name], alone[name]) for name in alone if name.startswith("ips."))
 
 
+@pytest.mark.slow
 def test_more_epochs_go_on_from_the_best_with_a_new_schedule(place, few, first_weights):
     model = train(place / "data/manifest.csv", place / "more", init=load(place / "apm", device="cpu"), **few)
     (begun,) = first_weights
@@ -110,6 +114,7 @@ def test_more_epochs_go_on_from_the_best_with_a_new_schedule(place, few, first_w
     assert "init" not in strict_json(place / "apm/settings.json")
 
 
+@pytest.mark.slow
 def test_what_is_not_said_is_as_the_model_to_start_from(place, fresh, few):
     start = {"apm": "cross", "points": 6, "foreground": 2, "fit": "pad"}
     data = Dataset.from_csv(fresh, window="percentile", crop_border=True)
@@ -164,6 +169,7 @@ def test_a_start_on_another_sam_is_refused_with_the_way_out(place, fresh, few):
         train(fresh, place / "new", init=place / "apm", **few | {"sam": str(place / "other")})
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_start_and_another_is_refused(place, fresh, few, monkeypatch):
     real, calls = loop.validate, []
 
@@ -187,6 +193,7 @@ def test_a_run_keeps_its_start_and_another_is_refused(place, fresh, few, monkeyp
     assert model.model.sha256() == whole.model.sha256()
 
 
+@pytest.mark.slow
 def test_images_of_the_start_are_known_for_ever_after(place, fresh, few):
     train(fresh, place / "second", init=place / "apm", **few)
     images = read_training_images(place / "second")
@@ -201,6 +208,7 @@ def test_images_of_the_start_are_known_for_ever_after(place, fresh, few):
     assert "6 of them by the model that training started from" in found.summary.seen_in_training.note
 
 
+@pytest.mark.slow
 def test_val_rows_that_the_start_was_trained_on_are_refused_and_test_rows_named(place, few):
     rows = place / "mixed.csv"
     text = (place / "data/manifest.csv").read_text().replace("images/", "data/images/").replace("masks/", "data/masks/")
@@ -231,6 +239,7 @@ def test_a_file_of_the_published_code_is_a_start(apm, place, fresh, few, first_w
         train(fresh, place / "other-run", init=place / "model.pt", **few | {"sam": str(place / "other")})
 
 
+@pytest.mark.slow
 def test_parts_of_sam_that_were_trained_are_taken_over_where_they_are_trained_again(place, fresh, few, first_weights):
     train(fresh, place / "decoder", train_also="decoder", variant="ips", **few)
     first_weights.clear()

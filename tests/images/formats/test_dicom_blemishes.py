@@ -133,6 +133,7 @@ def test_each_blemish_of_pictures_in_colour(tmp_path):
     assert not faults
 
 
+@pytest.mark.slow
 def test_two_blemishes_at_once(tmp_path, expected):
     chosen = random.Random(0)
     faults = {}
@@ -145,6 +146,7 @@ def test_two_blemishes_at_once(tmp_path, expected):
     assert not faults
 
 
+@pytest.mark.slow
 def test_a_series_with_a_blemished_slice(tmp_path):
     """It opens, or its folder or file is named; and pixels are those of the sound series, unless a note says why."""
     faults = []

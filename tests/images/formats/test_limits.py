@@ -123,6 +123,7 @@ def _measured(path: Path, **environment: str) -> tuple[str, int]:
     return message, grown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROMISES)
 def test_what_promises_too_much_is_refused_before_it_is_decoded(tmp_path, name):
     make, size = PROMISES[name]
@@ -135,6 +136,7 @@ def test_what_promises_too_much_is_refused_before_it_is_decoded(tmp_path, name):
     assert grown < ALLOWED_GROWTH
 
 
+@pytest.mark.slow
 def test_a_deflated_file_is_refused_as_it_unfolds(tmp_path):
     path = tmp_path / "deflated.dcm"
     path.write_bytes(_deflated())
@@ -161,6 +163,7 @@ CODES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CODES)
 def test_compressed_pixels_cannot_be_more_than_their_file_says(tmp_path, name):
     path = tmp_path / name
@@ -171,6 +174,7 @@ def test_compressed_pixels_cannot_be_more_than_their_file_says(tmp_path, name):
     assert grown < ALLOWED_GROWTH
 
 
+@pytest.mark.slow
 def test_no_more_of_an_nrrd_file_is_unpacked_than_its_header_says(tmp_path):
     path = tmp_path / "packed.nrrd"
     path.write_bytes(_nrrd("4 4 4", bytes(2**28)))
@@ -180,6 +184,7 @@ def test_no_more_of_an_nrrd_file_is_unpacked_than_its_header_says(tmp_path):
     assert grown < ALLOWED_GROWTH
 
 
+@pytest.mark.slow
 def test_extensions_of_a_nifti_header_cannot_be_endless(tmp_path):
     header = nib.Nifti1Header()
     header.set_data_shape((4, 4, 4))

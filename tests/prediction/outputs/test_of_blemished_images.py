@@ -31,6 +31,7 @@ def written(labelled, folder):
     raise AssertionError("no format")
 
 
+@pytest.mark.slow
 def test_those_of_dicom(label, tmp_path):
     counts = dict.fromkeys(OutputFormat, 0)
     for number, blemish in enumerate(GREY):
@@ -51,6 +52,7 @@ def test_those_of_dicom(label, tmp_path):
     assert sum(counts.values()) > 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [(), ("sform_code",), ("qform_code",), ("sform_code", "qform_code")])
 def test_those_of_nifti(label, tmp_path, place):
     """Every header that is read gives labels with finite geometry that ITK opens, where its image was taken to lie."""
