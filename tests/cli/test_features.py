@@ -44,6 +44,15 @@ def test_plan_train_status_prune(manifest, options, tmp_path, capsys):
     assert "--to 20: expected a size with its unit" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [["status"], ["prune", "--to", "1GB"]])
+def test_a_store_that_is_named_must_be_there(command, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for name, words in (("nowhere", "no such folder"), ("file", "is a file")):
+        assert main(["features", *command, "--store", str(tmp_path / name)]) == 2
+        assert f"--store {tmp_path / name}: {words}" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "nowhere").exists()
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_with_the_precision_that_it_began_with(manifest, options, tmp_path, capsys):
     train = ["train", str(manifest), "--variant", "ips", "-o", str(tmp_path / "run"), *options]

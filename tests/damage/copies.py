@@ -8,11 +8,11 @@ import re
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+
+from tests.crash.processes import begin_copy
 
 _CAPSET_VERSION = 0x20080522  # from Linux's capability.h
 _READS_ALL = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
@@ -27,13 +27,7 @@ class Copy:
     """
 
     def __init__(self, work: Callable[[], int]) -> None:
-        self._reading, writing = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self.pid = os.fork()
-        if not self.pid:
-            _end_after(work, writing)
-        os.close(writing)
+        self.pid, self._reading = begin_copy(work)
 
     @classmethod
     def of_command(cls, arguments: Sequence[str]) -> "Copy":
@@ -45,24 +39,6 @@ class Copy:
         with os.fdopen(self._reading, "rb") as pipe:
             output = pipe.read().decode(errors="replace")
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]), output
-
-
-def _end_after(work: Callable[[], int], writing: int) -> NoReturn:
-    """Do some work, print to a pipe, and end this process."""
-    code = 1
-    try:
-        os.dup2(writing, 1)
-        os.dup2(writing, 2)
-        sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # noqa: SIM115
-        sys.stderr = sys.__stderr__ = open(2, "w", closefd=False)  # noqa: SIM115
-        code = work()
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        with suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
 
 
 def begin_command(arguments: Sequence[str]) -> int:

@@ -1,13 +1,13 @@
 """``promise features plan | status | prune``"""
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from promise_seg.cli.common import console, print_line, print_lines, print_table, quiet_libraries, read_data, stages_bar
 from promise_seg.cli.options import (
-    DATA,
     MODEL,
     TRAINING,
     DataArgument,
@@ -17,6 +17,7 @@ from promise_seg.cli.options import (
     SamOption,
     StoreOption,
     StorePrecisionOption,
+    TrainValShareOption,
     choice,
     option,
     with_reading,
@@ -49,17 +50,7 @@ def plan(
     augmentation: Annotated[Recipe, choice(Recipe, about="How views are drawn", panel=TRAINING)] = Recipe.OWN,
     protocol: ProtocolOption = Protocol.OWN,
     seed: Annotated[int, option("--seed", min=0, about="Seed of the draw of val rows.", panel=TRAINING)] = 0,
-    val_share: Annotated[
-        float,
-        option(
-            "--val-share",
-            min=0.01,
-            max=0.9,
-            metavar="SHARE",
-            about="Share of the train rows to validate on, where there are no val rows.",
-            panel=DATA,
-        ),
-    ] = DEFAULT_VAL_SHARE,
+    val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
     device: DeviceOption = "auto",
     store: StoreOption = None,
     store_precision: StorePrecisionOption = StorePrecision.FP16,
@@ -93,10 +84,9 @@ def plan(
 def status(store: StoreOption = None) -> None:
     """Show what is in the store, and when it was last used."""
     from promise_seg.features.contents import shares_of
-    from promise_seg.features.store import FeatureStore
     from promise_seg.quantities import bytes_in_words, seconds_in_words
 
-    folder = FeatureStore(store).folder
+    folder = _folder_of(store)
     shares = shares_of(folder)
     rows = [
         (
@@ -125,10 +115,9 @@ def prune(
 ) -> None:
     """Free the features that were not used for longest, down to a size. A training that runs keeps what it uses."""
     from promise_seg.features.pruning import prune as prune_store
-    from promise_seg.features.store import FeatureStore
     from promise_seg.quantities import bytes_in_words, bytes_of_words
 
-    folder = FeatureStore(store).folder
+    folder = _folder_of(store)
     found = prune_store(folder, bytes_of_words(most, "--to"))
     print(
         f"{folder}: {found.freed:,} entries freed, {bytes_in_words(found.freed_bytes)}; {found.kept:,} are left, "
@@ -136,6 +125,16 @@ def prune(
     )
     if found.spared:
         console.print(f"note: {found.spared:,} of them are used by a training that runs, and were spared")
+
+
+def _folder_of(store: Path | None) -> Path:
+    """The folder of the user's store, which may not be there yet, or of one that is named, which must be."""
+    from promise_seg.features.contents import check_is_store
+    from promise_seg.features.store import FeatureStore
+
+    if store is not None:
+        check_is_store(store)
+    return FeatureStore(store).folder
 
 
 def _tensors(kind: "Kind") -> str:

@@ -26,6 +26,11 @@ _WIDEST = {DATA: 12}  # of a list of choices beside an option's name, so that 80
 _WIDEST_ELSEWHERE = 20
 
 
+def option(*names: str, about: str, panel: str, **more: Any) -> Any:
+    """Return any other option, in its panel."""
+    return typer.Option(*names, help=about, rich_help_panel=panel, **more)
+
+
 def choice(words: type[StrEnum], *names: str, about: str, panel: str, **more: Any) -> Any:
     """Return an option whose value is one of some words.
 
@@ -144,6 +149,17 @@ StoreOption = Annotated[
         show_default=False,
     ),
 ]
+TrainValShareOption = Annotated[
+    float,
+    option(
+        "--val-share",
+        min=0.01,
+        max=0.9,
+        metavar="SHARE",
+        about="Share of the train rows to validate on, where there are no val rows.",
+        panel=DATA,
+    ),
+]
 StorePrecisionOption = Annotated[
     StorePrecision,
     choice(
@@ -236,11 +252,6 @@ def output_option(about: str, **more: Any) -> Any:
     return typer.Option(
         "-o", "--output", metavar="PATH", help=about, rich_help_panel=OUTPUT, show_default=False, **more
     )
-
-
-def option(*names: str, about: str, panel: str, **more: Any) -> Any:
-    """Return any other option, in its panel."""
-    return typer.Option(*names, help=about, rich_help_panel=panel, **more)
 
 
 ValShareOption = Annotated[

@@ -8,7 +8,6 @@ import typer
 from promise_seg.cli.common import print_deviations, print_line, print_lines, quiet_libraries, read_data, stages_bar
 from promise_seg.cli.options import (
     COMPUTING,
-    DATA,
     MODEL,
     TRAINING,
     DataArgument,
@@ -18,6 +17,7 @@ from promise_seg.cli.options import (
     SamOption,
     StoreOption,
     StorePrecisionOption,
+    TrainValShareOption,
     choice,
     option,
     output_option,
@@ -171,17 +171,7 @@ def train(
     ] = Recipe.OWN,
     protocol: ProtocolOption = Protocol.OWN,
     seed: Annotated[int, option("--seed", min=0, about="Seed of weights, draws and val rows.", panel=TRAINING)] = 0,
-    val_share: Annotated[
-        float,
-        option(
-            "--val-share",
-            min=0.01,
-            max=0.9,
-            metavar="SHARE",
-            about="Share of the train rows to validate on, where there are no val rows.",
-            panel=DATA,
-        ),
-    ] = DEFAULT_VAL_SHARE,
+    val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
     precision: Annotated[Precision, choice(Precision, about="Mixed precision", panel=COMPUTING)] = Precision.NO,
     device: DeviceOption = "auto",
     store: StoreOption = None,

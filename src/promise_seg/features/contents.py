@@ -7,6 +7,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from promise_seg.errors import SettingsError
 from promise_seg.features.precision import belongs_to
 from promise_seg.tensor_files import DamagedError, read_metadata, tensor_names
 
@@ -47,6 +48,17 @@ class Share:
     entries: int
     size: int
     last_used: float
+
+
+def check_is_store(folder: Path) -> None:
+    """Refuse a place that a user names and where no store is.
+
+    Raises:
+        SettingsError: if it is not a folder.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "no such folder"
+        raise SettingsError(f"--store {folder}: {what}. Expected the folder that promise train was given as --store")
 
 
 def entries_of(folder: Path) -> Iterator[Entry]:

@@ -1,8 +1,13 @@
 """Our own pass through SAM's mask decoder, so that a token shift is an argument and not a change of a shared module."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from transformers.models.sam.modeling_sam import SamMaskDecoder
+
+if TYPE_CHECKING:
+    from transformers.models.sam_hq.modeling_sam_hq import SamHQMaskDecoder
 
 
 def decode_tokens(
@@ -32,10 +37,42 @@ def decode_tokens(
 
     Source: Kirillov et al., Segment Anything, 2023, appendix A, "Lightweight mask decoder"; ProMISe, section on IPS.
     """
+    count = decoder.num_mask_tokens
+    out, image = attended(decoder, decoder.mask_tokens.weight, embedding, positions, sparse, dense, token_shift)
+    batch, sets = out.shape[:2]
+    filters = torch.stack(
+        [mlp(out[:, :, 1 + number]) for number, mlp in enumerate(decoder.output_hypernetworks_mlps)], 2
+    )
+    side = image.shape[-2:]
+    mask_logits = (filters @ image.reshape(batch, sets, image.shape[1], -1)).reshape(batch, sets, count, *side)
+    ends = torch.cat([out[:, :, 1 : 1 + count], out[:, :, :1].expand(-1, -1, count, -1)], -1)
+    return mask_logits, decoder.iou_prediction_head(out[:, :, 0]), ends
+
+
+def attended(
+    decoder: "SamMaskDecoder | SamHQMaskDecoder",
+    mask_tokens: Tensor,
+    embedding: Tensor,
+    positions: Tensor,
+    sparse: Tensor | None,
+    dense: Tensor,
+    token_shift: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Let tokens and image attend to each other, and enlarge the image: the part that SAM and SAM-HQ share.
+
+    Args:
+        decoder: a mask decoder of ``transformers``; nothing in it is changed.
+        mask_tokens: (M, C), one for each mask.
+        embedding, positions, sparse, dense: see :func:`decode_tokens`.
+        token_shift: (B, M, C), added to the mask tokens.
+
+    Returns:
+        The tokens (B, K, 1 + M + N, C), first that of the IoU, then those of the masks; and the image
+        (B * K, C / 8, 4h, 4w).
+    """
     batch, channels, height, width = embedding.shape
     sets = 1 if sparse is None else sparse.shape[1]
-    count = decoder.num_mask_tokens
-    mask_tokens = decoder.mask_tokens.weight.repeat(batch, sets, 1, 1)
+    mask_tokens = mask_tokens.repeat(batch, sets, 1, 1)
     if token_shift is not None:
         mask_tokens = mask_tokens + token_shift[:, None].to(mask_tokens)
     tokens = torch.cat([decoder.iou_token.weight.repeat(batch, sets, 1, 1), mask_tokens], 2)
@@ -50,11 +87,4 @@ def decode_tokens(
     )
     image = keys.transpose(2, 3).reshape(batch * sets, channels, height, width)
     image = decoder.activation(decoder.upscale_layer_norm(decoder.upscale_conv1(image)))
-    image = decoder.activation(decoder.upscale_conv2(image))
-    filters = torch.stack(
-        [mlp(out[:, :, 1 + number]) for number, mlp in enumerate(decoder.output_hypernetworks_mlps)], 2
-    )
-    side = image.shape[-2:]
-    mask_logits = (filters @ image.reshape(batch, sets, image.shape[1], -1)).reshape(batch, sets, count, *side)
-    ends = torch.cat([out[:, :, 1 : 1 + count], out[:, :, :1].expand(-1, -1, count, -1)], -1)
-    return mask_logits, decoder.iou_prediction_head(out[:, :, 0]), ends
+    return out, decoder.activation(decoder.upscale_conv2(image))

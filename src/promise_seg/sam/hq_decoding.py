@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from transformers.models.sam_hq.modeling_sam_hq import SamHQMaskDecoder
 
+from promise_seg.sam.decoding import attended
+
 
 def hq_features(decoder: SamHQMaskDecoder, embedding: Tensor, early: Tensor) -> Tensor:
     """The features that the HQ token is read with, which depend on the image alone.
@@ -47,25 +49,10 @@ def decode_hq_tokens(
 
     Source: Ke et al., Segment Anything in High Quality, 2023, section 3.2.
     """
-    batch, channels, height, width = embedding.shape
-    sets = 1 if sparse is None else sparse.shape[1]
     count = decoder.num_mask_tokens - 1
-    mask_tokens = torch.cat([decoder.mask_tokens.weight, decoder.hq_token.weight]).repeat(batch, sets, 1, 1)
-    if token_shift is not None:
-        mask_tokens = mask_tokens + token_shift[:, None].to(mask_tokens)
-    tokens = torch.cat([decoder.iou_token.weight.repeat(batch, sets, 1, 1), mask_tokens], 2)
-    if sparse is not None:
-        tokens = torch.cat([tokens, sparse], 2)
-    out, keys = decoder.transformer(
-        point_embeddings=tokens.to(decoder.iou_token.weight.dtype),
-        image_embeddings=(embedding + dense).repeat_interleave(sets, 0),
-        image_positional_embeddings=positions.repeat_interleave(sets, 0),
-        attention_similarity=None,
-        target_embedding=None,
-    )
-    image = keys.transpose(2, 3).reshape(batch * sets, channels, height, width)
-    image = decoder.activation(decoder.upscale_layer_norm(decoder.upscale_conv1(image)))
-    image = decoder.activation(decoder.upscale_conv2(image))
+    mask_tokens = torch.cat([decoder.mask_tokens.weight, decoder.hq_token.weight])
+    out, image = attended(decoder, mask_tokens, embedding, positions, sparse, dense, token_shift)
+    batch, sets = out.shape[:2]
     of_hq = decoder.mask_conv2(decoder.activation(decoder.mask_norm(decoder.mask_conv1(image))))
     of_hq = of_hq + fine.repeat_interleave(sets, 0)
     heads = [*decoder.output_hypernetworks_mlps, decoder.hq_mask_mlp]
