@@ -34,23 +34,45 @@ def place(tmp_path):
     return tmp_path
 
 
-def run(place, **changes):
-    """Run a small benchmark; returns it and what it wrote, by path, with the time of each."""
+def benchmark_of(place, **changes):
+    """A small benchmark that has not run, whose notes are kept."""
     spec = {
         "title": "t", "data": {"discs": {"manifest": "discs/manifest.csv"}}, "sams": ["sam"], "models": MODELS,
         "seeds": [0], "training": {"epochs": 1, "views": 1},
     }  # fmt: skip
     (place / "spec.yaml").write_text(yaml.safe_dump(spec | changes, sort_keys=False))
     notes = []
-    wanted = read_spec(place / "spec.yaml")
     benchmark = Benchmark(
-        wanted, place / "out", FeatureStore(place / "store"), Accelerator(cpu=True), note=notes.append
+        read_spec(place / "spec.yaml"), place / "out", FeatureStore(place / "store"), Accelerator(cpu=True),
+        note=notes.append,
     )  # fmt: skip
-    for cell in cells_of(wanted):
+    benchmark.notes = notes
+    return benchmark
+
+
+def run(place, **changes):
+    """Run a small benchmark; returns it and what it wrote, by path, with the time of each."""
+    benchmark = benchmark_of(place, **changes)
+    for cell in cells_of(benchmark.spec):
         benchmark.run(cell)
     files = {str(p.relative_to(place / "out")): p.stat().st_mtime_ns for p in (place / "out").rglob("summary_*.json")}
-    benchmark.notes = notes
     return benchmark, files
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        ({"apm": "pretrained"}, (60, 3)),
+        ({"apm": "pretrained", "epochs": 5}, (5, 1)),
+        ({"apm": "pretrained", "val_interval": 7}, (60, 7)),
+        ({"apm": "heatmap"}, (40, 1)),
+    ],
+)
+def test_runs_last_as_long_as_promise_train_would_choose(place, training, expected):
+    """Unless the spec says how long: the four train rows are gone through as often as is allowed."""
+    benchmark = benchmark_of(place, training=training, models={"apm": {"variant": "apm"}})
+    settings = benchmark.settings(benchmark.cells()[0])
+    assert (settings.epochs, settings.val_interval) == expected
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from promise_seg.dataset.checks import CheckedRow, divided_warning
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.run_note import DataOrigin
-from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.settings import TrainSettings, with_usual_epochs
 from promise_seg.learning.training import TrainingRun
 from promise_seg.locks import alone_in
 from promise_seg.model import PromiseModel, bare_model
@@ -137,7 +137,7 @@ class Benchmark:
             return
         sam = self.sam(cell)
         if cell.model.variant == BARE:
-            model = bare_model(sam, self._settings(cell).fit, self.rows(cell)[0].reading)
+            model = bare_model(sam, self.settings(cell).fit, self.rows(cell)[0].reading)
         else:
             self._train(cell, sam, progress)
             model = load_checkpoint(cell.folder(self.output), sam, self.accelerator.device)
@@ -145,15 +145,22 @@ class Benchmark:
             for prompts in cell.model.scored_with:
                 self._score(cell, model, test, prompts, progress)
 
-    def _settings(self, cell: Cell) -> TrainSettings:
+    def settings(self, cell: Cell) -> TrainSettings:
+        """Return the settings of a cell: those of the spec, and otherwise those that promise train would choose."""
         begun = settings_of_run(cell.folder(self.output))
-        return self.spec.settings(cell.data, cell.model, cell.seed, begun)
+        settings = self.spec.settings(cell.data, cell.model, cell.seed, begun)
+        if not cell.model.is_promise or self.spec.gives(cell.data, cell.model, "epochs"):
+            return settings
+        train = self.data.of_split(cell.data, self.protocol(cell), Split.TRAIN)
+        usual = with_usual_epochs(settings, len(train), begun)
+        given = self.spec.gives(cell.data, cell.model, "val_interval")
+        return usual.model_copy(update={"val_interval": settings.val_interval}) if given else usual
 
     def _train(self, cell: Cell, sam: Backbone, progress: Progress) -> None:
         folder, rows = cell.folder(self.output), self.rows(cell)
         origin = DataOrigin(data=str(cell.data.manifest))
         with alone_in(folder, "training") as lock:
-            run = TrainingRun(folder, rows, sam, self.store, self._settings(cell), self.accelerator, origin)
+            run = TrainingRun(folder, rows, sam, self.store, self.settings(cell), self.accelerator, origin)
             run.lock = lock
             trained = run_and_calibrate(run, rows, progress, forgiven=PromiseError)
         if trained.why_no_trust:
@@ -175,7 +182,7 @@ class Benchmark:
         write_scores(folder, cell.folder(self.output), cell, how, results, subject)
 
     def _run_rival(self, cell: Cell, progress: Progress) -> None:
-        settings, sam, rows = self._settings(cell), self.sam(cell), self.rows(cell)
+        settings, sam, rows = self.settings(cell), self.sam(cell), self.rows(cell)
         train, val = (self.data.of_split(cell.data, self.protocol(cell), split) for split in (Split.TRAIN, Split.VAL))
         with alone_in(cell.folder(self.output), "training"):
             run = rival_run(cell.model, cell.folder(self.output), train, val, sam, settings, self._cpu_budget(cell))
@@ -212,7 +219,7 @@ class Benchmark:
                 f"budget_of: needs the time that {other.name} takes, but that run is not finished. Fix it first, or "
                 "give the unet epochs"
             )
-        settings, rows = self._settings(other), self.rows(other)
+        settings, rows = self.settings(other), self.rows(other)
         cost = encoding_cost(self._costs_folder(cell), self.sam(cell), rows, settings)
         encoding = views_of(rows, settings) * cost["cpu_seconds_per_view"]
         return encoding + training_seconds(other.folder(self.output))
@@ -226,4 +233,4 @@ class Benchmark:
 
     def views(self, cell: Cell) -> int:
         """Return how many views are encoded before a cell is trained, whichever models share them."""
-        return views_of(self.rows(cell), self._settings(cell))
+        return views_of(self.rows(cell), self.settings(cell))

@@ -263,9 +263,16 @@ class BenchmarkSpec(_Part):
         Raises:
             SettingsError: with the name of each invalid value.
         """
-        values = {_SETTINGS.get(k, k): v for k, v in (self.training | data.training | model.training).items()}
+        values = {_SETTINGS.get(k, k): v for k, v in self._training(data, model).items()}
         variant = model.variant if model.is_promise else Variant.IPS
         return make_settings(begun, **values | {"variant": str(variant), "seed": seed})
+
+    def gives(self, data: DataSpec, model: ModelSpec, setting: str) -> bool:
+        """Whether the spec gives a setting of promise train for the runs of a model on a data set."""
+        return setting in self._training(data, model)
+
+    def _training(self, data: DataSpec, model: ModelSpec) -> dict[str, Any]:
+        return self.training | data.training | model.training
 
     def protocol_of(self, model: ModelSpec) -> Protocol:
         """Return the protocol by which a model is trained and scored."""

@@ -182,6 +182,20 @@ def usual_val_interval(epochs: int) -> int:
     return max(1, epochs // 20)
 
 
+def with_usual_epochs(settings: TrainSettings, rows: int, begun: TrainSettings | None = None) -> TrainSettings:
+    """Return the settings with a number of epochs that suits the APM and the number of train rows.
+
+    A run that was begun keeps its own, and so does the protocol of the paper.
+    """
+    config = settings.apm_config
+    usual = None if config is None else config.usual_epochs(rows)
+    if usual is None or settings.protocol == Protocol.REFERENCE:
+        return settings
+    if begun is not None:
+        return settings.model_copy(update={"epochs": begun.epochs, "val_interval": begun.val_interval})
+    return settings.model_copy(update={"epochs": usual, "val_interval": usual_val_interval(usual)})
+
+
 def _usual_options(apm: str, given: dict[str, Any], begun: TrainSettings | None) -> dict[str, Any]:
     """Options of an APM that a new run has where the user names none, and one that was begun only if it had them."""
     usual = CONFIGS[ApmKind(apm)].options_of_new_runs() if apm in tuple(ApmKind) else {}

@@ -41,7 +41,7 @@ _COARSE, _FINE = 4, 2  # how many pixels of the image a cell of the maps is wide
 _CERTAIN = 0.5  # a place belongs to an object if its saliency is higher
 _NEARLY_THE_BEST = 0.9  # of the highest saliency, where none is certain
 _LEAST_CELLS = 2
-_IMAGES_SEEN = 11_000  # in a training, within the bounds below
+_IMAGES_SEEN = 7_000  # in a training, within the bounds below
 _LEAST_EPOCHS, _MOST_EPOCHS = 20, 60
 
 

@@ -1,4 +1,4 @@
-"""Choose from the train rows at which size SAM and the auto-prompter see the images, and for how many epochs."""
+"""Choose from the train rows at which size SAM and the auto-prompter see the images."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -8,7 +8,7 @@ import torch
 
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.learning.object_sizes import fitting_side, usual_object_size
-from promise_seg.learning.settings import TrainSettings, usual_val_interval
+from promise_seg.learning.settings import TrainSettings
 from promise_seg.prompting.apm_pretrained import USUAL_SIDE
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.known import only_size
@@ -73,17 +73,6 @@ class Sizing:
         if side is None:
             return settings
         return settings.model_copy(update={"apm_options": {**settings.apm_options, "side": side}})
-
-    def with_epochs(self, settings: TrainSettings) -> TrainSettings:
-        """Return the settings with a number of epochs that suits the APM and the number of train rows."""
-        config = settings.apm_config
-        usual = None if config is None else config.usual_epochs(len(self._train))
-        if usual is None or settings.protocol == Protocol.REFERENCE:
-            return settings
-        if self._begun is None:
-            return settings.model_copy(update={"epochs": usual, "val_interval": usual_val_interval(usual)})
-        begun = self._begun["settings"]
-        return settings.model_copy(update={name: begun[name] for name in ("epochs", "val_interval") if name in begun})
 
     def _tell(self, option: str, side: int, who: str, usual: int) -> None:
         size = (self._object_size or 0) * usual

@@ -16,7 +16,7 @@ from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.reading import Reading
 from promise_seg.learning.run_note import DataOrigin
-from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
+from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings, with_usual_epochs
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.training import TrainingRun
 from promise_seg.locks import Lock, alone_in
@@ -100,7 +100,7 @@ def train(
         fit: how images become squares: ``stretch``, ``pad`` or ``square``.
         init: a model to start from, or what names one: parts that fit are taken over, all else begins anew. Images
             that it was trained on are known to be so for ever after.
-        epochs: passes over the train rows; by default 40, and for ``pretrained`` 20 to 60, as it takes for 11,000
+        epochs: passes over the train rows; by default 40, and for ``pretrained`` 20 to 60, as it takes for 7,000
             images to be seen.
         batch_size: images in a step; by default 16.
         learning_rate: the highest; by default 5e-4.
@@ -156,7 +156,7 @@ def train(
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, accelerator.device, image_size, settings)
     settings = sizing.with_apm_side(settings)
     if epochs is None:
-        settings = sizing.with_epochs(settings)
+        settings = with_usual_epochs(settings, len(rows.train), settings_of_run(output))
     for line in frozen.notes:
         note(f"{frozen.name}: {line}")
     with _alone_in(Path(output), accelerator) as lock:
