@@ -126,6 +126,8 @@ def test_scores_of_other_rows_or_that_are_damaged_are_made_anew(place, change):
     benchmark, after = run(place)
     assert set(after) == set(before)
     assert all(after[name] > before[name] for name in before)
+    lost = [line for line in benchmark.notes if "lost or damaged" in line]
+    assert len(lost) == (0 if change in (change_groups, change_a_mask) else len(before))
     groups = {len(set(one.groups.values())) for one in found_in(benchmark)}
     assert groups == ({1} if change == change_groups else {2})
 

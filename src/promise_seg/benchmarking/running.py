@@ -172,7 +172,7 @@ class Benchmark:
         )
         subject = subject_of_cell(cell, test, model.sam, model.sha256())
         folder = cell.scores_folder(self.output, test.name)
-        if is_scored(folder, how, subject, self.spec.measures):
+        if is_scored(folder, how, subject, self.spec.measures, self._note):
             finish_scores(folder, cell.folder(self.output), how, subject)
             return
         scoring = renamed(progress, f"scoring on {test.name}")
@@ -193,7 +193,7 @@ class Benchmark:
         for test in self.tests(cell):
             subject = subject_of_cell(cell, test, sam, run.best_sha256())
             folder = cell.scores_folder(self.output, test.name)
-            if is_scored(folder, how, subject, self.spec.measures):
+            if is_scored(folder, how, subject, self.spec.measures, self._note):
                 finish_scores(folder, cell.folder(self.output), how, subject)
             else:
                 progress(f"scoring on {test.name}", 0, 1)

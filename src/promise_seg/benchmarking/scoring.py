@@ -24,6 +24,7 @@ from promise_seg.reporting.source_code import code_sha256
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sealed import read_sealed
 from promise_seg.vocabulary import PromptSource, Split
+from promise_seg.workflows.noting import Note, no_note
 
 
 class CellSubject(Subject):
@@ -78,15 +79,20 @@ def _groups_sha256(test: TestSet) -> str:
     return hashlib.sha256(json.dumps([row.row.group for row in test.rows]).encode()).hexdigest()
 
 
-def is_scored(folder: Path, how: Assessment, subject: CellSubject, measures: Collection[str] = ()) -> bool:
+def is_scored(
+    folder: Path, how: Assessment, subject: CellSubject, measures: Collection[str] = (), note: Note = no_note
+) -> bool:
     """Whether scores that depend on exactly this exist; unreadable scores do not count, nor do those of an older
-    version that lack one of the ``measures`` of the table."""
+    version that lack one of the ``measures`` of the table. Damaged ones are noted."""
     table, means = result_paths(folder, how.prompts, how.protocol)
+    if not means.exists():
+        return False  # it is written last
     try:
         known = read_sealed(means)
         lines = table.read_text(encoding="utf-8").count("\n")
         has = read_scored(table).summary.mean
-    except (OSError, ValueError, SettingsError):
+    except (OSError, ValueError, SettingsError) as error:
+        note(f"{means}: these scores were lost or damaged, and are computed again ({error})")
         return False
     if BEST_OF_EACH_IMAGE in has and any(name not in has for name in _of_any_mask(measures)):
         return False
