@@ -59,4 +59,5 @@ COMMANDS = (
             "-o {w}/pretrained", (), 2),
     Command("demo", "demo --sam {w}/sam --epochs 1 --views 1 --device cpu -o {w}/demo", ("sam",), 2),
     Command("budget", f"budget {_ON} -o {{w}}/budget", _MODEL, 4),
+    Command("features prune", "features prune --to 0B --store {w}/store", ("store",), 6),
 )  # fmt: skip
