@@ -26,6 +26,7 @@ from promise_seg.user_name import give_user_a_name as _give_user_a_name
 if TYPE_CHECKING:
     from promise_seg.benchmarking.benchmark import benchmark
     from promise_seg.curation.annotations.importing import import_annotations
+    from promise_seg.curation.pairing.making import make_manifest
     from promise_seg.dataset.dataset import Dataset
     from promise_seg.prediction.prediction import Prediction
     from promise_seg.prediction.predictor import Predictor
@@ -48,6 +49,7 @@ _give_user_a_name()  # before libraries are imported that ask for it
 _PLACES = {
     "benchmark": "benchmarking.benchmark",
     "import_annotations": "curation.annotations.importing",
+    "make_manifest": "curation.pairing.making",
     "Dataset": "dataset.dataset",
     "Prediction": "prediction.prediction",
     "Predictor": "prediction.predictor",
@@ -102,6 +104,7 @@ __all__ = [
     "evaluate",
     "import_annotations",
     "load",
+    "make_manifest",
     "predict_folder",
     "report",
     "train",

@@ -6,6 +6,7 @@ The libraries at hand either do not resume (pooch, torch.hub) or know one site o
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 
@@ -15,6 +16,16 @@ from promise_seg.hashing import file_sha256
 _CHUNK = 1 << 20
 _TIMEOUT_SECONDS = 30
 
+Advance = Callable[[int], object]
+"""A function that is told how many bytes or images are done; their total may be unknown."""
+Bar = Callable[[str, int | None, str], AbstractContextManager[Advance]]
+"""A function that opens a progress bar: what is done, the total if known, and the unit, ``bytes`` or ``images``."""
+
+
+def no_bar(_what: str, _total: int | None, _unit: str) -> AbstractContextManager[Advance]:
+    """Show nothing."""
+    return nullcontext(lambda done: None)
+
 
 def download(
     url: str,
@@ -22,7 +33,7 @@ def download(
     *,
     size: int | None = None,
     sha256: str | None = None,
-    progress: Callable[[int], object] = lambda done: None,
+    progress: Advance = lambda done: None,
 ) -> Path:
     """Fetch ``url`` to ``path``, going on with what an earlier call left in ``<path>.part``.
 

@@ -97,3 +97,9 @@ def test_mistakes_are_one_line(place, capsys, words, message):
     assert message in error
     assert not (place / "m.csv").exists()
     assert not (place / "m_imported_masks").exists()
+
+
+def test_a_bar_that_no_stage_needs_leaves_no_line(tmp_path, capsys):
+    """An error before the first stage is all that stands on standard error."""
+    assert main(["data", "import", str(tmp_path / "nothing.json"), "-o", str(tmp_path / "m.csv")]) == 2
+    assert capsys.readouterr().err.startswith("promise: error: ")

@@ -8,7 +8,6 @@ LONG_FUNCTIONS = {
     # Every option of a command, or of the function that does what the command does, stands in its signature with its
     # help text. The bodies are short.
     "cli/train.py:train": 170,
-    "cli/data_make.py:make": 70,
     "cli/data_import.py:import_data": 85,
     "curation/annotations/importing.py:import_annotations": 85,
     "dataset/dataset.py:from_csv": 70,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from promise_seg.dataset.dataset import Dataset
     from promise_seg.dataset.manifest import Row
+    from promise_seg.download import Advance
     from promise_seg.images.reading import Reading, ReadingOptions
     from promise_seg.sam.backbone import Backbone
     from promise_seg.workflows.by_class import ByClass
@@ -41,6 +42,7 @@ def bar_of_stages(bars: "Bars", indent: str = "") -> Progress:
 
     def report(stage: str, done: int, total: int, note: str = "") -> None:
         if stage not in tasks:
+            bars.start()
             tasks[stage] = bars.add_task(indent + stage, total=total, note="")
         bars.update(tasks[stage], completed=done, total=total, note=note)
 
@@ -49,7 +51,7 @@ def bar_of_stages(bars: "Bars", indent: str = "") -> Progress:
 
 @contextmanager
 def progress_bars() -> "Iterator[Bars]":
-    """Show bars with counts and remaining time on standard error."""
+    """Show bars with counts and remaining time on standard error, from the first stage on: none, if there is none."""
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
@@ -61,8 +63,33 @@ def progress_bars() -> "Iterator[Bars]":
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Bars(*columns, console=console) as bars:
+    bars = Bars(*columns, console=console)
+    try:
         yield bars
+    finally:
+        if bars.live.is_started:
+            bars.stop()
+
+
+@contextmanager
+def counting_bar(what: str, total: int | None, unit: str) -> "Iterator[Advance]":
+    """Show a progress bar of bytes or images."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )  # fmt: skip
+
+    units = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
+    with Progress(
+        TextColumn("{task.description}", markup=False), BarColumn(), *units, TimeRemainingColumn(), console=console
+    ) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.update(task, completed=done)
 
 
 def read_data(path: Path, reading: "ReadingOptions", like: "Reading | None" = None, **more: Any) -> "Dataset":

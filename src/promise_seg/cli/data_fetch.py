@@ -1,16 +1,11 @@
 """``promise data fetch``"""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import console, print_line, print_table
-
-if TYPE_CHECKING:
-    from promise_seg.curation.sets.fetching import Advance
+from promise_seg.cli.common import counting_bar, print_line, print_table
 
 
 def fetch(
@@ -58,26 +53,11 @@ def fetch(
     known_set(name)
     wish = parse_wish(url, given or [], sha256 or [], test_list)
     get_set(
-        name, output or Path(name), wish, accept_licence=accept_licence, test_list=test_list, bar=_bar, say=print_line
+        name,
+        output or Path(name),
+        wish,
+        accept_licence=accept_licence,
+        test_list=test_list,
+        bar=counting_bar,
+        say=print_line,
     )
-
-
-@contextmanager
-def _bar(what: str, total: int | None, unit: str) -> "Iterator[Advance]":
-    """Show a progress bar of bytes or images."""
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )  # fmt: skip
-
-    units = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
-    with Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), *units, TimeRemainingColumn(), console=console
-    ) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)

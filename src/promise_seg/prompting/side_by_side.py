@@ -24,4 +24,4 @@ def side_by_side(one: Prompts, other: Prompts) -> Prompts:
 
 def sets_of(decoded: Decoded, sets: slice) -> Decoded:
     """Return what was decoded for some of the sets of each image."""
-    return Decoded(*(None if part is None else part[:, sets] for part in decoded))  # type: ignore[arg-type]
+    return Decoded._make(None if part is None else part[:, sets] for part in decoded)

@@ -83,4 +83,4 @@ def _joined(parts: Sequence[Decoded], places: Tensor | None, size: tuple[int, in
             joined = joined[places.argsort().to(joined.device)]
         return joined.squeeze(1).unflatten(0, size)
 
-    return Decoded(*(join(values) for values in zip(*parts, strict=True)))  # type: ignore[arg-type]
+    return Decoded._make(join(values) for values in zip(*parts, strict=True))

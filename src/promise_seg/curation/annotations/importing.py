@@ -5,9 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
 
 from promise_seg._version import __version__
 from promise_seg.curation.annotations.classes import Classes, classes_of
@@ -26,8 +24,7 @@ from promise_seg.files import Aside, replacing_folder, same_content
 from promise_seg.images.own_folders import IMPORTED
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import AnnotationFormat, DrawnAs, OnTop
-
-Word = TypeVar("Word", bound=StrEnum)
+from promise_seg.workflows.choices import chosen
 
 
 @dataclass
@@ -99,8 +96,8 @@ def import_annotations(
         PromiseError: if something is in the way of what is to be written.
     """
     output, given = Path(output), [annotations] if isinstance(annotations, str | Path) else list(annotations)
-    drawn_as, order = _word(DrawnAs, masks, "masks"), _word(OnTop, on_top, "--on-top")
-    of_all = None if kind is None else _word(AnnotationFormat, kind, "--format")
+    drawn_as, order = chosen(DrawnAs, masks, "--masks"), chosen(OnTop, on_top, "--on-top")
+    of_all = None if kind is None else chosen(AnnotationFormat, kind, "--format")
     pattern = group_pattern(group) if group is not None else None
     into, places = output.with_name(output.stem + IMPORTED), [Path(one) for one in given]
     refuse_foreign_folder(into)
@@ -141,12 +138,6 @@ def _folders_of_classes(classes: Classes, drawn_as: DrawnAs) -> dict[str, str]:
     """Return the name of the folder of each class, if each has masks of its own."""
     names = list(classes.numbers) if drawn_as == DrawnAs.PER_CLASS else []
     return dict(zip(names, distinct([folder_name(name) for name in names]), strict=True))
-
-
-def _word(words: type[Word], text: str, option: str) -> Word:
-    if text not in tuple(words):
-        raise SettingsError(f"{option} {text}: expected {', '.join(words)}")
-    return words(text)
 
 
 def _folder_of(places: Sequence[Path], images: str | Path | None) -> Path:

@@ -1,7 +1,6 @@
 """Fetch a data set: download, compare checksums, unpack, arrange. Any step may be interrupted."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from promise_seg.curation.sets.known_sets import Archive, KnownSet
 from promise_seg.curation.sets.sources import FILE_NAME, DownloadSource, Sources, read_sources, write_sources
 from promise_seg.curation.sets.unpacking import unpack
 from promise_seg.dataset.manifest import read_manifest
-from promise_seg.download import download
+from promise_seg.download import Bar, download, no_bar
 from promise_seg.errors import ManifestError, PromiseError, SettingsError
 from promise_seg.files import discard_folder
 from promise_seg.hashing import file_sha256
@@ -20,16 +19,6 @@ from promise_seg.vocabulary import Split
 
 ARCHIVES = "archives"
 _UNPACKED = ".unpacked"
-
-Advance = Callable[[int], object]
-"""A function that is told how many bytes or images are done; their total may be unknown."""
-Bar = Callable[[str, int | None, str], AbstractContextManager[Advance]]
-"""A function that opens a progress bar: what is done, the total if known, and the unit, ``bytes`` or ``images``."""
-
-
-def no_bar(_what: str, _total: int | None, _unit: str) -> AbstractContextManager[Advance]:
-    """Show nothing."""
-    return nullcontext(lambda done: None)
 
 
 @dataclass(frozen=True, kw_only=True)

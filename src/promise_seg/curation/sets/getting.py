@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from promise_seg.curation.sets.arranging import MANIFEST, VALIDATION_SEED, VALIDATION_SHARE
-from promise_seg.curation.sets.fetching import Bar, Wish, fetch_set, is_finished, needs_hands, no_bar
+from promise_seg.curation.sets.fetching import Wish, fetch_set, is_finished, needs_hands
 from promise_seg.curation.sets.known_sets import KnownSet, known_set
 from promise_seg.curation.sets.mask_pictures import THRESHOLD
+from promise_seg.download import Bar, no_bar
 from promise_seg.errors import PromiseError, SettingsError
 
 Say = Callable[[str], object]

@@ -1,0 +1,157 @@
+"""Make a manifest of a folder: pair images with masks, merge several masks of an image, find groups."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from promise_seg.curation.pairing.folders import Pairing, pair_by_patterns, pair_folder
+from promise_seg.curation.pairing.groups import group_pattern, groups_of, no_groups_note, with_groups
+from promise_seg.curation.pairing.merging import Merging, merge_objects
+from promise_seg.curation.pairing.writing import pairs_table
+from promise_seg.dataset.manifest_writing import write_new
+from promise_seg.errors import SettingsError
+from promise_seg.images.own_folders import MERGED
+from promise_seg.progress import Progress, silent
+from promise_seg.vocabulary import Several
+from promise_seg.workflows.choices import chosen
+
+
+@dataclass(frozen=True)
+class Made:
+    """The result of making a manifest.
+
+    Args:
+        output: the manifest that was written.
+        pairing: images and masks, and everything that was left out.
+        merging: how several masks of an image were merged; ``None`` if none has several.
+        grouped_by: by what images were grouped; empty if they were not, or by a pattern of the user.
+    """
+
+    output: Path
+    pairing: Pairing
+    merging: Merging | None
+    grouped_by: str
+
+    @property
+    def masks_folder(self) -> Path:
+        """The folder of the merged masks, which is there if any were merged."""
+        return _masks_folder(self.output)
+
+    @property
+    def words(self) -> list[str]:
+        """The result, a line for each part of it."""
+        lines = [
+            f"layout: {self.pairing.layout}",
+            "pairs: " + ", ".join(f"{split} {count}" for split, count in self.pairing.counts().items()),
+        ]
+        if named := self._groups():
+            by = f" ({self.grouped_by})" if self.grouped_by else ""
+            lines.append(f"groups: {len(set(named))}, for example {named[0]}{by}")
+        if self.pairing.channels:
+            lines.append(self.pairing.channels.words(self.pairing.folder))
+        if self.merging:
+            lines.append(_merged(self.merging, self.masks_folder))
+        return [*lines, f"written: {self.output}"]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was left out or assumed, a line each."""
+        of_channels = self.pairing.channels.remarks() if self.pairing.channels else []
+        return self.pairing.remarks() + of_channels + (self.merging.remarks() if self.merging else [])
+
+    @property
+    def advice(self) -> list[str]:
+        """What is left to the user: groups that are not known, and splits."""
+        lines = []
+        if not self._groups() and len(self.pairing.pairs) > 1:
+            lines.append(no_groups_note(self.pairing.pairs))
+        if not self.pairing.knows_splits:
+            lines.append(
+                "the folders say nothing of splits, so all rows are train. Divide them: promise data split "
+                f"{self.output} -o {self.output.with_name(self.output.stem + '_split.csv')}"
+            )
+        return lines
+
+    def _groups(self) -> list[str]:
+        return [pair.group for pair in self.pairing.pairs if pair.group]
+
+
+def make_manifest(
+    folder: str | Path,
+    output: str | Path,
+    *,
+    images: str | None = None,
+    masks: str | None = None,
+    several: Several | str = Several.AUTO,
+    group: str | None = None,
+    every: int = 1,
+    force: bool = False,
+    progress: Progress = silent,
+) -> Made:
+    r"""Pair images and masks by name and write the manifest.
+
+    Args:
+        folder: with images and masks in one of the usual layouts, or as the patterns say.
+        output: the manifest to write; merged masks are in a folder beside it.
+        images: pattern of the images' paths below the folder, such as ``photos/*.jpg`` or ``{case}/ct.nii.gz``: what
+            ``*`` or ``{word}`` stands for must be the same in the mask's path.
+        masks: pattern of the masks' paths; a wildcard more than in ``images`` tells several masks of one image apart.
+        several: what several masks of one image become: ``mask``, ``instances`` or ``classes``; ``auto`` makes classes
+            of masks that are called after classes, and one mask of numbered ones.
+        group: regular expression with one group, such as ``^(patient\d+)_``, searched in each image's stem or else its
+            path: what it finds is never divided between splits.
+        every: how many frames of a video to go on by, from one that is used to the next.
+        force: whether an existing manifest is overwritten; not needed if it would stay the same.
+        progress: told of each mask that is merged.
+
+    Raises:
+        SettingsError: if options contradict each other or cannot be meant.
+        ManifestError: if nothing can be paired.
+        PromiseError: if something is in the way of what is to be written.
+    """
+    if (images is None) != (masks is None):
+        raise SettingsError("--images and --masks: give both of them, or neither")
+    if every < 1:
+        raise SettingsError(f"--every {every}: expected at least 1")
+    kind = chosen(Several, several, "--several")
+    folder, output = Path(folder), Path(output)
+    pattern = group_pattern(group) if group is not None else None
+    pairing = pair_folder(folder) if images is None or masks is None else pair_by_patterns(folder, images, masks)
+    by = ""
+    if pattern:
+        groups = groups_of(pairing.pairs, pattern, folder)
+        pairing.pairs = [replace(pair, group=name) for pair, name in zip(pairing.pairs, groups, strict=True)]
+    else:
+        grouping = with_groups(pairing.pairs, folder)
+        pairing.pairs, by = grouping.pairs, grouping.by
+    merging = None
+    if any(pair.objects for pair in pairing.pairs):
+        into, writing = _masks_folder(output), force or not output.exists()
+        merging = merge_objects(pairing.pairs, folder, into, progress, kind, writing=writing)
+        pairing.pairs = merging.pairs
+    write_new([pairs_table(pairing.pairs, output, every)], force=force)
+    pairing.texts = [path for path in pairing.texts if path.resolve() != output.resolve()]  # of an earlier call
+    return Made(output, pairing, merging, by)
+
+
+def _masks_folder(output: Path) -> Path:
+    return output.with_name(output.stem + MERGED)
+
+
+def _merged(merging: Merging, into: Path) -> str:
+    """Say what became of several masks of an image."""
+    maps, kept = merging.made + merging.kept, f"({merging.kept} of them were there already) in {into}"
+    if merging.how == Several.INSTANCES:
+        return (
+            f"merged: {merging.objects} masks of single objects into {maps} instance maps {kept}. Read this manifest "
+            "with --instances"
+        )
+    if merging.how == Several.CLASSES:
+        classes = ", ".join(f"{number} {name}" for number, name in enumerate(merging.classes, 1))
+        return (
+            f"merged: {merging.objects} masks of classes into {maps} label maps {kept}. Read this manifest with "
+            f"--class. The classes are: {classes} (also in {into / 'classes.json'})"
+        )
+    return (
+        f"merged: {merging.objects} masks into {maps} masks of one structure each {kept}. To tell the objects apart, "
+        "pass --several instances"
+    )
