@@ -137,6 +137,15 @@ def train(
     batch_size: Annotated[
         int, option("--batch-size", min=1, about="Images in a step; 16 with another APM.", panel=TRAINING)
     ] = 8,
+    accumulate: Annotated[
+        int,
+        option(
+            "--accumulate",
+            min=1,
+            about="Compute each batch in so many parts, one after the other, to need less memory.",
+            panel=TRAINING,
+        ),
+    ] = 1,
     learning_rate: Annotated[
         float, option("--learning-rate", about="The highest learning rate.", panel=TRAINING)
     ] = 5e-4,

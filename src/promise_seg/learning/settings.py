@@ -47,8 +47,8 @@ _SINCE = ("decoder_interval", "own_sets", "val_interval")
 OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
     name: name
     for name in (
-        "variant", "apm", "train_also", "epochs", "batch_size", "views", "augmentation", "learning_rate",
-        "weight_decay", "optimizer", "point_weight", "saliency_weight", "fit", "precision", "seed",
+        "variant", "apm", "train_also", "epochs", "batch_size", "accumulate", "views", "augmentation",
+        "learning_rate", "weight_decay", "optimizer", "point_weight", "saliency_weight", "fit", "precision", "seed",
     )
 }  # fmt: skip
 """The option of ``promise train`` for each setting of a run; ``protocol`` is an option of its own."""
@@ -76,6 +76,8 @@ class TrainSettings(BaseModel):
     fit: Fit = Fit.STRETCH
     epochs: int = Field(40, ge=1)
     batch_size: int = Field(16, ge=1)
+    accumulate: int = Field(1, ge=1)
+    """In so many parts, one after the other, each batch is computed; a step is still made of the whole batch."""
     views: int = Field(8, ge=0)
     """The number of views per image; 0 for a new one in every epoch, which is encoded on the fly and not stored."""
     augmentation: Recipe = Recipe.OWN

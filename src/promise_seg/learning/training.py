@@ -3,13 +3,14 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from pydantic import ValidationError
 from safetensors import SafetensorError
@@ -35,6 +36,7 @@ from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, faults
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.second_pass import measure_second_pass
 from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.sharing import share_batches
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_images import write_training_images
@@ -49,7 +51,7 @@ from promise_seg.protocol import training_deviations
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sealed import sealed_line, write_sealed
-from promise_seg.vocabulary import GivenPrompts, Protocol, Split, TrainAlso
+from promise_seg.vocabulary import GivenPrompts, Protocol, Split
 
 STATE_FILE = "state.safetensors"
 CURVES_FILE = "curves.png"
@@ -123,7 +125,7 @@ class TrainingRun:
         self.training_set = TrainingSet(train, self.model.sam, store, settings, self.model.apm)
         self.draws = EpochDraws.of(settings, len(self.training_set))
         loader = DataLoader(self.training_set, settings.batch_size, sampler=self.draws, collate_fn=collate)
-        _share_batches(accelerator, settings)
+        share_batches(accelerator, settings)
         self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.model, optimizer, loader)
         self._origin = ({} if origin is None else asdict(origin)) | {"mask_threshold": rows[0].reading.mask_threshold}
         self.epoch = 0
@@ -240,6 +242,24 @@ class TrainingRun:
                 yield batch()
             next(batches, None)  # so that it ends
 
+    def _differentiate(self, batch: TrainingBatch, step: int) -> dict[str, Tensor]:
+        """Compute the gradients of a step, from each part of its batch in turn; returns the mean losses."""
+        decodes = step % self.settings.decoder_interval == 0
+        self.optimizer.zero_grad()
+        means: dict[str, Tensor] = {}
+        parts = batch.parts(self.settings.accumulate)
+        for number, part in enumerate(parts):
+            is_last, share = number == len(parts) - 1, len(part.target) / len(batch.target)
+            given = self._given(part, step) if decodes else []
+            with nullcontext() if is_last else self.accelerator.no_sync(self.wrapped):
+                with self.accelerator.autocast():
+                    output = self.wrapped(part.inputs, *given, most_sets=self.settings.own_sets, decodes=decodes)
+                losses = training_losses(output, part, self.settings, self.model.sam.image_size)
+                self.accelerator.backward(sum(losses.values()) * share)
+            for name, value in losses.items():
+                means[name] = means.get(name, 0) + value.detach() * share
+        return means
+
     def train_epoch(self, progress: Progress = silent) -> dict[str, float]:
         """One pass over the train rows; returns mean losses and the last learning rate."""
         self.wrapped.train()
@@ -251,19 +271,12 @@ class TrainingRun:
         for number, batch in enumerate(self._batches()):
             rate = self._rate(self.epoch * steps + number, steps)
             set_rate([self.optimizer], rate)
-            decodes = number % self.settings.decoder_interval == 0
-            given = self._given(batch, number) if decodes else []
-            with self.accelerator.autocast():
-                output = self.wrapped(batch.inputs, *given, most_sets=self.settings.own_sets, decodes=decodes)
-            losses = training_losses(output, batch, self.settings, self.model.sam.image_size)
-            loss = sum(losses.values())
-            self.optimizer.zero_grad()
-            self.accelerator.backward(loss)
+            losses = self._differentiate(batch, number)
             if self.settings.protocol == Protocol.OWN:
                 self.accelerator.clip_grad_norm_(self.wrapped.parameters(), 1.0)
             self.optimizer.step()
             for name, value in losses.items():
-                found.setdefault(name, []).append(value.detach())  # a number only in the end: a device need not wait
+                found.setdefault(name, []).append(value)  # a number only in the end: a device need not wait
             done, total = self.epoch * steps + number + 1, self.settings.epochs * steps
             best = f", best val Dice {self.best['dice']:.3f}" if self.best["epoch"] >= 0 else ""
             progress("training", done, total, f"epoch {self.epoch + 1}/{self.settings.epochs}{best}")
@@ -374,21 +387,3 @@ class TrainingRun:
             draw_curves(path, self.folder / CURVES_FILE)
         state = {"identity": self._identity.as_json(), "epoch": self.epoch, "best": self.best}
         save_training_state(self.folder / STATE_FILE, [self.optimizer], self.model.trainable_state(), state)
-
-
-def _share_batches(accelerator: Accelerator, settings: TrainSettings) -> None:
-    """Let each process of an accelerator learn from an equal share of every batch.
-
-    Raises:
-        SettingsError: if batches of this size have no equal shares.
-    """
-    processes = accelerator.num_processes
-    if settings.batch_size % processes:
-        raise SettingsError(
-            f"--batch-size {settings.batch_size}: cannot be shared equally among {processes} processes. "
-            f"Choose a multiple of {processes}"
-        )
-    accelerator.dataloader_config.split_batches = True
-    # Not all of SAM's parts that may learn take part in a step: what embeds mask prompts, for example, never does.
-    some_unused = settings.train_also != TrainAlso.NONE or settings.decoder_interval > 1
-    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=some_unused)

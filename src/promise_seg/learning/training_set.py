@@ -60,6 +60,16 @@ class TrainingBatch(NamedTuple):
         """Return the input of the model."""
         return Features(self.features)
 
+    def parts(self, count: int) -> "list[TrainingBatch]":
+        """Divide the batch into parts of nearly the same size; no part is empty."""
+        size = len(self.target)
+        count = min(count, size)
+        return [self._part(slice(size * n // count, size * (n + 1) // count)) for n in range(count)]
+
+    def _part(self, images: slice) -> "TrainingBatch":
+        features = {name: values[images] for name, values in self.features.items()}
+        return TrainingBatch(features, *(values[images] for values in self[1:]))
+
     @property
     def oracle(self) -> Prompts:
         """The oracle points of the batch as prompts, one set for each image."""

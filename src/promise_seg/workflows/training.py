@@ -55,6 +55,7 @@ def train(
     init: "ModelLike | Starts | None" = None,
     epochs: int | None = None,
     batch_size: int | None = None,
+    accumulate: int | None = None,
     learning_rate: float | None = None,
     weight_decay: float | None = None,
     optimizer: str | None = None,
@@ -103,6 +104,7 @@ def train(
         epochs: passes over the train rows; by default 40, and for ``pretrained`` 20 to 60, as it takes for 7,000
             images to be seen.
         batch_size: images in a step; by default 16.
+        accumulate: parts that each batch is computed in, one after the other, to need less memory; by default 1.
         learning_rate: the highest; by default 5e-4.
         weight_decay: of the optimizer; by default 0.01.
         optimizer: ``adamw`` or ``adam``.
@@ -137,10 +139,10 @@ def train(
     protocol = chosen(Protocol, protocol, "--protocol")
     given = {
         "variant": variant, "apm": apm, "points": points, "foreground": foreground, "train_also": train_also,
-        "fit": fit, "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
-        "weight_decay": weight_decay, "optimizer": optimizer, "point_weight": point_weight,
-        "saliency_weight": saliency_weight, "views": views, "augmentation": augmentation, "precision": precision,
-        "seed": seed,
+        "fit": fit, "epochs": epochs, "batch_size": batch_size, "accumulate": accumulate,
+        "learning_rate": learning_rate, "weight_decay": weight_decay, "optimizer": optimizer,
+        "point_weight": point_weight, "saliency_weight": saliency_weight, "views": views,
+        "augmentation": augmentation, "precision": precision, "seed": seed,
     }  # fmt: skip
     starts = init if init is None or isinstance(init, Starts) else Starts(init)
     settings = settings_for(protocol, starts, given | apm_options, begun=settings_of_run(output))

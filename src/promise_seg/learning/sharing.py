@@ -1,0 +1,31 @@
+"""Share the batches of a training among several processes."""
+
+from accelerate import Accelerator, DistributedDataParallelKwargs
+
+from promise_seg.errors import SettingsError
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.vocabulary import TrainAlso
+
+
+def share_batches(accelerator: Accelerator, settings: TrainSettings) -> None:
+    """Let each process of an accelerator learn from an equal share of every batch.
+
+    Raises:
+        SettingsError: if batches of this size have no equal shares, or not as many parts as are wanted.
+    """
+    processes = accelerator.num_processes
+    if settings.accumulate > max(1, settings.batch_size // processes):
+        raise SettingsError(
+            f"--accumulate {settings.accumulate}: a batch of {settings.batch_size}"
+            f"{f', shared by {processes} processes,' if processes > 1 else ''} has fewer images than that. Choose at "
+            f"most {max(1, settings.batch_size // processes)}"
+        )
+    if settings.batch_size % processes:
+        raise SettingsError(
+            f"--batch-size {settings.batch_size}: cannot be shared equally among {processes} processes. "
+            f"Choose a multiple of {processes}"
+        )
+    accelerator.dataloader_config.split_batches = True
+    # Not all of SAM's parts that may learn take part in a step: what embeds mask prompts, for example, never does.
+    some_unused = settings.train_also != TrainAlso.NONE or settings.decoder_interval > 1
+    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=some_unused)
