@@ -77,7 +77,7 @@ class TrainSettings(BaseModel):
     epochs: int = Field(40, ge=1)
     batch_size: int = Field(16, ge=1)
     accumulate: int = Field(1, ge=1)
-    """In so many parts, one after the other, each batch is computed; a step is still made of the whole batch."""
+    """The number of parts in which each batch is computed, one after the other; a step is made of the whole batch."""
     views: int = Field(8, ge=0)
     """The number of views per image; 0 for a new one in every epoch, which is encoded on the fly and not stored."""
     augmentation: Recipe = Recipe.OWN

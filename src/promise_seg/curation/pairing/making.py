@@ -54,13 +54,13 @@ class Made:
 
     @property
     def warnings(self) -> list[str]:
-        """What was left out or assumed, a line each."""
+        """Everything that was left out or assumed, a line each."""
         of_channels = self.pairing.channels.remarks() if self.pairing.channels else []
         return self.pairing.remarks() + of_channels + (self.merging.remarks() if self.merging else [])
 
     @property
     def advice(self) -> list[str]:
-        """What is left to the user: groups that are not known, and splits."""
+        """Choices that are left to the user: groups that are not known, and splits."""
         lines = []
         if not self._groups() and len(self.pairing.pairs) > 1:
             lines.append(no_groups_note(self.pairing.pairs))
