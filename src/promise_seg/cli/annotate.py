@@ -31,7 +31,7 @@ def annotate(
     images: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IMAGES_OR_MANIFEST...",
+            metavar="IMAGES_OR_MANIFEST",
             help="Images, volumes, DICOM files, folders of them, or one manifest.",
             show_default=False,
         ),
