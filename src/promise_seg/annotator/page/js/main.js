@@ -149,6 +149,15 @@ window.addEventListener("beforeunload", (event) => {
   if (!session.queue.isEmpty) event.preventDefault();
 });
 
+/** The image that the address names, so that a reload and a link find it again. */
+function named() {
+  const id = Number(/^#image=(\d+)$/.exec(location.hash)?.[1] ?? Number.NaN);
+  return session.images.some((one) => one.id === id) ? id : undefined;
+}
+session.changes.on(["image"], () => {
+  if (session.image) history.replaceState(null, "", `${location.pathname}${location.search}#image=${session.image.id}`);
+});
+
 async function start() {
   try {
     await session.start();
@@ -156,7 +165,7 @@ async function start() {
     const name = session.project?.name ?? "";
     part("project").textContent = name;
     document.title = `${name} - annotate`;
-    const first = session.image?.id ?? images.beside(1, true)?.id ?? session.images[0]?.id;
+    const first = session.image?.id ?? named() ?? images.beside(1, true)?.id ?? session.images[0]?.id;
     if (first !== undefined) await open(first);
     else {
       part("empty").hidden = false;

@@ -88,6 +88,7 @@ export class Session {
       this.changes.tell("image", "objects", "prompts", "saved");
     }
     await this.propose();
+    await this.refresh(true);
   }
 
   /** The image, held for this tab, or as somebody else has it. @param {number} id @param {boolean} take */
@@ -220,9 +221,24 @@ export class Session {
     this.changes.tell("saved");
   }
 
+  /** Have the list anew: trust becomes known, and others hold and finish images. @param {boolean} sorted or as it is */
+  async refresh(sorted) {
+    try {
+      const found = await api.images();
+      const places = new Map(this.images.map((one, at) => [one.id, at]));
+      if (!sorted) found.sort((one, other) => (places.get(one.id) ?? Infinity) - (places.get(other.id) ?? Infinity));
+      this.images = found;
+      this.changes.tell("images");
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error; // the list stays as it was
+    }
+  }
+
   async prolong() {
     const { image } = this;
-    if (!image || !this.held || document.hidden) return;
+    if (document.hidden) return;
+    void this.refresh(false);
+    if (!image || !this.held) return;
     try {
       const found = await api.hold(image.id, this.client, this.user, false);
       if (found.revision !== this.image?.revision && this.queue.isEmpty) await this.show(found);

@@ -29,7 +29,8 @@ export class ObjectsPanel {
     const { session, display } = this;
     const active = session.active === object.id;
     const choose = make("button", { type: "button", class: "choose", "data-key": `choose-${object.id}`, "aria-pressed": String(active) },
-      `${name}, ${this.className(object.class)}${object.accepted ? " \u2713" : ""}`);
+      `${name}${active ? "" : `, ${this.className(object.class)}`}${object.accepted ? " \u2713" : ""}`);
+    if (object.accepted) choose.setAttribute("aria-label", `${name}, ${this.className(object.class)}, accepted`);
     choose.addEventListener("click", () => this.activate(object.id));
     const colour = make("input", { type: "color", value: display.colourOf(object), "aria-label": `Colour of ${name}`, "data-key": `colour-${object.id}` });
     colour.addEventListener("change", () => display.setColour(object.id, colour.value));

@@ -65,7 +65,7 @@ export class StatusPanel {
       ["State", image.state],
       ...(image.trust === null ? [] : [["Trust", image.trust.toFixed(2)]]),
       ...(project?.truth ? [["Dice", dice === undefined ? "not known yet" : dice.toFixed(3)]] : []),
-      ["Model", project?.model.name ?? ""],
+      ["Model", (project?.model.name ?? "").split(/[\\/]/).slice(-2).join("/")],
     ];
     const list = part("facts");
     const text = JSON.stringify(facts);
