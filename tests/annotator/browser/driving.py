@@ -104,7 +104,10 @@ class Annotator:
     def drawn(self, layer: str = "active") -> int:
         """How many pixels of a layer are drawn on."""
         script = """(layer) => { const canvas = document.getElementById('layer-' + layer);
-            const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            const { width, height } = canvas;
+            const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+            context.drawImage(canvas, 0, 0);
+            const { data } = context.getImageData(0, 0, width, height);
             let count = 0; for (let at = 3; at < data.length; at += 4) count += data[at] > 0; return count; }"""
         return int(self.page.evaluate(script, layer))
 

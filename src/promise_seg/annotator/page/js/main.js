@@ -91,7 +91,7 @@ new PointerInput(canvas, {
   cancel: () => toolbox.tool.cancel(),
   leave: () => {
     toolbox.tool.leave();
-    part("where").textContent = "";
+    showPlace(null);
   },
   pan: (dx, dy) => {
     view.pan(dx, dy);
@@ -108,8 +108,14 @@ new PointerInput(canvas, {
   panning: () => display.peeking || toolbox.name === "pan",
 });
 
-/** @param {import("./pointer.js").Sample} at */
+/** @type {import("./pointer.js").Sample | null} */
+let pointedAt = null;
+session.changes.on(["view"], () => showPlace(pointedAt));
+
+/** @param {import("./pointer.js").Sample | null} at */
 function showPlace(at) {
+  pointedAt = at;
+  if (!at) return void (part("where").textContent = "");
   const place = view.toImage(at);
   const text = session.image && view.contains(place) ? `${Math.round(place.x)}, ${Math.round(place.y)}` : "";
   part("where").textContent = text && `${text}   ${Math.round(view.scale * 100)} %`;
