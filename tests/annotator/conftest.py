@@ -1,5 +1,7 @@
 """A project with a tiny model, and a client that talks to its server without a network."""
 
+import nibabel as nib
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -62,3 +64,13 @@ def tab(client):
     tab = Tab(client, 1)
     assert tab.open().status_code == 200
     return tab
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """A NIfTI volume of five slices with a bright ball."""
+    z, y, x = np.mgrid[0:5, 0:30, 0:40]
+    values = np.where(np.hypot(x - 20, y - 15) < 9, 300.0, -200.0) + 10 * z
+    path = tmp_path / "scan.nii.gz"
+    nib.save(nib.Nifti1Image(values.transpose(2, 1, 0).astype(np.float32), np.diag([-1, -1, 2, 1])), path)
+    return path

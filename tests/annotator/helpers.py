@@ -3,7 +3,10 @@
 import uuid
 
 import numpy as np
+from starlette.testclient import TestClient
 
+from promise_seg.annotator.access import Access
+from promise_seg.annotator.app import create_app
 from promise_seg.annotator.bits import MaskBits
 from promise_seg.vocabulary import Variant
 from promise_seg.workflows.model_ref import ModelPart, ModelRef, PartKind
@@ -19,6 +22,15 @@ def model_around(sam, variant=Variant.APM_IPS):
     """A model with a name, as ``load`` returns it."""
     part = ModelPart("tiny", PartKind.BARE)
     return Model(ModelRef("tiny", (part,)), part, make_model(sam, variant))
+
+
+def client_of(project):
+    """A client that opened the address of a project's server."""
+    access = Access(PORT)
+    client = TestClient(create_app(project, access), base_url=f"http://127.0.0.1:{PORT}")
+    client.get(f"/?token={access.token}")
+    client.headers["origin"] = f"http://127.0.0.1:{PORT}"
+    return client
 
 
 def bits_of(rows, columns, height=HEIGHT, width=WIDTH):
@@ -95,3 +107,8 @@ class Tab:
 def refusal(answer):
     """The status and the code of a refusal."""
     return answer.status_code, answer.json()["error"]["code"]
+
+
+def previews(client, image, **headers):
+    """The WebSocket of an image; a client of tests does not know its own address there."""
+    return client.websocket_connect(f"ws://127.0.0.1:{PORT}{API}/images/{image}/preview", headers=headers)

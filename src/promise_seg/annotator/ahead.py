@@ -51,11 +51,9 @@ class Ahead:
             if target is None:
                 self._news.wait()
                 continue
-            trust = None
             try:
-                trust = self._segmenter.trust(*target)
+                self._note_trust(*target, self._segmenter.trust(*target))
             except Refusal as refusal:  # as of an image that changed meanwhile: whoever opens it is told
                 _LOG.info("image %d: %s", target[0], refusal.message)
             except Exception:
                 _LOG.warning("image %d cannot be encoded ahead", target[0], exc_info=True)
-            self._note_trust(*target, trust)

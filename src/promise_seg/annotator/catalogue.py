@@ -247,8 +247,14 @@ def readable(name: str) -> Iterator[None]:
     Raises:
         Refusal: saying why.
     """
+    refused = None
     try:
         with guarded(name):
-            yield
+            try:
+                yield
+            except Refusal as refusal:  # which has nothing to do with the file
+                refused = refusal
     except PromiseError as error:
         raise Refusal(422, "unreadable", str(error)) from error
+    if refused is not None:
+        raise refused

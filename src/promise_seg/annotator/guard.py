@@ -80,6 +80,8 @@ class Guard:
         site = asked.header("sec-fetch-site")
         if site not in ("", "same-origin", "none") and asked.path != "/":
             raise Refusal(403, "foreign", "This request does not come from a page of this server")
+        if any(ord(character) < 32 or ord(character) == 127 for character in asked.path):
+            raise Refusal(404, "unknown", "There is nothing at this address")
         if asked.method not in _METHODS:
             raise Refusal(405, "unknown", f"There is no {asked.method[:16]} here")
 

@@ -248,9 +248,9 @@ class Project:
         return {str(index): value for index, value in found.items() if value is not None}
 
     def _note_trust(self, number: int, index: int, trust: float | None) -> None:
-        self._upcoming.note_done(number)
         if trust is not None and index == middle(self.catalogue.row(number)["slices"]):
             self.catalogue.note_trust(number, trust)
+        self._upcoming.note_done(number)
 
     def preview(self, number: int, body: PreviewBody) -> AnnotatedObject:
         """Return an object as it would be with other prompts; nothing is changed."""
