@@ -92,17 +92,18 @@ def test_space_shows_the_bare_image(annotator):
     assert annotator.drawn() > 500
 
 
-def test_names_are_text_and_unsaved_work_is_said(open_page, forgiven):
+def test_unsaved_work_is_said_and_sent_again(open_page, forgiven):
     forgiven.add("ERR_")
     annotator = open_page()
     count = len(annotator.data("points"))
     annotator.page.route("**/actions", lambda route: route.abort())
-    annotator.click(12, 12)
+    annotator.click(40, 4)
     expect(annotator.page.locator("#trouble")).to_be_visible()
     expect(annotator.page.locator("#saved-text")).to_have_text("Not saved")
-    annotator.click(20, 12)
-    annotator.page.unroute("**/actions")
+    annotator.click(60, 4)
     annotator.page.get_by_role("button", name="Try again").click()
+    expect(annotator.page.locator("#trouble")).to_be_visible()
+    annotator.page.unroute("**/actions")  # and it is tried again without being asked
     annotator.ready()
     expect(annotator.page.locator("#trouble")).not_to_be_visible()
     assert len(annotator.served()["list"][0]["points"]) == count + 2

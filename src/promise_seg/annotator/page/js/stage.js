@@ -75,6 +75,7 @@ export class Stage {
     if (address === this.wanted) return;
     const loading = this.wanted !== this.address;
     this.wanted = address;
+    this.session.changes.tell("saved");
     if (!loading) await this.loadWanted();
   }
 
