@@ -1,7 +1,14 @@
 """Several objects, undo over everything, and finding it all again."""
 
+import io
+
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
+
+from promise_seg.annotator.bits import MaskBits
+from tests.annotator.browser.conftest import SIDE
 
 pytestmark = pytest.mark.slow
 
@@ -132,3 +139,38 @@ def test_a_second_person_is_told_and_may_take_over(open_page, forgiven):
     first.click(30, 30)
     expect(first.page.locator("#trouble")).to_be_visible()
     assert len(second.served()["list"][0]["points"]) == len(second.data("points"))
+
+
+def png_of(mask):
+    stream = io.BytesIO()
+    Image.fromarray(mask.astype(np.uint8) * 255).save(stream, "PNG")
+    return {"name": "<b>mask</b>.png", "mimeType": "image/png", "buffer": stream.getvalue()}
+
+
+def test_a_mask_from_a_file_is_refined_by_prompts(annotator):
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[20:50, 30:60] = True
+    field = annotator.page.locator("#mask-file")
+    annotator.act(field.set_input_files, png_of(mask))
+    *_, added = annotator.served()["list"]
+    assert added["imported"]
+    assert annotator.data("active") == added["id"]
+    assert np.array_equal(MaskBits.from_json(added["mask"]).mask(SIDE, SIDE), mask)
+    annotator.act(annotator.page.get_by_role("button", name="Refine").click)
+    annotator.act(annotator.click, 45, 60)
+    *_, refined = annotator.served()["list"]
+    assert refined["refines"]
+    assert refined["mask"] != added["mask"]
+    field.set_input_files(png_of(mask[:40]))
+    expect(annotator.page.locator("#trouble-text")).to_contain_text(f"<b>mask</b>.png: has {SIDE} \u00d7 40 pixels")
+    assert annotator.page.locator("#trouble-text b").count() == 0, "names are text"
+
+
+def test_accepted_objects_are_exported(annotator, project):
+    number = annotator.data("image")
+    annotator.press("Control+Enter")
+    annotator.wait_for_change("image", number)
+    annotator.ready()
+    annotator.page.locator("#export").click()
+    expect(annotator.page.locator("#status")).to_contain_text("exports/coco.json")
+    assert (project.folder / "exports/coco.json").is_file()

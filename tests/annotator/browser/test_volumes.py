@@ -31,7 +31,10 @@ def volumes(proposing_model, tmp_path_factory):
     nibabel.save(nibabel.Nifti1Image(body().transpose(2, 1, 0), np.diag([1, 1, 4, 1])), place / "images/a.nii.gz")
     write_series(place / "images/series", body(1))
     options = Options(store=place / "store")
-    with Project(proposing_model, [place / "images"], place / "project", options) as project, running(project) as access:
+    with (
+        Project(proposing_model, [place / "images"], place / "project", options) as project,
+        running(project) as access,
+    ):
         yield project, access
 
 

@@ -66,6 +66,9 @@ export const api = {
    */
   act: (id, body) => ask("POST", `/images/${id}/actions`, body),
 
+  /** @returns {Promise<{file: string, images: number, objects: number}>} */
+  exportCoco: () => ask("POST", "/export", { format: "coco" }),
+
   /** @param {number} id @param {number} slice @param {{low: number, high: number} | null} window */
   pixels: (id, slice, window) =>
     `${ROOT}/images/${id}/slices/${slice}/pixels${window ? `?low=${window.low}&high=${window.high}` : ""}`,

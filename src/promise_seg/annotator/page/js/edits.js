@@ -8,7 +8,7 @@ import { Region } from "./region.js";
 /** @typedef {import("./types.js").Annotated} Annotated */
 /** @typedef {import("./types.js").Prompts} Prompts */
 /** @typedef {{object: number | null, slice: number, prompts: Prompts}} Draft */
-/** @typedef {{object: number | null, region: Region, score: number | null}} Shown */
+/** @typedef {{object: number | null, region: Region, asked: number}} Shown `asked`: when, until it is drawn; then 0 */
 
 /** @type {Prompts} */
 const NOTHING = { points: [], box: null };
@@ -118,8 +118,7 @@ export class Edits {
     session.previews.ask({ slice, ...of, points, box, candidate }, (answer) => {
       void (answer ? unpack(answer.mask) : Promise.resolve(null)).then((region) => {
         if (session.image !== image || session.slice !== slice || session.active !== object) return;
-        heard(region && { object, region, score: answer?.score ?? null });
-        performance.measure("preview", { start: asked, end: performance.now() });
+        heard(region && { object, region, asked });
         this.changes.tell("prompts", "saved");
       });
     });

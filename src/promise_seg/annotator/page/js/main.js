@@ -8,6 +8,7 @@ import { Display } from "./display.js";
 import { button, byId, part } from "./dom.js";
 import { drawers } from "./drawers.js";
 import { Edits } from "./edits.js";
+import { exchange } from "./exchange.js";
 import { Keyboard } from "./keyboard.js";
 import { KeyMap, shown } from "./keymap.js";
 import { AppearancePanel } from "./panels/appearance.js";
@@ -53,6 +54,7 @@ const parts = {
 };
 new AppearancePanel(session, display);
 new StatusPanel(session, edits, stage, () => void start());
+exchange(session, edits);
 const drawer = drawers();
 const commands = commandsOf(parts);
 

@@ -65,18 +65,23 @@ export function outlineOf(region) {
       }
     }
   }
-  for (let x = 0; x <= width; x += 1) {
-    let from = -1;
-    for (let y = 0; y <= height; y += 1) {
+  addSides(path, region);
+  return path;
+}
+
+/** Add the upright edges, going through the pixels row by row as they are stored. @param {Path2D} path @param {Region} region */
+function addSides(path, { x: left, y: top, width, height, pixels }) {
+  const begun = new Int32Array(width + 1).fill(-1); // the row where the edge left of each column begins
+  for (let y = 0; y <= height; y += 1) {
+    for (let x = 0; x <= width; x += 1) {
       const before = y < height && x > 0 ? pixels[y * width + x - 1] : 0;
       const after = y < height && x < width ? pixels[y * width + x] : 0;
-      if (before !== after) from = from < 0 ? y : from;
-      else if (from >= 0) {
-        path.moveTo(left + x, top + from);
-        path.lineTo(left + x, top + y);
-        from = -1;
+      if (before !== after) begun[x] = begun[x] < 0 ? y : begun[x];
+      else if (begun[x] >= 0) {
+        path.moveTo(left - 0.5 + x, top - 0.5 + begun[x]);
+        path.lineTo(left - 0.5 + x, top - 0.5 + y);
+        begun[x] = -1;
       }
     }
   }
-  return path;
 }

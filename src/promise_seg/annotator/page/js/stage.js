@@ -165,6 +165,7 @@ export class Stage {
       const hidden = session.activeObject?.hidden ?? false;
       if (!hidden) drawPrompts(context, view, edits.prompts, edits.selected);
       this.drawTool(context);
+      if (edits.preview) measure(edits.preview);
     }
     if (this.crosshair) drawCrosshair(context, view.toCanvas(this.crosshair));
   }
@@ -181,4 +182,12 @@ export class Stage {
     const hovered = edits.hovered?.object === session.active ? edits.hovered.region : null;
     if (hovered) drawMask(context, view, hovered, { colour, opacity: 0, width: 1.4, dashed: true });
   }
+}
+
+/** Tell performance observers how long it took from a movement to the mask of it. @param {import("./edits.js").Shown} shown */
+function measure(shown) {
+  if (!shown.asked) return;
+  performance.measure("preview", { start: shown.asked, end: performance.now() });
+  performance.clearMeasures("preview");
+  shown.asked = 0;
 }
