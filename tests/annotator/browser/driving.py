@@ -42,9 +42,9 @@ class Annotator:
         self.wait("revision", before + steps)
         self.ready()
 
-    def served(self) -> dict[str, Any]:
-        """The open image as the server has it."""
-        number = self.data("image")
+    def served(self, number: int | None = None) -> dict[str, Any]:
+        """An image as the server has it: the open one, or another."""
+        number = self.data("image") if number is None else number
         answer = self.page.evaluate(
             "async (path) => JSON.parse(await (await fetch(path)).text())", f"{ROOT}/images/{number}"
         )

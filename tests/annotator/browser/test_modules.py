@@ -1,5 +1,7 @@
 """The page's modules by themselves: masks, strokes, polygons, outlines and the view."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -8,13 +10,13 @@ from promise_seg.annotator.bits import MaskBits
 pytestmark = pytest.mark.slow
 W, H = 37, 23
 
-PACK = """async (pixels) => {
+PACK = """async ([width, height, pixels]) => {
     const { Region } = await import('/page/js/region.js');
     const { pack, unpack } = await import('/page/js/masks.js');
-    const wire = await pack(new Region(0, 0, %d, %d, Uint8Array.from(pixels)));
+    const wire = await pack(new Region(0, 0, width, height, Uint8Array.from(pixels)));
     const again = await unpack(wire);
     return { wire, pixels: [...again.pixels], area: again.area };
-}""" % (W, H)  # fmt: skip
+}"""
 RASTER = """async ([kind, points, radius, width, height]) => {
     const { strokeRegion, polygonRegion } = await import('/page/js/raster.js');
     const size = { width, height };
@@ -59,7 +61,7 @@ def whole(region, width=W, height=H):
 def test_masks_travel_as_the_server_reads_them(modules):
     mask = np.random.default_rng(0).random((H, W)) < 0.4
     mask[:, 0] = True  # nothing to trim at the left
-    found = modules.evaluate(PACK, mask.astype(int).ravel().tolist())
+    found = modules.evaluate(PACK, [W, H, mask.astype(int).ravel().tolist()])
     assert found["pixels"] == mask.astype(int).ravel().tolist()
     assert found["area"] == mask.sum()
     assert np.array_equal(MaskBits.from_json(found["wire"]).mask(H, W), mask)
@@ -80,7 +82,7 @@ def test_a_stroke_is_what_is_near_its_line(modules):
     found = whole(modules.evaluate(RASTER, ["stroke", points, radius, W, H]))
     columns, rows = np.meshgrid(np.arange(W), np.arange(H))
     expected = np.zeros((H, W), bool)
-    for (x0, y0), (x1, y1) in zip(line, line[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(line):
         along = ((columns - x0) * (x1 - x0) + (rows - y0) * (y1 - y0)) / ((x1 - x0) ** 2 + (y1 - y0) ** 2)
         along = along.clip(0, 1)
         expected |= np.hypot(columns - x0 - along * (x1 - x0), rows - y0 - along * (y1 - y0)) <= radius

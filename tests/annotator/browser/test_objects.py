@@ -122,6 +122,21 @@ def test_accepted_images_are_found_again_after_a_reload(annotator):
     assert annotator.data("objects") == 2
 
 
+def test_another_image_waits_for_what_is_being_saved(annotator):
+    number, count = annotator.data("image"), len(annotator.data("points"))
+    other, last = (1, 2) if number > 2 else (11, 12)
+    annotator.click(40, 4)
+    annotator.page.locator(f"[data-image='{other}'] button").click()
+    annotator.page.locator(f"[data-image='{last}'] button").click()
+    annotator.wait("image", last)
+    annotator.ready()
+    assert len(annotator.served(number)["list"][0]["points"]) == count + 1
+    annotator.act(annotator.click, 40, 4)
+    assert annotator.served()["holder"] is not None
+    assert annotator.served(other)["holder"] is None
+    assert annotator.served(number)["holder"] is None
+
+
 def test_a_second_person_is_told_and_may_take_over(open_page, forgiven):
     forgiven.add("status of 409")
     first = open_page()

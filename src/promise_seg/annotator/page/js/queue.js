@@ -6,7 +6,14 @@ import { ApiError, api } from "./api.js";
 /** @typedef {import("./types.js").Action} Action */
 /** @typedef {import("./types.js").ActionAnswer} ActionAnswer */
 /** @typedef {{id: string, client: string, revision: number, action: Action}} Body */
-/** @typedef {{action: Action, image: number, body: Body | null, done: (answer: ActionAnswer | null) => void}} Waiting */
+/**
+ * @typedef {object} Waiting
+ * @property {Action} action
+ * @property {number} image
+ * @property {Body | null} body as it was first sent
+ * @property {(answer: ActionAnswer | null) => void} done
+ * @property {Promise<ActionAnswer | null>} settled
+ */
 /**
  * @typedef {object} Owner
  * @property {() => number} revision the newest that is known
@@ -37,10 +44,18 @@ export class ActionQueue {
 
   /** @param {number} image @param {Action} action @returns {Promise<ActionAnswer | null>} `null` if it was refused */
   push(image, action) {
-    return new Promise((done) => {
-      this.waiting.push({ action, image, body: null, done });
-      void this.send();
-    });
+    /** @type {Waiting["done"]} */
+    let done = () => {};
+    const settled = new Promise((/** @type {Waiting["done"]} */ resolve) => (done = resolve));
+    this.waiting.push({ action, image, body: null, done, settled });
+    void this.send();
+    return settled;
+  }
+
+  /** Wait for what is on its way. @returns {Promise<boolean>} whether all of it arrived; not where it must be tried again */
+  async drained() {
+    while (this.waiting.length && !this.failures) await this.waiting[this.waiting.length - 1].settled;
+    return this.isEmpty;
   }
 
   /** The prompts that wait to be sent for an object, if any. @param {number} object @returns {Action | undefined} */

@@ -35,6 +35,9 @@ export class Session {
     this.active = null;
     this.held = false;
     this.opening = false;
+    this.wishes = 0;
+    /** @type {number | null} the image that is open, or being opened */
+    this.target = null;
     /** @type {Trouble | null} */
     this.trouble = null;
     this.unsaved = false;
@@ -74,17 +77,25 @@ export class Session {
 
   /** @param {number} id @param {boolean} [take] from whoever has it @param {number} [slice] */
   async open(id, take = false, slice = undefined) {
-    if (!this.queue.isEmpty) return this.announce("The last change is still being saved");
+    const wish = (this.wishes += 1);
+    this.target = id;
+    if (!(await this.queue.drained())) {
+      this.target = this.image?.id ?? null;
+      return this.announce("The last change is not saved yet");
+    }
+    if (wish !== this.wishes) return; // another image was asked for meanwhile
     if (this.image && this.image.id !== id) await this.letGo();
     this.opening = true;
     this.changes.tell("saved");
     try {
-      await this.show(await this.hold(id, take), slice);
+      const image = await this.hold(id, take);
+      if (wish !== this.wishes) return void (id === this.target || api.letGo(id, this.client));
+      await this.show(image, slice);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.say(error.message, error.code === "unreachable" ? "retry" : null);
     } finally {
-      this.opening = false;
+      if (wish === this.wishes) this.opening = false;
       this.changes.tell("image", "objects", "prompts", "saved");
     }
     await this.propose();

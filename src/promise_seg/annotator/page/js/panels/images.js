@@ -60,7 +60,7 @@ export class ImagesPanel {
   /** The image before or after the open one in the list. @param {number} step @param {boolean} [onlyOpen] */
   beside(step, onlyOpen = false) {
     const entries = this.visible;
-    const at = entries.findIndex((one) => one.id === this.session.image?.id);
+    const at = entries.findIndex((one) => one.id === (this.session.target ?? this.session.image?.id));
     for (let place = at + step; place >= 0 && place < entries.length; place += step) {
       if (!onlyOpen || entries[place].state === "open") return entries[place];
     }
