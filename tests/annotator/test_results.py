@@ -13,6 +13,7 @@ from promise_seg.dataset.dataset import Dataset
 from promise_seg.prediction.outputs.rle import decode_rle
 from promise_seg.vocabulary import OutputFormat
 from tests.annotator.helpers import API, Tab, bits_of, client_of, mask_of, points
+from tests.files import write_series
 
 RECTANGLE = (slice(5, 15), slice(10, 30))
 
@@ -121,3 +122,17 @@ def test_a_format_that_cannot_hold_an_image_is_said(client, project, folder):
     assert answer.status_code == 422
     assert "Choose another --format" in answer.json()["error"]["message"]
     assert tab.http.get(tab.place).json()["state"] == "open"
+
+
+def test_a_dicom_series_gets_a_dicom_segmentation(model, tmp_path, folder):
+    write_series(tmp_path / "series", count=4)
+    with Project(model, [tmp_path / "series"], folder) as project:
+        tab = Tab(client_of(project), 1)
+        assert tab.open().json()["slices"] == 4
+        for index in range(4):
+            mask = bits_of(slice(2, 8), slice(3, 7), height=12, width=10)
+            tab.act("add", slice=index, **{"class": 1}, mask=mask)
+        tab.act("accept")
+    assert [path.name for path in (folder / "masks").iterdir()] == ["series.dcm"]
+    data = Dataset.from_csv(folder / "manifest.csv")
+    assert [row.foreground_pixels for row in data.rows] == [24] * 4

@@ -3,8 +3,11 @@
 import pytest
 
 from promise_seg.annotator import running
+from promise_seg.checkpoint import save_checkpoint
+from promise_seg.cli import annotate as command
 from promise_seg.cli.main import main
-from tests.helpers import make_tiny_sam, write_dataset
+from promise_seg.vocabulary import Variant
+from tests.helpers import make_model, make_tiny_sam, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +91,21 @@ def test_a_place_that_cannot_be_written_to_is_said_before_the_model_is_loaded(pl
 
 def test_a_model_for_another_sam_is_refused(place, served, tmp_path, capsys):
     make_tiny_sam(1).model.save_pretrained(tmp_path / "other")
-    from promise_seg.checkpoint import save_checkpoint
-    from promise_seg.vocabulary import Variant
-    from tests.helpers import make_model
-
     save_checkpoint(make_model(make_tiny_sam(), Variant.APM_IPS), tmp_path / "run")
-    words = ["annotate", tmp_path / "run", place / "data/images", "-o", tmp_path / "project", "--sam", tmp_path / "other"]
+    words = [
+        "annotate",
+        tmp_path / "run",
+        place / "data/images",
+        "-o",
+        tmp_path / "project",
+        "--sam",
+        tmp_path / "other",
+    ]
     assert main([str(word) for word in words]) == 2
     assert "SAM" in capsys.readouterr().err
+
+
+def test_without_its_packages_it_says_how_to_install_them(place, served, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    assert annotate(place, "-o", tmp_path / "project") == 2
+    assert "pip install 'promise-seg[annotator]'" in capsys.readouterr().err

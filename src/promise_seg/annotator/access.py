@@ -1,4 +1,4 @@
-"""Who may ask: one browser that opened the printed address, at the address where the server listens."""
+"""The right to ask: one browser that opened the printed address, at the address where the server listens."""
 
 import hmac
 import secrets

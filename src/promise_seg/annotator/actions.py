@@ -1,4 +1,4 @@
-"""What each action does to the objects of an image. Nothing is stored here."""
+"""The effect of each action on the objects of an image. Nothing is stored here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

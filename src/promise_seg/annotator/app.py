@@ -72,7 +72,7 @@ def _add_answers(app: FastAPI) -> None:
 def _add_project(app: FastAPI, project: Project) -> None:
     @app.get(f"{ROOT}/project")
     def facts() -> dict[str, Any]:
-        """What a client needs to know of the project."""
+        """Everything that a client needs to know of the project."""
         return project.facts()
 
     @app.get(f"{ROOT}/images")

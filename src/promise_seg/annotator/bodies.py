@@ -1,4 +1,4 @@
-"""What clients send, as data that checks itself. Everything has a limit; what is not known is refused."""
+"""The bodies of requests, as data that checks itself. Everything has a limit; unknown fields are refused."""
 
 from typing import Annotated, Literal
 
@@ -144,7 +144,7 @@ class ActionBody(Body):
 
 
 class LeaseBody(Body):
-    """Who wants to hold an image."""
+    """The wish of a client to hold an image."""
 
     client: Id
     user: Name | None = None
@@ -152,19 +152,19 @@ class LeaseBody(Body):
 
 
 class ReleaseBody(Body):
-    """Who lets an image go."""
+    """The end of a client's lease."""
 
     client: Id
 
 
 class ExportBody(Body):
-    """What is to be exported."""
+    """An export to write."""
 
     format: Literal["coco"]
 
 
 class PreviewBody(GivenPrompts):
-    """What a mask would be: the ``n``-th question of a tab."""
+    """A question for the mask that prompts would give: the ``n``-th of a tab."""
 
     n: Number
     slice: Number

@@ -1,4 +1,4 @@
-"""What every request passes before anything looks at it: address, origin, session, kind and size of its body."""
+"""The checks that every request passes first: address, origin, session, kind and size of its body."""
 
 import asyncio
 import json

@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True)
 class ImageState:
-    """What the project knows of an image now, apart from its objects."""
+    """The state of an image now, apart from its objects."""
 
     id: int
     revision: int
@@ -52,7 +52,7 @@ class ImageState:
 
 @dataclass(frozen=True)
 class Change:
-    """What an action does.
+    """The effect of an action.
 
     Args:
         objects: those that it makes or changes; ``None`` for one that it removes.
@@ -71,7 +71,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a client is told of an action that was done."""
+    """The answer to an action that was done."""
 
     revision: int
     changed: tuple[AnnotatedObject, ...]

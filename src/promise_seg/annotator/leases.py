@@ -1,4 +1,4 @@
-"""Who holds which image: one tab of one person at a time."""
+"""Leases: each image is held by one tab of one person at a time."""
 
 import threading
 import time

@@ -32,7 +32,7 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model made of prompts: a mask, the scores of its candidates, and which of them it is."""
+    """The model's answer to prompts: a mask, the scores of its candidates, and which of them it is."""
 
     mask: MaskBits = EMPTY
     scores: tuple[float, ...] = ()

@@ -16,7 +16,7 @@ THUMBNAIL_SIDE = 160
 
 
 class Pictures:
-    """What the page shows of images.
+    """The pixels that the page shows of images.
 
     Args:
         catalogue: the images.

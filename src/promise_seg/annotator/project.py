@@ -48,7 +48,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Options:
-    """What a user chooses for a project.
+    """The choices of a user for a project.
 
     Args:
         names: of classes, ``NAME`` or ``LABEL=NAME``.

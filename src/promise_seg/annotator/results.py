@@ -1,4 +1,4 @@
-"""What a project leaves for others: masks, prompts, a manifest to train on, and COCO."""
+"""The files of a project for others: masks, prompts, a manifest to train on, and COCO."""
 
 import csv
 import io

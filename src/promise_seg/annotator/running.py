@@ -26,7 +26,7 @@ _MOST_CONNECTIONS = 500
 
 @dataclass(frozen=True)
 class Place:
-    """Where the server listens.
+    """The place where the server listens.
 
     Args:
         host: an address of this computer, or a name of it.

@@ -1,4 +1,4 @@
-"""Which slice is encoded next: the neighbours of what is looked at, then the images that come after it."""
+"""The order of encoding ahead: the neighbours of the slice that is shown, then the images that come after it."""
 
 from collections import deque
 from threading import Lock

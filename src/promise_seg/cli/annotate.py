@@ -1,6 +1,7 @@
 """``promise annotate``"""
 
 import getpass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -90,16 +91,10 @@ def annotate(
     store: StoreOption = None,
 ) -> None:
     """Correct the model's own prompts and masks in the browser, on this computer; everything is saved at once."""
-    try:
-        from promise_seg.annotator.running import Place, serve
-    except ModuleNotFoundError as error:
-        if error.name not in ("fastapi", "uvicorn", "starlette", "websockets"):
-            raise
-        raise SettingsError(
-            f"promise annotate needs {error.name}, which is not installed: pip install 'promise-seg[annotator]'"
-        ) from error
+    _check_installed()
     quiet_libraries()
     from promise_seg.annotator.project import Options, Project
+    from promise_seg.annotator.running import Place, serve
     from promise_seg.workflows.models import load
     from promise_seg.workflows.outputs import check_output
 
@@ -120,3 +115,16 @@ def annotate(
 
     with project:
         serve(project, place, say, lambda words: print_lines([words]))
+
+
+def _check_installed() -> None:
+    """Raise an error if the packages of the server are not there: few users need them.
+
+    Raises:
+        SettingsError: saying how to install them.
+    """
+    for name in ("fastapi", "uvicorn", "websockets"):
+        if find_spec(name) is None:
+            raise SettingsError(
+                f"promise annotate needs {name}, which is not installed: pip install 'promise-seg[annotator]'"
+            )
