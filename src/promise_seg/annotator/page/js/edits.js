@@ -157,6 +157,9 @@ export class Edits {
     if (this.draft?.prompts === prompts) {
       this.draft = null;
       this.preview = null;
+      const object = this.session.activeObject;
+      const score = object && object.score !== null ? `, score ${object.score.toFixed(2)}` : "";
+      if (object) this.session.announce(`The mask has ${object.region.area} pixels${score}`);
     }
     this.changes.tell("prompts", "saved");
   }

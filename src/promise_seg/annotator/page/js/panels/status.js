@@ -59,6 +59,7 @@ export class StatusPanel {
     const name = image ? image.name : "";
     setText("image-name", name);
     if (!image) return;
+    part("canvas").setAttribute("aria-label", `Image ${image.name}, ${this.session.shown.length} objects`);
     const dice = image.dice?.[String(slice)];
     const facts = [
       ["Size", `${image.width} \u00d7 ${image.height}${image.slices > 1 ? ` \u00d7 ${image.slices}` : ""}`],
