@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 
-import httpx
+import httpx2 as httpx
 import numpy as np
 import pytest
 import torch

@@ -1,13 +1,14 @@
 """The real server: where it listens, and what it prints."""
 
+import json
 import socket
+from contextlib import ExitStack
 
-import httpx
+import httpx2 as httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from promise_seg.annotator.access import Access
 from promise_seg.annotator.running import Place, listening_socket, running
 from promise_seg.errors import SettingsError
 from tests.annotator.helpers import API, Tab, points
@@ -44,8 +45,12 @@ def test_others_reach_it_only_if_that_is_said(host):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.1.2.3"])
 def test_addresses_of_this_computer_need_nothing(host):
+    access = Place(host).access(8765)
     assert Place(host).is_local
-    assert Place(host).names == ()
+    shown = f"[{host}]" if ":" in host else host
+    assert access.address.startswith(f"http://{shown}:8765/?token=")
+    assert access.is_own_host(f"{shown}:8765")
+    assert access.is_own_host("localhost:8765")
 
 
 def test_a_certificate_needs_its_key(tmp_path):
@@ -61,7 +66,7 @@ def test_an_address_that_is_not_here_is_refused():
 
 
 def test_a_name_of_another_host_is_known_where_it_was_given():
-    access = Access(8765, Place("box.example", insecure=True).names)
+    access = Place("box.example", insecure=True).access(8765)
     assert access.is_own_host("box.example:8765")
     assert not access.is_own_host("other.example:8765")
     assert access.address.startswith("http://box.example:8765/?token=")
@@ -109,3 +114,22 @@ def test_a_file_of_the_page_is_not_run_by_what_is_in_a_name(project):
         for path in ("/project", "/images"):
             assert client.get(API + path).headers["content-type"] == "application/json"
             assert client.get(API + path).headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.slow
+def test_fifty_tabs_are_answered(project):
+    with running(project) as access:
+        address = f"http://127.0.0.1:{access.port}"
+        with httpx.Client(base_url=address, headers={"origin": address}, timeout=60) as client, ExitStack() as tabs:
+            client.get(access.address)
+            cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+            place = f"ws://127.0.0.1:{access.port}{API}/images/1/preview"
+            sockets = [
+                tabs.enter_context(connect(place, origin=address, additional_headers={"cookie": cookie}, proxy=None))
+                for _ in range(50)
+            ]
+            for number, socket in enumerate(sockets):
+                socket.send(f'{{"n": {number}, "slice": 0, "points": [{{"x": 3, "y": 3, "label": 1}}]}}')
+            assert [json.loads(socket.recv(timeout=60))["n"] for socket in sockets] == list(range(50))
+            opened = [Tab(client, 1, seed=number).open().status_code for number in range(50)]
+            assert opened == [200] + [409] * 49

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 COOKIE = "promise_annotator"
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
+"""The names of this computer for itself."""
 
 
 @dataclass
@@ -19,11 +20,13 @@ class Access:
         port: where the server listens.
         hosts: names other than those of this computer.
         secure: whether the server speaks TLS.
+        shown: the host of the printed address.
     """
 
     port: int
     hosts: tuple[str, ...] = ()
     secure: bool = False
+    shown: str = _LOCAL[0]
     _token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     _sessions: set[str] = field(default_factory=set, repr=False)
     _turn: Lock = field(default_factory=Lock, repr=False)
@@ -41,8 +44,7 @@ class Access:
     @property
     def address(self) -> str:
         """The address that opens a session, once."""
-        host = self.hosts[0] if self.hosts else _LOCAL[0]
-        return f"{self.scheme}://{host}:{self.port}/?token={self._token}"
+        return f"{self.scheme}://{self.shown}:{self.port}/?token={self._token}"
 
     @property
     def cookie_name(self) -> str:

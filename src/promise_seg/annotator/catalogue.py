@@ -102,7 +102,7 @@ class Catalogue:
             with self._database.reading() as connection:
                 row = connection.execute("SELECT * FROM images WHERE key = ?", (one.input.key,)).fetchone()
             self._found[self._enter(one) if row is None else self._again(one, row)] = one
-        if not any(self.is_readable(number) for number in self._found):
+        if not self.numbers:
             reasons = [reason for _, reason in self.faults()]
             raise PromiseError(f"none of {len(found)} image(s) can be read: {reasons[0]}")
 
@@ -146,13 +146,9 @@ class Catalogue:
     @property
     def numbers(self) -> list[int]:
         """The numbers of the images that can be annotated."""
-        return [number for number in self._found if self.is_readable(number)]
-
-    def is_readable(self, number: int) -> bool:
-        """Whether an image could be read when it was looked at."""
         with self._database.reading() as connection:
-            row = connection.execute("SELECT fault FROM images WHERE id = ?", (number,)).fetchone()
-        return row is not None and row["fault"] is None
+            rows = connection.execute("SELECT id FROM images WHERE fault IS NULL ORDER BY id").fetchall()
+        return [number for (number,) in rows if number in self._found]
 
     def faults(self) -> list[tuple[str, str]]:
         """Return the names of the images that could not be read, and why."""

@@ -107,6 +107,16 @@ class History:
             ).fetchall()
         return [AnnotatedObject.from_text(content) for (content,) in rows]
 
+    def object(self, image: int, number: int) -> AnnotatedObject | None:
+        """Return one object of an image; ``None`` if there is none."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT content FROM current JOIN versions ON versions.id = version WHERE current.image = ? AND "
+                "current.object = ?",
+                (image, number),
+            ).fetchone()
+        return None if row is None else AnnotatedObject.from_text(row["content"])
+
     def count(self, image: int) -> int:
         """Return the number of objects of an image."""
         with self._database.reading() as connection:

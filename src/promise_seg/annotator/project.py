@@ -193,7 +193,8 @@ class Project:
             else:
                 touched = set()
             touched |= {one.slice for one in done.changed}
-            return _for_client(done) | {"dice": self._dice(number, touched, self.history.objects(number))}
+            objects = [] if self.truth is None else self.history.objects(number)
+            return _for_client(done) | {"dice": self._dice(number, touched, objects)}
 
     def _done(self, number: int, body: ActionBody, request: Request, objects: list[AnnotatedObject]) -> Outcome:
         image = self._image(number, objects)
@@ -254,7 +255,8 @@ class Project:
 
     def preview(self, number: int, body: PreviewBody) -> AnnotatedObject:
         """Return an object as it would be with other prompts; nothing is changed."""
-        image = self._image(number, self.history.objects(number))
+        one = None if body.object is None else self.history.object(number, body.object)
+        image = self._image(number, [] if one is None else [one])  # the others do not matter, however many there are
         return Actions(self.segmenter, number, image).previewed(body)
 
     def export_coco(self) -> dict[str, Any]:

@@ -15,7 +15,8 @@ class Refusal(Exception):
 
     def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
         super().__init__(message)
-        self.status, self.code, self.message, self.more = status, code, message, more
+        self.status, self.code, self.more = status, code, more
+        self.message = message.encode("utf-8", "backslashreplace").decode()  # of what a client sent, half a pair
 
     def as_json(self) -> dict[str, Any]:
         """Return the body of the answer."""

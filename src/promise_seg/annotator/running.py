@@ -78,12 +78,14 @@ class Place:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names under which it may be addressed, beside those of this computer."""
-        if self.is_local:
-            return ()
+        """The names under which it may be addressed, the one that is printed first."""
         if self.host in ("0.0.0.0", "::"):
             return (socket.gethostname(), *_own_addresses())
         return (f"[{self.host}]" if ":" in self.host else self.host,)
+
+    def access(self, port: int) -> Access:
+        """Return who may ask, once it is known at which port."""
+        return Access(port, self.names, self.is_secure, self.names[0])
 
 
 def _own_addresses() -> tuple[str, ...]:
@@ -156,7 +158,7 @@ def serve(project: Project, place: Place, say: Callable[[str], object], note: Ca
         SettingsError: if it cannot listen there.
     """
     listening = listening_socket(place, note)
-    access = Access(listening.getsockname()[1], place.names, place.is_secure)
+    access = place.access(listening.getsockname()[1])
     server = _server(project, place, access)
     say(access.address)  # the socket listens already: whoever comes now waits for a moment
     with listening:
@@ -172,7 +174,7 @@ def running(project: Project, place: Place | None = None) -> Iterator[Access]:
     """
     place = place or Place(port=0)
     listening = listening_socket(place, lambda words: None)
-    access = Access(listening.getsockname()[1], place.names, place.is_secure)
+    access = place.access(listening.getsockname()[1])
     server = _server(project, place, access)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
     thread.start()

@@ -59,10 +59,11 @@ class Upcoming:
                 if (found := self._slices.pop()) not in self._asked:
                     self._asked.add(found)
                     return found
-            if len({number for number, _ in self._asked} - self._opened) >= MOST_AHEAD:
+            asked = {number for number, _ in self._asked}
+            if len(asked - self._opened) >= MOST_AHEAD:
                 return None
             for number in [n for n in numbers if n >= self._current] + [n for n in numbers if n < self._current]:
-                if number not in {asked for asked, _ in self._asked}:
+                if number not in asked:
                     found = number, middle(int(self._catalogue.row(number)["slices"]))
                     self._asked.add(found)
                     return found
