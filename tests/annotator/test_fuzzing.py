@@ -59,6 +59,7 @@ def test_no_action_breaks_the_server(tab):
     assert tab.on_server() == tab.objects
 
 
+@pytest.mark.slow
 def test_no_body_breaks_the_server(client):
     @FEW
     @given(st.sampled_from(["/export", "/images/1/lease", "/images/1/actions", "/images/9/lease"]), ANYTHING)

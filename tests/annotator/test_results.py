@@ -124,6 +124,7 @@ def test_a_format_that_cannot_hold_an_image_is_said(client, project, folder):
     assert tab.http.get(tab.place).json()["state"] == "open"
 
 
+@pytest.mark.slow
 def test_a_dicom_series_gets_a_dicom_segmentation(model, tmp_path, folder):
     write_series(tmp_path / "series", count=4)
     with Project(model, [tmp_path / "series"], folder) as project:
