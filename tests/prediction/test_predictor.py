@@ -12,7 +12,7 @@ from promise_seg.images.reading import make_reading
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.prediction.reading import Slice
 from promise_seg.prediction.user_prompts import UserPrompts
-from promise_seg.vocabulary import Variant
+from promise_seg.vocabulary import ApmKind, Variant
 from tests.files import write_nifti
 from tests.helpers import disc_image, make_model
 
@@ -224,3 +224,22 @@ def test_a_prediction_shows_itself(predictor):
     prediction = predictor.predict(image)
     assert prediction.overlay(image).shape == image.shape
     assert "data:image/png;base64," in prediction._repr_html_()
+
+
+@pytest.mark.parametrize(("kind", "most"), [(ApmKind.HEATMAP, 1), (ApmKind.PRETRAINED, 4)])
+def test_objects_are_predicted_apart_as_they_are_asked_for(tiny_sam, kind, most):
+    model = make_model(tiny_sam, apm=kind)
+    if kind == ApmKind.PRETRAINED:
+        model.apm.max_objects = most
+    predictor = Predictor(model)
+    encoded = predictor.encode(disc_image(0)[0])
+    together, apart = predictor.predict(encoded), predictor.predict_objects(encoded)
+    assert 1 <= len(apart) <= most
+    assert np.array_equal(np.any([one.mask for one in apart], 0), together.mask)
+    np.testing.assert_allclose(np.concatenate([one.points_xy for one in apart]), together.points_xy)
+    assert sum(len(one.boxes_xyxy) for one in apart) == len(together.boxes_xyxy)
+
+
+def test_objects_need_an_auto_prompter(tiny_sam):
+    with pytest.raises(SettingsError, match="has no auto-prompting module"):
+        Predictor(make_model(tiny_sam, Variant.IPS)).predict_objects(disc_image(0)[0])

@@ -9,6 +9,7 @@ import typer
 
 from promise_seg._version import __version__
 from promise_seg.cli import (
+    annotate,
     bench,
     benchmark,
     budget,
@@ -82,6 +83,7 @@ for _command in (
     train.train, evaluate.evaluate, predict.predict, convert.convert, pretrain.pretrain, demo.demo
 ):  # fmt: skip
     app.command(_command.__name__)(_honest(_command))
+app.command("annotate")(_honest(annotate.annotate))
 app.command("bench")(_honest(bench.bench))
 app.command("benchmark")(_honest(benchmark.benchmark))
 app.command("budget")(_honest(budget.budget))

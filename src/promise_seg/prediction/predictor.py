@@ -195,6 +195,27 @@ class Predictor:
         """
         return self._predict(self._encoded(image), prompts, _checked_choice(mask_choice)) if prompts else []
 
+    @torch.no_grad()
+    def predict_objects(self, image: ImageLike | EncodedImage) -> list[Prediction]:
+        """Predict with the model's own prompts, and keep apart what it asked SAM for separately: often one object.
+
+        The union of these masks is what :meth:`predict` starts from where no prompts are given.
+
+        Args:
+            image: whatever :meth:`encode` takes or returns.
+
+        Raises:
+            ImageError: if the image cannot be read.
+            SettingsError: if the model has no APM.
+        """
+        encoded, post = self._encoded(image), self.model.config.postprocessing
+        own = self._own_prompts(encoded)
+        masks, choice = decode_one(self.model, encoded.features, own, encoded.geometry), self._choice(own, None)
+        return [
+            prediction_of(masks, n, choice, post, _in_image(own, slice(n, n + 1), encoded.geometry))
+            for n in range(len(masks.iou))
+        ]
+
     def session(self, image: ImageLike | EncodedImage) -> "Session":
         """Hold one image to be corrected prompt by prompt, with undo and redo.
 

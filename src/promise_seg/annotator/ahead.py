@@ -1,0 +1,59 @@
+"""Encode the images that come next, in the background, so that they open at once and are ordered by trust."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from promise_seg.annotator.refusals import Refusal
+from promise_seg.annotator.segmenter import Segmenter
+
+_LOG = logging.getLogger(__name__)
+
+
+class Ahead:
+    """A thread that goes through the images, one after the other.
+
+    Args:
+        segmenter: encodes.
+        wanted: returns the next image and slice that nobody has encoded yet, ``None`` if there is none.
+        note_trust: is told how far the proposal of a slice can be trusted.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        wanted: Callable[[], tuple[int, int] | None],
+        note_trust: Callable[[int, int, float | None], object],
+    ) -> None:
+        self._segmenter, self._wanted, self._note_trust = segmenter, wanted, note_trust
+        self._stopping, self._news = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="encode-ahead", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look again for what is wanted."""
+        self._news.set()
+
+    def stop(self) -> None:
+        """End after the image that is being encoded."""
+        self._stopping.set()
+        self._news.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            self._news.clear()
+            target = self._wanted()
+            if target is None:
+                self._news.wait()
+                continue
+            try:
+                self._note_trust(*target, self._segmenter.trust(*target))
+            except Refusal as refusal:  # as of an image that changed meanwhile: whoever opens it is told
+                _LOG.info("image %d: %s", target[0], refusal.message)
+            except Exception:
+                _LOG.warning("image %d cannot be encoded ahead", target[0], exc_info=True)

@@ -1,0 +1,166 @@
+"""The HTTP API, see docs/annotator-api.md: requests become calls of the project, refusals become answers."""
+
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Query, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from promise_seg._version import __version__
+from promise_seg.annotator.access import Access
+from promise_seg.annotator.bodies import ActionBody, ExportBody, LeaseBody, ReleaseBody
+from promise_seg.annotator.guard import Guard
+from promise_seg.annotator.previews import serve_previews
+from promise_seg.annotator.project import Project
+from promise_seg.annotator.refusals import Refusal, unknown
+
+ROOT = "/api/v1"
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".json": "application/json",
+}
+Value = Annotated[float | None, Query(ge=-1e9, le=1e9, allow_inf_nan=False)]
+
+
+def create_app(project: Project, access: Access) -> ASGIApp:
+    """Return the server of a project, behind its guard."""
+    app = FastAPI(
+        title="promise annotate", version=__version__, docs_url=None, redoc_url=None, openapi_url=f"{ROOT}/openapi.json"
+    )
+    app.router.redirect_slashes = False
+    _add_answers(app)
+    _add_project(app, project)
+    _add_images(app, project)
+    _add_page(app)
+    app.add_api_websocket_route(f"{ROOT}/images/{{number}}/preview", _previews(project))
+    return Guard(app, access)
+
+
+def _add_answers(app: FastAPI) -> None:
+    """Answer whatever is not done in one form."""
+
+    @app.exception_handler(Refusal)
+    async def refused(request: Request, refusal: Refusal) -> Response:
+        return JSONResponse(refusal.as_json(), refusal.status)
+
+    @app.exception_handler(RequestValidationError)
+    async def not_valid(request: Request, error: RequestValidationError) -> Response:
+        fault = error.errors()[0]
+        if fault["type"] == "json_invalid":
+            return JSONResponse(Refusal(400, "malformed", "The request is not JSON").as_json(), 400)
+        place = ".".join(str(part) for part in fault["loc"][1:])[:200]
+        return JSONResponse(Refusal(422, "invalid", f"{place}: {fault['msg']}").as_json(), 422)
+
+    @app.exception_handler(HTTPException)
+    async def not_found(request: Request, error: HTTPException) -> Response:
+        return JSONResponse(Refusal(error.status_code, "unknown", str(error.detail)).as_json(), error.status_code)
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> Response:
+        words = "Something unusual happened; the server's terminal shows it. Nothing that was saved is lost"
+        return JSONResponse(Refusal(500, "failed", words).as_json(), 500)
+
+
+def _add_project(app: FastAPI, project: Project) -> None:
+    @app.get(f"{ROOT}/project")
+    def facts() -> dict[str, Any]:
+        """Everything that a client needs to know of the project."""
+        return project.facts()
+
+    @app.get(f"{ROOT}/images")
+    def images(order: Literal["trust", "name", "state"] = "trust") -> dict[str, Any]:
+        """The list of images."""
+        return {"images": project.images(order)}
+
+    @app.post(f"{ROOT}/export")
+    def export(body: ExportBody) -> dict[str, Any]:
+        """Write all accepted masks into one file."""
+        return project.export_coco()
+
+
+def _add_images(app: FastAPI, project: Project) -> None:
+    @app.get(f"{ROOT}/images/{{number}}")
+    def image(number: int) -> dict[str, Any]:
+        """All of an image but its pixels."""
+        return project.image(_within(number))
+
+    @app.get(f"{ROOT}/images/{{number}}/thumbnail", response_class=Response)
+    def thumbnail(number: int) -> Response:
+        """A small picture of an image."""
+        return Response(project.pictures.thumbnail(_within(number)), media_type="image/png")
+
+    @app.get(f"{ROOT}/images/{{number}}/slices/{{index}}/pixels", response_class=Response)
+    def pixels(number: int, index: int, low: Value = None, high: Value = None) -> Response:
+        """A slice as PNG."""
+        return Response(project.pictures.pixels(_within(number), index, low, high), media_type="image/png")
+
+    @app.post(f"{ROOT}/images/{{number}}/lease")
+    def hold(number: int, body: LeaseBody) -> dict[str, Any]:
+        """Hold an image, or go on holding it."""
+        return project.hold(_within(number), body)
+
+    @app.delete(f"{ROOT}/images/{{number}}/lease")
+    def let_go(number: int, body: ReleaseBody) -> dict[str, Any]:
+        """Let an image go."""
+        project.leases.give_back(number, body.client)
+        return {}
+
+    @app.post(f"{ROOT}/images/{{number}}/actions")
+    def act(number: int, body: ActionBody) -> dict[str, Any]:
+        """Do an action, once."""
+        return project.act(_within(number), body)
+
+
+def _add_page(app: FastAPI) -> None:
+    """Serve the files of the page by their names: no path is made of what a client sends."""
+    known = page_files()
+
+    def read(name: str) -> Response:
+        if name not in known:
+            raise unknown("This file")
+        suffix = name[name.rindex(".") :]
+        return Response(known[name](), media_type=_TYPES[suffix])
+
+    @app.get("/", include_in_schema=False)
+    def index() -> Response:
+        return read("index.html")
+
+    @app.get("/page/{name:path}", include_in_schema=False)
+    def file(name: str) -> Response:
+        return read(name)
+
+
+def page_files() -> dict[str, Callable[[], bytes]]:
+    """Return what reads each file of the page, by its path in the page's folder."""
+    found: dict[str, Callable[[], bytes]] = {}
+    folders = [("", files("promise_seg.annotator") / "page")]
+    while folders:
+        above, folder = folders.pop()
+        for one in folder.iterdir():
+            if one.is_dir():
+                folders.append((f"{above}{one.name}/", one))
+            elif one.name[one.name.rfind(".") :] in _TYPES:
+                found[f"{above}{one.name}"] = one.read_bytes
+    return found
+
+
+def _previews(project: Project) -> Callable[[WebSocket, int], Awaitable[None]]:
+    async def previews(socket: WebSocket, number: int) -> None:
+        await serve_previews(socket, project, number)
+
+    return previews
+
+
+def _within(number: int) -> int:
+    """Refuse numbers that the database cannot even look for."""
+    if not 0 <= number < 2**31:
+        raise unknown("This image")
+    return number

@@ -1,0 +1,173 @@
+"""The bodies of requests, as data that checks itself. Everything has a limit; unknown fields are refused."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from promise_seg.annotator.bits import MaskBits
+from promise_seg.annotator.objects import Point, Prompts
+
+MOST_POINTS = 256
+MOST_OBJECTS = 1000
+LONGEST_NAME = 200
+LARGEST_BODY = 16 * 2**20
+
+Id = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+Number = Annotated[int, Field(ge=0, le=2**31, strict=True)]
+Coordinate = Annotated[float, Field(ge=-1, le=2**20, allow_inf_nan=False, strict=True)]
+Side = Annotated[int, Field(ge=0, le=2**20, strict=True)]
+Candidate = Annotated[int, Field(ge=0, le=2, strict=True)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class Body(BaseModel):
+    """Base of everything that is sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GivenPoint(Body):
+    """A point in the image: ``label`` is 1 for foreground and 0 for background."""
+
+    x: Coordinate
+    y: Coordinate
+    label: Literal[0, 1]
+
+
+class GivenMask(Body):
+    """The bits of a mask, see docs/annotator-api.md."""
+
+    box: tuple[Side, Side, Side, Side]
+    bits: Annotated[str, Field(max_length=LARGEST_BODY)]
+
+    @property
+    def as_bits(self) -> MaskBits:
+        """The mask as the project keeps it."""
+        return MaskBits(self.box, self.bits)
+
+
+class GivenPrompts(Body):
+    """All prompts of an object."""
+
+    points: Annotated[tuple[GivenPoint, ...], Field(max_length=MOST_POINTS)] = ()
+    box: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = None
+
+    @property
+    def as_prompts(self) -> Prompts:
+        """The prompts as the project keeps them."""
+        return Prompts(tuple(Point(one.x, one.y, one.label) for one in self.points), self.box)
+
+
+class Propose(Body):
+    """Add what the model finds in a slice."""
+
+    type: Literal["propose"]
+    slice: Number
+
+
+class Add(GivenPrompts):
+    """Add an object: empty, from prompts, or from a mask."""
+
+    type: Literal["add"]
+    slice: Number
+    label: Annotated[Number, Field(alias="class")]
+    mask: GivenMask | None = None
+
+
+class Remove(Body):
+    """Remove an object."""
+
+    type: Literal["remove"]
+    object: Number
+
+
+class SetPrompts(GivenPrompts):
+    """Set all prompts of an object."""
+
+    type: Literal["prompts"]
+    object: Number
+
+
+class Stroke(Body):
+    """Add the pixels of a mask to an object, or erase them."""
+
+    type: Literal["stroke"]
+    object: Number
+    mode: Literal["add", "erase"]
+    mask: GivenMask
+
+
+class Properties(Body):
+    """Set properties of an object; those that are left out stay."""
+
+    type: Literal["properties"]
+    object: Number
+    label: Annotated[Number | None, Field(alias="class")] = None
+    locked: bool | None = None
+    hidden: bool | None = None
+    accepted: bool | None = None
+
+
+class Choose(Body):
+    """Take another of SAM's candidates."""
+
+    type: Literal["candidate"]
+    object: Number
+    candidate: Candidate | None
+
+
+class OnObject(Body):
+    """Go back to the model's own prompts, or begin to refine the mask as it is."""
+
+    type: Literal["automatic", "refine"]
+    object: Number
+
+
+class OnImage(Body):
+    """Undo and redo, and the state of the whole image."""
+
+    type: Literal["undo", "redo", "accept", "skip", "reopen"]
+
+
+Action = Annotated[
+    Propose | Add | Remove | SetPrompts | Stroke | Properties | Choose | OnObject | OnImage, Field(discriminator="type")
+]
+
+
+class ActionBody(Body):
+    """An action, with its own id, who does it, and the revision that it is based on."""
+
+    id: Id
+    client: Id
+    revision: Number
+    action: Action
+
+
+class LeaseBody(Body):
+    """The wish of a client to hold an image."""
+
+    client: Id
+    user: Name | None = None
+    take: bool = False
+
+
+class ReleaseBody(Body):
+    """The end of a client's lease."""
+
+    client: Id
+
+
+class ExportBody(Body):
+    """An export to write."""
+
+    format: Literal["coco"]
+
+
+class PreviewBody(GivenPrompts):
+    """A question for the mask that prompts would give: the ``n``-th of a tab."""
+
+    n: Number
+    slice: Number
+    object: Number | None = None
+    label: Annotated[Number | None, Field(alias="class")] = None
+    candidate: Candidate | None = None

@@ -1,0 +1,256 @@
+"""The images of a project: found, looked at once, and known by their content from then on."""
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+
+from promise_seg.annotator.database import Database
+from promise_seg.annotator.refusals import Refusal, unknown
+from promise_seg.dataset.manifest import Row, read_manifest
+from promise_seg.errors import ImageError, ManifestError, PromiseError
+from promise_seg.images.exports.inputs import Input, find_inputs
+from promise_seg.images.formats.kinds import kind_of
+from promise_seg.images.formats.series_files import dicom_files
+from promise_seg.images.formats.source import Source
+from promise_seg.images.guarding import guarded
+from promise_seg.images.reading import Reading
+from promise_seg.progress import Progress, counted, silent
+
+_OPEN = 4
+"""How many opened files are kept."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image to annotate: its files, and its row where a manifest names it."""
+
+    input: Input
+    row: Row | None = None
+
+    @property
+    def stamp(self) -> str:
+        """The sizes and times of change of all files: if these are the same, so is the content."""
+        parts = []
+        for path in self.files:
+            facts = path.stat()
+            parts.append(f"{facts.st_size}:{facts.st_mtime_ns}:{facts.st_ino}")
+        return ",".join(parts)
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that it consists of."""
+        one = self.input
+        own = list(one.files) or (dicom_files(one.path) if one.path.is_dir() else kind_of(one.path).files_of(one.path))
+        return [*own, *one.beside]
+
+
+def find_images(
+    places: Iterable[str | Path], reading: Reading, output: Path, note: Callable[[str], object]
+) -> list[Found]:
+    """Return the images that a user names: files, folders, or one manifest.
+
+    Raises:
+        ImageError: if there are none.
+        ManifestError: if the manifest cannot be used.
+    """
+    named = [Path(place) for place in places]
+    rows: dict[Path, Row] = {}
+    if len(named) == 1 and named[0].suffix.lower() == ".csv":
+        for row in read_manifest(named[0]):
+            rows.setdefault(row.image.absolute(), row)
+        named = [row.image for row in rows.values()]
+        if missing := [path for path in named if not path.exists()]:
+            raise ManifestError(f"{rows[missing[0].absolute()].where}: {missing[0]}: no such file or folder")
+    elif csvs := [place for place in named if place.suffix.lower() == ".csv"]:
+        raise ManifestError(f"{csvs[0]}: give one manifest by itself, or images and folders without it")
+    inputs = [one for one in find_inputs(named, note, output, reading.channels) if not _is_below(one.path, output)]
+    if not inputs:
+        raise ImageError(f"{', '.join(map(str, named))}: no images found outside of the project {output}")
+    return [Found(one, rows.get(one.path.absolute()) or rows.get(one.root.absolute())) for one in inputs]
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+class Catalogue:
+    """The images of a project, in its database.
+
+    Args:
+        database: of the project.
+        reading: how the model's files are read.
+    """
+
+    def __init__(self, database: Database, reading: Reading) -> None:
+        self._database, self.reading = database, reading
+        self._found: dict[int, Found] = {}
+        self._turn = RLock()
+        self._sources: OrderedDict[int, tuple[str, Source]] = OrderedDict()
+
+    def add(self, images: Iterable[Found], progress: Progress = silent) -> None:
+        """Look at images, each once: those that cannot be read are kept with the reason, and skipped.
+
+        Raises:
+            PromiseError: if none of them can be read.
+        """
+        found = list(images)
+        for one in counted(found, progress, "looking at images"):
+            with self._database.reading() as connection:
+                row = connection.execute("SELECT * FROM images WHERE key = ?", (one.input.key,)).fetchone()
+            self._found[self._enter(one) if row is None else self._again(one, row)] = one
+        if not self.numbers:
+            reasons = [reason for _, reason in self.faults()]
+            raise PromiseError(f"none of {len(found)} image(s) can be read: {reasons[0]}")
+
+    def _again(self, one: Found, row: sqlite3.Row) -> int:
+        """An image that is known: one that could not be read is looked at once more."""
+        number = int(row["id"])
+        if row["fault"] is not None:
+            facts = self._look(one)
+            self._write("UPDATE images SET sha256 = :sha256, stamp = :stamp, width = :width, height = :height, "
+                        "slices = :slices, fault = :fault WHERE id = :id", {**facts, "id": number})  # fmt: skip
+        return number
+
+    def _enter(self, one: Found) -> int:
+        facts = self._look(one) | {"key": one.input.key, "name": one.input.stem, "stem": one.input.stem}
+        facts["name"] = f"{one.input.stem}{one.input.path.suffix if not one.input.files else ''}"
+        return self._write(
+            "INSERT INTO images (key, name, stem, sha256, stamp, width, height, slices, fault) VALUES "
+            "(:key, :name, :stem, :sha256, :stamp, :width, :height, :slices, :fault)",
+            facts,
+        )
+
+    def _write(self, statement: str, facts: Mapping[str, object]) -> int:
+        try:
+            with self._database.writing() as connection:
+                return int(connection.execute(statement, dict(facts)).lastrowid or 0)
+        except Refusal as refusal:
+            raise PromiseError(f"{self._database.path}: {refusal.message}") from refusal
+
+    def _look(self, one: Found) -> dict[str, object]:
+        try:
+            with guarded(one.input.name):
+                stamp, sha256 = one.stamp, one.input.sha256()
+                source = self.reading.opened(one.input.open(self.reading.axis))
+                height, width = self.reading.rgb(source, 0).shape[:2]
+        except PromiseError as error:
+            return {"sha256": "", "stamp": "", "width": 0, "height": 0, "slices": 0, "fault": str(error)}
+        return {
+            "sha256": sha256, "stamp": stamp, "width": width, "height": height, "slices": len(source), "fault": None
+        }  # fmt: skip
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the images that can be annotated."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT id FROM images WHERE fault IS NULL ORDER BY id").fetchall()
+        return [number for (number,) in rows if number in self._found]
+
+    def faults(self) -> list[tuple[str, str]]:
+        """Return the names of the images that could not be read, and why."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT id, name, fault FROM images WHERE fault IS NOT NULL ORDER BY id")
+            return [(row["name"], row["fault"]) for row in rows.fetchall() if row["id"] in self._found]
+
+    def row(self, number: int) -> sqlite3.Row:
+        """Return all that the project keeps of an image.
+
+        Raises:
+            Refusal: if there is no such image.
+        """
+        with self._database.reading() as connection:
+            row: sqlite3.Row | None = connection.execute(
+                "SELECT * FROM images WHERE id = ? AND fault IS NULL", (number,)
+            ).fetchone()
+        if row is None or number not in self._found:
+            raise unknown(f"The image {number}")
+        return row
+
+    def found(self, number: int) -> Found:
+        """Return the files of an image."""
+        self.row(number)
+        return self._found[number]
+
+    def note_mask(self, number: int, mask: str) -> None:
+        """Note where the masks of an image are, below the project's folder."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE images SET mask = ? WHERE id = ?", (mask, number))
+
+    def note_trust(self, number: int, trust: float | None) -> None:
+        """Note how far the proposal of an image can be trusted."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE images SET trust = ? WHERE id = ?", (trust, number))
+
+    def is_changed(self, number: int) -> bool:
+        """Whether the files of an image are gone, or others than when it was first looked at."""
+        row, one = self.row(number), self._found[number]
+        try:
+            if (stamp := one.stamp) == row["stamp"]:
+                return False
+            if one.input.sha256() != row["sha256"]:
+                return True
+        except (OSError, PromiseError):
+            return True
+        self._write("UPDATE images SET stamp = :stamp WHERE id = :id", {"stamp": stamp, "id": number})
+        return False
+
+    def check_unchanged(self, number: int) -> None:
+        """Refuse work on an image whose files are not what they were.
+
+        Raises:
+            Refusal: saying so.
+        """
+        if self.is_changed(number):
+            raise Refusal(
+                409, "changed", "The file of this image is not what it was when its annotation began. Put the old file "
+                "back, or annotate the new one in another project",
+            )  # fmt: skip
+
+    def source(self, number: int) -> Source:
+        """Return an image opened; a few are kept open.
+
+        Raises:
+            Refusal: if it changed on disk, or cannot be read any more.
+        """
+        self.check_unchanged(number)
+        sha256 = self.row(number)["sha256"]
+        with self._turn:
+            if number in self._sources and self._sources[number][0] == sha256:
+                self._sources.move_to_end(number)
+                return self._sources[number][1]
+            one = self._found[number]
+            with readable(one.input.name):
+                source = self.reading.opened(one.input.open(self.reading.axis))
+            self._sources[number] = sha256, source
+            if len(self._sources) > _OPEN:
+                self._sources.popitem(last=False)
+            return source
+
+    def check_slice(self, number: int, index: int) -> None:
+        """Refuse a slice that an image does not have."""
+        if not 0 <= index < self.row(number)["slices"]:
+            raise unknown(f"The slice {index} of the image {number}")
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Refuse to go on with an image that cannot be read, whatever its file runs into.
+
+    Raises:
+        Refusal: saying why.
+    """
+    refused = None
+    try:
+        with guarded(name):
+            try:
+                yield
+            except Refusal as refusal:  # which has nothing to do with the file
+                refused = refusal
+    except PromiseError as error:
+        raise Refusal(422, "unreadable", str(error)) from error
+    if refused is not None:
+        raise refused

@@ -1,0 +1,119 @@
+"""The file of a project: SQLite, so that what was acknowledged outlives the server, the system and a power cut."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from promise_seg.annotator.refusals import Refusal
+from promise_seg.errors import PromiseError
+
+SCHEMA_VERSION = 1
+DATABASE = "project.sqlite"
+
+_SCHEMA = """
+CREATE TABLE images (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, stem TEXT NOT NULL, sha256 TEXT NOT NULL,
+    stamp TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, slices INTEGER NOT NULL,
+    fault TEXT, state TEXT NOT NULL DEFAULT 'open', trust REAL, revision INTEGER NOT NULL DEFAULT 0,
+    next_object INTEGER NOT NULL DEFAULT 1, proposed TEXT NOT NULL DEFAULT '[]',
+    mask TEXT, user TEXT, edits INTEGER NOT NULL DEFAULT 0, seconds REAL NOT NULL DEFAULT 0, last_at REAL
+);
+CREATE TABLE versions (
+    id INTEGER PRIMARY KEY, image INTEGER NOT NULL REFERENCES images, object INTEGER NOT NULL, content TEXT NOT NULL
+);
+CREATE TABLE current (
+    image INTEGER NOT NULL REFERENCES images, object INTEGER NOT NULL, version INTEGER NOT NULL REFERENCES versions,
+    PRIMARY KEY (image, object)
+) WITHOUT ROWID;
+CREATE TABLE events (
+    image INTEGER NOT NULL REFERENCES images, revision INTEGER NOT NULL, action_id TEXT NOT NULL UNIQUE,
+    action_sha256 TEXT NOT NULL, type TEXT NOT NULL, user TEXT NOT NULL, at TEXT NOT NULL,
+    step TEXT, before TEXT NOT NULL, after TEXT NOT NULL, answer TEXT NOT NULL,
+    PRIMARY KEY (image, revision)
+) WITHOUT ROWID;
+CREATE INDEX steps ON events (image, step, revision);
+"""
+
+
+class Database:
+    """The connection of one server to the file of its project. Several threads may use it, one at a time.
+
+    The journal is written ahead and brought to the disk at each commit, so that a transaction that has ended is there
+    whatever happens next.
+
+    Args:
+        folder: of the project.
+
+    Raises:
+        PromiseError: if it cannot be opened or was made by a newer version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / DATABASE
+        self._turn = threading.RLock()
+        try:
+            self.connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+            self.connection.row_factory = sqlite3.Row
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA synchronous = FULL")
+            self.connection.execute("PRAGMA foreign_keys = ON")
+            self._prepare()
+        except sqlite3.Error as error:
+            raise PromiseError(
+                f"{self.path}: cannot be opened as the file of a project: {error}. Choose another -o folder, or one "
+                "that can be written to"
+            ) from error
+
+    def _prepare(self) -> None:
+        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise PromiseError(
+                f"{self.path}: was made by a newer version of promise-seg (format {version}; this one knows "
+                f"{SCHEMA_VERSION}). Update promise-seg, or choose another -o folder"
+            )
+        if version == 0:
+            self.connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Read what belongs together."""
+        with self._turn:
+            yield self.connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Change what belongs together, all of it or nothing. It is on the disk when this ends.
+
+        Raises:
+            Refusal: if it cannot be stored, as on a full disk; then nothing was changed.
+        """
+        with self._turn:
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back()
+                if isinstance(error, sqlite3.OperationalError):
+                    raise not_stored(str(error)) from error
+                raise
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the file; nothing is lost without it."""
+        with self._turn:
+            self.connection.close()
+
+
+def not_stored(reason: str) -> Refusal:
+    """Return the refusal of what the disk does not take."""
+    return Refusal(
+        507, "not-stored",
+        f"This could not be stored: {reason}. Nothing was changed. Free space or make the project's folder writable, "
+        "and try again",
+    )  # fmt: skip

@@ -1,0 +1,232 @@
+"""The checks that every request passes first: address, origin, session, kind and size of its body."""
+
+import asyncio
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from promise_seg.annotator.access import Access
+from promise_seg.annotator.bodies import LARGEST_BODY, LONGEST_NAME
+from promise_seg.annotator.refusals import Refusal
+
+BODY_SECONDS = 30.0
+"""How long a body may take to arrive."""
+DEEPEST = 16
+_BRACKETS = re.compile(r"[\[\]{}]")
+_SAFE = ("GET", "HEAD")
+_METHODS = (*_SAFE, "POST", "DELETE")
+_NO_SESSION = (
+    "Open the address that promise annotate prints; each works once. To get another, start the command again: nothing "
+    "is lost"
+)
+
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+class Guard:
+    """The outermost layer of the server.
+
+    Args:
+        app: what is behind it.
+        access: who may ask.
+        body_seconds: how long a body may take to arrive.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access, body_seconds: float = BODY_SECONDS) -> None:
+        self._app, self._access, self._body_seconds = app, access, body_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        asked = Asked(scope)
+        try:
+            self._check_place(asked)
+            if asked.method == "GET" and asked.path == "/" and (token := asked.query.get("token")):
+                await self._exchange(asked, token[0], send)
+                return
+            if not self._access.has_session(asked.header("cookie")):
+                raise Refusal(401, "no-session", _NO_SESSION)
+            body = await self._body(asked, receive) if scope["type"] == "http" else None
+        except Refusal as refusal:
+            await self._refuse(asked, refusal, send)
+            return
+        await self._app(scope, receive if body is None else _once(body, receive), _with_headers(send))
+
+    def _check_place(self, asked: "Asked") -> None:
+        """Refuse other hosts, other origins and other methods."""
+        hosts = asked.all_of("host")
+        if len(hosts) != 1 or not self._access.is_own_host(hosts[0]):
+            raise Refusal(403, "foreign", "This server answers under its own address alone")
+        origin = asked.all_of("origin")
+        if (origin or asked.changes) and (len(origin) != 1 or not self._access.is_own_origin(origin[0])):
+            raise Refusal(403, "foreign", "This request does not come from a page of this server")
+        site = asked.header("sec-fetch-site")
+        if site not in ("", "same-origin", "none") and asked.path != "/":
+            raise Refusal(403, "foreign", "This request does not come from a page of this server")
+        if any(ord(character) < 32 or ord(character) == 127 for character in asked.path):
+            raise Refusal(404, "unknown", "There is nothing at this address")
+        if asked.method not in _METHODS:
+            raise Refusal(405, "unknown", f"There is no {asked.method[:16]} here")
+
+    async def _exchange(self, asked: "Asked", token: str, send: Send) -> None:
+        """Turn the token of the printed address into a cookie, and lead to an address without it."""
+        session = self._access.exchange(token)
+        if session is None and not self._access.has_session(asked.header("cookie")):
+            raise Refusal(401, "no-session", f"This address was used already, or is not complete. {_NO_SESSION}")
+        user = asked.query.get("user", [""])[0][:LONGEST_NAME]
+        headers = {"location": f"/?user={quote(user)}" if user else "/"}
+        if session is not None:
+            headers["set-cookie"] = self._access.set_cookie(session)
+        await _answer(send, 303, b"", headers)
+
+    async def _body(self, asked: "Asked", receive: Receive) -> bytes:
+        """Read all of a body, unless it is too large or too slow, or no plain JSON."""
+        length = asked.header("content-length")
+        if length and (not length.isdecimal() or int(length) > LARGEST_BODY):
+            raise _too_large()
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                body = await _read(receive)
+        except TimeoutError:
+            raise Refusal(408, "too-slow", "The request did not arrive in time. Send it again") from None
+        if asked.method in _SAFE:
+            if body:
+                raise Refusal(400, "malformed", "A request that reads has no body")
+            return body
+        kind = asked.header("content-type").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Refusal(415, "not-json", "Send JSON, with Content-Type: application/json")
+        check_json(body)
+        return body
+
+    async def _refuse(self, asked: "Asked", refusal: Refusal, send: Send) -> None:
+        if asked.scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal.code})
+            return
+        if asked.path.startswith("/api/"):
+            await _answer(send, refusal.status, json.dumps(refusal.as_json()).encode(), _JSON)
+        else:
+            await _answer(send, refusal.status, refusal.message.encode(), _TEXT)
+
+
+_JSON, _TEXT = {"content-type": "application/json"}, {"content-type": "text/plain; charset=utf-8"}
+
+
+class Asked:
+    """A request as far as its headers."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.method = str(scope.get("method", "GET"))
+        self.path = str(scope["path"])
+        self.query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change something, or opens a WebSocket."""
+        return self.scope["type"] == "websocket" or self.method not in _SAFE
+
+    def all_of(self, name: str) -> list[str]:
+        """Return all headers of a name."""
+        return [value.decode("latin-1") for key, value in self.scope["headers"] if key == name.encode()]
+
+    def header(self, name: str) -> str:
+        """Return a header; empty if there is none, or several."""
+        found = self.all_of(name)
+        return found[0] if len(found) == 1 else ""
+
+
+def check_json(body: bytes | str) -> Any:
+    """Return what a body holds.
+
+    Raises:
+        Refusal: if it is not JSON as the standard has it, or too deep.
+    """
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    if _depth(text) > DEEPEST:
+        raise Refusal(400, "malformed", f"The JSON is deeper than {DEEPEST} levels")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, "malformed", f"The request is not JSON: {error}") from None
+
+
+def _depth(text: str) -> int:
+    """Return at least how deep the brackets of a text are; brackets in strings count, too, unless they are closed."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is not a number")
+
+
+def _too_large() -> Refusal:
+    return Refusal(413, "too-large", f"The request is larger than {LARGEST_BODY // 2**20} MB")
+
+
+async def _read(receive: Receive) -> bytes:
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "malformed", "The request was not complete")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > LARGEST_BODY:
+            raise _too_large()
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _once(body: bytes, receive: Receive) -> Receive:
+    """Return what hands on a body that was read already."""
+    waiting = [body]
+
+    async def again() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return again
+
+
+def _with_headers(send: Send) -> Send:
+    """Return what adds the headers of safety to each answer."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            own = {name.encode(): value.encode() for name, value in HEADERS.items()}
+            others = [(name, value) for name, value in message["headers"] if name.lower() not in own]
+            message = {**message, "headers": [*others, *own.items()]}
+        await send(message)
+
+    return sending
+
+
+async def _answer(send: Send, status: int, body: bytes, headers: dict[str, str]) -> None:
+    pairs = {**headers, "content-length": str(len(body))}
+    sending = _with_headers(send)
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in pairs.items()]
+    await sending({"type": "http.response.start", "status": status, "headers": encoded})
+    await sending({"type": "http.response.body", "body": body})

@@ -1,0 +1,292 @@
+"""All changes of an image, one after the other, and the way back through them.
+
+Each event notes which version of which objects was there before it and after it. Undo puts the versions of before in
+their place, and the model is not asked again. Nothing is ever deleted: undone events stay in the log.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from promise_seg.annotator.database import Database
+from promise_seg.annotator.objects import AnnotatedObject
+from promise_seg.annotator.refusals import Refusal, unknown
+
+LONGEST_PAUSE = 60.0
+"""Seconds between two actions that count as work; a longer pause counts as this."""
+
+DONE, UNDONE, FORGOTTEN = "done", "undone", "forgotten"
+"""The states of a step of undo; ``forgotten`` are undone ones after which there was another."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """An action as the client named it: its own id, the hash of all that it asks, its kind, and who asks."""
+
+    id: str
+    sha256: str
+    type: str
+    user: str
+
+    @classmethod
+    def of(cls, action_id: str, action: Mapping[str, Any], user: str) -> "Request":
+        """Return the request for an action."""
+        text = json.dumps(action, sort_keys=True, default=str)
+        return cls(action_id, hashlib.sha256(text.encode()).hexdigest(), str(action["type"]), user)
+
+
+@dataclass(frozen=True)
+class ImageState:
+    """The state of an image now, apart from its objects."""
+
+    id: int
+    revision: int
+    state: str
+    proposed: tuple[int, ...]
+    next_object: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """The effect of an action.
+
+    Args:
+        objects: those that it makes or changes; ``None`` for one that it removes.
+        state: the new state of the image; ``None`` to leave it.
+        proposed: a slice whose proposal was asked for.
+        is_step: whether undo takes it back.
+        go: -1 for undo and 1 for redo.
+    """
+
+    objects: Mapping[int, AnnotatedObject | None] = field(default_factory=dict)
+    state: str | None = None
+    proposed: int | None = None
+    is_step: bool = False
+    go: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The answer to an action that was done."""
+
+    revision: int
+    changed: tuple[AnnotatedObject, ...]
+    removed: tuple[int, ...]
+    state: str
+    can_undo: bool
+    can_redo: bool
+    proposed: tuple[int, ...]
+
+
+class History:
+    """The events and the current objects of all images of a project."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def state(self, image: int) -> ImageState:
+        """Return what is known of an image.
+
+        Raises:
+            Refusal: if there is none of this number.
+        """
+        with self._database.reading() as connection:
+            return _state(connection, image)
+
+    def objects(self, image: int) -> list[AnnotatedObject]:
+        """Return the objects of an image, lowest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT content FROM current JOIN versions ON versions.id = version WHERE current.image = ? "
+                "ORDER BY current.object",
+                (image,),
+            ).fetchall()
+        return [AnnotatedObject.from_text(content) for (content,) in rows]
+
+    def object(self, image: int, number: int) -> AnnotatedObject | None:
+        """Return one object of an image; ``None`` if there is none."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT content FROM current JOIN versions ON versions.id = version WHERE current.image = ? AND "
+                "current.object = ?",
+                (image, number),
+            ).fetchone()
+        return None if row is None else AnnotatedObject.from_text(row["content"])
+
+    def count(self, image: int) -> int:
+        """Return the number of objects of an image."""
+        with self._database.reading() as connection:
+            (count,) = connection.execute("SELECT COUNT(*) FROM current WHERE image = ?", (image,)).fetchone()
+        return int(count)
+
+    def steps(self, image: int) -> tuple[bool, bool]:
+        """Return whether there is something to undo, and to redo."""
+        with self._database.reading() as connection:
+            return _step(connection, image, DONE) is not None, _step(connection, image, UNDONE) is not None
+
+    def answered(self, image: int, request: Request) -> Outcome | None:
+        """Return what was answered to an action that was done before; ``None`` if it was not.
+
+        Raises:
+            Refusal: if its id was used for something else.
+        """
+        with self._database.reading() as connection:
+            event = connection.execute("SELECT * FROM events WHERE action_id = ?", (request.id,)).fetchone()
+            if event is None:
+                return None
+            if event["image"] != image or event["action_sha256"] != request.sha256:
+                raise Refusal(409, "repeated", f"The action {request.id} was something else. Give each its own id")
+            return _outcome(connection, event)
+
+    def commit(self, image: int, revision: int, request: Request, change: Change) -> Outcome:
+        """Make a change: all of it is on the disk when this returns.
+
+        Args:
+            image: its number.
+            revision: that the change is based on.
+            request: what asked for it.
+            change: what is done.
+
+        Raises:
+            Refusal: if the revision is not the newest, or the disk takes nothing; then nothing was changed.
+        """
+        with self._database.writing() as connection:
+            now = _state(connection, image)
+            check_revision(now, revision)
+            before, after, step = (
+                _moved(connection, image, change) if change.go else _written(connection, image, change)
+            )
+            for number, version in after.items():
+                _put(connection, image, number, version)
+            now = _after(now, change, touched=bool(after))
+            _note_step(connection, image, change, step)
+            answer = {
+                "state": now.state, "proposed": now.proposed,
+                "can_undo": change.is_step or _step(connection, image, DONE) is not None,
+                "can_redo": not change.is_step and _step(connection, image, UNDONE) is not None,
+            }  # fmt: skip
+            connection.execute(
+                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (image, now.revision, request.id, request.sha256, request.type, request.user,
+                 datetime.now(UTC).isoformat(timespec="milliseconds"), DONE if change.is_step else None,
+                 json.dumps(before), json.dumps(after), json.dumps(answer)),
+            )  # fmt: skip
+            _note_work(connection, now, request.user, counts=change.proposed is None)
+            event = connection.execute("SELECT * FROM events WHERE action_id = ?", (request.id,)).fetchone()
+            return _outcome(connection, event)
+
+
+def check_revision(now: ImageState, revision: int) -> None:
+    """Refuse what is based on an old revision.
+
+    Raises:
+        Refusal: saying which is the newest.
+    """
+    if now.revision != revision:
+        raise Refusal(
+            409, "stale", f"The image was changed since (revision {now.revision}, not {revision}). Open it again",
+            revision=now.revision,
+        )  # fmt: skip
+
+
+Versions = dict[int, int | None]
+"""The version of each object; ``None`` where it is not there."""
+
+
+def _state(connection: sqlite3.Connection, image: int) -> ImageState:
+    row = connection.execute("SELECT * FROM images WHERE id = ? AND fault IS NULL", (image,)).fetchone()
+    if row is None:
+        raise unknown(f"The image {image}")
+    return ImageState(row["id"], row["revision"], row["state"], tuple(json.loads(row["proposed"])), row["next_object"])
+
+
+def _version(connection: sqlite3.Connection, image: int, number: int) -> int | None:
+    row = connection.execute("SELECT version FROM current WHERE image = ? AND object = ?", (image, number)).fetchone()
+    return None if row is None else int(row["version"])
+
+
+def _written(connection: sqlite3.Connection, image: int, change: Change) -> tuple[Versions, Versions, None]:
+    """Write new versions of the changed objects, and return the versions of before and after."""
+    before: Versions = {number: _version(connection, image, number) for number in change.objects}
+    after: Versions = {}
+    for number, one in change.objects.items():
+        after[number] = None
+        if one is not None:
+            after[number] = connection.execute(
+                "INSERT INTO versions (image, object, content) VALUES (?, ?, ?)", (image, number, one.to_text())
+            ).lastrowid
+    return before, after, None
+
+
+def _moved(connection: sqlite3.Connection, image: int, change: Change) -> tuple[Versions, Versions, int | None]:
+    """Return the versions before and after going one step back or forth, and the revision of that step."""
+    event = _step(connection, image, DONE if change.go < 0 else UNDONE)
+    if event is None:
+        return {}, {}, None
+    old, new = (_versions(event[name]) for name in ("before", "after"))
+    before, after = (new, old) if change.go < 0 else (old, new)
+    return before, after, int(event["revision"])
+
+
+def _versions(text: str) -> Versions:
+    return {int(number): version for number, version in json.loads(text).items()}
+
+
+def _step(connection: sqlite3.Connection, image: int, step: str) -> sqlite3.Row | None:
+    """Return the event that undo takes back, or that redo does again."""
+    order = "DESC" if step == DONE else "ASC"
+    row: sqlite3.Row | None = connection.execute(
+        f"SELECT * FROM events WHERE image = ? AND step = ? ORDER BY revision {order} LIMIT 1", (image, step)
+    ).fetchone()
+    return row
+
+
+def _put(connection: sqlite3.Connection, image: int, number: int, version: int | None) -> None:
+    if version is None:
+        connection.execute("DELETE FROM current WHERE image = ? AND object = ?", (image, number))
+    else:
+        connection.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", (image, number, version))
+
+
+def _after(now: ImageState, change: Change, *, touched: bool) -> ImageState:
+    state = change.state or ("open" if touched and change.proposed is None else now.state)
+    proposed = set(now.proposed) | (set() if change.proposed is None else {change.proposed})
+    next_object = max([now.next_object, *(number + 1 for number in change.objects)])
+    return replace(
+        now, revision=now.revision + 1, state=state, proposed=tuple(sorted(proposed)), next_object=next_object
+    )
+
+
+def _note_step(connection: sqlite3.Connection, image: int, change: Change, step: int | None) -> None:
+    if change.is_step:  # what could have been redone is forgotten
+        connection.execute("UPDATE events SET step = ? WHERE image = ? AND step = ?", (FORGOTTEN, image, UNDONE))
+    elif step is not None:
+        new = UNDONE if change.go < 0 else DONE
+        connection.execute("UPDATE events SET step = ? WHERE image = ? AND revision = ?", (new, image, step))
+
+
+def _note_work(connection: sqlite3.Connection, now: ImageState, user: str, *, counts: bool) -> None:
+    """Write the new state of an image; ``counts`` says whether a person did something."""
+    at = datetime.now(UTC).timestamp()
+    connection.execute(
+        "UPDATE images SET revision = ?, state = ?, proposed = ?, next_object = ?, user = ?, edits = edits + ?, "
+        "seconds = seconds + MAX(0, MIN(?, ? - COALESCE(last_at, ?))), last_at = ? WHERE id = ?",
+        (now.revision, now.state, json.dumps(now.proposed), now.next_object, user, int(counts), LONGEST_PAUSE, at, at,
+         at, now.id),
+    )  # fmt: skip
+
+
+def _outcome(connection: sqlite3.Connection, event: sqlite3.Row) -> Outcome:
+    after, answer = _versions(event["after"]), json.loads(event["answer"])
+    kept: Sequence[int] = [version for version in after.values() if version is not None]
+    marks = ", ".join("?" * len(kept))
+    rows = connection.execute(f"SELECT content FROM versions WHERE id IN ({marks}) ORDER BY object", kept).fetchall()
+    return Outcome(
+        event["revision"], tuple(AnnotatedObject.from_text(content) for (content,) in rows),
+        tuple(number for number, version in after.items() if version is None),
+        answer["state"], answer["can_undo"], answer["can_redo"], tuple(answer["proposed"]),
+    )  # fmt: skip

@@ -1,0 +1,134 @@
+"""One object of an image: its prompts, its mask, and what was painted on it."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from promise_seg.annotator.bits import EMPTY, MaskBits
+from promise_seg.arrays import BoolArray
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point in pixel indices of the image; ``label`` is 1 for foreground and 0 for background."""
+
+    x: float
+    y: float
+    label: int
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """All prompts of an object: points, and a box of the indices of its first and last pixels."""
+
+    points: tuple[Point, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to ask the model with."""
+        return not self.points and self.box is None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The model's answer to prompts: a mask, the scores of its candidates, and which of them it is."""
+
+    mask: MaskBits = EMPTY
+    scores: tuple[float, ...] = ()
+    chosen: int | None = None
+    score: float | None = None
+
+
+NO_ANSWER = Answer()
+
+
+@dataclass(frozen=True)
+class AnnotatedObject:
+    """An object as it is at one moment; nothing of it is ever changed, as undo goes back to it.
+
+    Args:
+        id: its number in its image.
+        slice: the slice it lies in.
+        label: its class.
+        prompts: where the model was asked.
+        answer: what it answered; without prompts the mask that the object began with.
+        automatic: whether these are the model's own prompts.
+        started_from: the mask that the model starts from, if it refines one.
+        added, erased: what was painted, which stays on top of every answer.
+        imported: whether it began as a mask that was given.
+        candidate: which of the candidates the user chose.
+        mask: the answer with what was painted.
+    """
+
+    id: int
+    slice: int
+    label: int
+    prompts: Prompts = Prompts()
+    answer: Answer = NO_ANSWER
+    automatic: bool = False
+    started_from: MaskBits | None = None
+    added: MaskBits = EMPTY
+    erased: MaskBits = EMPTY
+    imported: bool = False
+    candidate: int | None = None
+    locked: bool = False
+    hidden: bool = False
+    accepted: bool = False
+    mask: MaskBits = EMPTY
+
+    @property
+    def painted(self) -> bool:
+        """Whether a brush or an eraser changed it."""
+        return not (self.added.is_empty and self.erased.is_empty)
+
+    def answered(self, answer: Answer, height: int, width: int) -> "AnnotatedObject":
+        """Return the object with another answer, and what was painted on top of it."""
+        return replace(self, answer=answer, mask=self._composed(answer.mask, height, width))
+
+    def with_stroke(self, stroke: BoolArray, *, adds: bool) -> "AnnotatedObject":
+        """Return the object with the pixels of a stroke (H, W) added or erased."""
+        height, width = stroke.shape
+        added, erased = self.added.mask(height, width), self.erased.mask(height, width)
+        added, erased = (added | stroke, erased & ~stroke) if adds else (added & ~stroke, erased | stroke)
+        painted = replace(self, added=MaskBits.of(added), erased=MaskBits.of(erased))
+        return replace(painted, mask=painted._composed(self.answer.mask, height, width))
+
+    def _composed(self, mask: MaskBits, height: int, width: int) -> MaskBits:
+        if not self.painted:
+            return mask
+        full = mask.mask(height, width) | self.added.mask(height, width)
+        return MaskBits.of(full & ~self.erased.mask(height, width))
+
+    def for_client(self) -> dict[str, Any]:
+        """Return it as docs/annotator-api.md describes it."""
+        return {
+            "id": self.id, "slice": self.slice, "class": self.label,
+            "points": [asdict(point) for point in self.prompts.points],
+            "box": None if self.prompts.box is None else list(self.prompts.box),
+            "automatic": self.automatic, "refines": self.started_from is not None, "painted": self.painted,
+            "imported": self.imported, "candidate": self.candidate,
+            "candidates": [{"score": score} for score in self.answer.scores],
+            "chosen": self.answer.chosen, "score": self.answer.score, "mask": self.mask.as_json(),
+            "locked": self.locked, "hidden": self.hidden, "accepted": self.accepted,
+        }  # fmt: skip
+
+    def to_text(self) -> str:
+        """Return the text that the project keeps."""
+        return json.dumps(asdict(self), separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_text(cls, text: str) -> "AnnotatedObject":
+        """Return the object of :meth:`to_text`."""
+        value = json.loads(text)
+        prompts, answer = value["prompts"], value["answer"]
+        value["prompts"] = Prompts(
+            tuple(Point(**point) for point in prompts["points"]),
+            None if prompts["box"] is None else tuple(prompts["box"]),
+        )
+        value["answer"] = Answer(
+            MaskBits.from_json(answer["mask"]), tuple(answer["scores"]), answer["chosen"], answer["score"]
+        )
+        for name in ("added", "erased", "mask", "started_from"):
+            value[name] = None if value[name] is None else MaskBits.from_json(value[name])
+        return cls(**value)

@@ -1,0 +1,81 @@
+// Requests to the server. Errors carry the server's own sentence for the user.
+
+/** @typedef {import("./types.js").Project} Project */
+/** @typedef {import("./types.js").ImageEntry} ImageEntry */
+/** @typedef {import("./types.js").WireImage} WireImage */
+/** @typedef {import("./types.js").ActionAnswer} ActionAnswer */
+/** @typedef {import("./types.js").Action} Action */
+/** @typedef {import("./types.js").Holder} Holder */
+
+const ROOT = "/api/v1";
+
+export class ApiError extends Error {
+  /** @param {string} code "unreachable" if no answer came @param {string} message @param {Holder | null} holder */
+  constructor(code, message, holder = null) {
+    super(message);
+    this.code = code;
+    this.holder = holder;
+  }
+}
+
+/** @param {string} method @param {string} path @param {unknown} [body] @param {boolean} [last] whether the page closes */
+async function ask(method, path, body, last = false) {
+  const headers = body === undefined ? undefined : { "Content-Type": "application/json" };
+  const sent = body === undefined ? undefined : JSON.stringify(body);
+  let answer;
+  try {
+    answer = await fetch(ROOT + path, { method, headers, body: sent, keepalive: last, credentials: "same-origin" });
+  } catch {
+    throw new ApiError("unreachable", "The annotator does not answer. Is its terminal still open? Your work is kept here and sent when it answers");
+  }
+  const text = await answer.text().catch(() => "");
+  if (answer.ok) return text ? JSON.parse(text) : null;
+  throw errorOf(answer.status, text);
+}
+
+/** @param {number} status @param {string} text */
+function errorOf(status, text) {
+  try {
+    const { error } = JSON.parse(text);
+    if (typeof error.message === "string") return new ApiError(String(error.code), error.message, error.holder ?? null);
+  } catch {
+    // no answer of the annotator's
+  }
+  return new ApiError(status >= 500 ? "failed" : "refused", `The annotator answered with status ${status}`);
+}
+
+export const api = {
+  /** @returns {Promise<Project>} */
+  project: () => ask("GET", "/project"),
+
+  /** @returns {Promise<ImageEntry[]>} */
+  images: async () => (await ask("GET", "/images?order=trust")).images,
+
+  /** @param {number} id @returns {Promise<WireImage>} */
+  image: (id) => ask("GET", `/images/${id}`),
+
+  /** @param {number} id @param {string} client @param {string | null} user @param {boolean} take @returns {Promise<WireImage>} */
+  hold: (id, client, user, take) => ask("POST", `/images/${id}/lease`, { client, ...(user ? { user } : {}), take }),
+
+  /** @param {number} id @param {string} client */
+  letGo: (id, client) => ask("DELETE", `/images/${id}/lease`, { client }, true).catch(() => null),
+
+  /**
+   * @param {number} id @param {{id: string, client: string, revision: number, action: Action}} body
+   * @returns {Promise<ActionAnswer>}
+   */
+  act: (id, body) => ask("POST", `/images/${id}/actions`, body),
+
+  /** @returns {Promise<{file: string, images: number, objects: number}>} */
+  exportCoco: () => ask("POST", "/export", { format: "coco" }),
+
+  /** @param {number} id @param {number} slice @param {{low: number, high: number} | null} window */
+  pixels: (id, slice, window) =>
+    `${ROOT}/images/${id}/slices/${slice}/pixels${window ? `?low=${window.low}&high=${window.high}` : ""}`,
+
+  /** @param {number} id */
+  thumbnail: (id) => `${ROOT}/images/${id}/thumbnail`,
+
+  /** @param {number} id */
+  preview: (id) => `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${ROOT}/images/${id}/preview`,
+};

@@ -1,0 +1,193 @@
+// The page begins here: its parts are made and joined.
+
+import { ApiError } from "./api.js";
+import { Changes } from "./changes.js";
+import { commandsOf } from "./commands.js";
+import { Crosshair } from "./crosshair.js";
+import { Display } from "./display.js";
+import { button, byId, part } from "./dom.js";
+import { drawers } from "./drawers.js";
+import { Edits } from "./edits.js";
+import { exchange } from "./exchange.js";
+import { Keyboard } from "./keyboard.js";
+import { KeyMap, shown } from "./keymap.js";
+import { AppearancePanel } from "./panels/appearance.js";
+import { CandidatesPanel } from "./panels/candidates.js";
+import { ImagesPanel } from "./panels/images.js";
+import { KeysPanel } from "./panels/keys.js";
+import { ObjectsPanel } from "./panels/objects.js";
+import { SlicesPanel } from "./panels/slices.js";
+import { StatusPanel } from "./panels/status.js";
+import { PointerInput } from "./pointer.js";
+import { Session } from "./session.js";
+import { Stage } from "./stage.js";
+import { Toolbox } from "./toolbox.js";
+import { View } from "./view.js";
+
+const canvas = part("canvas");
+const status = part("status");
+/** @param {string} text */
+const announce = (text) => (status.textContent = text);
+
+const view = new View();
+const session = new Session(new Changes(), announce);
+const edits = new Edits(session);
+const display = new Display(session);
+const layer = (/** @type {string} */ name) => byId(`layer-${name}`, HTMLCanvasElement);
+const stage = new Stage(
+  { stage: part("stage"), image: layer("image"), others: layer("others"), active: layer("active") },
+  view, session, edits, display,
+);
+const settings = { label: 1, brushSize: 12, polygonMode: /** @type {const} */ ("add") };
+const toolbox = new Toolbox({ view, session, edits, settings, redraw: () => stage.redraw("active") }, canvas);
+stage.drawTool = (context) => toolbox.tool.draw(context);
+
+const keyMap = new KeyMap(localStorage);
+const images = new ImagesPanel(session, (id) => void open(id));
+const parts = {
+  session, edits, display, stage, toolbox, images,
+  crosshair: new Crosshair(stage, edits, toolbox, canvas),
+  objects: new ObjectsPanel(session, edits, display),
+  candidates: new CandidatesPanel(session, edits),
+  slices: new SlicesPanel(session),
+  keys: new KeysPanel(keyMap, () => nameKeys()),
+};
+new AppearancePanel(session, display);
+new StatusPanel(session, edits, stage, () => void start());
+exchange(session, edits);
+const drawer = drawers();
+const commands = commandsOf(parts);
+
+/** @param {number} id */
+async function open(id) {
+  drawer.close();
+  await session.open(id);
+  canvas.focus({ preventScroll: true });
+}
+
+new Keyboard(keyMap, canvas, {
+  run: (id) => void commands[id]?.(),
+  release: (id) => {
+    if (id === "peek") commands["peek-end"]();
+    if (id === "postpone") void edits.endPostponing();
+  },
+  used: () => edits.postponedAny,
+});
+
+new PointerInput(canvas, {
+  hover: (at) => {
+    showPlace(at);
+    toolbox.tool.hover(at);
+    toolbox.showCursor();
+  },
+  down: (at) => {
+    canvas.focus({ preventScroll: true });
+    if (at.choose) chooseUnder(at);
+    else toolbox.tool.down(at);
+  },
+  move: (at) => {
+    showPlace(at);
+    toolbox.tool.move(at);
+  },
+  up: (at) => toolbox.tool.up(at),
+  cancel: () => toolbox.tool.cancel(),
+  leave: () => {
+    toolbox.tool.leave();
+    showPlace(null);
+  },
+  pan: (dx, dy) => {
+    view.pan(dx, dy);
+    session.changes.tell("view");
+  },
+  zoom: (factor, at) => {
+    view.zoom(factor, at);
+    session.changes.tell("view");
+  },
+  double: (at) => {
+    if (!toolbox.tool.double(at)) commands.fit();
+  },
+  takesDouble: (at) => toolbox.tool.takesDouble(at),
+  panning: () => display.peeking || toolbox.name === "pan",
+});
+
+/** @type {import("./pointer.js").Sample | null} */
+let pointedAt = null;
+session.changes.on(["view"], () => showPlace(pointedAt));
+
+/** @param {import("./pointer.js").Sample | null} at */
+function showPlace(at) {
+  pointedAt = at;
+  if (!at) return void (part("where").textContent = "");
+  const place = view.toImage(at);
+  const text = session.image && view.contains(place) ? `${Math.round(place.x)}, ${Math.round(place.y)}` : "";
+  part("where").textContent = text && `${text}   ${Math.round(view.scale * 100)} %`;
+}
+
+/** Make the topmost object under the pointer the active one. @param {import("./pointer.js").Sample} at */
+function chooseUnder(at) {
+  const found = session.shown.findLast((one) => !one.hidden && one.region.has(view.toImage(at)));
+  if (found) parts.objects.activate(found.id);
+  else announce("There is no object here");
+}
+
+/** Buttons that do what a key does. @type {Record<string, string>} */
+const BUTTONS = {
+  undo: "undo", redo: "redo", fit: "fit", "flip-point": "flip-point", "delete-point": "delete-point", automatic: "automatic",
+  "new-object": "new-object", "accept-object": "accept-object", "accept-image": "accept-image", "skip-image": "skip-image",
+};
+for (const [id, command] of Object.entries(BUTTONS)) button(id).addEventListener("click", () => void commands[command]());
+
+/** Say the keys in the titles of buttons. */
+function nameKeys() {
+  const named = [...Object.entries(BUTTONS), ...toolbox.buttons.map((one) => [one, `tool-${one.dataset.tool}`])];
+  for (const [of, command] of named) {
+    const found = typeof of === "string" ? button(of) : of;
+    const keys = keyMap.keysOf(String(command)).map(shown).join(" or ");
+    if (found instanceof HTMLElement) found.title = `${found.textContent?.trim()}${keys ? ` (${keys})` : ""}`;
+  }
+}
+
+/** After a click with the mouse, keys are the canvas's again. */
+document.addEventListener("click", (event) => {
+  const pressed = event.target instanceof Element ? event.target.closest(".tools button, .options button, .accept button") : null;
+  if (pressed && event.detail > 0) canvas.focus({ preventScroll: true });
+});
+
+window.addEventListener("beforeunload", (event) => {
+  if (!session.queue.isEmpty) event.preventDefault();
+});
+
+/** The image that the address names, so that a reload and a link find it again. */
+function named() {
+  const id = Number(/^#image=(\d+)$/.exec(location.hash)?.[1] ?? Number.NaN);
+  return session.images.some((one) => one.id === id) ? id : undefined;
+}
+session.changes.on(["image"], () => {
+  if (session.image) history.replaceState(null, "", `${location.pathname}${location.search}#image=${session.image.id}`);
+});
+
+async function start() {
+  try {
+    await session.start();
+    session.clearTrouble();
+    const name = session.project?.name ?? "";
+    part("project").textContent = name;
+    document.title = `${name} - annotate`;
+    const first = session.image?.id ?? named() ?? images.beside(1, true)?.id ?? session.images[0]?.id;
+    if (first !== undefined) await open(first);
+    else {
+      part("empty").hidden = false;
+      part("empty").textContent = "There are no images that can be read";
+      document.documentElement.dataset.state = "empty";
+    }
+    announce("Ready. Press ? for all keys");
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    session.say(error.message, "retry");
+    document.documentElement.dataset.state = "failed";
+  }
+}
+
+nameKeys();
+void start();
+window.addEventListener("resize", () => stage.resize());

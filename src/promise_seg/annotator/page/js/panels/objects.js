@@ -1,0 +1,134 @@
+// The objects of the slice: which is active, and the class, lock, visibility and colour of each.
+
+import { icon, make, part, refill } from "../dom.js";
+
+/** @typedef {import("../session.js").Session} Session */
+/** @typedef {import("../edits.js").Edits} Edits */
+/** @typedef {import("../display.js").Display} Display */
+/** @typedef {import("../types.js").Annotated} Annotated */
+
+export class ObjectsPanel {
+  /** @param {Session} session @param {Edits} edits @param {Display} display */
+  constructor(session, edits, display) {
+    this.session = session;
+    this.edits = edits;
+    this.display = display;
+    this.list = part("object-list");
+    session.changes.on(["objects", "image", "tool"], () => this.show());
+  }
+
+  show() {
+    const { session } = this;
+    const rows = session.shown.map((one, at) => this.row(one, `Object ${at + 1}`));
+    if (session.active === null && session.image) rows.push(this.newRow());
+    refill(this.list, rows);
+  }
+
+  /** @param {Annotated} object @param {string} name */
+  row(object, name) {
+    const { session, display } = this;
+    const active = session.active === object.id;
+    const choose = make("button", { type: "button", class: "choose", "data-key": `choose-${object.id}`, "aria-pressed": String(active) },
+      `${name}${active ? "" : `, ${this.className(object.class)}`}${object.accepted ? " \u2713" : ""}`);
+    if (object.accepted) choose.setAttribute("aria-label", `${name}, ${this.className(object.class)}, accepted`);
+    choose.addEventListener("click", () => this.activate(object.id));
+    const colour = make("input", { type: "color", value: display.colourOf(object), "aria-label": `Colour of ${name}`, "data-key": `colour-${object.id}` });
+    colour.addEventListener("change", () => display.setColour(object.id, colour.value));
+    const row = make("li", { class: "object", "data-object": String(object.id) }, colour, choose,
+      this.toggle(object, "hidden", object.hidden ? "eye-off" : "eye", `Hide ${name}`),
+      this.toggle(object, "locked", object.locked ? "lock" : "unlock", `Lock ${name}`),
+      this.action(`delete-${object.id}`, "delete", `Delete ${name}`, () => this.remove(object)));
+    if (active) {
+      row.dataset.active = "";
+      row.append(this.details(object, name));
+    }
+    return row;
+  }
+
+  /** The object that the next prompt begins. */
+  newRow() {
+    const { edits, session } = this;
+    const row = make("li", { class: "object", "data-active": "" });
+    const swatch = make("input", { type: "color", value: this.display.colourOfClass(edits.classOfNew), disabled: "", "aria-label": "Colour of the new object" });
+    const details = make("div", { class: "details" }, this.classes(edits.classOfNew, "Class of the new object", (id) => {
+      edits.newClass = id;
+      session.changes.tell("objects");
+    }));
+    row.append(swatch, make("span", { class: "soft" }, "New object: click on the image"), details);
+    return row;
+  }
+
+  /** @param {Annotated} object @param {string} name */
+  details(object, name) {
+    const details = make("div", { class: "details" },
+      this.classes(object.class, `Class of ${name}`, (id) => this.set(object, { class: id })));
+    const refine = make("button", { type: "button", "data-key": `refine-${object.id}` }, object.refines ? "Refining" : "Refine");
+    refine.title = "Start the model from this mask, and correct it by points";
+    refine.disabled = object.refines || object.region.isEmpty || object.locked;
+    refine.addEventListener("click", () => void this.session.act({ type: "refine", object: object.id }));
+    details.append(refine);
+    return details;
+  }
+
+  /** @param {number} chosen @param {string} says @param {(id: number) => void} picked */
+  classes(chosen, says, picked) {
+    const select = make("select", { "aria-label": says, "data-key": says });
+    for (const [at, { id, name }] of (this.session.project?.classes ?? []).entries()) {
+      const option = make("option", { value: String(id) }, at < 9 ? `${at + 1}  ${name}` : name);
+      option.selected = id === chosen;
+      select.append(option);
+    }
+    select.addEventListener("change", () => picked(Number(select.value)));
+    return select;
+  }
+
+  /** @param {Annotated} object @param {"hidden" | "locked"} what @param {string} picture @param {string} says */
+  toggle(object, what, picture, says) {
+    const made = this.action(`${what}-${object.id}`, picture, says, () => this.set(object, { [what]: !object[what] }));
+    made.setAttribute("aria-pressed", String(object[what]));
+    return made;
+  }
+
+  /** @param {string} key @param {string} picture @param {string} says @param {() => void} pressed */
+  action(key, picture, says, pressed) {
+    const made = make("button", { type: "button", class: "icon", title: says, "aria-label": says, "data-key": key }, icon(picture));
+    made.addEventListener("click", pressed);
+    return made;
+  }
+
+  /** @param {number} id */
+  className(id) {
+    return this.session.project?.classes.find((one) => one.id === id)?.name ?? `class ${id}`;
+  }
+
+  /** @param {number | null} id `null` for a new object */
+  activate(id) {
+    const { edits, session } = this;
+    if (session.active === id) return;
+    edits.forget();
+    session.active = id;
+    session.changes.tell("objects", "prompts");
+    const at = session.shown.findIndex((one) => one.id === id);
+    session.announce(at < 0 ? "New object: the next prompt begins it" : `Object ${at + 1} of ${session.shown.length}`);
+  }
+
+  /** The object that is so many places further on. @param {number} step */
+  step(step) {
+    const ids = this.session.shown.map((one) => one.id);
+    if (!ids.length) return;
+    const at = this.session.active === null ? -1 : ids.indexOf(this.session.active);
+    this.activate(ids[(Math.max(at, step > 0 ? -1 : 0) + step + ids.length) % ids.length]);
+  }
+
+  /** @param {Annotated} object @param {Record<string, unknown>} values */
+  async set(object, values) {
+    await this.session.act({ type: "properties", object: object.id, ...values });
+  }
+
+  /** @param {Annotated} object */
+  async remove(object) {
+    if (object.locked) return this.session.announce("The object is locked. Press L to unlock it");
+    this.edits.forget();
+    await this.session.act({ type: "remove", object: object.id });
+  }
+}

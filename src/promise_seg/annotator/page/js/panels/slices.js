@@ -1,0 +1,91 @@
+// The slices of a volume, and what the slice before offers to this one.
+
+import { button, input, make, part } from "../dom.js";
+import { pack } from "../masks.js";
+
+/** @typedef {import("../session.js").Session} Session */
+/** @typedef {import("../types.js").Annotated} Annotated */
+
+export class SlicesPanel {
+  /** @param {Session} session */
+  constructor(session) {
+    this.session = session;
+    this.slider = input("slice");
+    /** @type {number | null} the newest wish while a slice is being opened */
+    this.wanted = null;
+    this.going = false;
+    this.slider.addEventListener("input", () => void this.goTo(Number(this.slider.value)));
+    button("slice-back").addEventListener("click", () => void this.step(-1));
+    button("slice-on").addEventListener("click", () => void this.step(1));
+    session.changes.on(["image", "objects"], () => this.show());
+  }
+
+  show() {
+    const { image, slice } = this.session;
+    part("slices").hidden = !image || image.slices < 2;
+    if (!image || image.slices < 2) return;
+    this.slider.max = String(image.slices - 1);
+    this.slider.value = String(slice);
+    part("slice-text").textContent = `${slice + 1} of ${image.slices}`;
+    button("slice-back").disabled = slice === 0;
+    button("slice-on").disabled = slice === image.slices - 1;
+    this.showOffers();
+  }
+
+  /** @param {number} step */
+  step(step) {
+    return this.goTo((this.wanted ?? this.session.slice) + step);
+  }
+
+  /** @param {number} slice */
+  async goTo(slice) {
+    this.wanted = slice;
+    if (this.going) return;
+    this.going = true;
+    while (this.wanted !== null) {
+      const next = this.wanted;
+      this.wanted = null;
+      await this.session.goTo(next);
+    }
+    this.going = false;
+  }
+
+  /** Objects of the slice nearest to this one on either side, the one before first. */
+  get neighbours() {
+    const { objects, slice } = this.session;
+    for (const beside of [slice - 1, slice + 1]) {
+      const found = [...objects.values()].filter((one) => one.slice === beside && !one.region.isEmpty);
+      if (found.length) return { beside, found };
+    }
+    return null;
+  }
+
+  showOffers() {
+    const { neighbours, session } = this;
+    const place = part("slice-actions");
+    if (!neighbours || !session.mayEdit) return place.replaceChildren();
+    const from = neighbours.beside < session.slice ? "previous" : "next";
+    const offers = /** @type {const} */ (["prompts", "mask"]).map((what) => {
+      const made = make("button", { type: "button", "data-offer": what }, `Copy ${what === "mask" ? "masks" : "prompts"} of the ${from} slice`);
+      made.addEventListener("click", () => void this.copy(neighbours.found, what));
+      return made;
+    });
+    place.replaceChildren(...offers);
+  }
+
+  /** Begin objects here with what others have. @param {Annotated[]} objects @param {"prompts" | "mask"} what */
+  async copy(objects, what) {
+    const { session } = this;
+    const { slice } = session;
+    for (const object of objects) {
+      const { points, box } = object;
+      const prompted = what === "prompts" && (points.length > 0 || box);
+      const given = prompted ? { points, ...(box ? { box } : {}) } : { mask: await pack(object.region) };
+      const answer = await session.act({ type: "add", slice, class: object.class, ...given });
+      if (!answer) return;
+      if (session.slice === slice && answer.changed[0]) session.active = answer.changed[0].id;
+    }
+    session.changes.tell("objects", "prompts");
+    session.announce(`Copied ${objects.length} ${objects.length === 1 ? "object" : "objects"}`);
+  }
+}

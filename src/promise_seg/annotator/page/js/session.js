@@ -1,0 +1,289 @@
+// The open image with its objects, held for this tab, and everything that was said about it by the server.
+
+import { ApiError, api } from "./api.js";
+import { unpack } from "./masks.js";
+import { Previews } from "./previews.js";
+import { ActionQueue } from "./queue.js";
+
+/** @typedef {import("./changes.js").Changes} Changes */
+/** @typedef {import("./types.js").Action} Action */
+/** @typedef {import("./types.js").ActionAnswer} ActionAnswer */
+/** @typedef {import("./types.js").Annotated} Annotated */
+/** @typedef {import("./types.js").ImageEntry} ImageEntry */
+/** @typedef {import("./types.js").Project} Project */
+/** @typedef {import("./types.js").WireImage} WireImage */
+/** @typedef {import("./types.js").WireObject} WireObject */
+/** @typedef {{text: string, way: "retry" | "take" | null}} Trouble what the banner says, and which way out it offers */
+
+export class Session {
+  /** @param {Changes} changes @param {(text: string) => void} announce */
+  constructor(changes, announce) {
+    this.changes = changes;
+    this.announce = announce;
+    this.client = crypto.randomUUID();
+    this.user = new URLSearchParams(location.search).get("user");
+    /** @type {Project | null} */
+    this.project = null;
+    /** @type {ImageEntry[]} */
+    this.images = [];
+    /** @type {WireImage | null} */
+    this.image = null;
+    /** @type {Map<number, Annotated>} ids grow with every object that is added on top */
+    this.objects = new Map();
+    this.slice = 0;
+    /** @type {number | null} `null`: the next prompt begins a new object */
+    this.active = null;
+    this.held = false;
+    this.opening = false;
+    this.wishes = 0;
+    /** @type {number | null} the image that is open, or being opened */
+    this.target = null;
+    /** @type {Trouble | null} */
+    this.trouble = null;
+    this.unsaved = false;
+    this.previews = new Previews();
+    this.queue = new ActionQueue(this.client, {
+      revision: () => this.image?.revision ?? 0,
+      answered: (answer, action) => this.apply(answer, action),
+      refused: (error) => this.refused(error),
+      delayed: (error) => this.delayed(error),
+    });
+    window.addEventListener("pagehide", () => void this.letGo());
+  }
+
+  async start() {
+    this.project = await api.project();
+    this.images = await api.images();
+    setInterval(() => this.prolong(), (this.project.limits.lease_seconds * 1000) / 3);
+    this.changes.tell("images", "saved");
+  }
+
+  /** Objects of the slice that is shown, lowest first. */
+  get shown() {
+    return [...this.objects.values()].filter((one) => one.slice === this.slice).sort((one, other) => one.id - other.id);
+  }
+
+  get activeObject() {
+    return this.active === null ? null : (this.objects.get(this.active) ?? null);
+  }
+
+  get mayEdit() {
+    return this.image !== null && this.held && !this.opening;
+  }
+
+  get busy() {
+    return this.opening || !this.queue.isEmpty || this.previews.busy;
+  }
+
+  /** @param {number} id @param {boolean} [take] from whoever has it @param {number} [slice] */
+  async open(id, take = false, slice = undefined) {
+    const wish = (this.wishes += 1);
+    this.target = id;
+    if (!(await this.queue.drained())) {
+      this.target = this.image?.id ?? null;
+      return this.announce("The last change is not saved yet");
+    }
+    if (wish !== this.wishes) return; // another image was asked for meanwhile
+    if (this.image && this.image.id !== id) await this.letGo();
+    this.opening = true;
+    this.changes.tell("saved");
+    try {
+      const image = await this.hold(id, take);
+      if (wish !== this.wishes) return void (id === this.target || api.letGo(id, this.client));
+      await this.show(image, slice);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.say(error.message, error.code === "unreachable" ? "retry" : null);
+    } finally {
+      if (wish === this.wishes) this.opening = false;
+      this.changes.tell("image", "objects", "prompts", "saved");
+    }
+    await this.propose();
+    await this.refresh(true);
+  }
+
+  /** The image, held for this tab, or as somebody else has it. @param {number} id @param {boolean} take */
+  async hold(id, take) {
+    try {
+      const image = await api.hold(id, this.client, this.user, take);
+      this.held = true;
+      this.clearTrouble();
+      return image;
+    } catch (error) {
+      if (!(error instanceof ApiError) || !["held", "changed", "not-stored"].includes(error.code)) throw error;
+      this.held = false;
+      this.say(error.message, error.code === "held" ? "take" : error.code === "not-stored" ? "retry" : null);
+      return api.image(id);
+    }
+  }
+
+  /** @param {WireImage} image @param {number} [slice] */
+  async show(image, slice = undefined) {
+    const another = this.image?.id !== image.id;
+    const objects = await Promise.all(image.list.map(annotated));
+    this.image = image;
+    this.objects = new Map(objects.map((one) => [one.id, one]));
+    if (another) {
+      this.slice = Math.floor((image.slices - 1) / 2);
+      this.previews.open(image.id);
+      this.remember(image);
+    }
+    if (slice !== undefined) this.slice = slice;
+    if (another || slice !== undefined || !this.activeObject) this.active = this.firstToDo();
+    this.changes.tell("image", "objects", "prompts", "images");
+  }
+
+  /** The first object of this slice that is not accepted, else the first. */
+  firstToDo() {
+    const free = this.shown.filter((one) => !one.locked && !one.hidden);
+    return (free.find((one) => !one.accepted) ?? free[0])?.id ?? null;
+  }
+
+  /** @param {number} slice */
+  async goTo(slice) {
+    if (!this.image || slice < 0 || slice >= this.image.slices || slice === this.slice) return;
+    this.slice = slice;
+    this.active = this.firstToDo();
+    this.changes.tell("image", "objects", "prompts");
+    await this.propose();
+  }
+
+  /** Have the model's proposal for this slice, once. */
+  async propose() {
+    const { image, slice } = this;
+    if (!image || !this.mayEdit || !this.project?.model.proposes || image.proposed.includes(slice)) return;
+    const had = this.active;
+    await this.act({ type: "propose", slice });
+    if (this.image?.id === image.id && this.slice === slice && had === null && this.active === null) {
+      this.active = this.firstToDo();
+      this.changes.tell("objects", "prompts");
+    }
+  }
+
+  /** @param {Action} action @returns {Promise<ActionAnswer | null>} */
+  act(action) {
+    if (!this.image || !this.mayEdit) {
+      this.announce(this.image ? "This image cannot be changed at present" : "There is no image");
+      return Promise.resolve(null);
+    }
+    const answer = this.queue.push(this.image.id, action);
+    this.changes.tell("saved");
+    return answer;
+  }
+
+  /** @param {ActionAnswer} answer @param {Action} action */
+  async apply(answer, action) {
+    const { image } = this;
+    if (!image) return;
+    const changed = await Promise.all(answer.changed.map(annotated));
+    const { revision, state, can_undo, can_redo, proposed, dice } = answer;
+    Object.assign(image, { revision, state, can_undo, can_redo, proposed, dice });
+    for (const one of changed) {
+      const later = this.queue.promptsOf(one.id);
+      if (later) Object.assign(one, { points: later.points, box: later.box });
+      this.objects.set(one.id, one);
+    }
+    for (const id of answer.removed) this.objects.delete(id);
+    if (action.type === "undo" || action.type === "redo") this.follow(changed, answer.removed);
+    else if (this.active !== null && !this.objects.has(this.active)) this.active = this.firstToDo();
+    image.objects = this.objects.size;
+    this.remember(image);
+    this.changes.tell("image", "objects", "prompts", "images", "saved");
+  }
+
+  /** After undo and redo, the object that they changed is the active one. @param {Annotated[]} changed @param {number[]} removed */
+  follow(changed, removed) {
+    const last = changed.at(-1);
+    if (last) {
+      this.active = last.id;
+      this.slice = last.slice;
+    } else if (this.active !== null && removed.includes(this.active)) this.active = this.firstToDo();
+  }
+
+  /** @param {ApiError} error */
+  async refused(error) {
+    const { image } = this;
+    this.say(error.message, null);
+    if (!image) return;
+    try {
+      await this.show(await (error.code === "not-held" ? this.lost(error, image.id) : api.image(image.id)));
+    } catch (again) {
+      if (!(again instanceof ApiError)) throw again;
+      this.say(again.message, "retry");
+    }
+    this.changes.tell("image", "objects", "prompts", "saved");
+  }
+
+  /** @param {ApiError} error @param {number} id */
+  lost(error, id) {
+    this.held = false;
+    this.say(error.message, "take");
+    return api.image(id);
+  }
+
+  /** @param {ApiError | null} error */
+  delayed(error) {
+    this.unsaved = error !== null;
+    if (error) this.say(`Not saved: ${error.message}`, "retry");
+    else {
+      this.clearTrouble();
+      this.announce("Saved again");
+    }
+    this.changes.tell("saved");
+  }
+
+  /** Have the list anew: trust becomes known, and others hold and finish images. @param {boolean} sorted or as it is */
+  async refresh(sorted) {
+    try {
+      const found = await api.images();
+      const places = new Map(this.images.map((one, at) => [one.id, at]));
+      if (!sorted) found.sort((one, other) => (places.get(one.id) ?? Infinity) - (places.get(other.id) ?? Infinity));
+      this.images = found;
+      this.changes.tell("images");
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error; // the list stays as it was
+    }
+  }
+
+  async prolong() {
+    const { image } = this;
+    if (document.hidden) return;
+    void this.refresh(false);
+    if (!image || !this.held) return;
+    try {
+      const found = await api.hold(image.id, this.client, this.user, false);
+      if (found.revision !== this.image?.revision && this.queue.isEmpty) await this.show(found);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code === "held") await this.lost(error, image.id);
+    }
+  }
+
+  async letGo() {
+    if (this.image && this.held) await api.letGo(this.image.id, this.client);
+    this.held = false;
+  }
+
+  /** Note an image's newest facts in the list. @param {WireImage} image */
+  remember(image) {
+    const entry = this.images.find((one) => one.id === image.id);
+    if (entry) Object.assign(entry, { state: image.state, objects: image.objects, trust: image.trust ?? entry.trust });
+  }
+
+  /** @param {string} text @param {Trouble["way"]} way */
+  say(text, way) {
+    this.trouble = { text, way };
+    this.changes.tell("saved");
+  }
+
+  clearTrouble() {
+    this.trouble = null;
+    this.changes.tell("saved");
+  }
+}
+
+/** @param {WireObject} object @returns {Promise<Annotated>} */
+export async function annotated(object) {
+  const { mask, ...facts } = object;
+  return { ...facts, region: await unpack(mask) };
+}

@@ -1,0 +1,73 @@
+"""Masks while somebody drags: of all questions that wait, the newest alone is answered."""
+
+import asyncio
+from typing import Any
+
+from fastapi import WebSocket, WebSocketDisconnect
+from pydantic import ValidationError
+
+from promise_seg.annotator.bodies import PreviewBody
+from promise_seg.annotator.guard import check_json
+from promise_seg.annotator.project import Project
+from promise_seg.annotator.refusals import Refusal
+from promise_seg.errors import words_of
+
+
+async def serve_previews(socket: WebSocket, project: Project, number: int) -> None:
+    """Answer the questions of one tab about one image, until it leaves."""
+    await socket.accept()
+    newest: asyncio.Queue[str] = asyncio.Queue(maxsize=1)
+    receiving = asyncio.create_task(_receive(socket, newest))
+    asking: asyncio.Task[str] | None = None
+    try:
+        while not receiving.done():
+            asking = asyncio.create_task(newest.get())
+            await asyncio.wait({asking, receiving}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                break
+            answer = await asyncio.to_thread(answer_to, project, number, asking.result())
+            await socket.send_json(answer)
+    except (WebSocketDisconnect, RuntimeError):  # it left while it was answered
+        return
+    finally:
+        for task in (asking, receiving):
+            if task is not None:
+                task.cancel()
+
+
+async def _receive(socket: WebSocket, newest: "asyncio.Queue[str]") -> None:
+    """Keep the newest question alone."""
+    try:
+        while True:
+            text = await socket.receive_text()
+            if newest.full():
+                newest.get_nowait()
+            newest.put_nowait(text)
+    except (WebSocketDisconnect, RuntimeError, KeyError):
+        return
+
+
+def answer_to(project: Project, number: int, text: str) -> dict[str, Any]:
+    """Return the answer to one question."""
+    asked: Any = None
+    try:
+        asked = check_json(text)
+        body = PreviewBody.model_validate(asked)
+        one = project.preview(number, body)
+    except Refusal as refusal:
+        return {"n": _number_of(asked), **refusal.as_json()}
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(str(part) for part in fault["loc"])[:200]
+        return {"n": _number_of(asked), **Refusal(422, "invalid", f"{place}: {words_of(fault)}").as_json()}
+    answer = one.answer
+    return {
+        "n": body.n, "mask": one.mask.as_json(), "score": answer.score, "chosen": answer.chosen,
+        "candidates": [{"score": score} for score in answer.scores],
+    }  # fmt: skip
+
+
+def _number_of(asked: Any) -> int | None:
+    """Return the number of a question that cannot be answered, if it has one."""
+    number = asked.get("n") if isinstance(asked, dict) else None
+    return number if isinstance(number, int) and abs(number) < 2**53 else None

@@ -1,0 +1,285 @@
+"""A project: images, a model, and everything that people did to them, in one folder."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Self
+
+from promise_seg._version import __version__
+from promise_seg.annotator.actions import Actions, Image
+from promise_seg.annotator.ahead import Ahead
+from promise_seg.annotator.bodies import (
+    LARGEST_BODY,
+    LONGEST_NAME,
+    MOST_OBJECTS,
+    MOST_POINTS,
+    ActionBody,
+    LeaseBody,
+    PreviewBody,
+)
+from promise_seg.annotator.catalogue import Catalogue, find_images
+from promise_seg.annotator.database import Database
+from promise_seg.annotator.history import History, Outcome, Request, check_revision
+from promise_seg.annotator.leases import LEASE_SECONDS, Leases
+from promise_seg.annotator.objects import AnnotatedObject
+from promise_seg.annotator.pictures import Pictures
+from promise_seg.annotator.refusals import Refusal
+from promise_seg.annotator.results import Results
+from promise_seg.annotator.segmenter import Segmenter
+from promise_seg.annotator.truth import Truth
+from promise_seg.annotator.upcoming import Upcoming, middle
+from promise_seg.features.store import FeatureStore
+from promise_seg.locks import alone_in
+from promise_seg.prediction.labelling import parse_names
+from promise_seg.progress import Progress, silent
+from promise_seg.vocabulary import OutputFormat
+from promise_seg.workflows.models import AnyModel, Model, label_of
+from promise_seg.workflows.outputs import check_output
+
+API = 1
+"""The version of the protocol."""
+_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#ffffff")
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The choices of a user for a project.
+
+    Args:
+        names: of classes, ``NAME`` or ``LABEL=NAME``.
+        user: who works, where the address names nobody.
+        truth: whether the Dice is shown.
+        output_format: of masks.
+        store: of features; ``None`` for the user's.
+    """
+
+    names: Sequence[str] = ()
+    user: str = "annotator"
+    truth: bool = False
+    output_format: OutputFormat = OutputFormat.AUTO
+    store: Path | None = None
+
+
+class Project:
+    """A folder that is being annotated. Use it in a ``with`` statement: no other process may work on it meanwhile.
+
+    Args:
+        model: proposes and answers.
+        places: images and folders, or one manifest.
+        folder: of the project, made if it is not there.
+        options: see :class:`Options`.
+        progress: told of each image that is looked at.
+        note: told what is left out of the images.
+
+    Raises:
+        PromiseError: if there are no images, or the folder cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: AnyModel,
+        places: Iterable[str | Path],
+        folder: str | Path,
+        options: Options | None = None,
+        progress: Progress = silent,
+        note: Callable[[str], object] = lambda words: None,
+    ) -> None:
+        self.folder, self.options = Path(folder), options or Options()
+        self.classes = _classes(model, self.options.names)
+        check_output(self.folder)
+        with ExitStack() as opened:
+            opened.enter_context(alone_in(self.folder, "annotating"))
+            self._database = Database(self.folder)
+            opened.callback(self._database.close)
+            self.history = History(self._database)
+            self.catalogue = Catalogue(self._database, model.reading)
+            self.catalogue.add(find_images(places, model.reading, self.folder, note), progress)
+            self.truth = Truth(self.catalogue) if self.options.truth else None
+            self.pictures = Pictures(self.catalogue)
+            self.segmenter = Segmenter(model, self.catalogue, FeatureStore(self.options.store), list(self.classes))
+            self._results = Results(self.folder, self.classes, self.options.output_format)
+            self.leases = Leases()
+            self._turns: defaultdict[int, Lock] = defaultdict(Lock)
+            self._name = model.ref.name
+            self._refresh_manifest()
+            self._upcoming = Upcoming(self.catalogue)
+            self._ahead = Ahead(self.segmenter, self._upcoming.next, self._note_trust)
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        self._ahead.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ahead.stop()
+        self._opened.close()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a client needs to know of the project."""
+        rows = [self.catalogue.row(number) for number in self.catalogue.numbers]
+        colours = dict(zip(self.classes, _COLOURS * (len(self.classes) // len(_COLOURS) + 1), strict=False))
+        return {
+            "name": self.folder.absolute().name, "version": __version__, "api": API,
+            "model": {"name": self._name, "proposes": self.segmenter.proposes, "candidates": 3,
+                      "takes": ["points", "box", "mask"]},
+            "classes": [{"id": n, "name": name, "colour": colours[n]} for n, name in self.classes.items()],
+            "user": self.options.user, "truth": self.truth is not None,
+            "counts": {state: sum(row["state"] == state for row in rows) for state in ("open", "done", "skipped")},
+            "unreadable": [{"name": name, "reason": reason} for name, reason in self.catalogue.faults()],
+            "limits": {"points": MOST_POINTS, "objects": MOST_OBJECTS, "body_bytes": LARGEST_BODY,
+                       "name_length": LONGEST_NAME, "lease_seconds": LEASE_SECONDS},
+        }  # fmt: skip
+
+    def images(self, order: str) -> list[dict[str, Any]]:
+        """Return the list of images: by ``trust``, the least certain first, by ``name`` or by ``state``."""
+        entries = [self._entry(number) for number in self.catalogue.numbers]
+        if order == "trust":
+            return sorted(entries, key=lambda one: (one["trust"] is None, one["trust"] or 0.0))
+        if order == "state":
+            return sorted(entries, key=lambda one: ("open", "skipped", "done").index(one["state"]))
+        return sorted(entries, key=lambda one: one["name"])
+
+    def _entry(self, number: int) -> dict[str, Any]:
+        row, holder = self.catalogue.row(number), self.leases.holder(number)
+        return {
+            **{name: row[name] for name in ("id", "name", "state", "trust", "width", "height", "slices")},
+            "objects": self.history.count(number), "holder": None if holder is None else holder.as_json(),
+            "changed": self.catalogue.is_changed(number), "ready": self._upcoming.is_done(number),
+            "user": row["user"], "edits": row["edits"], "seconds": round(row["seconds"], 1),
+        }  # fmt: skip
+
+    def image(self, number: int) -> dict[str, Any]:
+        """Return all that a client needs to show an image."""
+        entry, objects, now = self._entry(number), self.history.objects(number), self.history.state(number)
+        can_undo, can_redo = self.history.steps(number)
+        window = None if entry["changed"] else self.pictures.window(number)
+        looked_at = {*now.proposed, *(one.slice for one in objects)}
+        return entry | {
+            "revision": now.revision, "can_undo": can_undo, "can_redo": can_redo, "proposed": list(now.proposed),
+            "window": window, "dice": None if entry["changed"] else self._dice(number, looked_at, objects),
+            "list": [one.for_client() for one in objects],
+        }  # fmt: skip
+
+    def hold(self, number: int, body: LeaseBody) -> dict[str, Any]:
+        """Give an image to a client, or let it keep the image for longer."""
+        self.catalogue.row(number)
+        self.leases.take(number, body.client, body.user or self.options.user, by_force=body.take)
+        self._upcoming.opened(number)
+        self._ahead.wake()
+        return self.image(number)
+
+    def act(self, number: int, body: ActionBody) -> dict[str, Any]:
+        """Do an action, once: what is returned is on the disk.
+
+        Raises:
+            Refusal: if it is not done; then nothing was changed.
+        """
+        with self._turns[number]:
+            action = body.action.model_dump(mode="json", by_alias=True)
+            request = Request.of(body.id, action, "")
+            done = self.history.answered(number, request)
+            if done is None:
+                self.catalogue.row(number)
+                user = self.leases.check(number, body.client).user
+                self.catalogue.check_unchanged(number)
+                before = self.history.objects(number)
+                done = self._done(number, body, Request.of(body.id, action, user), before)
+                touched = {one.slice for one in before if one.id in done.removed}
+            else:
+                touched = set()
+            touched |= {one.slice for one in done.changed}
+            objects = [] if self.truth is None else self.history.objects(number)
+            return _for_client(done) | {"dice": self._dice(number, touched, objects)}
+
+    def _done(self, number: int, body: ActionBody, request: Request, objects: list[AnnotatedObject]) -> Outcome:
+        image = self._image(number, objects)
+        check_revision(image.now, body.revision)
+        change = Actions(self.segmenter, number, image).change(body.action)
+        if change.proposed is not None:
+            self._upcoming.looked_at(number, change.proposed)
+            self._ahead.wake()
+        if change.state == "done":
+            self._accept(number, objects)
+        outcome = self.history.commit(number, body.revision, request, change)
+        if change.state != "done" and outcome.state != image.now.state:
+            self._refresh_manifest()
+        return outcome
+
+    def _image(self, number: int, objects: list[AnnotatedObject]) -> Image:
+        row = self.catalogue.row(number)
+        return Image(
+            self.history.state(number), objects, row["height"], row["width"], row["slices"], list(self.classes)
+        )
+
+    def _accept(self, number: int, objects: list[AnnotatedObject]) -> None:
+        """Write what an accepted image leaves, before it is noted as done."""
+        mask = self._results.write_masks(self.catalogue.found(number), self.catalogue.source(number), objects)
+        self.catalogue.note_mask(number, mask)
+        self._write_manifest(with_image=number)
+
+    def _refresh_manifest(self) -> None:
+        try:
+            self._write_manifest()
+        except Refusal as refusal:  # what was done is kept all the same; the manifest is written at the next start
+            _LOG.warning("the manifest is not up to date: %s", refusal.message)
+
+    def _write_manifest(self, with_image: int | None = None) -> None:
+        images = []
+        for number in self.catalogue.numbers:
+            row = self.catalogue.row(number)
+            if row["mask"] is not None and (row["state"] == "done" or number == with_image):
+                images.append((self.catalogue.found(number), row["mask"], self._slices_to_learn(number)))
+        if images or (self.folder / "manifest.csv").exists():
+            self._results.write_manifest(images)
+
+    def _slices_to_learn(self, number: int) -> list[int] | None:
+        """Return the slices of a volume that somebody looked at; ``None`` for all."""
+        looked_at = {*self.history.state(number).proposed, *(one.slice for one in self.history.objects(number))}
+        return None if len(looked_at) >= self.catalogue.row(number)["slices"] else sorted(looked_at)
+
+    def _dice(self, number: int, slices: Iterable[int], objects: list[AnnotatedObject]) -> dict[str, float] | None:
+        if self.truth is None:
+            return None
+        found = {index: self.truth.dice(number, index, objects) for index in sorted(set(slices))}
+        return {str(index): value for index, value in found.items() if value is not None}
+
+    def _note_trust(self, number: int, index: int, trust: float | None) -> None:
+        if trust is not None and index == middle(self.catalogue.row(number)["slices"]):
+            self.catalogue.note_trust(number, trust)
+        self._upcoming.note_done(number)
+
+    def preview(self, number: int, body: PreviewBody) -> AnnotatedObject:
+        """Return an object as it would be with other prompts; nothing is changed."""
+        one = None if body.object is None else self.history.object(number, body.object)
+        image = self._image(number, [] if one is None else [one])  # the others do not matter, however many there are
+        return Actions(self.segmenter, number, image).previewed(body)
+
+    def export_coco(self) -> dict[str, Any]:
+        """Write all accepted masks as COCO."""
+        images = []
+        for number in self.catalogue.numbers:
+            row = self.catalogue.row(number)
+            if row["state"] == "done":
+                images.append((row["name"], row["width"], row["height"], row["slices"], self.history.objects(number)))
+        return self._results.write_coco(images)
+
+
+def _classes(model: AnyModel, names: Sequence[str]) -> Mapping[int, str]:
+    """Return the classes of a project by their labels: those of the model, and more that the user names."""
+    own = [label_of(model.model) or 1] if isinstance(model, Model) else list(model)
+    given = parse_names(names, own)
+    only = "object" if isinstance(model, Model) and label_of(model.model) is None else None
+    return {label: given.get(label, only or f"class {label}") for label in sorted({*own, *given})}
+
+
+def _for_client(done: Outcome) -> dict[str, Any]:
+    return {
+        "revision": done.revision, "changed": [one.for_client() for one in done.changed],
+        "removed": list(done.removed), "state": done.state, "can_undo": done.can_undo, "can_redo": done.can_redo,
+        "proposed": list(done.proposed),
+    }  # fmt: skip

@@ -1,0 +1,33 @@
+"""Refusals: what the server answers instead of doing what it was asked."""
+
+from typing import Any
+
+
+class Refusal(Exception):
+    """A request that is not done, with what the client is told.
+
+    Args:
+        status: of HTTP.
+        code: a word for programs, see docs/annotator-api.md.
+        message: a sentence for the user, with the way out.
+        more: other facts.
+    """
+
+    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.status, self.code, self.more = status, code, more
+        self.message = message.encode("utf-8", "backslashreplace").decode()  # of what a client sent, half a pair
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the body of the answer."""
+        return {"error": {"code": self.code, "message": self.message, **self.more}}
+
+
+def unknown(what: str) -> Refusal:
+    """Return the refusal of something that does not exist."""
+    return Refusal(404, "unknown", f"{what} does not exist. Reload the page")
+
+
+def invalid(field: str, message: str) -> Refusal:
+    """Return the refusal of a value."""
+    return Refusal(422, "invalid", f"{field}: {message}")

@@ -1,0 +1,180 @@
+"""The files of a project for others: masks, prompts, a manifest to train on, and COCO."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from promise_seg.annotator.catalogue import Found
+from promise_seg.annotator.database import not_stored
+from promise_seg.annotator.objects import AnnotatedObject
+from promise_seg.annotator.refusals import Refusal
+from promise_seg.dataset.manifest_writing import path_from
+from promise_seg.errors import ImageError, PromiseError
+from promise_seg.files import write_json, write_text
+from promise_seg.images.formats.source import Source
+from promise_seg.images.guarding import guarded
+from promise_seg.prediction.labelling import Labelled, LabelledSlice, Origin
+from promise_seg.prediction.outputs.formats import formats_for, writer_of
+from promise_seg.prediction.outputs.rle import encode_rle
+from promise_seg.vocabulary import OutputFormat, Split
+
+MANIFEST = "manifest.csv"
+COCO = "exports/coco.json"
+
+
+class Results:
+    """The files of a project beside its database.
+
+    Args:
+        folder: of the project.
+        names: of the classes, by their label.
+        output: the format of masks.
+    """
+
+    def __init__(self, folder: Path, names: Mapping[int, str], output: OutputFormat = OutputFormat.AUTO) -> None:
+        self.folder, self.names, self.output = folder, dict(names), output
+
+    def write_masks(self, found: Found, source: Source, objects: Sequence[AnnotatedObject]) -> str:
+        """Write the masks of an accepted image and its prompts, and return where the masks are below the folder.
+
+        Raises:
+            Refusal: if they cannot be written.
+        """
+        labelled = self._labelled(source, objects)
+        with storing():
+            path = self._write(found, labelled)
+            write_json(self.folder / "prompts" / f"{found.input.stem}.json", _prompts(found, objects, self.names))
+        return path.relative_to(self.folder).as_posix()
+
+    def _labelled(self, source: Source, objects: Sequence[AnnotatedObject]) -> Labelled:
+        slices = []
+        nothing = Origin(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), 0.0)
+        origins = dict.fromkeys(self.names, nothing)
+        for index in range(len(source)):
+            height, width = source.values(index).shape[:2]
+            inside = [one for one in objects if one.slice == index]
+            slices.append(LabelledSlice(label_map(inside, height, width), origins))
+        is_binary = list(self.names) == [1]
+        return Labelled(source, tuple(slices), self.names, is_binary, separate_objects=False)
+
+    def _write(self, found: Found, labelled: Labelled) -> Path:
+        formats = formats_for(labelled.source, self.output)
+        for output in formats:
+            writer = writer_of(output)
+            path = self.folder / "masks" / f"{found.input.stem}{writer.suffix}"
+            try:
+                with guarded(found.input.name, f"written as {output}"):
+                    writer.write(labelled, path)
+            except ImageError:
+                if output == formats[-1]:
+                    raise
+            else:
+                return path if path.exists() else path.with_suffix("")  # a folder with a file for each slice
+        raise ImageError(f"{found.input.name}: there is no format for its masks")
+
+    def write_manifest(self, images: Sequence[tuple[Found, str, Sequence[int] | None]]) -> None:
+        """Write the manifest of all accepted images, as ``promise train`` takes it.
+
+        Args:
+            images: each with the file of its mask, and the slices that were looked at, ``None`` for all.
+
+        Raises:
+            Refusal: if it cannot be written.
+        """
+        stream = io.StringIO(newline="")
+        writer = csv.writer(stream, lineterminator="\n")
+        sliced = any(slices is not None for _, _, slices in images)
+        writer.writerow(["image_name", "train_type", "mask_name", "group", *(["slice"] if sliced else [])])
+        for found, mask, slices in images:
+            image = path_from(self.folder, found.input.path)
+            split = Split.TRAIN if found.row is None else found.row.split
+            group = image if found.row is None or found.row.group == str(found.row.image) else found.row.group
+            cells = [image, str(split), mask, group]
+            ranges = [""] if slices is None else _ranges(slices)
+            for one in ranges:
+                writer.writerow([*cells, one] if sliced else cells)
+        with storing():
+            write_text(self.folder / MANIFEST, stream.getvalue())
+
+    def write_coco(self, images: Sequence[tuple[str, int, int, int, Sequence[AnnotatedObject]]]) -> dict[str, Any]:
+        """Write all objects of accepted images as COCO, and return what a client is told.
+
+        Args:
+            images: name, width, height, number of slices, and objects of each.
+
+        Raises:
+            Refusal: if it cannot be written.
+        """
+        content: dict[str, Any] = {
+            "info": {"description": "Annotated with promise-seg"}, "images": [], "annotations": [],
+            "categories": [{"id": label, "name": name} for label, name in sorted(self.names.items())],
+        }  # fmt: skip
+        for name, width, height, slices, objects in images:
+            for index in range(slices) if slices == 1 else sorted({one.slice for one in objects}):
+                number = len(content["images"]) + 1
+                file_name = name if slices == 1 else f"{name}#{index}"
+                content["images"].append({"id": number, "file_name": file_name, "width": width, "height": height})
+                for one in objects:
+                    if one.slice == index and not one.mask.is_empty:
+                        fields = _annotation(one, height, width)
+                        content["annotations"].append(
+                            {"id": len(content["annotations"]) + 1, "image_id": number, **fields}
+                        )
+        with storing():
+            write_json(self.folder / COCO, content)
+        return {"file": COCO, "images": len(content["images"]), "objects": len(content["annotations"])}
+
+
+def label_map(objects: Sequence[AnnotatedObject], height: int, width: int) -> np.ndarray:
+    """Return the labels (H, W) of the objects of one slice: where they overlap a locked one, or else the topmost."""
+    labels = np.zeros((height, width), np.uint16)
+    for one in sorted(objects, key=lambda one: (one.locked, one.id)):
+        labels[one.mask.mask(height, width)] = one.label
+    return labels
+
+
+def _annotation(one: AnnotatedObject, height: int, width: int) -> dict[str, Any]:
+    mask = one.mask.mask(height, width)
+    return {
+        "category_id": one.label, "iscrowd": 0, "segmentation": encode_rle(mask), "area": int(np.count_nonzero(mask)),
+        "bbox": list(one.mask.box),
+    }  # fmt: skip
+
+
+def _prompts(found: Found, objects: Sequence[AnnotatedObject], names: Mapping[int, str]) -> dict[str, Any]:
+    """Return the final prompts of an image: all that is needed to ask again."""
+    kept = ("id", "slice", "class", "points", "box", "automatic", "refines", "painted", "imported", "score")
+    return {
+        "image": found.input.name,
+        "classes": {str(label): name for label, name in names.items()},
+        "objects": [{name: one.for_client()[name] for name in kept} for one in objects],
+    }
+
+
+def _ranges(slices: Sequence[int]) -> list[str]:
+    """Return slices as a manifest names them: ``3-7``, or ``9``."""
+    ordered = sorted(set(slices))
+    breaks = [0, *(n + 1 for n, (one, other) in enumerate(pairwise(ordered)) if other != one + 1), len(ordered)]
+    parts = [ordered[first:last] for first, last in pairwise(breaks)]
+    return [str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts if part]
+
+
+@contextmanager
+def storing() -> Iterator[None]:
+    """Refuse what cannot be written.
+
+    Raises:
+        Refusal: saying why: the format cannot hold it, or the disk does not take it.
+    """
+    try:
+        yield
+    except ImageError as error:
+        raise Refusal(422, "invalid", str(error)) from error
+    except PromiseError as error:
+        raise not_stored(str(error).rstrip(".")) from error

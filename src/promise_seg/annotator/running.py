@@ -1,0 +1,186 @@
+"""Run the server: find a port, say where it is, and serve until it is stopped."""
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+import uvicorn
+
+from promise_seg.annotator.access import Access
+from promise_seg.annotator.app import create_app
+from promise_seg.annotator.bodies import LARGEST_BODY
+from promise_seg.annotator.project import Project
+from promise_seg.errors import SettingsError
+
+DEFAULT_PORT = 8765
+LOCAL = "127.0.0.1"
+_TRIES = 100
+_MOST_CONNECTIONS = 500
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place where the server listens.
+
+    Args:
+        host: an address of this computer, or a name of it.
+        port: the first to try; 0 for any.
+        certificate, key: files for TLS.
+        insecure: whether others may reach it without TLS.
+
+    Raises:
+        SettingsError: if others could listen to it and nobody said that this is wanted.
+    """
+
+    host: str = LOCAL
+    port: int = DEFAULT_PORT
+    certificate: Path | None = None
+    key: Path | None = None
+    insecure: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise SettingsError("--tls-certificate and --tls-key: give both, or neither")
+        if not self.is_local and not self.is_secure and not self.insecure:
+            raise SettingsError(
+                f"--host {self.host}: others could read what you annotate. Give --tls-certificate and --tls-key, or "
+                "--insecure if the network is your own"
+            )
+        if self.certificate is not None and self.key is not None:
+            try:
+                ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.certificate, self.key)
+            except (OSError, ssl.SSLError) as error:
+                raise SettingsError(
+                    f"--tls-certificate {self.certificate}: cannot be used with --tls-key {self.key}: {error}. Both "
+                    "must be PEM files that belong together, without a password"
+                ) from error
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it speaks TLS."""
+        return self.certificate is not None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this computer alone can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names under which it may be addressed, the one that is printed first."""
+        if self.host in ("0.0.0.0", "::"):
+            return (socket.gethostname(), *_own_addresses())
+        return (f"[{self.host}]" if ":" in self.host else self.host,)
+
+    def access(self, port: int) -> Access:
+        """Return who may ask, once it is known at which port."""
+        return Access(port, self.names, self.is_secure, self.names[0])
+
+
+def _own_addresses() -> tuple[str, ...]:
+    """Return the addresses of this computer that others know."""
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None)}
+    except OSError:
+        return ()
+    return tuple(f"[{one}]" if ":" in one else one for one in sorted(found))
+
+
+def listening_socket(place: Place, note: Callable[[str], object]) -> socket.socket:
+    """Return a socket that listens at the wanted port, or at the next free one, which is said.
+
+    Raises:
+        SettingsError: if there is no such host, or no free port.
+    """
+    last: OSError | None = None
+    for port in [0] if place.port == 0 else range(place.port, min(place.port + _TRIES, 2**16)):
+        try:
+            kind = socket.getaddrinfo(place.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+            found = socket.socket(kind[0], socket.SOCK_STREAM)
+        except OSError as error:
+            raise SettingsError(f"--host {place.host}: is no address of this computer: {error.strerror}") from error
+        try:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.bind(kind[4])
+            found.listen(socket.SOMAXCONN)
+        except OSError as error:
+            found.close()
+            last = error
+            continue
+        if port != place.port:
+            note(f"port {place.port} is in use; listening on {port}")
+        return found
+    reason = "" if last is None else f": {last.strerror}"
+    raise SettingsError(f"--port {place.port}: no free port from there on at {place.host}{reason}. Choose another")
+
+
+class _Quiet(uvicorn.Server):
+    """A server that leaves signals to the program around it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def _server(project: Project, place: Place, access: Access) -> uvicorn.Server:
+    config = uvicorn.Config(
+        create_app(project, access), log_level="warning", access_log=False, server_header=False, lifespan="off",
+        ws_max_size=LARGEST_BODY, limit_concurrency=_MOST_CONNECTIONS, timeout_keep_alive=30,
+        timeout_graceful_shutdown=2, proxy_headers=False,
+        ssl_certfile=None if place.certificate is None else str(place.certificate),
+        ssl_keyfile=None if place.key is None else str(place.key),
+    )  # fmt: skip
+    return _Quiet(config)
+
+
+def serve(project: Project, place: Place, say: Callable[[str], object], note: Callable[[str], object]) -> None:
+    """Serve a project until the program is interrupted.
+
+    Args:
+        project: in use, as its ``with`` statement makes it.
+        place: where to listen.
+        say: told the address, once the server can be reached there.
+        note: told if the port is another.
+
+    Raises:
+        SettingsError: if it cannot listen there.
+    """
+    listening = listening_socket(place, note)
+    access = place.access(listening.getsockname()[1])
+    server = _server(project, place, access)
+    say(access.address)  # the socket listens already: whoever comes now waits for a moment
+    with listening:
+        asyncio.run(server.serve([listening]))
+
+
+@contextmanager
+def running(project: Project, place: Place | None = None) -> Iterator[Access]:
+    """Serve a project in another thread while this lasts; for programs and tests.
+
+    Yields:
+        what knows the address and the one-time token.
+    """
+    place = place or Place(port=0)
+    listening = listening_socket(place, lambda words: None)
+    access = place.access(listening.getsockname()[1])
+    server = _server(project, place, access)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
+    thread.start()
+    try:
+        yield access
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()

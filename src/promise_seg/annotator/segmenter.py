@@ -1,0 +1,184 @@
+"""The model as the annotator asks it: features by slice, proposals, and answers to prompts. The code of ``predict``."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from threading import Lock
+
+import numpy as np
+import torch
+
+from promise_seg.annotator.bits import MaskBits
+from promise_seg.annotator.catalogue import Catalogue, readable
+from promise_seg.annotator.objects import Answer, Point, Prompts
+from promise_seg.annotator.refusals import Refusal
+from promise_seg.arrays import Float32Array
+from promise_seg.augmentation import view_of
+from promise_seg.errors import PromiseError, SettingsError
+from promise_seg.features.store import FeatureKey, FeatureStore
+from promise_seg.images.geometry import Geometry, shrink_mask
+from promise_seg.images.readers import content_sha256
+from promise_seg.inference.encoding import encode_images
+from promise_seg.prediction.prediction import Prediction
+from promise_seg.prediction.predictor import EncodedImage
+from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points
+from promise_seg.sam.features import Features
+from promise_seg.workflows.models import AnyModel, Model
+
+_KEPT = 8
+"""How many encoded slices are kept in memory."""
+_SURE_LOGIT = 8.0
+"""The logit of a pixel that surely belongs to a mask which the model is to start from."""
+
+Encoded = Mapping[int, EncodedImage]
+"""A slice as the model of each class needs it."""
+
+
+class Segmenter:
+    """One model, or one of each class, and the features of the slices that are being worked at.
+
+    Args:
+        model: as it was loaded.
+        catalogue: the images.
+        store: where features are kept.
+        labels: the classes of the project; those that have no model of their own are answered by the first.
+    """
+
+    def __init__(self, model: AnyModel, catalogue: Catalogue, store: FeatureStore, labels: list[int]) -> None:
+        self.models: dict[int, Model] = {labels[0]: model} if isinstance(model, Model) else dict(model)
+        self._catalogue, self._store = catalogue, store
+        self._encoding, self._turn = Lock(), Lock()
+        self._kept: OrderedDict[tuple[int, int], Encoded] = OrderedDict()
+
+    @property
+    def proposes(self) -> bool:
+        """Whether there are proposals: not of a SAM alone."""
+        return any(model.model.apm is not None for model in self.models.values())
+
+    def is_ready(self, number: int, index: int) -> bool:
+        """Whether the features of a slice are in memory."""
+        with self._turn:
+            return (number, index) in self._kept
+
+    def encoded(self, number: int, index: int) -> Encoded:
+        """Return a slice encoded: from memory, from the store, or by the encoder.
+
+        Raises:
+            Refusal: if the image cannot be read.
+        """
+        with self._turn:
+            if (number, index) in self._kept:
+                self._kept.move_to_end((number, index))
+                return self._kept[number, index]
+        with self._encoding:
+            if not self.is_ready(number, index):
+                encoded = self._encode(number, index)
+                with self._turn:
+                    self._kept[number, index] = encoded
+                    if len(self._kept) > _KEPT:
+                        self._kept.popitem(last=False)
+        return self.encoded(number, index)
+
+    def _encode(self, number: int, index: int) -> Encoded:
+        source = self._catalogue.source(number)
+        first = next(iter(self.models.values()))
+        with readable(source.path.name):
+            framed = first.frame(source, index)
+            if first.model.sam.encoder_learns:
+                return {label: one.encode_framed(framed) for label, one in self.models.items()}
+            stages = {stage for one in self.models.values() for stage in one.model.stages_read}
+            config, sha256 = first.model.config, content_sha256(source, index, first.reading)
+            geometry = framed.geometry
+            key = FeatureKey(
+                sha256, config.fit, geometry.side, view_of(sha256, 0), first.model.sam.sha256, geometry.crop
+            )
+            features = self._store.get(key, stages)
+            if features is None:
+                features = encode_images(first.model.sam, [framed.pixels()], stages)
+                self._put(key, features)
+                features = self._store.rounded(features)
+            return {label: one.encode_framed(framed, features) for label, one in self.models.items()}
+
+    def _put(self, key: FeatureKey, features: Features) -> None:
+        try:
+            self._store.put(key, features)
+        except PromiseError:  # a full disk is no reason to stop: the features are here
+            return
+
+    def proposals(self, number: int, index: int) -> list[tuple[int, Prompts, Answer]]:
+        """Return the classes, prompts and masks that the models propose for a slice; those of nothing are left out."""
+        encoded, found = self.encoded(number, index), []
+        for label, model in self.models.items():
+            if model.model.apm is None:
+                continue
+            geometry = encoded[label].geometry
+            predictions = [one for one in model.predict_objects(encoded[label]) if one.mask.any()]
+            found += [(label, _prompts_of(one, geometry), _answer_of(one)) for one in predictions]
+        return found
+
+    def answer(
+        self, number: int, index: int, label: int, prompts: Prompts, started_from: MaskBits | None = None,
+        candidate: int | None = None,
+    ) -> Answer:  # fmt: skip
+        """Return the mask for prompts.
+
+        Args:
+            number, index: the image and the slice.
+            label: the class, whose model is asked.
+            prompts: at least one.
+            started_from: the mask that the model starts from.
+            candidate: which of its masks to take; ``None`` for its own choice.
+
+        Raises:
+            Refusal: if the prompts cannot be meant, or the image cannot be read.
+        """
+        encoded = self.encoded(number, index)
+        label = label if label in self.models else next(iter(self.models))
+        model, image = self.models[label], encoded[label]
+        side = model.model.sam.mask_side
+        points = [(point.x, point.y) for point in prompts.points] or None
+        labels = [point.label for point in prompts.points] or None
+        logits = None if started_from is None else _logits_of(started_from, image.geometry, side)
+        try:
+            given = UserPrompts(points, labels, prompts.box, logits)
+            (found,) = model.predict_sets(image, [given], mask_choice=None if candidate is None else str(candidate))
+        except SettingsError as error:
+            raise Refusal(422, "invalid", str(error)) from error
+        return _answer_of(found)
+
+    def trust(self, number: int, index: int) -> float | None:
+        """Return how far the proposal of a slice can be trusted; ``None`` without proposals.
+
+        It is the expected Dice, or the predicted IoU of a model that was not calibrated; of several, the least.
+        """
+        encoded, found = self.encoded(number, index), []
+        for label, model in self.models.items():
+            if model.model.apm is None:
+                continue
+            trust = model.trust(encoded[label])
+            found.append(model.predict(encoded[label]).predicted_iou if trust is None else trust.score)
+        return float(min(found)) if found else None
+
+
+def _prompts_of(one: Prediction, geometry: Geometry) -> Prompts:
+    """Return the prompts of a prediction with those outside of the image moved to its edge."""
+    inside = clipped_points(one.points_xy, geometry)
+    pairs = zip(inside.tolist(), one.point_labels.tolist(), strict=True)
+    points = tuple(Point(float(x), float(y), int(label)) for (x, y), label in pairs)
+    box = None if one.box_xyxy is None else clipped_box(one.box_xyxy, geometry)
+    return Prompts(points, None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
+
+
+def _answer_of(one: Prediction) -> Answer:
+    scores: tuple[float, ...] = ()
+    chosen = None
+    if one.candidates is not None:
+        scores = tuple(float(score) for score in one.candidates.predicted_iou)
+        chosen = one.candidates.chosen
+    return Answer(MaskBits.of(one.mask), scores, chosen, float(one.predicted_iou))
+
+
+def _logits_of(bits: MaskBits, geometry: Geometry, side: int) -> Float32Array:
+    """Return the low-resolution logits (side, side) of a mask: sure ones, and unsure where a cell is divided."""
+    framed = geometry.mask_to_model(bits.mask(geometry.height, geometry.width))
+    share = shrink_mask(torch.from_numpy(framed)[None], side)[0].numpy()
+    return np.asarray((share - 0.5) * 2 * _SURE_LOGIT, np.float32)

@@ -1,0 +1,54 @@
+"""The Dice while practising: masks of a manifest, compared with what is annotated."""
+
+import numpy as np
+
+from promise_seg.annotator.catalogue import Catalogue
+from promise_seg.annotator.objects import AnnotatedObject
+from promise_seg.arrays import BoolArray
+from promise_seg.errors import ManifestError, PromiseError
+from promise_seg.images.guarding import guarded
+from promise_seg.images.readers import read_labels
+
+
+class Truth:
+    """The ground truth of a manifest, for practice alone.
+
+    Args:
+        catalogue: the images; all of them must have a mask.
+
+    Raises:
+        ManifestError: if one has none.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        for number in catalogue.numbers:
+            if catalogue.found(number).row is None:
+                name = catalogue.found(number).input.name
+                raise ManifestError(f"--truth: {name} has no mask. Give a manifest instead of images or folders")
+
+    def dice(self, number: int, index: int, objects: list[AnnotatedObject]) -> float | None:
+        """Return the Dice of all objects of a slice together; ``None`` if the mask cannot be read."""
+        truth = self._mask(number, index)
+        if truth is None:
+            return None
+        found = np.zeros(truth.shape, bool)
+        for one in objects:
+            if one.slice == index:
+                found |= one.mask.mask(*truth.shape)
+        total = int(found.sum()) + int(truth.sum())
+        return 1.0 if total == 0 else 2 * int((found & truth).sum()) / total
+
+    def _mask(self, number: int, index: int) -> BoolArray | None:
+        row, source = self._catalogue.found(number).row, self._catalogue.source(number)
+        if row is None:
+            return None
+        try:
+            with guarded(row.mask):
+                labels = read_labels(row.mask, source, index)
+        except PromiseError:
+            return None
+        label = self._catalogue.reading.label
+        found = labels == label if label is not None else labels != 0
+        facts = self._catalogue.row(number)
+        return np.asarray(found) if found.shape == (facts["height"], facts["width"]) else None

@@ -1,0 +1,70 @@
+"""The order of encoding ahead: the neighbours of the slice that is shown, then the images that come after it."""
+
+from collections import deque
+from threading import Lock
+
+from promise_seg.annotator.catalogue import Catalogue
+
+MOST_AHEAD = 200
+"""How many images are encoded before somebody opens them."""
+
+
+def middle(slices: int) -> int:
+    """Return the slice that stands for an image: its thumbnail, and whose trust is its own."""
+    return (slices - 1) // 2
+
+
+class Upcoming:
+    """The order in which slices are encoded ahead.
+
+    Args:
+        catalogue: the images.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue, self._turn = catalogue, Lock()
+        self._slices: deque[tuple[int, int]] = deque(maxlen=4)
+        self._asked: set[tuple[int, int]] = set()
+        self._done: set[int] = set()
+        self._opened: set[int] = set()
+        self._current = 0
+
+    def opened(self, number: int) -> None:
+        """Note that somebody looks at an image."""
+        with self._turn:
+            self._current = number
+            self._opened.add(number)
+
+    def looked_at(self, number: int, index: int) -> None:
+        """Note that somebody looks at a slice: its neighbours come next."""
+        count = int(self._catalogue.row(number)["slices"])
+        with self._turn:
+            self._slices.extend((number, other) for other in (index - 1, index + 1) if 0 <= other < count)
+
+    def note_done(self, number: int) -> None:
+        """Note that an image was encoded."""
+        with self._turn:
+            self._done.add(number)
+
+    def is_done(self, number: int) -> bool:
+        """Whether an image was encoded."""
+        with self._turn:
+            return number in self._done
+
+    def next(self) -> tuple[int, int] | None:
+        """Return the next image and slice, once; ``None`` if there is nothing to do."""
+        numbers = self._catalogue.numbers
+        with self._turn:
+            while self._slices:
+                if (found := self._slices.pop()) not in self._asked:
+                    self._asked.add(found)
+                    return found
+            asked = {number for number, _ in self._asked}
+            if len(asked - self._opened) >= MOST_AHEAD:
+                return None
+            for number in [n for n in numbers if n >= self._current] + [n for n in numbers if n < self._current]:
+                if number not in asked:
+                    found = number, middle(int(self._catalogue.row(number)["slices"]))
+                    self._asked.add(found)
+                    return found
+        return None

@@ -1,0 +1,130 @@
+"""``promise annotate``"""
+
+import getpass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promise_seg.cli.common import print_line, print_lines, quiet_libraries, stages_bar
+from promise_seg.cli.options import (
+    OUTPUT,
+    AlwaysSegmentOption,
+    BareSizeOption,
+    DeviceOption,
+    ModelArgument,
+    SamPlaceOption,
+    StoreOption,
+    choice,
+    option,
+    output_option,
+)
+from promise_seg.errors import SettingsError
+from promise_seg.vocabulary import OutputFormat
+
+SERVER = "Server"
+_PORT = 8765
+
+
+def annotate(
+    model: ModelArgument,
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGES_OR_MANIFEST",
+            help="Images, volumes, DICOM files, folders of them, or one manifest.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[Path, output_option("Folder of the project; the same command resumes it.")],
+    names: Annotated[
+        list[str] | None,
+        option(
+            "--name", metavar="NAME", about="What is segmented; LABEL=NAME for one of several classes.", panel=OUTPUT
+        ),
+    ] = None,
+    output_format: Annotated[
+        OutputFormat,
+        choice(OutputFormat, "--format", about="auto is as the input, which is DICOM-SEG for DICOM", panel=OUTPUT),
+    ] = OutputFormat.AUTO,
+    truth: Annotated[
+        bool,
+        option(
+            "--truth", about="Show the Dice with the manifest's masks, for practice.", panel=OUTPUT, show_default=False
+        ),
+    ] = False,
+    user: Annotated[
+        str | None,
+        option("--user", metavar="NAME", about="Who annotates; default: the name on this computer.", panel=SERVER),
+    ] = None,
+    port: Annotated[
+        int,
+        option(
+            "--port",
+            min=1,
+            max=65535,
+            metavar="PORT",
+            about="Where to listen; the next free one if it is in use.",
+            panel=SERVER,
+        ),
+    ] = _PORT,
+    browser: Annotated[
+        bool, option("--browser/--no-browser", about="Open the page in a browser.", panel=SERVER)
+    ] = True,
+    host: Annotated[
+        str,
+        option("--host", metavar="ADDRESS", about="Let others reach it here; needs TLS or --insecure.", panel=SERVER),
+    ] = "127.0.0.1",
+    tls_certificate: Annotated[
+        Path | None, option("--tls-certificate", metavar="FILE", about="Certificate, as PEM.", panel=SERVER)
+    ] = None,
+    tls_key: Annotated[Path | None, option("--tls-key", metavar="FILE", about="Its key, as PEM.", panel=SERVER)] = None,
+    insecure: Annotated[
+        bool,
+        option("--insecure", about="Let others reach it without TLS.", panel=SERVER, show_default=False),
+    ] = False,
+    always_segment: AlwaysSegmentOption = False,
+    sam: SamPlaceOption = None,
+    image_size: BareSizeOption = None,
+    device: DeviceOption = "auto",
+    store: StoreOption = None,
+) -> None:
+    """Correct the model's own prompts and masks in the browser, on this computer; everything is saved at once."""
+    _check_installed()
+    quiet_libraries()
+    from promise_seg.annotator.project import Options, Project
+    from promise_seg.annotator.running import Place, serve
+    from promise_seg.workflows.models import load
+    from promise_seg.workflows.outputs import check_output
+
+    place = Place(host, port, tls_certificate, tls_key, insecure)
+    check_output(output)
+    opened = load(model, sam=sam, device=device, image_size=image_size, always_segment=always_segment)
+    options = Options(tuple(names or ()), user or getpass.getuser(), truth, output_format, store)
+    with stages_bar() as progress:
+        project = Project(opened, images, output, options, progress, lambda words: print_lines([words]))
+    for name, reason in project.catalogue.faults():
+        print_lines([f"{name}: skipped: {reason}"], "warning")
+
+    def say(address: str) -> None:
+        print(address, flush=True)
+        print_line("Open this address in your browser; it works once. Ctrl+C ends: everything is saved already.")
+        if browser:
+            typer.launch(address)
+
+    with project:
+        serve(project, place, say, lambda words: print_lines([words]))
+
+
+def _check_installed() -> None:
+    """Raise an error if the packages of the server are not there: few users need them.
+
+    Raises:
+        SettingsError: saying how to install them.
+    """
+    for name in ("fastapi", "uvicorn", "websockets"):
+        if find_spec(name) is None:
+            raise SettingsError(
+                f"promise annotate needs {name}, which is not installed: pip install 'promise-seg[annotator]'"
+            )

@@ -1,0 +1,116 @@
+"""Drive the page by what a person does, and wait for what the page says of itself."""
+
+import json
+from typing import Any, Self
+
+from playwright.sync_api import Locator, Page, expect
+
+ROOT = "/api/v1"
+
+
+class Annotator:
+    """The page of the annotator.
+
+    Args:
+        page: where it is open.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.html = page.locator("html")
+
+    def ready(self) -> Self:
+        """Wait until everything is saved and drawn."""
+        self.page.wait_for_selector("html[data-state=ready]", state="attached", timeout=60000)
+        return self
+
+    def data(self, name: str) -> Any:
+        """What the page says of itself."""
+        text = self.html.get_attribute(f"data-{name}")
+        return text if name in ("state", "tool") else json.loads(text or "null")
+
+    def wait(self, name: str, value: object) -> None:
+        """Wait until the page says a value of itself."""
+        expect(self.html).to_have_attribute(f"data-{name}", str(value), timeout=20000)
+
+    def wait_for_change(self, name: str, before: object) -> None:
+        """Wait until the page says another value of itself."""
+        expect(self.html).not_to_have_attribute(f"data-{name}", str(before), timeout=20000)
+
+    def revision_after(self, steps: int, before: int) -> None:
+        """Wait until so many actions are on disk."""
+        self.wait("revision", before + steps)
+        self.ready()
+
+    def served(self, number: int | None = None) -> dict[str, Any]:
+        """An image as the server has it: the open one, or another."""
+        number = self.data("image") if number is None else number
+        answer = self.page.evaluate(
+            "async (path) => JSON.parse(await (await fetch(path)).text())", f"{ROOT}/images/{number}"
+        )
+        return dict(answer)
+
+    def masks(self) -> list[str]:
+        """The masks of the open image as the server has them."""
+        return [f"{one['mask']['box']}{one['mask']['bits']}" for one in self.served()["list"]]
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """Where a pixel of the image is in the window."""
+        scale, left, top = self.data("view")
+        frame = self.page.locator("#canvas").bounding_box()
+        assert frame is not None
+        return frame["x"] + left + (x + 0.5) * scale, frame["y"] + top + (y + 0.5) * scale
+
+    def hover(self, x: float, y: float) -> None:
+        """Move the mouse to a pixel."""
+        self.page.mouse.move(*self.place(x, y))
+
+    def click(self, x: float, y: float, *, button: Any = "left", key: str | None = None) -> None:
+        """Click on a pixel, with a key held."""
+        if key:
+            self.page.keyboard.down(key)
+        self.page.mouse.click(*self.place(x, y), button=button)
+        if key:
+            self.page.keyboard.up(key)
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def grab(self, x: float, y: float) -> None:
+        """Press the mouse on a pixel and hold it."""
+        self.hover(x, y)
+        self.page.mouse.down()
+
+    def drag(self, *places: tuple[float, float]) -> None:
+        """Press on the first pixel, go through the others and let go."""
+        self.grab(*places[0])
+        for x, y in places[1:]:
+            self.page.mouse.move(*self.place(x, y), steps=3)
+        self.page.mouse.up()
+
+    def tool(self, name: str) -> None:
+        """Choose a tool by its button."""
+        self.page.locator(f"[data-tool={name}]").first.click()
+        self.wait("tool", name)
+
+    def act(self, does: Any, *what: Any, steps: int = 1, **how: Any) -> None:
+        """Do something and wait until it is on disk."""
+        before = self.data("revision")
+        does(*what, **how)
+        self.revision_after(steps, before)
+
+    def drawn(self, layer: str = "active") -> int:
+        """How many pixels of a layer are drawn on."""
+        script = """(layer) => { const canvas = document.getElementById('layer-' + layer);
+            const { width, height } = canvas;
+            const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+            context.drawImage(canvas, 0, 0);
+            const { data } = context.getImageData(0, 0, width, height);
+            let count = 0; for (let at = 3; at < data.length; at += 4) count += data[at] > 0; return count; }"""
+        return int(self.page.evaluate(script, layer))
+
+    def objects(self) -> Locator:
+        """The rows of the list of objects."""
+        return self.page.locator("#object-list .object[data-object]")

@@ -1,0 +1,112 @@
+"""Everything works by the keyboard alone."""
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.slow
+
+
+def focused(annotator):
+    """What has the focus: its id, or its name."""
+    return annotator.page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()")
+
+
+def test_an_image_is_corrected_and_accepted_by_keys(annotator):
+    number, count = annotator.data("image"), len(annotator.data("points"))
+    annotator.page.locator("#canvas").focus()
+    annotator.press(*["ArrowLeft"] * 3, *["Shift+ArrowUp"] * 2)
+    annotator.act(annotator.press, "a")
+    annotator.press("Shift+ArrowRight")
+    annotator.act(annotator.press, "Shift+A")
+    first, second = annotator.data("points")[count:]
+    assert (first[2], second[2]) == (1, 0)
+    assert (second[0] - first[0], second[1] - first[1]) == (10, 0)
+    annotator.press("Escape", "Shift+W")
+    annotator.act(annotator.press, "ArrowDown")
+    assert annotator.data("points")[-1] == [second[0], second[1] + 1, 0]
+    annotator.act(annotator.press, "t")
+    annotator.act(annotator.press, "Delete")
+    annotator.press("r", "Shift+ArrowLeft")
+    annotator.press("a", "Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowDown")
+    annotator.act(annotator.press, "a")
+    left, top, right, bottom = annotator.data("box")
+    assert (right - left, bottom - top) == (20, 10)
+    annotator.press("b", "a", *["ArrowRight"] * 4)
+    annotator.act(annotator.press, "a")
+    annotator.press("g")
+    for key in ("Shift+ArrowRight", "Shift+ArrowDown", "Shift+ArrowLeft"):
+        annotator.press("a", key)
+    annotator.act(annotator.press, "Enter")
+    annotator.act(annotator.press, "Control+z")
+    annotator.press("Control+Enter")
+    annotator.wait_for_change("image", number)
+    annotator.ready()
+    expect(annotator.page.locator(f"[data-image='{number}']")).to_have_attribute("data-image-state", "done")
+    annotator.press("F")
+    annotator.ready()
+
+
+def test_tab_leaves_the_canvas_in_both_directions(annotator):
+    annotator.page.locator("#canvas").focus()
+    annotator.press("Tab")
+    after = focused(annotator)
+    annotator.press("Shift+Tab")
+    assert focused(annotator) == "canvas"
+    annotator.press("Shift+Tab")
+    assert focused(annotator) not in ("canvas", after)
+    assert annotator.data("revision") is not None
+
+
+def test_every_control_can_be_reached_and_has_a_name(annotator):
+    names, seen = [], set()
+    annotator.page.locator("#show-keys").focus()
+    for _ in range(120):
+        annotator.press("Tab")
+        found = annotator.page.evaluate(
+            "(() => { const one = document.activeElement; window.numbers ??= new Map();"
+            " if (!window.numbers.has(one)) window.numbers.set(one, window.numbers.size);"
+            " return [window.numbers.get(one), one.getAttribute('aria-label') || one.textContent.trim()"
+            " || one.labels?.[0]?.textContent.trim() || '']; })()"
+        )
+        if found[0] in seen and len(seen) > 20:
+            break
+        seen.add(found[0])
+        names.append(found[1])
+    assert len(seen) > 25
+    assert all(names), names
+
+
+def test_keys_are_shown_and_can_be_changed(annotator):
+    annotator.page.locator("#canvas").focus()
+    annotator.press("?")
+    dialog = annotator.page.locator("#keys")
+    expect(dialog).to_be_visible()
+    dialog.locator("[data-command=tool-brush]").click()
+    annotator.press("z")
+    expect(dialog.locator("[data-command=tool-brush]")).to_have_text("Z")
+    annotator.press("Escape")
+    expect(dialog).not_to_be_visible()
+    annotator.press("z")
+    annotator.wait("tool", "brush")
+    annotator.press("p", "b")
+    annotator.wait("tool", "point")
+    annotator.page.reload()
+    annotator.ready()
+    annotator.press("z")
+    annotator.wait("tool", "brush")
+    annotator.press("F1")
+    dialog.locator("#reset-keys").click()
+    annotator.press("Escape", "p", "b")
+    annotator.wait("tool", "brush")
+
+
+def test_keys_in_a_field_are_the_fields(annotator):
+    revision = annotator.data("revision")
+    annotator.page.locator("#filter").focus()
+    annotator.press("b", "h", "Delete")
+    annotator.page.locator("#opacity").focus()
+    annotator.press("ArrowRight")
+    expect(annotator.page.locator("#opacity-text")).to_have_text("40 %")
+    annotator.ready()
+    assert annotator.data("tool") == "point"
+    assert annotator.data("revision") == revision

@@ -1,0 +1,35 @@
+"""The types that the page's comments give are right, where the TypeScript compiler is installed."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent
+PAGE = FOLDER.parents[2] / "src/promise_seg/annotator/page"
+
+
+@pytest.mark.slow
+def test_the_types_of_the_page_are_right():
+    compiler = shutil.which("tsc")
+    if compiler is None:
+        pytest.skip("tsc is not on this machine (npm install --global typescript)")
+    found = subprocess.run([compiler, "-p", FOLDER / "tsconfig.json"], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+def test_nothing_is_inline_or_from_elsewhere():
+    html = (PAGE / "index.html").read_text()
+    assert " style=" not in html
+    assert "<script>" not in html
+    assert " onclick" not in html
+    for path in PAGE.rglob("*.*"):
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert "http://" not in text, path
+        assert "https://" not in text, path
+
+
+def test_files_are_small_enough_to_read():
+    longest = {path.name: len(path.read_text().splitlines()) for path in PAGE.rglob("*.*")}
+    assert [name for name, lines in longest.items() if lines > 400] == []

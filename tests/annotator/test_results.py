@@ -1,0 +1,139 @@
+"""What a project leaves: masks, prompts, a manifest to train on, and COCO."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from promise_seg.annotator.project import Options, Project
+from promise_seg.annotator.results import Results, _ranges
+from promise_seg.dataset.dataset import Dataset
+from promise_seg.prediction.outputs.rle import decode_rle
+from promise_seg.vocabulary import OutputFormat
+from tests.annotator.helpers import API, Tab, bits_of, client_of, mask_of, points
+from tests.files import write_series
+
+RECTANGLE = (slice(5, 15), slice(10, 30))
+
+
+def annotate(client, images=(1, 2, 3)):
+    for image in images:
+        tab = Tab(client, image, seed=image)
+        tab.open()
+        tab.act("add", slice=0, **{"class": 1}, mask=bits_of(slice(5, 15), slice(10, 20 + image)))
+        tab.act("add", slice=0, **{"class": 1}, points=points((20, 12, 1)))
+        tab.act("accept")
+    return tab
+
+
+def test_accepted_images_are_a_data_set_to_train_on(client, folder, images):
+    tab = annotate(client)
+    data = Dataset.from_csv(folder / "manifest.csv")
+    assert [row.row.split for row in data.rows] == ["train", "train", "val"]  # as in the manifest of the images
+    assert [row.row.group for row in data.rows] == ["g0", "g0", "g1"]
+    expected = mask_of(tab.objects[1]) | mask_of(tab.objects[2])
+    assert np.array_equal(data.rows[2].mask(), expected)
+    assert set(np.unique(np.asarray(Image.open(folder / "masks/2.png")))) <= {0, 255}
+
+
+def test_the_final_prompts_are_kept(client, folder):
+    annotate(client, [1])
+    kept = json.loads((folder / "prompts/0.json").read_text())
+    assert kept["classes"] == {"1": "object"}
+    assert [one["imported"] for one in kept["objects"]] == [True, False]
+    assert kept["objects"][1]["points"] == [{"x": 20, "y": 12, "label": 1}]
+
+
+def test_coco_has_each_object_apart(client, folder):
+    tab = annotate(client)
+    answer = client.post(f"{API}/export", json={"format": "coco"})
+    assert answer.json() == {"file": "exports/coco.json", "images": 3, "objects": 6}
+    content = json.loads((folder / "exports/coco.json").read_text())
+    assert content["categories"] == [{"id": 1, "name": "object"}]
+    last = content["annotations"][-1]
+    mask = mask_of(tab.objects[2])
+    assert np.array_equal(decode_rle(last["segmentation"]), mask)
+    assert last["area"] == mask.sum()
+    assert last["bbox"] == tab.objects[2]["mask"]["box"]
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+cmd", "-2", "@SUM(A1)"])
+def test_names_that_a_table_would_compute_are_paths(model, images, tmp_path, name):
+    """Cells begin with the way to the folder, never with a name."""
+    place = tmp_path / "images"
+    place.mkdir()
+    (images.parent / "images/0.png").rename(place / f"{name}.png")
+    with Project(model, [place], tmp_path / "project") as project:
+        project._results.write_manifest([(project.catalogue.found(1), f"masks/{name}.png", None)])
+    row = (tmp_path / "project/manifest.csv").read_text().splitlines()[1]
+    assert not [cell for cell in row.split(",") if cell[:1] in "=+-@"]
+
+
+def test_several_classes_make_a_label_map_with_the_locked_one_on_top(model, images, folder):
+    with Project(model, [images], folder, Options(names=("1=polyp", "2=tool"))) as project:
+        assert [one["name"] for one in project.facts()["classes"]] == ["polyp", "tool"]
+        assert len({one["colour"] for one in project.facts()["classes"]}) == 2
+        tab = Tab(client_of(project), 1)
+        tab.open()
+        tab.act("add", slice=0, **{"class": 1}, mask=bits_of(slice(0, 10), slice(0, 10)))
+        tab.act("add", slice=0, **{"class": 2}, mask=bits_of(slice(5, 15), slice(5, 15)))
+        tab.act("accept")
+        labels = np.asarray(Image.open(folder / "masks/0.png"))
+        assert labels[7, 7] == 2
+        tab.act("properties", object=1, locked=True)
+        tab.act("accept")
+        labels = np.asarray(Image.open(folder / "masks/0.png"))
+        assert labels[7, 7] == 1
+        assert labels[12, 12] == 2
+    data = Dataset.from_csv(folder / "manifest.csv", classes="all")
+    assert data.rows[0].class_pixels == ((1, 100), (2, 75))
+
+
+def test_a_volume_is_one_file_and_the_slices_that_were_looked_at_are_learned_from(model, volume, folder):
+    with Project(model, [volume], folder) as project:
+        tab = Tab(client_of(project), 1)
+        tab.open()
+        for index in (1, 2, 4):
+            tab.act("add", slice=index, **{"class": 1}, mask=bits_of(*RECTANGLE))
+        tab.act("accept")
+        answer = tab.http.post(f"{API}/export", json={"format": "coco"}).json()
+        assert (answer["images"], answer["objects"]) == (3, 3)
+    written = nib.load(folder / "masks/scan.nii.gz")
+    assert written.shape == (40, 30, 5)
+    assert np.array_equal(written.affine, nib.load(volume).affine)
+    data = Dataset.from_csv(folder / "manifest.csv")
+    assert [row.index for row in data.rows] == [1, 2, 4]
+    assert all(row.mask()[RECTANGLE].all() and row.foreground_pixels == 200 for row in data.rows)
+
+
+def test_slices_are_named_as_ranges():
+    assert _ranges([3, 1, 2, 7]) == ["1-3", "7"]
+    assert _ranges([5]) == ["5"]
+    assert _ranges([]) == []
+
+
+def test_a_format_that_cannot_hold_an_image_is_said(client, project, folder):
+    project._results = Results(folder, project.classes, OutputFormat.NIFTI)
+    tab = Tab(client, 1)
+    tab.open()
+    answer = tab.send({"type": "accept"})
+    assert answer.status_code == 422
+    assert "Choose another --format" in answer.json()["error"]["message"]
+    assert tab.http.get(tab.place).json()["state"] == "open"
+
+
+@pytest.mark.slow
+def test_a_dicom_series_gets_a_dicom_segmentation(model, tmp_path, folder):
+    write_series(tmp_path / "series", count=4)
+    with Project(model, [tmp_path / "series"], folder) as project:
+        tab = Tab(client_of(project), 1)
+        assert tab.open().json()["slices"] == 4
+        for index in range(4):
+            mask = bits_of(slice(2, 8), slice(3, 7), height=12, width=10)
+            tab.act("add", slice=index, **{"class": 1}, mask=mask)
+        tab.act("accept")
+    assert [path.name for path in (folder / "masks").iterdir()] == ["series.dcm"]
+    data = Dataset.from_csv(folder / "manifest.csv")
+    assert [row.foreground_pixels for row in data.rows] == [24] * 4

@@ -1,0 +1,135 @@
+"""The real server: where it listens, and what it prints."""
+
+import json
+import socket
+from contextlib import ExitStack
+
+import httpx2 as httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from promise_seg.annotator.running import Place, listening_socket, running
+from promise_seg.errors import SettingsError
+from tests.annotator.helpers import API, Tab, points
+
+
+@pytest.fixture
+def place():
+    """A port that is in use."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield Place(port=min(taken.getsockname()[1], 65000))
+
+
+def test_the_next_port_is_taken_and_said_if_one_is_in_use(place):
+    said = []
+    with listening_socket(place, said.append) as found:
+        port = found.getsockname()[1]
+    assert port > place.port
+    assert said == [f"port {place.port} is in use; listening on {port}"]
+
+
+def test_only_this_computer_reaches_it():
+    with listening_socket(Place(port=0), print) as found:
+        assert found.getsockname()[0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "box.example", "::"])
+def test_others_reach_it_only_if_that_is_said(host):
+    with pytest.raises(SettingsError, match="others could read what you annotate"):
+        Place(host)
+    assert Place(host, insecure=True).is_local is False
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.1.2.3"])
+def test_addresses_of_this_computer_need_nothing(host):
+    access = Place(host).access(8765)
+    assert Place(host).is_local
+    shown = f"[{host}]" if ":" in host else host
+    assert access.address.startswith(f"http://{shown}:8765/?token=")
+    assert access.is_own_host(f"{shown}:8765")
+    assert access.is_own_host("localhost:8765")
+
+
+def test_a_certificate_needs_its_key(tmp_path):
+    with pytest.raises(SettingsError, match="give both, or neither"):
+        Place("0.0.0.0", certificate=tmp_path / "a.pem")
+    with pytest.raises(SettingsError, match="cannot be used with --tls-key"):
+        Place("0.0.0.0", certificate=tmp_path / "a.pem", key=tmp_path / "b.pem")
+
+
+def test_an_address_that_is_not_here_is_refused():
+    with pytest.raises(SettingsError, match=r"--host|no free port"):
+        listening_socket(Place("192.0.2.1", insecure=True), print)
+
+
+def test_a_name_of_another_host_is_known_where_it_was_given():
+    access = Place("box.example", insecure=True).access(8765)
+    assert access.is_own_host("box.example:8765")
+    assert not access.is_own_host("other.example:8765")
+    assert access.address.startswith("http://box.example:8765/?token=")
+
+
+def test_a_session_over_a_real_connection(project):
+    with running(project) as access:
+        address = f"http://127.0.0.1:{access.port}"
+        with httpx.Client(base_url=address, headers={"origin": address}, timeout=60) as client:
+            entered = client.get(access.address)
+            assert entered.status_code == 303
+            assert client.get("/").headers["content-type"].startswith("text/html")
+            tab = Tab(client, 1)
+            tab.open()
+            tab.act("propose", slice=0)
+            cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+            preview = f"ws://127.0.0.1:{access.port}{API}/images/1/preview"
+            with connect(preview, origin=address, additional_headers={"cookie": cookie}, proxy=None) as socket:
+                socket.send('{"n": 1, "slice": 0, "object": 1, "points": [{"x": 3, "y": 3, "label": 1}]}')
+                answered = socket.recv(timeout=60)
+            assert '"n":1' in answered.replace(" ", "")
+            for foreign in ({"origin": "http://evil.com"}, {"origin": address, "additional_headers": {"cookie": ""}}):
+                headers = {"cookie": cookie} | foreign.get("additional_headers", {})
+                with pytest.raises(InvalidStatus, match="403"):
+                    connect(preview, origin=foreign["origin"], additional_headers=headers, proxy=None).__enter__()
+            tab.act("prompts", object=1, points=points((3, 3, 1)), box=None)
+            assert "server" not in client.get("/").headers
+
+
+def test_the_token_is_in_no_log(project, caplog, capfd):
+    caplog.set_level("DEBUG")
+    with running(project) as access:
+        token, address = access.token, access.address
+        httpx.get(address)
+        httpx.get(address)
+    own = [record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
+    assert not [line for line in own if token in line]
+    assert token not in "".join(capfd.readouterr())
+
+
+def test_a_file_of_the_page_is_not_run_by_what_is_in_a_name(project):
+    """Names and reasons come as JSON text, never as markup."""
+    with running(project) as access, httpx.Client(base_url=f"http://127.0.0.1:{access.port}") as client:
+        client.get(access.address)
+        for path in ("/project", "/images"):
+            assert client.get(API + path).headers["content-type"] == "application/json"
+            assert client.get(API + path).headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.slow
+def test_fifty_tabs_are_answered(project):
+    with running(project) as access:
+        address = f"http://127.0.0.1:{access.port}"
+        with httpx.Client(base_url=address, headers={"origin": address}, timeout=60) as client, ExitStack() as tabs:
+            client.get(access.address)
+            cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+            place = f"ws://127.0.0.1:{access.port}{API}/images/1/preview"
+            sockets = [
+                tabs.enter_context(connect(place, origin=address, additional_headers={"cookie": cookie}, proxy=None))
+                for _ in range(50)
+            ]
+            for number, socket in enumerate(sockets):
+                socket.send(f'{{"n": {number}, "slice": 0, "points": [{{"x": 3, "y": 3, "label": 1}}]}}')
+            assert [json.loads(socket.recv(timeout=60))["n"] for socket in sockets] == list(range(50))
+            opened = [Tab(client, 1, seed=number).open().status_code for number in range(50)]
+            assert opened == [200] + [409] * 49

@@ -1,0 +1,299 @@
+"""Who is kept out, and how: each attack of docs/security.md that is a matter of HTTP."""
+
+import asyncio
+import json
+from itertools import count
+
+import pytest
+from starlette.websockets import WebSocketDisconnect
+
+from promise_seg.annotator import guard
+from promise_seg.annotator.access import Access
+from promise_seg.annotator.app import page_files
+from promise_seg.annotator.bodies import LARGEST_BODY, MOST_POINTS
+from promise_seg.annotator.guard import HEADERS
+from promise_seg.annotator.project import Options, Project
+from tests.annotator.helpers import API, PORT, Tab, bits_of, points, previews, refusal
+from tests.helpers import write_dataset
+
+SEEDS = count()
+OWN = f"http://127.0.0.1:{PORT}"
+FOREIGN_HOSTS = [
+    "evil.com", f"evil.com:{PORT}", f"localhost.evil.com:{PORT}", f"127.0.0.1.evil.com:{PORT}", "127.0.0.1",
+    f"127.0.0.1:{PORT + 1}", "localhost:80", f"0.0.0.0:{PORT}", f"[::2]:{PORT}", f"[::ffff:127.0.0.1]:{PORT}",
+    f"2130706433:{PORT}", f"user@127.0.0.1:{PORT}", f"127.0.0.1:{PORT}@evil.com", "", " ", f"127.0.0.1:{PORT}/",
+]  # fmt: skip
+FOREIGN_ORIGINS = [
+    "null", "http://evil.com", f"http://localhost.evil.com:{PORT}", "http://127.0.0.1", f"http://127.0.0.1:{PORT + 1}",
+    f"https://127.0.0.1:{PORT}", f"http://[::2]:{PORT}", f"file://127.0.0.1:{PORT}", f"{OWN}/", f"{OWN}@evil.com",
+    f"http://127.0.0.1:{PORT}.evil.com", "", "http://[", f"{OWN}?x", f"{OWN}, http://evil.com",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shared_project(model, tmp_path_factory):
+    place = tmp_path_factory.mktemp("security")
+    images = write_dataset(place / "data", ("train",))
+    with Project(model, [images], place / "project", Options(store=place / "store")) as project:
+        yield project
+
+
+@pytest.fixture
+def project(shared_project):
+    """One for all of these tests, as next to nothing is changed."""
+    return shared_project
+
+
+@pytest.fixture
+def tab(client):
+    tab = Tab(client, 1, seed=next(SEEDS))
+    tab.open(take=True)
+    for number in list(tab.objects):
+        tab.act("remove", object=number)
+    return tab
+
+
+@pytest.mark.parametrize("host", FOREIGN_HOSTS)
+def test_foreign_hosts_are_refused(client, host):
+    """As a page does whose name was made to point to this computer: DNS rebinding."""
+    assert refusal(client.get(f"{API}/project", headers={"host": host})) == (403, "foreign")
+
+
+@pytest.mark.parametrize("host", [f"localhost:{PORT}", f"LOCALHOST:{PORT}", f"[::1]:{PORT}", f"127.0.0.1:{PORT}"])
+def test_names_of_this_computer_are_its_own(client, host):
+    assert client.get(f"{API}/project", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
+def test_foreign_origins_change_nothing_and_read_nothing(tab, origin):
+    body = {"id": tab.new_id(), "client": tab.client, "revision": tab.revision, "action": {"type": "skip"}}
+    assert refusal(tab.http.post(f"{tab.place}/actions", json=body, headers={"origin": origin})) == (403, "foreign")
+    assert refusal(tab.http.get(tab.place, headers={"origin": origin})) == (403, "foreign")
+    with pytest.raises(WebSocketDisconnect) as refused, previews(tab.http, 1, origin=origin):
+        pass
+    assert refused.value.code == 1008
+    assert tab.http.get(tab.place).json()["state"] == "open"
+
+
+def test_without_an_origin_nothing_is_changed(tab):
+    del tab.http.headers["origin"]
+    assert refusal(tab.send({"type": "skip"})) == (403, "foreign")
+    assert tab.http.get(tab.place).json()["state"] == "open"
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_pages_of_other_servers_of_this_computer_read_nothing(client, site):
+    """Cookies do not know ports, so that a browser sends ours with what such a page asks for."""
+    for path in (f"{API}/project", f"{API}/images/1/slices/0/pixels", "/page/js/api.js"):
+        assert client.get(path, headers={"sec-fetch-site": site}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", f"{API}/project", f"{API}/images", f"{API}/images/1/thumbnail", f"{API}/openapi.json", "/page/index.html",
+     "/nothing"],
+)  # fmt: skip
+def test_without_a_session_nothing_is_told(stranger, path):
+    answer = stranger.get(path)
+    assert answer.status_code == 401
+    assert "Open the address" in answer.text
+
+
+def test_without_a_session_there_are_no_previews(stranger):
+    with pytest.raises(WebSocketDisconnect), previews(stranger, 1, origin=OWN):
+        pass
+
+
+def test_the_token_works_once(stranger, access):
+    token = access.token
+    first = stranger.get(f"/?token={token}", follow_redirects=False)
+    assert (first.status_code, first.headers["location"]) == (303, "/")
+    cookie = first.headers["set-cookie"]
+    assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
+    assert token not in cookie
+    stranger.cookies.clear()
+    again = stranger.get(f"/?token={token}", follow_redirects=False)
+    assert again.status_code == 401
+    assert "was used already" in again.text
+    assert stranger.get("/?token=", follow_redirects=False).status_code == 401
+    assert access.token not in again.text
+
+
+def test_who_is_in_already_may_open_the_address_again(client):
+    assert client.get("/?token=old&user=bob", follow_redirects=False).headers["location"] == "/?user=bob"
+
+
+def test_the_token_leads_nowhere_else(stranger, access):
+    answer = stranger.get(f"/?token={access.token}&user=//evil.com/%0d%0aset-cookie:x", follow_redirects=False)
+    assert answer.headers["location"] == "/?user=//evil.com/%0D%0Aset-cookie%3Ax"
+
+
+def test_sessions_cannot_be_guessed(stranger, access):
+    for value in ("", "x", access.token):
+        stranger.cookies.set(access.cookie_name, value)
+        assert stranger.get(f"{API}/project").status_code == 401
+        stranger.cookies.clear()
+    assert len(access.token) >= 43
+
+
+def test_with_tls_the_cookie_is_sent_over_tls_alone():
+    secure = Access(PORT, ("box.example",), secure=True)
+    assert "; Secure" in secure.set_cookie("x")
+    assert secure.is_own_origin(f"https://box.example:{PORT}")
+    assert not secure.is_own_origin(f"http://box.example:{PORT}")
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+             "text/plain; application/json", "application/jsonp"],
+)  # fmt: skip
+def test_forms_of_other_pages_are_refused(tab, kind):
+    """What a form or a script of another page can send without being asked for permission first."""
+    body = {"id": tab.new_id(), "client": tab.client, "revision": tab.revision, "action": {"type": "skip"}}
+    answer = tab.http.post(f"{tab.place}/actions", content=json.dumps(body), headers={"content-type": kind})
+    assert refusal(answer) == (415, "not-json")
+
+
+def test_no_other_origin_is_ever_allowed(client):
+    answer = client.options(f"{API}/project", headers={"access-control-request-method": "POST"})
+    assert answer.status_code == 405
+    for found in (answer, client.get(f"{API}/project"), client.get("/")):
+        assert not [name for name in found.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE", "OPTIONS", "BREW"])
+def test_other_methods_are_refused(client, method):
+    assert client.request(method, f"{API}/images/1/lease", json={}).status_code == 405
+
+
+def test_every_answer_has_the_headers_of_safety(client, stranger):
+    found = [client.get(path) for path in ("/", "/page/js/api.js", f"{API}/project", f"{API}/nothing", "/x")]
+    found.append(client.post(f"{API}/export", json={"format": "x"}))
+    found.append(client.get(f"{API}/project", headers={"host": "evil.com"}))
+    for answer in found:
+        assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+    policy = HEADERS["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "default-src 'none'" in policy
+
+
+PATHS = [
+    "/page/../app.py", "/page/%2e%2e/app.py", "/page/%252e%252e/app.py", "/page/..%2fapp.py", "/page/..%5capp.py",
+    "/page/..\\app.py", "/page//etc/passwd", "/page/%2fetc%2fpasswd", "/page/C:%5cwindows%5cwin.ini", "/page/C:/x.js",
+    "/page/index.html%00.js", "/page/index.html%0a", "/page/js", "/page/js/", "/page/", "/page/INDEX.HTML",
+    "/page/__init__.py", "/index.html", "/%2e%2e/%2e%2e/etc/passwd",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_path_leads_out_of_the_page(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_the_page_is_served_with_its_types(client):
+    kinds = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+    assert page_files()
+    for name in page_files():
+        answer = client.get(f"/page/{name}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith(kinds[name[name.rindex(".") :]])
+
+
+@pytest.mark.parametrize(
+    "number", ["-1", "0", "99", "1.5", "1e3", "abc", "..", "9" * 30, "%00", "1%0a", "1;drop table images"]
+)
+def test_numbers_of_images_are_numbers(client, number):
+    for rest in ("", "/thumbnail", "/slices/0/pixels"):
+        assert client.get(f"{API}/images/{number}{rest}").status_code in (404, 422)
+    assert client.get(f"{API}/images/1/slices/{number}/pixels").status_code in (404, 422, 200)
+
+
+@pytest.mark.parametrize("body", ["", "{", "[" * 100_000, '{"a":' * 100_000, "\x00", '{"a": NaN}', '"' + "[" * 10**6])
+def test_what_is_no_json_is_refused(client, body):
+    answer = client.post(f"{API}/export", content=body, headers={"content-type": "application/json"})
+    assert refusal(answer) == (400, "malformed")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1e308", "-1e308", '"3"', "null", "true"])
+def test_coordinates_are_numbers_of_the_image(tab, number):
+    action = f'{{"type": "add", "slice": 0, "class": 1, "points": [{{"x": {number}, "y": 1, "label": 1}}]}}'
+    body = f'{{"id": "{tab.new_id()}", "client": "{tab.client}", "revision": {tab.revision}, "action": {action}}}'
+    answer = tab.http.post(f"{tab.place}/actions", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 422)
+    assert tab.on_server() == {}
+    with previews(tab.http, 1) as socket:
+        socket.send_text(f'{{"n": 1, "slice": 0, "points": [{{"x": {number}, "y": 1, "label": 1}}]}}')
+        assert socket.receive_json()["error"]["code"] in ("malformed", "invalid")
+
+
+def test_there_are_limits(tab, project):
+    answer = tab.send({"type": "add", "slice": 0, "class": 1, "points": points(*[(1, 1, 1)] * (MOST_POINTS + 1))})
+    assert refusal(answer) == (422, "invalid")
+    answer = tab.send({"type": "add", "slice": 0, "class": 1, "points": points(*[(1, 1, 1)] * 100_000)})
+    assert answer.status_code == 422
+    limits = tab.http.get(f"{API}/project").json()["limits"]
+    assert limits["points"] == MOST_POINTS
+    assert limits["body_bytes"] == LARGEST_BODY
+
+
+def test_objects_have_a_limit(tab, monkeypatch):
+    monkeypatch.setattr("promise_seg.annotator.actions.MOST_OBJECTS", 2)
+    for _ in range(2):
+        tab.act("add", slice=0, **{"class": 1})
+    assert refusal(tab.send({"type": "add", "slice": 0, "class": 1})) == (422, "invalid")
+
+
+def test_a_body_that_says_it_is_large_is_not_read(client):
+    headers = {"content-type": "application/json", "content-length": str(10 * 2**30)}
+    assert refusal(client.post(f"{API}/export", content=b"{}", headers=headers)) == (413, "too-large")
+
+
+def ask(server, access, receive):
+    """Post to a server whose client sends its body as ``receive`` says, and return the status of the answer."""
+    session = access.exchange(access.token)
+    headers = {"host": f"127.0.0.1:{PORT}", "origin": OWN, "content-type": "application/json",
+               "cookie": f"{access.cookie_name}={session}"}  # fmt: skip
+    scope = {
+        "type": "http", "method": "POST", "path": f"{API}/export", "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(guard.Guard(server, access, body_seconds=0.01)(scope, receive, send))
+    return sent[0]["status"]
+
+
+def test_a_body_that_does_not_say_how_large_it_is_is_cut_off(server, access):
+    parts = []
+
+    async def receive():
+        parts.append(b" " * 2**20)
+        return {"type": "http.request", "body": parts[0], "more_body": True}
+
+    assert ask(server, access, receive) == 413
+    assert len(parts) == LARGEST_BODY // 2**20 + 1
+
+
+def test_a_body_that_never_ends_is_waited_for_in_vain(server, access):
+    async def receive():
+        await asyncio.Event().wait()
+
+    assert ask(server, access, receive) == 408
+
+
+def test_a_mask_that_unpacks_to_more_than_its_box_is_refused(tab):
+    mask = bits_of(slice(0, 30), slice(0, 40)) | {"box": [0, 0, 4, 4]}
+    assert refusal(tab.send({"type": "add", "slice": 0, "class": 1, "mask": mask})) == (422, "invalid")
+
+
+@pytest.mark.parametrize("window", ["low=1", "low=nan&high=2", "low=3&high=2", "low=1e400&high=inf", "low=x&high=2"])
+def test_windows_are_two_numbers(client, window):
+    assert client.get(f"{API}/images/1/slices/0/pixels?{window}").status_code == 422
+
+
+def test_depth_is_counted_without_going_down():
+    assert guard._depth('{"a": [1, {"b": []}]}') == 4

@@ -1,0 +1,111 @@
+"""``promise annotate`` as a user types it."""
+
+import pytest
+
+from promise_seg.annotator import running
+from promise_seg.checkpoint import save_checkpoint
+from promise_seg.cli import annotate as command
+from promise_seg.cli.main import main
+from promise_seg.vocabulary import Variant
+from tests.helpers import make_model, make_tiny_sam, write_dataset
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    place = tmp_path_factory.mktemp("annotate")
+    make_tiny_sam().model.save_pretrained(place / "sam")
+    write_dataset(place / "data", ("train",))
+    (place / "data/images/broken.png").write_text("nothing")
+    return place
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """What would be served, without serving it."""
+    served = []
+
+    def serve(project, place, say, note):
+        served.append((project, place))
+        say("http://127.0.0.1:8765/?token=secret")
+
+    monkeypatch.setattr(running, "serve", serve)
+    return served
+
+
+def annotate(place, *more, images="data/images"):
+    words = ["annotate", "bare", place / images, "--sam", place / "sam", "--device", "cpu", "--no-browser", *more]
+    return main([str(word) for word in words])
+
+
+def test_it_prints_its_address_alone_and_what_is_skipped(place, served, tmp_path, capsys):
+    assert annotate(place, "-o", tmp_path / "project", "--user", "ada", "--name", "polyp") == 0
+    out, err = capsys.readouterr()
+    assert out == "http://127.0.0.1:8765/?token=secret\n"
+    assert "broken.png: skipped" in err
+    ((project, listens),) = served
+    assert (listens.host, listens.port) == ("127.0.0.1", 8765)
+    facts = project.options
+    assert (facts.user, facts.names) == ("ada", ("polyp",))
+
+
+def test_a_sam_alone_proposes_nothing(place, served, tmp_path):
+    assert annotate(place, "-o", tmp_path / "project") == 0
+    assert not served[0][0].segmenter.proposes
+
+
+def test_it_opens_a_browser_unless_told_otherwise(place, served, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr("typer.launch", opened.append)
+    annotate(place, "-o", tmp_path / "project")
+    assert not opened
+    annotate(place, "-o", tmp_path / "project", "--browser")
+    assert opened == ["http://127.0.0.1:8765/?token=secret"]
+
+
+@pytest.mark.parametrize(
+    ("options", "images", "words"),
+    [
+        (["--host", "0.0.0.0"], "data/images", "others could read what you annotate"),
+        ([], "nothing", "no such file or folder"),
+        ([], "sam", "no images found"),
+        (["--truth"], "data/images", "has no mask"),
+        (["--sam", "nowhere"], "data/images", "nowhere"),
+        (["--name", "=x"], "data/images", "expected a name"),
+    ],
+)
+def test_mistakes_are_one_line(place, served, tmp_path, capsys, options, images, words):
+    assert annotate(place, "-o", tmp_path / "project", *options, images=images) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert "promise: error: " in err
+    assert "Traceback" not in err
+    assert not served
+
+
+def test_a_place_that_cannot_be_written_to_is_said_before_the_model_is_loaded(place, served, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert annotate(place, "-o", tmp_path / "file" / "project", "--sam", "nowhere") == 2
+    assert "file" in capsys.readouterr().err
+    assert "nowhere" not in capsys.readouterr().err
+
+
+def test_a_model_for_another_sam_is_refused(place, served, tmp_path, capsys):
+    make_tiny_sam(1).model.save_pretrained(tmp_path / "other")
+    save_checkpoint(make_model(make_tiny_sam(), Variant.APM_IPS), tmp_path / "run")
+    words = [
+        "annotate",
+        tmp_path / "run",
+        place / "data/images",
+        "-o",
+        tmp_path / "project",
+        "--sam",
+        tmp_path / "other",
+    ]
+    assert main([str(word) for word in words]) == 2
+    assert "SAM" in capsys.readouterr().err
+
+
+def test_without_its_packages_it_says_how_to_install_them(place, served, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    assert annotate(place, "-o", tmp_path / "project") == 2
+    assert "pip install 'promise-seg[annotator]'" in capsys.readouterr().err
