@@ -102,7 +102,12 @@ class TrainingRun:
         apm, train = settings.apm_config, self.rows[Split.TRAIN]
         config = ModelConfig(
             variant=settings.variant,
-            apm=None if apm is None else apm.completed(learns_presence=any(r.foreground_pixels == 0 for r in train)),
+            apm=None
+            if apm is None
+            else apm.completed(
+                learns_presence=any(r.foreground_pixels == 0 for r in train),
+                separates=settings.separates(rows[0].reading.masks),
+            ),
             oracle=PointCounts(num_points=settings.num_points, num_foreground=settings.num_foreground),
             train_also=settings.train_also,
             has_given_shift=settings.has_given_shift,

@@ -205,11 +205,12 @@ class ApmConfig(BaseModel):
             SettingsError: if this kind does not fit that SAM.
         """
 
-    def completed(self, *, learns_presence: bool = False) -> Self:
+    def completed(self, *, learns_presence: bool = False, separates: bool = False) -> Self:
         """Return the config with all that a checkpoint needs to know, before training begins.
 
         Args:
             learns_presence: whether some of the images to learn from hold no object.
+            separates: whether the objects of instance maps are learned separately.
 
         Raises:
             SettingsError: if something that the options name is not to be had.
