@@ -17,3 +17,12 @@ class InstanceRule(BaseModel):
     prominence: float = Field(0.1, ge=0, le=1)
     map_share: float = Field(1.0, ge=0, le=1)
     least_score: float = Field(0.0, ge=0, le=1)
+
+    @property
+    def words(self) -> str:
+        """A short description."""
+        least = f", objects with a score below {self.least_score:g} left out" if self.least_score else ""
+        return (
+            f"peaks of the distance map that rise by {self.prominence:g}, outlined with a share of {self.map_share:g} "
+            f"of the saliency{least}"
+        )

@@ -61,7 +61,7 @@ class RecipeView:
 
         low_and_high = np.stack([labels & 255, labels >> 8], -1).astype(np.uint8)
         moved = apply(self.recipe, self.seed, "mask", low_and_high).astype(np.uint16)
-        return moved[..., 0] | moved[..., 1] << 8
+        return (moved[..., 0] + 256 * moved[..., 1]).astype(np.uint16)
 
 
 AnyView = View | RecipeView

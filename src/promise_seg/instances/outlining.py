@@ -92,8 +92,7 @@ def outline_objects(
 
 
 def _iou(one: BoolArray, other: BoolArray) -> float:
-    union = np.count_nonzero(one | other)
-    return np.count_nonzero(one & other) / max(union, 1)
+    return int(np.count_nonzero(one & other)) / max(int(np.count_nonzero(one | other)), 1)
 
 
 class _Answer(NamedTuple):
@@ -156,9 +155,10 @@ class _Warp:
         found = self._geometry.box_to_image(wide)
         kept = self._geometry.kept
         first_x, first_y = np.floor(found[:2]).astype(int).tolist()
-        last_x, last_y = np.ceil(found[2:]).astype(int).tolist()
+        end_x, end_y = (np.ceil(found[2:]).astype(int) + 1).tolist()
         left, top = min(max(first_x, kept.left), kept.right - 1), min(max(first_y, kept.top), kept.bottom - 1)
-        return _Window(left, top, max(min(last_x + 1, kept.right), left + 1), max(min(last_y + 1, kept.bottom), top + 1))
+        right, bottom = max(min(end_x, kept.right), left + 1), max(min(end_y, kept.bottom), top + 1)
+        return _Window(left, top, right, bottom)
 
     def cut(self, values: Float32Array, window: _Window) -> Float32Array:
         """Return values (r, r) in a window: (h, w)."""

@@ -63,13 +63,13 @@ def _is_double(one: Outlined, owner: np.ndarray, areas: list[int]) -> bool:
         areas: of the objects that are painted.
     """
     shared = np.bincount(owner[one.mask])
-    area = np.count_nonzero(one.mask)
+    area = int(np.count_nonzero(one.mask))
     shared[:1] = 0
     other = int(shared.argmax()) if len(shared) else 0
     if not other:
         return False
     common = int(shared[other])
-    return common / area > _DOUBLE or common / (area + areas[other] - common) > _DOUBLE
+    return common > _DOUBLE * min(area, area + areas[other] - common)
 
 
 def _numbered(kept: list[Outlined], owner: np.ndarray) -> InstanceMap:

@@ -73,13 +73,10 @@ class _Maps(NamedTuple):
 
 
 def _maps(model: PromiseModel, features: Features) -> _Maps:
-    proposal = None if model.apm is None else model.propose(features)
-    if proposal is None or proposal.saliency_logits is None:
-        kind = f"the APM {model.config.apm.kind}" if model.config.apm is not None else f"variant {model.config.variant}"
-        raise SettingsError(
-            f"separate objects need a map of where they are, which {kind} does not make. Use a model that was trained "
-            "with --apm pretrained, as is usual, and with --instances"
-        )
+    check_makes_map(model)
+    proposal = model.propose(features)
+    if proposal.saliency_logits is None:
+        raise ValueError("an APM that makes a map has proposed without it")
     absent = False
     threshold = None if model.always_segments else model.config.presence_threshold
     if threshold is not None and proposal.presence_logits is not None:
@@ -88,6 +85,20 @@ def _maps(model: PromiseModel, features: Features) -> _Maps:
     saliency = _wide(proposal.saliency_logits, side)
     distance = None if proposal.distance_logits is None else _sigmoid(_wide(proposal.distance_logits, side))
     return _Maps(saliency, distance, absent)
+
+
+def check_makes_map(model: PromiseModel) -> None:
+    """Raise an error if the APM of a model makes no map, so that it cannot tell objects apart.
+
+    Raises:
+        SettingsError: that says so.
+    """
+    if model.apm is None or not model.apm.makes_map:
+        kind = f"the APM {model.config.apm.kind}" if model.config.apm is not None else f"variant {model.config.variant}"
+        raise SettingsError(
+            f"separate objects need a map of where they are, which {kind} does not make. Use a model that was trained "
+            "with --apm pretrained, as is usual, and with --instances"
+        )
 
 
 def _wide(logits: Tensor, side: int) -> Float32Array:

@@ -229,10 +229,11 @@ class TrainingSet(Dataset[TrainingBatch]):
     @staticmethod
     def _one_object(sample: Sample, rng: np.random.Generator, union: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """One object at random, moved as the view is; all of them where the view has lost it, or there is none."""
-        objects = sample.checked.instances()
-        if not objects:
+        labels = sample.checked.labels()
+        numbers = np.setdiff1d(labels, [0])
+        if not len(numbers):
             return union
-        mask = sample.to_frame(objects[rng.integers(len(objects))])
+        mask = sample.to_frame(labels == numbers[rng.integers(len(numbers))])
         return mask if mask.any() else union
 
 

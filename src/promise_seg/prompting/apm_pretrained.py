@@ -72,6 +72,7 @@ class PretrainedPrompter(AutoPrompter):
     """
 
     stages_read = ()
+    makes_map = True
 
     def __init__(
         self,
@@ -139,7 +140,9 @@ class PretrainedPrompter(AutoPrompter):
         most = max(len(one.boxes) for one in objects)
         points, boxes, numbers = (
             torch.from_numpy(np.stack([_padded(one, most, self.separates) for one in of_images]))
-            for of_images in zip(*((one.points, one.boxes, np.arange(1, len(one.boxes) + 1)) for one in objects), strict=True)
+            for of_images in zip(
+                *((one.points, one.boxes, np.arange(1, len(one.boxes) + 1)) for one in objects), strict=True
+            )
         )
         return Proposal(
             points_xy_model=points[:, :, None].to(saliency.device),
