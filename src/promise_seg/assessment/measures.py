@@ -21,7 +21,7 @@ class Given(Enum):
 
     PERFECT = "perfect"
     WORST = "at its worst (0, or the image's diagonal for distances)"
-    COMPUTED = "computed from the probabilities"
+    COMPUTED = "computed as for any other"
 
 
 class WhenEmpty(NamedTuple):

@@ -29,8 +29,8 @@ class DecodedRow:
     """All masks of one row, and the prompts that they came from.
 
     ``objects`` are the K masks (H, W) that were prompted for, if each was prompted separately; otherwise there is one
-    set of prompts for all of them. ``prompts`` are in the model frame, for this image alone. ``own_instances`` finds the
-    separate objects of an image whose ground truth is an instance map, with the model's own prompts.
+    set of prompts for all of them. ``prompts`` are in the model frame, for this image alone. ``own_instances`` finds
+    the separate objects of an image whose ground truth is an instance map, with the model's own prompts.
     """
 
     sample: Sample

@@ -24,6 +24,6 @@ def find_instances(
         SettingsError: if its APM makes no map, or there are more objects than an instance map holds.
     """
     rule = rule or model.config.instance_rule
-    proposals = propose_objects(model, features, rule)
+    proposals = propose_objects(model, features, rule, geometry)
     objects = outline_objects(model, features, proposals, geometry, rule)
     return paint(objects, geometry.height, geometry.width, rule.least_score)

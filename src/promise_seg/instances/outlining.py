@@ -79,7 +79,7 @@ def outline_objects(
     for number, answer in enumerate(_answers(model, features, proposals, rule)):
         window = warp.window_of(proposals.boxes_xyxy_model[number], len(owners))
         saliency = warp.cut(proposals.saliency_logits, window)
-        owned = warp.cut((owners == number + 1).astype(np.float32), window)
+        owned = warp.cut(owners, window, number + 1)
         mapped = _outlined(np.minimum(saliency, (owned - 0.5) * 2 * _CERTAIN_LOGIT), least, window, points[number])
         if answer is None:
             yield mapped
@@ -160,23 +160,32 @@ class _Warp:
         right, bottom = max(min(end_x, kept.right), left + 1), max(min(end_y, kept.bottom), top + 1)
         return _Window(left, top, right, bottom)
 
-    def cut(self, values: Float32Array, window: _Window) -> Float32Array:
-        """Return values (r, r) in a window: (h, w)."""
+    def cut(self, values: Float32Array | IntArray, window: _Window, number: int | None = None) -> Float32Array:
+        """Return values (r, r) in a window: (h, w); with a number, how far they are this number, 0 to 1."""
         corners = np.array([[window.left, window.top], [window.right - 1, window.bottom - 1]], np.float32)
         scale = len(values) / self._geometry.side
         (x0, y0), (x1, y1) = ((self._geometry.points_to_model(corners) + 0.5) * scale - 0.5).astype(np.float64)
         width, height = window.right - window.left, window.bottom - window.top
         xs = np.linspace(x0, x1, width, dtype=np.float32) if width > 1 else np.array([x0], np.float32)
         ys = np.linspace(y0, y1, height, dtype=np.float32) if height > 1 else np.array([y0], np.float32)
-        return _bilinear(values, ys, xs)
+        (first_row, end_row), (first_column, end_column) = _span(ys, len(values)), _span(xs, len(values))
+        part = values[first_row:end_row, first_column:end_column]
+        part = part if number is None else part == number
+        return _bilinear(part.astype(np.float32), ys - first_row, xs - first_column)
+
+
+def _span(places: Float32Array, cells: int) -> tuple[int, int]:
+    """Return the first and, excluded, the last cell that places are interpolated from."""
+    first = min(max(int(np.floor(places[0])), 0), cells - 1)
+    return first, min(max(int(np.floor(places[-1])) + 2, first + 1), cells)
 
 
 def _bilinear(values: Float32Array, ys: Float32Array, xs: Float32Array) -> Float32Array:
-    """Interpolate values (r, r) at rows (h,) and columns (w,), as far as the outermost cells: (h, w)."""
-    last = len(values) - 1
-    ys, xs = np.clip(ys, 0, last), np.clip(xs, 0, last)
-    above, before = np.minimum(ys.astype(np.int64), max(last - 1, 0)), np.minimum(xs.astype(np.int64), max(last - 1, 0))
-    below, behind = np.minimum(above + 1, last), np.minimum(before + 1, last)
+    """Interpolate values (r, c) at rows (h,) and columns (w,), as far as the outermost cells: (h, w)."""
+    last_row, last_column = values.shape[0] - 1, values.shape[1] - 1
+    ys, xs = np.clip(ys, 0, last_row), np.clip(xs, 0, last_column)
+    above, before = ys.astype(np.int64), xs.astype(np.int64)
+    below, behind = np.minimum(above + 1, last_row), np.minimum(before + 1, last_column)
     down, across = (ys - above)[:, None], (xs - before)[None]
     upper = values[np.ix_(above, before)] * (1 - across) + values[np.ix_(above, behind)] * across
     lower = values[np.ix_(below, before)] * (1 - across) + values[np.ix_(below, behind)] * across

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from promise_seg.arrays import Float32Array, IntArray
 from promise_seg.errors import SettingsError
+from promise_seg.images.geometry import Geometry
 from promise_seg.instance_rule import InstanceRule
 from promise_seg.model import PromiseModel
 from promise_seg.prompting.apm import Proposal
@@ -42,21 +43,25 @@ class ObjectProposals(NamedTuple):
 
 
 @torch.no_grad()
-def propose_objects(model: PromiseModel, features: Features, rule: InstanceRule) -> ObjectProposals:
-    """Return what to ask for in one image; nothing where the model judges that there is nothing.
+def propose_objects(
+    model: PromiseModel, features: Features, rule: InstanceRule, geometry: Geometry
+) -> ObjectProposals:
+    """Return what to ask for in one image; nothing where the model judges that there is nothing, or in the padding.
 
     Args:
         model: whose APM makes a saliency map.
         features: of one image, with what the APM found in it.
         rule: how far peaks rise.
+        geometry: of the image.
 
     Raises:
         SettingsError: if its APM makes no map.
     """
     maps = _maps(model, features)
-    certain = maps.saliency_logits > 0
-    if maps.is_absent:
-        certain[:] = False
+    certain = np.zeros(maps.saliency_logits.shape, bool)
+    if not maps.is_absent:
+        content = _cells_of(geometry, len(certain))
+        certain[content] = maps.saliency_logits[content] > 0
     distance = depths(certain) if maps.distance is None else maps.distance
     found = separate(certain, distance, rule.prominence)
     cell = model.sam.image_size / len(certain)
@@ -64,6 +69,15 @@ def propose_objects(model: PromiseModel, features: Features, rule: InstanceRule)
     if len(boxes) > _MOST_OBJECTS:
         raise SettingsError(f"found {len(boxes)} objects in an image; an instance map holds {_MOST_OBJECTS}")
     return ObjectProposals(boxes, points, found.regions, maps.saliency_logits)
+
+
+def _cells_of(geometry: Geometry, cells: int) -> tuple[slice, slice]:
+    """Return the rows and columns of maps (cells, cells) whose centres are in the image."""
+    box, scale = geometry.content, cells / geometry.side
+    first_row, end_row, first_column, end_column = (
+        round(edge * scale) for edge in (box.top, box.bottom, box.left, box.right)
+    )
+    return slice(first_row, max(end_row, first_row + 1)), slice(first_column, max(end_column, first_column + 1))
 
 
 class _Maps(NamedTuple):

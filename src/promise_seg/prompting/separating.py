@@ -9,7 +9,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from scipy import ndimage
-from skimage.segmentation import watershed
 
 from promise_seg.arrays import BoolArray, Float32Array, IntArray
 
@@ -43,6 +42,8 @@ def separate(certain: BoolArray, distance: Float32Array, prominence: float = PRO
         distance: (r, r), how far inside of its object each place is, 0 to 1.
         prominence: how far a peak rises above the pass to a higher one.
     """
+    from skimage.segmentation import watershed  # takes long to import
+
     height = np.where(certain, distance, 0).astype(np.float32)
     rows, columns = _peaks(certain, height, prominence)
     markers = np.zeros(certain.shape, np.int32)

@@ -12,11 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 from scipy import ndimage
-from skimage.draw import polygon
-from skimage.measure import find_contours
 
 from promise_seg.arrays import BoolArray, Float64Array, Uint16Array
-from promise_seg.files import json_text
 from promise_seg.prediction.labelling import Labelled, LabelledSlice
 from promise_seg.prediction.outputs.reading_back import write_checked
 
@@ -28,7 +25,7 @@ def write_geojson(labelled: Labelled, path: Path) -> None:
     (0.5, 0.5); of a volume each polygon says in which plane it is.
     """
     features = [feature for index in range(len(labelled.slices)) for feature in _features(labelled, index)]
-    text = json_text({"type": "FeatureCollection", "features": features})
+    text = json.dumps({"type": "FeatureCollection", "features": features})  # thousands of points are no lines to read
     shape = labelled.stack.shape
 
     def read(written: Path) -> Uint16Array:
@@ -76,6 +73,8 @@ def _outlines(labelled: Labelled, one: LabelledSlice) -> Iterator[tuple[int, int
 
 def _rings(mask: BoolArray, left: int, top: int) -> list[list[list[float]]]:
     """Return the outline of a connected mask (h, w) and those of its holes, between the pixels' centres."""
+    from skimage.measure import find_contours  # takes long to import
+
     found = find_contours(np.pad(mask, 1).astype(np.float64), 0.5, fully_connected="high")
     rings = [ring[:, ::-1] - 1 + (left + 0.5, top + 0.5) for ring in found]
     rings.sort(key=lambda ring: -abs(_area(ring)))
@@ -97,6 +96,8 @@ def _without_straight(ring: Float64Array) -> Float64Array:
 
 def _drawn(features: list[dict[str, Any]], shape: tuple[int, ...]) -> Uint16Array:
     """Return the labels (N, H, W) that features are of."""
+    from skimage.draw import polygon
+
     stack = np.zeros(shape, np.uint16)
     for feature in features:
         geometry = feature["geometry"]
