@@ -121,7 +121,7 @@ def test_each_object_is_a_detection_of_geojson_that_is_read_back(labeller, image
     assert len({one["id"] for one in features}) == 3
     assert all(ring[0] == ring[-1] for one in features for ring in one["geometry"]["coordinates"])
     (image,) = read_geojson(path, json.loads(path.read_text())).images
-    assert [shape.name for shape in image.shapes] == ["nucleus"] * 3
+    assert [shape.class_name for shape in image.shapes] == ["nucleus"] * 3
     labels = labeller.label_image(images / "0.png").labels
     for number, one in enumerate(features, 1):
         outer = np.array(one["geometry"]["coordinates"][0])

@@ -1,4 +1,4 @@
-"""What can be measured of each object of an image: its size, place, grey level and score."""
+"""Measurements of each object of an image: its size, place, grey level and score."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -49,7 +49,7 @@ class LabelledSlice:
     objects: tuple[FoundObject, ...] | None = None
 
     def mask_of(self, label: int) -> BoolArray:
-        """Where a label is, (H, W)."""
+        """The mask (H, W) of a label."""
         return self.labels > 0 if self.objects is not None else self.labels == label
 
 
