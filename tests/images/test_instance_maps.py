@@ -28,7 +28,7 @@ def test_in_the_model_frame_the_foreground_is_that_of_the_mask(geometry):
     assert np.array_equal(found > 0, geometry.mask_to_model(LABELS > 0))
     assert set(np.unique(found)) == {0, 1, 700}
     for number in (1, 700):
-        assert np.mean((found == number) == geometry.mask_to_model(LABELS == number)) > 0.97
+        assert np.mean((found == number) == geometry.mask_to_model(number == LABELS)) > 0.97
 
 
 @pytest.mark.parametrize("recipe", [Recipe.OWN, Recipe.LIGHT])

@@ -6,6 +6,7 @@ import torch
 
 from promise_seg.model import PromiseModel
 from promise_seg.prompting.apm import Proposal
+from promise_seg.sam.features import Features
 from tests.helpers import make_model
 
 SURE = 8.0
@@ -32,11 +33,16 @@ def drawn_model(sam, labels: np.ndarray, presence: float | None = None) -> Promi
     model = make_model(sam).eval()
     saliency = torch.from_numpy(np.where(labels > 0, SURE, -SURE).astype(np.float32))[None]
     depth = torch.from_numpy(depth_of(labels)).clamp(1e-4, 1 - 1e-4)[None]
-    model.apm.forward = lambda features: Proposal(
-        points_xy_model=torch.zeros(1, 1, 1, 2),
-        point_labels=torch.ones(1, 1, 1, dtype=torch.long),
-        saliency_logits=saliency,
-        distance_logits=depth.logit(),
-        presence_logits=None if presence is None else torch.tensor([presence]),
-    )
+
+    def propose(features: Features) -> Proposal:
+        count = len(features)
+        return Proposal(
+            points_xy_model=torch.zeros(count, 1, 1, 2),
+            point_labels=torch.ones(count, 1, 1, dtype=torch.long),
+            saliency_logits=saliency.repeat(count, 1, 1),
+            distance_logits=depth.logit().repeat(count, 1, 1),
+            presence_logits=None if presence is None else torch.full((count,), presence),
+        )
+
+    model.apm.forward = propose
     return model

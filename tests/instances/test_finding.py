@@ -34,7 +34,7 @@ def test_in_the_model_frame_it_is_what_was_drawn(tiny_sam, features):
     assert np.unique(found).tolist() == [0, 1, 2, 3]
     assert np.array_equal(found > 0, TOUCHING > 0)
     for number, (x, y) in enumerate(((9, 10), (20, 10), (25, 25)), 1):
-        same = (TOUCHING == number) == (found == found[y, x])
+        same = (number == TOUCHING) == (found == found[y, x])
         assert same.mean() > 0.98
 
 

@@ -15,7 +15,7 @@ TOUCHING = discs((10, 10, 6), (20, 10, 6))
 def test_between_objects_that_touch_the_distance_falls_where_that_of_the_union_does_not():
     apart, union = inner_distances_of_instances(TOUCHING), inner_distances(TOUCHING > 0)
     assert min(apart[10, 10], apart[10, 20]) > 0.9
-    assert [apart[TOUCHING == number].max() for number in (1, 2)] == [1, 1]
+    assert [apart[number == TOUCHING].max() for number in (1, 2)] == [1, 1]
     assert apart[10, 14:17].max() < 0.4
     assert union[10, 14:17].min() > 0.6
 

@@ -43,9 +43,7 @@ class ObjectProposals(NamedTuple):
 
 
 @torch.no_grad()
-def propose_objects(
-    model: PromiseModel, features: Features, rule: InstanceRule, geometry: Geometry
-) -> ObjectProposals:
+def propose_objects(model: PromiseModel, features: Features, rule: InstanceRule, geometry: Geometry) -> ObjectProposals:
     """Return what to ask for in one image; nothing where the model judges that there is nothing, or in the padding.
 
     Args:
