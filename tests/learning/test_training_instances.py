@@ -99,7 +99,7 @@ def test_the_rule_with_the_best_f1_is_chosen(tiny_sam, rows, monkeypatch):
     monkeypatch.setattr(instance_choices, "LEAST_SCORES", (1.0,))
     real = instance_choices._mean_f1
     monkeypatch.setattr(
-        instance_choices, "_mean_f1", lambda model, images, rule: scored.setdefault(rule, real(model, images, rule))
+        instance_choices, "_mean_f1", lambda images, found, rule: scored.setdefault(rule, real(images, found, rule))
     )
     rule = choose_instance_rule(drawn_model(tiny_sam, TOUCHING), val(rows), None)
     assert len(scored) == 4

@@ -13,15 +13,20 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.instance_rule import InstanceRule
-from promise_seg.instances.finding import find_instances
+from promise_seg.instances.outlining import Outlined, outline_objects
+from promise_seg.instances.painting import paint
+from promise_seg.instances.proposing import propose_objects
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.features import Features
 
 PROMINENCES = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3)
-SHARES = (0.0, 0.25, 0.5, 0.75, 0.9)
+SHARES = (0.0, 0.5, 0.75, 0.9)
 LEAST_SCORES = (0.6, 0.7, 0.8)
 _MOST_ROWS = 40
+
+
+_Objects = list[Outlined]
 
 
 class _Image(NamedTuple):
@@ -50,17 +55,20 @@ def choose_instance_rule(
         return None
     model.eval()
     images = list(_images(model, rows[:: max(1, -(-len(rows) // _MOST_ROWS))], store))
-    tries = len(PROMINENCES) + len(SHARES) + len(LEAST_SCORES)
-    tick = Stage(progress, "choosing how objects are told apart", tries)
-    best, best_f1 = InstanceRule(prominence=PROMINENCES[0]), -1.0
-    for name, values in (("prominence", PROMINENCES), ("map_share", SHARES), ("least_score", LEAST_SCORES)):
+    tick = Stage(progress, "choosing how objects are told apart", len(PROMINENCES) + len(SHARES) + len(LEAST_SCORES))
+    best, best_f1, kept = InstanceRule(prominence=PROMINENCES[0]), -1.0, list[_Objects]()
+    for name, values in (("prominence", PROMINENCES), ("map_share", SHARES)):
         start = best
         for value in values:
             rule = start.model_copy(update={name: value})
-            f1 = _mean_f1(model, images, rule)
-            if f1 > best_f1:
-                best, best_f1 = rule, f1
+            found = [_objects_of(model, one, rule) for one in images]
+            if (f1 := _mean_f1(images, found, rule)) > best_f1:
+                best, best_f1, kept = rule, f1, found
             tick()
+    for rule in [best.model_copy(update={"least_score": value}) for value in LEAST_SCORES]:
+        if (f1 := _mean_f1(images, kept, rule)) > best_f1:
+            best, best_f1 = rule, f1
+        tick()
     return best
 
 
@@ -70,8 +78,17 @@ def _images(model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore
         yield _Image(features_for([sample], model, store), sample.geometry, row.labels())
 
 
-def _mean_f1(model: PromiseModel, images: Sequence[_Image], rule: InstanceRule) -> float:
-    found = [
-        score_instance_maps(find_instances(model, one.features, one.geometry, rule).labels, one.truth) for one in images
+def _objects_of(model: PromiseModel, image: _Image, rule: InstanceRule) -> _Objects:
+    proposals = propose_objects(model, image.features, rule, image.geometry)
+    return list(outline_objects(model, image.features, proposals, image.geometry, rule))
+
+
+def _mean_f1(images: Sequence[_Image], found: Sequence[_Objects], rule: InstanceRule) -> float:
+    """Return the mean F1 of the objects of each image, painted by a rule."""
+    scores = [
+        score_instance_maps(
+            paint(objects, one.geometry.height, one.geometry.width, rule.least_score).labels, one.truth
+        ).mean_f1
+        for one, objects in zip(images, found, strict=True)
     ]
-    return float(np.mean([one.mean_f1 for one in found]))
+    return float(np.mean(scores))
