@@ -16,6 +16,7 @@ from promise_seg.config_versions import as_version_1, from_version_1
 from promise_seg.errors import CheckpointError, words_of
 from promise_seg.given_prompts import Answer, form_of
 from promise_seg.images.reading import DEFAULT_READING, KeptReading, Reading
+from promise_seg.instance_rule import InstanceRule
 from promise_seg.ips import GivenShift, PatternShift
 from promise_seg.mask_quality import MaskQuality
 from promise_seg.postprocessing import NO_POST, PostProcessing
@@ -58,6 +59,7 @@ class ModelConfig(BaseModel):
         learns_quality: whether it estimates which of SAM's masks is best.
         given: what is done with given prompts of each form, where that was measured.
         postprocessing: what is done to the probabilities of a mask.
+        instances: how objects are told apart, where that was measured.
         sam: where its SAM is, or :data:`SAM_BESIDE`; ``sam_sha256`` is the hash of that SAM's weights.
         image_size: side of the model frame, in pixels.
         promise_seg_version: of the program that trained it.
@@ -80,6 +82,7 @@ class ModelConfig(BaseModel):
     learns_quality: bool = False
     given: dict[PromptForm, Answer] = {}
     postprocessing: PostProcessing = NO_POST
+    instances: InstanceRule | None = None
     sam: str
     sam_sha256: str
     image_size: int
@@ -90,6 +93,11 @@ class ModelConfig(BaseModel):
         if self.variant.has_apm != (self.apm is not None):
             raise ValueError(f"variant {self.variant} {'needs' if self.variant.has_apm else 'cannot have'} an apm")
         return self
+
+    @property
+    def instance_rule(self) -> InstanceRule:
+        """How objects are told apart; where it was not measured, by the maps of the APM as far as they are trusted."""
+        return self.instances or InstanceRule(map_share=self.map_share)
 
     @staticmethod
     def of_any_version(values: Any, where: str) -> "ModelConfig":

@@ -261,6 +261,7 @@ class OutputFormat(StrEnum):
     """``auto`` follows the input: PNG for images, TIFF for pages, NIfTI for NIfTI and so on, DICOM-SEG for DICOM.
 
     ``coco`` writes a file of run-length codes for each image, as ``rle`` does, and all of them as one ``coco.json``.
+    ``geojson`` are the outlines, for QuPath.
     """
 
     AUTO = "auto"
@@ -273,6 +274,7 @@ class OutputFormat(StrEnum):
     DICOM_SEG = "dicom-seg"
     RLE = "rle"
     COCO = "coco"
+    GEOJSON = "geojson"
 
 
 class Optimizer(StrEnum):

@@ -38,6 +38,12 @@ def run(*arguments):
     return main([str(one) for one in (*arguments, "--device", "cpu")])
 
 
+def test_a_format_that_holds_no_instance_maps_is_refused_before_a_model_is_looked_for(tmp_path, capsys):
+    for name in ("nrrd", "dicom-seg"):
+        assert run("predict", tmp_path, tmp_path, "-o", tmp_path / "o", "--instances", "--format", name) == 2
+        assert f"--format {name}: holds named segments" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_set_of_models_goes_through_every_command(place, capsys):
     models, data = place / "set", place / "data/manifest.csv"
@@ -57,6 +63,13 @@ def test_a_set_of_models_goes_through_every_command(place, capsys):
         assert (place / f"report/class-{label}/report.html").exists()
         assert (place / f"scores/class-{label}/summary_apm.json").exists()
     assert run("predict", models, place / "data/images/0.png", "-o", place / "masks") == 0
+    capsys.readouterr()
+    assert run("predict", models, place / "data/images/0.png", "-o", place / "objects", "--instances") == 2
+    assert "has a model for each of 2 classes" in capsys.readouterr().err
+    one = ("predict", models / "class-1", place / "data/images/0.png", "-o", place / "objects", "--instances")
+    assert run(*one) == 0
+    assert (place / "objects" / "objects.csv").exists()
+    assert run(*one) == 0
     assert main(["convert", str(models), "-o", str(place / "x.pt"), "--to", "reference"]) == 2
     assert "holds a model for each of several classes" in capsys.readouterr().err
 

@@ -20,7 +20,7 @@ def names(folder):
 def test_everything_that_predicting_writes_is_known(tiny_sam, tmp_path):
     Image.fromarray(disc_image(0)[0]).save(tmp_path / "a.png")
     out = tmp_path / "out"
-    labeller = Labeller({1: Predictor(make_model(tiny_sam))})
+    labeller = Labeller({1: Predictor(make_model(tiny_sam))}, instances=True)
     predict_folder(labeller, find_inputs([tmp_path]), out, OutputFormat.COCO)
     known = names(out) | {PREDICTION_LOG}  # which is gone when the command has ended
     assert of_predictions(out, names(out)) == known

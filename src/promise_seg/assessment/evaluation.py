@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from promise_seg.arrays import BoolArray, Float32Array, Float64Array
-from promise_seg.assessment.mask_pair import Objects
+from promise_seg.assessment.mask_pair import InstanceMaps, Objects
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, measure
 from promise_seg.assessment.metrics import Scores, score_mask
 from promise_seg.assessment.reference_scoring import reference_mask, score_by_reference
@@ -148,10 +148,15 @@ def _object_masks(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing)
     return [post.mask(probs_in_image(one, decoded.sample.geometry)) for one in mask_logits]
 
 
-def _objects(decoded: DecodedRow, choice: MaskChoice, predicted: BoolArray, post: PostProcessing) -> Objects | None:
-    """Return the objects of an instance map: those prompted separately, else the connected components of the mask."""
+def _objects(
+    decoded: DecodedRow, choice: MaskChoice, predicted: BoolArray, post: PostProcessing
+) -> Objects | InstanceMaps | None:
+    """Return the objects of an instance map: those prompted separately; of the model's own prompts those that it tells
+    apart or, where it cannot, the connected components of the mask."""
     if decoded.sample.checked.reading.masks != MaskKind.INSTANCES:
         return None
+    if decoded.own_instances is not None:
+        return InstanceMaps(decoded.own_instances().labels, decoded.sample.checked.labels())
     if decoded.objects is None:
         return Objects(list(connected_parts(predicted)), decoded.sample.checked.instances())
     return Objects([mask for mask in _object_masks(decoded, choice, post) if mask.any()], decoded.objects)

@@ -7,11 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from promise_seg.arrays import BoolArray, Float32Array
+from promise_seg.arrays import BoolArray, Float32Array, LabelArray
 from promise_seg.assessment.metrics import Scores, score_mask
-from promise_seg.assessment.objects import ObjectScores, score_objects
+from promise_seg.assessment.objects import ObjectScores, score_instance_maps, score_objects
 from promise_seg.assessment.structure import StructureScores, score_structure
 from promise_seg.assessment.surfaces import Surfaces
+
+
+class InstanceMaps(NamedTuple):
+    """The objects of one image as instance maps (H, W): predicted and true ones."""
+
+    predicted: LabelArray
+    truth: LabelArray
 
 
 class Objects(NamedTuple):
@@ -45,7 +52,7 @@ class MaskPair:
     truth: BoolArray
     spacing: tuple[float, float] = (1.0, 1.0)
     tolerance: float = 2.0
-    objects: Objects | None = None
+    objects: Objects | InstanceMaps | None = None
 
     def __post_init__(self) -> None:
         shapes = {self.mask_probs.shape, self.predicted.shape, self.truth.shape}
@@ -96,4 +103,6 @@ class MaskPair:
         """
         if self.objects is None:
             raise ValueError("there are no objects: the ground truth is not an instance map")
+        if isinstance(self.objects, InstanceMaps):
+            return score_instance_maps(self.objects.predicted, self.objects.truth)
         return score_objects(self.objects.predicted, self.objects.truth)

@@ -21,7 +21,7 @@ class Given(Enum):
 
     PERFECT = "perfect"
     WORST = "at its worst (0, or the image's diagonal for distances)"
-    COMPUTED = "computed from the probabilities"
+    COMPUTED = "computed as for any other"
 
 
 class WhenEmpty(NamedTuple):
@@ -257,6 +257,43 @@ MEASURES = (
         heading="PQ",
         what="panoptic quality (Kirillov et al. 2019); objects are matched by an IoU above 0.5",
         compute=lambda pair: pair.matched.panoptic_quality,
+        only_for_instances=True,
+    ),
+    Measure(
+        name="object_f1",
+        heading="F1",
+        what="2 hits / (predicted + true objects), the mean over IoU thresholds of 0.5, 0.55 ... 0.95",
+        compute=lambda pair: pair.matched.mean_f1,
+        only_for_instances=True,
+    ),
+    Measure(
+        name="object_f1_50",
+        heading="F1 at 0.5",
+        what="the same at an IoU of 0.5",
+        compute=lambda pair: pair.matched.f1_at(0.5),
+        only_for_instances=True,
+    ),
+    Measure(
+        name="object_f1_75",
+        heading="F1 at 0.75",
+        what="the same at an IoU of 0.75",
+        compute=lambda pair: pair.matched.f1_at(0.75),
+        only_for_instances=True,
+    ),
+    Measure(
+        name="object_f1_90",
+        heading="F1 at 0.9",
+        what="the same at an IoU of 0.9",
+        compute=lambda pair: pair.matched.f1_at(0.9),
+        only_for_instances=True,
+    ),
+    Measure(
+        name="count_error",
+        heading="count error",
+        what="the difference between the numbers of predicted and true objects, as a share of the larger one",
+        compute=lambda pair: pair.matched.count_error,
+        when_empty=_COMPUTED,
+        lower_is_better=True,
         only_for_instances=True,
     ),
 )

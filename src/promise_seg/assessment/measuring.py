@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from promise_seg.arrays import BoolArray, Float32Array, Float64Array
-from promise_seg.assessment.mask_pair import MaskPair, Objects
+from promise_seg.assessment.mask_pair import InstanceMaps, MaskPair, Objects
 from promise_seg.assessment.measures import curves_of, values_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
@@ -74,7 +74,7 @@ def measure(
     truth: BoolArray,
     row: CheckedRow,
     tolerance: Tolerance,
-    objects: Objects | None = None,
+    objects: Objects | InstanceMaps | None = None,
 ) -> Measured:
     """Return all measures of one image by their names.
 

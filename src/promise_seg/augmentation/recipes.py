@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from promise_seg.arrays import BoolArray, Uint8Array
+from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
 from promise_seg.augmentation.views import View
 from promise_seg.vocabulary import Recipe
 
@@ -54,6 +54,14 @@ class RecipeView:
         from promise_seg.augmentation.monai_recipes import apply
 
         return apply(self.recipe, self.seed, "mask", mask[..., None].astype(np.uint8))[..., 0] > 0
+
+    def apply_to_labels(self, labels: Uint16Array) -> Uint16Array:
+        """Transform an instance map (S, S), moved as the image is: the bytes of each number as two channels."""
+        from promise_seg.augmentation.monai_recipes import apply
+
+        low_and_high = np.stack([labels & 255, labels >> 8], -1).astype(np.uint8)
+        moved = apply(self.recipe, self.seed, "mask", low_and_high).astype(np.uint16)
+        return (moved[..., 0] + 256 * moved[..., 1]).astype(np.uint16)
 
 
 AnyView = View | RecipeView

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.arrays import BoolArray, Uint8Array
+from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,12 @@ class View:
         """Transform a mask (S, S) bool, moved as the image is."""
         if self == View():
             return mask
-        side = mask.shape[0]
-        matrix = self._matrix(side)
-        return cv2.warpAffine(mask.astype(np.uint8), matrix, (side, side), flags=cv2.INTER_NEAREST) > 0
+        return self.apply_to_labels(mask.astype(np.uint16)) > 0
+
+    def apply_to_labels(self, labels: Uint16Array) -> Uint16Array:
+        """Transform an instance map (S, S), moved as the image is."""
+        if self == View():
+            return labels
+        side = labels.shape[0]
+        moved: Uint16Array = cv2.warpAffine(labels, self._matrix(side), (side, side), flags=cv2.INTER_NEAREST)
+        return moved

@@ -52,6 +52,15 @@ def predict(
         int,
         option("--every", metavar="N", about="Predict every Nth frame of videos.", panel=OUTPUT),
     ] = 1,
+    instances: Annotated[
+        bool,
+        option(
+            "--instances",
+            about="Find each object separately: instance maps instead of masks, and objects.csv.",
+            panel=OUTPUT,
+            show_default=False,
+        ),
+    ] = False,
     always_segment: AlwaysSegmentOption = False,
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
@@ -63,7 +72,7 @@ def predict(
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
-            always_segment=always_segment, keep_empty_frames=keep_empty_frames, every=every,
+            instances=instances, always_segment=always_segment, keep_empty_frames=keep_empty_frames, every=every,
             progress=progress, note=lambda words: print_lines([words]),
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")

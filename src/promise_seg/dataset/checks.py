@@ -19,7 +19,7 @@ from promise_seg.images.formats.stacking import SlicePlace, Stacking, place_of, 
 from promise_seg.images.framing import crop_of
 from promise_seg.images.geometry import Box
 from promise_seg.images.guarding import guarded
-from promise_seg.images.masks import instances_of, mask_of, suggested_threshold, without_rounding
+from promise_seg.images.masks import instances_of, mask_of, note_on_instances, suggested_threshold, without_rounding
 from promise_seg.images.readers import content_sha256, highest_label, labels_of, mask_source, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
@@ -152,10 +152,15 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
         is_slice=source.is_volume, crop=crop_of(image, reading.crop_border),
         class_pixels=_count_classes(labels) if reading.masks == MaskKind.CLASSES else (),
         spacing=source.spacing, stacking=stacking_of(source), place=place_of(source),
-        highest_label=float(labels.max()), mask_note=None if mask is None else mask.label_note,
+        highest_label=float(labels.max()), mask_note=_note_of_labels(labels, mask, reading),
         image_note=source.channel_note if reading.channels is None else None,
         labels_sha256=hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest(),
     )  # fmt: skip
+
+
+def _note_of_labels(labels: npt.NDArray, mask: Source | None, reading: Reading) -> str | None:
+    note = None if mask is None else mask.label_note
+    return note_on_instances(labels) if note is None and reading.masks == MaskKind.INSTANCES else note
 
 
 def _count_classes(labels: npt.NDArray) -> tuple[tuple[int, int], ...]:

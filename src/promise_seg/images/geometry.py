@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promise_seg.arrays import BoolArray, Float32Array, Uint8Array
+from promise_seg.arrays import BoolArray, Float32Array, Uint8Array, Uint16Array
 from promise_seg.vocabulary import Fit
 
 OUTSIDE_LOGIT = -20.0
@@ -77,6 +77,21 @@ class Geometry:
         """Map a mask (H, W) bool to (S, S) bool; padding is background."""
         return self._to_model(mask.astype(np.float32)) >= 0.5
 
+    def labels_to_model(self, labels: Uint16Array) -> Uint16Array:
+        """Map an instance map (H, W) to (S, S): each pixel of :meth:`mask_to_model` of all objects has one of them.
+
+        Objects that touch stay apart, and the foreground is exactly that of the union.
+        """
+        content = self.content
+        kept = labels[self.kept.top : self.kept.bottom, self.kept.left : self.kept.right]
+        rows, columns = (
+            np.minimum(((np.arange(count) + 0.5) * size / count).astype(np.int64), size - 1)
+            for count, size in zip(reversed(_size(content)), kept.shape, strict=True)
+        )
+        found = np.zeros((self.side, self.side), np.uint16)
+        found[content.top : content.bottom, content.left : content.right] = kept[np.ix_(rows, columns)]
+        return on_mask(found, self.mask_to_model(labels != 0))
+
     def mask_to_image(self, mask: BoolArray) -> BoolArray:
         """Map a mask (S, S) bool to (H, W) bool; pixels that were cropped away are background."""
         kept, content = self.kept, self.content
@@ -141,6 +156,21 @@ def resize(values: npt.NDArray, width: int, height: int) -> npt.NDArray:
     smaller = min(width, values.shape[1]), min(height, values.shape[0])
     shrunk = cv2.resize(values, smaller, interpolation=cv2.INTER_AREA)
     return cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def on_mask(labels: Uint16Array, mask: BoolArray) -> Uint16Array:
+    """Return labels (S, S) exactly where a mask (S, S) is; what it has in addition gets the nearest label."""
+    bare = mask & (labels == 0)
+    if bare.any() and labels.any():
+        _, nearest = cv2.distanceTransformWithLabels(
+            (labels == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        of_pixel = np.zeros(int(nearest.max()) + 1, np.uint16)
+        of_pixel[nearest[labels != 0]] = labels[labels != 0]
+        labels = np.where(bare, of_pixel[nearest], labels)
+    elif bare.any():
+        labels = mask.astype(np.uint16)
+    return np.where(mask, labels, 0).astype(np.uint16)
 
 
 def shrink_mask(masks: Tensor, side: int) -> Tensor:

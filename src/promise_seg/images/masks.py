@@ -6,6 +6,7 @@ from math import floor
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import AfterValidator
@@ -19,6 +20,9 @@ _ROUNDING = 1e-3
 """The distance from a whole number, beside that of a file's own scale, which is a label's rounding error."""
 _FEW_LABELS = 16
 """Whole numbers up to this are classes or objects rather than levels of grey."""
+
+_PARTS_OF_A_CLASS = 4
+"""Objects are seldom in so many separate parts on average, classes often are."""
 
 
 def plain_number(value: float) -> float:
@@ -149,6 +153,20 @@ def suggested_threshold(highest: float) -> float:
     if highest >= 2 and float(highest).is_integer():
         return floor(highest / 2)
     return 0.5 if 0.75 <= highest <= 1.25 else float(f"{highest / 2:.2g}")
+
+
+def note_on_instances(labels: npt.NDArray) -> str | None:
+    """Return a warning about an instance map (H, W) whose numbers seem to be classes, as they have many parts each."""
+    numbers = np.setdiff1d(labels, [0])
+    if not 0 < len(numbers) <= _FEW_LABELS:
+        return None
+    parts = sum(cv2.connectedComponents((labels == one).astype(np.uint8), connectivity=8)[0] - 1 for one in numbers)
+    if parts < _PARTS_OF_A_CLASS * len(numbers):
+        return None
+    return (
+        "each of its numbers has many separate parts, as in a label map or a plain mask; expected a number of its own "
+        "for each object. If the numbers are classes, pass --class; if there is only one, omit --instances"
+    )
 
 
 def instances_of(labels: npt.NDArray) -> Iterator[BoolArray]:

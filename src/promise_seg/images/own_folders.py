@@ -11,8 +11,9 @@ PREDICTION_LOG = "predictions.part.jsonl"
 """A log of what was predicted since the table was written; it is gone when the command has ended."""
 PREDICTION_IDENTITY = "model.json"
 PREDICTION_COCO = "coco.json"
-PREDICTION_FOLDERS = ("masks", "overlays")
-"""The folders of pictures in a folder of predictions."""
+PREDICTION_OBJECTS = "objects.csv"
+PREDICTION_FOLDERS = ("masks", "overlays", "objects")
+"""The folders in a folder of predictions: of pictures, and of a table of objects for each image."""
 MERGED = "_merged_masks"
 """The ending of folders of merged masks, which ``promise data make`` writes next to a manifest and names after it."""
 IMPORTED = "_imported_masks"
@@ -36,5 +37,6 @@ def of_predictions(folder: Path, names: Collection[str], output: Path | None = N
     """
     is_ours = PREDICTION_IDENTITY in names and not {PREDICTION_TABLE, *PREDICTION_FOLDERS}.isdisjoint(names)
     if is_ours or folder.resolve() == output:
-        return frozenset({PREDICTION_TABLE, PREDICTION_LOG, PREDICTION_IDENTITY, PREDICTION_COCO, *PREDICTION_FOLDERS})
+        files = {PREDICTION_TABLE, PREDICTION_LOG, PREDICTION_IDENTITY, PREDICTION_COCO, PREDICTION_OBJECTS}
+        return frozenset({*files, *PREDICTION_FOLDERS})
     return frozenset()

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from promise_seg.arrays import BoolArray, Uint8Array
+from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
 from promise_seg.augmentation import AnyView, View, view_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.precision import rounded
@@ -65,6 +66,11 @@ class Sample:
     def mask(self) -> BoolArray:
         """Return the ground truth of :meth:`image`: (S, S) bool."""
         return self.to_frame(self.checked.mask())
+
+    def instances(self) -> Uint16Array:
+        """Return the instance map of :meth:`image`: (S, S), whose foreground is :meth:`mask`."""
+        labels = self.checked.labels().astype(np.uint16)
+        return self.view.apply_to_labels(self.geometry.labels_to_model(labels))
 
     def to_frame(self, mask: BoolArray) -> BoolArray:
         """Map a mask (H, W) of the image frame to (S, S), moved as :meth:`image` is."""

@@ -1,7 +1,8 @@
 """Decode the masks of rows with a ground truth, in batches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,9 +13,13 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.inference.masks import Masks, decode_masks
 from promise_seg.inference.prompting import PromptPlan, check_prompts, make_prompts, prompts_for_objects
+from promise_seg.instances.finding import find_instances
+from promise_seg.instances.painting import InstanceMap
 from promise_seg.model import PromiseModel
+from promise_seg.prompting.apm import Proposal
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import MaskKind
 
 _OBJECTS_AT_ONCE = 32
 
@@ -24,13 +29,15 @@ class DecodedRow:
     """All masks of one row, and the prompts that they came from.
 
     ``objects`` are the K masks (H, W) that were prompted for, if each was prompted separately; otherwise there is one
-    set of prompts for all of them. ``prompts`` are in the model frame, for this image alone.
+    set of prompts for all of them. ``prompts`` are in the model frame, for this image alone. ``own_instances`` finds
+    the separate objects of an image whose ground truth is an instance map, with the model's own prompts.
     """
 
     sample: Sample
     masks: Masks
     objects: tuple[BoolArray, ...] | None = None
     prompts: Prompts | None = None
+    own_instances: Callable[[], InstanceMap] | None = None
 
 
 @torch.no_grad()
@@ -67,7 +74,15 @@ def decode_rows(
         prompts = make_prompts(model, features, samples, plan, stream)
         decoded = decode_masks(model, features, prompts, [sample.geometry for sample in samples])
         for number, (sample, masks) in enumerate(zip(samples, decoded, strict=True)):
-            yield DecodedRow(sample, masks, prompts=prompts.images(number, number + 1))
+            own = None
+            if sample.checked.reading.masks == MaskKind.INSTANCES and _has_map(prompts):
+                own = partial(find_instances, model, features[number : number + 1], sample.geometry)
+            yield DecodedRow(sample, masks, prompts=prompts.images(number, number + 1), own_instances=own)
+
+
+def _has_map(prompts: Prompts) -> bool:
+    """Whether these are the model's own prompts, with a map of where objects are."""
+    return isinstance(prompts, Proposal) and prompts.saliency_logits is not None
 
 
 def _decode_objects(

@@ -145,8 +145,9 @@ def _objects(sample: Sample, rng: np.random.Generator) -> list[BoolArray]:
     """Masks (H, W) of what is prompted for."""
     if sample.checked.reading.masks != MaskKind.INSTANCES:
         return [sample.checked.mask()]
-    objects = [mask for mask in sample.checked.instances() if sample.to_frame(mask).any()]
-    return [objects[number] for number in rng.permutation(len(objects))[:_MOST_OBJECTS]]
+    labels = sample.checked.labels()  # a mask for each of many objects would not fit into memory
+    objects = [number for number in np.setdiff1d(labels, [0]) if sample.to_frame(labels == number).any()]
+    return [labels == objects[number] for number in rng.permutation(len(objects))[:_MOST_OBJECTS]]
 
 
 def _prompts(

@@ -4,8 +4,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
+
+from promise_seg.images.geometry import shrink_mask
 
 _EDGE = 0.1  # a cell is near an outline if shares of foreground around it differ by more
 
@@ -100,6 +103,39 @@ def inner_distances(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     deepest = np.zeros(count, np.float32)
     np.maximum.at(deepest, parts.ravel(), inside.ravel())
     return (inside / np.maximum(deepest[parts], 1e-6)).astype(np.float32)
+
+
+def inner_distances_of_instances(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+    """How deep inside of its object each place lies, where objects may touch: (h, h) numbers to (h, h) float32.
+
+    0 outside and 1 at the deepest place of each number; an object in several pieces has its deepest place in one.
+    """
+    found = np.zeros(labels.shape, np.float32)
+    for number, window in enumerate(ndimage.find_objects(labels.astype(np.int32)), 1):
+        if window is not None:
+            inside = labels[window] == number
+            depth = cv2.distanceTransform(np.pad(inside.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+            found[window] += np.where(inside, depth / max(float(depth.max()), 1e-6), 0)
+    return found
+
+
+@torch.no_grad()
+def targets_of_instances(regions: Tensor, numbers: Tensor, instances: Tensor, side: int) -> Tensor:
+    """Return the target of each set of an APM's prompts: the true object that most of its region lies on, in full.
+
+    Shape: ``regions`` (B, r, r) and ``numbers`` (B, K), see :class:`~promise_seg.prompting.apm.Proposal`;
+        ``instances`` (B, S, S), 0 where there is no object; returns (B, K, side, side).
+    """
+    size = instances.shape[-2:]
+    wide = F.interpolate(regions[:, None].float(), size=size, mode="nearest")[:, 0].long()
+    wanted = []
+    for region, of_sets, truth in zip(wide, numbers.tolist(), instances.long(), strict=True):
+        for number in of_sets:
+            votes = truth[region == number].bincount()
+            votes[:1] = 0
+            wanted.append(truth == votes.argmax() if int(votes.sum()) else torch.zeros_like(truth, dtype=torch.bool))
+    found = shrink_mask(torch.stack(wanted), side)
+    return found.unflatten(0, tuple(numbers.shape))
 
 
 @torch.no_grad()

@@ -4,7 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promise_seg.learning.losses import map_loss, mask_iou, mask_loss, point_loss, targets_of_sets
+from promise_seg.learning.losses import (
+    map_loss,
+    mask_iou,
+    mask_loss,
+    point_loss,
+    targets_of_instances,
+    targets_of_sets,
+)
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training_set import TrainingBatch
 from promise_seg.model import ModelOutput
@@ -24,7 +31,7 @@ def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSe
     losses: dict[str, Tensor] = {}
     asked = []  # masks, and what each set of prompts asks for
     if output.own is not None and output.proposal is not None:
-        asked.append((output.own, _own_targets(output.proposal, batch.target)))
+        asked.append((output.own, _own_targets(output.proposal, batch)))
         losses |= _apm_losses(output.proposal, batch, settings, side)
     elif output.proposal is not None:
         return _apm_losses(output.proposal, batch, settings, side)
@@ -51,11 +58,14 @@ def _of_masks(mask_logits: Tensor, target: Tensor, protocol: Protocol) -> Tensor
     return mask_loss(mask_logits, target[:, :, None])
 
 
-def _own_targets(proposal: Proposal, target: Tensor) -> Tensor:
+def _own_targets(proposal: Proposal, batch: TrainingBatch) -> Tensor:
     """Return the target of each set of an APM's prompts: (B, K, h, w)."""
     if proposal.regions is None or proposal.numbers is None:
-        return target[:, None]
-    return targets_of_sets(proposal.regions, proposal.numbers, target)
+        return batch.target[:, None]
+    if batch.instances is not None:
+        side = batch.target.shape[-1]
+        return targets_of_instances(proposal.regions, proposal.numbers, batch.instances, side).to(batch.target)
+    return targets_of_sets(proposal.regions, proposal.numbers, batch.target)
 
 
 def _apm_losses(proposal: Proposal, batch: TrainingBatch, settings: TrainSettings, side: int) -> dict[str, Tensor]:

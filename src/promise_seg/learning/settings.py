@@ -11,6 +11,7 @@ from promise_seg.vocabulary import (
     ApmKind,
     Fit,
     GivenPrompts,
+    MaskKind,
     Optimizer,
     Precision,
     Protocol,
@@ -38,6 +39,7 @@ REFERENCE_VALUES: dict[str, Any] = {
 
 NEW_VALUES: dict[str, Any] = {
     "apm": ApmKind.PRETRAINED, "shifts": 2, "given_prompts": GivenPrompts.ALL, "learns_quality": True,
+    "separate_objects": True,
 }  # fmt: skip
 """Settings of a new run by our own protocol that differ from those of runs that were begun before they came."""
 
@@ -104,6 +106,8 @@ class TrainSettings(BaseModel):
     """How many of its own sets of prompts a model decodes for an image in one step at most, drawn at random."""
     val_interval: int = Field(1, ge=1)
     """The val rows are scored after every so manyth epoch, and after the last."""
+    separate_objects: bool = False
+    """Whether an APM that asks for objects learns those of instance maps separately, also where they touch."""
     precision: Precision = Precision.NO
     seed: int = Field(0, ge=0)
 
@@ -134,6 +138,10 @@ class TrainSettings(BaseModel):
         if not issubclass(CONFIGS[self.apm], PointsConfig):
             points = {}
         return make_apm_config(self.apm, self.protocol, **points, **self.apm_options)
+
+    def separates(self, masks: MaskKind) -> bool:
+        """Whether objects are learned separately from masks of a kind."""
+        return self.separate_objects and self.has_apm and masks == MaskKind.INSTANCES
 
     @property
     def learns_from_oracle(self) -> bool:

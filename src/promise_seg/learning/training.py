@@ -27,6 +27,7 @@ from promise_seg.files import write_text
 from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.learning.answering import MeasuredAnswer, measure_answers, read_answers, write_answers
 from promise_seg.learning.given import draw_forms
+from promise_seg.learning.instance_choices import choose_instance_rule
 from promise_seg.learning.objective import training_losses
 from promise_seg.learning.optimizer import build_optimizer
 from promise_seg.learning.presence import presence_threshold
@@ -94,6 +95,7 @@ class TrainingRun:
     ) -> None:
         self.folder, self.store, self.settings, self.accelerator = folder, store, settings, accelerator
         self.sam = sam
+        self._separates = bool(rows) and settings.separates(rows[0].reading.masks)
         self.rows = {split: [r for r in rows if r.row.split == split] for split in Split}
         for split in (Split.TRAIN, Split.VAL):
             if not self.rows[split]:
@@ -104,7 +106,9 @@ class TrainingRun:
         apm, train = settings.apm_config, self.rows[Split.TRAIN]
         config = ModelConfig(
             variant=settings.variant,
-            apm=None if apm is None else apm.completed(learns_presence=any(r.foreground_pixels == 0 for r in train)),
+            apm=None
+            if apm is None
+            else apm.completed(learns_presence=any(r.foreground_pixels == 0 for r in train), separates=self._separates),
             oracle=PointCounts(num_points=settings.num_points, num_foreground=settings.num_foreground),
             train_also=settings.train_also,
             has_given_shift=settings.has_given_shift,
@@ -353,6 +357,7 @@ class TrainingRun:
             "given": {one.form: one.answer for one in answers},
             "presence_threshold": presence_threshold(model, rows, self.store),
             "second_pass": model.apm is not None and measure_second_pass(model, rows, self.store, progress).helps,
+            "instances": choose_instance_rule(model, rows, self.store, progress) if self._separates else None,
         }
         model.config = model.config.model_copy(update=changes)
         save_checkpoint(model, self.folder / BEST_FOLDER)

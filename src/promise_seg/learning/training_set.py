@@ -1,5 +1,6 @@
 """The training set: stored features of one view of each row, and targets made from its mask."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -10,13 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from promise_seg.arrays import BoolArray, Float32Array, Uint16Array
 from promise_seg.augmentation import AnyView, draw_view
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.images.geometry import shrink_mask
+from promise_seg.images.geometry import on_mask, shrink_mask
 from promise_seg.inference.encoding import Sample, apm_inputs, features_of
 from promise_seg.learning.given import Form, drawn_box, given
-from promise_seg.learning.losses import inner_distances, signed_distances
+from promise_seg.learning.losses import inner_distances, inner_distances_of_instances, signed_distances
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.model import IMAGES
 from promise_seg.prompting.apm import IMAGE, AutoPrompter
@@ -42,6 +44,7 @@ class TrainingBatch(NamedTuple):
         inner_distance: (B, m, m), see :func:`~promise_seg.learning.losses.inner_distances`.
         presence: (B,), 1 where there is an object in the view.
         map_target: (B, m, m) in [0, 1] at the resolution of the APM's maps; otherwise as ``target``.
+        instances: (B, S, S), the number of the object of each pixel, where objects are learned separately.
     """
 
     features: dict[str, Tensor]
@@ -54,6 +57,7 @@ class TrainingBatch(NamedTuple):
     inner_distance: Tensor
     presence: Tensor
     map_target: Tensor
+    instances: Tensor | None = None
 
     @property
     def inputs(self) -> Features:
@@ -144,6 +148,8 @@ class TrainingSet(Dataset[TrainingBatch]):
         sees_images = apm is not None and apm.image_side is not None and apm.frozen_part is None
         self._draws_views = sees_images and settings.augmentation == Recipe.OWN and not sam.encoder_learns
         self._masks: dict[tuple[str, int, AnyView], npt.NDArray[np.uint8]] = {}
+        self._instances: dict[tuple[str, int, AnyView], bytes] = {}
+        self._separates = settings.separates(rows[0].reading.masks) if rows else False
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -169,6 +175,15 @@ class TrainingSet(Dataset[TrainingBatch]):
         bits = np.unpackbits(self._masks[key], count=sample.side * sample.side)
         return bits.reshape(sample.side, sample.side).astype(bool)
 
+    def _instance_map(self, sample: Sample, *, keep: bool) -> Uint16Array:
+        """Return the instance map of a view; those that come again are kept, compressed."""
+        if not keep or not self._settings.views:
+            return sample.instances()
+        key = (sample.checked.row.where, sample.checked.index, sample.view)
+        if key not in self._instances:
+            self._instances[key] = zlib.compress(sample.instances().tobytes(), 1)
+        return np.frombuffer(zlib.decompress(self._instances[key]), np.uint16).reshape(sample.side, sample.side)
+
     def __getitem__(self, draw: Draw) -> TrainingBatch:
         is_new = draw.for_maps and self._draws_views
         sample = self._new_view(draw) if is_new else self._sample(draw.row, draw.view)
@@ -181,6 +196,7 @@ class TrainingSet(Dataset[TrainingBatch]):
             oracle_target = shrink_mask(torch.from_numpy(wanted)[None], self._sam.mask_side)
         points_xy_model, labels = oracle_points(wanted, self._settings.num_points, rng, self._settings.num_foreground)
         coarse = target[0].numpy() >= 0.5
+        instances = self._instance_map(sample, keep=not is_new) if self._separates else None
         map_side = None if self._apm is None else self._apm.map_side
         map_target = target if map_side is None else shrink_mask(torch.from_numpy(mask)[None], map_side)
         return TrainingBatch(
@@ -191,9 +207,10 @@ class TrainingSet(Dataset[TrainingBatch]):
             oracle_labels=torch.from_numpy(labels)[None, None],
             oracle_boxes=torch.from_numpy(drawn_box(wanted, rng))[None, None],
             oracle_target=oracle_target,
-            inner_distance=torch.from_numpy(inner_distances(map_target[0].numpy() >= 0.5))[None],
+            inner_distance=torch.from_numpy(_inner_distances(map_target[0].numpy() >= 0.5, instances))[None],
             presence=torch.tensor([float(mask.any())]),
             map_target=map_target,
+            instances=None if instances is None else torch.from_numpy(instances.astype(np.int32))[None],
         )
 
     def _new_view(self, draw: Draw) -> Sample:
@@ -222,11 +239,21 @@ class TrainingSet(Dataset[TrainingBatch]):
     @staticmethod
     def _one_object(sample: Sample, rng: np.random.Generator, union: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """One object at random, moved as the view is; all of them where the view has lost it, or there is none."""
-        objects = sample.checked.instances()
-        if not objects:
+        labels = sample.checked.labels()
+        numbers = np.setdiff1d(labels, [0])
+        if not len(numbers):
             return union
-        mask = sample.to_frame(objects[rng.integers(len(objects))])
+        mask = sample.to_frame(labels == numbers[rng.integers(len(numbers))])
         return mask if mask.any() else union
+
+
+def _inner_distances(mask: BoolArray, instances: Uint16Array | None) -> Float32Array:
+    """Return how deep inside of its object each place of a mask (m, m) lies, with the objects of (S, S) if given."""
+    if instances is None:
+        return inner_distances(mask)
+    side = len(mask)
+    places = ((np.arange(side) + 0.5) * len(instances) / side).astype(np.int64)
+    return inner_distances_of_instances(on_mask(instances[np.ix_(places, places)], mask))
 
 
 def collate(items: list[TrainingBatch]) -> TrainingBatch:

@@ -17,15 +17,16 @@ from promise_seg.images.formats.limits import check_frames_together
 from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.guarding import guarded
-from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_IDENTITY
+from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_FOLDERS, PREDICTION_IDENTITY
 from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
 from promise_seg.locks import in_turn
 from promise_seg.overlapping import DEPTH, Helper
 from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller
+from promise_seg.prediction.objects_table import join_objects, objects_path, write_objects
 from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco
-from promise_seg.prediction.overlay import draw_overlay
+from promise_seg.prediction.overlay import draw_instances, draw_overlay
 from promise_seg.prediction.table import PredictionTable, lines_of, stem_of
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sealed import read_sealed, write_sealed
@@ -66,7 +67,7 @@ class PredictionFolder:
         every: int = 1,
     ) -> None:
         self.folder, self.format, self._reading = Path(folder), output, labeller.reading
-        self._keep_empty_frames = keep_empty_frames
+        self._keep_empty_frames, self._instances = keep_empty_frames, labeller.instances
         identity = labeller.identity() | {"format": str(output)}
         if keep_empty_frames:  # so that folders without them stay as they were
             identity["keep_empty_frames"] = True
@@ -94,6 +95,8 @@ class PredictionFolder:
                     what = "with empty frames" if "keep_empty_frames" in known else "without empty frames"
                 elif _without(known, "every") == _without(identity, "every"):
                     what = f"of videos with --every {known.get('every', 1)}"
+                elif _without(known, "instances") == _without(identity, "instances"):
+                    what = "of separate objects" if "instances" in known else "without separate objects"
                 elif known | {"names": identity["names"]} == identity:
                     what = "under another --name"
                 elif _without(known, "trust_sha256") == _without(identity, "trust_sha256"):
@@ -124,7 +127,9 @@ class PredictionFolder:
         if not lines or any(line["image_sha256"] != sha256 for line in lines):
             return False
         mask = lines[0]["mask"]
-        return (self.folder / mask).exists() and self.overlay_path(stem_of(mask)).exists()
+        stem = stem_of(mask)
+        beside = [self.overlay_path(stem), *([objects_path(self.folder, stem)] if self._instances else [])]
+        return (self.folder / mask).exists() and all(path.exists() for path in beside)
 
     def _key_of(self, one: Input) -> str:
         return one.key if self._table.lines(one.key) else self._table.owner(one.stem) or one.key
@@ -140,7 +145,11 @@ class PredictionFolder:
         overlay = Image.fromarray(_overlay(labelled, self._reading))
         drawn = self.overlay_path(one.stem)
         write_whole(drawn, lambda p: overlay.save(p), Sync.FILE)
-        above = {folder for file in (path, drawn) for folder in file.parents}
+        written = [path, drawn]
+        if self._instances:
+            written.append(objects_path(self.folder, one.stem))
+            write_objects(labelled, one.name, written[-1])
+        above = {folder for file in written for folder in file.parents}
         self._unsynced |= {folder for folder in above if self.folder in folder.parents}
         facts = {"image": one.name, "mask": path.relative_to(self.folder).as_posix(), "image_sha256": sha256}
         lines = [facts | line for index in range(len(labelled.slices)) for line in lines_of(labelled, index)]
@@ -172,7 +181,7 @@ class PredictionFolder:
         """Refuse an image whose folder would be a file, or the folder of a volume's slices."""
         for above in map(str, PurePosixPath(one.stem).parents):
             lines = self._table.lines(self._table.owner(above) or "")
-            is_file = any((self.folder / kind / above).is_file() for kind in ("masks", "overlays"))
+            is_file = any((self.folder / kind / above).is_file() for kind in PREDICTION_FOLDERS)
             if is_file or (lines and (self.folder / lines[0]["mask"]).is_dir()):
                 name = lines[0]["image"] if lines else above
                 raise ImageError(
@@ -191,7 +200,7 @@ class PredictionFolder:
             )
 
     def _write(self, one: Input, labelled: Labelled) -> Path:
-        formats = formats_for(labelled.source, self.format)
+        formats = formats_for(labelled.source, self.format, self._instances)
         for number, output in enumerate(formats):
             writer = writer_of(output, self._keep_empty_frames)
             if output == OutputFormat.PNG and labelled.source.is_volume:
@@ -228,6 +237,10 @@ class PredictionFolder:
         if self.format == OutputFormat.COCO:
             masks = {self.folder / lines[0]["mask"] for lines in self._table.all_lines()}
             write_coco(sorted(path for path in masks if path.exists()), self.folder / PREDICTION_COCO)
+        if self._instances:
+            stems = [stem_of(lines[0]["mask"]) for lines in self._table.all_lines()]
+            tables = [objects_path(self.folder, stem) for stem in sorted(stems)]
+            join_objects([path for path in tables if path.exists()], self.folder)
 
 
 def _without(identity: dict[str, object], name: str) -> dict[str, object]:
@@ -246,6 +259,8 @@ def _overlay(labelled: Labelled, reading: Reading) -> np.ndarray:
 
 
 def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
+    if one.objects is not None:
+        return draw_instances(image, one.labels)
     for number, (label, origin) in enumerate(one.origins.items()):
         colour = OUTLINE_COLOURS[number % len(OUTLINE_COLOURS)]
         image = draw_overlay(

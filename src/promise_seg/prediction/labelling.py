@@ -1,18 +1,22 @@
 """Models of one class or of several as one: images to label maps."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.arrays import Uint8Array, Uint16Array
-from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
+from promise_seg.errors import CheckpointError, ImageError, SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
+from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.images.reading import Reading
 from promise_seg.inference.encoding import encode_images
+from promise_seg.instances.facts import FoundObject
+from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import ModelConfig
+from promise_seg.prediction.instances import with_offset
 from promise_seg.prediction.predictor import EncodedImage, Predictor
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
@@ -35,10 +39,18 @@ class Origin:
 
 @dataclass(frozen=True)
 class LabelledSlice:
-    """Labels (H, W), 0 for background, and what each came from."""
+    """Labels (H, W), 0 for background, and what each came from.
+
+    With ``objects`` the labels are the numbers of objects, all of the only label in ``origins``.
+    """
 
     labels: Uint16Array
     origins: dict[int, Origin]
+    objects: tuple[FoundObject, ...] | None = None
+
+    def mask_of(self, label: int) -> BoolArray:
+        """The mask (H, W) of a label."""
+        return self.labels > 0 if self.objects is not None else self.labels == label
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,16 @@ class Labelled:
     picture: Uint8Array | None = None
 
     @property
+    def are_instances(self) -> bool:
+        """Whether the labels are the numbers of separate objects."""
+        return any(one.objects is not None for one in self.slices)
+
+    @property
+    def dtype(self) -> npt.DTypeLike:
+        """The smallest type that holds the labels; 16 bits for instance maps, however few objects there are."""
+        return np.uint16 if self.are_instances or max(self.names) >= 256 else np.uint8
+
+    @property
     def stack(self) -> Uint16Array:
         """All slices: (N, H, W)."""
         return np.stack([one.labels for one in self.slices])
@@ -69,14 +91,18 @@ class Labeller:
     Args:
         predictors: by the label that each gives.
         names: of the labels, for those that have one.
+        instances: whether labels are the numbers of separate objects, instead of classes.
 
     Raises:
         CheckpointError: if the models differ in how they read images.
-        SettingsError: if one has no APM, or a name is for a label that there is not.
+        SettingsError: if one has no APM, or a name is for a label that there is not; or if objects cannot be told
+            apart.
     """
 
-    def __init__(self, predictors: dict[int, Predictor], names: dict[int, str] | None = None) -> None:
-        self.predictors = predictors
+    def __init__(
+        self, predictors: dict[int, Predictor], names: dict[int, str] | None = None, instances: bool = False
+    ) -> None:
+        self.predictors, self.instances = predictors, instances
         first = next(iter(predictors.values())).model
         for label, predictor in predictors.items():
             config = predictor.model.config
@@ -87,6 +113,8 @@ class Labeller:
                 )
             if _frame(config) != _frame(first.config):
                 raise CheckpointError(f"the model of class {label} reads images differently from the first")
+        if instances:
+            check_makes_map(first)
         given = names or {}
         if unknown := sorted(set(given) - set(predictors)):
             raise SettingsError(
@@ -133,6 +161,8 @@ class Labeller:
             of_trust["trust_sha256"] = trust_models
         if self._first.model.always_segments:
             of_trust["always_segments"] = True
+        if self.instances:
+            of_trust["instances"] = True
         return of_trust | {
             "names": {str(label): name for label, name in self.names.items()},
             "model_sha256": hashes[0] if len(hashes) == 1 else hashes,
@@ -154,9 +184,16 @@ class Labeller:
         """
         return self.label_framed(self._first.frame(image, index))
 
-    def label_framed(self, framed: ImageInFrame) -> LabelledSlice:
-        """The same for an image in the model frame, which is the same for all models."""
+    def label_framed(self, framed: ImageInFrame, spacing: tuple[float, float] | None = None) -> LabelledSlice:
+        """The same for an image in the model frame, which is the same for all models.
+
+        Args:
+            framed: the image.
+            spacing: the distance between its rows and between its columns in mm, if it is known.
+        """
         encoded = self._encoded(framed)
+        if self.instances:
+            return self._label_objects(framed, encoded, spacing)
         predictions = {label: one.predict(encoded[label]) for label, one in self.predictors.items()}
         found = np.array(list(predictions), np.uint16)
         probs = np.stack([one.mask_probs for one in predictions.values()])
@@ -172,6 +209,19 @@ class Labeller:
             for label, p in predictions.items()
         }
         return LabelledSlice(np.where(any_mask, found[probs.argmax(0)], 0).astype(np.uint16), origins)
+
+    def _label_objects(
+        self, framed: ImageInFrame, encoded: dict[int, EncodedImage], spacing: tuple[float, float] | None
+    ) -> LabelledSlice:
+        """Number the objects of an image by its only model."""
+        ((label, one),) = self.predictors.items()
+        found = one.instances_in(framed, encoded[label], spacing)
+        scores = [each.score for each in found.objects]
+        origin = Origin(
+            np.zeros((0, 2), np.float32), np.zeros(0, np.int64), float(np.mean(scores)) if scores else 0.0,
+            one.trust(encoded[label]),
+        )  # fmt: skip
+        return LabelledSlice(found.labels, {label: origin}, found.objects)
 
     def _encoded(self, framed: ImageInFrame) -> dict[int, EncodedImage]:
         """The image as each model needs it: SAM's features are shared, what an APM sees in the image is its own."""
@@ -207,13 +257,32 @@ class Labeller:
         """
         if frames is None:
             frames = (self.frame(source, index) for index in range(len(source)))
-        tick, slices, picture = Stage(progress, "predicting", len(source)), [], None
+        tick, picture = Stage(progress, "predicting", len(source)), None
+        slices: list[LabelledSlice] = []
         for framed in frames:
-            slices.append(self.label_framed(framed))
+            slices.append(_after(slices, self.label_framed(framed, source.spacing), source))
             picture = None if source.is_volume else framed.rgb
             tick()
         separate = self.reading.masks == MaskKind.INSTANCES
         return Labelled(source, tuple(slices), self.names, self.is_binary, separate, picture)
+
+
+def _after(before: Sequence[LabelledSlice], one: LabelledSlice, source: Source) -> LabelledSlice:
+    """Return a slice whose objects have numbers of their own in the whole volume.
+
+    Raises:
+        ImageError: if there are more objects than an instance map can number.
+    """
+    if one.objects is None or not before:
+        return one
+    offset = sum(len(each.objects or ()) for each in before)
+    if offset + len(one.objects) > LARGEST_LABEL:
+        raise ImageError(
+            f"{source.path}: its slices have more than {LARGEST_LABEL:,} objects together, which is all that a map of "
+            "16 bits can number. Predict the slices as files of their own"
+        )
+    objects = tuple(replace(each, id=each.id + offset) for each in one.objects)
+    return replace(one, labels=with_offset(one.labels, offset), objects=objects)
 
 
 def _frame(config: ModelConfig) -> tuple[object, ...]:

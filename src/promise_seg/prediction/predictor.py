@@ -17,9 +17,13 @@ from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.encoding import encode_images, seen_by
 from promise_seg.inference.masks import decode_one
+from promise_seg.instances.facts import facts_of
+from promise_seg.instances.finding import find_instances
+from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import PromiseModel
+from promise_seg.prediction.instances import Instances, spacing_of
 from promise_seg.prediction.prediction import Prediction, PromptsInImage, prediction_of
-from promise_seg.prediction.reading import ImageLike, read_rgb
+from promise_seg.prediction.reading import ImageLike, Slice, read_rgb
 from promise_seg.prediction.user_prompts import UserPrompts, to_model_frame
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.prompting.apm import IMAGE
@@ -273,6 +277,45 @@ class Predictor:
                 "use a model of variant apm or apm+ips"
             )
         return self.model.propose(encoded.features)
+
+    @torch.no_grad()
+    def predict_instances(self, image: ImageLike, index: int | None = None) -> Instances:
+        """Find each object of an image by prompts of its own: a box and a point, from the maps of the APM.
+
+        >>> import promise_seg
+        >>> found = promise_seg.load("runs/polyp").predict_instances("frame.png")
+        >>> found.labels.dtype, len(found) == found.labels.max()
+        (dtype('uint16'), True)
+
+        Args:
+            image: whatever :meth:`encode` takes.
+            index: the slice, where the image is a volume.
+
+        Raises:
+            ImageError: if it cannot be read.
+            SettingsError: if the model has no APM, or one that makes no map of where objects are.
+        """
+        check_makes_map(self.model)
+        place: object = image
+        if isinstance(image, Slice):
+            place, index = image.volume, image.index
+        if isinstance(place, str | Path):
+            place = self.model.config.reading.open(place)
+        framed = self.frame(place, index)
+        return self.instances_in(framed, self.encode_framed(framed), spacing_of(place))
+
+    def instances_in(
+        self, framed: ImageInFrame, encoded: EncodedImage, spacing: tuple[float, float] | None = None
+    ) -> Instances:
+        """The same for an image that is read and encoded.
+
+        Args:
+            framed: see :meth:`frame`.
+            encoded: the same, encoded.
+            spacing: the distance between its rows and between its columns in mm, if it is known.
+        """
+        found = find_instances(self.model, encoded.features, encoded.geometry)
+        return Instances(found.labels, facts_of(found, framed.rgb, spacing))
 
     def trust(self, image: ImageLike | EncodedImage) -> Trust | None:
         """Return the trust in the mask that :meth:`predict` returns without prompts; ``None`` if not calibrated.

@@ -26,7 +26,7 @@ from promise_seg.prediction.outputs.formats import WRITERS
 
 COLUMNS = (
     "image", "slice", "class", "mask", "width", "height", "area_pixels", "area_share", "predicted_iou", "trust",
-    "nothing_here", "points", "boxes", "image_sha256",
+    "nothing_here", "points", "boxes", "image_sha256", "objects",
 )  # fmt: skip
 _FIRST_COLUMNS = ("image", "mask", "image_sha256")
 """The columns of a table that are needed to go on with it; others came later."""
@@ -202,7 +202,7 @@ def lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
     height, width = one.labels.shape
     lines = []
     for label, origin in one.origins.items():
-        area = int(np.count_nonzero(one.labels == label))
+        area = int(np.count_nonzero(one.mask_of(label)))
         lines.append(
             {
                 "slice": str(labelled.source.number_of(index)) if labelled.source.is_volume else "",
@@ -216,6 +216,7 @@ def lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
                 "nothing_here": "" if origin.trust is None else str(int(origin.trust.nothing_here)),
                 "points": json.dumps(_points(origin)),
                 "boxes": _boxes(origin),
+                "objects": "" if one.objects is None else str(len(one.objects)),
             }
         )
     return lines

@@ -65,6 +65,7 @@ class AutoPrompter(nn.Module):
 
     ``image_side`` is the side of the images that it wants to see itself, in pixels; ``None`` if features are enough.
     ``map_side`` is the side of its maps where that does not depend on SAM.
+    ``makes_map`` says that it proposes with a map of where objects are, its saliency.
     ``stages_read`` are the stages of SAM's encoder that it reads, counting from 0: no others are stored.
     ``frozen_part`` is the name of a part that is never trained, and that no checkpoint holds; ``fast_part`` that of a
     part that learns at twice the rate.
@@ -73,6 +74,7 @@ class AutoPrompter(nn.Module):
     stages_read: tuple[int, ...] = ALL_STAGES
     image_side: int | None = None
     map_side: int | None = None
+    makes_map: bool = False
     frozen_part: str | None = None
     fast_part: str | None = None
 
@@ -205,11 +207,12 @@ class ApmConfig(BaseModel):
             SettingsError: if this kind does not fit that SAM.
         """
 
-    def completed(self, *, learns_presence: bool = False) -> Self:
+    def completed(self, *, learns_presence: bool = False, separates: bool = False) -> Self:
         """Return the config with all that a checkpoint needs to know, before training begins.
 
         Args:
             learns_presence: whether some of the images to learn from hold no object.
+            separates: whether the objects of instance maps are learned separately.
 
         Raises:
             SettingsError: if something that the options name is not to be had.

@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from promise_seg.arrays import Float32Array, IntArray
+from promise_seg.arrays import BoolArray, Float32Array, IntArray
 from promise_seg.errors import CheckpointError
 from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, ApmConfig, AutoPrompter, Proposal
 from promise_seg.prompting.backbones.image_backbone import ImageBackbone
@@ -27,6 +27,7 @@ from promise_seg.prompting.backbones.loading import (
     load_backbone,
 )
 from promise_seg.prompting.map_decoders import CoarseDecoder, FineDecoder, MapDecoder, resized
+from promise_seg.prompting.separating import prompts_in_frame, separate
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
 from promise_seg.sam.prompts import FOREGROUND
@@ -64,12 +65,14 @@ class PretrainedPrompter(AutoPrompter):
         learns_presence: whether it says that there is nothing to segment.
         max_objects: how many objects it asks for at most: the largest.
         map_stride: how many pixels of the image a cell of its maps is wide: 2 or 4.
+        separates: whether its distance map was learned from instances, so that objects that touch are told apart.
 
     Shape: reads of the features the embedding, if it is there, and the image (B, side, side, 3) RGB in [0, 255], or
         what :meth:`look` found in it. The maps are of side ``side / map_stride``.
     """
 
     stages_read = ()
+    makes_map = True
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class PretrainedPrompter(AutoPrompter):
         learns_presence: bool = False,
         max_objects: int = 16,
         map_stride: int = _COARSE,
+        separates: bool = False,
     ) -> None:
         super().__init__()
         backbone.check_side(side)
@@ -88,6 +92,7 @@ class PretrainedPrompter(AutoPrompter):
         self.frozen_part = None if tunes else "backbone"
         self.fast_part = "decoder"
         self.learns_presence, self.max_objects = learns_presence, max_objects
+        self.separates = separates
         self.backbone = backbone.requires_grad_(tunes).eval()
         self.map_side = side // map_stride
         decoder = FineDecoder if map_stride == _FINE else CoarseDecoder
@@ -133,9 +138,12 @@ class PretrainedPrompter(AutoPrompter):
         ]
         objects = [self._objects(*maps) for maps in zip(*wide, strict=True)]
         most = max(len(one.boxes) for one in objects)
-        points = torch.from_numpy(np.stack([_padded(one.points, most) for one in objects]))
-        boxes = torch.from_numpy(np.stack([_padded(one.boxes, most) for one in objects]))
-        numbers = torch.from_numpy(np.stack([_padded(np.arange(1, len(one.boxes) + 1), most) for one in objects]))
+        points, boxes, numbers = (
+            torch.from_numpy(np.stack([_padded(one, most, self.separates) for one in of_images]))
+            for of_images in zip(
+                *((one.points, one.boxes, np.arange(1, len(one.boxes) + 1)) for one in objects), strict=True
+            )
+        )
         return Proposal(
             points_xy_model=points[:, :, None].to(saliency.device),
             point_labels=torch.full((len(objects), most, 1), FOREGROUND, device=saliency.device),
@@ -152,6 +160,8 @@ class PretrainedPrompter(AutoPrompter):
         certain = saliency > _CERTAIN
         if np.count_nonzero(certain) < _LEAST_CELLS:
             certain = saliency >= _NEARLY_THE_BEST * saliency.max()
+        if self.separates:
+            return self._separated(certain, saliency, distance)
         count, parts, stats, _ = cv2.connectedComponentsWithStats(certain.astype(np.uint8), connectivity=8)
         weights = np.bincount(parts.ravel(), saliency.ravel(), count)[1:]
         by_weight = 1 + np.argsort(-weights, kind="stable")[: self.max_objects]
@@ -159,21 +169,36 @@ class PretrainedPrompter(AutoPrompter):
         new_numbers = np.zeros(count, np.int64)
         new_numbers[1 + np.argsort(-weights, kind="stable")[self.max_objects :]] = NOT_ASKED_FOR
         new_numbers[order] = np.arange(1, len(order) + 1)
-        cell = self.model_side / len(saliency)
         boxes, points = [], []
         for part in order:
             left, top, width, height = stats[part, :4]
             window = np.s_[top : top + height, left : left + width]
             inside = np.where(parts[window] == part, distance[window], -1)
             row, column = np.unravel_index(int(inside.argmax()), inside.shape)
-            points.append([(left + column + 0.5) * cell - 0.5, (top + row + 0.5) * cell - 0.5])
-            right, bottom = max((left + width) * cell - 1, left * cell), max((top + height) * cell - 1, top * cell)
-            boxes.append([left * cell, top * cell, right, bottom])
-        return _Objects(np.array(boxes, np.float32), np.array(points, np.float32), new_numbers[parts])
+            points.append([left + column, top + row])
+            boxes.append([left, top, left + width, top + height])
+        cell = self.model_side / len(saliency)
+        return _Objects(*prompts_in_frame(np.array(boxes), np.array(points), cell), new_numbers[parts])
+
+    def _separated(self, certain: BoolArray, saliency: Float32Array, distance: Float32Array) -> _Objects:
+        """The objects of one image where those that touch are told apart; in training all, to learn from small ones."""
+        found = separate(certain, distance)
+        weights = np.bincount(found.regions.ravel(), saliency.ravel(), len(found.rows) + 1)[1:]
+        order = np.argsort(-weights, kind="stable")
+        most = len(order) if self.training else self.max_objects
+        new_numbers = np.zeros(len(order) + 1, np.int64)
+        new_numbers[1 + order[:most]] = np.arange(1, 1 + min(most, len(order)))
+        new_numbers[1 + order[most:]] = NOT_ASKED_FOR
+        boxes = found.boxes[order[:most]]
+        points = np.stack([found.columns, found.rows], 1)[order[:most]]
+        cell = self.model_side / len(saliency)
+        return _Objects(*prompts_in_frame(boxes, points, cell), new_numbers[found.regions])
 
 
-def _padded(values: Float32Array | IntArray, count: int) -> Float32Array | IntArray:
-    """Repeat the first entry until there are so many."""
+def _padded(values: Float32Array | IntArray, count: int, evenly: bool) -> Float32Array | IntArray:
+    """Repeat the first entry until there are so many or, with ``evenly``, all of them in turn."""
+    if evenly:
+        return values[np.arange(count) % len(values)]
     return np.concatenate([values, np.repeat(values[:1], count - len(values), 0)])
 
 
@@ -188,6 +213,7 @@ class PretrainedConfig(ApmConfig):
         map_stride: how many pixels of the image a cell of its maps is wide: 2, or 4 as in models from before there was
             a choice, and where the backbone is frozen.
         learns_presence: whether it says that there is nothing to segment.
+        separates: whether it learned from instance maps, and tells objects apart that touch.
         architecture: of a backbone of ``transformers``, to build it anew.
         backbone_sha256: of the weights of a frozen backbone.
     """
@@ -199,6 +225,7 @@ class PretrainedConfig(ApmConfig):
     max_objects: int = Field(16, ge=1)
     map_stride: Literal[2, 4] = 4
     learns_presence: bool = False
+    separates: bool = False
     architecture: dict[str, Any] | None = None
     backbone_sha256: str | None = None
 
@@ -224,7 +251,7 @@ class PretrainedConfig(ApmConfig):
     def meaning(self) -> dict[str, Any]:
         return {"kind": self.kind, "backbone": self.backbone}
 
-    def completed(self, *, learns_presence: bool = False) -> Self:
+    def completed(self, *, learns_presence: bool = False, separates: bool = False) -> Self:
         backbone = load_backbone(self.backbone)
         side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
         backbone.check_side(side)
@@ -233,6 +260,7 @@ class PretrainedConfig(ApmConfig):
                 "side": side,
                 "map_stride": _COARSE if self.frozen else self.map_stride,
                 "learns_presence": learns_presence,
+                "separates": separates,
                 "architecture": architecture_of(backbone),
                 "backbone_sha256": weights_sha256(backbone) if self.frozen else None,
             }
@@ -252,5 +280,5 @@ class PretrainedConfig(ApmConfig):
         side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
         return PretrainedPrompter(
             sizes, backbone, side, tunes=not self.frozen, learns_presence=self.learns_presence,
-            max_objects=self.max_objects, map_stride=self.map_stride,
+            max_objects=self.max_objects, map_stride=self.map_stride, separates=self.separates,
         )  # fmt: skip

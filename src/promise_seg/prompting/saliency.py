@@ -36,6 +36,7 @@ class SaliencyPrompter(PointPrompter):
         ViT-B 128 x 128.
     """
 
+    makes_map = True
     _positions: Tensor
 
     def __init__(self, sizes: FeatureSizes, num_points: int, num_foreground: int) -> None:

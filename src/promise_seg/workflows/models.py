@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from promise_seg.errors import SettingsError
 from promise_seg.images.reading import ALL_CLASSES, Reading, make_reading
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.labelling import LabelledSlice, Labeller, parse_names
@@ -50,17 +51,18 @@ class Model(Predictor):
         """The SAM that it stands on."""
         return self.model.sam
 
-    def labeller(self, names: Sequence[str] = ()) -> Labeller:
+    def labeller(self, names: Sequence[str] = (), *, instances: bool = False) -> Labeller:
         """Return what turns images into label maps with it.
 
         Args:
             names: what is segmented, ``NAME`` or ``LABEL=NAME``.
+            instances: whether labels are the numbers of separate objects.
 
         Raises:
-            SettingsError: if it has no APM, or a name cannot be meant.
+            SettingsError: if it has no APM, or a name cannot be meant; or if it cannot tell objects apart.
         """
         label = label_of(self.model) or 1
-        return Labeller({label: self}, parse_names(names, [label]))
+        return Labeller({label: self}, parse_names(names, [label]), instances)
 
 
 class ClassModels(Mapping[int, Model]):
@@ -104,8 +106,18 @@ class ClassModels(Mapping[int, Model]):
         """The SAM that all of them stand on."""
         return self._first.sam
 
-    def labeller(self, names: Sequence[str] = ()) -> Labeller:
-        """Return what turns images into label maps with them; see :meth:`Model.labeller`."""
+    def labeller(self, names: Sequence[str] = (), *, instances: bool = False) -> Labeller:
+        """Return what turns images into label maps with them; see :meth:`Model.labeller`.
+
+        Raises:
+            SettingsError: if separate objects are asked for, which only a single model gives.
+        """
+        if instances:
+            raise SettingsError(
+                f"--instances: {self.ref.name} has a model for each of {len(self)} classes, whose objects would share "
+                "one instance map. Give the model of one class, such as "
+                f"{self._first.part.name}"
+            )
         return Labeller(dict(self._models), parse_names(names, list(self)))
 
     def predict(self, image: object, index: int | None = None) -> LabelledSlice:

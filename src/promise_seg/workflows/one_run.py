@@ -41,8 +41,11 @@ class Trained:
     def words(self) -> list[str]:
         """How prompts are answered, a line for each form, and whether SAM sees its own masks once more."""
         lines = [one.words for one in self.answers]
-        if read_config(self.best_folder).second_pass:
+        config = read_config(self.best_folder)
+        if config.second_pass:
             lines.append("own prompts: SAM's masks are fed back to it once, which was better on the val rows")
+        if config.instances is not None:
+            lines.append(f"separate objects: {config.instances.words}, as is best on the val rows")
         return lines
 
     @property

@@ -11,6 +11,7 @@ from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.prediction.folders import Outcome
 from promise_seg.prediction.folders import predict_folder as predict_inputs
 from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.outputs.formats import check_holds_instances
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import OutputFormat
@@ -28,6 +29,7 @@ def load_labeller(
     device: str | torch.device = "auto",
     names: Sequence[str] = (),
     always_segment: bool = False,
+    instances: bool = False,
 ) -> Labeller:
     """Return what turns images into label maps with a model, or one for each class.
 
@@ -38,6 +40,7 @@ def load_labeller(
         names: what is segmented, ``NAME`` or ``LABEL=NAME``.
         always_segment: segment also what the model judges to hold nothing; of a model that is loaded already, see
             :func:`load`.
+        instances: whether labels are the numbers of separate objects.
 
     Raises:
         CheckpointError: if a model cannot be loaded.
@@ -45,7 +48,7 @@ def load_labeller(
     """
     if isinstance(model, str | Path | ModelRef):
         model = load(model, sam=sam, device=device, always_segment=always_segment)
-    return model.labeller(names)
+    return model.labeller(names, instances=instances)
 
 
 def predict_folder(
@@ -60,6 +63,7 @@ def predict_folder(
     always_segment: bool = False,
     keep_empty_frames: bool = False,
     every: int = 1,
+    instances: bool = False,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
@@ -73,12 +77,13 @@ def predict_folder(
         images: images, volumes, DICOM files, and folders of them, at any depth; outputs keep their tree.
         output: folder for masks, overlays and ``predictions.csv``.
         output_format: ``auto`` (as the input, which is DICOM-SEG for DICOM), ``png``, ``tiff``, ``nifti``, ``nrrd``,
-            ``metaimage``, ``npy``, ``dicom-seg``, ``rle`` or ``coco``.
+            ``metaimage``, ``npy``, ``dicom-seg``, ``rle``, ``coco`` or ``geojson``.
         names: what is segmented, for DICOM-SEG and COCO: ``NAME``, or ``LABEL=NAME`` for one of several.
         sam: the model's SAM, if not where training found it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
         every: predict every Nth frame of videos, from the first.
+        instances: find each object separately: instance maps in place of masks, and ``objects.csv``.
         keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
         progress: told of each image.
         note: told what is left out of the images, and what a user should know of the model, a line each.
@@ -92,11 +97,16 @@ def predict_folder(
     if every < 1:
         raise SettingsError(f"--every {every}: expected a whole number from 1, which takes all frames")
     wanted = chosen(OutputFormat, output_format, "--format")
+    if instances:
+        check_holds_instances(wanted)
     refuse_checkpoints(output)
     places = [images] if isinstance(images, str | Path) else images
     inputs = find_inputs(places, note, output, _channels_of(model))
     if not isinstance(model, Labeller):
-        model = load_labeller(model, sam=sam, device=device, names=names, always_segment=always_segment)
+        model = load_labeller(
+            model, sam=sam, device=device, names=names, always_segment=always_segment,
+            instances=instances,
+        )  # fmt: skip
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
     return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)

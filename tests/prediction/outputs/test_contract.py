@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import tifffile
+from matplotlib.path import Path
 from PIL import Image
 
 from promise_seg.errors import ImageError
@@ -214,6 +215,26 @@ class TestRle(WriterContract):
 
 class TestCoco(TestRle):
     output = OutputFormat.COCO
+
+
+class TestGeoJson(WriterContract):
+    output = OutputFormat.GEOJSON
+
+    def write_input(self, folder):
+        return write_nifti(folder / "v.nii", np.zeros((4, 5, 3), np.int16))
+
+    def read(self, path, labelled):
+        """By whether the centre of a pixel is inside of a polygon, by an independent program."""
+        stack = np.zeros_like(labelled.stack)
+        rows, columns = (axis.ravel() for axis in np.indices(stack.shape[1:]))
+        for feature in json.loads(path.read_text())["features"]:
+            geometry = feature["geometry"]
+            inside = [
+                Path(ring).contains_points(np.stack([columns + 0.5, rows + 0.5], 1)) for ring in geometry["coordinates"]
+            ]
+            whole = inside[0] & ~np.any([*inside[1:], np.zeros_like(inside[0])], axis=0)
+            stack[geometry["plane"]["z"]][whole.reshape(stack.shape[1:])] = feature["properties"]["label"]
+        return stack
 
 
 def _below(kind):

@@ -16,7 +16,7 @@ def labels_columns_first(labelled: Labelled) -> Array:
     """
     source = labelled.source
     labels = labelled.stack if source.frame is None else source.frame.from_slices(labelled.stack)
-    labels = labels.astype(np.uint8 if max(labelled.names) < 256 else np.uint16)
+    labels = labels.astype(labelled.dtype)
     return labels if source.columns_first else labels.T
 
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from promise_seg.errors import SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.prediction.labelling import Labelled
 from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
+from promise_seg.prediction.outputs.geojson import write_geojson
 from promise_seg.prediction.outputs.metaimage import write_metaimage
 from promise_seg.prediction.outputs.nifti import write_nifti
 from promise_seg.prediction.outputs.nrrd import write_nrrd
@@ -38,6 +40,7 @@ WRITERS = {
     OutputFormat.DICOM_SEG: Writer(".dcm", write_dicom_seg),
     OutputFormat.RLE: Writer(".json", write_rle),
     OutputFormat.COCO: Writer(".json", write_rle),
+    OutputFormat.GEOJSON: Writer(".geojson", write_geojson),
 }
 
 
@@ -48,6 +51,33 @@ def writer_of(output: OutputFormat, keep_empty_frames: bool = False) -> Writer:
     return WRITERS[output]
 
 
-def formats_for(source: Source, wanted: OutputFormat) -> list[OutputFormat]:
-    """Return the format that an input is written in, and behind it one to fall back on, if the input knows one."""
-    return [wanted] if wanted != OutputFormat.AUTO else source.output_formats()
+def formats_for(source: Source, wanted: OutputFormat, instances: bool = False) -> list[OutputFormat]:
+    """Return the format that an input is written in, and behind it one to fall back on, if the input knows one.
+
+    With ``instances`` it is one that holds instance maps.
+    """
+    if wanted != OutputFormat.AUTO:
+        return [wanted]
+    found = source.output_formats()
+    if not instances:
+        return found
+    others = [OutputFormat.TIFF if source.is_volume else OutputFormat.PNG]
+    others = others if source.frame is None else [OutputFormat.NIFTI, *others]
+    return [one for one in found if one not in WITHOUT_INSTANCES] or others
+
+
+WITHOUT_INSTANCES = (OutputFormat.DICOM_SEG, OutputFormat.NRRD)
+"""Formats of segments with a name each, which hold no instance maps."""
+
+
+def check_holds_instances(wanted: OutputFormat) -> None:
+    """Raise an error if a format cannot hold an instance map.
+
+    Raises:
+        SettingsError: that names those that can.
+    """
+    if wanted in WITHOUT_INSTANCES:
+        possible = ", ".join(one for one in OutputFormat if one not in WITHOUT_INSTANCES)
+        raise SettingsError(
+            f"--format {wanted}: holds named segments and no instance maps, as --instances asks for. Choose {possible}"
+        )

@@ -12,7 +12,7 @@ from promise_seg.prediction.outputs.reading_back import write_checked
 def write_npy(labelled: Labelled, path: Path) -> None:
     """Write labels in the shape and axis order of the input's array; for a stack without a place (N, H, W)."""
     frame, is_volume = labelled.source.frame, labelled.source.is_volume
-    stack = labelled.stack.astype(np.uint8 if max(labelled.names) < 256 else np.uint16)
+    stack = labelled.stack.astype(labelled.dtype)
     whole = stack if frame is None else np.ascontiguousarray(frame.from_slices(stack))
     array = whole if is_volume else stack[0]
 

@@ -14,10 +14,10 @@ from promise_seg.prediction.outputs.reading_back import check_same, faults_of_wr
 
 
 def grey_values(labels: Uint16Array, labelled: Labelled) -> npt.NDArray:
-    """Return labels as grey values: 0 and 255 for a plain mask, the labels themselves for classes."""
-    if labelled.is_binary:
+    """Return labels as grey values: 0 and 255 for a plain mask, the labels themselves for classes and objects."""
+    if labelled.is_binary and not labelled.are_instances:
         return np.where(labels > 0, 255, 0).astype(np.uint8)
-    return labels.astype(np.uint8) if max(labelled.names) < 256 else labels
+    return labels.astype(labelled.dtype)
 
 
 def write_png(labelled: Labelled, path: Path) -> None:

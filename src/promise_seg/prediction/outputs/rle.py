@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 from promise_seg.arrays import BoolArray, Uint16Array
 from promise_seg.files import json_text, read_json_object, write_json
 from promise_seg.postprocessing import connected_parts
-from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.labelling import Labelled, LabelledSlice
 from promise_seg.prediction.outputs.reading_back import write_checked
 
 
@@ -46,22 +46,35 @@ def write_rle(labelled: Labelled, path: Path) -> None:
     slices = []
     for index, one in enumerate(labelled.slices):
         height, width = one.labels.shape
-        objects = [
-            {
-                "label": label,
-                "segmentation": encode_rle(mask),
-                "area": int(np.count_nonzero(mask)),
-                "bbox": _box(mask),
-                "score": round(one.origins[label].predicted_iou, 4),
-            }
-            for label in labelled.names
-            for mask in _objects(one.labels == label, labelled.separate_objects)
-        ]
+        objects = list(_coded(labelled, one))
         slices.append({"slice": labelled.source.number_of(index), "height": height, "width": width, "objects": objects})
     names = {str(label): name for label, name in labelled.names.items()}
     content = {"image": str(labelled.source.path), "labels": names, "slices": slices}
     text = json_text(content)
     write_checked(labelled, path, lambda to: to.write_text(text, encoding="utf-8"), read_rle, labelled.stack)
+
+
+def _coded(labelled: Labelled, one: LabelledSlice) -> Iterator[dict[str, Any]]:
+    """The objects of a slice; those of an instance map with their numbers."""
+    if one.objects is not None:
+        (label,) = labelled.names
+        for found in one.objects:
+            code = _code(label, one.labels == found.id, found.score)
+            yield code | {"id": found.id}
+        return
+    for label in labelled.names:
+        for mask in _objects(one.labels == label, labelled.separate_objects):
+            yield _code(label, mask, one.origins[label].predicted_iou)
+
+
+def _code(label: int, mask: BoolArray, score: float) -> dict[str, Any]:
+    return {
+        "label": label,
+        "segmentation": encode_rle(mask),
+        "area": int(np.count_nonzero(mask)),
+        "bbox": _box(mask),
+        "score": round(score, 4),
+    }
 
 
 def read_rle(path: Path) -> Uint16Array:
@@ -70,7 +83,7 @@ def read_rle(path: Path) -> Uint16Array:
     stack = np.zeros((len(slices), slices[0]["height"], slices[0]["width"]), np.uint16)
     for labels, one in zip(stack, slices, strict=True):
         for found in one["objects"]:
-            labels[decode_rle(found["segmentation"])] = found["label"]
+            labels[decode_rle(found["segmentation"])] = found.get("id", found["label"])
     return stack
 
 
@@ -96,6 +109,7 @@ def write_coco(codes: Sequence[Path], path: Path) -> None:
                         "category_id": found["label"],
                         "iscrowd": 0,
                         **{key: found[key] for key in ("segmentation", "area", "bbox", "score")},
+                        **({"instance_id": found["id"]} if "id" in found else {}),
                     }
                 )
     write_json(

@@ -1,0 +1,203 @@
+"""Outline each object that was asked for: its mask in the image frame, in a window as large as the object needs.
+
+SAM is asked in bounded batches, and no mask is ever as large as the image, so ten thousand objects take no more memory
+than their own pixels.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from promise_seg.arrays import BoolArray, Float32Array, IntArray
+from promise_seg.images.geometry import Geometry
+from promise_seg.instance_rule import InstanceRule
+from promise_seg.instances.proposing import ObjectProposals
+from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.postprocessing import largest_part
+from promise_seg.sam.features import Features
+
+_AT_ONCE = 32
+_MARGIN = 0.25  # of the longer side of a box: how far a mask may reach beyond it
+_LEAST_MARGIN = 3  # cells of the maps
+_REACH = 4  # cells of the maps: how far around its region a place still belongs to an object
+_CERTAIN_LOGIT = 12.0
+_AGREEMENT = 0.3  # IoU of SAM's mask with the region that it was asked for
+
+
+@dataclass(frozen=True, eq=False)
+class Outlined:
+    """The mask of one object, in a window of the image.
+
+    Args:
+        left, top: of the window, in the image frame.
+        mask_logits: (h, w), unbounded; the object is where they are above the threshold of the model.
+        mask: (h, w).
+        score: how sure it is, 0 to 1.
+        point_xy: the point that it was asked for with, in the image frame.
+        predicted_iou: SAM's estimate of its IoU, where it was asked.
+    """
+
+    left: int
+    top: int
+    mask_logits: Float32Array
+    mask: BoolArray
+    score: float
+    point_xy: tuple[float, float]
+    predicted_iou: float | None = None
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the window in the image."""
+        height, width = self.mask.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+
+@torch.no_grad()
+def outline_objects(
+    model: PromiseModel, features: Features, proposals: ObjectProposals, geometry: Geometry, rule: InstanceRule
+) -> Iterator[Outlined]:
+    """Yield the mask of each object, in the order of the proposals.
+
+    Where SAM's mask is of something else than what was asked for, the object is as the maps have it.
+
+    Args:
+        model: in evaluation mode.
+        features: of the image, on the model's device.
+        proposals: what to ask for.
+        geometry: of the image.
+        rule: what share SAM's masks have.
+    """
+    warp = _Warp(geometry)
+    owners = _spread(proposals.regions)
+    threshold = model.config.postprocessing.threshold
+    least = float(np.log(threshold / (1 - threshold)))
+    points = geometry.points_to_image(proposals.points_xy_model)
+    for number, answer in enumerate(_answers(model, features, proposals, rule)):
+        window = warp.window_of(proposals.boxes_xyxy_model[number], len(owners))
+        saliency = warp.cut(proposals.saliency_logits, window)
+        owned = warp.cut(owners, window, number + 1)
+        mapped = _outlined(np.minimum(saliency, (owned - 0.5) * 2 * _CERTAIN_LOGIT), least, window, points[number])
+        if answer is None:
+            yield mapped
+            continue
+        mixed = rule.map_share * mapped.mask_logits + (1 - rule.map_share) * warp.cut(answer.mask_logits, window)
+        found = _outlined(mixed, least, window, points[number])
+        if _iou(found.mask, mapped.mask) < _AGREEMENT:  # SAM answered with something else than what it was asked for
+            found = mapped
+        yield replace(found, predicted_iou=answer.iou)
+
+
+def _iou(one: BoolArray, other: BoolArray) -> float:
+    return int(np.count_nonzero(one & other)) / max(int(np.count_nonzero(one | other)), 1)
+
+
+class _Answer(NamedTuple):
+    """SAM's low-resolution logits (h, h) over the whole model frame, and its own estimate of their IoU."""
+
+    mask_logits: Float32Array
+    iou: float
+
+
+def _answers(
+    model: PromiseModel, features: Features, proposals: ObjectProposals, rule: InstanceRule
+) -> Iterator[_Answer | None]:
+    """Yield SAM's answer for each object; ``None`` where it has no share in the masks."""
+    count = len(proposals.boxes_xyxy_model)
+    if rule.map_share == 1:
+        yield from (None for _ in range(count))
+        return
+    for start in range(0, count, _AT_ONCE):
+        asked = proposals.prompts(start, start + _AT_ONCE).to(model.device)
+        shifted = model.answer_to(asked).shifted
+        chosen = choose_mask(model.sam_masks(features, asked, shifted=shifted), model.config.mask_choice)
+        if model.config.second_pass:
+            seen = replace(asked, mask_logits=chosen.mask_logits)
+            chosen = choose_mask(model.sam_masks(features, seen, shifted=shifted), model.config.mask_choice)
+        logits, iou = chosen.mask_logits[0].float().cpu().numpy(), chosen.iou[0].float().cpu().numpy()
+        yield from (_Answer(one, float(of)) for one, of in zip(logits, iou, strict=True))
+
+
+def _spread(regions: IntArray) -> IntArray:
+    """Let each region reach a few cells into what no region has, so that only other objects end it."""
+    if not regions.any():
+        return regions
+    away, nearest = cv2.distanceTransformWithLabels(
+        (regions == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of_pixel = np.zeros(int(nearest.max()) + 1, np.int64)
+    of_pixel[nearest[regions > 0]] = regions[regions > 0]
+    return np.where(away <= _REACH, of_pixel[nearest], 0)
+
+
+class _Window(NamedTuple):
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+class _Warp:
+    """Cuts windows of the image frame out of maps over the whole model frame, bilinearly."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = geometry
+
+    def window_of(self, box_xyxy_model: Float32Array, cells: int) -> _Window:
+        """Return the window (last column and row excluded) of a box and a margin, inside of what the model sees."""
+        left, top, right, bottom = box_xyxy_model.tolist()
+        cell = self._geometry.side / cells
+        margin = max(_MARGIN * max(right - left, bottom - top), _LEAST_MARGIN * cell)
+        wide = np.array([left - margin, top - margin, right + margin, bottom + margin], np.float32)
+        found = self._geometry.box_to_image(wide)
+        kept = self._geometry.kept
+        first_x, first_y = np.floor(found[:2]).astype(int).tolist()
+        end_x, end_y = (np.ceil(found[2:]).astype(int) + 1).tolist()
+        left, top = min(max(first_x, kept.left), kept.right - 1), min(max(first_y, kept.top), kept.bottom - 1)
+        right, bottom = max(min(end_x, kept.right), left + 1), max(min(end_y, kept.bottom), top + 1)
+        return _Window(left, top, right, bottom)
+
+    def cut(self, values: Float32Array | IntArray, window: _Window, number: int | None = None) -> Float32Array:
+        """Return values (r, r) in a window: (h, w); with a number, how far they are this number, 0 to 1."""
+        corners = np.array([[window.left, window.top], [window.right - 1, window.bottom - 1]], np.float32)
+        scale = len(values) / self._geometry.side
+        (x0, y0), (x1, y1) = ((self._geometry.points_to_model(corners) + 0.5) * scale - 0.5).astype(np.float64)
+        width, height = window.right - window.left, window.bottom - window.top
+        xs = np.linspace(x0, x1, width, dtype=np.float32) if width > 1 else np.array([x0], np.float32)
+        ys = np.linspace(y0, y1, height, dtype=np.float32) if height > 1 else np.array([y0], np.float32)
+        (first_row, end_row), (first_column, end_column) = _span(ys, len(values)), _span(xs, len(values))
+        part = values[first_row:end_row, first_column:end_column]
+        part = part if number is None else part == number
+        return _bilinear(part.astype(np.float32), ys - first_row, xs - first_column)
+
+
+def _span(places: Float32Array, cells: int) -> tuple[int, int]:
+    """Return the first and, excluded, the last cell that places are interpolated from."""
+    first = min(max(int(np.floor(places[0])), 0), cells - 1)
+    return first, min(max(int(np.floor(places[-1])) + 2, first + 1), cells)
+
+
+def _bilinear(values: Float32Array, ys: Float32Array, xs: Float32Array) -> Float32Array:
+    """Interpolate values (r, c) at rows (h,) and columns (w,), as far as the outermost cells: (h, w)."""
+    last_row, last_column = values.shape[0] - 1, values.shape[1] - 1
+    ys, xs = np.clip(ys, 0, last_row), np.clip(xs, 0, last_column)
+    above, before = ys.astype(np.int64), xs.astype(np.int64)
+    below, behind = np.minimum(above + 1, last_row), np.minimum(before + 1, last_column)
+    down, across = (ys - above)[:, None], (xs - before)[None]
+    upper = values[np.ix_(above, before)] * (1 - across) + values[np.ix_(above, behind)] * across
+    lower = values[np.ix_(below, before)] * (1 - across) + values[np.ix_(below, behind)] * across
+    return (upper * (1 - down) + lower * down).astype(np.float32)
+
+
+def _outlined(logits: Float32Array, least: float, window: _Window, point_xy: Float32Array) -> Outlined:
+    """Return the largest part of what is above a logit; an object that falls between pixels is its best pixel."""
+    mask = logits > least
+    if mask.any():
+        mask = largest_part(mask)
+    else:
+        mask.ravel()[int(logits.argmax())] = True
+    score = float((1 / (1 + np.exp(-np.clip(logits[mask], -30, 30)))).mean())
+    return Outlined(window.left, window.top, logits, mask, score, (float(point_xy[0]), float(point_xy[1])))

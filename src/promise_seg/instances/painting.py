@@ -1,0 +1,91 @@
+"""Paint the objects of an image into one instance map: doubles are left out, and no two objects share a pixel."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from promise_seg.arrays import BoolArray, Uint16Array
+from promise_seg.instances.outlining import Outlined
+from promise_seg.postprocessing import largest_part
+
+_DOUBLE = 0.5
+"""An object is another one's double if their IoU is higher, or a larger share of its pixels is the other's."""
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceMap:
+    """The objects of an image.
+
+    Args:
+        labels: (H, W), 0 for background and 1, 2 ... without gaps, from the top of the image to its bottom.
+        objects: the object of each number; their masks are as in ``labels``.
+    """
+
+    labels: Uint16Array
+    objects: tuple[Outlined, ...]
+
+
+def paint(objects: Iterable[Outlined], height: int, width: int, least_score: float = 0.0) -> InstanceMap:
+    """Paint objects into one map: the surer one is kept of two that are the same; a shared pixel is whose it is surest.
+
+    Args:
+        objects: in any order; they may overlap.
+        height, width: of the image.
+        least_score: objects with a lower score are left out.
+    """
+    found = sorted((one for one in objects if one.score >= least_score), key=_surest_first)
+    kept: list[Outlined] = []
+    owner = np.zeros((height, width), np.int32)
+    surest = np.full((height, width), -np.inf, np.float32)
+    areas = [0]
+    for one in found:
+        if _is_double(one, owner[one.window], areas):
+            continue
+        kept.append(one)
+        areas.append(int(np.count_nonzero(one.mask)))
+        here, logits = owner[one.window], surest[one.window]
+        wins = one.mask & (one.mask_logits > logits)
+        here[wins], logits[wins] = len(kept), one.mask_logits[wins]
+    return _numbered(kept, owner)
+
+
+def _surest_first(one: Outlined) -> tuple[float, int, int]:
+    return -one.score, one.top, one.left
+
+
+def _is_double(one: Outlined, owner: np.ndarray, areas: list[int]) -> bool:
+    """Whether an object is, for the most part, one that is painted already.
+
+    Args:
+        one: the object.
+        owner: (h, w), whose the pixels of its window are.
+        areas: of the objects that are painted.
+    """
+    shared = np.bincount(owner[one.mask])
+    area = int(np.count_nonzero(one.mask))
+    shared[:1] = 0
+    other = int(shared.argmax()) if len(shared) else 0
+    if not other:
+        return False
+    common = int(shared[other])
+    return common > _DOUBLE * min(area, area + areas[other] - common)
+
+
+def _numbered(kept: list[Outlined], owner: np.ndarray) -> InstanceMap:
+    """Number what is left of the objects from top to bottom, each the largest part of it."""
+    left = []
+    for number, one in enumerate(kept, 1):
+        mask: BoolArray = owner[one.window] == number
+        if mask.any():
+            left.append(replace(one, mask=largest_part(mask)))
+    left.sort(key=_from_the_top)
+    labels = np.zeros(owner.shape, np.uint16)
+    for number, one in enumerate(left, 1):
+        labels[one.window][one.mask] = number
+    return InstanceMap(labels, tuple(left))
+
+
+def _from_the_top(one: Outlined) -> tuple[int, int]:
+    row, column = np.unravel_index(int(one.mask.argmax()), one.mask.shape)
+    return one.top + int(row), one.left + int(column)

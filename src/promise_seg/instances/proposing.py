@@ -1,0 +1,123 @@
+"""Ask for each object of an image: a box and a point of its own, from the maps of the APM."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promise_seg.arrays import Float32Array, IntArray
+from promise_seg.errors import SettingsError
+from promise_seg.images.geometry import Geometry
+from promise_seg.instance_rule import InstanceRule
+from promise_seg.model import PromiseModel
+from promise_seg.prompting.apm import Proposal
+from promise_seg.prompting.map_decoders import resized
+from promise_seg.prompting.separating import depths, prompts_in_frame, separate
+from promise_seg.sam.features import Features
+from promise_seg.sam.prompts import FOREGROUND
+
+_MOST_OBJECTS = 65_535
+
+
+class ObjectProposals(NamedTuple):
+    """The objects that are asked for in one image, and where they were found.
+
+    Shape: ``boxes_xyxy_model`` (K, 4) and ``points_xy_model`` (K, 2) in the model frame; ``regions`` (r, r) over the
+        whole model frame, numbered from 1 as the objects are, 0 elsewhere; ``saliency_logits`` (r, r).
+    """
+
+    boxes_xyxy_model: Float32Array
+    points_xy_model: Float32Array
+    regions: IntArray
+    saliency_logits: Float32Array
+
+    def prompts(self, start: int, end: int) -> Proposal:
+        """Return the prompts of some of the objects: sets of one box and one point, for one image."""
+        points = torch.from_numpy(self.points_xy_model[start:end])[None, :, None]
+        return Proposal(
+            points_xy_model=points,
+            point_labels=torch.full(points.shape[:3], FOREGROUND),
+            boxes_xyxy_model=torch.from_numpy(self.boxes_xyxy_model[start:end])[None],
+        )
+
+
+@torch.no_grad()
+def propose_objects(model: PromiseModel, features: Features, rule: InstanceRule, geometry: Geometry) -> ObjectProposals:
+    """Return what to ask for in one image; nothing where the model judges that there is nothing, or in the padding.
+
+    Args:
+        model: whose APM makes a saliency map.
+        features: of one image, with what the APM found in it.
+        rule: how far peaks rise.
+        geometry: of the image.
+
+    Raises:
+        SettingsError: if its APM makes no map.
+    """
+    maps = _maps(model, features)
+    certain = np.zeros(maps.saliency_logits.shape, bool)
+    if not maps.is_absent:
+        content = _cells_of(geometry, len(certain))
+        certain[content] = maps.saliency_logits[content] > 0
+    distance = depths(certain) if maps.distance is None else maps.distance
+    found = separate(certain, distance, rule.prominence)
+    cell = model.sam.image_size / len(certain)
+    boxes, points = prompts_in_frame(found.boxes, np.stack([found.columns, found.rows], 1), cell)
+    if len(boxes) > _MOST_OBJECTS:
+        raise SettingsError(f"found {len(boxes)} objects in an image; an instance map holds {_MOST_OBJECTS}")
+    return ObjectProposals(boxes, points, found.regions, maps.saliency_logits)
+
+
+def _cells_of(geometry: Geometry, cells: int) -> tuple[slice, slice]:
+    """Return the rows and columns of maps (cells, cells) whose centres are in the image."""
+    box, scale = geometry.content, cells / geometry.side
+    first_row, end_row, first_column, end_column = (
+        round(edge * scale) for edge in (box.top, box.bottom, box.left, box.right)
+    )
+    return slice(first_row, max(end_row, first_row + 1)), slice(first_column, max(end_column, first_column + 1))
+
+
+class _Maps(NamedTuple):
+    saliency_logits: Float32Array
+    distance: Float32Array | None
+    is_absent: bool
+
+
+def _maps(model: PromiseModel, features: Features) -> _Maps:
+    check_makes_map(model)
+    proposal = model.propose(features)
+    if proposal.saliency_logits is None:
+        raise ValueError("an APM that makes a map has proposed without it")
+    absent = False
+    threshold = None if model.always_segments else model.config.presence_threshold
+    if threshold is not None and proposal.presence_logits is not None:
+        absent = bool(proposal.presence_logits[0].sigmoid() < threshold)
+    side = min(model.sam.image_size, (None if model.apm is None else model.apm.image_side) or model.sam.image_size)
+    saliency = _wide(proposal.saliency_logits, side)
+    distance = None if proposal.distance_logits is None else _sigmoid(_wide(proposal.distance_logits, side))
+    return _Maps(saliency, distance, absent)
+
+
+def check_makes_map(model: PromiseModel) -> None:
+    """Raise an error if the APM of a model makes no map, so that it cannot tell objects apart.
+
+    Raises:
+        SettingsError: that says so.
+    """
+    if model.apm is None or not model.apm.makes_map:
+        kind = f"the APM {model.config.apm.kind}" if model.config.apm is not None else f"variant {model.config.variant}"
+        raise SettingsError(
+            f"separate objects need a map of where they are, which {kind} does not make. Use a model that was trained "
+            "with --apm pretrained, as is usual, and with --instances"
+        )
+
+
+def _wide(logits: Tensor, side: int) -> Float32Array:
+    """Return the only map of a batch (1, g, g) as (r, r), at least as large as it is."""
+    wide = resized(logits.float()[:, None], max(side, logits.shape[-1]))[0, 0]
+    return wide.cpu().numpy()
+
+
+def _sigmoid(logits: Float32Array) -> Float32Array:
+    return torch.from_numpy(logits).sigmoid().numpy()

@@ -1,0 +1,111 @@
+"""Separate the objects of an image in its saliency and distance maps, also where they touch.
+
+Each peak of the distance map is an object if it rises high enough above the pass to any higher one; what is salient
+belongs to the peak that it flows to, which is a watershed. Parts of the saliency without a peak are an object each.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from promise_seg.arrays import BoolArray, Float32Array, IntArray
+
+PROMINENCE = 0.1
+"""How far a peak must rise above the pass to a higher one, where nothing else was measured: the deepest place of an
+object is 1."""
+_LEVELS = 40
+
+
+class Separated(NamedTuple):
+    """The objects of an image, in no order: ``regions`` (r, r), numbered from 1 without gaps, 0 elsewhere; the ``rows``
+    and ``columns`` (K,) of the deepest place of each."""
+
+    regions: IntArray
+    rows: IntArray
+    columns: IntArray
+
+    @property
+    def boxes(self) -> IntArray:
+        """The boxes (K, 4): columns ``left`` to ``right`` and rows ``top`` to ``bottom``, the last excluded."""
+        windows = ndimage.find_objects(self.regions)
+        found = [[columns.start, rows.start, columns.stop, rows.stop] for rows, columns in windows]
+        return np.array(found, np.int64).reshape(-1, 4)
+
+
+def separate(certain: BoolArray, distance: Float32Array, prominence: float = PROMINENCE) -> Separated:
+    """Separate the objects in what is certainly foreground.
+
+    Args:
+        certain: (r, r), the foreground.
+        distance: (r, r), how far inside of its object each place is, 0 to 1.
+        prominence: how far a peak rises above the pass to a higher one.
+    """
+    from skimage.segmentation import watershed  # takes long to import
+
+    height = np.where(certain, distance, 0).astype(np.float32)
+    rows, columns = _peaks(certain, height, prominence)
+    markers = np.zeros(certain.shape, np.int32)
+    markers[rows, columns] = np.arange(1, len(rows) + 1)
+    regions = watershed(-height, markers, mask=certain, connectivity=np.ones((3, 3)))
+    return Separated(regions.astype(np.int64), rows, columns)
+
+
+def _peaks(certain: BoolArray, height: Float32Array, prominence: float) -> tuple[IntArray, IntArray]:
+    """Return the rows and columns (K,) of the peaks, by raising the water from the highest level to the lowest.
+
+    Where two lakes of higher places meet, the lower peak is kept only if it is so far above the level.
+    """
+    peaks = np.zeros(0, np.int64)
+    flat = height.ravel()
+    for level in [*np.linspace(1, 0, _LEVELS, endpoint=False), 0.0]:
+        count, lakes = cv2.connectedComponents((certain & (height >= level)).astype(np.uint8), connectivity=8)
+        if count == 1:
+            continue
+        of_pixel = lakes.ravel()
+        highest_first = np.argsort(-flat[peaks], kind="stable")
+        peaks = peaks[highest_first]
+        _, highest = np.unique(of_pixel[peaks], return_index=True)
+        stays = flat[peaks] - level >= prominence
+        stays[highest] = True
+        peaks = np.concatenate([peaks[stays], _of_new_lakes(of_pixel, flat, of_pixel[peaks], count)])
+    return np.divmod(np.sort(peaks), certain.shape[1])
+
+
+def _of_new_lakes(of_pixel: IntArray, flat: Float32Array, known: IntArray, count: int) -> IntArray:
+    """Return the highest pixel of each lake that holds no peak yet."""
+    is_new = np.ones(count, bool)
+    is_new[known] = False
+    is_new[0] = False
+    if not is_new.any():
+        return np.zeros(0, np.int64)
+    inside = np.flatnonzero(is_new[of_pixel])
+    inside = inside[np.argsort(-flat[inside], kind="stable")]
+    _, first = np.unique(of_pixel[inside], return_index=True)
+    return inside[first]
+
+
+def depths(certain: BoolArray) -> Float32Array:
+    """Return how deep inside of the foreground each place lies, (r, r) with 1 at the deepest place of each part.
+
+    It stands in for the distance map of an APM that makes none.
+    """
+    count, parts = cv2.connectedComponents(certain.astype(np.uint8), connectivity=8)
+    inside = cv2.distanceTransform(np.pad(certain.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    deepest = np.full(count, 1e-6, np.float32)
+    np.maximum.at(deepest, parts.ravel(), inside.ravel())
+    return (inside / deepest[parts]).astype(np.float32)
+
+
+def prompts_in_frame(boxes: IntArray, points: IntArray, cell: float) -> tuple[Float32Array, Float32Array]:
+    """Return boxes (K, 4) and points (K, 2) of cells in the model frame: indices of first and last pixels.
+
+    Args:
+        boxes: columns ``left`` to ``right`` and rows ``top`` to ``bottom``, the last excluded.
+        points: columns and rows.
+        cell: how many pixels of the model frame a cell is wide.
+    """
+    first, end = boxes[:, :2] * cell, boxes[:, 2:] * cell - 1
+    framed = np.concatenate([first, np.maximum(end, first)], 1)
+    return framed.astype(np.float32), ((points + 0.5) * cell - 0.5).astype(np.float32)
