@@ -29,15 +29,16 @@ class DecoderGraph(Graph):
     Args:
         model: any variant.
         encoder: whose outputs it reads.
+        name: of the model, for messages.
     """
 
     _shifted: Tensor
     _choices: Tensor
 
-    def __init__(self, model: PromiseModel, encoder: EncoderGraph) -> None:
+    def __init__(self, model: PromiseModel, encoder: EncoderGraph, name: str) -> None:
         read = [port for port in encoder.outputs if not port.name.startswith("stage")]
         inputs = [*read, *_prompt_ports(model.sam.mask_side, has_own=model.apm is not None)]
-        super().__init__("decoder", "the decoder", inputs, [])
+        super().__init__("decoder", f"{name}: the decoder of {model.sam.name}", inputs, [])
         self.model, self._encoder = model, (encoder,)
         answers = [model.answer_to_form(form) for form in FORMS]
         self.register_buffer("_shifted", torch.tensor([float(one.shifted) for one in answers]), persistent=False)

@@ -7,7 +7,7 @@ from promise_seg.exporting.graph import Graph, Port, noise, ports_of
 from promise_seg.model import PromiseModel
 
 IMAGE_INPUT = "image"
-ABOUT_FEATURES = {
+_ABOUT = {
     "embedding": "the encoder's final output",
     "stage": "outputs of the encoder's blocks, for the prompter",
     "": "finer features, for the decoder",
@@ -17,15 +17,21 @@ ABOUT_FEATURES = {
 
 class EncoderGraph(Graph):
     """An image of the model frame to its features: the embedding, the stages that the prompter reads, and what the
-    decoder needs beside it."""
+    decoder needs beside it.
 
-    def __init__(self, model: PromiseModel) -> None:
+    Args:
+        model: any variant.
+        name: of the model, for messages.
+    """
+
+    def __init__(self, model: PromiseModel, name: str) -> None:
         side = model.sam.image_size
         pixels = "RGB pixels in the model frame, 0 to 255; they are normalised in the graph"
         inputs = [Port(IMAGE_INPUT, (1, side, side, 3), torch.uint8, pixels)]
         blank = torch.zeros((1, side, side, 3), dtype=torch.uint8)
         found = model.sam.encode(blank).with_stages(model.stages_read).tensors
-        super().__init__("encoder", "the encoder", inputs, ports_of(dict(sorted(found.items())), ABOUT_FEATURES))
+        outputs = ports_of(dict(sorted(found.items())), _ABOUT)
+        super().__init__("encoder", f"{name}: the encoder of {model.sam.name}", inputs, outputs)
         self.sam, self.stages_read = model.sam, model.stages_read
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:

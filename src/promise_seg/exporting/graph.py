@@ -44,6 +44,7 @@ class Graph(nn.Module, ABC):
 
     def __init__(self, name: str, part: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
         super().__init__()
+        self.training = False  # or the exporter would put what is inside back into training mode
         self.name, self.part = name, part
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
 

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from promise_seg.exporting.encoder_graph import EncoderGraph
 from promise_seg.exporting.graph import Graph, Port, noise, ports_of
-from promise_seg.prompting.apm import IMAGE, AutoPrompter
+from promise_seg.model import PromiseModel
+from promise_seg.prompting.apm import IMAGE
 from promise_seg.sam.features import Features
 
 _ABOUT = {
@@ -22,16 +23,20 @@ class PrompterGraph(Graph):
     """Features to what an APM finds by arithmetic alone.
 
     Args:
-        apm: any kind.
+        model: with an APM.
         encoder: whose outputs it reads.
+        name: of the model, for messages.
     """
 
-    def __init__(self, apm: AutoPrompter, encoder: EncoderGraph) -> None:
+    def __init__(self, model: PromiseModel, encoder: EncoderGraph, name: str) -> None:
+        apm, config = model.apm, model.config.apm
+        if apm is None or config is None:
+            raise ValueError(f"variant {model.config.variant} has no auto-prompting module")
         read = [port for port in encoder.outputs if port.name == "embedding" or port.name.startswith("stage")]
         if apm.image_side is not None:
             shape = (1, apm.image_side, apm.image_side, 3)
             read.append(Port(IMAGE, shape, torch.uint8, "the image by itself, RGB pixels in a frame of this side"))
-        super().__init__("prompter", "the auto-prompter", read, [])
+        super().__init__("prompter", f"{name}: the auto-prompter {config.kind}", read, [])
         self.apm, self._encoder = apm, (encoder,)  # in a tuple, as its weights are not the prompter's
         found = self.apm.findings(Features(self.examples()[0]))
         self.outputs = tuple(ports_of(found, _ABOUT))

@@ -1,0 +1,56 @@
+"""One model as a folder of ONNX files, their description and a program that runs them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from promise_seg.exporting.comparing import Agreement, compare
+from promise_seg.exporting.decoder_graph import DecoderGraph
+from promise_seg.exporting.description import DESCRIPTION_FILE, describe
+from promise_seg.exporting.encoder_graph import EncoderGraph
+from promise_seg.exporting.graph import Graph
+from promise_seg.exporting.prompter_graph import PrompterGraph
+from promise_seg.exporting.tracing import write_graph
+from promise_seg.files import json_text
+from promise_seg.model import PromiseModel
+from promise_seg.progress import Progress, counted, silent
+
+PROGRAM_FILE = "predict.py"
+_PROGRAM = Path(__file__).with_name(PROGRAM_FILE)
+
+
+def graphs_of(model: PromiseModel, name: str) -> list[Graph]:
+    """Return the graphs of a model; without an auto-prompter there are two.
+
+    Args:
+        model: on a CPU; it is put into evaluation mode.
+        name: of the model, for messages.
+    """
+    model.eval()
+    encoder = EncoderGraph(model, name)
+    graphs: list[Graph] = [encoder]
+    if model.apm is not None:
+        graphs.append(PrompterGraph(model, encoder, name))
+    return [*graphs, DecoderGraph(model, encoder, name)]
+
+
+def write_model(model: PromiseModel, folder: Path, opset: int, name: str, progress: Progress = silent) -> list[Agreement]:
+    """Write a model into a folder that exists, and compare each of its graphs with PyTorch.
+
+    Args:
+        model: any variant, on a CPU.
+        folder: empty.
+        opset: version of ONNX's operators.
+        name: of the model, for messages.
+        progress: told of each graph.
+
+    Raises:
+        SettingsError: if a part cannot be exported, or differs from PyTorch.
+    """
+    graphs, found = graphs_of(model, name), []
+    for graph in counted(graphs, progress, "exporting"):
+        write_graph(graph, folder, opset)
+        found.append(compare(graph, folder))
+    (folder / PROGRAM_FILE).write_bytes(_PROGRAM.read_bytes())
+    text = json_text(describe(model, graphs, folder, opset))
+    (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+    return found
