@@ -56,8 +56,10 @@ class Exported:
     def __init__(self, folder: str | Path, providers: Sequence[str] = ("CPUExecutionProvider",)) -> None:
         folder = Path(folder)
         self.about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors; it warns of inputs that have a default
         self._sessions = {
-            name: onnxruntime.InferenceSession(folder / graph["file"], providers=list(providers))
+            name: onnxruntime.InferenceSession(folder / graph["file"], options, providers=list(providers))
             for name, graph in self.about["graphs"].items()
         }
 

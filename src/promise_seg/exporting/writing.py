@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from promise_seg.class_sets import CLASS_PREFIX
 from promise_seg.exporting.comparing import Agreement, compare
 from promise_seg.exporting.decoder_graph import DecoderGraph
-from promise_seg.exporting.description import DESCRIPTION_FILE, describe
+from promise_seg.exporting.description import DESCRIPTION_FILE, FORMAT, describe
 from promise_seg.exporting.encoder_graph import EncoderGraph
 from promise_seg.exporting.graph import Graph
 from promise_seg.exporting.prompter_graph import PrompterGraph
 from promise_seg.exporting.tracing import write_graph
-from promise_seg.files import json_text
+from promise_seg.files import json_text, read_json_object
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
 
@@ -54,3 +55,22 @@ def write_model(model: PromiseModel, folder: Path, opset: int, name: str, progre
     text = json_text(describe(model, graphs, folder, opset))
     (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
     return found
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder is empty, or holds an earlier export and nothing else: of one model, or of several classes."""
+    if not folder.is_dir():
+        return False
+    found = list(folder.iterdir())
+    if any(path.is_dir() for path in found):
+        return all(path.is_dir() and path.name.startswith(CLASS_PREFIX) and is_export(path) for path in found)
+    return not found or _is_of_one(folder, {path.name for path in found})
+
+
+def _is_of_one(folder: Path, names: set[str]) -> bool:
+    try:
+        about = read_json_object(folder / DESCRIPTION_FILE)
+    except (OSError, ValueError):
+        return False
+    files = about.get("files")
+    return about.get("format") == FORMAT and isinstance(files, dict) and names <= {*files, DESCRIPTION_FILE}
