@@ -43,7 +43,7 @@ def graphs(model):
 
 @pytest.fixture(scope="module")
 def features(model, graphs):
-    return model.sam.encode(graphs["encoder"].examples()[1]["image"])
+    return model.sam.encode(graphs["encoder"].examples[1]["image"])
 
 
 CASES = [(1, 0, [1]), (1, 0, [0]), (2, 0, None), (8, 0, None), (16, 0, None), (0, 1, None), (1, 1, [1]), (20, 1, None)]

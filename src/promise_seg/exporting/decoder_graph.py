@@ -94,7 +94,7 @@ class DecoderGraph(Graph):
             Port("candidate_logits", ("sets", 3, side, side), torch.float32, "all masks that it was chosen from"),
             Port("candidate_iou", ("sets", 3), torch.float32, "the estimates of their IoU, by which it was chosen"),
         ]
-        if len(self(*self._arguments(self.examples()[0]))) > len(ports):
+        if len(self(*self._arguments(self.examples[0]))) > len(ports):
             ports.append(Port("object_logits", ("sets",), torch.float32, "whether there is an object there at all"))
         return tuple(ports)
 
@@ -102,9 +102,9 @@ class DecoderGraph(Graph):
         values = [given.get(port.name, port.default) for port in self.inputs]
         return [value for value in values if value is not None]
 
-    def examples(self) -> list[dict[str, Tensor]]:
+    def _examples(self) -> list[dict[str, Tensor]]:
         encoder, side = self._encoder[0], self.model.sam.mask_side
-        features = encoder.run(encoder.examples()[0])
+        features = encoder.features[0]
         read = {port.name: features[port.name] for port in self.inputs if port.name in features}
         counts = [_COUNTS[_TRACED], *_COUNTS]
         examples = [read | _prompts(self.model.sam.image_size, *count, seed=n) for n, count in enumerate(counts)]

@@ -1,6 +1,6 @@
 """The description of an exported model, for programs that run it: ``model.json``."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,17 @@ FORMAT = "promise-seg onnx"
 DESCRIPTION_FILE = "model.json"
 
 
-def describe(model: PromiseModel, graphs: Sequence[Graph], folder: Path, opset: int) -> dict[str, Any]:
-    """Return the description of a model whose graphs are in a folder, with all other files that belong to it."""
+def describe(
+    model: PromiseModel, graphs: Mapping[Graph, Collection[str]], folder: Path, opset: int
+) -> dict[str, Any]:
+    """Return the description of an exported model.
+
+    Args:
+        model: the same.
+        graphs: with the names of the inputs that each has in its file.
+        folder: that holds its graphs and all other files that belong to it.
+        opset: version of ONNX's operators.
+    """
     config, sam = model.config, model.sam
     mean, std = sam.input_scale
     return {
@@ -41,7 +50,7 @@ def describe(model: PromiseModel, graphs: Sequence[Graph], folder: Path, opset: 
         "prompter": _prompter(model),
         "decoder": _decoder(model),
         "postprocessing": config.postprocessing.model_dump(mode="json"),
-        "graphs": {graph.name: _graph(graph) for graph in graphs},
+        "graphs": {graph.name: _graph(graph, inputs) for graph, inputs in graphs.items()},
         "files": {path.name: _file(path) for path in sorted(folder.iterdir())},
         "versions": {
             "promise-seg": __version__, "opset": opset, "torch": version("torch"),
@@ -73,10 +82,10 @@ def _decoder(model: PromiseModel) -> dict[str, Any]:
     }
 
 
-def _graph(graph: Graph) -> dict[str, Any]:
+def _graph(graph: Graph, inputs: Collection[str]) -> dict[str, Any]:
     return {
         "file": graph.file,
-        "inputs": [_port(port) for port in graph.inputs],
+        "inputs": [_port(port) for port in graph.inputs if port.name in inputs],
         "outputs": [_port(port) for port in graph.outputs],
     }
 

@@ -1,5 +1,7 @@
 """The image encoder as a graph: an image in, all that prompter and decoder read of it out."""
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
@@ -38,10 +40,15 @@ class EncoderGraph(Graph):
         found = self.sam.encode(image).with_stages(self.stages_read).tensors
         return tuple(found[port.name] for port in self.outputs)
 
-    def examples(self) -> list[dict[str, Tensor]]:
+    def _examples(self) -> list[dict[str, Tensor]]:
         side = self.sam.image_size
         ramp = torch.linspace(0, 255, side).expand(1, 3, side, side).permute(0, 2, 3, 1)
         return [
             {IMAGE_INPUT: (0.5 * ramp + noise(1, side, side, 3, seed=seed, high=127)).to(torch.uint8)}
             for seed in range(2)
         ]
+
+    @cached_property
+    def features(self) -> list[dict[str, Tensor]]:
+        """The outputs for the examples."""
+        return [self.run(example) for example in self.examples]

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -53,9 +54,14 @@ class Graph(nn.Module, ABC):
         """The name of its file."""
         return f"{self.name}.onnx"
 
-    @abstractmethod
+    @cached_property
     def examples(self) -> list[dict[str, Tensor]]:
         """Inputs by their names: the graph is traced with the first, and compared on all of them."""
+        return self._examples()
+
+    @abstractmethod
+    def _examples(self) -> list[dict[str, Tensor]]:
+        """Make the examples."""
 
     def run(self, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the outputs for inputs, as PyTorch computes them."""

@@ -38,20 +38,19 @@ class PrompterGraph(Graph):
             read.append(Port(IMAGE, shape, torch.uint8, "the image by itself, RGB pixels in a frame of this side"))
         super().__init__("prompter", f"{name}: the auto-prompter {config.kind}", read, [])
         self.apm, self._encoder = apm, (encoder,)  # in a tuple, as its weights are not the prompter's
-        found = self.apm.findings(Features(self.examples()[0]))
+        found = self.apm.findings(Features(self.examples[0]))
         self.outputs = tuple(ports_of(found, _ABOUT))
 
     def forward(self, *features: Tensor) -> tuple[Tensor, ...]:
         named = {port.name: value for port, value in zip(self.inputs, features, strict=True)}
         return tuple(self.apm.findings(Features(named)).values())
 
-    def examples(self) -> list[dict[str, Tensor]]:
+    def _examples(self) -> list[dict[str, Tensor]]:
         encoder = self._encoder[0]
         examples = []
-        for seed, image in enumerate(encoder.examples()):
-            found = encoder.run(image)
+        for seed, found in enumerate(encoder.features):
             side = self.apm.image_side
             if side is not None:
-                found[IMAGE] = noise(1, side, side, 3, seed=seed, high=255).to(torch.uint8)
+                found = found | {IMAGE: noise(1, side, side, 3, seed=seed, high=255).to(torch.uint8)}
             examples.append({port.name: found[port.name] for port in self.inputs})
         return examples

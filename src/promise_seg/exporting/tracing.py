@@ -24,13 +24,16 @@ LARGEST_FILE = 1_800_000_000
 _EXPM1 = "aten::expm1"
 
 
-def write_graph(graph: Graph, folder: Path, opset: int) -> None:
+def write_graph(graph: Graph, folder: Path, opset: int) -> list[str]:
     """Write a graph into a folder: its file, and one with its weights if they are too large for it.
 
     Args:
         graph: in evaluation mode, on a CPU.
         folder: that exists.
         opset: version of ONNX's operators.
+
+    Returns:
+        The names of those of its inputs that have a say in its outputs: the file has no others.
 
     Raises:
         SettingsError: if PyTorch cannot trace the graph, or ONNX lacks what it needs.
@@ -44,7 +47,7 @@ def write_graph(graph: Graph, folder: Path, opset: int) -> None:
     for path in raw.iterdir():
         path.unlink()
     raw.rmdir()
-    _give_defaults(model, graph)
+    _declare(model, graph)
     model.producer_name, model.producer_version = "promise-seg", ""
     if sum(len(weight.raw_data) for weight in model.graph.initializer) > LARGEST_FILE:
         onnx.save_model(
@@ -54,10 +57,11 @@ def write_graph(graph: Graph, folder: Path, opset: int) -> None:
     else:
         onnx.save_model(model, folder / graph.file)
     onnx.checker.check_model(folder / graph.file)
+    return [value.name for value in model.graph.input]
 
 
 def _trace(graph: Graph, path: Path, opset: int) -> None:
-    first = graph.examples()[0]
+    first = graph.examples[0]
     ports = (*graph.inputs, *graph.outputs)
     said = io.StringIO()  # of a graph that cannot be exported, all of it is printed
     try:
@@ -99,10 +103,15 @@ def _symbols(opset: int) -> Iterator[None]:
         torch.onnx.unregister_custom_op_symbolic(_EXPM1, opset)
 
 
-def _give_defaults(model: "ModelProto", graph: Graph) -> None:
-    """Make inputs optional that have a default: an initial value of the same name."""
+def _declare(model: "ModelProto", graph: Graph) -> None:
+    """State the shapes of inputs and outputs, some of which the exporter cannot infer, and the defaults of inputs."""
     import onnx
 
-    for port in graph.inputs:
-        if port.default is not None:
-            model.graph.initializer.append(onnx.numpy_helper.from_array(port.default.numpy(), port.name))
+    ports = {port.name: port for port in (*graph.inputs, *graph.outputs)}
+    for value in (*model.graph.input, *model.graph.output):
+        port, kind = ports[value.name], value.type.tensor_type.elem_type
+        value.CopyFrom(onnx.helper.make_tensor_value_info(port.name, kind, port.shape))
+    for value in model.graph.input:
+        default = ports[value.name].default
+        if default is not None:  # an initial value of the same name
+            model.graph.initializer.append(onnx.numpy_helper.from_array(default.numpy(), value.name))

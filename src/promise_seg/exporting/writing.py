@@ -47,12 +47,12 @@ def write_model(model: PromiseModel, folder: Path, opset: int, name: str, progre
     Raises:
         SettingsError: if a part cannot be exported, or differs from PyTorch.
     """
-    graphs, found = graphs_of(model, name), []
-    for graph in counted(graphs, progress, "exporting"):
-        write_graph(graph, folder, opset)
+    inputs, found = {}, []
+    for graph in counted(graphs_of(model, name), progress, "exporting"):
+        inputs[graph] = write_graph(graph, folder, opset)
         found.append(compare(graph, folder))
     (folder / PROGRAM_FILE).write_bytes(_PROGRAM.read_bytes())
-    text = json_text(describe(model, graphs, folder, opset))
+    text = json_text(describe(model, inputs, folder, opset))
     (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
     return found
 
