@@ -67,7 +67,9 @@ def test_its_masks_are_those_of_the_model(program, involved_run, involved_export
         assert found.iou == pytest.approx(wanted.predicted_iou, abs=0.01)
 
 
-@pytest.mark.parametrize("words", [[], ["--point", "40", "30"], ["--box", "10", "12", "50", "40", "--background", "3", "4"]])
+@pytest.mark.parametrize(
+    "words", [[], ["--point", "40", "30"], ["--box", "10", "12", "50", "40", "--background", "3", "4"]]
+)
 def test_it_runs_without_our_packages(involved_export, image, tmp_path, words):
     Image.fromarray(image).save(tmp_path / "frame.png")
     command = [sys.executable, "-c", WITHOUT, involved_export / "predict.py", "frame.png", "mask.png", *words]

@@ -24,7 +24,5 @@ def export(
         found = exporting.export(model, output, sam=sam, image_size=image_size, opset=opset, progress=progress)
     for one in found:
         for file in one.agreement:
-            print_line(
-                f"{one.folder / file.file}: at most {file.difference:.1e} from PyTorch on {file.cases} inputs"
-            )
+            print_line(f"{one.folder / file.file}: at most {file.difference:.1e} from PyTorch on {file.cases} inputs")
         print_line(f"written: {one.folder}")

@@ -43,7 +43,9 @@ def compare(graph: Graph, folder: Path) -> Agreement:
         names = {port.name for port in session.get_inputs()} | {p.name for p in session.get_overridable_initializers()}
         found = [session.run(None, arrays_of(example, names)) for example in examples]
     except Exception as error:  # of ONNX Runtime, whose exceptions have no common base
-        raise SettingsError(f"{graph.part} was exported, but ONNX Runtime cannot run it: {first_line(error)}") from error
+        raise SettingsError(
+            f"{graph.part} was exported, but ONNX Runtime cannot run it: {first_line(error)}"
+        ) from error
     worst = 0.0
     for example, values in zip(examples, found, strict=True):
         for (name, wanted), value in zip(graph.run(example).items(), values, strict=True):

@@ -89,7 +89,9 @@ class DecoderGraph(Graph):
 
     def _output_ports(self, side: int) -> tuple[Port, ...]:
         ports = [
-            Port("mask_logits", ("sets", side, side), torch.float32, "the mask of each set, over the whole model frame"),
+            Port(
+                "mask_logits", ("sets", side, side), torch.float32, "the mask of each set, over the whole model frame"
+            ),
             Port("iou", ("sets",), torch.float32, "the estimate of its IoU"),
             Port("candidate_logits", ("sets", 3, side, side), torch.float32, "all masks that it was chosen from"),
             Port("candidate_iou", ("sets", 3), torch.float32, "the estimates of their IoU, by which it was chosen"),

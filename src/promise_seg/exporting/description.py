@@ -16,9 +16,7 @@ FORMAT = "promise-seg onnx"
 DESCRIPTION_FILE = "model.json"
 
 
-def describe(
-    model: PromiseModel, graphs: Mapping[Graph, Collection[str]], folder: Path, opset: int
-) -> dict[str, Any]:
+def describe(model: PromiseModel, graphs: Mapping[Graph, Collection[str]], folder: Path, opset: int) -> dict[str, Any]:
     """Return the description of an exported model.
 
     Args:

@@ -34,7 +34,9 @@ def check_opset(opset: int) -> None:
     if OLDEST_OPSET <= opset <= NEWEST_OPSET:
         return
     why = (
-        "it has no operator for layer norms" if opset < OLDEST_OPSET else "PyTorch's exporter of traced graphs ends there"
+        "it has no operator for layer norms"
+        if opset < OLDEST_OPSET
+        else "PyTorch's exporter of traced graphs ends there"
     )
     raise SettingsError(
         f"--opset {opset}: expected {OLDEST_OPSET} to {NEWEST_OPSET}, as {why}. Leave the option away for {USUAL_OPSET}"

@@ -34,7 +34,9 @@ def graphs_of(model: PromiseModel, name: str) -> list[Graph]:
     return [*graphs, DecoderGraph(model, encoder, name)]
 
 
-def write_model(model: PromiseModel, folder: Path, opset: int, name: str, progress: Progress = silent) -> list[Agreement]:
+def write_model(
+    model: PromiseModel, folder: Path, opset: int, name: str, progress: Progress = silent
+) -> list[Agreement]:
     """Write a model into a folder that exists, and compare each of its graphs with PyTorch.
 
     Args:
