@@ -3,8 +3,8 @@
     python -m benchmarks.exported
     python -m benchmarks.exported --sams vit-b sam2.1-tiny --rounds 3
 
-Each SAM gets the default auto-prompter and a shift, with random weights in all that is learned; the nano SAM has its own
-weights, the others have random ones. Ratios are those of one round; of wall time and of the processor time of this
+Each SAM gets the default auto-prompter and a shift, with random weights in all that is learned; the nano SAM has its
+own weights, the others have random ones. Ratios are those of one round; of wall time and of the processor time of this
 process, which other processes disturb less.
 """
 

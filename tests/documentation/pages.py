@@ -1,7 +1,8 @@
 """The blocks of code in Markdown pages, and what a page says about them in comments that a reader does not see.
 
 ``<!-- test: needs runs/first frame.png -->``, anywhere before a block of Python: the files that must be there when it
-runs. ``<!-- test: imports onnx -->``, likewise: packages without which it is skipped. ``<!-- test: skip because ... -->``, right before a block of any language: it is not tested, for that reason.
+runs. ``<!-- test: imports onnx -->``, likewise: packages without which it is skipped. ``<!-- test: skip because
+... -->``, right before a block of any language: it is not tested, for that reason.
 """
 
 import re

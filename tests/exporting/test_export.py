@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from transformers import SamModel
 
 import promise_seg
 from promise_seg.class_sets import class_folder, write_class_set
@@ -15,12 +16,15 @@ from promise_seg.errors import SettingsError
 from promise_seg.exporting import comparing, tracing
 from promise_seg.exporting.writing import is_export
 from promise_seg.files import same_content
+from promise_seg.model import bare_model
+from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.kinds import freeze
+from promise_seg.sam.nano import initialise
 from promise_seg.vocabulary import ApmKind
-from promise_seg.workflows.models import OpenModels
 from promise_seg.workflows.model_ref import ModelRef
+from promise_seg.workflows.models import OpenModels
 from tests.exporting.models import involved_model, saved, shifted_model
-from tests.helpers import strict_json
+from tests.helpers import strict_json, tiny_config
 from tests.sam.tiny import TINY
 
 pytestmark = pytest.mark.usefixtures("onnx")
@@ -31,6 +35,7 @@ def opened(model) -> OpenModels:
     return OpenModels(ModelRef.resolve("bare"), (model,))
 
 
+@pytest.mark.slow
 def test_the_description_names_the_files_their_hashes_and_their_shapes(involved_run, involved_export, tiny_sam, onnx):
     about = strict_json(involved_export / "model.json")
     assert {path.name for path in involved_export.iterdir()} == {*about["files"], "model.json"}
@@ -54,11 +59,13 @@ def test_the_description_names_the_files_their_hashes_and_their_shapes(involved_
     assert about["versions"]["opset"] == 17
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes(involved_run, involved_export, tmp_path):
     assert main(["export", str(involved_run), "-o", str(tmp_path / "again")]) == 0
     assert same_content(tmp_path / "again", involved_export)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("apm", [kind for kind in ApmKind if kind != ApmKind.PRETRAINED])
 def test_every_auto_prompter_can_be_exported(tiny_sam, tmp_path, apm):
     (found,) = promise_seg.export(opened(shifted_model(tiny_sam, apm)), tmp_path / "out")
@@ -66,11 +73,24 @@ def test_every_auto_prompter_can_be_exported(tiny_sam, tmp_path, apm):
     assert max(one.difference for one in found.agreement) < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TINY)
 def test_every_kind_of_sam_can_be_exported(tmp_path, kind):
     sam = freeze(TINY[kind](0), kind)
     (found,) = promise_seg.export(opened(shifted_model(sam, ApmKind.HEATMAP)), tmp_path / "out")
     assert max(one.difference for one in found.agreement) < 1e-3
+
+
+@pytest.mark.slow
+def test_windows_that_do_not_divide_the_grid_can_be_exported(tmp_path):
+    config = tiny_config()
+    config.vision_config.window_size = 3  # of a grid of 8
+    model = SamModel(config)
+    initialise(model)
+    for block in model.vision_encoder.layers:
+        nn.init.normal_(block.attn.qkv.bias)  # what padded tokens are
+    (found,) = promise_seg.export(opened(bare_model(FrozenSam(model, "tiny"))), tmp_path / "out")
+    assert max(one.difference for one in found.agreement) < 1e-4
 
 
 @pytest.mark.slow
@@ -82,6 +102,7 @@ def test_every_opset_gives_the_same(involved_run, tmp_path, opset, onnx):
         assert [one.version for one in onnx.load(path).opset_import if one.domain == ""] == [opset]
 
 
+@pytest.mark.slow
 def test_prompts_that_are_left_out_have_a_default(involved_export):
     session = comparing.open_session(involved_export / "decoder.onnx")
     about = json.loads((involved_export / "model.json").read_text())["graphs"]["decoder"]
@@ -99,6 +120,7 @@ def test_prompts_that_are_left_out_have_a_default(involved_export):
     assert np.abs(session.run(None, given | ignored | {"has_mask_input": np.array([True])})[0] - masks).max() > 0.01
 
 
+@pytest.mark.slow
 def test_bare_has_an_encoder_and_a_decoder(tiny_sam, tmp_path, capsys):
     tiny_sam.model.save_pretrained(tmp_path / "sam")
     assert main(["export", "bare", "--sam", str(tmp_path / "sam"), "-o", str(tmp_path / "out")]) == 0
@@ -110,6 +132,7 @@ def test_bare_has_an_encoder_and_a_decoder(tiny_sam, tmp_path, capsys):
     assert f"written: {tmp_path / 'out'}" in printed
 
 
+@pytest.mark.slow
 def test_a_model_of_several_classes_has_a_folder_for_each(tiny_sam, tmp_path):
     write_class_set(tmp_path, [2, 5])
     for label in (2, 5):
@@ -121,6 +144,7 @@ def test_a_model_of_several_classes_has_a_folder_for_each(tiny_sam, tmp_path):
     assert is_export(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_weights_that_are_too_large_go_into_a_file_of_their_own(involved_run, involved_export, tmp_path, monkeypatch):
     monkeypatch.setattr(tracing, "LARGEST_FILE", 10_000)
     (found,) = promise_seg.export(involved_run, tmp_path / "out")
@@ -130,6 +154,7 @@ def test_weights_that_are_too_large_go_into_a_file_of_their_own(involved_run, in
     assert is_export(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_images_may_always_be_segmented(involved_run, tmp_path):
     model = promise_seg.load(involved_run, device="cpu", always_segment=True)
     promise_seg.export(model, tmp_path / "out")
@@ -143,6 +168,7 @@ class _Broken(nn.Module):
         return torch.linalg.eigvals(embedding[0, 0]).real.sum() + torch.zeros(1, 4, 16)
 
 
+@pytest.mark.slow
 def test_a_part_that_cannot_be_exported_is_named(tiny_sam, tmp_path, capsys):
     model = involved_model(tiny_sam)
     model.ips = _Broken()
@@ -152,6 +178,7 @@ def test_a_part_that_cannot_be_exported_is_named(tiny_sam, tmp_path, capsys):
     assert "Torch IR" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_graph_that_differs_from_pytorch_is_refused(tiny_sam, tmp_path, monkeypatch):
     monkeypatch.setattr(comparing, "TOLERANCE", 0.0)
     with pytest.raises(SettingsError, match=r"bare: the encoder of tiny-0 was exported, but its outputs differ"):
@@ -184,6 +211,7 @@ def test_mistakes(involved_run, tmp_path, monkeypatch, capsys, words, expected):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_an_earlier_export_is_replaced_unless_something_is_beside_it(tiny_sam, tmp_path):
     out = tmp_path / "out"
     promise_seg.export(opened(shifted_model(tiny_sam, ApmKind.HEATMAP)), out)

@@ -51,6 +51,7 @@ def image():
     return np.asarray(draw_scene(seed=1, size=80, kind="mucosa").image)[:60]
 
 
+@pytest.mark.slow
 def test_its_masks_are_those_of_the_model(program, involved_run, involved_export, image, exact):
     model, exported = promise_seg.load(involved_run, device="cpu"), program.Exported(involved_export)
     points, labels, box = [[40.0, 30.0], [70.0, 50.0]], [1, 0], [10.0, 12.0, 50.0, 40.0]
@@ -67,6 +68,7 @@ def test_its_masks_are_those_of_the_model(program, involved_run, involved_export
         assert found.iou == pytest.approx(wanted.predicted_iou, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [[], ["--point", "40", "30"], ["--box", "10", "12", "50", "40", "--background", "3", "4"]]
 )
@@ -155,17 +157,19 @@ def test_too_many_objects_stay_as_the_map_has_them(program):
     assert mixed[0, 0, 0] == pytest.approx(0.75 * -9 + 0.25 * -3)
 
 
+@pytest.mark.slow
 def test_it_says_what_it_cannot_read(program, involved_export, tmp_path):
     exported = program.Exported(involved_export)
     exported.about["prompter"] = None
     with pytest.raises(ValueError, match="give it points or a box"):
         exported.predict(np.zeros((20, 20, 3), np.uint8))
     exported.about["image"]["reading"]["channels"] = "2,0"
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="reads the channels 2,0"):
-        Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
         exported.read(tmp_path / "a.png")
 
 
+@pytest.mark.slow
 def test_a_channel_is_taken_as_grey(program, involved_export):
     exported = program.Exported(involved_export)
     exported.about["image"]["reading"]["channel"] = "green"

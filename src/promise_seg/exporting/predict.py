@@ -2,11 +2,11 @@
 
 It needs numpy, Pillow and onnxruntime, and neither PyTorch nor promise-seg; copy from it what you need.
 
-    python predict.py frame.png mask.png                       with the model's own prompts
-    python predict.py frame.png mask.png --point 210 95        with a click; --background X Y, --box LEFT TOP RIGHT BOTTOM
+    python predict.py frame.png mask.png                    with the model's own prompts
+    python predict.py frame.png mask.png --point 210 95     with a click; also --background and --box
 
-Coordinates are (x, y) pixel indices, whole numbers being pixel centres. The image frame is the image as it is; the model
-frame is the square that the encoder sees.
+Coordinates are (x, y) pixel indices, whole numbers being pixel centres. The image frame is the image as it is; the
+model frame is the square that the encoder sees.
 """
 
 import argparse
@@ -76,7 +76,7 @@ class Exported:
         pixels = self.read(image)
         about = self.about["image"]
         crop = content_box(pixels) if about["reading"]["crop_border"] else None
-        frame = Frame(*pixels.shape[:2], about["side"], about["fit"], crop)
+        frame = Frame(pixels.shape[0], pixels.shape[1], about["side"], about["fit"], crop)
         features = self._run("encoder", {"image": frame.image_to_model(pixels)[None]})
         side = (self.about["prompter"] or {}).get("image_side")
         if side is not None:
@@ -114,9 +114,9 @@ class Exported:
         logits = answer["mask_logits"]
         if "saliency_logits" in found:
             logits = with_map(logits, found["saliency_logits"], own["map_share"], not_asked_for)
-        if own["presence_threshold"] is not None and presence is not None:
-            if sigmoid(presence.max()) < own["presence_threshold"]:
-                logits = np.full_like(logits, ABSENT_LOGIT)
+        least = own["presence_threshold"]
+        if least is not None and presence is not None and sigmoid(presence.max()) < least:
+            logits = np.full_like(logits, ABSENT_LOGIT)
         return self._answer(frame, logits.max(0), float(answer["iou"].mean()))
 
     def predict_for(

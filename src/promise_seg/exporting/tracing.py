@@ -1,7 +1,7 @@
 """From a graph of PyTorch to an ONNX file.
 
-The tracing exporter is used, though PyTorch has a newer one: with that, the decoder cannot be exported, whose numbers of
-points and boxes may be zero; and it takes ten times as long.
+The tracing exporter is used, though PyTorch has a newer one: with that, the decoder cannot be exported, whose numbers
+of points and boxes may be zero; and it takes ten times as long.
 """
 
 import io
@@ -90,17 +90,19 @@ def _trace(graph: Graph, path: Path, opset: int) -> None:
 def _symbols(opset: int) -> Iterator[None]:
     """Teach the exporter those operators that it lacks, for a while."""
 
+    symbols: Any = torch.onnx  # whose functions are not declared as its own
+
     def expm1(graph: Any, value: Any) -> Any:
         """exp(x) - 1 without cancellation: with t = tanh(x / 2), it is 2 t / (1 - t)."""
         two, one = (graph.op("Constant", value_t=torch.tensor(number)) for number in (2.0, 1.0))
         half = graph.op("Tanh", graph.op("Div", value, two))
         return graph.op("Div", graph.op("Mul", two, half), graph.op("Sub", one, half))
 
-    torch.onnx.register_custom_op_symbolic(_EXPM1, expm1, opset)
+    symbols.register_custom_op_symbolic(_EXPM1, expm1, opset)
     try:
         yield
     finally:
-        torch.onnx.unregister_custom_op_symbolic(_EXPM1, opset)
+        symbols.unregister_custom_op_symbolic(_EXPM1, opset)
 
 
 def _declare(model: "ModelProto", graph: Graph) -> None:

@@ -1,6 +1,5 @@
 """One model as a folder of ONNX files, their description and a program that runs them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from promise_seg.class_sets import CLASS_PREFIX

@@ -113,8 +113,6 @@ def on_grid(stage: Tensor, grid: int) -> Tensor:
     if side <= grid:
         return stage.contiguous()
     image = stage.permute(0, 3, 1, 2)
-    if side % grid:
-        coarse = F.adaptive_avg_pool2d(image, grid)
-    else:  # the same means, by what can be exported
-        coarse = F.avg_pool2d(image, side // grid)
+    divides = side % grid == 0  # then there is another function for the same means, which can be exported
+    coarse = F.avg_pool2d(image, side // grid) if divides else F.adaptive_avg_pool2d(image, grid)
     return coarse.permute(0, 2, 3, 1).contiguous()
