@@ -176,3 +176,11 @@ def test_a_channel_is_taken_as_grey(program, involved_export):
     pixels = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
     np.testing.assert_array_equal(exported.read(pixels), np.repeat(pixels[..., 1:2], 3, 2))
     assert replace(program.Frame(2, 3, 4, "pad"), side=8).content == program.Box(0, 0, 8, 5)
+
+
+def test_its_command_line_says_what_is_wrong_in_one_line(program, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["predict.py", "a.png", "b.png", "--model", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == 2
+    assert "model.json" in capsys.readouterr().err

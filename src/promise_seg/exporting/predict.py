@@ -367,12 +367,13 @@ def main() -> None:
     parser.add_argument("--background", nargs=2, type=float, action="append", default=[], metavar=("X", "Y"))
     parser.add_argument("--box", nargs=4, type=float, metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"))
     given = parser.parse_args()
-    model, points = Exported(given.model), given.point + given.background
-    if points or given.box:
-        labels = [1] * len(given.point) + [0] * len(given.background)
-        answer = model.predict_for(given.image, points, labels, given.box)
-    else:
-        answer = model.predict(given.image)
+    points, labels = given.point + given.background, [1] * len(given.point) + [0] * len(given.background)
+    try:
+        model = Exported(given.model)
+        asked = bool(points or given.box)
+        answer = model.predict_for(given.image, points, labels, given.box) if asked else model.predict(given.image)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     Image.fromarray(answer.mask.astype(np.uint8) * 255).save(given.mask)
     print(f"{given.mask}: {answer.mask.mean():.1%} of the image, estimated IoU {answer.iou:.2f}")
 
