@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import promise_seg
-from promise_seg.cli import benchmark, budget, calibrate, compare, data_make, evaluate, predict, report, train, tune
+from promise_seg.cli import benchmark, budget, calibrate, compare, data_make, evaluate, export, predict, report, train, tune
 from promise_seg.images.reading import ReadingOptions
 
 READING = set(ReadingOptions.model_fields)
@@ -61,7 +61,8 @@ def test_a_function_on_a_data_set_has_the_options_of_its_command(command, functi
     ("command", "function"),
     [(predict.predict, promise_seg.predict_folder), (calibrate.calibrate, promise_seg.calibrate),
      (tune.tune, promise_seg.tune_postprocess), (compare.compare, promise_seg.compare),
-     (benchmark.benchmark, promise_seg.benchmark), (data_make.make, promise_seg.make_manifest)],
+     (benchmark.benchmark, promise_seg.benchmark), (data_make.make, promise_seg.make_manifest),
+     (export.export, promise_seg.export)],
 )  # fmt: skip
 def test_a_function_has_the_options_of_its_command(command, function):
     assert options_of(command) == arguments_of(function)
@@ -75,7 +76,8 @@ def test_a_data_set_has_the_options_of_reading_files():
 @pytest.mark.parametrize(
     ("command", "function"),
     [(evaluate.evaluate, promise_seg.evaluate), (budget.budget, promise_seg.budget),
-     (report.report, promise_seg.report), (predict.predict, promise_seg.predict_folder)],
+     (report.report, promise_seg.report), (predict.predict, promise_seg.predict_folder),
+     (export.export, promise_seg.export)],
 )  # fmt: skip
 def test_defaults_are_those_of_the_command(command, function):
     ours, theirs = inspect.signature(function).parameters, inspect.signature(command).parameters
@@ -87,7 +89,7 @@ def test_defaults_are_those_of_the_command(command, function):
 
 def test_every_function_says_what_it_takes_and_raises():
     for name in ("train", "evaluate", "load", "predict_folder", "report", "compare", "budget", "benchmark", "calibrate",
-                 "tune_postprocess", "import_annotations", "make_manifest"):  # fmt: skip
+                 "tune_postprocess", "import_annotations", "make_manifest", "export"):  # fmt: skip
         function = getattr(promise_seg, name)
         text = inspect.getdoc(function)
         for argument in inspect.signature(function).parameters:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from promise_seg.workflows.calibrating import calibrate, tune_postprocess
     from promise_seg.workflows.comparing import compare
     from promise_seg.workflows.evaluation import Evaluation, evaluate
+    from promise_seg.workflows.exporting import Exported, export
     from promise_seg.workflows.models import ClassModels, Model, load
     from promise_seg.workflows.predicting import predict_folder
     from promise_seg.workflows.timing import SpeedReport, bench
@@ -65,6 +66,8 @@ _PLACES = {
     "compare": "workflows.comparing",
     "Evaluation": "workflows.evaluation",
     "evaluate": "workflows.evaluation",
+    "Exported": "workflows.exporting",
+    "export": "workflows.exporting",
     "ClassModels": "workflows.models",
     "Model": "workflows.models",
     "load": "workflows.models",
@@ -80,6 +83,7 @@ __all__ = [
     "ClassModels",
     "Dataset",
     "Evaluation",
+    "Exported",
     "ImageError",
     "ManifestError",
     "MaskError",
@@ -102,6 +106,7 @@ __all__ = [
     "calibrate",
     "compare",
     "evaluate",
+    "export",
     "import_annotations",
     "load",
     "make_manifest",

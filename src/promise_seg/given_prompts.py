@@ -2,11 +2,14 @@
 
 import torch
 from pydantic import BaseModel, ConfigDict
+from torch import Tensor
 
 from promise_seg.sam.prompts import FOREGROUND, Prompts
 from promise_seg.vocabulary import MaskChoice, PromptForm
 
 _MANY = 8
+FORMS = (*PromptForm, None)
+"""All forms of prompts; the last is that of none at all."""
 
 
 class Answer(BaseModel):
@@ -41,3 +44,16 @@ def form_of_points(count: int) -> PromptForm:
     if count == 1:
         return PromptForm.POINT
     return PromptForm.POINTS if count < _MANY else PromptForm.MANY_POINTS
+
+
+def form_number(points: Tensor, has_foreground: Tensor, has_boxes: Tensor) -> Tensor:
+    """The number of a form in :data:`FORMS`, by the rules of :func:`form_of` without a branch: for exported graphs.
+
+    Shape: the number of points, whether one of them is foreground, and whether there are boxes, each (), to ().
+    """
+    number = {form: torch.tensor(place) for place, form in enumerate(FORMS)}
+    single = torch.where(has_foreground, number[PromptForm.POINT], number[PromptForm.POINTS])
+    several = torch.where(points < _MANY, number[PromptForm.POINTS], number[PromptForm.MANY_POINTS])
+    some = torch.where(points == 1, single, several)
+    with_box = torch.where(points > 0, number[PromptForm.BOX_AND_POINTS], number[PromptForm.BOX])
+    return torch.where(has_boxes, with_box, torch.where(points > 0, some, number[None]))

@@ -49,17 +49,27 @@ class GivenShift(PatternShift):
         nn.init.zeros_(self.by_form.weight)
 
     def forward(self, embedding: Tensor, prompts: Prompts) -> Tensor:  # type: ignore[override]  # needs more
-        form = _form_values(prompts).to(embedding).expand(len(embedding), -1)
+        return self.of_form(embedding, _form_of(prompts).to(embedding).expand(len(embedding), -1))
+
+    def of_form(self, embedding: Tensor, form: Tensor) -> Tensor:
+        """Return the shift for embeddings (B, C, h, w) and forms (B, 3) of :func:`form_values`."""
         return self._shift(self.lin1(embedding.mean((2, 3))) + self.by_form(form))
 
 
-def _form_values(prompts: Prompts) -> Tensor:
-    """The form of the prompts of each image as three numbers near 1, (B, 3): points, whether any, whether boxes.
-
-    The number of points is counted in doublings, and is that of the set with the most.
-    """
+def _form_of(prompts: Prompts) -> Tensor:
+    """The form of the prompts of each image, (B, 3)."""
     has_boxes = prompts.boxes_xyxy_model is not None
     if prompts.point_labels is None:
         return torch.tensor([[-2.0, 0.0, float(has_boxes)]])
-    points = (prompts.point_labels >= 0).sum(-1).amax(1).clamp(max=_MOST_POINTS).float()
-    return torch.stack([torch.log2(1 + points) - 2, (points > 0).float(), torch.full_like(points, has_boxes)], 1)
+    points = (prompts.point_labels >= 0).sum(-1).amax(1)
+    return form_values(points, torch.full_like(points, has_boxes))
+
+
+def form_values(points: Tensor, has_boxes: Tensor) -> Tensor:
+    """Numbers of points (B,), and whether there are boxes (B,), as three numbers near 1, (B, 3).
+
+    They are the number of points, counted in doublings, whether there are any, and whether there are boxes. Where sets
+    differ, the number is that of the set with the most.
+    """
+    points = points.clamp(max=_MOST_POINTS).float()
+    return torch.stack([torch.log2(1 + points) - 2, (points > 0).float(), has_boxes.float()], 1)

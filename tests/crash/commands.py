@@ -1,6 +1,7 @@
 """The commands that write, with what each of them needs."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.crash.inputs import TRAINING
@@ -29,6 +30,7 @@ class Command:
 
 
 _MODEL = ("sam", "data", "run", "store")
+_CAN_EXPORT = find_spec("onnx") is not None and find_spec("onnxruntime") is not None
 _ON = "{w}/run {w}/data/manifest.csv --store {w}/store"
 
 COMMANDS = (
@@ -62,4 +64,5 @@ COMMANDS = (
     Command("demo", "demo --sam {w}/sam --epochs 1 --views 1 --device cpu -o {w}/demo", ("sam",), 2),
     Command("budget", f"budget {_ON} -o {{w}}/budget", _MODEL, 4),
     Command("features prune", "features prune --to 0B --store {w}/store", ("store",), 6),
+    *((Command("export", "export {w}/run -o {w}/exported", ("sam", "run"), 4),) if _CAN_EXPORT else ()),
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """The blocks of code in Markdown pages, and what a page says about them in comments that a reader does not see.
 
 ``<!-- test: needs runs/first frame.png -->``, anywhere before a block of Python: the files that must be there when it
-runs. ``<!-- test: skip because ... -->``, right before a block of any language: it is not tested, for that reason.
+runs. ``<!-- test: imports onnx -->``, likewise: packages without which it is skipped. ``<!-- test: skip because
+... -->``, right before a block of any language: it is not tested, for that reason.
 """
 
 import re
@@ -15,7 +16,7 @@ PAGES = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("src/**/*.md")]
 )
 
-_COMMENT = re.compile(r"<!-- test: (needs|skip because) (.+) -->")
+_COMMENT = re.compile(r"<!-- test: (needs|imports|skip because) (.+) -->")
 _FENCE = re.compile(r"( *)(```+|~~~+) *(\w*).*")
 
 
@@ -32,11 +33,12 @@ class Block:
 
 @dataclass
 class Page:
-    """A page: its blocks in order, the files that it needs, and its text with the blocks left blank."""
+    """A page: its blocks in order, the files and packages that it needs, and its text with the blocks left blank."""
 
     path: Path
     blocks: list[Block] = field(default_factory=list)
     needs: list[str] = field(default_factory=list)
+    imports: list[str] = field(default_factory=list)
     prose: str = ""
 
     @property
@@ -68,10 +70,13 @@ def read_page(path: Path, text: str | None = None) -> Page:
         elif found := _COMMENT.fullmatch(line.strip()):
             if found[1] == "needs":
                 page.needs += found[2].split()
+            elif found[1] == "imports":
+                page.imports += found[2].split()
             else:
                 reason = found[2]
         elif line.lstrip().startswith("<!-- test"):
-            raise ValueError(f"{path}:{number}: {line.strip()}: expected needs FILES or skip because REASON")
+            expected = "needs FILES, imports PACKAGES or skip because REASON"
+            raise ValueError(f"{path}:{number}: {line.strip()}: expected {expected}")
         prose.append("" if open_block else line)
     if open_block is not None:
         raise ValueError(f"{path}:{open_block.line}: a block without an end")

@@ -9,6 +9,7 @@ from tests.documentation.pages import Block, commands_of, inline_commands, read_
 PAGE = """# Title
 
 <!-- test: needs runs/first frame.png -->
+<!-- test: imports onnx -->
 Text with `promise data
 make folder`.
 
@@ -32,18 +33,19 @@ promise train x
 def test_blocks_are_found_with_their_lines_and_what_is_said_of_them():
     page = read_page(Path("p.md"), PAGE)
     assert page.needs == ["runs/first", "frame.png"]
+    assert page.imports == ["onnx"]
     assert page.blocks == [
-        Block(Path("p.md"), 8, "python", "a = 1\n"),
-        Block(Path("p.md"), 13, "sh", "promise train x\n", "it needs a cluster"),
-        Block(Path("p.md"), 19, "python", "b = a\n"),
+        Block(Path("p.md"), 9, "python", "a = 1\n"),
+        Block(Path("p.md"), 14, "sh", "promise train x\n", "it needs a cluster"),
+        Block(Path("p.md"), 20, "python", "b = a\n"),
     ]
-    assert list(inline_commands(page)) == [(4, "promise data make folder")]
+    assert list(inline_commands(page)) == [(5, "promise data make folder")]
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("<!-- test: skip -->\n```sh\n```\n", "p.md:1: .*expected needs FILES or skip because REASON"),
+        ("<!-- test: skip -->\n```sh\n```\n", "p.md:1: .*expected needs FILES, imports PACKAGES or skip"),
         ("<!-- test: skip because so -->\ntext\n", "a reason to skip, and no block after it"),
         ("text\n```sh\npromise\n", "p.md:3: a block without an end"),
     ],

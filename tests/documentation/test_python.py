@@ -21,6 +21,8 @@ def test_the_readme_has_python_to_run():
 @pytest.mark.parametrize("page", PYTHON_PAGES, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, provide):
     """In one namespace, as a reader would type it; an error names the line of the page."""
+    for package in page.imports:
+        pytest.importorskip(package)
     provide(page.needs)
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in page.blocks:

@@ -24,6 +24,7 @@ from promise_seg.cli import (
     data_split,
     demo,
     evaluate,
+    export,
     features,
     predict,
     pretrain,
@@ -89,6 +90,7 @@ app.command("benchmark")(_honest(benchmark.benchmark))
 app.command("budget")(_honest(budget.budget))
 app.command("calibrate")(_honest(calibrate.calibrate))
 app.command("compare")(_honest(compare.compare))
+app.command("export")(_honest(export.export))
 app.command("report")(_honest(report.report))
 app.command("tune-postprocess")(_honest(tune.tune))
 

@@ -107,6 +107,27 @@ class AutoPrompter(nn.Module):
         """Return its findings in the images that it sees itself: all that it needs of them to propose prompts."""
         return {}
 
+    def findings(self, features: Features) -> dict[str, Tensor]:
+        """Return for one image what arithmetic alone finds, by names: that of an exported graph.
+
+        ``points`` (1, N, 2) in the model frame and ``labels`` (1, N), or the maps in which objects are found by
+        :attr:`object_rule`; with ``saliency_logits`` (g, g) and ``presence_logits`` (1,), if there are any.
+        """
+        proposal = self(features)
+        found = {
+            "points": proposal.points_xy_model[0],
+            "labels": proposal.point_labels[0],
+            "saliency_logits": None if proposal.saliency_logits is None else proposal.saliency_logits[0],
+            "presence_logits": proposal.presence_logits,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def object_rule(self) -> dict[str, float] | None:
+        """The numbers by which objects are found in its maps; ``None`` if it proposes points without looking for
+        objects."""
+        return None
+
     def begin(self) -> None:
         """Put pretrained weights in their places, before training begins from nothing."""
 

@@ -131,11 +131,28 @@ class PretrainedPrompter(AutoPrompter):
         saliency, distance = found[MAPS][:, 0], found[MAPS][:, 1]
         return self._proposal(saliency, distance, found.get(PRESENCE))
 
-    def _proposal(self, saliency: Tensor, distance: Tensor, presence: Tensor | None) -> Proposal:
+    def findings(self, features: Features) -> dict[str, Tensor]:
+        """See :meth:`AutoPrompter.findings`; ``saliency`` and ``distance`` (r, r) are the maps of objects."""
+        found = self.look(features)
+        saliency, distance = found[MAPS][:, 0], found[MAPS][:, 1]
+        maps = {"saliency": self._wide(saliency)[0], "distance": self._wide(distance)[0]}
+        presence = {"presence_logits": found[PRESENCE]} if PRESENCE in found else {}
+        return maps | {"saliency_logits": saliency[0]} | presence
+
+    @property
+    def object_rule(self) -> dict[str, float]:
+        return {
+            "certain": _CERTAIN, "nearly_the_best": _NEARLY_THE_BEST, "least_cells": _LEAST_CELLS,
+            "most_objects": self.max_objects,
+        }  # fmt: skip
+
+    def _wide(self, maps: Tensor) -> Tensor:
+        """Logits (B, g, g) as the probabilities (B, r, r) in which objects are found."""
         side = min(self.model_side, self.image_side or self.model_side)
-        wide = [
-            resized(one.detach().float()[:, None], side)[:, 0].sigmoid().cpu().numpy() for one in (saliency, distance)
-        ]
+        return resized(maps.detach().float()[:, None], side)[:, 0].sigmoid()
+
+    def _proposal(self, saliency: Tensor, distance: Tensor, presence: Tensor | None) -> Proposal:
+        wide = [self._wide(one).cpu().numpy() for one in (saliency, distance)]
         objects = [self._objects(*maps) for maps in zip(*wide, strict=True)]
         most = max(len(one.boxes) for one in objects)
         points, boxes, numbers = (

@@ -7,6 +7,7 @@ Nothing outside this folder looks inside a SAM. Another one (SAM 2, a relative) 
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from promise_seg.sam.decoded import Decoded
 from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.sam.normalisation import PIXEL_MEAN, PIXEL_STD
+from promise_seg.sam.open_prompts import OpenPrompts, embed
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.sets import are_padded, decode_by_count, decode_one_by_one
 
@@ -53,6 +56,8 @@ class Backbone(nn.Module, ABC):
         self.name, self.sha256, self.sizes, self.notes = name, sha256, sizes, notes
         self.num_mask_tokens, self.mask_side = num_mask_tokens, mask_side
         self.trained_at = trained_at or sizes.side
+        self.input_scale = (PIXEL_MEAN, PIXEL_STD)
+        """The mean and the standard deviation by which pixels are normalised."""
 
     @property
     def image_size(self) -> int:
@@ -132,6 +137,34 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
         """Decode sets without padded points, of which those with a mask are one for each image."""
+
+    def decode_open(self, features: Features, prompts: OpenPrompts, token_shift: Tensor | None = None) -> Decoded:
+        """Decode three masks for K sets of prompts of one image, whichever prompts are there: for exported graphs.
+
+        The masks are those of :meth:`decode`. It takes each set as an image of its own.
+
+        Args:
+            features: one image, from :meth:`encode`.
+            prompts: any of them may be empty.
+            token_shift: (1, num_mask_tokens, C), see :meth:`decode`.
+        """
+        prompts = replace(prompts, mask_logits=self._mask_prompt(prompts.mask_logits))
+        sparse, dense = embed(self.get_submodule("model.prompt_encoder"), prompts)
+        sets = sparse.shape[0]
+        own = features.with_stages(()).tensors
+        each = Features({name: value.expand(sets, -1, -1, -1) for name, value in own.items()})
+        shift = None if token_shift is None else token_shift.expand(sets, -1, -1)
+        return self._decode_embedded(each, sparse, dense, shift, True)
+
+    def _mask_prompt(self, mask_logits: Tensor) -> Tensor:
+        """Return mask prompts as the prompt encoder takes them."""
+        return mask_logits
+
+    @abstractmethod
+    def _decode_embedded(
+        self, features: Features, sparse: Tensor | None, dense: Tensor, token_shift: Tensor | None, multimask: bool
+    ) -> Decoded:
+        """Decode prompts that are embedded already: points and boxes (B, K, T, C), and masks (B, C, h, w)."""
 
     def with_sha256(self, sha256: str) -> "Backbone":
         """Return the SAM of this hash if this one holds it inside; otherwise this one."""

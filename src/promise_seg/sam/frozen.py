@@ -72,7 +72,13 @@ class FrozenSam(Backbone):
             input_boxes=prompts.boxes_xyxy_model,
             input_masks=None if prompts.mask_logits is None else prompts.mask_logits.to(embedding),
         )
-        positions = self.model.get_image_wide_positional_embeddings().expand(len(embedding), -1, -1, -1)
+        return self._decode_embedded(features, sparse, dense, token_shift, multimask)
+
+    def _decode_embedded(
+        self, features: Features, sparse: Tensor | None, dense: Tensor, token_shift: Tensor | None, multimask: bool
+    ) -> Decoded:
+        embedding = features.embedding
+        positions = self.model.get_image_wide_positional_embeddings().expand(embedding.shape[0], -1, -1, -1)
         mask_logits, iou, tokens = decode_tokens(
             self.model.mask_decoder, embedding, positions, sparse, dense, token_shift
         )

@@ -66,7 +66,7 @@ class FrozenSam2(Backbone):
         )
         self.model = model
         self._trunk = trunk
-        self._scale = (HALF, HALF) if isinstance(trunk, PlainTransformer) else (PIXEL_MEAN, PIXEL_STD)
+        self.input_scale = (HALF, HALF) if isinstance(trunk, PlainTransformer) else (PIXEL_MEAN, PIXEL_STD)
         self.train()
 
     @property
@@ -75,7 +75,7 @@ class FrozenSam2(Backbone):
 
     def _encode(self, images: Tensor) -> Features:
         """The steps of the library's encoder; stages at the resolution of the embedding, or coarser."""
-        pyramid = self._trunk(normalise(images.to(self.device), *self._scale))
+        pyramid = self._trunk(normalise(images.to(self.device), *self.input_scale))
         finest, fine, coarse = pyramid.levels
         decoder = self.model.mask_decoder
         tensors = {
@@ -89,14 +89,23 @@ class FrozenSam2(Backbone):
 
     def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
         embedding = features.embedding
-        masks = prompts.mask_logits
         sparse, dense = self.model.prompt_encoder(
             input_points=prompts.points_xy_model,
             input_labels=prompts.point_labels,
             input_boxes=prompts.boxes_xyxy_model,
-            input_masks=None if masks is None else masks.to(embedding).clamp(-MOST_OF_A_MASK, MOST_OF_A_MASK),
+            input_masks=None if prompts.mask_logits is None else self._mask_prompt(prompts.mask_logits.to(embedding)),
         )
-        positions = self.model.get_image_wide_positional_embeddings().expand(len(embedding), -1, -1, -1)
+        return self._decode_embedded(features, sparse, dense, token_shift, multimask)
+
+    def _mask_prompt(self, mask_logits: Tensor) -> Tensor:
+        """See :meth:`Backbone._mask_prompt`."""
+        return mask_logits.clamp(-MOST_OF_A_MASK, MOST_OF_A_MASK)
+
+    def _decode_embedded(
+        self, features: Features, sparse: Tensor | None, dense: Tensor, token_shift: Tensor | None, multimask: bool
+    ) -> Decoded:
+        embedding = features.embedding
+        positions = self.model.get_image_wide_positional_embeddings().expand(embedding.shape[0], -1, -1, -1)
         found = decode_sam2_tokens(
             self.model.mask_decoder, embedding, features.tensors[FINE], features.tensors[FINEST], positions, sparse,
             dense, token_shift,

@@ -18,9 +18,11 @@ _OPERATORS = ("_reorder_linear_weight", "_linear_pointwise")
 
 
 def is_plain(tokens: Tensor) -> bool:
-    """Whether tokens are computed in single precision on a CPU, without gradients."""
+    """Whether tokens are computed in single precision on a CPU, without gradients, and not to become a graph."""
     return (
         tokens.device.type == "cpu"
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined]  # it is documented
+        and not torch.compiler.is_compiling()
         and tokens.dtype == torch.float32
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")

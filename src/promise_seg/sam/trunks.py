@@ -109,6 +109,10 @@ def _top_down(neck: Any, stages: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tens
 
 def on_grid(stage: Tensor, grid: int) -> Tensor:
     """A stage (B, h, w, D) that is finer than the embedding at its resolution, by means; a coarser one as it is."""
-    if stage.shape[1] <= grid:
+    side = int(stage.shape[1])
+    if side <= grid:
         return stage.contiguous()
-    return F.adaptive_avg_pool2d(stage.permute(0, 3, 1, 2), grid).permute(0, 2, 3, 1).contiguous()
+    image = stage.permute(0, 3, 1, 2)
+    divides = side % grid == 0  # then there is another function for the same means, which can be exported
+    coarse = F.avg_pool2d(image, side // grid) if divides else F.adaptive_avg_pool2d(image, grid)
+    return coarse.permute(0, 2, 3, 1).contiguous()

@@ -153,7 +153,8 @@ def _biases(queries: Tensor, places_h: Tensor, places_w: Tensor) -> tuple[Tensor
 def _batched(attention: Attention, tokens: Tensor, sides: tuple[int, int], places: list[Tensor]) -> Tensor:
     """Attend in all windows at once; gradients pass, and any device and precision will do."""
     batch, height, width, _ = tokens.shape
-    rows, columns = (-(-size // side) for size, side in zip((height, width), sides, strict=True))
+    # Rounded up without numbers below zero, whose division a traced graph rounds the other way.
+    rows, columns = ((size + side - 1) // side for size, side in zip((height, width), sides, strict=True))
     qkv = F.linear(tokens, attention.qkv.weight)
     qkv = F.pad(qkv, (0, 0, 0, columns * sides[1] - width, 0, rows * sides[0] - height))
     if attention.qkv.bias is not None:

@@ -1,0 +1,83 @@
+"""Exported files beside PyTorch: the same outputs for the same inputs."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promise_seg.errors import SettingsError, first_line
+from promise_seg.exporting.graph import Graph
+
+TOLERANCE = 1e-3
+"""How far outputs may be from PyTorch's, in their own units; of values above 1, relative to the largest."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How an exported file agrees with PyTorch.
+
+    Args:
+        file: its name.
+        cases: how many inputs were tried.
+        difference: the largest of any output, of values above 1 relative to the largest.
+    """
+
+    file: str
+    cases: int
+    difference: float
+
+
+def compare(graph: Graph, folder: Path) -> Agreement:
+    """Run an exported graph on all its examples, on a CPU.
+
+    Raises:
+        SettingsError: if ONNX Runtime cannot run it, or if it is further from PyTorch than :data:`TOLERANCE`.
+    """
+    examples = graph.examples
+    try:
+        session = open_session(folder / graph.file)
+        names = {port.name for port in session.get_inputs()} | {p.name for p in session.get_overridable_initializers()}
+        found = [session.run(None, arrays_of(example, names)) for example in examples]
+    except Exception as error:  # of ONNX Runtime, whose exceptions have no common base
+        raise SettingsError(
+            f"{graph.part} was exported, but ONNX Runtime cannot run it: {first_line(error)}"
+        ) from error
+    worst = 0.0
+    for example, values in zip(examples, found, strict=True):
+        for (name, wanted), value in zip(graph.run(example).items(), values, strict=True):
+            if tuple(wanted.shape) != value.shape:
+                shapes = f"{value.shape} instead of {tuple(wanted.shape)}"
+                raise SettingsError(f"{graph.part} was exported, but its output {name} has the shape {shapes}")
+            worst = max(worst, _difference(wanted, torch.from_numpy(value)))
+    if not worst <= TOLERANCE:  # nor NaN
+        raise SettingsError(
+            f"{graph.part} was exported, but its outputs differ from PyTorch's by {worst:.2g}; expected at most "
+            f"{TOLERANCE:g}. Another --opset, or another version of onnxruntime, may do better"
+        )
+    return Agreement(graph.file, len(examples), worst)
+
+
+def open_session(path: Path, threads: int = 0) -> Any:
+    """Return a session of ONNX Runtime on a CPU, with so many threads; 0 for all."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def arrays_of(tensors: dict[str, Tensor], names: Collection[str]) -> dict[str, np.ndarray]:
+    """Return those tensors as arrays that have one of these names."""
+    return {name: tensor.numpy() for name, tensor in tensors.items() if name in names}
+
+
+def _difference(wanted: Tensor, found: Tensor) -> float:
+    if not wanted.numel():
+        return 0.0
+    scale = max(1.0, float(wanted.abs().max()))
+    return float((wanted.double() - found.double()).abs().max()) / scale

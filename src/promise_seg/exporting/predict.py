@@ -1,0 +1,382 @@
+"""Segment images with a model that ``promise export`` wrote.
+
+It needs numpy, Pillow and onnxruntime, and neither PyTorch nor promise-seg; copy from it what you need.
+
+    python predict.py frame.png mask.png                    with the model's own prompts
+    python predict.py frame.png mask.png --point 210 95     with a click; also --background and --box
+
+Coordinates are (x, y) pixel indices, whole numbers being pixel centres. The image frame is the image as it is; the
+model frame is the square that the encoder sees.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from PIL import Image, ImageOps
+
+Array = npt.NDArray[Any]
+Features = dict[str, Array]
+
+DARK, LEAST_SHARE = 16, 0.01  # of the black border, where the model wants it cropped
+OUTSIDE_LOGIT = ABSENT_LOGIT = -20.0
+KERNEL_SIDE = 256  # the longer side of the image for which sizes of post-processing are given
+
+
+class Prompts(NamedTuple):
+    """K sets of prompts in the model frame: points (K, N, 2) with labels (K, N), and boxes (K, 0 or 1, 4)."""
+
+    points: Array
+    labels: Array
+    boxes: Array
+
+
+class Answer(NamedTuple):
+    """A mask (H, W) bool, its probabilities (H, W) and its estimated IoU."""
+
+    mask: Array
+    mask_probs: Array
+    iou: float
+
+
+class Exported:
+    """A model in a folder of ONNX files.
+
+    Args:
+        folder: that ``promise export`` wrote; of several classes, the folder of one of them.
+        providers: of ONNX Runtime, such as ``CUDAExecutionProvider``.
+    """
+
+    def __init__(self, folder: str | Path, providers: Sequence[str] = ("CPUExecutionProvider",)) -> None:
+        folder = Path(folder)
+        self.about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors; it warns of inputs that have a default
+        self._sessions = {
+            name: onnxruntime.InferenceSession(folder / graph["file"], options, providers=list(providers))
+            for name, graph in self.about["graphs"].items()
+        }
+
+    def _run(self, graph: str, given: dict[str, Array]) -> dict[str, Array]:
+        """Run a graph with those of the arrays that it takes."""
+        session = self._sessions[graph]
+        taken = {port["name"]: given[port["name"]] for port in self.about["graphs"][graph]["inputs"]
+                 if port["name"] in given}  # fmt: skip
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, session.run(names, taken), strict=True))
+
+    def encode(self, image: str | Path | Array) -> tuple["Frame", Features]:
+        """Read an image, a file or RGB pixels (H, W, 3) uint8, and run the encoder: once for any number of prompts."""
+        pixels = self.read(image)
+        about = self.about["image"]
+        crop = content_box(pixels) if about["reading"]["crop_border"] else None
+        frame = Frame(pixels.shape[0], pixels.shape[1], about["side"], about["fit"], crop)
+        features = self._run("encoder", {"image": frame.image_to_model(pixels)[None]})
+        side = (self.about["prompter"] or {}).get("image_side")
+        if side is not None:
+            features["apm_image"] = replace(frame, side=side).image_to_model(pixels)[None]
+        return frame, features
+
+    def read(self, image: str | Path | Array) -> Array:
+        """Return RGB pixels (H, W, 3) as the model wants them."""
+        reading = self.about["image"]["reading"]
+        if isinstance(image, np.ndarray):
+            pixels = image
+        else:
+            pixels = np.asarray(ImageOps.exif_transpose(Image.open(image)).convert("RGB"))
+            if reading.get("channels") is not None:
+                raise ValueError(f"this model reads the channels {reading['channels']}: give pixels with these as RGB")
+        channel = reading.get("channel", "all")
+        if channel != "all":
+            number = ("red", "green", "blue").index(channel)
+            pixels = np.repeat(pixels[..., number : number + 1], 3, 2)
+        return pixels
+
+    def predict(self, image: str | Path | Array) -> Answer:
+        """Segment an image with the model's own prompts."""
+        frame, features = self.encode(image)
+        if self.about["prompter"] is None:
+            raise ValueError("this model does not prompt itself: give it points or a box")
+        found = self._run("prompter", features)
+        prompts, not_asked_for = self._own_prompts(found)
+        own = self.about["decoder"]["own_prompts"]
+        answer = self._decode(features, prompts, own_prompts=np.array([True]))
+        presence = found.get("presence_logits", answer.get("object_logits"))
+        if own["second_pass"]:  # SAM sees its own masks once more
+            seen = {"mask_input": answer["mask_logits"], "has_mask_input": np.array([True])}
+            answer = self._decode(features, prompts, own_prompts=np.array([True]), **seen)
+        logits = answer["mask_logits"]
+        if "saliency_logits" in found:
+            logits = with_map(logits, found["saliency_logits"], own["map_share"], not_asked_for)
+        least = own["presence_threshold"]
+        if least is not None and presence is not None and sigmoid(presence.max()) < least:
+            logits = np.full_like(logits, ABSENT_LOGIT)
+        return self._answer(frame, logits.max(0), float(answer["iou"].mean()))
+
+    def predict_for(
+        self,
+        image: str | Path | Array,
+        points: Sequence[Sequence[float]] = (),
+        labels: Sequence[int] = (),
+        box: Sequence[float] | None = None,
+    ) -> Answer:
+        """Segment what points (N, 2) with labels, 1 foreground and 0 background, and a box (4,) ask for: a person's.
+
+        They are in the image frame. For many clicks on one image, keep what :meth:`encode` returns.
+        """
+        frame, features = self.encode(image)
+        prompts = Prompts(
+            frame.points_to_model(np.reshape(points, (1, -1, 2))),
+            np.reshape(labels, (1, -1)).astype(np.int64),
+            frame.points_to_model(np.reshape([] if box is None else box, (-1, 2))).reshape(1, -1, 4),
+        )
+        answer = self._decode(features, prompts)
+        return self._answer(frame, answer["mask_logits"][0], float(answer["iou"][0]))
+
+    def _decode(self, features: Features, prompts: Prompts, **more: Array) -> dict[str, Array]:
+        return self._run("decoder", features | prompts._asdict() | more)
+
+    def _own_prompts(self, found: dict[str, Array]) -> tuple[Prompts, Array | None]:
+        """The prompter's prompts; and where there are objects (r, r) that are too many to be asked for."""
+        rule = self.about["prompter"]["object_rule"]
+        if rule is None:
+            return Prompts(found["points"], found["labels"], np.zeros((1, 0, 4), np.float32)), None
+        return find_objects(found["saliency"], found["distance"], self.about["image"]["side"], rule)
+
+    def _answer(self, frame: "Frame", logits: Array, iou: float) -> Answer:
+        probs = sigmoid(frame.logits_to_image(logits))
+        return Answer(clean(probs, self.about["postprocessing"]), probs, iou)
+
+
+class Box(NamedTuple):
+    """A rectangle of whole pixels; the right column and the bottom row are excluded."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.right - self.left, self.bottom - self.top
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The map between an image of some height and width and a model frame of some side."""
+
+    height: int
+    width: int
+    side: int
+    fit: str
+    crop: Box | None = None
+
+    @property
+    def kept(self) -> Box:
+        """The part of the image that the model sees."""
+        return self.crop or Box(0, 0, self.width, self.height)
+
+    @property
+    def content(self) -> Box:
+        """The place of that part in the model frame; the rest is black."""
+        if self.fit == "stretch":
+            return Box(0, 0, self.side, self.side)
+        scale = self.side / max(self.kept.size)
+        width, height = (max(1, round(length * scale)) for length in self.kept.size)
+        left, top = ((self.side - width) // 2, (self.side - height) // 2) if self.fit == "square" else (0, 0)
+        return Box(left, top, left + width, top + height)
+
+    def image_to_model(self, pixels: Array) -> Array:
+        """Map pixels (H, W, 3) uint8 to (S, S, 3) uint8."""
+        kept, content = self.kept, self.content
+        framed = np.zeros((self.side, self.side, 3), np.uint8)
+        framed[content.top : content.bottom, content.left : content.right] = resize_pixels(
+            pixels[kept.top : kept.bottom, kept.left : kept.right], *content.size
+        )
+        return framed
+
+    def points_to_model(self, points: Array) -> Array:
+        """Map points (..., 2) from the image frame to the model frame."""
+        scale = np.divide(self.content.size, self.kept.size)
+        return ((points - np.array(self.kept[:2]) + 0.5) * scale - 0.5 + self.content[:2]).astype(np.float32)
+
+    def logits_to_image(self, logits: Array) -> Array:
+        """Map logits (h, h) over the whole model frame to (H, W) in the image frame."""
+        kept, content = self.kept, self.content
+        if content.size != (self.side, self.side):
+            logits = enlarge(logits, self.side, self.side)[content.top : content.bottom, content.left : content.right]
+        full = np.full((self.height, self.width), OUTSIDE_LOGIT, np.float32)
+        full[kept.top : kept.bottom, kept.left : kept.right] = enlarge(logits, *kept.size)
+        return full
+
+
+def content_box(pixels: Array) -> Box | None:
+    """The part of an image inside of its black border; ``None`` for all of it."""
+    bright = pixels.max(2) > DARK
+    rows, columns = (np.flatnonzero(bright.mean(axis) > LEAST_SHARE) for axis in (1, 0))
+    if not len(rows) or not len(columns):
+        return None
+    box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    return None if box.size == (bright.shape[1], bright.shape[0]) else box
+
+
+def area_weights(before: int, after: int) -> Array:
+    """The matrix (after, before) that shrinks an axis to means of areas."""
+    edges = np.arange(after + 1) * (before / after)
+    cells = np.arange(before)
+    overlap = np.minimum(edges[1:, None], cells + 1) - np.maximum(edges[:-1, None], cells)
+    return np.clip(overlap, 0, None) * (after / before)
+
+
+def linear_weights(before: int, after: int) -> Array:
+    """The matrix (after, before) that resizes an axis linearly, edges being repeated."""
+    places = np.clip((np.arange(after) + 0.5) * (before / after) - 0.5, 0, before - 1)
+    lower = np.minimum(places.astype(int), max(before - 2, 0))
+    weights = np.zeros((after, before))
+    weights[np.arange(after), lower] = 1 - (places - lower)
+    weights[np.arange(after), np.minimum(lower + 1, before - 1)] += places - lower
+    return weights
+
+
+def resize_pixels(pixels: Array, width: int, height: int) -> Array:
+    """Resize (H, W, 3) uint8: means of areas along an axis that shrinks, then linearly along one that grows."""
+    for weights_of, sizes in (
+        (area_weights, (min(height, pixels.shape[0]), min(width, pixels.shape[1]))),
+        (linear_weights, (height, width)),
+    ):
+        if sizes != pixels.shape[:2]:
+            down, across = (weights_of(*sides).astype(np.float32) for sides in zip(pixels.shape, sizes, strict=False))
+            moved = np.moveaxis(pixels, 2, 0)
+            pixels = np.moveaxis(np.rint(down @ moved @ across.T).clip(0, 255).astype(np.uint8), 0, 2)
+    return pixels
+
+
+def enlarge(maps: Array, width: int, height: int) -> Array:
+    """Resize maps (..., h, w) linearly, without smoothing where they shrink."""
+    down, across = linear_weights(maps.shape[-2], height), linear_weights(maps.shape[-1], width)
+    return (down @ maps @ across.T).astype(np.float32)
+
+
+def sigmoid(logits: Array) -> Array:
+    """Logits to probabilities."""
+    return 1 / (1 + np.exp(-logits))
+
+
+def with_map(logits: Array, saliency: Array, share: float, not_asked_for: Array | None) -> Array:
+    """Masks (K, h, h) in which the prompter's coarse guess (g, g) has a share, all as logits."""
+    side = max(logits.shape[-1], saliency.shape[-1])
+    wide = enlarge(saliency, side, side)
+    mixed = (1 - share) * enlarge(logits, side, side) + share * wide
+    if not_asked_for is not None and not_asked_for.any():
+        nearest = np.arange(side) * len(not_asked_for) // side
+        mixed = np.where(not_asked_for[nearest][:, nearest], np.maximum(mixed, wide), mixed)
+    return mixed
+
+
+def find_objects(saliency: Array, distance: Array, side: int, rule: dict[str, float]) -> tuple[Prompts, Array]:
+    """A box and the deepest point of each object, the largest first; and where objects are that are too many."""
+    certain = saliency > rule["certain"]
+    if np.count_nonzero(certain) < rule["least_cells"]:
+        certain = saliency >= rule["nearly_the_best"] * saliency.max()
+    parts = number_parts(certain, corners=True)
+    weights = np.bincount(parts.ravel(), saliency.ravel())[1:]
+    areas = np.bincount(parts.ravel())[1:]
+    by_weight = np.argsort(-weights, kind="stable")
+    most = int(rule["most_objects"])
+    order = [part for part in by_weight[:most] if areas[part] >= rule["least_cells"]] or [by_weight[0]]
+    cell = side / len(saliency)
+    points, boxes = [], []
+    for part in order:
+        rows, columns = np.nonzero(parts == part + 1)
+        deepest = distance[rows, columns].argmax()
+        points.append([[(columns[deepest] + 0.5) * cell - 0.5, (rows[deepest] + 0.5) * cell - 0.5]])
+        low = np.array([columns.min(), rows.min()]) * cell
+        high = np.maximum(np.array([columns.max() + 1, rows.max() + 1]) * cell - 1, low)
+        boxes.append([[*low, *high]])
+    prompts = Prompts(
+        np.array(points, np.float32), np.ones((len(points), 1), np.int64), np.array(boxes, np.float32)
+    )  # fmt: skip
+    return prompts, np.isin(parts, by_weight[most:] + 1)
+
+
+def number_parts(mask: Array, *, corners: bool) -> Array:
+    """Number the connected parts of a mask (H, W) from 1, also across corners if wanted; 0 is where there is none."""
+    height, width = mask.shape
+    names = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)  # each pixel by a pixel of its part
+    steps = [(y, x) for y in (0, 1, 2) for x in (0, 1, 2) if corners or 1 in (y, x)]
+    while True:
+        framed = np.pad(names, 1)
+        largest = np.max([framed[y : y + height, x : x + width] for y, x in steps], 0) * mask
+        if np.array_equal(largest, names):
+            return np.searchsorted(np.unique(np.append(names, 0)), names)
+        names = np.append(0, largest)[largest]  # what the pixel is called by which it is called
+
+
+def clean(mask_probs: Array, steps: dict[str, Any]) -> Array:
+    """Probabilities (H, W) to a mask: the threshold, and what of the post-processing was found to help."""
+    mask = mask_probs > steps["threshold"]
+    for name, order in (("opening", (np.logical_and, np.logical_or)), ("closing", (np.logical_or, np.logical_and))):
+        size = round(steps[name] * max(mask.shape) / KERNEL_SIDE)
+        if size >= 2 and mask.any():
+            framed = np.pad(mask, size, mode="edge")
+            for join in order:
+                framed = over_disc(framed, size, join)
+            mask = framed[size:-size, size:-size]
+    if steps["fill_holes"] and mask.any():
+        outside = number_parts(np.pad(~mask, 1, constant_values=True), corners=False)
+        mask = (outside != outside[0, 0])[1:-1, 1:-1]
+    if steps["keep"] == "largest" and mask.any():
+        parts = number_parts(mask, corners=True)
+        mask = parts == 1 + np.bincount(parts.ravel())[1:].argmax()
+    return mask
+
+
+def over_disc(mask: Array, size: int, join: np.ufunc) -> Array:
+    """Join each pixel with those in a disc around it: with "and" a mask shrinks, with "or" it grows."""
+    middle = size // 2
+    framed = np.pad(mask, size, constant_values=join is np.logical_and)
+    found = mask.copy()
+    for y, x in disc(size):
+        top, left = size + y - middle, size + x - middle
+        join(found, framed[top : top + mask.shape[0], left : left + mask.shape[1]], out=found)
+    return found
+
+
+def disc(size: int) -> Iterator[tuple[int, int]]:
+    """The cells (row, column) of a disc in a square of a size, as OpenCV draws its ellipses."""
+    radius = size // 2
+    for row in range(size):
+        reach = round(radius * np.sqrt(max(radius**2 - (row - radius) ** 2, 0)) / radius)
+        yield from ((row, column) for column in range(max(radius - reach, 0), min(radius + reach + 1, size)))
+
+
+def main() -> None:
+    """Read the command line, and write a mask."""
+    parser = argparse.ArgumentParser(description="Segment an image with a model that promise export wrote.")
+    parser.add_argument("image", help="of any format that Pillow reads")
+    parser.add_argument("mask", help="file to write: 255 foreground, 0 background")
+    parser.add_argument("--model", default=Path(__file__).parent, help="folder; by default that of this program")
+    parser.add_argument("--point", nargs=2, type=float, action="append", default=[], metavar=("X", "Y"))
+    parser.add_argument("--background", nargs=2, type=float, action="append", default=[], metavar=("X", "Y"))
+    parser.add_argument("--box", nargs=4, type=float, metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"))
+    given = parser.parse_args()
+    points, labels = given.point + given.background, [1] * len(given.point) + [0] * len(given.background)
+    try:
+        model = Exported(given.model)
+        asked = bool(points or given.box)
+        answer = model.predict_for(given.image, points, labels, given.box) if asked else model.predict(given.image)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    Image.fromarray(answer.mask.astype(np.uint8) * 255).save(given.mask)
+    print(f"{given.mask}: {answer.mask.mean():.1%} of the image, estimated IoU {answer.iou:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""One model as a folder of ONNX files, their description and a program that runs them."""
+
+from pathlib import Path
+
+from promise_seg.class_sets import CLASS_PREFIX
+from promise_seg.exporting.comparing import Agreement, compare
+from promise_seg.exporting.decoder_graph import DecoderGraph
+from promise_seg.exporting.description import DESCRIPTION_FILE, FORMAT, describe
+from promise_seg.exporting.encoder_graph import EncoderGraph
+from promise_seg.exporting.graph import Graph
+from promise_seg.exporting.prompter_graph import PrompterGraph
+from promise_seg.exporting.tracing import write_graph
+from promise_seg.files import json_text, read_json_object
+from promise_seg.model import PromiseModel
+from promise_seg.progress import Progress, counted, silent
+
+PROGRAM_FILE = "predict.py"
+_PROGRAM = Path(__file__).with_name(PROGRAM_FILE)
+
+
+def graphs_of(model: PromiseModel, name: str) -> list[Graph]:
+    """Return the graphs of a model; without an auto-prompter there are two.
+
+    Args:
+        model: on a CPU; it is put into evaluation mode.
+        name: of the model, for messages.
+    """
+    model.eval()
+    encoder = EncoderGraph(model, name)
+    graphs: list[Graph] = [encoder]
+    if model.apm is not None:
+        graphs.append(PrompterGraph(model, encoder, name))
+    return [*graphs, DecoderGraph(model, encoder, name)]
+
+
+def write_model(
+    model: PromiseModel, folder: Path, opset: int, name: str, progress: Progress = silent
+) -> list[Agreement]:
+    """Write a model into a folder that exists, and compare each of its graphs with PyTorch.
+
+    Args:
+        model: any variant, on a CPU.
+        folder: empty.
+        opset: version of ONNX's operators.
+        name: of the model, for messages.
+        progress: told of each graph.
+
+    Raises:
+        SettingsError: if a part cannot be exported, or differs from PyTorch.
+    """
+    inputs, found = {}, []
+    for graph in counted(graphs_of(model, name), progress, "exporting"):
+        inputs[graph] = write_graph(graph, folder, opset)
+        found.append(compare(graph, folder))
+    (folder / PROGRAM_FILE).write_bytes(_PROGRAM.read_bytes())
+    text = json_text(describe(model, inputs, folder, opset))
+    (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+    return found
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder is empty, or holds an earlier export and nothing else: of one model, or of several classes."""
+    if not folder.is_dir():
+        return False
+    found = list(folder.iterdir())
+    if any(path.is_dir() for path in found):
+        return all(path.is_dir() and path.name.startswith(CLASS_PREFIX) and is_export(path) for path in found)
+    return not found or _is_of_one(folder, {path.name for path in found})
+
+
+def _is_of_one(folder: Path, names: set[str]) -> bool:
+    try:
+        about = read_json_object(folder / DESCRIPTION_FILE)
+    except (OSError, ValueError):
+        return False
+    files = about.get("files")
+    return about.get("format") == FORMAT and isinstance(files, dict) and names <= {*files, DESCRIPTION_FILE}

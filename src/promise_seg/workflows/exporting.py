@@ -1,0 +1,92 @@
+"""Export models as ONNX files, for programs without PyTorch."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+from promise_seg.errors import SettingsError
+from promise_seg.exporting.comparing import Agreement
+from promise_seg.exporting.description import DESCRIPTION_FILE
+from promise_seg.exporting.packages import USUAL_OPSET, check_opset, check_packages
+from promise_seg.exporting.writing import is_export, write_model
+from promise_seg.files import replacing_folder
+from promise_seg.progress import Progress, silent
+from promise_seg.sam.backbone import Backbone
+from promise_seg.workflows.models import ModelLike, OpenModels, open_models
+from promise_seg.workflows.outputs import refuse_checkpoints
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One model as ONNX files.
+
+    Args:
+        name: what the user calls the model.
+        folder: with the files, their description ``model.json`` and the program ``predict.py``.
+        agreement: how far each file is from PyTorch.
+    """
+
+    name: str
+    folder: Path
+    agreement: tuple[Agreement, ...]
+
+
+def export(
+    model: ModelLike | OpenModels,
+    output: str | Path,
+    *,
+    sam: Backbone | str | None = None,
+    image_size: int | None = None,
+    opset: int = USUAL_OPSET,
+    progress: Progress = silent,
+) -> list[Exported]:
+    """Export a model as ONNX files: its encoder, its auto-prompter, and its decoder with the learned shift.
+
+    Each file is run with ONNX Runtime, and its outputs are compared with PyTorch's, before anything is written.
+
+    Args:
+        model: a model or what names one; ``bare`` has no auto-prompter.
+        output: the folder to write; for a model of several classes with a folder for each class in it. An earlier
+            export there is replaced.
+        sam: its SAM, if not where training found it; for ``bare`` which one.
+        image_size: side of the input of a bare SAM, in pixels.
+        opset: version of ONNX's operators, 17 to 20.
+        progress: told of each file.
+
+    Returns:
+        An entry for the model, or for that of each class.
+
+    Raises:
+        SettingsError: if packages are missing, the opset cannot be written, the folder holds anything else, or a part
+            of the model cannot be exported.
+        CheckpointError: if the model cannot be loaded.
+        PromiseError: if the folder cannot be written.
+    """
+    check_packages()
+    check_opset(opset)
+    output = Path(output)
+    _check_folder(output)
+    opened = open_models(model, sam=sam, device="cpu", image_size=image_size)
+    found = []
+    with replacing_folder(output) as temporary:
+        for part, one in opened:
+            inside = Path(part.name).name if opened.ref.is_class_set else ""
+            (temporary / inside).mkdir(exist_ok=True)
+            on_cpu = one if one.device.type == "cpu" else copy.deepcopy(one).to("cpu")
+            agreement = write_model(on_cpu, temporary / inside, opset, part.name, progress)
+            found.append(Exported(part.name, output / inside, tuple(agreement)))
+    return found
+
+
+def _check_folder(output: Path) -> None:
+    """Raise an error if something is there that is not an earlier export.
+
+    Raises:
+        SettingsError: that says so.
+    """
+    refuse_checkpoints(output)
+    if output.exists() and not is_export(output):
+        raise SettingsError(
+            f"-o {output}: already exists, and is not an earlier export (a folder with {DESCRIPTION_FILE} and nothing "
+            "that promise export did not write); choose another folder"
+        )

@@ -1,0 +1,186 @@
+"""The program that is exported does without our packages what we do with them."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import promise_seg
+from promise_seg.features import precision
+from promise_seg.images.borders import content_box
+from promise_seg.images.geometry import Box, Geometry, resize
+from promise_seg.inference import encoding
+from promise_seg.postprocessing import PostProcessing
+from promise_seg.prompting.apm import NOT_ASKED_FOR
+from promise_seg.scenes import draw_scene
+from promise_seg.vocabulary import Fit
+from tests.exporting.models import shifted_model
+
+WITHOUT = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "promise_seg", "cv2", "scipy", "transformers", "onnx"}:
+            raise ImportError(f"{name} is not installed")
+sys.meta_path.insert(0, Missing())
+sys.argv = sys.argv[1:]
+import runpy
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def program(onnx):
+    from promise_seg.exporting import predict
+
+    return predict
+
+
+@pytest.fixture
+def exact(monkeypatch):
+    """Features in single precision, as the exported graphs have them."""
+    for module in (encoding, precision):
+        monkeypatch.setattr(module, "rounded", lambda features: features)
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.asarray(draw_scene(seed=1, size=80, kind="mucosa").image)[:60]
+
+
+@pytest.mark.slow
+def test_its_masks_are_those_of_the_model(program, involved_run, involved_export, image, exact):
+    model, exported = promise_seg.load(involved_run, device="cpu"), program.Exported(involved_export)
+    points, labels, box = [[40.0, 30.0], [70.0, 50.0]], [1, 0], [10.0, 12.0, 50.0, 40.0]
+    pairs = [
+        (model.predict(image), exported.predict(image)),
+        (model.predict(image, points_xy=points, point_labels=labels), exported.predict_for(image, points, labels)),
+        (model.predict(image, box_xyxy=box), exported.predict_for(image, box=box)),
+        (model.predict(image, points_xy=points[:1], point_labels=[1], box_xyxy=box),
+         exported.predict_for(image, points[:1], [1], box)),
+    ]  # fmt: skip
+    for wanted, found in pairs:
+        assert np.abs(wanted.mask_probs - found.mask_probs).max() < 0.01  # a grey level may differ after resizing
+        assert (wanted.mask != found.mask).mean() < 0.005
+        assert found.iou == pytest.approx(wanted.predicted_iou, abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words", [[], ["--point", "40", "30"], ["--box", "10", "12", "50", "40", "--background", "3", "4"]]
+)
+def test_it_runs_without_our_packages(involved_export, image, tmp_path, words):
+    Image.fromarray(image).save(tmp_path / "frame.png")
+    command = [sys.executable, "-c", WITHOUT, involved_export / "predict.py", "frame.png", "mask.png", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "of the image, estimated IoU" in done.stdout
+    mask = np.asarray(Image.open(tmp_path / "mask.png"))
+    assert mask.shape == image.shape[:2]
+    assert set(np.unique(mask)) <= {0, 255}
+
+
+@pytest.mark.parametrize("size", [(64, 64), (40, 90), (200, 30), (128, 256), (1, 7)])
+def test_its_resizing_is_ours_up_to_a_grey_level(program, size):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 128, 3)).astype(np.uint8)
+    found, wanted = program.resize_pixels(pixels, *size), resize(pixels, *size)
+    assert found.shape == wanted.shape
+    assert np.abs(found.astype(int) - wanted).max() <= 2  # one for each of two steps
+
+
+@pytest.mark.parametrize("crop", [None, (5, 3, 60, 40)])
+@pytest.mark.parametrize("fit", Fit)
+def test_its_frames_are_ours(program, fit, crop):
+    import torch
+
+    ours = Geometry(48, 70, 32, fit, None if crop is None else Box(*crop))
+    its = program.Frame(48, 70, 32, str(fit), None if crop is None else program.Box(*crop))
+    rng = np.random.default_rng(0)
+    pixels, points = rng.integers(0, 256, (48, 70, 3)).astype(np.uint8), rng.random((5, 2)) * 40
+    assert np.abs(its.image_to_model(pixels).astype(int) - ours.image_to_model(pixels)).max() <= 2
+    np.testing.assert_allclose(its.points_to_model(points), ours.points_to_model(points), atol=1e-4)
+    logits = rng.normal(size=(16, 16)).astype(np.float32)
+    wanted = ours.logits_to_image(torch.from_numpy(logits)).numpy()
+    np.testing.assert_allclose(its.logits_to_image(logits), wanted, atol=1e-4)
+
+
+def test_its_border_is_ours(program):
+    pixels = np.zeros((40, 50, 3), np.uint8)
+    assert program.content_box(pixels) is None is content_box(pixels)
+    pixels[6:30, 9:44] = 90
+    assert tuple(program.content_box(pixels)) == tuple(content_box(pixels))
+
+
+def blobs(seed: int, shape: tuple[int, int] = (90, 120)) -> np.ndarray:
+    """Smooth random probabilities."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.random((9, 12)).astype(np.float32))
+    return np.clip(np.asarray(coarse.resize(shape[::-1], Image.Resampling.BICUBIC)), 0, 1)
+
+
+STEPS = [
+    {}, {"threshold": 0.7}, {"opening": 8}, {"opening": 11, "keep": "largest"}, {"closing": 9, "fill_holes": True},
+    {"opening": 5, "closing": 40, "fill_holes": True, "keep": "largest", "threshold": 0.45}, {"threshold": 0.999},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", STEPS, ids=str)
+def test_its_postprocessing_is_ours(program, steps):
+    post = PostProcessing(**steps)
+    for seed in range(5):
+        probs = blobs(seed)
+        np.testing.assert_array_equal(program.clean(probs, post.model_dump(mode="json")), post.mask(probs))
+
+
+def test_its_objects_are_those_of_the_prompter(program, tiny_sam):
+    apm = shifted_model(tiny_sam).apm
+    for most in (16, 2):
+        apm.max_objects = most
+        for seed, scale in ((0, 1.0), (1, 1.0), (2, 0.4), (3, 0.0)):
+            saliency, distance = blobs(seed, (64, 64)) * np.float32(scale), blobs(seed + 10, (64, 64))
+            wanted = apm._objects(saliency, distance)
+            prompts, too_many = program.find_objects(saliency, distance, apm.model_side, apm.object_rule)
+            np.testing.assert_allclose(prompts.points[:, 0], wanted.points, atol=1e-5)
+            np.testing.assert_allclose(prompts.boxes[:, 0], wanted.boxes, atol=1e-5)
+            np.testing.assert_array_equal(too_many, wanted.regions == NOT_ASKED_FOR)
+
+
+def test_too_many_objects_stay_as_the_map_has_them(program):
+    saliency = np.full((4, 4), -3.0, np.float32)
+    saliency[2:, 2:] = 5
+    there = saliency > 0
+    mixed = program.with_map(np.full((1, 8, 8), -9.0, np.float32), saliency, 0.25, there)
+    assert mixed[0, -1, -1] == 5
+    assert mixed[0, 0, 0] == pytest.approx(0.75 * -9 + 0.25 * -3)
+
+
+@pytest.mark.slow
+def test_it_says_what_it_cannot_read(program, involved_export, tmp_path):
+    exported = program.Exported(involved_export)
+    exported.about["prompter"] = None
+    with pytest.raises(ValueError, match="give it points or a box"):
+        exported.predict(np.zeros((20, 20, 3), np.uint8))
+    exported.about["image"]["reading"]["channels"] = "2,0"
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="reads the channels 2,0"):
+        exported.read(tmp_path / "a.png")
+
+
+@pytest.mark.slow
+def test_a_channel_is_taken_as_grey(program, involved_export):
+    exported = program.Exported(involved_export)
+    exported.about["image"]["reading"]["channel"] = "green"
+    pixels = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
+    np.testing.assert_array_equal(exported.read(pixels), np.repeat(pixels[..., 1:2], 3, 2))
+    assert replace(program.Frame(2, 3, 4, "pad"), side=8).content == program.Box(0, 0, 8, 5)
+
+
+def test_its_command_line_says_what_is_wrong_in_one_line(program, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["predict.py", "a.png", "b.png", "--model", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == 2
+    assert "model.json" in capsys.readouterr().err
