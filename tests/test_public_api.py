@@ -7,7 +7,19 @@ import sys
 import pytest
 
 import promise_seg
-from promise_seg.cli import benchmark, budget, calibrate, compare, data_make, evaluate, export, predict, report, train, tune
+from promise_seg.cli import (
+    benchmark,
+    budget,
+    calibrate,
+    compare,
+    data_make,
+    evaluate,
+    export,
+    predict,
+    report,
+    train,
+    tune,
+)
 from promise_seg.images.reading import ReadingOptions
 
 READING = set(ReadingOptions.model_fields)

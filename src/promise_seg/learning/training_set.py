@@ -72,7 +72,8 @@ class TrainingBatch(NamedTuple):
 
     def _part(self, images: slice) -> "TrainingBatch":
         features = {name: values[images] for name, values in self.features.items()}
-        return TrainingBatch(features, *(values[images] for values in self[1:]))
+        others = (None if values is None else values[images] for values in self[1:])
+        return TrainingBatch._make((features, *others))
 
     @property
     def oracle(self) -> Prompts:
