@@ -122,6 +122,7 @@ def test_pictures_are_encoded_anew_without_what_else_was_in_the_file(model, imag
 
 def test_a_volume_has_slices_and_a_window(model, volume, tmp_path):
     with Project(model, [volume], tmp_path / "project") as project:
+        assert listed(project) == ["scan.nii.gz"]
         image = project.image(1)
         assert (image["slices"], image["width"], image["height"]) == (5, 40, 30)
         assert (image["window"]["lowest"], image["window"]["highest"]) == (-200, 340)

@@ -116,8 +116,7 @@ class Catalogue:
         return number
 
     def _enter(self, one: Found) -> int:
-        facts = self._look(one) | {"key": one.input.key, "name": one.input.stem, "stem": one.input.stem}
-        facts["name"] = f"{one.input.stem}{one.input.path.suffix if not one.input.files else ''}"
+        facts = self._look(one) | {"key": one.input.key, "name": _name(one.input), "stem": one.input.stem}
         return self._write(
             "INSERT INTO images (key, name, stem, sha256, stamp, width, height, slices, fault) VALUES "
             "(:key, :name, :stem, :sha256, :stamp, :width, :height, :slices, :fault)",
@@ -234,6 +233,12 @@ class Catalogue:
         """Refuse a slice that an image does not have."""
         if not 0 <= index < self.row(number)["slices"]:
             raise unknown(f"The slice {index} of the image {number}")
+
+
+def _name(given: Input) -> str:
+    """The name of an image in the list: that of its file, or of its series, below the folder that was given."""
+    folder, slash, _ = given.stem.rpartition("/")
+    return given.stem if given.files else f"{folder}{slash}{given.path.name}"
 
 
 @contextmanager
