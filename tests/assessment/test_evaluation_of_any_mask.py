@@ -58,7 +58,7 @@ class TestTheRuleForNothing:
         found = scored(level(threshold + 0.05, shape), np.zeros(shape, bool), PostProcessing(threshold=threshold))
         diagonal = pytest.approx(np.hypot(*shape))
         for name in set(MEASURE_NAMES) - set(OF_PROBABILITIES):
-            assert found[name] == (diagonal if name in DISTANCES else name == "recall"), name
+            assert found[name] == (diagonal if name in DISTANCES else name in ("recall", "count_error")), name
 
     def test_something_there_but_nothing_predicted(self, shape, threshold):
         """E-measures see no overlap, but how alike the rest is."""
@@ -67,7 +67,7 @@ class TestTheRuleForNothing:
         found = scored(level(threshold - 0.05, shape), truth, PostProcessing(threshold=threshold))
         diagonal = pytest.approx(np.hypot(*shape))
         for name in set(MEASURE_NAMES) - set(OF_PROBABILITIES) - set(E_AND_F):
-            assert found[name] == (diagonal if name in DISTANCES else 0), name
+            assert found[name] == (diagonal if name in DISTANCES else name == "count_error"), name
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.7])

@@ -2,11 +2,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import promise_seg
 from promise_seg.compat.reference_writing import to_reference
 from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import Fit, MaskKind
 from promise_seg.workflows.model_ref import ModelRef, PartKind
 from promise_seg.workflows.models import ClassModels, Model, load, open_models
+from tests.helpers import disc_image, make_model
 
 
 def test_every_kind_of_name_means_its_parts(place):
@@ -84,3 +88,10 @@ def test_models_in_memory_are_taken_as_they_are(place):
     assert [part.label for part, _ in open_models(models)] == [1, 3]
     ((part, _),) = open_models(models[3])
     assert part.name == str(place / "set/class-3")
+
+
+def test_a_loaded_labeller_finds_what_it_was_loaded_for(tiny_sam, tmp_path):
+    labeller = Labeller({1: Predictor(make_model(tiny_sam))})
+    Image.fromarray(disc_image(0)[0]).save(tmp_path / "a.png")
+    with pytest.raises(SettingsError, match="instances=True: the model was loaded with instances=False"):
+        promise_seg.predict_folder(labeller, tmp_path / "a.png", tmp_path / "out", instances=True)

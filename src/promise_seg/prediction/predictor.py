@@ -284,7 +284,7 @@ class Predictor:
 
         >>> import promise_seg
         >>> found = promise_seg.load("runs/polyp").predict_instances("frame.png")
-        >>> found.labels.dtype, len(found) == found.labels.max()
+        >>> found.labels.dtype, len(found) == int(found.labels.max())
         (dtype('uint16'), True)
 
         Args:

@@ -58,7 +58,7 @@ def facts_of(name: str) -> dict[str, str]:
 
 
 def fetch_sam(name: str, output: Path | None, url: str | None, bar: Bar, note: Callable[[str], object]) -> Fetched:
-    """Download a SAM and verify its SHA-256; an interrupted download goes on where it was.
+    """Download a SAM and verify its SHA-256; an interrupted download resumes.
 
     Args:
         name: of a known SAM.

@@ -102,7 +102,12 @@ def predict_folder(
     refuse_checkpoints(output)
     places = [images] if isinstance(images, str | Path) else images
     inputs = find_inputs(places, note, output, _channels_of(model))
-    if not isinstance(model, Labeller):
+    if isinstance(model, Labeller):
+        if instances != model.instances:
+            raise SettingsError(
+                f"instances={instances}: the model was loaded with instances={model.instances}. Load it with the same"
+            )
+    else:
         model = load_labeller(
             model, sam=sam, device=device, names=names, always_segment=always_segment,
             instances=instances,

@@ -91,7 +91,7 @@ def make_manifest(
 
     Args:
         folder: with images and masks in one of the usual layouts, or as the patterns say.
-        output: the manifest to write; merged masks are in a folder beside it.
+        output: the manifest to write; merged masks are in a folder next to it.
         images: pattern of the images' paths below the folder, such as ``photos/*.jpg`` or ``{case}/ct.nii.gz``: what
             ``*`` or ``{word}`` stands for must be the same in the mask's path.
         masks: pattern of the masks' paths; a wildcard more than in ``images`` tells several masks of one image apart.
@@ -99,7 +99,7 @@ def make_manifest(
             of masks that are called after classes, and one mask of numbered ones.
         group: regular expression with one group, such as ``^(patient\d+)_``, searched in each image's stem or else its
             path: what it finds is never divided between splits.
-        every: how many frames of a video to go on by, from one that is used to the next.
+        every: use every Nth frame of videos.
         force: whether an existing manifest is overwritten; not needed if it would stay the same.
         progress: told of each mask that is merged.
 
