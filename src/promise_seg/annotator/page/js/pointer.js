@@ -124,7 +124,11 @@ export class PointerInput {
       if (distance(at, active.start) < slopOf(active.kind)) return;
       this.begin(active.start);
     }
-    if (active.double) return;
+    if (active.double) {
+      if (distance(at, active.start) < reachOf(active.kind)) return;
+      active.double = false; // a tap and then a drag: no double click
+      this.gestures.down(active.start);
+    }
     if (active.pans) {
       this.gestures.pan(at.x - active.start.x, at.y - active.start.y);
       active.start = at;
