@@ -4,9 +4,10 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 import promise_seg
 from promise_seg.features import precision
@@ -165,8 +166,39 @@ def test_it_says_what_it_cannot_read(program, involved_export, tmp_path):
         exported.predict(np.zeros((20, 20, 3), np.uint8))
     exported.about["image"]["reading"]["channels"] = "2,0"
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match="reads the channels 2,0"):
+    with pytest.raises(ValueError, match="reads files with channels 2,0: give 8-bit RGB pixels"):
         exported.read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("values", [np.uint16, np.int32, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_files_of_more_than_8_bits_are_refused(program, tmp_path, values, channels):
+    suffix, pixels = (".png" if values == np.uint16 else ".tif"), np.full((6, 8, channels), 300, values)
+    cv2.imwrite(str(tmp_path / f"deep{suffix}"), pixels)
+    with pytest.raises((ValueError, UnidentifiedImageError), match="more than 8 bits a value: give 8-bit|cannot identify"):
+        program.read_file(tmp_path / f"deep{suffix}", {"window": "own"})
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_files_of_8_bits_are_read_as_rgb(program, tmp_path, mode):
+    file = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    Image.new(mode, (8, 6)).save(file)
+    found = program.read_file(file, {"window": "own"})
+    assert (found.shape, found.dtype) == ((6, 8, 3), np.uint8)
+
+
+def test_files_are_refused_where_values_need_a_window(program, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="reads files with window lung: give 8-bit RGB pixels"):
+        program.read_file(tmp_path / "a.png", {"window": "lung"})
+
+
+@pytest.mark.slow
+def test_pixels_of_other_kinds_are_refused(program, involved_export):
+    exported = program.Exported(involved_export)
+    for pixels in (np.zeros((6, 8, 3), np.uint16), np.zeros((6, 8), np.uint8), np.zeros((6, 8, 4), np.uint8)):
+        with pytest.raises(ValueError, match=r"give 8-bit RGB pixels, \(H, W, 3\) uint8"):
+            exported.read(pixels)
 
 
 @pytest.mark.slow

@@ -84,14 +84,11 @@ class Exported:
         return frame, features
 
     def read(self, image: str | Path | Array) -> Array:
-        """Return RGB pixels (H, W, 3) as the model wants them."""
+        """Return RGB pixels (H, W, 3) uint8 as the model wants them."""
         reading = self.about["image"]["reading"]
-        if isinstance(image, np.ndarray):
-            pixels = image
-        else:
-            pixels = np.asarray(ImageOps.exif_transpose(Image.open(image)).convert("RGB"))
-            if reading.get("channels") is not None:
-                raise ValueError(f"this model reads the channels {reading['channels']}: give pixels with these as RGB")
+        pixels = image if isinstance(image, np.ndarray) else read_file(image, reading)
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise ValueError(f"{pixels.dtype} pixels of shape {pixels.shape}: give 8-bit RGB pixels, (H, W, 3) uint8")
         channel = reading.get("channel", "all")
         if channel != "all":
             number = ("red", "green", "blue").index(channel)
@@ -215,6 +212,17 @@ class Frame:
         full = np.full((self.height, self.width), OUTSIDE_LOGIT, np.float32)
         full[kept.top : kept.bottom, kept.left : kept.right] = enlarge(logits, *kept.size)
         return full
+
+
+def read_file(file: str | Path, reading: dict[str, Any]) -> Array:
+    """Read the RGB pixels of an 8-bit image, upright, for a model that wants its values as they are."""
+    for name, usual in (("channels", None), ("window", "own")):
+        if reading.get(name, usual) != usual:
+            raise ValueError(f"this model reads files with {name} {reading[name]}: give 8-bit RGB pixels made so")
+    with Image.open(file) as opened:
+        if opened.mode[0] in "IF" or ";16" in str(opened.tile):  # Pillow would cut their values off
+            raise ValueError(f"{file} has more than 8 bits a value: give 8-bit RGB pixels, (H, W, 3) uint8")
+        return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
 
 
 def content_box(pixels: Array) -> Box | None:
