@@ -207,7 +207,7 @@ def test_files_of_more_than_8_bits_are_refused(program, tmp_path, values, channe
     suffix, pixels = (".png" if values == np.uint16 else ".tif"), np.full((6, 8, channels), 300, values)
     cv2.imwrite(str(tmp_path / f"deep{suffix}"), pixels)
     with pytest.raises(
-        (ValueError, UnidentifiedImageError), match="more than 8 bits a value: give 8-bit|cannot identify"
+        (ValueError, UnidentifiedImageError), match=r"more than 8 bits a value: give 8-bit|cannot identify"
     ):
         program.read_file(tmp_path / f"deep{suffix}", {"window": "own"})
 
