@@ -344,7 +344,7 @@ def separate(certain: Array, distance: Array, prominence: float) -> Array:
 
 
 def find_peaks(certain: Array, height: Array, prominence: float) -> Array:
-    """Where peaks are (r, r) that rise so far above the pass to a higher one, by raising water from the highest level.
+    """Mark the peaks (r, r) that rise so far above the pass to a higher one, by raising water from the highest level.
 
     Of each lake of higher places, the highest stays; where lakes meet, others do if they are so far above the level.
     """
