@@ -1,4 +1,5 @@
-"""How near exported models are to PyTorch's, and how long ONNX Runtime takes beside PyTorch, in turns on one thread.
+"""How near exported models are to PyTorch's, and how long ONNX Runtime takes compared with PyTorch, in turns on
+one thread.
 
     python -m benchmarks.exported
     python -m benchmarks.exported --sams vit-b sam2.1-tiny --rounds 3
@@ -49,7 +50,7 @@ def sam2_tiny() -> Sam2Model:
 
 
 def model_around(sam: Backbone) -> PromiseModel:
-    """A model of variant ``apm+ips`` with the default auto-prompter, as before training but for its shifts."""
+    """A model of variant ``apm+ips`` with the default auto-prompter, as before training except for its shifts."""
     apm = make_apm_config(ApmKind.PRETRAINED, map_stride=2).completed(learns_presence=True)
     config = ModelConfig(
         variant=Variant.APM_IPS, apm=apm, has_given_shift=True, learns_quality=True, sam=sam.name,

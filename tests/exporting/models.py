@@ -22,11 +22,15 @@ GIVEN = {
 """A different answer to each form of prompts."""
 
 
-def shifted_model(sam: Backbone, apm: ApmKind = ApmKind.PRETRAINED, seed: int = 0, **more: object) -> PromiseModel:
+def shifted_model(
+    sam: Backbone, apm: ApmKind = ApmKind.PRETRAINED, seed: int = 0, separates: bool = False, **more: object
+) -> PromiseModel:
     """A model of variant ``apm+ips`` in which every trained part has a say."""
     torch.manual_seed(seed)
+    config = small_apm_config(apm)
     values = {
-        "variant": Variant.APM_IPS, "apm": small_apm_config(apm), "mask_choice": MaskChoice.LEARNED,
+        "variant": Variant.APM_IPS, "apm": config.completed(separates=True) if separates else config,
+        "mask_choice": MaskChoice.LEARNED,
         "has_given_shift": True, "learns_quality": True, "given": GIVEN, "sam": SAM_BESIDE, "sam_sha256": sam.sha256,
         "image_size": sam.image_size, "promise_seg_version": "0",
     }  # fmt: skip

@@ -218,6 +218,11 @@ def test_an_earlier_export_is_replaced_unless_something_is_beside_it(tiny_sam, t
     before = (out / "decoder.onnx").read_bytes()
     promise_seg.export(opened(shifted_model(tiny_sam, ApmKind.HEATMAP, seed=3)), out)
     assert (out / "decoder.onnx").read_bytes() != before
+    (out / "__pycache__").mkdir()  # as Python leaves it after an import of the program
+    (out / "__pycache__" / "predict.cpython-312.pyc").write_bytes(b"")
+    promise_seg.export(opened(shifted_model(tiny_sam, ApmKind.HEATMAP)), out)
+    assert (out / "decoder.onnx").read_bytes() == before
+    assert not (out / "__pycache__").exists()
     (out / "mask.png").write_bytes(b"")
     with pytest.raises(SettingsError, match="nothing that promise export did not write"):
         promise_seg.export(opened(shifted_model(tiny_sam, ApmKind.HEATMAP)), out)

@@ -4,9 +4,10 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 import promise_seg
 from promise_seg.features import precision
@@ -15,15 +16,17 @@ from promise_seg.images.geometry import Box, Geometry, resize
 from promise_seg.inference import encoding
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prompting.apm import NOT_ASKED_FOR
+from promise_seg.prompting.separating import PROMINENCE, separate
 from promise_seg.scenes import draw_scene
 from promise_seg.vocabulary import Fit
-from tests.exporting.models import shifted_model
+from tests.exporting.models import saved, shifted_model
+from tests.instances.drawn import depth_of, discs
 
 WITHOUT = """
 import sys
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "promise_seg", "cv2", "scipy", "transformers", "onnx"}:
+        if name.split(".")[0] in {"torch", "promise_seg", "cv2", "scipy", "skimage", "transformers", "onnx"}:
             raise ImportError(f"{name} is not installed")
 sys.meta_path.insert(0, Missing())
 sys.argv = sys.argv[1:]
@@ -135,8 +138,10 @@ def test_its_postprocessing_is_ours(program, steps):
         np.testing.assert_array_equal(program.clean(probs, post.model_dump(mode="json")), post.mask(probs))
 
 
-def test_its_objects_are_those_of_the_prompter(program, tiny_sam):
+@pytest.mark.parametrize("separates", [False, True])
+def test_its_objects_are_those_of_the_prompter(program, tiny_sam, separates):
     apm = shifted_model(tiny_sam).apm
+    apm.separates = separates
     for most in (16, 2):
         apm.max_objects = most
         for seed, scale in ((0, 1.0), (1, 1.0), (2, 0.4), (3, 0.0)):
@@ -146,6 +151,33 @@ def test_its_objects_are_those_of_the_prompter(program, tiny_sam):
             np.testing.assert_allclose(prompts.points[:, 0], wanted.points, atol=1e-5)
             np.testing.assert_allclose(prompts.boxes[:, 0], wanted.boxes, atol=1e-5)
             np.testing.assert_array_equal(too_many, wanted.regions == NOT_ASKED_FOR)
+
+
+@pytest.mark.parametrize("places", [[(10, 10, 6), (20, 10, 6)], [(8, 8, 5), (17, 9, 6), (12, 20, 7)]], ids=len)
+def test_objects_that_touch_are_told_apart_as_by_the_prompter(program, places):
+    labels = discs(*places)
+    found = program.separate(labels > 0, depth_of(labels), PROMINENCE)
+    assert found.max() == len(places)
+    np.testing.assert_array_equal(found, separate(labels > 0, depth_of(labels)).regions)
+
+
+@pytest.mark.parametrize("prominence", [0.02, 0.1, 0.4])
+def test_each_place_is_of_the_object_that_it_is_of_in_the_prompter(program, prominence):
+    for seed in range(5):
+        certain, distance = blobs(seed, (48, 64)) > 0.4, blobs(seed + 10, (48, 64))
+        wanted = separate(certain, distance, prominence)
+        np.testing.assert_array_equal(program.separate(certain, distance, prominence), wanted.regions)
+
+
+@pytest.mark.slow
+def test_its_masks_are_those_of_a_model_that_separates(program, tiny_sam, image, tmp_path, exact):
+    run = saved(shifted_model(tiny_sam, separates=True), tmp_path / "run")
+    promise_seg.export(run, tmp_path / "onnx")
+    exported = program.Exported(tmp_path / "onnx")
+    assert exported.about["prompter"]["object_rule"]["prominence"] == PROMINENCE
+    wanted, found = promise_seg.load(run, device="cpu").predict(image), exported.predict(image)
+    assert np.abs(wanted.mask_probs - found.mask_probs).max() < 0.01
+    assert (wanted.mask != found.mask).mean() < 0.005
 
 
 def test_too_many_objects_stay_as_the_map_has_them(program):
@@ -165,8 +197,41 @@ def test_it_says_what_it_cannot_read(program, involved_export, tmp_path):
         exported.predict(np.zeros((20, 20, 3), np.uint8))
     exported.about["image"]["reading"]["channels"] = "2,0"
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match="reads the channels 2,0"):
+    with pytest.raises(ValueError, match="reads files with channels 2,0: give 8-bit RGB pixels"):
         exported.read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("values", [np.uint16, np.int32, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_files_of_more_than_8_bits_are_refused(program, tmp_path, values, channels):
+    suffix, pixels = (".png" if values == np.uint16 else ".tif"), np.full((6, 8, channels), 300, values)
+    cv2.imwrite(str(tmp_path / f"deep{suffix}"), pixels)
+    with pytest.raises(
+        (ValueError, UnidentifiedImageError), match=r"more than 8 bits a value: give 8-bit|cannot identify"
+    ):
+        program.read_file(tmp_path / f"deep{suffix}", {"window": "own"})
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_files_of_8_bits_are_read_as_rgb(program, tmp_path, mode):
+    file = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    Image.new(mode, (8, 6)).save(file)
+    found = program.read_file(file, {"window": "own"})
+    assert (found.shape, found.dtype) == ((6, 8, 3), np.uint8)
+
+
+def test_files_are_refused_where_values_need_a_window(program, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="reads files with window lung: give 8-bit RGB pixels"):
+        program.read_file(tmp_path / "a.png", {"window": "lung"})
+
+
+@pytest.mark.slow
+def test_pixels_of_other_kinds_are_refused(program, involved_export):
+    exported = program.Exported(involved_export)
+    for pixels in (np.zeros((6, 8, 3), np.uint16), np.zeros((6, 8), np.uint8), np.zeros((6, 8, 4), np.uint8)):
+        with pytest.raises(ValueError, match=r"give 8-bit RGB pixels, \(H, W, 3\) uint8"):
+            exported.read(pixels)
 
 
 @pytest.mark.slow

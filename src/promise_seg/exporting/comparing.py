@@ -1,4 +1,4 @@
-"""Exported files beside PyTorch: the same outputs for the same inputs."""
+"""Exported files compared with PyTorch: the same outputs for the same inputs."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -46,14 +46,15 @@ def compare(graph: Graph, folder: Path) -> Agreement:
         raise SettingsError(
             f"{graph.part} was exported, but ONNX Runtime cannot run it: {first_line(error)}"
         ) from error
-    worst = 0.0
+    differences = []
     for example, values in zip(examples, found, strict=True):
         for (name, wanted), value in zip(graph.run(example).items(), values, strict=True):
             if tuple(wanted.shape) != value.shape:
                 shapes = f"{value.shape} instead of {tuple(wanted.shape)}"
                 raise SettingsError(f"{graph.part} was exported, but its output {name} has the shape {shapes}")
-            worst = max(worst, _difference(wanted, torch.from_numpy(value)))
-    if not worst <= TOLERANCE:  # nor NaN
+            differences.append(_difference(wanted, torch.from_numpy(value)))
+    worst = float(np.max(differences, initial=0.0))  # NaN if one of them is
+    if not worst <= TOLERANCE:
         raise SettingsError(
             f"{graph.part} was exported, but its outputs differ from PyTorch's by {worst:.2g}; expected at most "
             f"{TOLERANCE:g}. Another --opset, or another version of onnxruntime, may do better"

@@ -12,7 +12,7 @@ from promise_seg.model import PromiseModel
 
 FORMAT_VERSION = 1
 FORMAT = "promise-seg onnx"
-"""By which a description is known."""
+"""The format that a description names, by which it is known."""
 DESCRIPTION_FILE = "model.json"
 
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from promise_seg.errors import SettingsError
 
 OLDEST_OPSET, NEWEST_OPSET = 17, 20
-"""From the first opset with a layer norm of its own to the last that PyTorch's exporter knows."""
+"""The first opset with a layer norm of its own, to the last that PyTorch's exporter knows."""
 USUAL_OPSET = 17
 """The opset that the most programs can run: those since ONNX Runtime 1.12."""
 

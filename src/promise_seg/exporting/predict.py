@@ -10,6 +10,7 @@ model frame is the square that the encoder sees.
 """
 
 import argparse
+import heapq
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ Features = dict[str, Array]
 
 DARK, LEAST_SHARE = 16, 0.01  # of the black border, where the model wants it cropped
 OUTSIDE_LOGIT = ABSENT_LOGIT = -20.0
+LEVELS = 40  # at which the distance map is searched for peaks
 KERNEL_SIDE = 256  # the longer side of the image for which sizes of post-processing are given
 
 
@@ -84,14 +86,11 @@ class Exported:
         return frame, features
 
     def read(self, image: str | Path | Array) -> Array:
-        """Return RGB pixels (H, W, 3) as the model wants them."""
+        """Return RGB pixels (H, W, 3) uint8 as the model wants them."""
         reading = self.about["image"]["reading"]
-        if isinstance(image, np.ndarray):
-            pixels = image
-        else:
-            pixels = np.asarray(ImageOps.exif_transpose(Image.open(image)).convert("RGB"))
-            if reading.get("channels") is not None:
-                raise ValueError(f"this model reads the channels {reading['channels']}: give pixels with these as RGB")
+        pixels = image if isinstance(image, np.ndarray) else read_file(image, reading)
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise ValueError(f"{pixels.dtype} pixels of shape {pixels.shape}: give 8-bit RGB pixels, (H, W, 3) uint8")
         channel = reading.get("channel", "all")
         if channel != "all":
             number = ("red", "green", "blue").index(channel)
@@ -217,6 +216,17 @@ class Frame:
         return full
 
 
+def read_file(file: str | Path, reading: dict[str, Any]) -> Array:
+    """Read the RGB pixels of an 8-bit image, upright, for a model that wants its values as they are."""
+    for name, usual in (("channels", None), ("window", "own")):
+        if reading.get(name, usual) != usual:
+            raise ValueError(f"this model reads files with {name} {reading[name]}: give 8-bit RGB pixels made so")
+    with Image.open(file) as opened:
+        if opened.mode[0] in "IF" or ";16" in str(opened.tile):  # Pillow would cut their values off
+            raise ValueError(f"{file} has more than 8 bits a value: give 8-bit RGB pixels, (H, W, 3) uint8")
+        return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+
+
 def content_box(pixels: Array) -> Box | None:
     """The part of an image inside of its black border; ``None`` for all of it."""
     bright = pixels.max(2) > DARK
@@ -280,17 +290,21 @@ def with_map(logits: Array, saliency: Array, share: float, not_asked_for: Array 
     return mixed
 
 
-def find_objects(saliency: Array, distance: Array, side: int, rule: dict[str, float]) -> tuple[Prompts, Array]:
+def find_objects(saliency: Array, distance: Array, side: int, rule: dict[str, Any]) -> tuple[Prompts, Array]:
     """A box and the deepest point of each object, the largest first; and where objects are that are too many."""
     certain = saliency > rule["certain"]
     if np.count_nonzero(certain) < rule["least_cells"]:
         certain = saliency >= rule["nearly_the_best"] * saliency.max()
-    parts = number_parts(certain, corners=True)
+    prominence = rule.get("prominence")
+    if prominence is None:
+        parts, least = number_parts(certain, corners=True), rule["least_cells"]
+    else:
+        parts, least = separate(certain, distance, prominence), 1
     weights = np.bincount(parts.ravel(), saliency.ravel())[1:]
     areas = np.bincount(parts.ravel())[1:]
     by_weight = np.argsort(-weights, kind="stable")
-    most = int(rule["most_objects"])
-    order = [part for part in by_weight[:most] if areas[part] >= rule["least_cells"]] or [by_weight[0]]
+    most = rule["most_objects"]
+    order = [part for part in by_weight[:most] if areas[part] >= least] or [by_weight[0]]
     cell = side / len(saliency)
     points, boxes = [], []
     for part in order:
@@ -304,6 +318,43 @@ def find_objects(saliency: Array, distance: Array, side: int, rule: dict[str, fl
         np.array(points, np.float32), np.ones((len(points), 1), np.int64), np.array(boxes, np.float32)
     )  # fmt: skip
     return prompts, np.isin(parts, by_weight[most:] + 1)
+
+
+def separate(certain: Array, distance: Array, prominence: float) -> Array:
+    """Number the objects (r, r) from 1, also where they touch: a place is of the peak of the distance it flows to."""
+    height = np.where(certain, distance, 0).astype(np.float32)
+    width = height.shape[1] + 2
+    levels, is_open = np.pad(-height, 1).ravel().tolist(), np.pad(certain, 1).ravel().tolist()
+    parts, queue = [0] * len(levels), []
+    for number, (row, column) in enumerate(np.argwhere(find_peaks(certain, height, prominence)).tolist(), 1):
+        peak = (row + 1) * width + column + 1
+        parts[peak], is_open[peak] = number, False
+        queue.append((levels[peak], 0, peak))
+    heapq.heapify(queue)
+    age = 0
+    while queue:  # the highest first; of equally high places, the one that was reached first
+        place = heapq.heappop(queue)[-1]
+        for step in (-width, -1, 1, width, -width - 1, 1 - width, width - 1, width + 1):
+            near = place + step
+            if is_open[near]:
+                parts[near], is_open[near] = parts[place], False
+                age += 1
+                heapq.heappush(queue, (levels[near], age, near))
+    return np.reshape(parts, (-1, width))[1:-1, 1:-1]
+
+
+def find_peaks(certain: Array, height: Array, prominence: float) -> Array:
+    """Mark the peaks (r, r) that rise so far above the pass to a higher one, by raising water from the highest level.
+
+    Of each lake of higher places, the highest stays; where lakes meet, others do if they are so far above the level.
+    """
+    peaks, highest_first = np.zeros(height.shape, bool), np.argsort(-height, axis=None, kind="stable")
+    for level in np.linspace(1, 0, LEVELS + 1):
+        lakes = number_parts(certain & (height >= level), corners=True)
+        numbers, first = np.unique(lakes.ravel()[highest_first], return_index=True)
+        peaks &= height - level >= prominence
+        peaks.ravel()[highest_first[first[numbers > 0]]] = True
+    return peaks
 
 
 def number_parts(mask: Array, *, corners: bool) -> Array:

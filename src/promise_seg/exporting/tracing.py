@@ -1,7 +1,7 @@
-"""From a graph of PyTorch to an ONNX file.
+"""Trace a graph of PyTorch into an ONNX file.
 
 The tracing exporter is used, though PyTorch has a newer one: with that, the decoder cannot be exported, whose numbers
-of points and boxes may be zero; and it takes ten times as long.
+of points and boxes may be zero; and it takes longer.
 """
 
 import io

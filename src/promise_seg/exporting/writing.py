@@ -16,6 +16,7 @@ from promise_seg.progress import Progress, counted, silent
 
 PROGRAM_FILE = "predict.py"
 _PROGRAM = Path(__file__).with_name(PROGRAM_FILE)
+_COMPILED = "__pycache__"
 
 
 def graphs_of(model: PromiseModel, name: str) -> list[Graph]:
@@ -59,10 +60,13 @@ def write_model(
 
 
 def is_export(folder: Path) -> bool:
-    """Whether a folder is empty, or holds an earlier export and nothing else: of one model, or of several classes."""
+    """Whether a folder is empty, or holds an earlier export and nothing else: of one model, or of several classes.
+
+    What Python compiled when the program was imported does not count.
+    """
     if not folder.is_dir():
         return False
-    found = list(folder.iterdir())
+    found = [path for path in folder.iterdir() if path.name != _COMPILED or not path.is_dir()]
     if any(path.is_dir() for path in found):
         return all(path.is_dir() and path.name.startswith(CLASS_PREFIX) and is_export(path) for path in found)
     return not found or _is_of_one(folder, {path.name for path in found})

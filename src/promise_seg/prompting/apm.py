@@ -123,7 +123,7 @@ class AutoPrompter(nn.Module):
         return {name: value for name, value in found.items() if value is not None}
 
     @property
-    def object_rule(self) -> dict[str, float] | None:
+    def object_rule(self) -> dict[str, float | None] | None:
         """The numbers by which objects are found in its maps; ``None`` if it proposes points without looking for
         objects."""
         return None

@@ -27,7 +27,7 @@ from promise_seg.prompting.backbones.loading import (
     load_backbone,
 )
 from promise_seg.prompting.map_decoders import CoarseDecoder, FineDecoder, MapDecoder, resized
-from promise_seg.prompting.separating import prompts_in_frame, separate
+from promise_seg.prompting.separating import PROMINENCE, prompts_in_frame, separate
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
 from promise_seg.sam.prompts import FOREGROUND
@@ -140,10 +140,10 @@ class PretrainedPrompter(AutoPrompter):
         return maps | {"saliency_logits": saliency[0]} | presence
 
     @property
-    def object_rule(self) -> dict[str, float]:
+    def object_rule(self) -> dict[str, float | None]:
         return {
             "certain": _CERTAIN, "nearly_the_best": _NEARLY_THE_BEST, "least_cells": _LEAST_CELLS,
-            "most_objects": self.max_objects,
+            "most_objects": self.max_objects, "prominence": PROMINENCE if self.separates else None,
         }  # fmt: skip
 
     def _wide(self, maps: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ def _code(encoder: Any, points: Tensor) -> Tensor:
 
 
 def _kinds_of_points(encoder: Any) -> Tensor:
-    """What is added to points by their kind, (4, C): background, foreground, first and last corner of a box."""
+    """The embeddings of points by their kind, (4, C): background, foreground, first and last corner of a box."""
     kinds = encoder.point_embed
     return kinds.weight if _is_of_sam2(encoder) else torch.cat([kind.weight for kind in kinds])
 
