@@ -11,7 +11,7 @@ from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.images.reading import make_reading
 from promise_seg.instance_rule import InstanceRule
-from promise_seg.learning import instance_choices
+from promise_seg.learning import instance_choices, validation
 from promise_seg.learning.instance_choices import choose_instance_rule
 from promise_seg.learning.objective import training_losses
 from promise_seg.learning.settings import make_settings
@@ -118,6 +118,14 @@ def test_own_prompts_are_scored_by_the_objects_that_the_model_tells_apart(tiny_s
         assert result.measures["object_f1_50"] == 1
         assert result.measures["average_precision"] > 0.9
         assert result.measures["count_error"] == 0
+
+
+def test_the_features_of_val_rows_are_not_kept_until_all_are_scored(tiny_sam, rows, monkeypatch):
+    scored = []
+    real = validation.dice_of_choices
+    monkeypatch.setattr(validation, "dice_of_choices", lambda one, *rest: scored.append(one) or real(one, *rest))
+    validation.validate(drawn_model(tiny_sam, TOUCHING), val(rows), None, make_settings(apm="pretrained"))
+    assert [one.own_instances for one in scored] == [None] * 2
 
 
 def test_a_mask_of_one_kind_given_as_instances_is_a_warning(tmp_path):
