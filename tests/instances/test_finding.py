@@ -88,9 +88,9 @@ def test_where_sam_answers_with_something_else_the_object_is_as_the_maps_have_it
 
     model.sam_masks = everything
     geometry = Geometry(32, 32, 32)
-    found = labels_of(model, features, geometry, InstanceRule(map_share=0))
-    assert found.max() == 3
-    inside = found[TOUCHING == 3]
+    result = find_instances(model, features, geometry, InstanceRule(map_share=0))
+    assert [one.predicted_iou is None for one in result.objects] == [False, False, True]  # small in its window
+    inside = result.labels[TOUCHING == 3]
     assert len(np.unique(inside)) == 1
 
 
