@@ -13,7 +13,7 @@ BACKGROUND_COLOUR = (235, 60, 60)
 
 
 def draw_instances(image: Uint8Array, labels: LabelArray) -> Uint8Array:
-    """Outline each object of an instance map (H, W) on an image (H, W, 3) uint8, neighbours in different colours."""
+    """Outline each object of an instance map (H, W) on an image (H, W, 3) uint8, in colours that take turns."""
     unit = max(1, round(min(image.shape[:2]) / 400))
     numbers = labels.astype(np.float32)  # erosion and dilation of OpenCV know no 32 bit integers
     kernel = np.ones((2 * unit + 1, 2 * unit + 1), np.uint8)
