@@ -12,6 +12,7 @@ from promise_seg.instance_rule import InstanceRule
 from promise_seg.instances import outlining
 from promise_seg.instances.finding import find_instances
 from promise_seg.instances.proposing import propose_objects
+from promise_seg.model import ABSENT_LOGIT
 from promise_seg.vocabulary import ApmKind, Fit, Variant
 from tests.helpers import make_model
 from tests.instances.drawn import discs, drawn_model
@@ -88,9 +89,9 @@ def test_where_sam_answers_with_something_else_the_object_is_as_the_maps_have_it
 
     model.sam_masks = everything
     geometry = Geometry(32, 32, 32)
-    found = labels_of(model, features, geometry, InstanceRule(map_share=0))
-    assert found.max() == 3
-    inside = found[TOUCHING == 3]
+    result = find_instances(model, features, geometry, InstanceRule(map_share=0))
+    assert [one.predicted_iou is None for one in result.objects] == [False, False, True]  # small in its window
+    inside = result.labels[TOUCHING == 3]
     assert len(np.unique(inside)) == 1
 
 
@@ -101,6 +102,17 @@ def test_what_is_judged_to_be_absent_is_not_there_unless_it_is_asked_for(tiny_sa
     assert not labels_of(model, features, geometry).any()
     model.always_segments = True
     assert labels_of(model, features, geometry).max() == 3
+
+
+@pytest.mark.parametrize(("score", "count"), [(-3.0, 0), (3.0, 3)])
+def test_a_presence_that_was_not_learned_is_sam_s_object_score_as_for_masks(tiny_sam, features, score, count):
+    model = drawn_model(tiny_sam, TOUCHING)
+    model.config = model.config.model_copy(update={"presence_threshold": 0.5})
+    answer = model.sam_masks
+    model.sam_masks = lambda *a, **more: answer(*a, **more)._replace(object_logits=torch.full((1, 1), score))
+    assert labels_of(model, features, Geometry(32, 32, 32)).max() == count
+    is_empty = bool((model.decode(features, model.propose(features)).mask_logits == ABSENT_LOGIT).all())
+    assert is_empty == (count == 0)
 
 
 def test_an_image_without_objects(tiny_sam, features):

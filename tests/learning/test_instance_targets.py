@@ -6,7 +6,7 @@ import torch
 
 from promise_seg.learning.losses import inner_distances, inner_distances_of_instances, targets_of_instances
 from promise_seg.learning.settings import make_settings
-from promise_seg.vocabulary import MaskKind, Protocol, Variant
+from promise_seg.vocabulary import ApmKind, MaskKind, Protocol, Variant
 from tests.instances.drawn import discs
 
 TOUCHING = discs((10, 10, 6), (20, 10, 6))
@@ -51,6 +51,9 @@ def test_only_instance_maps_are_learned_so_and_only_by_runs_that_began_so():
     assert not new.separates(MaskKind.BINARY)
     assert not make_settings(variant=Variant.IPS).separates(MaskKind.INSTANCES)
     assert not make_settings(protocol=Protocol.REFERENCE).separates(MaskKind.INSTANCES)
+    assert make_settings(apm=ApmKind.PRETRAINED).learns_objects(MaskKind.INSTANCES)
+    heatmap = make_settings(apm=ApmKind.HEATMAP)
+    assert (heatmap.separates(MaskKind.INSTANCES), heatmap.learns_objects(MaskKind.INSTANCES)) == (True, False)
     begun = new.model_copy(update={"separate_objects": False})
     assert not make_settings(begun).separates(MaskKind.INSTANCES)
 

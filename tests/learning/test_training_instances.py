@@ -1,5 +1,7 @@
 """Training on instance maps: objects are learned separately, and how they are told apart is chosen on the val rows."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.images.reading import make_reading
 from promise_seg.instance_rule import InstanceRule
-from promise_seg.learning import instance_choices
+from promise_seg.learning import instance_choices, validation
 from promise_seg.learning.instance_choices import choose_instance_rule
 from promise_seg.learning.objective import training_losses
 from promise_seg.learning.settings import make_settings
@@ -92,19 +94,45 @@ def test_a_trained_model_tells_objects_apart_by_the_rule_that_was_chosen(rows, s
     assert len(found) == found.labels.max()
 
 
-def test_the_rule_with_the_best_f1_is_chosen(tiny_sam, rows, monkeypatch):
-    scored = {}
+@pytest.fixture
+def few_rules(monkeypatch):
     monkeypatch.setattr(instance_choices, "PROMINENCES", (0.05, 0.99))
     monkeypatch.setattr(instance_choices, "SHARES", (0.0,))
-    monkeypatch.setattr(instance_choices, "LEAST_SCORES", (1.0,))
-    real = instance_choices._mean_f1
-    monkeypatch.setattr(
-        instance_choices, "_mean_f1", lambda images, found, rule: scored.setdefault(rule, real(images, found, rule))
-    )
+    monkeypatch.setattr(instance_choices, "LEAST_SCORES", (0.0, 1.0))
+
+
+@pytest.mark.usefixtures("few_rules")
+def test_the_rule_with_the_best_f1_is_chosen(tiny_sam, rows, monkeypatch):
+    scored = {}
+    real = instance_choices._f1_of_rules
+
+    def watched(model, image, rules, tick):
+        f1 = real(model, image, rules, tick)
+        scored.update(zip(rules, f1, strict=True))
+        return f1
+
+    monkeypatch.setattr(instance_choices, "_f1_of_rules", watched)
     rule = choose_instance_rule(drawn_model(tiny_sam, TOUCHING), val(rows), None)
-    assert len(scored) == 4
+    assert len(scored) == 4  # the least score of 0 is that of the rule before
     assert rule == InstanceRule(prominence=0.05, map_share=1.0)
     assert scored[rule] == max(scored.values()) > 0.9
+
+
+@pytest.mark.usefixtures("few_rules")
+def test_rules_are_tried_on_one_image_at_a_time_and_outlined_once_for_all_least_scores(tiny_sam, rows, monkeypatch):
+    encoded, outlined = [], []
+    encode, outline = instance_choices.features_for, instance_choices.outline_objects
+
+    def watched(*args):
+        assert sum(one() is not None for one in encoded) <= 1
+        features = encode(*args)
+        encoded.append(weakref.ref(features))
+        return features
+
+    monkeypatch.setattr(instance_choices, "features_for", watched)
+    monkeypatch.setattr(instance_choices, "outline_objects", lambda *a: outlined.append(a[-1]) or outline(*a))
+    choose_instance_rule(drawn_model(tiny_sam, TOUCHING), rows, None)
+    assert len(outlined) == len(rows) * (2 + 1 + 1)
 
 
 def test_without_a_map_there_is_nothing_to_choose(tiny_sam, rows):
@@ -118,6 +146,14 @@ def test_own_prompts_are_scored_by_the_objects_that_the_model_tells_apart(tiny_s
         assert result.measures["object_f1_50"] == 1
         assert result.measures["average_precision"] > 0.9
         assert result.measures["count_error"] == 0
+
+
+def test_the_features_of_val_rows_are_not_kept_until_all_are_scored(tiny_sam, rows, monkeypatch):
+    scored = []
+    real = validation.dice_of_choices
+    monkeypatch.setattr(validation, "dice_of_choices", lambda one, *rest: scored.append(one) or real(one, *rest))
+    validation.validate(drawn_model(tiny_sam, TOUCHING), val(rows), None, make_settings(apm="pretrained"))
+    assert [one.own_instances for one in scored] == [None] * 2
 
 
 def test_a_mask_of_one_kind_given_as_instances_is_a_warning(tmp_path):

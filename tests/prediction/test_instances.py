@@ -103,6 +103,24 @@ def test_the_table_of_objects_is_whole_again_when_the_command_resumes(labeller, 
     assert predict_folder(labeller, find_inputs([images]), out).already_there == 2
 
 
+def test_the_table_of_objects_names_images_that_moved_as_the_other_table_does(labeller, images, tmp_path):
+    out, moved = tmp_path / "out", tmp_path / "moved"
+    predict_folder(labeller, find_inputs([images]), out)
+    images.rename(moved)
+    assert predict_folder(labeller, find_inputs([moved]), out).already_there == 2
+    named = [line["image"] for line in table(out / "predictions.csv")]
+    assert named == [str(moved / "0.png"), str(moved / "1.png")]
+    assert [one["image"] for one in table(out / "objects.csv")] == [named[0]] * 3 + [named[1]] * 3
+
+
+def test_a_table_of_objects_that_another_program_changed_is_refused(labeller, images, tmp_path):
+    out = tmp_path / "out"
+    predict_folder(labeller, find_inputs([images]), out)
+    (out / "objects" / "0.csv").write_text("image;id\n")
+    with pytest.raises(PromiseError, match=r"0\.csv: found another head than image,slice,id.*-o folder"):
+        predict_folder(labeller, find_inputs([images]), out)
+
+
 def test_each_object_is_an_annotation_of_coco(labeller, images, tmp_path):
     predict_folder(labeller, find_inputs([images]), tmp_path / "out", OutputFormat.COCO)
     found = json.loads((tmp_path / "out" / "coco.json").read_text())

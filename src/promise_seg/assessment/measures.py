@@ -21,7 +21,7 @@ class Given(Enum):
 
     PERFECT = "perfect"
     WORST = "at its worst (0, or the image's diagonal for distances)"
-    COMPUTED = "computed as for any other"
+    COMPUTED = "as for any other image"
 
 
 class WhenEmpty(NamedTuple):

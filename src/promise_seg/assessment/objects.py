@@ -73,13 +73,14 @@ def score_objects(predicted: Sequence[BoolArray], truth: Sequence[BoolArray]) ->
 def score_instance_maps(predicted: LabelArray, truth: LabelArray) -> ObjectScores:
     """Match the objects of two instance maps (H, W), whose numbers may have gaps; an object may be in several pieces.
 
-    It gives what :func:`score_objects` does, without a mask for each of many objects.
+    It gives what :func:`score_objects` does, without a mask for each of many objects, or a cell for each pair of them.
     """
     ids, of_predicted = np.unique(predicted, return_inverse=True)
     true_ids, of_truth = np.unique(truth, return_inverse=True)
-    cells = np.bincount(of_predicted.ravel() * len(true_ids) + of_truth.ravel(), minlength=len(ids) * len(true_ids))
-    first, second = np.divmod(np.flatnonzero(cells), len(true_ids))
-    shared = cells[np.flatnonzero(cells)].astype(np.float64)
+    pairs_of_pixels = of_predicted.ravel().astype(np.int64) * len(true_ids) + of_truth.ravel()
+    found_pairs, counts = np.unique(pairs_of_pixels, return_counts=True)
+    first, second = np.divmod(found_pairs, len(true_ids))
+    shared = counts.astype(np.float64)
     areas, true_areas = np.bincount(first, shared), np.bincount(second, shared)
     iou = shared / (areas[first] + true_areas[second] - shared)
     is_object = (ids[first] != 0) & (true_ids[second] != 0)

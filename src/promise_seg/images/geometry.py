@@ -159,7 +159,10 @@ def resize(values: npt.NDArray, width: int, height: int) -> npt.NDArray:
 
 
 def on_mask(labels: Uint16Array, mask: BoolArray) -> Uint16Array:
-    """Return labels (S, S) exactly where a mask (S, S) is; what it has in addition gets the nearest label."""
+    """Return labels (S, S) exactly where a mask (S, S) is; what it has in addition gets the nearest label.
+
+    Where there is no label at all, all of the mask becomes object 1.
+    """
     bare = mask & (labels == 0)
     if bare.any() and labels.any():
         _, nearest = cv2.distanceTransformWithLabels(

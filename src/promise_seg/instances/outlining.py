@@ -38,7 +38,7 @@ class Outlined:
         mask: (h, w).
         score: how sure it is, 0 to 1.
         point_xy: the point that it was asked for with, in the image frame.
-        predicted_iou: SAM's estimate of its IoU, where it was asked.
+        predicted_iou: SAM's estimate of its IoU, where its mask has a share in this one.
     """
 
     left: int
@@ -87,8 +87,9 @@ def outline_objects(
         mixed = rule.map_share * mapped.mask_logits + (1 - rule.map_share) * warp.cut(answer.mask_logits, window)
         found = _outlined(mixed, least, window, points[number])
         if _iou(found.mask, mapped.mask) < _AGREEMENT:  # SAM answered with something else than what it was asked for
-            found = mapped
-        yield replace(found, predicted_iou=answer.iou)
+            yield mapped
+        else:
+            yield replace(found, predicted_iou=answer.iou)
 
 
 def _iou(one: BoolArray, other: BoolArray) -> float:

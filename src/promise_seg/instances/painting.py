@@ -10,7 +10,7 @@ from promise_seg.instances.outlining import Outlined
 from promise_seg.postprocessing import largest_part
 
 _DOUBLE = 0.5
-"""An object is another one's double if their IoU is higher, or a larger share of its pixels is the other's."""
+"""An object is the double of a surer one if a larger share of its pixels is the other's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +38,10 @@ def paint(objects: Iterable[Outlined], height: int, width: int, least_score: flo
     kept: list[Outlined] = []
     owner = np.zeros((height, width), np.int32)
     surest = np.full((height, width), -np.inf, np.float32)
-    areas = [0]
     for one in found:
-        if _is_double(one, owner[one.window], areas):
+        if _is_double(one, owner[one.window]):
             continue
         kept.append(one)
-        areas.append(int(np.count_nonzero(one.mask)))
         here, logits = owner[one.window], surest[one.window]
         wins = one.mask & (one.mask_logits > logits)
         here[wins], logits[wins] = len(kept), one.mask_logits[wins]
@@ -54,22 +52,17 @@ def _surest_first(one: Outlined) -> tuple[float, int, int]:
     return -one.score, one.top, one.left
 
 
-def _is_double(one: Outlined, owner: np.ndarray, areas: list[int]) -> bool:
+def _is_double(one: Outlined, owner: np.ndarray) -> bool:
     """Whether an object is, for the most part, one that is painted already.
 
     Args:
         one: the object.
         owner: (h, w), whose the pixels of its window are.
-        areas: of the objects that are painted.
     """
     shared = np.bincount(owner[one.mask])
     area = int(np.count_nonzero(one.mask))
-    shared[:1] = 0
-    other = int(shared.argmax()) if len(shared) else 0
-    if not other:
-        return False
-    common = int(shared[other])
-    return common > _DOUBLE * min(area, area + areas[other] - common)
+    common = int(shared[1:].max(initial=0))
+    return common > _DOUBLE * area
 
 
 def _numbered(kept: list[Outlined], owner: np.ndarray) -> InstanceMap:

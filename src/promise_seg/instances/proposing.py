@@ -10,7 +10,7 @@ from promise_seg.arrays import Float32Array, IntArray
 from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Geometry
 from promise_seg.instance_rule import InstanceRule
-from promise_seg.model import PromiseModel
+from promise_seg.model import PromiseModel, presence_of
 from promise_seg.prompting.apm import Proposal
 from promise_seg.prompting.map_decoders import resized
 from promise_seg.prompting.separating import depths, prompts_in_frame, separate
@@ -89,14 +89,21 @@ def _maps(model: PromiseModel, features: Features) -> _Maps:
     proposal = model.propose(features)
     if proposal.saliency_logits is None:
         raise ValueError("an APM that makes a map has proposed without it")
-    absent = False
-    threshold = None if model.always_segments else model.config.presence_threshold
-    if threshold is not None and proposal.presence_logits is not None:
-        absent = bool(proposal.presence_logits[0].sigmoid() < threshold)
     side = min(model.sam.image_size, (None if model.apm is None else model.apm.image_side) or model.sam.image_size)
     saliency = _wide(proposal.saliency_logits, side)
     distance = None if proposal.distance_logits is None else _sigmoid(_wide(proposal.distance_logits, side))
-    return _Maps(saliency, distance, absent)
+    return _Maps(saliency, distance, _is_absent(model, features, proposal))
+
+
+def _is_absent(model: PromiseModel, features: Features, proposal: Proposal) -> bool:
+    """Whether the model judges, as for one mask of all objects, that there is nothing in the image."""
+    threshold = None if model.always_segments else model.config.presence_threshold
+    if threshold is None:
+        return False
+    presence_logits = proposal.presence_logits
+    if presence_logits is None:  # SAM is asked as for masks, for the sake of its object score
+        presence_logits = presence_of(proposal, model.sam_masks(features, proposal))
+    return presence_logits is not None and bool(presence_logits[0].sigmoid() < threshold)
 
 
 def check_makes_map(model: PromiseModel) -> None:

@@ -1,6 +1,6 @@
 """Choose on validation rows how a model tells the objects of an image apart and outlines them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +26,6 @@ LEAST_SCORES = (0.6, 0.7, 0.8)
 _MOST_ROWS = 40
 
 
-_Objects = list[Outlined]
-
-
 class _Image(NamedTuple):
     features: Features
     geometry: Geometry
@@ -43,32 +40,28 @@ def choose_instance_rule(
 
     ``None`` if the APM of the model makes no map, which objects are told apart by.
 
-    One choice after the other: how far peaks rise, by the maps alone; the share of SAM's masks; the least score.
+    One choice after the other: how far peaks rise, by the maps alone; the share of SAM's masks; the least score. For
+    each of the three the images are gone through once, and what is held is of one image at a time.
 
     Args:
         model: it is put into evaluation mode.
         rows: with instance maps, that it was not trained on; of many, some are taken, evenly.
         store: of features.
-        progress: told of each rule that is tried.
+        progress: told of each rule that is tried on an image.
     """
     if model.apm is None or not model.apm.makes_map:
         return None
     model.eval()
-    images = list(_images(model, rows[:: max(1, -(-len(rows) // _MOST_ROWS))], store))
-    tick = Stage(progress, "choosing how objects are told apart", len(PROMINENCES) + len(SHARES) + len(LEAST_SCORES))
-    best, best_f1, kept = InstanceRule(prominence=PROMINENCES[0]), -1.0, list[_Objects]()
-    for name, values in (("prominence", PROMINENCES), ("map_share", SHARES)):
-        start = best
-        for value in values:
-            rule = start.model_copy(update={name: value})
-            found = [_objects_of(model, one, rule) for one in images]
-            if (f1 := _mean_f1(images, found, rule)) > best_f1:
-                best, best_f1, kept = rule, f1, found
-            tick()
-    for rule in [best.model_copy(update={"least_score": value}) for value in LEAST_SCORES]:
-        if (f1 := _mean_f1(images, kept, rule)) > best_f1:
-            best, best_f1 = rule, f1
-        tick()
+    rows = rows[:: max(1, -(-len(rows) // _MOST_ROWS))]
+    tries = len(PROMINENCES) + len(SHARES) + len(LEAST_SCORES)
+    tick = Stage(progress, "choosing how objects are told apart", tries * len(rows))
+    best, best_f1 = InstanceRule(prominence=PROMINENCES[0]), -1.0
+    for name, values in (("prominence", PROMINENCES), ("map_share", SHARES), ("least_score", LEAST_SCORES)):
+        rules = [best.model_copy(update={name: value}) for value in values]
+        scores = [_f1_of_rules(model, image, rules, tick) for image in _images(model, rows, store)]
+        for rule, of_images in zip(rules, zip(*scores, strict=True), strict=True):
+            if (f1 := float(np.mean(of_images))) > best_f1:
+                best, best_f1 = rule, f1
     return best
 
 
@@ -78,17 +71,17 @@ def _images(model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore
         yield _Image(features_for([sample], model, store), sample.geometry, row.labels())
 
 
-def _objects_of(model: PromiseModel, image: _Image, rule: InstanceRule) -> _Objects:
-    proposals = propose_objects(model, image.features, rule, image.geometry)
-    return list(outline_objects(model, image.features, proposals, image.geometry, rule))
-
-
-def _mean_f1(images: Sequence[_Image], found: Sequence[_Objects], rule: InstanceRule) -> float:
-    """Return the mean F1 of the objects of each image, painted by a rule."""
-    scores = [
-        score_instance_maps(
-            paint(objects, one.geometry.height, one.geometry.width, rule.least_score).labels, one.truth
-        ).mean_f1
-        for one, objects in zip(images, found, strict=True)
-    ]
-    return float(np.mean(scores))
+def _f1_of_rules(
+    model: PromiseModel, image: _Image, rules: Sequence[InstanceRule], tick: Callable[[], None]
+) -> list[float]:
+    """Return the F1 of one image by each rule; rules that only paint differently share their outlines."""
+    scores, drawn, objects = list[float](), None, list[Outlined]()
+    for rule in rules:
+        if (outlines := rule.model_copy(update={"least_score": 0.0})) != drawn:
+            proposals = propose_objects(model, image.features, rule, image.geometry)
+            objects = list(outline_objects(model, image.features, proposals, image.geometry, rule))
+            drawn = outlines
+        painted = paint(objects, image.geometry.height, image.geometry.width, rule.least_score)
+        scores.append(score_instance_maps(painted.labels, image.truth).mean_f1)
+        tick()
+    return scores

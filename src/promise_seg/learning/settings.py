@@ -140,8 +140,12 @@ class TrainSettings(BaseModel):
         return make_apm_config(self.apm, self.protocol, **points, **self.apm_options)
 
     def separates(self, masks: MaskKind) -> bool:
-        """Whether objects are learned separately from masks of a kind."""
+        """Whether objects are to be told apart, as masks of a kind have them, by an APM that can."""
         return self.separate_objects and self.has_apm and masks == MaskKind.INSTANCES
+
+    def learns_objects(self, masks: MaskKind) -> bool:
+        """Whether the APM is one that learns from the instance map itself, and it is to do so."""
+        return self.separates(masks) and "separates" in CONFIGS[self.apm].model_fields
 
     @property
     def learns_from_oracle(self) -> bool:

@@ -150,7 +150,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         self._draws_views = sees_images and settings.augmentation == Recipe.OWN and not sam.encoder_learns
         self._masks: dict[tuple[str, int, AnyView], npt.NDArray[np.uint8]] = {}
         self._instances: dict[tuple[str, int, AnyView], bytes] = {}
-        self._separates = settings.separates(rows[0].reading.masks) if rows else False
+        self._separates = bool(rows) and settings.learns_objects(rows[0].reading.masks)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -1,6 +1,7 @@
 """Choose on validation rows, after each epoch, how a model makes its masks of what SAM gives it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,8 @@ def validate(
     config = model.config
     model.config = config.model_copy(update={"map_share": 0.0, "presence_threshold": None})
     try:
-        decoded = list(decode_rows(model, rows, assessment, store))
+        found = decode_rows(model, rows, assessment, store)
+        decoded = [replace(one, own_instances=None) for one in found]  # which would keep the features of all rows
     finally:
         model.config = config
     if isinstance(decoded[0].prompts, Proposal) and decoded[0].prompts.regions is not None:

@@ -128,8 +128,8 @@ class PredictionFolder:
             return False
         mask = lines[0]["mask"]
         stem = stem_of(mask)
-        beside = [self.overlay_path(stem), *([objects_path(self.folder, stem)] if self._instances else [])]
-        return (self.folder / mask).exists() and all(path.exists() for path in beside)
+        others = [self.overlay_path(stem), *([objects_path(self.folder, stem)] if self._instances else [])]
+        return (self.folder / mask).exists() and all(path.exists() for path in others)
 
     def _key_of(self, one: Input) -> str:
         return one.key if self._table.lines(one.key) else self._table.owner(one.stem) or one.key
@@ -238,9 +238,9 @@ class PredictionFolder:
             masks = {self.folder / lines[0]["mask"] for lines in self._table.all_lines()}
             write_coco(sorted(path for path in masks if path.exists()), self.folder / PREDICTION_COCO)
         if self._instances:
-            stems = [stem_of(lines[0]["mask"]) for lines in self._table.all_lines()]
-            tables = [objects_path(self.folder, stem) for stem in sorted(stems)]
-            join_objects([path for path in tables if path.exists()], self.folder)
+            names = sorted((stem_of(lines[0]["mask"]), lines[0]["image"]) for lines in self._table.all_lines())
+            tables = [(objects_path(self.folder, stem), image) for stem, image in names]
+            join_objects([(path, image) for path, image in tables if path.exists()], self.folder)
 
 
 def _without(identity: dict[str, object], name: str) -> dict[str, object]:

@@ -44,31 +44,36 @@ def _lines(labelled: Labelled, image: str) -> Iterator[dict[str, object]]:
             yield {"image": image, "slice": number} | found.record()
 
 
-def join_objects(tables: Iterable[Path], folder: Path) -> None:
+def join_objects(tables: Iterable[tuple[Path, str]], folder: Path) -> None:
     """Write ``objects.csv`` from the tables of all images, one after the other.
+
+    Args:
+        tables: each with the name of its image as it is now, which may have moved since its table was written.
+        folder: of the predictions.
 
     Raises:
         PromiseError: if a table was changed by another program.
     """
-    head = ",".join(COLUMNS) + "\n"
 
     def write(to: Path) -> None:
         with to.open("w", encoding="utf-8", newline="") as file:
-            file.write(head)
-            for path in tables:
-                file.write(_without_head(path, head))
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for path, image in tables:
+                writer.writerows([image, *line[1:]] for line in _lines_in(path) if line)
 
     write_whole(folder / PREDICTION_OBJECTS, write)
 
 
-def _without_head(path: Path, head: str) -> str:
+def _lines_in(path: Path) -> Iterator[list[str]]:
+    """Yield the lines of a table, without its head."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
+    except (OSError, ValueError, csv.Error) as error:
         raise PromiseError(f"{path}: cannot be read: {first_line(error)}. Choose another -o folder") from error
-    if not text.startswith(head):
+    if not lines or tuple(lines[0]) != COLUMNS:
         raise PromiseError(
-            f"{path}: found another head than {head.strip()}; it was changed by another program. Choose another -o "
-            "folder"
+            f"{path}: found another head than {','.join(COLUMNS)}; it was changed by another program. Choose another "
+            "-o folder"
         )
-    return text.removeprefix(head)
+    yield from lines[1:]

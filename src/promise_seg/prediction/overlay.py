@@ -13,15 +13,15 @@ BACKGROUND_COLOUR = (235, 60, 60)
 
 
 def draw_instances(image: Uint8Array, labels: LabelArray) -> Uint8Array:
-    """Outline each object of an instance map (H, W) on an image (H, W, 3) uint8, neighbours in different colours."""
+    """Outline each object of an instance map (H, W) on an image (H, W, 3) uint8, in colours that take turns."""
     unit = max(1, round(min(image.shape[:2]) / 400))
     numbers = labels.astype(np.float32)  # erosion and dilation of OpenCV know no 32 bit integers
     kernel = np.ones((2 * unit + 1, 2 * unit + 1), np.uint8)
     inner = (cv2.erode(numbers, kernel) == numbers) & (cv2.dilate(numbers, kernel) == numbers)
     edge = (labels > 0) & ~inner
-    picture = image.copy()
-    picture[edge] = np.array(OUTLINE_COLOURS, np.uint8)[labels[edge] % len(OUTLINE_COLOURS)]
-    return picture
+    drawn = image.copy()
+    drawn[edge] = np.array(OUTLINE_COLOURS, np.uint8)[labels[edge] % len(OUTLINE_COLOURS)]
+    return drawn
 
 
 def draw_overlay(
@@ -37,17 +37,17 @@ def draw_overlay(
     Shape: ``image`` (H, W, 3) uint8 RGB and ``mask`` (H, W) bool give (H, W, 3); points (N, 2) and boxes (K, 4) in the
         image frame.
     """
-    picture = image.copy()
-    picture[mask] = (0.65 * picture[mask] + 0.35 * np.array(colour)).astype(np.uint8)
+    drawn = image.copy()
+    drawn[mask] = (0.65 * drawn[mask] + 0.35 * np.array(colour)).astype(np.uint8)
     unit = max(1, round(min(image.shape[:2]) / 200))
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(picture, outlines, -1, colour, unit)
+    cv2.drawContours(drawn, outlines, -1, colour, unit)
     for box in () if boxes_xyxy_image is None else np.round(boxes_xyxy_image).astype(int).tolist():
-        cv2.rectangle(picture, box[:2], box[2:], (255, 255, 255), 2 * unit, cv2.LINE_AA)
-        cv2.rectangle(picture, box[:2], box[2:], FOREGROUND_COLOUR, unit, cv2.LINE_AA)
+        cv2.rectangle(drawn, box[:2], box[2:], (255, 255, 255), 2 * unit, cv2.LINE_AA)
+        cv2.rectangle(drawn, box[:2], box[2:], FOREGROUND_COLOUR, unit, cv2.LINE_AA)
     if points_xy_image is not None and point_labels is not None:
         for (x, y), label in zip(points_xy_image, point_labels, strict=True):
             centre = (round(float(x)), round(float(y)))
-            cv2.circle(picture, centre, 4 * unit, (255, 255, 255), -1, cv2.LINE_AA)
-            cv2.circle(picture, centre, 3 * unit, FOREGROUND_COLOUR if label else BACKGROUND_COLOUR, -1, cv2.LINE_AA)
-    return picture
+            cv2.circle(drawn, centre, 4 * unit, (255, 255, 255), -1, cv2.LINE_AA)
+            cv2.circle(drawn, centre, 3 * unit, FOREGROUND_COLOUR if label else BACKGROUND_COLOUR, -1, cv2.LINE_AA)
+    return drawn

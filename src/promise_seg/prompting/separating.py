@@ -89,7 +89,7 @@ def _of_new_lakes(of_pixel: IntArray, flat: Float32Array, known: IntArray, count
 def depths(certain: BoolArray) -> Float32Array:
     """Return how deep inside of the foreground each place lies, (r, r) with 1 at the deepest place of each part.
 
-    It stands in for the distance map of an APM that makes none.
+    It is the distance map where the APM makes none.
     """
     count, parts = cv2.connectedComponents(certain.astype(np.uint8), connectivity=8)
     inside = cv2.distanceTransform(np.pad(certain.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]

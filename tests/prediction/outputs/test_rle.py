@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 from pycocotools.coco import COCO
+from scipy import ndimage
 
-from promise_seg.prediction.outputs.rle import decode_rle, encode_rle, write_coco, write_rle
+from promise_seg.prediction.outputs.rle import _code, _code_in, decode_rle, encode_rle, write_coco, write_rle
 from tests.files import write_nifti
 
 
@@ -16,6 +17,13 @@ from tests.files import write_nifti
 def test_a_code_gives_its_mask_back(mask):
     code = json.loads(json.dumps(encode_rle(mask)))
     assert np.array_equal(decode_rle(code), mask)
+
+
+@given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=40)).filter(np.any))
+@settings(deadline=None)
+def test_the_code_of_a_window_is_that_of_the_whole_mask(mask):
+    (window,) = ndimage.find_objects(mask.astype(np.uint8))
+    assert _code_in(1, mask[window], window, mask.shape, 0.5) == _code(1, mask, 0.5)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
+from scipy import ndimage
 
 from promise_seg.arrays import BoolArray, Uint16Array
 from promise_seg.files import json_text, read_json_object, write_json
@@ -58,8 +59,10 @@ def _coded(labelled: Labelled, one: LabelledSlice) -> Iterator[dict[str, Any]]:
     """The objects of a slice; those of an instance map with their numbers."""
     if one.objects is not None:
         (label,) = labelled.names
+        windows = ndimage.find_objects(one.labels)
         for found in one.objects:
-            code = _code(label, one.labels == found.id, found.score)
+            window = windows[found.id - 1]
+            code = _code_in(label, one.labels[window] == found.id, window, one.labels.shape, found.score)
             yield code | {"id": found.id}
         return
     for label in labelled.names:
@@ -73,6 +76,28 @@ def _code(label: int, mask: BoolArray, score: float) -> dict[str, Any]:
         "segmentation": encode_rle(mask),
         "area": int(np.count_nonzero(mask)),
         "bbox": _box(mask),
+        "score": round(score, 4),
+    }
+
+
+def _code_in(
+    label: int, mask: BoolArray, window: tuple[slice, slice], size: tuple[int, ...], score: float
+) -> dict[str, Any]:
+    """The same of a mask (h, w) that fits its window of an image (H, W), in the time that the window takes."""
+    (rows, columns), (height, width) = window, size
+    across, down = np.nonzero(mask.T)  # column by column, as in the code
+    places = (across + columns.start) * height + down + rows.start
+    begins = np.flatnonzero(np.diff(places, prepend=-2) != 1)
+    ends = np.append(begins[1:], len(places)) - 1
+    edges = np.stack([places[begins], places[ends] + 1], 1).ravel()
+    counts = np.diff(edges, prepend=0, append=height * width)
+    counts = counts if counts[-1] else counts[:-1]
+    code = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+    return {
+        "label": label,
+        "segmentation": {"size": [height, width], "counts": code["counts"].decode("ascii")},
+        "area": len(places),
+        "bbox": [columns.start, rows.start, mask.shape[1], mask.shape[0]],
         "score": round(score, 4),
     }
 
