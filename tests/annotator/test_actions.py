@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from promise_seg.annotator.catalogue import Catalogue
+from promise_seg.annotator.refusals import Refusal
 from tests.annotator.helpers import bits_of, mask_of, points, refusal
 
 RECTANGLE = (slice(5, 15), slice(10, 30))
@@ -146,3 +148,13 @@ def test_what_cannot_be_meant_is_refused_and_changes_nothing(tab, action, code):
     assert answer.status_code in (404, 422)
     assert tab.on_server() == {}
     assert tab.http.get(tab.place).json()["revision"] == 0
+
+
+def test_what_is_done_is_answered_even_if_the_dice_cannot_be_told(tab, monkeypatch):
+    """As when the image changes between the two."""
+
+    def changed(*more):
+        raise Refusal(409, "changed", "The file is not what it was")
+
+    monkeypatch.setattr(Catalogue, "source", changed)
+    assert tab.act("add", slice=0, **{"class": 1}, mask=bits_of(*RECTANGLE))["dice"] == {}

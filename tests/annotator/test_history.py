@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from promise_seg.annotator.history import History
 from promise_seg.annotator.project import Project
 from tests.annotator.helpers import Tab, bits_of, client_of, points, refusal
 
@@ -121,3 +122,15 @@ def test_the_model_is_not_asked_on_the_way_back(tab, project, monkeypatch):
     monkeypatch.setattr(project.segmenter, "answer", None)
     tab.act("undo")
     assert tab.act("redo")["changed"][0]["score"] is not None
+
+
+def test_an_id_that_another_image_used_meanwhile_is_a_conflict(tab, monkeypatch):
+    """As when both actions are sent at once: neither finds the other before it is done."""
+    other = Tab(tab.http, 2, seed=1)
+    other.open()
+    number = tab.new_id()
+    action = {"type": "add", "slice": 0, "class": 1}
+    monkeypatch.setattr(History, "answered", lambda *more: None)
+    assert tab.send(action, id=number).status_code == 200
+    assert refusal(other.send(action, id=number)) == (409, "repeated")
+    assert other.on_server() == {}

@@ -11,6 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from promise_seg.annotator.project import Options, Project
 from promise_seg.errors import ImageError, ManifestError, PromiseError
+from promise_seg.images.exports.inputs import Input
 from tests.annotator.helpers import bits_of, refusal
 from tests.helpers import disc_image
 
@@ -133,9 +134,42 @@ def test_a_volume_has_slices_and_a_window(model, volume, tmp_path):
 
 
 def test_the_least_certain_come_first(project):
+    deadline = time.monotonic() + 60
     while not all(one["ready"] for one in project.images("name")):
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     trust = [one["trust"] for one in project.images("trust")]
     assert None not in trust
     assert trust == sorted(trust)
     assert project.segmenter.is_ready(1, 0)
+
+
+def touched(path):
+    """Another time of change, and the same content."""
+    facts = path.stat()
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns + 10**9))
+
+
+def test_a_touched_file_is_the_same_on_a_disk_that_takes_nothing(tab, project, images):
+    touched(images.parent / "images/0.png")
+    project._database.connection.execute("PRAGMA query_only = ON")
+    answer = tab.http.get("/api/v1/images")
+    project._database.connection.execute("PRAGMA query_only = OFF")
+    assert answer.status_code == 200
+    assert not any(one["changed"] for one in answer.json()["images"])
+
+
+def test_a_changed_file_is_read_once(project, images, monkeypatch):
+    sha256, read = Input.sha256, []
+
+    def counted(self):
+        read.append(self.path.name)
+        return sha256(self)
+
+    monkeypatch.setattr(Input, "sha256", counted)
+    Image.fromarray(disc_image(9)[0]).save(images.parent / "images/0.png")
+    assert [project.catalogue.is_changed(1) for _ in range(3)] == [True] * 3
+    assert read == ["0.png"]
+    touched(images.parent / "images/0.png")
+    assert project.catalogue.is_changed(1)
+    assert read == ["0.png"] * 2

@@ -39,6 +39,7 @@ class Server:
             target=serve, args=(place / "data/manifest.csv", place / "project", place / "store", says), daemon=True
         )
         self.process.start()
+        assert hears.poll(60)
         port, token = hears.recv()
         address = f"http://127.0.0.1:{port}"
         self.client = httpx.Client(base_url=address, headers={"origin": address}, timeout=60)

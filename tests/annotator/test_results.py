@@ -10,9 +10,11 @@ from PIL import Image
 from promise_seg.annotator.project import Options, Project
 from promise_seg.annotator.results import Results, _ranges
 from promise_seg.dataset.dataset import Dataset
+from promise_seg.errors import SettingsError
+from promise_seg.images.reading import make_reading
 from promise_seg.prediction.outputs.rle import decode_rle
 from promise_seg.vocabulary import OutputFormat
-from tests.annotator.helpers import API, Tab, bits_of, client_of, mask_of, points
+from tests.annotator.helpers import API, Tab, bits_of, client_of, mask_of, model_around, points
 from tests.files import write_series
 
 RECTANGLE = (slice(5, 15), slice(10, 30))
@@ -66,7 +68,9 @@ def test_names_that_a_table_would_compute_are_paths(model, images, tmp_path, nam
     place.mkdir()
     (images.parent / "images/0.png").rename(place / f"{name}.png")
     with Project(model, [place], tmp_path / "project") as project:
-        project._results.write_manifest([(project.catalogue.found(1), f"masks/{name}.png", None)])
+        project._results.write_manifest(
+            [project._results.listed(project.catalogue.found(1), f"masks/{name}.png", None)]
+        )
     row = (tmp_path / "project/manifest.csv").read_text().splitlines()[1]
     assert not [cell for cell in row.split(",") if cell[:1] in "=+-@"]
 
@@ -137,3 +141,19 @@ def test_a_dicom_series_gets_a_dicom_segmentation(model, tmp_path, folder):
     assert [path.name for path in (folder / "masks").iterdir()] == ["series.dcm"]
     data = Dataset.from_csv(folder / "manifest.csv")
     assert [row.foreground_pixels for row in data.rows] == [24] * 4
+
+
+@pytest.mark.parametrize("label", [0, 65536, 10**12])
+def test_labels_that_masks_cannot_hold_are_refused_before_anything_is_written(model, images, folder, label):
+    with pytest.raises(SettingsError, match=f"--name {label}=tool: .* from 1 to 65535"):
+        Project(model, [images], folder, Options(names=(f"{label}=tool",)))
+    assert not folder.exists()
+
+
+def test_a_model_of_another_class_than_the_first_proposes_its_own(tiny_sam, images, folder):
+    model = model_around(tiny_sam)
+    model.model.config = model.model.config.model_copy(update={"reading": make_reading(label=2)})
+    with Project(model, [images], folder, Options(names=("1=tool", "2=polyp"))) as project:
+        tab = Tab(client_of(project), 1)
+        tab.open()
+        assert {one["class"] for one in tab.act("propose", slice=0)["changed"]} == {2}

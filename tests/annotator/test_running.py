@@ -2,14 +2,17 @@
 
 import json
 import socket
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, suppress
 
 import httpx2 as httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from promise_seg.annotator.running import Place, listening_socket, running
+from promise_seg.annotator.access import Access
+from promise_seg.annotator.ahead import Ahead
+from promise_seg.annotator.running import Place, _server, listening_socket, running
 from promise_seg.errors import SettingsError
 from tests.annotator.helpers import API, Tab, points
 
@@ -18,9 +21,12 @@ from tests.annotator.helpers import API, Tab, points
 def place():
     """A port that is in use."""
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        for port in range(20_000, 65_000):
+            with suppress(OSError):
+                taken.bind(("127.0.0.1", port))
+                break
         taken.listen()
-        yield Place(port=min(taken.getsockname()[1], 65000))
+        yield Place(port=port)
 
 
 def test_the_next_port_is_taken_and_said_if_one_is_in_use(place):
@@ -97,6 +103,7 @@ def test_a_session_over_a_real_connection(project):
 
 
 def test_the_token_is_in_no_log(project, caplog, capfd):
+    assert _server(project, Place(), Access(8765)).config.access_log is False
     caplog.set_level("DEBUG")
     with running(project) as access:
         token, address = access.token, access.address
@@ -133,3 +140,19 @@ def test_fifty_tabs_are_answered(project):
             assert [json.loads(socket.recv(timeout=60))["n"] for socket in sockets] == list(range(50))
             opened = [Tab(client, 1, seed=number).open().status_code for number in range(50)]
             assert opened == [200] + [409] * 49
+
+
+def test_encoding_ahead_ends_whenever_it_is_told_to(monkeypatch):
+    """As when it is told so in the moment before it waits for news."""
+    ahead = Ahead(None, lambda: None, None)
+
+    class News(threading.Event):
+        def clear(self):
+            ahead._stopping.set()
+            self.set()
+            super().clear()
+
+    ahead._news = News()
+    ahead.start()
+    ahead._thread.join(20)
+    assert not ahead._thread.is_alive()

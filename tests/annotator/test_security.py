@@ -3,6 +3,7 @@
 import asyncio
 import json
 from itertools import count
+from uuid import UUID
 
 import pytest
 from starlette.websockets import WebSocketDisconnect
@@ -13,6 +14,7 @@ from promise_seg.annotator.app import page_files
 from promise_seg.annotator.bodies import LARGEST_BODY, MOST_POINTS
 from promise_seg.annotator.guard import HEADERS
 from promise_seg.annotator.project import Options, Project
+from promise_seg.annotator.refusals import Refusal
 from tests.annotator.helpers import API, PORT, Tab, bits_of, points, previews, refusal
 from tests.helpers import write_dataset
 
@@ -297,3 +299,29 @@ def test_windows_are_two_numbers(client, window):
 
 def test_depth_is_counted_without_going_down():
     assert guard._depth('{"a": [1, {"b": []}]}') == 4
+
+
+def test_brackets_in_strings_are_no_depth():
+    assert guard._depth('["]]]]", ["}}"], "[[[[[[", "\\"[[", "\\\\", [[]]]') == 3
+    closing = '"' + "]" * 30 + '",'
+    with pytest.raises(Refusal, match="deeper than"):
+        guard.check_json((closing + "[") * 20)
+    assert guard.check_json('{"a": "' + "[" * 100 + '"}') == {"a": "[" * 100}
+
+
+@pytest.mark.parametrize("foreign", ['other={"a": 1}', "a[b]=1", "x=\u00e9", "=", 'q="', "a=1,b=2"])
+def test_odd_cookies_of_others_do_not_hide_the_session(stranger, access, foreign):
+    session = access.exchange(access.token)
+    for cookies in (f"{foreign}; {access.cookie_name}={session}", f"{access.cookie_name}={session}; {foreign}"):
+        answer = stranger.get(f"{API}/project", headers={"cookie": cookies.encode("latin-1")})
+        assert answer.status_code == 200
+    assert stranger.get(f"{API}/project", headers={"cookie": foreign.encode("latin-1")}).status_code == 401
+
+
+@pytest.mark.parametrize("number", [2**31, 2**63, 10**30, -1])
+def test_numbers_of_images_have_a_bound(client, number):
+    assert client.request("DELETE", f"{API}/images/{number}/lease", json={"client": str(UUID(int=1))}).is_success
+    with previews(client, number) as socket:
+        for question in ({}, {"object": 1}):
+            socket.send_json({"n": 1, "slice": 0, **question})
+            assert socket.receive_json()["error"]["code"] == "unknown"

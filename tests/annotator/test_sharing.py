@@ -59,3 +59,31 @@ def test_a_lease_ends_when_it_is_not_renewed():
     leases.take(1, "second", "bob")
     with pytest.raises(Refusal, match="not held by this tab any more: bob has it"):
         leases.check(1, "first")
+
+
+def test_a_lease_that_ended_goes_on_unless_somebody_else_took_the_image():
+    """As after the lid of a laptop was closed."""
+    now = [0.0]
+    leases = Leases(lambda: now[0])
+    leases.take(1, "first", "ada")
+    now[0] = 10 * LEASE_SECONDS
+    assert leases.holder(1) is None
+    assert leases.check(1, "first").user == "ada"
+    assert leases.holder(1).client == "first"
+    now[0] += LEASE_SECONDS
+    leases.take(1, "second", "bob")
+    leases.give_back(1, "second")
+    with pytest.raises(Refusal, match="not held by this tab any more"):
+        leases.check(1, "first")
+
+
+def test_an_image_is_taken_over_between_actions_and_not_within_one(tab, other, project, monkeypatch):
+    take, locked = Leases.take, []
+
+    def taking(self, image, *more, **most):
+        locked.append(project._turns[image].locked())
+        take(self, image, *more, **most)
+
+    monkeypatch.setattr(Leases, "take", taking)
+    other.open(take=True)
+    assert locked == [True]

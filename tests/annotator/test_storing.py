@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from promise_seg.annotator import results
-from promise_seg.annotator.database import DATABASE, SCHEMA_VERSION
+from promise_seg.annotator.database import DATABASE, SCHEMA_VERSION, Database
 from promise_seg.annotator.project import Project
 from promise_seg.errors import PromiseError
 from tests.annotator.helpers import bits_of, refusal
@@ -95,3 +95,22 @@ def test_every_commit_is_brought_to_the_disk(project):
     connection = project._database.connection
     assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # full
+
+
+def test_a_file_that_is_no_project_is_closed(folder, monkeypatch):
+    opened, connect = [], sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *more, **most: opened.append(connect(*more, **most)) or opened[-1])
+    folder.mkdir()
+    (folder / DATABASE).write_text("no database " * 99)
+    with pytest.raises(PromiseError, match="cannot be opened as the file of a project"):
+        Database(folder)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
+
+
+def test_a_project_of_an_older_version_goes_on(model, images, folder):
+    with Project(model, [images], folder) as project:
+        project._database.connection.execute("ALTER TABLE images DROP COLUMN listed")
+        project._database.connection.execute("PRAGMA user_version = 1")
+    with Project(model, [images], folder) as project:
+        assert project.catalogue.row(1)["listed"] is None

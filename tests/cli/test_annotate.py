@@ -1,5 +1,8 @@
 """``promise annotate`` as a user types it."""
 
+import threading
+from queue import Queue
+
 import pytest
 
 from promise_seg.annotator import running
@@ -54,12 +57,20 @@ def test_a_sam_alone_proposes_nothing(place, served, tmp_path):
 
 
 def test_it_opens_a_browser_unless_told_otherwise(place, served, tmp_path, monkeypatch):
-    opened = []
-    monkeypatch.setattr("typer.launch", opened.append)
+    opened = Queue()
+    ended = threading.Event()
+
+    def launch(address):
+        opened.put((address, threading.current_thread() is threading.main_thread()))
+        ended.wait(10)
+
+    monkeypatch.setattr("typer.launch", launch)
     annotate(place, "-o", tmp_path / "project")
-    assert not opened
+    assert opened.empty()
     annotate(place, "-o", tmp_path / "project", "--browser")
-    assert opened == ["http://127.0.0.1:8765/?token=secret"]
+    assert opened.get(timeout=60) == ("http://127.0.0.1:8765/?token=secret", False)  # some wait until it is closed
+    assert opened.empty()
+    ended.set()
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 import hmac
 import secrets
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from threading import Lock
 from urllib.parse import urlsplit
+
+from starlette.requests import cookie_parser
 
 COOKIE = "promise_annotator"
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
@@ -67,14 +68,11 @@ class Access:
         return f"{self.cookie_name}={session}; Path=/; HttpOnly; SameSite=Strict{secure}"
 
     def has_session(self, cookies: str) -> bool:
-        """Whether the header of cookies holds a session."""
-        try:
-            found = SimpleCookie(cookies).get(self.cookie_name)
-        except CookieError:
-            return False
+        """Whether the header of cookies holds a session, whatever cookies of others are beside it."""
+        found = cookie_parser(cookies).get(self.cookie_name)
         if found is None:
             return False
-        given = found.value.encode()
+        given = found.encode("utf-8", "replace")
         with self._turn:
             return any(hmac.compare_digest(given, known.encode()) for known in self._sessions)
 

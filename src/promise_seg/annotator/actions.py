@@ -137,8 +137,10 @@ class Actions:
 
     def _propose(self, index: int) -> Change:
         self._image.check_slice(index)
+        if self._image.now.state != "open":  # what is finished was looked at as it is: its masks are written
+            return Change(is_work=False)
         if index in self._image.now.proposed:
-            return Change(proposed=index)
+            return Change(proposed=index, is_work=False)
         found = self._segmenter.proposals(self._number, index)
         self._check_room(len(found))
         first = self._image.now.next_object
@@ -148,7 +150,7 @@ class Actions:
             )
             for n, (label, prompts, answer) in enumerate(found)
         }
-        return Change(objects, proposed=index)
+        return Change(objects, proposed=index, is_work=False)
 
     def _check_room(self, count: int) -> None:
         if len(self._image.objects) + count > MOST_OBJECTS:

@@ -45,8 +45,10 @@ class Ahead:
             self._thread.join()
 
     def _work(self) -> None:
-        while not self._stopping.is_set():
+        while True:
             self._news.clear()
+            if self._stopping.is_set():  # in this order: else the news of the end could be cleared away
+                return
             target = self._wanted()
             if target is None:
                 self._news.wait()

@@ -16,7 +16,7 @@ from promise_seg.annotator.bodies import ActionBody, ExportBody, LeaseBody, Rele
 from promise_seg.annotator.guard import Guard
 from promise_seg.annotator.previews import serve_previews
 from promise_seg.annotator.project import Project
-from promise_seg.annotator.refusals import Refusal, unknown
+from promise_seg.annotator.refusals import Refusal, failed, unknown
 
 ROOT = "/api/v1"
 _TYPES = {
@@ -64,9 +64,8 @@ def _add_answers(app: FastAPI) -> None:
         return JSONResponse(Refusal(error.status_code, "unknown", str(error.detail)).as_json(), error.status_code)
 
     @app.exception_handler(Exception)
-    async def failed(request: Request, error: Exception) -> Response:
-        words = "Something unusual happened; the server's terminal shows it. Nothing that was saved is lost"
-        return JSONResponse(Refusal(500, "failed", words).as_json(), 500)
+    async def broken(request: Request, error: Exception) -> Response:
+        return JSONResponse(failed().as_json(), 500)
 
 
 def _add_project(app: FastAPI, project: Project) -> None:

@@ -1,7 +1,8 @@
 """The images of a project: found, looked at once, and known by their content from then on."""
 
+import logging
 import sqlite3
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from promise_seg.images.guarding import guarded
 from promise_seg.images.reading import Reading
 from promise_seg.progress import Progress, counted, silent
 
+_LOG = logging.getLogger(__name__)
 _OPEN = 4
 """How many opened files are kept."""
 
@@ -30,6 +32,8 @@ class Found:
 
     input: Input
     row: Row | None = None
+    shares_folder: bool = False
+    """Whether it is one of several series of a folder, which a manifest cannot name apart."""
 
     @property
     def stamp(self) -> str:
@@ -70,7 +74,25 @@ def find_images(
     inputs = [one for one in find_inputs(named, note, output, reading.channels) if not _is_below(one.path, output)]
     if not inputs:
         raise ImageError(f"{', '.join(map(str, named))}: no images found outside of the project {output}")
-    return [Found(one, rows.get(one.path.absolute()) or rows.get(one.root.absolute())) for one in inputs]
+    shared = _shared_folders(inputs, note)
+    return [
+        Found(
+            one, rows.get(one.path.absolute()) or rows.get(one.root.absolute()), bool(one.files) and one.path in shared
+        )
+        for one in inputs
+    ]
+
+
+def _shared_folders(inputs: Iterable[Input], note: Callable[[str], object]) -> set[Path]:
+    """Return the folders that hold several series, and say what that means."""
+    counts = Counter(one.path for one in inputs if one.files)
+    shared = {path: count for path, count in counts.items() if count > 1}
+    for path, count in shared.items():
+        note(
+            f"{path}: holds {count} series, which manifest.csv cannot name apart: their masks are written, but they "
+            "are left out of it. To train on them, give each series a folder of its own before you annotate"
+        )
+    return set(shared)
 
 
 def _is_below(path: Path, folder: Path) -> bool:
@@ -90,6 +112,7 @@ class Catalogue:
         self._found: dict[int, Found] = {}
         self._turn = RLock()
         self._sources: OrderedDict[int, tuple[str, Source]] = OrderedDict()
+        self._compared: dict[int, tuple[str, bool]] = {}
 
     def add(self, images: Iterable[Found], progress: Progress = silent) -> None:
         """Look at images, each once: those that cannot be read are kept with the reason, and skipped.
@@ -161,11 +184,13 @@ class Catalogue:
         Raises:
             Refusal: if there is no such image.
         """
+        if number not in self._found:  # nor a number that the database cannot even look for
+            raise unknown(f"The image {number}")
         with self._database.reading() as connection:
             row: sqlite3.Row | None = connection.execute(
                 "SELECT * FROM images WHERE id = ? AND fault IS NULL", (number,)
             ).fetchone()
-        if row is None or number not in self._found:
+        if row is None:
             raise unknown(f"The image {number}")
         return row
 
@@ -174,10 +199,19 @@ class Catalogue:
         self.row(number)
         return self._found[number]
 
-    def note_mask(self, number: int, mask: str) -> None:
-        """Note where the masks of an image are, below the project's folder."""
+    def accepted(self) -> list[sqlite3.Row]:
+        """Return all that the project keeps of the accepted images, also of those that were not given this time."""
+        with self._database.reading() as connection:
+            return connection.execute("SELECT * FROM images WHERE state = 'done' ORDER BY id").fetchall()
+
+    def is_given(self, number: int) -> bool:
+        """Whether an image is among those that were given this time."""
+        return number in self._found
+
+    def note_mask(self, number: int, mask: str, listed: str) -> None:
+        """Note where the masks of an image are, below the project's folder, and its rows of the manifest."""
         with self._database.writing() as connection:
-            connection.execute("UPDATE images SET mask = ? WHERE id = ?", (mask, number))
+            connection.execute("UPDATE images SET mask = ?, listed = ? WHERE id = ?", (mask, listed, number))
 
     def note_trust(self, number: int, trust: float | None) -> None:
         """Note how far the proposal of an image can be trusted."""
@@ -190,12 +224,21 @@ class Catalogue:
         try:
             if (stamp := one.stamp) == row["stamp"]:
                 return False
-            if one.input.sha256() != row["sha256"]:
-                return True
+            known, changed = self._compared.get(number, ("", True))
+            if stamp != known:
+                changed = one.input.sha256() != row["sha256"]
+                self._compared[number] = stamp, changed
+                if not changed:
+                    self._note_stamp(number, stamp)
         except (OSError, PromiseError):
             return True
-        self._write("UPDATE images SET stamp = :stamp WHERE id = :id", {"stamp": stamp, "id": number})
-        return False
+        return changed
+
+    def _note_stamp(self, number: int, stamp: str) -> None:
+        try:
+            self._write("UPDATE images SET stamp = :stamp WHERE id = :id", {"stamp": stamp, "id": number})
+        except PromiseError as error:  # as on a full disk: then the content is compared once more after a restart
+            _LOG.info("%s", error)
 
     def check_unchanged(self, number: int) -> None:
         """Refuse work on an image whose files are not what they were.

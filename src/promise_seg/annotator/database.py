@@ -3,16 +3,15 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.errors import PromiseError
 
-SCHEMA_VERSION = 1
 DATABASE = "project.sqlite"
 
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE images (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, name TEXT NOT NULL, stem TEXT NOT NULL, sha256 TEXT NOT NULL,
     stamp TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, slices INTEGER NOT NULL,
@@ -35,6 +34,10 @@ CREATE TABLE events (
 ) WITHOUT ROWID;
 CREATE INDEX steps ON events (image, step, revision);
 """
+_LISTED = "ALTER TABLE images ADD COLUMN listed TEXT;"
+_SCHEMAS = (_FIRST, _LISTED)
+"""The steps from each version of the schema to the next."""
+SCHEMA_VERSION = len(_SCHEMAS)
 
 
 class Database:
@@ -53,8 +56,14 @@ class Database:
     def __init__(self, folder: Path) -> None:
         self.path = folder / DATABASE
         self._turn = threading.RLock()
+        with ExitStack() as opened:
+            self._open(opened)
+            opened.pop_all()
+
+    def _open(self, opened: ExitStack) -> None:
         try:
             self.connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+            opened.callback(self.connection.close)
             self.connection.row_factory = sqlite3.Row
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = FULL")
@@ -73,8 +82,9 @@ class Database:
                 f"{self.path}: was made by a newer version of promise-seg (format {version}; this one knows "
                 f"{SCHEMA_VERSION}). Update promise-seg, or choose another -o folder"
             )
-        if version == 0:
-            self.connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+        if version < SCHEMA_VERSION:
+            steps = "".join(_SCHEMAS[version:])
+            self.connection.executescript(f"BEGIN;{steps}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

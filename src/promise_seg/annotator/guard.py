@@ -15,7 +15,8 @@ from promise_seg.annotator.refusals import Refusal
 BODY_SECONDS = 30.0
 """How long a body may take to arrive."""
 DEEPEST = 16
-_BRACKETS = re.compile(r"[\[\]{}]")
+_STRINGS_AND_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{}]', re.DOTALL)
+"""Strings, the last of which may lack its end, and the brackets outside of them."""
 _SAFE = ("GET", "HEAD")
 _METHODS = (*_SAFE, "POST", "DELETE")
 _NO_SESSION = (
@@ -169,11 +170,13 @@ def check_json(body: bytes | str) -> Any:
 
 
 def _depth(text: str) -> int:
-    """Return at least how deep the brackets of a text are; brackets in strings count, too, unless they are closed."""
+    """Return how deep the brackets of a text are; those in strings do not count."""
     depth = deepest = 0
-    for bracket in _BRACKETS.findall(text):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
+    for found in _STRINGS_AND_BRACKETS.finditer(text):
+        first = text[found.start()]
+        if first != '"':
+            depth += 1 if first in "[{" else -1
+            deepest = max(deepest, depth)
     return deepest
 
 

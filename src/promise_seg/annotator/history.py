@@ -58,6 +58,7 @@ class Change:
         objects: those that it makes or changes; ``None`` for one that it removes.
         state: the new state of the image; ``None`` to leave it.
         proposed: a slice whose proposal was asked for.
+        is_work: whether a person did it: showing a slice is none.
         is_step: whether undo takes it back.
         go: -1 for undo and 1 for redo.
     """
@@ -65,6 +66,7 @@ class Change:
     objects: Mapping[int, AnnotatedObject | None] = field(default_factory=dict)
     state: str | None = None
     proposed: int | None = None
+    is_work: bool = True
     is_step: bool = False
     go: int = 0
 
@@ -139,7 +141,7 @@ class History:
             if event is None:
                 return None
             if event["image"] != image or event["action_sha256"] != request.sha256:
-                raise Refusal(409, "repeated", f"The action {request.id} was something else. Give each its own id")
+                raise _repeated(request)
             return _outcome(connection, event)
 
     def commit(self, image: int, revision: int, request: Request, change: Change) -> Outcome:
@@ -152,11 +154,14 @@ class History:
             change: what is done.
 
         Raises:
-            Refusal: if the revision is not the newest, or the disk takes nothing; then nothing was changed.
+            Refusal: if the revision is not the newest, the id was used, or the disk takes nothing; then nothing was
+                changed.
         """
         with self._database.writing() as connection:
             now = _state(connection, image)
             check_revision(now, revision)
+            if connection.execute("SELECT 1 FROM events WHERE action_id = ?", (request.id,)).fetchone() is not None:
+                raise _repeated(request)  # of another image, which was committed meanwhile
             before, after, step = (
                 _moved(connection, image, change) if change.go else _written(connection, image, change)
             )
@@ -175,9 +180,13 @@ class History:
                  datetime.now(UTC).isoformat(timespec="milliseconds"), DONE if change.is_step else None,
                  json.dumps(before), json.dumps(after), json.dumps(answer)),
             )  # fmt: skip
-            _note_work(connection, now, request.user, counts=change.proposed is None)
+            _note_work(connection, now, request.user, counts=change.is_work)
             event = connection.execute("SELECT * FROM events WHERE action_id = ?", (request.id,)).fetchone()
             return _outcome(connection, event)
+
+
+def _repeated(request: Request) -> Refusal:
+    return Refusal(409, "repeated", f"The action {request.id} was something else. Give each its own id")
 
 
 def check_revision(now: ImageState, revision: int) -> None:

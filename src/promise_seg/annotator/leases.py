@@ -71,13 +71,13 @@ class Leases:
             self._held[image] = Lease(client, user, since, self._clock() + LEASE_SECONDS)
 
     def check(self, image: int, client: str) -> Lease:
-        """Return the lease of a client, prolonged.
+        """Return the lease of a client, prolonged; one that ended is, too, if nobody else took the image meanwhile.
 
         Raises:
             Refusal: if the client does not hold the image.
         """
         with self._turn:
-            held = self._holder(image)
+            held = self._held.get(image)
             if held is None or held.client != client:
                 by = "" if held is None else f": {held.user} has it"
                 raise Refusal(409, "not-held", f"This image is not held by this tab any more{by}. Open it again")

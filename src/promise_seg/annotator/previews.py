@@ -1,6 +1,7 @@
 """Masks while somebody drags: of all questions that wait, the newest alone is answered."""
 
 import asyncio
+import logging
 from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -9,8 +10,10 @@ from pydantic import ValidationError
 from promise_seg.annotator.bodies import PreviewBody
 from promise_seg.annotator.guard import check_json
 from promise_seg.annotator.project import Project
-from promise_seg.annotator.refusals import Refusal
+from promise_seg.annotator.refusals import Refusal, failed
 from promise_seg.errors import words_of
+
+_LOG = logging.getLogger(__name__)
 
 
 async def serve_previews(socket: WebSocket, project: Project, number: int) -> None:
@@ -26,9 +29,10 @@ async def serve_previews(socket: WebSocket, project: Project, number: int) -> No
             if not asking.done():
                 break
             answer = await asyncio.to_thread(answer_to, project, number, asking.result())
-            await socket.send_json(answer)
-    except (WebSocketDisconnect, RuntimeError):  # it left while it was answered
-        return
+            try:
+                await socket.send_json(answer)
+            except (WebSocketDisconnect, RuntimeError):  # it left while it was answered
+                return
     finally:
         for task in (asking, receiving):
             if task is not None:
@@ -60,6 +64,9 @@ def answer_to(project: Project, number: int, text: str) -> dict[str, Any]:
         fault = error.errors()[0]
         place = ".".join(str(part) for part in fault["loc"])[:200]
         return {"n": _number_of(asked), **Refusal(422, "invalid", f"{place}: {words_of(fault)}").as_json()}
+    except Exception:
+        _LOG.exception("a preview of the image %d failed", number)
+        return {"n": _number_of(asked), **failed().as_json()}
     answer = one.answer
     return {
         "n": body.n, "mask": one.mask.as_json(), "score": answer.score, "chosen": answer.chosen,

@@ -1,11 +1,11 @@
 """A project: images, a model, and everything that people did to them, in one folder."""
 
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import Row
 from threading import Lock
 from typing import Any, Self
 
@@ -28,11 +28,13 @@ from promise_seg.annotator.leases import LEASE_SECONDS, Leases
 from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.pictures import Pictures
 from promise_seg.annotator.refusals import Refusal
-from promise_seg.annotator.results import Results
-from promise_seg.annotator.segmenter import Segmenter
+from promise_seg.annotator.results import MANIFEST, Listed, Results
+from promise_seg.annotator.segmenter import Segmenter, models_of
 from promise_seg.annotator.truth import Truth
 from promise_seg.annotator.upcoming import Upcoming, middle
+from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
+from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.locks import alone_in
 from promise_seg.prediction.labelling import parse_names
 from promise_seg.progress import Progress, silent
@@ -101,10 +103,11 @@ class Project:
             self.catalogue.add(find_images(places, model.reading, self.folder, note), progress)
             self.truth = Truth(self.catalogue) if self.options.truth else None
             self.pictures = Pictures(self.catalogue)
-            self.segmenter = Segmenter(model, self.catalogue, FeatureStore(self.options.store), list(self.classes))
+            self.segmenter = Segmenter(model, self.catalogue, FeatureStore(self.options.store))
             self._results = Results(self.folder, self.classes, self.options.output_format)
             self.leases = Leases()
-            self._turns: defaultdict[int, Lock] = defaultdict(Lock)
+            self._turns = {number: Lock() for number in self.catalogue.numbers}
+            self._manifest_turn = Lock()
             self._name = model.ref.name
             self._refresh_manifest()
             self._upcoming = Upcoming(self.catalogue)
@@ -168,7 +171,8 @@ class Project:
     def hold(self, number: int, body: LeaseBody) -> dict[str, Any]:
         """Give an image to a client, or let it keep the image for longer."""
         self.catalogue.row(number)
-        self.leases.take(number, body.client, body.user or self.options.user, by_force=body.take)
+        with self._turns[number]:  # an action of whoever held it before ends first
+            self.leases.take(number, body.client, body.user or self.options.user, by_force=body.take)
         self._upcoming.opened(number)
         self._ahead.wake()
         return self.image(number)
@@ -179,12 +183,12 @@ class Project:
         Raises:
             Refusal: if it is not done; then nothing was changed.
         """
+        self.catalogue.row(number)
         with self._turns[number]:
             action = body.action.model_dump(mode="json", by_alias=True)
             request = Request.of(body.id, action, "")
             done = self.history.answered(number, request)
             if done is None:
-                self.catalogue.row(number)
                 user = self.leases.check(number, body.client).user
                 self.catalogue.check_unchanged(number)
                 before = self.history.objects(number)
@@ -206,7 +210,7 @@ class Project:
         if change.state == "done":
             self._accept(number, objects)
         outcome = self.history.commit(number, body.revision, request, change)
-        if change.state != "done" and outcome.state != image.now.state:
+        if change.state == "done" or outcome.state != image.now.state:
             self._refresh_manifest()
         return outcome
 
@@ -217,25 +221,32 @@ class Project:
         )
 
     def _accept(self, number: int, objects: list[AnnotatedObject]) -> None:
-        """Write what an accepted image leaves, before it is noted as done."""
-        mask = self._results.write_masks(self.catalogue.found(number), self.catalogue.source(number), objects)
-        self.catalogue.note_mask(number, mask)
-        self._write_manifest(with_image=number)
+        """Write what an accepted image leaves, before it is noted as done; the manifest lists it afterwards."""
+        found = self.catalogue.found(number)
+        mask = self._results.write_masks(found, self.catalogue.source(number), objects)
+        listed = self._results.listed(found, mask, self._slices_to_learn(number))
+        self.catalogue.note_mask(number, mask, listed.to_text())
 
     def _refresh_manifest(self) -> None:
-        try:
-            self._write_manifest()
-        except Refusal as refusal:  # what was done is kept all the same; the manifest is written at the next start
-            _LOG.warning("the manifest is not up to date: %s", refusal.message)
+        """Write the manifest anew: what is done is on the disk, whoever else is accepting an image meanwhile."""
+        with self._manifest_turn:
+            rows = [self._listed(row) for row in self.catalogue.accepted() if row["mask"] is not None]
+            images = [one for one in rows if one is not None]
+            if not images and not (self.folder / MANIFEST).exists():
+                return
+            try:
+                self._results.write_manifest(images)
+            except Refusal as refusal:  # what was done is kept all the same; it is written with the next, or at a start
+                _LOG.warning("the manifest is not up to date: %s", refusal.message)
 
-    def _write_manifest(self, with_image: int | None = None) -> None:
-        images = []
-        for number in self.catalogue.numbers:
-            row = self.catalogue.row(number)
-            if row["mask"] is not None and (row["state"] == "done" or number == with_image):
-                images.append((self.catalogue.found(number), row["mask"], self._slices_to_learn(number)))
-        if images or (self.folder / "manifest.csv").exists():
-            self._results.write_manifest(images)
+    def _listed(self, row: Row) -> Listed | None:
+        """Return how the manifest lists an accepted image; ``None`` if it cannot name it, or the image is gone."""
+        number, kept = int(row["id"]), None if row["listed"] is None else Listed.from_text(row["listed"])
+        if not self.catalogue.is_given(number):
+            return kept if kept is not None and (self.folder / kept.image).exists() else None
+        found = self.catalogue.found(number)
+        slices = self._slices_to_learn(number) if kept is None else kept.slices
+        return None if found.shares_folder else self._results.listed(found, row["mask"], slices)
 
     def _slices_to_learn(self, number: int) -> list[int] | None:
         """Return the slices of a volume that somebody looked at; ``None`` for all."""
@@ -255,24 +266,32 @@ class Project:
 
     def preview(self, number: int, body: PreviewBody) -> AnnotatedObject:
         """Return an object as it would be with other prompts; nothing is changed."""
+        self.catalogue.row(number)
         one = None if body.object is None else self.history.object(number, body.object)
         image = self._image(number, [] if one is None else [one])  # the others do not matter, however many there are
         return Actions(self.segmenter, number, image).previewed(body)
 
     def export_coco(self) -> dict[str, Any]:
         """Write all accepted masks as COCO."""
-        images = []
-        for number in self.catalogue.numbers:
-            row = self.catalogue.row(number)
-            if row["state"] == "done":
-                images.append((row["name"], row["width"], row["height"], row["slices"], self.history.objects(number)))
-        return self._results.write_coco(images)
+        return self._results.write_coco([
+            (row["name"], row["width"], row["height"], row["slices"], self.history.objects(row["id"]))
+            for row in self.catalogue.accepted()
+        ])  # fmt: skip
 
 
 def _classes(model: AnyModel, names: Sequence[str]) -> Mapping[int, str]:
-    """Return the classes of a project by their labels: those of the model, and more that the user names."""
-    own = [label_of(model.model) or 1] if isinstance(model, Model) else list(model)
+    """Return the classes of a project by their labels: those of the model, and more that the user names.
+
+    Raises:
+        SettingsError: if a name is that of a label that masks cannot hold.
+    """
+    own = list(models_of(model))
     given = parse_names(names, own)
+    for label, name in given.items():
+        if not 1 <= label <= LARGEST_LABEL:
+            raise SettingsError(
+                f"--name {label}={name}: a mask cannot hold the label {label}. Give one from 1 to {LARGEST_LABEL}"
+            )
     only = "object" if isinstance(model, Model) and label_of(model.model) is None else None
     return {label: given.get(label, only or f"class {label}") for label in sorted({*own, *given})}
 

@@ -28,6 +28,12 @@ def unknown(what: str) -> Refusal:
     return Refusal(404, "unknown", f"{what} does not exist. Reload the page")
 
 
+def failed() -> Refusal:
+    """Return the answer to a request that ran into an error of the program."""
+    words = "Something unusual happened; the server's terminal shows it. Nothing that was saved is lost"
+    return Refusal(500, "failed", words)
+
+
 def invalid(field: str, message: str) -> Refusal:
     """Return the refusal of a value."""
     return Refusal(422, "invalid", f"{field}: {message}")

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,32 @@ from promise_seg.vocabulary import OutputFormat, Split
 
 MANIFEST = "manifest.csv"
 COCO = "exports/coco.json"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An image in the manifest.
+
+    Args:
+        image, split, mask, group: the cells of its rows; paths begin at the project's folder.
+        slices: those that were looked at when it was accepted; ``None`` for all.
+    """
+
+    image: str
+    split: str
+    mask: str
+    group: str
+    slices: tuple[int, ...] | None = None
+
+    def to_text(self) -> str:
+        """Return the text that the project keeps."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> "Listed":
+        """Return the image of :meth:`to_text`."""
+        value = json.loads(text)
+        return cls(**value | {"slices": None if value["slices"] is None else tuple(value["slices"])})
 
 
 class Results:
@@ -78,27 +106,27 @@ class Results:
                 return path if path.exists() else path.with_suffix("")  # a folder with a file for each slice
         raise ImageError(f"{found.input.name}: there is no format for its masks")
 
-    def write_manifest(self, images: Sequence[tuple[Found, str, Sequence[int] | None]]) -> None:
-        """Write the manifest of all accepted images, as ``promise train`` takes it.
+    def listed(self, found: Found, mask: str, slices: Sequence[int] | None) -> Listed:
+        """Return how the manifest lists an image with its mask, and the slices that were looked at."""
+        image = path_from(self.folder, found.input.path)
+        split = Split.TRAIN if found.row is None else found.row.split
+        group = image if found.row is None or found.row.group == str(found.row.image) else found.row.group
+        return Listed(image, str(split), mask, group, None if slices is None else tuple(slices))
 
-        Args:
-            images: each with the file of its mask, and the slices that were looked at, ``None`` for all.
+    def write_manifest(self, images: Sequence[Listed]) -> None:
+        """Write the manifest of all accepted images, as ``promise train`` takes it.
 
         Raises:
             Refusal: if it cannot be written.
         """
         stream = io.StringIO(newline="")
         writer = csv.writer(stream, lineterminator="\n")
-        sliced = any(slices is not None for _, _, slices in images)
+        sliced = any(one.slices is not None for one in images)
         writer.writerow(["image_name", "train_type", "mask_name", "group", *(["slice"] if sliced else [])])
-        for found, mask, slices in images:
-            image = path_from(self.folder, found.input.path)
-            split = Split.TRAIN if found.row is None else found.row.split
-            group = image if found.row is None or found.row.group == str(found.row.image) else found.row.group
-            cells = [image, str(split), mask, group]
-            ranges = [""] if slices is None else _ranges(slices)
-            for one in ranges:
-                writer.writerow([*cells, one] if sliced else cells)
+        for one in images:
+            cells = [one.image, one.split, one.mask, one.group]
+            for part in [""] if one.slices is None else _ranges(one.slices):
+                writer.writerow([*cells, part] if sliced else cells)
         with storing():
             write_text(self.folder / MANIFEST, stream.getvalue())
 

@@ -22,7 +22,7 @@ from promise_seg.prediction.prediction import Prediction
 from promise_seg.prediction.predictor import EncodedImage
 from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points
 from promise_seg.sam.features import Features
-from promise_seg.workflows.models import AnyModel, Model
+from promise_seg.workflows.models import AnyModel, Model, label_of
 
 _KEPT = 8
 """How many encoded slices are kept in memory."""
@@ -40,11 +40,12 @@ class Segmenter:
         model: as it was loaded.
         catalogue: the images.
         store: where features are kept.
-        labels: the classes of the project; those that have no model of their own are answered by the first.
+
+    Classes of the project that have no model of their own are answered by the first.
     """
 
-    def __init__(self, model: AnyModel, catalogue: Catalogue, store: FeatureStore, labels: list[int]) -> None:
-        self.models: dict[int, Model] = {labels[0]: model} if isinstance(model, Model) else dict(model)
+    def __init__(self, model: AnyModel, catalogue: Catalogue, store: FeatureStore) -> None:
+        self.models = models_of(model)
         self._catalogue, self._store = catalogue, store
         self._encoding, self._turn = Lock(), Lock()
         self._kept: OrderedDict[tuple[int, int], Encoded] = OrderedDict()
@@ -157,6 +158,11 @@ class Segmenter:
             trust = model.trust(encoded[label])
             found.append(model.predict(encoded[label]).predicted_iou if trust is None else trust.score)
         return float(min(found)) if found else None
+
+
+def models_of(model: AnyModel) -> dict[int, Model]:
+    """Return models by the class that each segments; one that names none is of class 1."""
+    return {label_of(model.model) or 1: model} if isinstance(model, Model) else dict(model)
 
 
 def _prompts_of(one: Prediction, geometry: Geometry) -> Prompts:

@@ -4,6 +4,7 @@ import numpy as np
 
 from promise_seg.annotator.catalogue import Catalogue
 from promise_seg.annotator.objects import AnnotatedObject
+from promise_seg.annotator.refusals import Refusal
 from promise_seg.arrays import BoolArray
 from promise_seg.errors import ManifestError, PromiseError
 from promise_seg.images.guarding import guarded
@@ -28,7 +29,7 @@ class Truth:
                 raise ManifestError(f"--truth: {name} has no mask. Give a manifest instead of images or folders")
 
     def dice(self, number: int, index: int, objects: list[AnnotatedObject]) -> float | None:
-        """Return the Dice of all objects of a slice together; ``None`` if the mask cannot be read."""
+        """Return the Dice of all objects of a slice together; ``None`` if the mask or the image cannot be read."""
         truth = self._mask(number, index)
         if truth is None:
             return None
@@ -40,13 +41,14 @@ class Truth:
         return 1.0 if total == 0 else 2 * int((found & truth).sum()) / total
 
     def _mask(self, number: int, index: int) -> BoolArray | None:
-        row, source = self._catalogue.found(number).row, self._catalogue.source(number)
+        row = self._catalogue.found(number).row
         if row is None:
             return None
         try:
+            source = self._catalogue.source(number)
             with guarded(row.mask):
                 labels = read_labels(row.mask, source, index)
-        except PromiseError:
+        except (PromiseError, Refusal):  # the image may have changed meanwhile: what was done is done all the same
             return None
         label = self._catalogue.reading.label
         found = labels == label if label is not None else labels != 0

@@ -1,6 +1,7 @@
 """``promise annotate``"""
 
 import getpass
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -111,7 +112,7 @@ def annotate(
         print(address, flush=True)
         print_line("Open this address in your browser; it works once. Ctrl+C ends: everything is saved already.")
         if browser:
-            typer.launch(address)
+            threading.Thread(target=typer.launch, args=(address,), daemon=True).start()  # some wait until it is closed
 
     with project:
         serve(project, place, say, lambda words: print_lines([words]))

@@ -10,7 +10,7 @@
 const ROOT = "/api/v1";
 
 export class ApiError extends Error {
-  /** @param {string} code "unreachable" if no answer came @param {string} message @param {Holder | null} holder */
+  /** @param {string} code "unreachable" if no answer came, or not all of one @param {string} message @param {Holder | null} holder */
   constructor(code, message, holder = null) {
     super(message);
     this.code = code;
@@ -18,7 +18,10 @@ export class ApiError extends Error {
   }
 }
 
-/** @param {string} method @param {string} path @param {unknown} [body] @param {boolean} [last] whether the page closes */
+/**
+ * An answer that is lost on its way, or cut, is no answer: whether anything was done is not known.
+ * @param {string} method @param {string} path @param {unknown} [body] @param {boolean} [last] whether the page closes
+ */
 async function ask(method, path, body, last = false) {
   const headers = body === undefined ? undefined : { "Content-Type": "application/json" };
   const sent = body === undefined ? undefined : JSON.stringify(body);
@@ -28,9 +31,18 @@ async function ask(method, path, body, last = false) {
   } catch {
     throw new ApiError("unreachable", "The annotator does not answer. Is its terminal still open? Your work is kept here and sent when it answers");
   }
-  const text = await answer.text().catch(() => "");
-  if (answer.ok) return text ? JSON.parse(text) : null;
-  throw errorOf(answer.status, text);
+  const text = await answer.text().catch(() => null);
+  if (text === null) throw cut();
+  if (!answer.ok) throw errorOf(answer.status, text);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw cut();
+  }
+}
+
+function cut() {
+  return new ApiError("unreachable", "The annotator's answer was cut off on its way. Your work is kept here and sent again");
 }
 
 /** @param {number} status @param {string} text */

@@ -33,6 +33,7 @@ export class Crosshair {
   }
 
   keepInside() {
+    if (!this.edits.draft) this.nudging = null; // it was of another image or slice
     if (this.stage.crosshair) this.stage.crosshair = this.stage.view.inside(this.stage.crosshair);
   }
 

@@ -31,6 +31,7 @@ export class Edits {
     this.postponedAny = false;
     /** @type {Promise<unknown> | null} a new object that has no id yet */
     this.adding = null;
+    this.place = "";
     session.changes.on(["image"], () => this.clean());
   }
 
@@ -41,7 +42,9 @@ export class Edits {
   /** Drop what belongs to another slice or image. */
   clean() {
     const { slice, image } = this.session;
-    if (!image || (this.draft && this.draft.slice !== slice)) this.forget();
+    const place = image ? `${image.id}/${slice}` : "";
+    if (place !== this.place) this.forget();
+    this.place = place;
   }
 
   forget() {
@@ -190,13 +193,12 @@ export class Edits {
     const object = session.active;
     if (object === null) {
       if (mode === "erase") return session.announce("There is no object to erase from. Choose one first");
-      return this.add({ mask: await pack(region) });
+      return this.add({ mask: pack(region) });
     }
     const active = session.objects.get(object);
     if (active) active.region = painted(active.region, mode, region);
     this.changes.tell("objects");
-    const mask = await pack(region);
-    await session.act({ type: "stroke", object, mode, mask });
+    await session.act({ type: "stroke", object, mode, mask: pack(region) });
   }
 
   /** Delete the selected point or box. */

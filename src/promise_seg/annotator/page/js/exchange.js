@@ -19,13 +19,15 @@ export function exchange(session, edits) {
 async function importMask(session, edits, field) {
   const file = field.files?.[0];
   field.value = ""; // so that the same file can be chosen again
-  if (!file || !session.image) return;
+  const { image } = session;
+  if (!file || !image) return;
   try {
-    const region = await maskOf(file, session.image);
+    const region = await maskOf(file, image);
+    if (session.image?.id !== image.id) throw new Error("was not added: another image was opened meanwhile. Open its image and choose the file again");
     const { newClass } = edits;
     edits.newClass = newClass ?? edits.classOfNew;
     edits.forget();
-    await edits.add({ mask: await pack(region) });
+    await edits.add({ mask: pack(region) });
     session.announce(`${file.name}: added as an object`);
   } catch (error) {
     session.say(`${file.name}: ${error instanceof Error ? error.message : String(error)}`, null);

@@ -173,7 +173,7 @@ async function start() {
     const name = session.project?.name ?? "";
     part("project").textContent = name;
     document.title = `${name} - annotate`;
-    const first = session.image?.id ?? named() ?? images.beside(1, true)?.id ?? session.images[0]?.id;
+    const first = session.target ?? named() ?? images.beside(1, true)?.id ?? session.images[0]?.id;
     if (first !== undefined) await open(first);
     else {
       part("empty").hidden = false;

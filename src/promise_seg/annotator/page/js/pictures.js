@@ -21,7 +21,9 @@ export class Pictures {
     const answer = await fetch(address).catch(() => null);
     if (!answer) throw new ApiError("unreachable", "The annotator does not answer. Is its terminal still open?");
     if (!answer.ok) throw new ApiError("failed", await reasonOf(answer));
-    const picture = await createImageBitmap(await answer.blob());
+    const pixels = await answer.blob().catch(() => null);
+    if (!pixels) throw new ApiError("unreachable", "The picture was cut off on its way");
+    const picture = await createImageBitmap(pixels);
     this.kept.set(address, picture);
     this.trim();
     return picture;

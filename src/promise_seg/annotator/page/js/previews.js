@@ -10,7 +10,9 @@ import { api } from "./api.js";
 const LONGEST_WAIT_MS = 8000;
 
 export class Previews {
-  constructor() {
+  /** @param {() => void} dropped is told when questions are dropped because the connection was lost */
+  constructor(dropped) {
+    this.dropped = dropped;
     /** @type {number | null} */
     this.image = null;
     /** @type {WebSocket | null} */
@@ -55,6 +57,7 @@ export class Previews {
     if (this.socket !== socket) return;
     this.socket = null;
     this.forget();
+    this.dropped();
     this.failures += 1;
     const image = this.image;
     const wait = Math.min(LONGEST_WAIT_MS, 250 * 2 ** this.failures);

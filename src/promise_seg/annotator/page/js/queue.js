@@ -8,9 +8,10 @@ import { ApiError, api } from "./api.js";
 /** @typedef {{id: string, client: string, revision: number, action: Action}} Body */
 /**
  * @typedef {object} Waiting
- * @property {Action} action
+ * @property {Action} action its mask may still be on its way
  * @property {number} image
  * @property {Body | null} body as it was first sent
+ * @property {boolean} heldAgain whether the image was held again for this try
  * @property {(answer: ActionAnswer | null) => void} done
  * @property {Promise<ActionAnswer | null>} settled
  */
@@ -20,9 +21,11 @@ import { ApiError, api } from "./api.js";
  * @property {(answer: ActionAnswer, action: Action) => Promise<void>} answered
  * @property {(error: ApiError, action: Action) => Promise<void>} refused the action is dropped, and all behind it
  * @property {(error: ApiError | null) => void} delayed it is kept and tried again; `null` once it went through
+ * @property {(image: number) => Promise<void>} holdAgain an image that this tab lost; throws if somebody else has it
  */
 
-const KEPT = new Set(["unreachable", "failed", "not-stored"]);
+// After these the same action may succeed: the annotator answers again, was started anew, or has space again.
+const KEPT = new Set(["unreachable", "failed", "not-stored", "no-session", "too-slow"]);
 const LONGEST_WAIT_MS = 10000;
 
 export class ActionQueue {
@@ -32,6 +35,8 @@ export class ActionQueue {
     this.owner = owner;
     /** @type {Waiting[]} */
     this.waiting = [];
+    /** @type {Waiting | null} what was answered, until the owner has heard it */
+    this.answered = null;
     this.sending = false;
     this.failures = 0;
     /** @type {number | undefined} */
@@ -39,7 +44,7 @@ export class ActionQueue {
   }
 
   get isEmpty() {
-    return this.waiting.length === 0;
+    return this.waiting.length === 0 && this.answered === null;
   }
 
   /** @param {number} image @param {Action} action @returns {Promise<ActionAnswer | null>} `null` if it was refused */
@@ -47,14 +52,14 @@ export class ActionQueue {
     /** @type {Waiting["done"]} */
     let done = () => {};
     const settled = new Promise((/** @type {Waiting["done"]} */ resolve) => (done = resolve));
-    this.waiting.push({ action, image, body: null, done, settled });
+    this.waiting.push({ action, image, body: null, heldAgain: false, done, settled });
     void this.send();
     return settled;
   }
 
   /** Wait for what is on its way. @returns {Promise<boolean>} whether all of it arrived; not where it must be tried again */
   async drained() {
-    while (this.waiting.length && !this.failures) await this.waiting[this.waiting.length - 1].settled;
+    while (!this.isEmpty && !this.failures) await (this.waiting.at(-1) ?? this.answered)?.settled;
     return this.isEmpty;
   }
 
@@ -83,15 +88,33 @@ export class ActionQueue {
   async sendFirst() {
     const first = this.waiting[0];
     first.body ??= {
-      id: crypto.randomUUID(), client: this.client, revision: this.owner.revision(), action: first.action,
+      id: crypto.randomUUID(), client: this.client, action: await packed(first.action), revision: this.owner.revision(),
     };
+    let answer;
     try {
-      const answer = await api.act(first.image, first.body);
-      this.waiting.shift();
-      if (this.failures) this.owner.delayed(null);
-      this.failures = 0;
+      answer = await api.act(first.image, first.body);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return error.code === "not-held" && !first.heldAgain ? this.holdAgain(first) : this.failed(error);
+    }
+    this.waiting.shift();
+    this.answered = first;
+    if (this.failures) this.owner.delayed(null);
+    this.failures = 0;
+    try {
       await this.owner.answered(answer, first.action);
+    } finally {
+      this.answered = null;
       first.done(answer);
+    }
+    return true;
+  }
+
+  /** Go on where nobody else took the image meanwhile. @param {Waiting} first @returns {Promise<boolean>} */
+  async holdAgain(first) {
+    first.heldAgain = true;
+    try {
+      await this.owner.holdAgain(first.image);
       return true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -99,20 +122,39 @@ export class ActionQueue {
     }
   }
 
+  /**
+   * Whether the action stays. While work waited for the annotator to be started anew, another tab of the same person may
+   * have opened the image: that is no reason to drop the work.
+   * @param {ApiError} error
+   */
+  keeps(error) {
+    return KEPT.has(error.code) || (error.code === "held" && this.failures > 0);
+  }
+
   /** @param {ApiError} error */
   async failed(error) {
-    if (KEPT.has(error.code)) {
+    if (this.keeps(error)) {
       this.failures += 1;
+      this.waiting[0].heldAgain = false;
       this.owner.delayed(error);
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.send(), Math.min(LONGEST_WAIT_MS, 500 * 2 ** this.failures));
       return false;
     }
     const dropped = this.waiting.splice(0);
-    if (this.failures) this.owner.delayed(null);
+    this.answered = dropped[0];
     this.failures = 0;
-    await this.owner.refused(error, dropped[0].action);
-    for (const one of dropped) one.done(null);
-    return false;
+    try {
+      await this.owner.refused(error, dropped[0].action);
+    } finally {
+      this.answered = null;
+      for (const one of dropped) one.done(null);
+    }
+    return true; // with what was asked for meanwhile
   }
+}
+
+/** An action with its mask, once that is packed. @param {Action} action @returns {Promise<Action>} */
+async function packed(action) {
+  return "mask" in action ? { ...action, mask: await action.mask } : action;
 }

@@ -15,6 +15,10 @@ import { ActionQueue } from "./queue.js";
 /** @typedef {import("./types.js").WireObject} WireObject */
 /** @typedef {{text: string, way: "retry" | "take" | null}} Trouble what the banner says, and which way out it offers */
 
+const RETRIED = new Set(["unreachable", "failed", "not-stored", "too-slow"]);
+const NO_SESSION = "The annotator does not know this browser any more, as after it was started anew. Open the new address \
+that the command printed in another tab, and leave this one open: your work is kept here and sent then";
+
 export class Session {
   /** @param {Changes} changes @param {(text: string) => void} announce */
   constructor(changes, announce) {
@@ -36,25 +40,31 @@ export class Session {
     this.held = false;
     this.opening = false;
     this.wishes = 0;
+    this.refreshes = 0;
+    /** @type {number | undefined} */
+    this.prolonging = undefined;
     /** @type {number | null} the image that is open, or being opened */
     this.target = null;
     /** @type {Trouble | null} */
     this.trouble = null;
     this.unsaved = false;
-    this.previews = new Previews();
+    this.previews = new Previews(() => changes.tell("saved"));
     this.queue = new ActionQueue(this.client, {
       revision: () => this.image?.revision ?? 0,
       answered: (answer, action) => this.apply(answer, action),
       refused: (error) => this.refused(error),
       delayed: (error) => this.delayed(error),
+      holdAgain: (id) => this.holdAgain(id),
     });
     window.addEventListener("pagehide", () => void this.letGo());
+    window.addEventListener("pageshow", (event) => event.persisted && this.target !== null && void this.open(this.target));
+    document.addEventListener("visibilitychange", () => void this.prolong());
   }
 
   async start() {
     this.project = await api.project();
     this.images = await api.images();
-    setInterval(() => this.prolong(), (this.project.limits.lease_seconds * 1000) / 3);
+    this.prolonging ??= setInterval(() => this.prolong(), (this.project.limits.lease_seconds * 1000) / 3);
     this.changes.tell("images", "saved");
   }
 
@@ -78,49 +88,54 @@ export class Session {
   /** @param {number} id @param {boolean} [take] from whoever has it @param {number} [slice] */
   async open(id, take = false, slice = undefined) {
     const wish = (this.wishes += 1);
+    const isWanted = () => wish === this.wishes; // no other image was asked for meanwhile
     this.target = id;
-    if (!(await this.queue.drained())) {
+    const drained = await this.queue.drained();
+    if (!isWanted()) return;
+    if (!drained) {
       this.target = this.image?.id ?? null;
       return this.announce("The last change is not saved yet");
     }
-    if (wish !== this.wishes) return; // another image was asked for meanwhile
-    if (this.image && this.image.id !== id) await this.letGo();
     this.opening = true;
     this.changes.tell("saved");
     try {
-      const image = await this.hold(id, take);
-      if (wish !== this.wishes) return void (id === this.target || api.letGo(id, this.client));
-      await this.show(image, slice);
+      if (this.image && this.image.id !== id) await this.letGo();
+      const { image, refusal } = await this.hold(id, take);
+      if (!isWanted()) return void (id === this.target || refusal || api.letGo(id, this.client));
+      this.held = refusal === null;
+      if (refusal) this.sayError(refusal);
+      else this.clearTrouble();
+      await this.show(image, { slice, isWanted });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.say(error.message, error.code === "unreachable" ? "retry" : null);
+      if (isWanted()) this.sayError(error);
     } finally {
-      if (wish === this.wishes) this.opening = false;
+      if (isWanted()) this.opening = false;
       this.changes.tell("image", "objects", "prompts", "saved");
     }
+    if (!isWanted()) return;
     await this.propose();
     await this.refresh(true);
   }
 
-  /** The image, held for this tab, or as somebody else has it. @param {number} id @param {boolean} take */
+  /**
+   * The image, held for this tab, or with the reason why it is only to look at.
+   * @param {number} id @param {boolean} take @returns {Promise<{image: WireImage, refusal: ApiError | null}>}
+   */
   async hold(id, take) {
     try {
-      const image = await api.hold(id, this.client, this.user, take);
-      this.held = true;
-      this.clearTrouble();
-      return image;
+      return { image: await api.hold(id, this.client, this.user, take), refusal: null };
     } catch (error) {
       if (!(error instanceof ApiError) || !["held", "changed", "not-stored"].includes(error.code)) throw error;
-      this.held = false;
-      this.say(error.message, error.code === "held" ? "take" : error.code === "not-stored" ? "retry" : null);
-      return api.image(id);
+      return { image: await api.image(id), refusal: error };
     }
   }
 
-  /** @param {WireImage} image @param {number} [slice] */
-  async show(image, slice = undefined) {
-    const another = this.image?.id !== image.id;
+  /** @param {WireImage} image @param {{slice?: number, isWanted: () => boolean}} options `isWanted`: still, once it is unpacked */
+  async show(image, { slice, isWanted }) {
     const objects = await Promise.all(image.list.map(annotated));
+    if (!isWanted()) return;
+    const another = this.image?.id !== image.id;
     this.image = image;
     this.objects = new Map(objects.map((one) => [one.id, one]));
     if (another) {
@@ -148,10 +163,11 @@ export class Session {
     await this.propose();
   }
 
-  /** Have the model's proposal for this slice, once. */
+  /** Have the model's proposal for this slice of an open image, once. */
   async propose() {
     const { image, slice } = this;
-    if (!image || !this.mayEdit || !this.project?.model.proposes || image.proposed.includes(slice)) return;
+    if (!image || !this.mayEdit || !this.project?.model.proposes) return;
+    if (image.state !== "open" || image.proposed.includes(slice)) return;
     const had = this.active;
     await this.act({ type: "propose", slice });
     if (this.image?.id === image.id && this.slice === slice && had === null && this.active === null) {
@@ -167,15 +183,16 @@ export class Session {
       return Promise.resolve(null);
     }
     const answer = this.queue.push(this.image.id, action);
+    void answer.then(() => this.changes.tell("saved"));
     this.changes.tell("saved");
     return answer;
   }
 
   /** @param {ActionAnswer} answer @param {Action} action */
   async apply(answer, action) {
+    const changed = await Promise.all(answer.changed.map(annotated));
     const { image } = this;
     if (!image) return;
-    const changed = await Promise.all(answer.changed.map(annotated));
     const { revision, state, can_undo, can_redo, proposed, dice } = answer;
     Object.assign(image, { revision, state, can_undo, can_redo, proposed, dice });
     for (const one of changed) {
@@ -203,28 +220,35 @@ export class Session {
   /** @param {ApiError} error */
   async refused(error) {
     const { image } = this;
-    this.say(error.message, null);
-    if (!image) return;
-    try {
-      await this.show(await (error.code === "not-held" ? this.lost(error, image.id) : api.image(image.id)));
-    } catch (again) {
-      if (!(again instanceof ApiError)) throw again;
-      this.say(again.message, "retry");
-    }
+    this.unsaved = false;
+    if (error.code === "held" || error.code === "not-held") this.held = false;
+    this.sayError(error);
+    if (image) await this.showAgain(image.id);
     this.changes.tell("image", "objects", "prompts", "saved");
   }
 
-  /** @param {ApiError} error @param {number} id */
-  lost(error, id) {
-    this.held = false;
-    this.say(error.message, "take");
-    return api.image(id);
+  /** Show the open image as the server has it. @param {number} id */
+  async showAgain(id) {
+    const isWanted = () => this.isAt(id);
+    try {
+      await this.show(await api.image(id), { isWanted });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (isWanted()) this.say(error.message, "retry");
+    }
+  }
+
+  /** Whether an image is open, and stays so. @param {number} id */
+  isAt(id) {
+    return this.image?.id === id && !this.opening;
   }
 
   /** @param {ApiError | null} error */
   delayed(error) {
     this.unsaved = error !== null;
-    if (error) this.say(`Not saved: ${error.message}`, "retry");
+    if (error?.code === "held") this.say(`Not saved: ${error.message}. Your work is kept here until then`, "take");
+    else if (error?.code === "no-session") this.say(`Not saved: ${NO_SESSION}`, "retry");
+    else if (error) this.say(`Not saved: ${error.message}`, "retry");
     else {
       this.clearTrouble();
       this.announce("Saved again");
@@ -234,11 +258,14 @@ export class Session {
 
   /** Have the list anew: trust becomes known, and others hold and finish images. @param {boolean} sorted or as it is */
   async refresh(sorted) {
+    const asked = (this.refreshes += 1);
     try {
       const found = await api.images();
+      if (asked !== this.refreshes) return;
       const places = new Map(this.images.map((one, at) => [one.id, at]));
       if (!sorted) found.sort((one, other) => (places.get(one.id) ?? Infinity) - (places.get(other.id) ?? Infinity));
       this.images = found;
+      if (this.image) this.remember(this.image);
       this.changes.tell("images");
     } catch (error) {
       if (!(error instanceof ApiError)) throw error; // the list stays as it was
@@ -246,28 +273,65 @@ export class Session {
   }
 
   async prolong() {
-    const { image } = this;
     if (document.hidden) return;
     void this.refresh(false);
-    if (!image || !this.held) return;
+    if (!this.image || !this.held || this.opening) return;
+    const { id } = this.image;
     try {
-      const found = await api.hold(image.id, this.client, this.user, false);
-      if (found.revision !== this.image?.revision && this.queue.isEmpty) await this.show(found);
+      const found = await api.hold(id, this.client, this.user, false);
+      if (!this.isAt(id)) return void (id === this.target || api.letGo(id, this.client)); // it was left meanwhile
+      const isWanted = () => this.isAt(id) && this.queue.isEmpty && found.revision > (this.image?.revision ?? 0);
+      if (isWanted()) await this.show(found, { isWanted });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code === "held") await this.lost(error, image.id);
+      if (this.isAt(id) && this.queue.isEmpty) this.notProlonged(error);
+    }
+  }
+
+  /** @param {ApiError} error */
+  notProlonged(error) {
+    if (error.code === "held") this.held = false;
+    if (error.code === "held" || error.code === "no-session") this.sayError(error);
+  }
+
+  /** Hold an image that this tab lost without anybody having taken it. @param {number} id */
+  async holdAgain(id) {
+    await api.hold(id, this.client, this.user, false);
+    this.held = true;
+  }
+
+  /** Take the open image from who has it, and send what waits. */
+  async takeOver() {
+    const { image } = this;
+    if (!image) return;
+    if (this.queue.isEmpty) return this.open(image.id, true);
+    try {
+      await api.hold(image.id, this.client, this.user, true);
+      this.held = true;
+      this.queue.retry();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.delayed(error);
     }
   }
 
   async letGo() {
-    if (this.image && this.held) await api.letGo(this.image.id, this.client);
+    const { held, image } = this;
     this.held = false;
+    if (image && held) await api.letGo(image.id, this.client);
   }
 
   /** Note an image's newest facts in the list. @param {WireImage} image */
   remember(image) {
     const entry = this.images.find((one) => one.id === image.id);
     if (entry) Object.assign(entry, { state: image.state, objects: image.objects, trust: image.trust ?? entry.trust });
+  }
+
+  /** @param {ApiError} error */
+  sayError(error) {
+    const { code, message } = error;
+    if (code === "no-session") return this.say(NO_SESSION, "retry");
+    return this.say(message, code === "held" || code === "not-held" ? "take" : RETRIED.has(code) ? "retry" : null);
   }
 
   /** @param {string} text @param {Trouble["way"]} way */

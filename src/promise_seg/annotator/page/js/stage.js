@@ -72,9 +72,10 @@ export class Stage {
     if (!image) return;
     this.view.setImage(image.width, image.height);
     const address = api.pixels(image.id, slice, this.display.windowOf(image));
-    if (address === this.wanted) return;
     const loading = this.wanted !== this.address;
+    if (address === this.wanted && (loading || this.picture)) return;
     this.wanted = address;
+    if (!loading) this.address = ""; // also where the same did not arrive before
     this.session.changes.tell("saved");
     if (!loading) await this.loadWanted();
   }
@@ -86,7 +87,7 @@ export class Stage {
         this.picture = await this.pictures.get(address);
       } catch (error) {
         if (!(error instanceof Error)) throw error;
-        if (address === this.wanted) this.session.say(error.message, null);
+        if (address === this.wanted) this.session.say(error.message, "retry");
         this.picture = null;
       }
       this.address = address;

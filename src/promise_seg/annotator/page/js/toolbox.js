@@ -31,7 +31,9 @@ export class Toolbox {
       one.addEventListener("click", () => this.choose(/** @type {ToolName} */ (one.dataset.tool)));
     }
     this.bindOptions();
+    this.place = "";
     bench.session.changes.on(["tool", "prompts"], () => this.show());
+    bench.session.changes.on(["image"], () => this.leavePlace());
     this.show();
   }
 
@@ -47,6 +49,14 @@ export class Toolbox {
     }
     input("brush-size").addEventListener("input", () => this.setSize(Number(input("brush-size").value)));
     button("close-polygon").addEventListener("click", () => this.tool.finish());
+  }
+
+  /** What was begun on another image or slice ends there. */
+  leavePlace() {
+    const { image, slice } = this.bench.session;
+    const place = `${image?.id}/${slice}`;
+    if (place !== this.place) this.tool.cancel();
+    this.place = place;
   }
 
   /** @param {ToolName} name */

@@ -76,15 +76,16 @@ export class SlicesPanel {
   /** Begin objects here with what others have. @param {Annotated[]} objects @param {"prompts" | "mask"} what */
   async copy(objects, what) {
     const { session } = this;
-    const { slice } = session;
-    for (const object of objects) {
+    const { image, slice } = session;
+    const answers = await Promise.all(objects.map((object) => {
       const { points, box } = object;
       const prompted = what === "prompts" && (points.length > 0 || box);
-      const given = prompted ? { points, ...(box ? { box } : {}) } : { mask: await pack(object.region) };
-      const answer = await session.act({ type: "add", slice, class: object.class, ...given });
-      if (!answer) return;
-      if (session.slice === slice && answer.changed[0]) session.active = answer.changed[0].id;
-    }
+      const given = prompted ? { points, ...(box ? { box } : {}) } : { mask: pack(object.region) };
+      return session.act({ type: "add", slice, class: object.class, ...given });
+    }));
+    if (answers.includes(null)) return;
+    const added = answers.at(-1)?.changed[0];
+    if (added && session.image?.id === image?.id && session.slice === slice) session.active = added.id;
     session.changes.tell("objects", "prompts");
     session.announce(`Copied ${objects.length} ${objects.length === 1 ? "object" : "objects"}`);
   }

@@ -22,7 +22,7 @@ export class StatusPanel {
   wayOut(open) {
     const { session } = this;
     const take = session.trouble?.way === "take";
-    if (take && session.image) void session.open(session.image.id, true);
+    if (take && session.image) void session.takeOver();
     else if (!session.queue.isEmpty) session.queue.retry();
     else open();
   }

@@ -155,8 +155,10 @@ export class PolygonTool extends Tool {
 
   /** @param {Sample} at */
   up(at) {
+    const { pressed } = this;
     this.at = at;
     this.pressed = null;
+    if (!pressed) return; // it was cancelled
     if (this.closesAt(at)) this.finish();
     else if (!this.drawn) this.add(at);
   }
@@ -197,6 +199,7 @@ export class PolygonTool extends Tool {
 
   cancel() {
     this.corners = [];
+    this.pressed = null;
     this.bench.session.changes.tell("tool", "prompts");
   }
 

@@ -80,6 +80,7 @@ class PromptTool extends Tool {
   cancel() {
     const { drag } = this;
     this.drag = null;
+    this.before = null;
     if (drag) this.bench.edits.forget();
   }
 
