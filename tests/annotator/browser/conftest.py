@@ -1,6 +1,7 @@
 """The real server with the nano SAM, and the page in Chromium."""
 
 from itertools import count
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,14 @@ from promise_seg.vocabulary import ApmKind, Variant
 from promise_seg.workflows.models import Model, load
 from tests.annotator.browser.driving import Annotator
 from tests.helpers import small_apm_config
+
+
+def pytest_collection_modifyitems(items):
+    """A test of the browser is done again if it fails: a busy machine may delay what the browser does by itself."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.flaky(reruns=2))
+
 
 SIDE = 96
 IMAGES = 12
@@ -64,7 +73,7 @@ def forgiven():
 
 
 @pytest.fixture
-def open_page(browser, access, next_image, forgiven):
+def open_page(browser, project, access, next_image, forgiven):
     """Opens the page at an image of its own; at the end nothing must have been said or asked of others."""
     complaints, requests, contexts = [], [], []
 
@@ -81,6 +90,9 @@ def open_page(browser, access, next_image, forgiven):
     yield open_at
     for context in contexts:
         context.close()
+    for image in range(1, IMAGES + 1):  # a browser that closes may be slow to tell
+        if lease := project.leases.holder(image):
+            project.leases.give_back(image, lease.client)
     assert [words for words in complaints if not any(one in words for one in forgiven)] == []
     own = (f"http://127.0.0.1:{access.port}/", "blob:", "data:image/")
     assert [url for url in requests if not url.startswith(own)] == []
