@@ -153,7 +153,7 @@ def test_try_again_adds_no_timer(annotator, forgiven):
 
 
 def test_nothing_is_proposed_for_an_image_that_is_not_open(open_page):
-    annotator, other, actions = open_page(), 10, []  # which no other test of this module opens
+    annotator, other, actions = open_page(image=1), 10, []  # which no other test of this module opens
     page = annotator.page
     page.evaluate(SKIP, other)
     page.on("request", lambda request: request.url.endswith("/actions") and actions.append(request.url))
