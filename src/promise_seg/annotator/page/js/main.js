@@ -61,8 +61,8 @@ const commands = commandsOf(parts);
 /** @param {number} id */
 async function open(id) {
   drawer.close();
+  canvas.focus({ preventScroll: true }); // at once: keys are for the image that was chosen, not for its button
   await session.open(id);
-  canvas.focus({ preventScroll: true });
 }
 
 new Keyboard(keyMap, canvas, {
