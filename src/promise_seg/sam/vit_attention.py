@@ -4,8 +4,9 @@ The library adds up the bias of every head, query and key before it attends: 409
 a global block of ViT-B at 1024 px. Here the bias of a few queries is made where their scores are about to be written.
 The tokens that pad windows pass no linear layer either: their query, key and value are the layer's bias.
 
-Two ways lead to the same numbers, up to rounding: :func:`_in_tiles`, on a CPU and without gradients, works in buffers
-that fit a processor's cache; :func:`_batched` is for everything else.
+Three ways lead to the same numbers, up to rounding. :func:`_in_tiles`, on a CPU and without gradients, works in buffers
+that fit a processor's cache; :func:`_batched` is for everything else. In it, :func:`_attend_with_places` asks PyTorch's
+kernels for CUDA to attend to many keys; :func:`_in_chunks` works on every device.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,13 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from promise_seg.sam import flex
 from promise_seg.sam.packed_layers import ROWS, is_available, is_plain, packed, times
 
 TILE = 2**21
 """Scores that are in work at once on a CPU: 8 MB, or 512 queries of a head of ViT-B at 1024 px."""
 CHUNK = 512
 """Queries whose bias is made at once elsewhere."""
+_CHANNELS_OF_KERNELS = 8
+"""The kernels for CUDA want a multiple of so many channels."""
 
 
 class Attention(Protocol):
@@ -164,8 +166,8 @@ def _batched(attention: Attention, tokens: Tensor, sides: tuple[int, int], place
     by_row, by_column = _biases(queries.contiguous(), *places)
     queries, keys, values = (part.flatten(2, 3).contiguous() for part in (queries, keys, values))
     by_row, by_column = by_row.flatten(2, 3), by_column.flatten(2, 3)
-    if queries.shape[2] > CHUNK and not torch.is_grad_enabled() and flex.is_available(queries):
-        mixed = flex.attend(queries, keys, values, by_row.squeeze(-1), by_column.squeeze(-2))
+    if queries.shape[2] > CHUNK and queries.device.type == "cuda" and not torch.is_grad_enabled():
+        mixed = _attend_with_places(queries, keys, values, by_row.squeeze(-1), by_column.squeeze(-2))
     else:
         mixed = _in_chunks(queries, keys, values, by_row, by_column)
     mixed = mixed.view(batch, rows, columns, attention.num_attention_heads, *sides, -1)
@@ -180,3 +182,31 @@ def _in_chunks(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by
         bias = (by_row[:, :, some] + by_column[:, :, some]).flatten(3)
         parts.append(F.scaled_dot_product_attention(queries[:, :, some], keys, values, attn_mask=bias))
     return torch.cat(parts, 2)
+
+
+def _attend_with_places(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
+    """Attend without a bias: it is a dot product of channels that are added to queries and keys.
+
+    A key says its row and its column, each as a vector of zeros and a one, and a query what its bias is for each row and
+    each column. Kernels that never write down all scores take any channels, but no bias of this kind.
+
+    Args:
+        queries: (B, n, Q, d); ``keys`` and ``values`` (B, n, H W, d).
+        keys: see ``queries``.
+        values: see ``queries``.
+        by_row: (B, n, Q, H), the bias of each query for each row of keys.
+        by_column: (B, n, Q, W), the same for each column.
+
+    Returns:
+        (B, n, Q, d).
+    """
+    height, width, channels = by_row.shape[-1], by_column.shape[-1], queries.shape[-1]
+    unused = -(channels + height + width) % _CHANNELS_OF_KERNELS
+    rows, columns = (torch.eye(side, dtype=keys.dtype, device=keys.device) for side in (height, width))
+    places = torch.cat([rows.repeat_interleave(width, 0), columns.repeat(height, 1)], 1)
+    wide_keys = torch.cat([keys, places.expand(*keys.shape[:2], -1, -1)], -1)
+    # The kernel multiplies all scores by its scale, once they are in single precision: the bias is made larger by it.
+    wide_queries = torch.cat([queries, torch.cat([by_row, by_column], -1) * channels**0.5], -1)
+    return F.scaled_dot_product_attention(
+        F.pad(wide_queries, (0, unused)), F.pad(wide_keys, (0, unused)), values, scale=channels**-0.5
+    )
