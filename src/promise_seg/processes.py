@@ -9,13 +9,20 @@ from pathlib import Path
 
 import psutil
 
+_DRAWN_BY_CHANCE = 1 << 40  # the bit of an address for many receivers, which no card has (RFC 4122, section 4.5)
 _SAME_START_SECONDS = 5.0  # the system's clock, by which starts are counted, is set right now and then
 
 
 @cache
 def system_name() -> str:
-    """Return what tells the system of this process from all others: computer, boot and container."""
-    found = [socket.gethostname(), f"{uuid.getnode():x}"]
+    """Return what tells the system of this process from all others: computer, boot and container.
+
+    It is the same for all processes of one system. A number that Python draws where there is no network card would not
+    be.
+    """
+    found = [socket.gethostname()]
+    if not (card := uuid.getnode()) & _DRAWN_BY_CHANCE:
+        found.append(f"{card:x}")
     with suppress(OSError):
         found.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
         found.append(str(Path("/proc/self/ns/pid").readlink()))

@@ -34,12 +34,18 @@ def pick_device(name: str | torch.device) -> torch.device:
 def make_accelerator(device: str | torch.device, precision: str = Precision.NO) -> "Accelerator":
     """Return accelerate's view of a device and a precision.
 
+    It may be another one than before in this process, unless several processes train together.
+
     Raises:
         SettingsError: if this machine cannot do that.
     """
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState, PartialState
 
     chosen = pick_device(device)
+    if PartialState._shared_state and PartialState().num_processes == 1:
+        for state in (PartialState, AcceleratorState):  # they would refuse another device or precision than before
+            state._shared_state = type(state._shared_state)()
     try:
         return Accelerator(cpu=chosen.type == "cpu", mixed_precision=str(precision))
     except (ValueError, ImportError) as error:

@@ -1,0 +1,23 @@
+"""Devices and precisions by name."""
+
+import pytest
+import torch
+
+from promise_seg.errors import SettingsError
+from promise_seg.workflows.devices import make_accelerator, pick_device
+
+
+def test_a_process_may_train_in_one_precision_after_the_other():
+    found = [make_accelerator("cpu", precision) for precision in ("no", "bf16", "no")]
+    assert [one.mixed_precision for one in found] == ["no", "bf16", "no"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_process_may_train_on_one_device_after_the_other():
+    found = [make_accelerator(device) for device in ("cuda", "cpu", "cuda")]
+    assert [one.device.type for one in found] == ["cuda", "cpu", "cuda"]
+
+
+def test_a_device_that_is_not_here_is_named_with_those_that_are():
+    with pytest.raises(SettingsError, match=r"--device tpu: not available here\. Choose auto or cpu"):
+        pick_device("tpu")
