@@ -2,11 +2,13 @@
 
     python -m benchmarks.encoder
     python -m benchmarks.encoder --only sam2.1-tiny --rounds 3
+    python -m benchmarks.encoder --device cuda --batch 32 --only ours ours-bf16
     python -m benchmarks.encoder --memory ours
 
 Each round runs the library's ViT-B at 1024 px and then each of the others, so that whatever else the machine does falls
-on all of them. Ratios are those of one round; of both wall time and the processor time of this process, which other
-processes disturb less. ``--memory`` says instead how much one image needs beyond the weights.
+on all of them. Ratios are those of one round, for each image; of both wall time and the processor time of this process,
+which other processes disturb less. The library encodes one image at a time, in single precision; the others so many as
+``--batch`` says. ``--memory`` says instead how much one image needs beyond the weights.
 """
 
 import argparse
@@ -14,17 +16,21 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import psutil
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import Sam2Config, Sam2Model, SamConfig, SamModel
 
 from promise_seg.cli.common import quiet_libraries
+from promise_seg.sam.encoder_precision import lighter
 from promise_seg.sam.features import stage_blocks
 from promise_seg.sam.nano import initialise
 from promise_seg.sam.vit_encoder import encode_vit
+from promise_seg.vocabulary import EncoderPrecision
 
+KINDS = ["ours", "ours-bf16", "ours-fp16", "ours-int8", "sam2.1-tiny"]
 Encode = Callable[[], Tensor]
 
 
@@ -38,49 +44,59 @@ def vit_b() -> SamModel:
     return model
 
 
-def ways(only: list[str]) -> dict[str, Encode]:
-    """The library's pass, and those that are compared with it."""
-    encoder = vit_b().vision_encoder
-    pixels = torch.randn(1, 3, 1024, 1024)
+def ways(only: list[str], device: torch.device, batch: int) -> dict[str, Encode]:
+    """The library's pass on one image, and those that are compared with it on a batch."""
+    encoder = vit_b().vision_encoder.to(device)
+    pixels = torch.randn(batch, 3, 1024, 1024, device=device)
     blocks = stage_blocks(len(encoder.layers))
-    found: dict[str, Encode] = {
-        "library": lambda: encoder(pixels).last_hidden_state,
-        "ours": lambda: encode_vit(encoder, pixels, blocks).embedding,
-    }
-    if "ours-bf16" in only:
-        found["ours-bf16"] = lambda: _autocast(found["ours"])
-    if "sam2.1-tiny" in only:
-        tiny = Sam2Model(Sam2Config()).eval().vision_encoder
-        found["sam2.1-tiny"] = lambda: tiny(pixels).last_hidden_state
-    return {name: encode for name, encode in found.items() if name in ("library", *only)}
+    found: dict[str, Encode] = {"library": lambda: encoder(pixels[:1]).last_hidden_state}
+    for name in only:
+        if name == "sam2.1-tiny":
+            tiny = Sam2Model(Sam2Config()).eval().vision_encoder.to(device)
+            found[name] = partial(_tiny, tiny, pixels)
+        else:
+            precision = EncoderPrecision(name.removeprefix("ours-") if name != "ours" else "fp32")
+            light = encoder if precision == EncoderPrecision.FP32 else lighter(encoder, precision)
+            found[name] = partial(_ours, light, pixels, blocks)
+    return found
 
 
-def _autocast(encode: Encode) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16):
-        return encode()
+def _ours(encoder: nn.Module, pixels: Tensor, blocks: tuple[int, ...]) -> Tensor:
+    return encode_vit(encoder, pixels, blocks).embedding
+
+
+def _tiny(encoder: nn.Module, pixels: Tensor) -> Tensor:
+    return encoder(pixels).last_hidden_state
 
 
 def timed(encode: Encode) -> tuple[float, float, Tensor]:
     """Wall and processor seconds of one pass, and its result."""
     wall, processor = time.perf_counter(), time.process_time()
     found = encode()
+    if found.device.type == "cuda":
+        torch.cuda.synchronize()
     return time.perf_counter() - wall, time.process_time() - processor, found.float()
 
 
-def compare(only: list[str], rounds: int) -> None:
-    found = ways(only)
+def compare(only: list[str], rounds: int, device: torch.device, batch: int) -> None:
+    found = ways(only, device, batch)
+    if device.type == "cuda":
+        print(torch.cuda.get_device_name(device), flush=True)
+        for encode in found.values():  # kernels are chosen and loaded with the first call
+            encode()
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in found}
     for _ in range(rounds):
         results = {}
         for name, encode in found.items():
-            *spent, results[name] = timed(encode)
-            seconds[name].append((spent[0], spent[1]))
-            print(f"  {name}: {spent[0]:.2f} s, {spent[1]:.2f} s of the processor", flush=True)
+            wall, processor, results[name] = timed(encode)
+            images = 1 if name == "library" else batch
+            seconds[name].append((wall / images, processor / images))
+            print(f"  {name}: {wall / images:.4f} s an image, {processor / images:.4f} s of the processor", flush=True)
     for name in found:
         if name != "library":
             print_ratios(name, seconds[name], seconds["library"])
-            if results[name].shape == results["library"].shape:
-                print_difference(name, results[name], results["library"])
+            if results[name].shape[1:] == results["library"].shape[1:]:
+                print_difference(name, results[name][:1], results["library"])
 
 
 def print_ratios(name: str, ours: list[tuple[float, float]], theirs: list[tuple[float, float]]) -> None:
@@ -98,7 +114,7 @@ def print_difference(name: str, ours: Tensor, theirs: Tensor) -> None:
 
 def measure_memory(name: str) -> None:
     """Peak memory of one pass in this process beyond what it held before."""
-    encode = ways([name])[name]
+    encode = ways([name], torch.device("cpu"), 1)[name]
     before = psutil.Process().memory_info().rss
     encode()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -107,8 +123,10 @@ def measure_memory(name: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", default=["ours"], choices=["ours", "ours-bf16", "sam2.1-tiny"])
+    parser.add_argument("--only", nargs="+", default=["ours"], choices=KINDS)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--batch", type=int, default=1, help="images at once, by all but the library")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--memory", choices=["library", "ours"])
     args = parser.parse_args()
@@ -119,7 +137,7 @@ def main() -> None:
         if args.memory:
             measure_memory(args.memory)
         else:
-            compare(args.only, args.rounds)
+            compare(args.only, args.rounds, args.device, args.batch)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The small checkpoint: a folder with ``config.json`` and ``model.safetensors``, without what of SAM stayed frozen."""
 
+import logging
 from pathlib import Path
 
 import torch
@@ -15,6 +16,8 @@ from promise_seg.sam.pickles import PICKLE_SUFFIXES, check_finite, read_safetens
 from promise_seg.sam.weight_files import WeightFormat, weight_format
 from promise_seg.sealed import read_sealed, write_sealed
 from promise_seg.tensor_files import write_tensors
+
+_LOG = logging.getLogger(__name__)
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -109,6 +112,7 @@ def load_checkpoint(
         source = sam or (str(folder / SAM_FOLDER) if config.sam == SAM_BESIDE else config.sam)
         try:
             sam = load_sam(source, device, config.image_size)
+            _encode_as_in_training(sam, config)
         except SettingsError as error:
             raise CheckpointError(
                 f"{folder}: was trained on the SAM {config.sam!r} (sha256 {config.sam_sha256[:12]}) at "
@@ -130,6 +134,14 @@ def load_checkpoint(
     check_finite(state, str(folder / WEIGHTS_FILE))
     model.load_trainable_state(state, str(folder / WEIGHTS_FILE))
     return model.eval()
+
+
+def _encode_as_in_training(sam: Backbone, config: ModelConfig) -> None:
+    """Let a SAM encode in the precision of training, where its device can."""
+    try:
+        sam.lighten(config.encoder_precision)
+    except SettingsError as error:
+        _LOG.warning("%s was trained otherwise, and is used with fp32 here: %s", sam.name, error)
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:

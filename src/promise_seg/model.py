@@ -28,7 +28,7 @@ from promise_seg.sam.features import Features
 from promise_seg.sam.pickles import differences
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.tuned import tuned
-from promise_seg.vocabulary import Fit, MaskChoice, PromptForm, TrainAlso, Variant
+from promise_seg.vocabulary import EncoderPrecision, Fit, MaskChoice, PromptForm, TrainAlso, Variant
 
 FORMAT_VERSION: Literal[2] = 2
 
@@ -60,6 +60,7 @@ class ModelConfig(BaseModel):
         given: what is done with given prompts of each form, where that was measured.
         postprocessing: what is done to the probabilities of a mask.
         instances: how objects are told apart, where that was measured.
+        encoder_precision: how exactly its SAM encoded the images that it was trained on.
         sam: where its SAM is, or :data:`SAM_BESIDE`; ``sam_sha256`` is the hash of that SAM's weights.
         image_size: side of the model frame, in pixels.
         promise_seg_version: of the program that trained it.
@@ -83,6 +84,7 @@ class ModelConfig(BaseModel):
     given: dict[PromptForm, Answer] = {}
     postprocessing: PostProcessing = NO_POST
     instances: InstanceRule | None = None
+    encoder_precision: EncoderPrecision = EncoderPrecision.FP32
     sam: str
     sam_sha256: str
     image_size: int

@@ -292,6 +292,15 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
+class EncoderPrecision(StrEnum):
+    """How exactly SAM's image encoder computes: single or half precision, or linear layers of 8 bits on a CPU."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
 class StorePrecision(StrEnum):
     """How exactly stored features are kept: in half precision, or with 8 bits in the range of each channel."""
 

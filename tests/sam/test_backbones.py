@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from promise_seg.errors import SettingsError
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.sam.kinds import freeze
 from promise_seg.sam.loading import load_sam
 from promise_seg.sam.prompts import PADDING, Prompts
+from promise_seg.vocabulary import EncoderPrecision
 from tests.helpers import make_tiny_sam
 from tests.sam.tiny import TINY
 
@@ -30,6 +32,10 @@ def points(sam: Backbone, sets: int = 1, count: int = 3) -> Prompts:
     generator = torch.Generator().manual_seed(3)
     xy = torch.rand(2, sets, count, 2, generator=generator) * (sam.image_size - 1)
     return Prompts(points_xy_model=xy, point_labels=(torch.arange(count) % 2).expand(2, sets, count))
+
+
+def encoder_of(sam: Backbone) -> nn.Module:
+    return sam.get_submodule("model.vision_encoder")
 
 
 def shift_of(sam: Backbone, value: float = 1.0) -> torch.Tensor:
@@ -59,6 +65,26 @@ def test_no_stored_tensor_is_larger_than_the_stages_need(sam, features):
         assert features.stage(number).shape[1:3] == features.embedding.shape[2:]
         if f"stage_{number}" in features.tensors:
             assert features.tensors[f"stage_{number}"].shape[1] <= sam.sizes.grid
+
+
+@pytest.mark.parametrize("precision", [EncoderPrecision.BF16, EncoderPrecision.INT8])
+def test_it_encodes_at_less_precision_nearly_the_same(sam, features, precision):
+    images = torch.randint(0, 256, (2, sam.image_size, sam.image_size, 3), generator=torch.Generator().manual_seed(0))
+    if precision == EncoderPrecision.INT8 and not any(isinstance(m, nn.Linear) for m in encoder_of(sam).modules()):
+        with pytest.raises(SettingsError, match="has no linear layers"):
+            sam.lighten(precision)
+        return
+    try:
+        sam.lighten(precision)
+        found = sam.encode(images)
+    finally:
+        sam.lighten(EncoderPrecision.FP32)
+    assert found.tensors.keys() == features.tensors.keys()
+    for name, value in found.tensors.items():
+        whole = features.tensors[name]
+        assert (value.dtype, value.shape) == (whole.dtype, whole.shape)
+        assert (value - whole).square().mean() <= 0.1**2 * whole.square().mean(), name
+    assert not torch.equal(found.embedding, features.embedding)
 
 
 def test_train_does_not_thaw_it(sam):

@@ -90,7 +90,7 @@ class Segmenter:
             config, sha256 = first.model.config, content_sha256(source, index, first.reading)
             geometry = framed.geometry
             key = FeatureKey(
-                sha256, config.fit, geometry.side, view_of(sha256, 0), first.model.sam.sha256, geometry.crop
+                sha256, config.fit, geometry.side, view_of(sha256, 0), first.model.sam.features_sha256, geometry.crop
             )
             features = self._store.get(key, stages)
             if features is None:

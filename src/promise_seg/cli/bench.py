@@ -11,13 +11,14 @@ from promise_seg.cli.options import (
     MODEL,
     TRAINING,
     DeviceOption,
+    EncoderPrecisionOption,
     ImageSizeOption,
     SamOption,
     choice,
     option,
     output_option,
 )
-from promise_seg.vocabulary import ApmKind, Precision, Variant
+from promise_seg.vocabulary import ApmKind, EncoderPrecision, Precision, Variant
 
 
 def bench(
@@ -30,6 +31,7 @@ def bench(
     precision: Annotated[
         Precision, choice(Precision, "--precision", about="Precision of training", panel=COMPUTING)
     ] = Precision.NO,
+    encoder_precision: EncoderPrecisionOption = EncoderPrecision.FP32,
     clicks: Annotated[int, option("--clicks", min=1, about="Clicks to answer.", panel=COMPUTING)] = 30,
     device: DeviceOption = "auto",
     output: Annotated[Path | None, output_option("JSON file for the results.")] = None,
@@ -41,7 +43,7 @@ def bench(
     with stages_bar() as progress:
         found = timing.bench(
             sam, image_size=image_size, variant=variant, apm=apm, images=images, batch_size=batch_size, clicks=clicks,
-            precision=precision, device=device, output=output, progress=progress,
+            precision=precision, encoder_precision=encoder_precision, device=device, output=output, progress=progress,
         )  # fmt: skip
     head = ("work", "times", "median", "95th percentile")
     rows = [(one.work, str(len(one.seconds)), _words(one.at(50)), _words(one.at(95))) for one in found.timings]

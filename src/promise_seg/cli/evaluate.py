@@ -24,6 +24,7 @@ from promise_seg.cli.options import (
     DataArgument,
     DeviceOption,
     ModelArgument,
+    OtherEncoderPrecisionOption,
     PromptsOption,
     SamPlaceOption,
     ScoringProtocolOption,
@@ -67,6 +68,7 @@ def evaluate(
     tolerance: ToleranceOption = "2px",
     by: ByOption = None,
     device: DeviceOption = "auto",
+    encoder_precision: OtherEncoderPrecisionOption = None,
     store: StoreOption = None,
 ) -> None:
     """Score a model against the ground truth, at each image's own size. Files are read as in training."""
@@ -79,8 +81,9 @@ def evaluate(
 
     print_deviations(evaluation_deviations(protocol))
     model = open_models(
-        run, sam=sam, device=device, image_size=image_size, protocol=protocol, always_segment=always_segment
-    )
+        run, sam=sam, device=device, image_size=image_size, encoder_precision=encoder_precision, protocol=protocol,
+        always_segment=always_segment,
+    )  # fmt: skip
     print_notes(model.sam)
     rows = read_data(data, reading, model.reading, split=split)
     with stages_bar() as progress:

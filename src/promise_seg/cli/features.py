@@ -12,6 +12,7 @@ from promise_seg.cli.options import (
     TRAINING,
     DataArgument,
     DeviceOption,
+    EncoderPrecisionOption,
     ImageSizeOption,
     ProtocolOption,
     SamOption,
@@ -23,7 +24,7 @@ from promise_seg.cli.options import (
     with_reading,
 )
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
-from promise_seg.vocabulary import ApmKind, Fit, Protocol, Recipe, StorePrecision, TrainableVariant
+from promise_seg.vocabulary import ApmKind, EncoderPrecision, Fit, Protocol, Recipe, StorePrecision, TrainableVariant
 
 if TYPE_CHECKING:
     from promise_seg.features.contents import Kind
@@ -52,6 +53,7 @@ def plan(
     seed: Annotated[int, option("--seed", min=0, about="Seed of the draw of val rows.", panel=TRAINING)] = 0,
     val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
     device: DeviceOption = "auto",
+    encoder_precision: EncoderPrecisionOption = EncoderPrecision.FP32,
     store: StoreOption = None,
     store_precision: StorePrecisionOption = StorePrecision.FP16,
 ) -> None:
@@ -72,7 +74,8 @@ def plan(
     with stages_bar() as progress:
         found = feature_plans.plan_features(
             rows, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share, device=device,
-            store=FeatureStore(store, store_precision), progress=progress, note=print_line, **given,
+            encoder_precision=encoder_precision, store=FeatureStore(store, store_precision), progress=progress,
+            note=print_line, **given,
         )  # fmt: skip
     print(found.words)
     try:

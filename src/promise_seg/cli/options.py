@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from promise_seg.vocabulary import Axis, Channel, PromptSource, Protocol, SplitChoice, StorePrecision
+from promise_seg.vocabulary import Axis, Channel, EncoderPrecision, PromptSource, Protocol, SplitChoice, StorePrecision
 
 DATA = "Data"
 MODEL = "Model"
@@ -166,6 +166,24 @@ StorePrecisionOption = Annotated[
         StorePrecision,
         "--store-precision",
         about="How exactly features are kept; int8 takes half the space, with 8 bits in the range of each channel",
+        panel=COMPUTING,
+    ),
+]
+EncoderPrecisionOption = Annotated[
+    EncoderPrecision,
+    choice(
+        EncoderPrecision,
+        "--encoder-precision",
+        about="How exactly SAM encodes; bf16 and fp16 are for GPUs, int8 for CPUs",
+        panel=COMPUTING,
+    ),
+]
+OtherEncoderPrecisionOption = Annotated[
+    EncoderPrecision | None,
+    choice(
+        EncoderPrecision,
+        "--encoder-precision",
+        about="How exactly SAM encodes, if not as in training; bf16 and fp16 are for GPUs, int8 for CPUs",
         panel=COMPUTING,
     ),
 ]

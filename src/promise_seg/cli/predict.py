@@ -11,6 +11,7 @@ from promise_seg.cli.options import (
     OUTPUT,
     AlwaysSegmentOption,
     DeviceOption,
+    OtherEncoderPrecisionOption,
     SamPlaceOption,
     TrainedArgument,
     choice,
@@ -64,6 +65,7 @@ def predict(
     always_segment: AlwaysSegmentOption = False,
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
+    encoder_precision: OtherEncoderPrecisionOption = None,
 ) -> int:
     """Predict masks that fit back onto the images, without a ground truth. The same command resumes if interrupted."""
     quiet_libraries()
@@ -72,8 +74,9 @@ def predict(
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
-            instances=instances, always_segment=always_segment, keep_empty_frames=keep_empty_frames, every=every,
-            progress=progress, note=lambda words: print_lines([words]),
+            encoder_precision=encoder_precision, instances=instances, always_segment=always_segment,
+            keep_empty_frames=keep_empty_frames, every=every, progress=progress,
+            note=lambda words: print_lines([words]),
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     print_lines(outcome.notes)

@@ -12,6 +12,7 @@ from promise_seg.cli.options import (
     TRAINING,
     DataArgument,
     DeviceOption,
+    EncoderPrecisionOption,
     ImageSizeOption,
     ProtocolOption,
     SamOption,
@@ -27,6 +28,7 @@ from promise_seg.cli.trust import print_learned
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.vocabulary import (
     ApmKind,
+    EncoderPrecision,
     Fit,
     Optimizer,
     Precision,
@@ -182,6 +184,7 @@ def train(
     seed: Annotated[int, option("--seed", min=0, about="Seed of weights, draws and val rows.", panel=TRAINING)] = 0,
     val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
     precision: Annotated[Precision, choice(Precision, about="Mixed precision", panel=COMPUTING)] = Precision.NO,
+    encoder_precision: EncoderPrecisionOption = EncoderPrecision.FP32,
     device: DeviceOption = "auto",
     store: StoreOption = None,
     store_precision: StorePrecisionOption = StorePrecision.FP16,
@@ -206,8 +209,8 @@ def train(
     with stages_bar() as progress:
         training.train(
             rows, output, init=starts, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share,
-            device=device, store=store, store_precision=store_precision, progress=progress, note=print_line,
-            trained=_print, **given,
+            encoder_precision=encoder_precision, device=device, store=store, store_precision=store_precision,
+            progress=progress, note=print_line, trained=_print, **given,
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from promise_seg.features.store import FeatureKey, FeatureStore
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry, resize
 from promise_seg.model import PromiseModel
-from promise_seg.progress import Progress, counted, silent
+from promise_seg.overlapping import Helper
+from promise_seg.progress import Progress, Stage, silent
 from promise_seg.prompting.apm import IMAGE, AutoPrompter
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import ALL_STAGES, Features
@@ -43,7 +45,7 @@ class Sample:
 
     def key(self, sam: Backbone) -> FeatureKey:
         """Return the key of the view's features in the store."""
-        return self.key_of(sam.sha256)
+        return self.key_of(sam.features_sha256)
 
     def key_of(self, sha256: str) -> FeatureKey:
         """Return the key of what a network with this hash makes of the view."""
@@ -78,13 +80,17 @@ class Sample:
 
 
 def encode_images(sam: Backbone, images: Sequence[Uint8Array], stages: Collection[int] = ALL_STAGES) -> Features:
-    """Encode images (S, S, 3) at half precision, and keep these stages of the encoder. Returns features on the CPU.
+    """Encode images (S, S, 3), and keep these stages of the encoder. Returns features on the CPU, in half precision.
 
-    Images are encoded one at a time, so the features of an image never depend on other images.
+    On a CPU, images are encoded one at a time, so the features of an image never depend on other images. On a GPU,
+    where several are encoded at once, they depend on how many these are, by rounding; never on what the others show.
     """
     with torch.no_grad():
-        parts = [sam.encode(torch.from_numpy(image)[None]).with_stages(stages) for image in images]
-        return Features.cat([rounded(part.to("cpu")) for part in parts])
+        parts = []
+        for start in range(0, len(images), sam.images_at_once):
+            some = torch.from_numpy(np.stack(images[start : start + sam.images_at_once]))
+            parts.append(rounded(sam.encode(some).with_stages(stages).to("cpu")))
+        return Features.cat(parts)
 
 
 def encode_one(sample: Sample, sam: Backbone, stages: Collection[int] = ALL_STAGES) -> Features:
@@ -104,19 +110,36 @@ def encode_missing(
 ) -> int:
     """Add missing features to the store; return how many views were encoded.
 
-    Each view is stored as soon as it is encoded, so an interrupted run can resume. Features of an encoder that is
-    trained are never stored.
+    Each view is stored as soon as it is encoded, so an interrupted run can resume. While some are encoded, another
+    thread reads the next images and stores the last features. Features of an encoder that is trained are never stored.
     """
-    encoded = 0
-    for sample in counted(samples, progress, "encoding"):
-        if sam.encoder_learns:
-            continue
-        key = sample.key(sam)
-        if store.has(key, stages):
-            store.note_use(key)
-        else:
-            store.put(key, encode_one(sample, sam, stages))
-            encoded += 1
+    if sam.encoder_learns:
+        return 0
+    count, encoded, at_once = Stage(progress, "encoding", len(samples)), 0, sam.images_at_once
+    known = set[FeatureKey]()
+
+    def read(start: int) -> list[tuple[FeatureKey, Uint8Array | None]]:
+        """The keys of some samples, with the images of those that are not in the store."""
+        found: list[tuple[FeatureKey, Uint8Array | None]] = []
+        for sample in samples[start : start + at_once]:
+            key = sample.key(sam)
+            is_known = key in known or store.has(key, stages)
+            known.add(key)
+            found.append((key, None if is_known else sample.image()))
+        return found
+
+    with Helper() as helper:
+        for _, found in helper.ahead(range(0, len(samples), at_once), read):
+            missing = [(key, image) for key, image in found() if image is not None]
+            if missing:
+                features = encode_images(sam, [image for _, image in missing], stages)
+                for number, (key, _) in enumerate(missing):
+                    helper.write(partial(store.put, key, features[number : number + 1]))
+                encoded += len(missing)
+            for key, image in found():
+                if image is None:
+                    helper.write(partial(store.note_use, key))
+                count()
     return encoded
 
 

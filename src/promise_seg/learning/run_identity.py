@@ -10,10 +10,10 @@ from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.images.reading import KeptReading
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.sam.backbone import Backbone
-from promise_seg.vocabulary import StorePrecision
+from promise_seg.vocabulary import EncoderPrecision, StorePrecision
 
 _WORDS = {"data_sha256": "data", "order_sha256": "order of rows", "sam_sha256": "sam", "init_sha256": "init",
-          "store_precision": "store-precision"}  # fmt: skip
+          "store_precision": "store-precision", "encoder_precision": "encoder-precision"}  # fmt: skip
 
 
 class RunIdentity(BaseModel):
@@ -30,6 +30,7 @@ class RunIdentity(BaseModel):
         reading: how the files of the rows are read.
         init_sha256: hash of the model that it started from; ``None``, and not written, where there was none.
         store_precision: of the features that it learned from; not written where it is half precision, as before.
+        encoder_precision: how exactly the SAM encoded; not written where it is single precision, as before.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +43,7 @@ class RunIdentity(BaseModel):
     reading: KeptReading
     init_sha256: str | None = None
     store_precision: StorePrecision = StorePrecision.FP16
+    encoder_precision: EncoderPrecision = EncoderPrecision.FP32
 
     @classmethod
     def of(
@@ -65,12 +67,14 @@ class RunIdentity(BaseModel):
         return cls(
             settings=settings, data_sha256=data_sha256(rows), order_sha256=order, sam_sha256=sam.sha256,
             image_size=sam.image_size, reading=rows[0].reading, init_sha256=init_sha256,
-            store_precision=store_precision,
+            store_precision=store_precision, encoder_precision=sam.encoder_precision,
         )  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of a file."""
-        usual = {"init_sha256": None, "store_precision": StorePrecision.FP16}
+        usual = {
+            "init_sha256": None, "store_precision": StorePrecision.FP16, "encoder_precision": EncoderPrecision.FP32,
+        }  # fmt: skip
         return self.model_dump(
             mode="json", exclude={name for name, value in usual.items() if getattr(self, name) == value}
         )

@@ -115,6 +115,7 @@ class TrainingRun:
             learns_quality=settings.learns_quality,
             fit=settings.fit,
             reading=rows[0].reading,
+            encoder_precision=sam.encoder_precision,
             sam=sam.name,
             sam_sha256=sam.sha256,
             image_size=sam.image_size,

@@ -6,7 +6,7 @@ Nothing outside this folder looks inside a SAM. Another one (SAM 2, a relative) 
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -15,11 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from promise_seg.sam.decoded import Decoded
+from promise_seg.sam.encoder_precision import check_encoder_precision, lighter
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.sam.normalisation import PIXEL_MEAN, PIXEL_STD
 from promise_seg.sam.open_prompts import OpenPrompts, embed
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.sets import are_padded, decode_by_count, decode_one_by_one
+from promise_seg.vocabulary import EncoderPrecision
+
+_IMAGES_AT_ONCE = 8
 
 __all__ = ["Backbone", "Decoded", "state_sha256", "weights_sha256"]
 
@@ -58,6 +62,9 @@ class Backbone(nn.Module, ABC):
         self.trained_at = trained_at or sizes.side
         self.input_scale = (PIXEL_MEAN, PIXEL_STD)
         """The mean and the standard deviation by which pixels are normalised."""
+        self.encoder_precision = EncoderPrecision.FP32
+        """How exactly it encodes; see :meth:`lighten`."""
+        self._lighter: tuple[nn.Module, ...] = ()  # in a tuple, as it is no part of the SAM that is saved and hashed
 
     @property
     def image_size(self) -> int:
@@ -78,6 +85,40 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def device(self) -> torch.device:
         """The device that it computes on."""
+
+    @property
+    def features_sha256(self) -> str:
+        """The hash by which its features are stored: its own, or another one for each other precision."""
+        if self.encoder_precision == EncoderPrecision.FP32:
+            return self.sha256
+        return hashlib.sha256(f"{self.sha256} {self.encoder_precision}".encode()).hexdigest()
+
+    @property
+    def images_at_once(self) -> int:
+        """How many images are worth encoding together on its device."""
+        return _IMAGES_AT_ONCE if self.device.type == "cuda" else 1
+
+    def lighten(self, precision: EncoderPrecision) -> None:
+        """Encode in this precision from now on; masks are decoded in single precision as before.
+
+        Raises:
+            SettingsError: if its device or its encoder cannot, or nothing is gained by it.
+        """
+        check_encoder_precision(precision, self.device)
+        is_usual = precision == EncoderPrecision.FP32
+        self._lighter = () if is_usual else (lighter(self.get_submodule("model.vision_encoder"), precision),)
+        self.encoder_precision = precision
+
+    @property
+    def _encoder(self) -> nn.Module:
+        """The image encoder, in the precision that it encodes in."""
+        return self._lighter[0] if self._lighter else self.get_submodule("model.vision_encoder")
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move to another device with all that it encodes with."""
+        for one in self._lighter:
+            one._apply(fn, recurse)
+        return super()._apply(fn, recurse)
 
     @property
     def encoder_learns(self) -> bool:

@@ -61,8 +61,8 @@ class FrozenSam(Backbone):
         return self.model.device
 
     def _encode(self, images: Tensor) -> Features:
-        found = encode_vit(self.model.vision_encoder, normalise(images.to(self.device)), self._stage_blocks)
-        return Features.of(found.embedding, torch.stack(found.stages, 1))
+        found = encode_vit(self._encoder, normalise(images.to(self.device)), self._stage_blocks)
+        return Features.of(found.embedding.float(), torch.stack(found.stages, 1).float())
 
     def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
         embedding = features.embedding

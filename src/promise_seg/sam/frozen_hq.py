@@ -12,6 +12,7 @@ from promise_seg.sam.features import Features, stage_blocks
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.hq_decoding import decode_hq_tokens, hq_features
 from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import EncoderPrecision
 
 FINE = "hq_features"
 """Name of the features that the HQ token is read with, at four times the resolution of the embedding."""
@@ -57,7 +58,7 @@ class FrozenSamHq(Backbone):
                 f"outputs are the stages: {', '.join(map(str, blocks))}"
             )
         self.model = model
-        self._encoder = (encoder,)  # in a tuple, as its parts are those of the model
+        self._inside = (encoder,)  # in a tuple, as its parts are those of the model
         self._read_stage = blocks.index(first)
         self.train()
 
@@ -65,9 +66,14 @@ class FrozenSamHq(Backbone):
     def device(self) -> torch.device:
         return self.model.device
 
+    def lighten(self, precision: EncoderPrecision) -> None:
+        """See :meth:`Backbone.lighten`."""
+        self._inside[0].lighten(precision)
+        self.encoder_precision = precision
+
     def _encode(self, images: Tensor) -> Features:
         """Run the encoder of SAM, and make the features of the HQ token."""
-        found = self._encoder[0].encode(images)
+        found = self._inside[0].encode(images)
         fine = hq_features(self.model.mask_decoder, found.embedding, found.stage(self._read_stage))
         return Features({**found.tensors, FINE: fine.contiguous()})
 

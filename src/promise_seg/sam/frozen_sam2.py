@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from promise_seg.sam.backbone import Backbone, Decoded, weights_sha256
+from promise_seg.sam.encoder_precision import DTYPES
 from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
 from promise_seg.sam.normalisation import HALF, PIXEL_MEAN, PIXEL_STD, normalise
 from promise_seg.sam.prompts import Prompts
@@ -46,7 +47,7 @@ class FrozenSam2(Backbone):
         notes: tuple[str, ...] = (),
         trained_at: int | None = None,
     ) -> None:
-        trunk = _trunk(model)
+        trunk = _trunk(model, model.vision_encoder)
         prompt = model.config.prompt_encoder_config
         grid = prompt.image_size // prompt.patch_size
         super().__init__(
@@ -65,7 +66,6 @@ class FrozenSam2(Backbone):
             trained_at=trained_at,
         )
         self.model = model
-        self._trunk = trunk
         self.input_scale = (HALF, HALF) if isinstance(trunk, PlainTransformer) else (PIXEL_MEAN, PIXEL_STD)
         self.train()
 
@@ -75,8 +75,10 @@ class FrozenSam2(Backbone):
 
     def _encode(self, images: Tensor) -> Features:
         """The steps of the library's encoder; stages at the resolution of the embedding, or coarser."""
-        pyramid = self._trunk(normalise(images.to(self.device), *self.input_scale))
-        finest, fine, coarse = pyramid.levels
+        encoder = self._encoder
+        pixels = normalise(images.to(self.device), *self.input_scale)
+        pyramid = _trunk(self.model, encoder)(pixels.to(DTYPES.get(self.encoder_precision, pixels.dtype)))
+        finest, fine, coarse = (level.float() for level in pyramid.levels)
         decoder = self.model.mask_decoder
         tensors = {
             EMBEDDING: (coarse + self.model.no_memory_embedding.reshape(1, -1, 1, 1)).contiguous(),
@@ -84,7 +86,7 @@ class FrozenSam2(Backbone):
             FINEST: decoder.conv_s0(finest).contiguous(),
         }
         for number, stage in enumerate(pyramid.stages):
-            tensors[f"stage_{number}"] = on_grid(stage, self.sizes.grid)
+            tensors[f"stage_{number}"] = on_grid(stage.float(), self.sizes.grid)
         return Features(tensors)
 
     def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
@@ -123,10 +125,11 @@ class FrozenSam2(Backbone):
         self.model.save_pretrained(folder)
 
 
-def _trunk(model: "AnySam2") -> Trunk:
+def _trunk(model: "AnySam2", encoder: nn.Module) -> Trunk:
+    """Return what encodes with an encoder, the model's own or a copy of it in another precision."""
     kind = type(model).__name__  # a config says what kind of file it came from
     if kind == "Sam3TrackerModel":
-        return PlainTransformer(model.vision_encoder)
+        return PlainTransformer(encoder)
     if kind == "EdgeTamModel":
-        return Convolutions(model.vision_encoder, model.config.mask_decoder_config.num_attention_heads)
-    return Hiera(model.vision_encoder)
+        return Convolutions(encoder, model.config.mask_decoder_config.num_attention_heads)
+    return Hiera(encoder)

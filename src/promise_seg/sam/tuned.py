@@ -11,7 +11,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.sam.frozen import FrozenSam
-from promise_seg.vocabulary import TrainAlso
+from promise_seg.vocabulary import EncoderPrecision, TrainAlso
 
 
 def _position_codes(model: SamModel) -> list[nn.Parameter]:
@@ -33,6 +33,7 @@ class TunedSam(FrozenSam):
         model._modules = base.model._modules | parts
         self._parts = train_also.parts
         super().__init__(model, base.name, base.sha256, base.notes, base.trained_at)
+        self.encoder_precision, self._lighter = base.encoder_precision, base._lighter
 
     def train(self, mode: bool = True) -> Self:
         """The copied parts follow ``mode``; the rest stays frozen and in evaluation mode."""
@@ -63,6 +64,11 @@ def tuned(sam: Backbone, train_also: TrainAlso) -> Backbone:
     """
     if train_also == TrainAlso.NONE:
         return sam
+    if "vision_encoder" in train_also.parts and sam.encoder_precision != EncoderPrecision.FP32:
+        raise SettingsError(
+            f"--train-also {train_also}: the encoder cannot be trained with --encoder-precision "
+            f"{sam.encoder_precision}. Leave one of the two out"
+        )
     if not isinstance(sam, FrozenSam):
         raise SettingsError(f"--train-also {train_also}: parts of {sam.name} cannot be trained, only those of a SAM")
     return TunedSam(sam, train_also)

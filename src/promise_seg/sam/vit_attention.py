@@ -187,8 +187,8 @@ def _in_chunks(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by
 def _attend_with_places(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
     """Attend without a bias: it is a dot product of channels that are added to queries and keys.
 
-    A key says its row and its column, each as a vector of zeros and a one, and a query what its bias is for each row and
-    each column. Kernels that never write down all scores take any channels, but no bias of this kind.
+    A key says its row and its column, each as a vector of zeros and a one, and a query what its bias is for each row
+    and each column. Kernels that never write down all scores take any channels, but no bias of this kind.
 
     Args:
         queries: (B, n, Q, d); ``keys`` and ``values`` (B, n, H W, d).

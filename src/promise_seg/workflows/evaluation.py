@@ -154,6 +154,7 @@ def evaluate(
     tolerance: str = "2px",
     by: Sequence[str] = (),
     device: str | torch.device = "auto",
+    encoder_precision: str | None = None,
     store: str | Path | FeatureStore | None = None,
     always_segment: bool = False,
     progress: Progress = silent,
@@ -183,6 +184,8 @@ def evaluate(
         tolerance: of the surface Dice, and the unit of distances: ``2px`` or ``1.5mm``.
         by: columns of the manifest to give means by, beside those by size.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        encoder_precision: how exactly SAM encodes: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
+            by default as in training.
         store: the feature store, or its folder; by default the user's.
         always_segment: score the masks also of images that the model judges to hold nothing, and would leave empty.
         progress: told of each image.
@@ -198,8 +201,9 @@ def evaluate(
         protocol=chosen(Protocol, protocol, "--protocol"), tolerance=parse_tolerance(tolerance),
     )  # fmt: skip
     opened = open_models(
-        model, sam=sam, device=device, image_size=image_size, protocol=protocol, always_segment=always_segment
-    )
+        model, sam=sam, device=device, image_size=image_size, encoder_precision=encoder_precision, protocol=protocol,
+        always_segment=always_segment,
+    )  # fmt: skip
     rows = rows_to_score(opened, data, split, progress)
     check_columns(by, [row.row for row in rows])
     for row in rows:

@@ -12,7 +12,7 @@ from promise_seg.learning.training_set import TrainingSet
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
-from promise_seg.vocabulary import Protocol
+from promise_seg.vocabulary import EncoderPrecision, Protocol
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import pick_device
 from promise_seg.workflows.evaluation import as_store
@@ -29,6 +29,7 @@ def plan_features(
     protocol: str = Protocol.OWN,
     val_share: float = DEFAULT_VAL_SHARE,
     device: str = "auto",
+    encoder_precision: str = EncoderPrecision.FP32,
     store: str | Path | FeatureStore | None = None,
     progress: Progress = silent,
     note: Note = no_note,
@@ -38,7 +39,7 @@ def plan_features(
 
     Args:
         data: a data set or its manifest.
-        sam, image_size, protocol, val_share, device: as of :func:`promise_seg.train`.
+        sam, image_size, protocol, val_share, device, encoder_precision: as of :func:`promise_seg.train`.
         store: the feature store, or its folder; by default the user's.
         progress: told of each image.
         note: told what a user should know, a line each.
@@ -56,6 +57,7 @@ def plan_features(
     where = as_store(store)
     sizing = Sizing(rows.train, None, note)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, pick_device(device), image_size, settings)
+    frozen.lighten(chosen(EncoderPrecision, encoder_precision, "--encoder-precision"))
     config = sizing.with_apm_side(settings).apm_config
     apm = None if config is None else config.completed().build(frozen.sizes)
     training_set = TrainingSet(rows.train, frozen, where, settings, apm)

@@ -13,8 +13,9 @@ from promise_seg.prediction.labelling import LabelledSlice, Labeller, parse_name
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import TrustModel
-from promise_seg.vocabulary import Protocol
+from promise_seg.vocabulary import EncoderPrecision, Protocol
 from promise_seg.workflows.by_class import ByClass, Found
+from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import pick_device
 from promise_seg.workflows.model_ref import ModelPart, ModelRef
 
@@ -192,6 +193,7 @@ def open_models(
     sam: Backbone | str | None = None,
     device: str | torch.device = "auto",
     image_size: int | None = None,
+    encoder_precision: str | None = None,
     protocol: str = Protocol.OWN,
     always_segment: bool = False,
 ) -> OpenModels:
@@ -202,6 +204,7 @@ def open_models(
         sam: their SAM, or where to find it, if not where training found it; for a bare SAM which one.
         device: where to put them.
         image_size: side of the input of a bare SAM, in pixels.
+        encoder_precision: how exactly their SAM encodes; by default as in training.
         protocol: how a bare SAM gets its images.
         always_segment: segment also what the model judges to hold nothing.
 
@@ -216,11 +219,14 @@ def open_models(
     if isinstance(model, ClassModels):
         return OpenModels(model.ref, tuple(one.model for one in model.values()))
     ref, place = ModelRef.resolve(model), pick_device(device)
+    encodes = encoder_precision and chosen(EncoderPrecision, encoder_precision, "--encoder-precision")
     opened: list[PromiseModel] = []
     for part in ref.parts:
         shared = opened[0].sam if opened else sam
         opened.append(part.open(sam=shared, device=place, image_size=image_size, protocol=protocol))
         opened[-1].always_segments = always_segment
+    if encodes:
+        opened[0].sam.lighten(encodes)  # which is that of all
     return OpenModels(ref, tuple(opened))
 
 
@@ -230,6 +236,7 @@ def load(
     sam: Backbone | str | None = None,
     device: str | torch.device = "auto",
     image_size: int | None = None,
+    encoder_precision: str | None = None,
     always_segment: bool = False,
 ) -> AnyModel:
     """Load a model.
@@ -245,6 +252,8 @@ def load(
         sam: the SAM it belongs to; by default the place noted in the checkpoint. For ``bare`` which one.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         image_size: side of the input of a bare SAM, in pixels.
+        encoder_precision: how exactly SAM encodes: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
+            by default as in training.
         always_segment: segment also what the model judges to hold nothing; by default such images get an empty mask.
 
     Returns:
@@ -254,7 +263,10 @@ def load(
         SettingsError: if a trained model is asked for at another size, or there is no such device.
         CheckpointError: if it cannot be loaded.
     """
-    opened = open_models(model, sam=sam, device=device, image_size=image_size, always_segment=always_segment)
+    opened = open_models(
+        model, sam=sam, device=device, image_size=image_size, encoder_precision=encoder_precision,
+        always_segment=always_segment,
+    )  # fmt: skip
     models = [Model(opened.ref, part, one, *part.find_trust(one)) for part, one in opened]
     if not opened.ref.is_class_set:
         return models[0]

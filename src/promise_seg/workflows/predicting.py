@@ -27,6 +27,7 @@ def load_labeller(
     *,
     sam: Backbone | str | None = None,
     device: str | torch.device = "auto",
+    encoder_precision: str | None = None,
     names: Sequence[str] = (),
     always_segment: bool = False,
     instances: bool = False,
@@ -37,6 +38,7 @@ def load_labeller(
         model: a model or what names one.
         sam: its SAM, if not where training found it.
         device: where to put it.
+        encoder_precision: how exactly SAM encodes; by default as in training.
         names: what is segmented, ``NAME`` or ``LABEL=NAME``.
         always_segment: segment also what the model judges to hold nothing; of a model that is loaded already, see
             :func:`load`.
@@ -47,7 +49,7 @@ def load_labeller(
         SettingsError: if it cannot predict by itself, or a name cannot be meant.
     """
     if isinstance(model, str | Path | ModelRef):
-        model = load(model, sam=sam, device=device, always_segment=always_segment)
+        model = load(model, sam=sam, device=device, encoder_precision=encoder_precision, always_segment=always_segment)
     return model.labeller(names, instances=instances)
 
 
@@ -60,6 +62,7 @@ def predict_folder(
     names: Sequence[str] = (),
     sam: Backbone | str | None = None,
     device: str | torch.device = "auto",
+    encoder_precision: str | None = None,
     always_segment: bool = False,
     keep_empty_frames: bool = False,
     every: int = 1,
@@ -81,6 +84,8 @@ def predict_folder(
         names: what is segmented, for DICOM-SEG and COCO: ``NAME``, or ``LABEL=NAME`` for one of several.
         sam: the model's SAM, if not where training found it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        encoder_precision: how exactly SAM encodes: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
+            by default as in training.
         always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
         every: predict every Nth frame of videos, from the first.
         instances: find each object separately: instance maps in place of masks, and ``objects.csv``.
@@ -109,8 +114,8 @@ def predict_folder(
             )
     else:
         model = load_labeller(
-            model, sam=sam, device=device, names=names, always_segment=always_segment,
-            instances=instances,
+            model, sam=sam, device=device, encoder_precision=encoder_precision, names=names,
+            always_segment=always_segment, instances=instances,
         )  # fmt: skip
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)

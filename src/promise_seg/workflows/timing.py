@@ -27,7 +27,8 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO, load_sam
 from promise_seg.sam.prompts import Prompts
 from promise_seg.scenes import draw_scene
-from promise_seg.vocabulary import Protocol
+from promise_seg.vocabulary import EncoderPrecision, Protocol
+from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
 from promise_seg.workflows.training import settings_for
 
@@ -112,6 +113,7 @@ def bench(
     batch_size: int = 4,
     clicks: int = 30,
     precision: str = "no",
+    encoder_precision: str = EncoderPrecision.FP32,
     device: str | torch.device = "auto",
     output: str | Path | None = None,
     progress: Progress = silent,
@@ -130,6 +132,7 @@ def bench(
         batch_size: images of a training step.
         clicks: that are answered.
         precision: of training: ``no``, ``bf16`` or ``fp16``.
+        encoder_precision: how exactly SAM encodes: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         output: a JSON file for the results.
         progress: told of each image, click and epoch.
@@ -138,15 +141,14 @@ def bench(
         SettingsError: if an option cannot be meant.
         CheckpointError: if there is no such SAM.
     """
-    for name, value, least in (("--images", images, 2), ("--batch-size", batch_size, 1), ("--clicks", clicks, 1)):
-        if value < least:
-            raise SettingsError(f"{name} {value}: expected at least {least}")
+    _check_counts(images, batch_size, clicks)
     if output is not None:
         check_writable(Path(output).parent)
     given = {"variant": variant, "apm": apm, "batch_size": batch_size, "precision": precision, "views": 1}
     settings = settings_for(Protocol.OWN, None, given)
     accelerator = make_accelerator(device, settings.precision)
     loaded = sam if isinstance(sam, Backbone) else load_sam(sam, accelerator.device, image_size)
+    loaded.lighten(chosen(EncoderPrecision, encoder_precision, "--encoder-precision"))
     with tempfile.TemporaryDirectory(prefix="promise-bench-") as name:
         folder = Path(name)
         rows = check_rows(read_manifest(_draw(folder, images)))
@@ -162,6 +164,12 @@ def bench(
     if output is not None:
         write_json(output, found.facts())
     return found
+
+
+def _check_counts(images: int, batch_size: int, clicks: int) -> None:
+    for name, value, least in (("--images", images, 2), ("--batch-size", batch_size, 1), ("--clicks", clicks, 1)):
+        if value < least:
+            raise SettingsError(f"{name} {value}: expected at least {least}")
 
 
 def _draw(folder: Path, images: int) -> Path:

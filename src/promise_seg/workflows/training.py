@@ -24,7 +24,7 @@ from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import PointCounts
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
-from promise_seg.vocabulary import ApmKind, Protocol, StorePrecision
+from promise_seg.vocabulary import ApmKind, EncoderPrecision, Protocol, StorePrecision
 from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
@@ -50,6 +50,7 @@ def train(
     foreground: int | None = None,
     sam: Backbone | str = NANO,
     image_size: int | None = None,
+    encoder_precision: str = EncoderPrecision.FP32,
     train_also: str | None = None,
     fit: str | None = None,
     init: "ModelLike | Starts | None" = None,
@@ -96,6 +97,7 @@ def train(
             or a SAM that is loaded already.
         image_size: side of the input that SAM is used at, in pixels; by default the one that it was trained at, or a
             multiple of it where objects would be too small there.
+        encoder_precision: how exactly SAM encodes: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs).
         train_also: parts of SAM to train as well: ``none``, ``prompt-encoder``, ``decoder``,
             ``prompt-encoder+decoder`` or ``everything``.
         fit: how images become squares: ``stretch``, ``pad`` or ``square``.
@@ -137,6 +139,7 @@ def train(
     """
     check_run_folder(output)
     protocol = chosen(Protocol, protocol, "--protocol")
+    encodes = chosen(EncoderPrecision, encoder_precision, "--encoder-precision")
     given = {
         "variant": variant, "apm": apm, "points": points, "foreground": foreground, "train_also": train_also,
         "fit": fit, "epochs": epochs, "batch_size": batch_size, "accumulate": accumulate,
@@ -156,6 +159,7 @@ def train(
     accelerator = make_accelerator(device, settings.precision)
     sizing = Sizing(rows.train, output, note, is_new=starts is None)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, accelerator.device, image_size, settings)
+    frozen.lighten(encodes)
     settings = sizing.with_apm_side(settings)
     if epochs is None:
         settings = with_usual_epochs(settings, len(rows.train), settings_of_run(output))
