@@ -150,9 +150,8 @@ def bench(
     loaded = sam if isinstance(sam, Backbone) else load_sam(sam, accelerator.device, image_size)
     loaded.lighten(chosen(EncoderPrecision, encoder_precision, "--encoder-precision"))
     with tempfile.TemporaryDirectory(prefix="promise-bench-") as name:
-        folder = Path(name)
-        rows = check_rows(read_manifest(_draw(folder, images)))
-        run = TrainingRun(folder / "run", rows, loaded, FeatureStore(folder / "store"), settings, accelerator)
+        rows, store = check_rows(read_manifest(_draw(Path(name), images))), FeatureStore(Path(name, "store"))
+        run = TrainingRun(Path(name, "run"), rows, loaded, store, settings, accelerator)
         encoding = _encoding(run, progress)
         answering = _answering(Predictor(run.model), rows[0], clicks, progress)
         training = _training(run, settings, images, progress)
