@@ -1,4 +1,7 @@
-"""Break the commands that write, and print what was found: ``python -m tests.crash [--all | --most N] [NAMES]``."""
+"""Break the commands that write, and print what was found: ``python -m tests.crash [--all | --most N] [NAMES]``.
+
+Several machines can share the work: ``--part 2/8`` is the second of eight parts of the faults of each command.
+"""
 
 import argparse
 import json
@@ -30,11 +33,13 @@ def main() -> int:
     how_many.add_argument("--all", action="store_true", help="each kind of fault at every change, not a sample")
     how_many.add_argument("--most", type=int, help="so many faults of each command, chosen with a seed")
     parser.add_argument("--json", type=Path, help="a file for what was found, written anew after every few faults")
+    parser.add_argument("--part", default="1/1", metavar="K/N", help="the faults of this part alone")
     given = parser.parse_args()
+    part, parts = map(int, given.part.split("/"))
     found = dict[str, list[Trial]]()
     with tempfile.TemporaryDirectory() as name:
         for number, (command, trial) in enumerate(
-            break_commands(Path(name).resolve(), given.names, given.most, whole=given.all)
+            break_commands(Path(name).resolve(), given.names, given.most, whole=given.all, part=(part, parts))
         ):
             found.setdefault(command, []).append(trial)
             if given.json and number % _NOTED_AFTER == 0:
@@ -46,7 +51,12 @@ def main() -> int:
 
 
 def break_commands(
-    folder: Path, names: list[str], most: int | None = None, *, whole: bool = False
+    folder: Path,
+    names: list[str],
+    most: int | None = None,
+    *,
+    whole: bool = False,
+    part: tuple[int, int] = (1, 1),
 ) -> Iterator[tuple[str, Trial]]:
     """Make the trials of the commands of these names, or of all; yield them by command, and print what went wrong."""
     os.environ |= {name: str(folder / name) for name in ("PROMISE_SEG_STORE", "PROMISE_SEG_SAMS", "MPLCONFIGDIR")}
@@ -60,7 +70,7 @@ def break_commands(
         bench = Bench(folder, mirror)
         for name in names or [command.name for command in COMMANDS]:
             command = next(command for command in COMMANDS if command.name == name)
-            for trial in trials(bench, command, None if whole else most or command.sample):
+            for trial in trials(bench, command, None if whole else most or command.sample, part):
                 if trial.problem:
                     print(f"{name}: {trial.fault}, {trial.where}: {trial.problem}", file=sys.stderr, flush=True)
                 yield name, trial

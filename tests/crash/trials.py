@@ -91,7 +91,7 @@ def chosen_faults(changes: list[Change], count: int | None, seed: str) -> list[F
     return sorted(faults[:count], key=lambda fault: (fault.at, fault.kind))
 
 
-def trials(bench: Bench, command: Command, count: int | None) -> Iterator[Trial]:
+def trials(bench: Bench, command: Command, count: int | None, part: tuple[int, int] = (1, 1)) -> Iterator[Trial]:
     """Yield trials of a command, as they are made.
 
     What a command does depends on the files that it finds. Where a fault left the same files as one before, the command
@@ -101,10 +101,11 @@ def trials(bench: Bench, command: Command, count: int | None) -> Iterator[Trial]
         bench: where.
         command: the command.
         count: how many; ``None`` for each kind of fault at every change.
+        part: which of how many parts of them, so that several machines can share the work.
     """
     changes, expected = unbroken(bench, command)
     problems, looks = dict[tuple, str](), _looks(bench.work)[0]
-    for fault in chosen_faults(changes, count, command.name):
+    for fault in chosen_faults(changes, count, command.name)[part[0] - 1 :: part[1]]:
         bench.begin_anew(command)
         broken = bench.run(command, fault)
         problem = _how_it_broke(fault, broken)
