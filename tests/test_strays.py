@@ -27,6 +27,12 @@ with replacing(Path(sys.argv[1]) / "a.txt") as temporary:
 """
 
 
+@pytest.fixture(autouse=True)
+def no_folder_is_known():
+    """A folder of a test may have the path of one before, which this process would not look through again."""
+    strays._cleared.clear()
+
+
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 

@@ -2,12 +2,12 @@
 
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-import torch
 from accelerate import Accelerator
 from PIL import Image
 
@@ -146,7 +146,7 @@ def test_settings_tell_where_a_run_was_trained_and_a_finished_one_keeps_it(
     begun.run()
     path = tmp_path / SETTINGS_FILE
     before = json.loads(path.read_text())
-    assert before["environment"]["versions"]["torch"] == torch.__version__
+    assert before["environment"]["versions"]["torch"] == version("torch")
     assert before["data_sha256"] == begun._identity.data_sha256
     monkeypatch.setattr("promise_seg.environment._processor", lambda: "another machine")
     start(tmp_path, checked, tiny_sam, store, accelerator, epochs=1, views=1).run()
