@@ -13,8 +13,6 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from promise_seg.archives.multipart import one_part
-
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 USER, PASSWORD = "reader", "pass:word"
 _START_SECONDS = 60
@@ -70,6 +68,11 @@ class Orthanc:
                 return
         raise RuntimeError((self.folder / "log").read_text())
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return self._process is not None
+
     def stop(self) -> None:
         """Stop it at once, as a power cut would."""
         if self._process is not None:
@@ -77,13 +80,13 @@ class Orthanc:
             self._process.wait()
             self._process = None
 
-    def ask(self, path: str, body: bytes | None = None, kind: str = "") -> bytes:
+    def ask(self, path: str, body: bytes | None = None, kind: str = "", method: str | None = None) -> bytes:
         """Ask its services for anything."""
         login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         headers = {"Authorization": f"Basic {login}", "Accept": "application/dicom+json, application/json"}
         if body is not None:
             headers["Content-Type"] = kind
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers)
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers, method=method)
         with urllib.request.urlopen(request, timeout=_START_SECONDS) as answer:
             return answer.read()
 
@@ -105,5 +108,8 @@ class Orthanc:
             for series in found if series["MainDicomTags"]["Modality"] == "SEG" for instance in series["Instances"]
         ]  # fmt: skip
 
-
-__all__ = ["Orthanc", "free_port", "one_part", "why_not"]
+    def remove_segmentations(self) -> None:
+        """Leave the images alone in it."""
+        for series in self.get("/series?expand"):
+            if series["MainDicomTags"]["Modality"] == "SEG":
+                self.ask(f"/series/{series['ID']}", method="DELETE")

@@ -40,11 +40,11 @@ class Address:
             SettingsError: if it is not one, or holds credentials. No message repeats these.
         """
         try:
-            parts = urlsplit(re.sub(r":/+", "://", text, count=1))  # a path has one slash where an address has two
+            parts = urlsplit(re.sub(r":/(?=[^/])", "://", text, count=1))  # a Path has one slash
             host, port = parts.hostname or "", parts.port
         except ValueError:
             _refuse("the address of the archive", "its host or port cannot be read")
-        if "@" in parts.netloc:
+        if "@" in parts.netloc + parts.path:
             raise SettingsError(
                 f"the address of the archive {host}: holds a user or a password, which command lines show to everyone "
                 "on this computer. Leave them out, and set PROMISE_SEG_ARCHIVE_USER and PROMISE_SEG_ARCHIVE_PASSWORD, "

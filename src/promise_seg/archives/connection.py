@@ -129,7 +129,11 @@ class Connection:
 
     def pause(self, failures: int) -> None:
         """Wait as after so many failures."""
-        self._stop.wait(self._patience.pause(failures))
+        self._rest(self._patience.pause(failures))
+
+    def _rest(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise ArchiveStoppedError("the work was stopped")
 
     def exchange(self, wanted: Wanted, read: Callable[[Answer], Found]) -> Found:
         """Make a request, again if that may help, and return what ``read`` makes of the answer.
@@ -190,8 +194,7 @@ class Connection:
             raise kind(f"{where}: {reason}, {failures} times in a row")
         pause = self._patience.pause(failures) if asked is None else asked
         self._told(f"{self.address.host}: {reason}; tried again in {pause:.0f} s")
-        if self._stop.wait(pause):
-            raise ArchiveStoppedError("the work was stopped")
+        self._rest(pause)
 
     def _opened(self, wanted: Wanted, authorization: str | None) -> HTTPResponse:
         """Send a request and return the answer, whatever its status.

@@ -101,7 +101,9 @@ def _identifier_in(path: Path) -> str:
         ArchiveError: if it is not one.
     """
     try:
-        found = str(dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"]).SOPInstanceUID)
+        header = dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+        element = header.get_item("SOPInstanceUID")  # as it is in the file, without warnings of what it should be
+        found = bytes(element.value).decode("ascii").strip("\0 ") if element is not None and element.value else ""
     except Exception as error:  # pydicom raises whatever it runs into
         raise ArchiveError("answers with a part that is not a DICOM file") from error
     if not is_uid(found):

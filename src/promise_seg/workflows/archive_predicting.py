@@ -81,6 +81,7 @@ class _Run:
         if task.known is not None and self.is_done(task):
             note = task.known
             self.already_there += len(note.masks)
+            self._remove_images(task)  # of a process that was killed before it did
         else:
             made = self._predicted(task, where)
             if made is None:
@@ -108,8 +109,11 @@ class _Run:
             masks = [self._target.mask_of(one.stem) for one in inputs]
             note = SeriesNote(task.instances_sha256, tuple(mask for mask in masks if mask is not None))
             self._notes.write(task.series, note)  # before the images go
-        shutil.rmtree(images, ignore_errors=True)
+        self._remove_images(task)
         return note
+
+    def _remove_images(self, task: Task) -> None:
+        shutil.rmtree(self._notes.images(task.series), ignore_errors=True)
 
     def _sent(self, task: Task, note: SeriesNote, mask: str, sink: Connection, where: str) -> SeriesNote:
         """Send a mask that the other archive does not have yet, and return what is noted of the series then."""

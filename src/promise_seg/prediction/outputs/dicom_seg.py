@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import uuid
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import UID, generate_uid
+from pydicom.uid import UID
 
 from promise_seg._version import __version__
 from promise_seg.arrays import Array
@@ -123,12 +124,16 @@ def _make(
 def _identifiers(
     images: list[Dataset], present: np.ndarray, names: list[str], keep_empty_frames: bool
 ) -> Callable[..., UID]:
-    """Return a function that makes the identifier of a part of a segmentation: of all that the segmentation says."""
+    """Return a function that makes the identifier of a part of a segmentation from all that the segmentation says.
+
+    Source: DICOM PS3.5, B.2: a UUID, here one that is made from a name, as the only number behind 2.25.
+    """
     content = hashlib.sha256(np.packbits(present).tobytes())
     said = [__version__, present.shape, names, keep_empty_frames, [str(image.SOPInstanceUID) for image in images]]
     content.update(json.dumps(said).encode())
 
     def make(*part: object) -> UID:
-        return generate_uid(prefix=None, entropy_srcs=[content.hexdigest(), *map(str, part)])
+        name = " ".join([content.hexdigest(), *map(str, part)])
+        return UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}")
 
     return make
