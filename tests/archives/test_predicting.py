@@ -251,9 +251,9 @@ def test_an_archive_that_stops_in_the_middle(archive, labeller, tmp_path, monkey
     """It is waited for; if it does not come back, the same command goes on later."""
     turn, waits, begun = Lock(), [], []
 
-    def stop_at_third(stage, done, total, note=""):
+    def stop_at_second(stage, done, total, note=""):
         begun.extend([stage] * (stage == "retrieving" and done == 1))
-        if len(begun) == 3 and archive.is_running and not waits:
+        if len(begun) == 2 and archive.is_running and not waits:
             archive.stop()
 
     def rest(_, seconds):
@@ -263,23 +263,23 @@ def test_an_archive_that_stops_in_the_middle(archive, labeller, tmp_path, monkey
                 archive.start()
 
     monkeypatch.setattr(Connection, "_rest", rest)
-    out, address = tmp_path / "out", f"{archive.address}?StudyDate=20260101-20260105&Modality=MR"
+    out, address = tmp_path / "out", f"{archive.address}?StudyDate=20260101-20260103&Modality=MR"
     try:
-        outcome = promise_seg.predict_folder(labeller, address, out, progress=stop_at_third)
+        outcome = promise_seg.predict_folder(labeller, address, out, progress=stop_at_second)
     finally:
         if not archive.is_running:
             archive.start()
     assert waits
     if comes_back:
-        assert (outcome.predicted, outcome.problems) == (5, [])
+        assert (outcome.predicted, outcome.problems) == (3, [])
         return
     (problem,) = outcome.problems
     assert "nothing answers at this host and port" in problem
-    assert "of 5 studies are done; nothing is lost, and the same command goes on with the others" in problem
-    assert outcome.predicted < 5
+    assert "of 3 studies are done; nothing is lost, and the same command goes on with the others" in problem
+    assert outcome.predicted < 3
     again = promise_seg.predict_folder(labeller, address, out)
-    assert (again.predicted, again.already_there, again.problems) == (5 - outcome.predicted, outcome.predicted, [])
-    assert len(masks_by_series(out)) == 5
+    assert (again.predicted, again.already_there, again.problems) == (3 - outcome.predicted, outcome.predicted, [])
+    assert len(masks_by_series(out)) == 3
 
 
 @pytest.mark.slow
@@ -289,20 +289,20 @@ def test_a_token_that_expires_in_the_middle(proxy, labeller, tmp_path, monkeypat
     def check(asked):
         token = asked.headers.get("Authorization", "")
         uses[token] += 1
-        return None if token == "Bearer second" or uses[token] < 8 else Said(401)
+        return None if token == "Bearer second" or uses[token] < 7 else Said(401)
 
     proxy.rule = check
     monkeypatch.setenv("PROMISE_SEG_ARCHIVE_TOKEN", "first")
-    out, filters = tmp_path / "out", "?StudyDate=20260101-20260104&Modality=MR"
+    out, filters = tmp_path / "out", "?StudyDate=20260103-20260105&Modality=MR"
     outcome = predict(labeller, proxy, out, filters)
     (problem,) = outcome.problems
     assert "no longer accepts the login (401): a token expires" in problem
-    assert "of 4 studies are done; nothing is lost, and the same command goes on with the others" in problem
-    assert outcome.predicted < 4
+    assert "of 3 studies are done; nothing is lost, and the same command goes on with the others" in problem
+    assert outcome.predicted < 3
     monkeypatch.setenv("PROMISE_SEG_ARCHIVE_TOKEN", "second")
     again = predict(labeller, proxy, out, filters)
-    assert (again.predicted + again.already_there, again.problems) == (4, [])
-    assert len(masks_by_series(out)) == 4
+    assert (again.predicted + again.already_there, again.problems) == (3, [])
+    assert len(masks_by_series(out)) == 3
 
 
 @pytest.mark.slow
@@ -388,6 +388,8 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_asked(proxy, labelle
         promise_seg.predict_folder(labeller, tmp_path, out, send=True)
     with pytest.raises(SettingsError, match=r"--format nifti: archives store DICOM segmentations"):
         predict(labeller, proxy, out, send=True, output_format="nifti")
+    with pytest.raises(SettingsError, match=r"--instances: archives store DICOM segmentations"):
+        predict(labeller, proxy, out, send=True, instances=True)
     with pytest.raises(SettingsError, match=r"--to is only sent to"):
         predict(labeller, proxy, out, to=proxy.address("/dicom-web?Modality=CT"))
     with pytest.raises(SettingsError, match="one address"):

@@ -14,7 +14,7 @@ from promise_seg.archives.errors import BrokenOffError
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 """The status codes that may be others a moment later."""
 OVERLOADED = frozenset({429, 503})
-"""Those of an archive that cannot do anything for anyone at present."""
+"""Status codes of an archive that cannot do anything for anyone at present."""
 
 
 @dataclass(frozen=True)

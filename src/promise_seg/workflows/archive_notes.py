@@ -14,7 +14,7 @@ from promise_seg.sealed import read_sealed, write_sealed
 
 @dataclass(frozen=True)
 class SeriesNote:
-    """What was done with a series.
+    """A note on what was done with a series.
 
     Args:
         instances: the hash of the identifiers of its instances: with others, it is another series.

@@ -24,7 +24,9 @@ from promise_seg.workflows.noting import Note
 _SENT_SUFFIX = ".dcm"
 
 
-def archive_to_send_to(source: Address | None, send: bool, to: str | None, wanted: OutputFormat) -> Address | None:
+def archive_to_send_to(
+    source: Address | None, send: bool, to: str | None, wanted: OutputFormat, instances: bool = False
+) -> Address | None:
     """Return the archive that segmentations are sent to; None if they are not sent.
 
     Raises:
@@ -41,6 +43,11 @@ def archive_to_send_to(source: Address | None, send: bool, to: str | None, wante
         raise SettingsError(
             f"--format {wanted}: archives store DICOM segmentations. Leave out --format, or do not send them"
         )
+    if instances:
+        raise SettingsError(
+            "--instances: archives store DICOM segmentations, which hold named segments and no instance maps. Leave it "
+            "out, or do not send them"
+        )
     target = source if to is None else Address.parse(to)
     if to is not None and target.filters:
         raise SettingsError(f"{target.root}: filters choose what is read, and --to is only sent to. Leave them out")
@@ -48,7 +55,7 @@ def archive_to_send_to(source: Address | None, send: bool, to: str | None, wante
 
 
 class _Run:
-    """What is done with each series that is here, and how often."""
+    """The work on each series that is here, and counts of it."""
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ import torch
 from promise_seg.archives.address import address_among
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.images.channels import Channels
-from promise_seg.images.exports.inputs import Input, find_inputs
+from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.prediction.folders import Outcome, PredictionFolder
 from promise_seg.prediction.folders import predict_folder as predict_inputs
 from promise_seg.prediction.labelling import Labeller
@@ -110,17 +110,11 @@ def predict_folder(
     refuse_checkpoints(output)
     places = [images] if isinstance(images, str | Path) else list(images)
     address, channels = address_among(places), _channels_of(model)
-    sink = archive_to_send_to(address, send, to, wanted)
-    inputs, job = list[Input](), None
-    if address is None:
-        inputs = find_inputs(places, note, output, channels)
-    else:
-        job = ArchiveJob(address, sink, Path(output), progress, note)
+    sink = archive_to_send_to(address, send, to, wanted, instances)
+    inputs = find_inputs(places, note, output, channels) if address is None else []
+    job = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
     if isinstance(model, Labeller):
-        if instances != model.instances:
-            raise SettingsError(
-                f"instances={instances}: the model was loaded with instances={model.instances}. Load it with the same"
-            )
+        _check_same(instances, model)
     else:
         model = load_labeller(
             model, sam=sam, device=device, names=names, always_segment=always_segment,
@@ -131,6 +125,13 @@ def predict_folder(
     if job is not None:
         return job.predict(model, PredictionFolder(output, model, wanted, keep_empty_frames, every), every, channels)
     return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
+
+
+def _check_same(instances: bool, model: Labeller) -> None:
+    if instances != model.instances:
+        raise SettingsError(
+            f"instances={instances}: the model was loaded with instances={model.instances}. Load it with the same"
+        )
 
 
 def _channels_of(model: ModelLike | Labeller) -> Channels | None:
