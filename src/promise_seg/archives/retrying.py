@@ -1,5 +1,6 @@
 """When a request is made again, and how long to wait before: back-off that doubles, or what the archive asks for."""
 
+import errno
 import random
 import socket
 import ssl
@@ -15,6 +16,8 @@ TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 """The status codes that may be others a moment later."""
 OVERLOADED = frozenset({429, 503})
 """Status codes of an archive that cannot do anything for anyone at present."""
+_ANOTHER_PLACE = (socket.gaierror, ConnectionRefusedError, TimeoutError)
+_NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Patience:
     first_seconds: float = 1.0
     longest_seconds: float = 30.0
     longest_asked_seconds: float = 300.0
-    answer_seconds: float = 60.0
+    answer_seconds: float = 120.0
 
     def pause(self, failures: int) -> float:
         """Return how many seconds to wait after so many failures."""
@@ -70,7 +73,7 @@ def may_pass(error: Exception, *, was_reached: bool) -> bool:
     cause = cause_of(error)
     if isinstance(cause, ssl.SSLError):
         return was_reached and not isinstance(cause, ssl.SSLCertVerificationError)
-    if isinstance(cause, socket.gaierror | ConnectionRefusedError):
+    if isinstance(cause, _ANOTHER_PLACE) or getattr(cause, "errno", None) in _NO_WAY:
         return was_reached
     return isinstance(cause, OSError | HTTPException)
 
