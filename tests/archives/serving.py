@@ -23,12 +23,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Said:
-    """An answer; with ``cut`` the connection ends after so many bytes of the body."""
+    """An answer; with ``cut`` the connection ends after so many bytes of the body, and once ``hold`` is set."""
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
+    hold: threading.Event | None = None
 
 
 Rule = Callable[[Asked], Said | None]
@@ -108,6 +109,8 @@ def _handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(said.body)))
             self.end_headers()
             self.wfile.write(said.body if said.cut is None else said.body[: said.cut])
+            if said.hold is not None:
+                said.hold.wait()
 
         do_GET = do_POST = _any
 

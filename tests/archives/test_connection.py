@@ -1,6 +1,7 @@
 import shutil
 import ssl
 import subprocess
+from threading import Event, Thread
 
 import pytest
 
@@ -201,6 +202,34 @@ def test_an_archive_that_does_not_speak_tls(serve, connect, waits):
     with pytest.raises(ArchiveStoppedError, match=r"the encrypted connection fails: .* write dicomweb\+http://"):
         ask(connect(f"dicomweb+https://127.0.0.1:{server.port}/d"))
     assert waits == []
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_an_answer_that_does_not_come_ends_when_the_work_does(serve, connect, is_begun):
+    """Before its first byte, and in the middle."""
+    asked, never = Event(), Event()
+
+    def hang(_):
+        asked.set()
+        if not is_begun:
+            never.wait()
+        return Said(200, b"x" * 100, cut=10, hold=never)
+
+    connection = connect(serve(hang).address(), patience=Patience(answer_seconds=3600))
+    raised = []
+
+    def work():
+        with pytest.raises(ArchiveStoppedError, match="the work was stopped"):
+            ask(connection)
+        raised.append(True)
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    assert asked.wait(60)
+    connection.stop()
+    thread.join(60)
+    never.set()
+    assert raised
 
 
 def test_waiting_ends_when_the_work_does(serve, connect):

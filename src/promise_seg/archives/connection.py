@@ -13,6 +13,7 @@ from promise_seg._version import __version__
 from promise_seg.archives.address import Address
 from promise_seg.archives.credentials import Credentials
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError, BrokenOffError
+from promise_seg.archives.openers import Sockets, build_opener
 from promise_seg.archives.retrying import OVERLOADED, TRANSIENT, Patience, asked_pause, may_pass, reason_of
 
 Found = TypeVar("Found")
@@ -91,15 +92,6 @@ class Answer:
         return bytes(found)
 
 
-class _NoRedirections(urllib.request.HTTPRedirectHandler):
-    """Leave redirections to us: ``urllib`` would send the credentials to wherever they lead."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> None:
-        """Follow none."""
-
-
 class Connection:
     """The way to one archive. Several threads may use it.
 
@@ -121,18 +113,24 @@ class Connection:
         self._patience = patience or Patience()
         self._stop = threading.Event()
         self._was_reached = self._was_let_in = False
-        self._opener = urllib.request.build_opener(_NoRedirections)
+        self._sockets = Sockets()
+        self._opener = build_opener(self._sockets)
 
     def stop(self) -> None:
         """Give up what is under way in other threads, also while they wait."""
         self._stop.set()
+        self._sockets.end()
 
     def pause(self, failures: int) -> None:
         """Wait as after so many failures."""
         self._rest(self._patience.pause(failures))
 
     def _rest(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
+        self._stop.wait(seconds)
+        self._check_wanted()
+
+    def _check_wanted(self) -> None:
+        if self._stop.is_set():
             raise ArchiveStoppedError("the work was stopped")
 
     def exchange(self, wanted: Wanted, read: Callable[[Answer], Found]) -> Found:
@@ -166,6 +164,7 @@ class Connection:
                     reason = f"answers {answer.status} {answer.reason or ''}".rstrip()
             except (OSError, HTTPException) as error:
                 status, asked, reason = 0, None, reason_of(error)
+                self._check_wanted()
                 if not may_pass(error, was_reached=self._was_reached):
                     raise ArchiveStoppedError(f"{self._place()}: {reason}") from error
             failures += 1
