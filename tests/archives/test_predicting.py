@@ -19,6 +19,7 @@ from promise_seg.checkpoint import save_checkpoint
 from promise_seg.cli.main import main
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.images.exports.inputs import find_inputs
+from promise_seg.locks import alone_in
 from promise_seg.prediction.folders import predict_folder as predict_inputs
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.predictor import Predictor
@@ -209,6 +210,13 @@ def test_a_second_call_does_only_what_is_missing(proxy, archive, labeller, tmp_p
     assert all("?" in one.path for one in proxy.asked)  # only searches
     assert (out / "predictions.csv").read_bytes() == table
 
+    # A process was killed before it removed the images of a series.
+    left = next((out / "retrieved").rglob("*.json")).with_suffix("") / "left.dcm"
+    left.parent.mkdir()
+    left.write_bytes(b"")
+    predict(labeller, proxy, out, filters)
+    assert not left.parent.exists()
+
     lost = min((out / "masks").rglob("*.dcm"))
     lost.unlink()
     proxy.asked.clear()
@@ -394,6 +402,14 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_asked(proxy, labelle
         promise_seg.predict_folder(labeller, [proxy.address(), tmp_path], out)
     assert proxy.asked == []
     assert not os.path.lexists(out)
+
+
+def test_one_process_at_a_time_retrieves_into_a_folder(proxy, labeller, tmp_path):
+    with (
+        alone_in(tmp_path / "out" / "retrieved", "retrieving images"),
+        pytest.raises(PromiseError, match=r"is retrieving images here\. Wait for it, or choose another -o folder"),
+    ):
+        predict(labeller, proxy, tmp_path / "out", "?PatientID=p7")
 
 
 def test_nothing_that_fits(proxy, labeller, tmp_path):
