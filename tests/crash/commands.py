@@ -50,6 +50,8 @@ COMMANDS = (
     Command("predict", "predict {w}/run {w}/data/images -o {w}/predicted", ("sam", "data", "run"), 14),
     Command("predict instances", "predict {w}/run {w}/data/images --instances -o {w}/objects",
             ("sam", "data", "run"), 6),
+    Command("predict archive", "predict {w}/run dicomweb+{mirror}/dicom-web --format nifti -o {w}/retrieved",
+            ("sam", "data", "run"), 8),
     Command("evaluate", f"evaluate {_ON} -o {{w}}/scores", _MODEL, 14),
     Command("report", f"report {_ON} --split val --no-budget -o {{w}}/page", _MODEL, 6),
     Command("compare", "compare {w}/scores0 {w}/scores1 -o {w}/compared.json", ("scores0", "scores1"), 6),

@@ -12,10 +12,10 @@ LONG_FUNCTIONS = {
     "cli/data_import.py:import_data": 85,
     "curation/annotations/importing.py:import_annotations": 85,
     "dataset/dataset.py:from_csv": 70,
-    "cli/predict.py:predict": 70,
+    "cli/predict.py:predict": 95,
     "reporting/report.py:report": 70,
     "workflows/evaluation.py:evaluate": 80,
-    "workflows/predicting.py:predict_folder": 70,
+    "workflows/predicting.py:predict_folder": 85,
     "workflows/training.py:train": 130,
     # One loop with its retries, which reads worse in parts.
     "download.py:download": 65,

@@ -3,7 +3,7 @@
 from PIL import Image
 
 from promise_seg.images.exports.inputs import find_inputs
-from promise_seg.images.own_folders import PREDICTION_LOG, is_run_or_masks, of_predictions
+from promise_seg.images.own_folders import PREDICTION_LOG, PREDICTION_RETRIEVED, is_run_or_masks, of_predictions
 from promise_seg.learning.run_note import SETTINGS_FILE
 from promise_seg.learning.training import LOG_FILE
 from promise_seg.prediction.folders import predict_folder
@@ -22,7 +22,7 @@ def test_everything_that_predicting_writes_is_known(tiny_sam, tmp_path):
     out = tmp_path / "out"
     labeller = Labeller({1: Predictor(make_model(tiny_sam))}, instances=True)
     predict_folder(labeller, find_inputs([tmp_path]), out, OutputFormat.COCO)
-    known = names(out) | {PREDICTION_LOG}  # which is gone when the command has ended
+    known = names(out) | {PREDICTION_LOG, PREDICTION_RETRIEVED}  # the log is gone when the command has ended
     assert of_predictions(out, names(out)) == known
     assert of_predictions(tmp_path, names(tmp_path)) == frozenset()
     assert of_predictions(tmp_path, names(tmp_path), tmp_path) == known

@@ -24,7 +24,11 @@ from promise_seg.vocabulary import OutputFormat
 def predict(
     run: TrainedArgument,
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGES...", help="Images, volumes, DICOM files, and folders of them.")
+        list[str],
+        typer.Argument(
+            metavar="IMAGES...",
+            help="Images, volumes, DICOM files, and folders of them; or an archive, dicomweb://HOST/PATH?Modality=CT.",
+        ),
     ],
     output: Annotated[Path, output_option("Folder for masks, overlays and predictions.csv.")],
     output_format: Annotated[
@@ -62,6 +66,19 @@ def predict(
             show_default=False,
         ),
     ] = False,
+    send: Annotated[
+        bool,
+        option(
+            "--send",
+            about="Send the DICOM segmentations back to the archive that the images came from.",
+            panel=OUTPUT,
+            show_default=False,
+        ),
+    ] = False,
+    to: Annotated[
+        str | None,
+        option("--to", metavar="ADDRESS", about="Send them to the archive of this address instead.", panel=OUTPUT),
+    ] = None,
     always_segment: AlwaysSegmentOption = False,
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
@@ -75,7 +92,7 @@ def predict(
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
             encoder_precision=encoder_precision, instances=instances, always_segment=always_segment,
-            keep_empty_frames=keep_empty_frames, every=every, progress=progress,
+            keep_empty_frames=keep_empty_frames, every=every, send=send, to=to, progress=progress,
             note=lambda words: print_lines([words]),
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")

@@ -14,6 +14,8 @@ PREDICTION_COCO = "coco.json"
 PREDICTION_OBJECTS = "objects.csv"
 PREDICTION_FOLDERS = ("masks", "overlays", "objects")
 """The folders in a folder of predictions: of pictures, and of a table of objects for each image."""
+PREDICTION_RETRIEVED = "retrieved"
+"""The folder in a folder of predictions for what came from an archive: images until they are predicted, and notes."""
 MERGED = "_merged_masks"
 """The ending of folders of merged masks, which ``promise data make`` writes next to a manifest and names after it."""
 IMPORTED = "_imported_masks"
@@ -38,5 +40,5 @@ def of_predictions(folder: Path, names: Collection[str], output: Path | None = N
     is_ours = PREDICTION_IDENTITY in names and not {PREDICTION_TABLE, *PREDICTION_FOLDERS}.isdisjoint(names)
     if is_ours or folder.resolve() == output:
         files = {PREDICTION_TABLE, PREDICTION_LOG, PREDICTION_IDENTITY, PREDICTION_COCO, PREDICTION_OBJECTS}
-        return frozenset({*files, *PREDICTION_FOLDERS})
+        return frozenset({*files, *PREDICTION_FOLDERS, PREDICTION_RETRIEVED})
     return frozenset()

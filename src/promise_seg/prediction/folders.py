@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 from PIL import Image
 
 from promise_seg.errors import ImageError, PromiseError
@@ -18,22 +17,18 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.guarding import guarded
 from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_FOLDERS, PREDICTION_IDENTITY
-from promise_seg.images.reading import Reading
-from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
 from promise_seg.locks import in_turn
 from promise_seg.overlapping import DEPTH, Helper
-from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller
+from promise_seg.prediction.labelling import Labelled, Labeller
 from promise_seg.prediction.objects_table import join_objects, objects_path, write_objects
 from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco
-from promise_seg.prediction.overlay import draw_instances, draw_overlay
+from promise_seg.prediction.overview import overview
 from promise_seg.prediction.table import PredictionTable, lines_of, stem_of
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sealed import read_sealed, write_sealed
 from promise_seg.strays import LONGEST_NAME
 from promise_seg.vocabulary import OutputFormat
-
-_SHEET_SLICES = 12
 
 
 @dataclass(frozen=True)
@@ -142,7 +137,7 @@ class PredictionFolder:
         """
         path = self._write(one, labelled)
         self.notes += labelled.source.notes
-        overlay = Image.fromarray(_overlay(labelled, self._reading))
+        overlay = Image.fromarray(overview(labelled, self._reading))
         drawn = self.overlay_path(one.stem)
         write_whole(drawn, lambda p: overlay.save(p), Sync.FILE)
         written = [path, drawn]
@@ -158,6 +153,11 @@ class PredictionFolder:
             self.notes.append(f"{one.path}: {labelled.source.incomplete}")
         if self._table.is_due:
             self.save_table()
+
+    def mask_of(self, stem: str) -> str | None:
+        """Return the mask of the input with a stem, below this folder; None if it is not there or not in the table."""
+        lines = self._table.lines(self._table.owner(stem) or "")
+        return lines[0]["mask"] if lines and (self.folder / lines[0]["mask"]).exists() else None
 
     def check_place(self, one: Input, sha256: str) -> None:
         """Refuse an image whose mask would take the place of another's; the same image from elsewhere may.
@@ -245,28 +245,6 @@ class PredictionFolder:
 
 def _without(identity: dict[str, object], name: str) -> dict[str, object]:
     return {other: value for other, value in identity.items() if other != name}
-
-
-def _overlay(labelled: Labelled, reading: Reading) -> np.ndarray:
-    """The picture with its labels; of a volume some slices, evenly over those in which there is something."""
-    if not labelled.source.is_volume:
-        picture = reading.rgb(labelled.source, 0) if labelled.picture is None else labelled.picture
-        return _draw(picture, labelled.slices[0])
-    filled = [i for i, one in enumerate(labelled.slices) if one.labels.any()] or list(range(len(labelled.slices)))
-    chosen = sorted({filled[round(i)] for i in np.linspace(0, len(filled) - 1, min(_SHEET_SLICES, len(filled)))})
-    tiles = [_draw(reading.rgb(labelled.source, i), labelled.slices[i]) for i in chosen]
-    return contact_sheet(tiles, [f"slice {labelled.source.number_of(i)}" for i in chosen])
-
-
-def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
-    if one.objects is not None:
-        return draw_instances(image, one.labels)
-    for number, (label, origin) in enumerate(one.origins.items()):
-        colour = OUTLINE_COLOURS[number % len(OUTLINE_COLOURS)]
-        image = draw_overlay(
-            image, one.labels == label, origin.points_xy_image, origin.point_labels, origin.boxes_xyxy_image, colour
-        )
-    return image
 
 
 def predict_one(one: Input, labeller: Labeller, every: int = 1) -> Labelled:
@@ -378,14 +356,25 @@ def predict_folder(
         PromiseError: if the folder holds another model's predictions or cannot be written.
     """
     target = PredictionFolder(folder, labeller, output, keep_empty_frames, every)
-    tick = Stage(progress, "predicting", len(inputs))
     try:
-        with Helper() as helper:
-            run = _FolderRun(target, labeller, every, helper)
-            for number, (one, result) in enumerate(helper.ahead(inputs, run.read)):
-                run.predict(number, one, result)
-                tick()
+        return predict_into(target, labeller, inputs, progress, every)
     finally:
         target.finish()
+
+
+def predict_into(
+    target: PredictionFolder, labeller: Labeller, inputs: Sequence[Input], progress: Progress = silent, every: int = 1
+) -> Outcome:
+    """Predict into a folder that is open already, and leave it so: its table is written when it is finished.
+
+    Raises:
+        PromiseError: if the folder cannot be written.
+    """
+    tick = Stage(progress, "predicting", len(inputs))
+    with Helper() as helper:
+        run = _FolderRun(target, labeller, every, helper)
+        for number, (one, result) in enumerate(helper.ahead(inputs, run.read)):
+            run.predict(number, one, result)
+            tick()
     problems = [run.problems[number] for number in sorted(run.problems)]
     return Outcome(run.predicted, run.already_there, problems, target.notes)

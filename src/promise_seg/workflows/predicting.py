@@ -5,16 +5,18 @@ from pathlib import Path
 
 import torch
 
+from promise_seg.archives.address import address_among
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.inputs import find_inputs
-from promise_seg.prediction.folders import Outcome
+from promise_seg.prediction.folders import Outcome, PredictionFolder
 from promise_seg.prediction.folders import predict_folder as predict_inputs
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.outputs.formats import check_holds_instances
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import OutputFormat
+from promise_seg.workflows.archive_predicting import ArchiveJob, archive_to_send_to
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import ClassModels, Model, ModelLike, load
@@ -67,6 +69,8 @@ def predict_folder(
     keep_empty_frames: bool = False,
     every: int = 1,
     instances: bool = False,
+    send: bool = False,
+    to: str | None = None,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
@@ -77,7 +81,8 @@ def predict_folder(
 
     Args:
         model: a model or what names one.
-        images: images, volumes, DICOM files, and folders of them, at any depth; outputs keep their tree.
+        images: images, volumes, DICOM files, and folders of them, at any depth; outputs keep their tree. Or the address
+            of an archive with filters, such as ``dicomweb://HOST/PATH?Modality=CT``.
         output: folder for masks, overlays and ``predictions.csv``.
         output_format: ``auto`` (as the input, which is DICOM-SEG for DICOM), ``png``, ``tiff``, ``nifti``, ``nrrd``,
             ``metaimage``, ``npy``, ``dicom-seg``, ``rle``, ``coco`` or ``geojson``.
@@ -90,11 +95,14 @@ def predict_folder(
         every: predict every Nth frame of videos, from the first.
         instances: find each object separately: instance maps in place of masks, and ``objects.csv``.
         keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
+        send: send the DICOM segmentations back to the archive that the images came from.
+        to: send them to the archive of this address instead.
         progress: told of each image.
         note: told what is left out of the images, and what a user should know of the model, a line each.
 
     Raises:
         ImageError: if there are no images.
+        ArchiveError: if an archive cannot be searched or has no images; one that is lost later is among the problems.
         SettingsError: if an option cannot be meant, or the model cannot predict by itself.
         CheckpointError: if the model cannot be loaded.
         PromiseError: if the folder holds another model's predictions or cannot be written.
@@ -105,13 +113,13 @@ def predict_folder(
     if instances:
         check_holds_instances(wanted)
     refuse_checkpoints(output)
-    places = [images] if isinstance(images, str | Path) else images
-    inputs = find_inputs(places, note, output, _channels_of(model))
+    places = [images] if isinstance(images, str | Path) else list(images)
+    address, channels = address_among(places), _channels_of(model)
+    sink = archive_to_send_to(address, send, to, wanted, instances)
+    inputs = find_inputs(places, note, output, channels) if address is None else []
+    job = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
     if isinstance(model, Labeller):
-        if instances != model.instances:
-            raise SettingsError(
-                f"instances={instances}: the model was loaded with instances={model.instances}. Load it with the same"
-            )
+        _check_same(instances, model)
     else:
         model = load_labeller(
             model, sam=sam, device=device, encoder_precision=encoder_precision, names=names,
@@ -119,7 +127,16 @@ def predict_folder(
         )  # fmt: skip
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
+    if job is not None:
+        return job.predict(model, PredictionFolder(output, model, wanted, keep_empty_frames, every), every, channels)
     return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
+
+
+def _check_same(instances: bool, model: Labeller) -> None:
+    if instances != model.instances:
+        raise SettingsError(
+            f"instances={instances}: the model was loaded with instances={model.instances}. Load it with the same"
+        )
 
 
 def _channels_of(model: ModelLike | Labeller) -> Channels | None:

@@ -8,6 +8,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.sequence import Sequence
+from pydicom.uid import UID
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
@@ -44,6 +45,32 @@ def test_what_is_written_is_read_back_by_highdicom_by_pydicom_and_by_us(label, t
 
     for index in range(4):
         assert np.array_equal(read_labels(tmp_path / "seg.dcm", source, index), labelled.stack[index])
+
+
+def identifiers(path):
+    """All identifiers that a segmentation was given, without those of its images."""
+    dataset = pydicom.dcmread(path)
+    segments = [one.TrackingUID for one in dataset.SegmentSequence]
+    dimensions = {one.DimensionOrganizationUID for one in dataset.DimensionIndexSequence}
+    assert dimensions == {one.DimensionOrganizationUID for one in dataset.DimensionOrganizationSequence}
+    assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
+    return [dataset.SOPInstanceUID, dataset.SeriesInstanceUID, *dimensions, *segments]
+
+
+def test_the_same_content_has_the_same_identifiers_and_other_content_has_others(label, tmp_path):
+    folder = write_series(tmp_path / "ct")
+    names = {1: "liver", 2: "spleen"}
+    kinds = [(names, False), (names, False), (names, True), ({1: "liver", 2: "kidney"}, False), ({1: "liver"}, False)]
+    found = []
+    for number, (given, keep) in enumerate(kinds):
+        write_dicom_seg(label(folder, given), tmp_path / f"{number}.dcm", keep_empty_frames=keep)
+        found.append(identifiers(tmp_path / f"{number}.dcm"))
+    assert found[0] == found[1]
+    assert all(UID(one).is_valid for several in found for one in several)
+    different = [one for several in found[1:] for one in several]
+    assert len(set(different)) == len(different)
+    write_dicom_seg(label(write_series(tmp_path / "other"), names), tmp_path / "other.dcm")
+    assert set(identifiers(tmp_path / "other.dcm")).isdisjoint(found[0])
 
 
 @pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm"])

@@ -1,12 +1,17 @@
 """Labels as a DICOM segmentation that refers to the images it was made from. Written by ``highdicom``."""
 
+import hashlib
+import json
+import uuid
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
+from pydicom.uid import UID
 
 from promise_seg._version import __version__
 from promise_seg.arrays import Array
@@ -24,6 +29,9 @@ _FAMILY = Code("123109", "DCM", "Artificial Intelligence")
 
 def write_dicom_seg(labelled: Labelled, path: Path, *, keep_empty_frames: bool = False) -> None:
     """Write a binary segmentation with a segment for each label; a slice with nothing in it is left out.
+
+    Its identifiers follow from its content: the same labels of the same images have the same, whenever and wherever
+    they are written, so that an archive that is sent them twice keeps them once.
 
     Args:
         labelled: labels of DICOM images.
@@ -70,6 +78,7 @@ def _make(
 ) -> "hd.seg.Segmentation":
     """Shape: ``present`` (N, H, W, labels)."""
     names = [" ".join(name.replace("\\", "/").split()) for name in names]  # a backslash would divide them
+    made = _identifiers(images, present, names, keep_empty_frames)
     algorithm = hd.AlgorithmIdentificationSequence(
         name="promise-seg", version=__version__, family=_FAMILY, source="promise-seg"
     )
@@ -81,7 +90,7 @@ def _make(
             segmented_property_type=kind,
             algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
             algorithm_identification=algorithm,
-            tracking_uid=hd.UID(),
+            tracking_uid=made("segment", number),
             tracking_id=f"{name[:50]} {number + 1}",
         )
         for number, (name, (category, kind)) in enumerate(zip(names, map(category_and_type, names), strict=True))
@@ -91,9 +100,9 @@ def _make(
         pixel_array=present,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=descriptions,
-        series_instance_uid=hd.UID(),
+        series_instance_uid=made("series"),
         series_number=900,
-        sop_instance_uid=hd.UID(),
+        sop_instance_uid=made("instance"),
         instance_number=1,
         manufacturer="promise-seg",
         manufacturer_model_name="promise-seg",
@@ -106,5 +115,25 @@ def _make(
     )
     if "ImagePositionPatient" not in images[0] and "SharedFunctionalGroupsSequence" not in images[0]:
         segmentation.PatientOrientation = images[0].get("PatientOrientation") or ""
+    for organisation in (*segmentation.DimensionOrganizationSequence, *segmentation.DimensionIndexSequence):
+        organisation.DimensionOrganizationUID = made("dimensions")
     segmentation.SpecificCharacterSet = _UTF8  # names of segments may be in any script
     return segmentation
+
+
+def _identifiers(
+    images: list[Dataset], present: np.ndarray, names: list[str], keep_empty_frames: bool
+) -> Callable[..., UID]:
+    """Return a function that makes the identifier of a part of a segmentation from all that the segmentation says.
+
+    Source: DICOM PS3.5, B.2: a UUID, here one that is made from a name, as the only number behind 2.25.
+    """
+    content = hashlib.sha256(np.packbits(present).tobytes())
+    said = [__version__, present.shape, names, keep_empty_frames, [str(image.SOPInstanceUID) for image in images]]
+    content.update(json.dumps(said).encode())
+
+    def make(*part: object) -> UID:
+        name = " ".join([content.hexdigest(), *map(str, part)])
+        return UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}")
+
+    return make

@@ -1,0 +1,122 @@
+"""The address of an archive with its filters: ``dicomweb://pacs.example/dicom-web?StudyDate=20260101-20260131``."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import NoReturn
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
+
+from promise_seg.archives.filters import checked_filters
+from promise_seg.errors import SettingsError
+
+_SCHEMES = {"dicomweb": None, "dicomweb+https": "https", "dicomweb+http": "http"}
+_IS_ADDRESS = re.compile(r"dicomweb(\+[a-z]+)?:/", re.IGNORECASE)
+_THIS_COMPUTER = frozenset({"localhost", "127.0.0.1", "::1"})
+_EXAMPLE = "dicomweb://pacs.example/dicom-web?StudyDate=20260101-20260131&Modality=CT"
+_PARTS_OF_PAGES = frozenset({"limit", "offset", "includefield", "fuzzymatching"})
+
+
+@dataclass(frozen=True)
+class Address:
+    """The address of an archive.
+
+    Args:
+        root: of its services, as ``https://pacs.example/dicom-web``.
+        filters: the keywords that studies and series are chosen by, with their values.
+    """
+
+    root: str
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read an address.
+
+        ``dicomweb+https://`` and ``dicomweb+http://`` say how to speak to the archive. ``dicomweb://`` is ``https``,
+        except for this computer itself (``localhost``, ``127.0.0.1``, ``[::1]``), where it is ``http``.
+
+        Raises:
+            SettingsError: if it is not one, or holds credentials. No message repeats these.
+        """
+        try:
+            parts = urlsplit(re.sub(r":/(?=[^/])", "://", text, count=1))  # a Path has one slash
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            _refuse("the address of the archive", "its host or port cannot be read")
+        if "@" in parts.netloc + parts.path:
+            raise SettingsError(
+                f"the address of the archive {host}: holds a user or a password, which command lines show to everyone "
+                "on this computer. Leave them out, and set PROMISE_SEG_ARCHIVE_USER and PROMISE_SEG_ARCHIVE_PASSWORD, "
+                "or PROMISE_SEG_ARCHIVE_TOKEN"
+            )
+        shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
+        if parts.scheme not in _SCHEMES:
+            _refuse(shown, f"begins with {parts.scheme}://; expected {', '.join(f'{one}://' for one in _SCHEMES)}")
+        if not host or any(character.isspace() for character in parts.netloc):
+            _refuse(shown, "names no host")
+        if parts.fragment:
+            _refuse(shown, "has a part behind #")
+        scheme = _SCHEMES[parts.scheme] or ("http" if host in _THIS_COMPUTER else "https")
+        netloc = f"[{host}]" if ":" in host else host
+        netloc += "" if port is None else f":{port}"
+        root = f"{scheme}://{netloc}{quote(parts.path.rstrip('/'), safe='/%:@!$&()*+,;=~')}"
+        return cls(root, checked_filters(shown, _pairs(shown, parts)))
+
+    @property
+    def host(self) -> str:
+        """The host and port, as ``pacs.example:8042``."""
+        return urlsplit(self.root).netloc
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nobody on the way can read what is sent, or there is no way, as on this computer."""
+        parts = urlsplit(self.root)
+        return parts.scheme == "https" or parts.hostname in _THIS_COMPUTER
+
+
+def _pairs(shown: str, parts: SplitResult) -> dict[str, str]:
+    """Return the filters as they are written.
+
+    Raises:
+        SettingsError: if they cannot be taken apart, or one is there twice.
+    """
+    found: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        _refuse(shown, "its filters cannot be read; expected KEYWORD=VALUE, joined by &")
+    for name, value in pairs:
+        if name in _PARTS_OF_PAGES:
+            _refuse(shown, f"{name} is not a filter; all pages of an answer are read. Leave it out")
+        if name in found:
+            _refuse(shown, f"{name} is given twice")
+        found[name] = value
+    return found
+
+
+def _refuse(shown: str, why: str) -> NoReturn:
+    raise SettingsError(f"{shown}: {why}. Write an address as {_EXAMPLE}")
+
+
+def is_address(place: object) -> bool:
+    """Whether a place is meant as the address of an archive and not as that of a file."""
+    text = place if isinstance(place, str) else place.as_posix() if isinstance(place, PurePath) else ""
+    return _IS_ADDRESS.match(text) is not None
+
+
+def address_among(places: Iterable[object]) -> Address | None:
+    """Return the archive that is to be read; None if files and folders are.
+
+    Raises:
+        SettingsError: if it is not the only place, or its address cannot be read.
+    """
+    named = list(places)
+    if not any(map(is_address, named)):
+        return None
+    if len(named) > 1:
+        raise SettingsError(
+            f"{len(named)} places with the address of an archive among them; expected files and folders, or one "
+            "address. Predict archives by commands of their own"
+        )
+    return Address.parse(named[0].as_posix() if isinstance(named[0], PurePath) else str(named[0]))

@@ -1,0 +1,264 @@
+"""Requests to an archive: with credentials, retries and messages that say what is wrong."""
+
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPMessage, HTTPResponse
+from typing import IO, TypeVar
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from promise_seg._version import __version__
+from promise_seg.archives.address import Address
+from promise_seg.archives.credentials import Credentials
+from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError, BrokenOffError
+from promise_seg.archives.openers import Sockets, build_opener
+from promise_seg.archives.retrying import OVERLOADED, TRANSIENT, Patience, asked_pause, may_pass, reason_of
+
+Found = TypeVar("Found")
+
+_CHUNK = 1 << 16
+_MOST_REDIRECTIONS = 5
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One request.
+
+    Args:
+        path: below the root of the archive's services, with a slash in front.
+        accept: the content type that is asked for.
+        query: parameters.
+        body: what is sent; with one, the request is a ``POST``.
+        content_type: that of the body.
+        passing: status codes besides 200 to 299 that are answers and not failures.
+    """
+
+    path: str
+    accept: str
+    query: Mapping[str, str | int] | None = None
+    body: bytes | None = None
+    content_type: str = ""
+    passing: frozenset[int] = frozenset()
+
+
+class Answer:
+    """An answer whose body is read once.
+
+    Args:
+        status: of HTTP.
+        headers: of HTTP.
+        body: what is left to be read.
+        is_stopped: says whether the work was given up.
+    """
+
+    def __init__(self, status: int, headers: HTTPMessage, body: IO[bytes], is_stopped: Callable[[], bool]) -> None:
+        self.status, self.headers, self._body, self._is_stopped = status, headers, body, is_stopped
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body in pieces.
+
+        Raises:
+            BrokenOffError: if it breaks off.
+        """
+        announced, read = self.headers.get("Content-Length", ""), 0
+        while chunk := self._piece():
+            if self._is_stopped():
+                raise ArchiveStoppedError("the work was stopped")
+            read += len(chunk)
+            yield chunk
+        if announced.isdigit() and read < int(announced):
+            raise BrokenOffError(f"after {read:,} of {int(announced):,} bytes")
+
+    def _piece(self) -> bytes:
+        try:
+            return self._body.read(_CHUNK)
+        except (OSError, HTTPException) as error:
+            raise BrokenOffError(reason_of(error)) from error
+
+    def content(self, most: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            ArchiveError: if it has more bytes than ``most``.
+            BrokenOffError: if it breaks off.
+        """
+        found = bytearray()
+        for chunk in self.chunks():
+            found += chunk
+            if len(found) > most:
+                raise ArchiveError(f"answers with more than {most:,} bytes")
+        return bytes(found)
+
+
+class Connection:
+    """The way to one archive. Several threads may use it.
+
+    Args:
+        address: of the archive.
+        credentials: for it.
+        patience: how often requests are made.
+        told: called with a line when the archive is waited for.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        credentials: Credentials,
+        patience: Patience | None = None,
+        told: Callable[[str], object] = lambda line: None,
+    ) -> None:
+        self.address, self._credentials, self._told = address, credentials, told
+        self._patience = patience or Patience()
+        self._stop = threading.Event()
+        self._was_reached = self._was_let_in = False
+        self._sockets = Sockets()
+        self._opener = build_opener(self._sockets)
+
+    def stop(self) -> None:
+        """Give up what is under way in other threads, also while they wait."""
+        self._stop.set()
+        self._sockets.end()
+
+    def pause(self, failures: int) -> None:
+        """Wait as after so many failures."""
+        self._rest(self._patience.pause(failures))
+
+    def _rest(self, seconds: float) -> None:
+        self._stop.wait(seconds)
+        self._check_wanted()
+
+    def _check_wanted(self) -> None:
+        if self._stop.is_set():
+            raise ArchiveStoppedError("the work was stopped")
+
+    def exchange(self, wanted: Wanted, read: Callable[[Answer], Found]) -> Found:
+        """Make a request, again if that may help, and return what ``read`` makes of the answer.
+
+        Args:
+            wanted: the request.
+            read: called with each answer that is no failure; again with a new one if its body broke off.
+
+        Raises:
+            ArchiveError: if the archive answers that it does not have this, or cannot give it.
+            ArchiveStoppedError: if it cannot be reached, is overloaded for long, or refuses the credentials.
+        """
+        failures, renewed = 0, False
+        while True:
+            header = self._credentials.header()
+            try:
+                with self._opened(wanted, header) as answer:
+                    self._was_reached = True
+                    if answer.status == 401 and self._credentials.can_be_renewed and not renewed:
+                        self._credentials.renew(header)
+                        renewed = True
+                        continue
+                    if 200 <= answer.status < 300 or answer.status in wanted.passing:
+                        found = self._read(wanted, answer, read)
+                        self._was_let_in = True
+                        return found
+                    if answer.status not in TRANSIENT:
+                        raise self._refusal(wanted, answer.status)
+                    status, asked = answer.status, asked_pause(answer.headers)
+                    reason = f"answers {answer.status} {answer.reason or ''}".rstrip()
+            except (OSError, HTTPException) as error:
+                status, asked, reason = 0, None, reason_of(error)
+                self._check_wanted()
+                if not may_pass(error, was_reached=self._was_reached):
+                    raise ArchiveStoppedError(f"{self._place()}: {reason}") from error
+            failures += 1
+            self._wait(wanted, failures, status, asked, reason)
+
+    def _read(self, wanted: Wanted, answer: HTTPResponse, read: Callable[[Answer], Found]) -> Found:
+        """Return what is made of an answer; errors about it say where it comes from."""
+        try:
+            return read(Answer(answer.status, answer.headers, answer, self._stop.is_set))
+        except ArchiveStoppedError:
+            raise
+        except ArchiveError as error:
+            raise ArchiveError(f"{self._place(wanted)}: {error}") from error
+
+    def _wait(self, wanted: Wanted, failures: int, status: int, asked: float | None, reason: str) -> None:
+        """Wait before the next try.
+
+        Raises:
+            ArchiveError: if there is no further one.
+        """
+        where = self._place(wanted)
+        if asked is not None and asked > self._patience.longest_asked_seconds:
+            raise ArchiveStoppedError(f"{where}: {reason} and asks to come back in {asked:.0f} seconds")
+        if failures >= self._patience.tries:
+            kind = ArchiveStoppedError if status in OVERLOADED or not status else ArchiveError
+            raise kind(f"{where}: {reason}, {failures} times in a row")
+        pause = self._patience.pause(failures) if asked is None else asked
+        self._told(f"{self.address.host}: {reason}; tried again in {pause:.0f} s")
+        self._rest(pause)
+
+    def _opened(self, wanted: Wanted, authorization: str | None) -> HTTPResponse:
+        """Send a request and return the answer, whatever its status.
+
+        Raises:
+            OSError: if the archive cannot be reached; so with ``HTTPException``.
+        """
+        url = self.address.root + wanted.path + (f"?{urlencode(wanted.query)}" if wanted.query else "")
+        for _ in range(_MOST_REDIRECTIONS):
+            request = urllib.request.Request(
+                url, data=wanted.body, headers={"User-Agent": f"promise-seg/{__version__}"}
+            )
+            request.add_header("Accept", wanted.accept)
+            if wanted.body is not None:
+                request.add_header("Content-Type", wanted.content_type)
+            if authorization is not None:
+                request.add_unredirected_header("Authorization", authorization)
+            try:
+                answer = self._opener.open(request, timeout=self._patience.answer_seconds)
+            except urllib.error.HTTPError as error:
+                answer = error
+            if answer.status not in (301, 302, 303, 307, 308) or "Location" not in answer.headers:
+                return answer
+            with answer:
+                url = self._redirected(url, answer.headers["Location"])
+        raise ArchiveStoppedError(f"{self._place(wanted)}: leads from one address to the next without an end")
+
+    def _redirected(self, url: str, location: str) -> str:
+        """Return where a redirection leads.
+
+        Raises:
+            ArchiveStoppedError: if it leads to another host, which must not see the credentials.
+        """
+        there = urlsplit(urljoin(url, location))
+        here = urlsplit(self.address.root)
+        if (there.scheme, there.netloc) != (here.scheme, here.netloc):
+            raise ArchiveStoppedError(
+                f"{self._place()}: leads to {there.scheme}://{there.hostname}, which is another place; no credentials "
+                "are sent there. If that is the archive, give its own address"
+            )
+        return there.geturl()
+
+    def _refusal(self, wanted: Wanted, status: int) -> ArchiveError:
+        """Return the error for a status that will not change by itself."""
+        user, password, token, command = self._credentials.names
+        where = self._place(wanted)
+        if status == 401 and not self._credentials.are_given:
+            return ArchiveStoppedError(f"{where}: wants a login (401). Set {user} and {password}, or {token}")
+        if status == 401 and self._was_let_in:
+            return ArchiveStoppedError(
+                f"{where}: no longer accepts the login (401): a token expires after some time. Set {token} to a fresh "
+                f"one, or {command} to a command that prints one"
+            )
+        if status == 401:
+            return ArchiveStoppedError(f"{where}: refuses the login (401). Check {user} or {token}")
+        if status == 403:
+            return ArchiveError(f"{where}: this user may not do that (403). Ask who runs the archive")
+        if status == 404:
+            hint = (
+                ""
+                if self._was_let_in
+                else (". Check the path in the address: it is that of the DICOMweb services, /dicom-web for Orthanc")
+            )
+            return ArchiveError(f"{where}: is not there (404){hint}")
+        return ArchiveError(f"{where}: the request is refused ({status})")
+
+    def _place(self, wanted: Wanted | None = None) -> str:
+        return self.address.root + ("" if wanted is None else wanted.path)

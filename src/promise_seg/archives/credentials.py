@@ -1,0 +1,113 @@
+"""The credentials for an archive: from the environment alone, and in no message."""
+
+import base64
+import os
+import shlex
+import subprocess
+import threading
+
+from promise_seg.errors import SettingsError, first_line
+
+_COMMAND_SECONDS = 60
+_OF_SOURCE = (
+    "PROMISE_SEG_ARCHIVE_USER", "PROMISE_SEG_ARCHIVE_PASSWORD", "PROMISE_SEG_ARCHIVE_TOKEN",
+    "PROMISE_SEG_ARCHIVE_TOKEN_COMMAND",
+)  # fmt: skip
+_OF_TARGET = (
+    "PROMISE_SEG_ARCHIVE_TO_USER", "PROMISE_SEG_ARCHIVE_TO_PASSWORD", "PROMISE_SEG_ARCHIVE_TO_TOKEN",
+    "PROMISE_SEG_ARCHIVE_TO_TOKEN_COMMAND",
+)  # fmt: skip
+
+
+class Credentials:
+    """A user with a password, a token, a command that prints a token, or nothing.
+
+    Several threads may use it. Neither ``repr`` nor any message shows a secret.
+
+    Args:
+        of_target: whether it is for the archive that ``--to`` names: credentials are sent to no other archive than the
+            one that they are for.
+
+    Raises:
+        SettingsError: if the environment names more than one way, or half of one.
+    """
+
+    def __init__(self, *, of_target: bool = False) -> None:
+        self.names = _OF_TARGET if of_target else _OF_SOURCE
+        user, password, token, command = (os.environ.get(name) or None for name in self.names)
+        if (user is None) != (password is None):
+            given, lacking = (self.names[0], self.names[1])[:: 1 if password is None else -1]
+            raise SettingsError(f"{given}: is set without {lacking}. Set both")
+        if sum(one is not None for one in (user, token, command)) > 1:
+            raise SettingsError(
+                f"{', '.join(self.names)}: more than one way to log in is set; expected a user and a password, a "
+                "token, or a command that prints one. Unset the others"
+            )
+        self._command, self._turn = command, threading.Lock()
+        self._header: str | None = None
+        if user is not None and password is not None:
+            if ":" in user:
+                raise SettingsError(f"{self.names[0]}: has a colon, which no user has")
+            self._header = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+        elif token is not None:
+            self._header = _bearer(token, self.names[2])
+
+    @property
+    def are_given(self) -> bool:
+        """Whether there are any."""
+        return self._header is not None or self._command is not None
+
+    @property
+    def can_be_renewed(self) -> bool:
+        """Whether there is a command that gives a fresh token."""
+        return self._command is not None
+
+    def header(self) -> str | None:
+        """Return the value of the header ``Authorization``; None without credentials.
+
+        Raises:
+            SettingsError: if the command that prints a token fails.
+        """
+        with self._turn:
+            if self._header is None and self._command is not None:
+                self._header = _bearer(self._printed(self._command), self.names[3])
+            return self._header
+
+    def renew(self, refused: str | None) -> None:
+        """Forget a token that the archive refused, unless another thread has renewed it already."""
+        with self._turn:
+            if self._command is not None and self._header == refused:
+                self._header = None
+
+    def _printed(self, command: str) -> str:
+        """Return what a command prints.
+
+        Raises:
+            SettingsError: if it fails. What it printed is not shown: it may hold a secret.
+        """
+        name = self.names[3]
+        try:
+            done = subprocess.run(
+                shlex.split(command), capture_output=True, timeout=_COMMAND_SECONDS, check=True, text=True
+            )
+        except subprocess.TimeoutExpired:
+            raise SettingsError(f"{name}: the command took more than {_COMMAND_SECONDS} seconds") from None
+        except subprocess.CalledProcessError as error:
+            raise SettingsError(
+                f"{name}: the command failed with exit code {error.returncode}. Run it by itself to see why"
+            ) from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or first_line(error)
+            raise SettingsError(f"{name}: the command cannot be run: {reason}") from None
+        return done.stdout
+
+    def __repr__(self) -> str:
+        """Say whether there are any, without what they are."""
+        return f"Credentials(are_given={self.are_given})"
+
+
+def _bearer(token: str, name: str) -> str:
+    token = token.strip().removeprefix("Bearer ").strip()
+    if not token or not token.isascii() or any(one.isspace() or not one.isprintable() for one in token):
+        raise SettingsError(f"{name}: is not a token; expected one word of plain characters, as a login service gives")
+    return f"Bearer {token}"

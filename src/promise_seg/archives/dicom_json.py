@@ -1,0 +1,78 @@
+"""Answers of archives in DICOM JSON."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pydicom.datadict import tag_for_keyword
+
+from promise_seg.archives.connection import Answer
+from promise_seg.archives.errors import ArchiveError
+
+DICOM_JSON = "application/dicom+json"
+_MOST_BYTES = 1 << 28
+_SAFE = re.compile(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
+_LONGEST = 128
+
+Item = dict[str, Any]
+"""A data set: tags as eight digits, each with its kind and values."""
+
+
+def items_of(answer: Answer) -> list[Item]:
+    """Return the data sets that an archive answers with.
+
+    Raises:
+        ArchiveError: if it answers with something else.
+        BrokenOffError: if the answer breaks off.
+    """
+    content = answer.content(_MOST_BYTES)
+    if answer.status == 204 or not content.strip():
+        return []
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        found = None
+    found = [found] if isinstance(found, dict) else found
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        kind = answer.headers.get_content_type()
+        raise ArchiveError(
+            f"answers with {kind} that is not DICOM JSON. Check the path in the address: it is that of the DICOMweb "
+            "services, /dicom-web for Orthanc"
+        )
+    return found
+
+
+def values(item: Item, keyword: str) -> list[Any]:
+    """Return the values of an element; none if it is not there."""
+    element = item.get(f"{tag_for_keyword(keyword):08X}")
+    found = element.get("Value") if isinstance(element, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def has(item: Item, keyword: str) -> bool:
+    """Whether an element is there, with values or without."""
+    return f"{tag_for_keyword(keyword):08X}" in item
+
+
+def text(item: Item, keyword: str) -> str:
+    """Return the first value of an element as text; nothing if there is none."""
+    found: Sequence[Any] = values(item, keyword)
+    return str(found[0]).strip() if found and isinstance(found[0], str | int | float) else ""
+
+
+def is_uid(found: str) -> bool:
+    """Whether an identifier can be a file name and a part of an address, whatever an archive made of it."""
+    return len(found) <= _LONGEST and _SAFE.fullmatch(found) is not None
+
+
+def uid(item: Item, keyword: str) -> str:
+    """Return a unique identifier that can be a file name and a part of an address.
+
+    Raises:
+        ArchiveError: if it cannot, or there is none.
+    """
+    found = text(item, keyword)
+    if not is_uid(found):
+        raise ArchiveError(f"answers with {found[:_LONGEST]!r} as {keyword}, which is not a unique identifier")
+    return found

@@ -1,0 +1,111 @@
+"""Retrieve the images of a series into a folder (WADO-RS), only those that are not there yet."""
+
+from collections.abc import Callable, Iterator, Sequence
+from http.client import HTTPException
+from pathlib import Path
+
+from pydicom import dcmread
+
+from promise_seg.archives.connection import Answer, Connection, Wanted
+from promise_seg.archives.dicom_json import is_uid
+from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError, BrokenOffError
+from promise_seg.archives.multipart import Parts, boundary_of
+from promise_seg.archives.searching import Series
+from promise_seg.files import Sync, passing, replacing
+
+AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+"""Whole files, in the transfer syntax that the archive has them in: nothing is decoded and encoded again on the way."""
+_SUFFIX = ".dcm"
+
+
+def retrieve(
+    connection: Connection,
+    series: Series,
+    instances: Sequence[str],
+    folder: Path,
+    progress: Callable[[int], object] = int,
+) -> None:
+    """Bring all instances of a series into a folder, each as ``<identifier>.dcm``, whole or not at all.
+
+    What is there already stays and is not asked for again. An answer that breaks off is used as far as it came.
+
+    Args:
+        connection: to the archive.
+        series: the series.
+        instances: the identifiers of its instances.
+        folder: for the files.
+        progress: told how many are there.
+
+    Raises:
+        ArchiveError: if some cannot be had; the others are there.
+        ArchiveStoppedError: if the archive cannot be reached any more.
+        PromiseError: if the system cannot write there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = {one for one in instances if not (folder / f"{one}{_SUFFIX}").exists()}
+    known, reasons = frozenset(instances), list[str]()
+
+    def take(answer: Answer) -> None:
+        came = 0
+        try:
+            for instance in _instances_in(answer, known, folder):
+                came += 1
+                missing.discard(instance)
+                progress(len(instances) - len(missing))
+        except HTTPException:
+            if not came:
+                raise
+
+    def ask_for(path: str) -> None:
+        try:
+            connection.exchange(Wanted(path, AS_STORED), take)
+        except ArchiveStoppedError:
+            raise
+        except ArchiveError as error:
+            reasons.append(str(error))
+
+    if len(missing) == len(instances):
+        ask_for(series.path)
+    for one in sorted(missing):
+        ask_for(f"{series.path}/instances/{one}")
+    if missing:
+        reason = reasons[-1] if reasons else f"the archive answers without them, such as {min(missing)}"
+        raise ArchiveError(
+            f"{connection.address.root}{series.path}: {len(missing)} of {len(instances)} instances cannot be had, and "
+            f"a part of a series is not predicted: {reason}"
+        )
+
+
+def _instances_in(answer: Answer, known: frozenset[str], folder: Path) -> Iterator[str]:
+    """Yield the identifiers of the files that an answer holds, once each is whole on the disk."""
+    parts = Parts(answer.chunks(), boundary_of(answer.headers.get("Content-Type", "")))
+    for pieces in parts:
+        with passing(folder / f"part{_SUFFIX}") as temporary:
+            with replacing(temporary, Sync.FILE) as written, written.open("wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+            if not parts.part_is_complete:
+                break  # the answer broke off in it
+            instance = _identifier_in(temporary)
+            if instance in known:  # others came into the series meanwhile
+                temporary.replace(folder / f"{instance}{_SUFFIX}")
+                yield instance
+    if not parts.is_complete:
+        raise BrokenOffError("its end is missing")
+
+
+def _identifier_in(path: Path) -> str:
+    """Return the identifier of a DICOM file.
+
+    Raises:
+        ArchiveError: if it is not one.
+    """
+    try:
+        header = dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+        element = header.get_item("SOPInstanceUID")  # as it is in the file, without warnings of what it should be
+        found = bytes(element.value).decode("ascii").strip("\0 ") if element is not None and element.value else ""
+    except Exception as error:  # pydicom raises whatever it runs into
+        raise ArchiveError("answers with a part that is not a DICOM file") from error
+    if not is_uid(found):
+        raise ArchiveError("answers with a DICOM file without a unique identifier")
+    return found

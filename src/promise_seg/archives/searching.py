@@ -1,0 +1,131 @@
+"""Find studies, series and instances in an archive (QIDO-RS), page by page."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from promise_seg.archives.connection import Answer, Connection, Wanted
+from promise_seg.archives.dicom_json import DICOM_JSON, Item, has, items_of, text, uid, values
+from promise_seg.archives.filters import OF_SERIES, OF_STUDIES, fits, of_level
+
+_PAGE = 200
+_WITHOUT_PIXELS = frozenset({
+    "SEG", "SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "RTRECORD", "DOC", "REG", "FID", "PLAN", "AU", "ECG", "HD", "EPS",
+    "RESP", "M3D", "SMR", "STAIN", "ANN", "ASMT", "VA", "RWV",
+})  # fmt: skip
+"""Modalities whose objects hold no image. Source: DICOM PS3.3, C.7.3.1.1.1."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of a study.
+
+    Args:
+        study: the identifier of its study.
+        uid: its own.
+        modality: such as ``CT``; nothing if the archive does not say.
+    """
+
+    study: str
+    uid: str
+    modality: str = ""
+
+    @property
+    def path(self) -> str:
+        """Its address below the root of the archive."""
+        return f"/studies/{self.study}/series/{self.uid}"
+
+    @property
+    def may_hold_images(self) -> bool:
+        """Whether objects of its modality may be images; segmentations and reports are not."""
+        return self.modality not in _WITHOUT_PIXELS
+
+
+def find_studies(connection: Connection, note: Callable[[str], object] = lambda line: None) -> list[str]:
+    """Return the identifiers of all studies that the filters of the address choose.
+
+    Args:
+        connection: to the archive.
+        note: called with a line if the archive ignores a filter.
+
+    Raises:
+        ArchiveError: if the archive cannot be searched.
+    """
+    filters = of_level(connection.address.filters, OF_STUDIES)
+    found = dict.fromkeys(
+        uid(item, "StudyInstanceUID")
+        for item in _fitting(_pages(connection, "/studies", filters, "StudyInstanceUID"), filters, note)
+    )
+    return list(found)
+
+
+def find_series(connection: Connection, study: str, note: Callable[[str], object] = lambda line: None) -> list[Series]:
+    """Return the series of a study that the filters of the address choose, with those that hold no images.
+
+    Raises:
+        ArchiveError: if the archive cannot be searched.
+    """
+    filters = of_level(connection.address.filters, OF_SERIES)
+    items = _pages(connection, f"/studies/{study}/series", filters, "SeriesInstanceUID")
+    return [
+        Series(study, uid(item, "SeriesInstanceUID"), text(item, "Modality")) for item in _fitting(items, filters, note)
+    ]
+
+
+def find_instances(connection: Connection, series: Series) -> list[str]:
+    """Return the identifiers of all instances of a series, sorted.
+
+    Raises:
+        ArchiveError: if the archive cannot be searched.
+    """
+    items = _pages(connection, f"{series.path}/instances", {}, "SOPInstanceUID")
+    return sorted({uid(item, "SOPInstanceUID") for item in items})
+
+
+def is_listed(connection: Connection, series: Series, instance: str) -> bool:
+    """Whether an archive finds an instance.
+
+    Raises:
+        ArchiveError: if the archive cannot be searched.
+    """
+    wanted = Wanted(f"{series.path}/instances", DICOM_JSON, {"SOPInstanceUID": instance}, passing=frozenset({404}))
+    items = connection.exchange(wanted, _items_or_none)
+    return any(text(item, "SOPInstanceUID") == instance for item in items)
+
+
+def _items_or_none(answer: Answer) -> list[Item]:
+    return [] if answer.status == 404 else items_of(answer)
+
+
+def _pages(connection: Connection, path: str, filters: Mapping[str, str], key: str) -> Iterator[Item]:
+    """Yield the items of all pages, each once.
+
+    Archives give fewer items than they are asked for, and some all of them on every page: the end is where a page has
+    nothing new.
+    """
+    seen: set[str] = set()
+    offset = 0
+    while True:
+        wanted = Wanted(path, DICOM_JSON, {**filters, "limit": _PAGE, "offset": offset})
+        page = connection.exchange(wanted, items_of)
+        new = [item for item in page if text(item, key) not in seen]
+        for item in new:
+            if text(item, key) not in seen:
+                seen.add(text(item, key))
+                yield item
+        if not new:
+            return
+        offset += len(page)
+
+
+def _fitting(items: Iterator[Item], filters: Mapping[str, str], note: Callable[[str], object]) -> Iterator[Item]:
+    """Yield the items that fit the filters, and say once which filter the archive ignored."""
+    ignored: set[str] = set()
+    for item in items:
+        wrong = [
+            name for name, wanted in filters.items() if has(item, name) and not fits(name, wanted, values(item, name))
+        ]
+        if not wrong:
+            yield item
+        elif not ignored.issuperset(wrong):
+            ignored.update(wrong)
+            note(f"the archive ignores the filter {', '.join(wrong)}: what does not fit it is left out here")

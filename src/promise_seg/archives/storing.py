@@ -1,0 +1,110 @@
+"""Store segmentations in an archive (STOW-RS), and make sure that they are there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pydicom import dcmread
+
+from promise_seg.archives.connection import Answer, Connection, Wanted
+from promise_seg.archives.dicom_json import DICOM_JSON, Item, items_of, text, values
+from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
+from promise_seg.archives.multipart import one_part
+from promise_seg.archives.searching import Series, is_listed
+
+_REFUSED = frozenset({400, 409, 415})
+"""Status codes whose answers may say why something was not stored."""
+_LOOKS = 5
+_REASONS = {
+    0x0110: "it could not process it",
+    0x0111: "it has one of this identifier already",
+    0x0117: "it takes it for an invalid object",
+    0x0122: "it does not store objects of this class",
+    0x0124: "this user may not store it",
+    0xA700: "it is out of space",
+    0xA900: "it does not fit what is stored",
+    0xC000: "it cannot understand it",
+}
+"""Source: DICOM PS3.18, table I.2-2, and PS3.4, table B.2-1."""
+
+
+def store(connection: Connection, path: Path, wait: Callable[[int], object]) -> bool:
+    """Store a DICOM file and make sure that the archive has it: some answer that they stored it, and did not.
+
+    What the archive has already under the identifier of the file is not sent again.
+
+    Args:
+        connection: to the archive.
+        path: of the file.
+        wait: called with the number of looks that did not find it, before the next one: archives list what they were
+            given after a moment.
+
+    Returns:
+        Whether it was sent.
+
+    Raises:
+        ArchiveError: if it was not stored.
+        ArchiveStoppedError: if the archive cannot be reached any more.
+    """
+    series, instance = _identified(path)
+    if is_listed(connection, series, instance):
+        return False
+    body, kind = one_part(path.read_bytes())
+    wanted = Wanted("/studies", DICOM_JSON, body=body, content_type=kind, passing=_REFUSED)
+    reason = connection.exchange(wanted, lambda answer: _failure_in(answer, instance))
+    if reason is not None and not is_listed(connection, series, instance):
+        raise ArchiveError(f"{path}: {connection.address.root} did not store it: {reason}")
+    for look in range(1, _LOOKS + 1):
+        if is_listed(connection, series, instance) or _is_had(connection, series, instance):
+            return True
+        if look < _LOOKS:
+            wait(look)
+    raise ArchiveError(
+        f"{path}: {connection.address.root} answers that it stored it, but does not have it. Ask who runs the archive; "
+        "the file itself is unharmed, and the same command sends it again"
+    )
+
+
+def _identified(path: Path) -> tuple[Series, str]:
+    try:
+        header = dcmread(path, stop_before_pixels=True)
+        return Series(header.StudyInstanceUID, header.SeriesInstanceUID), header.SOPInstanceUID
+    except Exception as error:  # pydicom raises whatever it runs into
+        raise ArchiveError(f"{path}: is not a DICOM file that could be sent. Remove it, and predict again") from error
+
+
+def _failure_in(answer: Answer, instance: str) -> str | None:
+    """Return why an archive did not store an instance, as far as its answer says so."""
+    try:
+        items = items_of(answer)
+    except ArchiveError:  # an answer in XML, or none
+        items = []
+    for item in items:
+        for failed in values(item, "FailedSOPSequence"):
+            if isinstance(failed, dict) and text(failed, "ReferencedSOPInstanceUID") in ("", instance):
+                return _reason_of(failed)
+    return None if answer.status < 300 else f"it answers {answer.status}"
+
+
+def _reason_of(failed: Item) -> str:
+    code = text(failed, "FailureReason")
+    if not code.isdigit():
+        return "it does not say why"
+    number = int(code)
+    known = _REASONS.get(number) or _REASONS.get(number & 0xFF00 if number < 0xC000 else 0xC000)
+    return f"{known or 'for a reason of its own'} (failure reason {number:#06x})"
+
+
+def _is_had(connection: Connection, series: Series, instance: str) -> bool:
+    """Whether an archive gives an instance, even if it does not list it."""
+    path = f"{series.path}/instances/{instance}/metadata"
+    try:
+        items = connection.exchange(Wanted(path, DICOM_JSON, passing=frozenset({404, 410})), _metadata_in)
+    except ArchiveStoppedError:
+        raise
+    except ArchiveError:
+        return False
+    return any(text(item, "SOPInstanceUID") == instance for item in items)
+
+
+def _metadata_in(answer: Answer) -> list[Item]:
+    return items_of(answer) if answer.status < 300 else []

@@ -1,0 +1,242 @@
+"""Predict the images of a hospital archive, and send the segmentations back to it or to another."""
+
+import shutil
+from pathlib import Path
+
+from promise_seg.archives.address import Address
+from promise_seg.archives.connection import Connection
+from promise_seg.archives.credentials import Credentials
+from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
+from promise_seg.archives.storing import store
+from promise_seg.errors import ImageError, SettingsError
+from promise_seg.images.channels import Channels
+from promise_seg.locks import alone_in
+from promise_seg.overlapping import Helper
+from promise_seg.prediction.folders import Outcome, PredictionFolder, predict_into
+from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.table import stem_of
+from promise_seg.progress import Progress
+from promise_seg.vocabulary import OutputFormat
+from promise_seg.workflows.archive_notes import SeriesNote, SeriesNotes
+from promise_seg.workflows.archive_series import ArchiveSource, Task, inputs_of
+from promise_seg.workflows.noting import Note
+
+_SENT_SUFFIX = ".dcm"
+
+
+def archive_to_send_to(
+    source: Address | None, send: bool, to: str | None, wanted: OutputFormat, instances: bool = False
+) -> Address | None:
+    """Return the archive that segmentations are sent to; None if they are not sent.
+
+    Raises:
+        SettingsError: if there is none to send them back to, or they are not written as DICOM segmentations.
+    """
+    if not send and to is None:
+        return None
+    if source is None:
+        raise SettingsError(
+            f"{'--send' if to is None else '--to'}: sends segmentations of images that came from an archive. Give its "
+            "address, as dicomweb://HOST/PATH, in place of files"
+        )
+    if wanted not in (OutputFormat.AUTO, OutputFormat.DICOM_SEG):
+        raise SettingsError(
+            f"--format {wanted}: archives store DICOM segmentations. Leave out --format, or do not send them"
+        )
+    if instances:
+        raise SettingsError(
+            "--instances: archives store DICOM segmentations, which hold named segments and no instance maps. Leave it "
+            "out, or do not send them"
+        )
+    target = source if to is None else Address.parse(to)
+    if to is not None and target.filters:
+        raise SettingsError(f"{target.root}: filters choose what is read, and --to is only sent to. Leave them out")
+    return Address(target.root)
+
+
+class _Run:
+    """The work on each series that is here, and counts of it."""
+
+    def __init__(
+        self,
+        labeller: Labeller,
+        target: PredictionFolder,
+        notes: SeriesNotes,
+        sink: Connection | None,
+        every: int,
+        channels: Channels | None,
+        note: Note,
+        problems: list[str],
+    ) -> None:
+        self._labeller, self._target, self._notes, self._sink = labeller, target, notes, sink
+        self._every, self._channels, self._note, self._problems = every, channels, note, problems
+        self.predicted = self.already_there = self.sent = self.sent_before = 0
+
+    def is_done(self, task: Task) -> bool:
+        """Whether a series needs no images: its masks are here, or it was found to hold no images."""
+        return task.known is not None and all(map(self._is_there, task.known.masks))
+
+    def _is_there(self, mask: str) -> bool:
+        return self._target.mask_of(stem_of(mask)) == mask
+
+    def do(self, task: Task, where: str) -> None:
+        """Predict a series whose images are here, unless its masks are, and send those that were not sent.
+
+        Raises:
+            ArchiveStoppedError: if the archive that they are sent to cannot be reached any more.
+        """
+        if task.known is not None and self.is_done(task):
+            note = task.known
+            self.already_there += len(note.masks)
+            self._remove_images(task)  # of a process that was killed before it did
+        else:
+            made = self._predicted(task, where)
+            if made is None:
+                return
+            note = made
+        if not note.masks:
+            self._problems.append(f"{where}: has no images with pixels")
+        if self._sink is not None:
+            for mask in note.masks:
+                note = self._sent(task, note, mask, self._sink, where)
+
+    def _predicted(self, task: Task, where: str) -> SeriesNote | None:
+        """Predict the images of a series, and return what was noted of it; None if not all of it was predicted."""
+        images = self._notes.images(task.series)
+        try:
+            inputs = inputs_of(task.series, images, self._target.folder, self._channels, self._note)
+        except ImageError:  # there are none
+            inputs = []
+        outcome = predict_into(self._target, self._labeller, inputs, every=self._every)
+        self.predicted += outcome.predicted
+        self.already_there += outcome.already_there
+        self._problems += [f"{where}: {problem}" for problem in outcome.problems]
+        note = None
+        if not outcome.problems:
+            masks = [self._target.mask_of(one.stem) for one in inputs]
+            note = SeriesNote(task.instances_sha256, tuple(mask for mask in masks if mask is not None))
+            self._notes.write(task.series, note)  # before the images go
+        self._remove_images(task)
+        return note
+
+    def _remove_images(self, task: Task) -> None:
+        shutil.rmtree(self._notes.images(task.series), ignore_errors=True)
+
+    def _sent(self, task: Task, note: SeriesNote, mask: str, sink: Connection, where: str) -> SeriesNote:
+        """Send a mask that the other archive does not have yet, and return what is noted of the series then."""
+        root = sink.address.root
+        if mask in note.sent_to(root):
+            self.sent_before += 1
+            return note
+        if not mask.endswith(_SENT_SUFFIX):
+            self._problems.append(f"{where}: {mask} is not a DICOM segmentation and cannot be sent; a note says why")
+            return note
+        try:
+            is_new = store(sink, self._target.folder / mask, sink.pause)
+        except ArchiveStoppedError:
+            raise
+        except ArchiveError as error:
+            self._problems.append(str(error))
+            return note
+        self.sent += is_new
+        self.sent_before += not is_new
+        note = note.with_sent(root, mask)
+        self._notes.write(task.series, note)
+        return note
+
+
+class ArchiveJob:
+    """The images of an archive, and the archive that their segmentations are sent to.
+
+    Args:
+        address: what to predict.
+        sink: the archive that segmentations are sent to.
+        folder: for the output.
+        progress: told of studies, and of the instances of each series.
+        note: told what is left out and waited for.
+
+    Raises:
+        SettingsError: if the credentials in the environment cannot be meant.
+        ArchiveError: if the archive cannot be searched, or has nothing that fits.
+    """
+
+    def __init__(self, address: Address, sink: Address | None, folder: Path, progress: Progress, note: Note) -> None:
+        self._source, self._sink = _connections(address, sink, note)
+        self._notes, self._progress, self._note = SeriesNotes(folder), progress, note
+        self._problems: list[str] = []
+        self._images = ArchiveSource(self._source, self._notes, self._problems, progress, note)
+        self._images.search()
+
+    def predict(
+        self, labeller: Labeller, target: PredictionFolder, every: int = 1, channels: Channels | None = None
+    ) -> Outcome:
+        """Predict all images into a folder that is open already.
+
+        One series is retrieved while another is predicted, and its images are removed once its masks are written. A
+        series that cannot be had, or whose segmentation the archive does not take, does not stop the others. An
+        archive that cannot be reached any more does: what is done is kept, and the outcome's problems say so.
+
+        Args:
+            labeller: what predicts.
+            target: for masks and notes on what was done.
+            every: predict every Nth frame of clips.
+            channels: those that the model reads.
+
+        Raises:
+            PromiseError: if the folder cannot be written, or another process retrieves into it.
+        """
+        run = _Run(labeller, target, self._notes, self._sink, every, channels, self._note, self._problems)
+        try:
+            with alone_in(self._notes.folder, "retrieving images"), Helper(depth=1) as helper:
+                try:
+                    self._go_through(run, helper)
+                finally:
+                    self._source.stop()
+        finally:
+            target.finish()
+        if self._sink is not None:
+            self._note(
+                f"{self._sink.address.root}: {run.sent} segmentation(s) sent, {run.sent_before} were there already"
+            )
+        return Outcome(run.predicted, run.already_there, self._problems, target.notes)
+
+    def _go_through(self, run: "_Run", helper: Helper) -> None:
+        """Retrieve, predict and send series after series."""
+        images, total, done = self._images, len(self._images.studies), 0
+
+        def fetch(task: Task) -> None:
+            if not run.is_done(task):
+                images.fetch(task)
+
+        self._progress("studies", 0, total)
+        try:
+            for task, fetched in helper.ahead(images.tasks(), fetch):
+                done = task.number  # those before it are
+                self._progress("studies", done, total)
+                try:
+                    fetched()
+                    run.do(task, images.where(task.series))
+                except ArchiveStoppedError:
+                    raise
+                except ArchiveError as error:
+                    self._problems.append(str(error))
+        except ArchiveStoppedError as error:
+            self._problems.append(
+                f"{error}. So far, {done} of {total} studies are done; nothing is lost, and the same command goes on "
+                "with the others"
+            )
+        else:
+            self._progress("studies", total, total)
+
+
+def _connections(address: Address, sink: Address | None, note: Note) -> tuple[Connection, Connection | None]:
+    """Return the ways to the archives; credentials for one are not sent to the other."""
+    credentials = Credentials()
+    source, sending = Connection(address, credentials, told=note), None
+    if sink is not None:
+        same = sink.root == address.root
+        sending = Connection(sink, credentials if same else Credentials(of_target=True), told=note)
+    for one in {one.root: one for one in (address, sink) if one is not None}.values():
+        if not one.is_encrypted:
+            note(f"{one.root}: is not encrypted: whoever is on the way can read images and credentials")
+    return source, sending

@@ -1,0 +1,138 @@
+"""The series of an archive that are to be predicted, and their images."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from promise_seg.archives.connection import Connection
+from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
+from promise_seg.archives.filters import OF_SERIES, of_level
+from promise_seg.archives.retrieving import retrieve
+from promise_seg.archives.searching import Series, find_instances, find_series, find_studies
+from promise_seg.images.channels import Channels
+from promise_seg.images.exports.inputs import Input, find_inputs
+from promise_seg.progress import Progress
+from promise_seg.workflows.archive_notes import SeriesNote, SeriesNotes, instances_sha256
+from promise_seg.workflows.noting import Note
+
+
+@dataclass(frozen=True)
+class Task:
+    """One series to be predicted.
+
+    Args:
+        number: that of its study, from 0.
+        series: the series.
+        instances: the identifiers of its instances.
+        known: what was noted of it, if it has the same instances still.
+    """
+
+    number: int
+    series: Series
+    instances: tuple[str, ...]
+    known: SeriesNote | None
+
+    @property
+    def instances_sha256(self) -> str:
+        """The hash by which the series is known."""
+        return instances_sha256(self.instances)
+
+
+class ArchiveSource:
+    """The images that the address of an archive names.
+
+    Args:
+        connection: to the archive.
+        notes: on what was done before.
+        problems: gets a line for each study or series that cannot be had.
+        progress: told of studies and of instances.
+        note: told what is left out.
+    """
+
+    def __init__(
+        self, connection: Connection, notes: SeriesNotes, problems: list[str], progress: Progress, note: Note
+    ) -> None:
+        self._connection, self._notes, self._problems = connection, notes, problems
+        self._progress, self._note = progress, _once(note)
+        self.studies: list[str] = []
+
+    def search(self) -> None:
+        """Find the studies.
+
+        Raises:
+            ArchiveError: if the archive cannot be searched, or has none that fit.
+            ArchiveStoppedError: if it cannot be reached.
+        """
+        self.studies = find_studies(self._connection, self._note)
+        if not self.studies:
+            raise ArchiveError(f"{self._connection.address.root}: has no studies that fit the filters. Check them")
+
+    def tasks(self) -> Iterator[Task]:
+        """Yield all series that may hold images, study by study.
+
+        Raises:
+            ArchiveStoppedError: if the archive cannot be reached any more.
+        """
+        for number, study in enumerate(self.studies):
+            try:
+                yield from self._tasks_of(number, study)
+            except ArchiveStoppedError:
+                raise
+            except ArchiveError as error:
+                self._problems.append(str(error))
+
+    def _tasks_of(self, number: int, study: str) -> Iterator[Task]:
+        found = find_series(self._connection, study, self._note)
+        with_images = [one for one in found if one.may_hold_images]
+        where = f"{self._connection.address.root}/studies/{study}"
+        if not with_images and (found or not of_level(self._connection.address.filters, OF_SERIES)):
+            kinds = ", ".join(sorted({one.modality for one in found}))
+            self._problems.append(f"{where}: has no images; {f'its series are {kinds}' if kinds else 'it is empty'}")
+        for one in with_images:
+            instances = tuple(find_instances(self._connection, one))
+            known = self._notes.read(one)
+            if known is not None and known.instances != instances_sha256(instances):
+                known = None  # images came into the series, or went
+            yield Task(number, one, instances, known)
+
+    def fetch(self, task: Task) -> None:
+        """Bring the images of a series here.
+
+        Raises:
+            ArchiveError: if some cannot be had.
+        """
+        total = len(task.instances)
+        retrieve(
+            self._connection, task.series, task.instances, self._notes.images(task.series),
+            lambda done: self._progress("retrieving", done, total),
+        )  # fmt: skip
+
+    def where(self, series: Series) -> str:
+        """Return the address of a series, for messages."""
+        return self._connection.address.root + series.path
+
+
+def inputs_of(series: Series, images: Path, output: Path, channels: Channels | None, note: Note) -> list[Input]:
+    """Return what is to be predicted of a series that is here; outputs are named after its study and itself.
+
+    Raises:
+        ImageError: if it holds no images.
+    """
+    found = find_inputs([images], note, output, channels)
+    return [replace(one, stem=f"{series.study}/{_named(one.stem.rpartition('/')[2], series)}") for one in found]
+
+
+def _named(stem: str, series: Series) -> str:
+    return stem if stem.startswith(series.uid) else f"{series.uid}_{stem}"
+
+
+def _once(note: Note) -> Callable[[str], None]:
+    """Return a function that passes each line on once."""
+    said: set[str] = set()
+
+    def say(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            note(line)
+
+    return say

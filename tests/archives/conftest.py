@@ -1,0 +1,42 @@
+import pytest
+
+from promise_seg.archives.address import Address
+from promise_seg.archives.connection import Connection
+from promise_seg.archives.credentials import Credentials
+from tests.archives.serving import Server
+
+
+@pytest.fixture(autouse=True)
+def _no_credentials(monkeypatch):
+    """No test sees the credentials of who runs it."""
+    for of_target in (False, True):
+        for name in Credentials(of_target=of_target).names:
+            monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds that were waited for an archive, which pass at once."""
+    found = []
+    monkeypatch.setattr(Connection, "_rest", lambda _, seconds: found.append(seconds))
+    return found
+
+
+@pytest.fixture
+def serve():
+    """Start servers that end with the test."""
+    servers = []
+
+    def start(*arguments, **more):
+        servers.append(Server(*arguments, **more))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def connect():
+    """Return the connection to the address that users give."""
+    return lambda address, **more: Connection(Address.parse(address), Credentials(), **more)
