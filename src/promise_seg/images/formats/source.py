@@ -11,6 +11,7 @@ import numpy as np
 from promise_seg.arrays import Array, Uint8Array
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.uneven import UnevenStack
+from promise_seg.images.geometry import Box
 from promise_seg.vocabulary import Axis, OutputFormat
 
 COLOURS = ("red", "green", "blue")
@@ -148,6 +149,11 @@ class Source(ABC):
     def as_stored(self, index: int) -> Array:
         """One slice as labels: palette indices instead of colours, nothing rescaled."""
         return self.values(index)
+
+    def part(self, box: Box) -> "Source | None":
+        """Return a window of the only slice as an image of its own; ``None`` where all of it is read anyway."""
+        del box
+        return None
 
     def thinned(self, every: int) -> "Source":
         """Return every Nth of its slices, from the first, if :attr:`is_in_time`; else itself."""
