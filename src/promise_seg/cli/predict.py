@@ -11,7 +11,10 @@ from promise_seg.cli.options import (
     OUTPUT,
     AlwaysSegmentOption,
     DeviceOption,
+    LevelOption,
+    OverlapOption,
     SamPlaceOption,
+    TileOption,
     TrainedArgument,
     choice,
     option,
@@ -61,6 +64,9 @@ def predict(
             show_default=False,
         ),
     ] = False,
+    tile: TileOption = None,
+    overlap: OverlapOption = None,
+    level: LevelOption = None,
     always_segment: AlwaysSegmentOption = False,
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
@@ -73,7 +79,7 @@ def predict(
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
             instances=instances, always_segment=always_segment, keep_empty_frames=keep_empty_frames, every=every,
-            progress=progress, note=lambda words: print_lines([words]),
+            tile=tile, overlap=overlap, level=level, progress=progress, note=lambda words: print_lines([words]),
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     print_lines(outcome.notes)

@@ -71,7 +71,7 @@ def rows_to_learn(rows: Sequence[CheckedRow]) -> list[CheckedRow]:
         tiles = tile_rows(row)
         empty = [tile for tile in tiles if not tile.foreground_pixels]
         most = max(1, len(tiles) - len(empty))
-        chosen = np.unique(np.linspace(0, len(empty) - 1, min(most, len(empty))).round().astype(int)) if empty else []
+        chosen = np.linspace(0, len(empty) - 1, min(most, len(empty))).round().astype(int).tolist()
         kept = {id(empty[index]) for index in chosen}
         found += [tile for tile in tiles if tile.foreground_pixels or id(tile) in kept]
     return found

@@ -301,7 +301,8 @@ class ReadingOptions(BaseModel):
             return None
         if not str(self.tile).isdecimal():
             raise SettingsError(
-                f"--tile {self.tile}: expected {AUTO_TILE}, {NO_TILE} or the side of a tile in pixels, from {LEAST_SIDE}"
+                f"--tile {self.tile}: expected {AUTO_TILE}, {NO_TILE} or the side of a tile in pixels, from "
+                f"{LEAST_SIDE}"
             )
         overlap = self.overlap
         if overlap is None and base is not None and 2 * base.overlap <= int(self.tile):

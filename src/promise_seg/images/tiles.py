@@ -122,7 +122,9 @@ def blended(
         for at, box in enumerate(row):
             probs = probs_of(box)
             if total.shape[1:] != weight.shape:
-                total = np.pad(total, ((0, len(probs) - len(total)), (0, lacking), (0, weight.shape[1] - total.shape[2])))
+                total = np.pad(
+                    total, ((0, len(probs) - len(total)), (0, lacking), (0, weight.shape[1] - total.shape[2]))
+                )
             across = ramp(box.right - box.left, overlap, rises=at > 0, falls=at < len(row) - 1)
             share = down[:, None] * across[None]
             place = slice(box.top - top, box.bottom - top), slice(box.left - left, box.right - left)

@@ -34,8 +34,8 @@ class DecodedRow:
 
     ``objects`` are the K masks (H, W) that were prompted for, if each was prompted separately; otherwise there is one
     set of prompts for all of them. ``prompts`` are in the model frame, for this image alone; ``None`` of an image that
-    is seen tile by tile. ``own_instances`` finds the separate objects of an image whose ground truth is an instance map,
-    with the model's own prompts, and returns their map (H, W).
+    is seen tile by tile. ``own_instances`` finds the separate objects of an image whose ground truth is an instance
+    map, with the model's own prompts, and returns their map (H, W).
     """
 
     sample: Sample

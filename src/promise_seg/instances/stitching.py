@@ -1,8 +1,8 @@
 """Put the objects of overlapping tiles together: none is cut at a seam, and none is counted twice.
 
 Two objects of two tiles are the same if they agree where the tiles overlap. The one that lies whole inside of its tile
-stands for both; where each is cut, as an object that is longer than the overlap, they are joined. What is cut in one tile
-and was not found in another that shows all of it is left out.
+stands for both; where each is cut, as an object that is longer than the overlap, they are joined. What is cut in one
+tile and was not found in another that shows all of it is left out.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ MOST_OBJECTS = 65_535
 
 @dataclass(eq=False)
 class _Tile:
-    """What was found in a tile; ``box`` is its place, ``labels`` (h, w) its instance map, ``rgb`` (h, w, 3) its pixels."""
+    """What was found in a tile at ``box``: ``labels`` (h, w) is its instance map, ``rgb`` (h, w, 3) its pixels."""
 
     box: Box
     labels: Uint16Array
@@ -88,16 +88,17 @@ class Stitcher:
         groups = [group for group in self._groups() if not any(is_open[id(tile)] for tile, _ in group)]
         versions = [_version(group) for group in groups]
         shown = [version.is_cut and self._is_shown_elsewhere(version) for version in versions]
-        order = sorted(range(len(groups)), key=lambda n: (versions[n].is_cut, -versions[n].score, versions[n].top, versions[n].left))
+        order = sorted(
+            range(len(groups)),
+            key=lambda n: (versions[n].is_cut, -versions[n].score, versions[n].top, versions[n].left),
+        )
         for number in order:
             if not shown[number]:
                 self._paint(versions[number])
         for group in groups:
             for tile, index in group:
                 tile.done[index] = True
-        self._waiting = [
-            tile for tile in self._waiting if is_open[id(tile)] or not all(tile.done)
-        ]
+        self._waiting = [tile for tile in self._waiting if is_open[id(tile)] or not all(tile.done)]
         first = min((tile.box.top for tile in self._waiting), default=self._kept.bottom)
         self._boxes = [box for box in self._boxes if box.bottom > first]
 
@@ -150,8 +151,8 @@ class Stitcher:
             return
         if len(self._found) == MOST_OBJECTS:
             raise ImageError(
-                f"{self._name}: more than {MOST_OBJECTS:,} objects, which is all that a map of 16 bits can number. Read "
-                "a coarser --level, or predict parts of the image as files of their own"
+                f"{self._name}: more than {MOST_OBJECTS:,} objects, which is all that a map of 16 bits can number. "
+                "Read a coarser --level, or predict parts of the image as files of their own"
             )
         mask = largest_part(free)
         here[mask] = len(self._found) + 1
@@ -203,7 +204,9 @@ def _link(tile: _Tile, other: _Tile) -> None:
     if left >= right or top >= bottom or not tile.objects or not other.objects:
         return
     ours, theirs = (
-        one.labels[top - one.box.top : bottom - one.box.top, left - one.box.left : right - one.box.left].astype(np.int64)
+        one.labels[top - one.box.top : bottom - one.box.top, left - one.box.left : right - one.box.left].astype(
+            np.int64
+        )
         for one in (tile, other)
     )
     columns = len(other.objects) + 1

@@ -28,7 +28,6 @@ from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskKind, Recipe
 
-
 _MaskKey = tuple[str, int, Box | None, AnyView]
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 from PIL import Image
 
 from promise_seg.errors import ImageError, PromiseError
@@ -18,22 +17,18 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.guarding import guarded
 from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_FOLDERS, PREDICTION_IDENTITY
-from promise_seg.images.reading import Reading
-from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
 from promise_seg.locks import in_turn
 from promise_seg.overlapping import DEPTH, Helper
-from promise_seg.prediction.labelling import Labelled, LabelledSlice, Labeller
+from promise_seg.prediction.labelling import Labelled, Labeller
 from promise_seg.prediction.objects_table import join_objects, objects_path, write_objects
 from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco
-from promise_seg.prediction.overlay import draw_instances, draw_overlay
+from promise_seg.prediction.overlay_of_labels import draw_labelled
 from promise_seg.prediction.table import PredictionTable, lines_of, stem_of
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sealed import read_sealed, write_sealed
 from promise_seg.strays import LONGEST_NAME
 from promise_seg.vocabulary import OutputFormat
-
-_SHEET_SLICES = 12
 
 
 @dataclass(frozen=True)
@@ -142,7 +137,7 @@ class PredictionFolder:
         """
         path = self._write(one, labelled)
         self.notes += labelled.source.notes
-        overlay = Image.fromarray(_overlay(labelled, self._reading))
+        overlay = Image.fromarray(draw_labelled(labelled, self._reading))
         drawn = self.overlay_path(one.stem)
         write_whole(drawn, lambda p: overlay.save(p), Sync.FILE)
         written = [path, drawn]
@@ -247,28 +242,6 @@ def _without(identity: dict[str, object], name: str) -> dict[str, object]:
     return {other: value for other, value in identity.items() if other != name}
 
 
-def _overlay(labelled: Labelled, reading: Reading) -> np.ndarray:
-    """The picture with its labels; of a volume some slices, evenly over those in which there is something."""
-    if not labelled.source.is_volume:
-        picture = reading.rgb(labelled.source, 0) if labelled.picture is None else labelled.picture
-        return _draw(picture, labelled.slices[0])
-    filled = [i for i, one in enumerate(labelled.slices) if one.labels.any()] or list(range(len(labelled.slices)))
-    chosen = sorted({filled[round(i)] for i in np.linspace(0, len(filled) - 1, min(_SHEET_SLICES, len(filled)))})
-    tiles = [_draw(reading.rgb(labelled.source, i), labelled.slices[i]) for i in chosen]
-    return contact_sheet(tiles, [f"slice {labelled.source.number_of(i)}" for i in chosen])
-
-
-def _draw(image: np.ndarray, one: LabelledSlice) -> np.ndarray:
-    if one.objects is not None:
-        return draw_instances(image, one.labels)
-    for number, (label, origin) in enumerate(one.origins.items()):
-        colour = OUTLINE_COLOURS[number % len(OUTLINE_COLOURS)]
-        image = draw_overlay(
-            image, one.labels == label, origin.points_xy_image, origin.point_labels, origin.boxes_xyxy_image, colour
-        )
-    return image
-
-
 def predict_one(one: Input, labeller: Labeller, every: int = 1) -> Labelled:
     """Predict the labels of one picture or volume: the unit of work that a loop, processes or a cluster can map.
 
@@ -281,7 +254,8 @@ def predict_one(one: Input, labeller: Labeller, every: int = 1) -> Labelled:
 
 
 def _opened(one: Input, labeller: Labeller, every: int) -> Source:
-    source = one.open(labeller.reading.axis)
+    slide = None if one.files else labeller.reading.slide(one.path)
+    source = slide or one.open(labeller.reading.axis)
     if source.is_in_time:
         source = source.thinned(every)
         height, width = source.values(0).shape[:2]
@@ -314,7 +288,8 @@ class _FolderRun:
             if self._target.seems_to_have(one, sha256):
                 return _Read(sha256)
             source = _opened(one, self._labeller, self._every)
-            return _Read(sha256, source, None if source.is_volume else self._labeller.frame(source, 0))
+            later = source.is_volume or self._labeller.reads_windows(source)
+            return _Read(sha256, source, None if later else self._labeller.frame(source, 0))
 
     def predict(self, number: int, one: Input, result: Callable[[], _Read]) -> None:
         """Predict one input unless it is there, and let it be written."""
@@ -338,6 +313,8 @@ class _FolderRun:
         source = read.source or _opened(one, self._labeller, self._every)
         if read.framed is not None:
             return self._labeller.label(source, silent, [read.framed])
+        if self._labeller.reads_windows(source):
+            return self._labeller.label(source)
         slices = self._helper.ahead(range(len(source)), partial(self._labeller.frame, source))
         return self._labeller.label(source, silent, (framed() for _, framed in slices))
 

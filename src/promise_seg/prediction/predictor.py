@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from promise_seg.arrays import Uint8Array
 from promise_seg.errors import SettingsError
 from promise_seg.features.precision import rounded
 from promise_seg.images.formats.source import Source
@@ -19,9 +20,11 @@ from promise_seg.inference.encoding import encode_images, seen_by
 from promise_seg.inference.masks import decode_one
 from promise_seg.instances.facts import facts_of
 from promise_seg.instances.finding import find_instances
+from promise_seg.instances.painting import InstanceMap
 from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.instances import Instances, spacing_of
+from promise_seg.prediction.large_images import blended_prediction, large_image, stitched_objects, windowed_image
 from promise_seg.prediction.prediction import Prediction, PromptsInImage, prediction_of
 from promise_seg.prediction.reading import ImageLike, Slice, read_rgb
 from promise_seg.prediction.user_prompts import UserPrompts, to_model_frame
@@ -95,6 +98,10 @@ class Predictor:
         config = self.model.config
         rgb = read_rgb(image, config.reading, index)
         return ImageInFrame.of(rgb, self.model.sam.image_size, config.fit, config.reading.crop_border)
+
+    def tile(self, rgb: Uint8Array) -> ImageInFrame:
+        """Map the pixels (h, w, 3) of a tile, read as the model reads them, to the model frame."""
+        return ImageInFrame.of(rgb, self.model.sam.image_size, self.model.config.fit, crop_border=False)
 
     def encode_framed(self, framed: ImageInFrame, features: Features | None = None) -> EncodedImage:
         """Run the encoder, and let an APM that sees the image itself look at it.
@@ -175,10 +182,28 @@ class Predictor:
         prompts = UserPrompts(points_xy, point_labels, box_xyxy, mask_input)
         choice = _checked_choice(mask_choice)
         if not isinstance(image, list | tuple):
+            if prompts.is_empty and not isinstance(image, EncodedImage):
+                return self._predict_framed(self.frame(image), choice)
             return self._predict(self._encoded(image), [prompts], choice)[0]
         if not prompts.is_empty:
             raise SettingsError("prompts belong to one image: give images with prompts one by one")
-        return [self._predict(self._encoded(one), [prompts], choice)[0] for one in image]
+        return [
+            self._predict(one, [prompts], choice)[0]
+            if isinstance(one, EncodedImage)
+            else self._predict_framed(self.frame(one), choice)
+            for one in image
+        ]
+
+    def _predict_framed(self, framed: ImageInFrame, choice: MaskChoice | None = None) -> Prediction:
+        """Predict with the model's own prompts, tile by tile where the image is larger than a tile."""
+        large = large_image(framed, self.model.config.reading.tiles)
+        if large is None:
+            return self._predict(self.encode_framed(framed), [UserPrompts()], choice)[0]
+
+        def of_tile(rgb: Uint8Array) -> Prediction:
+            return self._predict(self.encode_framed(self.tile(rgb)), [UserPrompts()], choice)[0]
+
+        return blended_prediction(large, of_tile, self.model.config.postprocessing)
 
     def predict_sets(
         self,
@@ -301,8 +326,20 @@ class Predictor:
             place, index = image.volume, image.index
         if isinstance(place, str | Path):
             place = self.model.config.reading.open(place)
-        framed = self.frame(place, index)
-        return self.instances_in(framed, self.encode_framed(framed), spacing_of(place))
+        spacing = spacing_of(place)
+        reading = self.model.config.reading
+        large = windowed_image(place, reading) if isinstance(place, Source) else None
+        if large is None:
+            framed = self.frame(place, index)
+            large = large_image(framed, reading.tiles)
+            if large is None:
+                return self.instances_in(framed, self.encode_framed(framed), spacing)
+        return Instances(*stitched_objects(large, self.objects_in_tile, spacing))
+
+    def objects_in_tile(self, rgb: Uint8Array) -> InstanceMap:
+        """Find the objects in the pixels (h, w, 3) of a tile."""
+        framed = self.tile(rgb)
+        return find_instances(self.model, self.encode_framed(framed).features, framed.geometry)
 
     def instances_in(
         self, framed: ImageInFrame, encoded: EncodedImage, spacing: tuple[float, float] | None = None
@@ -351,7 +388,7 @@ class Predictor:
         reading = self.model.config.reading
         source = reading.opened(volume) if isinstance(volume, Source) else reading.open(volume)
         indices = counted(range(len(source)), progress, "predicting")
-        return Volume(source, tuple(self.predict(self.encode(source, index)) for index in indices))
+        return Volume(source, tuple(self._predict_framed(self.frame(source, index)) for index in indices))
 
 
 def _checked_choice(given: MaskChoice | str | None) -> MaskChoice | None:

@@ -102,8 +102,8 @@ def budget(
     rows = rows_to_score(opened, data, split, progress)
     if (large := next((row for row in rows if is_divided(row)), None)) is not None:
         raise SettingsError(
-            f"{large.name}: {large.width} x {large.height} pixels, which are seen in tiles: the prompts of whole images "
-            f"are compared. Give --tile {NO_TILE}"
+            f"{large.name}: {large.width} x {large.height} pixels, which are seen in tiles: the prompts of whole "
+            f"images are compared. Give --tile {NO_TILE}"
         )
     facts = {"data": data_name(data), "split": str(split), "seed": seed}
 

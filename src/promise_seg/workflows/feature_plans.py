@@ -56,7 +56,7 @@ def plan_features(
     rows = data.with_validation(val_share, settings.seed)
     where = as_store(store)
     loaded = sam if isinstance(sam, Backbone) else None
-    if loaded is None and rows.options.chooses_tiles:
+    if not isinstance(sam, Backbone) and rows.options.chooses_tiles:
         loaded = load_sam(sam, pick_device(device), image_size)
     rows = with_training_tiles(rows, loaded.image_size if loaded is not None else 0, None, protocol, note)
     if loaded is not None and rows.reading.tiles is not None:

@@ -8,6 +8,8 @@ import torch
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.inputs import find_inputs
+from promise_seg.images.reading import NO_OPTIONS, Reading, ReadingOptions
+from promise_seg.images.tiles import Tiling
 from promise_seg.prediction.folders import Outcome
 from promise_seg.prediction.folders import predict_folder as predict_inputs
 from promise_seg.prediction.labelling import Labeller
@@ -21,6 +23,8 @@ from promise_seg.workflows.models import ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.outputs import refuse_checkpoints
 
+_ANY_TILES = Tiling(side=2**20, overlap=0)
+
 
 def load_labeller(
     model: ModelLike,
@@ -30,6 +34,9 @@ def load_labeller(
     names: Sequence[str] = (),
     always_segment: bool = False,
     instances: bool = False,
+    tile: int | str | None = None,
+    overlap: int | None = None,
+    level: int | None = None,
 ) -> Labeller:
     """Return what turns images into label maps with a model, or one for each class.
 
@@ -41,13 +48,18 @@ def load_labeller(
         always_segment: segment also what the model judges to hold nothing; of a model that is loaded already, see
             :func:`load`.
         instances: whether labels are the numbers of separate objects.
+        tile, overlap, level: of large images, see :func:`predict_folder`.
 
     Raises:
         CheckpointError: if a model cannot be loaded.
-        SettingsError: if it cannot predict by itself, or a name cannot be meant.
+        SettingsError: if it cannot predict by itself, or a name or an option of tiles cannot be meant.
     """
+    options = ReadingOptions(tile=tile, overlap=overlap, level=level)
+    options.applied_to(Reading(tiles=_ANY_TILES))  # refused before a model is loaded
     if isinstance(model, str | Path | ModelRef):
         model = load(model, sam=sam, device=device, always_segment=always_segment)
+    if options != NO_OPTIONS:
+        model = model.reading_as(options)
     return model.labeller(names, instances=instances)
 
 
@@ -64,6 +76,9 @@ def predict_folder(
     keep_empty_frames: bool = False,
     every: int = 1,
     instances: bool = False,
+    tile: int | str | None = None,
+    overlap: int | None = None,
+    level: int | None = None,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
@@ -84,6 +99,10 @@ def predict_folder(
         always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
         every: predict every Nth frame of videos, from the first.
         instances: find each object separately: instance maps in place of masks, and ``objects.csv``.
+        tile: side of the tiles that larger images are seen in, in pixels; ``none`` for whole images; by default, and
+            with ``auto``, as in training.
+        overlap: how many pixels neighbouring tiles share; by default as in training, or a quarter of a tile.
+        level: which level of a pyramid in a TIFF is read; by default as in training.
         keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
         progress: told of each image.
         note: told what is left out of the images, and what a user should know of the model, a line each.
@@ -107,10 +126,12 @@ def predict_folder(
             raise SettingsError(
                 f"instances={instances}: the model was loaded with instances={model.instances}. Load it with the same"
             )
+        if (tile, overlap, level) != (None, None, None):
+            raise SettingsError("tile, overlap and level belong to the model here: load it with them")
     else:
         model = load_labeller(
             model, sam=sam, device=device, names=names, always_segment=always_segment,
-            instances=instances,
+            instances=instances, tile=tile, overlap=overlap, level=level,
         )  # fmt: skip
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)

@@ -32,8 +32,8 @@ def with_training_tiles(
         return rows
     if protocol == Protocol.REFERENCE:
         raise SettingsError(
-            f"--protocol {Protocol.REFERENCE}: sees whole images, as the published procedure does. Leave --tile out, or "
-            "give --protocol own"
+            f"--protocol {Protocol.REFERENCE}: sees whole images, as the published procedure does. Leave --tile out, "
+            f"or give --protocol {Protocol.OWN}"
         )
     if rows.options.chooses_tiles:
         rows = _begun(rows, output) or _chosen(rows, input_side, note)
@@ -65,24 +65,24 @@ def _chosen(rows: Dataset, input_side: int, note: Note) -> Dataset:
         return rows.with_tiles(None)
     note(
         f"{' '.join(tiles.words)}: large images are seen in tiles, as {of_objects}, which are "
-        f"{lengths.small * input_side / tiles.side:.0f} px of SAM's {input_side} px then. Give --tile {NO_TILE} for whole "
-        "images"
+        f"{lengths.small * input_side / tiles.side:.0f} px of SAM's {input_side} px then. Give --tile {NO_TILE} for "
+        "whole images"
     )
     return found
 
 
 def _check_size(rows: Dataset, lengths: ObjectLengths | None, note: Note) -> None:
-    """Refuse tiles that are smaller than usual objects; say so where they are smaller than some, or than the overlap."""
+    """Refuse tiles that are smaller than usual objects, and say so where they are smaller than some."""
     tiles = rows.reading.tiles
     if tiles is None or lengths is None or not any(is_divided(row) for row in rows.train):
         return
     if lengths.usual > tiles.side:
         raise SettingsError(
-            f"--tile {tiles.side}: half of the objects of the train rows are longer, {lengths.usual:.0f} px and more, so "
-            f"that no tile shows a whole one. Give --tile {AUTO_TILE}, {NO_TILE} or at least {lengths.long:.0f}"
+            f"--tile {tiles.side}: half of the objects of the train rows are longer, {lengths.usual:.0f} px and more, "
+            f"so that no tile shows a whole one. Give --tile {AUTO_TILE}, {NO_TILE} or at least {lengths.long:.0f}"
         )
     if lengths.long > tiles.side:
         note(
-            f"--tile {tiles.side}: one in twenty objects of the train rows is longer than {lengths.long:.0f} px, and so "
-            "than a tile: its parts are joined across the seams"
+            f"--tile {tiles.side}: one in twenty objects of the train rows is longer than {lengths.long:.0f} px, and "
+            "so than a tile: its parts are joined across the seams"
         )

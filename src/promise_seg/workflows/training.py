@@ -156,7 +156,7 @@ def train(
         note(f"no val rows in {data_name(data)}: took {len(rows.val)} of the train rows (whole groups) to choose on")
     accelerator = make_accelerator(device, settings.precision)
     loaded = sam if isinstance(sam, Backbone) else None
-    if loaded is None and rows.options.chooses_tiles:
+    if not isinstance(sam, Backbone) and rows.options.chooses_tiles:
         loaded = load_sam(sam, accelerator.device, image_size_of(output, image_size))
     rows = with_training_tiles(rows, loaded.image_size if loaded is not None else 0, output, protocol, note)
     if loaded is not None and rows.reading.tiles is not None:

@@ -88,6 +88,9 @@ class Source(ABC):
     """The names of its channels, empty where they have none, if it has several that are not colours: without a choice
     of them nothing is read."""
 
+    size: tuple[int, int] | None = None
+    """The height and width of a file of which windows are read, see :meth:`part`."""
+
     @abstractmethod
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None: ...
 

@@ -91,6 +91,7 @@ class TiffSlide(Source):
                 self._page, self._tables, self._header = page, page.jpegtables, page.jpegheader
                 self._offsets, self._counts = page.dataoffsets, page.databytecounts
                 self.height, self.width = int(page.imagelength), int(page.imagewidth)
+                self.size = self.height, self.width
                 samples = int(page.samplesperpixel)
                 self.is_readable = len(series.pages) == 1 and self._is_plain(page, samples)
                 if self.is_readable:
@@ -122,7 +123,7 @@ class TiffSlide(Source):
 
     def _map(self) -> Array:
         page = self._page
-        kind = np.dtype(f"{page.parent.byteorder}{page.dtype.char}")
+        kind = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
         return np.memmap(self.path, kind, "r", int(self._offsets[0]), tuple(map(int, page.shape)))
 
     def __len__(self) -> int:
@@ -192,7 +193,7 @@ class TiffSlide(Source):
                 self._cache.move_to_end(number)
                 return self._cache[number]
         segment = self._decode(number)
-        size = max(1, int(np.prod(self._page.chunks)) * self._page.dtype.itemsize)
+        size = max(1, int(np.prod(self._page.chunks)) * np.dtype(self._page.dtype).itemsize)
         with self._turn:
             self._cache[number] = segment
             while len(self._cache) > max(1, _CACHE_BYTES // size):
