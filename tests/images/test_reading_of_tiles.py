@@ -38,7 +38,7 @@ def test_options_that_make_one_reading_of_another():
 @pytest.mark.parametrize(
     ("given", "words"),
     [({"tile": "small"}, "--tile small: expected auto, none or the side"), ({"tile": -5}, "--tile -5: expected auto"),
-     ({"overlap": 8}, "--overlap 8: tiles are not used without --tile"), ({"level": -1}, "--level -1: expected a whole"),
+     ({"overlap": 8}, "--overlap 8: tiles are not used without --tile"), ({"level": -1}, "--level -1: expected"),
      ({"tile": "none", "overlap": 8}, "--overlap 8: there are no tiles with --tile none"),
      ({"tile": 64, "overlap": 40}, "--overlap 40: expected 0 to 32 pixels")],
 )  # fmt: skip

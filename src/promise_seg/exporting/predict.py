@@ -94,8 +94,8 @@ class Exported:
         side = (reading.get("tiles") or {}).get("side")
         if side is not None and max(pixels.shape[:2]) > side:
             raise ValueError(
-                f"{pixels.shape[1]} x {pixels.shape[0]} pixels: this model sees larger images in tiles of {side} px, and "
-                "this program does not divide them: give tiles as images of their own, or use promise predict"
+                f"{pixels.shape[1]} x {pixels.shape[0]} pixels: this model sees images in tiles of {side} px, and this "
+                "program does not divide them: give tiles as images of their own, or use promise predict"
             )
         channel = reading.get("channel", "all")
         if channel != "all":
