@@ -28,7 +28,7 @@ MOST_OBJECTS = 65_535
 
 @dataclass(eq=False)
 class _Tile:
-    """What was found in a tile at ``box``: ``labels`` (h, w) is its instance map, ``rgb`` (h, w, 3) its pixels."""
+    """The objects of the tile at ``box``: ``labels`` (h, w) is its instance map, ``rgb`` (h, w, 3) its pixels."""
 
     box: Box
     labels: Uint16Array

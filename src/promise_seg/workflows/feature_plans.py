@@ -11,14 +11,14 @@ from promise_seg.inference.planning import EncodingPlan, plan_encoding
 from promise_seg.learning.training_set import TrainingSet
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
-from promise_seg.sam.loading import NANO, load_sam
+from promise_seg.sam.loading import NANO
 from promise_seg.vocabulary import Protocol
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import pick_device
 from promise_seg.workflows.evaluation import as_store
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.sizing import Sizing
-from promise_seg.workflows.tiling import with_training_tiles
+from promise_seg.workflows.tiling import tiles_to_learn
 from promise_seg.workflows.training import settings_for, usual_reading
 
 
@@ -55,12 +55,7 @@ def plan_features(
         data = Dataset.from_csv(data, like=usual_reading(protocol, None), progress=progress)
     rows = data.with_validation(val_share, settings.seed)
     where = as_store(store)
-    loaded = sam if isinstance(sam, Backbone) else None
-    if not isinstance(sam, Backbone) and rows.options.chooses_tiles:
-        loaded = load_sam(sam, pick_device(device), image_size)
-    rows = with_training_tiles(rows, loaded.image_size if loaded is not None else 0, None, protocol, note)
-    if loaded is not None and rows.reading.tiles is not None:
-        sam = loaded
+    rows, sam = tiles_to_learn(rows, sam, pick_device(device), image_size, None, protocol, note)
     sizing = Sizing(rows.train, None, note)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, pick_device(device), image_size, settings)
     config = sizing.with_apm_side(settings).apm_config

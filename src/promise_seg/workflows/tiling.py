@@ -2,15 +2,49 @@
 
 from pathlib import Path
 
+import torch
+
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.tiles import is_divided
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import Reading
 from promise_seg.images.tiles import AUTO_TILE, NO_TILE
 from promise_seg.learning.tile_sizes import ObjectLengths, fitting_tiling, object_lengths
+from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.loading import load_sam
 from promise_seg.vocabulary import Protocol
-from promise_seg.workflows.begun_run import note_of_run
+from promise_seg.workflows.begun_run import image_size_of, note_of_run
 from promise_seg.workflows.noting import Note
+
+
+def tiles_to_learn(
+    rows: Dataset,
+    sam: Backbone | str,
+    device: torch.device,
+    image_size: int | None,
+    output: str | Path | None,
+    protocol: str,
+    note: Note,
+) -> tuple[Dataset, Backbone | str]:
+    """Return rows as :func:`with_training_tiles` does, and their SAM: loaded where its usual size is large enough.
+
+    Args:
+        rows: the data set, with val rows.
+        sam: the SAM, or what names it.
+        device: where it is put.
+        image_size: side of its input, if it is given.
+        output: folder of the run.
+        protocol: with the published one, images are seen as a whole.
+        note: told what was chosen, and why.
+
+    Raises:
+        SettingsError: if tiles are not possible, or smaller than the objects.
+    """
+    loaded = sam if isinstance(sam, Backbone) else None
+    if not isinstance(sam, Backbone) and rows.options.chooses_tiles:
+        loaded = load_sam(sam, device, image_size_of(output, image_size))
+    rows = with_training_tiles(rows, loaded.image_size if loaded is not None else 0, output, protocol, note)
+    return rows, sam if loaded is None or rows.reading.tiles is None else loaded
 
 
 def with_training_tiles(

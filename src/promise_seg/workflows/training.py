@@ -23,9 +23,9 @@ from promise_seg.locks import Lock, alone_in
 from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import PointCounts
 from promise_seg.sam.backbone import Backbone
-from promise_seg.sam.loading import NANO, load_sam
+from promise_seg.sam.loading import NANO
 from promise_seg.vocabulary import ApmKind, Protocol, StorePrecision
-from promise_seg.workflows.begun_run import image_size_of, settings_of_run
+from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
 from promise_seg.workflows.evaluation import as_store, data_name
@@ -35,7 +35,7 @@ from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.one_run import Trained, run_and_calibrate
 from promise_seg.workflows.outputs import check_run_folder
 from promise_seg.workflows.sizing import Sizing
-from promise_seg.workflows.tiling import with_training_tiles
+from promise_seg.workflows.tiling import tiles_to_learn
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -155,12 +155,7 @@ def train(
     if rows.val_share is not None:
         note(f"no val rows in {data_name(data)}: took {len(rows.val)} of the train rows (whole groups) to choose on")
     accelerator = make_accelerator(device, settings.precision)
-    loaded = sam if isinstance(sam, Backbone) else None
-    if not isinstance(sam, Backbone) and rows.options.chooses_tiles:
-        loaded = load_sam(sam, accelerator.device, image_size_of(output, image_size))
-    rows = with_training_tiles(rows, loaded.image_size if loaded is not None else 0, output, protocol, note)
-    if loaded is not None and rows.reading.tiles is not None:
-        sam = loaded  # its usual size is large enough for tiles
+    rows, sam = tiles_to_learn(rows, sam, accelerator.device, image_size, output, protocol, note)
     sizing = Sizing(rows.train, output, note, is_new=starts is None)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, accelerator.device, image_size, settings)
     settings = sizing.with_apm_side(settings)
