@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.dataset.tiles import is_divided, rows_to_learn, tile_rows
+from promise_seg.errors import ManifestError
 from promise_seg.images.geometry import Box
 from promise_seg.images.reading import make_reading
 from promise_seg.inference.encoding import Sample
@@ -64,3 +66,20 @@ def test_tiles_are_those_of_what_is_kept_of_an_image(rows):
     boxes = [one.tile for one in tile_rows(cropped)]
     assert (min(box.left for box in boxes), max(box.right for box in boxes)) == (4, 36)
     assert (min(box.top for box in boxes), max(box.bottom for box in boxes)) == (6, 30)
+
+
+def test_a_level_of_a_pyramid_is_learned_with_masks_of_its_size(tmp_path):
+    manifest = write_dataset(tmp_path / "data", ("train",))
+    (row,) = read_manifest(manifest)
+    image = np.array(Image.open(row.image))
+    with tifffile.TiffWriter(row.image.with_suffix(".tif")) as writer:
+        large = np.repeat(np.repeat(image, 2, 0), 2, 1)
+        writer.write(large, photometric="rgb", subifds=1, tile=(16, 16))
+        writer.write(image, photometric="rgb", subfiletype=1, tile=(16, 16))
+    manifest.write_text(manifest.read_text().replace("images/0.png", "images/0.tif"))
+    rows = check_rows(read_manifest(manifest), make_reading(level=1, tile=16, overlap=4))
+    assert np.array_equal(rows[0].image(), image)
+    (first, *_) = tile_rows(rows[0])
+    assert np.array_equal(first.image(), image[:16, :16])
+    with pytest.raises(ManifestError, match="is 80 x 60 pixels but its mask"):
+        check_rows(read_manifest(manifest), make_reading(tile=16, overlap=4))

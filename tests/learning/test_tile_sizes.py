@@ -28,6 +28,10 @@ def test_small_objects_have_enough_pixels_and_long_ones_fit(lengths, side, overl
     assert lengths[0] * 256 / side >= 12 or side < 3 * lengths[2] + 32
 
 
+def test_small_objects_are_not_made_smaller_by_rounding():
+    assert fitting_tiling(ObjectLengths(21, 30, 42), 128) == Tiling(side=224, overlap=42)
+
+
 def test_an_overlap_that_is_given_is_kept():
     assert fitting_tiling(ObjectLengths(12, 20, 30), 256, 100) == Tiling(side=256, overlap=100)
     assert fitting_tiling(ObjectLengths(12, 20, 30), 256, 200) == Tiling(side=416, overlap=200)

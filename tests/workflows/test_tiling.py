@@ -111,9 +111,7 @@ def test_objects_that_are_larger_than_a_tile(manifest, tmp_path):
     lines = ["image_name,train_type,mask_name"]
     lines += [f"{row.image},{row.split},{tmp_path / row.mask.name}" for row in read_manifest(manifest)]
     (tmp_path / "large.csv").write_text("\n".join(lines))
-    with pytest.raises(
-        SettingsError, match=r"--tile 32: half of the objects .* longer, 59 px and more.*--tile auto"
-    ):
+    with pytest.raises(SettingsError, match=r"--tile 32: half of the objects .* longer, 59 px and more.*--tile auto"):
         train(tmp_path / "large.csv", tmp_path / "run", reading={"tile": 32})
     said: list[str] = []
     train(tmp_path / "large.csv", tmp_path / "run", said)

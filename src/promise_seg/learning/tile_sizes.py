@@ -68,8 +68,9 @@ def fitting_tiling(lengths: ObjectLengths, input_side: int, overlap: int | None 
         overlap: of the tiles; by default as long as a long object, within an eighth and half of a tile.
     """
     least = max(object_sizes.LEAST_SIZE, 1.0)
-    side = max(lengths.small * input_side / least, _LENGTHS * lengths.long, float(LEAST_SIDE), 2.0 * (overlap or 0))
-    side = int(np.ceil(side / _STEP) * _STEP)
+    largest = int(lengths.small * input_side / least) // _STEP * _STEP
+    fitting = int(np.ceil(max(_LENGTHS * lengths.long, LEAST_SIDE, 2 * (overlap or 0)) / _STEP)) * _STEP
+    side = max(largest, fitting)
     if overlap is None:
         overlap = int(min(max(np.ceil(lengths.long), side // 8), side // 2))
     return Tiling(side=side, overlap=overlap)
