@@ -7,6 +7,7 @@ from PIL import Image
 
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
+from promise_seg.dataset.recent import RecentArrays
 from promise_seg.dataset.tiles import is_divided, rows_to_learn, tile_rows
 from promise_seg.errors import ManifestError
 from promise_seg.images.geometry import Box
@@ -83,3 +84,25 @@ def test_a_level_of_a_pyramid_is_learned_with_masks_of_its_size(tmp_path):
     assert np.array_equal(first.image(), image[:16, :16])
     with pytest.raises(ManifestError, match="is 80 x 60 pixels but its mask"):
         check_rows(read_manifest(manifest), make_reading(tile=16, overlap=4))
+
+
+def test_the_pixels_of_a_tile_are_read_anew_where_its_file_was_written_anew(rows):
+    tile = tile_rows(rows[1])[4]
+    before = tile.image()
+    before[:] = 0  # which is a copy
+    assert tile.image().any()
+    Image.fromarray(np.full((30, 40, 3), 7, np.uint8)).save(tile.row.image)
+    assert (tile.image() == 7).all()
+
+
+def test_no_more_arrays_are_held_than_fit():
+    recent, made = RecentArrays(250), []
+
+    def make(number):
+        made.append(number)
+        return np.full(100, number, np.uint8)
+
+    for number in (1, 2, 1, 3, 1, 2):  # 3 takes the place of 2
+        assert (recent.get(number, lambda number=number: make(number)) == number).all()
+    assert made == [1, 2, 3, 2]
+    assert len(recent.get("large", lambda: np.zeros(300, np.uint8))) == 300

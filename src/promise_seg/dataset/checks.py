@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.dataset.manifest import Row, raise_all
+from promise_seg.dataset.recent import RecentArrays
 from promise_seg.errors import ImageError, SizeError
 from promise_seg.images.channel_files import note_of
 from promise_seg.images.formats.kinds import kind_of
+from promise_seg.images.formats.opening import states_of
 from promise_seg.images.formats.source import Source
 from promise_seg.images.formats.stacking import SlicePlace, Stacking, place_of, stacking_of
 from promise_seg.images.framing import crop_of
@@ -26,6 +28,8 @@ from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
 
 _NAMED = 3
+_TILES = RecentArrays(2**28)
+"""The pixels and labels of tiles, which training reads again and again."""
 
 
 @dataclass(frozen=True)
@@ -97,15 +101,21 @@ class CheckedRow:
         """Read the image: (H, W, 3) uint8 RGB in the image frame."""
         if self.tile is None:
             return read_image(self.row.image, self.reading, self.index)
-        source = self.reading.open(self.row.image)
-        return np.ascontiguousarray(self.reading.rgb_in(source, self.index, self.tile))
+        tile, key = self.tile, (self.row.image, states_of(self.row.image), self.index, self.tile, self.reading)
+
+        def cut() -> Uint8Array:
+            source = self.reading.open(self.row.image)
+            return np.ascontiguousarray(self.reading.rgb_in(source, self.index, tile))
+
+        return _TILES.get(key, cut)
 
     def labels(self) -> npt.NDArray:
         """Read the labels: (H, W), as stored, in the image frame."""
-        labels = self._all_labels()
         if self.tile is None:
-            return labels
-        return np.ascontiguousarray(labels[self.tile.top : self.tile.bottom, self.tile.left : self.tile.right])
+            return self._all_labels()
+        tile, key = self.tile, (self.row.mask, states_of(self.row.mask), self.index, self.tile)
+        place = slice(tile.top, tile.bottom), slice(tile.left, tile.right)
+        return _TILES.get(key, lambda: np.ascontiguousarray(self._all_labels()[place]))
 
     def _all_labels(self) -> npt.NDArray:
         needs_image = self.is_slice or kind_of(self.row.mask).may_refer_to_image  # to match the slices
