@@ -8,7 +8,7 @@ from promise_seg.arrays import Array
 
 
 class RecentArrays:
-    """As many of the arrays that were asked for last as fit into memory; threads may share it.
+    """The arrays that were asked for last, as many as fit into memory; threads may share it.
 
     Args:
         most_bytes: of all arrays together.
