@@ -29,6 +29,11 @@ class PostProcessing(BaseModel):
     fill_holes: bool = False
     keep: Literal["all", "largest"] = "all"
 
+    @property
+    def reshapes(self) -> bool:
+        """Whether more is done than comparing each pixel with the threshold."""
+        return bool(self.opening or self.closing or self.fill_holes or self.keep != "all")
+
     def mask(self, mask_probs: Float32Array) -> BoolArray:
         """Turn probabilities (H, W) in the image frame into a mask (H, W) bool."""
         mask = mask_probs > self.threshold

@@ -239,3 +239,28 @@ def test_real_nuclei_from_the_manifest_to_the_report(nuclei_folder, train, tmp_p
     images = [str(nuclei_folder / n) for n in few["test"]]
     assert main(["predict", str(run), *images, "--format", "coco", "-o", str(tmp_path / "p")]) == 0
     assert len(json.loads((tmp_path / "p/coco.json").read_text())["images"]) == 3
+
+
+@pytest.mark.slow
+def test_tiles_from_training_to_prediction(train, tmp_path, capsys):
+    """Images of 40 x 30 pixels: in tiles of 24, and by other tiles where a user says so."""
+    manifest, run = write_dataset(tmp_path / "data"), tmp_path / "run"
+    assert train(manifest, run, "--tile", "24", "--overlap", "6", "--epochs", "1", "--views", "1") == 0
+    assert json.loads((run / "best/config.json").read_text())["reading"]["tiles"] == {"side": 24, "overlap": 6}
+    assert main(["evaluate", str(run), str(manifest), "-o", str(run / "test")]) == 0
+    assert json.loads((run / "test/summary_apm.json").read_text())["reading"]["tiles"] == {"side": 24, "overlap": 6}
+    assert main(["evaluate", str(run), str(manifest), "-o", str(run / "whole"), "--tile", "none"]) == 0
+    assert "tiles" not in json.loads((run / "whole/summary_apm.json").read_text())["reading"]
+    image, model = tmp_path / "data/images/0.png", promise_seg.load(run)
+    for options, name in (
+        (["--tile", "auto"], "as_trained"),
+        (["--tile", "none"], "whole"),
+        (["--tile", "16"], "other"),
+    ):
+        assert main(["predict", str(run), str(image), "-o", str(tmp_path / name), *options]) == 0
+        assert np.array(Image.open(tmp_path / name / "masks/0.png")).shape == (30, 40)
+    mask = np.array(Image.open(tmp_path / "as_trained/masks/0.png")) > 0
+    assert np.array_equal(mask, model.predict(image).mask)
+    capsys.readouterr()
+    assert main(["predict", str(run), str(image), "-o", str(tmp_path / "no"), "--tile", "24", "--overlap", "24"]) == 2
+    assert "--overlap 24: expected 0 to 12 pixels" in capsys.readouterr().err

@@ -195,6 +195,9 @@ def test_it_says_what_it_cannot_read(program, involved_export, tmp_path):
     exported.about["prompter"] = None
     with pytest.raises(ValueError, match="give it points or a box"):
         exported.predict(np.zeros((20, 20, 3), np.uint8))
+    exported.about["image"]["reading"]["tiles"] = {"side": 16, "overlap": 4}
+    with pytest.raises(ValueError, match="20 x 20 pixels: this model sees images in tiles of 16 px"):
+        exported.read(np.zeros((20, 20, 3), np.uint8))
     exported.about["image"]["reading"]["channels"] = "2,0"
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="reads files with channels 2,0: give 8-bit RGB pixels"):

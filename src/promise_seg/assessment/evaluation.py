@@ -156,7 +156,7 @@ def _objects(
     if decoded.sample.checked.reading.masks != MaskKind.INSTANCES:
         return None
     if decoded.own_instances is not None:
-        return InstanceMaps(decoded.own_instances().labels, decoded.sample.checked.labels())
+        return InstanceMaps(decoded.own_instances(), decoded.sample.checked.labels())
     if decoded.objects is None:
         return Objects(list(connected_parts(predicted)), decoded.sample.checked.instances())
     return Objects([mask for mask in _object_masks(decoded, choice, post) if mask.any()], decoded.objects)

@@ -88,7 +88,7 @@ class Subject(_Open):
     sam: str
     image_size: int
     model_sha256: str
-    reading: dict[str, str | bool | int | None]
+    reading: dict[str, str | bool | int | dict[str, int] | None]
     data: str
     split: str
     mask_choice: MaskChoice | None = None

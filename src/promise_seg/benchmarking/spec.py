@@ -12,6 +12,7 @@ from promise_seg.benchmarking.pretrained_unet import SIDE, SIDE_STEP
 from promise_seg.benchmarking.rivals import PRETRAINED_UNET, RIVALS, UNETS, with_rivals
 from promise_seg.errors import SettingsError, words_of
 from promise_seg.images.reading import Reading, ReadingOptions
+from promise_seg.images.tiles import AUTO_TILE, NO_TILE
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.vocabulary import PromptSource, Protocol, Variant
 
@@ -50,6 +51,13 @@ class DataSpec(_Part, ReadingOptions):
     def _one_class(cls, value: Any) -> Any:
         if isinstance(value, str):
             raise ValueError(f"expected one class, a whole number, got {value!r}")
+        return value
+
+    @field_validator("tile")
+    @classmethod
+    def _given_tile(cls, value: Any) -> Any:
+        if value == AUTO_TILE:
+            raise ValueError(f"expected the side of a tile or {NO_TILE}, as all models of a benchmark share it")
         return value
 
     @property

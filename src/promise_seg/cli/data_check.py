@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from promise_seg.images.reading import ReadingOptions
 
 
-@with_reading(without=("crop_border",))
+@with_reading(without=("crop_border", "tile", "overlap"))
 def check(
     data: DataArgument,
     reading: "ReadingOptions",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from promise_seg.images.reading import ReadingOptions
 
 
-@with_reading()
+@with_reading(without=("tile", "overlap"))
 def show(
     data: DataArgument,
     output: Annotated[Path, output_option("The picture, a PNG file.")],

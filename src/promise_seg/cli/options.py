@@ -265,6 +265,39 @@ PromptsOption = Annotated[
 ]
 
 
+TileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tile",
+        metavar="SIDE",
+        help="See images that are larger in tiles of this side, in pixels; auto: by the sizes of the objects, and for "
+        "trained models as in training; none: whole images.",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
+]
+OverlapOption = Annotated[
+    int | None,
+    typer.Option(
+        "--overlap",
+        min=0,
+        metavar="PIXELS",
+        help="How many pixels neighbouring tiles share; default by the objects, or a quarter.",
+        rich_help_panel=DATA,
+    ),
+]
+LevelOption = Annotated[
+    int | None,
+    typer.Option(
+        "--level",
+        min=0,
+        metavar="NUMBER",
+        help="Which level of a pyramid in a TIFF is read; 0 is the finest.",
+        rich_help_panel=DATA,
+    ),
+]
+
+
 def output_option(about: str, **more: Any) -> Any:
     """Return the option ``-o``, ``--output``."""
     return typer.Option(
@@ -298,6 +331,9 @@ _READING: dict[str, tuple[Any, Any]] = {
     "label": (ClassOption, None),
     "instances": (InstancesOption, False),
     "mask_threshold": (ThresholdOption, None),
+    "tile": (TileOption, None),
+    "overlap": (OverlapOption, None),
+    "level": (LevelOption, None),
 }
 """Options of how files are read, by the fields of ``ReadingOptions``, with their defaults."""
 

@@ -11,8 +11,11 @@ from promise_seg.cli.options import (
     OUTPUT,
     AlwaysSegmentOption,
     DeviceOption,
+    LevelOption,
     OtherEncoderPrecisionOption,
+    OverlapOption,
     SamPlaceOption,
+    TileOption,
     TrainedArgument,
     choice,
     option,
@@ -79,6 +82,9 @@ def predict(
         str | None,
         option("--to", metavar="ADDRESS", about="Send them to the archive of this address instead.", panel=OUTPUT),
     ] = None,
+    tile: TileOption = None,
+    overlap: OverlapOption = None,
+    level: LevelOption = None,
     always_segment: AlwaysSegmentOption = False,
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
@@ -92,8 +98,8 @@ def predict(
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
             encoder_precision=encoder_precision, instances=instances, always_segment=always_segment,
-            keep_empty_frames=keep_empty_frames, every=every, send=send, to=to, progress=progress,
-            note=lambda words: print_lines([words]),
+            keep_empty_frames=keep_empty_frames, every=every, tile=tile, overlap=overlap, level=level, send=send,
+            to=to, progress=progress, note=lambda words: print_lines([words]),
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     print_lines(outcome.notes)

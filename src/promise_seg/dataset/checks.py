@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.dataset.manifest import Row, raise_all
+from promise_seg.dataset.recent import RecentArrays
 from promise_seg.errors import ImageError, SizeError
 from promise_seg.images.channel_files import note_of
 from promise_seg.images.formats.kinds import kind_of
+from promise_seg.images.formats.opening import states_of
 from promise_seg.images.formats.source import Source
 from promise_seg.images.formats.stacking import SlicePlace, Stacking, place_of, stacking_of
 from promise_seg.images.framing import crop_of
@@ -26,6 +28,8 @@ from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import MaskKind, Split
 
 _NAMED = 3
+_TILES = RecentArrays(2**28)
+"""The pixels and labels of tiles, which training reads again and again."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class CheckedRow:
     has and how far they are apart; ``place`` is that of an image that may be a slice of a series; ``highest_label`` is
     the highest value of the mask in this slice; ``mask_note`` is what was assumed of the mask, where its file does not
     tell; ``image_note`` says which of several channels are read, where none were chosen; ``notes`` say what of the
-    row's files was read otherwise than they say, kept with the first slice of each.
+    row's files was read otherwise than they say, kept with the first slice of each. ``tile`` is the part of the image
+    that is a row of its own, whose frame is then the image frame; ``None`` for all of it.
     """
 
     row: Row
@@ -60,6 +65,19 @@ class CheckedRow:
     mask_note: str | None = None
     image_note: str | None = None
     notes: tuple[str, ...] = ()
+    tile: Box | None = None
+
+    @property
+    def kept(self) -> Box:
+        """The part of the image frame that the model sees."""
+        return self.crop or Box(0, 0, self.width, self.height)
+
+    @property
+    def pixels_sha256(self) -> str:
+        """The hash of everything that determines the pixels of this very row, which may be a tile of its image."""
+        if self.tile is None:
+            return self.image_sha256
+        return hashlib.sha256(json.dumps([self.image_sha256, list(self.tile)]).encode()).hexdigest()
 
     @property
     def name(self) -> str:
@@ -81,10 +99,25 @@ class CheckedRow:
 
     def image(self) -> Uint8Array:
         """Read the image: (H, W, 3) uint8 RGB in the image frame."""
-        return read_image(self.row.image, self.reading, self.index)
+        if self.tile is None:
+            return read_image(self.row.image, self.reading, self.index)
+        tile, key = self.tile, (self.row.image, states_of(self.row.image), self.index, self.tile, self.reading)
+
+        def cut() -> Uint8Array:
+            source = self.reading.open(self.row.image)
+            return np.ascontiguousarray(self.reading.rgb_in(source, self.index, tile))
+
+        return _TILES.get(key, cut)
 
     def labels(self) -> npt.NDArray:
         """Read the labels: (H, W), as stored, in the image frame."""
+        if self.tile is None:
+            return self._all_labels()
+        tile, key = self.tile, (self.row.mask, states_of(self.row.mask), self.index, self.tile)
+        place = slice(tile.top, tile.bottom), slice(tile.left, tile.right)
+        return _TILES.get(key, lambda: np.ascontiguousarray(self._all_labels()[place]))
+
+    def _all_labels(self) -> npt.NDArray:
         needs_image = self.is_slice or kind_of(self.row.mask).may_refer_to_image  # to match the slices
         image = self.reading.open(self.row.image) if needs_image else None
         return read_labels(self.row.mask, image, self.index)
@@ -150,7 +183,7 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
         row, content_sha256(source, index, reading), labels.shape[0], labels.shape[1],
         int(np.count_nonzero(found)), reading, index,
         is_slice=source.is_volume, crop=crop_of(image, reading.crop_border),
-        class_pixels=_count_classes(labels) if reading.masks == MaskKind.CLASSES else (),
+        class_pixels=count_classes(labels) if reading.masks == MaskKind.CLASSES else (),
         spacing=source.spacing, stacking=stacking_of(source), place=place_of(source),
         highest_label=float(labels.max()), mask_note=_note_of_labels(labels, mask, reading),
         image_note=source.channel_note if reading.channels is None else None,
@@ -163,7 +196,8 @@ def _note_of_labels(labels: npt.NDArray, mask: Source | None, reading: Reading) 
     return note_on_instances(labels) if note is None and reading.masks == MaskKind.INSTANCES else note
 
 
-def _count_classes(labels: npt.NDArray) -> tuple[tuple[int, int], ...]:
+def count_classes(labels: npt.NDArray) -> tuple[tuple[int, int], ...]:
+    """Return the classes of a label map (H, W), each with its number of pixels."""
     values, counts = np.unique(labels, return_counts=True)
     return tuple((int(v), int(n)) for v, n in zip(values, counts, strict=True) if v != 0)
 

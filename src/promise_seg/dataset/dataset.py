@@ -18,8 +18,10 @@ from promise_seg.dataset.checks import (
 )
 from promise_seg.dataset.manifest import of_split, raise_all, read_manifest, split_off_validation
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
+from promise_seg.dataset.tiles import rows_to_learn
 from promise_seg.errors import ManifestError
 from promise_seg.images.reading import DEFAULT_READING, NO_OPTIONS, Reading, ReadingOptions, parse_classes
+from promise_seg.images.tiles import Tiling
 from promise_seg.progress import Progress, silent
 from promise_seg.vocabulary import MaskKind, Split, SplitChoice
 
@@ -57,6 +59,9 @@ class Dataset(Sequence[CheckedRow]):
         classes: str | int | Sequence[int] | None = None,
         instances: bool = False,
         mask_threshold: float | None = None,
+        tile: int | str | None = None,
+        overlap: int | None = None,
+        level: int | None = None,
         split: str | Sequence[str] = SplitChoice.ALL,
         val_share: float | None = None,
         seed: int = 0,
@@ -80,6 +85,10 @@ class Dataset(Sequence[CheckedRow]):
             classes: masks are label maps: the class that is wanted, several, or ``all``.
             instances: masks are instance maps, in which each value is one object.
             mask_threshold: grey mask values above it are foreground.
+            tile: side of the tiles that large images are divided into, in pixels; ``auto`` for one that training
+                chooses, ``none`` for whole images.
+            overlap: how many pixels neighbouring tiles share.
+            level: which level of a pyramid in a TIFF is read; 0 is the finest.
             split: ``train``, ``val`` or ``test``, or several of them, to read only the files of these rows; or ``all``.
             val_share: how much of ``train`` becomes ``val`` where there are no val rows, in whole groups; ``None``
                 leaves the rows as they are.
@@ -93,7 +102,8 @@ class Dataset(Sequence[CheckedRow]):
         """
         options = ReadingOptions(
             window=window, channel=channel, channels=_joined(channels), axis=axis, crop_border=crop_border,
-            label=_joined(classes), instances=instances, mask_threshold=mask_threshold,
+            label=_joined(classes), instances=instances, mask_threshold=mask_threshold, tile=tile, overlap=overlap,
+            level=level,
         )  # fmt: skip
         reading = options.applied_to(DEFAULT_READING if like is None else like)
         rows = read_manifest(path)
@@ -187,6 +197,15 @@ class Dataset(Sequence[CheckedRow]):
             self, rows=tuple(row.of_class(label) for row in self.rows), reading=self.reading.of_class(label),
             wanted_classes=(label,),
         )  # fmt: skip
+
+    def with_tiles(self, tiles: Tiling | None) -> Self:
+        """The same, divided into other tiles, or seen as a whole."""
+        reading = self.reading.model_copy(update={"tiles": tiles})
+        return replace(self, rows=tuple(replace(row, reading=reading) for row in self.rows), reading=reading)
+
+    def to_learn(self) -> Self:
+        """The same with the tiles of large train and val images as rows of their own."""
+        return replace(self, rows=tuple(rows_to_learn(self.rows)))
 
     def with_validation(self, share: float = DEFAULT_VAL_SHARE, seed: int = 0) -> Self:
         """The same with about ``share`` of the train rows as val rows, in whole groups; as it is if it has val rows.

@@ -91,6 +91,12 @@ class Exported:
         pixels = image if isinstance(image, np.ndarray) else read_file(image, reading)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
             raise ValueError(f"{pixels.dtype} pixels of shape {pixels.shape}: give 8-bit RGB pixels, (H, W, 3) uint8")
+        side = (reading.get("tiles") or {}).get("side")
+        if side is not None and max(pixels.shape[:2]) > side:
+            raise ValueError(
+                f"{pixels.shape[1]} x {pixels.shape[0]} pixels: this model sees images in tiles of {side} px, and this "
+                "program does not divide them: give tiles as images of their own, or use promise predict"
+            )
         channel = reading.get("channel", "all")
         if channel != "all":
             number = ("red", "green", "blue").index(channel)
@@ -218,7 +224,7 @@ class Frame:
 
 def read_file(file: str | Path, reading: dict[str, Any]) -> Array:
     """Read the RGB pixels of an 8-bit image, upright, for a model that wants its values as they are."""
-    for name, usual in (("channels", None), ("window", "own")):
+    for name, usual in (("channels", None), ("window", "own"), ("level", 0)):
         if reading.get(name, usual) != usual:
             raise ValueError(f"this model reads files with {name} {reading[name]}: give 8-bit RGB pixels made so")
     with Image.open(file) as opened:

@@ -49,7 +49,10 @@ def default_store_folder() -> Path:
 
 @dataclass(frozen=True)
 class FeatureKey:
-    """Everything that an entry depends on: the content of the image, the geometry, the view and the SAM."""
+    """Everything that an entry depends on: the content of the image, the geometry, the view and the SAM.
+
+    ``tile`` is the part of the image that was encoded as an image of its own; ``crop`` is in its frame.
+    """
 
     image_sha256: str
     fit: Fit
@@ -57,6 +60,7 @@ class FeatureKey:
     view: AnyView
     sam_sha256: str
     crop: Box | None = None
+    tile: Box | None = None
 
     def digest(self, precision: StorePrecision = StorePrecision.FP16) -> str:
         """Return the hash of everything that changes the features: the name of the entry."""
@@ -71,6 +75,8 @@ class FeatureKey:
         ]
         if self.crop is not None:  # entries of uncropped images keep their keys
             parts.append({"crop": list(self.crop)})
+        if self.tile is not None:
+            parts.append({"tile": list(self.tile)})
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -21,7 +21,10 @@ from promise_seg.errors import SettingsError
 from promise_seg.images.channels import UNUSED, Channels, Inputs, parse_channels
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import COLOURS, Source
+from promise_seg.images.formats.tiff_slide import open_slide
+from promise_seg.images.geometry import Box
 from promise_seg.images.masks import LARGEST_LABEL, MaskRule, Threshold
+from promise_seg.images.tiles import AUTO_TILE, LEAST_SIDE, NO_TILE, Tiling, make_tiling
 from promise_seg.images.windows import OWN, OWN_WINDOW, Window, parse_window
 from promise_seg.vocabulary import Axis, Channel, MaskKind
 
@@ -62,6 +65,8 @@ class Reading(BaseModel):
         crop_border: whether the black border is cropped away.
         masks: what the values of masks mean.
         label: the class of label maps that is wanted; ``None`` for all of them, and for other masks.
+        tiles: how large images are divided; ``None`` if they are seen as a whole.
+        level: which level of a pyramid is read; 0 is the finest.
         mask_threshold: grey values of masks above it are foreground. It belongs to the data alone and is never noted.
     """
 
@@ -76,6 +81,8 @@ class Reading(BaseModel):
     crop_border: bool = False
     masks: MaskKind = MaskKind.BINARY
     label: int | None = None
+    tiles: Tiling | None = None
+    level: int = Field(0, ge=0)
     mask_threshold: Threshold | None = Field(None, exclude=True)
 
     @model_serializer(mode="wrap")
@@ -90,7 +97,15 @@ class Reading(BaseModel):
         Raises:
             ImageError: if the file is missing, damaged, too large or not an image.
         """
-        return self.opened(open_source(path, self.axis))
+        return self.slide(path) or self.opened(open_source(path, self.axis))
+
+    def slide(self, path: str | Path) -> Source | None:
+        """Open a large TIFF, of which only windows are read; ``None`` for all that is read whole.
+
+        Raises:
+            ImageError: if it is damaged, or has no such level.
+        """
+        return open_slide(path, self.level) if self.tiles is not None or self.level else None
 
     def opened(self, source: Source) -> Source:
         """Return an image that is open already as :meth:`open` returns it."""
@@ -105,6 +120,17 @@ class Reading(BaseModel):
         if self.channels is not None:
             return self.channels.rgb(source, index, self.window, self.axis)
         return self.of_pixels(self.window.rgb(source, index))
+
+    def rgb_in(self, source: Source, index: int, box: Box) -> Uint8Array:
+        """Read a part of a slice as :meth:`rgb` does; of files that are read by windows, no more than that.
+
+        Raises:
+            ImageError: see :meth:`rgb`.
+        """
+        part = source.part(box)
+        if part is not None:
+            return self.rgb(part, index)
+        return self.rgb(source, index)[box.top : box.bottom, box.left : box.right]
 
     def values(self, source: Source, index: int) -> Array:
         """Return the values that a slice is made of: (H, W), or (H, W, C) of colours and channels.
@@ -147,7 +173,8 @@ class Reading(BaseModel):
     def pixel_facts(self) -> dict[str, object]:
         """The part of this reading that determines the pixels, beside the file; empty if they are as in the file."""
         facts = {"window": str(self.window), "channel": str(self.channel)}
-        return {name: value for name, value in facts.items() if value not in (OWN, Channel.ALL)}
+        found: dict[str, object] = {name: value for name, value in facts.items() if value not in (OWN, Channel.ALL)}
+        return found | {"level": self.level} if self.level else found
 
     @property
     def channel_words(self) -> str | None:
@@ -211,6 +238,9 @@ class ReadingOptions(BaseModel):
         window, channel, channels, axis, crop_border, mask_threshold: as in :class:`Reading`.
         label: one class, several as ``1,2,5``, or ``all`` of a label map.
         instances: whether masks are instance maps.
+        tile: side of a tile in pixels; ``none`` for whole images; ``auto`` as training chooses, or as it was chosen.
+        overlap: how many pixels tiles share.
+        level: which level of a pyramid is read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -223,6 +253,9 @@ class ReadingOptions(BaseModel):
     mask_threshold: Threshold | None = None
     crop_border: bool | None = None
     instances: bool = False
+    tile: int | str | None = None
+    overlap: int | None = None
+    level: int | None = None
 
     def applied_to(self, base: Reading = DEFAULT_READING) -> Reading:
         """Return a reading that differs from ``base`` where something is given.
@@ -243,7 +276,38 @@ class ReadingOptions(BaseModel):
             changes |= {"channel": Channel.ALL, "channels": parse_channels(self.channels)}
         if self.crop_border is not None:
             changes["crop_border"] = self.crop_border
+        if self.level is not None:
+            if self.level < 0:
+                raise SettingsError(f"--level {self.level}: expected a whole number from 0, the finest level")
+            changes["level"] = self.level
+        changes["tiles"] = self._tiles(base.tiles)
         return base.model_copy(update=changes | self._of_masks())
+
+    @property
+    def chooses_tiles(self) -> bool:
+        """Whether a training is to choose the side of the tiles."""
+        return self.tile == AUTO_TILE
+
+    def _tiles(self, base: Tiling | None) -> Tiling | None:
+        if self.tile is None or self.chooses_tiles:
+            if self.overlap is None or self.chooses_tiles:
+                return base
+            if base is None:
+                raise SettingsError(f"--overlap {self.overlap}: tiles are not used without --tile; give it, too")
+            return make_tiling(base.side, self.overlap)
+        if self.tile == NO_TILE:
+            if self.overlap is not None:
+                raise SettingsError(f"--overlap {self.overlap}: there are no tiles with --tile {NO_TILE}")
+            return None
+        if not str(self.tile).isdecimal():
+            raise SettingsError(
+                f"--tile {self.tile}: expected {AUTO_TILE}, {NO_TILE} or the side of a tile in pixels, from "
+                f"{LEAST_SIDE}"
+            )
+        overlap = self.overlap
+        if overlap is None and base is not None and 2 * base.overlap <= int(self.tile):
+            overlap = base.overlap
+        return make_tiling(int(self.tile), overlap)
 
     def _of_masks(self) -> dict[str, Any]:
         """The given options about masks: all that a reading needs, or none."""
@@ -279,6 +343,9 @@ class ReadingOptions(BaseModel):
             changes["channels"] = str(reading.channels or ALL_CHANNELS)
             if "channel" in changes:  # only one of them is given, as each undoes the other
                 del changes["channel" if reading.channels else "channels"]
+        if base is None or reading.tiles != base.tiles:
+            changes["tile"] = NO_TILE if reading.tiles is None else reading.tiles.side
+            changes["overlap"] = None if reading.tiles is None else reading.tiles.overlap
         return ReadingOptions(
             **changes, label=reading.label, instances=reading.masks == MaskKind.INSTANCES,
             mask_threshold=reading.mask_threshold,

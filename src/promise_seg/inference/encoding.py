@@ -36,7 +36,7 @@ class Sample:
     @staticmethod
     def of(checked: CheckedRow, sam: Backbone, fit: Fit, view_number: int = 0, recipe: Recipe = Recipe.OWN) -> "Sample":
         """Return a numbered view of a row in the model frame of a SAM; view 0 is the image itself."""
-        return Sample(checked, view_of(checked.image_sha256, view_number, recipe), sam.image_size, fit)
+        return Sample(checked, view_of(checked.pixels_sha256, view_number, recipe), sam.image_size, fit)
 
     @property
     def geometry(self) -> Geometry:
@@ -49,7 +49,8 @@ class Sample:
 
     def key_of(self, sha256: str) -> FeatureKey:
         """Return the key of what a network with this hash makes of the view."""
-        return FeatureKey(self.checked.image_sha256, self.fit, self.side, self.view, sha256, self.checked.crop)
+        row = self.checked
+        return FeatureKey(row.image_sha256, self.fit, self.side, self.view, sha256, row.crop, row.tile)
 
     def image(self) -> Uint8Array:
         """Return the image that the encoder sees: (S, S, 3) uint8."""

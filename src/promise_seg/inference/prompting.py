@@ -54,7 +54,7 @@ class PromptPlan:
 
     def rng_of(self, sample: Sample) -> np.random.Generator:
         """Return a random number generator that depends only on the seed and the image."""
-        return np.random.default_rng([self.seed, int(sample.checked.image_sha256[:16], 16)])
+        return np.random.default_rng([self.seed, int(sample.checked.pixels_sha256[:16], 16)])
 
 
 def check_prompts(model: PromiseModel, source: PromptSource) -> None:

@@ -7,19 +7,23 @@ from functools import partial
 import numpy as np
 import torch
 
-from promise_seg.arrays import BoolArray
+from promise_seg.arrays import BoolArray, Uint16Array
 from promise_seg.dataset.checks import CheckedRow
+from promise_seg.dataset.tiles import is_divided, tile_grid, tile_of
+from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
+from promise_seg.images.tiles import NO_TILE
 from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.inference.masks import Masks, decode_masks
 from promise_seg.inference.prompting import PromptPlan, check_prompts, make_prompts, prompts_for_objects
+from promise_seg.inference.tiled import TiledMasks
 from promise_seg.instances.finding import find_instances
-from promise_seg.instances.painting import InstanceMap
+from promise_seg.instances.stitching import Stitcher
 from promise_seg.model import PromiseModel
 from promise_seg.prompting.apm import Proposal
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
-from promise_seg.vocabulary import MaskKind
+from promise_seg.vocabulary import MaskKind, PromptSource, Protocol
 
 _OBJECTS_AT_ONCE = 32
 
@@ -29,15 +33,16 @@ class DecodedRow:
     """All masks of one row, and the prompts that they came from.
 
     ``objects`` are the K masks (H, W) that were prompted for, if each was prompted separately; otherwise there is one
-    set of prompts for all of them. ``prompts`` are in the model frame, for this image alone. ``own_instances`` finds
-    the separate objects of an image whose ground truth is an instance map, with the model's own prompts.
+    set of prompts for all of them. ``prompts`` are in the model frame, for this image alone; ``None`` of an image that
+    is seen tile by tile. ``own_instances`` finds the separate objects of an image whose ground truth is an instance
+    map, with the model's own prompts, and returns their map (H, W).
     """
 
     sample: Sample
-    masks: Masks
+    masks: Masks | TiledMasks
     objects: tuple[BoolArray, ...] | None = None
     prompts: Prompts | None = None
-    own_instances: Callable[[], InstanceMap] | None = None
+    own_instances: Callable[[], Uint16Array] | None = None
 
 
 @torch.no_grad()
@@ -58,13 +63,17 @@ def decode_rows(
         batch_size: how many rows are decoded at once.
 
     Raises:
-        SettingsError: for own points of a model without an APM.
+        SettingsError: for own points of a model without an APM, or other prompts of an image that is divided into
+            tiles.
     """
     check_prompts(model, plan.prompts)
     model.eval()
     stream = plan.stream()
-    for start in range(0, len(rows), batch_size):
-        samples = [Sample.of(row, model.sam, model.config.fit) for row in rows[start : start + batch_size]]
+    for part in _batches(rows, batch_size):
+        if is_divided(part[0]):
+            yield _decode_tiles(model, part[0], plan, store)
+            continue
+        samples = [Sample.of(row, model.sam, model.config.fit) for row in part]
         features = features_for(samples, model, store)
         if plan.prompts_objects(samples[0].checked):
             for number, sample in enumerate(samples):
@@ -76,8 +85,70 @@ def decode_rows(
         for number, (sample, masks) in enumerate(zip(samples, decoded, strict=True)):
             own = None
             if sample.checked.reading.masks == MaskKind.INSTANCES and _has_map(prompts):
-                own = partial(find_instances, model, features[number : number + 1], sample.geometry)
+                own = partial(_map_of, model, features[number : number + 1], sample)
             yield DecodedRow(sample, masks, prompts=prompts.images(number, number + 1), own_instances=own)
+
+
+def _batches(rows: Sequence[CheckedRow], size: int) -> Iterator[list[CheckedRow]]:
+    """Yield rows that are decoded together, in their order; one that is seen tile by tile is alone."""
+    batch: list[CheckedRow] = []
+    for row in rows:
+        if batch and (len(batch) == size or is_divided(row)):
+            yield batch
+            batch = []
+        if is_divided(row):
+            yield [row]
+        else:
+            batch.append(row)
+    if batch:
+        yield batch
+
+
+def _map_of(model: PromiseModel, features: Features, sample: Sample) -> Uint16Array:
+    return find_instances(model, features, sample.geometry).labels
+
+
+def _decode_tiles(model: PromiseModel, row: CheckedRow, plan: PromptPlan, store: FeatureStore | None) -> DecodedRow:
+    """Decode the tiles of one row, one after the other, with the model's own prompts in each."""
+    if plan.prompts != PromptSource.APM or plan.protocol != Protocol.OWN:
+        raise SettingsError(
+            f"{row.name}: {row.width} x {row.height} pixels, which are seen in tiles: only the model's own prompts are "
+            f"made for each tile (--prompts {PromptSource.APM}, --protocol {Protocol.OWN}). Give --tile {NO_TILE} to "
+            "prompt the whole image"
+        )
+    grid, masks = tile_grid(row), {}
+    has_map = False
+    for boxes in grid:
+        for box in boxes:
+            sample = Sample.of(tile_of(row, box), model.sam, model.config.fit)
+            features = features_for([sample], model, store)
+            prompts = model.propose(features)
+            has_map = _has_map(prompts)
+            (found,) = decode_masks(model, features, prompts, [sample.geometry])
+            masks[box] = found
+    own = None
+    if row.reading.masks == MaskKind.INSTANCES and has_map:
+        own = partial(_map_of_tiles, model, row, store)
+    tiles = row.reading.tiles
+    overlap = 0 if tiles is None else tiles.overlap
+    tiled = TiledMasks(masks, grid, overlap, row.height, row.width)
+    return DecodedRow(Sample.of(row, model.sam, model.config.fit), tiled, own_instances=own)
+
+
+def _map_of_tiles(model: PromiseModel, row: CheckedRow, store: FeatureStore | None) -> Uint16Array:
+    """Find the separate objects of a row tile by tile, and return their map (H, W)."""
+    labels = np.zeros((row.height, row.width), np.uint16)
+    stitcher = Stitcher(labels, row.kept, name=row.name)
+    grid = tile_grid(row)
+    for boxes, below in zip(grid, [*grid[1:], None], strict=True):
+        for box in boxes:
+            tile = tile_of(row, box)
+            sample = Sample.of(tile, model.sam, model.config.fit)
+            found = find_instances(model, features_for([sample], model, store), sample.geometry)
+            stitcher.add(box, found, tile.image())
+        stitcher.end_row(None if below is None else below[0].top)
+    stitcher.finished()
+    return labels
 
 
 def _has_map(prompts: Prompts) -> bool:

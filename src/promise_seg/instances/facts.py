@@ -79,21 +79,34 @@ def facts_of(
 
 def _facts(found: InstanceMap, rgb: Uint8Array, spacing: tuple[float, float] | None) -> Iterator[FoundObject]:
     for number, one in enumerate(found.objects, 1):
-        rows, columns = np.nonzero(one.mask)
-        pixels = rgb[one.window][one.mask]
-        area, unit = _in_space(len(rows), spacing)
-        yield FoundObject(
-            id=number,
-            area_pixels=len(rows),
-            centre_xy=(one.left + float(columns.mean()), one.top + float(rows.mean())),
-            box_xyxy=_box(one, rows, columns),
-            mean_intensity=float(pixels.mean()),
-            score=one.score,
-            point_xy=one.point_xy,
-            predicted_iou=one.predicted_iou,
-            area=area,
-            area_unit=unit,
-        )
+        yield facts_of_object(number, one, rgb[one.window], spacing)
+
+
+def facts_of_object(
+    number: int, one: Outlined, rgb: Uint8Array, spacing: tuple[float, float] | None = None
+) -> FoundObject:
+    """Return what is known of one object.
+
+    Args:
+        number: of the object in its instance map.
+        one: the object.
+        rgb: the pixels (h, w, 3) of its window.
+        spacing: see :func:`facts_of`.
+    """
+    rows, columns = np.nonzero(one.mask)
+    area, unit = _in_space(len(rows), spacing)
+    return FoundObject(
+        id=number,
+        area_pixels=len(rows),
+        centre_xy=(one.left + float(columns.mean()), one.top + float(rows.mean())),
+        box_xyxy=_box(one, rows, columns),
+        mean_intensity=float(rgb[one.mask].mean()),
+        score=one.score,
+        point_xy=one.point_xy,
+        predicted_iou=one.predicted_iou,
+        area=area,
+        area_unit=unit,
+    )
 
 
 def _box(one: Outlined, rows: np.ndarray, columns: np.ndarray) -> tuple[int, int, int, int]:

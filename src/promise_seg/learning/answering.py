@@ -89,7 +89,7 @@ def measure_answers(
     for row in counted([row for row in rows if row.foreground_pixels], progress, "measuring answers to prompts"):
         sample = Sample.of(row, model.sam, model.config.fit)
         features = features_for([sample], model, store)
-        rng = np.random.default_rng(int(row.image_sha256[:16], 16))
+        rng = np.random.default_rng(int(row.pixels_sha256[:16], 16))
         objects = _objects(sample, rng)
         for form, prompts in _prompts(sample, objects, rng):
             for shifted in (False, True) if has_shift else (False,):

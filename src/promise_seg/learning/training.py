@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from promise_seg._version import __version__
 from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_checkpoint, read_config, save_checkpoint
 from promise_seg.dataset.checks import CheckedRow
+from promise_seg.dataset.tiles import rows_to_learn
 from promise_seg.environment import collect_environment
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
@@ -64,7 +65,8 @@ class TrainingRun:
 
     Args:
         folder: for checkpoints, log, curves and state.
-        rows: checked rows; only those of ``train`` are learned from, only those of ``val`` chosen on.
+        rows: checked rows; only those of ``train`` are learned from, only those of ``val`` chosen on, of large images
+            tile by tile where they are read so.
         sam: frozen; untouched.
         store: of features.
         settings: what to do.
@@ -95,6 +97,7 @@ class TrainingRun:
     ) -> None:
         self.folder, self.store, self.settings, self.accelerator = folder, store, settings, accelerator
         self.sam = sam
+        rows = rows_to_learn(rows)
         self._separates = bool(rows) and settings.separates(rows[0].reading.masks)
         self.rows = {split: [r for r in rows if r.row.split == split] for split in Split}
         for split in (Split.TRAIN, Split.VAL):

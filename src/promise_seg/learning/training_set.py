@@ -15,7 +15,7 @@ from promise_seg.arrays import BoolArray, Float32Array, Uint16Array
 from promise_seg.augmentation import AnyView, draw_view
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.images.geometry import on_mask, shrink_mask
+from promise_seg.images.geometry import Box, on_mask, shrink_mask
 from promise_seg.inference.encoding import Sample, apm_inputs, features_of
 from promise_seg.learning.given import Form, drawn_box, given
 from promise_seg.learning.losses import inner_distances, inner_distances_of_instances, signed_distances
@@ -27,6 +27,12 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskKind, Recipe
+
+_MaskKey = tuple[str, int, Box | None, AnyView]
+
+
+def _key_of(sample: Sample) -> _MaskKey:
+    return sample.checked.row.where, sample.checked.index, sample.checked.tile, sample.view
 
 
 class TrainingBatch(NamedTuple):
@@ -148,8 +154,8 @@ class TrainingSet(Dataset[TrainingBatch]):
         self._store = store if repeats else None
         sees_images = apm is not None and apm.image_side is not None and apm.frozen_part is None
         self._draws_views = sees_images and settings.augmentation == Recipe.OWN and not sam.encoder_learns
-        self._masks: dict[tuple[str, int, AnyView], npt.NDArray[np.uint8]] = {}
-        self._instances: dict[tuple[str, int, AnyView], bytes] = {}
+        self._masks: dict[_MaskKey, npt.NDArray[np.uint8]] = {}
+        self._instances: dict[_MaskKey, bytes] = {}
         self._separates = bool(rows) and settings.learns_objects(rows[0].reading.masks)
 
     def __len__(self) -> int:
@@ -170,7 +176,7 @@ class TrainingSet(Dataset[TrainingBatch]):
     def _mask(self, sample: Sample) -> npt.NDArray[np.bool_]:
         if not self._settings.views:
             return sample.mask()
-        key = (sample.checked.row.where, sample.checked.index, sample.view)
+        key = _key_of(sample)
         if key not in self._masks:
             self._masks[key] = np.packbits(sample.mask())
         bits = np.unpackbits(self._masks[key], count=sample.side * sample.side)
@@ -180,7 +186,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         """Return the instance map of a view; those that come again are kept, compressed."""
         if not keep or not self._settings.views:
             return sample.instances()
-        key = (sample.checked.row.where, sample.checked.index, sample.view)
+        key = _key_of(sample)
         if key not in self._instances:
             self._instances[key] = zlib.compress(sample.instances().tobytes(), 1)
         return np.frombuffer(zlib.decompress(self._instances[key]), np.uint16).reshape(sample.side, sample.side)

@@ -23,7 +23,7 @@ from promise_seg.prediction.labelling import Labelled, Labeller
 from promise_seg.prediction.objects_table import join_objects, objects_path, write_objects
 from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco
-from promise_seg.prediction.overview import overview
+from promise_seg.prediction.overlay_of_labels import draw_labelled
 from promise_seg.prediction.table import PredictionTable, lines_of, stem_of
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sealed import read_sealed, write_sealed
@@ -137,7 +137,7 @@ class PredictionFolder:
         """
         path = self._write(one, labelled)
         self.notes += labelled.source.notes
-        overlay = Image.fromarray(overview(labelled, self._reading))
+        overlay = Image.fromarray(draw_labelled(labelled, self._reading))
         drawn = self.overlay_path(one.stem)
         write_whole(drawn, lambda p: overlay.save(p), Sync.FILE)
         written = [path, drawn]
@@ -259,7 +259,8 @@ def predict_one(one: Input, labeller: Labeller, every: int = 1) -> Labelled:
 
 
 def _opened(one: Input, labeller: Labeller, every: int) -> Source:
-    source = one.open(labeller.reading.axis)
+    slide = None if one.files else labeller.reading.slide(one.path)
+    source = slide or one.open(labeller.reading.axis)
     if source.is_in_time:
         source = source.thinned(every)
         height, width = source.values(0).shape[:2]
@@ -292,7 +293,8 @@ class _FolderRun:
             if self._target.seems_to_have(one, sha256):
                 return _Read(sha256)
             source = _opened(one, self._labeller, self._every)
-            return _Read(sha256, source, None if source.is_volume else self._labeller.frame(source, 0))
+            later = source.is_volume or self._labeller.reads_windows(source)
+            return _Read(sha256, source, None if later else self._labeller.frame(source, 0))
 
     def predict(self, number: int, one: Input, result: Callable[[], _Read]) -> None:
         """Predict one input unless it is there, and let it be written."""
@@ -316,6 +318,8 @@ class _FolderRun:
         source = read.source or _opened(one, self._labeller, self._every)
         if read.framed is not None:
             return self._labeller.label(source, silent, [read.framed])
+        if self._labeller.reads_windows(source):
+            return self._labeller.label(source)
         slices = self._helper.ahead(range(len(source)), partial(self._labeller.frame, source))
         return self._labeller.label(source, silent, (framed() for _, framed in slices))
 

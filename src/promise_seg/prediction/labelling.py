@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
+from promise_seg.arrays import BoolArray, Float32Array, Uint8Array, Uint16Array
 from promise_seg.errors import CheckpointError, ImageError, SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
@@ -17,6 +17,14 @@ from promise_seg.instances.facts import FoundObject
 from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import ModelConfig
 from promise_seg.prediction.instances import with_offset
+from promise_seg.prediction.large_images import (
+    LargeImage,
+    blended_labels,
+    large_image,
+    stitched_objects,
+    strips_of,
+    windowed_image,
+)
 from promise_seg.prediction.predictor import EncodedImage, Predictor
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
@@ -51,6 +59,13 @@ class LabelledSlice:
     def mask_of(self, label: int) -> BoolArray:
         """The mask (H, W) of a label."""
         return self.labels > 0 if self.objects is not None else self.labels == label
+
+    def area_of(self, label: int) -> int:
+        """The pixels of a label, counted some rows at a time."""
+        strips = strips_of(self.labels)
+        if self.objects is not None:
+            return sum(int(np.count_nonzero(strip)) for strip in strips)
+        return sum(int(np.count_nonzero(strip == label)) for strip in strips)
 
 
 @dataclass(frozen=True)
@@ -191,6 +206,9 @@ class Labeller:
             framed: the image.
             spacing: the distance between its rows and between its columns in mm, if it is known.
         """
+        large = large_image(framed, self.reading.tiles)
+        if large is not None:
+            return self.label_large(large, spacing)
         encoded = self._encoded(framed)
         if self.instances:
             return self._label_objects(framed, encoded, spacing)
@@ -209,6 +227,35 @@ class Labeller:
             for label, p in predictions.items()
         }
         return LabelledSlice(np.where(any_mask, found[probs.argmax(0)], 0).astype(np.uint16), origins)
+
+    def label_large(
+        self, image: LargeImage, spacing: tuple[float, float] | None = None, progress: Progress = silent
+    ) -> LabelledSlice:
+        """The same for an image that is seen tile by tile; no trust is known of it, and points are left out.
+
+        Raises:
+            ImageError: if a part of it cannot be read, or has too many objects.
+        """
+        if self.instances:
+            ((label, one),) = self.predictors.items()
+            labels, objects = stitched_objects(image, one.objects_in_tile, spacing, progress)
+            scores = [each.score for each in objects]
+            return LabelledSlice(labels, {label: _origin_of_tiles(scores)}, objects)
+        scores_of: dict[int, list[float]] = {label: [] for label in self.predictors}
+        tick = Stage(progress, "tiles", sum(map(len, image.grid)))
+
+        def probs_of(rgb: Uint8Array) -> Float32Array:
+            encoded = self._encoded(self._first.tile(rgb))
+            found = {label: one.predict(encoded[label]) for label, one in self.predictors.items()}
+            for label, prediction in found.items():
+                if prediction.mask.any():
+                    scores_of[label].append(prediction.predicted_iou)
+            tick()
+            return np.stack([prediction.mask_probs for prediction in found.values()])
+
+        posts = {label: one.model.config.postprocessing for label, one in self.predictors.items()}
+        labels = blended_labels(image, probs_of, posts)
+        return LabelledSlice(labels, {label: _origin_of_tiles(scores) for label, scores in scores_of.items()})
 
     def _label_objects(
         self, framed: ImageInFrame, encoded: dict[int, EncodedImage], spacing: tuple[float, float] | None
@@ -242,6 +289,10 @@ class Labeller:
         """
         return self._first.frame(source, index)
 
+    def reads_windows(self, source: Source) -> bool:
+        """Whether no more than windows of an image are read, see :meth:`label`."""
+        return source.size is not None and self.reading.tiles is not None
+
     def label(
         self, source: Source, progress: Progress = silent, frames: Iterable[ImageInFrame] | None = None
     ) -> Labelled:
@@ -255,6 +306,11 @@ class Labeller:
         Raises:
             ImageError: if a slice cannot be read.
         """
+        large = windowed_image(source, self.reading)
+        if large is not None:
+            one = self.label_large(large, source.spacing, progress)
+            separate = self.reading.masks == MaskKind.INSTANCES
+            return Labelled(source, (one,), self.names, self.is_binary, separate)
         if frames is None:
             frames = (self.frame(source, index) for index in range(len(source)))
         tick, picture = Stage(progress, "predicting", len(source)), None
@@ -265,6 +321,12 @@ class Labeller:
             tick()
         separate = self.reading.masks == MaskKind.INSTANCES
         return Labelled(source, tuple(slices), self.names, self.is_binary, separate, picture)
+
+
+def _origin_of_tiles(scores: Sequence[float]) -> Origin:
+    """Return the origin of a mask of several tiles: the mean of what is known of those with something in them."""
+    nothing = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
+    return Origin(*nothing, float(np.mean(scores)) if scores else 0.0)
 
 
 def _after(before: Sequence[LabelledSlice], one: LabelledSlice, source: Source) -> LabelledSlice:

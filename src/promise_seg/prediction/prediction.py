@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from promise_seg.images.geometry import Geometry
 from promise_seg.inference.masks import Masks
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.overlay import draw_overlay
+from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskChoice
 
 _BY_SCORE = (MaskChoice.SCORE, MaskChoice.LEARNED)
@@ -125,3 +127,14 @@ def prediction_of(
         note=note,
         candidates=Candidates(masks, number, choice, post),
     )
+
+
+def prompts_in_image(prompts: Prompts, sets: slice, geometry: Geometry) -> PromptsInImage:
+    """Return some of the sets of prompts of the only image of a batch, in its own frame."""
+    points_xy, labels, boxes = np.zeros((0, 2), np.float32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
+    if prompts.points_xy_model is not None and prompts.point_labels is not None:
+        points_xy = geometry.points_to_image(prompts.points_xy_model[0, sets].flatten(0, 1).cpu().numpy())
+        labels = prompts.point_labels[0, sets].flatten().cpu().numpy().astype(np.int64)
+    if prompts.boxes_xyxy_model is not None:
+        boxes = geometry.box_to_image(prompts.boxes_xyxy_model[0, sets].cpu().numpy())
+    return PromptsInImage(points_xy, labels, boxes)

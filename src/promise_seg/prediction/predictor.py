@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from promise_seg.arrays import Uint8Array
 from promise_seg.errors import SettingsError
 from promise_seg.features.precision import rounded
 from promise_seg.images.formats.source import Source
@@ -19,10 +20,12 @@ from promise_seg.inference.encoding import encode_images, seen_by
 from promise_seg.inference.masks import decode_one
 from promise_seg.instances.facts import facts_of
 from promise_seg.instances.finding import find_instances
+from promise_seg.instances.painting import InstanceMap
 from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.instances import Instances, spacing_of
-from promise_seg.prediction.prediction import Prediction, PromptsInImage, prediction_of
+from promise_seg.prediction.large_images import blended_prediction, large_image, stitched_objects, windowed_image
+from promise_seg.prediction.prediction import Prediction, prediction_of, prompts_in_image
 from promise_seg.prediction.reading import ImageLike, Slice, read_rgb
 from promise_seg.prediction.user_prompts import UserPrompts, to_model_frame
 from promise_seg.progress import Progress, counted, silent
@@ -95,6 +98,10 @@ class Predictor:
         config = self.model.config
         rgb = read_rgb(image, config.reading, index)
         return ImageInFrame.of(rgb, self.model.sam.image_size, config.fit, config.reading.crop_border)
+
+    def tile(self, rgb: Uint8Array) -> ImageInFrame:
+        """Map the pixels (h, w, 3) of a tile, read as the model reads them, to the model frame."""
+        return ImageInFrame.of(rgb, self.model.sam.image_size, self.model.config.fit, crop_border=False)
 
     def encode_framed(self, framed: ImageInFrame, features: Features | None = None) -> EncodedImage:
         """Run the encoder, and let an APM that sees the image itself look at it.
@@ -175,10 +182,26 @@ class Predictor:
         prompts = UserPrompts(points_xy, point_labels, box_xyxy, mask_input)
         choice = _checked_choice(mask_choice)
         if not isinstance(image, list | tuple):
-            return self._predict(self._encoded(image), [prompts], choice)[0]
+            return self._predict_any(image, prompts, choice)
         if not prompts.is_empty:
             raise SettingsError("prompts belong to one image: give images with prompts one by one")
-        return [self._predict(self._encoded(one), [prompts], choice)[0] for one in image]
+        return [self._predict_any(one, prompts, choice) for one in image]
+
+    def _predict_any(self, image: object, prompts: UserPrompts, choice: MaskChoice | None) -> Prediction:
+        if isinstance(image, EncodedImage) or not prompts.is_empty:
+            return self._predict(self._encoded(image), [prompts], choice)[0]
+        return self._predict_framed(self.frame(image), choice)
+
+    def _predict_framed(self, framed: ImageInFrame, choice: MaskChoice | None = None) -> Prediction:
+        """Predict with the model's own prompts, tile by tile where the image is larger than a tile."""
+        large = large_image(framed, self.model.config.reading.tiles)
+        if large is None:
+            return self._predict(self.encode_framed(framed), [UserPrompts()], choice)[0]
+
+        def of_tile(rgb: Uint8Array) -> Prediction:
+            return self._predict(self.encode_framed(self.tile(rgb)), [UserPrompts()], choice)[0]
+
+        return blended_prediction(large, of_tile, self.model.config.postprocessing)
 
     def predict_sets(
         self,
@@ -216,7 +239,7 @@ class Predictor:
         own = self._own_prompts(encoded)
         masks, choice = decode_one(self.model, encoded.features, own, encoded.geometry), self._choice(own, None)
         return [
-            prediction_of(masks, n, choice, post, _in_image(own, slice(n, n + 1), encoded.geometry))
+            prediction_of(masks, n, choice, post, prompts_in_image(own, slice(n, n + 1), encoded.geometry))
             for n in range(len(masks.iou))
         ]
 
@@ -259,14 +282,16 @@ class Predictor:
             chosen = self._choice(own, choice)
             whole = masks.union(chosen)
             chosen = chosen if whole is masks else MaskChoice.FIRST
-            return [prediction_of(whole, 0, chosen, post, _in_image(own, slice(None), geometry))] * len(sets)
+            return [prediction_of(whole, 0, chosen, post, prompts_in_image(own, slice(None), geometry))] * len(sets)
         prompts = to_model_frame(sets, geometry, self.model.sam.mask_side)
         masks = decode_one(self.model, encoded.features, prompts, geometry)
         chosen = self._choice(prompts, choice)
         has_other_answer = self.model.ips is not None and not self.model.answer_to(prompts).shifted
         note = UNSHIFTED if has_other_answer else ""
         return [
-            prediction_of(masks, number, chosen, post, _in_image(prompts, slice(number, number + 1), geometry), note)
+            prediction_of(
+                masks, number, chosen, post, prompts_in_image(prompts, slice(number, number + 1), geometry), note
+            )
             for number in range(len(sets))
         ]
 
@@ -301,8 +326,20 @@ class Predictor:
             place, index = image.volume, image.index
         if isinstance(place, str | Path):
             place = self.model.config.reading.open(place)
-        framed = self.frame(place, index)
-        return self.instances_in(framed, self.encode_framed(framed), spacing_of(place))
+        spacing = spacing_of(place)
+        reading = self.model.config.reading
+        large = windowed_image(place, reading) if isinstance(place, Source) else None
+        if large is None:
+            framed = self.frame(place, index)
+            large = large_image(framed, reading.tiles)
+            if large is None:
+                return self.instances_in(framed, self.encode_framed(framed), spacing)
+        return Instances(*stitched_objects(large, self.objects_in_tile, spacing))
+
+    def objects_in_tile(self, rgb: Uint8Array) -> InstanceMap:
+        """Find the objects in the pixels (h, w, 3) of a tile."""
+        framed = self.tile(rgb)
+        return find_instances(self.model, self.encode_framed(framed).features, framed.geometry)
 
     def instances_in(
         self, framed: ImageInFrame, encoded: EncodedImage, spacing: tuple[float, float] | None = None
@@ -351,7 +388,7 @@ class Predictor:
         reading = self.model.config.reading
         source = reading.opened(volume) if isinstance(volume, Source) else reading.open(volume)
         indices = counted(range(len(source)), progress, "predicting")
-        return Volume(source, tuple(self.predict(self.encode(source, index)) for index in indices))
+        return Volume(source, tuple(self._predict_framed(self.frame(source, index)) for index in indices))
 
 
 def _checked_choice(given: MaskChoice | str | None) -> MaskChoice | None:
@@ -360,14 +397,3 @@ def _checked_choice(given: MaskChoice | str | None) -> MaskChoice | None:
     if str(given) not in tuple(MaskChoice):
         raise SettingsError(f"mask_choice {given!r}: expected {', '.join(MaskChoice)}")
     return MaskChoice(str(given))
-
-
-def _in_image(prompts: Prompts, sets: slice, geometry: Geometry) -> PromptsInImage:
-    """Some of the sets of prompts of the only image, in its own frame."""
-    points_xy, labels, boxes = np.zeros((0, 2), np.float32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
-    if prompts.points_xy_model is not None and prompts.point_labels is not None:
-        points_xy = geometry.points_to_image(prompts.points_xy_model[0, sets].flatten(0, 1).cpu().numpy())
-        labels = prompts.point_labels[0, sets].flatten().cpu().numpy().astype(np.int64)
-    if prompts.boxes_xyxy_model is not None:
-        boxes = geometry.box_to_image(prompts.boxes_xyxy_model[0, sets].cpu().numpy())
-    return PromptsInImage(points_xy, labels, boxes)

@@ -14,8 +14,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-import numpy as np
-
 from promise_seg.errors import PromiseError, first_line
 from promise_seg.files import write_text
 from promise_seg.images.exports.inputs import key_of
@@ -202,7 +200,7 @@ def lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
     height, width = one.labels.shape
     lines = []
     for label, origin in one.origins.items():
-        area = int(np.count_nonzero(one.mask_of(label)))
+        area = one.area_of(label)
         lines.append(
             {
                 "slice": str(labelled.source.number_of(index)) if labelled.source.is_volume else "",

@@ -12,6 +12,7 @@ from promise_seg.arrays import Float64Array
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.checkpoint import load_checkpoint, read_config
 from promise_seg.dataset.checks import CheckedRow, data_sha256
+from promise_seg.dataset.tiles import rows_to_learn
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, encode_images, features_for
@@ -124,6 +125,7 @@ def ensure_calibrated(
         known = find_trust(folder, model).trust
     except CheckpointError:
         known = None  # damaged: it is written again
+    rows = rows_to_learn(rows)
     train, val = ([row for row in rows if row.row.split == split] for split in (Split.TRAIN, Split.VAL))
     if known is not None and known.calibration.is_of(train, val):
         return known
@@ -134,7 +136,7 @@ def ensure_calibrated(
 
 def draw_rows(rows: Sequence[CheckedRow], most: int = MOST_NEIGHBOURS, seed: int = 0) -> list[CheckedRow]:
     """Return a random subset of at most ``most`` rows, independent of their order."""
-    ordered = sorted(rows, key=lambda row: row.image_sha256)
+    ordered = sorted(rows, key=lambda row: row.pixels_sha256)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(ordered))[:most])
     return [ordered[index] for index in chosen]
 

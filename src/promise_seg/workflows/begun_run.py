@@ -38,3 +38,12 @@ def note_of_run(output: str | Path | None) -> dict[str, Any] | None:
             continue
         return found
     return None
+
+
+def image_size_of(output: str | Path | None, given: int | None) -> int | None:
+    """Return the side of SAM's input that is given, or else that of the run that a folder holds."""
+    noted = note_of_run(output)
+    if given is not None or noted is None:
+        return given
+    found: int | None = noted.get("image_size")
+    return found

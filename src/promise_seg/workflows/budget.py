@@ -10,8 +10,11 @@ from promise_seg.assessment.budget import PromptScores, prompt_budget
 from promise_seg.assessment.budget_plot import draw_budget
 from promise_seg.assessment.summary import SeenInTraining, TestPeeks
 from promise_seg.dataset.dataset import Dataset
+from promise_seg.dataset.tiles import is_divided
+from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_json
+from promise_seg.images.tiles import NO_TILE
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
@@ -97,6 +100,11 @@ def budget(
     """
     opened = open_models(model, sam=sam, device=device, image_size=image_size)
     rows = rows_to_score(opened, data, split, progress)
+    if (large := next((row for row in rows if is_divided(row)), None)) is not None:
+        raise SettingsError(
+            f"{large.name}: {large.width} x {large.height} pixels, which are seen in tiles: the prompts of whole "
+            f"images are compared. Give --tile {NO_TILE}"
+        )
     facts = {"data": data_name(data), "split": str(split), "seed": seed}
 
     def measure(part: ModelPart, one: PromiseModel, folder: Path | None) -> PromptBudget:

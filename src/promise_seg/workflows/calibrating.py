@@ -116,6 +116,7 @@ def calibrate(
         rows = rows_of_part(rows, part, one)
         check_val_rows(rows.val, data_name(data), part)
         check_train_rows(rows.train, data_name(data), part)
+        rows = rows.to_learn()
         trust = learn(one, rows.train, rows.val, as_store(store), progress)
         calibrated.append(Calibrated(part.name, trust, save_trust(trust, folder)))
     return calibrated
@@ -180,6 +181,8 @@ def _source(model: PromiseModel) -> PromptSource:
 def _search(model: PromiseModel, rows: Dataset, store: FeatureStore, progress: Progress) -> Tuned:
     if not rows.val:
         raise SettingsError(f"{data_name(rows)}: no val rows to choose on")
+    if model.apm is None:  # oracle points are of single tiles, own prompts of whole images
+        rows = rows.to_learn()
     assessment = Assessment(prompts=_source(model), num_points=model.config.oracle.num_points)
     return search(model, rows.val, assessment, store, progress)
 
@@ -199,6 +202,6 @@ def _kept(
     model.config = model.config.model_copy(update={"postprocessing": chosen})
     write_config(model.config, folder)
     if trust is not None and rows is not None:
-        trust = recalibrate(model, trust, rows.val, store, progress)
+        trust = recalibrate(model, trust, rows.to_learn().val, store, progress)
         save_trust(trust, folder)
     return Tuning(part.name, chosen, tuned, _source(model), 0 if rows is None else len(rows.val), trust, folder)

@@ -20,6 +20,7 @@ from promise_seg.assessment.volume_report import summarise_volumes
 from promise_seg.assessment.volumes import VolumeScore, VolumeScorer
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.dataset import Dataset
+from promise_seg.dataset.tiles import is_divided
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.prompting import check_prompts
@@ -281,6 +282,8 @@ def score_and_judge(
         CheckpointError: if the calibration is damaged.
     """
     trust, notes = _find_trust(part, model, assessment)
+    if trust is not None and any(is_divided(row) for row in rows):
+        trust, notes = None, ("no trust scores: they are of single tiles, not of images that are seen in several",)
     scorer = VolumeScorer(rows, assessment.tolerance)
     results = score(model, rows, assessment, store=store, progress=renamed(progress, stage), keep=scorer.add)
     subject = subject_of(model, part.name, assessment, rows[0].reading, data=data, split=split)

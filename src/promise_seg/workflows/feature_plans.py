@@ -18,6 +18,7 @@ from promise_seg.workflows.devices import pick_device
 from promise_seg.workflows.evaluation import as_store
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.sizing import Sizing
+from promise_seg.workflows.tiling import tiles_to_learn
 from promise_seg.workflows.training import settings_for, usual_reading
 
 
@@ -55,6 +56,7 @@ def plan_features(
         data = Dataset.from_csv(data, like=usual_reading(protocol, None), progress=progress)
     rows = data.with_validation(val_share, settings.seed)
     where = as_store(store)
+    rows, sam = tiles_to_learn(rows, sam, pick_device(device), image_size, None, protocol, note)
     sizing = Sizing(rows.train, None, note)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, pick_device(device), image_size, settings)
     frozen.lighten(chosen(EncoderPrecision, encoder_precision, "--encoder-precision"))

@@ -1,5 +1,6 @@
 """Models as a Python user holds them: one, or one for each class, with the place that they came from."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import torch
 
 from promise_seg.errors import SettingsError
-from promise_seg.images.reading import ALL_CLASSES, Reading, make_reading
+from promise_seg.images.reading import ALL_CLASSES, Reading, ReadingOptions, make_reading
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.labelling import LabelledSlice, Labeller, parse_names
 from promise_seg.prediction.predictor import Predictor
@@ -51,6 +52,17 @@ class Model(Predictor):
     def sam(self) -> Backbone:
         """The SAM that it stands on."""
         return self.model.sam
+
+    def reading_as(self, options: ReadingOptions) -> "Model":
+        """Return the same model, which reads images otherwise than in training; the weights are shared.
+
+        Raises:
+            SettingsError: naming the option that cannot be meant.
+        """
+        config = self.model.config
+        model = copy.copy(self.model)
+        model.config = config.model_copy(update={"reading": options.applied_to(config.reading)})
+        return Model(self.ref, self.part, model, self.trust_model, self.note)
 
     def labeller(self, names: Sequence[str] = (), *, instances: bool = False) -> Labeller:
         """Return what turns images into label maps with it.
@@ -106,6 +118,14 @@ class ClassModels(Mapping[int, Model]):
     def sam(self) -> Backbone:
         """The SAM that all of them stand on."""
         return self._first.sam
+
+    def reading_as(self, options: ReadingOptions) -> "ClassModels":
+        """Return the same models, which read images otherwise; see :meth:`Model.reading_as`.
+
+        Raises:
+            SettingsError: naming the option that cannot be meant.
+        """
+        return ClassModels(self.ref, {label: one.reading_as(options) for label, one in self.items()})
 
     def labeller(self, names: Sequence[str] = (), *, instances: bool = False) -> Labeller:
         """Return what turns images into label maps with them; see :meth:`Model.labeller`.

@@ -9,6 +9,8 @@ from promise_seg.archives.address import address_among
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.inputs import find_inputs
+from promise_seg.images.reading import NO_OPTIONS, Reading, ReadingOptions
+from promise_seg.images.tiles import Tiling
 from promise_seg.prediction.folders import Outcome, PredictionFolder
 from promise_seg.prediction.folders import predict_folder as predict_inputs
 from promise_seg.prediction.labelling import Labeller
@@ -23,6 +25,8 @@ from promise_seg.workflows.models import ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.outputs import refuse_checkpoints
 
+_ANY_TILES = Tiling(side=2**20, overlap=0)
+
 
 def load_labeller(
     model: ModelLike,
@@ -33,6 +37,9 @@ def load_labeller(
     names: Sequence[str] = (),
     always_segment: bool = False,
     instances: bool = False,
+    tile: int | str | None = None,
+    overlap: int | None = None,
+    level: int | None = None,
 ) -> Labeller:
     """Return what turns images into label maps with a model, or one for each class.
 
@@ -45,13 +52,18 @@ def load_labeller(
         always_segment: segment also what the model judges to hold nothing; of a model that is loaded already, see
             :func:`load`.
         instances: whether labels are the numbers of separate objects.
+        tile, overlap, level: of large images, see :func:`predict_folder`.
 
     Raises:
         CheckpointError: if a model cannot be loaded.
-        SettingsError: if it cannot predict by itself, or a name cannot be meant.
+        SettingsError: if it cannot predict by itself, or a name or an option of tiles cannot be meant.
     """
+    options = ReadingOptions(tile=tile, overlap=overlap, level=level)
+    options.applied_to(Reading(tiles=_ANY_TILES))  # refused before a model is loaded
     if isinstance(model, str | Path | ModelRef):
         model = load(model, sam=sam, device=device, encoder_precision=encoder_precision, always_segment=always_segment)
+    if options != NO_OPTIONS:
+        model = model.reading_as(options)
     return model.labeller(names, instances=instances)
 
 
@@ -69,6 +81,9 @@ def predict_folder(
     keep_empty_frames: bool = False,
     every: int = 1,
     instances: bool = False,
+    tile: int | str | None = None,
+    overlap: int | None = None,
+    level: int | None = None,
     send: bool = False,
     to: str | None = None,
     progress: Progress = silent,
@@ -94,6 +109,10 @@ def predict_folder(
         always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
         every: predict every Nth frame of videos, from the first.
         instances: find each object separately: instance maps in place of masks, and ``objects.csv``.
+        tile: side of the tiles that larger images are seen in, in pixels; ``none`` for whole images; by default, and
+            with ``auto``, as in training.
+        overlap: how many pixels neighbouring tiles share; by default as in training, or a quarter of a tile.
+        level: which level of a pyramid in a TIFF is read; by default as in training.
         keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
         send: send the DICOM segmentations back to the archive that the images came from.
         to: send them to the archive of this address instead.
@@ -120,10 +139,12 @@ def predict_folder(
     job = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
     if isinstance(model, Labeller):
         _check_same(instances, model)
+        if (tile, overlap, level) != (None, None, None):
+            raise SettingsError("tile, overlap and level belong to the model here: load it with them")
     else:
         model = load_labeller(
             model, sam=sam, device=device, encoder_precision=encoder_precision, names=names,
-            always_segment=always_segment, instances=instances,
+            always_segment=always_segment, instances=instances, tile=tile, overlap=overlap, level=level,
         )  # fmt: skip
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)

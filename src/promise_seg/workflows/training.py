@@ -35,6 +35,7 @@ from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.one_run import Trained, run_and_calibrate
 from promise_seg.workflows.outputs import check_run_folder
 from promise_seg.workflows.sizing import Sizing
+from promise_seg.workflows.tiling import tiles_to_learn
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -157,6 +158,7 @@ def train(
     if rows.val_share is not None:
         note(f"no val rows in {data_name(data)}: took {len(rows.val)} of the train rows (whole groups) to choose on")
     accelerator = make_accelerator(device, settings.precision)
+    rows, sam = tiles_to_learn(rows, sam, accelerator.device, image_size, output, protocol, note)
     sizing = Sizing(rows.train, output, note, is_new=starts is None)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, accelerator.device, image_size, settings)
     frozen.lighten(encodes)

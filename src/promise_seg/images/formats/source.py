@@ -11,6 +11,7 @@ import numpy as np
 from promise_seg.arrays import Array, Uint8Array
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.uneven import UnevenStack
+from promise_seg.images.geometry import Box
 from promise_seg.vocabulary import Axis, OutputFormat
 
 COLOURS = ("red", "green", "blue")
@@ -87,6 +88,9 @@ class Source(ABC):
     """The names of its channels, empty where they have none, if it has several that are not colours: without a choice
     of them nothing is read."""
 
+    size: tuple[int, int] | None = None
+    """The height and width of a file of which windows are read, see :meth:`part`."""
+
     @abstractmethod
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None: ...
 
@@ -148,6 +152,11 @@ class Source(ABC):
     def as_stored(self, index: int) -> Array:
         """One slice as labels: palette indices instead of colours, nothing rescaled."""
         return self.values(index)
+
+    def part(self, box: Box) -> "Source | None":
+        """Return a window of the only slice as an image of its own; ``None`` where all of it is read anyway."""
+        del box
+        return None
 
     def thinned(self, every: int) -> "Source":
         """Return every Nth of its slices, from the first, if :attr:`is_in_time`; else itself."""

@@ -75,7 +75,7 @@ class TiffStack(Source):
         except PromiseError:
             raise
         except Exception as error:  # tifffile raises whatever its parsing runs into
-            raise _damaged(path, error) from error
+            raise damaged_tiff(path, error) from error
         if self._photometric == tifffile.PHOTOMETRIC.SEPARATED:
             raise ImageError(f"{path}: a TIFF in CMYK; save it as RGB")
         self.is_volume = len(self) > 1
@@ -167,7 +167,7 @@ class TiffStack(Source):
             except MemoryError:
                 raise ImageError(f"{self.path}: not enough memory to decode it") from None
             except Exception as error:  # as above
-                raise _damaged(self.path, error) from error
+                raise damaged_tiff(self.path, error) from error
             if np.iscomplexobj(array):
                 raise ImageError(f"{self.path}: holds complex numbers; save their magnitude")
             kept = self._page = (index, *self._arranged(array))
@@ -196,7 +196,7 @@ class TiffStack(Source):
         try:
             colours = colormap[:, array.astype(np.intp)]  # not bool, which would choose, not look up
         except IndexError as error:
-            raise _damaged(self.path, error) from error
+            raise damaged_tiff(self.path, error) from error
         return np.moveaxis(colours >> 8, 0, -1).astype(np.uint8)
 
     def values(self, index: int) -> Array:
@@ -240,7 +240,18 @@ def _samples(page: tifffile.TiffPage) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _damaged(path: Path, error: Exception) -> ImageError:
+def check_segment(path: Path, page: tifffile.TiffPage, data: bytes) -> None:
+    """Refuse a strip or tile that is compressed from more than its page says, before it is decoded.
+
+    Raises:
+        ImageError: that says so.
+    """
+    if page.compression in _CODES:
+        check_codes(path, data, prod(page.chunks))
+
+
+def damaged_tiff(path: Path, error: Exception) -> ImageError:
+    """Return the error for a TIFF that cannot be parsed or decoded."""
     return ImageError(
         f"{path}: damaged or truncated, or a TIFF of an unusual kind: {first_line(error)}. Save it again as TIFF"
     )

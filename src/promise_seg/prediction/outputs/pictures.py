@@ -1,5 +1,6 @@
 """Labels as PNG and as TIFF."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,15 @@ import tifffile
 from PIL import Image
 
 from promise_seg.arrays import Uint16Array
-from promise_seg.files import replacing_folder
+from promise_seg.files import Sync, replacing, replacing_folder
+from promise_seg.images.formats.tiff_slide import TiffSlide
+from promise_seg.images.geometry import Box
 from promise_seg.prediction.labelling import Labelled
 from promise_seg.prediction.outputs.reading_back import check_same, faults_of_writing, stored_stack, write_checked
+
+LARGEST_WHOLE = 2**26
+"""The pixels of the largest picture that is written from one array."""
+_SIDE = 512
 
 
 def grey_values(labels: Uint16Array, labelled: Labelled) -> npt.NDArray:
@@ -39,10 +46,36 @@ def write_png(labelled: Labelled, path: Path) -> None:
 
 
 def write_tiff(labelled: Labelled, path: Path) -> None:
-    """A TIFF with a page for each slice."""
+    """A TIFF with a page for each slice; of a large picture it is written tile by tile."""
+    if not labelled.source.is_volume and labelled.slices[0].labels.size > LARGEST_WHOLE:
+        _write_tiles(labelled, path)
+        return
     pages = np.stack([grey_values(one.labels, labelled) for one in labelled.slices])
 
     def write(to: Path) -> None:
         tifffile.imwrite(to, pages, photometric="minisblack", compression="zlib", metadata=None)
 
     write_checked(labelled, path, write, stored_stack, pages)
+
+
+def _write_tiles(labelled: Labelled, path: Path) -> None:
+    """Write the TIFF of a picture by tiles, and read it back by strips of them."""
+    labels = labelled.slices[0].labels
+    height, width = labels.shape
+    dtype = grey_values(labels[:1, :1], labelled).dtype
+
+    def tiles() -> Iterator[npt.NDArray]:
+        for top in range(0, height, _SIDE):
+            for left in range(0, width, _SIDE):
+                yield grey_values(labels[top : top + _SIDE, left : left + _SIDE], labelled)
+
+    with replacing(path, Sync.FILE) as temporary, faults_of_writing(labelled, temporary):
+        tifffile.imwrite(
+            temporary, tiles(), shape=(height, width), dtype=dtype, tile=(_SIDE, _SIDE), photometric="minisblack",
+            compression="zlib", metadata=None, bigtiff=labels.nbytes >= 2**31,
+        )  # fmt: skip
+        written = TiffSlide(temporary)
+        for top in range(0, height, _SIDE):
+            strip = labels[top : top + _SIDE]
+            found = written.window(Box(0, top, width, top + len(strip)))
+            check_same(found, grey_values(strip, labelled))

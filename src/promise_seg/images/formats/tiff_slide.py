@@ -1,0 +1,272 @@
+"""One level of a large TIFF, read by windows: no more is decoded at once than the tiles or strips of a window."""
+
+import logging
+import threading
+from collections import OrderedDict
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from promise_seg.arrays import Array
+from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.images.formats.kinds import told_by_content
+from promise_seg.images.formats.limits import SparingFile, check_size
+from promise_seg.images.formats.opening import states_of
+from promise_seg.images.formats.source import COLOURS, Source, finite_range
+from promise_seg.images.formats.tiff import TiffStack, check_segment, damaged_tiff
+from promise_seg.images.formats.tiff_pages import check_chain
+from promise_seg.images.geometry import Box
+from promise_seg.images.guarding import guarded
+from promise_seg.vocabulary import Axis, OutputFormat
+
+LEAST_PIXELS = 2**24
+"""Smaller images are read whole, unless a level of theirs is asked for."""
+_LARGEST_SEGMENT = 2**26  # values of a tile or strip, each of which is decoded whole
+_CACHE_BYTES = 2**27
+_STRIP_ROWS = 256
+_CODED_COLOURS = (6, 7, 33003, 33005, 34712)
+"""JPEG and JPEG 2000, whose colours are decoded to RGB."""
+
+
+def open_slide(path: str | Path, level: int = 0) -> "TiffSlide | None":
+    """Open one level of a TIFF to be read by windows; ``None`` for files that are as well read whole.
+
+    Raises:
+        ImageError: if there is no such level, or the file is damaged.
+    """
+    path = Path(path)
+    kind = told_by_content(path)
+    if kind is TiffStack:
+        found = _opened(path, level, states_of(path))
+        if found is not None:
+            return found
+    if level and kind is not None:
+        raise ImageError(f"{path}: has no level {level}, as it is no pyramid that can be read. Leave --level out")
+    return None
+
+
+@lru_cache(maxsize=2)
+def _opened(path: Path, level: int, states: tuple[tuple[int, int], ...]) -> "TiffSlide | None":
+    del states
+    with guarded(path):
+        slide = TiffSlide(path, level=level)
+    is_large = slide.height * slide.width >= LEAST_PIXELS
+    return slide if slide.is_readable and (level or is_large) else None
+
+
+class TiffSlide(Source):
+    """One level of a pyramid, or a large picture, in a TIFF: pixels of 8 or 16 bits, grey or RGB.
+
+    Args:
+        path: of the file.
+        axis: ignored.
+        level: its number, from the finest.
+
+    Raises:
+        ImageError: if there is no such level, or the file is damaged.
+    """
+
+    kind = "tiff"
+
+    def __init__(self, path: Path, axis: Axis = Axis.AUTO, level: int = 0) -> None:
+        del axis
+        self.path, self.level = path, level
+        self._turn = threading.Lock()
+        self._cache: OrderedDict[int, Array | None] = OrderedDict()
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it then raises
+        try:
+            with SparingFile(path) as stored, tifffile.TiffFile(stored) as file:
+                check_chain(path, file)
+                series = file.series[0]
+                levels = series.levels
+                if level >= len(levels):
+                    sizes = ", ".join(f"{one.keyframe.imagewidth} x {one.keyframe.imagelength}" for one in levels)
+                    raise ImageError(
+                        f"{path}: has no level {level}; it has {len(levels)}, counted from 0: {sizes} pixels. Give "
+                        "another --level"
+                    )
+                page = levels[level].keyframe
+                self._page, self._tables, self._header = page, page.jpegtables, page.jpegheader
+                self._offsets, self._counts = page.dataoffsets, page.databytecounts
+                self.height, self.width = int(page.imagelength), int(page.imagewidth)
+                self.size = self.height, self.width
+                samples = int(page.samplesperpixel)
+                self.is_readable = len(series.pages) == 1 and self._is_plain(page, samples)
+                if self.is_readable:
+                    self._mapped = self._map() if page.is_memmappable else None
+                    if self._mapped is None and int(np.prod(page.chunks)) > _LARGEST_SEGMENT:
+                        self.is_readable = False
+                self.channels = COLOURS if samples > 1 else ("",)
+        except PromiseError:
+            raise
+        except Exception as error:  # tifffile raises whatever its parsing runs into
+            raise damaged_tiff(path, error) from error
+
+    @staticmethod
+    def _is_plain(page: tifffile.TiffPage, samples: int) -> bool:
+        """Whether its pixels are what is shown."""
+        kinds = tifffile.PHOTOMETRIC
+        tag = page.tags.get("Orientation")
+        is_colour = page.photometric == kinds.RGB or (
+            page.photometric == kinds.YCBCR and page.compression in _CODED_COLOURS
+        )
+        return (
+            page.dtype in (np.uint8, np.uint16)
+            and page.bitspersample in (8, 16)
+            and (samples in (3, 4) if is_colour else samples == 1 and page.photometric == kinds.MINISBLACK)
+            and (samples == 1 or page.planarconfig == tifffile.PLANARCONFIG.CONTIG)
+            and page.axes in ("YX", "YXS")
+            and (tag is None or int(tag.value) == 1)
+        )
+
+    def _map(self) -> Array:
+        page = self._page
+        kind = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
+        return np.memmap(self.path, kind, "r", int(self._offsets[0]), tuple(map(int, page.shape)))
+
+    def __len__(self) -> int:
+        return 1
+
+    def output_formats(self) -> list[OutputFormat]:
+        """Return TIFF, which is written by tiles."""
+        return [OutputFormat.TIFF]
+
+    def differs_by(self, index: int) -> dict[str, object]:
+        return {"level": self.level} if self.level else {}
+
+    def values(self, index: int) -> Array:
+        """The whole level, if it is not too large.
+
+        Raises:
+            ImageError: see :meth:`window`; or if it is too large.
+        """
+        check_size(self.path, (self.height, self.width, len(self.channels)))
+        return self.window(Box(0, 0, self.width, self.height))
+
+    def part(self, box: Box) -> Source:
+        """Return a window as an image of its own, with the grey levels of the whole."""
+        return SlidePart(self, box)
+
+    def window(self, box: Box) -> Array:
+        """Return the values of a window: (h, w), or (h, w, 3) in colour.
+
+        Raises:
+            ImageError: if one of its tiles or strips is damaged.
+        """
+        if self._mapped is not None:
+            found = np.array(self._mapped[box.top : box.bottom, box.left : box.right]).astype(self._page.dtype)
+        else:
+            found = self._from_segments(box)
+        return found[..., :3] if found.ndim == 3 else found
+
+    def _from_segments(self, box: Box) -> Array:
+        samples = int(self._page.samplesperpixel)
+        found = np.zeros((box.bottom - box.top, box.right - box.left, samples), self._page.dtype)
+        high, wide = self._segment_size
+        per_row = -(-self.width // wide)
+        for row in range(box.top // high, -(-box.bottom // high)):
+            for column in range(box.left // wide, -(-box.right // wide)):
+                segment = self._segment(row * per_row + column)
+                if segment is None:  # left out by the writer: empty
+                    continue
+                y, x = row * high, column * wide
+                first_y, first_x = max(y, box.top), max(x, box.left)
+                end_y, end_x = min(y + segment.shape[0], box.bottom), min(x + segment.shape[1], box.right)
+                found[first_y - box.top : end_y - box.top, first_x - box.left : end_x - box.left] = segment[
+                    first_y - y : end_y - y, first_x - x : end_x - x
+                ]
+        return found if samples > 1 else found[..., 0]
+
+    @property
+    def _segment_size(self) -> tuple[int, int]:
+        page = self._page
+        if page.is_tiled:
+            return int(page.tilelength), int(page.tilewidth)
+        return min(int(page.rowsperstrip), self.height), self.width
+
+    def _segment(self, number: int) -> Array | None:
+        """Return one decoded tile or strip (h, w, S), from the ones that were decoded last if it is among them."""
+        with self._turn:
+            if number in self._cache:
+                self._cache.move_to_end(number)
+                return self._cache[number]
+        segment = self._decode(number)
+        size = max(1, int(np.prod(self._page.chunks)) * np.dtype(self._page.dtype).itemsize)
+        with self._turn:
+            self._cache[number] = segment
+            while len(self._cache) > max(1, _CACHE_BYTES // size):
+                self._cache.popitem(last=False)
+        return segment
+
+    def _decode(self, number: int) -> Array | None:
+        offset, count = int(self._offsets[number]), int(self._counts[number])
+        if count == 0:
+            return None
+        try:
+            with SparingFile(self.path) as file:
+                file.seek(offset)
+                data = file.read(count)
+            if len(data) < count:
+                raise ValueError(f"it ends {count - len(data):,} bytes too early")
+            check_segment(self.path, self._page, data)
+            decoded, _, shape = self._page.decode(data, number, jpegtables=self._tables, jpegheader=self._header)
+            if decoded is None:
+                return None
+            return np.asarray(decoded)[0, : shape[1], : shape[2]]
+        except PromiseError:
+            raise
+        except MemoryError:
+            raise ImageError(f"{self.path}: not enough memory to decode it") from None
+        except Exception as error:  # codecs raise whatever they run into
+            high, wide = self._segment_size
+            row, column = divmod(number, -(-self.width // wide))
+            what = "tile" if self._page.is_tiled else "strip"
+            raise ImageError(
+                f"{self.path}: the {what} at ({column * wide}, {row * high}) of level {self.level} is damaged: "
+                f"{first_line(error)}. Copy the file again from where it came, or give another --level"
+            ) from error
+
+    def _strips(self) -> list[Box]:
+        return [
+            Box(0, top, self.width, min(top + _STRIP_ROWS, self.height)) for top in range(0, self.height, _STRIP_ROWS)
+        ]
+
+    @cached_property
+    def value_range(self) -> tuple[float, float]:
+        ranges = [finite_range(self.window(strip)) for strip in self._strips()]
+        return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+    def _find_percentiles(self, low: float, high: float) -> tuple[float, float]:
+        step = max(1, self.height * self.width * len(self.channels) // 1_000_000)
+        samples, before = [], 0
+        for strip in self._strips():
+            values = self.window(strip).ravel()
+            samples.append(values[-before % step :: step])
+            before += len(values)
+        found = np.percentile(np.concatenate(samples), [low, high])
+        return float(found[0]), float(found[1])
+
+
+class SlidePart(Source):
+    """A window of a :class:`TiffSlide`, whose grey levels are those of the whole."""
+
+    kind = "tiff"
+
+    def __init__(self, slide: TiffSlide, box: Box) -> None:
+        self.path, self._slide, self._box, self.channels = slide.path, slide, box, slide.channels
+
+    def __len__(self) -> int:
+        return 1
+
+    def values(self, index: int) -> Array:
+        del index
+        return self._slide.window(self._box)
+
+    @cached_property
+    def value_range(self) -> tuple[float, float]:
+        return self._slide.value_range
+
+    def percentiles(self, low: float, high: float) -> tuple[float, float]:
+        return self._slide.percentiles(low, high)

@@ -1,0 +1,44 @@
+"""Masks of an image that is seen tile by tile, blended where the tiles overlap."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from promise_seg.images.geometry import Box
+from promise_seg.images.tiles import blended
+from promise_seg.inference.masks import Masks
+from promise_seg.vocabulary import MaskChoice
+
+
+@dataclass(frozen=True)
+class TiledMasks:
+    """The masks of all tiles of one image.
+
+    Args:
+        tiles: the place of each tile and its masks, in the order of the grid.
+        grid: of the tiles.
+        overlap: of the tiles, in pixels.
+        height, width: of the image.
+    """
+
+    tiles: dict[Box, Masks]
+    grid: list[list[Box]]
+    overlap: int
+    height: int
+    width: int
+
+    def chosen(self, choice: MaskChoice) -> tuple[Tensor, Tensor]:
+        """Choose one candidate for each set of prompts of all tiles: logits (K, h, h), predicted IoU (K,)."""
+        parts: Sequence[tuple[Tensor, Tensor]] = [masks.chosen(choice) for masks in self.tiles.values()]
+        return torch.cat([logits for logits, _ in parts]), torch.cat([iou for _, iou in parts])
+
+    def probs(self, choice: MaskChoice) -> npt.NDArray[np.float32]:
+        """Return the probabilities (H, W) in the image frame, 0 outside of the tiles."""
+        whole = np.zeros((self.height, self.width), np.float32)
+        for box, strip in blended(self.grid, self.overlap, lambda box: self.tiles[box].probs(choice)[None]):
+            whole[box.top : box.bottom, box.left : box.right] = strip[0]
+        return whole

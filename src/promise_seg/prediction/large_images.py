@@ -1,0 +1,195 @@
+"""Images that are seen tile by tile: their masks blended, their objects put together, in bounded memory."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from promise_seg.arrays import Array, Float32Array, Uint8Array, Uint16Array
+from promise_seg.errors import ImageError, PromiseError
+from promise_seg.images.formats.source import Source
+from promise_seg.images.framing import ImageInFrame
+from promise_seg.images.geometry import Box
+from promise_seg.images.reading import Reading
+from promise_seg.images.tiles import NO_TILE, Tiling, blended
+from promise_seg.instances.facts import FoundObject
+from promise_seg.instances.painting import InstanceMap
+from promise_seg.instances.stitching import Stitcher
+from promise_seg.postprocessing import PostProcessing
+from promise_seg.prediction.prediction import Prediction
+from promise_seg.progress import Progress, Stage, silent
+
+OF_TILES = "of several tiles, blended where they overlap; the prompts of the tiles are left out"
+LARGEST_IN_MEMORY = 2**28
+"""Bytes of the largest map that is held in memory; a larger one is in a temporary file."""
+_STRIP_ROWS = 256
+
+
+@dataclass(frozen=True)
+class LargeImage:
+    """An image that is larger than a tile, in memory or in a file of which windows are read.
+
+    Args:
+        name: for messages.
+        height, width: of the image.
+        kept: the part that the model sees.
+        tiles: how it is divided.
+        pixels: returns the pixels (h, w, 3) of a window.
+    """
+
+    name: str
+    height: int
+    width: int
+    kept: Box
+    tiles: Tiling
+    pixels: Callable[[Box], Uint8Array]
+
+    @property
+    def grid(self) -> list[list[Box]]:
+        """The tiles, row by row."""
+        return self.tiles.grid(self.kept)
+
+
+def large_image(framed: ImageInFrame, tiles: Tiling | None, name: str = "the image") -> LargeImage | None:
+    """Return an image in memory as one that is seen tile by tile; ``None`` if it is no larger than a tile."""
+    if tiles is None or not tiles.divides(framed.geometry.kept):
+        return None
+    geometry = framed.geometry
+
+    def pixels(box: Box) -> Uint8Array:
+        return np.ascontiguousarray(framed.rgb[box.top : box.bottom, box.left : box.right])
+
+    return LargeImage(name, geometry.height, geometry.width, geometry.kept, tiles, pixels)
+
+
+def windowed_image(source: Source, reading: Reading) -> LargeImage | None:
+    """Return a file of which windows are read; ``None`` for one that is read whole.
+
+    Raises:
+        ImageError: if the border of such a file is to be cropped, which would need all of it.
+    """
+    if source.size is None or reading.tiles is None:
+        return None
+    if reading.crop_border:
+        raise ImageError(
+            f"{source.path}: is read by windows, so that its border cannot be found, and the model crops it. Crop the "
+            f"file, or read it whole with --tile {NO_TILE}"
+        )
+    height, width = source.size
+    kept = Box(0, 0, width, height)
+    return LargeImage(
+        str(source.path), height, width, kept, reading.tiles, lambda box: reading.rgb_in(source, 0, box)
+    )  # fmt: skip
+
+
+def blended_labels(
+    image: LargeImage, probs_of: Callable[[Uint8Array], Float32Array], labels: dict[int, PostProcessing]
+) -> Uint16Array:
+    """Return the labels (H, W) of an image, of which several overlap where the surest is right.
+
+    Args:
+        image: the image.
+        probs_of: returns the probabilities (C, h, w) of the labels in the pixels of a tile.
+        labels: with the post-processing of each, in the order of the probabilities.
+    """
+    numbers, posts = np.array(list(labels), np.uint16), list(labels.values())
+    found: Uint16Array = room_for((image.height, image.width), np.uint16)
+    strips = blended(image.grid, image.tiles.overlap, lambda box: probs_of(image.pixels(box)))
+    if not any(post.reshapes for post in posts):
+        thresholds = np.array([post.threshold for post in posts], np.float32)[:, None, None]
+        for box, probs in strips:
+            any_mask = (probs > thresholds).any(0)
+            found[box.top : box.bottom, box.left : box.right] = np.where(any_mask, numbers[probs.argmax(0)], 0)
+        return found
+    whole: Float32Array = room_for((len(posts), image.height, image.width), np.float32)
+    for box, probs in strips:
+        whole[:, box.top : box.bottom, box.left : box.right] = probs
+    any_mask = np.zeros((image.height, image.width), bool)
+    for probs, post in zip(whole, posts, strict=True):
+        any_mask |= post.mask(probs)
+    for top in range(0, image.height, _STRIP_ROWS):
+        rows = slice(top, top + _STRIP_ROWS)
+        found[rows] = np.where(any_mask[rows], numbers[whole[:, rows].argmax(0)], 0)
+    return found
+
+
+def blended_prediction(
+    image: LargeImage, predict: Callable[[Uint8Array], Prediction], post: PostProcessing
+) -> Prediction:
+    """Return the prediction of an image from those of the pixels of its tiles, without their prompts."""
+    whole: Float32Array = room_for((image.height, image.width), np.float32)
+    scores: list[float] = []
+
+    def probs_of(box: Box) -> Float32Array:
+        found = predict(image.pixels(box))
+        if found.mask.any():
+            scores.append(found.predicted_iou)
+        return found.mask_probs[None]
+
+    for box, probs in blended(image.grid, image.tiles.overlap, probs_of):
+        whole[box.top : box.bottom, box.left : box.right] = probs[0]
+    return Prediction(
+        mask=post.mask(whole),
+        mask_probs=whole,
+        points_xy=np.zeros((0, 2), np.float32),
+        point_labels=np.zeros(0, np.int64),
+        predicted_iou=float(np.mean(scores)) if scores else 0.0,
+        note=OF_TILES,
+    )
+
+
+def stitched_objects(
+    image: LargeImage,
+    objects_of: Callable[[Uint8Array], InstanceMap],
+    spacing: tuple[float, float] | None = None,
+    progress: Progress = silent,
+) -> tuple[Uint16Array, tuple[FoundObject, ...]]:
+    """Return the instance map (H, W) of an image, and what is known of each object.
+
+    Args:
+        image: the image.
+        objects_of: returns the objects in the pixels of a tile.
+        spacing: the distance between its rows and between its columns in mm, if it is known.
+        progress: told of each tile.
+
+    Raises:
+        ImageError: if there are more objects than an instance map can number.
+    """
+    labels: Uint16Array = room_for((image.height, image.width), np.uint16)
+    stitcher, grid = Stitcher(labels, image.kept, spacing, image.name), image.grid
+    tick = Stage(progress, "tiles", sum(map(len, grid)))
+    for boxes, below in zip(grid, [*grid[1:], None], strict=True):
+        for box in boxes:
+            rgb = image.pixels(box)
+            stitcher.add(box, objects_of(rgb), rgb)
+            tick()
+        stitcher.end_row(None if below is None else below[0].top)
+    return labels, stitcher.finished()
+
+
+def strips_of(labels: Array) -> Iterator[Array]:
+    """Yield the rows of labels (H, W), some at a time."""
+    yield from (labels[top : top + _STRIP_ROWS] for top in range(0, len(labels), _STRIP_ROWS))
+
+
+def room_for(shape: tuple[int, ...], dtype: type[np.generic]) -> Array:
+    """Return zeros: in memory, or of large maps in a temporary file, which is gone when nobody uses it any more.
+
+    Raises:
+        PromiseError: if the disk of temporary files is full.
+    """
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if size <= LARGEST_IN_MEMORY:
+        return np.zeros(shape, dtype)
+    try:
+        with tempfile.TemporaryFile() as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.memmap(file, dtype, "w+", shape=shape)
+    except OSError as error:
+        raise PromiseError(
+            f"{tempfile.gettempdir()}: no room for a map of {size / 1e9:.1f} GB: {error.strerror}. Free space there, "
+            "or set $TMPDIR to a folder with more"
+        ) from error

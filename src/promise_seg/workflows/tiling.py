@@ -1,0 +1,122 @@
+"""The tiles of a training: as a user gives them, or chosen from the objects of the train rows."""
+
+from pathlib import Path
+
+import torch
+
+from promise_seg.dataset.dataset import Dataset
+from promise_seg.dataset.tiles import is_divided
+from promise_seg.errors import SettingsError
+from promise_seg.images.reading import Reading
+from promise_seg.images.tiles import AUTO_TILE, NO_TILE
+from promise_seg.learning.tile_sizes import ObjectLengths, fitting_tiling, object_lengths
+from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.loading import load_sam
+from promise_seg.vocabulary import Protocol
+from promise_seg.workflows.begun_run import image_size_of, note_of_run
+from promise_seg.workflows.noting import Note
+
+
+def tiles_to_learn(
+    rows: Dataset,
+    sam: Backbone | str,
+    device: torch.device,
+    image_size: int | None,
+    output: str | Path | None,
+    protocol: str,
+    note: Note,
+) -> tuple[Dataset, Backbone | str]:
+    """Return rows as :func:`with_training_tiles` does, and their SAM: loaded where its usual size is large enough.
+
+    Args:
+        rows: the data set, with val rows.
+        sam: the SAM, or what names it.
+        device: where it is put.
+        image_size: side of its input, if it is given.
+        output: folder of the run.
+        protocol: with the published one, images are seen as a whole.
+        note: told what was chosen, and why.
+
+    Raises:
+        SettingsError: if tiles are not possible, or smaller than the objects.
+    """
+    loaded = sam if isinstance(sam, Backbone) else None
+    if not isinstance(sam, Backbone) and rows.options.chooses_tiles:
+        loaded = load_sam(sam, device, image_size_of(output, image_size))
+    rows = with_training_tiles(rows, loaded.image_size if loaded is not None else 0, output, protocol, note)
+    return rows, sam if loaded is None or rows.reading.tiles is None else loaded
+
+
+def with_training_tiles(
+    rows: Dataset, input_side: int, output: str | Path | None, protocol: str, note: Note
+) -> Dataset:
+    """Return rows to learn from, with a row for each tile of large train and val images where tiles are used.
+
+    Args:
+        rows: the data set, with val rows.
+        input_side: side of SAM's input, in pixels.
+        output: folder of the run; one that was begun keeps its tiles.
+        protocol: with the published one, images are seen as a whole.
+        note: told what was chosen, and why.
+
+    Raises:
+        SettingsError: if tiles are not possible, or smaller than the objects.
+    """
+    if not rows.options.chooses_tiles and rows.reading.tiles is None:
+        return rows
+    if protocol == Protocol.REFERENCE:
+        raise SettingsError(
+            f"--protocol {Protocol.REFERENCE}: sees whole images, as the published procedure does. Leave --tile out, "
+            f"or give --protocol {Protocol.OWN}"
+        )
+    if rows.options.chooses_tiles:
+        rows = _begun(rows, output) or _chosen(rows, input_side, note)
+    if rows.reading.tiles is None:
+        return rows
+    _check_size(rows, object_lengths(rows.train), note)
+    return rows.to_learn()
+
+
+def _begun(rows: Dataset, output: str | Path | None) -> Dataset | None:
+    """Return the rows with the tiles of the run that was begun, if there is one."""
+    noted = note_of_run(output)
+    if noted is None:
+        return None
+    return rows.with_tiles(Reading.model_validate(noted["reading"]).tiles)
+
+
+def _chosen(rows: Dataset, input_side: int, note: Note) -> Dataset:
+    lengths = object_lengths(rows.train)
+    if lengths is None:
+        note(f"--tile {AUTO_TILE}: no tiles, as the train rows have no objects")
+        return rows.with_tiles(None)
+    tiles = fitting_tiling(lengths, input_side, rows.options.overlap)
+    found = rows.with_tiles(tiles)
+    of_objects = f"a quarter of the objects is no larger than {lengths.small:.0f} px"
+    if not any(is_divided(row) for row in found.train):
+        note(f"--tile {AUTO_TILE}: no tiles, as no train image is larger than the {tiles.side} px that would fit: "
+             f"{of_objects}, and SAM sees {input_side} px")  # fmt: skip
+        return rows.with_tiles(None)
+    note(
+        f"{' '.join(tiles.words)}: large images are seen in tiles, as {of_objects}, which are "
+        f"{lengths.small * input_side / tiles.side:.0f} px of SAM's {input_side} px then. Give --tile {NO_TILE} for "
+        "whole images"
+    )
+    return found
+
+
+def _check_size(rows: Dataset, lengths: ObjectLengths | None, note: Note) -> None:
+    """Refuse tiles that are smaller than usual objects, and say so where they are smaller than some."""
+    tiles = rows.reading.tiles
+    if tiles is None or lengths is None or not any(is_divided(row) for row in rows.train):
+        return
+    if lengths.usual > tiles.side:
+        raise SettingsError(
+            f"--tile {tiles.side}: half of the objects of the train rows are longer, {lengths.usual:.0f} px and more, "
+            f"so that no tile shows a whole one. Give --tile {AUTO_TILE}, {NO_TILE} or at least {lengths.long:.0f}"
+        )
+    if lengths.long > tiles.side:
+        note(
+            f"--tile {tiles.side}: one in twenty objects of the train rows is longer than {lengths.long:.0f} px, and "
+            "so than a tile: its parts are joined across the seams"
+        )
