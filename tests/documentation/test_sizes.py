@@ -13,7 +13,6 @@ LONG_FUNCTIONS = {
     "cli/data_import.py:import_data": 85,
     "curation/annotations/importing.py:import_annotations": 85,
     "dataset/dataset.py:from_csv": 80,
-    "cli/predict.py:predict": 110,
     "reporting/report.py:report": 70,
     "workflows/evaluation.py:evaluate": 80,
     "workflows/predicting.py:predict_folder": 110,
