@@ -110,7 +110,9 @@ def test_a_file_that_is_no_project_is_closed(folder, monkeypatch):
 
 def test_a_project_of_an_older_version_goes_on(model, images, folder):
     with Project(model, [images], folder) as project:
-        project._database.connection.execute("ALTER TABLE images DROP COLUMN listed")
+        for later in ("ALTER TABLE images DROP COLUMN listed", "ALTER TABLE images DROP COLUMN proposed_by",
+                      "DROP TABLE models", "DROP TABLE roles"):  # fmt: skip
+            project._database.connection.execute(later)
         project._database.connection.execute("PRAGMA user_version = 1")
     with Project(model, [images], folder) as project:
         assert project.catalogue.row(1)["listed"] is None

@@ -141,6 +141,7 @@ class Actions:
             return Change(is_work=False)
         if index in self._image.now.proposed:
             return Change(proposed=index, is_work=False)
+        using = self._segmenter.in_use.number
         found = self._segmenter.proposals(self._number, index)
         self._check_room(len(found))
         first = self._image.now.next_object
@@ -150,7 +151,7 @@ class Actions:
             )
             for n, (label, prompts, answer) in enumerate(found)
         }
-        return Change(objects, proposed=index, is_work=False)
+        return Change(objects, proposed=index, is_work=False, model=using)
 
     def _check_room(self, count: int) -> None:
         if len(self._image.objects) + count > MOST_OBJECTS:

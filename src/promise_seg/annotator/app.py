@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from promise_seg._version import __version__
 from promise_seg.annotator.access import Access
-from promise_seg.annotator.bodies import ActionBody, ExportBody, LeaseBody, ReleaseBody
+from promise_seg.annotator.bodies import ActionBody, ExportBody, LeaseBody, ReleaseBody, StopBody, TrainBody
 from promise_seg.annotator.guard import Guard
 from promise_seg.annotator.previews import serve_previews
 from promise_seg.annotator.project import Project
@@ -39,6 +39,7 @@ def create_app(project: Project, access: Access) -> ASGIApp:
     _add_answers(app)
     _add_project(app, project)
     _add_images(app, project)
+    _add_training(app, project)
     _add_page(app)
     app.add_api_websocket_route(f"{ROOT}/images/{{number}}/preview", _previews(project))
     return Guard(app, access)
@@ -116,6 +117,25 @@ def _add_images(app: FastAPI, project: Project) -> None:
     def act(number: int, body: ActionBody) -> dict[str, Any]:
         """Do an action, once."""
         return project.act(_within(number), body)
+
+
+def _add_training(app: FastAPI, project: Project) -> None:
+    @app.get(f"{ROOT}/training")
+    def training() -> dict[str, Any]:
+        """What is learned from accepted images, and how far that is."""
+        return project.training_facts()
+
+    @app.post(f"{ROOT}/training")
+    def train(body: TrainBody) -> dict[str, Any]:
+        """Train on the accepted images in the background."""
+        project.learning.begin(anew=body.anew)
+        return project.training_facts()
+
+    @app.delete(f"{ROOT}/training")
+    def stop(body: StopBody) -> dict[str, Any]:
+        """Stop training; what was trained is kept."""
+        project.learning.training.cancel()
+        return project.training_facts()
 
 
 def _add_page(app: FastAPI) -> None:

@@ -163,6 +163,16 @@ class ExportBody(Body):
     format: Literal["coco"]
 
 
+class TrainBody(Body):
+    """The wish to train on what is accepted."""
+
+    anew: bool = False
+
+
+class StopBody(Body):
+    """The wish to stop training."""
+
+
 class PreviewBody(GivenPrompts):
     """A question for the mask that prompts would give: the ``n``-th of a tab."""
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Row
 from threading import Lock
@@ -24,7 +24,9 @@ from promise_seg.annotator.bodies import (
 from promise_seg.annotator.catalogue import Catalogue, find_images
 from promise_seg.annotator.database import Database
 from promise_seg.annotator.history import History, Outcome, Request, check_revision
+from promise_seg.annotator.learning import Learning, LearningOptions
 from promise_seg.annotator.leases import LEASE_SECONDS, Leases
+from promise_seg.annotator.lineage import KnownModel
 from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.pictures import Pictures
 from promise_seg.annotator.refusals import Refusal
@@ -58,6 +60,7 @@ class Options:
         truth: whether the Dice is shown.
         output_format: of masks.
         store: of features; ``None`` for the user's.
+        learning: from accepted images.
     """
 
     names: Sequence[str] = ()
@@ -65,6 +68,7 @@ class Options:
     truth: bool = False
     output_format: OutputFormat = OutputFormat.AUTO
     store: Path | None = None
+    learning: LearningOptions = field(default_factory=LearningOptions)
 
 
 class Project:
@@ -103,12 +107,14 @@ class Project:
             self.catalogue.add(find_images(places, model.reading, self.folder, note), progress)
             self.truth = Truth(self.catalogue) if self.options.truth else None
             self.pictures = Pictures(self.catalogue)
-            self.segmenter = Segmenter(model, self.catalogue, FeatureStore(self.options.store))
+            self.learning = Learning(self.folder, self._database, self.catalogue, model, self.options.learning, note)
+            self.learning.join(list(self.classes), self.options.store, self._to_learn_from, self._use)
+            number = self.learning.known.number
+            self.segmenter = Segmenter(self.learning.model, self.catalogue, FeatureStore(self.options.store), number)
             self._results = Results(self.folder, self.classes, self.options.output_format)
             self.leases = Leases()
             self._turns = {number: Lock() for number in self.catalogue.numbers}
             self._manifest_turn = Lock()
-            self._name = model.ref.name
             self._refresh_manifest()
             self._upcoming = Upcoming(self.catalogue)
             self._ahead = Ahead(self.segmenter, self._upcoming.next, self._note_trust)
@@ -119,6 +125,7 @@ class Project:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.learning.training.close()
         self._ahead.stop()
         self._opened.close()
 
@@ -128,7 +135,7 @@ class Project:
         colours = dict(zip(self.classes, _COLOURS * (len(self.classes) // len(_COLOURS) + 1), strict=False))
         return {
             "name": self.folder.absolute().name, "version": __version__, "api": API,
-            "model": {"name": self._name, "proposes": self.segmenter.proposes, "candidates": 3,
+            "model": {**self.learning.known.as_json(), "proposes": self.segmenter.proposes, "candidates": 3,
                       "takes": ["points", "box", "mask"]},
             "classes": [{"id": n, "name": name, "colour": colours[n]} for n, name in self.classes.items()],
             "user": self.options.user, "truth": self.truth is not None,
@@ -172,7 +179,10 @@ class Project:
         """Give an image to a client, or let it keep the image for longer."""
         self.catalogue.row(number)
         with self._turns[number]:  # an action of whoever held it before ends first
+            before = self.leases.holder(number)
             self.leases.take(number, body.client, body.user or self.options.user, by_force=body.take)
+            if (before is None or before.client != body.client) and self.segmenter.proposes:
+                self.history.renew(number, self.segmenter.in_use.number)
         self._upcoming.opened(number)
         self._ahead.wake()
         return self.image(number)
@@ -264,12 +274,33 @@ class Project:
             self.catalogue.note_trust(number, trust)
         self._upcoming.note_done(number)
 
+    def _to_learn_from(self) -> list[tuple[int, Listed]]:
+        """Return the accepted images that a manifest can name and whose files are what they were, the first first."""
+        rows = sorted(self.catalogue.accepted(), key=lambda row: (row["last_at"] or 0.0, row["id"]))
+        found = [(int(row["id"]), self._listed(row)) for row in rows if row["mask"] is not None]
+        return [
+            (number, listed)
+            for number, listed in found
+            if listed is not None and not (self.catalogue.is_given(number) and self.catalogue.is_changed(number))
+        ]
+
+    def _use(self, model: AnyModel, known: KnownModel) -> None:
+        """Go on with another model: what nobody touched is proposed anew when it is opened, or looked at ahead."""
+        self.segmenter.use(model, known.number)
+        self.catalogue.forget_trust()
+        self._upcoming.again()
+        self._ahead.wake()
+
     def preview(self, number: int, body: PreviewBody) -> AnnotatedObject:
         """Return an object as it would be with other prompts; nothing is changed."""
         self.catalogue.row(number)
         one = None if body.object is None else self.history.object(number, body.object)
         image = self._image(number, [] if one is None else [one])  # the others do not matter, however many there are
         return Actions(self.segmenter, number, image).previewed(body)
+
+    def training_facts(self) -> dict[str, Any]:
+        """Return what a client needs to know of learning from accepted images."""
+        return self.learning.facts(len(self.catalogue.accepted()))
 
     def export_coco(self) -> dict[str, Any]:
         """Write all accepted masks as COCO."""

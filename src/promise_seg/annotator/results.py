@@ -119,16 +119,8 @@ class Results:
         Raises:
             Refusal: if it cannot be written.
         """
-        stream = io.StringIO(newline="")
-        writer = csv.writer(stream, lineterminator="\n")
-        sliced = any(one.slices is not None for one in images)
-        writer.writerow(["image_name", "train_type", "mask_name", "group", *(["slice"] if sliced else [])])
-        for one in images:
-            cells = [one.image, one.split, one.mask, one.group]
-            for part in [""] if one.slices is None else _ranges(one.slices):
-                writer.writerow([*cells, part] if sliced else cells)
         with storing():
-            write_text(self.folder / MANIFEST, stream.getvalue())
+            write_text(self.folder / MANIFEST, manifest_text(images))
 
     def write_coco(self, images: Sequence[tuple[str, int, int, int, Sequence[AnnotatedObject]]]) -> dict[str, Any]:
         """Write all objects of accepted images as COCO, and return what a client is told.
@@ -157,6 +149,19 @@ class Results:
         with storing():
             write_json(self.folder / COCO, content)
         return {"file": COCO, "images": len(content["images"]), "objects": len(content["annotations"])}
+
+
+def manifest_text(images: Sequence[Listed]) -> str:
+    """Return a manifest of images, as ``promise train`` takes it."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    sliced = any(one.slices is not None for one in images)
+    writer.writerow(["image_name", "train_type", "mask_name", "group", *(["slice"] if sliced else [])])
+    for one in images:
+        cells = [one.image, one.split, one.mask, one.group]
+        for part in [""] if one.slices is None else _ranges(one.slices):
+            writer.writerow([*cells, part] if sliced else cells)
+    return stream.getvalue()
 
 
 def label_map(objects: Sequence[AnnotatedObject], height: int, width: int) -> np.ndarray:

@@ -18,6 +18,7 @@ import { KeysPanel } from "./panels/keys.js";
 import { ObjectsPanel } from "./panels/objects.js";
 import { SlicesPanel } from "./panels/slices.js";
 import { StatusPanel } from "./panels/status.js";
+import { TrainingPanel } from "./panels/training.js";
 import { PointerInput } from "./pointer.js";
 import { Session } from "./session.js";
 import { Stage } from "./stage.js";
@@ -54,6 +55,7 @@ const parts = {
 };
 new AppearancePanel(session, display);
 new StatusPanel(session, edits, stage, () => void start());
+const training = new TrainingPanel(session);
 exchange(session, edits);
 const drawer = drawers();
 const commands = commandsOf(parts);
@@ -170,6 +172,7 @@ async function start() {
   try {
     await session.start();
     session.clearTrouble();
+    void training.ask();
     const name = session.project?.name ?? "";
     part("project").textContent = name;
     document.title = `${name} - annotate`;
