@@ -206,6 +206,10 @@ class Learning:
         indices = range(len(source)) if listed.slices is None else listed.slices
         return any(content_sha256(source, index, self._catalogue.reading) in trained_on for index in indices)
 
+    def names(self) -> dict[int, str]:
+        """Return the names of all models by their numbers."""
+        return {one.number: one.name for one in self.lineage.all()}
+
     def facts(self, accepted: int) -> dict[str, Any]:
         """Return what a client is told.
 

@@ -233,7 +233,7 @@ class Project:
     def _accept(self, number: int, objects: list[AnnotatedObject]) -> None:
         """Write what an accepted image leaves, before it is noted as done; the manifest lists it afterwards."""
         found = self.catalogue.found(number)
-        mask = self._results.write_masks(found, self.catalogue.source(number), objects)
+        mask = self._results.write_masks(found, self.catalogue.source(number), objects, self.learning.names())
         listed = self._results.listed(found, mask, self._slices_to_learn(number))
         self.catalogue.note_mask(number, mask, listed.to_text())
 

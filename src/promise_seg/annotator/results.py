@@ -68,8 +68,16 @@ class Results:
     def __init__(self, folder: Path, names: Mapping[int, str], output: OutputFormat = OutputFormat.AUTO) -> None:
         self.folder, self.names, self.output = folder, dict(names), output
 
-    def write_masks(self, found: Found, source: Source, objects: Sequence[AnnotatedObject]) -> str:
+    def write_masks(
+        self, found: Found, source: Source, objects: Sequence[AnnotatedObject], models: Mapping[int, str]
+    ) -> str:
         """Write the masks of an accepted image and its prompts, and return where the masks are below the folder.
+
+        Args:
+            found: the image.
+            source: the same, opened.
+            objects: all of them.
+            models: the names of those that the objects name by number.
 
         Raises:
             Refusal: if they cannot be written.
@@ -77,7 +85,7 @@ class Results:
         labelled = self._labelled(source, objects)
         with storing():
             path = self._write(found, labelled)
-            write_json(self.folder / "prompts" / f"{found.input.stem}.json", _prompts(found, objects, self.names))
+            write_json(self.folder / "prompts" / f"{found.input.stem}.json", _prompts(found, objects, self.names, models))
         return path.relative_to(self.folder).as_posix()
 
     def _labelled(self, source: Source, objects: Sequence[AnnotatedObject]) -> Labelled:
@@ -180,12 +188,15 @@ def _annotation(one: AnnotatedObject, height: int, width: int) -> dict[str, Any]
     }  # fmt: skip
 
 
-def _prompts(found: Found, objects: Sequence[AnnotatedObject], names: Mapping[int, str]) -> dict[str, Any]:
+def _prompts(
+    found: Found, objects: Sequence[AnnotatedObject], names: Mapping[int, str], models: Mapping[int, str]
+) -> dict[str, Any]:
     """Return the final prompts of an image: all that is needed to ask again."""
-    kept = ("id", "slice", "class", "points", "box", "automatic", "refines", "painted", "imported", "score")
+    kept = ("id", "slice", "class", "points", "box", "automatic", "refines", "painted", "imported", "score", "model")
     return {
         "image": found.input.name,
         "classes": {str(label): name for label, name in names.items()},
+        "models": {str(number): models[number] for number in sorted({one.answer.model for one in objects} & {*models})},
         "objects": [{name: one.for_client()[name] for name in kept} for one in objects],
     }
 
