@@ -12,9 +12,17 @@ from starlette.types import ASGIApp
 
 from promise_seg._version import __version__
 from promise_seg.annotator.access import Access
-from promise_seg.annotator.bodies import ActionBody, ExportBody, LeaseBody, ReleaseBody, StopBody, TrainBody
+from promise_seg.annotator.bodies import (
+    ActionBody,
+    ExportBody,
+    LeaseBody,
+    PreviewBody,
+    ReleaseBody,
+    StopBody,
+    TrainBody,
+)
 from promise_seg.annotator.guard import Guard
-from promise_seg.annotator.previews import serve_previews
+from promise_seg.annotator.previews import preview_of, serve_previews
 from promise_seg.annotator.project import Project
 from promise_seg.annotator.refusals import Refusal, failed, unknown
 
@@ -112,6 +120,11 @@ def _add_images(app: FastAPI, project: Project) -> None:
         """Let an image go."""
         project.leases.give_back(number, body.client)
         return {}
+
+    @app.post(f"{ROOT}/images/{{number}}/preview")
+    def preview(number: int, body: PreviewBody) -> dict[str, Any]:
+        """The mask that prompts would give; nothing is changed."""
+        return preview_of(project, _within(number), body)
 
     @app.post(f"{ROOT}/images/{{number}}/actions")
     def act(number: int, body: ActionBody) -> dict[str, Any]:

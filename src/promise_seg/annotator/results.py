@@ -85,7 +85,9 @@ class Results:
         labelled = self._labelled(source, objects)
         with storing():
             path = self._write(found, labelled)
-            write_json(self.folder / "prompts" / f"{found.input.stem}.json", _prompts(found, objects, self.names, models))
+            write_json(
+                self.folder / "prompts" / f"{found.input.stem}.json", _prompts(found, objects, self.names, models)
+            )
         return path.relative_to(self.folder).as_posix()
 
     def _labelled(self, source: Source, objects: Sequence[AnnotatedObject]) -> Labelled:

@@ -121,9 +121,7 @@ class Training:
             try:
                 process = self._opened(work)
             except OSError as error:
-                raise Refusal(
-                    507, "not-stored", f"Training cannot begin: {error}. Free space and try again"
-                ) from error
+                raise Refusal(507, "not-stored", f"Training cannot begin: {error}. Free space and try again") from error
             self._work, self._state, self._reason = _Work(work, process), TrainingState.RUNNING, ""
             self._thread = threading.Thread(target=self._follow, args=(self._work,), name="training", daemon=True)
             self._thread.start()
