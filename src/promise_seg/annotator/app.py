@@ -126,6 +126,17 @@ def _add_images(app: FastAPI, project: Project) -> None:
         """The mask that prompts would give; nothing is changed."""
         return preview_of(project, _within(number), body)
 
+    @app.get(f"{ROOT}/images/{{number}}/propagation")
+    def propagation(number: int) -> dict[str, Any]:
+        """How far the propagation is that is under way."""
+        return project.propagations.facts(_within(number))
+
+    @app.delete(f"{ROOT}/images/{{number}}/propagation")
+    def cancel(number: int, body: StopBody) -> dict[str, Any]:
+        """End it after the slice that it is at."""
+        project.propagations.cancel(_within(number))
+        return project.propagations.facts(number)
+
     @app.post(f"{ROOT}/images/{{number}}/actions")
     def act(number: int, body: ActionBody) -> dict[str, Any]:
         """Do an action, once."""

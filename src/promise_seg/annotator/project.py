@@ -20,15 +20,17 @@ from promise_seg.annotator.bodies import (
     ActionBody,
     LeaseBody,
     PreviewBody,
+    Propagate,
 )
 from promise_seg.annotator.catalogue import Catalogue, find_images
 from promise_seg.annotator.database import Database
-from promise_seg.annotator.history import History, Outcome, Request, check_revision
+from promise_seg.annotator.history import Change, History, Outcome, Request, check_revision
 from promise_seg.annotator.learning import Learning, LearningOptions
 from promise_seg.annotator.leases import LEASE_SECONDS, Leases
 from promise_seg.annotator.lineage import KnownModel
 from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.pictures import Pictures
+from promise_seg.annotator.propagation import Propagations, propagated
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.results import MANIFEST, Listed, Results
 from promise_seg.annotator.segmenter import Segmenter, models_of
@@ -113,6 +115,7 @@ class Project:
             self.segmenter = Segmenter(self.learning.model, self.catalogue, FeatureStore(self.options.store), number)
             self._results = Results(self.folder, self.classes, self.options.output_format)
             self.leases = Leases()
+            self.propagations = Propagations()
             self._turns = {number: Lock() for number in self.catalogue.numbers}
             self._manifest_turn = Lock()
             self._refresh_manifest()
@@ -125,6 +128,7 @@ class Project:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.propagations.close()
         self.learning.training.close()
         self._ahead.stop()
         self._opened.close()
@@ -213,7 +217,7 @@ class Project:
     def _done(self, number: int, body: ActionBody, request: Request, objects: list[AnnotatedObject]) -> Outcome:
         image = self._image(number, objects)
         check_revision(image.now, body.revision)
-        change = Actions(self.segmenter, number, image).change(body.action)
+        change = self._change(number, body, image)
         if change.proposed is not None:
             self._upcoming.looked_at(number, change.proposed)
             self._ahead.wake()
@@ -223,6 +227,21 @@ class Project:
         if change.state == "done" or outcome.state != image.now.state:
             self._refresh_manifest()
         return outcome
+
+    def _change(self, number: int, body: ActionBody, image: Image) -> Change:
+        action = body.action
+        if not isinstance(action, Propagate):
+            return Actions(self.segmenter, number, image).change(action)
+        goes_on = self.propagations.goes_on(number)
+
+        def noted(done: int, total: int) -> bool:
+            self.leases.check(number, body.client)  # held for longer, however long it takes
+            return goes_on(done, total)
+
+        try:
+            return propagated(self.segmenter, number, image, action, noted)
+        finally:
+            self.propagations.end(number)
 
     def _image(self, number: int, objects: list[AnnotatedObject]) -> Image:
         row = self.catalogue.row(number)

@@ -194,11 +194,12 @@ def _prompts(
     found: Found, objects: Sequence[AnnotatedObject], names: Mapping[int, str], models: Mapping[int, str]
 ) -> dict[str, Any]:
     """Return the final prompts of an image: all that is needed to ask again."""
+    used = {one.answer.model for one in objects}
     kept = ("id", "slice", "class", "points", "box", "automatic", "refines", "painted", "imported", "score", "model")
     return {
         "image": found.input.name,
         "classes": {str(label): name for label, name in names.items()},
-        "models": {str(number): models[number] for number in sorted({one.answer.model for one in objects} & {*models})},
+        "models": {str(number): name for number, name in models.items() if number in used},
         "objects": [{name: one.for_client()[name] for name in kept} for one in objects],
     }
 

@@ -79,6 +79,12 @@ export const api = {
    */
   act: (id, body) => ask("POST", `/images/${id}/actions`, body),
 
+  /** @param {number} id @returns {Promise<{running: boolean, done: number, total: number}>} */
+  propagation: (id) => ask("GET", `/images/${id}/propagation`),
+
+  /** @param {number} id */
+  stopPropagation: (id) => ask("DELETE", `/images/${id}/propagation`, {}),
+
   /** @returns {Promise<Training>} */
   training: () => ask("GET", "/training"),
 

@@ -16,6 +16,7 @@ import { CandidatesPanel } from "./panels/candidates.js";
 import { ImagesPanel } from "./panels/images.js";
 import { KeysPanel } from "./panels/keys.js";
 import { ObjectsPanel } from "./panels/objects.js";
+import { PropagationPanel } from "./panels/propagation.js";
 import { SlicesPanel } from "./panels/slices.js";
 import { StatusPanel } from "./panels/status.js";
 import { TrainingPanel } from "./panels/training.js";
@@ -55,6 +56,7 @@ const parts = {
 };
 new AppearancePanel(session, display);
 new StatusPanel(session, edits, stage, () => void start());
+new PropagationPanel(session);
 const training = new TrainingPanel(session);
 exchange(session, edits);
 const drawer = drawers();
