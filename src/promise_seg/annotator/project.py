@@ -1,6 +1,5 @@
 """A project: images, a model, and everything that people did to them, in one folder."""
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -36,7 +35,7 @@ from promise_seg.annotator.results import MANIFEST, Listed, Results
 from promise_seg.annotator.segmenter import Segmenter, models_of
 from promise_seg.annotator.truth import Truth
 from promise_seg.annotator.upcoming import Upcoming, middle
-from promise_seg.errors import SettingsError
+from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.locks import alone_in
@@ -49,7 +48,6 @@ from promise_seg.workflows.outputs import check_output
 API = 1
 """The version of the protocol."""
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#ffffff")
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,11 @@ class Project:
             self.propagations = Propagations()
             self._turns = {number: Lock() for number in self.catalogue.numbers}
             self._manifest_turn = Lock()
-            self._refresh_manifest()
+            self._manifest_is_due = False
+            try:
+                self._refresh_manifest()
+            except Refusal as refusal:  # it is written with the next acceptance
+                note(f"manifest.csv is not up to date: {refusal.message}")
             self._upcoming = Upcoming(self.catalogue)
             self._ahead = Ahead(self.segmenter, self._upcoming.next, self._note_trust)
             self._opened = opened.pop_all()
@@ -210,6 +212,8 @@ class Project:
                 touched = {one.slice for one in before if one.id in done.removed}
             else:
                 touched = set()
+                if self._manifest_is_due:
+                    self._refresh_manifest()
             touched |= {one.slice for one in done.changed}
             objects = [] if self.truth is None else self.history.objects(number)
             return _for_client(done) | {"dice": self._dice(number, touched, objects)}
@@ -257,16 +261,26 @@ class Project:
         self.catalogue.note_mask(number, mask, listed.to_text())
 
     def _refresh_manifest(self) -> None:
-        """Write the manifest anew: what is done is on the disk, whoever else is accepting an image meanwhile."""
+        """Write the manifest anew: what is done is on the disk, whoever else is accepting an image meanwhile.
+
+        Raises:
+            Refusal: if it cannot be written. What was done is kept; it is written when the action is sent again.
+        """
         with self._manifest_turn:
             rows = [self._listed(row) for row in self.catalogue.accepted() if row["mask"] is not None]
             images = [one for one in rows if one is not None]
             if not images and not (self.folder / MANIFEST).exists():
                 return
+            self._manifest_is_due = True
             try:
                 self._results.write_manifest(images)
-            except Refusal as refusal:  # what was done is kept all the same; it is written with the next, or at a start
-                _LOG.warning("the manifest is not up to date: %s", refusal.message)
+            except PromiseError as error:
+                raise Refusal(
+                    507, "not-stored",
+                    f"What you did is stored, but the manifest is not up to date: {str(error).rstrip('.')}. Free space "
+                    "or make the project's folder writable, and try again",
+                ) from error  # fmt: skip
+            self._manifest_is_due = False
 
     def _listed(self, row: Row) -> Listed | None:
         """Return how the manifest lists an accepted image; ``None`` if it cannot name it, or the image is gone."""

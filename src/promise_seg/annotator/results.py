@@ -127,10 +127,9 @@ class Results:
         """Write the manifest of all accepted images, as ``promise train`` takes it.
 
         Raises:
-            Refusal: if it cannot be written.
+            PromiseError: if it cannot be written.
         """
-        with storing():
-            write_text(self.folder / MANIFEST, manifest_text(images))
+        write_text(self.folder / MANIFEST, manifest_text(images))
 
     def write_coco(self, images: Sequence[tuple[str, int, int, int, Sequence[AnnotatedObject]]]) -> dict[str, Any]:
         """Write all objects of accepted images as COCO, and return what a client is told.
