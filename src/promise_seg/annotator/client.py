@@ -78,7 +78,7 @@ class Client:
 
     def __init__(self, address: str, user: str | None, timeout: float, tls: ssl.SSLContext | None) -> None:
         self.address, self.user, self.id = address, user, str(uuid4())
-        self._parts, self._timeout, self._tls, self._cookie = urlsplit(address), timeout, tls, ""
+        self._parts, self._timeout, self._tls, self.cookie = urlsplit(address), timeout, tls, ""
 
     def _enter(self, token: str) -> None:
         try:
@@ -87,7 +87,7 @@ class Client:
             raise self._unreachable(error) from error
         if status != 303:
             raise RemoteError("no-session", body.decode("utf-8", "replace"))
-        self._cookie = headers.get("set-cookie", "").partition(";")[0]
+        self.cookie = headers.get("set-cookie", "").partition(";")[0]
 
     def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, Mapping[str, str], bytes]:
         port = self._parts.port
@@ -98,7 +98,7 @@ class Client:
             )
         else:
             connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
-        headers = {"Host": self._parts.netloc, "Origin": self.address, "Cookie": self._cookie}
+        headers = {"Host": self._parts.netloc, "Origin": self.address, "Cookie": self.cookie}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
