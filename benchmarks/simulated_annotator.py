@@ -6,7 +6,8 @@
 Three ways to Dice 0.9 are compared on the same images: from the model's automatic prompts, from nothing with the model,
 and from nothing with its SAM alone. An edit is a click in the middle of the largest part that is wrong: foreground
 where something is missing, background where there is too much. The first mask of automatic prompts costs no edit. An
-image that is not there after ``--most`` edits counts with one more. Seconds are those of computing the masks, without the person.
+image that is not there after ``--most`` edits counts with one more. Seconds are those of computing the masks, without
+the person.
 """
 
 import argparse

@@ -146,7 +146,7 @@ def _add_images(app: FastAPI, project: Project) -> None:
 def _add_training(app: FastAPI, project: Project) -> None:
     @app.get(f"{ROOT}/training")
     def training() -> dict[str, Any]:
-        """What is learned from accepted images, and how far that is."""
+        """Facts of learning from accepted images: whether it is offered, and how far it is."""
         return project.training_facts()
 
     @app.post(f"{ROOT}/training")

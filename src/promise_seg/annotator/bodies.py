@@ -140,7 +140,7 @@ class OnImage(Body):
 
 
 ShortAction = Propose | Add | Remove | SetPrompts | Stroke | Properties | Choose | OnObject | OnImage
-"""What takes a moment."""
+"""An action that takes a moment."""
 Action = Annotated[ShortAction | Propagate, Field(discriminator="type")]
 
 

@@ -1,12 +1,5 @@
 """A client of the annotator for programs: the same verbs as a model in Python, on a server that somebody works at.
 
->>> from promise_seg.annotator.client import connect
->>> client = connect(link)  # doctest: +SKIP
->>> with client.open(client.images()[0].id) as image:  # doctest: +SKIP
-...     found = image.propose()
-...     image.predict(points_xy=[(210, 95)], point_labels=[1]).mask.sum()
-...     image.accept()
-
 Only the standard library and NumPy are needed. The protocol is in docs/annotator-api.md.
 """
 

@@ -21,7 +21,7 @@ GoesOn = Callable[[int, int], bool]
 
 
 class Propagations:
-    """What is under way, by image: how far it is, and whether it is to end."""
+    """Everything that is under way, by image: how far it is, and whether it is to end."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()

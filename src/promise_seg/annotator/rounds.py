@@ -17,7 +17,7 @@ LEARNING = "learning"
 TRAIN, HELD_OUT = "train.csv", "held-out.csv"
 _JOB, _RESULT = "job.json", "result.json"
 _UP = "../../"
-"""From a round's folder to that of the project."""
+"""The way from a round's folder to that of the project."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Round:
 
     @property
     def log(self) -> Path:
-        """What its process says."""
+        """The file of all that its process says."""
         return self.folder / "log.txt"
 
     @property

@@ -48,7 +48,7 @@ class InUse:
 
     @property
     def proposing(self) -> list[tuple[int, Model]]:
-        """Those that propose, with their classes: not a SAM alone."""
+        """The models that propose, with their classes: not a SAM alone."""
         return [(label, model) for label, model in self.models.items() if model.model.apm is not None]
 
 

@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 40.0
 
 
 class TrainingState(StrEnum):
-    """What training is doing."""
+    """The states of training."""
 
     IDLE = "idle"
     RUNNING = "running"
@@ -102,7 +102,7 @@ class Training:
 
     @property
     def state(self) -> TrainingState:
-        """What it does now."""
+        """Its state now."""
         return self._state
 
     def start(self, begin: Callable[[], Round]) -> None:
