@@ -202,14 +202,11 @@ class History:
         Returns:
             Whether there were any.
         """
+        with self._database.reading() as connection:  # an image is opened from a full disk too
+            if not _is_outdated(connection, image, model):
+                return False
         with self._database.writing() as connection:
             row = connection.execute("SELECT * FROM images WHERE id = ?", (image,)).fetchone()
-            touched = connection.execute(
-                "SELECT 1 FROM events WHERE image = ? AND type NOT IN ('propose', ?) LIMIT 1", (image, RENEWAL)
-            ).fetchone()
-            is_old = row["proposed"] != "[]" and row["proposed_by"] != model
-            if touched is not None or row["state"] != "open" or not is_old:
-                return False
             rows = connection.execute("SELECT object, version FROM current WHERE image = ?", (image,)).fetchall()
             before = {int(row["object"]): int(row["version"]) for row in rows}
             answer = {"state": "open", "proposed": [], "can_undo": False, "can_redo": False}
@@ -250,6 +247,15 @@ def _state(connection: sqlite3.Connection, image: int) -> ImageState:
     if row is None:
         raise unknown(f"The image {image}")
     return ImageState(row["id"], row["revision"], row["state"], tuple(json.loads(row["proposed"])), row["next_object"])
+
+
+def _is_outdated(connection: sqlite3.Connection, image: int, model: int | None) -> bool:
+    """Whether an open image holds nothing but proposals, and those of another model."""
+    row = connection.execute("SELECT * FROM images WHERE id = ?", (image,)).fetchone()
+    touched = connection.execute(
+        "SELECT 1 FROM events WHERE image = ? AND type NOT IN ('propose', ?) LIMIT 1", (image, RENEWAL)
+    ).fetchone()
+    return bool(touched is None and row["state"] == "open" and row["proposed"] != "[]" and row["proposed_by"] != model)
 
 
 def _version(connection: sqlite3.Connection, image: int, number: int) -> int | None:

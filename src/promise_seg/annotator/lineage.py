@@ -11,7 +11,9 @@ from sqlite3 import Row
 from typing import Any, Self
 
 from promise_seg.annotator.database import Database
+from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.segmenter import models_of
+from promise_seg.errors import PromiseError
 from promise_seg.workflows.models import AnyModel
 
 
@@ -85,9 +87,12 @@ class Lineage:
         return self._add(folder, identity_of(model), given, folder, facts)
 
     def _add(self, name: str, sha256: str, given: str, folder: str | None, facts: Mapping[str, Any]) -> KnownModel:
-        with self._database.writing() as connection:
-            connection.execute(
-                "INSERT INTO models (name, sha256, given, folder, since, facts) VALUES (?, ?, ?, ?, ?, ?)",
-                (name, sha256, given, folder, datetime.now(UTC).isoformat(timespec="seconds"), json.dumps(facts)),
-            )
+        try:
+            with self._database.writing() as connection:
+                connection.execute(
+                    "INSERT INTO models (name, sha256, given, folder, since, facts) VALUES (?, ?, ?, ?, ?, ?)",
+                    (name, sha256, given, folder, datetime.now(UTC).isoformat(timespec="seconds"), json.dumps(facts)),
+                )
+        except Refusal as refusal:
+            raise PromiseError(f"{self._database.path}: {refusal.message}") from refusal
         return self.all()[-1]
