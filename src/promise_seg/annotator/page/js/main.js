@@ -42,7 +42,7 @@ const stage = new Stage(
 );
 const settings = { label: 1, brushSize: 12, polygonMode: /** @type {const} */ ("add") };
 const toolbox = new Toolbox({ view, session, edits, settings, redraw: () => stage.redraw("active") }, canvas);
-stage.drawTool = (context) => toolbox.tool.draw(context);
+stage.drawTool = (/** @type {CanvasRenderingContext2D} */ context) => toolbox.tool.draw(context);
 
 const keyMap = new KeyMap(localStorage);
 const images = new ImagesPanel(session, (id) => void open(id));
