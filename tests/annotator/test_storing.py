@@ -70,6 +70,26 @@ def test_an_image_whose_mask_cannot_be_written_is_not_done(tab, monkeypatch):
     assert tab.act("accept")["state"] == "done"
 
 
+def test_a_manifest_that_cannot_be_written_is_said_and_written_by_the_next_try(tab, folder, monkeypatch):
+    tab.act("add", slice=0, **{"class": 1}, mask=bits_of(*RECTANGLE))
+    body = {"id": tab.new_id(), "client": tab.client, "revision": tab.revision, "action": {"type": "accept"}}
+
+    def full(path, text):
+        raise PromiseError(f"{path}: cannot write: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "write_text", full)
+        for _ in range(2):  # the second time it was done already
+            answer = tab.http.post(f"{tab.place}/actions", json=body)
+            assert refusal(answer) == (507, "not-stored")
+            assert "What you did is stored, but the manifest is not up to date" in answer.json()["error"]["message"]
+    assert not (folder / "manifest.csv").exists()
+    assert tab.http.get(tab.place).json()["state"] == "done"
+    answer = tab.http.post(f"{tab.place}/actions", json=body)
+    assert (answer.status_code, answer.json()["state"], answer.json()["revision"]) == (200, "done", 2)
+    assert len((folder / "manifest.csv").read_text().splitlines()) == 2
+
+
 def test_a_project_of_a_newer_version_is_refused(project, model, images, folder):
     project.__exit__()
     with sqlite3.connect(folder / DATABASE) as connection:
@@ -110,7 +130,9 @@ def test_a_file_that_is_no_project_is_closed(folder, monkeypatch):
 
 def test_a_project_of_an_older_version_goes_on(model, images, folder):
     with Project(model, [images], folder) as project:
-        project._database.connection.execute("ALTER TABLE images DROP COLUMN listed")
+        for later in ("ALTER TABLE images DROP COLUMN listed", "ALTER TABLE images DROP COLUMN proposed_by",
+                      "DROP TABLE models", "DROP TABLE roles"):  # fmt: skip
+            project._database.connection.execute(later)
         project._database.connection.execute("PRAGMA user_version = 1")
     with Project(model, [images], folder) as project:
         assert project.catalogue.row(1)["listed"] is None

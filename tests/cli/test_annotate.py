@@ -51,6 +51,14 @@ def test_it_prints_its_address_alone_and_what_is_skipped(place, served, tmp_path
     assert (facts.user, facts.names) == ("ada", ("polyp",))
 
 
+def test_learning_uses_the_same_sam_and_device(place, served, tmp_path):
+    assert annotate(place, "-o", tmp_path / "project", "--train-after", "7", "--epochs", "3") == 0
+    learning = served[0][0].options.learning
+    assert (learning.after, learning.training) == (7, {"epochs": 3})
+    assert (learning.sam, learning.device) == (str(place / "sam"), "cpu")
+    assert (learning.image_size, learning.always_segment) == (None, False)
+
+
 def test_a_sam_alone_proposes_nothing(place, served, tmp_path):
     assert annotate(place, "-o", tmp_path / "project") == 0
     assert not served[0][0].segmenter.proposes

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from promise_seg.annotator.bits import EMPTY, MaskBits
 from promise_seg.annotator.bodies import (
     MOST_OBJECTS,
-    Action,
     Add,
     Choose,
     GivenMask,
@@ -17,13 +16,17 @@ from promise_seg.annotator.bodies import (
     Propose,
     Remove,
     SetPrompts,
+    ShortAction,
     Stroke,
 )
 from promise_seg.annotator.history import Change, ImageState
 from promise_seg.annotator.objects import NO_ANSWER, AnnotatedObject, Answer, Prompts
+from promise_seg.annotator.overlap import dice_of
 from promise_seg.annotator.refusals import Refusal, invalid, unknown
 from promise_seg.annotator.segmenter import Segmenter
 
+_SAME_DICE = 0.5
+"""Masks of one class in one slice that overlap more are of the same object."""
 _STATES = {"accept": "done", "skip": "skipped", "reopen": "open"}
 
 
@@ -104,7 +107,7 @@ class Actions:
     def __init__(self, segmenter: Segmenter, number: int, image: Image) -> None:
         self._segmenter, self._number, self._image = segmenter, number, image
 
-    def change(self, action: Action) -> Change:
+    def change(self, action: ShortAction) -> Change:
         """Return what an action changes.
 
         Raises:
@@ -141,7 +144,8 @@ class Actions:
             return Change(is_work=False)
         if index in self._image.now.proposed:
             return Change(proposed=index, is_work=False)
-        found = self._segmenter.proposals(self._number, index)
+        using = self._segmenter.in_use.number
+        found = [one for one in self._segmenter.proposals(self._number, index) if not self._is_there(index, *one)]
         self._check_room(len(found))
         first = self._image.now.next_object
         objects = {
@@ -150,7 +154,13 @@ class Actions:
             )
             for n, (label, prompts, answer) in enumerate(found)
         }
-        return Change(objects, proposed=index, is_work=False)
+        return Change(objects, proposed=index, is_work=False, model=using)
+
+    def _is_there(self, index: int, label: int, prompts: Prompts, answer: Answer) -> bool:
+        """Whether somebody made this object already, as by propagating it from another slice."""
+        size = (self._image.height, self._image.width)
+        alike = (one for one in self._image.objects if one.slice == index and one.label == label)
+        return any(dice_of(one.mask, answer.mask, *size) >= _SAME_DICE for one in alike)
 
     def _check_room(self, count: int) -> None:
         if len(self._image.objects) + count > MOST_OBJECTS:

@@ -12,9 +12,17 @@ from starlette.types import ASGIApp
 
 from promise_seg._version import __version__
 from promise_seg.annotator.access import Access
-from promise_seg.annotator.bodies import ActionBody, ExportBody, LeaseBody, ReleaseBody
+from promise_seg.annotator.bodies import (
+    ActionBody,
+    ExportBody,
+    LeaseBody,
+    PreviewBody,
+    ReleaseBody,
+    StopBody,
+    TrainBody,
+)
 from promise_seg.annotator.guard import Guard
-from promise_seg.annotator.previews import serve_previews
+from promise_seg.annotator.previews import preview_of, serve_previews
 from promise_seg.annotator.project import Project
 from promise_seg.annotator.refusals import Refusal, failed, unknown
 
@@ -39,6 +47,7 @@ def create_app(project: Project, access: Access) -> ASGIApp:
     _add_answers(app)
     _add_project(app, project)
     _add_images(app, project)
+    _add_training(app, project)
     _add_page(app)
     app.add_api_websocket_route(f"{ROOT}/images/{{number}}/preview", _previews(project))
     return Guard(app, access)
@@ -112,10 +121,45 @@ def _add_images(app: FastAPI, project: Project) -> None:
         project.leases.give_back(number, body.client)
         return {}
 
+    @app.post(f"{ROOT}/images/{{number}}/preview")
+    def preview(number: int, body: PreviewBody) -> dict[str, Any]:
+        """The mask that prompts would give; nothing is changed."""
+        return preview_of(project, _within(number), body)
+
+    @app.get(f"{ROOT}/images/{{number}}/propagation")
+    def propagation(number: int) -> dict[str, Any]:
+        """How far the propagation is that is under way."""
+        return project.propagations.facts(_within(number))
+
+    @app.delete(f"{ROOT}/images/{{number}}/propagation")
+    def cancel(number: int, body: StopBody) -> dict[str, Any]:
+        """End it after the slice that it is at."""
+        project.propagations.cancel(_within(number))
+        return project.propagations.facts(number)
+
     @app.post(f"{ROOT}/images/{{number}}/actions")
     def act(number: int, body: ActionBody) -> dict[str, Any]:
         """Do an action, once."""
         return project.act(_within(number), body)
+
+
+def _add_training(app: FastAPI, project: Project) -> None:
+    @app.get(f"{ROOT}/training")
+    def training() -> dict[str, Any]:
+        """Facts of learning from accepted images: whether it is offered, and how far it is."""
+        return project.training_facts()
+
+    @app.post(f"{ROOT}/training")
+    def train(body: TrainBody) -> dict[str, Any]:
+        """Train on the accepted images in the background."""
+        project.learning.begin(anew=body.anew)
+        return project.training_facts()
+
+    @app.delete(f"{ROOT}/training")
+    def stop(body: StopBody) -> dict[str, Any]:
+        """Stop training; what was trained is kept."""
+        project.learning.training.cancel()
+        return project.training_facts()
 
 
 def _add_page(app: FastAPI) -> None:

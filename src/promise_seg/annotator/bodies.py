@@ -116,6 +116,16 @@ class Choose(Body):
     candidate: Candidate | None
 
 
+class Propagate(Body):
+    """Take objects of a slice on to the slices after it, or before it."""
+
+    type: Literal["propagate"]
+    slice: Number
+    last: Number
+    source: Literal["mask", "prompts"] = "mask"
+    objects: Annotated[tuple[Number, ...], Field(max_length=MOST_OBJECTS)] | None = None
+
+
 class OnObject(Body):
     """Go back to the model's own prompts, or begin to refine the mask as it is."""
 
@@ -129,9 +139,9 @@ class OnImage(Body):
     type: Literal["undo", "redo", "accept", "skip", "reopen"]
 
 
-Action = Annotated[
-    Propose | Add | Remove | SetPrompts | Stroke | Properties | Choose | OnObject | OnImage, Field(discriminator="type")
-]
+ShortAction = Propose | Add | Remove | SetPrompts | Stroke | Properties | Choose | OnObject | OnImage
+"""An action that takes a moment."""
+Action = Annotated[ShortAction | Propagate, Field(discriminator="type")]
 
 
 class ActionBody(Body):
@@ -161,6 +171,16 @@ class ExportBody(Body):
     """An export to write."""
 
     format: Literal["coco"]
+
+
+class TrainBody(Body):
+    """The wish to train on what is accepted."""
+
+    anew: bool = False
+
+
+class StopBody(Body):
+    """The wish to stop what is under way."""
 
 
 class PreviewBody(GivenPrompts):

@@ -218,6 +218,11 @@ class Catalogue:
         with self._database.writing() as connection:
             connection.execute("UPDATE images SET trust = ? WHERE id = ?", (trust, number))
 
+    def forget_trust(self) -> None:
+        """Forget how far proposals of open images can be trusted, as another model makes them anew."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE images SET trust = NULL WHERE state = 'open'")
+
     def is_changed(self, number: int) -> bool:
         """Whether the files of an image are gone, or others than when it was first looked at."""
         row, one = self.row(number), self._found[number]

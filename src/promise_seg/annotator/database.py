@@ -35,7 +35,15 @@ CREATE TABLE events (
 CREATE INDEX steps ON events (image, step, revision);
 """
 _LISTED = "ALTER TABLE images ADD COLUMN listed TEXT;"
-_SCHEMAS = (_FIRST, _LISTED)
+_LEARNING = """
+ALTER TABLE images ADD COLUMN proposed_by INTEGER;
+CREATE TABLE models (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, given TEXT NOT NULL, folder TEXT,
+    since TEXT NOT NULL, facts TEXT NOT NULL
+);
+CREATE TABLE roles (name TEXT PRIMARY KEY, role TEXT NOT NULL, drawn INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_SCHEMAS = (_FIRST, _LISTED, _LEARNING)
 """The steps from each version of the schema to the next."""
 SCHEMA_VERSION = len(_SCHEMAS)
 

@@ -7,6 +7,7 @@ their place, and the model is not asked again. Nothing is ever deleted: undone e
 import hashlib
 import json
 import sqlite3
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from promise_seg.annotator.refusals import Refusal, unknown
 
 LONGEST_PAUSE = 60.0
 """Seconds between two actions that count as work; a longer pause counts as this."""
+
+RENEWAL = "renew"
+"""The kind of event that takes the proposals of an earlier model away."""
 
 DONE, UNDONE, FORGOTTEN = "done", "undone", "forgotten"
 """The states of a step of undo; ``forgotten`` are undone ones after which there was another."""
@@ -61,6 +65,7 @@ class Change:
         is_work: whether a person did it: showing a slice is none.
         is_step: whether undo takes it back.
         go: -1 for undo and 1 for redo.
+        model: the number of the model that proposed.
     """
 
     objects: Mapping[int, AnnotatedObject | None] = field(default_factory=dict)
@@ -69,6 +74,7 @@ class Change:
     is_work: bool = True
     is_step: bool = False
     go: int = 0
+    model: int | None = None
 
 
 @dataclass(frozen=True)
@@ -181,8 +187,38 @@ class History:
                  json.dumps(before), json.dumps(after), json.dumps(answer)),
             )  # fmt: skip
             _note_work(connection, now, request.user, counts=change.is_work)
+            if change.model is not None:
+                connection.execute("UPDATE images SET proposed_by = ? WHERE id = ?", (change.model, image))
             event = connection.execute("SELECT * FROM events WHERE action_id = ?", (request.id,)).fetchone()
             return _outcome(connection, event)
+
+    def renew(self, image: int, model: int | None) -> bool:
+        """Take proposals of an earlier model away from an open image that nobody touched, so that they are made anew.
+
+        Args:
+            image: its number.
+            model: the number of the model that proposes now.
+
+        Returns:
+            Whether there were any.
+        """
+        with self._database.reading() as connection:  # an image is opened from a full disk too
+            if not _is_outdated(connection, image, model):
+                return False
+        with self._database.writing() as connection:
+            row = connection.execute("SELECT * FROM images WHERE id = ?", (image,)).fetchone()
+            rows = connection.execute("SELECT object, version FROM current WHERE image = ?", (image,)).fetchall()
+            before = {int(row["object"]): int(row["version"]) for row in rows}
+            answer = {"state": "open", "proposed": [], "can_undo": False, "can_redo": False}
+            connection.execute("DELETE FROM current WHERE image = ?", (image,))
+            connection.execute(
+                "INSERT INTO events VALUES (?, ?, ?, '', ?, '', ?, NULL, ?, ?, ?)",
+                (image, row["revision"] + 1, str(uuid.uuid4()), RENEWAL,
+                 datetime.now(UTC).isoformat(timespec="milliseconds"), json.dumps(before),
+                 json.dumps(dict.fromkeys(before)), json.dumps(answer)),
+            )  # fmt: skip
+            connection.execute("UPDATE images SET revision = revision + 1, proposed = '[]' WHERE id = ?", (image,))
+        return True
 
 
 def _repeated(request: Request) -> Refusal:
@@ -211,6 +247,15 @@ def _state(connection: sqlite3.Connection, image: int) -> ImageState:
     if row is None:
         raise unknown(f"The image {image}")
     return ImageState(row["id"], row["revision"], row["state"], tuple(json.loads(row["proposed"])), row["next_object"])
+
+
+def _is_outdated(connection: sqlite3.Connection, image: int, model: int | None) -> bool:
+    """Whether an open image holds nothing but proposals, and those of another model."""
+    row = connection.execute("SELECT * FROM images WHERE id = ?", (image,)).fetchone()
+    touched = connection.execute(
+        "SELECT 1 FROM events WHERE image = ? AND type NOT IN ('propose', ?) LIMIT 1", (image, RENEWAL)
+    ).fetchone()
+    return bool(touched is None and row["state"] == "open" and row["proposed"] != "[]" and row["proposed_by"] != model)
 
 
 def _version(connection: sqlite3.Connection, image: int, number: int) -> int | None:

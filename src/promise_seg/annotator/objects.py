@@ -32,12 +32,16 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Answer:
-    """The model's answer to prompts: a mask, the scores of its candidates, and which of them it is."""
+    """The model's answer to prompts: a mask, the scores of its candidates, and which of them it is.
+
+    ``model`` is the number that the project gave to the model which answered; ``None`` without one.
+    """
 
     mask: MaskBits = EMPTY
     scores: tuple[float, ...] = ()
     chosen: int | None = None
     score: float | None = None
+    model: int | None = None
 
 
 NO_ANSWER = Answer()
@@ -109,7 +113,8 @@ class AnnotatedObject:
             "automatic": self.automatic, "refines": self.started_from is not None, "painted": self.painted,
             "imported": self.imported, "candidate": self.candidate,
             "candidates": [{"score": score} for score in self.answer.scores],
-            "chosen": self.answer.chosen, "score": self.answer.score, "mask": self.mask.as_json(),
+            "chosen": self.answer.chosen, "score": self.answer.score, "model": self.answer.model,
+            "mask": self.mask.as_json(),
             "locked": self.locked, "hidden": self.hidden, "accepted": self.accepted,
         }  # fmt: skip
 
@@ -127,7 +132,11 @@ class AnnotatedObject:
             None if prompts["box"] is None else tuple(prompts["box"]),
         )
         value["answer"] = Answer(
-            MaskBits.from_json(answer["mask"]), tuple(answer["scores"]), answer["chosen"], answer["score"]
+            MaskBits.from_json(answer["mask"]),
+            tuple(answer["scores"]),
+            answer["chosen"],
+            answer["score"],
+            answer.get("model"),
         )
         for name in ("added", "erased", "mask", "started_from"):
             value[name] = None if value[name] is None else MaskBits.from_json(value[name])

@@ -57,7 +57,7 @@ def answer_to(project: Project, number: int, text: str) -> dict[str, Any]:
     try:
         asked = check_json(text)
         body = PreviewBody.model_validate(asked)
-        one = project.preview(number, body)
+        return preview_of(project, number, body)
     except Refusal as refusal:
         return {"n": _number_of(asked), **refusal.as_json()}
     except ValidationError as error:
@@ -67,6 +67,15 @@ def answer_to(project: Project, number: int, text: str) -> dict[str, Any]:
     except Exception:
         _LOG.exception("a preview of the image %d failed", number)
         return {"n": _number_of(asked), **failed().as_json()}
+
+
+def preview_of(project: Project, number: int, body: PreviewBody) -> dict[str, Any]:
+    """Return the answer to a question.
+
+    Raises:
+        Refusal: if it cannot be answered.
+    """
+    one = project.preview(number, body)
     answer = one.answer
     return {
         "n": body.n, "mask": one.mask.as_json(), "score": answer.score, "chosen": answer.chosen,

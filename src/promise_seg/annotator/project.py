@@ -1,9 +1,8 @@
 """A project: images, a model, and everything that people did to them, in one folder."""
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Row
 from threading import Lock
@@ -20,19 +19,23 @@ from promise_seg.annotator.bodies import (
     ActionBody,
     LeaseBody,
     PreviewBody,
+    Propagate,
 )
 from promise_seg.annotator.catalogue import Catalogue, find_images
 from promise_seg.annotator.database import Database
-from promise_seg.annotator.history import History, Outcome, Request, check_revision
+from promise_seg.annotator.history import Change, History, Outcome, Request, check_revision
+from promise_seg.annotator.learning import Learning, LearningOptions
 from promise_seg.annotator.leases import LEASE_SECONDS, Leases
+from promise_seg.annotator.lineage import KnownModel
 from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.pictures import Pictures
+from promise_seg.annotator.propagation import Propagations, propagated
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.results import MANIFEST, Listed, Results
 from promise_seg.annotator.segmenter import Segmenter, models_of
 from promise_seg.annotator.truth import Truth
 from promise_seg.annotator.upcoming import Upcoming, middle
-from promise_seg.errors import SettingsError
+from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.locks import alone_in
@@ -45,7 +48,6 @@ from promise_seg.workflows.outputs import check_output
 API = 1
 """The version of the protocol."""
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#ffffff")
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Options:
         truth: whether the Dice is shown.
         output_format: of masks.
         store: of features; ``None`` for the user's.
+        learning: from accepted images.
     """
 
     names: Sequence[str] = ()
@@ -65,6 +68,7 @@ class Options:
     truth: bool = False
     output_format: OutputFormat = OutputFormat.AUTO
     store: Path | None = None
+    learning: LearningOptions = field(default_factory=LearningOptions)
 
 
 class Project:
@@ -103,13 +107,20 @@ class Project:
             self.catalogue.add(find_images(places, model.reading, self.folder, note), progress)
             self.truth = Truth(self.catalogue) if self.options.truth else None
             self.pictures = Pictures(self.catalogue)
-            self.segmenter = Segmenter(model, self.catalogue, FeatureStore(self.options.store))
+            self.learning = Learning(self.folder, self._database, self.catalogue, model, self.options.learning, note)
+            self.learning.join(list(self.classes), self.options.store, self._to_learn_from, self._use)
+            number = self.learning.known.number
+            self.segmenter = Segmenter(self.learning.model, self.catalogue, FeatureStore(self.options.store), number)
             self._results = Results(self.folder, self.classes, self.options.output_format)
             self.leases = Leases()
+            self.propagations = Propagations()
             self._turns = {number: Lock() for number in self.catalogue.numbers}
             self._manifest_turn = Lock()
-            self._name = model.ref.name
-            self._refresh_manifest()
+            self._manifest_is_due = False
+            try:
+                self._refresh_manifest()
+            except Refusal as refusal:  # it is written with the next acceptance
+                note(f"manifest.csv is not up to date: {refusal.message}")
             self._upcoming = Upcoming(self.catalogue)
             self._ahead = Ahead(self.segmenter, self._upcoming.next, self._note_trust)
             self._opened = opened.pop_all()
@@ -119,6 +130,8 @@ class Project:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.propagations.close()
+        self.learning.training.close()
         self._ahead.stop()
         self._opened.close()
 
@@ -128,7 +141,7 @@ class Project:
         colours = dict(zip(self.classes, _COLOURS * (len(self.classes) // len(_COLOURS) + 1), strict=False))
         return {
             "name": self.folder.absolute().name, "version": __version__, "api": API,
-            "model": {"name": self._name, "proposes": self.segmenter.proposes, "candidates": 3,
+            "model": {**self.learning.known.as_json(), "proposes": self.segmenter.proposes, "candidates": 3,
                       "takes": ["points", "box", "mask"]},
             "classes": [{"id": n, "name": name, "colour": colours[n]} for n, name in self.classes.items()],
             "user": self.options.user, "truth": self.truth is not None,
@@ -172,7 +185,10 @@ class Project:
         """Give an image to a client, or let it keep the image for longer."""
         self.catalogue.row(number)
         with self._turns[number]:  # an action of whoever held it before ends first
+            before = self.leases.holder(number)
             self.leases.take(number, body.client, body.user or self.options.user, by_force=body.take)
+            if (before is None or before.client != body.client) and self.segmenter.proposes:
+                self.history.renew(number, self.segmenter.in_use.number)
         self._upcoming.opened(number)
         self._ahead.wake()
         return self.image(number)
@@ -196,6 +212,8 @@ class Project:
                 touched = {one.slice for one in before if one.id in done.removed}
             else:
                 touched = set()
+                if self._manifest_is_due:
+                    self._refresh_manifest()
             touched |= {one.slice for one in done.changed}
             objects = [] if self.truth is None else self.history.objects(number)
             return _for_client(done) | {"dice": self._dice(number, touched, objects)}
@@ -203,7 +221,7 @@ class Project:
     def _done(self, number: int, body: ActionBody, request: Request, objects: list[AnnotatedObject]) -> Outcome:
         image = self._image(number, objects)
         check_revision(image.now, body.revision)
-        change = Actions(self.segmenter, number, image).change(body.action)
+        change = self._change(number, body, image)
         if change.proposed is not None:
             self._upcoming.looked_at(number, change.proposed)
             self._ahead.wake()
@@ -214,6 +232,21 @@ class Project:
             self._refresh_manifest()
         return outcome
 
+    def _change(self, number: int, body: ActionBody, image: Image) -> Change:
+        action = body.action
+        if not isinstance(action, Propagate):
+            return Actions(self.segmenter, number, image).change(action)
+        goes_on = self.propagations.goes_on(number)
+
+        def noted(done: int, total: int) -> bool:
+            self.leases.check(number, body.client)  # held for longer, however long it takes
+            return goes_on(done, total)
+
+        try:
+            return propagated(self.segmenter, number, image, action, noted)
+        finally:
+            self.propagations.end(number)
+
     def _image(self, number: int, objects: list[AnnotatedObject]) -> Image:
         row = self.catalogue.row(number)
         return Image(
@@ -223,21 +256,31 @@ class Project:
     def _accept(self, number: int, objects: list[AnnotatedObject]) -> None:
         """Write what an accepted image leaves, before it is noted as done; the manifest lists it afterwards."""
         found = self.catalogue.found(number)
-        mask = self._results.write_masks(found, self.catalogue.source(number), objects)
+        mask = self._results.write_masks(found, self.catalogue.source(number), objects, self.learning.names())
         listed = self._results.listed(found, mask, self._slices_to_learn(number))
         self.catalogue.note_mask(number, mask, listed.to_text())
 
     def _refresh_manifest(self) -> None:
-        """Write the manifest anew: what is done is on the disk, whoever else is accepting an image meanwhile."""
+        """Write the manifest anew: what is done is on the disk, whoever else is accepting an image meanwhile.
+
+        Raises:
+            Refusal: if it cannot be written. What was done is kept; it is written when the action is sent again.
+        """
         with self._manifest_turn:
             rows = [self._listed(row) for row in self.catalogue.accepted() if row["mask"] is not None]
             images = [one for one in rows if one is not None]
             if not images and not (self.folder / MANIFEST).exists():
                 return
+            self._manifest_is_due = True
             try:
                 self._results.write_manifest(images)
-            except Refusal as refusal:  # what was done is kept all the same; it is written with the next, or at a start
-                _LOG.warning("the manifest is not up to date: %s", refusal.message)
+            except PromiseError as error:
+                raise Refusal(
+                    507, "not-stored",
+                    f"What you did is stored, but the manifest is not up to date: {str(error).rstrip('.')}. Free space "
+                    "or make the project's folder writable, and try again",
+                ) from error  # fmt: skip
+            self._manifest_is_due = False
 
     def _listed(self, row: Row) -> Listed | None:
         """Return how the manifest lists an accepted image; ``None`` if it cannot name it, or the image is gone."""
@@ -264,12 +307,33 @@ class Project:
             self.catalogue.note_trust(number, trust)
         self._upcoming.note_done(number)
 
+    def _to_learn_from(self) -> list[tuple[int, Listed]]:
+        """Return the accepted images that a manifest can name and whose files are what they were, the first first."""
+        rows = sorted(self.catalogue.accepted(), key=lambda row: (row["last_at"] or 0.0, row["id"]))
+        found = [(int(row["id"]), self._listed(row)) for row in rows if row["mask"] is not None]
+        return [
+            (number, listed)
+            for number, listed in found
+            if listed is not None and not (self.catalogue.is_given(number) and self.catalogue.is_changed(number))
+        ]
+
+    def _use(self, model: AnyModel, known: KnownModel) -> None:
+        """Go on with another model: what nobody touched is proposed anew when it is opened, or looked at ahead."""
+        self.segmenter.use(model, known.number)
+        self.catalogue.forget_trust()
+        self._upcoming.again()
+        self._ahead.wake()
+
     def preview(self, number: int, body: PreviewBody) -> AnnotatedObject:
         """Return an object as it would be with other prompts; nothing is changed."""
         self.catalogue.row(number)
         one = None if body.object is None else self.history.object(number, body.object)
         image = self._image(number, [] if one is None else [one])  # the others do not matter, however many there are
         return Actions(self.segmenter, number, image).previewed(body)
+
+    def training_facts(self) -> dict[str, Any]:
+        """Return what a client needs to know of learning from accepted images."""
+        return self.learning.facts(len(self.catalogue.accepted()))
 
     def export_coco(self) -> dict[str, Any]:
         """Write all accepted masks as COCO."""

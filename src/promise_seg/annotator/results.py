@@ -68,8 +68,16 @@ class Results:
     def __init__(self, folder: Path, names: Mapping[int, str], output: OutputFormat = OutputFormat.AUTO) -> None:
         self.folder, self.names, self.output = folder, dict(names), output
 
-    def write_masks(self, found: Found, source: Source, objects: Sequence[AnnotatedObject]) -> str:
+    def write_masks(
+        self, found: Found, source: Source, objects: Sequence[AnnotatedObject], models: Mapping[int, str]
+    ) -> str:
         """Write the masks of an accepted image and its prompts, and return where the masks are below the folder.
+
+        Args:
+            found: the image.
+            source: the same, opened.
+            objects: all of them.
+            models: the names of those that the objects name by number.
 
         Raises:
             Refusal: if they cannot be written.
@@ -77,7 +85,9 @@ class Results:
         labelled = self._labelled(source, objects)
         with storing():
             path = self._write(found, labelled)
-            write_json(self.folder / "prompts" / f"{found.input.stem}.json", _prompts(found, objects, self.names))
+            write_json(
+                self.folder / "prompts" / f"{found.input.stem}.json", _prompts(found, objects, self.names, models)
+            )
         return path.relative_to(self.folder).as_posix()
 
     def _labelled(self, source: Source, objects: Sequence[AnnotatedObject]) -> Labelled:
@@ -117,18 +127,9 @@ class Results:
         """Write the manifest of all accepted images, as ``promise train`` takes it.
 
         Raises:
-            Refusal: if it cannot be written.
+            PromiseError: if it cannot be written.
         """
-        stream = io.StringIO(newline="")
-        writer = csv.writer(stream, lineterminator="\n")
-        sliced = any(one.slices is not None for one in images)
-        writer.writerow(["image_name", "train_type", "mask_name", "group", *(["slice"] if sliced else [])])
-        for one in images:
-            cells = [one.image, one.split, one.mask, one.group]
-            for part in [""] if one.slices is None else _ranges(one.slices):
-                writer.writerow([*cells, part] if sliced else cells)
-        with storing():
-            write_text(self.folder / MANIFEST, stream.getvalue())
+        write_text(self.folder / MANIFEST, manifest_text(images))
 
     def write_coco(self, images: Sequence[tuple[str, int, int, int, Sequence[AnnotatedObject]]]) -> dict[str, Any]:
         """Write all objects of accepted images as COCO, and return what a client is told.
@@ -159,6 +160,19 @@ class Results:
         return {"file": COCO, "images": len(content["images"]), "objects": len(content["annotations"])}
 
 
+def manifest_text(images: Sequence[Listed]) -> str:
+    """Return a manifest of images, as ``promise train`` takes it."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    sliced = any(one.slices is not None for one in images)
+    writer.writerow(["image_name", "train_type", "mask_name", "group", *(["slice"] if sliced else [])])
+    for one in images:
+        cells = [one.image, one.split, one.mask, one.group]
+        for part in [""] if one.slices is None else _ranges(one.slices):
+            writer.writerow([*cells, part] if sliced else cells)
+    return stream.getvalue()
+
+
 def label_map(objects: Sequence[AnnotatedObject], height: int, width: int) -> np.ndarray:
     """Return the labels (H, W) of the objects of one slice: where they overlap a locked one, or else the topmost."""
     labels = np.zeros((height, width), np.uint16)
@@ -175,12 +189,16 @@ def _annotation(one: AnnotatedObject, height: int, width: int) -> dict[str, Any]
     }  # fmt: skip
 
 
-def _prompts(found: Found, objects: Sequence[AnnotatedObject], names: Mapping[int, str]) -> dict[str, Any]:
+def _prompts(
+    found: Found, objects: Sequence[AnnotatedObject], names: Mapping[int, str], models: Mapping[int, str]
+) -> dict[str, Any]:
     """Return the final prompts of an image: all that is needed to ask again."""
-    kept = ("id", "slice", "class", "points", "box", "automatic", "refines", "painted", "imported", "score")
+    used = {one.answer.model for one in objects}
+    kept = ("id", "slice", "class", "points", "box", "automatic", "refines", "painted", "imported", "score", "model")
     return {
         "image": found.input.name,
         "classes": {str(label): name for label, name in names.items()},
+        "models": {str(number): name for number, name in models.items() if number in used},
         "objects": [{name: one.for_client()[name] for name in kept} for one in objects],
     }
 

@@ -15,6 +15,7 @@ import uvicorn
 from promise_seg.annotator.access import Access
 from promise_seg.annotator.app import create_app
 from promise_seg.annotator.bodies import LARGEST_BODY
+from promise_seg.annotator.connections import PatientConnection
 from promise_seg.annotator.project import Project
 from promise_seg.errors import SettingsError
 
@@ -136,7 +137,8 @@ class _Quiet(uvicorn.Server):
 
 def _server(project: Project, place: Place, access: Access) -> uvicorn.Server:
     config = uvicorn.Config(
-        create_app(project, access), log_level="warning", access_log=False, server_header=False, lifespan="off",
+        create_app(project, access), http=PatientConnection, log_level="warning", access_log=False,
+        server_header=False, lifespan="off",
         ws_max_size=LARGEST_BODY, limit_concurrency=_MOST_CONNECTIONS, timeout_keep_alive=30,
         timeout_graceful_shutdown=2, proxy_headers=False,
         ssl_certfile=None if place.certificate is None else str(place.certificate),

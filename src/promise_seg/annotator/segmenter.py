@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
@@ -33,6 +34,24 @@ Encoded = Mapping[int, EncodedImage]
 """A slice as the model of each class needs it."""
 
 
+@dataclass(frozen=True)
+class InUse:
+    """The models that answer now: one, or one for each class, and the number that the project gave to them."""
+
+    models: Mapping[int, Model]
+    number: int | None = None
+
+    @property
+    def first(self) -> Model:
+        """The model of classes that have none of their own."""
+        return next(iter(self.models.values()))
+
+    @property
+    def proposing(self) -> list[tuple[int, Model]]:
+        """The models that propose, with their classes: not a SAM alone."""
+        return [(label, model) for label, model in self.models.items() if model.model.apm is not None]
+
+
 class Segmenter:
     """One model, or one of each class, and the features of the slices that are being worked at.
 
@@ -40,53 +59,66 @@ class Segmenter:
         model: as it was loaded.
         catalogue: the images.
         store: where features are kept.
+        number: that the project gave to the model.
 
     Classes of the project that have no model of their own are answered by the first.
     """
 
-    def __init__(self, model: AnyModel, catalogue: Catalogue, store: FeatureStore) -> None:
-        self.models = models_of(model)
+    def __init__(self, model: AnyModel, catalogue: Catalogue, store: FeatureStore, number: int | None = None) -> None:
+        self.in_use = InUse(models_of(model), number)
         self._catalogue, self._store = catalogue, store
         self._encoding, self._turn = Lock(), Lock()
-        self._kept: OrderedDict[tuple[int, int], Encoded] = OrderedDict()
+        self._kept: OrderedDict[tuple[int | None, int, int], Encoded] = OrderedDict()
+
+    def use(self, model: AnyModel, number: int) -> None:
+        """Answer with another model from now on; what is being answered meanwhile is answered by the one before."""
+        self.in_use = InUse(models_of(model), number)
+        with self._turn:
+            self._kept.clear()
 
     @property
     def proposes(self) -> bool:
         """Whether there are proposals: not of a SAM alone."""
-        return any(model.model.apm is not None for model in self.models.values())
+        return bool(self.in_use.proposing)
 
     def is_ready(self, number: int, index: int) -> bool:
         """Whether the features of a slice are in memory."""
         with self._turn:
-            return (number, index) in self._kept
+            return (self.in_use.number, number, index) in self._kept
 
-    def encoded(self, number: int, index: int) -> Encoded:
+    def encoded(self, number: int, index: int, using: InUse | None = None) -> Encoded:
         """Return a slice encoded: from memory, from the store, or by the encoder.
 
         Raises:
             Refusal: if the image cannot be read.
         """
-        with self._turn:
-            if (number, index) in self._kept:
-                self._kept.move_to_end((number, index))
-                return self._kept[number, index]
+        using = using or self.in_use
+        key = (using.number, number, index)
+        if (found := self._found(key)) is not None:
+            return found
         with self._encoding:
-            if not self.is_ready(number, index):
-                encoded = self._encode(number, index)
+            if (found := self._found(key)) is None:
+                found = self._encode(number, index, using)
                 with self._turn:
-                    self._kept[number, index] = encoded
+                    self._kept[key] = found
                     if len(self._kept) > _KEPT:
                         self._kept.popitem(last=False)
-        return self.encoded(number, index)
+        return found
 
-    def _encode(self, number: int, index: int) -> Encoded:
+    def _found(self, key: tuple[int | None, int, int]) -> Encoded | None:
+        with self._turn:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def _encode(self, number: int, index: int, using: InUse) -> Encoded:
         source = self._catalogue.source(number)
-        first = next(iter(self.models.values()))
+        first, models = using.first, using.models
         with readable(source.path.name):
             framed = first.frame(source, index)
             if first.model.sam.encoder_learns:
-                return {label: one.encode_framed(framed) for label, one in self.models.items()}
-            stages = {stage for one in self.models.values() for stage in one.model.stages_read}
+                return {label: one.encode_framed(framed) for label, one in models.items()}
+            stages = {stage for one in models.values() for stage in one.model.stages_read}
             config, sha256 = first.model.config, content_sha256(source, index, first.reading)
             geometry = framed.geometry
             key = FeatureKey(
@@ -97,7 +129,7 @@ class Segmenter:
                 features = encode_images(first.model.sam, [framed.pixels()], stages)
                 self._put(key, features)
                 features = self._store.rounded(features)
-            return {label: one.encode_framed(framed, features) for label, one in self.models.items()}
+            return {label: one.encode_framed(framed, features) for label, one in models.items()}
 
     def _put(self, key: FeatureKey, features: Features) -> None:
         try:
@@ -107,13 +139,12 @@ class Segmenter:
 
     def proposals(self, number: int, index: int) -> list[tuple[int, Prompts, Answer]]:
         """Return the classes, prompts and masks that the models propose for a slice; those of nothing are left out."""
-        encoded, found = self.encoded(number, index), []
-        for label, model in self.models.items():
-            if model.model.apm is None:
-                continue
+        using = self.in_use
+        encoded, found = self.encoded(number, index, using), []
+        for label, model in using.proposing:
             geometry = encoded[label].geometry
             predictions = [one for one in model.predict_objects(encoded[label]) if one.mask.any()]
-            found += [(label, _prompts_of(one, geometry), _answer_of(one)) for one in predictions]
+            found += [(label, _prompts_of(one, geometry), _answer_of(one, using)) for one in predictions]
         return found
 
     def answer(
@@ -132,9 +163,10 @@ class Segmenter:
         Raises:
             Refusal: if the prompts cannot be meant, or the image cannot be read.
         """
-        encoded = self.encoded(number, index)
-        label = label if label in self.models else next(iter(self.models))
-        model, image = self.models[label], encoded[label]
+        using = self.in_use
+        encoded = self.encoded(number, index, using)
+        label = label if label in using.models else next(iter(using.models))
+        model, image = using.models[label], encoded[label]
         side = model.model.sam.mask_side
         points = [(point.x, point.y) for point in prompts.points] or None
         labels = [point.label for point in prompts.points] or None
@@ -144,17 +176,16 @@ class Segmenter:
             (found,) = model.predict_sets(image, [given], mask_choice=None if candidate is None else str(candidate))
         except SettingsError as error:
             raise Refusal(422, "invalid", str(error)) from error
-        return _answer_of(found)
+        return _answer_of(found, using)
 
     def trust(self, number: int, index: int) -> float | None:
         """Return how far the proposal of a slice can be trusted; ``None`` without proposals.
 
         It is the expected Dice, or the predicted IoU of a model that was not calibrated; of several, the least.
         """
-        encoded, found = self.encoded(number, index), []
-        for label, model in self.models.items():
-            if model.model.apm is None:
-                continue
+        using = self.in_use
+        encoded, found = self.encoded(number, index, using), []
+        for label, model in using.proposing:
             trust = model.trust(encoded[label])
             found.append(model.predict(encoded[label]).predicted_iou if trust is None else trust.score)
         return float(min(found)) if found else None
@@ -174,13 +205,13 @@ def _prompts_of(one: Prediction, geometry: Geometry) -> Prompts:
     return Prompts(points, None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
 
 
-def _answer_of(one: Prediction) -> Answer:
+def _answer_of(one: Prediction, using: InUse) -> Answer:
     scores: tuple[float, ...] = ()
     chosen = None
     if one.candidates is not None:
         scores = tuple(float(score) for score in one.candidates.predicted_iou)
         chosen = one.candidates.chosen
-    return Answer(MaskBits.of(one.mask), scores, chosen, float(one.predicted_iou))
+    return Answer(MaskBits.of(one.mask), scores, chosen, float(one.predicted_iou), using.number)
 
 
 def _logits_of(bits: MaskBits, geometry: Geometry, side: int) -> Float32Array:

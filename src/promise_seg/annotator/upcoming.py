@@ -51,6 +51,12 @@ class Upcoming:
         with self._turn:
             return number in self._done
 
+    def again(self) -> None:
+        """Begin anew, as for another model."""
+        with self._turn:
+            self._asked.clear()
+            self._done.clear()
+
     def next(self) -> tuple[int, int] | None:
         """Return the next image and slice, once; ``None`` if there is nothing to do."""
         numbers = self._catalogue.numbers

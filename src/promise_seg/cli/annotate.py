@@ -11,6 +11,7 @@ import typer
 from promise_seg.cli.common import print_line, print_lines, quiet_libraries, stages_bar
 from promise_seg.cli.options import (
     OUTPUT,
+    TRAINING,
     AlwaysSegmentOption,
     BareSizeOption,
     DeviceOption,
@@ -26,6 +27,7 @@ from promise_seg.vocabulary import OutputFormat
 
 SERVER = "Server"
 _PORT = 8765
+_TRAIN_AFTER = 20
 
 
 def annotate(
@@ -85,6 +87,26 @@ def annotate(
         bool,
         option("--insecure", about="Let others reach it without TLS.", panel=SERVER, show_default=False),
     ] = False,
+    train_after: Annotated[
+        int,
+        option(
+            "--train-after",
+            min=0,
+            metavar="IMAGES",
+            about="Offer training on the accepted images after so many new ones; 0: never.",
+            panel=TRAINING,
+        ),
+    ] = _TRAIN_AFTER,
+    epochs: Annotated[
+        int | None,
+        option(
+            "--epochs",
+            min=1,
+            metavar="EPOCHS",
+            about="Passes over them in such a training; default: as promise train.",
+            panel=TRAINING,
+        ),
+    ] = None,
     always_segment: AlwaysSegmentOption = False,
     sam: SamPlaceOption = None,
     image_size: BareSizeOption = None,
@@ -94,6 +116,7 @@ def annotate(
     """Correct the model's own prompts and masks in the browser, on this computer; everything is saved at once."""
     _check_installed()
     quiet_libraries()
+    from promise_seg.annotator.learning import LearningOptions
     from promise_seg.annotator.project import Options, Project
     from promise_seg.annotator.running import Place, serve
     from promise_seg.workflows.models import load
@@ -102,7 +125,9 @@ def annotate(
     place = Place(host, port, tls_certificate, tls_key, insecure)
     check_output(output)
     opened = load(model, sam=sam, device=device, image_size=image_size, always_segment=always_segment)
-    options = Options(tuple(names or ()), user or getpass.getuser(), truth, output_format, store)
+    training = {} if epochs is None else {"epochs": epochs}
+    learning = LearningOptions(train_after, sam, image_size, device, always_segment, training)
+    options = Options(tuple(names or ()), user or getpass.getuser(), truth, output_format, store, learning)
     with stages_bar() as progress:
         project = Project(opened, images, output, options, progress, lambda words: print_lines([words]))
     for name, reason in project.catalogue.faults():

@@ -1,7 +1,6 @@
 """The real server with the nano SAM, and the page in Chromium."""
 
 from itertools import count
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,24 +13,15 @@ from promise_seg.workflows.models import Model, load
 from tests.annotator.browser.driving import Annotator
 from tests.helpers import small_apm_config
 
-
-def pytest_collection_modifyitems(items):
-    """A test of the browser is done again if it fails: a busy machine may delay what the browser does by itself."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.flaky(reruns=2))
-
-
 SIDE = 96
 IMAGES = 12
 CLASSES = ("1=polyp", "2=vessel", "3=tool")
 
 
-@pytest.fixture(scope="session")
-def proposing_model():
+def proposing(seed):
     """The nano SAM with an APM that has learned nothing: its points are arbitrary, and always the same."""
     bare = load("bare", device="cpu")
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     config = ModelConfig(
         variant=Variant.APM, apm=small_apm_config(ApmKind.HEATMAP), sam=bare.sam.name, sam_sha256=bare.sam.sha256,
         image_size=bare.sam.image_size, promise_seg_version="0",
@@ -39,15 +29,27 @@ def proposing_model():
     return Model(bare.ref, bare.part, PromiseModel(config, bare.sam).eval())
 
 
+@pytest.fixture(scope="session")
+def proposing_model():
+    """A model that proposes."""
+    return proposing(1)
+
+
 @pytest.fixture(scope="module")
-def project(proposing_model, tmp_path_factory):
+def more_options():
+    """Further choices for the project of a file of tests."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def project(proposing_model, more_options, tmp_path_factory):
     """A project of drawn scenes, in use."""
     project_module = pytest.importorskip("promise_seg.annotator.project")
     place = tmp_path_factory.mktemp("annotator")
     (place / "images").mkdir()
     for number in range(IMAGES):
         Image.fromarray(draw_scene([5, number], SIDE, kind="mucosa").image).save(place / f"images/{number:02d}.png")
-    options = project_module.Options(names=CLASSES, store=place / "store")
+    options = project_module.Options(names=CLASSES, store=place / "store", **more_options)
     with project_module.Project(proposing_model, [place / "images"], place / "project", options) as project:
         yield project
 

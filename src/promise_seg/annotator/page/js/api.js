@@ -6,6 +6,7 @@
 /** @typedef {import("./types.js").ActionAnswer} ActionAnswer */
 /** @typedef {import("./types.js").Action} Action */
 /** @typedef {import("./types.js").Holder} Holder */
+/** @typedef {import("./types.js").Training} Training */
 
 const ROOT = "/api/v1";
 
@@ -77,6 +78,21 @@ export const api = {
    * @returns {Promise<ActionAnswer>}
    */
   act: (id, body) => ask("POST", `/images/${id}/actions`, body),
+
+  /** @param {number} id @returns {Promise<{running: boolean, done: number, total: number}>} */
+  propagation: (id) => ask("GET", `/images/${id}/propagation`),
+
+  /** @param {number} id */
+  stopPropagation: (id) => ask("DELETE", `/images/${id}/propagation`, {}),
+
+  /** @returns {Promise<Training>} */
+  training: () => ask("GET", "/training"),
+
+  /** @param {boolean} anew @returns {Promise<Training>} */
+  train: (anew) => ask("POST", "/training", { anew }),
+
+  /** @returns {Promise<Training>} */
+  stopTraining: () => ask("DELETE", "/training", {}),
 
   /** @returns {Promise<{file: string, images: number, objects: number}>} */
   exportCoco: () => ask("POST", "/export", { format: "coco" }),

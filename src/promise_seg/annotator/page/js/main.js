@@ -16,8 +16,10 @@ import { CandidatesPanel } from "./panels/candidates.js";
 import { ImagesPanel } from "./panels/images.js";
 import { KeysPanel } from "./panels/keys.js";
 import { ObjectsPanel } from "./panels/objects.js";
+import { PropagationPanel } from "./panels/propagation.js";
 import { SlicesPanel } from "./panels/slices.js";
 import { StatusPanel } from "./panels/status.js";
+import { TrainingPanel } from "./panels/training.js";
 import { PointerInput } from "./pointer.js";
 import { Session } from "./session.js";
 import { Stage } from "./stage.js";
@@ -40,7 +42,7 @@ const stage = new Stage(
 );
 const settings = { label: 1, brushSize: 12, polygonMode: /** @type {const} */ ("add") };
 const toolbox = new Toolbox({ view, session, edits, settings, redraw: () => stage.redraw("active") }, canvas);
-stage.drawTool = (context) => toolbox.tool.draw(context);
+stage.drawTool = (/** @type {CanvasRenderingContext2D} */ context) => toolbox.tool.draw(context);
 
 const keyMap = new KeyMap(localStorage);
 const images = new ImagesPanel(session, (id) => void open(id));
@@ -54,6 +56,8 @@ const parts = {
 };
 new AppearancePanel(session, display);
 new StatusPanel(session, edits, stage, () => void start());
+new PropagationPanel(session);
+const training = new TrainingPanel(session);
 exchange(session, edits);
 const drawer = drawers();
 const commands = commandsOf(parts);
@@ -170,6 +174,7 @@ async function start() {
   try {
     await session.start();
     session.clearTrouble();
+    void training.ask();
     const name = session.project?.name ?? "";
     part("project").textContent = name;
     document.title = `${name} - annotate`;

@@ -272,6 +272,20 @@ export class Session {
     }
   }
 
+  /** Go on with a model that took over: an image that nobody touched is proposed anew. */
+  async renew() {
+    try {
+      this.project = await api.project();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return this.sayError(error);
+    }
+    const { image } = this;
+    if (!image || !this.mayEdit || image.state !== "open" || image.edits > 0 || !this.queue.isEmpty) return this.refresh(false);
+    await this.letGo();
+    return this.open(image.id, false, this.slice);
+  }
+
   async prolong() {
     if (document.hidden) return;
     void this.refresh(false);

@@ -14,7 +14,7 @@
  * @typedef {object} Project
  * @property {string} name
  * @property {string} version
- * @property {{name: string, proposes: boolean, candidates: number, takes: string[]}} model
+ * @property {{id: number, name: string, learned: boolean, proposes: boolean, candidates: number, takes: string[]}} model
  * @property {ClassEntry[]} classes
  * @property {string | null} user
  * @property {boolean} truth
@@ -70,6 +70,7 @@
  * @property {{score: number}[]} candidates
  * @property {number | null} chosen
  * @property {number | null} score
+ * @property {number | null} model the number of the model that answered
  * @property {boolean} locked
  * @property {boolean} hidden
  * @property {boolean} accepted
@@ -87,6 +88,29 @@
  * @property {boolean} can_redo
  * @property {number[]} proposed
  * @property {Record<string, number> | null} dice
+ */
+
+/** @typedef {{stage: string, done: number, total: number, note: string, seconds_left: number | null}} TrainingProgress */
+/**
+ * @typedef {object} TrainingResult
+ * @property {string} round
+ * @property {boolean} took_over
+ * @property {number} before
+ * @property {number} after
+ * @property {number} images
+ * @property {boolean} better
+ */
+
+/**
+ * @typedef {object} Training
+ * @property {"idle" | "running" | "interrupted" | "failed"} state
+ * @property {string} reason
+ * @property {TrainingProgress | null} progress
+ * @property {number} accepted
+ * @property {number} missing
+ * @property {boolean} offered
+ * @property {{id: number, name: string, learned: boolean}} model
+ * @property {TrainingResult | null} result
  */
 
 /** @typedef {{type: string} & Record<string, unknown>} Action */

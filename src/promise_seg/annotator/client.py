@@ -1,0 +1,189 @@
+"""A client of the annotator for programs: the same verbs as a model in Python, on a server that somebody works at.
+
+Only the standard library and NumPy are needed. The protocol is in docs/annotator-api.md.
+"""
+
+import http.client
+import json
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+from promise_seg.annotator.remote_image import ImageEntry, RemoteImage
+from promise_seg.errors import PromiseError
+
+ROOT = "/api/v1"
+PATIENCE_SECONDS = 600.0
+"""How long an answer may take: the first of an image waits for the encoder."""
+_TRIES = 3
+
+
+class RemoteError(PromiseError):
+    """A request that the annotator did not do.
+
+    Args:
+        code: a word for programs, such as ``held``; ``unreachable`` if no answer came.
+        message: a sentence, with the way out.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def connect(
+    link: str, user: str | None = None, *, timeout: float = PATIENCE_SECONDS, tls: ssl.SSLContext | None = None
+) -> "Client":
+    """Open a session at an annotator.
+
+    Args:
+        link: as ``promise annotate`` prints it; it works once.
+        user: who works; by default whom the server takes its user for.
+        timeout: seconds that an answer may take.
+        tls: to trust a certificate that the system does not know.
+
+    Raises:
+        RemoteError: if nobody answers there, or the link was used.
+    """
+    parts = urlsplit(link)
+    token = parse_qs(parts.query).get("token", [""])[0]
+    if parts.scheme not in ("http", "https") or not parts.hostname or not token:
+        raise RemoteError(
+            "malformed", f"{link!r} is no link of an annotator. Give the one that promise annotate prints"
+        )
+    client = Client(f"{parts.scheme}://{parts.netloc}", user, timeout, tls)
+    client._enter(token)
+    return client
+
+
+class Client:
+    """A session at an annotator, as :func:`connect` returns it. Several threads may use it.
+
+    Args:
+        address: scheme, host and port.
+        user: who works.
+        timeout: seconds that an answer may take.
+        tls: to trust a certificate that the system does not know.
+    """
+
+    def __init__(self, address: str, user: str | None, timeout: float, tls: ssl.SSLContext | None) -> None:
+        self.address, self.user, self.id = address, user, str(uuid4())
+        self._parts, self._timeout, self._tls, self.cookie = urlsplit(address), timeout, tls, ""
+
+    def _enter(self, token: str) -> None:
+        try:
+            status, headers, body = self._send("GET", f"/?token={token}", None)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from error
+        if status != 303:
+            raise RemoteError("no-session", body.decode("utf-8", "replace"))
+        self.cookie = headers.get("set-cookie", "").partition(";")[0]
+
+    def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, Mapping[str, str], bytes]:
+        port = self._parts.port
+        host = self._parts.hostname or ""
+        if self._parts.scheme == "https":
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, port, timeout=self._timeout, context=self._tls
+            )
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
+        headers = {"Host": self._parts.netloc, "Origin": self.address, "Cookie": self.cookie}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        finally:
+            connection.close()
+
+    def _unreachable(self, error: Exception) -> RemoteError:
+        return RemoteError(
+            "unreachable", f"{self.address}: does not answer: {error}. Is promise annotate still running there?"
+        )
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send a request of the HTTP API, again if no answer comes, and return the answer.
+
+        Args:
+            method: of HTTP.
+            path: below ``/api/v1``.
+            body: to be sent as JSON.
+
+        Raises:
+            RemoteError: if it is not done.
+        """
+        sent = None if body is None else json.dumps(body).encode()
+        for left in reversed(range(_TRIES)):  # what is sent again is done once: actions have ids
+            try:
+                status, _, text = self._send(method, ROOT + path, sent)
+                break
+            except (OSError, http.client.HTTPException) as error:
+                if not left:
+                    raise self._unreachable(error) from error
+        return _answered(status, text)
+
+    def project(self) -> dict[str, Any]:
+        """Return what is known of the project: its classes, its model, its limits."""
+        return self.ask("GET", "/project")
+
+    def images(self, order: Literal["trust", "name", "state"] = "trust") -> list[ImageEntry]:
+        """Return the list of images; the least certain first by default."""
+        return [ImageEntry.of(one) for one in self.ask("GET", f"/images?order={order}")["images"]]
+
+    def open(self, image: int, *, take: bool = False) -> RemoteImage:
+        """Hold an image, and return it. In a ``with`` statement it is let go at the end.
+
+        Args:
+            image: its number, as ``id`` in :meth:`images`.
+            take: it from whoever has it.
+
+        Raises:
+            RemoteError: ``held`` if somebody else has it.
+        """
+        return RemoteImage(self, image, take=take)
+
+    def export(self) -> dict[str, Any]:
+        """Write all accepted masks as COCO into the project's folder, and return its name and what it holds."""
+        return self.ask("POST", "/export", {"format": "coco"})
+
+    def train(self, *, anew: bool = False) -> dict[str, Any]:
+        """Train on the accepted images in the background, or go on with a training that was interrupted.
+
+        Args:
+            anew: begin with the images that are accepted now, whatever was interrupted.
+        """
+        return self.ask("POST", "/training", {"anew": anew})
+
+    def training(self) -> dict[str, Any]:
+        """Return how far training is, and how the last one ended."""
+        return self.ask("GET", "/training")
+
+    def stop_training(self) -> dict[str, Any]:
+        """Stop training; what was trained is kept."""
+        return self.ask("DELETE", "/training", {})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Nothing is open between requests."""
+
+
+def _answered(status: int, text: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+        if status < 400 and isinstance(found, dict):
+            return found
+        error = found["error"]
+        code, message = str(error["code"]), str(error["message"])
+    except (ValueError, KeyError, TypeError):
+        words = text[:200].decode("utf-8", "replace")
+        raise RemoteError("failed", f"the annotator answered with status {status}: {words}") from None
+    raise RemoteError(code, message)

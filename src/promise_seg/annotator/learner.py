@@ -1,0 +1,98 @@
+"""The process that learns: ``python -m promise_seg.annotator.learner ROUND``. It trains and compares.
+
+Each line of its output is JSON: progress, a note, or the error that ended it. It ends when its input does, so that it
+never outlives the server; what was trained is kept, and the same command goes on.
+"""
+
+import _thread
+import contextlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from promise_seg.annotator.comparing import held_out_dice
+from promise_seg.annotator.rounds import HELD_OUT, TRAIN, Comparison, Round
+from promise_seg.dataset.dataset import Dataset
+from promise_seg.errors import PromiseError
+from promise_seg.features.store import FeatureStore
+from promise_seg.sam.loading import NANO
+from promise_seg.workflows.model_ref import BARE
+from promise_seg.workflows.models import load
+from promise_seg.workflows.training import train
+
+_PATIENCE_SECONDS = 30.0
+"""How long the end of a step is waited for."""
+_POLITE = 10
+"""How much the page goes before training, as ``nice`` counts it."""
+Say = Callable[[dict[str, Any]], None]
+
+
+def learn(work: Round, say: Say) -> Comparison:
+    """Train on a round's images, or go on with it, and compare the new model with the one before.
+
+    Raises:
+        PromiseError: if that cannot be done.
+    """
+    job = work.job()
+
+    def progress(stage: str, done: int, total: int, note: str = "") -> None:
+        say({"stage": stage, "done": done, "total": total, "note": note})
+
+    progress("loading", 0, 1)
+    starts = None if job.model == BARE else job.model
+    before = load(job.model, sam=job.sam, device=job.device, image_size=job.image_size if starts is None else None)
+    reading = before.reading.without_masks
+    store = FeatureStore(None if job.store is None else Path(job.store))
+    data = Dataset.from_csv(work.folder / TRAIN, classes=job.classes, like=reading, progress=progress)
+    after = train(
+        data, work.run, init=starts, sam=(job.sam or NANO) if starts is None else before.sam,
+        image_size=job.image_size if starts is None else None, device=job.device, store=store, progress=progress,
+        note=lambda words: say({"say": words}), **job.options,
+    )  # fmt: skip
+    rows = Dataset.from_csv(work.folder / HELD_OUT, classes=job.classes, like=reading, progress=progress)
+    old, new = (
+        held_out_dice(model, rows, job.labels, store, progress, f"comparing, {name}")
+        for model, name in ((before, "the model before"), (after, "the new model"))
+    )
+    found = Comparison(old, new, len(rows), len(rows.groups), len(data.train), job.images)
+    work.write_result(found)
+    return found
+
+
+def _end_with_the_server() -> None:
+    sys.stdin.buffer.read()
+    threading.Timer(_PATIENCE_SECONDS, os._exit, (130,)).start()
+    _thread.interrupt_main()
+
+
+def main(folder: str) -> int:
+    """Run one round, and return the exit code."""
+    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever libraries print is no progress
+
+    def say(value: dict[str, Any]) -> None:
+        print(json.dumps(value), file=lines, flush=True)
+
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(_POLITE)
+    threading.Thread(target=_end_with_the_server, daemon=True).start()
+    try:
+        learn(Round(Path(folder)), say)
+    except PromiseError as error:
+        say({"error": str(error)})
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the server is gone
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1])
+    sys.stdout.flush()
+    os._exit(code)  # the thread that waits for the end of the input would hold it

@@ -1,0 +1,98 @@
+"""The models that a project knows: the one that was given, and those that learned from it, so that it is known which
+model made what.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from sqlite3 import Row
+from typing import Any, Self
+
+from promise_seg.annotator.database import Database
+from promise_seg.annotator.refusals import Refusal
+from promise_seg.annotator.segmenter import models_of
+from promise_seg.errors import PromiseError
+from promise_seg.workflows.models import AnyModel
+
+
+def identity_of(model: AnyModel) -> str:
+    """Return the hash of a model, or of all models of its classes, and of their SAM."""
+    parts = {label: [one.model.sha256(), one.sam.sha256] for label, one in sorted(models_of(model).items())}
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model as the project remembers it.
+
+    Args:
+        number: that objects name it by.
+        name: as the user called it, or the folder that it was trained in.
+        given: the hash of the model that the user gave, from which this one descends.
+        folder: below the project's, where it learned from the project.
+        since: when it was first used.
+        facts: how it did when it took over.
+    """
+
+    number: int
+    name: str
+    given: str
+    folder: str | None
+    since: str
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of_row(cls, row: Row) -> Self:
+        """Return the model of a row of the database."""
+        return cls(row["id"], row["name"], row["given"], row["folder"], row["since"], json.loads(row["facts"]))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a client is told."""
+        return {"id": self.number, "name": self.name, "learned": self.folder is not None, "since": self.since}
+
+
+class Lineage:
+    """All models of a project, in the order in which they were used.
+
+    Args:
+        database: of the project.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> list[KnownModel]:
+        """Return all models, the newest last."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT * FROM models ORDER BY id").fetchall()
+        return [KnownModel.of_row(row) for row in rows]
+
+    def learned_from(self, sha256: str) -> KnownModel | None:
+        """Return the model that took over from the one with this hash, if that is the newest of all."""
+        known = self.all()
+        newest = known[-1] if known else None
+        return newest if newest is not None and newest.folder is not None and newest.given == sha256 else None
+
+    def given(self, name: str, sha256: str) -> KnownModel:
+        """Return the model that a user gave; it is noted unless it is the one that was used last."""
+        known = self.all()
+        if known and known[-1].folder is None and known[-1].given == sha256:
+            return known[-1]
+        return self._add(name, sha256, sha256, None, {})
+
+    def learned(self, model: AnyModel, folder: str, given: str, facts: Mapping[str, Any]) -> KnownModel:
+        """Note a model that learned from the project and takes over."""
+        return self._add(folder, identity_of(model), given, folder, facts)
+
+    def _add(self, name: str, sha256: str, given: str, folder: str | None, facts: Mapping[str, Any]) -> KnownModel:
+        try:
+            with self._database.writing() as connection:
+                connection.execute(
+                    "INSERT INTO models (name, sha256, given, folder, since, facts) VALUES (?, ?, ?, ?, ?, ?)",
+                    (name, sha256, given, folder, datetime.now(UTC).isoformat(timespec="seconds"), json.dumps(facts)),
+                )
+        except Refusal as refusal:
+            raise PromiseError(f"{self._database.path}: {refusal.message}") from refusal
+        return self.all()[-1]

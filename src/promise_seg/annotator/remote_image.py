@@ -1,0 +1,270 @@
+"""An image at an annotator, as a program works at it: objects, masks, prompts, and what is done with them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+
+from promise_seg.annotator.bits import MaskBits
+from promise_seg.errors import SettingsError
+
+if TYPE_CHECKING:
+    from promise_seg.annotator.client import Client
+
+Points = Sequence[tuple[float, float]]
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """An image in the list.
+
+    Args:
+        id, name: its number and its name.
+        state: ``open``, ``done`` or ``skipped``.
+        trust: how far its proposal can be trusted, where that is known.
+        width, height, slices: its size.
+        objects: how many there are.
+    """
+
+    id: int
+    name: str
+    state: str
+    trust: float | None
+    width: int
+    height: int
+    slices: int
+    objects: int
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Self:
+        """Return the entry of an answer."""
+        return cls(**{name: answer[name] for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
+class RemotePrediction:
+    """The answer to prompts.
+
+    Shape: ``mask`` (H, W) bool, at the image's own size.
+
+    Args:
+        mask: of the model.
+        predicted_iou: what SAM thinks of it; ``None`` without prompts.
+        candidates: the scores of its three masks.
+        chosen: which of them it is.
+    """
+
+    mask: npt.NDArray[np.bool_]
+    predicted_iou: float | None
+    candidates: tuple[float, ...]
+    chosen: int | None
+
+
+@dataclass(frozen=True)
+class RemoteObject:
+    """An object of an image.
+
+    Shape: ``mask`` (H, W) bool, at the image's own size.
+
+    Args:
+        id: its number in the image.
+        slice, label: where it lies, and its class.
+        points_xy, point_labels, box_xyxy: its prompts, in pixel indices; labels are 1 and 0.
+        mask: with everything that was painted.
+        predicted_iou: what SAM thinks of it; ``None`` without prompts.
+        automatic: whether these are the model's own prompts.
+        locked, accepted: as a person marked it.
+        model: the number of the model that answered.
+    """
+
+    id: int
+    slice: int
+    label: int
+    points_xy: tuple[tuple[float, float], ...]
+    point_labels: tuple[int, ...]
+    box_xyxy: Box | None
+    mask: npt.NDArray[np.bool_] = field(repr=False)
+    predicted_iou: float | None
+    automatic: bool
+    locked: bool
+    accepted: bool
+    model: int | None
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any], height: int, width: int) -> Self:
+        """Return the object of an answer."""
+        return cls(
+            answer["id"], answer["slice"], answer["class"],
+            tuple((one["x"], one["y"]) for one in answer["points"]), tuple(one["label"] for one in answer["points"]),
+            None if answer["box"] is None else tuple(answer["box"]), _mask(answer, height, width), answer["score"],
+            answer["automatic"], answer["locked"], answer["accepted"], answer["model"],
+        )  # fmt: skip
+
+
+class RemoteImage:
+    """An image that this client holds, see :meth:`~promise_seg.annotator.client.Client.open`.
+
+    What is done is on the server's disk when a method returns. Attributes are as the last answer had them.
+    """
+
+    def __init__(self, client: "Client", image: int, *, take: bool = False) -> None:
+        self._client, self.id = client, image
+        self.objects: dict[int, RemoteObject] = {}
+        self.hold(take=take)
+
+    def hold(self, *, take: bool = False) -> None:
+        """Hold it for another minute, as every action does too, and take over what others did meanwhile."""
+        body = {"client": self._client.id, "user": self._client.user, "take": take}
+        answer = self._client.ask("POST", f"/images/{self.id}/lease", body)
+        self.name, self.state = str(answer["name"]), str(answer["state"])
+        self.height, self.width, self.slices = int(answer["height"]), int(answer["width"]), int(answer["slices"])
+        self.revision, self.dice = int(answer["revision"]), answer["dice"]
+        self.objects = {one["id"]: self._object(one) for one in answer["list"]}
+
+    def let_go(self) -> None:
+        """Let others have it."""
+        self._client.ask("DELETE", f"/images/{self.id}/lease", {"client": self._client.id})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.let_go()
+
+    def propose(self, index: int = 0) -> list[RemoteObject]:
+        """Have the model's own objects of a slice added, once, and return those that are new."""
+        return self._changed(self._act({"type": "propose", "slice": index}))
+
+    def predict(
+        self,
+        points_xy: Points = (),
+        point_labels: Sequence[int] | None = None,
+        box_xyxy: Box | None = None,
+        *,
+        index: int = 0,
+        label: int | None = None,
+        number: int | None = None,
+        candidate: int | None = None,
+    ) -> RemotePrediction:
+        """Return the mask for prompts; nothing is changed.
+
+        Args:
+            points_xy: pixel indices, whole numbers being pixel centres.
+            point_labels: 1 for foreground and 0 for background; by default all are foreground.
+            box_xyxy: indices of the box's first and last pixels: left, top, right, bottom.
+            index: the slice.
+            label: the class, whose model is asked; the first by default.
+            number: of an object whose painted parts and starting mask count; by default a new one.
+            candidate: which of SAM's three masks to take; by default the model's own choice.
+        """
+        body = {
+            "n": 0,
+            "slice": index,
+            **_prompts(points_xy, point_labels, box_xyxy),
+            "object": number,
+            "candidate": candidate,
+        }
+        answer = self._client.ask("POST", f"/images/{self.id}/preview", body | {"class": label})
+        scores = tuple(one["score"] for one in answer["candidates"])
+        return RemotePrediction(_mask(answer, self.height, self.width), answer["score"], scores, answer["chosen"])
+
+    def add(
+        self,
+        points_xy: Points = (),
+        point_labels: Sequence[int] | None = None,
+        box_xyxy: Box | None = None,
+        *,
+        mask: npt.ArrayLike | None = None,
+        index: int = 0,
+        label: int = 1,
+    ) -> RemoteObject:
+        """Add an object from prompts or from a mask (H, W), and return it."""
+        given = _prompts(points_xy, point_labels, box_xyxy) if mask is None else {"mask": self._bits(mask)}
+        (made,) = self._changed(self._act({"type": "add", "slice": index, "class": label, **given}))
+        return made
+
+    def set_prompts(
+        self,
+        number: int,
+        points_xy: Points = (),
+        point_labels: Sequence[int] | None = None,
+        box_xyxy: Box | None = None,
+    ) -> RemoteObject:
+        """Set all prompts of an object; its mask follows."""
+        return self._one({"type": "prompts", "object": number, **_prompts(points_xy, point_labels, box_xyxy)})
+
+    def paint(self, number: int, mask: npt.ArrayLike, *, erase: bool = False) -> RemoteObject:
+        """Add the pixels of a mask (H, W) to an object, or erase them."""
+        mode = "erase" if erase else "add"
+        return self._one({"type": "stroke", "object": number, "mode": mode, "mask": self._bits(mask)})
+
+    def remove(self, number: int) -> None:
+        """Remove an object."""
+        self._act({"type": "remove", "object": number})
+
+    def undo(self) -> None:
+        """Take the last change of objects back; without any, nothing happens."""
+        self._act({"type": "undo"})
+
+    def redo(self) -> None:
+        """Do it again."""
+        self._act({"type": "redo"})
+
+    def accept(self) -> None:
+        """Accept the image: its masks are written, and it is in the manifest."""
+        self._act({"type": "accept"})
+
+    def skip(self) -> None:
+        """Skip the image."""
+        self._act({"type": "skip"})
+
+    def reopen(self) -> None:
+        """Open it again, after it was accepted or skipped."""
+        self._act({"type": "reopen"})
+
+    def _act(self, action: Mapping[str, Any]) -> dict[str, Any]:
+        body = {"id": str(uuid4()), "client": self._client.id, "revision": self.revision, "action": dict(action)}
+        answer = self._client.ask("POST", f"/images/{self.id}/actions", body)
+        self.revision, self.state, self.dice = int(answer["revision"]), str(answer["state"]), answer["dice"]
+        self.objects |= {one["id"]: self._object(one) for one in answer["changed"]}
+        for number in answer["removed"]:
+            self.objects.pop(number, None)
+        return answer
+
+    def _changed(self, answer: Mapping[str, Any]) -> list[RemoteObject]:
+        return [self.objects[one["id"]] for one in answer["changed"]]
+
+    def _one(self, action: Mapping[str, Any]) -> RemoteObject:
+        (changed,) = self._changed(self._act(action))
+        return changed
+
+    def _bits(self, mask: npt.ArrayLike) -> dict[str, Any]:
+        given = np.asarray(mask, bool)
+        if given.shape != (self.height, self.width):
+            raise SettingsError(
+                f"mask: has the shape {given.shape}; expected {(self.height, self.width)}, as the image"
+            )
+        return MaskBits.of(given).as_json()
+
+    def _object(self, answer: Mapping[str, Any]) -> RemoteObject:
+        return RemoteObject.of(answer, self.height, self.width)
+
+
+def _prompts(points_xy: Points, point_labels: Sequence[int] | None, box_xyxy: Box | None) -> dict[str, Any]:
+    labels = [1] * len(points_xy) if point_labels is None else list(point_labels)
+    if len(labels) != len(points_xy):
+        raise SettingsError(f"point_labels: {len(labels)} for {len(points_xy)} points; expected one for each")
+    return {
+        "points": [
+            {"x": float(x), "y": float(y), "label": int(one)} for (x, y), one in zip(points_xy, labels, strict=True)
+        ],
+        "box": None if box_xyxy is None else [float(side) for side in box_xyxy],
+    }
+
+
+def _mask(answer: Mapping[str, Any], height: int, width: int) -> npt.NDArray[np.bool_]:
+    return MaskBits.from_json(answer["mask"]).mask(height, width)

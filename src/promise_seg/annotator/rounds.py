@@ -1,0 +1,169 @@
+"""A round of learning in the project's folder: what it learns from, its run, and how the new model did."""
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from promise_seg.annotator.results import Listed, manifest_text, storing
+from promise_seg.annotator.roles import Role
+from promise_seg.errors import PromiseError
+from promise_seg.files import write_text
+from promise_seg.sealed import read_sealed, write_sealed
+from promise_seg.vocabulary import Split
+
+LEARNING = "learning"
+TRAIN, HELD_OUT = "train.csv", "held-out.csv"
+_JOB, _RESULT = "job.json", "result.json"
+_UP = "../../"
+"""The way from a round's folder to that of the project."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The orders for one round.
+
+    Args:
+        model: the name of the model that training starts from.
+        given: the hash of the model that the user gave, from which that one descends.
+        sam: where its SAM is, if not where training found it; of a SAM alone which one.
+        image_size: side of the input of a SAM alone; ``None`` as training chooses.
+        classes: of label maps, as ``promise train --class`` takes them; ``None`` for plain masks.
+        labels: the classes of the project.
+        device: to train on.
+        store: of features; ``None`` for the user's.
+        options: more options of training, such as ``epochs``.
+        images: how many accepted images there were.
+    """
+
+    model: str
+    given: str
+    sam: str | None
+    image_size: int | None
+    classes: str | None
+    labels: tuple[int, ...]
+    device: str
+    store: str | None
+    images: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the new model did on the held-out images, and how the one before.
+
+    Args:
+        before, after: the mean Dice of each.
+        images, groups: how many images and slices, and groups, were held out.
+        trained: how many images and slices were learned from.
+        accepted: how many accepted images there were.
+    """
+
+    before: float
+    after: float
+    images: int
+    groups: int
+    trained: int
+    accepted: int
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the new model takes over."""
+        return self.after > self.before
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a client is told."""
+        return asdict(self) | {"better": self.is_better}
+
+
+@dataclass(frozen=True)
+class Round:
+    """A folder with one round of learning."""
+
+    folder: Path
+
+    @classmethod
+    def all_of(cls, project: Path) -> list[Self]:
+        """Return the rounds that were begun in a project, the newest last."""
+        found = sorted((project / LEARNING).glob(f"[0-9]*/{_JOB}"), key=lambda path: int(path.parent.name))
+        return [cls(path.parent) for path in found]
+
+    @classmethod
+    def new(cls, project: Path, job: Job, images: Iterable[tuple[Listed, Role]]) -> Self:
+        """Begin a round: the masks are copied, as images may be accepted anew while it learns from them.
+
+        Raises:
+            Refusal: if it cannot be written.
+        """
+        numbers = [int(one.name) for one in (project / LEARNING).glob("[0-9]*") if one.name.isdecimal()]
+        made = cls(project / LEARNING / f"{max(numbers, default=0) + 1:03}")
+        with storing():
+            made._fill(project, list(images))
+            write_sealed(made.folder / _JOB, asdict(job))  # at the end: without it there is no round
+        return made
+
+    def _fill(self, project: Path, images: Sequence[tuple[Listed, Role]]) -> None:
+        rows: dict[str, list[Listed]] = {TRAIN: [], HELD_OUT: []}
+        for one, role in images:
+            split = Split.TRAIN if role == Role.TRAIN else Split.VAL
+            image = one.image if Path(one.image).is_absolute() else f"{_UP}{one.image}"
+            group = f"{_UP}{one.group}" if one.group == one.image else one.group
+            rows[HELD_OUT if role == Role.HELD_OUT else TRAIN].append(
+                replace(one, image=image, group=group, split=str(split), mask=self._copied(project, one.mask))
+            )
+        for name, listed in rows.items():
+            write_text(self.folder / name, manifest_text(listed))
+
+    def _copied(self, project: Path, mask: str) -> str:
+        source, target = project / mask, self.folder / mask
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(source, target)
+        except OSError as error:
+            raise PromiseError(f"{target}: cannot be written: {error.strerror or error}") from error
+        return mask
+
+    @property
+    def run(self) -> Path:
+        """The folder of its run."""
+        return self.folder / "run"
+
+    @property
+    def log(self) -> Path:
+        """The file of all that its process says."""
+        return self.folder / "log.txt"
+
+    @property
+    def name(self) -> str:
+        """Its run, below the project's folder."""
+        return f"{LEARNING}/{self.folder.name}/run"
+
+    def job(self) -> Job:
+        """Return its orders.
+
+        Raises:
+            PromiseError: if they cannot be read.
+        """
+        try:
+            found = {name: value for name, value in read_sealed(self.folder / _JOB).items() if name in _FIELDS}
+            return Job(**found | {"labels": tuple(found["labels"])})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise PromiseError(f"{self.folder / _JOB}: cannot be read: {error}. Train anew") from error
+
+    def write_result(self, result: Comparison) -> None:
+        """Note how it ended."""
+        write_sealed(self.folder / _RESULT, asdict(result))
+
+    def result(self) -> Comparison | None:
+        """Return how it ended; ``None`` if it did not, or that cannot be read."""
+        try:
+            return Comparison(**read_sealed(self.folder / _RESULT))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+_FIELDS = tuple(Job.__dataclass_fields__)

@@ -1,0 +1,57 @@
+"""Training on accepted images, as the page shows it."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.annotator.browser.conftest import proposing
+from tests.annotator.learning import Pretended, end_training, result
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def more_options():
+    """A training that only pretends."""
+    return {"learning": Pretended(proposing(2))}
+
+
+def accept_three(annotator):
+    for _ in range(3):
+        number = annotator.data("image")
+        annotator.press("Control+Enter")
+        annotator.wait_for_change("image", number)
+        annotator.ready()
+
+
+def test_a_model_learns_takes_over_and_proposes_anew(annotator, project):
+    page = annotator.page
+    expect(page.locator("#learn")).not_to_be_visible()
+    accept_three(annotator)
+    expect(page.locator("#learning-text")).to_have_text("3 images are accepted: the model can learn from them.")
+    before = annotator.data("points")
+    page.locator("#learn").click()
+    expect(page.locator("#learning-text")).to_have_text("training: 3 of 9, epoch 1/3", timeout=20000)
+    assert page.locator("#learning-progress").get_attribute("value") == "3"
+    expect(page.locator("#learn-stop")).to_be_visible()
+    end_training(project.folder, result())
+    says = "A new model took over: Dice 0.500 before, 0.750 after, on 1 held-out image."
+    expect(page.locator("#learning-text")).to_have_text(says, timeout=20000)
+    annotator.wait_for_change("points", before)
+    annotator.ready()
+    assert page.locator("#facts").text_content().endswith("001/run")
+    assert {one["model"] for one in annotator.served()["list"]} == {project.learning.known.number}
+    page.reload()
+    annotator.ready()
+    expect(page.locator("#learning-text")).to_have_text(says)
+
+
+def test_training_is_stopped_and_gone_on_with(annotator, project):
+    page = annotator.page
+    accept_three(annotator)
+    page.locator("#learn").click()
+    page.locator("#learn-stop").click()
+    expect(page.locator("#learning-text")).to_contain_text("Training was interrupted.", timeout=20000)
+    page.locator("#learn-on").click()
+    expect(page.locator("#learn-stop")).to_be_visible()
+    end_training(project.folder, result(after=0.25))
+    expect(page.locator("#learning-text")).to_contain_text("not better, so the old one stays", timeout=20000)

@@ -1,0 +1,79 @@
+"""A stand-in of the process that learns: it says what a test tells it to, and ends as a test tells it to."""
+
+import json
+import sys
+import time
+
+from promise_seg.annotator.learning import LearningOptions
+from promise_seg.annotator.rounds import LEARNING
+from tests.annotator.helpers import API, Tab, bits_of
+
+SCRIPT = """
+import json, os, sys, threading, time
+from pathlib import Path
+folder = Path(sys.argv[1])
+threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(130)), daemon=True).start()
+print(json.dumps({"stage": "training", "done": 3, "total": 9, "note": "epoch 1/3"}), flush=True)
+end = folder.parent / "end.json"
+while not end.exists():
+    time.sleep(0.01)
+told = json.loads(end.read_text())
+end.unlink()
+if "error" in told:
+    print(json.dumps(told), flush=True)
+    os._exit(2)
+(folder / "result.json").write_text(json.dumps(told))
+os._exit(0)
+"""
+COMMAND = (sys.executable, "-S", "-c", SCRIPT)
+
+
+class Pretended(LearningOptions):
+    """Learning in which a process only pretends, and a given model is what was learned."""
+
+    def __new__(cls, *args, **more):
+        return super().__new__(cls)
+
+    def __init__(self, learned, after=3):
+        super().__init__(after=after, command=COMMAND)
+        object.__setattr__(self, "learned", learned)
+
+    def opened(self, folder):
+        """The model that was learned."""
+        return self.learned
+
+
+def result(before=0.5, after=0.75, accepted=3):
+    """How a round ended."""
+    return {"before": before, "after": after, "images": 1, "groups": 1, "trained": 1, "accepted": accepted}
+
+
+def end_training(folder, said):
+    """Have the pretending process end."""
+    written = folder / LEARNING / "end.tmp"
+    written.write_text(json.dumps(said))
+    written.rename(folder / LEARNING / "end.json")
+
+
+def until(client, condition):
+    """Ask until what is known of training is as wanted, and return it."""
+    for _ in range(6000):
+        found = client.get(f"{API}/training").json()
+        if condition(found):
+            return found
+        time.sleep(0.01)
+    raise AssertionError(found)
+
+
+def ended(facts):
+    """Whether nothing is running."""
+    return facts["state"] != "running"
+
+
+def accept(client, *images):
+    """Accept images with an object each."""
+    for image in images:
+        tab = Tab(client, image, seed=image)
+        tab.open()
+        tab.act("add", slice=0, mask=bits_of(slice(3, 9), slice(4, 12)), **{"class": 1})
+        tab.act("accept")

@@ -1,0 +1,135 @@
+"""The client in Python, against the real server."""
+
+import socket
+import threading
+
+import numpy as np
+import pytest
+
+from promise_seg.annotator.client import RemoteError, connect
+from promise_seg.annotator.running import running
+from promise_seg.errors import SettingsError
+from tests.annotator.helpers import HEIGHT, WIDTH
+
+
+@pytest.fixture
+def link(project):
+    with running(project) as access:
+        yield access.address
+
+
+@pytest.fixture
+def remote(link):
+    return connect(link, user="grace")
+
+
+def square():
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[5:12, 8:20] = True
+    return mask
+
+
+def test_an_image_from_its_proposal_to_its_export(remote, project, folder):
+    first = remote.images("name")[0]
+    assert (first.state, first.width, first.height, first.slices) == ("open", WIDTH, HEIGHT, 1)
+    with remote.open(first.id) as image:
+        assert remote.images("name")[0].objects == 0
+        (found,) = image.propose()
+        assert (found.automatic, found.mask.shape, found.label) == (True, (HEIGHT, WIDTH), 1)
+        assert len(found.points_xy) == len(found.point_labels) > 0
+        before = image.revision
+        seen = image.predict([(20, 12), (3, 3)], [1, 0], number=found.id)
+        assert image.revision == before
+        assert len(seen.candidates) == 3
+        prompted = image.set_prompts(found.id, [(20, 12), (3, 3)], [1, 0])
+        assert np.array_equal(prompted.mask, seen.mask)
+        assert prompted.predicted_iou == pytest.approx(seen.predicted_iou)
+        image.undo()
+        assert np.array_equal(image.objects[found.id].mask, found.mask)
+        image.redo()
+        assert image.objects[found.id].points_xy == ((20.0, 12.0), (3.0, 3.0))
+        image.remove(found.id)
+        made = image.add(mask=square())
+        assert np.array_equal(made.mask, square())
+        assert not image.paint(made.id, square(), erase=True).mask.any()
+        image.undo()
+        image.accept()
+    assert remote.export() == {"file": "exports/coco.json", "images": 1, "objects": 1}
+    assert (folder / "exports/coco.json").exists()
+    assert remote.images("name")[0].state == "done"
+    assert project.catalogue.row(first.id)["user"] == "grace"
+    assert project.leases.holder(first.id) is None
+
+
+def test_states_of_an_image(remote):
+    image = remote.open(1)
+    image.skip()
+    assert remote.project()["counts"]["skipped"] == 1
+    image.reopen()
+    assert image.state == "open"
+
+
+def test_what_is_refused_is_an_error_with_its_code(remote, link, project):
+    with pytest.raises(RemoteError, match="used already") as used:
+        connect(link)
+    assert used.value.code == "no-session"
+    project.leases.take(2, "somebody", "ada")
+    with pytest.raises(RemoteError, match="ada has had this image open") as held:
+        remote.open(2)
+    assert held.value.code == "held"
+    assert remote.open(2, take=True).id == 2
+    with pytest.raises(RemoteError, match="too few accepted images"):
+        remote.train()
+    assert remote.training()["state"] == remote.stop_training()["state"] == "idle"
+    image = remote.open(1)
+    with pytest.raises(SettingsError, match="expected one for each"):
+        image.predict([(1, 1)], [1, 0])
+    with pytest.raises(SettingsError, match="as the image"):
+        image.add(mask=np.ones((3, 3), bool))
+
+
+def test_an_address_without_a_server_is_said(free_port):
+    with pytest.raises(RemoteError, match="is no link of an annotator"):
+        connect("http://127.0.0.1:8765/")
+    with pytest.raises(RemoteError, match="does not answer") as error:
+        connect(f"http://127.0.0.1:{free_port}/?token=x")
+    assert error.value.code == "unreachable"
+
+
+def test_an_answer_that_was_lost_is_asked_for_again(remote, monkeypatch):
+    """The action is done once: the second time it is answered as it was."""
+    image, send, lost = remote.open(1), remote._send, [True]
+
+    def losing(method, path, body):
+        answer = send(method, path, body)
+        if path.endswith("/actions") and lost:
+            lost.pop()
+            raise ConnectionResetError
+        return answer
+
+    monkeypatch.setattr(remote, "_send", losing)
+    image.add(mask=square())
+    assert (len(image.objects), image.revision, lost) == (1, 1, [])
+
+
+def test_several_threads_work_at_their_images(remote):
+    made = {}
+
+    def work(number):
+        with remote.open(number) as image:
+            made[number] = image.add([(20, 12)]).id
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == {1: 1, 2: 1, 3: 1}
+
+
+@pytest.fixture
+def free_port():
+    """A port at which nobody listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        yield found.getsockname()[1]

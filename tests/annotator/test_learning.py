@@ -1,0 +1,210 @@
+"""Training on accepted images: when it is offered, what it is given, and which model is used afterwards."""
+
+import json
+
+import pytest
+
+from promise_seg.annotator.project import Options, Project
+from promise_seg.annotator.roles import Role, Roles
+from promise_seg.annotator.training import Progressing
+from promise_seg.dataset.manifest import read_manifest
+from tests.annotator.helpers import API, Tab, client_of, model_around, refusal
+from tests.annotator.learning import Pretended, accept, end_training, ended, result, until
+from tests.helpers import write_dataset
+
+
+@pytest.fixture(scope="session")
+def learned(tiny_sam):
+    """A model with other weights."""
+    other = model_around(tiny_sam)
+    for parameter in other.model.apm.parameters():
+        parameter.data += 0.05
+    return other
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Five pictures without a manifest: each is a group of its own."""
+    return write_dataset(tmp_path / "data", ("train",) * 5).parent / "images"
+
+
+@pytest.fixture
+def options(learned):
+    return Options(user="ada", learning=Pretended(learned))
+
+
+@pytest.fixture
+def project(model, images, folder, options):
+    with Project(model, [images], folder, options) as project:
+        yield project
+
+
+def train(client, anew=False):
+    return client.post(f"{API}/training", json={"anew": anew})
+
+
+def stop(client):
+    return client.request("DELETE", f"{API}/training", json={})
+
+
+def test_training_is_offered_after_so_many_accepted_images(client):
+    assert client.get(f"{API}/training").json()["missing"] == 3
+    accept(client, 1, 2)
+    found = client.get(f"{API}/training").json()
+    assert (found["accepted"], found["missing"], found["offered"], found["state"]) == (2, 1, False, "idle")
+    accept(client, 3)
+    assert client.get(f"{API}/training").json()["offered"]
+
+
+def test_too_few_images_are_refused_in_words(client):
+    accept(client, 1, 2)
+    answer = train(client)
+    assert refusal(answer) == (409, "too-few")
+    assert "at least three patients" in answer.json()["error"]["message"]
+    assert client.get(f"{API}/training").json()["state"] == "idle"
+
+
+def test_a_better_model_takes_over_and_says_by_how_much(client, folder, project, learned):
+    accept(client, 1, 2, 3)
+    began = train(client)
+    assert began.json().get("state") == "running", began.text
+    far = until(client, lambda facts: facts["progress"] and facts["progress"]["stage"])["progress"]
+    assert (far["stage"], far["done"], far["total"], far["note"]) == ("training", 3, 9, "epoch 1/3")
+    assert refusal(train(client)) == (409, "busy")
+    end_training(folder, result())
+    found = until(client, ended)
+    assert found["result"] == {"round": "001", "took_over": True, "better": True, **result()}
+    assert found["model"]["name"] == "learning/001/run"
+    assert found["model"]["learned"]
+    assert (found["missing"], found["offered"]) == (3, False)
+    assert project.segmenter.in_use.models[1] is learned
+    assert client.get(f"{API}/project").json()["model"]["id"] == found["model"]["id"]
+
+
+def test_a_model_that_is_not_better_is_not_used(client, folder, project, model):
+    accept(client, 1, 2, 3)
+    train(client)
+    end_training(folder, result(before=0.7, after=0.7))
+    found = until(client, ended)
+    assert (found["result"]["took_over"], found["result"]["better"]) == (False, False)
+    assert found["model"]["name"] == "tiny"
+    assert project.segmenter.in_use.models[1] is model
+
+
+def test_what_ended_training_is_said(client, folder):
+    accept(client, 1, 2, 3)
+    train(client)
+    end_training(folder, {"error": "the masks of all train rows are empty"})
+    found = until(client, ended)
+    assert (found["state"], found["reason"]) == ("failed", "the masks of all train rows are empty")
+
+
+def test_training_that_was_stopped_goes_on_with_the_same_images(client, folder):
+    accept(client, 1, 2, 3)
+    train(client)
+    stop(client)
+    assert until(client, ended)["state"] == "interrupted"
+    accept(client, 4)
+    train(client)
+    assert [path.name for path in sorted((folder / "learning").iterdir())] == ["001"]
+    end_training(folder, result())
+    assert until(client, ended)["result"]["round"] == "001"
+    train(client, anew=True)
+    end_training(folder, result(accepted=4))
+    assert until(client, ended)["result"]["round"] == "002"
+
+
+def test_the_process_ends_with_the_server_and_goes_on_after_it(model, images, folder, options):
+    with Project(model, [images], folder, options) as project:
+        client = client_of(project)
+        accept(client, 1, 2, 3)
+        train(client)
+        process = project.learning.training._work.process
+    assert process.returncode == 130
+    with Project(model, [images], folder, options) as project:
+        client = client_of(project)
+        assert client.get(f"{API}/training").json()["state"] == "interrupted"
+        train(client)
+        end_training(folder, result())
+        assert until(client, ended)["result"]["took_over"]
+
+
+def test_a_project_goes_on_with_the_model_that_learned_from_it(model, images, folder, options, learned):
+    with Project(model, [images], folder, options) as project:
+        accept(client := client_of(project), 1, 2, 3)
+        train(client)
+        end_training(folder, result())
+        until(client, ended)
+    said = []
+    with Project(model, [images], folder, options, note=said.append) as project:
+        assert project.segmenter.in_use.models[1] is learned
+    assert "going on with the model that learned" in said[-1]
+    with Project(learned, [images], folder, options) as project:  # another model was given
+        assert project.facts()["model"]["learned"] is False
+
+
+def test_a_model_whose_server_ended_before_it_took_over_does_so_at_the_next_start(model, images, folder, options):
+    with Project(model, [images], folder, options) as project:
+        accept(client := client_of(project), 1, 2, 3)
+        train(client)
+    (folder / "learning/001/result.json").write_text(json.dumps(result()))
+    with Project(model, [images], folder, options) as project:
+        assert project.facts()["model"]["name"] == "learning/001/run"
+
+
+def test_only_proposals_that_nobody_touched_are_made_anew(client, folder):
+    seen, changed = Tab(client, 4, seed=4), Tab(client, 5, seed=5)
+    for tab in (seen, changed):
+        tab.open()
+        tab.act("propose", slice=0)
+    number = next(iter(changed.objects))
+    changed.act("properties", object=number, accepted=True)
+    before = {tab: tab.on_server() for tab in (seen, changed)}
+    accept(client, 1, 2, 3)
+    train(client)
+    end_training(folder, result())
+    model = until(client, ended)["model"]["id"]
+    for tab in (seen, changed):
+        assert tab.on_server() == before[tab]  # while somebody has it, nothing changes under their hands
+        client.request("DELETE", f"{tab.place}/lease", json={"client": tab.client})
+    again = Tab(client, 4, seed=6)
+    again.open()
+    assert again.objects == {}
+    again.act("propose", slice=0)
+    assert {one["model"] for one in again.objects.values()} == {model}
+    kept = Tab(client, 5, seed=7)
+    kept.open()
+    assert kept.objects == before[changed]
+    assert {one["model"] for one in kept.objects.values()} == {model - 1}
+
+
+def test_a_round_has_its_own_masks_and_keeps_held_out_images_apart(client, folder):
+    accept(client, 1, 2, 3, 4)
+    train(client)
+    rows = {name: read_manifest(folder / f"learning/001/{name}.csv") for name in ("train", "held-out")}
+    assert [row.split for row in rows["train"]] == ["train", "val", "train"]
+    assert len(rows["held-out"]) == 1
+    groups = {name: {row.group for row in found} for name, found in rows.items()}
+    assert not groups["train"] & groups["held-out"]
+    for row in (*rows["train"], *rows["held-out"]):
+        assert row.image.exists()
+        assert row.mask.is_relative_to(folder / "learning/001")
+        assert row.mask.exists()
+
+
+def test_a_group_keeps_its_use_for_ever(project):
+    roles = Roles(project._database)
+    first = roles.of((f"patient {n}", "train", False) for n in range(3))
+    assert first == {"patient 0": Role.TRAIN, "patient 1": Role.HELD_OUT, "patient 2": Role.VAL}
+    more = [("seen", "train", True), ("video", "val", False), ("secret", "test", False), ("new", "train", False)]
+    then = roles.of([*more, *((f"patient {n}", "val", True) for n in (2, 1, 0))])
+    assert then == first | {"seen": Role.TRAIN, "video": Role.VAL, "new": Role.TRAIN}
+
+
+def test_time_left_is_what_the_pace_of_a_stage_says():
+    line = {"stage": "training", "done": 2, "total": 10, "note": ""}
+    far = Progressing().then(line, 100.0)
+    assert far.seconds_left(100.0) is None
+    far = far.then(line | {"done": 4}, 106.0)
+    assert far.seconds_left(106.0) == 18.0
+    assert far.then(line | {"stage": "checking"}, 107.0).seconds_left(107.0) is None
