@@ -71,3 +71,14 @@ class VolumeRule(BaseModel):
 
 EACH_SLICE = VolumeRule()
 """Each slice by itself, and nothing done in 3-D."""
+
+
+def rule_for(chosen: VolumeRule | None, slices: Slices) -> VolumeRule:
+    """Return the rule of a model where a user asks for slices in some way; what is done in 3-D stays as chosen.
+
+    Args:
+        chosen: the rule that was chosen on validation rows; ``None`` for a model without one.
+        slices: what the user asks for.
+    """
+    rule = chosen or EACH_SLICE
+    return rule if slices == Slices.AUTO else rule.model_copy(update={"slices": slices})

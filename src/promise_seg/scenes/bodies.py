@@ -10,7 +10,7 @@ from promise_seg.arrays import Float32Array, Uint8Array
 
 ORGANS = 3
 """The number of organs in a drawn body; their labels are 1, 2 and 3."""
-_LEVELS = (0.62, 0.74, 0.44)
+_LEVELS = (0.70, 0.86, 0.38)
 _FLESH = 0.54
 
 
@@ -71,7 +71,7 @@ def _acquired(rng: np.random.Generator, values: Float32Array) -> Uint8Array:
     blurred = ndimage.gaussian_filter(values, (0, 0.7, 0.7))
     count = len(values)
     gain = 1 + rng.normal(0, 0.06, count)[:, None, None]
-    grain = rng.normal(0, 1, values.shape) * rng.uniform(0.02, 0.1, count)[:, None, None]
+    grain = rng.normal(0, 1, values.shape) * rng.uniform(0.02, 0.08, count)[:, None, None]
     shade = ndimage.gaussian_filter(rng.standard_normal(values.shape), (0, *(side / 5 for side in values.shape[1:])))
     shade *= 0.05 / (shade.std() + 1e-6)
     return np.round(np.clip(blurred * gain + grain + shade, 0, 1) * 255).astype(np.uint8)

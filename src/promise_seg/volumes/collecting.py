@@ -10,6 +10,7 @@ from promise_seg.inference.masks import decode_one
 from promise_seg.model import PromiseModel
 from promise_seg.sam.features import EMBEDDING, Features
 from promise_seg.volumes.packed import KeptArrays
+from promise_seg.vocabulary import MaskChoice
 from promise_seg.volumes.stack import Stack
 
 _OF_APM = "apm_"
@@ -25,13 +26,17 @@ class Collected:
         model: in evaluation mode, with an APM.
         stack: of the slices, which come in its order.
         keeps_features: whether slices are to be decoded again, with prompts that come from their neighbours.
+        mask_choice: which of SAM's masks is taken; by default as the model chose.
     """
 
-    def __init__(self, model: PromiseModel, stack: Stack, *, keeps_features: bool) -> None:
+    def __init__(
+        self, model: PromiseModel, stack: Stack, *, keeps_features: bool, mask_choice: MaskChoice | None = None
+    ) -> None:
         self.model, self.stack, self.keeps_features = model, stack, keeps_features
+        self._mask_choice = mask_choice
         self.geometries: list[Geometry] = []
         self.predicted_iou: list[float] = []
-        self._kept = KeptArrays()
+        self._own, self._features = KeptArrays(), KeptArrays()
         self._names: list[str] = []
 
     def __len__(self) -> int:
@@ -47,9 +52,9 @@ class Collected:
         """
         proposal = self.model.propose(features)
         masks = decode_one(self.model, features, proposal, geometry)
-        logits, iou = masks.chosen(self.model.answer_to(proposal).mask_choice)
+        logits, iou = masks.chosen(self._mask_choice or self.model.answer_to(proposal).mask_choice)
         number = len(self)
-        self._kept.put(("own", number), logits.amax(0).float().cpu().numpy())
+        self._own.put(number, logits.amax(0).float().cpu().numpy())
         self.predicted_iou.append(float(iou.mean()))
         self.geometries.append(geometry)
         if self.keeps_features:
@@ -63,11 +68,11 @@ class Collected:
             array = value.float().cpu().numpy()
             with np.errstate(over="ignore"):
                 half = array.astype(np.float16)
-            self._kept.put((name, number), half if np.array_equal(half.astype(np.float32), array) else array)
+            self._features.put((name, number), half if np.array_equal(half.astype(np.float32), array) else array)
 
     def own_logits(self, number: int) -> Float32Array:
         """Return the low-resolution logits (h, h) of a slice by itself."""
-        return np.asarray(self._kept.get(("own", number)), np.float32)
+        return np.asarray(self._own.get(number), np.float32)
 
     def features(self, number: int) -> Features:
         """Return what SAM's decoder reads of a slice, on the model's device.
@@ -77,10 +82,11 @@ class Collected:
         """
         tensors: dict[str, Tensor] = {}
         for name in self._names or [EMBEDDING]:
-            array = self._kept.get((name, number))
+            array = self._features.get((name, number))
             tensors[name] = torch.from_numpy(array.astype(np.float32)).to(self.model.device)
         return Features(tensors)
 
     def close(self) -> None:
-        """Free the space of the temporary file."""
-        self._kept.close()
+        """Free the space of the temporary files."""
+        self._own.close()
+        self._features.close()

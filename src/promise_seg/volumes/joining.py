@@ -71,6 +71,12 @@ class JoinedVolume:
         """Return the mask (H, W) of a slice."""
         return self.masks[number]
 
+    def close(self) -> None:
+        """Free the space of all temporary files; masks stay, probabilities cannot be asked for any more."""
+        self._collected.close()
+        if self._carried is not None:
+            self._carried.close()
+
     def predicted_iou(self, number: int) -> float:
         """Return the IoU that was predicted for a slice's own mask."""
         return self._collected.predicted_iou[number]

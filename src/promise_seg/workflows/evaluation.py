@@ -278,13 +278,16 @@ def score_and_judge(
     """
     trust, notes = _find_trust(part, model, assessment)
     scorer = VolumeScorer(rows, assessment.tolerance)
-    results = score(model, rows, assessment, store=store, progress=renamed(progress, stage), keep=scorer.add)
+    of_volumes: list[str] = []
+    results = score(
+        model, rows, assessment, store=store, progress=renamed(progress, stage), keep=scorer.add, note=of_volumes.append
+    )
     subject = subject_of(model, part.name, assessment, rows[0].reading, data=data, split=split)
     summary, volumes = summarise(results, assessment, subject, by), scorer.scores()
     if volumes:
         summary = summary.with_volumes(summarise_volumes(volumes, scorer.tolerance, assessment.seed))
     if assessment.protocol == Protocol.OWN:
-        notes = (*notes, *scorer.notes())
+        notes = (*notes, *scorer.notes(), *of_volumes)
     if trust is not None:
         results, quality = add_trust(model, trust, results, store, progress)
         summary = with_trust(summary, trust, quality, results)
