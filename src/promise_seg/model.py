@@ -28,8 +28,8 @@ from promise_seg.sam.features import Features
 from promise_seg.sam.pickles import differences
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.tuned import tuned
-from promise_seg.volume_rule import VolumeRule
 from promise_seg.vocabulary import Fit, MaskChoice, PromptForm, TrainAlso, Variant
+from promise_seg.volume_rule import VolumeRule
 
 FORMAT_VERSION: Literal[2] = 2
 

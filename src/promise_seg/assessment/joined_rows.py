@@ -103,9 +103,7 @@ class JoinedRows:
 
     def _joined(self, volume: Volume) -> JoinedVolume:
         again = self._rule.slices == Slices.AGREE
-        collected = collect_rows(
-            self._model, volume, self._store, keeps_features=again, mask_choice=self._mask_choice
-        )
+        collected = collect_rows(self._model, volume, self._store, keeps_features=again, mask_choice=self._mask_choice)
         joined = JoinedVolume(collected, self._rule, self._model.config.postprocessing)
         for words in joined.notes():
             self._notes.setdefault(words, volume.name)
@@ -115,7 +113,5 @@ class JoinedRows:
         """Return what could not be done as the rule says, a line for each reason, with a volume for which it holds."""
         notes = [f"{name}: {words}" for words, name in self._notes.items()]
         if self._are_instances:
-            notes.append(
-                "the rule for volumes is not used: objects of instance maps are told apart slice by slice"
-            )
+            notes.append("the rule for volumes is not used: objects of instance maps are told apart slice by slice")
         return tuple(notes)

@@ -12,12 +12,13 @@ from promise_seg.cli.options import (
     AlwaysSegmentOption,
     DeviceOption,
     SamPlaceOption,
+    SlicesOption,
     TrainedArgument,
     choice,
     option,
     output_option,
 )
-from promise_seg.vocabulary import OutputFormat
+from promise_seg.vocabulary import OutputFormat, Slices
 
 
 def predict(
@@ -61,6 +62,7 @@ def predict(
             show_default=False,
         ),
     ] = False,
+    slices: SlicesOption = Slices.AUTO,
     always_segment: AlwaysSegmentOption = False,
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
@@ -72,8 +74,8 @@ def predict(
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
-            instances=instances, always_segment=always_segment, keep_empty_frames=keep_empty_frames, every=every,
-            progress=progress, note=lambda words: print_lines([words]),
+            instances=instances, slices=slices, always_segment=always_segment, keep_empty_frames=keep_empty_frames,
+            every=every, progress=progress, note=lambda words: print_lines([words]),
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     print_lines(outcome.notes)

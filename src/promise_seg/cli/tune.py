@@ -27,7 +27,10 @@ def tune(
     run: TrainedArgument,
     data: Annotated[Path, typer.Argument(help="The CSV that it was trained with, or another; only val rows are read.")],
     reset: Annotated[
-        bool, option("--reset", about="Go back to the threshold 0.5 and nothing else.", panel=MODEL)
+        bool,
+        option(
+            "--reset", about="Go back to the threshold 0.5 and nothing else, and slices by themselves.", panel=MODEL
+        ),
     ] = False,
     sam: SamPlaceOption = None,
     val_share: ValShareOption = None,
@@ -65,6 +68,12 @@ def _print(found: "Tuning") -> None:
         print_line(
             f"post-processing: {found.chosen.words}; val Dice {scores.dice:.4f}, without any {scores.dice_without:.4f},"
             f" the best of {len(candidates())} {scores.best_dice:.4f} ({found.prompts.heading}, {found.images} images)"
+        )
+    if found.volumes is not None:
+        scores = found.volumes
+        print_line(
+            f"volumes: {scores.chosen.words}; val 3-D Dice {scores.dice:.4f}, slice by slice "
+            f"{scores.dice_without:.4f}, the best of {scores.tried} {scores.best_dice:.4f} ({scores.volumes} volumes)"
         )
     if found.trust is not None:
         print_learned(found.trust)

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from promise_seg.errors import SettingsError
 from promise_seg.features.precision import rounded
-from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.encoding import encode_images, seen_by
@@ -25,15 +24,16 @@ from promise_seg.prediction.instances import Instances, spacing_of
 from promise_seg.prediction.prediction import Prediction, PromptsInImage, prediction_of
 from promise_seg.prediction.reading import ImageLike, Slice, read_rgb
 from promise_seg.prediction.user_prompts import UserPrompts, to_model_frame
-from promise_seg.progress import Progress, counted, silent
+from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import IMAGE
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.trust.trust_model import Trust, TrustModel
-from promise_seg.vocabulary import MaskChoice
+from promise_seg.vocabulary import MaskChoice, Slices
 
 if TYPE_CHECKING:
     from promise_seg.prediction.session import Session
+    from promise_seg.prediction.volumes import AnyVolume, Volume
 
 
 UNSHIFTED = "answered by the bare SAM, without the learned shift, which was worse on val rows for such prompts"
@@ -45,20 +45,6 @@ class EncodedImage:
 
     features: Features
     geometry: Geometry
-
-
-@dataclass(frozen=True)
-class Volume:
-    """The predictions of a volume's slices, and how to put them together."""
-
-    source: Source
-    slices: tuple[Prediction, ...]
-
-    @property
-    def mask(self) -> npt.NDArray[np.bool_]:
-        """Bool, in the shape and order of the file's own array: (I, J, K) of NIfTI, (N, H, W) of others."""
-        stack = np.stack([one.mask for one in self.slices])
-        return stack if self.source.frame is None else self.source.frame.from_slices(stack)
 
 
 class Predictor:
@@ -216,7 +202,7 @@ class Predictor:
         own = self._own_prompts(encoded)
         masks, choice = decode_one(self.model, encoded.features, own, encoded.geometry), self._choice(own, None)
         return [
-            prediction_of(masks, n, choice, post, _in_image(own, slice(n, n + 1), encoded.geometry))
+            prediction_of(masks, n, choice, post, prompts_in_image(own, slice(n, n + 1), encoded.geometry))
             for n in range(len(masks.iou))
         ]
 
@@ -259,23 +245,33 @@ class Predictor:
             chosen = self._choice(own, choice)
             whole = masks.union(chosen)
             chosen = chosen if whole is masks else MaskChoice.FIRST
-            return [prediction_of(whole, 0, chosen, post, _in_image(own, slice(None), geometry))] * len(sets)
+            return [prediction_of(whole, 0, chosen, post, prompts_in_image(own, slice(None), geometry))] * len(sets)
         prompts = to_model_frame(sets, geometry, self.model.sam.mask_side)
         masks = decode_one(self.model, encoded.features, prompts, geometry)
         chosen = self._choice(prompts, choice)
         has_other_answer = self.model.ips is not None and not self.model.answer_to(prompts).shifted
         note = UNSHIFTED if has_other_answer else ""
         return [
-            prediction_of(masks, number, chosen, post, _in_image(prompts, slice(number, number + 1), geometry), note)
+            prediction_of(
+                masks, number, chosen, post, prompts_in_image(prompts, slice(number, number + 1), geometry), note
+            )
             for number in range(len(sets))
         ]
 
-    def _own_prompts(self, encoded: EncodedImage) -> Prompts:
+    def check_proposes(self) -> None:
+        """Raise an error if the model cannot make prompts of its own.
+
+        Raises:
+            SettingsError: if it has no APM.
+        """
         if self.model.apm is None:
             raise SettingsError(
                 f"the variant {self.model.config.variant} has no auto-prompting module: give points or a box, or "
                 "use a model of variant apm or apm+ips"
             )
+
+    def _own_prompts(self, encoded: EncodedImage) -> Prompts:
+        self.check_proposes()
         return self.model.propose(encoded.features)
 
     @torch.no_grad()
@@ -337,21 +333,38 @@ class Predictor:
         encoded = image if isinstance(image, EncodedImage) else self.encode(image)
         return self.trust_model.trust_in(self.model, encoded.features, encoded.geometry)
 
-    def predict_volume(self, volume: str | Path | Source, progress: Progress = silent) -> Volume:
-        """Predict every slice of a volume, with the model's own prompts.
+    def predict_volume(
+        self,
+        volume: "AnyVolume",
+        progress: Progress = silent,
+        *,
+        slices: str = Slices.AUTO,
+        spacing: Sequence[float] | None = None,
+    ) -> "Volume":
+        """Predict every slice of a volume, with the model's own prompts, and join them as the model's rule says.
+
+        Slices stream: in memory are one of them and the masks of all. What else is needed is on the disk meanwhile.
+
+        >>> import numpy as np, promise_seg
+        >>> slices = np.zeros((5, 64, 64), np.uint8)
+        >>> promise_seg.load("runs/polyp").predict_volume(slices, spacing=(5.0, 0.8, 0.8)).mask.shape
+        (5, 64, 64)
 
         Args:
-            volume: a path, or what :func:`~promise_seg.images.formats.opening.open_source` returns.
+            volume: a path, what :func:`~promise_seg.images.formats.opening.open_source` returns, or slices (N, H, W) or
+                (N, H, W, 3) uint8.
             progress: told of each slice.
+            slices: how slices come together: ``each`` by itself, ``blend``, ``agree``, or ``auto``, as was chosen on
+                validation rows by :func:`~promise_seg.tune_postprocess`; without such a choice ``each``.
+            spacing: the distances between slices, rows and columns in mm; by default as the file says.
 
         Raises:
             ImageError: if it cannot be read.
-            SettingsError: if the model has no APM.
+            SettingsError: if the model has no APM, or an option cannot be meant.
         """
-        reading = self.model.config.reading
-        source = reading.opened(volume) if isinstance(volume, Source) else reading.open(volume)
-        indices = counted(range(len(source)), progress, "predicting")
-        return Volume(source, tuple(self.predict(self.encode(source, index)) for index in indices))
+        from promise_seg.prediction.volumes import predict_volume
+
+        return predict_volume(self, volume, slices=slices, spacing=spacing, progress=progress)
 
 
 def _checked_choice(given: MaskChoice | str | None) -> MaskChoice | None:
@@ -362,7 +375,7 @@ def _checked_choice(given: MaskChoice | str | None) -> MaskChoice | None:
     return MaskChoice(str(given))
 
 
-def _in_image(prompts: Prompts, sets: slice, geometry: Geometry) -> PromptsInImage:
+def prompts_in_image(prompts: Prompts, sets: slice, geometry: Geometry) -> PromptsInImage:
     """Some of the sets of prompts of the only image, in its own frame."""
     points_xy, labels, boxes = np.zeros((0, 2), np.float32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
     if prompts.points_xy_model is not None and prompts.point_labels is not None:

@@ -8,9 +8,10 @@ from promise_seg.arrays import Float32Array
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.masks import decode_one
 from promise_seg.model import PromiseModel
+from promise_seg.prompting.apm import Proposal
 from promise_seg.sam.features import EMBEDDING, Features
-from promise_seg.volumes.packed import KeptArrays
 from promise_seg.vocabulary import MaskChoice
+from promise_seg.volumes.packed import KeptArrays
 from promise_seg.volumes.stack import Stack
 
 _OF_APM = "apm_"
@@ -43,8 +44,8 @@ class Collected:
         return len(self.geometries)
 
     @torch.no_grad()
-    def add(self, features: Features, geometry: Geometry) -> None:
-        """Take the next slice.
+    def add(self, features: Features, geometry: Geometry) -> Proposal:
+        """Take the next slice, and return the prompts that the model proposed for it.
 
         Args:
             features: of this slice alone, with what the APM found in it.
@@ -59,6 +60,7 @@ class Collected:
         self.geometries.append(geometry)
         if self.keeps_features:
             self._keep(number, features.with_stages(()))
+        return proposal
 
     def _keep(self, number: int, features: Features) -> None:
         """Keep what the decoder reads, in half precision where that loses nothing, as it does for fresh features."""

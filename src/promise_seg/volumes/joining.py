@@ -6,12 +6,12 @@ import torch
 from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 from promise_seg.inference.masks import probs_in_image
 from promise_seg.postprocessing import PostProcessing
+from promise_seg.vocabulary import Slices
 from promise_seg.volume_rule import VolumeRule
 from promise_seg.volumes.carrying import Carried
 from promise_seg.volumes.collecting import Collected
 from promise_seg.volumes.components import clean
 from promise_seg.volumes.packed import PackedMasks
-from promise_seg.vocabulary import Slices
 
 _WIDTH = 2.5
 """The reach of the kernel along the stack, in standard deviations."""

@@ -26,6 +26,12 @@ class PackedMasks:
             return np.zeros(shape, bool)
         return np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).view(bool)
 
+    def copied(self) -> "PackedMasks":
+        """Return the same masks, to be changed apart from these."""
+        other = PackedMasks(self._shapes)
+        other._packed = list(self._packed)
+        return other
+
     def __setitem__(self, number: int, mask: BoolArray) -> None:
         self._packed[number] = np.packbits(mask) if mask.any() else None
 

@@ -32,7 +32,7 @@ class Stack:
         """Return the stack of an opened volume; ``given`` distances take the place of those that the file states."""
         numbers = tuple(range(len(source)))
         if given is not None:
-            return Stack(numbers, usable(given))
+            return Stack.given(len(source), given)
         stacking = stacking_of(source)
         if stacking is None or stacking.spacing is None:
             lacking = "it does not say how far its slices are apart" if stacking is None else stacking.lacking
@@ -41,6 +41,15 @@ class Stack:
             return Stack(numbers, None, "it does not say how large its pixels are")
         found = usable((stacking.spacing, *source.spacing))
         return Stack(numbers, found, "" if found else "its voxels have no size")
+
+    @staticmethod
+    def given(count: int, spacing: Sequence[float] | None) -> "Stack":
+        """Return the stack of so many slices at distances that a user gives, or does not."""
+        if spacing is None:
+            return Stack(tuple(range(count)), None, "it does not say how far its slices are apart")
+        found = usable(spacing)
+        lacking = "" if found else "one of its distances is zero, negative or not a number"
+        return Stack(tuple(range(count)), found, lacking)
 
     def step_mm(self, usual_mm: float) -> float:
         """Return the distance between neighbouring slices; ``usual_mm`` if it is not known."""

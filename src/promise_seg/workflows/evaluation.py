@@ -27,7 +27,7 @@ from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import FLATTERING, TrustModel, add_trust, with_trust
-from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, SplitChoice, StorePrecision
+from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice, StorePrecision
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.model_ref import ModelPart
@@ -147,6 +147,7 @@ def evaluate(
     prompts: str = PromptSource.APM,
     points: int = 16,
     mask: str | None = None,
+    slices: str = Slices.AUTO,
     protocol: str = Protocol.OWN,
     sam: Backbone | str | None = None,
     image_size: int | None = None,
@@ -176,6 +177,8 @@ def evaluate(
         prompts: where prompts come from: ``apm`` (its own), ``oracle``, ``box`` or ``none``.
         points: how many oracle points there are, half of them background.
         mask: which of SAM's masks counts: ``0``, ``1``, ``2`` or ``score``; by default as chosen in training.
+        slices: how the slices of volumes come together, with the model's own prompts: ``each``, ``blend``, ``agree`` or
+            ``auto``, as was chosen on validation rows by :func:`tune_postprocess`; without such a choice ``each``.
         protocol: ``own``, or ``reference``, the published procedure.
         sam: the model's SAM, if not where training found it; for ``bare`` which one.
         image_size: side of the input of a bare SAM, in pixels.
@@ -196,6 +199,7 @@ def evaluate(
         prompts=chosen(PromptSource, prompts, "--prompts"), num_points=points, seed=seed,
         mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"),
         protocol=chosen(Protocol, protocol, "--protocol"), tolerance=parse_tolerance(tolerance),
+        slices=chosen(Slices, slices, "--slices"),
     )  # fmt: skip
     opened = open_models(
         model, sam=sam, device=device, image_size=image_size, protocol=protocol, always_segment=always_segment

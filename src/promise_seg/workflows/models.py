@@ -13,8 +13,9 @@ from promise_seg.prediction.labelling import LabelledSlice, Labeller, parse_name
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import TrustModel
-from promise_seg.vocabulary import Protocol
+from promise_seg.vocabulary import Protocol, Slices
 from promise_seg.workflows.by_class import ByClass, Found
+from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import pick_device
 from promise_seg.workflows.model_ref import ModelPart, ModelRef
 
@@ -51,18 +52,19 @@ class Model(Predictor):
         """The SAM that it stands on."""
         return self.model.sam
 
-    def labeller(self, names: Sequence[str] = (), *, instances: bool = False) -> Labeller:
+    def labeller(self, names: Sequence[str] = (), *, instances: bool = False, slices: str = Slices.AUTO) -> Labeller:
         """Return what turns images into label maps with it.
 
         Args:
             names: what is segmented, ``NAME`` or ``LABEL=NAME``.
             instances: whether labels are the numbers of separate objects.
+            slices: how the slices of volumes come together.
 
         Raises:
             SettingsError: if it has no APM, or a name cannot be meant; or if it cannot tell objects apart.
         """
         label = label_of(self.model) or 1
-        return Labeller({label: self}, parse_names(names, [label]), instances)
+        return Labeller({label: self}, parse_names(names, [label]), instances, chosen(Slices, slices, "--slices"))
 
 
 class ClassModels(Mapping[int, Model]):
@@ -106,7 +108,7 @@ class ClassModels(Mapping[int, Model]):
         """The SAM that all of them stand on."""
         return self._first.sam
 
-    def labeller(self, names: Sequence[str] = (), *, instances: bool = False) -> Labeller:
+    def labeller(self, names: Sequence[str] = (), *, instances: bool = False, slices: str = Slices.AUTO) -> Labeller:
         """Return what turns images into label maps with them; see :meth:`Model.labeller`.
 
         Raises:
@@ -118,7 +120,8 @@ class ClassModels(Mapping[int, Model]):
                 "one instance map. Give the model of one class, such as "
                 f"{self._first.part.name}"
             )
-        return Labeller(dict(self._models), parse_names(names, list(self)))
+        way = chosen(Slices, slices, "--slices")
+        return Labeller(dict(self._models), parse_names(names, list(self)), slices=way)
 
     def predict(self, image: object, index: int | None = None) -> LabelledSlice:
         """Predict a label map (H, W) at the image's own size, with the models' own points.

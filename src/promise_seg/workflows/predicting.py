@@ -14,7 +14,7 @@ from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.outputs.formats import check_holds_instances
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
-from promise_seg.vocabulary import OutputFormat
+from promise_seg.vocabulary import OutputFormat, Slices
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import ClassModels, Model, ModelLike, load
@@ -30,6 +30,7 @@ def load_labeller(
     names: Sequence[str] = (),
     always_segment: bool = False,
     instances: bool = False,
+    slices: str = Slices.AUTO,
 ) -> Labeller:
     """Return what turns images into label maps with a model, or one for each class.
 
@@ -41,6 +42,7 @@ def load_labeller(
         always_segment: segment also what the model judges to hold nothing; of a model that is loaded already, see
             :func:`load`.
         instances: whether labels are the numbers of separate objects.
+        slices: how the slices of volumes come together; see :func:`predict_folder`.
 
     Raises:
         CheckpointError: if a model cannot be loaded.
@@ -48,7 +50,7 @@ def load_labeller(
     """
     if isinstance(model, str | Path | ModelRef):
         model = load(model, sam=sam, device=device, always_segment=always_segment)
-    return model.labeller(names, instances=instances)
+    return model.labeller(names, instances=instances, slices=slices)
 
 
 def predict_folder(
@@ -64,6 +66,7 @@ def predict_folder(
     keep_empty_frames: bool = False,
     every: int = 1,
     instances: bool = False,
+    slices: str = Slices.AUTO,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
@@ -84,6 +87,9 @@ def predict_folder(
         always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
         every: predict every Nth frame of videos, from the first.
         instances: find each object separately: instance maps in place of masks, and ``objects.csv``.
+        slices: how the slices of volumes come together: ``each`` by itself, ``blend`` along the stack, ``agree`` with
+            their neighbours, or ``auto``, as was chosen on validation rows by :func:`tune_postprocess`; without such a
+            choice ``each``.
         keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
         progress: told of each image.
         note: told what is left out of the images, and what a user should know of the model, a line each.
@@ -99,6 +105,7 @@ def predict_folder(
     wanted = chosen(OutputFormat, output_format, "--format")
     if instances:
         check_holds_instances(wanted)
+    way = chosen(Slices, slices, "--slices")
     refuse_checkpoints(output)
     places = [images] if isinstance(images, str | Path) else images
     inputs = find_inputs(places, note, output, _channels_of(model))
@@ -107,10 +114,12 @@ def predict_folder(
             raise SettingsError(
                 f"instances={instances}: the model was loaded with instances={model.instances}. Load it with the same"
             )
+        if way != model.slices:
+            raise SettingsError(f"slices={way}: the model was loaded with slices={model.slices}. Load it with the same")
     else:
         model = load_labeller(
             model, sam=sam, device=device, names=names, always_segment=always_segment,
-            instances=instances,
+            instances=instances, slices=way,
         )  # fmt: skip
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
