@@ -15,7 +15,8 @@ class VolumeRule(BaseModel):
             is also asked with the mask of its neighbour.
         carried: the share of the mask that was carried from a neighbour, where slices agree.
         carry: whether the neighbour's mask is a prompt itself, or only its boxes and points are.
-        blend_mm: the standard deviation of the kernel along the stack, in mm; 0 for none.
+        blend_mm: the standard deviation of the kernel along the stack, in mm; 0 for none, and ``None`` for the distance
+            of slices, or half of it where slices agree.
         step_mm: the distance that is taken for that between slices, in volumes that do not say it.
         fill_holes: whether cavities that are closed in 3-D are filled.
         least_mm3: connected components that are smaller are left out, where the size of voxels is known.
@@ -26,7 +27,7 @@ class VolumeRule(BaseModel):
 
     slices: Literal[Slices.EACH, Slices.BLEND, Slices.AGREE] = Slices.EACH
     carried: float = Field(0.5, ge=0, le=1)
-    carry: Literal["mask", "box"] = "mask"
+    carry: Literal["mask", "box"] = "box"
     blend_mm: float | None = Field(None, ge=0)
     step_mm: float = Field(1.0, gt=0)
     fill_holes: bool = False
@@ -44,10 +45,12 @@ class VolumeRule(BaseModel):
         return self.slices != Slices.EACH or self.cleans
 
     def sigma_mm(self, step_mm: float) -> float:
-        """Return the standard deviation of the kernel along the stack; where none is given, the distance of slices."""
+        """Return the standard deviation of the kernel along the stack, in mm, where slices are so far apart."""
         if self.slices == Slices.EACH:
             return 0.0
-        return step_mm if self.blend_mm is None else self.blend_mm
+        if self.blend_mm is not None:
+            return self.blend_mm
+        return step_mm if self.slices == Slices.BLEND else step_mm / 2
 
     @property
     def words(self) -> str:
@@ -58,8 +61,8 @@ class VolumeRule(BaseModel):
             Slices.AGREE: f"slices agree (the neighbour's {self.carry} has a share of {self.carried:g})",
         }[self.slices]]  # fmt: skip
         if self.slices != Slices.EACH and self.blend_mm != 0:
-            width = "the distance of slices" if self.blend_mm is None else f"{self.blend_mm:g} mm"
-            parts.append(f"blended over {width}")
+            usual = "the distance of slices" if self.slices == Slices.BLEND else "half the distance of slices"
+            parts.append(f"a kernel of {usual if self.blend_mm is None else f'{self.blend_mm:g} mm'} along the stack")
         if self.fill_holes:
             parts.append("cavities filled")
         if self.least_mm3:

@@ -61,6 +61,7 @@ def tune_volumes(
     rows: Sequence[CheckedRow],
     store: FeatureStore | None = None,
     progress: Progress = silent,
+    ways: Sequence[Slices] = tuple(Slices),
 ) -> TunedVolumes | None:
     """Score every candidate on the volumes of validation rows; ``None`` if there are none.
 
@@ -72,6 +73,7 @@ def tune_volumes(
         rows: validation rows, never test rows. Instance maps are left out: their objects are told apart by slices.
         store: of features.
         progress: told of each volume.
+        ways: in which slices may come together.
     """
     if model.apm is None:
         return None
@@ -82,15 +84,15 @@ def tune_volumes(
         return None
     scale = _scale_of(volumes)
     tick = Stage(progress, "tuning volumes", 2 * len(volumes))
-    ways = ways_to_join(scale.step_mm)
-    scores = _scores(model, volumes, store, tick, lambda one, truth: _of_ways(model, one, truth, ways))
-    way = ways[simplest(scores)]
+    joinings = [one for one in ways_to_join(scale.step_mm) if one.slices in ways or one.slices == Slices.EACH]
+    scores = _scores(model, volumes, store, tick, lambda one, truth: _of_ways(model, one, truth, joinings))
+    way = joinings[simplest(scores)]
     cleanings = ways_to_clean(way, scale.object_mm3)
     cleaned = _scores(model, volumes, store, tick, lambda one, truth: _of_cleanings(model, one, truth, cleanings))
     best = simplest(cleaned)
     return TunedVolumes(
         cleanings[best], float(cleaned[best]), float(scores[0]), float(max(cleaned.max(), scores.max())), len(volumes),
-        len(ways) + len(cleanings) - 1,
+        len(joinings) + len(cleanings) - 1,
     )  # fmt: skip
 
 

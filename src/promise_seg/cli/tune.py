@@ -28,9 +28,7 @@ def tune(
     data: Annotated[Path, typer.Argument(help="The CSV that it was trained with, or another; only val rows are read.")],
     reset: Annotated[
         bool,
-        option(
-            "--reset", about="Go back to the threshold 0.5 and nothing else, and slices by themselves.", panel=MODEL
-        ),
+        option("--reset", about="Go back to the threshold 0.5, slices by themselves.", panel=MODEL),
     ] = False,
     sam: SamPlaceOption = None,
     val_share: ValShareOption = None,
@@ -70,10 +68,10 @@ def _print(found: "Tuning") -> None:
             f" the best of {len(candidates())} {scores.best_dice:.4f} ({found.prompts.heading}, {found.images} images)"
         )
     if found.volumes is not None:
-        scores = found.volumes
+        rule = found.volumes
         print_line(
-            f"volumes: {scores.chosen.words}; val 3-D Dice {scores.dice:.4f}, slice by slice "
-            f"{scores.dice_without:.4f}, the best of {scores.tried} {scores.best_dice:.4f} ({scores.volumes} volumes)"
+            f"volumes: {rule.chosen.words}; val 3-D Dice {rule.dice:.4f}, slice by slice {rule.dice_without:.4f}, the "
+            f"best of {rule.tried} {rule.best_dice:.4f} ({rule.volumes} volumes)"
         )
     if found.trust is not None:
         print_learned(found.trust)

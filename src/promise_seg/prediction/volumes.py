@@ -161,8 +161,8 @@ def _pixels(volume: object) -> Uint8Array:
     if array.dtype != np.uint8 or not fits or not array.size:
         raise ImageError(
             "a volume as an array must be uint8 of shape (N, H, W), (N, H, W, 3) or (N, H, W, 4) with at least one "
-            f"voxel, got {array.dtype} {array.shape}. Give the path of its file, which is read as in training, or scale "
-            "it to 8 bits"
+            f"voxel, got {array.dtype} {array.shape}. Give the path of its file, which is read as in training, or "
+            "scale it to 8 bits"
         )
     return array
 

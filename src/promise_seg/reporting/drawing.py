@@ -20,7 +20,8 @@ def draw_prediction(
 ) -> Uint8Array:
     """Draw an image (H, W, 3) with the post-processed mask that a model makes of it, and the prompts it came from.
 
-    The mask of a slice in its volume, ``joined``, takes the place of its own. If each object is prompted separately, the points are left out, because they would hide the image.
+    The mask of a slice in its volume, ``joined``, takes the place of its own. If each object is prompted separately,
+    the points are left out, because they would hide the image.
     """
     decoded = next(decode_rows(model, [row], assessment, store))
     if joined is None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from promise_seg.arrays import Float32Array, Uint8Array
+from promise_seg.arrays import BoolArray, Float32Array, Float64Array, Uint8Array
 
 ORGANS = 3
 """The number of organs in a drawn body; their labels are 1, 2 and 3."""
@@ -54,12 +54,12 @@ def draw_body(
 
 def _solid(
     rng: np.random.Generator,
-    place: Sequence[Float32Array],
-    centre: Float32Array,
-    radii: Float32Array,
+    place: Sequence[Float64Array],
+    centre: Float64Array,
+    radii: Float64Array,
     spacing: Sequence[float],
     roughness: float,
-) -> np.ndarray:
+) -> BoolArray:
     """Return an ellipsoid with an uneven surface, (D, H, W) bool; centre, radii and spacing in mm."""
     squared = sum(((at - middle) / radius) ** 2 for at, middle, radius in zip(place, centre, radii, strict=True))
     noise = ndimage.gaussian_filter(rng.standard_normal(np.shape(squared)), [8 / step for step in spacing])
