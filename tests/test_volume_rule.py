@@ -5,8 +5,8 @@ import json
 import pytest
 
 from promise_seg.model import ModelConfig
-from promise_seg.volume_rule import EACH_SLICE, VolumeRule, rule_for
 from promise_seg.vocabulary import Slices
+from promise_seg.volume_rule import EACH_SLICE, VolumeRule, rule_for
 from tests.helpers import make_model
 
 

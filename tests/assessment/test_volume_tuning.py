@@ -11,8 +11,8 @@ from promise_seg.assessment.volume_tuning import LEAST_SHARES, simplest, tune_vo
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.images.reading import Reading
 from promise_seg.postprocessing import NO_POST
-from promise_seg.volume_rule import EACH_SLICE, VolumeRule
 from promise_seg.vocabulary import Slices
+from promise_seg.volume_rule import EACH_SLICE, VolumeRule
 from tests.assessment.volume_rows import rows_of
 from tests.volumes.stand_in import StandIn, bar, collected_from
 
@@ -96,3 +96,17 @@ def test_candidates_are_the_simplest_first():
     assert len(cleanings) == 2 * (2 + len(LEAST_SHARES))
     assert simplest([0.5, 0.9001, 0.9005]) == 1
     assert simplest(np.array([0.9, 0.9])) == 0
+
+
+def test_kernels_share_what_was_carried(tuned, monkeypatch):
+    """SAM is asked once for each way to carry, not for each kernel."""
+    made = []
+
+    class Counted(volume_tuning.Carried):
+        def __init__(self, collected, rule, threshold):
+            made.append((rule.carry, rule.carried))
+            super().__init__(collected, rule, threshold)
+
+    monkeypatch.setattr(volume_tuning, "Carried", Counted)
+    tuned(bar([1, 2, 4, 5]), bar([1, 2, 3, 4, 5]))
+    assert len(made) == 2 * len(set(made)) == 8

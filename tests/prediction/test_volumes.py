@@ -12,8 +12,8 @@ from promise_seg.images.formats.opening import open_source
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.predictor import Predictor
-from promise_seg.volume_rule import VolumeRule
 from promise_seg.vocabulary import Slices, Variant
+from promise_seg.volume_rule import VolumeRule
 from tests.files import write_nifti
 from tests.helpers import make_model, make_tiny_sam
 
@@ -159,11 +159,11 @@ def test_another_way_needs_another_folder_and_objects_are_told_apart_by_slices(s
         labeller = Labeller({1: predictor}, slices=slices)
         predict_folder(labeller, find_inputs([path]), tmp_path / slices)
         predict_folder(labeller, find_inputs([path]), tmp_path / slices)
-    with pytest.raises(PromiseError, match="contains predictions with --slices blend. Choose another"):
+    with pytest.raises(PromiseError, match=r"contains predictions with --slices blend\. Choose another"):
         predict_folder(Labeller({1: predictor}), find_inputs([path]), tmp_path / "blend")
-    with pytest.raises(PromiseError, match="contains predictions with --slices auto. Choose another"):
+    with pytest.raises(PromiseError, match=r"contains predictions with --slices auto\. Choose another"):
         predict_folder(Labeller({1: predictor}, slices=Slices.EACH), find_inputs([path]), tmp_path / "auto")
-    with pytest.raises(SettingsError, match="objects are told apart slice by slice. Leave one of them out"):
+    with pytest.raises(SettingsError, match=r"objects are told apart slice by slice\. Leave one of them out"):
         Labeller({1: predictor}, instances=True, slices=Slices.AGREE)
 
 

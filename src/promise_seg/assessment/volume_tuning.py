@@ -17,6 +17,7 @@ from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.vocabulary import MaskKind, Slices
 from promise_seg.volume_rule import EACH_SLICE, VolumeRule
+from promise_seg.volumes.carrying import Carried
 from promise_seg.volumes.collecting import Collected
 from promise_seg.volumes.components import clean
 from promise_seg.volumes.joining import JoinedVolume
@@ -159,8 +160,19 @@ def _scores(
 def _of_ways(
     model: PromiseModel, collected: Collected, truth: Sequence[BoolArray], ways: Sequence[VolumeRule]
 ) -> list[float]:
-    """Return the 3-D Dice of one volume for each way in which its slices may come together."""
-    return [_dice(JoinedVolume(collected, way, model.config.postprocessing).masks, truth) for way in ways]
+    """Return the 3-D Dice of one volume for each way in which its slices may come together.
+
+    Ways that differ in their kernel alone share what was carried from slice to slice.
+    """
+    post, known, found = model.config.postprocessing, dict[tuple[str, float], Carried](), list[float]()
+    for way in ways:
+        key = way.carry, way.carried
+        if way.slices == Slices.AGREE and key not in known and len(collected) > 1:
+            known[key] = Carried(collected, way, post.threshold)
+        found.append(_dice(JoinedVolume(collected, way, post, known.get(key)).masks, truth))
+    for carried in known.values():
+        carried.close()
+    return found
 
 
 def _of_cleanings(

@@ -27,12 +27,18 @@ class JoinedVolume:
         collected: all slices; with features, if slices are to agree.
         rule: how they come together.
         post: what is done to the probabilities of each slice.
+        carried: the logits of slices that agree by this rule, if they are known already; whatever its kernel is, and
+            what it does in 3-D, they are the same.
     """
 
-    def __init__(self, collected: Collected, rule: VolumeRule, post: PostProcessing) -> None:
+    def __init__(
+        self, collected: Collected, rule: VolumeRule, post: PostProcessing, carried: Carried | None = None
+    ) -> None:
         self._collected, self.rule = collected, rule
         agrees = rule.slices == Slices.AGREE and len(collected) > 1
-        self._carried = Carried(collected, rule, post.threshold) if agrees else None
+        self._carried: Carried | None = None
+        if agrees:
+            self._carried = carried or Carried(collected, rule, post.threshold)
         self._weights = kernel(
             collected.stack.heights_mm(rule.step_mm), rule.sigma_mm(collected.stack.step_mm(rule.step_mm))
         )
