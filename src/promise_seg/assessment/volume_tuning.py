@@ -51,7 +51,7 @@ class TunedVolumes:
 
 
 class _Scale(NamedTuple):
-    """What validation volumes are like: the usual distance of their slices, and the usual volume of an object."""
+    """The scale of validation volumes: the usual distance of their slices, and the usual volume of an object."""
 
     step_mm: float
     object_mm3: float | None

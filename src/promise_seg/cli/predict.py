@@ -20,6 +20,16 @@ from promise_seg.cli.options import (
 )
 from promise_seg.vocabulary import OutputFormat, Slices
 
+_KeepEmptyFramesOption = Annotated[
+    bool,
+    option(
+        "--keep-empty-frames",
+        about="Keep empty frames in DICOM-SEG, for viewers that misplace segments without them.",
+        panel=OUTPUT,
+        show_default=False,
+    ),
+]
+
 
 def predict(
     run: TrainedArgument,
@@ -40,15 +50,7 @@ def predict(
             panel=OUTPUT,
         ),
     ] = None,
-    keep_empty_frames: Annotated[
-        bool,
-        option(
-            "--keep-empty-frames",
-            about="Keep empty frames in DICOM-SEG, for viewers that misplace segments without them.",
-            panel=OUTPUT,
-            show_default=False,
-        ),
-    ] = False,
+    keep_empty_frames: _KeepEmptyFramesOption = False,
     every: Annotated[
         int,
         option("--every", metavar="N", about="Predict every Nth frame of videos.", panel=OUTPUT),

@@ -50,7 +50,7 @@ class Volume:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What could not be done as the model's rule for volumes says, a line each."""
+        """A line for each thing that could not be done as the model's rule for volumes says."""
         name = "volume" if self.source is None else str(self.source.path)
         return tuple(f"{name}: {words}" for words in self._joined.notes())
 

@@ -15,7 +15,7 @@ from promise_seg.volumes.packed import KeptArrays
 from promise_seg.volumes.stack import Stack
 
 _OF_APM = "apm_"
-"""What the names of an APM's own tensors begin with, which SAM's decoder does not read."""
+"""The beginning of the names of an APM's own tensors, which SAM's decoder does not read."""
 
 
 class Collected:
