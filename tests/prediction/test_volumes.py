@@ -14,6 +14,7 @@ from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import Slices, Variant
 from promise_seg.volume_rule import VolumeRule
+from promise_seg.workflows.predicting import predict_folder as predict_by_user
 from tests.files import write_nifti
 from tests.helpers import make_model, make_tiny_sam
 
@@ -187,3 +188,12 @@ def test_rows_of_images_and_of_instance_maps_are_left_as_they_are(sam, path, tmp
     )
     single = Dataset.from_csv(tmp_path / "m.csv").rows[:1]
     assert JoinedRows(predictor_with(sam=sam).model, single, RULES["agreeing"]).of(single[0]) is None
+
+
+def test_a_model_that_is_loaded_keeps_its_way(sam, path, tmp_path):
+    labeller = Labeller({1: predictor_with(sam=sam)}, slices=Slices.BLEND)
+    with pytest.raises(SettingsError, match=r"slices=auto: the model was loaded with slices=blend\. Load it"):
+        predict_by_user(labeller, path, tmp_path / "out")
+    with pytest.raises(SettingsError, match="--slices all: expected auto, each, blend, agree"):
+        predict_by_user(labeller, path, tmp_path / "out", slices="all")
+    assert predict_by_user(labeller, path, tmp_path / "out", slices="blend").predicted == 1

@@ -110,12 +110,7 @@ def predict_folder(
     places = [images] if isinstance(images, str | Path) else images
     inputs = find_inputs(places, note, output, _channels_of(model))
     if isinstance(model, Labeller):
-        if instances != model.instances:
-            raise SettingsError(
-                f"instances={instances}: the model was loaded with instances={model.instances}. Load it with the same"
-            )
-        if way != model.slices:
-            raise SettingsError(f"slices={way}: the model was loaded with slices={model.slices}. Load it with the same")
+        _check_loaded_so(model, instances, way)
     else:
         model = load_labeller(
             model, sam=sam, device=device, names=names, always_segment=always_segment,
@@ -124,6 +119,13 @@ def predict_folder(
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
     return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
+
+
+def _check_loaded_so(model: Labeller, instances: bool, slices: Slices) -> None:
+    """Raise an error if a model that is loaded already does otherwise than is asked for."""
+    for name, asked, loaded in (("instances", instances, model.instances), ("slices", slices, model.slices)):
+        if asked != loaded:
+            raise SettingsError(f"{name}={asked}: the model was loaded with {name}={loaded}. Load it with the same")
 
 
 def _channels_of(model: ModelLike | Labeller) -> Channels | None:
