@@ -29,6 +29,7 @@ from promise_seg.sam.pickles import differences
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.tuned import tuned
 from promise_seg.vocabulary import EncoderPrecision, Fit, MaskChoice, PromptForm, TrainAlso, Variant
+from promise_seg.volume_rule import VolumeRule
 
 FORMAT_VERSION: Literal[2] = 2
 
@@ -60,6 +61,7 @@ class ModelConfig(BaseModel):
         given: what is done with given prompts of each form, where that was measured.
         postprocessing: what is done to the probabilities of a mask.
         instances: how objects are told apart, where that was measured.
+        volumes: how the slices of a volume come together, where that was chosen; each by itself where it was not.
         encoder_precision: how exactly its SAM encoded the images that it was trained on.
         sam: where its SAM is, or :data:`SAM_BESIDE`; ``sam_sha256`` is the hash of that SAM's weights.
         image_size: side of the model frame, in pixels.
@@ -84,6 +86,7 @@ class ModelConfig(BaseModel):
     given: dict[PromptForm, Answer] = {}
     postprocessing: PostProcessing = NO_POST
     instances: InstanceRule | None = None
+    volumes: VolumeRule | None = None
     encoder_precision: EncoderPrecision = EncoderPrecision.FP32
     sam: str
     sam_sha256: str

@@ -163,6 +163,19 @@ class Axis(StrEnum):
     SAGITTAL = "sagittal"
 
 
+class Slices(StrEnum):
+    """How the masks of a volume's slices come together.
+
+    ``auto`` is as the model's rule for volumes has it, which was chosen on validation rows, and ``each`` for a model
+    without such a rule.
+    """
+
+    AUTO = "auto"
+    EACH = "each"
+    BLEND = "blend"
+    AGREE = "agree"
+
+
 class Channel(StrEnum):
     """The colour channel that is taken as grey, as green of fundus photographs or a stain's of fluorescence; ``all``
     keeps the colours. Images in grey have it in each channel."""

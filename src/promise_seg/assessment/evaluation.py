@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from promise_seg.arrays import BoolArray, Float32Array, Float64Array
+from promise_seg.arrays import BoolArray, Float32Array, Float64Array, Uint8Array
+from promise_seg.assessment.joined_rows import JoinedRows, JoinedSlice
 from promise_seg.assessment.mask_pair import InstanceMaps, Objects
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, measure
 from promise_seg.assessment.metrics import Scores, score_mask
@@ -21,7 +22,8 @@ from promise_seg.inference.rows import DecodedRow, decode_rows
 from promise_seg.model import PromiseModel
 from promise_seg.postprocessing import NO_POST, PostProcessing, connected_parts
 from promise_seg.progress import Progress, Stage, silent
-from promise_seg.vocabulary import MaskChoice, MaskKind, Protocol
+from promise_seg.vocabulary import MaskChoice, MaskKind, PromptSource, Protocol, Slices
+from promise_seg.volume_rule import EACH_SLICE, VolumeRule, rule_for
 
 MaskSink = Callable[[CheckedRow, BoolArray, BoolArray], None]
 """A function that takes a row with its predicted and its true mask, (H, W), as they were scored."""
@@ -36,7 +38,8 @@ class Result:
     measures by name, at the image's own size; empty with the reference's protocol. Measures at a threshold that is
     chosen for all images together have their values at every threshold in ``curves`` (256,); see
     :func:`~promise_seg.assessment.report.values_by_measure`. ``is_empty`` says that nothing was predicted. ``trust``
-    and ``nothing_here`` are set for the own masks of a calibrated model, if requested.
+    and ``nothing_here`` are set for the own masks of a calibrated model, if requested. ``joined`` is the mask (H, W) of
+    a slice in its volume, eight pixels to a byte, where it need not be the slice's own.
     """
 
     checked: CheckedRow
@@ -49,6 +52,7 @@ class Result:
     is_empty: bool = False
     trust: float | None = None
     nothing_here: bool | None = None
+    joined: Uint8Array | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +62,18 @@ class Assessment(PromptPlan):
     Args:
         mask_choice: the choice among SAM's masks; ``None`` for the one made by the model or the protocol.
         tolerance: the tolerance of the surface Dice; its unit is that of all distances.
+        slices: how the slices of volumes come together, with the model's own prompts.
     """
 
     mask_choice: MaskChoice | None = None
     tolerance: Tolerance = DEFAULT_TOLERANCE
+    slices: Slices = Slices.AUTO
+
+    def rule_for(self, model: PromiseModel) -> VolumeRule:
+        """Return how slices come together: by themselves with prompts that are given, or the reference's protocol."""
+        if self.prompts != PromptSource.APM or self.protocol != Protocol.OWN:
+            return EACH_SLICE
+        return rule_for(model.config.volumes, self.slices)
 
     def choice_for(self, model: PromiseModel) -> MaskChoice:
         """Return the choice among SAM's masks: as given, else the first with the reference's protocol, else the
@@ -91,6 +103,7 @@ def score_row(
     *,
     full: bool = False,
     keep: MaskSink | None = None,
+    joined: JoinedSlice | None = None,
 ) -> Result:
     """Score the masks of one row.
 
@@ -101,6 +114,7 @@ def score_row(
         post: the post-processing, with our own protocol.
         full: whether to compute all measures, not only the overlap.
         keep: given both masks, with our own protocol.
+        joined: the slice as it is in its volume, which takes the place of its own mask.
 
     Raises:
         SettingsError: if ``full`` is set, and the mask or one of its measures is NaN or infinite.
@@ -118,8 +132,12 @@ def score_row(
         scores = score_by_reference(decoded.sample, mask_logits.amax(0))
         is_empty = not reference_mask(mask_logits.amax(0)).any()
     else:
-        mask_probs, truth = decoded.masks.probs(choice), checked.mask()
-        predicted = post.mask(mask_probs)
+        truth = checked.mask()
+        if joined is None:
+            mask_probs = decoded.masks.probs(choice)
+            predicted = post.mask(mask_probs)
+        else:
+            mask_probs, predicted = joined
         is_empty = not predicted.any()
         scores = score_mask(mask_probs, truth, predicted)
         if keep is not None:
@@ -130,7 +148,10 @@ def score_row(
     if full:
         _check_numbers(checked, vars(scores) | measures)
     kept = {name: curve.astype(np.float32) for name, curve in curves.items()}
-    result = Result(checked, scores, float(iou.mean()), measures=measures, curves=kept, is_empty=is_empty)
+    packed = None if joined is None else np.packbits(joined.mask)
+    result = Result(
+        checked, scores, float(iou.mean()), measures=measures, curves=kept, is_empty=is_empty, joined=packed
+    )
     if decoded.objects is None:
         return result
     return replace(result, objects=len(decoded.objects), object_dice=_object_dice(decoded, choice, post))
@@ -185,8 +206,9 @@ def evaluate(
     store: FeatureStore | None = None,
     progress: Progress = silent,
     keep: MaskSink | None = None,
+    note: Callable[[str], object] = lambda _: None,
 ) -> list[Result]:
-    """Score a model on rows.
+    """Score a model on rows; slices of volumes as they are in their volume, if the model has a rule for that.
 
     Args:
         model: a model of any variant; ``sam`` is the baseline.
@@ -196,14 +218,21 @@ def evaluate(
         store: the feature store; if ``None``, features are encoded and discarded.
         progress: told of each image.
         keep: given the masks of each row as they are scored, with our own protocol.
+        note: told of volumes for which not all can be done as the rule says, a line each.
 
     Raises:
         SettingsError: if the model cannot make the requested prompts, or its masks are NaN or infinite.
     """
     choice = assessment.choice_for(model)
     results = []
+    rule = assessment.rule_for(model)
+    joined = JoinedRows(model, rows, rule, store, assessment.mask_choice)
     count = Stage(progress, "evaluating", len(rows), assessment.prompts.heading)
     for decoded in decode_rows(model, rows, assessment, store):
-        results.append(score_row(decoded, choice, assessment, model.config.postprocessing, full=True, keep=keep))
+        together = joined.of(decoded.sample.checked)
+        post = model.config.postprocessing
+        results.append(score_row(decoded, choice, assessment, post, full=True, keep=keep, joined=together))
         count()
+    for line in joined.notes():
+        note(line)
     return results

@@ -64,16 +64,19 @@ def subject_of(
         image_size=model.sam.image_size,
         mask_choice=assessment.choice_for(model),
         model_sha256=model.sha256(),
-        postprocessing=postprocessing_words(model, assessment.protocol),
+        postprocessing=postprocessing_words(model, assessment),
         reading=reading.model_dump(mode="json"),
         data=data,
         split=split,
     )
 
 
-def postprocessing_words(model: PromiseModel, protocol: Protocol) -> str:
+def postprocessing_words(model: PromiseModel, assessment: Assessment) -> str:
     """Describe the post-processing of masks before scoring; the published procedure has its own."""
-    return model.config.postprocessing.words if protocol == Protocol.OWN else "opening 5, of the reference's protocol"
+    if assessment.protocol != Protocol.OWN:
+        return "opening 5, of the reference's protocol"
+    rule = assessment.rule_for(model)
+    return model.config.postprocessing.words + (f"; volumes: {rule.words}" if rule.changes else "")
 
 
 def summarise(

@@ -10,6 +10,7 @@ from promise_seg.images.formats.stacking import stacking_of_files
 
 Spacing = tuple[float, float, float]
 """The distances between slices, rows and columns, in mm."""
+SliceKey = tuple[Path, Path, str, str, int]
 _Key = tuple[Path, Path, str, str, str]
 
 
@@ -68,6 +69,11 @@ def _key(row: CheckedRow) -> _Key:
         return row.row.image, row.row.mask, "", str(row.row.split), row.row.group
     group = "" if _has_no_group(row) else row.row.group
     return row.row.image.parent, row.row.mask.parent, row.place.series, str(row.row.split), group
+
+
+def slice_key(row: CheckedRow) -> SliceKey:
+    """Return the key of a row as a slice: rows that name the same slice twice share it."""
+    return row.row.image, row.row.mask, str(row.row.split), row.row.group, row.index
 
 
 def _has_no_group(row: CheckedRow) -> bool:

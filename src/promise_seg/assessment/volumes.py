@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, Unit
 from promise_seg.assessment.metrics import overlap_scores
 from promise_seg.assessment.surfaces import Surfaces
-from promise_seg.assessment.volume_slices import Spacing, Volume, volumes_of
+from promise_seg.assessment.volume_slices import SliceKey, Spacing, Volume, slice_key, volumes_of
 from promise_seg.dataset.checks import CheckedRow
 
 VOLUME_MEASURES = ("dice", "iou", "precision", "recall", "hd95", "assd", "surface_dice")
@@ -21,7 +20,6 @@ RULE_FOR_EMPTY_VOLUMES = (
     "the prediction of a volume are empty, every measure is perfect; if only one of them is, every measure is at its "
     "worst (0, or the volume's diagonal for distances), except recall (perfect) where there is nothing to find"
 )
-_Key = tuple[Path, Path, str, str, int]
 
 
 def volume_tolerance(tolerance: Tolerance) -> Tolerance:
@@ -79,12 +77,12 @@ class _Stack:
     """A volume of which not all slices have come yet. Masks are packed, eight voxels to a byte."""
 
     volume: Volume
-    packed: dict[_Key, tuple[Uint8Array, Uint8Array]] = field(default_factory=dict)
+    packed: dict[SliceKey, tuple[Uint8Array, Uint8Array]] = field(default_factory=dict)
 
     def masks(self) -> tuple[BoolArray, BoolArray]:
         """Return the predicted and the true mask, (D, H, W)."""
         shape = self.volume.rows[0].height, self.volume.rows[0].width
-        parts = [self.packed[_key(row)] for row in self.volume.rows]
+        parts = [self.packed[slice_key(row)] for row in self.volume.rows]
         size = shape[0] * shape[1]
         found = [
             np.stack([np.unpackbits(one[which], count=size).reshape(shape).view(bool) for one in parts])
@@ -109,11 +107,11 @@ class VolumeScorer:
         volumes, self._left_out = volumes_of(rows)
         self._stacks = [_Stack(volume) for volume in volumes]
         self._found: list[VolumeScore | None] = [None] * len(volumes)
-        self._number = {_key(row): number for number, volume in enumerate(volumes) for row in volume.rows}
+        self._number = {slice_key(row): number for number, volume in enumerate(volumes) for row in volume.rows}
 
     def add(self, checked: CheckedRow, predicted: BoolArray, truth: BoolArray) -> None:
         """Take the masks (H, W) of one row; rows that are no slice of a volume are ignored."""
-        key = _key(checked)
+        key = slice_key(checked)
         number = self._number.get(key)
         if number is None or self._found[number] is not None:
             return
@@ -143,10 +141,6 @@ class VolumeScorer:
                 f"{flat[0].name}: {flat[0].lacking}"
             )
         return tuple(notes)
-
-
-def _key(row: CheckedRow) -> _Key:
-    return row.row.image, row.row.mask, str(row.row.split), row.row.group, row.index
 
 
 def score_volume(volume: Volume, predicted: BoolArray, truth: BoolArray, tolerance: float) -> VolumeScore:

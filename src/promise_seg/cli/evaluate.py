@@ -28,6 +28,7 @@ from promise_seg.cli.options import (
     PromptsOption,
     SamPlaceOption,
     ScoringProtocolOption,
+    SlicesOption,
     SplitOption,
     StoreOption,
     ToleranceOption,
@@ -37,7 +38,7 @@ from promise_seg.cli.options import (
     with_reading,
 )
 from promise_seg.cli.trust import print_quality
-from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, SplitChoice
+from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice
 
 if TYPE_CHECKING:
     from promise_seg.assessment.summary import EvaluationSummary
@@ -60,6 +61,7 @@ def evaluate(
         MaskChoice | None,
         choice(MaskChoice, about="Which of SAM's masks counts; default as chosen in training", panel=SCORING),
     ] = None,
+    slices: SlicesOption = Slices.AUTO,
     always_segment: AlwaysSegmentOption = False,
     protocol: ScoringProtocolOption = Protocol.OWN,
     sam: SamPlaceOption = None,
@@ -88,8 +90,8 @@ def evaluate(
     rows = read_data(data, reading, model.reading, split=split)
     with stages_bar() as progress:
         found = scoring.evaluate(
-            model, rows, output=output, split=split, prompts=prompts, points=points, mask=mask, protocol=protocol,
-            seed=seed, tolerance=tolerance, by=by or (), store=store, progress=progress,
+            model, rows, output=output, split=split, prompts=prompts, points=points, mask=mask, slices=slices,
+            protocol=protocol, seed=seed, tolerance=tolerance, by=by or (), store=store, progress=progress,
         )  # fmt: skip
     for one in each_of(found):
         _print(one)

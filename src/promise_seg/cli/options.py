@@ -12,7 +12,16 @@ from typing import Annotated, Any
 
 import typer
 
-from promise_seg.vocabulary import Axis, Channel, EncoderPrecision, PromptSource, Protocol, SplitChoice, StorePrecision
+from promise_seg.vocabulary import (
+    Axis,
+    Channel,
+    EncoderPrecision,
+    PromptSource,
+    Protocol,
+    Slices,
+    SplitChoice,
+    StorePrecision,
+)
 
 DATA = "Data"
 MODEL = "Model"
@@ -127,6 +136,15 @@ AlwaysSegmentOption = Annotated[
         help="Segment also images that the model judges to hold nothing, whose masks are empty otherwise.",
         rich_help_panel=MODEL,
         show_default=False,
+    ),
+]
+SlicesOption = Annotated[
+    Slices,
+    choice(
+        Slices,
+        "--slices",
+        about="How the slices of volumes come together; auto is as promise tune-postprocess chose, or else each",
+        panel=MODEL,
     ),
 ]
 DeviceOption = Annotated[

@@ -15,13 +15,24 @@ from promise_seg.cli.options import (
     OtherEncoderPrecisionOption,
     OverlapOption,
     SamPlaceOption,
+    SlicesOption,
     TileOption,
     TrainedArgument,
     choice,
     option,
     output_option,
 )
-from promise_seg.vocabulary import OutputFormat
+from promise_seg.vocabulary import OutputFormat, Slices
+
+_KeepEmptyFramesOption = Annotated[
+    bool,
+    option(
+        "--keep-empty-frames",
+        about="Keep empty frames in DICOM-SEG, for viewers that misplace segments without them.",
+        panel=OUTPUT,
+        show_default=False,
+    ),
+]
 
 
 def predict(
@@ -47,15 +58,7 @@ def predict(
             panel=OUTPUT,
         ),
     ] = None,
-    keep_empty_frames: Annotated[
-        bool,
-        option(
-            "--keep-empty-frames",
-            about="Keep empty frames in DICOM-SEG, for viewers that misplace segments without them.",
-            panel=OUTPUT,
-            show_default=False,
-        ),
-    ] = False,
+    keep_empty_frames: _KeepEmptyFramesOption = False,
     every: Annotated[
         int,
         option("--every", metavar="N", about="Predict every Nth frame of videos.", panel=OUTPUT),
@@ -69,6 +72,7 @@ def predict(
             show_default=False,
         ),
     ] = False,
+    slices: SlicesOption = Slices.AUTO,
     send: Annotated[
         bool,
         option(
@@ -97,7 +101,7 @@ def predict(
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
-            encoder_precision=encoder_precision, instances=instances, always_segment=always_segment,
+            encoder_precision=encoder_precision, instances=instances, slices=slices, always_segment=always_segment,
             keep_empty_frames=keep_empty_frames, every=every, tile=tile, overlap=overlap, level=level, send=send,
             to=to, progress=progress, note=lambda words: print_lines([words]),
         )  # fmt: skip

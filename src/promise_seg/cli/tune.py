@@ -27,7 +27,8 @@ def tune(
     run: TrainedArgument,
     data: Annotated[Path, typer.Argument(help="The CSV that it was trained with, or another; only val rows are read.")],
     reset: Annotated[
-        bool, option("--reset", about="Go back to the threshold 0.5 and nothing else.", panel=MODEL)
+        bool,
+        option("--reset", about="Go back to the threshold 0.5, slices by themselves.", panel=MODEL),
     ] = False,
     sam: SamPlaceOption = None,
     val_share: ValShareOption = None,
@@ -65,6 +66,12 @@ def _print(found: "Tuning") -> None:
         print_line(
             f"post-processing: {found.chosen.words}; val Dice {scores.dice:.4f}, without any {scores.dice_without:.4f},"
             f" the best of {len(candidates())} {scores.best_dice:.4f} ({found.prompts.heading}, {found.images} images)"
+        )
+    if found.volumes is not None:
+        rule = found.volumes
+        print_line(
+            f"volumes: {rule.chosen.words}; val 3-D Dice {rule.dice:.4f}, slice by slice {rule.dice_without:.4f}, the "
+            f"best of {rule.tried} {rule.best_dice:.4f} ({rule.volumes} volumes)"
         )
     if found.trust is not None:
         print_learned(found.trust)

@@ -90,6 +90,8 @@ class PredictionFolder:
                     what = "with empty frames" if "keep_empty_frames" in known else "without empty frames"
                 elif _without(known, "every") == _without(identity, "every"):
                     what = f"of videos with --every {known.get('every', 1)}"
+                elif _without(known, "slices") == _without(identity, "slices"):
+                    what = f"with --slices {known.get('slices', 'auto')}"
                 elif _without(known, "instances") == _without(identity, "instances"):
                     what = "of separate objects" if "instances" in known else "without separate objects"
                 elif known | {"names": identity["names"]} == identity:
@@ -136,7 +138,7 @@ class PredictionFolder:
             ImageError: if it cannot be written in the format that is wanted, or another image has its place.
         """
         path = self._write(one, labelled)
-        self.notes += labelled.source.notes
+        self.notes += [*labelled.source.notes, *labelled.notes]
         overlay = Image.fromarray(draw_labelled(labelled, self._reading))
         drawn = self.overlay_path(one.stem)
         write_whole(drawn, lambda p: overlay.save(p), Sync.FILE)

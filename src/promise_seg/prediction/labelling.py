@@ -26,11 +26,14 @@ from promise_seg.prediction.large_images import (
     windowed_image,
 )
 from promise_seg.prediction.predictor import EncodedImage, Predictor
+from promise_seg.prediction.volume_labels import SliceFacts, VolumeLabels, rules_of
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.trust.trust_model import Trust
-from promise_seg.vocabulary import MaskKind
+from promise_seg.vocabulary import MaskKind, Slices
+
+_IN_TIME = "its frames follow one another in time and are predicted one by one"
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Labelled:
 
     ``is_binary`` says that the only label is not a class of a label map; ``separate_objects`` that what is not
     connected is one object each. ``picture`` are the pixels (H, W, 3) of a picture, in the image frame, where they are
-    still known.
+    still known. ``notes`` say what could not be done as the models' rules for volumes say.
     """
 
     source: Source
@@ -83,6 +86,7 @@ class Labelled:
     is_binary: bool
     separate_objects: bool
     picture: Uint8Array | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def are_instances(self) -> bool:
@@ -107,17 +111,26 @@ class Labeller:
         predictors: by the label that each gives.
         names: of the labels, for those that have one.
         instances: whether labels are the numbers of separate objects, instead of classes.
+        slices: how the slices of volumes come together.
 
     Raises:
         CheckpointError: if the models differ in how they read images.
         SettingsError: if one has no APM, or a name is for a label that there is not; or if objects cannot be told
-            apart.
+            apart, or slices are to come together although they are.
     """
 
     def __init__(
-        self, predictors: dict[int, Predictor], names: dict[int, str] | None = None, instances: bool = False
+        self,
+        predictors: dict[int, Predictor],
+        names: dict[int, str] | None = None,
+        instances: bool = False,
+        slices: Slices = Slices.AUTO,
     ) -> None:
-        self.predictors, self.instances = predictors, instances
+        self.predictors, self.instances, self.slices = predictors, instances, slices
+        if instances and slices not in (Slices.AUTO, Slices.EACH):
+            raise SettingsError(
+                f"--slices {slices}: with --instances, objects are told apart slice by slice. Leave one of them out"
+            )
         first = next(iter(predictors.values())).model
         for label, predictor in predictors.items():
             config = predictor.model.config
@@ -178,6 +191,8 @@ class Labeller:
             of_trust["always_segments"] = True
         if self.instances:
             of_trust["instances"] = True
+        if self.slices != Slices.AUTO:
+            of_trust["slices"] = str(self.slices)
         return of_trust | {
             "names": {str(label): name for label, name in self.names.items()},
             "model_sha256": hashes[0] if len(hashes) == 1 else hashes,
@@ -313,14 +328,50 @@ class Labeller:
             return Labelled(source, (one,), self.names, self.is_binary, separate)
         if frames is None:
             frames = (self.frame(source, index) for index in range(len(source)))
+        if self._joins(source):
+            return self._label_volume(source, progress, frames)
         tick, picture = Stage(progress, "predicting", len(source)), None
         slices: list[LabelledSlice] = []
         for framed in frames:
             slices.append(_after(slices, self.label_framed(framed, source.spacing), source))
             picture = None if source.is_volume else framed.rgb
             tick()
+        notes = (f"{source.path}: {_IN_TIME}",) if self._asks_to_join and source.is_in_time else ()
+        return self._labelled(source, slices, picture, notes)
+
+    def _labelled(
+        self, source: Source, slices: Sequence[LabelledSlice], picture: Uint8Array | None, notes: tuple[str, ...]
+    ) -> Labelled:
         separate = self.reading.masks == MaskKind.INSTANCES
-        return Labelled(source, tuple(slices), self.names, self.is_binary, separate, picture)
+        return Labelled(source, tuple(slices), self.names, self.is_binary, separate, picture, notes)
+
+    @property
+    def _asks_to_join(self) -> bool:
+        return self.slices not in (Slices.AUTO, Slices.EACH)
+
+    def _joins(self, source: Source) -> bool:
+        """Whether the slices of a source come together, as those of a volume may; frames of a video do not."""
+        if self.instances or not source.is_volume or source.is_in_time:
+            return False
+        return any(rule.changes for rule in rules_of(self.predictors, self.slices).values())
+
+    def _label_volume(self, source: Source, progress: Progress, frames: Iterable[ImageInFrame]) -> Labelled:
+        """Label the slices of a volume together."""
+        tick, volume = Stage(progress, "predicting", len(source)), VolumeLabels(self.predictors, self.slices, source)
+        for framed in frames:
+            volume.add(self._encoded(framed))
+            tick()
+        labels, notes = volume.labels()
+        slices = [
+            LabelledSlice(one, {label: _origin(found) for label, found in facts.items()})
+            for one, facts in zip(labels, volume.facts, strict=True)
+        ]
+        return self._labelled(source, slices, None, notes)
+
+
+def _origin(found: SliceFacts) -> Origin:
+    prompts = found.prompts
+    return Origin(prompts.points_xy, prompts.point_labels, found.predicted_iou, found.trust, prompts.boxes_xyxy)
 
 
 def _origin_of_tiles(scores: Sequence[float]) -> Origin:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.masks import Masks
 from promise_seg.postprocessing import PostProcessing
@@ -138,3 +139,16 @@ def prompts_in_image(prompts: Prompts, sets: slice, geometry: Geometry) -> Promp
     if prompts.boxes_xyxy_model is not None:
         boxes = geometry.box_to_image(prompts.boxes_xyxy_model[0, sets].cpu().numpy())
     return PromptsInImage(points_xy, labels, boxes)
+
+
+def checked_choice(given: MaskChoice | str | None) -> MaskChoice | None:
+    """Return which of SAM's masks is meant; ``None`` for the model's own choice.
+
+    Raises:
+        SettingsError: if there is no such choice.
+    """
+    if given is None:
+        return None
+    if str(given) not in tuple(MaskChoice):
+        raise SettingsError(f"mask_choice {given!r}: expected {', '.join(MaskChoice)}")
+    return MaskChoice(str(given))

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -25,18 +24,19 @@ from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.instances import Instances, spacing_of
 from promise_seg.prediction.large_images import blended_prediction, large_image, stitched_objects, windowed_image
-from promise_seg.prediction.prediction import Prediction, prediction_of, prompts_in_image
+from promise_seg.prediction.prediction import Prediction, checked_choice, prediction_of, prompts_in_image
 from promise_seg.prediction.reading import ImageLike, Slice, read_rgb
 from promise_seg.prediction.user_prompts import UserPrompts, to_model_frame
-from promise_seg.progress import Progress, counted, silent
+from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import IMAGE
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.trust.trust_model import Trust, TrustModel
-from promise_seg.vocabulary import MaskChoice
+from promise_seg.vocabulary import MaskChoice, Slices
 
 if TYPE_CHECKING:
     from promise_seg.prediction.session import Session
+    from promise_seg.prediction.volumes import AnyVolume, Volume
 
 
 UNSHIFTED = "answered by the bare SAM, without the learned shift, which was worse on val rows for such prompts"
@@ -48,20 +48,6 @@ class EncodedImage:
 
     features: Features
     geometry: Geometry
-
-
-@dataclass(frozen=True)
-class Volume:
-    """The predictions of a volume's slices, and how to put them together."""
-
-    source: Source
-    slices: tuple[Prediction, ...]
-
-    @property
-    def mask(self) -> npt.NDArray[np.bool_]:
-        """Bool, in the shape and order of the file's own array: (I, J, K) of NIfTI, (N, H, W) of others."""
-        stack = np.stack([one.mask for one in self.slices])
-        return stack if self.source.frame is None else self.source.frame.from_slices(stack)
 
 
 class Predictor:
@@ -180,7 +166,7 @@ class Predictor:
                 given to a model without an APM, or if they are given with a list of images.
         """
         prompts = UserPrompts(points_xy, point_labels, box_xyxy, mask_input)
-        choice = _checked_choice(mask_choice)
+        choice = checked_choice(mask_choice)
         if not isinstance(image, list | tuple):
             return self._predict_any(image, prompts, choice)
         if not prompts.is_empty:
@@ -220,7 +206,7 @@ class Predictor:
         Raises:
             ImageError, SettingsError: see :meth:`predict`.
         """
-        return self._predict(self._encoded(image), prompts, _checked_choice(mask_choice)) if prompts else []
+        return self._predict(self._encoded(image), prompts, checked_choice(mask_choice)) if prompts else []
 
     @torch.no_grad()
     def predict_objects(self, image: ImageLike | EncodedImage) -> list[Prediction]:
@@ -295,12 +281,20 @@ class Predictor:
             for number in range(len(sets))
         ]
 
-    def _own_prompts(self, encoded: EncodedImage) -> Prompts:
+    def check_proposes(self) -> None:
+        """Raise an error if the model cannot make prompts of its own.
+
+        Raises:
+            SettingsError: if it has no APM.
+        """
         if self.model.apm is None:
             raise SettingsError(
                 f"the variant {self.model.config.variant} has no auto-prompting module: give points or a box, or "
                 "use a model of variant apm or apm+ips"
             )
+
+    def _own_prompts(self, encoded: EncodedImage) -> Prompts:
+        self.check_proposes()
         return self.model.propose(encoded.features)
 
     @torch.no_grad()
@@ -374,26 +368,35 @@ class Predictor:
         encoded = image if isinstance(image, EncodedImage) else self.encode(image)
         return self.trust_model.trust_in(self.model, encoded.features, encoded.geometry)
 
-    def predict_volume(self, volume: str | Path | Source, progress: Progress = silent) -> Volume:
-        """Predict every slice of a volume, with the model's own prompts.
+    def predict_volume(
+        self,
+        volume: "AnyVolume",
+        progress: Progress = silent,
+        *,
+        slices: str = Slices.AUTO,
+        spacing: Sequence[float] | None = None,
+    ) -> "Volume":
+        """Predict every slice of a volume, with the model's own prompts, and join them as the model's rule says.
+
+        Slices stream: in memory are one of them and the masks of all. What else is needed is on the disk meanwhile.
+
+        >>> import numpy as np, promise_seg
+        >>> slices = np.zeros((5, 64, 64), np.uint8)
+        >>> promise_seg.load("runs/polyp").predict_volume(slices, spacing=(5.0, 0.8, 0.8)).mask.shape
+        (5, 64, 64)
 
         Args:
-            volume: a path, or what :func:`~promise_seg.images.formats.opening.open_source` returns.
+            volume: a path, what :func:`~promise_seg.images.formats.opening.open_source` returns, or slices (N, H, W) or
+                (N, H, W, 3) uint8.
             progress: told of each slice.
+            slices: how slices come together: ``each`` by itself, ``blend``, ``agree``, or ``auto``, as was chosen on
+                validation rows by :func:`~promise_seg.tune_postprocess`; without such a choice ``each``.
+            spacing: the distances between slices, rows and columns in mm; by default as the file says.
 
         Raises:
             ImageError: if it cannot be read.
-            SettingsError: if the model has no APM.
+            SettingsError: if the model has no APM, or an option cannot be meant.
         """
-        reading = self.model.config.reading
-        source = reading.opened(volume) if isinstance(volume, Source) else reading.open(volume)
-        indices = counted(range(len(source)), progress, "predicting")
-        return Volume(source, tuple(self._predict_framed(self.frame(source, index)) for index in indices))
+        from promise_seg.prediction.volumes import predict_volume
 
-
-def _checked_choice(given: MaskChoice | str | None) -> MaskChoice | None:
-    if given is None:
-        return None
-    if str(given) not in tuple(MaskChoice):
-        raise SettingsError(f"mask_choice {given!r}: expected {', '.join(MaskChoice)}")
-    return MaskChoice(str(given))
+        return predict_volume(self, volume, slices=slices, spacing=spacing, progress=progress)

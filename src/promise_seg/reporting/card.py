@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.environment import Environment, collect_environment
-from promise_seg.model import PromiseModel
+from promise_seg.model import ModelConfig, PromiseModel
 from promise_seg.reporting.commands import report_commands, train_command
 from promise_seg.reporting.plan import Plan
 from promise_seg.reporting.run_files import RunFiles
@@ -104,7 +104,7 @@ def make_card(model: PromiseModel, rows: Sequence[CheckedRow], plan: Plan, run: 
         sam=model.config.sam,
         image_size=model.config.image_size,
         mask_choice=model.config.mask_choice,
-        postprocessing=model.config.postprocessing.words,
+        postprocessing=_postprocessing(model.config),
         trained_parameters=sum(parameter.numel() for parameter in model.trainable_parameters().values()),
         hashes=hashes,
         seeds=({} if training is None else {"training": training.settings["seed"]}) | {"report": plan.seed},
@@ -133,3 +133,9 @@ def _training(run: RunFiles) -> Training | None:
         hours=run.hours,
         environment=run.note.environment,
     )
+
+
+def _postprocessing(config: ModelConfig) -> str:
+    """Describe what is done to masks, and to those of volumes."""
+    rule = config.volumes
+    return config.postprocessing.words + (f"; volumes: {rule.words}" if rule is not None else "")

@@ -1,5 +1,7 @@
 """Draw the prediction of a model for an image."""
 
+import numpy as np
+
 from promise_seg.arrays import Uint8Array
 from promise_seg.assessment.evaluation import Assessment
 from promise_seg.dataset.checks import CheckedRow
@@ -10,14 +12,22 @@ from promise_seg.prediction.overlay import draw_overlay
 
 
 def draw_prediction(
-    model: PromiseModel, row: CheckedRow, assessment: Assessment, store: FeatureStore | None = None
+    model: PromiseModel,
+    row: CheckedRow,
+    assessment: Assessment,
+    store: FeatureStore | None = None,
+    joined: Uint8Array | None = None,
 ) -> Uint8Array:
     """Draw an image (H, W, 3) with the post-processed mask that a model makes of it, and the prompts it came from.
 
-    If each object is prompted separately, the points are left out, because they would hide the image.
+    The mask of a slice in its volume, ``joined``, takes the place of its own. If each object is prompted separately,
+    the points are left out, because they would hide the image.
     """
     decoded = next(decode_rows(model, [row], assessment, store))
-    mask = model.config.postprocessing.mask(decoded.masks.probs(assessment.choice_for(model)))
+    if joined is None:
+        mask = model.config.postprocessing.mask(decoded.masks.probs(assessment.choice_for(model)))
+    else:
+        mask = np.unpackbits(joined, count=row.height * row.width).reshape(row.height, row.width).view(bool)
     prompts = decoded.prompts
     if (
         assessment.prompts_objects(row)

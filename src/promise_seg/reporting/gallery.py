@@ -42,7 +42,8 @@ def worst_cases(
     for result, fact in zip(results, facts, strict=True):
         row = result.checked
         image = row.image()
-        strip = strip_of([image, outlined(image, [row.mask()]), draw_prediction(model, row, assessment, store)])
+        drawn = draw_prediction(model, row, assessment, store, result.joined)
+        strip = strip_of([image, outlined(image, [row.mask()]), drawn])
         alt = f"{fact.image}: the image, the outline of the ground truth, and the prediction (Dice {fact.dice:.3f})"
         pictures.append(Picture(data_uri(strip), alt, caption_of(fact)))
     return Gallery(

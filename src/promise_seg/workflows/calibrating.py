@@ -8,6 +8,7 @@ import torch
 from promise_seg.assessment.evaluation import Assessment
 from promise_seg.assessment.tuning import Tuned
 from promise_seg.assessment.tuning import tune as search
+from promise_seg.assessment.volume_tuning import TunedVolumes, tune_volumes
 from promise_seg.checkpoint import write_config
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import SettingsError
@@ -48,6 +49,7 @@ class Tuning:
         name: what the user calls the model.
         chosen: what is done to masks.
         found: what else was tried; ``None`` where everything was undone.
+        volumes: how the slices of volumes come together, if there are volumes among the val rows; otherwise ``None``.
         prompts: where prompts came from.
         images: how many there were.
         trust: learned anew, where the model was calibrated.
@@ -57,6 +59,7 @@ class Tuning:
     name: str
     chosen: PostProcessing
     found: Tuned | None
+    volumes: TunedVolumes | None
     prompts: PromptSource
     images: int
     trust: TrustModel | None
@@ -138,10 +141,12 @@ def tune_postprocess(
 ) -> list[Tuning]:
     """Choose threshold, opening, closing, holes and parts on the val rows; kept in the model, used everywhere.
 
+    If val rows are slices of volumes, how these come together and what is done to their mask in 3-D is chosen too.
+
     Args:
         model: a trained model or what names one; each model of a set is tuned.
         data: the data that it was trained with, or other data; only val rows are used.
-        reset: go back to the threshold 0.5 and nothing else.
+        reset: go back to the threshold 0.5 and nothing else, and to slices by themselves.
         sam: the model's SAM, if not where training found it.
         val_share: share of the train rows to validate on, where there are no val rows; by default that of training.
         seed: of that choice; by default that of training.
@@ -169,8 +174,10 @@ def tune_postprocess(
             )  # fmt: skip
             rows = rows_of_part(rows, part, one)
             check_val_rows(rows.val, data_name(data), part)
-        tuned = None if reset or rows is None else _search(one, rows, as_store(store), progress)
-        found.append(_kept(part, one, folder, tuned, trust, rows, as_store(store), progress))
+        tuned = volumes = None
+        if not reset and rows is not None:
+            tuned, volumes = _search(one, rows, as_store(store), progress)
+        found.append(_kept(part, one, folder, tuned, volumes, trust, rows, as_store(store), progress))
     return found
 
 
@@ -178,13 +185,17 @@ def _source(model: PromiseModel) -> PromptSource:
     return PromptSource.APM if model.apm is not None else PromptSource.ORACLE
 
 
-def _search(model: PromiseModel, rows: Dataset, store: FeatureStore, progress: Progress) -> Tuned:
+def _search(
+    model: PromiseModel, rows: Dataset, store: FeatureStore, progress: Progress
+) -> tuple[Tuned, TunedVolumes | None]:
     if not rows.val:
         raise SettingsError(f"{data_name(rows)}: no val rows to choose on")
     if model.apm is None:  # oracle points are of single tiles, own prompts of whole images
         rows = rows.to_learn()
     assessment = Assessment(prompts=_source(model), num_points=model.config.oracle.num_points)
-    return search(model, rows.val, assessment, store, progress)
+    tuned = search(model, rows.val, assessment, store, progress)
+    model.config = model.config.model_copy(update={"postprocessing": tuned.chosen})
+    return tuned, tune_volumes(model, rows.val, store, progress)
 
 
 def _kept(
@@ -192,6 +203,7 @@ def _kept(
     model: PromiseModel,
     folder: Path,
     tuned: Tuned | None,
+    volumes: TunedVolumes | None,
     trust: TrustModel | None,
     rows: Dataset | None,
     store: FeatureStore,
@@ -199,9 +211,12 @@ def _kept(
 ) -> Tuning:
     """Write the config, and learn trust anew on the same val rows: it is of masks as they are post-processed."""
     chosen = NO_POST if tuned is None else tuned.chosen
-    model.config = model.config.model_copy(update={"postprocessing": chosen})
+    rule = volumes.chosen if volumes is not None and volumes.chosen.changes else None
+    model.config = model.config.model_copy(update={"postprocessing": chosen, "volumes": rule})
     write_config(model.config, folder)
     if trust is not None and rows is not None:
         trust = recalibrate(model, trust, rows.to_learn().val, store, progress)
         save_trust(trust, folder)
-    return Tuning(part.name, chosen, tuned, _source(model), 0 if rows is None else len(rows.val), trust, folder)
+    return Tuning(
+        part.name, chosen, tuned, volumes, _source(model), 0 if rows is None else len(rows.val), trust, folder
+    )

@@ -28,7 +28,7 @@ from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import FLATTERING, TrustModel, add_trust, with_trust
-from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, SplitChoice, StorePrecision
+from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice, StorePrecision
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.model_ref import ModelPart
@@ -148,6 +148,7 @@ def evaluate(
     prompts: str = PromptSource.APM,
     points: int = 16,
     mask: str | None = None,
+    slices: str = Slices.AUTO,
     protocol: str = Protocol.OWN,
     sam: Backbone | str | None = None,
     image_size: int | None = None,
@@ -178,6 +179,8 @@ def evaluate(
         prompts: where prompts come from: ``apm`` (its own), ``oracle``, ``box`` or ``none``.
         points: how many oracle points there are, half of them background.
         mask: which of SAM's masks counts: ``0``, ``1``, ``2`` or ``score``; by default as chosen in training.
+        slices: how the slices of volumes come together, with the model's own prompts: ``each``, ``blend``, ``agree`` or
+            ``auto``, as was chosen on validation rows by :func:`tune_postprocess`; without such a choice ``each``.
         protocol: ``own``, or ``reference``, the published procedure.
         sam: the model's SAM, if not where training found it; for ``bare`` which one.
         image_size: side of the input of a bare SAM, in pixels.
@@ -200,6 +203,7 @@ def evaluate(
         prompts=chosen(PromptSource, prompts, "--prompts"), num_points=points, seed=seed,
         mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"),
         protocol=chosen(Protocol, protocol, "--protocol"), tolerance=parse_tolerance(tolerance),
+        slices=chosen(Slices, slices, "--slices"),
     )  # fmt: skip
     opened = open_models(
         model, sam=sam, device=device, image_size=image_size, encoder_precision=encoder_precision, protocol=protocol,
@@ -285,13 +289,16 @@ def score_and_judge(
     if trust is not None and any(is_divided(row) for row in rows):
         trust, notes = None, ("no trust scores: they are of single tiles, not of images that are seen in several",)
     scorer = VolumeScorer(rows, assessment.tolerance)
-    results = score(model, rows, assessment, store=store, progress=renamed(progress, stage), keep=scorer.add)
+    of_volumes: list[str] = []
+    results = score(
+        model, rows, assessment, store=store, progress=renamed(progress, stage), keep=scorer.add, note=of_volumes.append
+    )
     subject = subject_of(model, part.name, assessment, rows[0].reading, data=data, split=split)
     summary, volumes = summarise(results, assessment, subject, by), scorer.scores()
     if volumes:
         summary = summary.with_volumes(summarise_volumes(volumes, scorer.tolerance, assessment.seed))
     if assessment.protocol == Protocol.OWN:
-        notes = (*notes, *scorer.notes())
+        notes = (*notes, *scorer.notes(), *of_volumes)
     if trust is not None:
         results, quality = add_trust(model, trust, results, store, progress)
         summary = with_trust(summary, trust, quality, results)

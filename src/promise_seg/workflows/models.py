@@ -14,7 +14,7 @@ from promise_seg.prediction.labelling import LabelledSlice, Labeller, parse_name
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import TrustModel
-from promise_seg.vocabulary import EncoderPrecision, Protocol
+from promise_seg.vocabulary import EncoderPrecision, Protocol, Slices
 from promise_seg.workflows.by_class import ByClass, Found
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import pick_device
@@ -64,18 +64,19 @@ class Model(Predictor):
         model.config = config.model_copy(update={"reading": options.applied_to(config.reading)})
         return Model(self.ref, self.part, model, self.trust_model, self.note)
 
-    def labeller(self, names: Sequence[str] = (), *, instances: bool = False) -> Labeller:
+    def labeller(self, names: Sequence[str] = (), *, instances: bool = False, slices: str = Slices.AUTO) -> Labeller:
         """Return what turns images into label maps with it.
 
         Args:
             names: what is segmented, ``NAME`` or ``LABEL=NAME``.
             instances: whether labels are the numbers of separate objects.
+            slices: how the slices of volumes come together.
 
         Raises:
             SettingsError: if it has no APM, or a name cannot be meant; or if it cannot tell objects apart.
         """
         label = label_of(self.model) or 1
-        return Labeller({label: self}, parse_names(names, [label]), instances)
+        return Labeller({label: self}, parse_names(names, [label]), instances, chosen(Slices, slices, "--slices"))
 
 
 class ClassModels(Mapping[int, Model]):
@@ -127,7 +128,7 @@ class ClassModels(Mapping[int, Model]):
         """
         return ClassModels(self.ref, {label: one.reading_as(options) for label, one in self.items()})
 
-    def labeller(self, names: Sequence[str] = (), *, instances: bool = False) -> Labeller:
+    def labeller(self, names: Sequence[str] = (), *, instances: bool = False, slices: str = Slices.AUTO) -> Labeller:
         """Return what turns images into label maps with them; see :meth:`Model.labeller`.
 
         Raises:
@@ -139,7 +140,8 @@ class ClassModels(Mapping[int, Model]):
                 "one instance map. Give the model of one class, such as "
                 f"{self._first.part.name}"
             )
-        return Labeller(dict(self._models), parse_names(names, list(self)))
+        way = chosen(Slices, slices, "--slices")
+        return Labeller(dict(self._models), parse_names(names, list(self)), slices=way)
 
     def predict(self, image: object, index: int | None = None) -> LabelledSlice:
         """Predict a label map (H, W) at the image's own size, with the models' own points.

@@ -17,7 +17,7 @@ from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.outputs.formats import check_holds_instances
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
-from promise_seg.vocabulary import OutputFormat
+from promise_seg.vocabulary import OutputFormat, Slices
 from promise_seg.workflows.archive_predicting import ArchiveJob, archive_to_send_to
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.model_ref import ModelRef
@@ -37,6 +37,7 @@ def load_labeller(
     names: Sequence[str] = (),
     always_segment: bool = False,
     instances: bool = False,
+    slices: str = Slices.AUTO,
     tile: int | str | None = None,
     overlap: int | None = None,
     level: int | None = None,
@@ -52,6 +53,7 @@ def load_labeller(
         always_segment: segment also what the model judges to hold nothing; of a model that is loaded already, see
             :func:`load`.
         instances: whether labels are the numbers of separate objects.
+        slices: how the slices of volumes come together; see :func:`predict_folder`.
         tile, overlap, level: of large images, see :func:`predict_folder`.
 
     Raises:
@@ -64,7 +66,7 @@ def load_labeller(
         model = load(model, sam=sam, device=device, encoder_precision=encoder_precision, always_segment=always_segment)
     if options != NO_OPTIONS:
         model = model.reading_as(options)
-    return model.labeller(names, instances=instances)
+    return model.labeller(names, instances=instances, slices=slices)
 
 
 def predict_folder(
@@ -81,6 +83,7 @@ def predict_folder(
     keep_empty_frames: bool = False,
     every: int = 1,
     instances: bool = False,
+    slices: str = Slices.AUTO,
     tile: int | str | None = None,
     overlap: int | None = None,
     level: int | None = None,
@@ -109,6 +112,9 @@ def predict_folder(
         always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
         every: predict every Nth frame of videos, from the first.
         instances: find each object separately: instance maps in place of masks, and ``objects.csv``.
+        slices: how the slices of volumes come together: ``each`` by itself, ``blend`` along the stack, ``agree`` with
+            their neighbours, or ``auto``, as was chosen on validation rows by :func:`tune_postprocess`; without such a
+            choice ``each``.
         tile: side of the tiles that larger images are seen in, in pixels; ``none`` for whole images; by default, and
             with ``auto``, as in training.
         overlap: how many pixels neighbouring tiles share; by default as in training, or a quarter of a tile.
@@ -131,6 +137,7 @@ def predict_folder(
     wanted = chosen(OutputFormat, output_format, "--format")
     if instances:
         check_holds_instances(wanted)
+    way = chosen(Slices, slices, "--slices")
     refuse_checkpoints(output)
     places = [images] if isinstance(images, str | Path) else list(images)
     address, channels = address_among(places), _channels_of(model)
@@ -138,13 +145,13 @@ def predict_folder(
     inputs = find_inputs(places, note, output, channels) if address is None else []
     job = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
     if isinstance(model, Labeller):
-        _check_same(instances, model)
+        _check_loaded_so(model, instances, way)
         if (tile, overlap, level) != (None, None, None):
             raise SettingsError("tile, overlap and level belong to the model here: load it with them")
     else:
         model = load_labeller(
             model, sam=sam, device=device, encoder_precision=encoder_precision, names=names,
-            always_segment=always_segment, instances=instances, tile=tile, overlap=overlap, level=level,
+            always_segment=always_segment, instances=instances, slices=way, tile=tile, overlap=overlap, level=level,
         )  # fmt: skip
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
@@ -153,11 +160,11 @@ def predict_folder(
     return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
 
 
-def _check_same(instances: bool, model: Labeller) -> None:
-    if instances != model.instances:
-        raise SettingsError(
-            f"instances={instances}: the model was loaded with instances={model.instances}. Load it with the same"
-        )
+def _check_loaded_so(model: Labeller, instances: bool, slices: Slices) -> None:
+    """Raise an error if a model that is loaded already does otherwise than is asked for."""
+    for name, asked, loaded in (("instances", instances, model.instances), ("slices", slices, model.slices)):
+        if asked != loaded:
+            raise SettingsError(f"{name}={asked}: the model was loaded with {name}={loaded}. Load it with the same")
 
 
 def _channels_of(model: ModelLike | Labeller) -> Channels | None:

@@ -1,0 +1,208 @@
+"""Choose on validation rows how the slices of volumes come together, and what is done to their mask in 3-D."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from promise_seg.arrays import BoolArray
+from promise_seg.assessment.joined_rows import collect_rows
+from promise_seg.assessment.metrics import overlap_scores
+from promise_seg.assessment.tuning import LEAST_GAIN
+from promise_seg.assessment.volume_slices import Volume, volumes_of
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.dataset.tiles import is_divided
+from promise_seg.features.store import FeatureStore
+from promise_seg.model import PromiseModel
+from promise_seg.progress import Progress, Stage, silent
+from promise_seg.vocabulary import MaskKind, Slices
+from promise_seg.volume_rule import EACH_SLICE, VolumeRule
+from promise_seg.volumes.carrying import Carried
+from promise_seg.volumes.collecting import Collected
+from promise_seg.volumes.components import clean
+from promise_seg.volumes.joining import JoinedVolume
+from promise_seg.volumes.packed import PackedMasks
+
+WIDTHS = (0.5, 1.0, 1.5)
+"""Standard deviations of the kernel along the stack, in distances of slices of the usual validation volume."""
+SHARES = (0.3, 0.5)
+LEAST_SHARES = (0.01, 0.05, 0.2)
+"""Least components, as shares of the usual object's volume."""
+_MOST_VOLUMES = 20
+
+
+@dataclass(frozen=True)
+class TunedVolumes:
+    """The chosen rule, and the mean 3-D Dice on validation volumes: with it, slice by slice, and of the best candidate.
+
+    Args:
+        chosen: the rule; :data:`EACH_SLICE` if nothing helps.
+        dice, dice_without, best_dice: means over the volumes.
+        volumes: how many there were.
+        tried: the number of candidates.
+    """
+
+    chosen: VolumeRule
+    dice: float
+    dice_without: float
+    best_dice: float
+    volumes: int
+    tried: int
+
+
+class _Scale(NamedTuple):
+    """The scale of validation volumes: the usual distance of their slices, and the usual volume of an object."""
+
+    step_mm: float
+    object_mm3: float | None
+
+
+def tune_volumes(
+    model: PromiseModel,
+    rows: Sequence[CheckedRow],
+    store: FeatureStore | None = None,
+    progress: Progress = silent,
+    ways: Sequence[Slices] = tuple(Slices),
+) -> TunedVolumes | None:
+    """Score every candidate on the volumes of validation rows; ``None`` if there are none.
+
+    First how slices come together is chosen, then what is done in 3-D. Of candidates within
+    :data:`~promise_seg.assessment.tuning.LEAST_GAIN` of the best, the first is chosen, which is the simplest.
+
+    Args:
+        model: with an APM, and with the post-processing of slices that was chosen before; it is not changed.
+        rows: validation rows, never test rows. Instance maps are left out: their objects are told apart by slices.
+        store: of features.
+        progress: told of each volume.
+        ways: in which slices may come together.
+    """
+    if model.apm is None:
+        return None
+    model.eval()
+    whole = [row for row in rows if row.reading.masks != MaskKind.INSTANCES and not is_divided(row)]
+    volumes, _ = volumes_of(whole)
+    volumes = volumes[:: max(1, -(-len(volumes) // _MOST_VOLUMES))]
+    if not volumes:
+        return None
+    scale = _scale_of(volumes)
+    tick = Stage(progress, "tuning volumes", 2 * len(volumes))
+    joinings = [one for one in ways_to_join(scale.step_mm) if one.slices in ways or one.slices == Slices.EACH]
+    scores = _scores(model, volumes, store, tick, lambda one, truth: _of_ways(model, one, truth, joinings))
+    way = joinings[simplest(scores)]
+    cleanings = ways_to_clean(way, scale.object_mm3)
+    cleaned = _scores(model, volumes, store, tick, lambda one, truth: _of_cleanings(model, one, truth, cleanings))
+    best = simplest(cleaned)
+    return TunedVolumes(
+        cleanings[best], float(cleaned[best]), float(scores[0]), float(max(cleaned.max(), scores.max())), len(volumes),
+        len(joinings) + len(cleanings) - 1,
+    )  # fmt: skip
+
+
+def ways_to_join(step_mm: float) -> list[VolumeRule]:
+    """Return the ways in which slices may come together, the simplest first."""
+    base = VolumeRule(step_mm=_rounded(step_mm))
+    widths = [_rounded(width * step_mm) for width in WIDTHS]
+    blends = [base.model_copy(update={"slices": Slices.BLEND, "blend_mm": width}) for width in widths]
+    agreeing = [
+        base.model_copy(update={"slices": Slices.AGREE, "carry": carry, "carried": share, "blend_mm": width})
+        for width in (0.0, *widths[:2])
+        for carry in ("box", "mask")
+        for share in SHARES
+    ]
+    return [base, *blends, *agreeing]
+
+
+def ways_to_clean(rule: VolumeRule, object_mm3: float | None) -> list[VolumeRule]:
+    """Return what may be done in 3-D after slices came together by a rule, the simplest first."""
+    sizes = () if object_mm3 is None else tuple(_rounded(share * object_mm3) for share in LEAST_SHARES)
+    found = [
+        rule.model_copy(update={"fill_holes": holes, "least_mm3": least, "keep": keep})
+        for holes in (False, True)
+        for least, keep in ((0.0, "all"), *((size, "all") for size in sizes), (0.0, "largest"))
+    ]
+    return sorted(found, key=lambda one: one.fill_holes + bool(one.least_mm3) + (one.keep == "largest"))
+
+
+def simplest(scores: Sequence[float] | np.ndarray) -> int:
+    """Return the number of the first candidate that is about as good as the best."""
+    values = np.asarray(scores, np.float64)
+    return int(np.flatnonzero(values >= values.max() - LEAST_GAIN)[0])
+
+
+def _scale_of(volumes: Sequence[Volume]) -> _Scale:
+    known = [one for one in volumes if one.spacing is not None]
+    steps = [one.spacing[0] for one in known if one.spacing is not None]
+    step = float(np.median(steps)) if steps else EACH_SLICE.step_mm
+    sizes = [
+        sum(row.foreground_pixels for row in one.rows) * float(np.prod(one.spacing))
+        for one in known
+        if one.spacing is not None and any(row.foreground_pixels for row in one.rows)
+    ]
+    return _Scale(step, float(np.median(sizes)) if sizes else None)
+
+
+def _scores(
+    model: PromiseModel,
+    volumes: Sequence[Volume],
+    store: FeatureStore | None,
+    tick: Callable[[], None],
+    score: Callable[[Collected, list[BoolArray]], list[float]],
+) -> np.ndarray:
+    """Return the mean over volumes of each candidate's score; one volume at a time is held."""
+    found = []
+    for volume in volumes:
+        collected = collect_rows(model, volume, store, keeps_features=True)
+        found.append(score(collected, [row.mask() for row in volume.rows]))
+        collected.close()
+        tick()
+    return np.mean(np.array(found), 0)
+
+
+def _of_ways(
+    model: PromiseModel, collected: Collected, truth: Sequence[BoolArray], ways: Sequence[VolumeRule]
+) -> list[float]:
+    """Return the 3-D Dice of one volume for each way in which its slices may come together.
+
+    Ways that differ in their kernel alone share what was carried from slice to slice.
+    """
+    post, known, found = model.config.postprocessing, dict[tuple[str, float], Carried](), list[float]()
+    for way in ways:
+        key = way.carry, way.carried
+        if way.slices == Slices.AGREE and key not in known and len(collected) > 1:
+            known[key] = Carried(collected, way, post.threshold)
+        found.append(_dice(JoinedVolume(collected, way, post, known.get(key)).masks, truth))
+    for carried in known.values():
+        carried.close()
+    return found
+
+
+def _of_cleanings(
+    model: PromiseModel, collected: Collected, truth: Sequence[BoolArray], rules: Sequence[VolumeRule]
+) -> list[float]:
+    """Return the 3-D Dice of one volume for each thing that may be done after its slices came together."""
+    plain = rules[0].model_copy(update={"fill_holes": False, "least_mm3": 0.0, "keep": "all"})
+    masks = JoinedVolume(collected, plain, model.config.postprocessing).masks
+    return [_dice(_cleaned(masks, rule, collected.stack.voxel_mm3), truth) for rule in rules]
+
+
+def _cleaned(masks: PackedMasks, rule: VolumeRule, voxel_mm3: float | None) -> PackedMasks:
+    copied = masks.copied()
+    clean(copied, rule, voxel_mm3)
+    return copied
+
+
+def _dice(masks: PackedMasks, truth: Sequence[BoolArray]) -> float:
+    hits, found, there = np.sum(list(_counts(masks, truth)), 0).tolist()
+    return overlap_scores(hits, found, there)["dice"]
+
+
+def _counts(masks: PackedMasks, truth: Sequence[BoolArray]) -> Iterator[tuple[int, int, int]]:
+    for number, right in enumerate(truth):
+        mask = masks[number]
+        yield int((mask & right).sum()), int(mask.sum()), int(right.sum())
+
+
+def _rounded(value: float) -> float:
+    """Return a number with three digits, as a person would write it down."""
+    return float(f"{value:.3g}")

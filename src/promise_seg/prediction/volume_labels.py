@@ -1,0 +1,88 @@
+"""The labels of a volume's slices together: the masks of one model or of one for each class, joined in 3-D."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from promise_seg.arrays import Uint16Array
+from promise_seg.images.formats.source import Source
+from promise_seg.prediction.prediction import PromptsInImage, prompts_in_image
+from promise_seg.prediction.predictor import EncodedImage, Predictor
+from promise_seg.trust.trust_model import Trust
+from promise_seg.vocabulary import Slices
+from promise_seg.volume_rule import VolumeRule, rule_for
+from promise_seg.volumes.collecting import Collected
+from promise_seg.volumes.joining import JoinedVolume
+from promise_seg.volumes.stack import Stack
+
+
+class SliceFacts(NamedTuple):
+    """The origin of a class in a slice: its prompts in the image frame, the predicted IoU, and the trust in the slice's
+    own mask."""
+
+    prompts: PromptsInImage
+    predicted_iou: float
+    trust: Trust | None
+
+
+class VolumeLabels:
+    """The slices of one volume, which come in their order, and their labels when all of them came.
+
+    Args:
+        predictors: by the label that each gives.
+        slices: how slices come together.
+        source: the volume.
+    """
+
+    def __init__(self, predictors: Mapping[int, Predictor], slices: Slices, source: Source) -> None:
+        self._predictors = predictors
+        self._rules = rules_of(predictors, slices)
+        stack = Stack.of(source)
+        self._collected = {
+            label: Collected(one.model, stack, keeps_features=self._rules[label].slices == Slices.AGREE)
+            for label, one in predictors.items()
+        }
+        self.facts: list[dict[int, SliceFacts]] = []
+        """The origins of the classes, slice by slice."""
+        self._name = source.path
+
+    def add(self, encoded: Mapping[int, EncodedImage]) -> None:
+        """Take the next slice, as each model needs it."""
+        facts = {}
+        for label, one in self._predictors.items():
+            image, collected = encoded[label], self._collected[label]
+            proposal = collected.add(image.features, image.geometry)
+            prompts = prompts_in_image(proposal, slice(None), image.geometry)
+            facts[label] = SliceFacts(prompts, collected.predicted_iou[-1], one.trust(image))
+        self.facts.append(facts)
+
+    def labels(self) -> tuple[list[Uint16Array], tuple[str, ...]]:
+        """Return the labels (H, W) of each slice, and notes on what could not be done, a line each.
+
+        Where several classes are found, the most certain one is right.
+        """
+        joined = {
+            label: JoinedVolume(one, self._rules[label], self._predictors[label].model.config.postprocessing)
+            for label, one in self._collected.items()
+        }
+        notes = dict.fromkeys(f"{self._name}: {words}" for one in joined.values() for words in one.notes())
+        found = [_labels(joined, number) for number in range(len(self.facts))]
+        for one in joined.values():
+            one.close()
+        return found, tuple(notes)
+
+
+def _labels(joined: Mapping[int, JoinedVolume], number: int) -> Uint16Array:
+    """Return the labels (H, W) of one slice."""
+    masks = np.stack([one.mask(number) for one in joined.values()])
+    values = np.array(list(joined), np.uint16)
+    if len(joined) == 1:
+        return np.where(masks[0], values[0], 0).astype(np.uint16)
+    certain = np.where(masks, np.stack([one.probs(number) for one in joined.values()]), -1.0)
+    return np.where(masks.any(0), values[certain.argmax(0)], 0).astype(np.uint16)
+
+
+def rules_of(predictors: Mapping[int, Predictor], slices: Slices) -> dict[int, VolumeRule]:
+    """Return how the slices of a volume come together for each class."""
+    return {label: rule_for(one.model.config.volumes, slices) for label, one in predictors.items()}

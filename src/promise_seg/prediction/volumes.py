@@ -1,0 +1,177 @@
+"""The prediction of a whole volume: its slices as one mask, with what is not needed at once on the disk."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from promise_seg.arrays import Uint8Array
+from promise_seg.errors import ImageError, SettingsError
+from promise_seg.images.formats.source import Source
+from promise_seg.prediction.prediction import Prediction
+from promise_seg.progress import Progress, counted, silent
+from promise_seg.vocabulary import Slices
+from promise_seg.volume_rule import rule_for
+from promise_seg.volumes.collecting import Collected
+from promise_seg.volumes.joining import JoinedVolume
+from promise_seg.volumes.stack import Spacing, Stack
+
+if TYPE_CHECKING:
+    from promise_seg.prediction.predictor import Predictor
+
+AnyVolume = str | Path | Source | npt.NDArray[np.uint8]
+"""A path, a volume that is open already, or slices (N, H, W) or (N, H, W, 3) uint8."""
+
+
+class Volume:
+    """The mask of a volume.
+
+    In memory are the masks alone, eight voxels to a byte; probabilities are on the disk, in low resolution.
+    """
+
+    def __init__(self, predictor: "Predictor", opened: Source | Uint8Array, joined: JoinedVolume, stack: Stack) -> None:
+        self._predictor, self._opened, self._joined, self._stack = predictor, opened, joined, stack
+
+    def __len__(self) -> int:
+        return len(self._joined)
+
+    @property
+    def source(self) -> Source | None:
+        """The opened file; ``None`` if pixels were given."""
+        return self._opened if isinstance(self._opened, Source) else None
+
+    @property
+    def spacing(self) -> Spacing | None:
+        """The distances between slices, rows and columns in mm, if they are known."""
+        return self._stack.spacing
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line for each thing that could not be done as the model's rule for volumes says."""
+        name = "volume" if self.source is None else str(self.source.path)
+        return tuple(f"{name}: {words}" for words in self._joined.notes())
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """Bool, in the shape and order of the file's own array: (I, J, K) of NIfTI, (N, H, W) of others."""
+        stack = np.stack([self._joined.mask(number) for number in range(len(self))])
+        frame = None if self.source is None else self.source.frame
+        return stack if frame is None else frame.from_slices(stack)
+
+    @property
+    def slices(self) -> Sequence[Prediction]:
+        """The prediction of each slice, with its mask and probabilities as they are in the volume.
+
+        Prompts and candidates are those of the slice by itself; they are made again whenever a slice is asked for.
+        """
+        return _Slices(self)
+
+    def prediction(self, number: int) -> Prediction:
+        """Return the prediction of one slice; see :attr:`slices`."""
+        encoded = self._predictor.encode_framed(frame_of(self._predictor, self._opened, number))
+        own = self._predictor.predict(encoded)
+        return replace(own, mask=self._joined.mask(number), mask_probs=self._joined.probs(number))
+
+
+class _Slices(Sequence[Prediction]):
+    """Predictions that are made when they are asked for."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+
+    def __len__(self) -> int:
+        return len(self._volume)
+
+    @overload
+    def __getitem__(self, number: int) -> Prediction: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Prediction]: ...
+
+    def __getitem__(self, number: int | slice) -> Prediction | list[Prediction]:
+        if isinstance(number, slice):
+            return [self._volume.prediction(one) for one in range(len(self))[number]]
+        return self._volume.prediction(range(len(self))[number])
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return (self._volume.prediction(number) for number in range(len(self)))
+
+
+def predict_volume(
+    predictor: "Predictor",
+    volume: AnyVolume,
+    *,
+    slices: str = Slices.AUTO,
+    spacing: Sequence[float] | None = None,
+    progress: Progress = silent,
+) -> Volume:
+    """Predict every slice of a volume with the model's own prompts, one slice in memory at a time, and join them.
+
+    Args:
+        predictor: of the model.
+        volume: what to predict.
+        slices: how slices come together.
+        spacing: the distances between slices, rows and columns in mm; by default as the file says.
+        progress: told of each slice.
+
+    Raises:
+        ImageError: if the volume cannot be read.
+        SettingsError: if the model has no APM, or an option cannot be meant.
+    """
+    rule = rule_for(predictor.model.config.volumes, checked_slices(slices))
+    reading, opened = predictor.model.config.reading, volume
+    if isinstance(opened, str | Path):
+        opened = reading.open(opened)
+    elif isinstance(opened, Source):
+        opened = reading.opened(opened)
+    else:
+        opened = _pixels(opened)
+    stack = _stack_of(opened, spacing)
+    predictor.check_proposes()
+    collected = Collected(predictor.model, stack, keeps_features=rule.slices == Slices.AGREE)
+    for number in counted(range(len(opened)), progress, "predicting"):
+        encoded = predictor.encode_framed(frame_of(predictor, opened, number))
+        collected.add(encoded.features, encoded.geometry)
+    joined = JoinedVolume(collected, rule, predictor.model.config.postprocessing)
+    return Volume(predictor, opened, joined, stack)
+
+
+def checked_slices(slices: str) -> Slices:
+    """Return how slices come together.
+
+    Raises:
+        SettingsError: if there is no such way.
+    """
+    if str(slices) not in tuple(Slices):
+        raise SettingsError(f"slices {slices!r}: expected {', '.join(Slices)}")
+    return Slices(str(slices))
+
+
+def frame_of(predictor: "Predictor", opened: Source | Uint8Array, number: int) -> Any:
+    """Read a slice and map it to the model frame."""
+    return predictor.frame(opened, number) if isinstance(opened, Source) else predictor.frame(opened[number])
+
+
+def _pixels(volume: object) -> Uint8Array:
+    array = np.asarray(volume)
+    fits = array.ndim == 3 or (array.ndim == 4 and array.shape[-1] in (3, 4))
+    if array.dtype != np.uint8 or not fits or not array.size:
+        raise ImageError(
+            "a volume as an array must be uint8 of shape (N, H, W), (N, H, W, 3) or (N, H, W, 4) with at least one "
+            f"voxel, got {array.dtype} {array.shape}. Give the path of its file, which is read as in training, or "
+            "scale it to 8 bits"
+        )
+    return array
+
+
+def _stack_of(opened: Source | Uint8Array, spacing: Sequence[float] | None) -> Stack:
+    if spacing is not None and np.shape(spacing) != (3,):
+        raise SettingsError(
+            f"spacing {spacing!r}: expected three numbers, the distances between slices, rows and columns in mm"
+        )
+    if isinstance(opened, Source):
+        return Stack.of(opened, spacing)
+    return Stack.given(len(opened), spacing)

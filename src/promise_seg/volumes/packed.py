@@ -1,0 +1,95 @@
+"""Masks of slices, eight pixels to a byte, and arrays in a temporary file: what need not be in memory."""
+
+import tempfile
+from collections.abc import Sequence
+from typing import BinaryIO, NamedTuple, cast
+
+import numpy as np
+
+from promise_seg.arrays import Array, BoolArray, Uint8Array
+from promise_seg.errors import PromiseError, first_line
+
+
+class PackedMasks:
+    """A mask for each slice of a volume, (H, W); by default empty."""
+
+    def __init__(self, shapes: Sequence[tuple[int, int]]) -> None:
+        self._shapes = list(shapes)
+        self._packed: list[Uint8Array | None] = [None] * len(self._shapes)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __getitem__(self, number: int) -> BoolArray:
+        shape, packed = self._shapes[number], self._packed[number]
+        if packed is None:
+            return np.zeros(shape, bool)
+        return np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).view(bool)
+
+    def copied(self) -> "PackedMasks":
+        """Return the same masks, to be changed apart from these."""
+        other = PackedMasks(self._shapes)
+        other._packed = list(self._packed)
+        return other
+
+    def __setitem__(self, number: int, mask: BoolArray) -> None:
+        self._packed[number] = np.packbits(mask) if mask.any() else None
+
+
+class _Place(NamedTuple):
+    offset: int
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+
+class KeptArrays:
+    """Arrays by a key, in a temporary file that is gone with the object, however its process ends.
+
+    Raises:
+        PromiseError: if there is no room for it.
+    """
+
+    def __init__(self) -> None:
+        self._file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - it lives as long as the object
+        self._places: dict[object, _Place] = {}
+        self._end = 0
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
+    def put(self, key: object, array: Array) -> None:
+        """Keep an array, in place of an earlier one of the same key.
+
+        Raises:
+            PromiseError: if it cannot be written.
+        """
+        array = np.ascontiguousarray(array)
+        known = self._places.get(key)
+        fits = known is not None and (known.dtype, known.shape) == (array.dtype, array.shape)
+        place = known if known is not None and fits else _Place(self._end, array.dtype, array.shape)
+        try:
+            self._file.seek(place.offset)
+            self._file.write(array.tobytes())
+        except OSError as error:
+            raise PromiseError(
+                f"{tempfile.gettempdir()}: the features of a volume's slices cannot be kept there: "
+                f"{first_line(error)}. Free some space, or set TMPDIR to a folder that has it"
+            ) from error
+        self._places[key] = place
+        self._end = max(self._end, place.offset + array.nbytes)
+
+    def get(self, key: object) -> Array:
+        """Return the array of a key.
+
+        Raises:
+            KeyError: if there is none.
+        """
+        place = self._places[key]
+        count = int(np.prod(place.shape, dtype=np.int64))
+        self._file.seek(place.offset)
+        raw = self._file.read(count * place.dtype.itemsize)
+        return np.frombuffer(raw, place.dtype, count).reshape(place.shape).copy()
+
+    def close(self) -> None:
+        """Free the space now."""
+        self._file.close()
