@@ -1,6 +1,7 @@
 """Predict masks for files and folders of images."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -8,10 +9,14 @@ import torch
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.inputs import find_inputs
+from promise_seg.parts import Part
 from promise_seg.prediction.folders import Outcome
 from promise_seg.prediction.folders import predict_folder as predict_inputs
 from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.merging import Merged, merge_parts
 from promise_seg.prediction.outputs.formats import check_holds_instances
+from promise_seg.prediction.part_plan import holds_parts
+from promise_seg.prediction.part_run import predict_part
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import OutputFormat
@@ -64,6 +69,7 @@ def predict_folder(
     keep_empty_frames: bool = False,
     every: int = 1,
     instances: bool = False,
+    part: str | None = None,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
@@ -84,6 +90,8 @@ def predict_folder(
         always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
         every: predict every Nth frame of videos, from the first.
         instances: find each object separately: instance maps in place of masks, and ``objects.csv``.
+        part: ``K/N``, to predict the Kth of N parts beside other processes that predict the others, or ``slurm`` for
+            the part of the task of a job array. ``predictions.csv`` is then written by :func:`merge_predictions`.
         keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
         progress: told of each image.
         note: told what is left out of the images, and what a user should know of the model, a line each.
@@ -97,6 +105,12 @@ def predict_folder(
     if every < 1:
         raise SettingsError(f"--every {every}: expected a whole number from 1, which takes all frames")
     wanted = chosen(OutputFormat, output_format, "--format")
+    its_part = None if part is None else Part.parse(part)
+    if its_part is None and holds_parts(Path(output)):
+        raise PromiseError(
+            f"-o {output}: was predicted in parts. Give --part 1/1 to predict here what is missing, --merge to make "
+            "the table, or choose another folder"
+        )
     if instances:
         check_holds_instances(wanted)
     refuse_checkpoints(output)
@@ -114,7 +128,24 @@ def predict_folder(
         )  # fmt: skip
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
-    return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
+    predict = predict_inputs if its_part is None else partial(predict_part, part=its_part, note=note)
+    return predict(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
+
+
+def merge_predictions(output: str | Path, *, progress: Progress = silent) -> Merged:
+    """Make one table of predictions that were made in parts, and say what is missing and what failed.
+
+    Each image is in ``predictions.csv`` once, in the order of a run without parts; ``failures.csv`` has a line with the
+    reason for each image that is not. It may be called at any time, and again, also while parts are at work.
+
+    Args:
+        output: the folder of the predictions.
+        progress: told of what is read.
+
+    Raises:
+        PromiseError: if the folder holds no parts, or cannot be read or written.
+    """
+    return merge_parts(output, progress)
 
 
 def _channels_of(model: ModelLike | Labeller) -> Channels | None:
