@@ -90,3 +90,7 @@ class Part:
     def of(self, items: Sequence[Item]) -> list[Item]:
         """Return every Nth of the items, from the Kth: the parts differ by one item at most."""
         return list(items[self.number - 1 :: self.count])
+
+    def has(self, digest: str) -> bool:
+        """Whether an item that is named by a hash in hexadecimal is in the part, whatever other items there are."""
+        return int(digest[:16], 16) % self.count == self.number - 1

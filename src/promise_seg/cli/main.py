@@ -103,6 +103,7 @@ app.add_typer(_sams, name="sam")
 
 _features = typer.Typer(no_args_is_help=True, help="The store of encoded images: what it will take, holds and frees.")
 _features.command("plan")(_honest(features.plan))
+_features.command("encode")(_honest(features.encode))
 _features.command("status")(_honest(features.status))
 _features.command("prune")(_honest(features.prune))
 app.add_typer(_features, name="features")
