@@ -10,6 +10,7 @@ LONG_FUNCTIONS = {
     "cli/annotate.py:annotate": 90,
     "cli/train.py:train": 170,
     "cli/data_import.py:import_data": 85,
+    "cli/predict.py:predict": 80,
     "curation/annotations/importing.py:import_annotations": 85,
     "dataset/dataset.py:from_csv": 70,
     "reporting/report.py:report": 70,

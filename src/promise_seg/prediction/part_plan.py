@@ -21,7 +21,7 @@ _HASH_IN_NAME = 16
 
 @dataclass(frozen=True)
 class PartPlan:
-    """Which images are predicted in parts.
+    """The list of images that are predicted in parts, and the version that predicts them.
 
     Args:
         inputs: how many there are.

@@ -109,7 +109,7 @@ def encode_features(
 
 
 class _Needed(NamedTuple):
-    """What a training needs to be encoded, and by what."""
+    """The views that a training needs, what encodes them, and where they are stored."""
 
     data: Dataset
     samples: list[Sample]
