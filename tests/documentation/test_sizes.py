@@ -15,7 +15,7 @@ LONG_FUNCTIONS = {
     "dataset/dataset.py:from_csv": 70,
     "reporting/report.py:report": 70,
     "workflows/evaluation.py:evaluate": 80,
-    "workflows/predicting.py:predict_folder": 70,
+    "workflows/predicting.py:predict_folder": 75,
     "workflows/training.py:train": 125,
     # One loop with its retries, which reads worse in parts.
     "download.py:download": 65,
