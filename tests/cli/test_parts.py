@@ -22,7 +22,20 @@ def words_of(capsys):
 @pytest.mark.slow
 def test_encode_in_parts_train_and_predict_in_parts(manifest, sam_folder, tmp_path, capsys, monkeypatch):
     store, run, out = (str(tmp_path / name) for name in ("store", "run", "out"))
-    settings = ["--sam", sam_folder, "--store", store, "--views", "2", "--variant", "apm", "--apm", "heatmap", "--device", "cpu"]
+    settings = [
+        "--sam",
+        sam_folder,
+        "--store",
+        store,
+        "--views",
+        "2",
+        "--variant",
+        "apm",
+        "--apm",
+        "heatmap",
+        "--device",
+        "cpu",
+    ]
     for part in ("1/2", "2/2"):
         assert main(["features", "encode", str(manifest), *settings, "--part", part]) == 0
         assert f"part {part[0]} of 2: " in words_of(capsys)

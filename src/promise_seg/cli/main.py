@@ -26,6 +26,7 @@ from promise_seg.cli import (
     evaluate,
     export,
     features,
+    plan,
     predict,
     pretrain,
     report,
@@ -91,6 +92,7 @@ app.command("budget")(_honest(budget.budget))
 app.command("calibrate")(_honest(calibrate.calibrate))
 app.command("compare")(_honest(compare.compare))
 app.command("export")(_honest(export.export))
+app.command("plan")(_honest(plan.plan))
 app.command("report")(_honest(report.report))
 app.command("tune-postprocess")(_honest(tune.tune))
 
