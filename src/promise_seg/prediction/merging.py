@@ -36,7 +36,7 @@ _PUT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?) " + _NEWEST.format(
 )
 _PUT_FAILURE = "INSERT INTO failure VALUES (?, ?, ?) " + _NEWEST.format("at = excluded.at, reason = excluded.reason")
 _SHOWN_EVERY = 1000
-_CACHE_KIB = 65536
+_CACHE_KIB = 16384
 
 
 @dataclass(frozen=True)
