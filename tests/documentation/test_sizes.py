@@ -16,6 +16,7 @@ LONG_FUNCTIONS = {
     "reporting/report.py:report": 70,
     "workflows/evaluation.py:evaluate": 80,
     "workflows/predicting.py:predict_folder": 75,
+    "workflows/timing.py:bench": 65,
     "workflows/training.py:train": 125,
     # One loop with its retries, which reads worse in parts.
     "download.py:download": 65,

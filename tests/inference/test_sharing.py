@@ -1,8 +1,6 @@
 """Several processes fill one store, on one computer or on many, without a server of locks."""
 
 import os
-import random
-import signal
 import time
 
 import pytest
@@ -15,15 +13,12 @@ from promise_seg.inference.sharing import PartsNote, encode_shared
 from promise_seg.parts import Part
 from promise_seg.vocabulary import Fit
 from tests.helpers import make_tiny_sam
+from tests.killed_processes import entries
 
 
 @pytest.fixture
 def samples(checked, tiny_sam):
     return [Sample.of(row, tiny_sam, Fit.STRETCH, view) for view in range(2) for row in checked]
-
-
-def entries(folder):
-    return {path.name: path.read_bytes() for path in folder.glob("??/*.safetensors")}
 
 
 @pytest.fixture
@@ -53,41 +48,6 @@ def test_an_image_that_cannot_be_read_does_not_stop_the_others(samples, tiny_sam
     assert len(found.problems) == 2
     assert all(str(samples[0].checked.row.image) in problem for problem in found.problems)
     assert not list((store.folder / "claims").glob(".*lock"))
-
-
-@pytest.mark.slow
-def test_writers_that_are_killed_leave_a_store_that_others_complete(samples, tiny_sam, tmp_path, whole, monkeypatch):
-    """Each time four writers with the same work, three of which are killed at one of their changes of files."""
-    monkeypatch.setattr(sharing, "_PAUSE_SECONDS", 0.01)
-    rng = random.Random(3)
-    for number in range(3):
-        folder = tmp_path / str(number)
-        writers = []
-        for fault in (*(rng.randrange(1, 40) for _ in range(3)), None):
-            pid = os.fork()
-            if not pid:
-                _kill_at(fault)
-                encode_shared(samples, tiny_sam, FeatureStore(folder))
-                os._exit(0)
-            writers.append(pid)
-        ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in writers]
-        assert ended[-1] == 0
-        assert set(ended) <= {0, -signal.SIGKILL}
-        assert entries(folder) == whole
-
-
-def _kill_at(number):
-    counts = iter(range(10**6))
-
-    def counted(change):
-        def call(*arguments, **more):
-            if next(counts) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return change(*arguments, **more)
-
-        return call
-
-    os.link, os.unlink, os.replace, os.open = map(counted, (os.link, os.unlink, os.replace, os.open))
 
 
 def test_a_view_that_another_process_encodes_is_waited_for(samples, tiny_sam, store, whole, monkeypatch):

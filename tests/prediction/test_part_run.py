@@ -3,8 +3,6 @@
 import itertools
 import json
 import os
-import random
-import signal
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -29,7 +27,6 @@ from tests.prediction.part_helpers import content, failures
 from tests.prediction.tables import table
 
 IMAGES = 6
-_ROUNDS = 5
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +102,15 @@ def test_an_image_that_changed_is_predicted_again_and_one_that_was_touched_is_no
     assert content(out) == content(tmp_path / "new")
 
 
+def test_a_folder_that_was_moved_is_known_by_the_places_in_it(images, labeller, tmp_path):
+    predict(labeller, images, tmp_path / "out", "1/1")
+    images.rename(tmp_path / "moved")
+    outcome = predict(labeller, tmp_path / "moved", tmp_path / "out", "1/1")
+    assert (outcome.predicted, outcome.already_there) == (0, IMAGES)
+    merge_parts(tmp_path / "out")
+    assert {Path(line["image"]).parts[-3] for line in table(tmp_path / "out")} == {"moved"}
+
+
 def test_failures_are_in_a_table_with_reasons_and_are_tried_again(images, labeller, whole, tmp_path):
     out, sound = tmp_path / "out", (images / "p1/1.png").read_bytes()
     (images / "p1/1.png").write_bytes(b"nothing")
@@ -130,60 +136,6 @@ def test_a_mask_that_is_gone_is_missing(images, labeller, tmp_path):
     assert (merged.images, merged.missing) == (5, 1)
     assert failures(tmp_path / "out")[0]["reason"] == "masks/p0/4.png is gone"
     assert len(table(tmp_path / "out")) == 5
-
-
-def child(work):
-    """Do work in a copy of this process; return its number."""
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        work()
-        os._exit(0)
-    except BaseException:
-        os._exit(1)
-
-
-def killed_at(number):
-    """Let this process be killed at one of its changes of files."""
-    changes = itertools.count()
-
-    def counted(change):
-        def call(*arguments, **more):
-            if next(changes) == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return change(*arguments, **more)
-
-        return call
-
-    os.link, os.unlink, os.replace = counted(os.link), counted(os.unlink), counted(os.replace)
-    Path.open = counted(Path.open)
-
-
-@pytest.mark.slow
-def test_processes_of_overlapping_parts_that_are_killed_and_given_again_lose_and_repeat_nothing(
-    images, labeller, whole, tmp_path, monkeypatch
-):
-    """Three processes each time, two of which are killed at moments by chance."""
-    monkeypatch.setattr(part_run, "_PAUSE_SECONDS", 0.01)
-    rng = random.Random(7)
-    for number in range(_ROUNDS):
-        out = tmp_path / str(number)
-
-        def work(part, fault, out=out):
-            if fault is not None:
-                killed_at(fault)
-            predict(labeller, images, out, part)
-
-        parts = [("1/2", rng.randrange(60)), ("2/2", rng.randrange(60)), ("1/1", None)]
-        ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                 for pid in [child(lambda part=part: work(*part)) for part in parts]]  # fmt: skip
-        assert ended[2] == 0
-        assert set(ended) <= {0, -signal.SIGKILL}
-        merged = merge_parts(out)
-        assert merged.is_complete
-        assert content(out) == whole
-        assert not list((out / "parts/claims").glob("*.lock")) or -signal.SIGKILL in ended
 
 
 def claim_elsewhere(out, stem):

@@ -115,7 +115,7 @@ def _merge(output: Path, part: str | None) -> int:
     console.print(f"{merged.images:,} images in {output / 'predictions.csv'}, {merged.lines:,} lines")
     print_lines(merged.notes)
     if merged.repeated:
-        print_lines([f"{merged.repeated:,} images were predicted once more than needed, and are in the table once"])
+        print_lines([f"{merged.repeated:,} images are in the logs more than once, and in the table once"])
     if merged.damaged:
         print_lines([f"{merged.damaged:,} lines of logs in {output / 'parts'} are damaged and left out"], "warning")
     if merged.is_complete:

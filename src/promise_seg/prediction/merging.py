@@ -48,7 +48,7 @@ class Merged:
         lines: of the table.
         failed: images that could not be predicted.
         missing: images that no process has predicted yet, or whose mask or overlay is gone.
-        repeated: how often an image was predicted once more than needed.
+        repeated: lines of logs on images that another line is on, too: predicted twice, or changed or moved since.
         damaged: lines of logs that could not be read; their images count as missing.
         failures: the table with the reasons; ``None`` if nothing failed and nothing is missing.
         notes: what a user should know, a line each.
