@@ -15,5 +15,5 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize(("work", "rounds"), [("predict", 5), ("encode", 3)])
 def test_others_end_with_what_one_process_makes(work, rounds, tmp_path):
     words = [sys.executable, "-m", "tests.killed_processes", work, str(tmp_path), str(rounds)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
