@@ -1,4 +1,4 @@
-"""What the bookkeeping of predictions in parts costs, without any images: logs, a restart, and merging into one table.
+"""The cost of the bookkeeping of predictions in parts, without any images: logs, a restart, and merging into one table.
 
     python -m benchmarks.parts --images 100000 1000000
 

@@ -67,7 +67,7 @@ class FleetPlan:
 
     @property
     def bytes_per_second(self) -> float:
-        """What all workers together read and write in a second."""
+        """The bytes that all workers together read and write in a second."""
         return min(self.workers, self.items) * (self.image_bytes + self.bytes_each) / self.seconds_each
 
     @property
