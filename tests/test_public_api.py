@@ -51,8 +51,13 @@ def test_errors_have_one_base():
     assert all(issubclass(kind, promise_seg.PromiseError) for kind in kinds)
 
 
+OTHERS = {"merge": promise_seg.merge_predictions}
+"""Options by which a command does what another function does."""
+
+
 def options_of(command, *, without=()):
-    names = {NAMES.get(name, name) for name in inspect.signature(command).parameters} - {"context", "schema", *without}
+    other = {"context", "schema", *OTHERS, *without}
+    names = {NAMES.get(name, name) for name in inspect.signature(command).parameters} - other
     return {name for name in names if not name.startswith("apm_")}  # options of one kind of APM go by any name
 
 
@@ -101,7 +106,7 @@ def test_defaults_are_those_of_the_command(command, function):
 
 def test_every_function_says_what_it_takes_and_raises():
     for name in ("train", "evaluate", "load", "predict_folder", "report", "compare", "budget", "benchmark", "calibrate",
-                 "tune_postprocess", "import_annotations", "make_manifest", "export"):  # fmt: skip
+                 "tune_postprocess", "import_annotations", "make_manifest", "export", "merge_predictions"):  # fmt: skip
         function = getattr(promise_seg, name)
         text = inspect.getdoc(function)
         for argument in inspect.signature(function).parameters:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from promise_seg.workflows.evaluation import Evaluation, evaluate
     from promise_seg.workflows.exporting import Exported, export
     from promise_seg.workflows.models import ClassModels, Model, load
-    from promise_seg.workflows.predicting import predict_folder
+    from promise_seg.workflows.predicting import merge_predictions, predict_folder
     from promise_seg.workflows.timing import SpeedReport, bench
     from promise_seg.workflows.training import train
 
@@ -71,6 +71,7 @@ _PLACES = {
     "ClassModels": "workflows.models",
     "Model": "workflows.models",
     "load": "workflows.models",
+    "merge_predictions": "workflows.predicting",
     "predict_folder": "workflows.predicting",
     "SpeedReport": "workflows.timing",
     "bench": "workflows.timing",
@@ -110,6 +111,7 @@ __all__ = [
     "import_annotations",
     "load",
     "make_manifest",
+    "merge_predictions",
     "predict_folder",
     "report",
     "train",

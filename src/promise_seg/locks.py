@@ -34,6 +34,37 @@ class TakenError(PromiseError):
     """Another process holds a lock."""
 
 
+def make_once(path: Path, content: str) -> bool:
+    """Make a text file with its content in one step, unless it is there; where there are no links, in two.
+
+    Returns:
+        Whether it was made: of several processes, one is told so.
+
+    Raises:
+        PromiseError: if the system cannot write there.
+    """
+    written = path.with_name(temporary_name(path.name))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_strays(path.parent)
+        written.write_text(content, encoding="utf-8")
+        try:
+            os.link(written, path)
+        except OSError as error:
+            if error.errno not in _HAS_NO_LINKS:
+                raise
+            with path.open("x", encoding="utf-8") as file:
+                file.write(content)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise PromiseError(f"{path.parent}: cannot write: {error.strerror}. Choose another place") from error
+    finally:
+        with suppress(OSError):
+            written.unlink()
+    return True
+
+
 class Lock:
     """A lock file.
 
@@ -54,6 +85,8 @@ class Lock:
         """
         while not self._make():
             found = Holder.read(self.path)
+            if found == self.holder:  # made, but a server's answer was lost on the way and it was asked again
+                break
             if self._is_alive(found):
                 return found or _UNKNOWN
             remove_lock_of(self.path, found, self.path.with_name(temporary_name(self.path.name)))
@@ -84,28 +117,8 @@ class Lock:
         return Holder.read(self.path) == self.holder
 
     def _make(self) -> bool:
-        """Make the lock with its content in one step, unless it is there; where there are no links, in two."""
-        content = json.dumps(asdict(self.holder))
-        written = self.path.with_name(temporary_name(self.path.name))
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            remove_strays(self.path.parent)
-            written.write_text(content, encoding="utf-8")
-            try:
-                os.link(written, self.path)
-            except OSError as error:
-                if error.errno not in _HAS_NO_LINKS:
-                    raise
-                with self.path.open("x", encoding="utf-8") as file:
-                    file.write(content)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            raise PromiseError(f"{self.path.parent}: cannot write: {error.strerror}. Choose another place") from error
-        finally:
-            with suppress(OSError):
-                written.unlink()
-        return True
+        """Make the lock with its content, unless it is there."""
+        return make_once(self.path, json.dumps(asdict(self.holder)))
 
     def _is_alive(self, found: Holder | None) -> bool:
         if found is not None and found.is_of_this_system:

@@ -326,3 +326,10 @@ class CheckpointFormat(StrEnum):
 
     NATIVE = "native"
     REFERENCE = "reference"
+
+
+class FleetWork(StrEnum):
+    """The work on very many images that is planned."""
+
+    PREDICT = "predict"
+    ENCODE = "encode"

@@ -52,6 +52,9 @@ COMMANDS = (
             ("sam", "data", "run"), 6),
     Command("predict archive", "predict {w}/run dicomweb+{mirror}/dicom-web --format nifti -o {w}/retrieved",
             ("sam", "data", "run"), 8),
+    Command("predict merge", "predict --merge -o {w}/parted", ("sam", "data", "parted"), 6),
+    Command("features encode", "features encode {w}/data/manifest.csv --sam {w}/sam --store {w}/store --views 1 "
+            "--apm heatmap --device cpu --part 1/1", ("sam", "data"), 6),
     Command("evaluate", f"evaluate {_ON} -o {{w}}/scores", _MODEL, 14),
     Command("report", f"report {_ON} --split val --no-budget -o {{w}}/page", _MODEL, 6),
     Command("compare", "compare {w}/scores0 {w}/scores1 -o {w}/compared.json", ("scores0", "scores1"), 6),

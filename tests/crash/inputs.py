@@ -80,7 +80,8 @@ def make_inputs(folder: Path) -> None:
     shifted = str(work / "shifted")
     _do("train", str(manifest), "--sam", str(work / "sam"), *TRAINING, *store, "--variant", "ips", "-o", shifted)
     _do("convert", shifted, "--to", "reference", "-o", str(work / "reference.pt"))
-    for name in ("store", "scores0", "scores1", "shifted"):
+    _do("predict", run, str(work / "data" / "images"), "--part", "1/1", "-o", str(work / "parted"))
+    for name in ("store", "scores0", "scores1", "shifted", "parted"):
         shutil.copytree(work / name, folder / name / name)
     (folder / "reference").mkdir()
     shutil.copy(work / "reference.pt", folder / "reference")

@@ -25,11 +25,12 @@ def test_every_kind_of_work_is_timed_as_often_as_it_says(tiny_sam, tmp_path, mon
     calls = []
     decode = tiny_sam.decode
     monkeypatch.setattr(tiny_sam, "decode", lambda *args, **more: calls.append(args) or decode(*args, **more))
-    found = promise_seg.bench(tiny_sam, variant="ips", images=3, batch_size=2, clicks=4, device="cpu")
-    assert tuple(timing.work for timing in found.timings) == WORK
-    assert [len(timing.seconds) for timing in found.timings] == [3, 4, 4, 2, 2]
+    found = promise_seg.bench(tiny_sam, variant="apm", images=3, batch_size=2, clicks=4, device="cpu")
+    assert tuple(timing.work for timing in found.timings) == (*WORK, "predict an image and write its files")
+    assert [len(timing.seconds) for timing in found.timings] == [3, 4, 4, 2, 2, 3]
+    assert min(found.feature_bytes, found.output_bytes, found.memory_bytes) > 0
     assert all(second > 0 for timing in found.timings for second in timing.seconds)
-    step, epoch = found.timings[-2:]
+    step, epoch = found.timings[3:5]
     assert epoch.at(50) == pytest.approx(2 * step.at(50))
     assert len(calls) >= 2 * (4 + 1)
     assert list(tmp_path.iterdir()) == []

@@ -1,8 +1,9 @@
-"""``promise features plan | status | prune``"""
+"""``promise features plan | encode | status | prune``"""
 
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +15,7 @@ from promise_seg.cli.options import (
     DeviceOption,
     EncoderPrecisionOption,
     ImageSizeOption,
+    PartOption,
     ProtocolOption,
     SamOption,
     StoreOption,
@@ -33,24 +35,32 @@ if TYPE_CHECKING:
 _HASH_SHOWN = 12
 
 
+VariantOption = Annotated[
+    TrainableVariant, choice(TrainableVariant, "--variant", about="Which parts will be trained", panel=MODEL)
+]
+ApmOption = Annotated[
+    ApmKind, choice(ApmKind, "--apm", about="The auto-prompter, which reads some stages or none", panel=MODEL)
+]
+FitOption = Annotated[Fit, choice(Fit, "--fit", about="How images become squares", panel=MODEL)]
+ViewsOption = Annotated[int, option("--views", min=0, about="Views of each train image.", panel=TRAINING)]
+AugmentationOption = Annotated[Recipe, choice(Recipe, "--augmentation", about="How views are drawn", panel=TRAINING)]
+SeedOption = Annotated[int, option("--seed", min=0, about="Seed of the draw of val rows.", panel=TRAINING)]
+
+
 @with_reading()
 def plan(
     context: typer.Context,
     data: DataArgument,
     reading: "ReadingOptions",
-    variant: Annotated[
-        TrainableVariant, choice(TrainableVariant, about="Which parts will be trained", panel=MODEL)
-    ] = TrainableVariant.APM_IPS,
-    apm: Annotated[
-        ApmKind, choice(ApmKind, about="The auto-prompter, which reads some stages or none", panel=MODEL)
-    ] = ApmKind.PRETRAINED,
+    variant: VariantOption = TrainableVariant.APM_IPS,
+    apm: ApmOption = ApmKind.PRETRAINED,
     sam: SamOption = "nano",
     image_size: ImageSizeOption = None,
-    fit: Annotated[Fit, choice(Fit, about="How images become squares", panel=MODEL)] = Fit.STRETCH,
-    views: Annotated[int, option("--views", min=0, about="Views of each train image.", panel=TRAINING)] = 8,
-    augmentation: Annotated[Recipe, choice(Recipe, about="How views are drawn", panel=TRAINING)] = Recipe.OWN,
+    fit: FitOption = Fit.STRETCH,
+    views: ViewsOption = 8,
+    augmentation: AugmentationOption = Recipe.OWN,
     protocol: ProtocolOption = Protocol.OWN,
-    seed: Annotated[int, option("--seed", min=0, about="Seed of the draw of val rows.", panel=TRAINING)] = 0,
+    seed: SeedOption = 0,
     val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
     device: DeviceOption = "auto",
     encoder_precision: EncoderPrecisionOption = EncoderPrecision.FP32,
@@ -58,12 +68,6 @@ def plan(
     store_precision: StorePrecisionOption = StorePrecision.FP16,
 ) -> None:
     """Say what encoding will take in time, disk and memory, measured on a few images, which are stored."""
-    names = ("variant", "apm", "fit", "views", "augmentation", "seed")
-    given = {
-        name: context.params[name]
-        for name in names
-        if (source := context.get_parameter_source(name)) is not None and source.name != "DEFAULT"
-    }
     quiet_libraries()
     from promise_seg.errors import PromiseError
     from promise_seg.features.store import FeatureStore
@@ -75,13 +79,63 @@ def plan(
         found = feature_plans.plan_features(
             rows, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share, device=device,
             encoder_precision=encoder_precision, store=FeatureStore(store, store_precision), progress=progress,
-            note=print_line, **given,
+            note=print_line, **_given(context),
         )  # fmt: skip
     print(found.words)
     try:
         found.check_space()
     except PromiseError as error:
         print_lines([str(error)], "warning")
+
+
+@with_reading()
+def encode(
+    context: typer.Context,
+    data: DataArgument,
+    reading: "ReadingOptions",
+    variant: VariantOption = TrainableVariant.APM_IPS,
+    apm: ApmOption = ApmKind.PRETRAINED,
+    sam: SamOption = "nano",
+    image_size: ImageSizeOption = None,
+    fit: FitOption = Fit.STRETCH,
+    views: ViewsOption = 8,
+    augmentation: AugmentationOption = Recipe.OWN,
+    protocol: ProtocolOption = Protocol.OWN,
+    seed: SeedOption = 0,
+    val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
+    part: PartOption = None,
+    device: DeviceOption = "auto",
+    encoder_precision: EncoderPrecisionOption = EncoderPrecision.FP32,
+    store: StoreOption = None,
+    store_precision: StorePrecisionOption = StorePrecision.FP16,
+) -> int:
+    """Encode what promise train will read with the same options; several processes may share the work."""
+    quiet_libraries()
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.workflows import feature_plans, training
+
+    usual = training.usual_reading(protocol, None)
+    rows = read_data(data, reading, usual, val_share=val_share, seed=seed)
+    where = FeatureStore(store, store_precision)
+    with stages_bar() as progress:
+        found = feature_plans.encode_features(
+            rows, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share, device=device,
+            encoder_precision=encoder_precision, store=where, part=part, progress=progress, note=print_line, **_given(context),
+        )  # fmt: skip
+    console.print(f"{found.encoded:,} views encoded, {found.already_there:,} already there, in {where.folder}")
+    for problem in found.problems:
+        print(f"promise: error: {problem}", file=sys.stderr)
+    return 2 if found.problems else 0
+
+
+def _given(context: typer.Context) -> dict[str, Any]:
+    """The settings of the training that were given on the command line."""
+    names = ("variant", "apm", "fit", "views", "augmentation", "seed")
+    return {
+        name: context.params[name]
+        for name in names
+        if (source := context.get_parameter_source(name)) is not None and source.name != "DEFAULT"
+    }
 
 
 def status(store: StoreOption = None) -> None:

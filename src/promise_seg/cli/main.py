@@ -26,6 +26,7 @@ from promise_seg.cli import (
     evaluate,
     export,
     features,
+    plan,
     predict,
     pretrain,
     report,
@@ -91,6 +92,7 @@ app.command("budget")(_honest(budget.budget))
 app.command("calibrate")(_honest(calibrate.calibrate))
 app.command("compare")(_honest(compare.compare))
 app.command("export")(_honest(export.export))
+app.command("plan")(_honest(plan.plan))
 app.command("report")(_honest(report.report))
 app.command("tune-postprocess")(_honest(tune.tune))
 
@@ -103,6 +105,7 @@ app.add_typer(_sams, name="sam")
 
 _features = typer.Typer(no_args_is_help=True, help="The store of encoded images: what it will take, holds and frees.")
 _features.command("plan")(_honest(features.plan))
+_features.command("encode")(_honest(features.encode))
 _features.command("status")(_honest(features.status))
 _features.command("prune")(_honest(features.prune))
 app.add_typer(_features, name="features")

@@ -29,6 +29,7 @@ TRAINING = "Training"
 SCORING = "Scoring"
 OUTPUT = "Output"
 COMPUTING = "Computing"
+PARTS = "Several processes"
 """The panels of ``--help``, which group the options."""
 
 _WIDEST = {DATA: 12}  # of a list of choices beside an option's name, so that 80 columns leave room for words
@@ -86,6 +87,20 @@ ModelArgument = Annotated[
 ]
 TrainedArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="Output folder of promise train, or a checkpoint.", show_default=False)
+]
+TrainedPlaceArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="MODEL", help="Output folder of promise train, or a checkpoint.", show_default=False),
+]
+PartOption = Annotated[
+    str | None,
+    typer.Option(
+        "--part",
+        metavar="K/N",
+        help="Do the Kth of N parts, beside other processes that do the others; slurm: that of the job array's task.",
+        rich_help_panel=PARTS,
+        show_default=False,
+    ),
 ]
 SamOption = Annotated[
     str,

@@ -9,19 +9,22 @@ import typer
 from promise_seg.cli.common import console, print_lines, quiet_libraries, stages_bar
 from promise_seg.cli.options import (
     OUTPUT,
+    PARTS,
     AlwaysSegmentOption,
     DeviceOption,
     LevelOption,
     OtherEncoderPrecisionOption,
     OverlapOption,
+    PartOption,
     SamPlaceOption,
     SlicesOption,
     TileOption,
-    TrainedArgument,
+    TrainedPlaceArgument,
     choice,
     option,
     output_option,
 )
+from promise_seg.cli.usage import missing_argument
 from promise_seg.vocabulary import OutputFormat, Slices
 
 _KeepEmptyFramesOption = Annotated[
@@ -36,15 +39,17 @@ _KeepEmptyFramesOption = Annotated[
 
 
 def predict(
-    run: TrainedArgument,
+    context: typer.Context,
+    output: Annotated[Path, output_option("Folder for masks, overlays and predictions.csv.")],
+    run: TrainedPlaceArgument = None,
     images: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="IMAGES...",
             help="Images, volumes, DICOM files, and folders of them; or an archive, dicomweb://HOST/PATH?Modality=CT.",
+            show_default=False,
         ),
-    ],
-    output: Annotated[Path, output_option("Folder for masks, overlays and predictions.csv.")],
+    ] = None,
     output_format: Annotated[
         OutputFormat,
         choice(OutputFormat, "--format", about="auto is as the input, which is DICOM-SEG for DICOM", panel=OUTPUT),
@@ -90,23 +95,62 @@ def predict(
     overlap: OverlapOption = None,
     level: LevelOption = None,
     always_segment: AlwaysSegmentOption = False,
+    part: PartOption = None,
+    merge: Annotated[
+        bool,
+        option(
+            "--merge",
+            about="Make one table of the parts in -o, and say what is missing; needs no MODEL and no IMAGES.",
+            panel=PARTS,
+            show_default=False,
+        ),
+    ] = False,
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
     encoder_precision: OtherEncoderPrecisionOption = None,
 ) -> int:
     """Predict masks that fit back onto the images, without a ground truth. The same command resumes if interrupted."""
     quiet_libraries()
+    if merge:
+        return _merge(output, part)
+    if run is None or not images:
+        raise missing_argument(context, "MODEL" if run is None else "IMAGES...")
     from promise_seg.workflows import predicting
 
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
             encoder_precision=encoder_precision, instances=instances, slices=slices, always_segment=always_segment,
-            keep_empty_frames=keep_empty_frames, every=every, tile=tile, overlap=overlap, level=level, send=send,
-            to=to, progress=progress, note=lambda words: print_lines([words]),
+            keep_empty_frames=keep_empty_frames, every=every, tile=tile, overlap=overlap, level=level, part=part,
+            send=send, to=to, progress=progress, note=lambda words: print_lines([words]),
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     print_lines(outcome.notes)
     for problem in outcome.problems:
         print(f"promise: error: {problem}", file=sys.stderr)
     return 2 if outcome.problems else 0
+
+
+def _merge(output: Path, part: str | None) -> int:
+    """Merge the parts in a folder, and say what is missing."""
+    from promise_seg.errors import SettingsError
+    from promise_seg.workflows.predicting import merge_predictions
+
+    if part is not None:
+        raise SettingsError(f"--part {part}: parts are predicted first, and merged by a call with --merge alone")
+    with stages_bar() as progress:
+        merged = merge_predictions(output, progress=progress)
+    console.print(f"{merged.images:,} images in {output / 'predictions.csv'}, {merged.lines:,} lines")
+    print_lines(merged.notes)
+    if merged.repeated:
+        print_lines([f"{merged.repeated:,} images are in the logs more than once, and in the table once"])
+    if merged.damaged:
+        print_lines([f"{merged.damaged:,} lines of logs in {output / 'parts'} are damaged and left out"], "warning")
+    if merged.is_complete:
+        return 0
+    print(
+        f"promise: error: {output}: {merged.missing:,} images are missing and {merged.failed:,} failed; "
+        f"{merged.failures} names them. Give promise predict --part again, which predicts these alone",
+        file=sys.stderr,
+    )
+    return 2

@@ -40,3 +40,15 @@ def usage_words(error: Any) -> str:
     nearest = get_close_matches(word.lower(), choices, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     return f"{name} {word}: expected {listed(choices)}{hint}"
+
+
+def missing_argument(context: typer.Context, metavar: str) -> Exception:
+    """Return the usage error for an argument that is needed unless an option says otherwise.
+
+    Args:
+        context: of the command.
+        metavar: of the argument.
+    """
+    error: Any = UsageError
+    found: Exception = error(f"Missing argument '{metavar}'", ctx=context)
+    return found

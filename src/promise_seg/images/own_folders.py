@@ -12,6 +12,9 @@ PREDICTION_LOG = "predictions.part.jsonl"
 PREDICTION_IDENTITY = "model.json"
 PREDICTION_COCO = "coco.json"
 PREDICTION_OBJECTS = "objects.csv"
+PREDICTION_FAILURES = "failures.csv"
+PREDICTION_PARTS = "parts"
+"""The folder of what the processes that predict parts know: which image was predicted, and which is."""
 PREDICTION_FOLDERS = ("masks", "overlays", "objects")
 """The folders in a folder of predictions: of pictures, and of a table of objects for each image."""
 PREDICTION_RETRIEVED = "retrieved"
@@ -37,8 +40,9 @@ def of_predictions(folder: Path, names: Collection[str], output: Path | None = N
         names: of the files and folders in it.
         output: the resolved folder into which predictions are to be written, even if there are none yet.
     """
-    is_ours = PREDICTION_IDENTITY in names and not {PREDICTION_TABLE, *PREDICTION_FOLDERS}.isdisjoint(names)
+    signs = {PREDICTION_TABLE, PREDICTION_PARTS, *PREDICTION_FOLDERS}
+    is_ours = PREDICTION_IDENTITY in names and not signs.isdisjoint(names)
     if is_ours or folder.resolve() == output:
         files = {PREDICTION_TABLE, PREDICTION_LOG, PREDICTION_IDENTITY, PREDICTION_COCO, PREDICTION_OBJECTS}
-        return frozenset({*files, *PREDICTION_FOLDERS, PREDICTION_RETRIEVED})
+        return frozenset({*files, PREDICTION_FAILURES, PREDICTION_PARTS, *PREDICTION_FOLDERS, PREDICTION_RETRIEVED})
     return frozenset()

@@ -124,7 +124,7 @@ def plan_encoding(
         seconds_each=usual[len(usual) // 2] if usual else 0.0,
         bytes_each=float(size),
         free_bytes=_free_bytes(store.folder),
-        memory_bytes=_memory_bytes(sam.device),
+        memory_bytes=memory_bytes(sam.device),
     )
 
 
@@ -134,7 +134,8 @@ def _free_bytes(folder: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def _memory_bytes(device: torch.device) -> int | None:
+def memory_bytes(device: torch.device) -> int | None:
+    """Return the most that this process, or the GPU, had in use; ``None`` if the system does not tell."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if sys.platform == "win32":

@@ -9,24 +9,24 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from promise_seg.errors import ImageError, PromiseError
+from promise_seg.errors import ImageError
 from promise_seg.files import Sync, sync_folder, write_whole
 from promise_seg.images.exports.inputs import Input
 from promise_seg.images.formats.limits import check_frames_together
 from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.guarding import guarded
-from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_FOLDERS, PREDICTION_IDENTITY
-from promise_seg.locks import in_turn
+from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_FOLDERS
 from promise_seg.overlapping import DEPTH, Helper
+from promise_seg.prediction.identity import keep_identity
 from promise_seg.prediction.labelling import Labelled, Labeller
 from promise_seg.prediction.objects_table import join_objects, objects_path, write_objects
 from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco
+from promise_seg.prediction.overlay import overlay_path
 from promise_seg.prediction.overlay_of_labels import draw_labelled
-from promise_seg.prediction.table import PredictionTable, lines_of, stem_of
+from promise_seg.prediction.table import ImageTable, PredictionTable, lines_of, stem_of
 from promise_seg.progress import Progress, Stage, silent
-from promise_seg.sealed import read_sealed, write_sealed
 from promise_seg.strays import LONGEST_NAME
 from promise_seg.vocabulary import OutputFormat
 
@@ -60,6 +60,7 @@ class PredictionFolder:
         output: OutputFormat = OutputFormat.AUTO,
         keep_empty_frames: bool = False,
         every: int = 1,
+        table: ImageTable | None = None,
     ) -> None:
         self.folder, self.format, self._reading = Path(folder), output, labeller.reading
         self._keep_empty_frames, self._instances = keep_empty_frames, labeller.instances
@@ -68,43 +69,10 @@ class PredictionFolder:
             identity["keep_empty_frames"] = True
         if every > 1:
             identity["every"] = every
-        with in_turn(self.folder / PREDICTION_IDENTITY):
-            self._check_identity(identity)
-        self._table = PredictionTable(self.folder)
+        keep_identity(self.folder, identity)
+        self._table: ImageTable = table or PredictionTable(self.folder)
         self._unsynced: set[Path] = set()  # folders with new files
         self.notes: list[str] = []
-
-    def _check_identity(self, identity: dict[str, object]) -> None:
-        """Refuse a folder with other predictions, or note what a new one holds."""
-        path = self.folder / PREDICTION_IDENTITY
-        if path.exists():
-            try:
-                known = read_sealed(path)
-            except (OSError, ValueError) as error:
-                raise PromiseError(f"{path}: cannot be read: {error}. Choose another -o folder") from error
-            if known != identity:
-                what = "of another model"
-                if known | {"format": identity["format"]} == identity:
-                    what = "in another format"
-                elif _without(known, "keep_empty_frames") == _without(identity, "keep_empty_frames"):
-                    what = "with empty frames" if "keep_empty_frames" in known else "without empty frames"
-                elif _without(known, "every") == _without(identity, "every"):
-                    what = f"of videos with --every {known.get('every', 1)}"
-                elif _without(known, "slices") == _without(identity, "slices"):
-                    what = f"with --slices {known.get('slices', 'auto')}"
-                elif _without(known, "instances") == _without(identity, "instances"):
-                    what = "of separate objects" if "instances" in known else "without separate objects"
-                elif known | {"names": identity["names"]} == identity:
-                    what = "under another --name"
-                elif _without(known, "trust_sha256") == _without(identity, "trust_sha256"):
-                    what = "with other trust scores: the model was calibrated, or its calibration lost, since"
-                raise PromiseError(f"{self.folder}: contains predictions {what}. Choose another -o folder")
-        else:
-            write_sealed(path, identity)
-
-    def overlay_path(self, stem: str) -> Path:
-        """Return where the overlay of the input with a stem is."""
-        return self.folder / "overlays" / f"{stem}.png"
 
     def has(self, one: Input, sha256: str) -> bool:
         """Whether this very image was predicted and everything about it was written.
@@ -125,7 +93,7 @@ class PredictionFolder:
             return False
         mask = lines[0]["mask"]
         stem = stem_of(mask)
-        others = [self.overlay_path(stem), *([objects_path(self.folder, stem)] if self._instances else [])]
+        others = [overlay_path(self.folder, stem), *([objects_path(self.folder, stem)] if self._instances else [])]
         return (self.folder / mask).exists() and all(path.exists() for path in others)
 
     def _key_of(self, one: Input) -> str:
@@ -140,7 +108,7 @@ class PredictionFolder:
         path = self._write(one, labelled)
         self.notes += [*labelled.source.notes, *labelled.notes]
         overlay = Image.fromarray(draw_labelled(labelled, self._reading))
-        drawn = self.overlay_path(one.stem)
+        drawn = overlay_path(self.folder, one.stem)
         write_whole(drawn, lambda p: overlay.save(p), Sync.FILE)
         written = [path, drawn]
         if self._instances:
@@ -197,8 +165,7 @@ class PredictionFolder:
         if inside is not None:
             raise ImageError(
                 f"{one.name}: the folder of its slices, masks/{one.stem}, is taken by the masks of images such as "
-                f"{self._table.lines(inside)[0]['image']}. Choose another --format, or predict it into another "
-                "folder"
+                f"{self._table.image_of(inside)}. Choose another --format, or predict it into another folder"
             )
 
     def _write(self, one: Input, labelled: Labelled) -> Path:
@@ -229,9 +196,13 @@ class PredictionFolder:
 
         Lines that another process added meanwhile are kept. Masks and overlays are on the disk before the table is.
         """
+        self.sync()
+        self._table.save()
+
+    def sync(self) -> None:
+        """Bring the names of new masks and overlays to the disk."""
         while self._unsynced:
             sync_folder(self._unsynced.pop())
-        self._table.save()
 
     def finish(self) -> None:
         """Write what is about all images."""
@@ -243,10 +214,6 @@ class PredictionFolder:
             names = sorted((stem_of(lines[0]["mask"]), lines[0]["image"]) for lines in self._table.all_lines())
             tables = [(objects_path(self.folder, stem), image) for stem, image in names]
             join_objects([(path, image) for path, image in tables if path.exists()], self.folder)
-
-
-def _without(identity: dict[str, object], name: str) -> dict[str, object]:
-    return {other: value for other, value in identity.items() if other != name}
 
 
 def predict_one(one: Input, labeller: Labeller, every: int = 1) -> Labelled:
@@ -271,7 +238,7 @@ def _opened(one: Input, labeller: Labeller, every: int) -> Source:
 
 
 @dataclass(frozen=True)
-class _Read:
+class ReadInput:
     """An input whose bytes were hashed; its opened file and, of a picture, its pixels, unless it is there already."""
 
     sha256: str
@@ -279,7 +246,7 @@ class _Read:
     framed: ImageInFrame | None = None
 
 
-class _FolderRun:
+class FolderRun:
     """One call of :func:`predict_folder`: another thread reads the next input and writes the last one."""
 
     def __init__(self, target: PredictionFolder, labeller: Labeller, every: int, helper: Helper) -> None:
@@ -288,17 +255,17 @@ class _FolderRun:
         self.predicted = self.already_there = 0
         self.problems: dict[int, str] = {}
 
-    def read(self, one: Input) -> _Read:
+    def read(self, one: Input) -> ReadInput:
         """Read an input, as far as it is needed; slices of a volume are read later."""
         with guarded(one.name, "predicted"):
             sha256 = one.sha256()
             if self._target.seems_to_have(one, sha256):
-                return _Read(sha256)
+                return ReadInput(sha256)
             source = _opened(one, self._labeller, self._every)
             later = source.is_volume or self._labeller.reads_windows(source)
-            return _Read(sha256, source, None if later else self._labeller.frame(source, 0))
+            return ReadInput(sha256, source, None if later else self._labeller.frame(source, 0))
 
-    def predict(self, number: int, one: Input, result: Callable[[], _Read]) -> None:
+    def predict(self, number: int, one: Input, result: Callable[[], ReadInput]) -> None:
         """Predict one input unless it is there, and let it be written."""
         if any(_share_a_place(one, other) for other in self._waiting):
             self._helper.wait()
@@ -307,16 +274,17 @@ class _FolderRun:
             with guarded(one.name, "predicted"):
                 if self._target.has(one, read.sha256):
                     self.already_there += 1
+                    self.settle(number, one)
                     return
                 self._target.check_place(one, read.sha256)
                 labelled = self._label(one, read)
         except ImageError as error:
-            self.problems[number] = str(error)
+            self.settle(number, one, error)
             return
         self._waiting.append(one)
         self._helper.write(partial(self._write, number, one, read.sha256, labelled))
 
-    def _label(self, one: Input, read: _Read) -> Labelled:
+    def _label(self, one: Input, read: ReadInput) -> Labelled:
         source = read.source or _opened(one, self._labeller, self._every)
         if read.framed is not None:
             return self._labeller.label(source, silent, [read.framed])
@@ -330,9 +298,15 @@ class _FolderRun:
             with guarded(one.name, "predicted"):
                 self._target.add(one, sha256, labelled)
         except ImageError as error:
-            self.problems[number] = str(error)
+            self.settle(number, one, error)
         else:
             self.predicted += 1
+            self.settle(number, one)
+
+    def settle(self, number: int, one: Input, problem: ImageError | None = None) -> None:
+        """Take note that nothing more is done for an input, and of what went wrong with it."""
+        if problem is not None:
+            self.problems[number] = str(problem)
 
 
 def _share_a_place(one: Input, other: Input) -> bool:
@@ -378,7 +352,7 @@ def predict_into(
     """
     tick = Stage(progress, "predicting", len(inputs))
     with Helper() as helper:
-        run = _FolderRun(target, labeller, every, helper)
+        run = FolderRun(target, labeller, every, helper)
         for number, (one, result) in enumerate(helper.ahead(inputs, run.read)):
             run.predict(number, one, result)
             tick()

@@ -1,5 +1,7 @@
 """Draw a mask and the prompts that it came from over an image."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,11 @@ from promise_seg.images.sheets import OUTLINE_COLOURS
 MASK_COLOUR = OUTLINE_COLOURS[0]
 FOREGROUND_COLOUR = (40, 220, 90)
 BACKGROUND_COLOUR = (235, 60, 60)
+
+
+def overlay_path(folder: Path, stem: str) -> Path:
+    """Return where the overlay of the input with a stem is, in a folder of predictions."""
+    return folder / "overlays" / f"{stem}.png"
 
 
 def draw_instances(image: Uint8Array, labels: LabelArray) -> Uint8Array:

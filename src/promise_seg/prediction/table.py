@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path, PurePath
+from typing import Protocol
 
 from promise_seg.errors import PromiseError, first_line
 from promise_seg.files import write_text
@@ -33,6 +34,38 @@ _SAVE_SHARE = 20  # how much longer than writing the table it takes until it is 
 
 Lines = list[dict[str, str]]
 """The lines of one image: one for each slice and label."""
+
+
+class ImageTable(Protocol):
+    """The lines of images by their keys, as :class:`PredictionTable` keeps them in a file for a whole folder."""
+
+    def lines(self, key: str) -> Lines:
+        """The lines of an image; none if it is not in the table."""
+
+    def all_lines(self) -> list[Lines]:
+        """The lines of all images."""
+
+    def owner(self, stem: str) -> str | None:
+        """The key of the image whose mask has this stem."""
+
+    def image_of(self, key: str) -> str:
+        """The name of an image that is in the table."""
+
+    def first_below(self, folder: str) -> str | None:
+        """The key of an image whose mask is in a folder of masks."""
+
+    def put(self, key: str, lines: Lines) -> None:
+        """Add the lines of an image, or replace them."""
+
+    def take_out(self, key: str) -> Lines:
+        """Remove the lines of an image and return them."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write the table."""
+
+    def save(self) -> None:
+        """Write the table."""
 
 
 class PredictionTable:
@@ -61,6 +94,10 @@ class PredictionTable:
     def owner(self, stem: str) -> str | None:
         """The key of the image whose mask has this stem."""
         return self._owners.get(stem)
+
+    def image_of(self, key: str) -> str:
+        """The name of an image that is in the table."""
+        return self._lines[key][0]["image"]
 
     def first_below(self, folder: str) -> str | None:
         """The key of an image whose mask is in a folder of masks."""

@@ -1,14 +1,18 @@
-"""Say what encoding the images of a training will take, before it is begun."""
+"""Say what encoding the images of a training will take, before it is begun; or do it, in one process or in several."""
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from promise_seg._version import __version__
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.planning import EncodingPlan, plan_encoding
+from promise_seg.inference.sharing import Encoded, PartsNote, encode_shared
 from promise_seg.learning.training_set import TrainingSet
+from promise_seg.parts import Part
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
@@ -51,6 +55,98 @@ def plan_features(
         ManifestError: if rows or their files cannot be used.
         PromiseError: if the disk of the store is full.
     """
+    needed = _needed(
+        data, sam, image_size, protocol, val_share, device, encoder_precision, store, progress, note, given
+    )
+    return plan_encoding(needed.samples, needed.sam, needed.store, needed.stages, progress)
+
+
+def encode_features(
+    data: Dataset | str | Path,
+    *,
+    sam: Backbone | str = NANO,
+    image_size: int | None = None,
+    protocol: str = Protocol.OWN,
+    val_share: float = DEFAULT_VAL_SHARE,
+    device: str = "auto",
+    encoder_precision: str = EncoderPrecision.FP32,
+    store: str | Path | FeatureStore | None = None,
+    part: str | None = None,
+    progress: Progress = silent,
+    note: Note = no_note,
+    **given: Any,
+) -> Encoded:
+    """Encode what a training with these settings will need and the store does not have yet.
+
+    Several processes may do it at once, also the same part: each view is claimed by the process that encodes it.
+
+    Args:
+        data: a data set or its manifest.
+        sam, image_size, protocol, val_share, device, encoder_precision: as of :func:`promise_seg.train`.
+        store: the feature store, or its folder; by default the user's.
+        part: ``K/N`` for the Kth of N parts, or ``slurm`` for the part of the task of a job array; by default all.
+        progress: told of each image.
+        note: told what a user should know, a line each.
+        given: other settings of a training: ``variant``, ``apm``, ``fit``, ``views``, ``augmentation``, ``seed``.
+
+    Raises:
+        SettingsError: if an option cannot be meant.
+        ManifestError: if rows or their files cannot be used.
+        PromiseError: if the disk is full, or another data set, SAM or version is encoded under the same names.
+    """
+    its_part = None if part is None else Part.parse(part)
+    needed = _needed(
+        data, sam, image_size, protocol, val_share, device, encoder_precision, store, progress, note, given
+    )
+    if its_part is None:
+        return encode_shared(needed.samples, needed.sam, needed.store, needed.stages, progress, note)
+    called = sam if isinstance(sam, str) else sam.name
+    words = [
+        os.fspath(needed.data.path or ""),
+        called,
+        image_size,
+        str(protocol),
+        val_share,
+        encoder_precision,
+        sorted(given.items()),
+    ]
+    shared = PartsNote(needed.store.folder, words, its_part)
+    shared.begin(
+        {"data_sha256": needed.data.sha256, "sam_sha256": needed.sam.sha256, "promise_seg": __version__,
+         "precision": str(needed.store.precision), "encoder_precision": str(needed.sam.encoder_precision)}
+    )  # fmt: skip
+    mine = [one for one in needed.samples if its_part.has(one.key(needed.sam).digest())]
+    note(f"{its_part.words}: {len(mine):,} of {len(needed.samples):,} views")
+    found = encode_shared(mine, needed.sam, needed.store, needed.stages, progress, note)
+    if not found.problems:
+        shared.finish()
+    return found
+
+
+class _Needed(NamedTuple):
+    """The views that a training needs, what encodes them, and where they are stored."""
+
+    data: Dataset
+    samples: list[Sample]
+    sam: Backbone
+    store: FeatureStore
+    stages: tuple[int, ...]
+
+
+def _needed(
+    data: Dataset | str | Path,
+    sam: Backbone | str,
+    image_size: int | None,
+    protocol: str,
+    val_share: float,
+    device: str,
+    encoder_precision: str,
+    store: str | Path | FeatureStore | None,
+    progress: Progress,
+    note: Note,
+    given: dict[str, Any],
+) -> _Needed:
+    """Return the views that a training with these settings encodes."""
     settings = settings_for(chosen(Protocol, protocol, "--protocol"), None, given)
     if not isinstance(data, Dataset):
         data = Dataset.from_csv(data, like=usual_reading(protocol, None), progress=progress)
@@ -65,4 +161,4 @@ def plan_features(
     training_set = TrainingSet(rows.train, frozen, where, settings, apm)
     val = [Sample.of(row, frozen, settings.fit) for row in rows.val]
     samples = val + training_set.samples(settings.views)
-    return plan_encoding(samples, frozen, where, training_set.stages_read, progress)
+    return _Needed(rows, samples, frozen, where, training_set.stages_read)

@@ -1,6 +1,7 @@
 """Predict masks for files and folders of images."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,10 +12,14 @@ from promise_seg.images.channels import Channels
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.reading import NO_OPTIONS, Reading, ReadingOptions
 from promise_seg.images.tiles import Tiling
+from promise_seg.parts import Part
 from promise_seg.prediction.folders import Outcome, PredictionFolder
 from promise_seg.prediction.folders import predict_folder as predict_inputs
 from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.merging import Merged, merge_parts
 from promise_seg.prediction.outputs.formats import check_holds_instances
+from promise_seg.prediction.part_plan import holds_parts
+from promise_seg.prediction.part_run import predict_part
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import OutputFormat, Slices
@@ -89,6 +94,7 @@ def predict_folder(
     level: int | None = None,
     send: bool = False,
     to: str | None = None,
+    part: str | None = None,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
@@ -119,6 +125,8 @@ def predict_folder(
             with ``auto``, as in training.
         overlap: how many pixels neighbouring tiles share; by default as in training, or a quarter of a tile.
         level: which level of a pyramid in a TIFF is read; by default as in training.
+        part: ``K/N``, to predict the Kth of N parts beside other processes that predict the others, or ``slurm`` for
+            the part of the task of a job array. ``predictions.csv`` is then written by :func:`merge_predictions`.
         keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
         send: send the DICOM segmentations back to the archive that the images came from.
         to: send them to the archive of this address instead.
@@ -135,12 +143,20 @@ def predict_folder(
     if every < 1:
         raise SettingsError(f"--every {every}: expected a whole number from 1, which takes all frames")
     wanted = chosen(OutputFormat, output_format, "--format")
+    its_part = None if part is None else Part.parse(part)
+    if its_part is None and holds_parts(Path(output)):
+        raise PromiseError(
+            f"-o {output}: was predicted in parts. Give --part 1/1 to predict here what is missing, --merge to make "
+            "the table, or choose another folder"
+        )
     if instances:
         check_holds_instances(wanted)
     way = chosen(Slices, slices, "--slices")
     refuse_checkpoints(output)
     places = [images] if isinstance(images, str | Path) else list(images)
     address, channels = address_among(places), _channels_of(model)
+    if address is not None and part is not None:
+        raise SettingsError(f"--part {part}: the images of an archive are not predicted in parts. Leave it out")
     sink = archive_to_send_to(address, send, to, wanted, instances)
     inputs = find_inputs(places, note, output, channels) if address is None else []
     job = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
@@ -157,7 +173,24 @@ def predict_folder(
             note(line)
     if job is not None:
         return job.predict(model, PredictionFolder(output, model, wanted, keep_empty_frames, every), every, channels)
-    return predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
+    predict = predict_inputs if its_part is None else partial(predict_part, part=its_part, note=note)
+    return predict(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
+
+
+def merge_predictions(output: str | Path, *, progress: Progress = silent) -> Merged:
+    """Make one table of predictions that were made in parts, and say what is missing and what failed.
+
+    Each image is in ``predictions.csv`` once, in the order of a run without parts; ``failures.csv`` has a line with the
+    reason for each image that is not. It may be called at any time, and again, also while parts are at work.
+
+    Args:
+        output: the folder of the predictions.
+        progress: told of what is read.
+
+    Raises:
+        PromiseError: if the folder holds no parts, or cannot be read or written.
+    """
+    return merge_parts(output, progress)
 
 
 def _check_loaded_so(model: Labeller, instances: bool, slices: Slices) -> None:

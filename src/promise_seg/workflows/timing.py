@@ -19,8 +19,12 @@ from promise_seg.environment import Environment, collect_environment
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import check_writable, write_json
+from promise_seg.images.exports.inputs import find_inputs
+from promise_seg.inference.planning import memory_bytes
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
+from promise_seg.prediction.folders import predict_folder
+from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.predictor import EncodedImage, Predictor
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
@@ -35,6 +39,8 @@ from promise_seg.workflows.training import settings_for
 _SIDE = 320
 _STREAM = 78  # of random numbers, so that no scene is one that the nano SAM was trained on
 _EPOCHS = 2
+ENCODE, PREDICT = "encode and store an image", "predict an image and write its files"
+"""The kinds of work by which larger work is planned."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,10 @@ class SpeedReport:
         environment: versions, processor, memory and device.
         threads: that PyTorch computes with on a CPU.
         timings: in the order in which they were measured.
+        feature_bytes: of the disk that the stored features of an image take.
+        output_bytes: of the disk that the mask and the overlay of a drawn image take, and its share of the table; 0 if
+            the variant does not prompt itself.
+        memory_bytes: the most that this process, or the GPU, had in use; ``None`` if the system does not tell.
         files: that were written.
     """
 
@@ -82,6 +92,9 @@ class SpeedReport:
     environment: Environment
     threads: int
     timings: tuple[Timing, ...]
+    feature_bytes: int
+    output_bytes: int
+    memory_bytes: int | None
     files: tuple[Path, ...] = ()
 
     @property
@@ -97,9 +110,8 @@ class SpeedReport:
 
     def facts(self) -> dict[str, Any]:
         """Return what JSON holds."""
-        own = {
-            name: getattr(self, name) for name in ("sam", "image_size", "variant", "batch_size", "images", "threads")
-        }
+        names = ("sam", "image_size", "variant", "batch_size", "images", "threads")
+        own = {name: getattr(self, name) for name in (*names, "feature_bytes", "output_bytes", "memory_bytes")}
         return {**own, "environment": self.environment.model_dump(mode="json"), "timings": self.records()}
 
 
@@ -150,15 +162,21 @@ def bench(
     loaded = sam if isinstance(sam, Backbone) else load_sam(sam, accelerator.device, image_size)
     loaded.lighten(chosen(EncoderPrecision, encoder_precision, "--encoder-precision"))
     with tempfile.TemporaryDirectory(prefix="promise-bench-") as name:
-        rows, store = check_rows(read_manifest(_draw(Path(name), images))), FeatureStore(Path(name, "store"))
-        run = TrainingRun(Path(name, "run"), rows, loaded, store, settings, accelerator)
+        folder = Path(name)
+        rows, store = check_rows(read_manifest(_draw(folder, images))), FeatureStore(folder / "store")
+        run = TrainingRun(folder / "run", rows, loaded, store, settings, accelerator)
         encoding = _encoding(run, progress)
         answering = _answering(Predictor(run.model), rows[0], clicks, progress)
         training = _training(run, settings, images, progress)
+        predicting = _predicting(run, folder, progress)
+        feature_bytes = _bytes_in(folder / "store") // (images + 1)
+        output_bytes = _bytes_in(folder / "out") // (images + 1)
     found = SpeedReport(
         sam=loaded.name, image_size=loaded.image_size, variant=str(settings.variant), batch_size=batch_size,
         images=images, environment=collect_environment(accelerator.device), threads=torch.get_num_threads(),
-        timings=(encoding, *answering, *training), files=() if output is None else (Path(output),),
+        timings=(encoding, *answering, *training, *predicting), feature_bytes=feature_bytes,
+        output_bytes=output_bytes, memory_bytes=memory_bytes(accelerator.device),
+        files=() if output is None else (Path(output),),
     )  # fmt: skip
     if output is not None:
         write_json(output, found.facts())
@@ -195,7 +213,7 @@ def _encoding(run: TrainingRun, progress: Progress) -> Timing:
         progress(stage, done, total, note)
 
     run.encode(watched)
-    return Timing("encode and store an image", tuple(after - before for before, after in pairwise(ends)))
+    return Timing(ENCODE, tuple(after - before for before, after in pairwise(ends)))
 
 
 def _answering(predictor: Predictor, row: CheckedRow, clicks: int, progress: Progress) -> tuple[Timing, Timing]:
@@ -242,6 +260,25 @@ def _training(run: TrainingRun, settings: TrainSettings, images: int, progress: 
         count()
     step = Timing(f"training step of {settings.batch_size} images", tuple(epoch / steps for epoch in epochs[1:]))
     return step, Timing(f"epoch of {images} images", tuple(epochs[1:]))
+
+
+def _predicting(run: TrainingRun, folder: Path, progress: Progress) -> tuple[Timing, ...]:
+    """Predict the images into a folder, if the model prompts itself; the first warms up."""
+    if run.model.apm is None:
+        return ()
+    ends: list[float] = []
+
+    def watched(stage: str, done: int, total: int, note: str = "") -> None:
+        ends.append(time.perf_counter())
+        progress(stage, done, total, note)
+
+    inputs = find_inputs([path for path in sorted(folder.glob("*.png")) if not path.stem.endswith("m")])
+    predict_folder(Labeller({1: Predictor(run.model)}), inputs, folder / "out", progress=watched)
+    return (Timing(PREDICT, tuple(after - before for before, after in pairwise(ends))),)
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _seconds(work: Callable[[], object]) -> float:

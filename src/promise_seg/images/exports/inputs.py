@@ -65,10 +65,24 @@ class Input:
     def sha256(self) -> str:
         """Return the hash of all bytes of the input."""
         try:
-            files = list(self.files) or _files_of(self.path)
-            return files_sha256([*files, *(file for path in self.beside for file in _files_of(path))])
+            return files_sha256(self._all_files())
         except OSError as error:
             raise ImageError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+
+    def state(self) -> list[list[int]]:
+        """Return the size and the time of change of each of its files: while these are the same, so is its hash.
+
+        Raises:
+            ImageError: if the input cannot be read.
+        """
+        try:
+            return [[found.st_size, found.st_mtime_ns] for found in (path.stat() for path in self._all_files())]
+        except OSError as error:
+            raise ImageError(f"{self.path}: cannot be read: {error.strerror or error}") from error
+
+    def _all_files(self) -> list[Path]:
+        files = list(self.files) or _files_of(self.path)
+        return [*files, *(file for path in self.beside for file in _files_of(path))]
 
 
 def _files_of(path: Path) -> list[Path]:

@@ -1,0 +1,96 @@
+"""The cost of the bookkeeping of predictions in parts, without any images: logs, a restart, and merging into one table.
+
+    python -m benchmarks.parts --images 100000 1000000
+
+Masks and overlays are empty files. Each step runs in a process of its own, whose peak memory is printed.
+"""
+
+import argparse
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from promise_seg.images.exports.inputs import Input
+from promise_seg.parts import Part
+from promise_seg.prediction.identity import keep_identity
+from promise_seg.prediction.merging import merge_parts
+from promise_seg.prediction.part_logs import Entry, PartLog
+from promise_seg.prediction.part_plan import PartPlan
+from promise_seg.prediction.part_table import PartTable
+from promise_seg.prediction.table import COLUMNS
+
+POINTS = "[" + ", ".join(["[123.4, 234.5, 1]"] * 16) + "]"
+PARTS = 8
+
+
+def inputs_of(folder: Path, images: int) -> Iterator[Input]:
+    place = folder / "image.png"
+    if not place.exists():
+        place.touch()
+    for number in range(images):
+        yield Input(place, f"{number // 1000:04}/{number:07}")
+
+
+def key_of(one: Input) -> str:
+    return f"/data/{one.stem}.png"
+
+
+def write(folder: Path, images: int) -> None:
+    """Write what the processes of all parts leave but for the last hundredth of the images."""
+    inputs = list(inputs_of(folder, images))
+    for kind in ("masks", "overlays"):
+        for number in range(-(-images // 1000)):
+            (folder / kind / f"{number:04}").mkdir(parents=True)
+    keep_identity(folder, {"format": "auto"})
+    PartPlan.of(inputs).begin(folder, inputs)
+    logs = [PartLog(folder, Part(number, PARTS)) for number in range(1, PARTS + 1)]
+    line = dict.fromkeys(COLUMNS, "12345") | {"points": POINTS, "image_sha256": "0" * 64}
+    for number, one in enumerate(inputs[: images - images // 100]):
+        (folder / "overlays" / f"{one.stem}.png").touch()
+        (folder / "masks" / f"{one.stem}.png").touch()
+        lines = [line | {"image": key_of(one), "mask": f"masks/{one.stem}.png"}]
+        logs[number % PARTS].add(Entry(one.stem, one.key, key_of(one), time.time(), one.state(), lines))
+
+
+def restart(folder: Path, images: int) -> str:
+    inputs = list(inputs_of(folder, images))
+    missing = PartTable(folder, Part(1, PARTS), inputs, instances=False).missing()
+    return f"{len(missing):,} of {len(inputs) // PARTS:,} images of the part are missing"
+
+
+def merge(folder: Path, images: int) -> str:
+    merged = merge_parts(folder)
+    return f"{merged.images:,} images in the table, {merged.missing:,} missing"
+
+
+def measured(name: str, work: Callable[[], object]) -> None:
+    """Do some work in a copy of this process, and print how long it took and the most memory that it had."""
+    pid = os.fork()
+    if not pid:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        started = time.perf_counter()
+        found = work() or ""
+        seconds = time.perf_counter() - started
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(f"{name}: {seconds:.1f} s, {(most - before) / 1024:,.0f} MiB more than before. {found}", flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, nargs="+", default=[100_000])
+    for images in parser.parse_args().images:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            print(f"{images:,} images in {PARTS} parts")
+            measured("write logs and empty masks", lambda folder=folder, images=images: write(folder, images))
+            measured("restart of a part", lambda folder=folder, images=images: restart(folder, images))
+            measured("merge", lambda folder=folder, images=images: merge(folder, images))
+
+
+if __name__ == "__main__":
+    main()

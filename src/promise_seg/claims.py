@@ -1,0 +1,58 @@
+"""Claims on items of work that several processes share: each item is done by one of them at a time.
+
+A claim is a lock file (``locks.py``): it is made in one step that fails if it is there, also on network file systems.
+Claims of killed processes are taken over, at once on the same computer and after ten minutes from another one.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from promise_seg.holders import Holder, lock_of
+from promise_seg.locks import Lock
+
+
+class Claims:
+    """The claims of this process in a folder, by the names of items.
+
+    Args:
+        folder: that all processes share; made if it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._held: dict[str, Lock] = {}
+
+    def path(self, name: str) -> Path:
+        """Return where the claim on an item is while it is claimed."""
+        return lock_of(self.folder / hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:32])
+
+    def take(self, name: str) -> Holder | None:
+        """Claim an item; return who has claimed it if that is another process that still works.
+
+        Raises:
+            PromiseError: if the system cannot write there.
+        """
+        lock = Lock(self.path(name), renewed=True)
+        if (holder := lock.take()) is None:
+            self._held[name] = lock
+        return holder
+
+    def is_held(self, name: str) -> bool:
+        """Whether an item is still claimed by this process, which may have been suspended for long."""
+        return name in self._held and self._held[name].is_held
+
+    def give_back(self, name: str) -> None:
+        """End a claim, if there is one."""
+        if lock := self._held.pop(name, None):
+            lock.give_back()
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """End all claims when the block is left, however it is left."""
+        try:
+            yield
+        finally:
+            for name in list(self._held):
+                self.give_back(name)

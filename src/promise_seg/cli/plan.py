@@ -1,0 +1,59 @@
+"""``promise plan``"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promise_seg.cli.common import print_table, quiet_libraries, stages_bar
+from promise_seg.cli.options import COMPUTING, DATA, MODEL, DeviceOption, ImageSizeOption, SamOption, choice, option
+from promise_seg.vocabulary import ApmKind, FleetWork, Variant
+
+
+def plan(
+    images: Annotated[float, option("--images", metavar="N", about="How many images: 5000, 10e6.", panel=DATA)],
+    work: Annotated[FleetWork, choice(FleetWork, "--work", about="What is done with them", panel=DATA)] = (
+        FleetWork.PREDICT
+    ),
+    views: Annotated[int, option("--views", min=1, about="Views of each image to encode.", panel=DATA)] = 1,
+    image_file: Annotated[
+        str, option("--image-file", metavar="SIZE", about="Size of an image's file, for the network.", panel=DATA)
+    ] = "0B",
+    workers: Annotated[int, option("--workers", min=1, about="Processes like this one.", panel=COMPUTING)] = 1,
+    price: Annotated[
+        float | None, option("--price", metavar="MONEY", about="Price of an hour of a worker.", panel=COMPUTING)
+    ] = None,
+    profile: Annotated[
+        Path | None,
+        option(
+            "--profile",
+            metavar="FILE",
+            about="Times that promise bench -o measured on a worker; without it they are measured here and now.",
+            panel=COMPUTING,
+            show_default=False,
+        ),
+    ] = None,
+    sam: SamOption = "nano",
+    image_size: ImageSizeOption = None,
+    variant: Annotated[Variant | None, choice(Variant, "--variant", about="The model", panel=MODEL)] = None,
+    apm: Annotated[ApmKind | None, choice(ApmKind, "--apm", about="The auto-prompter", panel=MODEL)] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Say what encoding or predicting very many images takes: hours, disk, memory, network and money."""
+    quiet_libraries()
+    from promise_seg.quantities import bytes_of_words
+    from promise_seg.workflows import fleet_plans, timing
+
+    size = bytes_of_words(image_file, "--image-file")
+    measured: timing.SpeedReport | Path | None = profile
+    if measured is None:
+        with stages_bar() as progress:
+            measured = timing.bench(
+                sam, image_size=image_size, variant=variant, apm=apm, clicks=1, device=device, progress=progress
+            )
+    found = fleet_plans.plan_fleet(
+        measured, images=images, work=work, workers=workers, views=views, image_bytes=size, price=price
+    )
+    print_table(("what", "how much"), found.rows())
+    if isinstance(measured, timing.SpeedReport):
+        typer.echo(f"measured with {measured.sam} at {measured.image_size} px on {measured.hardware}")

@@ -1,0 +1,161 @@
+"""Encode views into one store from several processes, on one computer or on many, without a server of locks.
+
+Entries are named by all that determines their content, and are written whole: two processes that encode the same view
+write the same file. Claims only save them the work.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from promise_seg.claims import Claims
+from promise_seg.errors import ImageError, PromiseError
+from promise_seg.features.store import FeatureStore
+from promise_seg.files import json_text
+from promise_seg.holders import Holder
+from promise_seg.images.guarding import guarded
+from promise_seg.inference.encoding import Sample, encode_one
+from promise_seg.locks import STALE_SECONDS, make_once
+from promise_seg.parts import Part
+from promise_seg.progress import Progress, Stage, silent
+from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.features import ALL_STAGES
+from promise_seg.sealed import read_sealed, sealed
+
+_PAUSE_SECONDS = 2.0  # between two looks at views that others have claimed
+_NAMES = {"data_sha256": "other rows or files", "sam_sha256": "another SAM", "promise_seg": "another version",
+          "precision": "another --store-precision"}  # fmt: skip
+
+
+@dataclass
+class Encoded:
+    """The outcome of encoding views.
+
+    Args:
+        encoded: how many this process encoded.
+        already_there: how many were stored before, or by other processes meanwhile.
+        problems: a line for each view that could not be encoded.
+    """
+
+    encoded: int = 0
+    already_there: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def encode_shared(
+    samples: Sequence[Sample],
+    sam: Backbone,
+    store: FeatureStore,
+    stages: Collection[int] = ALL_STAGES,
+    progress: Progress = silent,
+    note: Callable[[str], object] = str,
+) -> Encoded:
+    """Add missing features to a store that other processes fill too, and wait for those that others encode.
+
+    An image that cannot be read does not stop the others.
+
+    Args:
+        samples: the views that are needed.
+        sam: which encodes them; one whose encoder is trained stores nothing.
+        store: the store.
+        stages: the stages that are read.
+        progress: told of each view.
+        note: told whom it waits for.
+
+    Raises:
+        PromiseError: if the store cannot be written.
+    """
+    found, claims, has_told = Encoded(), Claims(store.folder / "claims"), False
+    pending = [] if sam.encoder_learns else list(samples)
+    tick = Stage(progress, "encoding", len(pending))
+    with store.in_use(), claims.ending():
+        while pending:
+            left, holder = [], None
+            for sample in pending:
+                if (owner := _encode(sample, sam, store, stages, claims, found)) is None:
+                    tick()
+                else:
+                    left.append(sample)
+                    holder = owner
+            if left and len(left) == len(pending):
+                if not has_told:
+                    note(
+                        f"waiting for {len(left):,} views that other processes have claimed, such as {holder}; claims "
+                        f"of dead processes are taken over within {STALE_SECONDS / 60:.0f} minutes"
+                    )
+                    has_told = True
+                time.sleep(_PAUSE_SECONDS)
+            pending = left
+    return found
+
+
+def _encode(
+    sample: Sample, sam: Backbone, store: FeatureStore, stages: Collection[int], claims: Claims, found: Encoded
+) -> Holder | None:
+    """Encode a view unless it is there; return who has claimed it if that is another process."""
+    key = sample.key(sam)
+    if store.has(key, stages):
+        store.note_use(key)
+        found.already_there += 1
+        return None
+    name = store.path(key).name
+    if (holder := claims.take(name)) is not None:
+        return holder
+    try:
+        if store.has(key, stages):
+            found.already_there += 1
+        else:
+            with guarded(sample.checked.name, "encoded"):
+                store.put(key, encode_one(sample, sam, stages))
+            found.encoded += 1
+    except ImageError as error:
+        found.problems.append(str(error))
+    finally:
+        claims.give_back(name)
+    return None
+
+
+class PartsNote:
+    """A note in a store on what all processes encode that were given parts of the same work, until all are done.
+
+    Args:
+        folder: of the store.
+        words: what a user said: the same for all parts.
+        part: of this process.
+    """
+
+    def __init__(self, folder: Path, words: Sequence[object], part: Part) -> None:
+        digest = hashlib.sha256(json.dumps([*words, part.count], default=str).encode(errors="surrogateescape"))
+        self._folder, self._part = folder / "parts" / digest.hexdigest()[:16], part
+
+    def begin(self, facts: dict[str, Any]) -> None:
+        """Write the facts unless they are there, or compare them with those that are.
+
+        Raises:
+            PromiseError: if another part was begun with other facts, or the store cannot be written.
+        """
+        path = self._folder / "facts.json"
+        make_once(path, json_text(sealed(facts)))
+        try:
+            known = read_sealed(path)
+        except (OSError, ValueError) as error:
+            raise PromiseError(f"{path}: cannot be read: {error}. Remove it, and encode all parts again") from error
+        others = [words for name, words in _NAMES.items() if known.get(name) != facts[name]]
+        if others:
+            raise PromiseError(
+                f"--part {self._part}: another part of the same work was encoded with {' and '.join(others)}: the "
+                f"manifest or the SAM changed meanwhile. Encode all parts with the same; to begin anew, remove "
+                f"{self._folder}: what was encoded stays"
+            )
+
+    def finish(self) -> None:
+        """Note that this part is done; after the last one, remove the note."""
+        make_once(self._folder / f"{self._part.number}.done", "")
+        done = list(self._folder.glob("*.done"))
+        if len(done) == self._part.count:
+            for path in (*done, self._folder / "facts.json"):
+                path.unlink(missing_ok=True)

@@ -1,0 +1,96 @@
+"""Parts of a list of work, for processes that share it: which part is this one's, and which items are in it."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from promise_seg.errors import SettingsError
+
+Item = TypeVar("Item")
+
+SLURM = "slurm"
+"""The word for the part that the task of a Slurm job array is."""
+_NUMBERS = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+_VARIABLES = {
+    name: f"SLURM_ARRAY_TASK_{name.upper()}" for name in ("id", "count", "min", "max", "step")
+}  # as sbatch(1) describes them
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part ``number`` of ``count``, from 1.
+
+    Args:
+        number: of the part.
+        count: of all parts.
+        origin: where both come from, for messages; empty if they were given as numbers.
+    """
+
+    number: int
+    count: int
+    origin: str = ""
+
+    @classmethod
+    def parse(cls, text: str, environment: Mapping[str, str] = os.environ) -> "Part":
+        """Return the part that a user means.
+
+        Args:
+            text: ``K/N``, or ``slurm`` for the task of a Slurm job array.
+            environment: that Slurm sets.
+
+        Raises:
+            SettingsError: if there is no such part.
+        """
+        if text == SLURM:
+            return cls._of_slurm(environment)
+        found = _NUMBERS.fullmatch(text)
+        if found is None:
+            raise SettingsError(
+                f"--part {text}: expected K/N, such as 3/8 for the third of eight parts, or {SLURM} in a job array"
+            )
+        number, count = int(found[1]), int(found[2])
+        if not 1 <= number <= count:
+            raise SettingsError(f"--part {text}: expected K from 1 to N; parts are counted from 1")
+        return cls(number, count)
+
+    @classmethod
+    def _of_slurm(cls, environment: Mapping[str, str]) -> "Part":
+        missing = [name for name in _VARIABLES.values() if name not in environment and not name.endswith("STEP")]
+        if missing:
+            raise SettingsError(
+                f"--part {SLURM}: {', '.join(missing)} not set; expected a task of a job array, which sbatch --array "
+                "starts. Give --part K/N elsewhere"
+            )
+        values = {}
+        for key, name in _VARIABLES.items():
+            text = environment.get(name, "1")
+            if not (text.isascii() and text.isdecimal()):
+                raise SettingsError(f"--part {SLURM}: {name} is {text!r}; expected a whole number. Give --part K/N")
+            values[key] = int(text)
+        first, last, step, count = values["min"], values["max"], values["step"], values["count"]
+        number, rest = divmod(values["id"] - first, max(step, 1))
+        if step < 1 or rest or (last - first) // step + 1 != count or not 0 <= number < count:
+            raise SettingsError(
+                f"--part {SLURM}: task {values['id']} of {count} tasks from {first} to {last} in steps of {step}: the "
+                "tasks are not evenly spaced, so that their parts are not known. Use --array=1-N, or give --part K/N"
+            )
+        words = f"task {values['id']} of the job array {first}-{last}{f':{step}' if step > 1 else ''}"
+        return cls(number + 1, count, words)
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    @property
+    def words(self) -> str:
+        """The part in words, with where it comes from."""
+        return f"part {self.number} of {self.count}{f' ({self.origin})' if self.origin else ''}"
+
+    def of(self, items: Sequence[Item]) -> list[Item]:
+        """Return every Nth of the items, from the Kth: the parts differ by one item at most."""
+        return list(items[self.number - 1 :: self.count])
+
+    def has(self, digest: str) -> bool:
+        """Whether an item that is named by a hash in hexadecimal is in the part, whatever other items there are."""
+        return int(digest[:16], 16) % self.count == self.number - 1

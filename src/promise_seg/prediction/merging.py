@@ -1,0 +1,194 @@
+"""Make one table of the logs of all parts, and say what is missing and what failed.
+
+The memory that this takes does not grow with the number of images: the logs are ordered in a temporary database.
+"""
+
+import csv
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from promise_seg.errors import PromiseError
+from promise_seg.files import passing, replacing
+from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_FAILURES, PREDICTION_TABLE
+from promise_seg.prediction.identity import read_identity
+from promise_seg.prediction.objects_table import join_objects, objects_path
+from promise_seg.prediction.outputs.rle import write_coco
+from promise_seg.prediction.overlay import overlay_path
+from promise_seg.prediction.part_logs import Entry, LogReader
+from promise_seg.prediction.part_plan import PartPlan
+from promise_seg.prediction.table import COLUMNS
+from promise_seg.progress import Progress, silent
+from promise_seg.vocabulary import OutputFormat
+
+FAILURE_COLUMNS = ("image", "kind", "reason")
+_FAILED, _MISSING = "failed", "missing"
+_SCHEMA = """
+CREATE TABLE entry (stem TEXT PRIMARY KEY, key TEXT, image TEXT, at REAL, mask TEXT, lines TEXT) WITHOUT ROWID;
+CREATE TABLE failure (stem TEXT PRIMARY KEY, at REAL, reason TEXT) WITHOUT ROWID;
+"""
+_NEWEST = "ON CONFLICT (stem) DO UPDATE SET {} WHERE excluded.at >= at"
+_PUT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?) " + _NEWEST.format(
+    "key = excluded.key, image = excluded.image, at = excluded.at, mask = excluded.mask, lines = excluded.lines"
+)
+_PUT_FAILURE = "INSERT INTO failure VALUES (?, ?, ?) " + _NEWEST.format("at = excluded.at, reason = excluded.reason")
+_SHOWN_EVERY = 1000
+_CACHE_KIB = 16384
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The outcome of merging the parts of predictions.
+
+    Args:
+        images: how many are in the table.
+        lines: of the table.
+        failed: images that could not be predicted.
+        missing: images that no process has predicted yet, or whose mask or overlay is gone.
+        repeated: lines of logs on images that another line is on, too: predicted twice, or changed or moved since.
+        damaged: lines of logs that could not be read; their images count as missing.
+        failures: the table with the reasons; ``None`` if nothing failed and nothing is missing.
+        notes: what a user should know, a line each.
+    """
+
+    images: int
+    lines: int
+    failed: int
+    missing: int
+    repeated: int
+    damaged: int
+    failures: Path | None
+    notes: tuple[str, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every image of the list is in the table."""
+        return not self.failed and not self.missing
+
+
+def merge_parts(folder: str | Path, progress: Progress = silent) -> Merged:
+    """Write ``predictions.csv`` with each image once, and ``failures.csv`` with what failed or is missing.
+
+    It may be done again at any time, also while parts are at work: the table has what was predicted by then. If all
+    images are in it, another list of images may be predicted in the folder afterwards.
+
+    Args:
+        folder: of predictions that were made in parts.
+        progress: told of what is read.
+
+    Raises:
+        PromiseError: if it holds no parts, or cannot be read or written.
+    """
+    folder = Path(folder)
+    plan, identity = PartPlan.read(folder), read_identity(folder)
+    with passing(folder / PREDICTION_TABLE) as place:
+        try:
+            # only this process knows the file, and network file systems may not know the locks of SQLite
+            uri = f"{place.absolute().as_uri()}?nolock=1"
+            with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as database:
+                merged = _Merging(folder, database, bool(identity.get("instances"))).merge(plan, progress)
+                if identity.get("format") == OutputFormat.COCO:
+                    masks = database.execute("SELECT mask FROM entry")
+                    write_coco(sorted(folder / mask for (mask,) in masks), folder / PREDICTION_COCO)
+                if identity.get("instances"):
+                    found = database.execute("SELECT stem, image FROM entry ORDER BY stem, image")
+                    join_objects(((objects_path(folder, stem), image) for stem, image in found), folder)
+        except sqlite3.Error as error:
+            raise PromiseError(
+                f"{folder}: cannot be merged: {error}. It needs as much free space as the logs in its folder parts "
+                "have, once for the table and once for ordering it"
+            ) from error
+    if merged.is_complete and not plan.complete:
+        replace(plan, complete=True).write(folder)
+    return merged
+
+
+class _Merging:
+    """One call of :func:`merge_parts`."""
+
+    def __init__(self, folder: Path, database: sqlite3.Connection, instances: bool) -> None:
+        self._folder, self._database, self._instances = folder, database, instances
+        self._predicted = 0
+        for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}", "temp_store = FILE"):
+            database.execute(f"PRAGMA {setting}")
+        database.executescript(_SCHEMA)
+
+    def merge(self, plan: PartPlan, progress: Progress) -> Merged:
+        """Read the logs, and write both tables."""
+        reader = LogReader(self._folder)
+        self._database.execute("BEGIN")
+        for number, entry in enumerate(reader.new_entries()):
+            self._take_in(entry)
+            if number % _SHOWN_EVERY == 0:
+                progress("reading", min(number, plan.inputs), plan.inputs)
+        self._database.execute("CREATE INDEX by_key ON entry (key)")
+        images = int(self._database.execute("SELECT count(*) FROM entry").fetchone()[0])
+        repeated = self._predicted - images
+        failed, missing = self._write_failures(plan)
+        lines = self._write_table()
+        self._database.execute("COMMIT")
+        images = int(self._database.execute("SELECT count(*) FROM entry").fetchone()[0])
+        failures = self._folder / PREDICTION_FAILURES
+        versions = sorted(reader.torch_versions)
+        notes = () if len(versions) < 2 else (
+            f"{self._folder}: processes had PyTorch {' and '.join(versions)}, with which masks may differ in single "
+            "pixels",
+        )  # fmt: skip
+        return Merged(
+            images, lines, failed, missing, repeated, reader.damaged, failures if failed or missing else None, notes
+        )
+
+    def _take_in(self, entry: Entry) -> None:
+        if entry.problem:
+            self._database.execute(_PUT_FAILURE, (entry.stem, entry.at, entry.problem))
+        elif entry.lines:
+            self._predicted += 1
+            values = [[line.get(name, "") for name in COLUMNS] for line in entry.lines]
+            facts = (entry.stem, entry.key, entry.image, entry.at, entry.lines[0]["mask"], json.dumps(values))
+            self._database.execute(_PUT_ENTRY, facts)
+
+    def _write_failures(self, plan: PartPlan) -> tuple[int, int]:
+        """Write which images of the list failed or are missing, and forget what is not there; return both numbers."""
+        counts = {_FAILED: 0, _MISSING: 0}
+        path = self._folder / PREDICTION_FAILURES
+        with replacing(path) as to, to.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(FAILURE_COLUMNS)
+            for stem, name in plan.listed(self._folder):
+                if (found := self._fault_of(stem)) is not None:
+                    counts[found[0]] += 1
+                    writer.writerow((name, *found))
+        if not any(counts.values()):
+            path.unlink()
+        return counts[_FAILED], counts[_MISSING]
+
+    def _fault_of(self, stem: str) -> tuple[str, str] | None:
+        """Return why an image is not in the table; ``None`` if it is."""
+        entry = self._database.execute("SELECT mask FROM entry WHERE stem = ?", (stem,)).fetchone()
+        if entry is not None:
+            objects = [objects_path(self._folder, stem)] if self._instances else []
+            gone = [p for p in (self._folder / entry[0], overlay_path(self._folder, stem), *objects) if not p.exists()]
+            if not gone:
+                return None
+            self._database.execute("DELETE FROM entry WHERE stem = ?", (stem,))
+            return _MISSING, f"{gone[0].relative_to(self._folder).as_posix()} is gone"
+        failure = self._database.execute("SELECT reason FROM failure WHERE stem = ?", (stem,)).fetchone()
+        return (_MISSING, "not predicted yet") if failure is None else (_FAILED, failure[0])
+
+    def _write_table(self) -> int:
+        """Write ``predictions.csv`` in the order of a run without parts; return the number of its lines."""
+        count = 0
+        with replacing(self._folder / PREDICTION_TABLE) as to, to.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for lines in self._ordered():
+                writer.writerows(lines)
+                count += len(lines)
+        return count
+
+    def _ordered(self) -> Iterator[list[list[str]]]:
+        for (lines,) in self._database.execute("SELECT lines FROM entry INDEXED BY by_key ORDER BY key"):
+            yield json.loads(lines)

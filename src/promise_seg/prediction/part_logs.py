@@ -1,0 +1,137 @@
+"""The logs of processes that predict parts of one list of images: each has a log of its own, so that none waits.
+
+A log is a file of JSON lines in the folder ``parts`` of the predictions, each with the hash of its content. The first
+line says whose it is; each other line is what became of one image: the lines of the table, or a problem.
+"""
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from promise_seg._version import __version__
+from promise_seg.errors import PromiseError
+from promise_seg.files import object_of
+from promise_seg.images.own_folders import PREDICTION_PARTS
+from promise_seg.parts import Part
+from promise_seg.sealed import opened, sealed_line
+
+ALL_LOGS = "*.jsonl"
+
+
+def logs_of(part: Part) -> str:
+    """Return the pattern of the names of all logs of a part."""
+    return f"{part.number}-of-{part.count}.*.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a log on one image.
+
+    Args:
+        stem: of the image, by which its outputs are named: its name in all processes.
+        key: its absolute name for the process that predicted it.
+        image: its name in the table.
+        at: when the line was written, in seconds since 1970.
+        state: sizes and times of change of the image's files.
+        lines: of the table; none if there was a problem.
+        problem: why it was not predicted; empty if it was.
+    """
+
+    stem: str
+    key: str
+    image: str
+    at: float
+    state: list[list[int]]
+    lines: list[dict[str, str]]
+    problem: str = ""
+
+
+class PartLog:
+    """The log of this process; its file is made with the first line.
+
+    Args:
+        folder: of the predictions.
+        part: that this process predicts.
+    """
+
+    def __init__(self, folder: Path, part: Part) -> None:
+        self.path = folder / PREDICTION_PARTS / logs_of(part).replace("*", secrets.token_hex(8))
+        self._part = part
+
+    def add(self, entry: Entry) -> None:
+        """Append a line.
+
+        Raises:
+            PromiseError: if the system cannot write there.
+        """
+        text = sealed_line(vars(entry))
+        if not self.path.exists():
+            text = sealed_line(self._header()) + text
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                file.write(text.encode())
+        except OSError as error:
+            raise PromiseError(
+                f"{self.path}: cannot write: {error.strerror}. What was predicted before is unharmed; free space, and "
+                "give the same command again"
+            ) from error
+
+    def _header(self) -> dict[str, Any]:
+        return {
+            "part": str(self._part), "host": socket.gethostname(), "process": os.getpid(), "started": time.time(),
+            "promise_seg": __version__, "torch": torch.__version__,
+        }  # fmt: skip
+
+
+class LogReader:
+    """Reads logs, and later what was added to them since.
+
+    Args:
+        folder: of the predictions.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / PREDICTION_PARTS
+        self._ends: dict[Path, int] = {}
+        self.damaged = 0
+        """Lines that were left out, as their content is not what was written."""
+        self.torch_versions: set[str] = set()
+        """The versions of PyTorch of the processes whose logs were read."""
+
+    def new_entries(self, pattern: str = ALL_LOGS) -> Iterator[Entry]:
+        """Yield what was not read before, of one log after the other; a line that is being written is left for later.
+
+        Raises:
+            PromiseError: if a log cannot be read.
+        """
+        for path in sorted(self._folder.glob(pattern)):
+            try:
+                with path.open("rb") as file:
+                    file.seek(self._ends.get(path, 0))
+                    for line in file:
+                        if not line.endswith(b"\n"):
+                            break
+                        self._ends[path] = self._ends.get(path, 0) + len(line)
+                        if (entry := self._entry(line)) is not None:
+                            yield entry
+            except OSError as error:
+                raise PromiseError(f"{path}: cannot be read: {error.strerror}") from error
+
+    def _entry(self, line: bytes) -> Entry | None:
+        try:
+            found = opened(object_of(line))
+            if "torch" in found:
+                self.torch_versions.add(str(found["torch"]))
+                return None
+            return Entry(**found)
+        except (ValueError, TypeError):
+            self.damaged += 1
+            return None

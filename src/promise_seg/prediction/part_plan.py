@@ -1,0 +1,157 @@
+"""The plan that all processes share which predict parts of one list of images: the list, and the version."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promise_seg._version import __version__
+from promise_seg.errors import PromiseError
+from promise_seg.files import json_text, replacing
+from promise_seg.images.exports.inputs import Input
+from promise_seg.images.own_folders import PREDICTION_PARTS, PREDICTION_TABLE
+from promise_seg.locks import make_once
+from promise_seg.prediction.part_logs import ALL_LOGS
+from promise_seg.sealed import read_sealed, sealed, write_sealed
+
+_HASH_IN_NAME = 16
+
+
+@dataclass(frozen=True)
+class PartPlan:
+    """The list of images that are predicted in parts, and the version that predicts them.
+
+    Args:
+        inputs: how many there are.
+        inputs_sha256: the hash of their stems.
+        promise_seg: the version that predicts them.
+        complete: whether all of them were predicted when the parts were merged: then the list may be another one.
+    """
+
+    inputs: int
+    inputs_sha256: str
+    promise_seg: str
+    complete: bool = False
+
+    @classmethod
+    def of(cls, inputs: Sequence[Input]) -> "PartPlan":
+        """Return the plan for a list of images, in the order of their stems.
+
+        Raises:
+            PromiseError: if a name is not valid UTF-8, which no table could hold.
+        """
+        digest = hashlib.sha256()
+        for one in inputs:
+            try:
+                digest.update(f"{one.stem}\n".encode())
+                one.key.encode()
+            except UnicodeEncodeError:
+                raise PromiseError(
+                    f"{one.name!a}: its name, or that of its folder, is not valid UTF-8. Rename it"
+                ) from None
+        return cls(len(inputs), digest.hexdigest(), __version__)
+
+    @classmethod
+    def read(cls, folder: Path) -> "PartPlan":
+        """Read the plan of a folder of predictions.
+
+        Raises:
+            PromiseError: if there is none, or it was damaged.
+        """
+        path = plan_path(folder)
+        try:
+            return cls(**read_sealed(path))
+        except FileNotFoundError:
+            raise PromiseError(
+                f"{folder}: holds no parts of predictions; expected the output folder of promise predict --part"
+            ) from None
+        except (OSError, ValueError, TypeError) as error:
+            raise PromiseError(
+                f"{path}: cannot be read: {error}. Remove it, and give promise predict --part once more: what was "
+                "predicted stays known"
+            ) from error
+
+    def write(self, folder: Path) -> None:
+        """Write the plan in the place of the one that is there."""
+        write_sealed(plan_path(folder), self._facts())
+
+    def begin(self, folder: Path, inputs: Iterable[Input]) -> None:
+        """Write the plan unless it is there, or compare with the one that is.
+
+        Raises:
+            PromiseError: if another list is predicted there, or with another version.
+        """
+        if not plan_path(folder).exists():
+            if (folder / PREDICTION_TABLE).exists() and not holds_parts(folder):
+                raise PromiseError(
+                    f"{folder}: contains predictions that were not made in parts. Choose another -o folder, or "
+                    "predict the rest without --part"
+                )
+            self._write_list(folder, inputs)
+            make_once(plan_path(folder), json_text(sealed(self._facts())))
+        found = PartPlan.read(folder)
+        if found.promise_seg != self.promise_seg:
+            raise PromiseError(
+                f"{folder}: is predicted by promise-seg {found.promise_seg}, and this is {self.promise_seg}. Use the "
+                "same version for all parts, or choose another -o folder"
+            )
+        if found.inputs_sha256 == self.inputs_sha256:
+            return
+        if not found.complete:
+            raise PromiseError(
+                f"{folder}: {found.inputs:,} images are predicted in parts here, and the images that are given now "
+                f"are others ({self.inputs:,}): files were added, removed or renamed meanwhile. Give the same images "
+                f"to all parts. To begin with another list, wait until no part is at work and remove "
+                f"{plan_path(folder)}: what was predicted stays known"
+            )
+        self._write_list(folder, inputs)
+        self.write(folder)
+
+    def list_path(self, folder: Path) -> Path:
+        """Return where the list of images is: a line of JSON for each, with its stem and its name."""
+        return folder / PREDICTION_PARTS / f"inputs-{self.inputs_sha256[:_HASH_IN_NAME]}.txt"
+
+    def listed(self, folder: Path) -> Iterator[tuple[str, str]]:
+        """Yield stem and name of each image, in the order of stems.
+
+        Raises:
+            PromiseError: if the list was damaged.
+        """
+        path, digest = self.list_path(folder), hashlib.sha256()
+        try:
+            with path.open(encoding="utf-8") as file:
+                for line in file:
+                    stem, name = json.loads(line)
+                    digest.update(f"{stem}\n".encode())
+                    yield stem, name
+        except (OSError, ValueError, TypeError) as error:
+            raise PromiseError(f"{path}: cannot be read: {error}. {self._way_out(folder)}") from error
+        if digest.hexdigest() != self.inputs_sha256:
+            raise PromiseError(f"{path}: is not the list that was written. {self._way_out(folder)}")
+
+    def _way_out(self, folder: Path) -> str:
+        return f"Remove it and {plan_path(folder)}, and give promise predict --part once more"
+
+    def _facts(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    def _write_list(self, folder: Path, inputs: Iterable[Input]) -> None:
+        with replacing(self.list_path(folder)) as to, to.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps([one.stem, one.name]) + "\n" for one in inputs)
+
+
+def plan_path(folder: Path) -> Path:
+    """Return where the plan of a folder of predictions is."""
+    return folder / PREDICTION_PARTS / "plan.json"
+
+
+def holds_parts(folder: Path) -> bool:
+    """Whether a folder of predictions was predicted in parts."""
+    return plan_path(folder).exists() or any((folder / PREDICTION_PARTS).glob(ALL_LOGS))
+
+
+def in_order(inputs: Iterable[Input]) -> list[Input]:
+    """Return images in the order in which they are divided into parts: the same wherever their folders are mounted."""
+    return sorted(inputs, key=lambda one: one.stem)

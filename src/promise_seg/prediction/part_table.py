@@ -1,0 +1,134 @@
+"""The table of a process that predicts a part: what all processes know of its images, and its own log."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from promise_seg.errors import ImageError
+from promise_seg.images.exports.inputs import Input
+from promise_seg.parts import Part
+from promise_seg.prediction.objects_table import objects_path
+from promise_seg.prediction.overlay import overlay_path
+from promise_seg.prediction.part_logs import ALL_LOGS, Entry, LogReader, PartLog, logs_of
+from promise_seg.prediction.table import Lines
+
+
+class PartTable:
+    """The lines of a part's images in the logs of all processes; what is put into it goes into the log of this one.
+
+    Args:
+        folder: of the predictions.
+        part: that this process predicts.
+        inputs: all images of all parts, in the order of their stems.
+        instances: whether a table of objects belongs to each image.
+
+    Raises:
+        PromiseError: if a log cannot be read.
+    """
+
+    def __init__(self, folder: Path, part: Part, inputs: Sequence[Input], instances: bool) -> None:
+        self.inputs = part.of(inputs)
+        self._folder, self._has_objects = folder, instances
+        self._stems = {one.key: one.stem for one in self.inputs}
+        self._names = {one.key: one.name for one in self.inputs}
+        self._above = {str(above): one.name for one in inputs for above in PurePosixPath(one.stem).parents}
+        self._states: dict[str, list[list[int]]] = {}
+        self._found: dict[str, Entry] = {}
+        self._reader, self._own_log = LogReader(folder), PartLog(folder, part)
+        self._wanted = {one.stem for one in self.inputs}
+        self._take_in(logs_of(part))
+
+    def missing(self) -> list[Input]:
+        """Return the images of the part that no process has predicted yet, as far as its own logs say."""
+        missing = [one for one in self.inputs if not self._is_done(one)]
+        self._wanted = {one.stem for one in missing}
+        self._found = {stem: entry for stem, entry in self._found.items() if stem in self._wanted}
+        return missing
+
+    def is_done_meanwhile(self, one: Input) -> bool:
+        """Whether another process has predicted an image; all logs are read again only if its overlay is there."""
+        if not overlay_path(self._folder, one.stem).exists():
+            return False
+        self._take_in(ALL_LOGS)
+        return self._is_done(one)
+
+    def note_state(self, one: Input) -> None:
+        """Note the state of an image's files before they are read.
+
+        Raises:
+            ImageError: if they cannot be read.
+        """
+        self._states[one.key] = one.state()
+
+    def note_problem(self, one: Input, problem: str) -> None:
+        """Log why an image was not predicted."""
+        self._own_log.add(Entry(one.stem, one.key, one.name, time.time(), self._states.pop(one.key, []), [], problem))
+
+    def lines(self, key: str) -> Lines:
+        """The lines of an image; none if it was not predicted."""
+        found = self._found.get(self._stems.get(key, ""))
+        return found.lines if found is not None and found.key == key else []
+
+    def all_lines(self) -> list[Lines]:
+        """The lines of the images that are known to be predicted."""
+        return [entry.lines for entry in self._found.values()]
+
+    def owner(self, stem: str) -> str | None:
+        """The key of the image whose mask has this stem, as the process knew it that predicted it."""
+        found = self._found.get(stem)
+        if found is not None:
+            self._stems.setdefault(found.key, stem)
+        return None if found is None else found.key
+
+    def first_below(self, folder: str) -> str | None:
+        """The name of an image whose mask is, or will be, in a folder of masks."""
+        return self._above.get(folder)
+
+    def image_of(self, key: str) -> str:
+        """The name of an image."""
+        return self._names.get(key, key)
+
+    def put(self, key: str, lines: Lines) -> None:
+        """Log the lines of an image.
+
+        Raises:
+            PromiseError: if they cannot be written.
+        """
+        self._own_log.add(
+            Entry(self._stems[key], key, self._names[key], time.time(), self._states.pop(key, []), list(lines))
+        )
+
+    def take_out(self, key: str) -> Lines:
+        """Forget the lines of an image and return them."""
+        return self._found.pop(self._stems[key]).lines
+
+    @property
+    def is_due(self) -> bool:
+        """Never: what was put into it is in the log."""
+        return False
+
+    def save(self) -> None:
+        """Do nothing: what was put into it is in the log."""
+
+    def _take_in(self, pattern: str) -> None:
+        """Read what the logs have on the images of the part that are still wanted; the latest word counts."""
+        for entry in self._reader.new_entries(pattern):
+            if entry.problem or entry.stem not in self._wanted:
+                continue
+            known = self._found.get(entry.stem)
+            if known is None or entry.at >= known.at:
+                self._found[entry.stem] = entry
+
+    def _is_done(self, one: Input) -> bool:
+        """Whether all about an image is there, and its files have not changed since."""
+        entry = self._found.get(one.stem)
+        if entry is None or entry.key != one.key or not entry.lines:
+            return False
+        try:
+            if entry.state != one.state():
+                return False
+        except ImageError:
+            return False
+        objects = [objects_path(self._folder, one.stem)] if self._has_objects else []
+        places = [self._folder / entry.lines[0]["mask"], overlay_path(self._folder, one.stem), *objects]
+        return all(path.exists() for path in places)

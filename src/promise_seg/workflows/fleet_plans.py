@@ -1,0 +1,151 @@
+"""Plan the encoding or predicting of very many images: hours, disk, memory, network and money.
+
+The model is simple, as the work divides perfectly: every worker does every image in the time that was measured, and has
+as many images as any other, rounded up. What workers on one computer take from each other is not in it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promise_seg.errors import SettingsError
+from promise_seg.files import read_json_object
+from promise_seg.quantities import bytes_in_words, seconds_in_words
+from promise_seg.vocabulary import FleetWork
+from promise_seg.workflows.choices import chosen
+from promise_seg.workflows.timing import ENCODE, PREDICT, SpeedReport
+
+_MEASURED = {FleetWork.ENCODE: ENCODE, FleetWork.PREDICT: PREDICT}
+_SIZES = {FleetWork.ENCODE: "feature_bytes", FleetWork.PREDICT: "output_bytes"}
+
+
+@dataclass(frozen=True)
+class FleetPlan:
+    """How much work there is, and what it takes.
+
+    Args:
+        work: what is done.
+        items: images, or their views where these are encoded.
+        workers: how many processes do it, each like the one that was measured.
+        seconds_each: median time of an item.
+        slow_seconds_each: its 95th percentile.
+        bytes_each: of the disk that the result of an item takes.
+        image_bytes: of the file that is read for an item.
+        memory_bytes: of a worker; ``None`` if that was not measured.
+        price: of an hour of a worker.
+    """
+
+    work: FleetWork
+    items: int
+    workers: int
+    seconds_each: float
+    slow_seconds_each: float
+    bytes_each: int
+    image_bytes: int
+    memory_bytes: int | None = None
+    price: float | None = None
+
+    @property
+    def items_each(self) -> int:
+        """The items of the worker that has most."""
+        return -(-self.items // self.workers)
+
+    @property
+    def seconds(self) -> float:
+        """The time until the last worker has done its items."""
+        return self.items_each * self.seconds_each
+
+    @property
+    def worker_hours(self) -> float:
+        """The hours of all workers together, which are paid until the last one is done."""
+        return self.workers * self.seconds / 3600
+
+    @property
+    def disk_bytes(self) -> int:
+        """The size of all results."""
+        return self.items * self.bytes_each
+
+    @property
+    def bytes_per_second(self) -> float:
+        """The bytes that all workers together read and write in a second."""
+        return min(self.workers, self.items) * (self.image_bytes + self.bytes_each) / self.seconds_each
+
+    @property
+    def money(self) -> float | None:
+        """The price of all hours."""
+        return None if self.price is None else self.price * self.worker_hours
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the lines of a table: what it is, and how much."""
+        what = "views to encode" if self.work == FleetWork.ENCODE else "images to predict"
+        each = f"{self.seconds_each:.3g} s, {self.slow_seconds_each:.3g} s for the slowest twentieth"
+        rows = [
+            (what, f"{self.items:,}, up to {self.items_each:,} for each of {self.workers:,} workers"),
+            ("time of one", each),
+            ("time", f"{seconds_in_words(self.seconds)} ({self.seconds / 86400:,.1f} days)"),
+            ("hours of all workers", f"{self.worker_hours:,.1f}"),
+            ("disk", f"{bytes_in_words(self.disk_bytes)} ({bytes_in_words(self.bytes_each)} each)"),
+            ("network", f"{bytes_in_words(self.bytes_per_second)} a second for all workers, if all files are remote"),
+        ]
+        if self.memory_bytes is not None:
+            rows.append(("memory", f"{bytes_in_words(self.memory_bytes)} for each worker"))
+        if self.money is not None:
+            rows.append(("money", f"{self.money:,.2f} at {self.price:g} for an hour of a worker"))
+        return rows
+
+
+def plan_fleet(
+    profile: SpeedReport | str | Path,
+    *,
+    images: float,
+    work: str = FleetWork.PREDICT,
+    workers: int = 1,
+    views: int = 1,
+    image_bytes: int = 0,
+    price: float | None = None,
+) -> FleetPlan:
+    """Say what encoding or predicting many images will take, from times that were measured on a few.
+
+    Args:
+        profile: the outcome of :func:`promise_seg.bench` on a worker, or the JSON file that it wrote.
+        images: how many there are.
+        work: ``predict`` or ``encode``.
+        workers: processes like the one that was measured.
+        views: of each image, where images are encoded.
+        image_bytes: the size of an image's file.
+        price: of an hour of a worker.
+
+    Raises:
+        SettingsError: if an option cannot be meant, or the profile does not hold what is needed.
+    """
+    kind = chosen(FleetWork, work, "--work")
+    for name, value in (("--images", images), ("--workers", workers), ("--views", views)):
+        if not 1 <= value <= 1e15 or value != int(value):
+            raise SettingsError(f"{name} {value:g}: expected a whole number from 1")
+    if price is not None and not 0 <= price < float("inf"):
+        raise SettingsError(f"--price {price:g}: expected a number from 0")
+    facts = profile.facts() if isinstance(profile, SpeedReport) else _read(Path(profile))
+    try:
+        timing = next(one for one in facts["timings"] if one["work"] == _MEASURED[kind])
+        seconds, slow = float(timing["p50_seconds"]), float(timing["p95_seconds"])
+        size, memory = int(facts[_SIZES[kind]]), facts["memory_bytes"]
+    except (StopIteration, KeyError, TypeError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        name = "this SAM and variant" if isinstance(profile, SpeedReport) else f"--profile {profile}"
+        raise SettingsError(
+            f"{name}: it was not measured how long it takes to {kind} an image. Run promise bench -o FILE with this "
+            "version, and to predict with a variant that prompts itself, apm or apm+ips"
+        )
+    items = int(images) * (views if kind == FleetWork.ENCODE else 1)
+    return FleetPlan(kind, items, workers, seconds, slow, size, image_bytes, memory, price)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return read_json_object(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(
+            f"--profile {path}: cannot be read: {reason}. Expected a file of promise bench -o"
+        ) from error

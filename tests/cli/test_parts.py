@@ -1,0 +1,82 @@
+"""``promise predict --part`` and ``--merge``, and ``promise features encode``."""
+
+import pytest
+
+from promise_seg.cli.main import main
+from tests.helpers import make_tiny_sam
+from tests.prediction.part_helpers import content, failures
+
+
+@pytest.fixture(scope="module")
+def sam_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sam")
+    make_tiny_sam().model.save_pretrained(folder)
+    return str(folder)
+
+
+def words_of(capsys):
+    printed = capsys.readouterr()
+    return " ".join((printed.out + printed.err).split())
+
+
+@pytest.mark.slow
+def test_encode_in_parts_train_and_predict_in_parts(manifest, sam_folder, tmp_path, capsys, monkeypatch):
+    store, run, out = (str(tmp_path / name) for name in ("store", "run", "out"))
+    settings = [
+        "--sam",
+        sam_folder,
+        "--store",
+        store,
+        "--views",
+        "2",
+        "--variant",
+        "apm",
+        "--apm",
+        "heatmap",
+        "--device",
+        "cpu",
+    ]
+    for part in ("1/2", "2/2"):
+        assert main(["features", "encode", str(manifest), *settings, "--part", part]) == 0
+        assert f"part {part[0]} of 2: " in words_of(capsys)
+    assert main(["features", "encode", str(manifest), *settings]) == 0
+    assert "0 views encoded, 14 already there" in words_of(capsys)
+    assert main(["train", str(manifest), *settings, "--epochs", "1", "-o", run]) == 0
+    assert "to be encoded" not in words_of(capsys)
+
+    images = manifest.parent / "images"
+    for name, value in {"ID": 5, "COUNT": 2, "MIN": 3, "MAX": 5, "STEP": 2}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+    (images / "9.png").write_bytes(b"nothing")
+    assert main(["predict", run, str(images), "-o", out, "--sam", sam_folder, "--part", "slurm"]) == 2
+    assert "part 2 of 2 (task 5 of the job array 3-5:2): 5 of 10 images, 5 of them to be predicted" in words_of(capsys)
+    assert main(["predict", "--merge", "-o", out]) == 2
+    printed = words_of(capsys)
+    assert "4 images in" in printed
+    assert "5 images are missing and 1 failed;" in printed
+    assert [line["kind"] for line in failures(tmp_path / "out")].count("missing") == 5
+
+    assert main(["predict", run, str(images), "-o", out, "--sam", sam_folder]) == 2
+    assert "was predicted in parts. Give --part 1/1 to predict here what is missing" in words_of(capsys)
+    (images / "9.png").write_bytes((images / "8.png").read_bytes())
+    assert main(["predict", run, str(images), "-o", out, "--sam", sam_folder, "--part", "1/1"]) == 0
+    assert main(["predict", "--merge", "-o", out]) == 0
+    assert main(["predict", run, str(images), "-o", str(tmp_path / "whole"), "--sam", sam_folder]) == 0
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["predict", "m", "i", "-o", "o", "--part", "5/4"], "--part 5/4: expected K from 1 to N"),
+     (["predict", "m", "i", "-o", "o", "--part", "slurm"], "expected a task of a job array"),
+     (["predict", "m", "-o", "o"], "Missing argument 'IMAGES...'; see promise predict --help"),
+     (["predict", "-o", "o"], "Missing argument 'MODEL'"),
+     (["predict", "--merge", "-o", "nowhere"], "nowhere: holds no parts of predictions"),
+     (["predict", "--merge", "--part", "1/2", "-o", "o"], "merged by a call with --merge alone")],
+)  # fmt: skip
+def test_mistakes(arguments, words, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SLURM_ARRAY_TASK_ID", raising=False)
+    assert main(arguments) == 2
+    assert words in words_of(capsys)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,89 @@
+"""Several processes fill one store, on one computer or on many, without a server of locks."""
+
+import os
+import time
+
+import pytest
+
+from promise_seg.errors import PromiseError
+from promise_seg.features.store import FeatureStore
+from promise_seg.inference import sharing
+from promise_seg.inference.encoding import Sample, encode_missing
+from promise_seg.inference.sharing import PartsNote, encode_shared
+from promise_seg.parts import Part
+from promise_seg.vocabulary import Fit
+from tests.helpers import make_tiny_sam
+from tests.killed_processes import entries
+
+
+@pytest.fixture
+def samples(checked, tiny_sam):
+    return [Sample.of(row, tiny_sam, Fit.STRETCH, view) for view in range(2) for row in checked]
+
+
+@pytest.fixture
+def whole(samples, tiny_sam, tmp_path):
+    encode_missing(samples, tiny_sam, FeatureStore(tmp_path / "whole"))
+    return entries(tmp_path / "whole")
+
+
+def test_one_process_encodes_what_is_missing(samples, tiny_sam, store, whole):
+    encode_missing(samples[:5], tiny_sam, store)
+    found = encode_shared(samples, tiny_sam, store)
+    assert (found.encoded, found.already_there, found.problems) == (len(samples) - 5, 5, [])
+    assert entries(store.folder) == whole
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_the_part_of_a_view_does_not_depend_on_other_views(samples, tiny_sam, count):
+    digests = [sample.key(tiny_sam).digest() for sample in samples]
+    parts = [Part(number, count) for number in range(1, count + 1)]
+    assert [sum(part.has(digest) for part in parts) for digest in digests] == [1] * len(digests)
+
+
+def test_an_image_that_cannot_be_read_does_not_stop_the_others(samples, tiny_sam, store):
+    samples[0].checked.row.image.write_bytes(b"nothing")
+    found = encode_shared(samples, tiny_sam, store)
+    assert found.encoded == len(samples) - 2  # views of the same image
+    assert len(found.problems) == 2
+    assert all(str(samples[0].checked.row.image) in problem for problem in found.problems)
+    assert not list((store.folder / "claims").glob(".*lock"))
+
+
+def test_a_view_that_another_process_encodes_is_waited_for(samples, tiny_sam, store, whole, monkeypatch):
+    notes = []
+    name = store.path(samples[3].key(tiny_sam)).name
+    other = sharing.Claims(store.folder / "claims")
+    assert other.take(name) is None
+    monkeypatch.setattr(time, "sleep", lambda _: other.give_back(name))
+    found = encode_shared(samples, tiny_sam, store, note=notes.append)
+    assert (found.encoded, len(notes)) == (len(samples), 1)
+    assert f"waiting for 1 views that other processes have claimed, such as process {os.getpid()}" in notes[0]
+    assert entries(store.folder) == whole
+
+
+FACTS = {"data_sha256": "d", "sam_sha256": "s", "promise_seg": "1", "precision": "fp16"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [({"data_sha256": "e"}, "other rows or files"), ({"sam_sha256": "t"}, "another SAM"),
+     ({"promise_seg": "2"}, "another version"), ({"precision": "int8"}, "another --store-precision")],
+)  # fmt: skip
+def test_parts_of_other_work_are_refused_until_all_parts_are_done(tmp_path, changed, words):
+    first, second = (PartsNote(tmp_path, ["manifest.csv", "vit_b"], Part(number, 2)) for number in (1, 2))
+    first.begin(FACTS)
+    first.finish()
+    with pytest.raises(PromiseError, match=f"--part 2/2: another part of the same work was encoded with {words}"):
+        second.begin(FACTS | changed)
+    second.begin(FACTS)
+    second.finish()
+    second.begin(FACTS | changed)
+
+
+def test_an_entry_that_was_half_written_is_made_again(samples, tiny_sam, store, whole):
+    encode_shared(samples, make_tiny_sam(), store)
+    path = store.path(samples[0].key(tiny_sam))
+    path.write_bytes(path.read_bytes()[:100])  # as after a power cut
+    assert encode_shared(samples, tiny_sam, store).encoded == 1
+    assert entries(store.folder) == whole

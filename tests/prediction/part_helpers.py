@@ -1,0 +1,20 @@
+"""Folders of predictions that were made in parts, for tests."""
+
+import csv
+from pathlib import Path
+
+from promise_seg.images.own_folders import PREDICTION_PARTS
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """All files of a folder of predictions but those that only parts have, and what killed processes left."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".") and PREDICTION_PARTS not in path.relative_to(folder).parts
+    }
+
+
+def failures(folder: Path) -> list[dict[str, str]]:
+    with (folder / "failures.csv").open(newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,85 @@
+"""Plans for very many images are the arithmetic that they say they are."""
+
+import json
+
+import pytest
+
+from promise_seg.cli.main import main
+from promise_seg.errors import SettingsError
+from promise_seg.workflows.fleet_plans import plan_fleet
+
+PROFILE = {
+    "timings": [
+        {"work": "encode and store an image", "p50_seconds": 2.0, "p95_seconds": 3.0},
+        {"work": "predict an image and write its files", "p50_seconds": 4.0, "p95_seconds": 5.0},
+    ],
+    "feature_bytes": 2_000_000,
+    "output_bytes": 100_000,
+    "memory_bytes": 3_000_000_000,
+}
+
+
+@pytest.fixture
+def profile(tmp_path):
+    path = tmp_path / "speed.json"
+    path.write_text(json.dumps(PROFILE))
+    return path
+
+
+def test_predicting_many_images(profile):
+    plan = plan_fleet(profile, images=10e6, workers=8, image_bytes=500_000, price=0.5)
+    assert (plan.items, plan.items_each) == (10_000_000, 1_250_000)
+    assert plan.seconds == 5_000_000
+    assert plan.worker_hours == pytest.approx(8 * 5_000_000 / 3600)
+    assert plan.disk_bytes == 10**12
+    assert plan.bytes_per_second == 8 * 600_000 / 4
+    assert plan.money == pytest.approx(0.5 * plan.worker_hours)
+    assert dict(plan.rows())["memory"] == "3.0 GB for each worker"
+
+
+def test_encoding_counts_views_and_the_last_worker(profile):
+    plan = plan_fleet(profile, images=3, work="encode", workers=4, views=3)
+    assert (plan.items, plan.items_each, plan.seconds) == (9, 3, 6.0)
+    assert plan.disk_bytes == 9 * 2_000_000
+    assert plan.money is None
+
+
+@pytest.mark.parametrize("images", [1e4, 1e5, 1e6, 1e7, 1e8, 1e9])
+def test_time_and_disk_grow_as_the_number_of_images_and_shrink_with_workers(profile, images):
+    one, ten, more = (
+        plan_fleet(profile, images=n, workers=w) for n, w in ((images, 1), (10 * images, 1), (images, 10))
+    )
+    assert ten.seconds == pytest.approx(10 * one.seconds)
+    assert ten.disk_bytes == 10 * one.disk_bytes
+    assert more.seconds == pytest.approx(one.seconds / 10)
+    assert more.worker_hours == pytest.approx(one.worker_hours)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"images": 0}, "--images 0: expected a whole number from 1"), ({"images": 1.5}, "--images 1.5"),
+     ({"images": float("nan")}, "--images nan"), ({"images": float("inf")}, "--images inf"),
+     ({"images": 1, "workers": 0}, "--workers 0"), ({"images": 1, "views": -1}, "--views -1"),
+     ({"images": 1, "price": -1.0}, "--price -1"), ({"images": 1, "work": "fly"}, "--work fly")],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(profile, options, words):
+    with pytest.raises(SettingsError, match=words):
+        plan_fleet(profile, **options)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"timings": 3}', json.dumps(PROFILE | {"timings": []}),
+                json.dumps({**PROFILE, "output_bytes": None})],
+)  # fmt: skip
+def test_a_file_that_is_no_profile_is_refused(profile, content, capsys):
+    profile.write_text(content)
+    assert main(["plan", "--images", "10", "--profile", str(profile)]) == 2
+    assert f"--profile {profile}: " in capsys.readouterr().err
+
+
+def test_the_command_prints_the_plan(profile, capsys):
+    words = ["plan", "--images", "10e6", "--workers", "8", "--profile", str(profile), "--image-file", "500KB"]
+    assert main([*words, "--price", "0.5"]) == 0
+    printed = capsys.readouterr().out
+    for part in ("10,000,000, up to 1,250,000", "57.9 days", "1.0 TB", "5,555.56", "1.2 MB a second"):
+        assert part in printed
