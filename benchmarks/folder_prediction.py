@@ -22,7 +22,8 @@ from promise_seg.cli.common import quiet_libraries
 from promise_seg.images.exports.inputs import Input, find_inputs
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.prediction.folders import predict_folder
-from promise_seg.prediction.labelling import LabelledSlice, Labeller
+from promise_seg.prediction.labelled import LabelledSlice
+from promise_seg.prediction.labelling import Labeller
 from promise_seg.workflows.predicting import load_labeller
 
 CHUNK = 16

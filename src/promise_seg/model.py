@@ -54,8 +54,7 @@ class ModelConfig(BaseModel):
         mask_choice: which of SAM's masks counts; of a model with an APM, for its own prompts.
         map_share: the share of the APM's saliency in the masks of its own prompts, as logits.
         second_pass: whether SAM's masks for its own prompts are fed back to it once.
-        presence_threshold: an image whose presence is less likely gets an empty mask for the model's own prompts;
-            ``None`` if every image is segmented.
+        presence_threshold: an image whose presence is less likely gets an empty mask for own prompts; or ``None``.
         has_given_shift: whether prompts that are given are answered with a shift of their own.
         learns_quality: whether it estimates which of SAM's masks is best.
         given: what is done with given prompts of each form, where that was measured.

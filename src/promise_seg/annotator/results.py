@@ -21,7 +21,7 @@ from promise_seg.errors import ImageError, PromiseError
 from promise_seg.files import write_json, write_text
 from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
-from promise_seg.prediction.labelling import Labelled, LabelledSlice, Origin
+from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
 from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import encode_rle
 from promise_seg.vocabulary import OutputFormat, Split

@@ -26,8 +26,8 @@ from promise_seg.cli.options import (
     StoreOption,
     option,
     output_option,
-    with_reading,
 )
+from promise_seg.cli.reading_options import with_reading
 from promise_seg.vocabulary import SplitChoice
 
 if TYPE_CHECKING:

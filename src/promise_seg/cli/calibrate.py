@@ -11,10 +11,10 @@ from promise_seg.cli.options import (
     SamPlaceOption,
     SplitSeedOption,
     StoreOption,
-    ThresholdOption,
     TrainedArgument,
     ValShareOption,
 )
+from promise_seg.cli.reading_options import ThresholdOption
 from promise_seg.cli.trust import print_learned
 
 

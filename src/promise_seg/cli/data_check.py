@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from promise_seg.cli.common import console, print_table, stages_bar
-from promise_seg.cli.options import OUTPUT, DataArgument, option, with_reading
+from promise_seg.cli.options import OUTPUT, DataArgument, option
+from promise_seg.cli.reading_options import with_reading
 
 if TYPE_CHECKING:
     from promise_seg.curation.inspection.inspecting import Inspection

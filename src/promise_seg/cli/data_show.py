@@ -4,15 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from promise_seg.cli.common import console, print_line, rows_of_split, stages_bar
-from promise_seg.cli.options import (
-    OUTPUT,
-    DataArgument,
-    SplitOption,
-    choice,
-    option,
-    output_option,
-    with_reading,
-)
+from promise_seg.cli.options import OUTPUT, DataArgument, SplitOption, choice, option, output_option
+from promise_seg.cli.reading_options import with_reading
 from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import Recipe, SplitChoice
 

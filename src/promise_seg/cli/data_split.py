@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promise_seg.cli.common import print_line, print_table, stages_bar
-from promise_seg.cli.options import output_option, with_reading
+from promise_seg.cli.options import output_option
+from promise_seg.cli.reading_options import with_reading
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 
 if TYPE_CHECKING:

@@ -35,8 +35,8 @@ from promise_seg.cli.options import (
     choice,
     option,
     output_option,
-    with_reading,
 )
+from promise_seg.cli.reading_options import with_reading
 from promise_seg.cli.trust import print_quality
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice
 

@@ -23,8 +23,8 @@ from promise_seg.cli.options import (
     TrainValShareOption,
     choice,
     option,
-    with_reading,
 )
+from promise_seg.cli.reading_options import with_reading
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.vocabulary import ApmKind, EncoderPrecision, Fit, Protocol, Recipe, StorePrecision, TrainableVariant
 
@@ -120,7 +120,8 @@ def encode(
     with stages_bar() as progress:
         found = feature_plans.encode_features(
             rows, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share, device=device,
-            encoder_precision=encoder_precision, store=where, part=part, progress=progress, note=print_line, **_given(context),
+            encoder_precision=encoder_precision, store=where, part=part, progress=progress, note=print_line,
+            **_given(context),
         )  # fmt: skip
     console.print(f"{found.encoded:,} views encoded, {found.already_there:,} already there, in {where.folder}")
     for problem in found.problems:

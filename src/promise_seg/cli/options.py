@@ -3,9 +3,6 @@
 Everything here is read when a command line is parsed, so nothing here imports torch.
 """
 
-import functools
-import inspect
-from collections.abc import Callable, Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from promise_seg.vocabulary import (
-    Axis,
-    Channel,
     EncoderPrecision,
     PromptSource,
     Protocol,
@@ -221,60 +216,6 @@ OtherEncoderPrecisionOption = Annotated[
     ),
 ]
 SplitOption = Annotated[SplitChoice, choice(SplitChoice, "--split", about="Which rows", panel=DATA)]
-WindowOption = Annotated[
-    str | None,
-    typer.Option(
-        "--window",
-        metavar="WINDOW",
-        help="How values become grey: own (the file's), percentile, LEVEL,WIDTH, or brain, lung ...; three joined by + "
-        "make the three channels.",
-        rich_help_panel=DATA,
-    ),
-]
-AxisOption = Annotated[Axis | None, choice(Axis, "--axis", about="What volumes are cut across", panel=DATA)]
-ChannelOption = Annotated[
-    Channel | None, choice(Channel, "--channel", about="Which colour channel is taken as grey", panel=DATA)
-]
-ChannelsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--channels",
-        metavar="CHANNELS",
-        help="Which channels go to SAM's three inputs, by number from 0 or by name: 2,0,1 or DAPI,GFP; - leaves an "
-        "input black. Files of one case differ in the last word of their names: flair,t1ce,t2 or 0000,0001.",
-        rich_help_panel=DATA,
-    ),
-]
-CropOption = Annotated[
-    bool | None,
-    typer.Option(
-        "--crop-border/--no-crop-border", help="Crop the black border around the image.", rich_help_panel=DATA
-    ),
-]
-ClassOption = Annotated[
-    str | None,
-    typer.Option(
-        "--class",
-        metavar="CLASS",
-        help="Masks are label maps: segment this class; 1,2,5 or all: one model per class.",
-        rich_help_panel=DATA,
-    ),
-]
-InstancesOption = Annotated[
-    bool,
-    typer.Option("--instances", help="Masks are instance maps: each value is one object.", rich_help_panel=DATA),
-]
-ThresholdOption = Annotated[
-    float | None,
-    typer.Option(
-        "--mask-threshold",
-        min=0,
-        max=65534,
-        metavar="VALUE",
-        help="Threshold for grey or soft masks, such as 127 or 0.5: values above it are foreground.",
-        rich_help_panel=DATA,
-    ),
-]
 ByOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -295,39 +236,6 @@ ToleranceOption = Annotated[
 ]
 PromptsOption = Annotated[
     PromptSource, choice(PromptSource, "--prompts", about="Where prompts come from; apm are its own", panel=SCORING)
-]
-
-
-TileOption = Annotated[
-    str | None,
-    typer.Option(
-        "--tile",
-        metavar="SIDE",
-        help="See images that are larger in tiles of this side, in pixels; auto: by the sizes of the objects, and for "
-        "trained models as in training; none: whole images.",
-        rich_help_panel=DATA,
-        show_default=False,
-    ),
-]
-OverlapOption = Annotated[
-    int | None,
-    typer.Option(
-        "--overlap",
-        min=0,
-        metavar="PIXELS",
-        help="How many pixels neighbouring tiles share; default by the objects, or a quarter.",
-        rich_help_panel=DATA,
-    ),
-]
-LevelOption = Annotated[
-    int | None,
-    typer.Option(
-        "--level",
-        min=0,
-        metavar="NUMBER",
-        help="Which level of a pyramid in a TIFF is read; 0 is the finest.",
-        rich_help_panel=DATA,
-    ),
 ]
 
 
@@ -353,55 +261,3 @@ SplitSeedOption = Annotated[
     int | None,
     option("--seed", min=0, about="Seed of that draw of val rows; default: that of training.", panel=DATA),
 ]
-
-
-_READING: dict[str, tuple[Any, Any]] = {
-    "window": (WindowOption, None),
-    "channel": (ChannelOption, None),
-    "channels": (ChannelsOption, None),
-    "axis": (AxisOption, None),
-    "crop_border": (CropOption, None),
-    "label": (ClassOption, None),
-    "instances": (InstancesOption, False),
-    "mask_threshold": (ThresholdOption, None),
-    "tile": (TileOption, None),
-    "overlap": (OverlapOption, None),
-    "level": (LevelOption, None),
-}
-"""Options of how files are read, by the fields of ``ReadingOptions``, with their defaults."""
-
-
-def with_reading(
-    *, only: Collection[str] = (), without: Collection[str] = ()
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add the options of how files are read to a command, which gets their values as one argument, ``reading``.
-
-    Args:
-        only: the options that matter for it; by default all.
-        without: options that do not.
-    """
-    options = {name: given for name, given in _READING.items() if name in (only or _READING) and name not in without}
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        parameters = []
-        for parameter in inspect.signature(command).parameters.values():
-            if parameter.name != "reading":
-                parameters.append(parameter)
-                continue
-            parameters += [
-                inspect.Parameter(name, parameter.kind, annotation=kind, default=default)
-                for name, (kind, default) in options.items()
-            ]
-
-        @functools.wraps(command)
-        def with_options(*args: Any, **values: Any) -> Any:
-            from promise_seg.images.reading import ReadingOptions
-
-            reading = ReadingOptions(**{name: values.pop(name) for name in options})
-            return command(*args, **values, reading=reading)
-
-        vars(with_options)["__signature__"] = inspect.Signature(parameters)
-        with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return with_options
-
-    return decorate

@@ -12,18 +12,16 @@ from promise_seg.cli.options import (
     PARTS,
     AlwaysSegmentOption,
     DeviceOption,
-    LevelOption,
     OtherEncoderPrecisionOption,
-    OverlapOption,
     PartOption,
     SamPlaceOption,
     SlicesOption,
-    TileOption,
     TrainedPlaceArgument,
     choice,
     option,
     output_option,
 )
+from promise_seg.cli.reading_options import LevelOption, OverlapOption, TileOption
 from promise_seg.cli.usage import missing_argument
 from promise_seg.vocabulary import OutputFormat, Slices
 

@@ -31,8 +31,8 @@ from promise_seg.cli.options import (
     choice,
     option,
     output_option,
-    with_reading,
 )
+from promise_seg.cli.reading_options import with_reading
 from promise_seg.vocabulary import PromptSource, SplitChoice
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from promise_seg.cli.options import (
     choice,
     option,
     output_option,
-    with_reading,
 )
+from promise_seg.cli.reading_options import with_reading
 from promise_seg.cli.trust import print_learned
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.vocabulary import (

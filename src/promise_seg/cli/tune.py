@@ -12,11 +12,11 @@ from promise_seg.cli.options import (
     SamPlaceOption,
     SplitSeedOption,
     StoreOption,
-    ThresholdOption,
     TrainedArgument,
     ValShareOption,
     option,
 )
+from promise_seg.cli.reading_options import ThresholdOption
 from promise_seg.cli.trust import print_learned
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from promise_seg.images.guarding import guarded
 from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_FOLDERS
 from promise_seg.overlapping import DEPTH, Helper
 from promise_seg.prediction.identity import keep_identity
-from promise_seg.prediction.labelling import Labelled, Labeller
+from promise_seg.prediction.labelled import Labelled
+from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.objects_table import join_objects, objects_path, write_objects
 from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco

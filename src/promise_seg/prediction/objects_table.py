@@ -8,7 +8,7 @@ from pathlib import Path
 from promise_seg.errors import PromiseError, first_line
 from promise_seg.files import Sync, write_whole
 from promise_seg.images.own_folders import PREDICTION_OBJECTS
-from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.labelled import Labelled
 
 COLUMNS = (
     "image", "slice", "id", "area_pixels", "area", "area_unit", "x", "y", "left", "top", "right", "bottom",

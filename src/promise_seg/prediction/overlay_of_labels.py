@@ -8,7 +8,7 @@ from promise_seg.arrays import Uint8Array
 from promise_seg.images.geometry import Box
 from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
-from promise_seg.prediction.labelling import Labelled, LabelledSlice
+from promise_seg.prediction.labelled import Labelled, LabelledSlice
 from promise_seg.prediction.overlay import draw_instances, draw_overlay
 
 LARGEST_OVERLAY = 2048

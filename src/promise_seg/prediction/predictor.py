@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from promise_seg.prediction.session import Session
     from promise_seg.prediction.volumes import AnyVolume, Volume
 
-
 UNSHIFTED = "answered by the bare SAM, without the learned shift, which was worse on val rows for such prompts"
 
 
@@ -315,9 +314,8 @@ class Predictor:
             SettingsError: if the model has no APM, or one that makes no map of where objects are.
         """
         check_makes_map(self.model)
-        place: object = image
-        if isinstance(image, Slice):
-            place, index = image.volume, image.index
+        place: object
+        place, index = (image.volume, image.index) if isinstance(image, Slice) else (image, index)
         if isinstance(place, str | Path):
             place = self.model.config.reading.open(place)
         spacing = spacing_of(place)

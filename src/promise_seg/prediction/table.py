@@ -20,7 +20,7 @@ from promise_seg.files import write_text
 from promise_seg.images.exports.inputs import key_of
 from promise_seg.images.own_folders import PREDICTION_LOG, PREDICTION_TABLE
 from promise_seg.locks import in_turn
-from promise_seg.prediction.labelling import Labelled, Origin
+from promise_seg.prediction.labelled import Labelled, Origin
 from promise_seg.prediction.outputs.formats import WRITERS
 
 COLUMNS = (

@@ -10,7 +10,8 @@ import torch
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import ALL_CLASSES, Reading, ReadingOptions, make_reading
 from promise_seg.model import PromiseModel
-from promise_seg.prediction.labelling import LabelledSlice, Labeller, parse_names
+from promise_seg.prediction.labelled import LabelledSlice
+from promise_seg.prediction.labelling import Labeller, parse_names
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import TrustModel

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from promise_seg.images.formats.opening import open_source
-from promise_seg.prediction.labelling import Labelled, LabelledSlice, Origin
+from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
 from promise_seg.vocabulary import Axis
 
 

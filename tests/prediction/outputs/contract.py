@@ -10,7 +10,7 @@ import pytest
 
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.images.readers import read_labels
-from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.outputs.formats import WRITERS, formats_for
 from promise_seg.vocabulary import OutputFormat
 

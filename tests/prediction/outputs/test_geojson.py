@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from promise_seg.images.formats.opening import open_source
-from promise_seg.prediction.labelling import Labelled, LabelledSlice, Origin
+from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
 from promise_seg.prediction.outputs.geojson import write_geojson
 
 RING = ["......", ".####.", ".#..#.", ".#..#.", ".####.", "......"]

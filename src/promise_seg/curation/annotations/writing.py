@@ -96,7 +96,7 @@ class MaskFolder:
         return free + suffix
 
     def _write_volume(self, labels: Uint16Array, source: Source, path: Path) -> None:
-        from promise_seg.prediction.labelling import Labelled, LabelledSlice  # they import torch
+        from promise_seg.prediction.labelled import Labelled, LabelledSlice  # they import torch
         from promise_seg.prediction.outputs.nifti import write_nifti
 
         names = {int(value): str(value) for value in np.unique(labels) if value} or {1: "1"}

@@ -3,7 +3,7 @@
 import numpy as np
 
 from promise_seg.arrays import Array, Float64Array
-from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.labelled import Labelled
 
 TO_LPS = np.diag([-1.0, -1.0, 1.0])
 """The matrix from patient coordinates RAS+, as NIfTI has them, to LPS+, as DICOM, NRRD and MetaImage have them."""

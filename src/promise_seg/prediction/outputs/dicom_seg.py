@@ -18,7 +18,7 @@ from promise_seg.arrays import Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom_planes import plane_of
 from promise_seg.images.formats.dicom_source import DicomSource
-from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.outputs.dicom_mending import images_to_refer_to
 from promise_seg.prediction.outputs.reading_back import faults_of_writing, stack_beside, write_checked
 from promise_seg.prediction.outputs.segment_codes import category_and_type

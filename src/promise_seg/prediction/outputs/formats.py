@@ -7,7 +7,7 @@ from pathlib import Path
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.formats.source import Source
-from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.outputs.dicom_seg import write_dicom_seg
 from promise_seg.prediction.outputs.geojson import write_geojson
 from promise_seg.prediction.outputs.metaimage import write_metaimage

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from promise_seg.arrays import BoolArray, Float64Array, Uint16Array
-from promise_seg.prediction.labelling import Labelled, LabelledSlice
+from promise_seg.prediction.labelled import Labelled, LabelledSlice
 from promise_seg.prediction.outputs.reading_back import write_checked
 
 

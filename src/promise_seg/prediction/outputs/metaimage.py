@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from promise_seg.arrays import Array
-from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.outputs.columns_first import TO_LPS, affine_columns_first, labels_columns_first
 from promise_seg.prediction.outputs.reading_back import stack_beside, stored_stack, write_checked
 

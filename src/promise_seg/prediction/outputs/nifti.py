@@ -9,7 +9,7 @@ from promise_seg.arrays import Array, Float64Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.nifti import NiftiVolume
-from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.outputs.columns_first import affine_columns_first, labels_columns_first
 from promise_seg.prediction.outputs.reading_back import stack_beside, write_checked
 

@@ -13,7 +13,7 @@ import nrrd
 from promise_seg.arrays import Array
 from promise_seg.images.formats.nrrd import NrrdVolume
 from promise_seg.images.sheets import OUTLINE_COLOURS
-from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.outputs.columns_first import TO_LPS, affine_columns_first, labels_columns_first
 from promise_seg.prediction.outputs.reading_back import stack_beside, stored_stack, write_checked
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from promise_seg.arrays import Array
-from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.outputs.reading_back import write_checked
 
 

@@ -12,7 +12,7 @@ from promise_seg.arrays import Uint16Array
 from promise_seg.files import Sync, replacing, replacing_folder
 from promise_seg.images.formats.tiff_slide import TiffSlide
 from promise_seg.images.geometry import Box
-from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.outputs.reading_back import check_same, faults_of_writing, stored_stack, write_checked
 
 LARGEST_WHOLE = 2**26

@@ -11,7 +11,7 @@ from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.files import Sync, replacing
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_labels
-from promise_seg.prediction.labelling import Labelled
+from promise_seg.prediction.labelled import Labelled
 
 
 def write_checked(

@@ -12,7 +12,7 @@ from scipy import ndimage
 from promise_seg.arrays import BoolArray, Uint16Array
 from promise_seg.files import json_text, read_json_object, write_json
 from promise_seg.postprocessing import connected_parts
-from promise_seg.prediction.labelling import Labelled, LabelledSlice
+from promise_seg.prediction.labelled import Labelled, LabelledSlice
 from promise_seg.prediction.outputs.reading_back import write_checked
 
 
