@@ -106,25 +106,8 @@ class TrainingRun:
         if not any(row.foreground_pixels for row in self.rows[Split.TRAIN]):
             raise ManifestError("the masks of all train rows are empty; there is nothing to learn from")
         torch.manual_seed(settings.seed)
-        apm, train = settings.apm_config, self.rows[Split.TRAIN]
-        config = ModelConfig(
-            variant=settings.variant,
-            apm=None
-            if apm is None
-            else apm.completed(learns_presence=any(r.foreground_pixels == 0 for r in train), separates=self._separates),
-            oracle=PointCounts(num_points=settings.num_points, num_foreground=settings.num_foreground),
-            train_also=settings.train_also,
-            has_given_shift=settings.has_given_shift,
-            learns_quality=settings.learns_quality,
-            fit=settings.fit,
-            reading=rows[0].reading,
-            encoder_precision=sam.encoder_precision,
-            sam=sam.name,
-            sam_sha256=sam.sha256,
-            image_size=sam.image_size,
-            promise_seg_version=__version__,
-        )
-        self.model = PromiseModel(config, sam)
+        train = self.rows[Split.TRAIN]
+        self.model = PromiseModel(_config(settings, train, sam, separates=self._separates), sam)
         if self.model.apm is not None:
             self.model.apm.begin()
         self.start = None if start is None else start.put_into(self.model, sam)
@@ -396,3 +379,25 @@ class TrainingRun:
             draw_curves(path, self.folder / CURVES_FILE)
         state = {"identity": self._identity.as_json(), "epoch": self.epoch, "best": self.best}
         save_training_state(self.folder / STATE_FILE, [self.optimizer], self.model.trainable_state(), state)
+
+
+def _config(settings: TrainSettings, train: Sequence[CheckedRow], sam: Backbone, *, separates: bool) -> ModelConfig:
+    """Return the config of a model that is to be trained on rows."""
+    apm = settings.apm_config
+    return ModelConfig(
+        variant=settings.variant,
+        apm=None
+        if apm is None
+        else apm.completed(learns_presence=any(r.foreground_pixels == 0 for r in train), separates=separates),
+        oracle=PointCounts(num_points=settings.num_points, num_foreground=settings.num_foreground),
+        train_also=settings.train_also,
+        has_given_shift=settings.has_given_shift,
+        learns_quality=settings.learns_quality,
+        fit=settings.fit,
+        reading=train[0].reading,
+        encoder_precision=sam.encoder_precision,
+        sam=sam.name,
+        sam_sha256=sam.sha256,
+        image_size=sam.image_size,
+        promise_seg_version=__version__,
+    )
