@@ -17,7 +17,6 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from promise_seg._version import __version__
 from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_checkpoint, read_config, save_checkpoint
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.tiles import rows_to_learn
@@ -27,6 +26,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_text
 from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.learning.answering import MeasuredAnswer, measure_answers, read_answers, write_answers
+from promise_seg.learning.config_of_run import config_of_run
 from promise_seg.learning.given import draw_forms
 from promise_seg.learning.instance_choices import choose_instance_rule
 from promise_seg.learning.objective import training_losses
@@ -45,10 +45,9 @@ from promise_seg.learning.training_images import write_training_images
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
 from promise_seg.learning.validation import validate
 from promise_seg.locks import Lock
-from promise_seg.model import ModelConfig, PromiseModel
+from promise_seg.model import PromiseModel
 from promise_seg.overlapping import Helper
 from promise_seg.progress import Progress, silent
-from promise_seg.prompting.apm import PointCounts
 from promise_seg.protocol import training_deviations
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.prompts import Prompts
@@ -107,7 +106,7 @@ class TrainingRun:
             raise ManifestError("the masks of all train rows are empty; there is nothing to learn from")
         torch.manual_seed(settings.seed)
         train = self.rows[Split.TRAIN]
-        self.model = PromiseModel(_config(settings, train, sam, separates=self._separates), sam)
+        self.model = PromiseModel(config_of_run(settings, train, sam, separates=self._separates), sam)
         if self.model.apm is not None:
             self.model.apm.begin()
         self.start = None if start is None else start.put_into(self.model, sam)
@@ -379,25 +378,3 @@ class TrainingRun:
             draw_curves(path, self.folder / CURVES_FILE)
         state = {"identity": self._identity.as_json(), "epoch": self.epoch, "best": self.best}
         save_training_state(self.folder / STATE_FILE, [self.optimizer], self.model.trainable_state(), state)
-
-
-def _config(settings: TrainSettings, train: Sequence[CheckedRow], sam: Backbone, *, separates: bool) -> ModelConfig:
-    """Return the config of a model that is to be trained on rows."""
-    apm = settings.apm_config
-    return ModelConfig(
-        variant=settings.variant,
-        apm=None
-        if apm is None
-        else apm.completed(learns_presence=any(r.foreground_pixels == 0 for r in train), separates=separates),
-        oracle=PointCounts(num_points=settings.num_points, num_foreground=settings.num_foreground),
-        train_also=settings.train_also,
-        has_given_shift=settings.has_given_shift,
-        learns_quality=settings.learns_quality,
-        fit=settings.fit,
-        reading=train[0].reading,
-        encoder_precision=sam.encoder_precision,
-        sam=sam.name,
-        sam_sha256=sam.sha256,
-        image_size=sam.image_size,
-        promise_seg_version=__version__,
-    )
