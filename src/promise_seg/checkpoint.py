@@ -16,6 +16,7 @@ from promise_seg.sam.pickles import PICKLE_SUFFIXES, check_finite, read_safetens
 from promise_seg.sam.weight_files import WeightFormat, weight_format
 from promise_seg.sealed import read_sealed, write_sealed
 from promise_seg.tensor_files import write_tensors
+from promise_seg.vocabulary import EncoderPrecision
 
 _LOG = logging.getLogger(__name__)
 
@@ -91,7 +92,10 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def load_checkpoint(
-    path: str | Path, sam: Backbone | str | None = None, device: str | torch.device = "cpu"
+    path: str | Path,
+    sam: Backbone | str | None = None,
+    device: str | torch.device = "cpu",
+    encoder_precision: EncoderPrecision | None = None,
 ) -> PromiseModel:
     """Load a model, in evaluation mode.
 
@@ -100,19 +104,24 @@ def load_checkpoint(
             published ProMISe code.
         sam: the SAM it belongs to, or where to find it; by default the place noted in the checkpoint.
         device: where to put it.
+        encoder_precision: the precision of its SAM's encoder; by default that of training, or, with a warning, single
+            precision where the device has no other.
 
     Raises:
+        SettingsError: if the device cannot encode in the precision that is given.
         CheckpointError: if files are missing or damaged, keys are missing or unexpected, or the SAM is another one.
     """
     if is_reference_file(path):
-        return _load_reference(Path(path), sam, device)
+        model = _load_reference(Path(path), sam, device)
+        if encoder_precision is not None:
+            model.sam = model.sam.in_precision(encoder_precision)
+        return model
     folder = find_checkpoint(path)
     config = read_config(folder)
     if not isinstance(sam, Backbone):
         source = sam or (str(folder / SAM_FOLDER) if config.sam == SAM_BESIDE else config.sam)
         try:
             sam = load_sam(source, device, config.image_size)
-            _encode_as_in_training(sam, config)
         except SettingsError as error:
             raise CheckpointError(
                 f"{folder}: was trained on the SAM {config.sam!r} (sha256 {config.sam_sha256[:12]}) at "
@@ -129,6 +138,8 @@ def load_checkpoint(
             f"{folder}: was trained on the SAM {config.sam!r} (sha256 {config.sam_sha256[:12]}), but {sam.name!r} has "
             f"other weights (sha256 {sam.sha256[:12]}). Name the right one with --sam."
         )
+    given = encoder_precision
+    sam = _encoding_as_in_training(sam, config, folder) if given is None else sam.in_precision(given)
     model = PromiseModel(config, sam)
     state = read_weights(folder)
     check_finite(state, str(folder / WEIGHTS_FILE))
@@ -136,12 +147,17 @@ def load_checkpoint(
     return model.eval()
 
 
-def _encode_as_in_training(sam: Backbone, config: ModelConfig) -> None:
-    """Let a SAM encode in the precision of training, where its device can."""
+def _encoding_as_in_training(sam: Backbone, config: ModelConfig, folder: Path) -> Backbone:
+    """Return a SAM that encodes in the precision of training, where its device can."""
     try:
-        sam.lighten(config.encoder_precision)
-    except SettingsError as error:
-        _LOG.warning("%s was trained otherwise, and is used with fp32 here: %s", sam.name, error)
+        return sam.in_precision(config.encoder_precision)
+    except SettingsError:
+        _LOG.warning(
+            "%s: was trained with --encoder-precision %s, which %s does not have. Its SAM encodes with fp32 here, so "
+            "masks may differ slightly",
+            folder, config.encoder_precision, sam.device.type,
+        )  # fmt: skip
+        return sam.in_precision(EncoderPrecision.FP32)
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:

@@ -72,13 +72,9 @@ def test_it_encodes_at_less_precision_nearly_the_same(sam, features, precision):
     images = torch.randint(0, 256, (2, sam.image_size, sam.image_size, 3), generator=torch.Generator().manual_seed(0))
     if precision == EncoderPrecision.INT8 and not any(isinstance(m, nn.Linear) for m in encoder_of(sam).modules()):
         with pytest.raises(SettingsError, match="has no linear layers"):
-            sam.lighten(precision)
+            sam.in_precision(precision)
         return
-    try:
-        sam.lighten(precision)
-        found = sam.encode(images)
-    finally:
-        sam.lighten(EncoderPrecision.FP32)
+    found = sam.in_precision(precision).encode(images)
     assert found.tensors.keys() == features.tensors.keys()
     for name, value in found.tensors.items():
         whole = features.tensors[name]

@@ -26,8 +26,8 @@ def image():
 
 @pytest.mark.parametrize("precision", LIGHT)
 def test_features_are_nearly_those_of_single_precision(image, precision):
-    sam, light = load_sam("nano"), load_sam("nano")
-    light.lighten(precision)
+    sam = load_sam("nano")
+    light = sam.in_precision(precision)
     expected, found = sam.encode(image), light.encode(image)
     assert cosine(found.embedding, expected.embedding) >= 0.99
     assert not torch.equal(found.embedding, expected.embedding)
@@ -39,21 +39,20 @@ def test_features_are_nearly_those_of_single_precision(image, precision):
 def test_the_weights_and_their_hash_are_left_alone(image, precision, tmp_path):
     sam = load_sam("nano")
     before, whole = copy.deepcopy(sam.state_dict()), sam.encode(image).embedding
-    sam.lighten(precision)
-    assert sam.state_dict().keys() == before.keys()
-    assert all(torch.equal(value, before[name]) for name, value in sam.state_dict().items())
-    sam.save(tmp_path)
-    assert load_sam(str(tmp_path)).sha256 == sam.sha256
-    sam.lighten(EncoderPrecision.FP32)
-    assert torch.equal(sam.encode(image).embedding, whole)
+    light = sam.in_precision(precision)
+    assert light.state_dict().keys() == before.keys()
+    assert all(torch.equal(value, before[name]) for name, value in light.state_dict().items())
+    light.save(tmp_path)
+    assert load_sam(str(tmp_path)).sha256 == light.sha256 == sam.sha256
+    assert torch.equal(sam.encode(image).embedding, whole), "the SAM that it was made from encodes as before"
+    assert torch.equal(light.in_precision(EncoderPrecision.FP32).encode(image).embedding, whole)
 
 
 def test_each_precision_has_features_of_its_own():
     sam, found = load_sam("nano"), set()
     assert sam.features_sha256 == sam.sha256
     for precision in (EncoderPrecision.FP32, *LIGHT):
-        sam.lighten(precision)
-        found.add(sam.features_sha256)
+        found.add(sam.in_precision(precision).features_sha256)
     assert len(found) == 3
 
 
@@ -79,7 +78,7 @@ def test_rows_of_zeros_stay_zeros():
 @pytest.mark.parametrize(
     ("precision", "device", "words"),
     [
-        ("int8", "cuda", "--encoder-precision int8: works on a CPU alone, not on cuda. Choose bf16 or fp16"),
+        ("int8", "cuda", "--encoder-precision int8: works only on a CPU, not on cuda. Choose bf16 or fp16"),
         ("fp16", "cpu", "--encoder-precision fp16: a CPU gains nothing by it. Choose int8 or bf16"),
     ],
 )
@@ -91,8 +90,7 @@ def test_a_device_that_cannot_is_told_what_it_can(precision, device, words):
 def test_an_encoder_that_is_trained_is_in_single_precision():
     from promise_seg.sam.tuned import tuned
 
-    sam = load_sam("nano")
-    sam.lighten(EncoderPrecision.INT8)
+    sam = load_sam("nano").in_precision(EncoderPrecision.INT8)
     assert tuned(sam, TrainAlso.DECODER).encoder_precision == EncoderPrecision.INT8
     with pytest.raises(SettingsError, match="Leave one of the two out"):
         tuned(sam, TrainAlso.EVERYTHING)

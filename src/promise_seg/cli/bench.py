@@ -18,7 +18,7 @@ from promise_seg.cli.options import (
     option,
     output_option,
 )
-from promise_seg.vocabulary import ApmKind, EncoderPrecision, Precision, Variant
+from promise_seg.vocabulary import ApmKind, Precision, Variant
 
 
 def bench(
@@ -31,7 +31,7 @@ def bench(
     precision: Annotated[
         Precision, choice(Precision, "--precision", about="Precision of training", panel=COMPUTING)
     ] = Precision.NO,
-    encoder_precision: EncoderPrecisionOption = EncoderPrecision.FP32,
+    encoder_precision: EncoderPrecisionOption = None,
     clicks: Annotated[int, option("--clicks", min=1, about="Clicks to answer.", panel=COMPUTING)] = 30,
     device: DeviceOption = "auto",
     output: Annotated[Path | None, output_option("JSON file for the results.")] = None,

@@ -26,7 +26,7 @@ from promise_seg.cli.options import (
 )
 from promise_seg.cli.reading_options import with_reading
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
-from promise_seg.vocabulary import ApmKind, EncoderPrecision, Fit, Protocol, Recipe, StorePrecision, TrainableVariant
+from promise_seg.vocabulary import ApmKind, Fit, Protocol, Recipe, StorePrecision, TrainableVariant
 
 if TYPE_CHECKING:
     from promise_seg.features.contents import Kind
@@ -63,7 +63,7 @@ def plan(
     seed: SeedOption = 0,
     val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
     device: DeviceOption = "auto",
-    encoder_precision: EncoderPrecisionOption = EncoderPrecision.FP32,
+    encoder_precision: EncoderPrecisionOption = None,
     store: StoreOption = None,
     store_precision: StorePrecisionOption = StorePrecision.FP16,
 ) -> None:
@@ -105,7 +105,7 @@ def encode(
     val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
     part: PartOption = None,
     device: DeviceOption = "auto",
-    encoder_precision: EncoderPrecisionOption = EncoderPrecision.FP32,
+    encoder_precision: EncoderPrecisionOption = None,
     store: StoreOption = None,
     store_precision: StorePrecisionOption = StorePrecision.FP16,
 ) -> int:

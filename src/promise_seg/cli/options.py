@@ -198,11 +198,11 @@ StorePrecisionOption = Annotated[
     ),
 ]
 EncoderPrecisionOption = Annotated[
-    EncoderPrecision,
+    EncoderPrecision | None,
     choice(
         EncoderPrecision,
         "--encoder-precision",
-        about="How exactly SAM encodes; bf16 and fp16 are for GPUs, int8 for CPUs",
+        about="Precision of SAM's encoder, by default fp32; bf16 and fp16 are for GPUs, int8 for CPUs",
         panel=COMPUTING,
     ),
 ]
@@ -211,7 +211,7 @@ OtherEncoderPrecisionOption = Annotated[
     choice(
         EncoderPrecision,
         "--encoder-precision",
-        about="How exactly SAM encodes, if not as in training; bf16 and fp16 are for GPUs, int8 for CPUs",
+        about="Precision of SAM's encoder, if not that of training; bf16 and fp16 are for GPUs, int8 for CPUs",
         panel=COMPUTING,
     ),
 ]

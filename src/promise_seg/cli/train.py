@@ -28,7 +28,6 @@ from promise_seg.cli.trust import print_learned
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.vocabulary import (
     ApmKind,
-    EncoderPrecision,
     Fit,
     Optimizer,
     Precision,
@@ -184,7 +183,7 @@ def train(
     seed: Annotated[int, option("--seed", min=0, about="Seed of weights, draws and val rows.", panel=TRAINING)] = 0,
     val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
     precision: Annotated[Precision, choice(Precision, about="Mixed precision", panel=COMPUTING)] = Precision.NO,
-    encoder_precision: EncoderPrecisionOption = EncoderPrecision.FP32,
+    encoder_precision: EncoderPrecisionOption = None,
     device: DeviceOption = "auto",
     store: StoreOption = None,
     store_precision: StorePrecisionOption = StorePrecision.FP16,

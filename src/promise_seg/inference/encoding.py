@@ -21,7 +21,7 @@ from promise_seg.progress import Progress, Stage, silent
 from promise_seg.prompting.apm import IMAGE, AutoPrompter
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import ALL_STAGES, Features
-from promise_seg.vocabulary import Fit, Recipe
+from promise_seg.vocabulary import Fit, Recipe, Variant
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,20 @@ def encode_images(sam: Backbone, images: Sequence[Uint8Array], stages: Collectio
     with torch.no_grad():
         parts = []
         for start in range(0, len(images), sam.images_at_once):
-            some = torch.from_numpy(np.stack(images[start : start + sam.images_at_once]))
-            parts.append(rounded(sam.encode(some).with_stages(stages).to("cpu")))
+            parts += _encoded(sam, images[start : start + sam.images_at_once], stages)
         return Features.cat(parts)
+
+
+def _encoded(sam: Backbone, images: Sequence[Uint8Array], stages: Collection[int]) -> list[Features]:
+    """Encode images together or, where the device has too little memory, in halves."""
+    try:
+        some = sam.encode(torch.from_numpy(np.stack(images)))
+        return [rounded(some.with_stages(stages).to("cpu"))]
+    except torch.OutOfMemoryError:
+        if len(images) == 1:
+            raise
+    middle = len(images) // 2
+    return _encoded(sam, images[:middle], stages) + _encoded(sam, images[middle:], stages)
 
 
 def encode_one(sample: Sample, sam: Backbone, stages: Collection[int] = ALL_STAGES) -> Features:
@@ -221,3 +232,11 @@ def seen_by(model: PromiseModel, features: Features, inputs: Mapping[str, Tensor
         return features.to(model.device)
     found = model.apm.look(Features({**features.tensors, **inputs}).to(model.device))
     return Features({**features.to(model.device).tensors, **found})
+
+
+def encoding_note(model: PromiseModel) -> str:
+    """Return what a user should know of a SAM that encodes otherwise than in training; nothing if it does not."""
+    now, before = model.sam.encoder_precision, model.config.encoder_precision
+    if now == before or model.config.variant == Variant.SAM:
+        return ""
+    return f"SAM encodes with {now}; the model was trained, chosen and calibrated with {before}"

@@ -49,6 +49,8 @@ def _is_kept(path: Path, identity: dict[str, object]) -> bool:
         what = "with empty frames" if "keep_empty_frames" in known else "without empty frames"
     elif _without(known, "every") == _without(identity, "every"):
         what = f"of videos with --every {known.get('every', 1)}"
+    elif _without(known, "encoder_precision") == _without(identity, "encoder_precision"):
+        what = f"with --encoder-precision {known.get('encoder_precision', 'as in training')}"
     elif _without(known, "slices") == _without(identity, "slices"):
         what = f"with --slices {known.get('slices', 'auto')}"
     elif _without(known, "instances") == _without(identity, "instances"):

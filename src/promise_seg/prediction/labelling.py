@@ -11,7 +11,7 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.images.reading import Reading
-from promise_seg.inference.encoding import encode_images
+from promise_seg.inference.encoding import encode_images, encoding_note
 from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import ModelConfig
 from promise_seg.prediction.instances import with_offset
@@ -68,7 +68,9 @@ class Labeller:
                     f"the variant {config.variant} has no auto-prompting module: it needs prompts. Use a "
                     "model of variant apm or apm+ips"
                 )
-            if _frame(config) != _frame(first.config):
+            if _frame(config) != _frame(first.config) or (
+                predictor.model.sam.encoder_precision != first.sam.encoder_precision
+            ):
                 raise CheckpointError(f"the model of class {label} reads images differently from the first")
         if instances:
             check_makes_map(first)
@@ -103,8 +105,15 @@ class Labeller:
 
     @property
     def notes(self) -> list[str]:
-        """Why models give no trust scores, a line for each that gives none."""
-        return list(dict.fromkeys(one.note for one in self.predictors.values() if one.note))
+        """Return what a user should know: why models give no trust scores, and where SAM encodes otherwise."""
+        notes = dict.fromkeys(one.note for one in self.predictors.values() if one.note)
+        if self._encodes_otherwise:
+            notes[encoding_note(self._first.model)] = None
+        return list(notes)
+
+    @property
+    def _encodes_otherwise(self) -> bool:
+        return encoding_note(self._first.model) != ""
 
     def identity(self) -> dict[str, object]:
         """Return everything that determines the predictions."""
@@ -122,6 +131,8 @@ class Labeller:
             of_trust["instances"] = True
         if self.slices != Slices.AUTO:
             of_trust["slices"] = str(self.slices)
+        if self._encodes_otherwise:
+            of_trust["encoder_precision"] = str(self.sam.encoder_precision)
         return of_trust | {
             "names": {str(label): name for label, name in self.names.items()},
             "model_sha256": hashes[0] if len(hashes) == 1 else hashes,

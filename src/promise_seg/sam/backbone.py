@@ -4,6 +4,7 @@ Nothing outside this folder looks inside a SAM. Another one (SAM 2, a relative) 
 :class:`Backbone`.
 """
 
+import copy
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -63,7 +64,7 @@ class Backbone(nn.Module, ABC):
         self.input_scale = (PIXEL_MEAN, PIXEL_STD)
         """The mean and the standard deviation by which pixels are normalised."""
         self.encoder_precision = EncoderPrecision.FP32
-        """How exactly it encodes; see :meth:`lighten`."""
+        """The precision that it encodes in; see :meth:`in_precision`."""
         self._lighter: tuple[nn.Module, ...] = ()  # in a tuple, as it is no part of the SAM that is saved and hashed
 
     @property
@@ -98,16 +99,22 @@ class Backbone(nn.Module, ABC):
         """How many images are worth encoding together on its device."""
         return _IMAGES_AT_ONCE if self.device.type == "cuda" else 1
 
-    def lighten(self, precision: EncoderPrecision) -> None:
-        """Encode in this precision from now on; masks are decoded in single precision as before.
+    def in_precision(self, precision: EncoderPrecision) -> Self:
+        """Return a SAM that encodes in this precision and shares all other weights; this one stays as it is.
+
+        Masks are decoded in single precision in any case.
 
         Raises:
             SettingsError: if its device or its encoder cannot, or nothing is gained by it.
         """
+        if precision == self.encoder_precision:
+            return self
         check_encoder_precision(precision, self.device)
         is_usual = precision == EncoderPrecision.FP32
-        self._lighter = () if is_usual else (lighter(self.get_submodule("model.vision_encoder"), precision),)
-        self.encoder_precision = precision
+        found = copy.copy(self)
+        found._lighter = () if is_usual else (lighter(self.get_submodule("model.vision_encoder"), precision),)
+        found.encoder_precision = precision
+        return found
 
     @property
     def _encoder(self) -> nn.Module:

@@ -22,7 +22,7 @@ def check_encoder_precision(precision: EncoderPrecision, device: torch.device) -
         SettingsError: with the ones that it can.
     """
     if precision == EncoderPrecision.INT8 and device.type != "cpu":
-        raise SettingsError(f"{_OPTION} {precision}: works on a CPU alone, not on {device.type}. Choose bf16 or fp16")
+        raise SettingsError(f"{_OPTION} {precision}: works only on a CPU, not on {device.type}. Choose bf16 or fp16")
     if precision == EncoderPrecision.FP16 and device.type == "cpu":
         raise SettingsError(f"{_OPTION} {precision}: a CPU gains nothing by it. Choose int8 or bf16")
 

@@ -1,6 +1,7 @@
 """SAM-HQ, any ``SamHQModel`` of ``transformers``, behind the contract of a backbone."""
 
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -66,10 +67,12 @@ class FrozenSamHq(Backbone):
     def device(self) -> torch.device:
         return self.model.device
 
-    def lighten(self, precision: EncoderPrecision) -> None:
-        """See :meth:`Backbone.lighten`."""
-        self._inside[0].lighten(precision)
-        self.encoder_precision = precision
+    def in_precision(self, precision: EncoderPrecision) -> Self:
+        """See :meth:`Backbone.in_precision`."""
+        found = super().in_precision(precision)
+        if found is not self:
+            found._inside = (self._inside[0].in_precision(precision),)
+        return found
 
     def _encode(self, images: Tensor) -> Features:
         """Run the encoder of SAM, and make the features of the HQ token."""

@@ -23,6 +23,7 @@ from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.tiles import is_divided
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
+from promise_seg.inference.encoding import encoding_note
 from promise_seg.inference.prompting import check_prompts
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
@@ -188,8 +189,8 @@ def evaluate(
         tolerance: of the surface Dice, and the unit of distances: ``2px`` or ``1.5mm``.
         by: columns of the manifest to give means by, beside those by size.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        encoder_precision: how exactly SAM encodes: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
-            by default as in training.
+        encoder_precision: the precision of SAM's encoder: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
+            by default that of training.
         store: the feature store, or its folder; by default the user's.
         always_segment: score the masks also of images that the model judges to hold nothing, and would leave empty.
         progress: told of each image.
@@ -242,7 +243,7 @@ class _Work:
             part, model, rows, self.assessment, data=self.data, split=self.split, by=self.by, store=self.store,
             progress=self.progress,
         )  # fmt: skip
-        summary, notes = found.summary, list(found.notes)
+        summary, notes = found.summary, [*filter(None, [encoding_note(model)]), *found.notes]
         if part.label is not None and not any(row.foreground_pixels for row in rows):
             notes.insert(0, f"class {part.label}: no {self.split} mask holds it; only false alarms are scored")
         facts = {name: getattr(summary, name) for name in ("prompts", "protocol", "postprocessing", "mask_choice")}

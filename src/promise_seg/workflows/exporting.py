@@ -10,8 +10,10 @@ from promise_seg.exporting.description import DESCRIPTION_FILE
 from promise_seg.exporting.packages import USUAL_OPSET, check_opset, check_packages
 from promise_seg.exporting.writing import is_export, write_model
 from promise_seg.files import replacing_folder
+from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
+from promise_seg.vocabulary import EncoderPrecision
 from promise_seg.workflows.models import ModelLike, OpenModels, open_models
 from promise_seg.workflows.outputs import refuse_checkpoints
 
@@ -72,9 +74,18 @@ def export(
         for part, one in opened:
             inside = Path(part.name).name if opened.ref.is_class_set else ""
             (temporary / inside).mkdir(exist_ok=True)
-            on_cpu = one if one.device.type == "cpu" else copy.deepcopy(one).to("cpu")
+            on_cpu = _in_single_precision(one)
             agreement = write_model(on_cpu, temporary / inside, opset, part.name, progress)
             found.append(Exported(part.name, output / inside, tuple(agreement)))
+    return found
+
+
+def _in_single_precision(model: PromiseModel) -> PromiseModel:
+    """Return a model on the CPU whose SAM encodes in single precision, as graphs do."""
+    if model.device.type == "cpu" and model.sam.encoder_precision == EncoderPrecision.FP32:
+        return model
+    found = copy.deepcopy(model).to("cpu")
+    found.sam = found.sam.in_precision(EncoderPrecision.FP32)
     return found
 
 

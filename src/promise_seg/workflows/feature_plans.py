@@ -16,9 +16,10 @@ from promise_seg.parts import Part
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
-from promise_seg.vocabulary import EncoderPrecision, Protocol
+from promise_seg.vocabulary import Protocol
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import pick_device
+from promise_seg.workflows.encoding import encoding_in
 from promise_seg.workflows.evaluation import as_store
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.sizing import Sizing
@@ -34,7 +35,7 @@ def plan_features(
     protocol: str = Protocol.OWN,
     val_share: float = DEFAULT_VAL_SHARE,
     device: str = "auto",
-    encoder_precision: str = EncoderPrecision.FP32,
+    encoder_precision: str | None = None,
     store: str | Path | FeatureStore | None = None,
     progress: Progress = silent,
     note: Note = no_note,
@@ -69,7 +70,7 @@ def encode_features(
     protocol: str = Protocol.OWN,
     val_share: float = DEFAULT_VAL_SHARE,
     device: str = "auto",
-    encoder_precision: str = EncoderPrecision.FP32,
+    encoder_precision: str | None = None,
     store: str | Path | FeatureStore | None = None,
     part: str | None = None,
     progress: Progress = silent,
@@ -140,7 +141,7 @@ def _needed(
     protocol: str,
     val_share: float,
     device: str,
-    encoder_precision: str,
+    encoder_precision: str | None,
     store: str | Path | FeatureStore | None,
     progress: Progress,
     note: Note,
@@ -155,7 +156,7 @@ def _needed(
     rows, sam = tiles_to_learn(rows, sam, pick_device(device), image_size, None, protocol, note)
     sizing = Sizing(rows.train, None, note)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, pick_device(device), image_size, settings)
-    frozen.lighten(chosen(EncoderPrecision, encoder_precision, "--encoder-precision"))
+    frozen = encoding_in(frozen, encoder_precision)
     config = sizing.with_apm_side(settings).apm_config
     apm = None if config is None else config.completed().build(frozen.sizes)
     training_set = TrainingSet(rows.train, frozen, where, settings, apm)

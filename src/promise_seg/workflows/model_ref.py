@@ -20,7 +20,7 @@ from promise_seg.model import PromiseModel, bare_model
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO, load_sam
 from promise_seg.trust.trust_file import Found, find_trust
-from promise_seg.vocabulary import Fit, Protocol
+from promise_seg.vocabulary import EncoderPrecision, Fit, Protocol
 
 BARE = "bare"
 """The name of a SAM alone, with nothing trained around it."""
@@ -97,6 +97,7 @@ class ModelPart:
         sam: Backbone | str | None = None,
         device: str | torch.device = "cpu",
         image_size: int | None = None,
+        encoder_precision: EncoderPrecision | None = None,
         protocol: str = Protocol.OWN,
     ) -> PromiseModel:
         """Load the model, in evaluation mode.
@@ -105,6 +106,7 @@ class ModelPart:
             sam: its SAM, or where to find it, if not where training found it; for a bare SAM which one.
             device: where to put it.
             image_size: side of the input of a bare SAM, in pixels.
+            encoder_precision: the precision of its SAM's encoder; by default that of training.
             protocol: how a bare SAM gets its images: as our own models do, or as the published code does.
 
         Raises:
@@ -116,9 +118,11 @@ class ModelPart:
                 raise SettingsError(
                     "--image-size: a trained model is used at the size it was trained at; it is for bare only"
                 )
-            return load_checkpoint(self.name, sam, device)
+            return load_checkpoint(self.name, sam, device, encoder_precision)
         if not isinstance(sam, Backbone):
             sam = load_sam(sam or NANO, device, image_size)
+        if encoder_precision is not None:
+            sam = sam.in_precision(encoder_precision)
         if protocol == Protocol.REFERENCE:
             return bare_model(sam, Fit.SQUARE, Reading(crop_border=True))
         return bare_model(sam)

@@ -15,10 +15,11 @@ from promise_seg.prediction.labelling import Labeller, parse_names
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import TrustModel
-from promise_seg.vocabulary import EncoderPrecision, Protocol, Slices
+from promise_seg.vocabulary import Protocol, Slices
 from promise_seg.workflows.by_class import ByClass, Found
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import pick_device
+from promise_seg.workflows.encoding import parse_encoder_precision, refuse_for_loaded
 from promise_seg.workflows.model_ref import ModelPart, ModelRef
 
 
@@ -227,7 +228,7 @@ def open_models(
         sam: their SAM, or where to find it, if not where training found it; for a bare SAM which one.
         device: where to put them.
         image_size: side of the input of a bare SAM, in pixels.
-        encoder_precision: how exactly their SAM encodes; by default as in training.
+        encoder_precision: the precision of their SAM's encoder; by default that of training.
         protocol: how a bare SAM gets its images.
         always_segment: segment also what the model judges to hold nothing.
 
@@ -235,6 +236,8 @@ def open_models(
         SettingsError: if a trained model is asked for at another size, or there is no such device.
         CheckpointError: if one cannot be loaded.
     """
+    if not isinstance(model, str | Path | ModelRef):
+        refuse_for_loaded(encoder_precision)
     if isinstance(model, OpenModels):
         return model
     if isinstance(model, Model):
@@ -242,14 +245,14 @@ def open_models(
     if isinstance(model, ClassModels):
         return OpenModels(model.ref, tuple(one.model for one in model.values()))
     ref, place = ModelRef.resolve(model), pick_device(device)
-    encodes = encoder_precision and chosen(EncoderPrecision, encoder_precision, "--encoder-precision")
+    encodes = parse_encoder_precision(encoder_precision)
     opened: list[PromiseModel] = []
     for part in ref.parts:
         shared = opened[0].sam if opened else sam
-        opened.append(part.open(sam=shared, device=place, image_size=image_size, protocol=protocol))
+        opened.append(
+            part.open(sam=shared, device=place, image_size=image_size, encoder_precision=encodes, protocol=protocol)
+        )
         opened[-1].always_segments = always_segment
-    if encodes:
-        opened[0].sam.lighten(encodes)  # which is that of all
     return OpenModels(ref, tuple(opened))
 
 
@@ -275,8 +278,8 @@ def load(
         sam: the SAM it belongs to; by default the place noted in the checkpoint. For ``bare`` which one.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         image_size: side of the input of a bare SAM, in pixels.
-        encoder_precision: how exactly SAM encodes: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
-            by default as in training.
+        encoder_precision: the precision of SAM's encoder: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
+            by default that of training.
         always_segment: segment also what the model judges to hold nothing; by default such images get an empty mask.
 
     Returns:

@@ -25,6 +25,7 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import OutputFormat, Slices
 from promise_seg.workflows.archive_predicting import ArchiveJob, archive_to_send_to
 from promise_seg.workflows.choices import chosen
+from promise_seg.workflows.encoding import refuse_for_loaded
 from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
@@ -53,7 +54,7 @@ def load_labeller(
         model: a model or what names one.
         sam: its SAM, if not where training found it.
         device: where to put it.
-        encoder_precision: how exactly SAM encodes; by default as in training.
+        encoder_precision: the precision of SAM's encoder; by default that of training.
         names: what is segmented, ``NAME`` or ``LABEL=NAME``.
         always_segment: segment also what the model judges to hold nothing; of a model that is loaded already, see
             :func:`load`.
@@ -69,6 +70,8 @@ def load_labeller(
     options.applied_to(Reading(tiles=_ANY_TILES))  # refused before a model is loaded
     if isinstance(model, str | Path | ModelRef):
         model = load(model, sam=sam, device=device, encoder_precision=encoder_precision, always_segment=always_segment)
+    else:
+        refuse_for_loaded(encoder_precision)
     if options != NO_OPTIONS:
         model = model.reading_as(options)
     return model.labeller(names, instances=instances, slices=slices)
@@ -113,8 +116,8 @@ def predict_folder(
         names: what is segmented, for DICOM-SEG and COCO: ``NAME``, or ``LABEL=NAME`` for one of several.
         sam: the model's SAM, if not where training found it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        encoder_precision: how exactly SAM encodes: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
-            by default as in training.
+        encoder_precision: the precision of SAM's encoder: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
+            by default that of training.
         always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
         every: predict every Nth frame of videos, from the first.
         instances: find each object separately: instance maps in place of masks, and ``objects.csv``.
@@ -162,6 +165,7 @@ def predict_folder(
     job = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
     if isinstance(model, Labeller):
         _check_loaded_so(model, instances, way)
+        refuse_for_loaded(encoder_precision)
         if (tile, overlap, level) != (None, None, None):
             raise SettingsError("tile, overlap and level belong to the model here: load it with them")
     else:

@@ -31,9 +31,9 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO, load_sam
 from promise_seg.sam.prompts import Prompts
 from promise_seg.scenes import draw_scene
-from promise_seg.vocabulary import EncoderPrecision, Protocol
-from promise_seg.workflows.choices import chosen
+from promise_seg.vocabulary import Protocol
 from promise_seg.workflows.devices import make_accelerator
+from promise_seg.workflows.encoding import encoding_in
 from promise_seg.workflows.training import settings_for
 
 _SIDE = 320
@@ -125,7 +125,7 @@ def bench(
     batch_size: int = 4,
     clicks: int = 30,
     precision: str = "no",
-    encoder_precision: str = EncoderPrecision.FP32,
+    encoder_precision: str | None = None,
     device: str | torch.device = "auto",
     output: str | Path | None = None,
     progress: Progress = silent,
@@ -144,7 +144,7 @@ def bench(
         batch_size: images of a training step.
         clicks: that are answered.
         precision: of training: ``no``, ``bf16`` or ``fp16``.
-        encoder_precision: how exactly SAM encodes: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs).
+        encoder_precision: the precision of SAM's encoder: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         output: a JSON file for the results.
         progress: told of each image, click and epoch.
@@ -160,7 +160,7 @@ def bench(
     settings = settings_for(Protocol.OWN, None, given)
     accelerator = make_accelerator(device, settings.precision)
     loaded = sam if isinstance(sam, Backbone) else load_sam(sam, accelerator.device, image_size)
-    loaded.lighten(chosen(EncoderPrecision, encoder_precision, "--encoder-precision"))
+    loaded = encoding_in(loaded, encoder_precision)
     with tempfile.TemporaryDirectory(prefix="promise-bench-") as name:
         folder = Path(name)
         rows, store = check_rows(read_manifest(_draw(folder, images))), FeatureStore(folder / "store")

@@ -24,10 +24,11 @@ from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import PointCounts
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
-from promise_seg.vocabulary import ApmKind, EncoderPrecision, Protocol, StorePrecision
+from promise_seg.vocabulary import ApmKind, Protocol, StorePrecision
 from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
+from promise_seg.workflows.encoding import encoding_in
 from promise_seg.workflows.evaluation import as_store, data_name
 from promise_seg.workflows.model_ref import ModelPart, ModelRef, PartKind
 from promise_seg.workflows.models import AnyModel, ClassModels, Model, ModelLike, load
@@ -51,7 +52,7 @@ def train(
     foreground: int | None = None,
     sam: Backbone | str = NANO,
     image_size: int | None = None,
-    encoder_precision: str = EncoderPrecision.FP32,
+    encoder_precision: str | None = None,
     train_also: str | None = None,
     fit: str | None = None,
     init: "ModelLike | Starts | None" = None,
@@ -98,7 +99,7 @@ def train(
             or a SAM that is loaded already.
         image_size: side of the input that SAM is used at, in pixels; by default the one that it was trained at, or a
             multiple of it where objects would be too small there.
-        encoder_precision: how exactly SAM encodes: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs).
+        encoder_precision: the precision of SAM's encoder: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs).
         train_also: parts of SAM to train as well: ``none``, ``prompt-encoder``, ``decoder``,
             ``prompt-encoder+decoder`` or ``everything``.
         fit: how images become squares: ``stretch``, ``pad`` or ``square``.
@@ -140,7 +141,6 @@ def train(
     """
     check_run_folder(output)
     protocol = chosen(Protocol, protocol, "--protocol")
-    encodes = chosen(EncoderPrecision, encoder_precision, "--encoder-precision")
     given = {
         "variant": variant, "apm": apm, "points": points, "foreground": foreground, "train_also": train_also,
         "fit": fit, "epochs": epochs, "batch_size": batch_size, "accumulate": accumulate,
@@ -161,7 +161,7 @@ def train(
     rows, sam = tiles_to_learn(rows, sam, accelerator.device, image_size, output, protocol, note)
     sizing = Sizing(rows.train, output, note, is_new=starts is None)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, accelerator.device, image_size, settings)
-    frozen.lighten(encodes)
+    frozen = encoding_in(frozen, encoder_precision, None if starts is None else starts.first.config)
     settings = sizing.with_apm_side(settings)
     if epochs is None:
         settings = with_usual_epochs(settings, len(rows.train), settings_of_run(output))
