@@ -9,7 +9,7 @@ from promise_seg.annotator.project import Options, Project
 from promise_seg.scenes import draw_scene
 from promise_seg.workflows.models import load
 from tests.annotator.helpers import API, Tab, client_of
-from tests.annotator.learning import ended, until
+from tests.annotator.learning import trained
 
 SIDE = 48
 TINY = {"epochs": 1, "views": 1, "apm": "heatmap", "batch_size": 2}
@@ -31,8 +31,10 @@ def test_a_sam_alone_becomes_a_model_that_proposes(tmp_path):
             tab.act("accept")
         client.post(f"{API}/training", json={})
         assert not project.segmenter.proposes
-        found = until(client, ended)
+        found = trained(client, project)
         assert found["state"] == "idle", found["reason"]
         assert (found["result"]["round"], found["result"]["before"]) == ("001", 0.0)
         assert found["result"]["images"] == 1
-        assert project.segmenter.proposes == found["result"]["took_over"] == (found["result"]["after"] > 0)
+        assert found["result"]["after"] > 0
+        assert found["result"]["took_over"]
+        assert project.segmenter.proposes
