@@ -17,8 +17,11 @@ folder = Path(sys.argv[1])
 threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(130)), daemon=True).start()
 print(json.dumps({"stage": "training", "done": 3, "total": 9, "note": "epoch 1/3"}), flush=True)
 end = folder.parent / "end.json"
-while not end.exists():
-    time.sleep(0.01)
+try:
+    while not end.exists():
+        time.sleep(0.01)
+except KeyboardInterrupt:
+    os._exit(130)
 told = json.loads(end.read_text())
 end.unlink()
 if "error" in told:

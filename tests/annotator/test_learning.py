@@ -1,6 +1,10 @@
 """Training on accepted images: when it is offered, what it is given, and which model is used afterwards."""
 
 import json
+import os
+import signal
+import sys
+import threading
 
 import pytest
 
@@ -189,6 +193,62 @@ def test_a_round_has_its_own_masks_and_keeps_held_out_images_apart(client, folde
         assert row.image.exists()
         assert row.mask.is_relative_to(folder / "learning/001")
         assert row.mask.exists()
+
+
+def test_what_does_not_fit_on_the_disk_hinders_neither_a_new_model_nor_opening(client, folder, project, learned):
+    tab = Tab(client, 4, seed=4)
+    tab.open()
+    tab.act("propose", slice=0)
+    client.request("DELETE", f"{tab.place}/lease", json={"client": tab.client})
+    accept(client, 1, 2, 3)
+    train(client)
+
+    def use(*more, then=project.learning._change):
+        project._database.connection.execute("PRAGMA query_only = ON")
+        then(*more)
+
+    project.learning._change = use
+    end_training(folder, result())
+    found = trained(client, project)
+    assert (found["state"], found["result"]["took_over"]) == ("idle", True)
+    assert project.segmenter.in_use.models[1] is learned
+    again = Tab(client, 4, seed=5)
+    assert again.open().status_code == 200
+    assert again.objects == tab.objects
+    project._database.connection.execute("PRAGMA query_only = OFF")
+
+
+def test_others_are_answered_while_training_is_prepared(client, project, monkeypatch):
+    accept(client, 1, 2, 3)
+    begins, may_go, answers = threading.Event(), threading.Event(), []
+
+    def slow(groups, then=project.learning._roles.of):
+        begins.set()
+        assert may_go.wait(600)
+        return then(groups)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(project.learning._roles, "of", slow)
+        thread = threading.Thread(target=lambda: answers.append(train(client)))
+        thread.start()
+        assert begins.wait(600)
+        assert client.get(f"{API}/training").json()["state"] == "running"
+        assert refusal(train(client)) == (409, "busy")
+        stop(client)
+        may_go.set()
+        thread.join()
+    assert answers[0].json()["state"] == "interrupted"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="groups of processes are those of POSIX")
+def test_ctrl_c_in_the_terminal_is_not_for_the_process_and_its_end_by_it_is_no_failure(client, project):
+    accept(client, 1, 2, 3)
+    train(client)
+    begun(client)
+    process = project.learning.training._work.process
+    assert os.getpgid(process.pid) != os.getpgid(0)
+    process.send_signal(signal.SIGINT)
+    assert trained(client, project)["state"] == "interrupted"
 
 
 def test_time_left_is_what_the_pace_of_a_stage_says():

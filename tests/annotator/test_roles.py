@@ -75,7 +75,7 @@ def test_test_rows_are_neither_counted_nor_learned_from_whatever_their_group_was
 
 def test_what_earlier_rounds_learned_from_is_known_by_its_file_and_its_content(project, folder, model):
     client = client_of(project)
-    accept(client, 1, 3, 4)
+    accept(client, 1, 3, 5)
     client.post(f"{API}/training", json={})
     (work,) = Round.all_of(folder)
     listed = dict(project._to_learn_from())
@@ -94,7 +94,7 @@ def test_what_earlier_rounds_learned_from_is_known_by_its_file_and_its_content(p
 
 def test_a_damaged_note_of_what_was_learned_from_is_said(project, folder):
     client = client_of(project)
-    accept(client, 1, 3, 4)
+    accept(client, 1, 3, 5)
     client.post(f"{API}/training", json={})
     client.request("DELETE", f"{API}/training", json={})
     project.learning.training._thread.join(600)

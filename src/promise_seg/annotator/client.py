@@ -128,8 +128,8 @@ class Client:
                 break
             except TimeoutError as error:
                 raise RemoteError(
-                    "unreachable", f"{self.address}: no answer within {self._timeout:g} s. What was asked for may be done "
-                    "all the same: hold the image again to see, or give connect a longer timeout",
+                    "unreachable", f"{self.address}: no answer within {self._timeout:g} s. What was asked for may "
+                    "be done all the same: hold the image again to see, or give connect a longer timeout",
                 ) from error  # fmt: skip
             except (OSError, http.client.HTTPException) as error:
                 if not left:
