@@ -39,8 +39,8 @@ class Pretended(LearningOptions):
     def __new__(cls, *args, **more):
         return super().__new__(cls)
 
-    def __init__(self, learned, after=3):
-        super().__init__(after=after, command=COMMAND)
+    def __init__(self, learned, after=3, **more):
+        super().__init__(after=after, command=COMMAND, **more)
         object.__setattr__(self, "learned", learned)
 
     def opened(self, folder):

@@ -23,7 +23,7 @@ def images(tmp_path):
 
 @pytest.fixture
 def options(model):
-    return Options(user="ada", learning=Pretended(model))
+    return Options(user="ada", learning=Pretended(model, always_segment=True))
 
 
 @pytest.fixture
@@ -68,7 +68,8 @@ def test_test_rows_are_neither_counted_nor_learned_from_whatever_their_group_was
     assert (found["accepted"], found["missing"], found["offered"]) == (2, 1, False)
     accept(client, 4, 5)
     client.post(f"{API}/training", json={})
-    assert json.loads((folder / "learning/001/job.json").read_text())["images"] == 4
+    job = json.loads((folder / "learning/001/job.json").read_text())
+    assert (job["images"], job["always_segment"]) == (4, True)
     rows = [row for name in ("train", "held-out") for row in read_manifest(folder / f"learning/001/{name}.csv")]
     assert sorted(row.image.name for row in rows) == ["0.png", "2.png", "3.png", "4.png"]
 
