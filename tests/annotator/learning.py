@@ -8,6 +8,8 @@ from promise_seg.annotator.learning import LearningOptions
 from promise_seg.annotator.rounds import LEARNING
 from tests.annotator.helpers import API, Tab, bits_of
 
+_LONGEST = 600.0
+"""Seconds after which something hangs, on however busy a computer."""
 SCRIPT = """
 import json, os, sys, threading, time
 from pathlib import Path
@@ -15,8 +17,11 @@ folder = Path(sys.argv[1])
 threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(130)), daemon=True).start()
 print(json.dumps({"stage": "training", "done": 3, "total": 9, "note": "epoch 1/3"}), flush=True)
 end = folder.parent / "end.json"
-while not end.exists():
-    time.sleep(0.01)
+try:
+    while not end.exists():
+        time.sleep(0.01)
+except KeyboardInterrupt:
+    os._exit(130)
 told = json.loads(end.read_text())
 end.unlink()
 if "error" in told:
@@ -34,8 +39,8 @@ class Pretended(LearningOptions):
     def __new__(cls, *args, **more):
         return super().__new__(cls)
 
-    def __init__(self, learned, after=3):
-        super().__init__(after=after, command=COMMAND)
+    def __init__(self, learned, after=3, **more):
+        super().__init__(after=after, command=COMMAND, **more)
         object.__setattr__(self, "learned", learned)
 
     def opened(self, folder):
@@ -55,19 +60,26 @@ def end_training(folder, said):
     written.rename(folder / LEARNING / "end.json")
 
 
-def until(client, condition):
-    """Ask until what is known of training is as wanted, and return it."""
-    for _ in range(6000):
+def trained(client, project):
+    """Wait until the process has ended, and return what is known of training then."""
+    thread = project.learning.training._thread
+    thread.join(_LONGEST)
+    assert not thread.is_alive()
+    found = client.get(f"{API}/training").json()
+    assert found["state"] != "running"
+    return found
+
+
+def begun(client):
+    """Wait until the process has said how far it is, and return that."""
+    ends = time.monotonic() + _LONGEST
+    while time.monotonic() < ends:
         found = client.get(f"{API}/training").json()
-        if condition(found):
-            return found
+        assert found["state"] == "running", found
+        if found["progress"]["stage"]:
+            return found["progress"]
         time.sleep(0.01)
     raise AssertionError(found)
-
-
-def ended(facts):
-    """Whether nothing is running."""
-    return facts["state"] != "running"
 
 
 def accept(client, *images):

@@ -6,9 +6,10 @@ import threading
 import numpy as np
 import pytest
 
+from promise_seg.annotator import results
 from promise_seg.annotator.client import RemoteError, connect
 from promise_seg.annotator.running import running
-from promise_seg.errors import SettingsError
+from promise_seg.errors import PromiseError, SettingsError
 from tests.annotator.helpers import HEIGHT, WIDTH
 
 
@@ -89,7 +90,7 @@ def test_what_is_refused_is_an_error_with_its_code(remote, link, project):
 
 
 def test_an_address_without_a_server_is_said(free_port):
-    with pytest.raises(RemoteError, match="is no link of an annotator"):
+    with pytest.raises(RemoteError, match="is not an address of an annotator"):
         connect("http://127.0.0.1:8765/")
     with pytest.raises(RemoteError, match="does not answer") as error:
         connect(f"http://127.0.0.1:{free_port}/?token=x")
@@ -110,6 +111,43 @@ def test_an_answer_that_was_lost_is_asked_for_again(remote, monkeypatch):
     monkeypatch.setattr(remote, "_send", losing)
     image.add(mask=square())
     assert (len(image.objects), image.revision, lost) == (1, 1, [])
+
+
+def test_what_is_neither_read_nor_an_action_is_sent_once(remote, monkeypatch):
+    """Training that began although its answer was lost is not begun twice; nor does patience begin anew."""
+    sent = []
+
+    for error, times in ((ConnectionResetError(), 3), (TimeoutError(), 1)):
+
+        def losing(method, path, body, error=error):
+            sent.append((method, path.rpartition("/")[2]))
+            raise error
+
+        monkeypatch.setattr(remote, "_send", losing)
+        sent.clear()
+        with pytest.raises(RemoteError) as said:
+            remote.training()
+        assert (said.value.code, sent) == ("unreachable", [("GET", "training")] * times)
+        with pytest.raises(RemoteError):
+            remote.train()
+        assert sent[times:] == [("POST", "training")]
+
+
+def test_what_was_stored_in_part_is_accepted_by_doing_it_again(remote, monkeypatch, folder):
+    image = remote.open(1)
+    image.add(mask=square())
+
+    def full(path, text):
+        raise PromiseError(f"{path}: cannot write: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "write_text", full)
+        with pytest.raises(RemoteError, match="the manifest is not up to date") as error:
+            image.accept()
+        assert error.value.code == "not-stored"
+    image.accept()
+    assert (image.state, image.revision) == ("done", 2)
+    assert (folder / "manifest.csv").exists()
 
 
 def test_several_threads_work_at_their_images(remote):

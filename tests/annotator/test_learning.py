@@ -1,15 +1,18 @@
 """Training on accepted images: when it is offered, what it is given, and which model is used afterwards."""
 
 import json
+import os
+import signal
+import sys
+import threading
 
 import pytest
 
 from promise_seg.annotator.project import Options, Project
-from promise_seg.annotator.roles import Role, Roles
 from promise_seg.annotator.training import Progressing
 from promise_seg.dataset.manifest import read_manifest
 from tests.annotator.helpers import API, Tab, client_of, model_around, refusal
-from tests.annotator.learning import Pretended, accept, end_training, ended, result, until
+from tests.annotator.learning import Pretended, accept, begun, end_training, result, trained
 from tests.helpers import write_dataset
 
 
@@ -66,13 +69,13 @@ def test_too_few_images_are_refused_in_words(client):
 
 def test_a_better_model_takes_over_and_says_by_how_much(client, folder, project, learned):
     accept(client, 1, 2, 3)
-    began = train(client)
-    assert began.json().get("state") == "running", began.text
-    far = until(client, lambda facts: facts["progress"] and facts["progress"]["stage"])["progress"]
+    answer = train(client)
+    assert answer.json().get("state") == "running", answer.text
+    far = begun(client)
     assert (far["stage"], far["done"], far["total"], far["note"]) == ("training", 3, 9, "epoch 1/3")
     assert refusal(train(client)) == (409, "busy")
     end_training(folder, result())
-    found = until(client, ended)
+    found = trained(client, project)
     assert found["result"] == {"round": "001", "took_over": True, "better": True, **result()}
     assert found["model"]["name"] == "learning/001/run"
     assert found["model"]["learned"]
@@ -85,33 +88,33 @@ def test_a_model_that_is_not_better_is_not_used(client, folder, project, model):
     accept(client, 1, 2, 3)
     train(client)
     end_training(folder, result(before=0.7, after=0.7))
-    found = until(client, ended)
+    found = trained(client, project)
     assert (found["result"]["took_over"], found["result"]["better"]) == (False, False)
     assert found["model"]["name"] == "tiny"
     assert project.segmenter.in_use.models[1] is model
 
 
-def test_what_ended_training_is_said(client, folder):
+def test_what_ended_training_is_said(client, folder, project):
     accept(client, 1, 2, 3)
     train(client)
     end_training(folder, {"error": "the masks of all train rows are empty"})
-    found = until(client, ended)
+    found = trained(client, project)
     assert (found["state"], found["reason"]) == ("failed", "the masks of all train rows are empty")
 
 
-def test_training_that_was_stopped_goes_on_with_the_same_images(client, folder):
+def test_training_that_was_stopped_goes_on_with_the_same_images(client, folder, project):
     accept(client, 1, 2, 3)
     train(client)
     stop(client)
-    assert until(client, ended)["state"] == "interrupted"
+    assert trained(client, project)["state"] == "interrupted"
     accept(client, 4)
     train(client)
     assert [path.name for path in sorted((folder / "learning").iterdir())] == ["001"]
     end_training(folder, result())
-    assert until(client, ended)["result"]["round"] == "001"
+    assert trained(client, project)["result"]["round"] == "001"
     train(client, anew=True)
     end_training(folder, result(accepted=4))
-    assert until(client, ended)["result"]["round"] == "002"
+    assert trained(client, project)["result"]["round"] == "002"
 
 
 def test_the_process_ends_with_the_server_and_goes_on_after_it(model, images, folder, options):
@@ -126,7 +129,7 @@ def test_the_process_ends_with_the_server_and_goes_on_after_it(model, images, fo
         assert client.get(f"{API}/training").json()["state"] == "interrupted"
         train(client)
         end_training(folder, result())
-        assert until(client, ended)["result"]["took_over"]
+        assert trained(client, project)["result"]["took_over"]
 
 
 def test_a_project_goes_on_with_the_model_that_learned_from_it(model, images, folder, options, learned):
@@ -134,7 +137,7 @@ def test_a_project_goes_on_with_the_model_that_learned_from_it(model, images, fo
         accept(client := client_of(project), 1, 2, 3)
         train(client)
         end_training(folder, result())
-        until(client, ended)
+        trained(client, project)
     said = []
     with Project(model, [images], folder, options, note=said.append) as project:
         assert project.segmenter.in_use.models[1] is learned
@@ -152,7 +155,7 @@ def test_a_model_whose_server_ended_before_it_took_over_does_so_at_the_next_star
         assert project.facts()["model"]["name"] == "learning/001/run"
 
 
-def test_only_proposals_that_nobody_touched_are_made_anew(client, folder):
+def test_only_proposals_that_nobody_touched_are_made_anew(client, folder, project):
     seen, changed = Tab(client, 4, seed=4), Tab(client, 5, seed=5)
     for tab in (seen, changed):
         tab.open()
@@ -163,7 +166,7 @@ def test_only_proposals_that_nobody_touched_are_made_anew(client, folder):
     accept(client, 1, 2, 3)
     train(client)
     end_training(folder, result())
-    model = until(client, ended)["model"]["id"]
+    model = trained(client, project)["model"]["id"]
     for tab in (seen, changed):
         assert tab.on_server() == before[tab]  # while somebody has it, nothing changes under their hands
         client.request("DELETE", f"{tab.place}/lease", json={"client": tab.client})
@@ -192,13 +195,60 @@ def test_a_round_has_its_own_masks_and_keeps_held_out_images_apart(client, folde
         assert row.mask.exists()
 
 
-def test_a_group_keeps_its_use_for_ever(project):
-    roles = Roles(project._database)
-    first = roles.of((f"patient {n}", "train", False) for n in range(3))
-    assert first == {"patient 0": Role.TRAIN, "patient 1": Role.HELD_OUT, "patient 2": Role.VAL}
-    more = [("seen", "train", True), ("video", "val", False), ("secret", "test", False), ("new", "train", False)]
-    then = roles.of([*more, *((f"patient {n}", "val", True) for n in (2, 1, 0))])
-    assert then == first | {"seen": Role.TRAIN, "video": Role.VAL, "new": Role.TRAIN}
+def test_what_does_not_fit_on_the_disk_hinders_neither_a_new_model_nor_opening(client, folder, project, learned):
+    tab = Tab(client, 4, seed=4)
+    tab.open()
+    tab.act("propose", slice=0)
+    client.request("DELETE", f"{tab.place}/lease", json={"client": tab.client})
+    accept(client, 1, 2, 3)
+    train(client)
+
+    def use(*more, then=project.learning._change):
+        project._database.connection.execute("PRAGMA query_only = ON")
+        then(*more)
+
+    project.learning._change = use
+    end_training(folder, result())
+    found = trained(client, project)
+    assert (found["state"], found["result"]["took_over"]) == ("idle", True)
+    assert project.segmenter.in_use.models[1] is learned
+    again = Tab(client, 4, seed=5)
+    assert again.open().status_code == 200
+    assert again.objects == tab.objects
+    project._database.connection.execute("PRAGMA query_only = OFF")
+
+
+def test_others_are_answered_while_training_is_prepared(client, project, monkeypatch):
+    accept(client, 1, 2, 3)
+    begins, may_go, answers = threading.Event(), threading.Event(), []
+
+    def slow(groups, then=project.learning._roles.of):
+        begins.set()
+        assert may_go.wait(600)
+        return then(groups)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(project.learning._roles, "of", slow)
+        thread = threading.Thread(target=lambda: answers.append(train(client)))
+        thread.start()
+        assert begins.wait(600)
+        assert client.get(f"{API}/training").json()["state"] == "running"
+        assert refusal(train(client)) == (409, "busy")
+        stop(client)
+        may_go.set()
+        thread.join()
+    assert answers[0].json()["state"] == "interrupted"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="groups of processes are those of POSIX")
+def test_ctrl_c_in_the_terminal_is_not_for_the_process_and_its_end_by_it_is_no_failure(client, project):
+    accept(client, 1, 2, 3)
+    train(client)
+    begun(client)
+    process = project.learning.training._work.process
+    assert os.getpgid(process.pid) != os.getpgid(0)
+    process.send_signal(signal.SIGINT)
+    assert trained(client, project)["state"] == "interrupted"
 
 
 def test_time_left_is_what_the_pace_of_a_stage_says():

@@ -1,13 +1,17 @@
-"""Objects of a slice taken on to the slices after it."""
+"""Objects of a slice propagated to the following slices."""
 
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
+from promise_seg.annotator import propagation
 from promise_seg.annotator.bits import MaskBits
 from promise_seg.annotator.objects import Answer, Prompts
 from promise_seg.annotator.project import Project
+from promise_seg.annotator.propagation import Propagations
+from promise_seg.annotator.refusals import Refusal
 from tests.annotator.helpers import Tab, bits_of, client_of, mask_of, points, refusal
 
 SHIFT = 2
@@ -26,7 +30,7 @@ class Seen:
     """
 
     def __init__(self, ends=99):
-        self.ends, self.asked = ends, []
+        self.ends, self.asked, self.errors = ends, [], {}
         self.at = threading.Event()
         self.may_go = threading.Event()
         self.may_go.set()
@@ -34,7 +38,9 @@ class Seen:
     def answer(self, number, index, label, prompts, started_from=None, candidate=None):
         self.asked.append((index, prompts))
         self.at.set()
-        assert self.may_go.wait(60)
+        assert self.may_go.wait(600)
+        if index in self.errors:
+            raise self.errors[index]
         left, top, right, bottom = (10, 5, 21, 14) if prompts.box is None else map(round, prompts.box)
         mask = np.zeros((30, 40), bool)
         mask[top : bottom + 1, left + SHIFT : right + SHIFT + 1] = True
@@ -117,16 +123,25 @@ def test_proposals_make_room_and_are_not_made_twice(begun, project, monkeypatch)
     assert begun.act("propose", slice=2)["changed"] == []
 
 
-def test_it_is_stopped_with_what_was_done(begun, seen, client):
+@contextmanager
+def propagating(tab, seen):
+    """What a propagation answers that is at its first slice meanwhile."""
     seen.may_go.clear()
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(begun.act("propagate", slice=0, last=4)))
+    thread = threading.Thread(target=lambda: answers.append(tab.act("propagate", slice=0, last=4)))
     thread.start()
-    assert seen.at.wait(60)
-    assert client.get(f"{begun.place}/propagation").json() == {"running": True, "done": 0, "total": 4}
-    client.request("DELETE", f"{begun.place}/propagation", json={})
-    seen.may_go.set()
-    thread.join()
+    try:
+        assert seen.at.wait(600)
+        yield answers
+    finally:
+        seen.may_go.set()
+        thread.join()
+
+
+def test_it_is_stopped_with_what_was_done(begun, seen, client):
+    with propagating(begun, seen) as answers:
+        assert client.get(f"{begun.place}/propagation").json() == {"running": True, "done": 0, "total": 4}
+        client.request("DELETE", f"{begun.place}/propagation", json={})
     assert [one["slice"] for one in answers[0]["changed"]] == [1]
     assert client.get(f"{begun.place}/propagation").json() == {"running": False, "done": 0, "total": 0}
     assert len(begun.act("propagate", slice=1, last=3)["changed"]) == 2  # the next one is not stopped
@@ -155,5 +170,48 @@ def test_a_server_that_ends_does_not_wait_for_all_slices(model, volume, folder, 
         tab = Tab(client_of(project), 1)
         tab.open()
         tab.act("add", slice=0, mask=bits_of(slice(5, 15), slice(10, 22)), **{"class": 1})
-        project.propagations.close()
-        assert tab.act("propagate", slice=0, last=4)["changed"] == []
+        with propagating(tab, seen) as answers:
+            project.propagations.close()
+        assert [one["slice"] for one in answers[0]["changed"]] == [1]
+
+
+def test_it_can_be_stopped_before_its_first_slice():
+    propagations = Propagations()
+    goes_on = propagations.goes_on(7)
+    assert propagations.facts(7) == {"running": True, "done": 0, "total": 0}
+    propagations.cancel(7)
+    assert not goes_on(0, 4)
+    propagations.end(7)
+    assert propagations.goes_on(7)(0, 4)
+
+
+def test_a_tab_holds_its_own_image_for_longer_while_it_is_under_way(begun, seen):
+    with propagating(begun, seen) as answers:
+        held = begun.open()  # which would wait for its end
+        assert (held.status_code, held.json()["revision"], answers) == (200, 1, [])
+    assert len(answers[0]["changed"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(Refusal(422, "unreadable", "slice 4 is damaged"), "slice 4 is damaged"), (RuntimeError("oh"), "terminal shows")],
+)
+def test_what_was_done_before_an_error_is_kept(begun, seen, error, says):
+    seen.errors[3] = error
+    answer = begun.act("propagate", slice=0, last=4)
+    assert [one["slice"] for one in answer["changed"]] == [1, 2]
+    assert answer["note"].startswith("It ended at slice 4: ")
+    assert says in answer["note"]
+    nothing = begun.send({"type": "propagate", "slice": 2, "last": 4})
+    assert nothing.status_code == (error.status if isinstance(error, Refusal) else 500)
+
+
+def test_objects_are_counted_as_they_are_made(begun, seen, monkeypatch):
+    monkeypatch.setattr(propagation, "MOST_OBJECTS", 3)
+    seen.ends = 2
+    assert begun.act("propagate", slice=0, last=4)["note"] == ""  # one object, whatever its four slices could hold
+    seen.ends = 99
+    answer = begun.act("propagate", slice=1, last=4)
+    assert [one["slice"] for one in answer["changed"]] == [2]
+    assert answer["note"] == "It ended at slice 4: an image can have 3 objects"
+    assert refusal(begun.send({"type": "propagate", "slice": 2, "last": 4})) == (422, "invalid")

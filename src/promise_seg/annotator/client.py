@@ -52,7 +52,7 @@ def connect(
     token = parse_qs(parts.query).get("token", [""])[0]
     if parts.scheme not in ("http", "https") or not parts.hostname or not token:
         raise RemoteError(
-            "malformed", f"{link!r} is no link of an annotator. Give the one that promise annotate prints"
+            "malformed", f"{link!r} is not an address of an annotator. Give the one that promise annotate prints"
         )
     client = Client(f"{parts.scheme}://{parts.netloc}", user, timeout, tls)
     client._enter(token)
@@ -107,7 +107,10 @@ class Client:
         )
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Send a request of the HTTP API, again if no answer comes, and return the answer.
+        """Send a request of the HTTP API, and return the answer.
+
+        Where the connection breaks, what changes nothing and actions are sent again; an action is done once, as it has
+        an id. An answer that takes too long is not asked for again.
 
         Args:
             method: of HTTP.
@@ -118,10 +121,16 @@ class Client:
             RemoteError: if it is not done.
         """
         sent = None if body is None else json.dumps(body).encode()
-        for left in reversed(range(_TRIES)):  # what is sent again is done once: actions have ids
+        tries = _TRIES if method == "GET" or path.endswith("/actions") else 1
+        for left in reversed(range(tries)):
             try:
                 status, _, text = self._send(method, ROOT + path, sent)
                 break
+            except TimeoutError as error:
+                raise RemoteError(
+                    "unreachable", f"{self.address}: no answer within {self._timeout:g} s. What was asked for may "
+                    "be done all the same: hold the image again to see, or give connect a longer timeout",
+                ) from error  # fmt: skip
             except (OSError, http.client.HTTPException) as error:
                 if not left:
                     raise self._unreachable(error) from error

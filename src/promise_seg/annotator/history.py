@@ -66,6 +66,7 @@ class Change:
         is_step: whether undo takes it back.
         go: -1 for undo and 1 for redo.
         model: the number of the model that proposed.
+        note: a sentence for the user, where not all was done.
     """
 
     objects: Mapping[int, AnnotatedObject | None] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Change:
     is_step: bool = False
     go: int = 0
     model: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class Outcome:
     can_undo: bool
     can_redo: bool
     proposed: tuple[int, ...]
+    note: str = ""
 
 
 class History:
@@ -176,7 +179,7 @@ class History:
             now = _after(now, change, touched=bool(after))
             _note_step(connection, image, change, step)
             answer = {
-                "state": now.state, "proposed": now.proposed,
+                "state": now.state, "proposed": now.proposed, "note": change.note,
                 "can_undo": change.is_step or _step(connection, image, DONE) is not None,
                 "can_redo": not change.is_step and _step(connection, image, UNDONE) is not None,
             }  # fmt: skip
@@ -343,4 +346,5 @@ def _outcome(connection: sqlite3.Connection, event: sqlite3.Row) -> Outcome:
         event["revision"], tuple(AnnotatedObject.from_text(content) for (content,) in rows),
         tuple(number for number, version in after.items() if version is None),
         answer["state"], answer["can_undo"], answer["can_redo"], tuple(answer["proposed"]),
+        answer.get("note", ""),
     )  # fmt: skip

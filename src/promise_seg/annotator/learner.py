@@ -16,6 +16,7 @@ from typing import Any
 
 from promise_seg.annotator.comparing import held_out_dice
 from promise_seg.annotator.rounds import HELD_OUT, TRAIN, Comparison, Round
+from promise_seg.annotator.segmenter import models_of
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import PromiseError
 from promise_seg.features.store import FeatureStore
@@ -44,7 +45,10 @@ def learn(work: Round, say: Say) -> Comparison:
 
     progress("loading", 0, 1)
     starts = None if job.model == BARE else job.model
-    before = load(job.model, sam=job.sam, device=job.device, image_size=job.image_size if starts is None else None)
+    before = load(
+        job.model, sam=job.sam, device=job.device, image_size=job.image_size if starts is None else None,
+        always_segment=job.always_segment,
+    )  # fmt: skip
     reading = before.reading.without_masks
     store = FeatureStore(None if job.store is None else Path(job.store))
     data = Dataset.from_csv(work.folder / TRAIN, classes=job.classes, like=reading, progress=progress)
@@ -53,6 +57,8 @@ def learn(work: Round, say: Say) -> Comparison:
         image_size=job.image_size if starts is None else None, device=job.device, store=store, progress=progress,
         note=lambda words: say({"say": words}), **job.options,
     )  # fmt: skip
+    for one in models_of(after).values():
+        one.model.always_segments = job.always_segment
     rows = Dataset.from_csv(work.folder / HELD_OUT, classes=job.classes, like=reading, progress=progress)
     old, new = (
         held_out_dice(model, rows, job.labels, store, progress, f"comparing, {name}")

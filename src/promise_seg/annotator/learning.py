@@ -1,5 +1,6 @@
 """Learning from accepted images: when it is offered, what it learns from, and which model is used afterwards."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +13,15 @@ from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.results import Listed
 from promise_seg.annotator.roles import Role, Roles
 from promise_seg.annotator.rounds import Job, Round
+from promise_seg.annotator.seen import Seen
 from promise_seg.annotator.segmenter import models_of
 from promise_seg.annotator.training import COMMAND, Training, TrainingState
 from promise_seg.errors import PromiseError
-from promise_seg.images.readers import content_sha256
+from promise_seg.vocabulary import Split
 from promise_seg.workflows.model_ref import BARE
 from promise_seg.workflows.models import AnyModel, load
 
+_LOG = logging.getLogger(__name__)
 DEFAULT_AFTER = 20
 """How many images are accepted before training on them is offered."""
 
@@ -83,7 +86,7 @@ class Learning:
         self.known = self._known_of_given(note)
         self.training = Training(self._finish, options.command)
         rounds = Round.all_of(folder)
-        if rounds and rounds[-1].result() is None:
+        if rounds and rounds[-1].result() is None and self._is_of_given(rounds[-1]):
             self.training.note_interrupted()
 
     def join(
@@ -121,8 +124,10 @@ class Learning:
 
     def _is_due(self, work: Round) -> bool:
         result = work.result()
-        if result is None or not result.is_better or self._took_over(work):
-            return False
+        return result is not None and result.is_better and not self._took_over(work) and self._is_of_given(work)
+
+    def _is_of_given(self, work: Round) -> bool:
+        """Whether a round learns for the model that is given now: what another one began is left alone."""
         try:
             return work.job().given == self._given_sha256
         except PromiseError:
@@ -147,7 +152,10 @@ class Learning:
             model = self.options.opened(work.run)
             self.known = self._noted(work, model)
             self.model = model
-            self._change(model, self.known)
+            try:
+                self._change(model, self.known)
+            except Exception:  # it answers by now: what else is to be renewed does not take that back
+                _LOG.warning("%s is in use, but not all that the model before made was forgotten", model, exc_info=True)
 
     def begin(self, *, anew: bool = False) -> None:
         """Begin to learn, or go on with what was interrupted.
@@ -163,11 +171,9 @@ class Learning:
         self.training.start((lambda: rounds[-1]) if goes_on else self._new_round)
 
     def _new_round(self) -> Round:
-        images = self._accepted()
-        trained_on = self._trained_on()
-        roles = self._roles.of(
-            (listed.group, listed.split, self._is_among(number, listed, trained_on)) for number, listed in images
-        )
+        images = self._to_learn_from()
+        seen = Seen(self.folder, self._catalogue, (self._given, self.model))
+        roles = self._roles.of((listed.group, listed.split, seen.has(number, listed)) for number, listed in images)
         used = [(listed, roles[listed.group]) for _, listed in images if listed.group in roles]
         counts = {role: len({listed.group for listed, own in used if own == role}) for role in Role}
         if not all(counts.values()):
@@ -177,7 +183,12 @@ class Learning:
                 f"{counts[Role.VAL]} to choose on and {counts[Role.HELD_OUT]} that are held out, and each needs one. "
                 "Accept images of at least three patients or videos, or three images that belong to none",
             )  # fmt: skip
-        return Round.new(self.folder, self._job(len(images)), used)
+        names = [one.folder for one in self.lineage.all() if one.folder is not None]
+        return Round.new(self.folder, self._job(len(images)), used, names)
+
+    def _to_learn_from(self) -> list[tuple[int, Listed]]:
+        """Return the accepted images that can be learned from: test rows never are."""
+        return [(number, listed) for number, listed in self._accepted() if listed.split != Split.TEST]
 
     def _job(self, images: int) -> Job:
         options, models = self.options, models_of(self.model)
@@ -189,33 +200,16 @@ class Learning:
             model=str(Path(name).absolute()) if not is_bare and Path(name).exists() else name,
             given=self._given_sha256, sam=options.sam, image_size=options.image_size, classes=classes, labels=labels,
             device=options.device, store=None if self._store is None else str(self._store.absolute()), images=images,
-            options=dict(options.training),
+            options=dict(options.training), always_segment=options.always_segment,
         )  # fmt: skip
-
-    def _trained_on(self) -> frozenset[str]:
-        """Return the hashes of all images that the given model was trained on, as far as that is known."""
-        known = [one.part.training_images() for one in models_of(self._given).values()]
-        return frozenset().union(*(one.all_train for one in known if one is not None))
-
-    def _is_among(self, number: int, listed: Listed, trained_on: frozenset[str]) -> bool:
-        if not trained_on:
-            return False
-        if not self._catalogue.is_given(number):  # nobody knows: it is safer to learn from it than to compare on it
-            return True
-        source = self._catalogue.source(number)
-        indices = range(len(source)) if listed.slices is None else listed.slices
-        return any(content_sha256(source, index, self._catalogue.reading) in trained_on for index in indices)
 
     def names(self) -> dict[int, str]:
         """Return the names of all models by their numbers."""
         return {one.number: one.name for one in self.lineage.all()}
 
-    def facts(self, accepted: int) -> dict[str, Any]:
-        """Return what a client is told.
-
-        Args:
-            accepted: how many images there are.
-        """
+    def facts(self) -> dict[str, Any]:
+        """Return what a client is told."""
+        accepted = len(self._to_learn_from())
         rounds = Round.all_of(self.folder)
         finished = [(one, found) for one in rounds if (found := one.result()) is not None]
         before = max((found.accepted for _, found in finished), default=0)

@@ -1,4 +1,4 @@
-"""The models that a project knows: the one that was given, and those that learned from it, so that it is known which
+"""The models that a project knows: those that were given, and those that learned from them, so that it is known which
 model made what.
 """
 
@@ -14,13 +14,24 @@ from promise_seg.annotator.database import Database
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.segmenter import models_of
 from promise_seg.errors import PromiseError
-from promise_seg.workflows.models import AnyModel
+from promise_seg.workflows.models import AnyModel, Model
 
 
 def identity_of(model: AnyModel) -> str:
-    """Return the hash of a model, or of all models of its classes, and of their SAM."""
-    parts = {label: [one.model.sha256(), one.sam.sha256] for label, one in sorted(models_of(model).items())}
+    """Return the hash of a model, or of all models of its classes, and of their SAM.
+
+    A SAM alone is known by itself, the size of its input and how images fit in: wherever its file is, and in every
+    version of this package.
+    """
+    parts = {label: _facts_of(one) for label, one in sorted(models_of(model).items())}
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _facts_of(one: Model) -> list[str | int]:
+    config = one.model.config
+    if one.part.is_bare and one.model.apm is None:
+        return ["bare", one.sam.sha256, config.image_size, str(config.fit)]
+    return [one.model.sha256(), one.sam.sha256]
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ class KnownModel:
 
 
 class Lineage:
-    """All models of a project, in the order in which they were used.
+    """All models of a project, in the order in which they were used first.
 
     Args:
         database: of the project.
@@ -70,17 +81,13 @@ class Lineage:
         return [KnownModel.of_row(row) for row in rows]
 
     def learned_from(self, sha256: str) -> KnownModel | None:
-        """Return the model that took over from the one with this hash, if that is the newest of all."""
-        known = self.all()
-        newest = known[-1] if known else None
-        return newest if newest is not None and newest.folder is not None and newest.given == sha256 else None
+        """Return the newest model that took over from the one with this hash, whatever was used since."""
+        return next((one for one in reversed(self.all()) if one.folder is not None and one.given == sha256), None)
 
     def given(self, name: str, sha256: str) -> KnownModel:
-        """Return the model that a user gave; it is noted unless it is the one that was used last."""
-        known = self.all()
-        if known and known[-1].folder is None and known[-1].given == sha256:
-            return known[-1]
-        return self._add(name, sha256, sha256, None, {})
+        """Return the model that a user gave; it is noted when it is given first."""
+        known = (one for one in reversed(self.all()) if one.folder is None and one.given == sha256)
+        return next(known, None) or self._add(name, sha256, sha256, None, {})
 
     def learned(self, model: AnyModel, folder: str, given: str, facts: Mapping[str, Any]) -> KnownModel:
         """Note a model that learned from the project and takes over."""

@@ -1,5 +1,6 @@
 """A project: images, a model, and everything that people did to them, in one folder."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ from promise_seg.vocabulary import OutputFormat
 from promise_seg.workflows.models import AnyModel, Model, label_of
 from promise_seg.workflows.outputs import check_output
 
+_LOG = logging.getLogger(__name__)
 API = 1
 """The version of the protocol."""
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#ffffff")
@@ -171,27 +173,39 @@ class Project:
 
     def image(self, number: int) -> dict[str, Any]:
         """Return all that a client needs to show an image."""
-        entry, objects, now = self._entry(number), self.history.objects(number), self.history.state(number)
-        can_undo, can_redo = self.history.steps(number)
+        entry = self._entry(number)
+        with self._database.reading():  # all of one revision, whatever is done meanwhile
+            objects, now = self.history.objects(number), self.history.state(number)
+            can_undo, can_redo = self.history.steps(number)
         window = None if entry["changed"] else self.pictures.window(number)
         looked_at = {*now.proposed, *(one.slice for one in objects)}
         return entry | {
-            "revision": now.revision, "can_undo": can_undo, "can_redo": can_redo, "proposed": list(now.proposed),
-            "window": window, "dice": None if entry["changed"] else self._dice(number, looked_at, objects),
+            "state": now.state, "objects": len(objects), "revision": now.revision, "can_undo": can_undo,
+            "can_redo": can_redo, "proposed": list(now.proposed), "window": window,
+            "dice": None if entry["changed"] else self._dice(number, looked_at, objects),
             "list": [one.for_client() for one in objects],
         }  # fmt: skip
 
     def hold(self, number: int, body: LeaseBody) -> dict[str, Any]:
         """Give an image to a client, or let it keep the image for longer."""
         self.catalogue.row(number)
-        with self._turns[number]:  # an action of whoever held it before ends first
-            before = self.leases.holder(number)
-            self.leases.take(number, body.client, body.user or self.options.user, by_force=body.take)
-            if (before is None or before.client != body.client) and self.segmenter.proposes:
-                self.history.renew(number, self.segmenter.in_use.number)
+        user = body.user or self.options.user
+        if (before := self.leases.holder(number)) is not None and before.client == body.client:
+            self.leases.take(number, body.client, user, by_force=body.take)  # its own action may take minutes
+        else:
+            with self._turns[number]:  # an action of whoever held it before ends first
+                self.leases.take(number, body.client, user, by_force=body.take)
+                self._renew(number)
         self._upcoming.opened(number)
         self._ahead.wake()
         return self.image(number)
+
+    def _renew(self, number: int) -> None:
+        if self.segmenter.proposes:
+            try:
+                self.history.renew(number, self.segmenter.in_use.number)
+            except Refusal as refusal:  # as on a full disk: the proposals of before are there to be looked at
+                _LOG.warning("image %d keeps the proposals of an earlier model: %s", number, refusal.message)
 
     def act(self, number: int, body: ActionBody) -> dict[str, Any]:
         """Do an action, once: what is returned is on the disk.
@@ -320,7 +334,10 @@ class Project:
     def _use(self, model: AnyModel, known: KnownModel) -> None:
         """Go on with another model: what nobody touched is proposed anew when it is opened, or looked at ahead."""
         self.segmenter.use(model, known.number)
-        self.catalogue.forget_trust()
+        try:
+            self.catalogue.forget_trust()
+        except Refusal as refusal:  # as on a full disk: then it is of the model before until each is looked at
+            _LOG.warning("the trust of images is that of an earlier model: %s", refusal.message)
         self._upcoming.again()
         self._ahead.wake()
 
@@ -333,7 +350,7 @@ class Project:
 
     def training_facts(self) -> dict[str, Any]:
         """Return what a client needs to know of learning from accepted images."""
-        return self.learning.facts(len(self.catalogue.accepted()))
+        return self.learning.facts()
 
     def export_coco(self) -> dict[str, Any]:
         """Write all accepted masks as COCO."""
@@ -364,5 +381,5 @@ def _for_client(done: Outcome) -> dict[str, Any]:
     return {
         "revision": done.revision, "changed": [one.for_client() for one in done.changed],
         "removed": list(done.removed), "state": done.state, "can_undo": done.can_undo, "can_redo": done.can_redo,
-        "proposed": list(done.proposed),
+        "proposed": list(done.proposed), "note": done.note,
     }  # fmt: skip

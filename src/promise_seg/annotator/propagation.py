@@ -1,7 +1,8 @@
-"""Objects of one slice taken on to the slices after it, as one step of undo."""
+"""Objects of one slice propagated to the following slices, or to those before it, as one step of undo."""
 
+import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,10 @@ from promise_seg.annotator.bodies import MOST_OBJECTS, Propagate
 from promise_seg.annotator.history import Change
 from promise_seg.annotator.objects import AnnotatedObject, Prompts
 from promise_seg.annotator.overlap import dice_of
-from promise_seg.annotator.refusals import invalid
+from promise_seg.annotator.refusals import Refusal, failed, invalid
 from promise_seg.annotator.segmenter import Segmenter
 
+_LOG = logging.getLogger(__name__)
 LEAST_DICE = 0.3
 """Masks of two neighbouring slices that overlap less are not of one object: it ended."""
 GoesOn = Callable[[int, int], bool]
@@ -30,7 +32,9 @@ class Propagations:
         self._closed = False
 
     def goes_on(self, image: int) -> GoesOn:
-        """Return what notes the progress of an image's propagation."""
+        """Return what notes the progress of an image's propagation, which begins now and can be ended from now on."""
+        with self._turn:
+            self._far[image] = 0, 0
 
         def note(done: int, total: int) -> bool:
             with self._turn:
@@ -65,18 +69,20 @@ class Propagations:
 
 @dataclass
 class _Chain:
-    """An object on its way: its newest part, and whether it has ended."""
+    """An object on its way: its newest part, and whether it has ended; what ended it, if that was an error."""
 
     last: AnnotatedObject
     is_over: bool = False
+    error: Refusal | None = None
 
 
 def propagated(segmenter: Segmenter, number: int, image: Image, action: Propagate, goes_on: GoesOn) -> Change:
     """Return what propagating objects of a slice adds.
 
     Each object is asked for in the next slice with the box of its mask in this one, or else with its own prompts. Where
-    a person has an object of its class already, that one stays and is what is taken on; proposals that nobody touched
-    make room. It ends where the mask is empty, or has little in common with that of the slice before.
+    a person has an object of its class already, that one stays and is what is propagated; proposals that nobody touched
+    make room. It ends where the mask is empty, or has little in common with that of the slice before, and where a slice
+    cannot be read or the image can have no more objects: what was made until then is kept, with a note.
 
     Args:
         segmenter: is asked for masks.
@@ -86,7 +92,7 @@ def propagated(segmenter: Segmenter, number: int, image: Image, action: Propagat
         goes_on: told of each slice; says whether to go on.
 
     Raises:
-        Refusal: if there is no such slice, or nothing to propagate.
+        Refusal: if there is no such slice, nothing to propagate, or already the first slice ran into an error.
     """
     image.check_slice(action.slice)
     image.check_slice(action.last)
@@ -95,24 +101,33 @@ def propagated(segmenter: Segmenter, number: int, image: Image, action: Propagat
     step = 1 if action.last > action.slice else -1
     slices = range(action.slice + step, action.last + step, step)
     chains = [_Chain(one) for one in _sources(image, action)]
-    if len(image.objects) + len(chains) * len(slices) > MOST_OBJECTS:
-        raise invalid("last", f"an image can have {MOST_OBJECTS} objects. Choose a nearer slice")
     changes: dict[int, AnnotatedObject | None] = {}
-    fresh = image.now.next_object
+    fresh, notes = image.now.next_object, list[str]()
     for done, index in enumerate(slices):
-        if not goes_on(done, len(slices)):
+        if notes or all(chain.is_over for chain in chains) or not goes_on(done, len(slices)):
             break
         present = [one for one in image.objects if one.slice == index]
-        for chain in chains:
-            if not chain.is_over:
-                made = _next(segmenter, number, image, chain, index, fresh, action.source, present)
-                if made is not None:
-                    changes[fresh] = made
-                    fresh += 1
-                    changes |= dict.fromkeys(_making_room(made, present, image))
-        if all(chain.is_over for chain in chains):
-            break
-    return Change(changes, is_step=bool(changes))
+        for chain in (one for one in chains if not one.is_over):
+            if _count(image, changes) >= MOST_OBJECTS:
+                notes.append(f"It ended at slice {index + 1}: an image can have {MOST_OBJECTS} objects")
+                break
+            made = _next(segmenter, number, image, chain, index, fresh, action.source, present)
+            if made is not None:
+                changes[fresh] = made
+                fresh += 1
+                changes |= dict.fromkeys(_making_room(made, present, image))
+            elif chain.error is not None and not changes:
+                raise chain.error
+            elif chain.error is not None:
+                notes.append(f"It ended at slice {index + 1}: {chain.error.message}")
+    if notes and not changes:
+        raise invalid("objects", notes[0])
+    return Change(changes, is_step=bool(changes), note=". ".join(dict.fromkeys(notes)))
+
+
+def _count(image: Image, changes: Mapping[int, AnnotatedObject | None]) -> int:
+    """Return how many objects an image has with some changes."""
+    return len({one.id for one in image.objects} | set(changes)) - sum(one is None for one in changes.values())
 
 
 def _sources(image: Image, action: Propagate) -> list[AnnotatedObject]:
@@ -131,7 +146,7 @@ def _next(
     segmenter: Segmenter, number: int, image: Image, chain: _Chain, index: int, fresh: int, source: str,
     present: Sequence[AnnotatedObject],
 ) -> AnnotatedObject | None:  # fmt: skip
-    """Take a chain on by one slice, and return the object that is new there, if any."""
+    """Propagate a chain by one slice, and return the object that is new there, if any."""
     last, size = chain.last, (image.height, image.width)
     alike = [one for one in present if one.label == last.label and not _may_go(one)]
     best = max(alike, key=lambda one: dice_of(one.mask, last.mask, *size), default=None)
@@ -139,7 +154,12 @@ def _next(
         chain.last = best
         return None
     prompts = last.prompts if source == "prompts" and not last.prompts.is_empty else Prompts(box=_box_of(last.mask))
-    answer = segmenter.answer(number, index, last.label, prompts)
+    try:
+        answer = segmenter.answer(number, index, last.label, prompts)
+    except (Refusal, RuntimeError, MemoryError) as error:  # what was made until here is none the worse
+        _LOG.info("image %d, slice %d", number, index, exc_info=True)
+        chain.is_over, chain.error = True, error if isinstance(error, Refusal) else failed()
+        return None
     made = AnnotatedObject(fresh, index, last.label, prompts).answered(answer, *size)
     if dice_of(made.mask, last.mask, *size) < LEAST_DICE:
         chain.is_over = True

@@ -114,6 +114,7 @@ class RemoteImage:
     def __init__(self, client: "Client", image: int, *, take: bool = False) -> None:
         self._client, self.id = client, image
         self.objects: dict[int, RemoteObject] = {}
+        self._sent: dict[str, Any] = {}
         self.hold(take=take)
 
     def hold(self, *, take: bool = False) -> None:
@@ -215,7 +216,10 @@ class RemoteImage:
         self._act({"type": "redo"})
 
     def accept(self) -> None:
-        """Accept the image: its masks are written, and it is in the manifest."""
+        """Accept the image: its masks are written, and it is in the manifest.
+
+        Where the disk was full, call it once more when there is space: what was done is not done twice.
+        """
         self._act({"type": "accept"})
 
     def skip(self) -> None:
@@ -227,8 +231,11 @@ class RemoteImage:
         self._act({"type": "reopen"})
 
     def _act(self, action: Mapping[str, Any]) -> dict[str, Any]:
-        body = {"id": str(uuid4()), "client": self._client.id, "revision": self.revision, "action": dict(action)}
-        answer = self._client.ask("POST", f"/images/{self.id}/actions", body)
+        body = {"client": self._client.id, "revision": self.revision, "action": dict(action)}
+        if body != {name: value for name, value in self._sent.items() if name != "id"}:
+            self._sent = {"id": str(uuid4()), **body}
+        answer = self._client.ask("POST", f"/images/{self.id}/actions", self._sent)  # again under the same id
+        self._sent = {}
         self.revision, self.state, self.dice = int(answer["revision"]), str(answer["state"]), answer["dice"]
         self.objects |= {one["id"]: self._object(one) for one in answer["changed"]}
         for number in answer["removed"]:

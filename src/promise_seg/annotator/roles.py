@@ -1,9 +1,12 @@
 """The use of each accepted image in training: learned from, chosen on, or held out. A group keeps its use for ever, so
-that no model is compared on images which it, or one before it, has seen.
+that no model is compared on images which it, or one before it, has seen. One that a model was trained on all the same,
+as of another model that is given later, is learned from.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from itertools import cycle
 
 from promise_seg.annotator.database import Database
 from promise_seg.vocabulary import Split
@@ -31,25 +34,45 @@ class Roles:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def of(self, groups: Iterable[tuple[str, str, bool]]) -> dict[str, Role]:
+    def of(self, groups: Iterable[tuple[str, str, bool | None]]) -> dict[str, Role]:
         """Return the use of each group; those that have none yet get one.
+
+        A group that was held out, or chosen on, and that a model was trained on since is learned from: the next new one
+        takes its place.
 
         Args:
             groups: the name of each, its split in the user's manifest, and whether a model was trained on an image
-                of it; in the order of acceptance. Groups of test rows have no use here.
+                of it, ``None`` if nobody knows; in the order of acceptance. Groups of test rows have no use here.
         """
+        given = list(groups)  # before the database is held: to look at an image takes a while
         with self._database.writing() as connection:
-            known = {row["name"]: Role(row["role"]) for row in connection.execute("SELECT * FROM roles")}
-            (drawn,) = connection.execute("SELECT COUNT(*) FROM roles WHERE drawn").fetchone()
-            for name, split, was_trained_on in groups:
-                if name in known or split == Split.TEST:
+            rows = connection.execute("SELECT * FROM roles").fetchall()
+            known = {row["name"]: Role(row["role"]) for row in rows}
+            drawn = {row["name"]: Role(row["role"]) for row in rows if row["drawn"]}
+            for name, split, was_trained_on in given:
+                if split == Split.TEST or (name in known and not _is_spoilt(known[name], split, was_trained_on)):
                     continue
-                is_drawn = split != Split.VAL and not was_trained_on
+                drawn.pop(name, None)
+                is_drawn = split != Split.VAL and was_trained_on is False
                 if is_drawn:
-                    role = _TURNS[drawn % len(_TURNS)]
-                    drawn += 1
+                    role = drawn[name] = _next(Counter(drawn.values()))
                 else:
-                    role = Role.VAL if split == Split.VAL else Role.TRAIN
-                connection.execute("INSERT INTO roles VALUES (?, ?, ?)", (name, role, int(is_drawn)))
+                    role = Role.TRAIN if name in known or split != Split.VAL else Role.VAL
+                connection.execute("INSERT OR REPLACE INTO roles VALUES (?, ?, ?)", (name, role, int(is_drawn)))
                 known[name] = role
         return known
+
+
+def _is_spoilt(role: Role, split: str, was_trained_on: bool | None) -> bool:
+    """Whether a group cannot keep its use; rows that the user has for choosing are left to training to judge."""
+    return bool(was_trained_on) and role != Role.TRAIN and not (role == split == Split.VAL)
+
+
+def _next(drawn: Mapping[Role, int]) -> Role:
+    """Return the first use, in the order of turns, that there are too few groups of."""
+    left = Counter(drawn)
+    for role in cycle(_TURNS):
+        left[role] -= 1
+        if left[role] < 0:
+            return role
+    raise AssertionError("turns never end")

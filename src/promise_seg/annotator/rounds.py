@@ -33,8 +33,9 @@ class Job:
         labels: the classes of the project.
         device: to train on.
         store: of features; ``None`` for the user's.
-        options: more options of training, such as ``epochs``.
         images: how many accepted images there were.
+        options: more options of training, such as ``epochs``.
+        always_segment: as the model is used.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Job:
     store: str | None
     images: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    always_segment: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,18 +87,25 @@ class Round:
 
     @classmethod
     def all_of(cls, project: Path) -> list[Self]:
-        """Return the rounds that were begun in a project, the newest last."""
-        found = sorted((project / LEARNING).glob(f"[0-9]*/{_JOB}"), key=lambda path: int(path.parent.name))
-        return [cls(path.parent) for path in found]
+        """Return the rounds that were begun in a project, the newest last; other folders, as copies, are none."""
+        found = [path.parent for path in (project / LEARNING).glob(f"*/{_JOB}") if path.parent.name.isdecimal()]
+        return [cls(folder) for folder in sorted(found, key=lambda folder: int(folder.name))]
 
     @classmethod
-    def new(cls, project: Path, job: Job, images: Iterable[tuple[Listed, Role]]) -> Self:
+    def new(cls, project: Path, job: Job, images: Iterable[tuple[Listed, Role]], used: Iterable[str] = ()) -> Self:
         """Begin a round: the masks are copied, as images may be accepted anew while it learns from them.
+
+        Args:
+            project: its folder.
+            job: the orders.
+            images: to learn from, and to compare on.
+            used: the names of earlier rounds, whose folders may be gone: theirs are not given again.
 
         Raises:
             Refusal: if it cannot be written.
         """
-        numbers = [int(one.name) for one in (project / LEARNING).glob("[0-9]*") if one.name.isdecimal()]
+        names = [one.name for one in (project / LEARNING).glob("*")] + [Path(name).parent.name for name in used]
+        numbers = [int(name) for name in names if name.isdecimal()]
         made = cls(project / LEARNING / f"{max(numbers, default=0) + 1:03}")
         with storing():
             made._fill(project, list(images))

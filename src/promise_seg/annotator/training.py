@@ -1,6 +1,7 @@
 """Training in the background: one process at a time, and what is known of it."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -12,10 +13,13 @@ from typing import Any
 
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.rounds import Round
+from promise_seg.errors import PromiseError
 
 COMMAND = (sys.executable, "-m", "promise_seg.annotator.learner")
 _PATIENCE_SECONDS = 40.0
 """How long a process may take to end by itself."""
+_STOPPED = 130
+"""The exit code of a process that ended because it was told to."""
 
 
 class TrainingState(StrEnum):
@@ -94,6 +98,7 @@ class Training:
         self._turn = threading.Lock()
         self._work: _Work | None = None
         self._thread: threading.Thread | None = None
+        self._begins, self._is_cancelled = False, False
         self._state, self._reason = TrainingState.IDLE, ""
 
     def note_interrupted(self) -> None:
@@ -109,15 +114,28 @@ class Training:
         """Begin a round, or go on with one.
 
         Args:
-            begin: returns it; it is called when nothing else is running.
+            begin: returns it; it is called when nothing else is running, and may take its time.
 
         Raises:
             Refusal: if it is running already, or cannot begin.
         """
         with self._turn:
-            if self._work is not None:
+            if self._work is not None or self._begins:
                 raise Refusal(409, "busy", "Training is under way. Wait for its end, or stop it")
-            work = begin()
+            self._begins, self._is_cancelled = True, False
+        try:
+            self._go(begin())
+        except PromiseError as error:
+            raise Refusal(422, "unreadable", f"Training cannot begin: {error}") from error
+        finally:
+            with self._turn:
+                self._begins = False
+
+    def _go(self, work: Round) -> None:
+        with self._turn:
+            if self._is_cancelled:  # while it was prepared
+                self._state, self._reason = TrainingState.INTERRUPTED, ""
+                return
             try:
                 process = self._opened(work)
             except OSError as error:
@@ -127,10 +145,12 @@ class Training:
             self._thread.start()
 
     def _opened(self, work: Round) -> subprocess.Popen[bytes]:
+        """Start the process in a group of its own: Ctrl+C in the terminal is for the server, which then ends it."""
         with work.log.open("ab") as log:
             return subprocess.Popen(
-                [*self._command, str(work.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
-            )
+                [*self._command, str(work.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                start_new_session=True, creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )  # fmt: skip
 
     def _follow(self, work: _Work) -> None:
         stdout = work.process.stdout
@@ -140,7 +160,7 @@ class Training:
                 self._take(work, line)
         code = work.process.wait()
         state, reason = TrainingState.IDLE, ""
-        if work.is_cancelled:
+        if work.is_cancelled or code in (_STOPPED, -signal.SIGINT):
             state = TrainingState.INTERRUPTED
         elif code != 0:
             state = TrainingState.FAILED
@@ -166,6 +186,7 @@ class Training:
     def cancel(self) -> None:
         """Have it end soon; what was trained is kept."""
         with self._turn:
+            self._is_cancelled = True
             if self._work is not None and not self._work.is_cancelled:
                 self._work.is_cancelled = True
                 if self._work.process.stdin is not None:
@@ -187,6 +208,7 @@ class Training:
     def facts(self) -> dict[str, Any]:
         """Return what a client is told."""
         with self._turn:
-            work, state, reason = self._work, self._state, self._reason
+            work, reason = self._work, self._reason
+            state = TrainingState.RUNNING if self._begins else self._state
         progress = None if work is None else work.far.as_json(self._clock())
         return {"state": str(state), "reason": reason, "progress": progress}

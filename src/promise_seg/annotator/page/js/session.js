@@ -41,6 +41,7 @@ export class Session {
     this.opening = false;
     this.wishes = 0;
     this.refreshes = 0;
+    this.isAsking = false;
     /** @type {number | undefined} */
     this.prolonging = undefined;
     /** @type {number | null} the image that is open, or being opened */
@@ -289,8 +290,9 @@ export class Session {
   async prolong() {
     if (document.hidden) return;
     void this.refresh(false);
-    if (!this.image || !this.held || this.opening) return;
+    if (!this.image || !this.held || this.opening || this.isAsking) return;
     const { id } = this.image;
+    this.isAsking = true; // an answer may take long: no second one is waited for meanwhile
     try {
       const found = await api.hold(id, this.client, this.user, false);
       if (!this.isAt(id)) return void (id === this.target || api.letGo(id, this.client)); // it was left meanwhile
@@ -299,6 +301,8 @@ export class Session {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (this.isAt(id) && this.queue.isEmpty) this.notProlonged(error);
+    } finally {
+      this.isAsking = false;
     }
   }
 

@@ -87,6 +87,7 @@
  * @property {boolean} can_undo
  * @property {boolean} can_redo
  * @property {number[]} proposed
+ * @property {string} note
  * @property {Record<string, number> | null} dice
  */
 

@@ -1,4 +1,4 @@
-// Objects of a slice of a volume taken on to the slices after it, or before it: one step of undo.
+// Objects of a slice of a volume propagated to the following slices, or to those before it: one step of undo.
 
 import { ApiError, api } from "../api.js";
 import { byId, button, input, part } from "../dom.js";
@@ -54,9 +54,10 @@ export class PropagationPanel {
     this.show();
     if (!answer) return;
     const slices = new Set(answer.changed.map((one) => one.slice)).size;
-    session.announce(answer.changed.length
+    const said = answer.changed.length
       ? `Propagated to ${slices} ${slices === 1 ? "slice" : "slices"}; undo takes it back in one step`
-      : "Nothing was found in the next slice");
+      : "Nothing was found in the next slice";
+    session.announce(answer.note ? `${said}. ${answer.note}` : said);
   }
 
   /** Show how far it is, as long as it is under way. @param {number} id */
