@@ -14,6 +14,7 @@ from promise_seg.images.reading import Reading
 from promise_seg.inference.encoding import encode_images
 from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import ModelConfig
+from promise_seg.prediction.identity import options_between
 from promise_seg.prediction.instances import with_offset
 from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
 from promise_seg.prediction.large_images import (
@@ -111,7 +112,7 @@ class Labeller:
     def identity(self) -> dict[str, object]:
         """Return everything that determines the predictions."""
         config = self._first.model.config
-        hashes = [predictor.model.sha256() for predictor in self.predictors.values()]
+        hashes = [predictor.as_trained.sha256() for predictor in self.predictors.values()]
         trust_models = [
             None if one.trust_model is None else one.trust_model.sha256() for one in self.predictors.values()
         ]
@@ -120,6 +121,8 @@ class Labeller:
             of_trust["trust_sha256"] = trust_models
         if self._first.model.always_segments:
             of_trust["always_segments"] = True
+        if other := options_between(self.reading, self._first.as_trained.config.reading):
+            of_trust["reading"] = other
         if self.instances:
             of_trust["instances"] = True
         if self.slices != Slices.AUTO:

@@ -137,7 +137,7 @@ def blended_labels(
         whole[(slice(None), *box.slices)] = probs
     any_mask = np.zeros((image.height, image.width), bool)
     for probs, post in zip(whole, posts, strict=True):
-        any_mask |= post.mask(probs)
+        any_mask |= post.mask(probs, image.tiles.side)
     for top in range(0, image.height, _STRIP_ROWS):
         rows = slice(top, top + _STRIP_ROWS)
         found[rows] = np.where(any_mask[rows], numbers[whole[:, rows].argmax(0)], 0)
@@ -160,7 +160,7 @@ def blended_prediction(
     for box, probs in blended(image.grid, image.tiles.overlap, probs_of):
         whole[box.slices] = probs[0]
     return Prediction(
-        mask=post.mask(whole),
+        mask=post.mask(whole, image.tiles.side),
         mask_probs=whole,
         points_xy=np.zeros((0, 2), np.float32),
         point_labels=np.zeros(0, np.int64),

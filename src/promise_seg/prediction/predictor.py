@@ -58,6 +58,7 @@ class Predictor:
 
     def __init__(self, model: PromiseModel, trust_model: TrustModel | None = None, note: str = "") -> None:
         self.model, self.trust_model, self.note = model.eval(), trust_model, note
+        self.as_trained = self.model  # which may read images otherwise
 
     def encode(self, image: object, index: int | None = None) -> EncodedImage:
         """Run the encoder once.
