@@ -31,7 +31,7 @@ _NAMED = 3
 _TILES = RecentArrays(2**28)
 """The pixels and labels of tiles, which training reads again and again."""
 _WHOLE = RecentArrays(2**29)
-"""Those of the images that tiles were cut from last, so that not every tile reads all of its image."""
+"""All pixels and labels of the images that tiles were cut from last, or each tile would read its image anew."""
 
 
 @dataclass(frozen=True)
