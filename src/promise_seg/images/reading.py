@@ -128,9 +128,7 @@ class Reading(BaseModel):
             ImageError: see :meth:`rgb`.
         """
         part = source.part(box)
-        if part is not None:
-            return self.rgb(part, index)
-        return self.rgb(source, index)[box.top : box.bottom, box.left : box.right]
+        return self.rgb(source, index)[box.slices] if part is None else self.rgb(part, index)
 
     def values(self, source: Source, index: int) -> Array:
         """Return the values that a slice is made of: (H, W), or (H, W, C) of colours and channels.
@@ -296,8 +294,7 @@ class ReadingOptions(BaseModel):
         """
         if self.chooses_tiles and self.overlap is not None and reading.tiles is None:
             raise SettingsError(
-                f"--overlap {self.overlap}: --tile {AUTO_TILE} is as in training, which was without tiles. Give the "
-                "side of a tile, or leave --overlap out"
+                f"--overlap {self.overlap}: --tile {AUTO_TILE} is as in training, which was without tiles. Give a side"
             )
 
     def _tiles(self, base: Tiling | None) -> Tiling | None:
