@@ -52,6 +52,17 @@ def test_kernels_mean_the_same_at_any_size():
     assert (small != (shrunk > 0)).mean() < 0.01
 
 
+def test_kernels_are_as_large_in_an_image_of_many_tiles_as_in_one_of_them():
+    post = PostProcessing(opening=9)
+    once, tiled = post.mask(scene(), 256), post.mask(np.tile(scene(), (3, 3)), 256)
+    assert np.array_equal(once, post.mask(scene()))
+    assert np.array_equal(once, post.mask(scene(), 1024))
+    inner = slice(20, -20), slice(20, -20)
+    height, width = once.shape
+    assert np.array_equal(tiled[height : 2 * height, width : 2 * width][inner], once[inner])
+    assert not np.array_equal(post.mask(np.tile(scene(), (3, 3))), tiled)
+
+
 def test_an_object_at_the_edge_is_not_worn_away_there():
     probs = np.zeros((100, 256), np.float32)
     probs[:40, :60] = 1

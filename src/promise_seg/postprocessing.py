@@ -11,14 +11,14 @@ from scipy import ndimage
 from promise_seg.arrays import BoolArray, Float32Array
 
 KERNEL_SIDE = 256
-"""The longer side of the image, in pixels, for which kernels are given, to have the same effect at any size."""
+"""The longer side of the image or tile, in pixels, for which kernels are given, to have the same effect at any size."""
 
 
 class PostProcessing(BaseModel):
     """The steps of post-processing, in the order of the fields; by default only the threshold.
 
-    ``opening`` and ``closing`` are diameters of a disc in 1/256 of the image's longer side, 0 for none; ``keep`` is all
-    connected components or only the largest.
+    ``opening`` and ``closing`` are diameters of a disc in 1/256 of the longer side of what the model sees at once, the
+    image or a tile of it, 0 for none; ``keep`` is all connected components or only the largest.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,12 +34,18 @@ class PostProcessing(BaseModel):
         """Whether more is done than comparing each pixel with the threshold."""
         return bool(self.opening or self.closing or self.fill_holes or self.keep != "all")
 
-    def mask(self, mask_probs: Float32Array) -> BoolArray:
-        """Turn probabilities (H, W) in the image frame into a mask (H, W) bool."""
+    def mask(self, mask_probs: Float32Array, tile_side: int | None = None) -> BoolArray:
+        """Turn probabilities (H, W) in the image frame into a mask (H, W) bool.
+
+        Args:
+            mask_probs: of the image.
+            tile_side: the side of the tiles that it was seen in, in pixels; ``None`` if it was seen as a whole.
+        """
         mask = mask_probs > self.threshold
         for diameter, kind in ((self.opening, cv2.MORPH_OPEN), (self.closing, cv2.MORPH_CLOSE)):
             if diameter and mask.any():
-                mask = _reshaped(mask, diameter, kind)
+                side = max(mask.shape) if tile_side is None else min(tile_side, max(mask.shape))
+                mask = _reshaped(mask, max(1, round(diameter * side / KERNEL_SIDE)), kind)
         if self.fill_holes and mask.any():
             mask = np.asarray(ndimage.binary_fill_holes(mask))
         if self.keep == "largest" and mask.any():
@@ -57,8 +63,7 @@ class PostProcessing(BaseModel):
 NO_POST = PostProcessing()
 
 
-def _reshaped(mask: BoolArray, diameter: int, kind: int) -> BoolArray:
-    size = max(1, round(diameter * max(mask.shape) / KERNEL_SIDE))
+def _reshaped(mask: BoolArray, size: int, kind: int) -> BoolArray:
     if size < 2:
         return mask
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))

@@ -1,17 +1,21 @@
 """Tiles as rows: each has its own part of image and mask, and a key of its own."""
 
+import itertools
+
+import nibabel
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
-from promise_seg.dataset.checks import check_rows
+from promise_seg.dataset import checks
+from promise_seg.dataset.checks import check_rows, data_sha256
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.dataset.recent import RecentArrays
-from promise_seg.dataset.tiles import is_divided, rows_to_learn, tile_rows
+from promise_seg.dataset.tiles import is_divided, rows_to_learn, tile_grid, tile_of, tile_rows
 from promise_seg.errors import ManifestError
 from promise_seg.images.geometry import Box
-from promise_seg.images.reading import make_reading
+from promise_seg.images.reading import Reading, make_reading
 from promise_seg.inference.encoding import Sample
 from promise_seg.vocabulary import Split
 from tests.helpers import write_dataset
@@ -95,6 +99,37 @@ def test_the_pixels_of_a_tile_are_read_anew_where_its_file_was_written_anew(rows
     assert (tile.image() == 7).all()
 
 
+def test_tiles_of_a_volume_have_the_labels_of_the_axis_that_it_is_read_along(tmp_path):
+    rng, affine = np.random.default_rng(0), np.diag([1.0, 1.0, 1.0, 1.0])
+    for name in ("image", "mask"):
+        values = rng.integers(0, 2, (40, 40, 40)).astype(np.uint8)
+        nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / f"{name}.nii")
+    (tmp_path / "data.csv").write_text("image_name,train_type,mask_name\nimage.nii,train,mask.nii\n")
+    for axis in ("axial", "sagittal"):
+        whole = check_rows(read_manifest(tmp_path / "data.csv"), make_reading(tile=16, overlap=4, axis=axis))[20]
+        tile = tile_rows(whole)[1]
+        assert np.array_equal(tile.labels(), whole.labels()[tile.tile.slices])
+        assert np.array_equal(tile.image(), whole.image()[tile.tile.slices])
+
+
+def test_an_image_is_read_once_for_all_of_its_tiles(rows, monkeypatch):
+    calls, rgb, labels = [], Reading.rgb, checks.read_labels
+    monkeypatch.setattr(Reading, "rgb", lambda *given: calls.append("image") or rgb(*given))
+    monkeypatch.setattr(checks, "read_labels", lambda *given: calls.append("labels") or labels(*given))
+    tiles = [tile_of(rows[1], box) for box in itertools.chain(*tile_grid(rows[1]))]
+    for one in tiles:
+        one.image()
+        one.of_class(1).labels()
+    assert len(tiles) == 9
+    assert calls == ["image", "labels"]
+
+
+def test_data_with_other_tiles_are_other_data(rows):
+    """Tiles without an object differ in nothing but their place."""
+    empty = [one for one in tile_rows(rows[0]) if not one.foreground_pixels]
+    assert data_sha256(empty[:1]) != data_sha256(empty[1:2])
+
+
 def test_no_more_arrays_are_held_than_fit():
     recent, made = RecentArrays(250), []
 
@@ -106,3 +141,6 @@ def test_no_more_arrays_are_held_than_fit():
         assert (recent.get(number, lambda number=number: make(number)) == number).all()
     assert made == [1, 2, 3, 2]
     assert len(recent.get("large", lambda: np.zeros(300, np.uint8))) == 300
+    part = recent.get(2, lambda: make(2), (slice(3, 5),))
+    part[:] = 0  # which is a copy
+    assert (recent.get(2, lambda: make(2), (slice(3, 5),)) == [2, 2]).all()

@@ -22,6 +22,7 @@ def test_what_is_not_given_is_as_in_the_base():
     assert make_reading(TILED, tile="none").tiles is None
     assert make_reading(TILED, tile="128").tiles == Tiling(side=128, overlap=8)
     assert make_reading(TILED, overlap=20).tiles == Tiling(side=64, overlap=20)
+    assert make_reading(TILED, tile="auto", overlap=20).tiles == Tiling(side=64, overlap=20)
     assert make_reading(tile=128).tiles == Tiling(side=128, overlap=32)
     assert make_reading(TILED, level=0).level == 0
     assert make_reading(tile="auto").tiles is None
@@ -40,8 +41,17 @@ def test_options_that_make_one_reading_of_another():
     [({"tile": "small"}, "--tile small: expected auto, none or the side"), ({"tile": -5}, "--tile -5: expected auto"),
      ({"overlap": 8}, "--overlap 8: tiles are not used without --tile"), ({"level": -1}, "--level -1: expected"),
      ({"tile": "none", "overlap": 8}, "--overlap 8: there are no tiles with --tile none"),
+     ({"tile": "auto", "overlap": -5}, "--overlap -5: expected 0 pixels or more"),
      ({"tile": 64, "overlap": 40}, "--overlap 40: expected 0 to 32 pixels")],
 )  # fmt: skip
 def test_what_cannot_be_meant(given, words):
     with pytest.raises(SettingsError, match=words):
         make_reading(**given)
+
+
+def test_an_overlap_of_the_tiles_of_a_training_without_tiles():
+    given = ReadingOptions(tile="auto", overlap=8)
+    given.check_overlaps(given.applied_to(TILED))
+    ReadingOptions(tile="auto").check_overlaps(make_reading())
+    with pytest.raises(SettingsError, match="--overlap 8: --tile auto is as in training, which was without tiles"):
+        given.check_overlaps(given.applied_to(make_reading()))

@@ -1,5 +1,7 @@
 """Objects of several tiles as those of one image: none is cut at a seam, lost or counted twice."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -143,6 +145,25 @@ def test_an_object_of_one_pixel_and_an_empty_image():
 def test_no_more_tiles_wait_of_a_high_image_than_of_a_low_one():
     low, high = (max(stitched(scattered(0, height, 108, 60))[2]) for height in (300, 900))
     assert low == high
+
+
+def test_tiles_that_are_done_are_given_up():
+    """Each row of tiles is linked with the next by an object, so that all of them hang together."""
+    truth = np.zeros((900, 64), np.uint16)
+    for number, top in enumerate(range(8, 890, 12), 1):
+        truth[top : top + 6, 20:30] = number
+    stitcher, grid = Stitcher(np.zeros_like(truth), Box(0, 0, 64, 900)), TILING.grid(Box(0, 0, 64, 900))
+    pixels, held = [], []
+    for number, (box,) in enumerate(grid):
+        rgb = np.zeros((64, 64, 3), np.uint8)
+        pixels.append(weakref.ref(rgb))
+        stitcher.add(box, found_in(truth[box.top : box.bottom]), rgb)
+        del rgb
+        stitcher.end_row(grid[number + 1][0].top if number + 1 < len(grid) else None)
+        held.append(sum(one() is not None for one in pixels))
+    assert len(grid) > 15
+    assert max(held) <= 2
+    assert held[-1] == 0
 
 
 def test_more_objects_than_16_bits_can_number(monkeypatch):

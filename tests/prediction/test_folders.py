@@ -290,6 +290,13 @@ def test_empty_frames_are_kept_in_all_segmentations_of_a_folder_or_in_none(label
     assert int(pydicom.dcmread(tmp_path / "True" / "masks" / "ct.dcm").NumberOfFrames) == 4
 
 
+def test_images_that_are_segmented_always_are_told_from_others(labeller, images, tmp_path, monkeypatch):
+    predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+    monkeypatch.setattr(labeller.predictors[1].model, "always_segments", True)
+    with pytest.raises(PromiseError, match=r"contains predictions without --always-segment\. Choose another"):
+        predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError("by zero"), MemoryError(), OSError(5, "Input/output error")])
 def test_whatever_one_image_runs_into_does_not_stop_the_others(images, labeller, tmp_path, monkeypatch, error):
     label = Labeller.label

@@ -2,13 +2,14 @@
 
 import csv
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
-from promise_seg.errors import PromiseError
+from promise_seg.errors import ImageError, PromiseError
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.formats import tiff_slide
 from promise_seg.images.geometry import Box
@@ -51,11 +52,14 @@ def slide(tmp_path):
     return tmp_path / "slide.tif"
 
 
+def drawn_predictor(tiny_sam, **options):
+    return with_reading(drawn_model(tiny_sam, discs((9, 10, 5), (29, 22, 5))), **options)
+
+
 def labellers(tiny_sam, **options):
     """Of masks, and of separate objects: those in each tile are the same, near its middle and at its right edge."""
     masks = Labeller({1: with_reading(make_model(tiny_sam), **options)})
-    drawn = drawn_model(tiny_sam, discs((9, 10, 5), (29, 22, 5)))
-    return masks, Labeller({1: with_reading(drawn, **options)}, instances=True)
+    return masks, Labeller({1: drawn_predictor(tiny_sam, **options)}, instances=True)
 
 
 def test_an_image_that_is_no_larger_than_a_tile_is_predicted_as_without_tiles(tiny_sam):
@@ -65,6 +69,42 @@ def test_an_image_that_is_no_larger_than_a_tile_is_predicted_as_without_tiles(ti
         assert found.objects == expected.objects
         assert found.origins[1].predicted_iou == expected.origins[1].predicted_iou
         assert np.array_equal(found.origins[1].points_xy_image, expected.origins[1].points_xy_image)
+
+
+@pytest.mark.parametrize("crop", [False, True], ids=["whole", "cropped"])
+def test_a_slide_that_is_no_larger_than_a_tile_is_predicted_as_without_tiles(tiny_sam, slide, small_limits, crop):
+    plain, _ = labellers(tiny_sam, crop_border=crop)
+    tiled, _ = labellers(tiny_sam, tile=90, overlap=30, crop_border=crop)
+    source = tiled.reading.open(slide)
+    assert source.size == (70, 90)
+    assert not tiled.reads_windows(source)
+    (found,), expected = tiled.label(source).slices, plain.label_image(PIXELS)
+    assert np.array_equal(found.labels, expected.labels)
+    assert np.array_equal(found.origins[1].points_xy_image, expected.origins[1].points_xy_image)
+
+
+def test_no_more_than_windows_of_a_slide_are_read_in_python(tiny_sam, slide, small_limits, monkeypatch):
+    predictor = drawn_predictor(tiny_sam, tile=32, overlap=8)
+    expected, objects = predictor.predict(PIXELS), predictor.predict_instances(PIXELS)
+    monkeypatch.setattr(tiff_slide.TiffSlide, "values", lambda *_: pytest.fail("all of it was read"))
+    assert np.array_equal(predictor.predict(slide).mask_probs, expected.mask_probs)
+    assert np.array_equal(predictor.predict_instances(str(slide)).labels, objects.labels)
+
+
+def test_there_is_no_trust_in_a_mask_of_several_tiles(tiny_sam, slide, small_limits):
+    predictor = with_reading(make_model(tiny_sam), tile=32, overlap=8)
+    predictor.trust_model = SimpleNamespace(trust_in=lambda *_: "trusted")
+    assert (predictor.trust(PIXELS), predictor.trust(slide)) == (None, None)
+    assert predictor.trust(PIXELS[:32, :32]) == predictor.trust(predictor.encode(PIXELS)) == "trusted"
+
+
+def test_an_image_in_memory_is_called_by_its_file(tiny_sam, tmp_path, monkeypatch):
+    monkeypatch.setattr("promise_seg.instances.stitching.MOST_OBJECTS", 1)
+    Image.fromarray(PIXELS).save(tmp_path / "many.png")
+    _, objects = labellers(tiny_sam, tile=32, overlap=8)
+    for call in (lambda path: objects.label(objects.reading.open(path)), objects.predictors[1].predict_instances):
+        with pytest.raises(ImageError, match=r"many\.png: more than 1 objects"):
+            call(tmp_path / "many.png")
 
 
 def test_probabilities_are_those_of_the_tiles_blended(tiny_sam):

@@ -7,10 +7,13 @@ from PIL import Image
 import promise_seg
 from promise_seg.checkpoint import read_config
 from promise_seg.dataset.manifest import read_manifest
-from promise_seg.errors import SettingsError
+from promise_seg.errors import PromiseError, SettingsError
+from promise_seg.images.reading import ReadingOptions
 from promise_seg.images.tiles import Tiling
 from promise_seg.learning import object_sizes
 from promise_seg.learning.training_images import read_training_images
+from promise_seg.workflows.predicting import load_labeller
+from promise_seg.workflows.tiling import with_training_tiles
 from tests.helpers import make_tiny_sam, write_dataset
 
 
@@ -73,6 +76,37 @@ def test_a_run_goes_on_with_the_tiles_that_it_began_with(run, manifest, monkeypa
     said = []
     train(manifest, run[3], said)
     assert any("already finished" in line for line in said)
+
+
+def test_an_overlap_that_no_image_has_room_for_is_named(manifest):
+    rows, said = promise_seg.Dataset.from_csv(manifest, tile="auto", overlap=400), []
+    assert with_training_tiles(rows, 64, None, "own", said.append).reading.tiles is None
+    assert said[0].startswith("--tile auto: no tiles, as no train image is larger than the 800 px that would fit: ")
+    assert said[0].endswith("--overlap 400 needs tiles of at least twice as much. Give a smaller one")
+
+
+def test_the_overlap_of_the_tiles_of_training_may_be_another(run, manifest, tmp_path):
+    found = promise_seg.evaluate(
+        run[0], promise_seg.Dataset.from_csv(manifest, like=run[0].reading, tile="auto", overlap=20)
+    )
+    assert found.summary.reading["tiles"] == {"side": 64, "overlap": 20}
+    assert load_labeller(run[0], tile="auto", overlap=20).reading.tiles == Tiling(side=64, overlap=20)
+    whole = run[0].reading_as(ReadingOptions(tile="none"))
+    with pytest.raises(SettingsError, match="--overlap 20: --tile auto is as in training"):
+        load_labeller(whole, tile="auto", overlap=20)
+    with pytest.raises(SettingsError, match="--overlap 20: --tile auto is as in training"):
+        promise_seg.evaluate(whole, promise_seg.Dataset.from_csv(manifest, tile="auto", overlap=20))
+
+
+def test_predictions_with_other_tiles_are_told_from_those_of_another_model(run, manifest, tmp_path):
+    folder, image = tmp_path / "out", [read_manifest(manifest)[-1].image]
+    promise_seg.predict_folder(run[0], image, folder, tile=32, overlap=8)
+    promise_seg.predict_folder(run[0], image, folder, tile=32, overlap=8)
+    with pytest.raises(PromiseError, match=r"contains predictions with --tile 32 --overlap 8\. Choose another"):
+        promise_seg.predict_folder(run[0], image, folder)
+    promise_seg.predict_folder(run[0], image, tmp_path / "usual", tile="auto")
+    with pytest.raises(PromiseError, match="contains predictions of images that were read as in training"):
+        promise_seg.predict_folder(run[0], image, tmp_path / "usual", tile="none")
 
 
 def test_images_are_known_to_be_trained_on_whatever_their_tiles(run, manifest):

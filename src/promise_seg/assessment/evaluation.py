@@ -135,7 +135,7 @@ def score_row(
         truth = checked.mask()
         if joined is None:
             mask_probs = decoded.masks.probs(choice)
-            predicted = post.mask(mask_probs)
+            predicted = post.mask(mask_probs, decoded.tile_side)
         else:
             mask_probs, predicted = joined
         is_empty = not predicted.any()

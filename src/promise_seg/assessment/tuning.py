@@ -68,7 +68,7 @@ def tune(
     count = Stage(progress, "tuning", len(rows), f"{len(tried)} ways")
     for decoded in decode_rows(model, rows, assessment, store):
         mask_probs, truth = decoded.masks.probs(choice), decoded.sample.checked.mask()
-        sums += [score_mask(mask_probs, truth, post.mask(mask_probs)).dice for post in tried]
+        sums += [score_mask(mask_probs, truth, post.mask(mask_probs, decoded.tile_side)).dice for post in tried]
         count()
     dice = sums / len(rows)
     good = int(np.flatnonzero(dice >= dice.max() - LEAST_GAIN)[0])

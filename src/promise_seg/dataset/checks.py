@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from promise_seg.vocabulary import MaskKind, Split
 _NAMED = 3
 _TILES = RecentArrays(2**28)
 """The pixels and labels of tiles, which training reads again and again."""
+_WHOLE = RecentArrays(2**29)
+"""All pixels and labels of the images that tiles were cut from last, or each tile would read its image anew."""
 
 
 @dataclass(frozen=True)
@@ -101,21 +103,27 @@ class CheckedRow:
         """Read the image: (H, W, 3) uint8 RGB in the image frame."""
         if self.tile is None:
             return read_image(self.row.image, self.reading, self.index)
-        tile, key = self.tile, (self.row.image, states_of(self.row.image), self.index, self.tile, self.reading)
+        tile, key = self.tile, ("image", *self._key)
 
         def cut() -> Uint8Array:
             source = self.reading.open(self.row.image)
-            return np.ascontiguousarray(self.reading.rgb_in(source, self.index, tile))
+            if source.size is not None:
+                return np.ascontiguousarray(self.reading.rgb_in(source, self.index, tile))
+            return _WHOLE.get(key, lambda: self.reading.rgb(source, self.index), tile.slices)
 
-        return _TILES.get(key, cut)
+        return _TILES.get((*key, tile), cut)
 
     def labels(self) -> npt.NDArray:
         """Read the labels: (H, W), as stored, in the image frame."""
         if self.tile is None:
             return self._all_labels()
-        tile, key = self.tile, (self.row.mask, states_of(self.row.mask), self.index, self.tile)
-        place = slice(tile.top, tile.bottom), slice(tile.left, tile.right)
-        return _TILES.get(key, lambda: np.ascontiguousarray(self._all_labels()[place]))
+        tile, key = self.tile, ("labels", *self._key, self.row.mask, states_of(self.row.mask))
+        return _TILES.get((*key, tile), lambda: _WHOLE.get(key, self._all_labels, tile.slices))
+
+    @property
+    def _key(self) -> tuple[Hashable, ...]:
+        """The slice that is read and how, without what concerns the meaning of masks."""
+        return self.row.image, states_of(self.row.image), self.index, self.reading.without_masks
 
     def _all_labels(self) -> npt.NDArray:
         needs_image = self.is_slice or kind_of(self.row.mask).may_refer_to_image  # to match the slices
@@ -305,7 +313,7 @@ def leaks(rows: Sequence[CheckedRow]) -> list[str]:
 
 def data_sha256(rows: Sequence[CheckedRow]) -> str:
     """Return a hash of the images, masks and splits of these rows, independent of their order."""
-    parts = sorted([r.image_sha256, r.row.split, r.foreground_pixels, r.labels_sha256] for r in rows)
+    parts = sorted([r.pixels_sha256, r.row.split, r.foreground_pixels, r.labels_sha256] for r in rows)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

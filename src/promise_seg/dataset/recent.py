@@ -19,19 +19,19 @@ class RecentArrays:
         self._arrays: OrderedDict[Hashable, Array] = OrderedDict()
         self._turn = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], Array]) -> Array:
-        """Return a copy of the array of a key, made if it is not held."""
+    def get(self, key: Hashable, make: Callable[[], Array], part: tuple[slice, ...] = ()) -> Array:
+        """Return a copy of the array of a key, made if it is not held, or of a part of it."""
         with self._turn:
             found = self._arrays.get(key)
             if found is not None:
                 self._arrays.move_to_end(key)
-                return found.copy()
+                return found[part].copy()
         made = make()
         with self._turn:
             if key not in self._arrays and made.nbytes <= self._most:
-                self._arrays[key] = made.copy()
+                self._arrays[key] = made if part else made.copy()
                 self._held += made.nbytes
                 while self._held > self._most:
                     _, oldest = self._arrays.popitem(last=False)
                     self._held -= oldest.nbytes
-        return made
+        return made[part].copy() if part else made

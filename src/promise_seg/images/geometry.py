@@ -25,6 +25,11 @@ class Box(NamedTuple):
     right: int
     bottom: int
 
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """The rows and columns of an array (H, W) that lie in it."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
 
 @dataclass(frozen=True)
 class Geometry:

@@ -128,9 +128,7 @@ class Reading(BaseModel):
             ImageError: see :meth:`rgb`.
         """
         part = source.part(box)
-        if part is not None:
-            return self.rgb(part, index)
-        return self.rgb(source, index)[box.top : box.bottom, box.left : box.right]
+        return self.rgb(source, index)[box.slices] if part is None else self.rgb(part, index)
 
     def values(self, source: Source, index: int) -> Array:
         """Return the values that a slice is made of: (H, W), or (H, W, C) of colours and channels.
@@ -288,9 +286,22 @@ class ReadingOptions(BaseModel):
         """Whether a training is to choose the side of the tiles."""
         return self.tile == AUTO_TILE
 
+    def check_overlaps(self, reading: Reading) -> None:
+        """Refuse an overlap of tiles that are as in training, where the reading that is made with them has none.
+
+        Raises:
+            SettingsError: if there are no tiles that overlap.
+        """
+        if self.chooses_tiles and self.overlap is not None and reading.tiles is None:
+            raise SettingsError(
+                f"--overlap {self.overlap}: --tile {AUTO_TILE} is as in training, which was without tiles. Give a side"
+            )
+
     def _tiles(self, base: Tiling | None) -> Tiling | None:
+        if self.overlap is not None and self.overlap < 0:
+            raise SettingsError(f"--overlap {self.overlap}: expected 0 pixels or more, up to half of a tile")
         if self.tile is None or self.chooses_tiles:
-            if self.overlap is None or self.chooses_tiles:
+            if self.overlap is None or (base is None and self.chooses_tiles):
                 return base
             if base is None:
                 raise SettingsError(f"--overlap {self.overlap}: tiles are not used without --tile; give it, too")

@@ -38,6 +38,11 @@ class Masks:
     geometry: Geometry
     learned_iou: Tensor | None = None
 
+    def to(self, device: torch.device | str) -> "Masks":
+        """Return the same masks on a device."""
+        learned = None if self.learned_iou is None else self.learned_iou.to(device)
+        return Masks(self.mask_logits.to(device), self.iou.to(device), self.geometry, learned)
+
     def chosen(self, choice: MaskChoice) -> tuple[Tensor, Tensor]:
         """Choose one candidate for each set of prompts: logits (K, h, h) and predicted IoU (K,)."""
         learned = None if self.learned_iou is None else self.learned_iou[None]

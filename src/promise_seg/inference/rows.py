@@ -12,6 +12,7 @@ from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.tiles import is_divided, tile_grid, tile_of
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
+from promise_seg.images.geometry import Box
 from promise_seg.images.tiles import NO_TILE
 from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.inference.masks import Masks, decode_masks
@@ -43,6 +44,12 @@ class DecodedRow:
     objects: tuple[BoolArray, ...] | None = None
     prompts: Prompts | None = None
     own_instances: Callable[[], Uint16Array] | None = None
+
+    @property
+    def tile_side(self) -> int | None:
+        """The side of the tiles that the image was seen in, in pixels; ``None`` if it was seen as a whole."""
+        tiles = self.sample.checked.reading.tiles
+        return None if tiles is None or not is_divided(self.sample.checked) else tiles.side
 
 
 @torch.no_grad()
@@ -116,39 +123,68 @@ def _decode_tiles(model: PromiseModel, row: CheckedRow, plan: PromptPlan, store:
             f"made for each tile (--prompts {PromptSource.APM}, --protocol {Protocol.OWN}). Give --tile {NO_TILE} to "
             "prompt the whole image"
         )
-    grid, masks = tile_grid(row), {}
-    has_map = False
-    for boxes in grid:
+    grid, masks, has_map = tile_grid(row), {}, False
+    at_once = _StitchedRow(model, row) if row.reading.masks == MaskKind.INSTANCES and store is None else None
+    for number, boxes in enumerate(grid):
         for box in boxes:
             sample = Sample.of(tile_of(row, box), model.sam, model.config.fit)
             features = features_for([sample], model, store)
             prompts = model.propose(features)
             has_map = _has_map(prompts)
             (found,) = decode_masks(model, features, prompts, [sample.geometry])
-            masks[box] = found
+            masks[box] = found.to("cpu")
+            if has_map and at_once is not None:
+                at_once.add(box, sample, features)
+        if at_once is not None:
+            at_once.end_row(number)
     own = None
     if row.reading.masks == MaskKind.INSTANCES and has_map:
-        own = partial(_map_of_tiles, model, row, store)
+        own = partial(_map_of_tiles, model, row, store) if at_once is None else at_once.finished
     tiles = row.reading.tiles
     overlap = 0 if tiles is None else tiles.overlap
-    tiled = TiledMasks(masks, grid, overlap, row.height, row.width)
+    tiled = TiledMasks(masks, grid, overlap, row.height, row.width, model.device)
     return DecodedRow(Sample.of(row, model.sam, model.config.fit), tiled, own_instances=own)
+
+
+class _StitchedRow:
+    """The separate objects of a row, put together tile by tile.
+
+    Without a store they are found while the masks are decoded, as each tile would be encoded a second time later.
+    """
+
+    def __init__(self, model: PromiseModel, row: CheckedRow) -> None:
+        self._model, self._grid = model, tile_grid(row)
+        self._labels = np.zeros((row.height, row.width), np.uint16)
+        self._stitcher = Stitcher(self._labels, row.kept, name=row.name)
+        self._is_finished = False
+
+    def add(self, box: Box, sample: Sample, features: Features) -> None:
+        """Find the objects of the next tile."""
+        found = find_instances(self._model, features, sample.geometry)
+        self._stitcher.add(box, found, sample.checked.image())
+
+    def end_row(self, number: int) -> None:
+        """Put together what is complete after a row of tiles."""
+        below = self._grid[number + 1] if number + 1 < len(self._grid) else None
+        self._stitcher.end_row(None if below is None else below[0].top)
+
+    def finished(self) -> Uint16Array:
+        """Return the instance map (H, W)."""
+        if not self._is_finished:  # which numbers objects anew
+            self._stitcher.finished()
+            self._is_finished = True
+        return self._labels
 
 
 def _map_of_tiles(model: PromiseModel, row: CheckedRow, store: FeatureStore | None) -> Uint16Array:
     """Find the separate objects of a row tile by tile, and return their map (H, W)."""
-    labels = np.zeros((row.height, row.width), np.uint16)
-    stitcher = Stitcher(labels, row.kept, name=row.name)
-    grid = tile_grid(row)
-    for boxes, below in zip(grid, [*grid[1:], None], strict=True):
+    stitched = _StitchedRow(model, row)
+    for number, boxes in enumerate(tile_grid(row)):
         for box in boxes:
-            tile = tile_of(row, box)
-            sample = Sample.of(tile, model.sam, model.config.fit)
-            found = find_instances(model, features_for([sample], model, store), sample.geometry)
-            stitcher.add(box, found, tile.image())
-        stitcher.end_row(None if below is None else below[0].top)
-    stitcher.finished()
-    return labels
+            sample = Sample.of(tile_of(row, box), model.sam, model.config.fit)
+            stitched.add(box, sample, features_for([sample], model, store))
+        stitched.end_row(number)
+    return stitched.finished()
 
 
 def _has_map(prompts: Prompts) -> bool:

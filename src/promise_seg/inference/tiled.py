@@ -19,10 +19,12 @@ class TiledMasks:
     """The masks of all tiles of one image.
 
     Args:
-        tiles: the place of each tile and its masks, in the order of the grid.
+        tiles: the place of each tile and its masks, in the order of the grid, in ordinary memory: those of a large
+            image may not fit on a device.
         grid: of the tiles.
         overlap: of the tiles, in pixels.
         height, width: of the image.
+        device: where masks become probabilities.
     """
 
     tiles: dict[Box, Masks]
@@ -30,6 +32,7 @@ class TiledMasks:
     overlap: int
     height: int
     width: int
+    device: torch.device
 
     def chosen(self, choice: MaskChoice) -> tuple[Tensor, Tensor]:
         """Choose one candidate for each set of prompts of all tiles: logits (K, h, h), predicted IoU (K,)."""
@@ -39,6 +42,9 @@ class TiledMasks:
     def probs(self, choice: MaskChoice) -> npt.NDArray[np.float32]:
         """Return the probabilities (H, W) in the image frame, 0 outside of the tiles."""
         whole = np.zeros((self.height, self.width), np.float32)
-        for box, strip in blended(self.grid, self.overlap, lambda box: self.tiles[box].probs(choice)[None]):
-            whole[box.top : box.bottom, box.left : box.right] = strip[0]
+        for box, strip in blended(self.grid, self.overlap, lambda box: self._probs_of(box, choice)[None]):
+            whole[box.slices] = strip[0]
         return whole
+
+    def _probs_of(self, box: Box, choice: MaskChoice) -> npt.NDArray[np.float32]:
+        return self.tiles[box].to(self.device).probs(choice)

@@ -98,6 +98,7 @@ class Stitcher:
         for group in groups:
             for tile, index in group:
                 tile.done[index] = True
+                tile.links[index] = []  # or tiles that are done would stay in memory with all that they were linked to
         self._waiting = [tile for tile in self._waiting if is_open[id(tile)] or not all(tile.done)]
         first = min((tile.box.top for tile in self._waiting), default=self._kept.bottom)
         self._boxes = [box for box in self._boxes if box.bottom > first]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from promise_seg.errors import PromiseError
 from promise_seg.images.own_folders import PREDICTION_IDENTITY
+from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.locks import in_turn
 from promise_seg.sealed import read_sealed, write_sealed
 
@@ -35,6 +36,11 @@ def read_identity(folder: Path) -> dict[str, object]:
         raise PromiseError(f"{path}: cannot be read: {error}. Choose another -o folder") from error
 
 
+def options_between(reading: Reading, trained: Reading) -> str:
+    """Return the options by which images are read otherwise than in training, such as ``--tile 64 --overlap 8``."""
+    return " ".join(ReadingOptions.that_give(reading.without_masks, trained.without_masks).words)
+
+
 def _is_kept(path: Path, identity: dict[str, object]) -> bool:
     """Whether an identity is noted; another one is refused."""
     if not path.exists():
@@ -53,6 +59,10 @@ def _is_kept(path: Path, identity: dict[str, object]) -> bool:
         what = f"with --encoder-precision {known.get('encoder_precision', 'as in training')}"
     elif _without(known, "slices") == _without(identity, "slices"):
         what = f"with --slices {known.get('slices', 'auto')}"
+    elif _without(known, "reading") == _without(identity, "reading"):
+        what = f"with {known['reading']}" if "reading" in known else "of images that were read as in training"
+    elif _without(known, "always_segments") == _without(identity, "always_segments"):
+        what = f"{'with' if 'always_segments' in known else 'without'} --always-segment"
     elif _without(known, "instances") == _without(identity, "instances"):
         what = "of separate objects" if "instances" in known else "without separate objects"
     elif known | {"names": identity["names"]} == identity:

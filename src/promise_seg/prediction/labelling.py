@@ -14,16 +14,19 @@ from promise_seg.images.reading import Reading
 from promise_seg.inference.encoding import encode_images, encoding_note
 from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import ModelConfig
+from promise_seg.prediction.identity import options_between
 from promise_seg.prediction.instances import with_offset
 from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
 from promise_seg.prediction.large_images import (
     LargeImage,
     blended_labels,
     large_image,
+    reads_windows,
     stitched_objects,
     windowed_image,
 )
 from promise_seg.prediction.predictor import EncodedImage, Predictor
+from promise_seg.prediction.reading import name_of
 from promise_seg.prediction.volume_labels import SliceFacts, VolumeLabels, rules_of
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
@@ -118,7 +121,7 @@ class Labeller:
     def identity(self) -> dict[str, object]:
         """Return everything that determines the predictions."""
         config = self._first.model.config
-        hashes = [predictor.model.sha256() for predictor in self.predictors.values()]
+        hashes = [predictor.as_trained.sha256() for predictor in self.predictors.values()]
         trust_models = [
             None if one.trust_model is None else one.trust_model.sha256() for one in self.predictors.values()
         ]
@@ -127,6 +130,8 @@ class Labeller:
             of_trust["trust_sha256"] = trust_models
         if self._first.model.always_segments:
             of_trust["always_segments"] = True
+        if other := options_between(self.reading, self._first.as_trained.config.reading):
+            of_trust["reading"] = other
         if self.instances:
             of_trust["instances"] = True
         if self.slices != Slices.AUTO:
@@ -152,16 +157,19 @@ class Labeller:
 
         Models whose encoders were trained too encode for themselves.
         """
-        return self.label_framed(self._first.frame(image, index))
+        return self.label_framed(self._first.frame(image, index), name=name_of(image, index))
 
-    def label_framed(self, framed: ImageInFrame, spacing: tuple[float, float] | None = None) -> LabelledSlice:
+    def label_framed(
+        self, framed: ImageInFrame, spacing: tuple[float, float] | None = None, name: str = "the image"
+    ) -> LabelledSlice:
         """The same for an image in the model frame, which is the same for all models.
 
         Args:
             framed: the image.
             spacing: the distance between its rows and between its columns in mm, if it is known.
+            name: for messages.
         """
-        large = large_image(framed, self.reading.tiles)
+        large = large_image(framed, self.reading.tiles, name)
         if large is not None:
             return self.label_large(large, spacing)
         encoded = self._encoded(framed)
@@ -246,7 +254,7 @@ class Labeller:
 
     def reads_windows(self, source: Source) -> bool:
         """Whether no more than windows of an image are read, see :meth:`label`."""
-        return source.size is not None and self.reading.tiles is not None
+        return reads_windows(source, self.reading)
 
     def label(
         self, source: Source, progress: Progress = silent, frames: Iterable[ImageInFrame] | None = None
@@ -273,7 +281,8 @@ class Labeller:
         tick, picture = Stage(progress, "predicting", len(source)), None
         slices: list[LabelledSlice] = []
         for framed in frames:
-            slices.append(_after(slices, self.label_framed(framed, source.spacing), source))
+            name = name_of(source, len(slices) if source.is_volume else None)
+            slices.append(_after(slices, self.label_framed(framed, source.spacing, name), source))
             picture = None if source.is_volume else framed.rgb
             tick()
         notes = (f"{source.path}: {_IN_TIME}",) if self._asks_to_join and source.is_in_time else ()

@@ -19,6 +19,7 @@ from promise_seg.instances.painting import InstanceMap
 from promise_seg.instances.stitching import Stitcher
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.prediction import Prediction
+from promise_seg.prediction.reading import name_of, opened
 from promise_seg.progress import Progress, Stage, silent
 
 OF_TILES = "of several tiles, blended where they overlap; the prompts of the tiles are left out"
@@ -56,12 +57,18 @@ def large_image(framed: ImageInFrame, tiles: Tiling | None, name: str = "the ima
     """Return an image in memory as one that is seen tile by tile; ``None`` if it is no larger than a tile."""
     if tiles is None or not tiles.divides(framed.geometry.kept):
         return None
-    geometry = framed.geometry
+    geometry, rgb = framed.geometry, framed.rgb
+    return LargeImage(
+        name, geometry.height, geometry.width, geometry.kept, tiles, lambda box: np.ascontiguousarray(rgb[box.slices])
+    )
 
-    def pixels(box: Box) -> Uint8Array:
-        return np.ascontiguousarray(framed.rgb[box.top : box.bottom, box.left : box.right])
 
-    return LargeImage(name, geometry.height, geometry.width, geometry.kept, tiles, pixels)
+def reads_windows(source: Source, reading: Reading) -> bool:
+    """Whether no more than windows of a file are read: it can be read so, and is larger than a tile."""
+    if source.size is None or reading.tiles is None:
+        return False
+    height, width = source.size
+    return reading.tiles.divides(Box(0, 0, width, height))
 
 
 def windowed_image(source: Source, reading: Reading) -> LargeImage | None:
@@ -70,7 +77,7 @@ def windowed_image(source: Source, reading: Reading) -> LargeImage | None:
     Raises:
         ImageError: if the border of such a file is to be cropped, which would need all of it.
     """
-    if source.size is None or reading.tiles is None:
+    if source.size is None or reading.tiles is None or not reads_windows(source, reading):
         return None
     if reading.crop_border:
         raise ImageError(
@@ -82,6 +89,28 @@ def windowed_image(source: Source, reading: Reading) -> LargeImage | None:
     return LargeImage(
         str(source.path), height, width, kept, reading.tiles, lambda box: reading.rgb_in(source, 0, box)
     )  # fmt: skip
+
+
+def in_tiles(
+    image: object, index: int | None, reading: Reading, frame: Callable[[object, int | None], ImageInFrame]
+) -> ImageInFrame | LargeImage:
+    """Return an image in the model frame or, where it is larger than a tile, as one that is seen tile by tile.
+
+    Args:
+        image: whatever is predicted.
+        index: the slice, where it is a volume.
+        reading: how it is read.
+        frame: reads an image as a whole, and maps it to the model frame.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    place, number = opened(image, reading, index)
+    windowed = windowed_image(place, reading) if isinstance(place, Source) else None
+    if windowed is not None:
+        return windowed
+    framed = frame(place, number)
+    return large_image(framed, reading.tiles, name_of(image, index)) or framed
 
 
 def blended_labels(
@@ -101,14 +130,14 @@ def blended_labels(
         thresholds = np.array([post.threshold for post in posts], np.float32)[:, None, None]
         for box, probs in strips:
             any_mask = (probs > thresholds).any(0)
-            found[box.top : box.bottom, box.left : box.right] = np.where(any_mask, numbers[probs.argmax(0)], 0)
+            found[box.slices] = np.where(any_mask, numbers[probs.argmax(0)], 0)
         return found
     whole: Float32Array = room_for((len(posts), image.height, image.width), np.float32)
     for box, probs in strips:
-        whole[:, box.top : box.bottom, box.left : box.right] = probs
+        whole[(slice(None), *box.slices)] = probs
     any_mask = np.zeros((image.height, image.width), bool)
     for probs, post in zip(whole, posts, strict=True):
-        any_mask |= post.mask(probs)
+        any_mask |= post.mask(probs, image.tiles.side)
     for top in range(0, image.height, _STRIP_ROWS):
         rows = slice(top, top + _STRIP_ROWS)
         found[rows] = np.where(any_mask[rows], numbers[whole[:, rows].argmax(0)], 0)
@@ -129,9 +158,9 @@ def blended_prediction(
         return found.mask_probs[None]
 
     for box, probs in blended(image.grid, image.tiles.overlap, probs_of):
-        whole[box.top : box.bottom, box.left : box.right] = probs[0]
+        whole[box.slices] = probs[0]
     return Prediction(
-        mask=post.mask(whole),
+        mask=post.mask(whole, image.tiles.side),
         mask_probs=whole,
         points_xy=np.zeros((0, 2), np.float32),
         point_labels=np.zeros(0, np.int64),

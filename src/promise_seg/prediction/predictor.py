@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy.typing as npt
@@ -12,7 +11,6 @@ from torch import Tensor
 from promise_seg.arrays import Uint8Array
 from promise_seg.errors import SettingsError
 from promise_seg.features.precision import rounded
-from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.encoding import encode_images, seen_by
@@ -23,9 +21,9 @@ from promise_seg.instances.painting import InstanceMap
 from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.instances import Instances, spacing_of
-from promise_seg.prediction.large_images import blended_prediction, large_image, stitched_objects, windowed_image
+from promise_seg.prediction.large_images import LargeImage, blended_prediction, in_tiles, stitched_objects
 from promise_seg.prediction.prediction import Prediction, checked_choice, prediction_of, prompts_in_image
-from promise_seg.prediction.reading import ImageLike, Slice, read_rgb
+from promise_seg.prediction.reading import ImageLike, opened, read_rgb
 from promise_seg.prediction.user_prompts import UserPrompts, to_model_frame
 from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import IMAGE
@@ -60,6 +58,7 @@ class Predictor:
 
     def __init__(self, model: PromiseModel, trust_model: TrustModel | None = None, note: str = "") -> None:
         self.model, self.trust_model, self.note = model.eval(), trust_model, note
+        self.as_trained = self.model  # which may read images otherwise
 
     def encode(self, image: object, index: int | None = None) -> EncodedImage:
         """Run the encoder once.
@@ -175,18 +174,20 @@ class Predictor:
     def _predict_any(self, image: object, prompts: UserPrompts, choice: MaskChoice | None) -> Prediction:
         if isinstance(image, EncodedImage) or not prompts.is_empty:
             return self._predict(self._encoded(image), [prompts], choice)[0]
-        return self._predict_framed(self.frame(image), choice)
+        return self._predict_seen(self._seen(image), choice)
 
-    def _predict_framed(self, framed: ImageInFrame, choice: MaskChoice | None = None) -> Prediction:
+    def _seen(self, image: object, index: int | None = None) -> ImageInFrame | LargeImage:
+        return in_tiles(image, index, self.model.config.reading, self.frame)
+
+    def _predict_seen(self, seen: ImageInFrame | LargeImage, choice: MaskChoice | None = None) -> Prediction:
         """Predict with the model's own prompts, tile by tile where the image is larger than a tile."""
-        large = large_image(framed, self.model.config.reading.tiles)
-        if large is None:
-            return self._predict(self.encode_framed(framed), [UserPrompts()], choice)[0]
+        if isinstance(seen, ImageInFrame):
+            return self._predict(self.encode_framed(seen), [UserPrompts()], choice)[0]
 
         def of_tile(rgb: Uint8Array) -> Prediction:
             return self._predict(self.encode_framed(self.tile(rgb)), [UserPrompts()], choice)[0]
 
-        return blended_prediction(large, of_tile, self.model.config.postprocessing)
+        return blended_prediction(seen, of_tile, self.model.config.postprocessing)
 
     def predict_sets(
         self,
@@ -314,19 +315,11 @@ class Predictor:
             SettingsError: if the model has no APM, or one that makes no map of where objects are.
         """
         check_makes_map(self.model)
-        place: object
-        place, index = (image.volume, image.index) if isinstance(image, Slice) else (image, index)
-        if isinstance(place, str | Path):
-            place = self.model.config.reading.open(place)
-        spacing = spacing_of(place)
-        reading = self.model.config.reading
-        large = windowed_image(place, reading) if isinstance(place, Source) else None
-        if large is None:
-            framed = self.frame(place, index)
-            large = large_image(framed, reading.tiles)
-            if large is None:
-                return self.instances_in(framed, self.encode_framed(framed), spacing)
-        return Instances(*stitched_objects(large, self.objects_in_tile, spacing))
+        spacing = spacing_of(opened(image, self.model.config.reading)[0])
+        seen = self._seen(image, index)
+        if isinstance(seen, LargeImage):
+            return Instances(*stitched_objects(seen, self.objects_in_tile, spacing))
+        return self.instances_in(seen, self.encode_framed(seen), spacing)
 
     def objects_in_tile(self, rgb: Uint8Array) -> InstanceMap:
         """Find the objects in the pixels (h, w, 3) of a tile."""
@@ -349,7 +342,7 @@ class Predictor:
     def trust(self, image: ImageLike | EncodedImage) -> Trust | None:
         """Return the trust in the mask that :meth:`predict` returns without prompts; ``None`` if not calibrated.
 
-        Of a mask that was corrected by points or a box it says nothing.
+        Of a mask that was corrected by points or a box it says nothing; of one of several tiles there is none.
 
         >>> import promise_seg
         >>> model = promise_seg.load("runs/polyp")
@@ -363,7 +356,10 @@ class Predictor:
         """
         if self.trust_model is None:
             return None
-        encoded = image if isinstance(image, EncodedImage) else self.encode(image)
+        seen = image if isinstance(image, EncodedImage) else self._seen(image)
+        if isinstance(seen, LargeImage):
+            return None
+        encoded = seen if isinstance(seen, EncodedImage) else self.encode_framed(seen)
         return self.trust_model.trust_in(self.model, encoded.features, encoded.geometry)
 
     def predict_volume(

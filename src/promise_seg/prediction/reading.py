@@ -38,16 +38,31 @@ def read_rgb(image: object, reading: Reading, index: int | None = None) -> npt.N
     Raises:
         ImageError: if it cannot be read, has no such slice, has several and none is named, or is not an image.
     """
-    place = image
-    if isinstance(image, Slice):
-        place, index = image.volume, image.index
-    if isinstance(place, str | Path):
-        place = reading.open(place)
+    place, index = opened(image, reading, index)
     if isinstance(place, Source):
         return _of_source(reading.opened(place), reading, index)
     if isinstance(image, Image.Image):
         return reading.of_pixels(_of_pil(image))
     return reading.of_pixels(_of_array(np.asarray(image), any_channels=reading.channels is not None))
+
+
+def opened(image: object, reading: Reading, index: int | None = None) -> tuple[object, int | None]:
+    """Return what is open of an image, a file if it has one, and which of its slices is meant.
+
+    Raises:
+        ImageError: if it cannot be opened.
+    """
+    place, index = (image.volume, image.index) if isinstance(image, Slice) else (image, index)
+    return reading.open(place) if isinstance(place, str | Path) else place, index
+
+
+def name_of(image: object, index: int | None = None) -> str:
+    """Return what an image is called in messages: its path, with the number of the slice if one is named."""
+    place, index = (image.volume, image.index) if isinstance(image, Slice) else (image, index)
+    path = place.path if isinstance(place, Source) else place
+    if not isinstance(path, str | Path):
+        return "the image"
+    return str(path) if index is None else f"{path}#{index}"
 
 
 def _of_source(source: Source, reading: Reading, index: int | None) -> npt.NDArray[np.uint8]:

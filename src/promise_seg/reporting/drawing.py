@@ -25,7 +25,8 @@ def draw_prediction(
     """
     decoded = next(decode_rows(model, [row], assessment, store))
     if joined is None:
-        mask = model.config.postprocessing.mask(decoded.masks.probs(assessment.choice_for(model)))
+        probs = decoded.masks.probs(assessment.choice_for(model))
+        mask = model.config.postprocessing.mask(probs, decoded.tile_side)
     else:
         mask = np.unpackbits(joined, count=row.height * row.width).reshape(row.height, row.width).view(bool)
     prompts = decoded.prompts

@@ -336,6 +336,7 @@ def rows_to_score(opened: OpenModels, data: Dataset | str | Path, split: str, pr
     split = chosen(SplitChoice, split, "--split")
     if not isinstance(data, Dataset):
         data = Dataset.from_csv(data, split=split, like=opened.reading, progress=progress)
+    data.options.check_overlaps(data.reading)
     rows = replace(data, rows=data.of_split(split))
     if not rows:
         raise ManifestError(f"{data_name(data)}: no {split} rows; choose another --split")

@@ -64,7 +64,9 @@ class Model(Predictor):
         config = self.model.config
         model = copy.copy(self.model)
         model.config = config.model_copy(update={"reading": options.applied_to(config.reading)})
-        return Model(self.ref, self.part, model, self.trust_model, self.note)
+        changed = Model(self.ref, self.part, model, self.trust_model, self.note)
+        changed.as_trained = self.as_trained
+        return changed
 
     def labeller(self, names: Sequence[str] = (), *, instances: bool = False, slices: str = Slices.AUTO) -> Labeller:
         """Return what turns images into label maps with it.

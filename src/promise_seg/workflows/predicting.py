@@ -67,13 +67,14 @@ def load_labeller(
         SettingsError: if it cannot predict by itself, or a name or an option of tiles cannot be meant.
     """
     options = ReadingOptions(tile=tile, overlap=overlap, level=level)
-    options.applied_to(Reading(tiles=_ANY_TILES))  # refused before a model is loaded
+    options.applied_to(Reading(tiles=_ANY_TILES))  # what no model could mean, before one is loaded
     if isinstance(model, str | Path | ModelRef):
         model = load(model, sam=sam, device=device, encoder_precision=encoder_precision, always_segment=always_segment)
     else:
         refuse_for_loaded(encoder_precision)
     if options != NO_OPTIONS:
         model = model.reading_as(options)
+        options.check_overlaps(model.reading)
     return model.labeller(names, instances=instances, slices=slices)
 
 

@@ -94,8 +94,11 @@ def _chosen(rows: Dataset, input_side: int, note: Note) -> Dataset:
     found = rows.with_tiles(tiles)
     of_objects = f"a quarter of the objects is no larger than {lengths.small:.0f} px"
     if not any(is_divided(row) for row in found.train):
+        reason = f"{of_objects}, and SAM sees {input_side} px"
+        if tiles.side > fitting_tiling(lengths, input_side).side:
+            reason = f"--overlap {tiles.overlap} needs tiles of at least twice as much. Give a smaller one"
         note(f"--tile {AUTO_TILE}: no tiles, as no train image is larger than the {tiles.side} px that would fit: "
-             f"{of_objects}, and SAM sees {input_side} px")  # fmt: skip
+             f"{reason}")  # fmt: skip
         return rows.with_tiles(None)
     note(
         f"{' '.join(tiles.words)}: large images are seen in tiles, as {of_objects}, which are "
