@@ -11,6 +11,8 @@ from promise_seg.model import bare_model
 from promise_seg.vocabulary import PromptSource, Variant
 from tests.helpers import assert_same_dice, make_model, make_tiny_sam, some_points
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 
 def by_name(budget):
     return {one.name: one for one in budget}

@@ -13,6 +13,8 @@ from promise_seg.workflows.training import train
 from tests.helpers import make_tiny_sam
 from tests.workflows.conftest import FEW, write_label_maps
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):

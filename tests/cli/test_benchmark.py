@@ -21,6 +21,8 @@ from promise_seg.sealed import opened
 from promise_seg.strays import temporary_name
 from tests.benchmarking.conftest import benchmark_folder  # noqa: F401
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 
 @pytest.fixture(scope="module")
 def finished(benchmark_folder, tmp_path_factory):  # noqa: F811

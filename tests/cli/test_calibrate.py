@@ -15,6 +15,8 @@ from promise_seg.sealed import opened
 from promise_seg.trust.trust_file import TRUST_FILE, read_trust
 from tests.helpers import make_tiny_sam, write_dataset
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):

@@ -9,6 +9,8 @@ from promise_seg.errors import SettingsError
 from promise_seg.features.contents import shares_of
 from tests.helpers import make_tiny_sam
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 
 @pytest.fixture
 def options(tmp_path):

@@ -15,6 +15,8 @@ from promise_seg.cli.main import main
 from promise_seg.sealed import opened
 from tests.helpers import make_tiny_sam, strict_json, write_dataset
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -14,6 +14,8 @@ from promise_seg.sam.backbone import weights_sha256
 from promise_seg.vocabulary import ApmKind
 from tests.helpers import disc_image, make_tiny_sam
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 CUDA = pytest.param(
     "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU of NVIDIA's on this machine")
 )

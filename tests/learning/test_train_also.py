@@ -10,6 +10,8 @@ from promise_seg.vocabulary import TrainAlso
 from tests.helpers import make_tiny_sam
 from tests.learning.runs import Killed, results, start
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 
 @pytest.mark.parametrize("level", list(TrainAlso))
 def test_a_run_trains_what_was_asked_for_and_saves_just_that(level, checked, store, accelerator, tmp_path):

@@ -16,6 +16,8 @@ from promise_seg.trust.trust_file import save_trust
 from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 
 @pytest.fixture
 def model(tiny_sam):

@@ -16,6 +16,8 @@ from promise_seg.trust.trust_file import TRUST_FILE
 from promise_seg.vocabulary import TrainAlso, Variant
 from tests.helpers import make_model, no_numbers
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 
 def test_the_order_of_the_rows_changes_nothing(model, rows, trust):
     other = calibrate(model, rows["train"][::-1], rows["val"][::-1])

@@ -23,6 +23,8 @@ from tests.assessment.test_volumes import by_itk
 from tests.files import write_metaimage, write_nifti, write_nrrd, write_series
 from tests.helpers import make_tiny_sam, strict_json
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 SPACING = (3.0, 0.5, 0.8)
 COUNT = 5
 

@@ -9,6 +9,8 @@ from promise_seg.workflows.outputs import check_run_folder, refuse_checkpoints
 from promise_seg.workflows.predicting import predict_folder
 from promise_seg.workflows.training import train
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 
 @pytest.mark.parametrize("name", ["best", "last"])
 def test_a_checkpoint_of_a_run_is_no_place_for_results(place, few, name):

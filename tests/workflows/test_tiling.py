@@ -16,6 +16,8 @@ from promise_seg.workflows.predicting import load_labeller
 from promise_seg.workflows.tiling import with_training_tiles
 from tests.helpers import make_tiny_sam, write_dataset
 
+pytestmark = pytest.mark.slow  # each command or training takes a second or more
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _usual_size():
