@@ -19,7 +19,7 @@ _OF_APM = "apm_"
 
 
 class KeptFeatures:
-    """What SAM's decoder reads of slices, by their number, in a temporary file; each slice is kept once."""
+    """The tensors of slices that SAM's decoder reads, by number, in a temporary file; each slice is kept once."""
 
     def __init__(self) -> None:
         self._arrays = KeptArrays()

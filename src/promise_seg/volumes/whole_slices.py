@@ -1,4 +1,4 @@
-"""Which volumes have slices that may come together: those whose slices lie in space and are each seen whole."""
+"""The volumes whose slices may come together: their slices lie in space and are each seen whole."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
