@@ -222,7 +222,8 @@ def test_the_surest_of_several_labels_is_right_and_each_has_its_threshold():
         return set(np.unique(blended_labels(large(100), both, posts)))
 
     assert labels_of(0.5, 0.5) == {0}
-    assert labels_of(0.35, 0.5) == labels_of(0.5, 0.2) == {3}
+    assert labels_of(0.35, 0.5) == labels_of(0.35, 0.2) == {3}
+    assert labels_of(0.5, 0.2) == {7}
 
 
 def test_post_processing_is_of_the_whole_image():

@@ -1,10 +1,13 @@
 """Masks go from the slices that are trusted most to their neighbours, as prompts."""
 
+import weakref
+
 import numpy as np
 import torch
 
 from promise_seg.images.geometry import Box, Geometry
 from promise_seg.volume_rule import VolumeRule
+from promise_seg.volumes import carrying
 from promise_seg.volumes.carrying import Carried, carrying_order, prompts_from, trust_in_slices
 from tests.volumes.stand_in import SIDE, StandIn, bar, collected_from
 
@@ -74,6 +77,31 @@ def test_slices_in_other_frames_are_asked_at_the_same_place_of_the_image():
     assert (top, bottom) == (5, 10)
     assert abs(left - 8) <= 1
     assert right == SIDE - 1
+
+
+def test_in_another_frame_too_the_threshold_of_the_model_is_that_of_what_is_carried():
+    model, there = StandIn(), bar([0, 1], 2)
+    collected = collected_from(there, there, model=model)
+    collected.geometries[1] = Geometry(SIDE, SIDE, SIDE, crop=Box(0, 0, SIDE // 2, SIDE))
+    collected.predicted_iou[1] = 0.1
+    faint = np.where(there[0], np.float32(-0.5), np.float32(-6.0))  # a probability of 0.38
+    collected._own.put(0, faint)
+    Carried(collected, VolumeRule(slices="agree"), 0.3)
+    assert len(model.asked) == 1
+
+
+def test_the_masks_of_three_slices_are_in_memory_while_trust_is_measured(monkeypatch):
+    seen, alive = {}, []
+
+    def dice(*masks):
+        seen.update((id(mask), weakref.ref(mask)) for mask in masks)
+        alive.append(sum(mask() is not None for mask in seen.values()))
+        return 1.0
+
+    monkeypatch.setattr(carrying, "_dice", dice)
+    own = bar(range(9), 9)
+    assert trust_in_slices(collected_from(own, own), 0.5).tolist() == [1.0] * 9
+    assert max(alive) <= 3
 
 
 def test_features_are_kept_exactly():

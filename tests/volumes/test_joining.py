@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from promise_seg.images.geometry import Geometry
 from promise_seg.postprocessing import NO_POST
 from promise_seg.volume_rule import VolumeRule
 from promise_seg.volumes.joining import JoinedVolume, kernel
@@ -87,3 +88,14 @@ def test_probabilities_can_be_asked_for_in_any_order():
     forward = [joined.probs(number) for number in range(7)]
     assert all(np.array_equal(joined.probs(number), forward[number]) for number in (6, 0, 3))
     assert forward[0].shape == (SIDE, SIDE)
+
+
+def test_a_slice_of_another_size_takes_no_part_in_the_mean():
+    """The slices of a folder may differ in size; each keeps its own, and the weights of those that fit sum to 1."""
+    own = bar([1, 2, 3])
+    collected = collected_from(own, own)
+    collected.geometries[1] = Geometry(SIDE // 2, SIDE, SIDE)
+    joined = JoinedVolume(collected, VolumeRule(slices="blend", blend_mm=3.0), NO_POST)
+    assert [joined.probs(number).shape for number in (0, 1, 2)] == [(SIDE, SIDE), (SIDE // 2, SIDE), (SIDE, SIDE)]
+    weights = np.exp(-0.5 * (2.0 * np.arange(-2, 4) / 3.0) ** 2)[[0, 2, 3, 4, 5]]  # of the slices 0, 2, 3, 4 and 5
+    assert joined.probs(2)[7, 7] == pytest.approx(weights[[1, 2]].sum() / weights.sum(), abs=0.01)

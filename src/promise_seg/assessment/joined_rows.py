@@ -1,12 +1,12 @@
 """Rows that are slices of a volume, with the masks that they have together."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from promise_seg.arrays import BoolArray, Float32Array
-from promise_seg.assessment.volume_slices import Volume, slice_key, volumes_of
+from promise_seg.assessment.volume_slices import Volume, is_in_time, is_whole, single_slices, slice_key, volumes_to_join
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.dataset.tiles import is_divided
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.model import PromiseModel
@@ -15,6 +15,7 @@ from promise_seg.volume_rule import VolumeRule
 from promise_seg.volumes.collecting import Collected
 from promise_seg.volumes.joining import JoinedVolume
 from promise_seg.volumes.stack import Stack, usable
+from promise_seg.volumes.whole_slices import IN_TILES
 
 
 class JoinedSlice(NamedTuple):
@@ -57,7 +58,7 @@ class JoinedRows:
     """The masks of slices as they are in their volumes; one volume at a time is in memory, as long as rows of it come.
 
     Objects of instance maps are told apart slice by slice, so their volumes are left as they are; so are slices that
-    are seen in tiles.
+    are seen in tiles, and frames of videos.
 
     Args:
         model: in evaluation mode, with an APM.
@@ -76,18 +77,20 @@ class JoinedRows:
         mask_choice: MaskChoice | None = None,
     ) -> None:
         self._model, self._rule, self._store, self._mask_choice = model, rule, store, mask_choice
-        whole = [row for row in rows if row.reading.masks != MaskKind.INSTANCES and not is_divided(row)]
-        self._volumes, _ = volumes_of(whole) if rule.changes else ([], [])
+        self._volumes = [*volumes_to_join(rows), *single_slices(rows)] if rule.changes else []
         self._places = {
             slice_key(row): (which, number)
             for which, volume in enumerate(self._volumes)
             for number, row in enumerate(volume.rows)
         }
         self._open: dict[int, JoinedVolume] = {}
-        self._waiting = {which: len(volume.rows) for which, volume in enumerate(self._volumes)}
+        found = (self._places.get(slice_key(row)) for row in rows)
+        self._waiting = Counter(place[0] for place in found if place is not None)
         self._notes: dict[str, str] = {}
         self._are_instances = rule.changes and any(row.reading.masks == MaskKind.INSTANCES for row in rows)
-        self._are_tiled = rule.changes and any(map(is_divided, rows))
+        slices = [row for row in rows if row.stacking is not None] if rule.changes else []
+        self._are_tiled = not all(map(is_whole, slices))
+        self._are_in_time = any(map(is_in_time, slices))
 
     def of(self, row: CheckedRow) -> JoinedSlice | None:
         """Return a row as it is in its volume; ``None`` for rows that are not slices of one."""
@@ -118,5 +121,7 @@ class JoinedRows:
         if self._are_instances:
             notes.append("the rule for volumes is not used: objects of instance maps are told apart slice by slice")
         if self._are_tiled:
-            notes.append("the rule for volumes is not used for slices that are seen in tiles")
+            notes.append(IN_TILES)
+        if self._are_in_time:
+            notes.append("the rule for volumes is not used for videos: their frames follow one another in time")
         return tuple(notes)

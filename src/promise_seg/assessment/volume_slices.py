@@ -7,6 +7,8 @@ from pathlib import Path
 
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.images.formats.stacking import stacking_of_files
+from promise_seg.vocabulary import MaskKind
+from promise_seg.volumes.whole_slices import are_whole
 
 Spacing = tuple[float, float, float]
 """The distances between slices, rows and columns, in mm."""
@@ -16,7 +18,7 @@ _Key = tuple[Path, Path, str, str, str]
 
 @dataclass(frozen=True)
 class Volume:
-    """The rows of one volume, at least two.
+    """The rows of one volume: at least two, but for volumes of a single slice that are to be cleaned in 3-D.
 
     Args:
         name: the path of its file or folder.
@@ -64,6 +66,37 @@ def volumes_of(rows: Sequence[CheckedRow]) -> tuple[list[Volume], list[str]]:
     return found, _notes(single, overlapping)
 
 
+def volumes_to_join(rows: Sequence[CheckedRow]) -> list[Volume]:
+    """Return the volumes whose slices may come together.
+
+    Objects of instance maps are told apart slice by slice, frames of videos follow one another in time, and slices that
+    are larger than a tile are seen in parts.
+    """
+    return volumes_of([row for row in rows if _may_join(row)])[0]
+
+
+def single_slices(rows: Sequence[CheckedRow]) -> list[Volume]:
+    """Return the volumes that have a single slice, which may be cleaned in 3-D as those of several."""
+    single = {
+        slice_key(row): row for row in rows if row.stacking is not None and row.stacking.slices == 1 and _may_join(row)
+    }
+    return [_of_one_file([row]) for row in single.values()]
+
+
+def _may_join(row: CheckedRow) -> bool:
+    return row.reading.masks != MaskKind.INSTANCES and not is_in_time(row) and is_whole(row)
+
+
+def is_in_time(row: CheckedRow) -> bool:
+    """Whether a row is a frame of a video."""
+    return row.stacking is not None and row.stacking.is_in_time
+
+
+def is_whole(row: CheckedRow) -> bool:
+    """Whether a row, as a slice, is seen whole; so is each tile that is a row of its own."""
+    return row.tile is not None or are_whole(row.reading, row.height, row.width)
+
+
 def _key(row: CheckedRow) -> _Key:
     if row.place is None:
         return row.row.image, row.row.mask, "", str(row.row.split), row.row.group
@@ -82,7 +115,7 @@ def _has_no_group(row: CheckedRow) -> bool:
 
 def _of_one_file(rows: list[CheckedRow]) -> Volume:
     first, stacking = rows[0], rows[0].stacking
-    count, step, lacking = (None, None, "its slices have no distance") if stacking is None else stacking
+    count, step, lacking = (None, None, "its slices have no distance") if stacking is None else stacking[:3]
     if any(after.index - before.index != 1 for before, after in pairwise(rows)):
         step, lacking = None, "not all slices between its first and its last are rows"
     return _volume(str(first.row.image), first.row.group, rows, count, step, lacking)

@@ -1,6 +1,6 @@
 """Choose on validation rows how the slices of volumes come together, and what is done to their mask in 3-D."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,16 +10,14 @@ from promise_seg.arrays import BoolArray
 from promise_seg.assessment.joined_rows import collect_rows
 from promise_seg.assessment.metrics import overlap_scores
 from promise_seg.assessment.tuning import LEAST_GAIN
-from promise_seg.assessment.volume_slices import Volume, volumes_of
+from promise_seg.assessment.volume_slices import Volume, volumes_to_join
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.dataset.tiles import is_divided
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, Stage, silent
-from promise_seg.vocabulary import MaskKind, Slices
+from promise_seg.vocabulary import Slices
 from promise_seg.volume_rule import EACH_SLICE, VolumeRule
 from promise_seg.volumes.carrying import Carried
-from promise_seg.volumes.collecting import Collected
 from promise_seg.volumes.components import clean
 from promise_seg.volumes.joining import JoinedVolume
 from promise_seg.volumes.packed import PackedMasks
@@ -58,6 +56,13 @@ class _Scale(NamedTuple):
     object_mm3: float | None
 
 
+class _InWays(NamedTuple):
+    """The masks of a volume for each way in which its slices may come together, and the size of its voxels."""
+
+    masks: list[PackedMasks]
+    voxel_mm3: float | None
+
+
 def tune_volumes(
     model: PromiseModel,
     rows: Sequence[CheckedRow],
@@ -72,7 +77,8 @@ def tune_volumes(
 
     Args:
         model: with an APM, and with the post-processing of slices that was chosen before; it is not changed.
-        rows: validation rows, never test rows. Instance maps are left out: their objects are told apart by slices.
+        rows: validation rows, never test rows; of these the volumes of
+            :func:`~promise_seg.assessment.volume_slices.volumes_to_join`.
         store: of features.
         progress: told of each volume.
         ways: in which slices may come together.
@@ -80,18 +86,27 @@ def tune_volumes(
     if model.apm is None:
         return None
     model.eval()
-    whole = [row for row in rows if row.reading.masks != MaskKind.INSTANCES and not is_divided(row)]
-    volumes, _ = volumes_of(whole)
+    volumes = volumes_to_join(rows)
     volumes = volumes[:: max(1, -(-len(volumes) // _MOST_VOLUMES))]
     if not volumes:
         return None
     scale = _scale_of(volumes)
     tick = Stage(progress, "tuning volumes", 2 * len(volumes))
     joinings = [one for one in ways_to_join(scale.step_mm) if one.slices in ways or one.slices == Slices.EACH]
-    scores = _scores(model, volumes, store, tick, lambda one, truth: _of_ways(model, one, truth, joinings))
-    way = joinings[simplest(scores)]
-    cleanings = ways_to_clean(way, scale.object_mm3)
-    cleaned = _scores(model, volumes, store, tick, lambda one, truth: _of_cleanings(model, one, truth, cleanings))
+    found, kept = [], []
+    for volume in volumes:
+        one = _in_ways(model, volume, store, joinings)
+        found.append(_dices(one.masks, volume))
+        kept.append(one)
+        tick()
+    scores = np.mean(found, 0)
+    way = simplest(scores)
+    cleanings = ways_to_clean(joinings[way], scale.object_mm3)
+    found = []
+    for volume, one in zip(volumes, kept, strict=True):
+        found.append(_dices((_cleaned(one.masks[way], rule, one.voxel_mm3) for rule in cleanings), volume))
+        tick()
+    cleaned = np.mean(found, 0)
     best = simplest(cleaned)
     return TunedVolumes(
         cleanings[best], float(cleaned[best]), float(scores[0]), float(max(cleaned.max(), scores.max())), len(volumes),
@@ -142,54 +157,35 @@ def _scale_of(volumes: Sequence[Volume]) -> _Scale:
     return _Scale(step, float(np.median(sizes)) if sizes else None)
 
 
-def _scores(
-    model: PromiseModel,
-    volumes: Sequence[Volume],
-    store: FeatureStore | None,
-    tick: Callable[[], None],
-    score: Callable[[Collected, list[BoolArray]], list[float]],
-) -> np.ndarray:
-    """Return the mean over volumes of each candidate's score; one volume at a time is held."""
-    found = []
-    for volume in volumes:
-        collected = collect_rows(model, volume, store, keeps_features=True)
-        found.append(score(collected, [row.mask() for row in volume.rows]))
-        collected.close()
-        tick()
-    return np.mean(np.array(found), 0)
-
-
-def _of_ways(
-    model: PromiseModel, collected: Collected, truth: Sequence[BoolArray], ways: Sequence[VolumeRule]
-) -> list[float]:
-    """Return the 3-D Dice of one volume for each way in which its slices may come together.
+def _in_ways(model: PromiseModel, volume: Volume, store: FeatureStore | None, ways: Sequence[VolumeRule]) -> _InWays:
+    """Return the masks of one volume for each way in which its slices may come together.
 
     Ways that differ in their kernel alone share what was carried from slice to slice.
     """
-    post, known, found = model.config.postprocessing, dict[tuple[str, float], Carried](), list[float]()
+    again = any(way.slices == Slices.AGREE for way in ways)
+    collected = collect_rows(model, volume, store, keeps_features=again)
+    post, known, found = model.config.postprocessing, dict[tuple[str, float], Carried](), list[PackedMasks]()
     for way in ways:
         key = way.carry, way.carried
         if way.slices == Slices.AGREE and key not in known and len(collected) > 1:
             known[key] = Carried(collected, way, post.threshold)
-        found.append(_dice(JoinedVolume(collected, way, post, known.get(key)).masks, truth))
+        found.append(JoinedVolume(collected, way, post, known.get(key)).masks)
     for carried in known.values():
         carried.close()
-    return found
-
-
-def _of_cleanings(
-    model: PromiseModel, collected: Collected, truth: Sequence[BoolArray], rules: Sequence[VolumeRule]
-) -> list[float]:
-    """Return the 3-D Dice of one volume for each thing that may be done after its slices came together."""
-    plain = rules[0].model_copy(update={"fill_holes": False, "least_mm3": 0.0, "keep": "all"})
-    masks = JoinedVolume(collected, plain, model.config.postprocessing).masks
-    return [_dice(_cleaned(masks, rule, collected.stack.voxel_mm3), truth) for rule in rules]
+    collected.close()
+    return _InWays(found, collected.stack.voxel_mm3)
 
 
 def _cleaned(masks: PackedMasks, rule: VolumeRule, voxel_mm3: float | None) -> PackedMasks:
     copied = masks.copied()
     clean(copied, rule, voxel_mm3)
     return copied
+
+
+def _dices(found: Iterable[PackedMasks], volume: Volume) -> list[float]:
+    """Return the 3-D Dice of several masks of one volume."""
+    truth = [row.mask() for row in volume.rows]
+    return [_dice(masks, truth) for masks in found]
 
 
 def _dice(masks: PackedMasks, truth: Sequence[BoolArray]) -> float:

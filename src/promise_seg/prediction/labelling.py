@@ -27,13 +27,13 @@ from promise_seg.prediction.large_images import (
 )
 from promise_seg.prediction.predictor import EncodedImage, Predictor
 from promise_seg.prediction.reading import name_of
+from promise_seg.prediction.surest import surest_labels
 from promise_seg.prediction.volume_labels import SliceFacts, VolumeLabels, rules_of
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.vocabulary import MaskKind, Slices
-
-_IN_TIME = "its frames follow one another in time and are predicted one by one"
+from promise_seg.volumes.whole_slices import IN_TILES, IN_TIME, asks_to_join, frames_are_whole, with_first
 
 
 class Labeller:
@@ -176,9 +176,8 @@ class Labeller:
         if self.instances:
             return self._label_objects(framed, encoded, spacing)
         predictions = {label: one.predict(encoded[label]) for label, one in self.predictors.items()}
-        found = np.array(list(predictions), np.uint16)
         probs = np.stack([one.mask_probs for one in predictions.values()])
-        any_mask = np.stack([one.mask for one in predictions.values()]).any(0)
+        masks = np.stack([one.mask for one in predictions.values()])
         origins = {
             label: Origin(
                 p.points_xy,
@@ -189,7 +188,7 @@ class Labeller:
             )
             for label, p in predictions.items()
         }
-        return LabelledSlice(np.where(any_mask, found[probs.argmax(0)], 0).astype(np.uint16), origins)
+        return LabelledSlice(surest_labels(list(predictions), probs, masks), origins)
 
     def label_large(
         self, image: LargeImage, spacing: tuple[float, float] | None = None, progress: Progress = silent
@@ -276,8 +275,12 @@ class Labeller:
             return Labelled(source, (one,), self.names, self.is_binary, separate)
         if frames is None:
             frames = (self.frame(source, index) for index in range(len(source)))
+        notes = (f"{source.path}: {IN_TIME}",) if source.is_in_time and asks_to_join(self.slices) else ()
         if self._joins(source):
-            return self._label_volume(source, progress, frames)
+            first, frames = with_first(frames)
+            if frames_are_whole(self.reading, first, self.slices, source.path):
+                return self._label_volume(source, progress, frames)
+            notes = (f"{source.path}: {IN_TILES}",)
         tick, picture = Stage(progress, "predicting", len(source)), None
         slices: list[LabelledSlice] = []
         for framed in frames:
@@ -285,7 +288,6 @@ class Labeller:
             slices.append(_after(slices, self.label_framed(framed, source.spacing, name), source))
             picture = None if source.is_volume else framed.rgb
             tick()
-        notes = (f"{source.path}: {_IN_TIME}",) if self._asks_to_join and source.is_in_time else ()
         return self._labelled(source, slices, picture, notes)
 
     def _labelled(
@@ -293,10 +295,6 @@ class Labeller:
     ) -> Labelled:
         separate = self.reading.masks == MaskKind.INSTANCES
         return Labelled(source, tuple(slices), self.names, self.is_binary, separate, picture, notes)
-
-    @property
-    def _asks_to_join(self) -> bool:
-        return self.slices not in (Slices.AUTO, Slices.EACH)
 
     def _joins(self, source: Source) -> bool:
         """Whether the slices of a source come together, as those of a volume may; frames of a video do not."""

@@ -20,6 +20,7 @@ from promise_seg.instances.stitching import Stitcher
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.prediction import Prediction
 from promise_seg.prediction.reading import name_of, opened
+from promise_seg.prediction.surest import surest_labels
 from promise_seg.progress import Progress, Stage, silent
 
 OF_TILES = "of several tiles, blended where they overlap; the prompts of the tiles are left out"
@@ -123,24 +124,22 @@ def blended_labels(
         probs_of: returns the probabilities (C, h, w) of the labels in the pixels of a tile.
         labels: with the post-processing of each, in the order of the probabilities.
     """
-    numbers, posts = np.array(list(labels), np.uint16), list(labels.values())
+    numbers, posts = list(labels), list(labels.values())
     found: Uint16Array = room_for((image.height, image.width), np.uint16)
     strips = blended(image.grid, image.tiles.overlap, lambda box: probs_of(image.pixels(box)))
     if not any(post.reshapes for post in posts):
         thresholds = np.array([post.threshold for post in posts], np.float32)[:, None, None]
         for box, probs in strips:
-            any_mask = (probs > thresholds).any(0)
-            found[box.slices] = np.where(any_mask, numbers[probs.argmax(0)], 0)
+            found[box.slices] = surest_labels(numbers, probs, probs > thresholds)
         return found
     whole: Float32Array = room_for((len(posts), image.height, image.width), np.float32)
     for box, probs in strips:
         whole[(slice(None), *box.slices)] = probs
-    any_mask = np.zeros((image.height, image.width), bool)
     for probs, post in zip(whole, posts, strict=True):
-        any_mask |= post.mask(probs, image.tiles.side)
+        probs[~post.mask(probs, image.tiles.side)] = -1
     for top in range(0, image.height, _STRIP_ROWS):
-        rows = slice(top, top + _STRIP_ROWS)
-        found[rows] = np.where(any_mask[rows], numbers[whole[:, rows].argmax(0)], 0)
+        rows = whole[:, top : top + _STRIP_ROWS]
+        found[top : top + _STRIP_ROWS] = surest_labels(numbers, rows, rows >= 0)
     return found
 
 

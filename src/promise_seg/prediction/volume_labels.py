@@ -9,10 +9,11 @@ from promise_seg.arrays import Uint16Array
 from promise_seg.images.formats.source import Source
 from promise_seg.prediction.prediction import PromptsInImage, prompts_in_image
 from promise_seg.prediction.predictor import EncodedImage, Predictor
+from promise_seg.prediction.surest import surest_labels
 from promise_seg.trust.trust_model import Trust
 from promise_seg.vocabulary import Slices
 from promise_seg.volume_rule import VolumeRule, rule_for
-from promise_seg.volumes.collecting import Collected
+from promise_seg.volumes.collecting import Collected, KeptFeatures
 from promise_seg.volumes.joining import JoinedVolume
 from promise_seg.volumes.stack import Stack
 
@@ -38,11 +39,14 @@ class VolumeLabels:
     def __init__(self, predictors: Mapping[int, Predictor], slices: Slices, source: Source) -> None:
         self._predictors = predictors
         self._rules = rules_of(predictors, slices)
-        stack = Stack.of(source)
+        stack, shared = Stack.of(source), KeptFeatures()
         self._collected = {
-            label: Collected(one.model, stack, keeps_features=self._rules[label].slices == Slices.AGREE)
+            label: Collected(
+                one.model, stack, keeps_features=self._rules[label].slices == Slices.AGREE,
+                kept=None if one.model.sam.encoder_learns else shared,
+            )
             for label, one in predictors.items()
-        }
+        }  # fmt: skip
         self.facts: list[dict[int, SliceFacts]] = []
         """The origins of the classes, slice by slice."""
         self._name = source.path
@@ -76,11 +80,9 @@ class VolumeLabels:
 def _labels(joined: Mapping[int, JoinedVolume], number: int) -> Uint16Array:
     """Return the labels (H, W) of one slice."""
     masks = np.stack([one.mask(number) for one in joined.values()])
-    values = np.array(list(joined), np.uint16)
-    if len(joined) == 1:
-        return np.where(masks[0], values[0], 0).astype(np.uint16)
-    certain = np.where(masks, np.stack([one.probs(number) for one in joined.values()]), -1.0)
-    return np.where(masks.any(0), values[certain.argmax(0)], 0).astype(np.uint16)
+    if len(joined) == 1:  # probabilities would be made for nothing
+        return np.where(masks[0], next(iter(joined)), 0).astype(np.uint16)
+    return surest_labels(list(joined), np.stack([one.probs(number) for one in joined.values()]), masks)
 
 
 def rules_of(predictors: Mapping[int, Predictor], slices: Slices) -> dict[int, VolumeRule]:

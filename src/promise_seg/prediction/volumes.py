@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.arrays import Uint8Array
+from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.errors import ImageError, SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.prediction.prediction import Prediction
-from promise_seg.progress import Progress, counted, silent
+from promise_seg.prediction.reading import Slice
+from promise_seg.progress import Progress, Stage, counted, silent
 from promise_seg.vocabulary import Slices
-from promise_seg.volume_rule import rule_for
+from promise_seg.volume_rule import EACH_SLICE, rule_for
 from promise_seg.volumes.collecting import Collected
 from promise_seg.volumes.joining import JoinedVolume
+from promise_seg.volumes.packed import PackedMasks
 from promise_seg.volumes.stack import Spacing, Stack
+from promise_seg.volumes.whole_slices import IN_TILES, IN_TIME, asks_to_join, frames_are_whole, with_first
 
 if TYPE_CHECKING:
     from promise_seg.prediction.predictor import Predictor
@@ -32,8 +35,16 @@ class Volume:
     In memory are the masks alone, eight voxels to a byte; probabilities are on the disk, in low resolution.
     """
 
-    def __init__(self, predictor: "Predictor", opened: Source | Uint8Array, joined: JoinedVolume, stack: Stack) -> None:
+    def __init__(
+        self,
+        predictor: "Predictor",
+        opened: Source | Uint8Array,
+        joined: "JoinedVolume | _SlicesInTiles",
+        stack: Stack,
+        more: Sequence[str] = (),
+    ) -> None:
         self._predictor, self._opened, self._joined, self._stack = predictor, opened, joined, stack
+        self._more = tuple(more)
 
     def __len__(self) -> int:
         return len(self._joined)
@@ -52,7 +63,7 @@ class Volume:
     def notes(self) -> tuple[str, ...]:
         """A line for each thing that could not be done as the model's rule for volumes says."""
         name = "volume" if self.source is None else str(self.source.path)
-        return tuple(f"{name}: {words}" for words in self._joined.notes())
+        return tuple(f"{name}: {words}" for words in (*self._joined.notes(), *self._more))
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
@@ -71,9 +82,30 @@ class Volume:
 
     def prediction(self, number: int) -> Prediction:
         """Return the prediction of one slice; see :attr:`slices`."""
-        encoded = self._predictor.encode_framed(frame_of(self._predictor, self._opened, number))
-        own = self._predictor.predict(encoded)
+        own = _by_itself(self._predictor, self._opened, number)
+        if isinstance(self._joined, _SlicesInTiles):
+            return own
         return replace(own, mask=self._joined.mask(number), mask_probs=self._joined.probs(number))
+
+
+class _SlicesInTiles:
+    """The masks of slices that are larger than a tile: each by itself, put together from its tiles."""
+
+    def __init__(
+        self, predictor: "Predictor", opened: Source | Uint8Array, shape: tuple[int, int], progress: Progress
+    ) -> None:
+        self._masks = PackedMasks([shape] * len(opened))
+        for number in counted(range(len(opened)), progress, "predicting"):
+            self._masks[number] = _by_itself(predictor, opened, number).mask
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def mask(self, number: int) -> BoolArray:
+        return self._masks[number]
+
+    def notes(self) -> tuple[str, ...]:
+        return ()
 
 
 class _Slices(Sequence[Prediction]):
@@ -118,10 +150,11 @@ def predict_volume(
         progress: told of each slice.
 
     Raises:
-        ImageError: if the volume cannot be read.
+        ImageError: if the volume cannot be read, or slices are to come together that the model sees in tiles.
         SettingsError: if the model has no APM, or an option cannot be meant.
     """
-    rule = rule_for(predictor.model.config.volumes, checked_slices(slices))
+    way = checked_slices(slices)
+    rule = rule_for(predictor.model.config.volumes, way)
     reading, opened = predictor.model.config.reading, volume
     if isinstance(opened, str | Path):
         opened = reading.open(opened)
@@ -131,12 +164,28 @@ def predict_volume(
         opened = _pixels(opened)
     stack = _stack_of(opened, spacing)
     predictor.check_proposes()
+    notes = []
+    if isinstance(opened, Source) and opened.is_in_time:
+        rule, way, notes = EACH_SLICE, Slices.EACH, [IN_TIME] if asks_to_join(way) else []
+    first, frames = with_first(frame_of(predictor, opened, number) for number in range(len(opened)))
+    name = opened.path if isinstance(opened, Source) else "a volume in memory"
+    if not frames_are_whole(reading, first, way, name):
+        shape = first.geometry.height, first.geometry.width
+        in_tiles = _SlicesInTiles(predictor, opened, shape, progress)
+        return Volume(predictor, opened, in_tiles, stack, [*notes, IN_TILES] if rule.changes else notes)
     collected = Collected(predictor.model, stack, keeps_features=rule.slices == Slices.AGREE)
-    for number in counted(range(len(opened)), progress, "predicting"):
-        encoded = predictor.encode_framed(frame_of(predictor, opened, number))
+    tick = Stage(progress, "predicting", len(opened))
+    for framed in frames:
+        encoded = predictor.encode_framed(framed)
         collected.add(encoded.features, encoded.geometry)
+        tick()
     joined = JoinedVolume(collected, rule, predictor.model.config.postprocessing)
-    return Volume(predictor, opened, joined, stack)
+    return Volume(predictor, opened, joined, stack, notes)
+
+
+def _by_itself(predictor: "Predictor", opened: Source | Uint8Array, number: int) -> Prediction:
+    """Return the prediction of a slice by itself, tile by tile where it is larger than a tile."""
+    return predictor.predict(Slice(opened, number) if isinstance(opened, Source) else opened[number])
 
 
 def checked_slices(slices: str) -> Slices:

@@ -58,7 +58,7 @@ class Carried:
         """Return the probabilities (h, h) that SAM makes in a slice of the mask of a neighbour."""
         collected, model = self._collected, self._collected.model
         geometry = collected.geometries[number]
-        logits = _in_frame_of(geometry, self.logits(source), collected.geometries[source])
+        logits = _in_frame_of(geometry, self.logits(source), collected.geometries[source], self._threshold)
         prompts = prompts_from(logits, self._threshold, geometry.side, model.sam.mask_side, self._rule.carry == "mask")
         if prompts is None:
             return np.zeros_like(logits)
@@ -71,14 +71,27 @@ def trust_in_slices(collected: Collected, threshold: float) -> Float64Array:
     """Return how far each slice's own mask is trusted, (N,): the IoU that is predicted of it, times the mean Dice with
     the masks of its neighbours. Slices in which nothing is found have 0."""
     level = float(np.log(threshold / (1 - threshold)))
-    masks = [collected.own_logits(number) > level for number in range(len(collected))]
-    trust = np.zeros(len(masks))
-    for number, mask in enumerate(masks):
-        beside = [masks[other] for other in (number - 1, number + 1) if 0 <= other < len(masks)]
+    trust = np.zeros(len(collected))
+    for number, (before, mask, after) in enumerate(_with_neighbours(collected, level)):
+        beside = [other for other in (before, after) if other is not None]
         if mask.any():
             agreement = float(np.mean([_dice(mask, other) for other in beside])) if beside else 1.0
             trust[number] = max(0.0, collected.predicted_iou[number]) * agreement
     return trust
+
+
+def _with_neighbours(
+    collected: Collected, level: float
+) -> Iterator[tuple[BoolArray | None, BoolArray, BoolArray | None]]:
+    """Yield the low-resolution mask of each slice between those beside it; no more than these three are held."""
+    before, mask = None, None
+    for number in range(len(collected)):
+        after = collected.own_logits(number) > level
+        if mask is not None:
+            yield before, mask, after
+        before, mask = mask, after
+    if mask is not None:
+        yield before, mask, None
 
 
 def carrying_order(trust: Sequence[float] | Float64Array) -> Iterator[tuple[int, list[int]]]:
@@ -162,14 +175,14 @@ def _box(part: BoolArray, scale: float) -> Float64Array:
     return np.concatenate([first, last])
 
 
-def _in_frame_of(geometry: Geometry, logits: Float32Array, other: Geometry) -> Float32Array:
+def _in_frame_of(geometry: Geometry, logits: Float32Array, other: Geometry, threshold: float) -> Float32Array:
     """Map logits (h, h) of one slice to the model frame of another, where the slices were framed differently."""
     if geometry == other:
         return logits
     probs = probs_in_image(torch.from_numpy(logits), other)
     if probs.shape != (geometry.height, geometry.width):
         return np.full_like(logits, -_MOST_LOGIT)
-    there = geometry.mask_to_model(probs > 0.5)
+    there = geometry.mask_to_model(probs > threshold)
     return _resized(np.where(there, _CERTAIN, -_CERTAIN).astype(np.float32), logits.shape[0])
 
 

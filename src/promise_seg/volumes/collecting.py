@@ -5,19 +5,53 @@ import torch
 from torch import Tensor
 
 from promise_seg.arrays import Float32Array
-from promise_seg.errors import ImageError
 from promise_seg.images.geometry import Geometry
-from promise_seg.images.tiles import NO_TILE
 from promise_seg.inference.masks import decode_one
 from promise_seg.model import PromiseModel
 from promise_seg.prompting.apm import Proposal
 from promise_seg.sam.features import EMBEDDING, Features
-from promise_seg.vocabulary import MaskChoice, Slices
+from promise_seg.vocabulary import MaskChoice
 from promise_seg.volumes.packed import KeptArrays
 from promise_seg.volumes.stack import Stack
 
 _OF_APM = "apm_"
 """The beginning of the names of an APM's own tensors, which SAM's decoder does not read."""
+
+
+class KeptFeatures:
+    """The tensors of slices that SAM's decoder reads, by number, in a temporary file; each slice is kept once."""
+
+    def __init__(self) -> None:
+        self._arrays = KeptArrays()
+        self._names: list[str] = []
+
+    def put(self, number: int, features: Features) -> None:
+        """Keep a slice, in half precision where that loses nothing, as it does for fresh features."""
+        tensors = {name: value for name, value in features.tensors.items() if not name.startswith(_OF_APM)}
+        self._names = list(tensors)
+        for name, value in tensors.items():
+            if (name, number) in self._arrays:
+                continue
+            array = value.float().cpu().numpy()
+            with np.errstate(over="ignore"):
+                half = array.astype(np.float16)
+            self._arrays.put((name, number), half if np.array_equal(half.astype(np.float32), array) else array)
+
+    def get(self, number: int, device: torch.device) -> Features:
+        """Return a slice.
+
+        Raises:
+            KeyError: if it was not kept.
+        """
+        tensors: dict[str, Tensor] = {}
+        for name in self._names or [EMBEDDING]:
+            array = self._arrays.get((name, number))
+            tensors[name] = torch.from_numpy(array.astype(np.float32)).to(device)
+        return Features(tensors)
+
+    def close(self) -> None:
+        """Free the space of the temporary file."""
+        self._arrays.close()
 
 
 class Collected:
@@ -30,17 +64,23 @@ class Collected:
         stack: of the slices, which come in its order.
         keeps_features: whether slices are to be decoded again, with prompts that come from their neighbours.
         mask_choice: which of SAM's masks is taken; by default as the model chose.
+        kept: where features are kept, by models that share those of their SAM.
     """
 
     def __init__(
-        self, model: PromiseModel, stack: Stack, *, keeps_features: bool, mask_choice: MaskChoice | None = None
+        self,
+        model: PromiseModel,
+        stack: Stack,
+        *,
+        keeps_features: bool,
+        mask_choice: MaskChoice | None = None,
+        kept: KeptFeatures | None = None,
     ) -> None:
         self.model, self.stack, self.keeps_features = model, stack, keeps_features
         self._mask_choice = mask_choice
         self.geometries: list[Geometry] = []
         self.predicted_iou: list[float] = []
-        self._own, self._features = KeptArrays(), KeptArrays()
-        self._names: list[str] = []
+        self._own, self._features = KeptArrays(), kept or KeptFeatures()
 
     def __len__(self) -> int:
         return len(self.geometries)
@@ -51,18 +91,8 @@ class Collected:
 
         Args:
             features: of this slice alone, with what the APM found in it.
-            geometry: of the slice.
-
-        Raises:
-            ImageError: if the model sees slices of this size in tiles.
+            geometry: of the slice, which is seen whole.
         """
-        tiles = self.model.config.reading.tiles
-        if tiles is not None and tiles.divides(geometry.kept):
-            raise ImageError(
-                f"a slice of {geometry.width} x {geometry.height} pixels, which the model sees in tiles of "
-                f"{tiles.side}: slices come together only where each is seen whole. Give --slices {Slices.EACH} to "
-                f"promise predict, or --tile {NO_TILE}"
-            )
         proposal = self.model.propose(features)
         masks = decode_one(self.model, features, proposal, geometry)
         logits, iou = masks.chosen(self._mask_choice or self.model.answer_to(proposal).mask_choice)
@@ -71,18 +101,8 @@ class Collected:
         self.predicted_iou.append(float(iou.mean()))
         self.geometries.append(geometry)
         if self.keeps_features:
-            self._keep(number, features.with_stages(()))
+            self._features.put(number, features.with_stages(()))
         return proposal
-
-    def _keep(self, number: int, features: Features) -> None:
-        """Keep what the decoder reads, in half precision where that loses nothing, as it does for fresh features."""
-        tensors = {name: value for name, value in features.tensors.items() if not name.startswith(_OF_APM)}
-        self._names = list(tensors)
-        for name, value in tensors.items():
-            array = value.float().cpu().numpy()
-            with np.errstate(over="ignore"):
-                half = array.astype(np.float16)
-            self._features.put((name, number), half if np.array_equal(half.astype(np.float32), array) else array)
 
     def own_logits(self, number: int) -> Float32Array:
         """Return the low-resolution logits (h, h) of a slice by itself."""
@@ -94,11 +114,7 @@ class Collected:
         Raises:
             KeyError: if features are not kept.
         """
-        tensors: dict[str, Tensor] = {}
-        for name in self._names or [EMBEDDING]:
-            array = self._features.get((name, number))
-            tensors[name] = torch.from_numpy(array.astype(np.float32)).to(self.model.device)
-        return Features(tensors)
+        return self._features.get(number, self.model.device)
 
     def close(self) -> None:
         """Free the space of the temporary files."""

@@ -58,16 +58,15 @@ class JoinedVolume:
         if len(weights) == 1:
             return self._alone(number)
         self._known = {at: value for at, value in self._known.items() if first <= at < first + len(weights)}
-        mixed: Float64Array | None = None
+        geometry = self._collected.geometries[number]
+        mixed, used = np.zeros((geometry.height, geometry.width)), 0.0
         for at, weight in enumerate(weights.tolist(), first):
             if at not in self._known:
                 self._known[at] = self._alone(at)
-            part = weight * self._known[at].astype(np.float64)
-            if mixed is None:
-                mixed = part
-            elif part.shape == mixed.shape:
-                mixed += part
-        return np.asarray(mixed, np.float32)
+            if self._known[at].shape == mixed.shape:  # a slice of another size does not lie over this one
+                mixed += weight * self._known[at].astype(np.float64)
+                used += weight
+        return np.asarray(mixed if used == 1 else mixed / used, np.float32)
 
     def _alone(self, number: int) -> Float32Array:
         logits = self._collected.own_logits(number) if self._carried is None else self._carried.logits(number)

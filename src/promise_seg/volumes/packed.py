@@ -1,21 +1,22 @@
-"""Masks of slices, eight pixels to a byte, and arrays in a temporary file: what need not be in memory."""
+"""Masks of slices, at most about a bit for each pixel, and arrays in a temporary file: what need not be in memory."""
 
 import tempfile
+import zlib
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 
-from promise_seg.arrays import Array, BoolArray, Uint8Array
+from promise_seg.arrays import Array, BoolArray
 from promise_seg.errors import PromiseError, first_line
 
 
 class PackedMasks:
-    """A mask for each slice of a volume, (H, W); by default empty."""
+    """A mask for each slice of a volume, (H, W), by default empty: eight pixels to a byte, and these compressed."""
 
     def __init__(self, shapes: Sequence[tuple[int, int]]) -> None:
         self._shapes = list(shapes)
-        self._packed: list[Uint8Array | None] = [None] * len(self._shapes)
+        self._packed: list[bytes | None] = [None] * len(self._shapes)
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -24,7 +25,8 @@ class PackedMasks:
         shape, packed = self._shapes[number], self._packed[number]
         if packed is None:
             return np.zeros(shape, bool)
-        return np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).view(bool)
+        bits = np.frombuffer(zlib.decompress(packed), np.uint8)
+        return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).view(bool)
 
     def copied(self) -> "PackedMasks":
         """Return the same masks, to be changed apart from these."""
@@ -33,7 +35,7 @@ class PackedMasks:
         return other
 
     def __setitem__(self, number: int, mask: BoolArray) -> None:
-        self._packed[number] = np.packbits(mask) if mask.any() else None
+        self._packed[number] = zlib.compress(np.packbits(mask).tobytes(), 1) if mask.any() else None
 
 
 class _Place(NamedTuple):

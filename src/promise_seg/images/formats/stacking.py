@@ -25,11 +25,13 @@ class Stacking(NamedTuple):
         slices: how many it has.
         spacing: the distance between them in mm; ``None`` if no single distance describes them.
         lacking: why there is none, in words that follow the name of the volume; empty if there is one.
+        is_in_time: whether they are the frames of a video, which follow one another in time.
     """
 
     slices: int
     spacing: float | None
     lacking: str = ""
+    is_in_time: bool = False
 
 
 def stacking_of(source: Source) -> Stacking | None:
@@ -41,7 +43,7 @@ def stacking_of(source: Source) -> Stacking | None:
     if source.uneven is not None:
         return Stacking(len(source), None, source.uneven.words)
     if source.slice_spacing is None:
-        return Stacking(len(source), None, "it does not say how far its slices are apart")
+        return Stacking(len(source), None, "it does not say how far its slices are apart", source.is_in_time)
     return Stacking(len(source), source.slice_spacing)
 
 

@@ -1,0 +1,57 @@
+"""The volumes whose slices may come together: their slices lie in space and are each seen whole."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+from promise_seg.errors import ImageError
+from promise_seg.images.framing import ImageInFrame
+from promise_seg.images.geometry import Box
+from promise_seg.images.reading import Reading
+from promise_seg.images.tiles import NO_TILE
+from promise_seg.vocabulary import Slices
+
+IN_TIME = "its frames follow one another in time and are predicted one by one"
+"""Why the slices of a video do not come together, in words that follow its name."""
+IN_TILES = "the rule for volumes is not used for slices that are seen in tiles"
+
+
+def are_whole(reading: Reading, height: int, width: int) -> bool:
+    """Whether slices of this size, their border included, are no larger than a tile."""
+    return reading.tiles is None or not reading.tiles.divides(Box(0, 0, width, height))
+
+
+def with_first(frames: Iterable[ImageInFrame]) -> tuple[ImageInFrame, Iterator[ImageInFrame]]:
+    """Return the first slice of a volume, and all of them."""
+    rest = iter(frames)
+    first = next(rest)
+    return first, chain([first], rest)
+
+
+def frames_are_whole(reading: Reading, first: ImageInFrame, slices: Slices, name: str | Path) -> bool:
+    """Whether the slices of a volume are each seen whole; all are as large as the first.
+
+    Args:
+        reading: of the model.
+        first: the first slice.
+        slices: how a user asks for them to come together.
+        name: of the volume, for messages.
+
+    Raises:
+        ImageError: if they are not, and a user asks for slices that come together.
+    """
+    height, width = first.geometry.height, first.geometry.width
+    if are_whole(reading, height, width):
+        return True
+    if reading.tiles is not None and asks_to_join(slices):
+        raise ImageError(
+            f"{name}: slices of {width} x {height} pixels, which the model sees in tiles of {reading.tiles.side} "
+            f"pixels, cannot come together (slices {slices}): for that each must be seen whole. Ask for --slices "
+            f"{Slices.EACH}, or have them read whole with --tile {NO_TILE}"
+        )
+    return False
+
+
+def asks_to_join(slices: Slices) -> bool:
+    """Whether a user asks for slices that come together."""
+    return slices not in (Slices.AUTO, Slices.EACH)
