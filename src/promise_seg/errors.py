@@ -28,7 +28,7 @@ class ImageError(PromiseError):
 
 
 class NoImagesError(ImageError):
-    """What was looked through holds no images; nothing else is wrong with it."""
+    """There are no images in a place that could be looked through; nothing else is wrong with it."""
 
 
 class SizeError(ImageError):

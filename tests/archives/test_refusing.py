@@ -53,6 +53,9 @@ def test_images_that_cannot_be_told_apart_are_not_noted_as_none(serve, labeller,
     assert problem.endswith("/studies/1/series/2: a and b would both be written to masks/a")
     again = predict(labeller, server, out)
     assert (again.predicted, again.problems) == (1, [])
+    (out / "retrieved" / "1" / "2.json").unlink()  # as who wants to send a segmentation again does
+    again = predict(labeller, server, out)
+    assert (again.predicted, again.already_there, again.problems) == (0, 1, [])
 
 
 def test_a_series_without_images_is_said_with_the_note_to_remove(serve, labeller, tmp_path, monkeypatch):

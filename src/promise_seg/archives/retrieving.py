@@ -76,10 +76,13 @@ def retrieve(
             break
     if missing:
         reason = reasons[-1] if reasons else f"the archive answers without them, such as {min(missing)}"
-        raise ArchiveError(
-            f"{connection.address.root}{series.path}: {len(missing)} of {len(instances)} instances did not come, and "
-            f"a part of a series is not predicted: {reason}"
-        )
+        raise _incomplete(f"{connection.address.root}{series.path}", len(missing), len(instances), reason)
+
+
+def _incomplete(where: str, missing: int, total: int, reason: str) -> ArchiveError:
+    return ArchiveError(
+        f"{where}: {missing} of {total} instances did not come, and a part of a series is not predicted: {reason}"
+    )
 
 
 def _leave_alone(instances: frozenset[str], folder: Path) -> set[str]:
