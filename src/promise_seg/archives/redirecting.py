@@ -1,4 +1,4 @@
-"""Where an archive may send requests on to: to itself alone, as no other place must see the credentials."""
+"""Follow redirections of an archive within itself alone: no other place must see the credentials."""
 
 from urllib.parse import SplitResult, urljoin, urlsplit
 
