@@ -27,6 +27,10 @@ class ImageError(PromiseError):
     """An image or mask file cannot be read, or does not fit its partner."""
 
 
+class NoImagesError(ImageError):
+    """There are no images in a place that could be looked through; nothing else is wrong with it."""
+
+
 class SizeError(ImageError):
     """An image and its mask differ in size."""
 

@@ -7,8 +7,11 @@ from tests.archives.serving import Server
 
 
 @pytest.fixture(autouse=True)
-def _no_credentials(monkeypatch):
-    """No test sees the credentials of who runs it."""
+def _nothing_of_the_user(monkeypatch):
+    """No test sees the credentials and the proxies of who runs it."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
     for of_target in (False, True):
         for name in Credentials(of_target=of_target).names:
             monkeypatch.delenv(name, raising=False)

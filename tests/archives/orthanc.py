@@ -3,7 +3,6 @@
 import base64
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -12,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pydicom.dataset import Dataset
+
+from tests.archives.serving import held_port, port_of
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 USER, PASSWORD = "reader", "pass:word"
@@ -25,18 +26,12 @@ def why_not() -> str | None:
     return None
 
 
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Orthanc:
-    """One archive; its database stays when it is stopped and started again."""
+    """One archive; its database and its port stay when it is stopped and started again, until it is closed."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, self._held = folder, held_port()
+        self.port = port_of(self._held)
         self._process: subprocess.Popen | None = None
         folder.mkdir(parents=True)
         settings = {
@@ -79,6 +74,11 @@ class Orthanc:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def close(self) -> None:
+        """Stop it for good."""
+        self.stop()
+        self._held.close()
 
     def ask(self, path: str, body: bytes | None = None, kind: str = "", method: str | None = None) -> bytes:
         """Ask its services for anything."""

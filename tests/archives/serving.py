@@ -1,5 +1,6 @@
 """A server on this computer that stands between us and an archive, or is one: it answers as a test wants."""
 
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -30,14 +31,36 @@ class Said:
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
     hold: threading.Event | None = None
+    reason: str | None = None
 
 
 Rule = Callable[[Asked], Said | None]
 
 
+def held_port() -> socket.socket:
+    """A socket at whose port nothing answers, and whose port no other process is given until it is closed.
+
+    Who asks for that very port, and allows it to be used again, may listen at it.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
+def port_of(held: socket.socket) -> int:
+    """The port of a socket."""
+    return held.getsockname()[1]
+
+
 def json_answer(text: str = "[]", status: int = 200) -> Said:
     """An answer in DICOM JSON."""
     return Said(status, text.encode(), {"Content-Type": "application/dicom+json"})
+
+
+def in_turn(*answers: Said) -> Rule:
+    """A rule that gives these answers one after the other, and the last one from then on."""
+    return lambda asked: answers[min(asked.number, len(answers) - 1)]
 
 
 class Server:
@@ -48,13 +71,16 @@ class Server:
         onward: where requests are passed on to, as ``http://127.0.0.1:8042``.
         login: the ``Authorization`` that is sent there, in place of that of the request.
         wrap: makes the server's socket one that speaks TLS.
+        port: where it listens; any that is free without one.
     """
 
-    def __init__(self, rule: Rule = lambda asked: None, onward: str = "", login: str | None = None, wrap=None) -> None:
+    def __init__(
+        self, rule: Rule = lambda asked: None, onward: str = "", login: str | None = None, wrap=None, port: int = 0
+    ) -> None:
         self.rule, self.onward, self.login = rule, onward, login
         self.asked: list[Asked] = []
         self._turn = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler_of(self))
         self._server.daemon_threads = True
         if wrap is not None:
             self._server.socket = wrap(self._server.socket)
@@ -103,10 +129,11 @@ def _handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
         def _any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             said = server.answer(self.command, self.path, self.headers, body)
-            self.send_response(said.status)
+            self.send_response(said.status, said.reason)
             for name, value in said.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(said.body)))
+            if "Content-Length" not in said.headers:
+                self.send_header("Content-Length", str(len(said.body)))
             self.end_headers()
             self.wfile.write(said.body if said.cut is None else said.body[: said.cut])
             if said.hold is not None:

@@ -60,12 +60,26 @@ def test_what_is_refused(text, words):
     "text",
     ["dicomweb://anna:s3cret@h/d", "dicomweb://s3cret@h/d", "dicomweb:/anna:s3cret@h/d", "dicomweb+x://anna:s3cret@h/d",
      "dicomweb://h/d?access_token=s3cret", "dicomweb://h/d?token=s3cret#x", "dicomweb://anna:s3cret@h:x/d",
-     "dicomweb://h/d?s3=s3cret&Modality", "dicomweb://anna:12/s3cret@h/d"],
+     "dicomweb://h/d?s3=s3cret&Modality", "dicomweb://anna:12/s3cret@h/d", "dicomweb://s3cret#x@h/d",
+     "dicomweb://s3cret?x@h/d", "dicomweb://s3cret:12?Modality=x@h/d", "dicomweb://a@s3cret#x@h/d",
+     "dicomweb://anna%3As3cret%40h/d"],
 )  # fmt: skip
 def test_no_message_repeats_a_secret(text):
     with pytest.raises(SettingsError) as caught:
         Address.parse(text)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["dicomweb://user:123#45@h/d", "dicomweb://user:123?45@h/d"])
+def test_a_part_of_a_password_is_not_taken_for_a_port(text):
+    with pytest.raises(SettingsError, match=r"holds an @.*write %40 for @") as caught:
+        Address.parse(text)
+    assert "123" not in str(caught.value)
+    assert "user:" not in str(caught.value)
+
+
+def test_a_filter_may_have_an_at_that_is_written_out():
+    assert Address.parse("dicomweb://h/d?PatientID=a%40b").filters == {"PatientID": "a@b"}
 
 
 def test_addresses_and_files_are_told_apart():

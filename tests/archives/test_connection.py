@@ -9,19 +9,13 @@ from promise_seg.archives.connection import Wanted
 from promise_seg.archives.dicom_json import DICOM_JSON, items_of
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
 from promise_seg.archives.retrying import Patience
-from tests.archives.orthanc import free_port
-from tests.archives.serving import Said, json_answer
+from tests.archives.serving import Said, held_port, in_turn, json_answer, port_of
 
 STUDIES = Wanted("/studies", DICOM_JSON, {"limit": 5})
 
 
 def ask(connection):
     return connection.exchange(STUDIES, items_of)
-
-
-def in_turn(*answers):
-    """A rule that gives these answers one after the other, and the last one from then on."""
-    return lambda asked: answers[min(asked.number, len(answers) - 1)]
 
 
 def test_an_answer_is_read(serve, connect):
@@ -92,6 +86,22 @@ def test_an_answer_that_is_not_dicom_json(serve, connect, said):
         ask(connect(server.address()))
 
 
+def test_raised_digits_are_no_length(serve, connect):
+    assert ask(connect(serve(in_turn(Said(200, b"[]", {"Content-Length": "²"}))).address())) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [Said(503, reason="\x1b[2Jred"), Said(200, b"<", {"Content-Type": "text/\x1b[2Jhtml"}),
+     Said(302, headers={"Location": "http://\x1bred/x"})],
+)  # fmt: skip
+def test_nothing_of_an_archive_controls_the_terminal(serve, connect, waits, said):
+    told = []
+    with pytest.raises(ArchiveError) as caught:
+        ask(connect(serve(in_turn(said)).address(), told=told.append))
+    assert all(line.isprintable() for line in (*told, str(caught.value)))
+
+
 def test_no_login_and_a_wrong_one(serve, connect, monkeypatch):
     server = serve(in_turn(Said(401)))
     with pytest.raises(ArchiveStoppedError, match=r"wants a login \(401\). Set PROMISE_SEG_ARCHIVE_USER and"):
@@ -130,42 +140,24 @@ def test_a_command_gives_fresh_tokens(serve, connect, monkeypatch, tmp_path):
     ]  # fmt: skip
 
 
-def test_credentials_go_to_no_other_host(serve, connect, monkeypatch):
-    monkeypatch.setenv("PROMISE_SEG_ARCHIVE_TOKEN", "s3cret")
-    other = serve(in_turn(json_answer()))
-    server = serve(in_turn(Said(302, headers={"Location": f"http://127.0.0.1:{other.port}/studies"})))
-    with pytest.raises(ArchiveStoppedError, match=r"leads to http://127.0.0.1, which is another place"):
-        ask(connect(server.address()))
-    assert other.asked == []
-
-
-def test_a_redirection_within_the_archive_is_followed_with_credentials(serve, connect, monkeypatch):
-    monkeypatch.setenv("PROMISE_SEG_ARCHIVE_TOKEN", "s3cret")
-    server = serve(
-        lambda asked: json_answer() if asked.path == "/new/studies" else Said(307, headers={"Location": "/new/studies"})
-    )
-    assert ask(connect(server.address())) == []
-    assert [one.headers["Authorization"] for one in server.asked] == ["Bearer s3cret"] * 2
-    endless = serve(in_turn(Said(301, headers={"Location": "/again"})))
-    with pytest.raises(ArchiveStoppedError, match="from one address to the next without an end"):
-        ask(connect(endless.address()))
-
-
 def test_a_wrong_host_and_a_wrong_port_are_not_waited_for(connect, waits):
     with pytest.raises(ArchiveStoppedError, match=r"http://no-such-host.invalid/d: no computer of this name is known"):
         ask(connect("dicomweb+http://no-such-host.invalid/d"))
-    with pytest.raises(ArchiveStoppedError, match=r"nothing answers at this host and port"):
-        ask(connect(f"dicomweb+http://127.0.0.1:{free_port()}/d"))
+    with held_port() as held, pytest.raises(ArchiveStoppedError, match=r"nothing answers at this host and port"):
+        ask(connect(f"dicomweb+http://127.0.0.1:{port_of(held)}/d"))
+    with pytest.raises(ArchiveStoppedError, match=r"http://a..b/d: cannot be asked: .* Check the host in the address"):
+        ask(connect("dicomweb+http://a..b/d"))
     assert waits == []
 
 
 def test_an_archive_that_was_there_is_waited_for(serve, connect, waits):
-    server = serve(in_turn(json_answer()))
-    connection = connect(server.address())
-    ask(connection)
-    server.close()
-    with pytest.raises(ArchiveStoppedError, match=r"nothing answers at this host and port.*, 6 times in a row"):
+    with held_port() as held:
+        server = serve(in_turn(json_answer()), port=port_of(held))
+        connection = connect(server.address())
         ask(connection)
+        server.close()
+        with pytest.raises(ArchiveStoppedError, match=r"nothing answers at this host and port.*, 6 times in a row"):
+            ask(connection)
     assert len(waits) == 5
 
 

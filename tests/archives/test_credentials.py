@@ -1,4 +1,5 @@
 import base64
+import os
 import sys
 
 import pytest
@@ -63,6 +64,8 @@ def test_a_command_that_prints_a_token_is_run_when_one_is_needed(given, tmp_path
         ({"USER": "anna", "PASSWORD": "s3cret", "TOKEN": "s3cret"}, "more than one way to log in"),
         ({"TOKEN": "s3cret", "TOKEN_COMMAND": "echo s3cret"}, "more than one way to log in"),
         ({"TOKEN": "s3cret\r\nX-Other: 1"}, "ARCHIVE_TOKEN: is not a token"),
+        ({"USER": "anna", "PASSWORD": "s3cret\udcff"}, "PASSWORD: is not text in UTF-8"),
+        ({"TOKEN_COMMAND": r"printf 's3cret\377'"}, "TOKEN_COMMAND: is not a token"),
         ({"TOKEN": "s3crét"}, "ARCHIVE_TOKEN: is not a token"),
         ({"TOKEN_COMMAND": "no-such-command s3cret"}, "TOKEN_COMMAND: the command cannot be run: No such file"),
         ({"TOKEN_COMMAND": "sh -c 'echo s3cret; exit 3'"}, "TOKEN_COMMAND: the command failed with exit code 3"),
@@ -75,6 +78,19 @@ def test_what_is_refused_and_no_secret_is_repeated(given, values, words):
     with pytest.raises(SettingsError, match=words) as caught:
         Credentials().header()
     assert "s3cret" not in str(caught.value)
+
+
+def test_a_command_does_not_take_what_is_typed_for_the_program(given, tmp_path):
+    (tmp_path / "typed").write_text("typed")
+    given(TOKEN_COMMAND="sh -c 'echo token$(cat)'")
+    with (tmp_path / "typed").open() as typed:
+        kept = os.dup(0)
+        os.dup2(typed.fileno(), 0)
+        try:
+            assert Credentials().header() == "Bearer token"
+        finally:
+            os.dup2(kept, 0)
+            os.close(kept)
 
 
 def test_no_secret_is_shown_of_it(given):

@@ -72,9 +72,24 @@ def test_an_archive_that_gives_no_series_gives_instances(serve, connect, waits, 
     ],
 )  # fmt: skip
 def test_a_part_of_a_series_is_an_error_and_is_kept_for_later(serve, connect, waits, tmp_path, rule, reason):
-    with pytest.raises(ArchiveError, match=f"/studies/1/series/2: 1 of 3 instances cannot be had, .*{reason}"):
+    with pytest.raises(ArchiveError, match=f"/studies/1/series/2: 1 of 3 instances did not come, .*{reason}"):
         retrieve(connect(serve(rule).address()), SERIES, UIDS, tmp_path)
     assert set(kept(tmp_path)) == {"1.2.1", "1.2.2"}
+
+
+@pytest.mark.parametrize("said", [Said(500), Said(404), parts_answer([FILES["1.2.1"]])])
+def test_the_first_instance_that_cannot_be_had_ends_it(serve, connect, waits, tmp_path, said):
+    server = serve(lambda asked: said)
+    with pytest.raises(ArchiveError, match="of 100 instances did not come"):
+        retrieve(connect(server.address()), SERIES, [f"1.2.{number}" for number in range(1, 101)], tmp_path)
+    assert len({one.path for one in server.asked}) == 2  # the series, and one instance
+
+
+def test_images_that_are_no_longer_in_the_series_go(serve, connect, tmp_path):
+    (tmp_path / "1.2.9.dcm").write_bytes(dicom_bytes("1.2.9"))
+    (tmp_path / "1.2.2.dcm").write_bytes(FILES["1.2.2"])
+    retrieve(connect(serve(one_by_one).address()), SERIES, UIDS, tmp_path)
+    assert kept(tmp_path) == FILES
 
 
 def test_identifiers_in_files_are_no_way_out_of_the_folder(serve, connect, tmp_path):
@@ -83,7 +98,7 @@ def test_identifiers_in_files_are_no_way_out_of_the_folder(serve, connect, tmp_p
     assert harmful != other
     for file in (other, harmful):
         server = serve(lambda asked, file=file: parts_answer([file]))
-        with pytest.raises(ArchiveError, match="1 of 1 instances cannot be had"):
+        with pytest.raises(ArchiveError, match="1 of 1 instances did not come"):
             retrieve(connect(server.address()), SERIES, ["1.2.1"], tmp_path / "a" / "b")
     assert list(tmp_path.rglob("*.dcm")) == []
 

@@ -47,6 +47,7 @@ def test_an_archive_that_never_answered_is_taken_for_a_wrong_address(error, new,
 def test_what_an_archive_asks_for():
     assert asked("7") == 7
     assert asked_pause(HTTPMessage()) is None
+    assert asked("9" * 5000) is asked("²") is asked("Wed, 21 Oct 99999999999999999999 07:28:00 GMT") is None
     assert asked("soon") is asked("-3") is asked("") is None
     later = datetime.now(UTC) + timedelta(seconds=90)
     assert asked(format_datetime(later, usegmt=True)) == pytest.approx(90, abs=30)

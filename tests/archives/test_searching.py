@@ -28,6 +28,33 @@ def test_every_study_is_found_once_whatever_pages_an_archive_gives(serve, connec
     assert find_studies(connect(server.address())) == [f"1.2.{number}" for number in range(7)]
 
 
+@pytest.mark.parametrize("most", [3, 1])
+def test_a_study_that_is_deleted_meanwhile_hides_no_other(serve, connect, most):
+    left = list(STUDIES)
+
+    def rule(asked):
+        if asked.number == 1:
+            del left[0]
+        return paging(left, most)(asked)
+
+    found = find_studies(connect(serve(rule).address()))
+    assert sorted(found) == [f"1.2.{number}" for number in range(7)]
+
+
+def test_one_page_is_asked_for_once(serve, connect):
+    server = serve(paging(STUDIES))
+    find_studies(connect(server.address()))
+    assert len(server.asked) == 2  # the page, and that there is no other
+
+
+def test_an_archive_without_an_end_is_left(serve, connect, monkeypatch):
+    monkeypatch.setattr("promise_seg.archives.searching._MOST_ITEMS", 5)
+    server = serve(lambda asked: json_answer(f'[{{"0020000D": {{"vr": "UI", "Value": ["1.2.{asked.number}"]}}}}]'))
+    with pytest.raises(ArchiveError, match=r"/studies: answers with more than 5 items. Choose fewer by filters"):
+        find_studies(connect(server.address()))
+    assert len(server.asked) == 6
+
+
 def test_filters_are_asked_for_on_their_level(serve, connect):
     server = serve(paging([]))
     connection = connect(server.address("/d?StudyDate=20260101-20260131&Modality=CT&SeriesDescription=T1 ax*"))

@@ -89,12 +89,37 @@ def test_the_reasons_of_an_archive_are_said(send, status, code, words):
 def test_a_refusal_without_a_reason(send):
     with pytest.raises(ArchiveError, match="did not store it: it answers 415"):
         send(Archive(keeps=False, said=Said(415, b"<error/>", {"Content-Type": "application/xml"})))
-    with pytest.raises(ArchiveError, match="did not store it: it does not say why"):
-        send(Archive(keeps=False, said=json_answer(failed("x"))))
+    for code in ("x", "²", "1" * 5000):
+        with pytest.raises(ArchiveError, match="did not store it: it does not say why"):
+            send(Archive(keeps=False, said=json_answer(failed(code))))
 
 
 def test_a_failure_of_what_is_there_already_is_none(send):
     assert send(Archive(said=json_answer(failed(0x0111), 409)))[0]
+
+
+@pytest.mark.parametrize("answers", [
+    [Said(504), json_answer(failed(0x0110), 409)], [json_answer(failed(0x0111), 409)], [Said(504), Said(409)],
+])  # fmt: skip
+def test_what_may_be_there_all_the_same_is_looked_for_as_long(send, waits, answers):
+    """An archive stores it but answers too late, refuses the second one, and lists the first after a while."""
+    archive = Archive(listed_after=3)
+    left = list(answers)
+
+    def rule(asked):
+        kept = archive(asked)
+        return left.pop(0) if asked.method == "POST" else kept
+
+    assert send(rule)[:2] == (True, [1, 2, 3])
+    assert left == []
+
+
+def test_what_was_refused_at_once_is_not_waited_for(serve, connect, file):
+    waited = []
+    server = serve(Archive(keeps=False, said=json_answer(failed(0xA702), 409)))
+    with pytest.raises(ArchiveError, match="it is out of space"):
+        store(connect(server.address()), file, waited.append)
+    assert waited == []
 
 
 def test_no_answer_at_all(send, waits):

@@ -39,17 +39,18 @@ class Address:
         Raises:
             SettingsError: if it is not one, or holds credentials. No message repeats these.
         """
+        if "@" in text or "%40" in re.split(r"[/?#]", text.partition(":/")[2].lstrip("/"))[0]:
+            # Not even the host is shown: with # or ? in a password, a part of it stands where hosts do.
+            raise SettingsError(
+                "the address of the archive: holds an @, as behind a user or a password, which command lines show to "
+                "everyone on this computer. Leave them out, and set PROMISE_SEG_ARCHIVE_USER and "
+                "PROMISE_SEG_ARCHIVE_PASSWORD, or PROMISE_SEG_ARCHIVE_TOKEN. In the value of a filter, write %40 for @"
+            )
         try:
             parts = urlsplit(re.sub(r":/(?=[^/])", "://", text, count=1))  # a Path has one slash
             host, port = parts.hostname or "", parts.port
         except ValueError:
             _refuse("the address of the archive", "its host or port cannot be read")
-        if "@" in parts.netloc + parts.path:
-            raise SettingsError(
-                f"the address of the archive {host}: holds a user or a password, which command lines show to everyone "
-                "on this computer. Leave them out, and set PROMISE_SEG_ARCHIVE_USER and PROMISE_SEG_ARCHIVE_PASSWORD, "
-                "or PROMISE_SEG_ARCHIVE_TOKEN"
-            )
         shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
         if parts.scheme not in _SCHEMES:
             _refuse(shown, f"begins with {parts.scheme}://; expected {', '.join(f'{one}://' for one in _SCHEMES)}")
@@ -69,10 +70,14 @@ class Address:
         return urlsplit(self.root).netloc
 
     @property
+    def is_this_computer(self) -> bool:
+        """Whether the archive is on this computer."""
+        return urlsplit(self.root).hostname in _THIS_COMPUTER
+
+    @property
     def is_encrypted(self) -> bool:
         """Whether nobody on the way can read what is sent, or there is no way, as on this computer."""
-        parts = urlsplit(self.root)
-        return parts.scheme == "https" or parts.hostname in _THIS_COMPUTER
+        return urlsplit(self.root).scheme == "https" or self.is_this_computer
 
 
 def _pairs(shown: str, parts: SplitResult) -> dict[str, str]:

@@ -7,19 +7,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from typing import IO, TypeVar
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode
 
 from promise_seg._version import __version__
 from promise_seg.archives.address import Address
 from promise_seg.archives.credentials import Credentials
-from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError, BrokenOffError
+from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError, BrokenOffError, shown
 from promise_seg.archives.openers import Sockets, build_opener
-from promise_seg.archives.retrying import OVERLOADED, TRANSIENT, Patience, asked_pause, may_pass, reason_of
+from promise_seg.archives.redirecting import answers_to_post, is_redirection, redirected
+from promise_seg.archives.retrying import OVERLOADED, TRANSIENT, Patience, asked_pause, may_pass, number_in, reason_of
+from promise_seg.errors import first_line
 
 Found = TypeVar("Found")
 
 _CHUNK = 1 << 16
 _MOST_REDIRECTIONS = 5
+_MOST_REASON = 100
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,19 @@ class Answer:
         headers: of HTTP.
         body: what is left to be read.
         is_stopped: says whether the work was given up.
+        failures: how often the same request failed before; the archive may have done what it asks for all the same.
     """
 
-    def __init__(self, status: int, headers: HTTPMessage, body: IO[bytes], is_stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        status: int,
+        headers: HTTPMessage,
+        body: IO[bytes],
+        is_stopped: Callable[[], bool],
+        failures: int = 0,
+    ) -> None:
         self.status, self.headers, self._body, self._is_stopped = status, headers, body, is_stopped
+        self.failures = failures
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body in pieces.
@@ -62,14 +74,14 @@ class Answer:
         Raises:
             BrokenOffError: if it breaks off.
         """
-        announced, read = self.headers.get("Content-Length", ""), 0
+        announced, read = number_in(self.headers.get("Content-Length", "")), 0
         while chunk := self._piece():
             if self._is_stopped():
                 raise ArchiveStoppedError("the work was stopped")
             read += len(chunk)
             yield chunk
-        if announced.isdigit() and read < int(announced):
-            raise BrokenOffError(f"after {read:,} of {int(announced):,} bytes")
+        if announced is not None and read < announced:
+            raise BrokenOffError(f"after {read:,} of {announced:,} bytes")
 
     def _piece(self) -> bytes:
         try:
@@ -114,7 +126,7 @@ class Connection:
         self._stop = threading.Event()
         self._was_reached = self._was_let_in = False
         self._sockets = Sockets()
-        self._opener = build_opener(self._sockets)
+        self._opener = build_opener(self._sockets, with_proxies=not address.is_this_computer)
 
     def stop(self) -> None:
         """Give up what is under way in other threads, also while they wait."""
@@ -155,13 +167,13 @@ class Connection:
                         renewed = True
                         continue
                     if 200 <= answer.status < 300 or answer.status in wanted.passing:
-                        found = self._read(wanted, answer, read)
+                        found = self._read(wanted, answer, read, failures)
                         self._was_let_in = True
                         return found
                     if answer.status not in TRANSIENT:
                         raise self._refusal(wanted, answer.status)
                     status, asked = answer.status, asked_pause(answer.headers)
-                    reason = f"answers {answer.status} {answer.reason or ''}".rstrip()
+                    reason = f"answers {answer.status} {(answer.reason or '')[:_MOST_REASON]}".rstrip()
             except (OSError, HTTPException) as error:
                 status, asked, reason = 0, None, reason_of(error)
                 self._check_wanted()
@@ -170,10 +182,10 @@ class Connection:
             failures += 1
             self._wait(wanted, failures, status, asked, reason)
 
-    def _read(self, wanted: Wanted, answer: HTTPResponse, read: Callable[[Answer], Found]) -> Found:
+    def _read(self, wanted: Wanted, answer: HTTPResponse, read: Callable[[Answer], Found], failures: int) -> Found:
         """Return what is made of an answer; errors about it say where it comes from."""
         try:
-            return read(Answer(answer.status, answer.headers, answer, self._stop.is_set))
+            return read(Answer(answer.status, answer.headers, answer, self._stop.is_set, failures))
         except ArchiveStoppedError:
             raise
         except ArchiveError as error:
@@ -192,7 +204,7 @@ class Connection:
             kind = ArchiveStoppedError if status in OVERLOADED or not status else ArchiveError
             raise kind(f"{where}: {reason}, {failures} times in a row")
         pause = self._patience.pause(failures) if asked is None else asked
-        self._told(f"{self.address.host}: {reason}; tried again in {pause:.0f} s")
+        self._told(shown(f"{self.address.host}: {reason}; tried again in {pause:.0f} s"))
         self._rest(pause)
 
     def _opened(self, wanted: Wanted, authorization: str | None) -> HTTPResponse:
@@ -202,39 +214,32 @@ class Connection:
             OSError: if the archive cannot be reached; so with ``HTTPException``.
         """
         url = self.address.root + wanted.path + (f"?{urlencode(wanted.query)}" if wanted.query else "")
+        body = wanted.body
         for _ in range(_MOST_REDIRECTIONS):
-            request = urllib.request.Request(
-                url, data=wanted.body, headers={"User-Agent": f"promise-seg/{__version__}"}
-            )
+            answer = self._answer_of(url, wanted, body, authorization)
+            if not is_redirection(answer.status) or "Location" not in answer.headers:
+                return answer
+            with answer:
+                url = redirected(self.address.root, url, answer.headers["Location"])
+                body = None if answers_to_post(answer.status) else body
+        raise ArchiveStoppedError(f"{self._place(wanted)}: leads from one address to the next without an end")
+
+    def _answer_of(self, url: str, wanted: Wanted, body: bytes | None, authorization: str | None) -> HTTPResponse:
+        """Return the answer of one address."""
+        try:
+            request = urllib.request.Request(url, data=body, headers={"User-Agent": f"promise-seg/{__version__}"})
             request.add_header("Accept", wanted.accept)
-            if wanted.body is not None:
+            if body is not None:
                 request.add_header("Content-Type", wanted.content_type)
             if authorization is not None:
                 request.add_unredirected_header("Authorization", authorization)
-            try:
-                answer = self._opener.open(request, timeout=self._patience.answer_seconds)
-            except urllib.error.HTTPError as error:
-                answer = error
-            if answer.status not in (301, 302, 303, 307, 308) or "Location" not in answer.headers:
-                return answer
-            with answer:
-                url = self._redirected(url, answer.headers["Location"])
-        raise ArchiveStoppedError(f"{self._place(wanted)}: leads from one address to the next without an end")
-
-    def _redirected(self, url: str, location: str) -> str:
-        """Return where a redirection leads.
-
-        Raises:
-            ArchiveStoppedError: if it leads to another host, which must not see the credentials.
-        """
-        there = urlsplit(urljoin(url, location))
-        here = urlsplit(self.address.root)
-        if (there.scheme, there.netloc) != (here.scheme, here.netloc):
+            return self._opener.open(request, timeout=self._patience.answer_seconds)
+        except urllib.error.HTTPError as error:
+            return error  # type: ignore[return-value]
+        except ValueError as error:  # of a host such as a..b, which no name service can be asked for
             raise ArchiveStoppedError(
-                f"{self._place()}: leads to {there.scheme}://{there.hostname}, which is another place; no credentials "
-                "are sent there. If that is the archive, give its own address"
-            )
-        return there.geturl()
+                f"{self._place()}: cannot be asked: {first_line(error)}. Check the host in the address"
+            ) from error
 
     def _refusal(self, wanted: Wanted, status: int) -> ArchiveError:
         """Return the error for a status that will not change by itself."""

@@ -48,9 +48,15 @@ class Credentials:
         if user is not None and password is not None:
             if ":" in user:
                 raise SettingsError(f"{self.names[0]}: has a colon, which no user has")
-            self._header = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+            self._header = f"Basic {base64.b64encode(self._encoded(user, password)).decode()}"
         elif token is not None:
             self._header = _bearer(token, self.names[2])
+
+    def _encoded(self, user: str, password: str) -> bytes:
+        try:
+            return f"{user}:{password}".encode()
+        except UnicodeEncodeError:  # its text is left out of the message, as it is a secret
+            raise SettingsError(f"{self.names[0]} or {self.names[1]}: is not text in UTF-8. Set it again") from None
 
     @property
     def are_given(self) -> bool:
@@ -88,7 +94,11 @@ class Credentials:
         name = self.names[3]
         try:
             done = subprocess.run(
-                shlex.split(command), capture_output=True, timeout=_COMMAND_SECONDS, check=True, text=True
+                shlex.split(command),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_COMMAND_SECONDS,
+                check=True,
             )
         except subprocess.TimeoutExpired:
             raise SettingsError(f"{name}: the command took more than {_COMMAND_SECONDS} seconds") from None
@@ -99,7 +109,7 @@ class Credentials:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or first_line(error)
             raise SettingsError(f"{name}: the command cannot be run: {reason}") from None
-        return done.stdout
+        return done.stdout.decode(errors="replace")  # which no token has
 
     def __repr__(self) -> str:
         """Say whether there are any, without what they are."""

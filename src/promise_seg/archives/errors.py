@@ -5,8 +5,16 @@ from http.client import HTTPException
 from promise_seg.errors import PromiseError
 
 
+def shown(text: str) -> str:
+    """Return a text in which an archive may have a part, for a line on the terminal: without what controls that."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 class ArchiveError(PromiseError):
     """Something of the archive cannot be had or stored; all else can."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))
 
 
 class ArchiveStoppedError(ArchiveError):

@@ -11,12 +11,14 @@ from typing import IO, Any
 
 
 class _NoRedirections(urllib.request.HTTPRedirectHandler):
-    """``urllib`` would send the credentials to wherever redirections lead."""
+    """``urllib`` would send the credentials to wherever redirections lead, and fail at those that cannot be read."""
 
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    def http_error_302(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
     ) -> None:
         """Follow none."""
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 class Sockets:
@@ -53,8 +55,14 @@ def _shut(one: socket.socket) -> None:
         one.shutdown(socket.SHUT_RDWR)
 
 
-def build_opener(sockets: Sockets) -> urllib.request.OpenerDirector:
-    """Return an opener that follows no redirections, and whose sockets are noted."""
+def build_opener(sockets: Sockets, *, with_proxies: bool) -> urllib.request.OpenerDirector:
+    """Return an opener that follows no redirections, and whose sockets are noted.
+
+    Args:
+        sockets: notes them.
+        with_proxies: whether the proxies of the environment are used. For this computer they must not be: what is sent
+            to it is not encrypted, as there is no way on which it could be read.
+    """
 
     class Plain(urllib.request.HTTPHandler):
         def do_open(self, http_class: Callable[..., Any], req: urllib.request.Request, **more: Any) -> HTTPResponse:
@@ -64,4 +72,5 @@ def build_opener(sockets: Sockets) -> urllib.request.OpenerDirector:
         def do_open(self, http_class: Callable[..., Any], req: urllib.request.Request, **more: Any) -> HTTPResponse:
             return super().do_open(lambda *a, **k: sockets.noted(http_class(*a, **k)), req, **more)
 
-    return urllib.request.build_opener(_NoRedirections, Plain, Encrypted)
+    proxies = urllib.request.ProxyHandler(None if with_proxies else {})
+    return urllib.request.build_opener(_NoRedirections, Plain, Encrypted, proxies)

@@ -11,6 +11,7 @@ from promise_seg.archives.dicom_json import is_uid
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError, BrokenOffError
 from promise_seg.archives.multipart import Parts, boundary_of
 from promise_seg.archives.searching import Series
+from promise_seg.errors import PromiseError
 from promise_seg.files import Sync, passing, replacing
 
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
@@ -27,7 +28,9 @@ def retrieve(
 ) -> None:
     """Bring all instances of a series into a folder, each as ``<identifier>.dcm``, whole or not at all.
 
-    What is there already stays and is not asked for again. An answer that breaks off is used as far as it came.
+    What is there already stays and is not asked for again, but images that are no longer in the series go: they would
+    become a part of its volume. An answer that breaks off is used as far as it came. The first instance that cannot be
+    had ends it, as a part of a series is of no use, and asking for each of the others would take hours.
 
     Args:
         connection: to the archive.
@@ -37,12 +40,13 @@ def retrieve(
         progress: told how many are there.
 
     Raises:
-        ArchiveError: if some cannot be had; the others are there.
+        ArchiveError: if one cannot be had; what came is there.
         ArchiveStoppedError: if the archive cannot be reached any more.
         PromiseError: if the system cannot write there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = {one for one in instances if not (folder / f"{one}{_SUFFIX}").exists()}
+    there = _leave_alone(frozenset(instances), folder)
+    missing = {one for one in instances if one not in there}
     known, reasons = frozenset(instances), list[str]()
 
     def take(answer: Answer) -> None:
@@ -68,12 +72,35 @@ def retrieve(
         ask_for(series.path)
     for one in sorted(missing):
         ask_for(f"{series.path}/instances/{one}")
+        if one in missing:
+            break
     if missing:
         reason = reasons[-1] if reasons else f"the archive answers without them, such as {min(missing)}"
-        raise ArchiveError(
-            f"{connection.address.root}{series.path}: {len(missing)} of {len(instances)} instances cannot be had, and "
-            f"a part of a series is not predicted: {reason}"
-        )
+        raise _incomplete(f"{connection.address.root}{series.path}", len(missing), len(instances), reason)
+
+
+def _incomplete(where: str, missing: int, total: int, reason: str) -> ArchiveError:
+    return ArchiveError(
+        f"{where}: {missing} of {total} instances did not come, and a part of a series is not predicted: {reason}"
+    )
+
+
+def _leave_alone(instances: frozenset[str], folder: Path) -> set[str]:
+    """Remove the images that are not in the series (any more), and return the identifiers of the others.
+
+    Raises:
+        PromiseError: if the system cannot write there.
+    """
+    found = {path.stem: path for path in folder.glob(f"*{_SUFFIX}")}
+    for instance in found.keys() - instances:
+        try:
+            found[instance].unlink(missing_ok=True)
+        except OSError as error:
+            raise PromiseError(
+                f"{found[instance]}: is not in the series any more, and cannot be removed: {error.strerror or error}. "
+                "Remove it, and run the same command again"
+            ) from error
+    return found.keys() & instances
 
 
 def _instances_in(answer: Answer, known: frozenset[str], folder: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import errno
 import random
+import re
 import socket
 import ssl
 import urllib.error
@@ -17,6 +18,7 @@ TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 OVERLOADED = frozenset({429, 503})
 """Status codes of an archive that cannot do anything for anyone at present."""
 _ANOTHER_PLACE = (socket.gaierror, ConnectionRefusedError, TimeoutError)
+_NUMBER = re.compile("[0-9]{1,18}")
 _NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
@@ -47,14 +49,22 @@ class Patience:
 def asked_pause(headers: HTTPMessage) -> float | None:
     """Return how many seconds an archive asks to wait (``Retry-After``), a number or a date; None if it does not."""
     text = (headers.get("Retry-After") or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
+    if (number := number_in(text)) is not None:
+        return float(number)
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, IndexError, TypeError):
+    except (ValueError, IndexError, TypeError, OverflowError):
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def number_in(text: str) -> int | None:
+    """Return a whole number that an archive writes; None if it is none, or one of more digits than make sense.
+
+    Python takes other characters for digits too, such as raised ones, and refuses thousands of them.
+    """
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def cause_of(error: Exception) -> BaseException:

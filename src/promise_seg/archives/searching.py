@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from promise_seg.archives.connection import Answer, Connection, Wanted
 from promise_seg.archives.dicom_json import DICOM_JSON, Item, has, items_of, text, uid, values
+from promise_seg.archives.errors import ArchiveError
 from promise_seg.archives.filters import OF_SERIES, OF_STUDIES, fits, of_level
 
 _PAGE = 200
+_MOST_ITEMS = 1_000_000
+_MOST_PASSES = 5
 _WITHOUT_PIXELS = frozenset({
     "SEG", "SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "RTRECORD", "DOC", "REG", "FID", "PLAN", "AU", "ECG", "HD", "EPS",
     "RESP", "M3D", "SMR", "STAIN", "ANN", "ASMT", "VA", "RWV",
@@ -99,6 +102,28 @@ def _items_or_none(answer: Answer) -> list[Item]:
 def _pages(connection: Connection, path: str, filters: Mapping[str, str], key: str) -> Iterator[Item]:
     """Yield the items of all pages, each once.
 
+    What is deleted meanwhile moves others to pages that were read already, so that several pages are gone through again
+    until nothing is new on them.
+
+    Raises:
+        ArchiveError: if there are more items than anyone can mean.
+    """
+    seen: set[str] = set()
+    for _ in range(_MOST_PASSES):
+        before, pages = len(seen), 0
+        for page in _one_pass(connection, path, filters, key):
+            pages += 1
+            for item in page:
+                if text(item, key) not in seen:
+                    seen.add(text(item, key))
+                    yield item
+        if pages < 2 or len(seen) == before:
+            return
+
+
+def _one_pass(connection: Connection, path: str, filters: Mapping[str, str], key: str) -> Iterator[list[Item]]:
+    """Yield pages from the first to the last.
+
     Archives give fewer items than they are asked for, and some all of them on every page: the end is where a page has
     nothing new.
     """
@@ -107,13 +132,16 @@ def _pages(connection: Connection, path: str, filters: Mapping[str, str], key: s
     while True:
         wanted = Wanted(path, DICOM_JSON, {**filters, "limit": _PAGE, "offset": offset})
         page = connection.exchange(wanted, items_of)
-        new = [item for item in page if text(item, key) not in seen]
-        for item in new:
-            if text(item, key) not in seen:
-                seen.add(text(item, key))
-                yield item
-        if not new:
+        known = len(seen)
+        seen.update(text(item, key) for item in page)
+        if len(seen) == known:
             return
+        if len(seen) > _MOST_ITEMS:
+            raise ArchiveError(
+                f"{connection.address.root}{path}: answers with more than {_MOST_ITEMS:,} items. Choose "
+                "fewer by filters"
+            )
+        yield page
         offset += len(page)
 
 

@@ -1,6 +1,7 @@
 """Store segmentations in an archive (STOW-RS), and make sure that they are there."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import dcmread
@@ -9,14 +10,16 @@ from promise_seg.archives.connection import Answer, Connection, Wanted
 from promise_seg.archives.dicom_json import DICOM_JSON, Item, items_of, text, values
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
 from promise_seg.archives.multipart import one_part
+from promise_seg.archives.retrying import number_in
 from promise_seg.archives.searching import Series, is_listed
 
 _REFUSED = frozenset({400, 409, 415})
 """Status codes whose answers may say why something was not stored."""
 _LOOKS = 5
+_HAS_IT = 0x0111
 _REASONS = {
     0x0110: "it could not process it",
-    0x0111: "it has one of this identifier already",
+    _HAS_IT: "it has one of this identifier already",
     0x0117: "it takes it for an invalid object",
     0x0122: "it does not store objects of this class",
     0x0124: "this user may not store it",
@@ -25,6 +28,19 @@ _REASONS = {
     0xC000: "it cannot understand it",
 }
 """Source: DICOM PS3.18, table I.2-2, and PS3.4, table B.2-1."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An archive's answer that it did not store an instance.
+
+    Args:
+        reason: why not.
+        may_be_there: whether it may have it all the same, from before or from a request that seemed to fail.
+    """
+
+    reason: str
+    may_be_there: bool
 
 
 def store(connection: Connection, path: Path, wait: Callable[[int], object]) -> bool:
@@ -50,14 +66,15 @@ def store(connection: Connection, path: Path, wait: Callable[[int], object]) -> 
         return False
     body, kind = one_part(path.read_bytes())
     wanted = Wanted("/studies", DICOM_JSON, body=body, content_type=kind, passing=_REFUSED)
-    reason = connection.exchange(wanted, lambda answer: _failure_in(answer, instance))
-    if reason is not None and not is_listed(connection, series, instance):
-        raise ArchiveError(f"{path}: {connection.address.root} did not store it: {reason}")
-    for look in range(1, _LOOKS + 1):
+    failure = connection.exchange(wanted, lambda answer: _failure_in(answer, instance))
+    looks = _LOOKS if failure is None or failure.may_be_there else 1
+    for look in range(1, looks + 1):
         if is_listed(connection, series, instance) or _is_had(connection, series, instance):
             return True
-        if look < _LOOKS:
+        if look < looks:
             wait(look)
+    if failure is not None:
+        raise ArchiveError(f"{path}: {connection.address.root} did not store it: {failure.reason}")
     raise ArchiveError(
         f"{path}: {connection.address.root} answers that it stored it, but does not have it. Ask who runs the archive; "
         "the file itself is unharmed, and the same command sends it again"
@@ -72,8 +89,8 @@ def _identified(path: Path) -> tuple[Series, str]:
         raise ArchiveError(f"{path}: is not a DICOM file that could be sent. Remove it, and predict again") from error
 
 
-def _failure_in(answer: Answer, instance: str) -> str | None:
-    """Return why an archive did not store an instance, as far as its answer says so."""
+def _failure_in(answer: Answer, instance: str) -> _Failure | None:
+    """Return why an archive did not store an instance, as far as its answer says so; None if it did."""
     try:
         items = items_of(answer)
     except ArchiveError:  # an answer in XML, or none
@@ -81,15 +98,14 @@ def _failure_in(answer: Answer, instance: str) -> str | None:
     for item in items:
         for failed in values(item, "FailedSOPSequence"):
             if isinstance(failed, dict) and text(failed, "ReferencedSOPInstanceUID") in ("", instance):
-                return _reason_of(failed)
-    return None if answer.status < 300 else f"it answers {answer.status}"
+                number = number_in(text(failed, "FailureReason"))
+                return _Failure(_reason_of(number), answer.failures > 0 or number == _HAS_IT)
+    return None if answer.status < 300 else _Failure(f"it answers {answer.status}", answer.failures > 0)
 
 
-def _reason_of(failed: Item) -> str:
-    code = text(failed, "FailureReason")
-    if not code.isdigit():
+def _reason_of(number: int | None) -> str:
+    if number is None:
         return "it does not say why"
-    number = int(code)
     known = _REASONS.get(number) or _REASONS.get(number & 0xFF00 if number < 0xC000 else 0xC000)
     return f"{known or 'for a reason of its own'} (failure reason {number:#06x})"
 

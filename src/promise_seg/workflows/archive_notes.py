@@ -50,10 +50,14 @@ class SeriesNotes:
         """Return the folder for the images of a series."""
         return self.folder / series.study / series.uid
 
+    def path(self, series: Series) -> Path:
+        """Return the file with the note on a series."""
+        return self.folder / series.study / f"{series.uid}.json"
+
     def read(self, series: Series) -> SeriesNote | None:
         """Return what was noted; None if nothing was, or it was damaged: then the series is done again."""
         try:
-            return _as_note(read_sealed(self._path(series)))
+            return _as_note(read_sealed(self.path(series)))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -67,12 +71,9 @@ class SeriesNotes:
         """
         sent = {root: list(masks) for root, masks in note.sent.items()}
         try:
-            write_sealed(self._path(series), {"instances": note.instances, "masks": list(note.masks), "sent": sent})
+            write_sealed(self.path(series), {"instances": note.instances, "masks": list(note.masks), "sent": sent})
         except PromiseError as error:
             raise PromiseError(f"{error} What was predicted before is unharmed") from error
-
-    def _path(self, series: Series) -> Path:
-        return self.folder / series.study / f"{series.uid}.json"
 
 
 def _as_note(content: dict[str, Any]) -> SeriesNote:

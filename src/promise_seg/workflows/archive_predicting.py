@@ -8,7 +8,7 @@ from promise_seg.archives.connection import Connection
 from promise_seg.archives.credentials import Credentials
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
 from promise_seg.archives.storing import store
-from promise_seg.errors import ImageError, SettingsError
+from promise_seg.errors import ImageError, NoImagesError, SettingsError
 from promise_seg.images.channels import Channels
 from promise_seg.locks import alone_in
 from promise_seg.overlapping import Helper
@@ -95,7 +95,10 @@ class _Run:
                 return
             note = made
         if not note.masks:
-            self._problems.append(f"{where}: has no images with pixels")
+            self._problems.append(
+                f"{where}: has no images with pixels. It is not retrieved again; to have it looked at once more, "
+                f"remove {self._notes.path(task.series)}"
+            )
         if self._sink is not None:
             for mask in note.masks:
                 note = self._sent(task, note, mask, self._sink, where)
@@ -105,8 +108,12 @@ class _Run:
         images = self._notes.images(task.series)
         try:
             inputs = inputs_of(task.series, images, self._target.folder, self._channels, self._note)
-        except ImageError:  # there are none
+        except NoImagesError:
             inputs = []
+        except ImageError as error:  # not noted, as it may be another the next time
+            self._problems.append(f"{where}: {error}")
+            self._remove_images(task)
+            return None
         outcome = predict_into(self._target, self._labeller, inputs, every=self._every)
         self.predicted += outcome.predicted
         self.already_there += outcome.already_there

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promise_seg.archives.connection import Connection
-from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
+from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError, shown
 from promise_seg.archives.filters import OF_SERIES, of_level
 from promise_seg.archives.retrieving import retrieve
 from promise_seg.archives.searching import Series, find_instances, find_series, find_studies
@@ -86,7 +86,7 @@ class ArchiveSource:
         with_images = [one for one in found if one.may_hold_images]
         where = f"{self._connection.address.root}/studies/{study}"
         if not with_images and (found or not of_level(self._connection.address.filters, OF_SERIES)):
-            kinds = ", ".join(sorted({one.modality for one in found}))
+            kinds = shown(", ".join(sorted({one.modality for one in found})))
             self._problems.append(f"{where}: has no images; {f'its series are {kinds}' if kinds else 'it is empty'}")
         for one in with_images:
             instances = tuple(find_instances(self._connection, one))
@@ -116,7 +116,8 @@ def inputs_of(series: Series, images: Path, output: Path, channels: Channels | N
     """Return what is to be predicted of a series that is here; outputs are named after its study and itself.
 
     Raises:
-        ImageError: if it holds no images.
+        NoImagesError: if it holds no images.
+        ImageError: if they cannot be told apart or read.
     """
     found = find_inputs([images], note, output, channels)
     return [replace(one, stem=f"{series.study}/{_named(one.stem.rpartition('/')[2], series)}") for one in found]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promise_seg.errors import ImageError
+from promise_seg.errors import ImageError, NoImagesError
 from promise_seg.hashing import files_sha256
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.cases import joined_cases
@@ -123,8 +123,8 @@ def find_inputs(
         channels: those of the model; files that are channels of one case are one input.
 
     Raises:
-        ImageError: if a place does not exist or cannot be listed, there is nothing to predict, or two outputs would
-            have the same name.
+        ImageError: if a place does not exist or cannot be listed, there is nothing to predict (``NoImagesError``), or
+            two outputs would have the same name.
     """
     named = [Path(place) for place in places]
     into = None if output is None else Path(output)
@@ -135,7 +135,7 @@ def find_inputs(
         else:
             found.append(Input(place, stem_of(place), root=place.parent))
     if not found:
-        raise ImageError(
+        raise NoImagesError(
             f"{', '.join(map(str, named))}: no images found; expected files ending in {', '.join(sorted(SUFFIXES))}, "
             "or DICOM files of any name"
         )
