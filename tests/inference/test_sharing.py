@@ -90,7 +90,7 @@ def test_files_that_killed_processes_left_are_no_parts_that_are_done(tmp_path):
     (folder / ".0123abcd-1-1-0123abcd~1.done").touch()
     (folder / "7.done").touch()
     first.finish()
-    with pytest.raises(PromiseError, match="another version: the/manifest.csv or the SAM changed meanwhile"):
+    with pytest.raises(PromiseError, match=r"another version: the/manifest\.csv or the SAM changed meanwhile"):
         second.begin(FACTS | {"promise_seg": "2"})
     second.finish()
     assert not (folder / "facts.json").exists()
