@@ -44,8 +44,8 @@ def write(folder: Path, images: int) -> None:
     for kind in ("masks", "overlays"):
         for number in range(-(-images // 1000)):
             (folder / kind / f"{number:04}").mkdir(parents=True)
-    keep_identity(folder, {"format": "auto"})
     PartPlan.of(inputs).begin(folder, inputs)
+    keep_identity(folder, {"format": "auto"})
     logs = [PartLog(folder, Part(number, PARTS)) for number in range(1, PARTS + 1)]
     line = dict.fromkeys(COLUMNS, "12345") | {"points": POINTS, "image_sha256": "0" * 64}
     for number, one in enumerate(inputs[: images - images // 100]):

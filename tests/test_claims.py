@@ -40,6 +40,26 @@ def test_the_claim_of_a_dead_process_of_this_computer_is_taken_over_at_once(tmp_
     assert claims.take("a") is None
 
 
+def test_an_item_of_another_process_is_looked_at_often_without_any_writing(tmp_path, monkeypatch):
+    claims, links, link = Claims(tmp_path), [], os.link
+    path = claims.path("a")
+    claimed_by(path, system="elsewhere", host="node7")
+
+    def counted(*places):
+        links.append(places)
+        return link(*places)
+
+    monkeypatch.setattr(os, "link", counted)
+    for _ in range(100):
+        assert claims.take("a").host == "node7"
+    assert len(links) == 20
+    then = path.stat().st_mtime - 2 * locks.STALE_SECONDS
+    os.utime(path, (then, then))
+    assert None in [claims.take("a") for _ in range(5)]  # soon after it went stale
+    claims.give_back("a")
+    assert claims.take("a") is None
+
+
 @pytest.mark.parametrize(("age", "is_taken_over"), [(0.0, False), (0.9, False), (1.1, True)])
 def test_the_claim_of_another_computer_is_taken_over_when_it_was_not_renewed(tmp_path, age, is_taken_over):
     claims = Claims(tmp_path)

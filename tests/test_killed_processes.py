@@ -1,8 +1,10 @@
 """Processes that share work lose and repeat nothing when some of them are killed."""
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,5 +17,10 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize(("work", "rounds"), [("predict", 5), ("encode", 3)])
 def test_others_end_with_what_one_process_makes(work, rounds, tmp_path):
     words = [sys.executable, "-m", "tests.killed_processes", work, str(tmp_path), str(rounds)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
+    with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            problems = process.communicate(timeout=300)[1]
+        finally:
+            with suppress(ProcessLookupError):  # its copies end with it
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, problems

@@ -59,3 +59,5 @@ def test_outside_of_a_job_array_slurm_is_refused():
         Part.parse("slurm", {"SLURM_JOB_ID": "7"})
     with pytest.raises(SettingsError, match="SLURM_ARRAY_TASK_MAX is 'x'; expected a whole number"):
         Part.parse("slurm", slurm(1, 1, 8) | {"SLURM_ARRAY_TASK_MAX": "x"})
+    with pytest.raises(SettingsError, match=r"TASK_COUNT is '1{20}'; expected a whole number of at most nine"):
+        Part.parse("slurm", slurm(1, 1, 8) | {"SLURM_ARRAY_TASK_COUNT": "1" * 5000})

@@ -12,7 +12,9 @@ Item = TypeVar("Item")
 
 SLURM = "slurm"
 """The word for the part that the task of a Slurm job array is."""
-_NUMBERS = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_NUMBERS = re.compile(rf"({_NUMBER.pattern})/({_NUMBER.pattern})")
+_SHOWN = 20
 _VARIABLES = {
     name: f"SLURM_ARRAY_TASK_{name.upper()}" for name in ("id", "count", "min", "max", "step")
 }  # as sbatch(1) describes them
@@ -66,8 +68,11 @@ class Part:
         values = {}
         for key, name in _VARIABLES.items():
             text = environment.get(name, "1")
-            if not (text.isascii() and text.isdecimal()):
-                raise SettingsError(f"--part {SLURM}: {name} is {text!r}; expected a whole number. Give --part K/N")
+            if _NUMBER.fullmatch(text) is None:
+                raise SettingsError(
+                    f"--part {SLURM}: {name} is {text[:_SHOWN]!r}; expected a whole number of at most nine digits. "
+                    "Give --part K/N"
+                )
             values[key] = int(text)
         first, last, step, count = values["min"], values["max"], values["step"], values["count"]
         number, rest = divmod(values["id"] - first, max(step, 1))

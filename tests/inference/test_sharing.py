@@ -1,7 +1,9 @@
 """Several processes fill one store, on one computer or on many, without a server of locks."""
 
+import errno
+import json
 import os
-import time
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +57,7 @@ def test_a_view_that_another_process_encodes_is_waited_for(samples, tiny_sam, st
     name = store.path(samples[3].key(tiny_sam)).name
     other = sharing.Claims(store.folder / "claims")
     assert other.take(name) is None
-    monkeypatch.setattr(time, "sleep", lambda _: other.give_back(name))
+    monkeypatch.setattr(sharing, "_pause", lambda: other.give_back(name))
     found = encode_shared(samples, tiny_sam, store, note=notes.append)
     assert (found.encoded, len(notes)) == (len(samples), 1)
     assert f"waiting for 1 views that other processes have claimed, such as process {os.getpid()}" in notes[0]
@@ -79,6 +81,40 @@ def test_parts_of_other_work_are_refused_until_all_parts_are_done(tmp_path, chan
     second.begin(FACTS)
     second.finish()
     second.begin(FACTS | changed)
+
+
+def test_files_that_killed_processes_left_are_no_parts_that_are_done(tmp_path):
+    first, second = (PartsNote(tmp_path, ["manifest.csv"], Part(number, 2), "the/manifest.csv") for number in (1, 2))
+    first.begin(FACTS)
+    (folder,) = (tmp_path / "parts").iterdir()
+    (folder / ".0123abcd-1-1-0123abcd~1.done").touch()
+    (folder / "7.done").touch()
+    first.finish()
+    with pytest.raises(PromiseError, match=r"another version: the/manifest\.csv or the SAM changed meanwhile"):
+        second.begin(FACTS | {"promise_seg": "2"})
+    second.finish()
+    assert not (folder / "facts.json").exists()
+    assert not list(folder.glob("[12].done"))
+
+
+def test_facts_are_never_seen_half_written(tmp_path, monkeypatch):
+    note, replace = PartsNote(tmp_path, ["manifest.csv"], Part(1, 2)), Path.replace
+    written = []
+
+    def replaced(path, target):
+        if target.name == "facts.json":
+            assert not target.exists()
+            written.append(json.loads(path.read_text()))
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(Path, "replace", replaced)
+    note.begin(FACTS)
+    assert [one["data_sha256"] for one in written] == ["d"]
+
+
+def no_links(*_):
+    raise OSError(errno.EPERM, "no links here")
 
 
 def test_an_entry_that_was_half_written_is_made_again(samples, tiny_sam, store, whole):

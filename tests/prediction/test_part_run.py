@@ -12,7 +12,7 @@ from PIL import Image
 from promise_seg.claims import Claims
 from promise_seg.errors import PromiseError
 from promise_seg.holders import Holder
-from promise_seg.images.exports.inputs import find_inputs
+from promise_seg.images.exports.inputs import Input, find_inputs
 from promise_seg.parts import Part
 from promise_seg.prediction import part_plan, part_run
 from promise_seg.prediction.folders import predict_folder
@@ -147,11 +147,23 @@ def claim_elsewhere(out, stem):
 
 
 def test_an_image_that_another_computer_has_claimed_is_waited_for(images, labeller, whole, tmp_path, monkeypatch):
-    out, notes = tmp_path / "out", []
+    out, notes, read, done, sha256 = tmp_path / "out", [], [], [], Input.sha256
     path = claim_elsewhere(out, "p0/2")
-    monkeypatch.setattr(part_run.time, "sleep", lambda seconds: path.unlink())
-    outcome = predict(labeller, images, out, "1/1", note=notes.append)
+
+    def noted(one):
+        read.append(one.stem)
+        return sha256(one)
+
+    def pause():
+        assert "p0/2" not in read  # before it is claimed
+        path.unlink(missing_ok=True)
+
+    monkeypatch.setattr(Input, "sha256", noted)
+    monkeypatch.setattr(part_run, "_pause", pause)
+    outcome = predict(labeller, images, out, "1/1", progress=lambda *step: done.append(step[1:3]), note=notes.append)
     assert (outcome.predicted, outcome.problems) == (IMAGES, [])
+    assert sorted(read) == sorted(one.stem for one in find_inputs([images]))
+    assert done == [(number, IMAGES) for number in range(1, IMAGES + 1)]
     assert notes[1].startswith("waiting for 1 images that other processes have claimed, such as process")
     assert "node7" in notes[1]
     merge_parts(out)
@@ -159,21 +171,22 @@ def test_an_image_that_another_computer_has_claimed_is_waited_for(images, labell
 
 
 def test_what_the_other_process_did_meanwhile_is_not_done_again(images, labeller, tmp_path, monkeypatch):
-    out = tmp_path / "out"
+    out, done = tmp_path / "out", []
     predict(labeller, images, out, "1/1")
     logs = {path: path.read_bytes() for path in (out / "parts").glob("*.jsonl")}
     for path in logs:
         path.unlink()
     claim = claim_elsewhere(out, "p0/2")
 
-    def ends(_):
+    def ends():
         for path, log in logs.items():
             path.write_bytes(log)
-        claim.unlink()
+        claim.unlink(missing_ok=True)
 
-    monkeypatch.setattr(part_run.time, "sleep", ends)
-    outcome = predict(labeller, images, out, "1/1")
+    monkeypatch.setattr(part_run, "_pause", ends)
+    outcome = predict(labeller, images, out, "1/1", progress=lambda *step: done.append(step[1:3]))
     assert (outcome.predicted, outcome.already_there) == (IMAGES - 1, 1)
+    assert done[-1] == (IMAGES, IMAGES)
     assert merge_parts(out).repeated == IMAGES - 1  # of which the logs were gone
 
 

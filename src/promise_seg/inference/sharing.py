@@ -15,16 +15,15 @@ from typing import Any
 from promise_seg.claims import Claims
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import json_text
 from promise_seg.holders import Holder
 from promise_seg.images.guarding import guarded
 from promise_seg.inference.encoding import Sample, encode_one
-from promise_seg.locks import STALE_SECONDS, make_once
+from promise_seg.locks import STALE_SECONDS, in_turn, make_once
 from promise_seg.parts import Part
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import ALL_STAGES
-from promise_seg.sealed import read_sealed, sealed
+from promise_seg.sealed import read_sealed, write_sealed
 
 _PAUSE_SECONDS = 2.0  # between two looks at views that others have claimed
 _NAMES = {"data_sha256": "other rows or files", "sam_sha256": "another SAM", "promise_seg": "another version",
@@ -88,9 +87,13 @@ def encode_shared(
                         f"of dead processes are taken over within {STALE_SECONDS / 60:.0f} minutes"
                     )
                     has_told = True
-                time.sleep(_PAUSE_SECONDS)
+                _pause()
             pending = left
     return found
+
+
+def _pause() -> None:
+    time.sleep(_PAUSE_SECONDS)
 
 
 def _encode(
@@ -126,11 +129,13 @@ class PartsNote:
         folder: of the store.
         words: what a user said: the same for all parts.
         part: of this process.
+        manifest: of the data set, for messages.
     """
 
-    def __init__(self, folder: Path, words: Sequence[object], part: Part) -> None:
+    def __init__(self, folder: Path, words: Sequence[object], part: Part, manifest: str = "the data set") -> None:
         digest = hashlib.sha256(json.dumps([*words, part.count], default=str).encode(errors="surrogateescape"))
-        self._folder, self._part = folder / "parts" / digest.hexdigest()[:16], part
+        self._folder, self._part, self._manifest = folder / "parts" / digest.hexdigest()[:16], part, manifest
+        self._facts = self._folder / "facts.json"
 
     def begin(self, facts: dict[str, Any]) -> None:
         """Write the facts unless they are there, or compare them with those that are.
@@ -138,24 +143,33 @@ class PartsNote:
         Raises:
             PromiseError: if another part was begun with other facts, or the store cannot be written.
         """
-        path = self._folder / "facts.json"
-        make_once(path, json_text(sealed(facts)))
-        try:
-            known = read_sealed(path)
-        except (OSError, ValueError) as error:
-            raise PromiseError(f"{path}: cannot be read: {error}. Remove it, and encode all parts again") from error
+        with in_turn(self._facts):
+            if not self._facts.exists():
+                write_sealed(self._facts, facts)
+            try:
+                known = read_sealed(self._facts)
+            except (OSError, ValueError) as error:
+                raise PromiseError(
+                    f"{self._facts}: cannot be read: {error}. Remove it, and encode all parts again"
+                ) from error
         others = [words for name, words in _NAMES.items() if known.get(name) != facts[name]]
         if others:
             raise PromiseError(
-                f"--part {self._part}: another part of the same work was encoded with {' and '.join(others)}: the "
-                f"manifest or the SAM changed meanwhile. Encode all parts with the same; to begin anew, remove "
+                f"--part {self._part}: another part of the same work was encoded with {' and '.join(others)}: "
+                f"{self._manifest} or the SAM changed meanwhile. Encode all parts with the same; to begin anew, remove "
                 f"{self._folder}: what was encoded stays"
             )
 
     def finish(self) -> None:
         """Note that this part is done; after the last one, remove the note."""
-        make_once(self._folder / f"{self._part.number}.done", "")
-        done = list(self._folder.glob("*.done"))
-        if len(done) == self._part.count:
-            for path in (*done, self._folder / "facts.json"):
-                path.unlink(missing_ok=True)
+        make_once(self._done(self._part.number), "")
+        with in_turn(self._facts):
+            numbers = range(1, self._part.count + 1)
+            if all(self._done(number).exists() for number in numbers):
+                self._facts.unlink(missing_ok=True)
+                for number in numbers:
+                    self._done(number).unlink(missing_ok=True)
+
+    def _done(self, number: int) -> Path:
+        """Return the file that says that a part is done."""
+        return self._folder / f"{number}.done"

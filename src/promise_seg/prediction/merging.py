@@ -4,11 +4,12 @@ The memory that this takes does not grow with the number of images: the logs are
 """
 
 import csv
+import itertools
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from promise_seg.errors import PromiseError
@@ -27,14 +28,26 @@ from promise_seg.vocabulary import OutputFormat
 FAILURE_COLUMNS = ("image", "kind", "reason")
 _FAILED, _MISSING = "failed", "missing"
 _SCHEMA = """
-CREATE TABLE entry (stem TEXT PRIMARY KEY, key TEXT, image TEXT, at REAL, mask TEXT, lines TEXT) WITHOUT ROWID;
-CREATE TABLE failure (stem TEXT PRIMARY KEY, at REAL, reason TEXT) WITHOUT ROWID;
+CREATE TABLE entry (
+    stem TEXT PRIMARY KEY, key TEXT, image TEXT, at REAL, state TEXT, mask TEXT, lines TEXT, listed INTEGER
+) WITHOUT ROWID;
+CREATE TABLE failure (stem TEXT PRIMARY KEY, at REAL, state TEXT, reason TEXT) WITHOUT ROWID;
 """
 _NEWEST = "ON CONFLICT (stem) DO UPDATE SET {} WHERE excluded.at >= at"
-_PUT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?) " + _NEWEST.format(
-    "key = excluded.key, image = excluded.image, at = excluded.at, mask = excluded.mask, lines = excluded.lines"
+_PUT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, 0) " + _NEWEST.format(
+    "key = excluded.key, image = excluded.image, at = excluded.at, state = excluded.state, mask = excluded.mask, "
+    "lines = excluded.lines"
 )
-_PUT_FAILURE = "INSERT INTO failure VALUES (?, ?, ?) " + _NEWEST.format("at = excluded.at, reason = excluded.reason")
+_PUT_FAILURE = "INSERT INTO failure VALUES (?, ?, ?, ?) " + _NEWEST.format(
+    "at = excluded.at, state = excluded.state, reason = excluded.reason"
+)
+_DELETE_REPEATED = """
+DELETE FROM entry WHERE NOT listed AND EXISTS (
+    SELECT 1 FROM entry AS other WHERE other.key = entry.key
+    AND (other.listed, other.at, other.stem) > (entry.listed, entry.at, entry.stem)
+)
+"""
+_UNLISTED = "SELECT stem FROM entry WHERE NOT listed AND stem > ? ORDER BY stem LIMIT 1000"
 _SHOWN_EVERY = 1000
 _CACHE_KIB = 16384
 
@@ -47,7 +60,7 @@ class Merged:
         images: how many are in the table.
         lines: of the table.
         failed: images that could not be predicted.
-        missing: images that no process has predicted yet, or whose mask or overlay is gone.
+        missing: images that no process has predicted yet, or whose mask, overlay or table of objects is gone.
         repeated: lines of logs on images that another line is on, too: predicted twice, or changed or moved since.
         damaged: lines of logs that could not be read; their images count as missing.
         failures: the table with the reasons; ``None`` if nothing failed and nothing is missing.
@@ -102,7 +115,7 @@ def merge_parts(folder: str | Path, progress: Progress = silent) -> Merged:
                 "have, once for the table and once for ordering it"
             ) from error
     if merged.is_complete and not plan.complete:
-        replace(plan, complete=True).write(folder)
+        plan.note_complete(folder)
     return merged
 
 
@@ -128,6 +141,7 @@ class _Merging:
         images = int(self._database.execute("SELECT count(*) FROM entry").fetchone()[0])
         repeated = self._predicted - images
         failed, missing = self._write_failures(plan)
+        self._forget_of_other_lists()
         lines = self._write_table()
         self._database.execute("COMMIT")
         images = int(self._database.execute("SELECT count(*) FROM entry").fetchone()[0])
@@ -143,40 +157,67 @@ class _Merging:
 
     def _take_in(self, entry: Entry) -> None:
         if entry.problem:
-            self._database.execute(_PUT_FAILURE, (entry.stem, entry.at, entry.problem))
+            self._database.execute(_PUT_FAILURE, (entry.stem, entry.at, json.dumps(entry.state), entry.problem))
         elif entry.lines:
             self._predicted += 1
             values = [[line.get(name, "") for name in COLUMNS] for line in entry.lines]
-            facts = (entry.stem, entry.key, entry.image, entry.at, entry.lines[0]["mask"], json.dumps(values))
+            state, mask = json.dumps(entry.state), entry.lines[0]["mask"]
+            facts = (entry.stem, entry.key, entry.image, entry.at, state, mask, json.dumps(values))
             self._database.execute(_PUT_ENTRY, facts)
 
     def _write_failures(self, plan: PartPlan) -> tuple[int, int]:
         """Write which images of the list failed or are missing, and forget what is not there; return both numbers."""
         counts = {_FAILED: 0, _MISSING: 0}
-        path = self._folder / PREDICTION_FAILURES
+        path, faults = self._folder / PREDICTION_FAILURES, self._faults(plan)
+        first = next(faults, None)
+        if first is None:
+            path.unlink(missing_ok=True)
+            return 0, 0
         with replacing(path) as to, to.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(FAILURE_COLUMNS)
-            for stem, name in plan.listed(self._folder):
-                if (found := self._fault_of(stem)) is not None:
-                    counts[found[0]] += 1
-                    writer.writerow((name, *found))
-        if not any(counts.values()):
-            path.unlink()
+            for name, kind, reason in itertools.chain([first], faults):
+                counts[kind] += 1
+                writer.writerow((name, kind, reason))
         return counts[_FAILED], counts[_MISSING]
 
+    def _faults(self, plan: PartPlan) -> Iterator[tuple[str, str, str]]:
+        """Yield the images of the list that are not in the table: name, kind of the fault and reason."""
+        for stem, name in plan.listed(self._folder):
+            if (found := self._fault_of(stem)) is None:
+                self._database.execute("UPDATE entry SET listed = 1 WHERE stem = ?", (stem,))
+            else:
+                yield name, *found
+
     def _fault_of(self, stem: str) -> tuple[str, str] | None:
-        """Return why an image is not in the table; ``None`` if it is."""
-        entry = self._database.execute("SELECT mask FROM entry WHERE stem = ?", (stem,)).fetchone()
-        if entry is not None:
-            objects = [objects_path(self._folder, stem)] if self._instances else []
-            gone = [p for p in (self._folder / entry[0], overlay_path(self._folder, stem), *objects) if not p.exists()]
-            if not gone:
-                return None
-            self._database.execute("DELETE FROM entry WHERE stem = ?", (stem,))
-            return _MISSING, f"{gone[0].relative_to(self._folder).as_posix()} is gone"
-        failure = self._database.execute("SELECT reason FROM failure WHERE stem = ?", (stem,)).fetchone()
-        return (_MISSING, "not predicted yet") if failure is None else (_FAILED, failure[0])
+        """Return why an image cannot be in the table, and take it out; ``None`` if it is there.
+
+        A failure counts if it is the last that happened. One with the very files that were predicted before or since
+        does not, whatever the clocks of processes said.
+        """
+        entry = self._database.execute("SELECT mask, at, state FROM entry WHERE stem = ?", (stem,)).fetchone()
+        failure = self._database.execute("SELECT reason, at, state FROM failure WHERE stem = ?", (stem,)).fetchone()
+        if entry is None:
+            return (_MISSING, "not predicted yet") if failure is None else (_FAILED, failure[0])
+        mask, at, state = entry
+        objects = [objects_path(self._folder, stem)] if self._instances else []
+        gone = [p for p in (self._folder / mask, overlay_path(self._folder, stem), *objects) if not p.exists()]
+        is_failed = failure is not None and failure[1] > at and (gone or failure[2] != state)
+        if not gone and not is_failed:
+            return None
+        self._database.execute("DELETE FROM entry WHERE stem = ?", (stem,))
+        if is_failed:
+            return _FAILED, failure[0]
+        return _MISSING, f"{gone[0].relative_to(self._folder).as_posix()} is gone"
+
+    def _forget_of_other_lists(self) -> None:
+        """Take out what other lists of images had and is gone or failed since, or is in the table by another name."""
+        last = ""
+        while stems := [stem for (stem,) in self._database.execute(_UNLISTED, (last,))]:
+            for stem in stems:
+                self._fault_of(stem)
+            last = stems[-1]
+        self._database.execute(_DELETE_REPEATED)
 
     def _write_table(self) -> int:
         """Write ``predictions.csv`` in the order of a run without parts; return the number of its lines."""

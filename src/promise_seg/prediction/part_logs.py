@@ -23,11 +23,24 @@ from promise_seg.parts import Part
 from promise_seg.sealed import opened, sealed_line
 
 ALL_LOGS = "*.jsonl"
+ALL_LISTS = "inputs-*.txt"
+"""The patterns of the names of logs, and of lists of images."""
 
 
 def logs_of(part: Part) -> str:
     """Return the pattern of the names of all logs of a part."""
     return f"{part.number}-of-{part.count}.*.jsonl"
+
+
+def logs_that_may_know(folder: Path, part: Part) -> str:
+    """Return the pattern of the names of all logs that may tell of the images of a part.
+
+    These are the logs of the part alone while there was one list of images and one number of parts in a folder.
+    """
+    place = folder / PREDICTION_PARTS
+    same = f"*-of-{part.count}.*.jsonl"
+    is_divided_anew = any(not path.match(same) for path in place.glob(ALL_LOGS))
+    return ALL_LOGS if is_divided_anew or len(list(place.glob(ALL_LISTS))) > 1 else logs_of(part)
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,7 @@ class Entry:
         stem: of the image, by which its outputs are named: its name in all processes.
         key: its absolute name for the process that predicted it.
         image: its name in the table.
-        at: when the line was written, in seconds since 1970.
+        at: when the line was written, in seconds since 1970; later than all lines on the image that its process knew.
         state: sizes and times of change of the image's files.
         lines: of the table; none if there was a problem.
         problem: why it was not predicted; empty if it was.

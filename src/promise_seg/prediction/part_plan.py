@@ -3,20 +3,20 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from promise_seg._version import __version__
 from promise_seg.errors import PromiseError
-from promise_seg.files import json_text, replacing
+from promise_seg.files import replacing
 from promise_seg.images.exports.inputs import Input
-from promise_seg.images.own_folders import PREDICTION_PARTS, PREDICTION_TABLE
-from promise_seg.locks import make_once
-from promise_seg.prediction.part_logs import ALL_LOGS
-from promise_seg.sealed import read_sealed, sealed, write_sealed
+from promise_seg.images.own_folders import PREDICTION_IDENTITY, PREDICTION_LOG, PREDICTION_PARTS, PREDICTION_TABLE
+from promise_seg.locks import in_turn
+from promise_seg.prediction.part_logs import ALL_LISTS, ALL_LOGS
+from promise_seg.sealed import read_sealed, write_sealed
 
 _HASH_IN_NAME = 16
+_UNDIVIDED = (PREDICTION_TABLE, PREDICTION_LOG, PREDICTION_IDENTITY)  # a run without parts makes one of them first
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class PartPlan:
         inputs: how many there are.
         inputs_sha256: the hash of their stems.
         promise_seg: the version that predicts them.
-        complete: whether all of them were predicted when the parts were merged: then the list may be another one.
+        complete: whether all of them were predicted when the parts were merged: then the list may be another one,
+            and the version, too.
     """
 
     inputs: int
@@ -75,7 +76,7 @@ class PartPlan:
 
     def write(self, folder: Path) -> None:
         """Write the plan in the place of the one that is there."""
-        write_sealed(plan_path(folder), self._facts())
+        write_sealed(plan_path(folder), dict(vars(self)))
 
     def begin(self, folder: Path, inputs: Iterable[Input]) -> None:
         """Write the plan unless it is there, or compare with the one that is.
@@ -83,35 +84,53 @@ class PartPlan:
         Raises:
             PromiseError: if another list is predicted there, or with another version.
         """
+        if self._is_begun(folder):
+            return
+        if not self.list_path(folder).exists():
+            self._write_list(folder, inputs)
+        with in_turn(plan_path(folder)):
+            if not self._is_begun(folder):
+                self.write(folder)
+
+    def note_complete(self, folder: Path) -> None:
+        """Note that all images are in the table, unless another list was begun meanwhile.
+
+        Raises:
+            PromiseError: if the plan cannot be read or written.
+        """
+        with in_turn(plan_path(folder)):
+            if PartPlan.read(folder) == self:
+                replace(self, complete=True).write(folder)
+
+    def _is_begun(self, folder: Path) -> bool:
+        """Whether this is the plan of a folder; ``False`` if it may become that."""
         if not plan_path(folder).exists():
-            if (folder / PREDICTION_TABLE).exists() and not holds_parts(folder):
+            if not holds_parts(folder) and any((folder / name).exists() for name in _UNDIVIDED):
                 raise PromiseError(
                     f"{folder}: contains predictions that were not made in parts. Choose another -o folder, or "
                     "predict the rest without --part"
                 )
-            self._write_list(folder, inputs)
-            make_once(plan_path(folder), json_text(sealed(self._facts())))
+            return False
         found = PartPlan.read(folder)
+        if replace(found, complete=False) == self:
+            return True
+        if found.complete:
+            return False
+        begin = f"wait until no part is at work and remove {plan_path(folder)}: what was predicted stays known"
         if found.promise_seg != self.promise_seg:
             raise PromiseError(
                 f"{folder}: is predicted by promise-seg {found.promise_seg}, and this is {self.promise_seg}. Use the "
-                "same version for all parts, or choose another -o folder"
+                f"same version for all parts, or choose another -o folder. To go on with this version, {begin}"
             )
-        if found.inputs_sha256 == self.inputs_sha256:
-            return
-        if not found.complete:
-            raise PromiseError(
-                f"{folder}: {found.inputs:,} images are predicted in parts here, and the images that are given now "
-                f"are others ({self.inputs:,}): files were added, removed or renamed meanwhile. Give the same images "
-                f"to all parts. To begin with another list, wait until no part is at work and remove "
-                f"{plan_path(folder)}: what was predicted stays known"
-            )
-        self._write_list(folder, inputs)
-        self.write(folder)
+        raise PromiseError(
+            f"{folder}: {found.inputs:,} images are predicted in parts here, and the images that are given now "
+            f"are others ({self.inputs:,}): files were added, removed or renamed meanwhile. Give the same images "
+            f"to all parts. To begin with another list, {begin}"
+        )
 
     def list_path(self, folder: Path) -> Path:
         """Return where the list of images is: a line of JSON for each, with its stem and its name."""
-        return folder / PREDICTION_PARTS / f"inputs-{self.inputs_sha256[:_HASH_IN_NAME]}.txt"
+        return folder / PREDICTION_PARTS / ALL_LISTS.replace("*", self.inputs_sha256[:_HASH_IN_NAME])
 
     def listed(self, folder: Path) -> Iterator[tuple[str, str]]:
         """Yield stem and name of each image, in the order of stems.
@@ -134,9 +153,6 @@ class PartPlan:
     def _way_out(self, folder: Path) -> str:
         return f"Remove it and {plan_path(folder)}, and give promise predict --part once more"
 
-    def _facts(self) -> dict[str, Any]:
-        return dict(vars(self))
-
     def _write_list(self, folder: Path, inputs: Iterable[Input]) -> None:
         with replacing(self.list_path(folder)) as to, to.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps([one.stem, one.name]) + "\n" for one in inputs)
@@ -149,7 +165,8 @@ def plan_path(folder: Path) -> Path:
 
 def holds_parts(folder: Path) -> bool:
     """Whether a folder of predictions was predicted in parts."""
-    return plan_path(folder).exists() or any((folder / PREDICTION_PARTS).glob(ALL_LOGS))
+    place = folder / PREDICTION_PARTS
+    return plan_path(folder).exists() or any(any(place.glob(pattern)) for pattern in (ALL_LOGS, ALL_LISTS))
 
 
 def in_order(inputs: Iterable[Input]) -> list[Input]:

@@ -20,6 +20,7 @@ from promise_seg.progress import Progress, Stage, silent
 from promise_seg.vocabulary import OutputFormat
 
 _PAUSE_SECONDS = 2.0  # between two looks at images that others have claimed
+_CLAIMED, _DONE = ReadInput("claimed by another process"), ReadInput("done by another process")
 
 
 class _PartRun(FolderRun):
@@ -32,40 +33,59 @@ class _PartRun(FolderRun):
         helper: reads and writes.
         table: of the part.
         claims: of this process.
+        tick: called for each image of which nothing is left to do.
     """
 
     def __init__(
-        self, target: PredictionFolder, labeller: Labeller, every: int, helper: Helper, table: PartTable, claims: Claims
+        self,
+        target: PredictionFolder,
+        labeller: Labeller,
+        every: int,
+        helper: Helper,
+        table: PartTable,
+        claims: Claims,
+        tick: Stage,
     ) -> None:
         super().__init__(target, labeller, every, helper)
-        self._table, self._claims = table, claims
+        self._table, self._claims, self._tick = table, claims, tick
         self.left: dict[str, tuple[Input, Holder]] = {}  # to others that claimed them, by stem
 
     def read(self, one: Input) -> ReadInput:
-        """Read an input, and before it the state of its files."""
+        """Claim an input and read it, and before it the state of its files, unless another process does or did that."""
+        holder = None if self._claims.is_held(one.stem) else self._claims.take(one.stem)
+        if holder is not None:
+            self.left[one.stem] = one, holder
+            return _CLAIMED
+        if self._table.is_done_meanwhile(one):
+            return _DONE
         self._table.note_state(one)
         return super().read(one)
 
     def predict(self, number: int, one: Input, result: Callable[[], ReadInput]) -> None:
         """Predict one input unless another process does, or has done it."""
-        holder = None if self._claims.is_held(one.stem) else self._claims.take(one.stem)
-        if holder is not None:
-            self.left[one.stem] = one, holder
-        elif not self.is_done_meanwhile(one):
+        try:
+            read = result()
+        except ImageError:
+            read = None  # which is dealt with as everywhere
+        if read is _CLAIMED:
+            return
+        if read is _DONE:
+            self._pass_over(one)
+        else:
             super().predict(number, one, result)
+        self._tick()
 
-    def is_done_meanwhile(self, one: Input) -> bool:
-        """Whether another process has done an input that is claimed now; then the claim is ended."""
-        if not self._table.is_done_meanwhile(one):
-            return False
+    def _pass_over(self, one: Input) -> None:
+        """Count an input that is claimed now, and that another process has done; its claim is ended."""
         self.already_there += 1
         self._claims.give_back(one.stem)
-        return True
 
     def settle(self, number: int, one: Input, problem: ImageError | None = None) -> None:
-        """Log a problem, and end the claim."""
+        """Log a problem, or that the content is the old one, and end the claim."""
         super().settle(number, one, problem)
-        if problem is not None:
+        if problem is None:
+            self._table.note_unchanged(one)
+        else:
             self._table.note_problem(one, str(problem))
         self._claims.give_back(one.stem)
 
@@ -79,7 +99,10 @@ class _PartRun(FolderRun):
                 self.left[one.stem] = one, holder
                 continue
             del self.left[one.stem]
-            if not self.is_done_meanwhile(one):
+            if self._table.is_done_meanwhile(one):
+                self._pass_over(one)
+                self._tick()
+            else:
                 taken.append(one)
         return taken
 
@@ -123,14 +146,12 @@ def predict_part(
     tick = Stage(progress, "predicting", len(missing))
     try:
         with claims.ending(), Helper() as helper:
-            run = _PartRun(target, labeller, every, helper, table, claims)
+            run = _PartRun(target, labeller, every, helper, table, claims, tick)
             numbers = {one.stem: number for number, one in enumerate(missing)}
             todo = missing
             while todo:
                 for one, result in helper.ahead(todo, run.read):
                     run.predict(numbers[one.stem], one, result)
-                    if one.stem not in run.left:
-                        tick()
                 helper.wait()
                 todo = _next_of_left(run, note)
     finally:
@@ -150,6 +171,10 @@ def _next_of_left(run: _PartRun, note: Callable[[str], object]) -> list[Input]:
                 f"dead processes are taken over within {STALE_SECONDS / 60:.0f} minutes"
             )
             has_told = True
-        time.sleep(_PAUSE_SECONDS)
+        _pause()
         taken = run.take_of_left()
     return taken
+
+
+def _pause() -> None:
+    time.sleep(_PAUSE_SECONDS)

@@ -1,5 +1,6 @@
 """The table of a process that predicts a part: what all processes know of its images, and its own log."""
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -9,7 +10,7 @@ from promise_seg.images.exports.inputs import Input
 from promise_seg.parts import Part
 from promise_seg.prediction.objects_table import objects_path
 from promise_seg.prediction.overlay import overlay_path
-from promise_seg.prediction.part_logs import ALL_LOGS, Entry, LogReader, PartLog, logs_of
+from promise_seg.prediction.part_logs import ALL_LOGS, Entry, LogReader, PartLog, logs_that_may_know
 from promise_seg.prediction.table import Lines
 
 
@@ -34,15 +35,17 @@ class PartTable:
         self._above = {str(above): one.name for one in inputs for above in PurePosixPath(one.stem).parents}
         self._states: dict[str, list[list[int]]] = {}
         self._found: dict[str, Entry] = {}
+        self._latest: dict[str, float] = {}  # times of the last lines by stem, also of those that are about problems
         self._reader, self._own_log = LogReader(folder), PartLog(folder, part)
         self._wanted = {one.stem for one in self.inputs}
-        self._take_in(logs_of(part))
+        self._take_in(logs_that_may_know(folder, part))
 
     def missing(self) -> list[Input]:
-        """Return the images of the part that no process has predicted yet, as far as its own logs say."""
+        """Return the images of the part that no process has predicted yet, as far as the logs say that were read."""
         missing = [one for one in self.inputs if not self._is_done(one)]
         self._wanted = {one.stem for one in missing}
         self._found = {stem: entry for stem, entry in self._found.items() if stem in self._wanted}
+        self._latest = {stem: at for stem, at in self._latest.items() if stem in self._wanted}
         return missing
 
     def is_done_meanwhile(self, one: Input) -> bool:
@@ -62,7 +65,12 @@ class PartTable:
 
     def note_problem(self, one: Input, problem: str) -> None:
         """Log why an image was not predicted."""
-        self._own_log.add(Entry(one.stem, one.key, one.name, time.time(), self._states.pop(one.key, []), [], problem))
+        self._add(one.stem, one.key, one.name, [], problem)
+
+    def note_unchanged(self, one: Input) -> None:
+        """Log the lines of an image again that was read, as its files seemed to be others, and has its old content."""
+        if one.key in self._states and (lines := self.lines(one.key)):
+            self._add(one.stem, one.key, one.name, lines)
 
     def lines(self, key: str) -> Lines:
         """The lines of an image; none if it was not predicted."""
@@ -94,9 +102,7 @@ class PartTable:
         Raises:
             PromiseError: if they cannot be written.
         """
-        self._own_log.add(
-            Entry(self._stems[key], key, self._names[key], time.time(), self._states.pop(key, []), list(lines))
-        )
+        self._add(self._stems[key], key, self._names[key], lines)
 
     def take_out(self, key: str) -> Lines:
         """Forget the lines of an image and return them."""
@@ -110,19 +116,27 @@ class PartTable:
     def save(self) -> None:
         """Do nothing: what was put into it is in the log."""
 
+    def _add(self, stem: str, key: str, name: str, lines: Lines, problem: str = "") -> None:
+        """Log what became of an image, with a later time than all that is known of it: clocks may differ."""
+        at = max(time.time(), math.nextafter(self._latest.get(stem, 0.0), math.inf))
+        self._own_log.add(Entry(stem, key, name, at, self._states.pop(key, []), list(lines), problem))
+
     def _take_in(self, pattern: str) -> None:
         """Read what the logs have on the images of the part that are still wanted; the latest word counts."""
         for entry in self._reader.new_entries(pattern):
-            if entry.problem or entry.stem not in self._wanted:
+            if entry.stem not in self._wanted:
+                continue
+            self._latest[entry.stem] = max(entry.at, self._latest.get(entry.stem, entry.at))
+            if entry.problem:
                 continue
             known = self._found.get(entry.stem)
             if known is None or entry.at >= known.at:
                 self._found[entry.stem] = entry
 
     def _is_done(self, one: Input) -> bool:
-        """Whether all about an image is there, and its files have not changed since."""
+        """Whether all about an image is there, its files have not changed since, and it did not fail since."""
         entry = self._found.get(one.stem)
-        if entry is None or entry.key != one.key or not entry.lines:
+        if entry is None or entry.key != one.key or not entry.lines or entry.at < self._latest[one.stem]:
             return False
         try:
             if entry.state != one.state():

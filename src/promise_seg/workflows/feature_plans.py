@@ -101,17 +101,12 @@ def encode_features(
     )
     if its_part is None:
         return encode_shared(needed.samples, needed.sam, needed.store, needed.stages, progress, note)
+    manifest = "" if needed.data.path is None else os.fspath(Path(needed.data.path).resolve())
     called = sam if isinstance(sam, str) else sam.name
-    words = [
-        os.fspath(needed.data.path or ""),
-        called,
-        image_size,
-        str(protocol),
-        val_share,
-        encoder_precision,
-        sorted(given.items()),
-    ]
-    shared = PartsNote(needed.store.folder, words, its_part)
+    if Path(called).exists():  # a folder or file of the user
+        called = os.fspath(Path(called).resolve())
+    words = [manifest, called, image_size, str(protocol), val_share, encoder_precision, sorted(given.items())]
+    shared = PartsNote(needed.store.folder, words, its_part, manifest or "the data set")
     shared.begin(
         {"data_sha256": needed.data.sha256, "sam_sha256": needed.sam.sha256, "promise_seg": __version__,
          "precision": str(needed.store.precision), "encoder_precision": str(needed.sam.encoder_precision)}

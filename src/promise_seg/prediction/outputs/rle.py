@@ -10,6 +10,7 @@ from pycocotools import mask as coco_mask
 from scipy import ndimage
 
 from promise_seg.arrays import BoolArray, Uint16Array
+from promise_seg.errors import PromiseError
 from promise_seg.files import json_text, read_json_object, write_json
 from promise_seg.postprocessing import connected_parts
 from promise_seg.prediction.labelled import Labelled, LabelledSlice
@@ -116,12 +117,18 @@ def write_coco(codes: Sequence[Path], path: Path) -> None:
     """Join files of :func:`write_rle` to one data set in COCO's format for object detection.
 
     A slice of a volume is an image of its own, named ``<file>#<slice>``.
+
+    Raises:
+        PromiseError: if a file cannot be read.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     categories: dict[int, str] = {}
     for code in codes:
-        content = read_json_object(code)
+        try:
+            content = read_json_object(code)
+        except (OSError, ValueError) as error:
+            raise PromiseError(f"{code}: cannot be read: {error}. Remove it, and predict its image again") from error
         categories |= {int(label): name for label, name in content["labels"].items()}
         for one in content["slices"]:
             name = content["image"] if len(content["slices"]) == 1 else f"{content['image']}#{one['slice']}"
