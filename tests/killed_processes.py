@@ -3,7 +3,8 @@
     python -m tests.killed_processes predict FOLDER ROUNDS
     python -m tests.killed_processes encode FOLDER ROUNDS
 
-A process of its own does it, as its copies must not be made while libraries have threads.
+A process of its own does it, which computes nothing itself: copies of a process whose libraries have threads may wait
+for threads that they do not have.
 """
 
 import itertools
@@ -82,7 +83,7 @@ def predict(folder: Path, rounds: int) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(disc_image(number)[0]).save(place)
     labeller, inputs = Labeller({1: Predictor(make_model(make_tiny_sam()))}), find_inputs([folder / "images"])
-    predict_folder(labeller, inputs, folder / "whole")
+    together([(lambda: predict_folder(labeller, inputs, folder / "whole"), None)])
     rng = random.Random(7)
     for number in range(rounds):
         out = folder / str(number)
@@ -100,7 +101,7 @@ def encode(folder: Path, rounds: int) -> None:
     """Encode the same views into one store."""
     sam, rows = make_tiny_sam(), check_rows(read_manifest(write_dataset(folder / "data")))
     samples = [Sample.of(row, sam, Fit.STRETCH, view) for view in range(2) for row in rows]
-    encode_missing(samples, sam, FeatureStore(folder / "whole"))
+    together([(lambda: encode_missing(samples, sam, FeatureStore(folder / "whole")), None)])
     rng = random.Random(3)
     for number in range(rounds):
         store = FeatureStore(folder / str(number))

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs copies of a process")
-@pytest.mark.parametrize(("work", "rounds"), [("predict", 5), ("encode", 3)])
+@pytest.mark.parametrize(("work", "rounds"), [("predict", 3), ("encode", 2)])
 def test_others_end_with_what_one_process_makes(work, rounds, tmp_path):
     words = [sys.executable, "-m", "tests.killed_processes", work, str(tmp_path), str(rounds)]
     with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
