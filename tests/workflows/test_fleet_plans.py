@@ -59,7 +59,8 @@ def test_time_and_disk_grow_as_the_number_of_images_and_shrink_with_workers(prof
     ("options", "words"),
     [({"images": 0}, "--images 0: expected a whole number from 1"), ({"images": 1.5}, "--images 1.5"),
      ({"images": float("nan")}, "--images nan"), ({"images": float("inf")}, "--images inf"),
-     ({"images": 1, "workers": 0}, "--workers 0"), ({"images": 1, "views": -1}, "--views -1"),
+     ({"images": 1, "workers": 0}, "--workers 0"), ({"images": 1, "views": -1, "work": "encode"}, "--views -1"),
+     ({"images": 1, "views": 2}, "--views 2: images are predicted once each"),
      ({"images": 1, "price": -1.0}, "--price -1"), ({"images": 1, "work": "fly"}, "--work fly")],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(profile, options, words):
@@ -69,12 +70,18 @@ def test_what_cannot_be_meant_is_refused(profile, options, words):
 
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"timings": 3}', json.dumps(PROFILE | {"timings": []}),
-                json.dumps({**PROFILE, "output_bytes": None})],
+                json.dumps({**PROFILE, "output_bytes": None}), json.dumps({**PROFILE, "memory_bytes": "a lot"}),
+                json.dumps({**PROFILE, "output_bytes": -1})],
 )  # fmt: skip
 def test_a_file_that_is_no_profile_is_refused(profile, content, capsys):
     profile.write_text(content)
     assert main(["plan", "--images", "10", "--profile", str(profile)]) == 2
     assert f"--profile {profile}: " in capsys.readouterr().err
+
+
+def test_options_of_measuring_are_refused_beside_a_profile(profile, capsys):
+    assert main(["plan", "--images", "10", "--profile", str(profile), "--variant", "ips"]) == 2
+    assert "--variant: is for measuring here" in capsys.readouterr().err
 
 
 def test_the_command_prints_the_plan(profile, capsys):

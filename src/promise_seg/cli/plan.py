@@ -11,6 +11,7 @@ from promise_seg.vocabulary import ApmKind, FleetWork, Variant
 
 
 def plan(
+    context: typer.Context,
     images: Annotated[float, option("--images", metavar="N", about="How many images: 5000, 10e6.", panel=DATA)],
     work: Annotated[FleetWork, choice(FleetWork, "--work", about="What is done with them", panel=DATA)] = (
         FleetWork.PREDICT
@@ -45,6 +46,8 @@ def plan(
     from promise_seg.workflows import fleet_plans, timing
 
     size = bytes_of_words(image_file, "--image-file")
+    if profile is not None:
+        _check_unmeasured(context, profile)
     measured: timing.SpeedReport | Path | None = profile
     if measured is None:
         with stages_bar() as progress:
@@ -57,3 +60,16 @@ def plan(
     print_table(("what", "how much"), found.rows())
     if isinstance(measured, timing.SpeedReport):
         typer.echo(f"measured with {measured.sam} at {measured.image_size} px on {measured.hardware}")
+
+
+def _check_unmeasured(context: typer.Context, profile: Path) -> None:
+    """Refuse options of measuring beside what was measured already."""
+    from promise_seg.errors import SettingsError
+
+    for name in ("sam", "image_size", "variant", "apm", "device"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            raise SettingsError(
+                f"--{name.replace('_', '-')}: is for measuring here, but --profile {profile} was measured already. "
+                "Leave one of them out"
+            )

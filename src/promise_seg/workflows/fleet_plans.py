@@ -119,6 +119,8 @@ def plan_fleet(
         SettingsError: if an option cannot be meant, or the profile does not hold what is needed.
     """
     kind = chosen(FleetWork, work, "--work")
+    if kind == FleetWork.PREDICT and views != 1:
+        raise SettingsError(f"--views {views}: images are predicted once each. Leave it out, or give --work encode")
     for name, value in (("--images", images), ("--workers", workers), ("--views", views)):
         if not 1 <= value <= 1e15 or value != int(value):
             raise SettingsError(f"{name} {value:g}: expected a whole number from 1")
@@ -129,9 +131,11 @@ def plan_fleet(
         timing = next(one for one in facts["timings"] if one["work"] == _MEASURED[kind])
         seconds, slow = float(timing["p50_seconds"]), float(timing["p95_seconds"])
         size, memory = int(facts[_SIZES[kind]]), facts["memory_bytes"]
-    except (StopIteration, KeyError, TypeError, ValueError):
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
+        is_sound = 0 < seconds < float("inf") and 0 < slow < float("inf") and size >= 0
+        is_sound = is_sound and (memory is None or (type(memory) is int and memory >= 0))
+    except (StopIteration, KeyError, TypeError, ValueError, OverflowError):
+        is_sound = False
+    if not is_sound:
         name = "this SAM and variant" if isinstance(profile, SpeedReport) else f"--profile {profile}"
         raise SettingsError(
             f"{name}: it was not measured how long it takes to {kind} an image. Run promise bench -o FILE with this "
