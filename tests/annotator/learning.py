@@ -11,17 +11,15 @@ from tests.annotator.helpers import API, Tab, bits_of
 _LONGEST = 600.0
 """Seconds after which something hangs, on however busy a computer."""
 SCRIPT = """
-import json, os, sys, threading, time
+import json, os, signal, sys, threading, time
 from pathlib import Path
+signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # before it says anything: then a test may send the signal
 folder = Path(sys.argv[1])
 threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(130)), daemon=True).start()
 print(json.dumps({"stage": "training", "done": 3, "total": 9, "note": "epoch 1/3"}), flush=True)
 end = folder.parent / "end.json"
-try:
-    while not end.exists():
-        time.sleep(0.01)
-except KeyboardInterrupt:
-    os._exit(130)
+while not end.exists():
+    time.sleep(0.01)
 told = json.loads(end.read_text())
 end.unlink()
 if "error" in told:
