@@ -1,6 +1,7 @@
 """What the disk does not take is said at once, changes nothing, and is done when there is space again."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -129,10 +130,11 @@ def test_a_file_that_is_no_project_is_closed(folder, monkeypatch):
 
 
 def test_a_project_of_an_older_version_goes_on(model, images, folder):
-    with Project(model, [images], folder) as project:
+    with Project(model, [images], folder):
+        pass
+    with closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as connection:
         for later in ("ALTER TABLE images DROP COLUMN listed", "ALTER TABLE images DROP COLUMN proposed_by",
-                      "DROP TABLE models", "DROP TABLE roles"):  # fmt: skip
-            project._database.connection.execute(later)
-        project._database.connection.execute("PRAGMA user_version = 1")
+                      "DROP TABLE models", "DROP TABLE roles", "PRAGMA user_version = 1"):  # fmt: skip
+            connection.execute(later)
     with Project(model, [images], folder) as project:
         assert project.catalogue.row(1)["listed"] is None
