@@ -1,7 +1,6 @@
 """The real server with the nano SAM, and the page in Chromium."""
 
 from itertools import count
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,14 +12,6 @@ from promise_seg.vocabulary import ApmKind, Variant
 from promise_seg.workflows.models import Model, load
 from tests.annotator.browser.driving import Annotator
 from tests.helpers import small_apm_config
-
-
-def pytest_collection_modifyitems(items):
-    """A test of the browser is done again if it fails: a busy machine may delay what the browser does by itself."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.flaky(reruns=2))
-
 
 SIDE = 96
 IMAGES = 12
