@@ -31,11 +31,11 @@ class Annotator:
 
     def wait(self, name: str, value: object) -> None:
         """Wait until the page says a value of itself."""
-        expect(self.html).to_have_attribute(f"data-{name}", str(value), timeout=20000)
+        expect(self.html).to_have_attribute(f"data-{name}", _written(value), timeout=20000)
 
     def wait_for_change(self, name: str, before: object) -> None:
         """Wait until the page says another value of itself."""
-        expect(self.html).not_to_have_attribute(f"data-{name}", str(before), timeout=20000)
+        expect(self.html).not_to_have_attribute(f"data-{name}", _written(before), timeout=20000)
 
     def revision_after(self, steps: int, before: int) -> None:
         """Wait until so many actions are on disk."""
@@ -114,3 +114,8 @@ class Annotator:
     def objects(self) -> Locator:
         """The rows of the list of objects."""
         return self.page.locator("#object-list .object[data-object]")
+
+
+def _written(value: object) -> str:
+    """A value as the page writes it."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

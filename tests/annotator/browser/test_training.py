@@ -25,7 +25,6 @@ def accept_three(annotator):
         annotator.ready()
 
 
-@pytest.mark.xfail(strict=False, reason="fails now and then beside other work, for a reason that is not known yet")
 def test_a_model_learns_takes_over_and_proposes_anew(annotator, project):
     page = annotator.page
     expect(page.locator("#learn")).not_to_be_visible()
@@ -40,6 +39,7 @@ def test_a_model_learns_takes_over_and_proposes_anew(annotator, project):
     says = "A new model took over: Dice 0.500 before, 0.750 after, on 1 held-out image."
     expect(page.locator("#learning-text")).to_have_text(says, timeout=20000)
     annotator.wait_for_change("points", before)
+    annotator.wait_for_change("points", [])  # the old proposals are taken away before new ones are made
     annotator.ready()
     expect(page.locator("#facts")).to_have_text(re.compile("001/run$"))
     assert {one["model"] for one in annotator.served()["list"]} == {project.learning.known.number}
