@@ -62,6 +62,12 @@ class Asking:
         elif answer.headers["content-type"] == "application/json":
             self.learn(answer.json())
 
+    def hold(self):
+        """Take the image that is asked about."""
+        number, client = self.schemas.known["number"][0], self.schemas.known["client"][0]
+        answer = self.client.post(f"{API}/images/{number}/lease", json={"client": client, "take": True})
+        self.learn(answer.json())
+
     def learn(self, answer):
         """Take over links: the newest revision, and objects that there are."""
         known = self.schemas.known
@@ -71,13 +77,11 @@ class Asking:
             known["object"] = sorted({*known["object"], one["id"]})[-4:]
 
 
-@pytest.mark.xfail(strict=False, reason="fails now and then beside other work, for a reason that is not known yet")
 @pytest.mark.slow
 def test_no_operation_breaks_whatever_is_sent(client):
     accept(client, 1, 2, 3)  # so that there is something to train on
     document = client.get(f"{API}/openapi.json").json()
     asked, asking = operations(document), Asking(client, document)
-    lease = next(one for one in asked if one[0].endswith("/lease") and one[1] == "post")
     act = next(one for one in asked if one[0].endswith("/actions"))
 
     @settings(
@@ -91,9 +95,11 @@ def test_no_operation_breaks_whatever_is_sent(client):
     @given(st.data())
     def session(data):
         asking.schemas.known["number"] = [data.draw(st.integers(1, 3))]
-        for step in range(STEPS):
-            path, method, described = lease if step == 0 else data.draw(st.sampled_from([*asked, act, act, act]))
-            asking.ask(data.draw, path, method, described)
+        for _ in range(STEPS):
+            chosen = data.draw(st.sampled_from([*asked, act, act, act]))
+            if chosen is act:  # which is done only for who holds the image, and on its newest revision
+                asking.hold()
+            asking.ask(data.draw, *chosen)
 
     session()
     assert set(asking.answered) == {(path, method) for path, method, _ in asked}
