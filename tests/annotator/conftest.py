@@ -27,6 +27,21 @@ def model(tiny_sam):
     return model_around(tiny_sam)
 
 
+@pytest.fixture(scope="session")
+def other_model(tiny_sam):
+    """A model with other weights."""
+    other = model_around(tiny_sam)
+    for parameter in other.model.apm.parameters():
+        parameter.data += 0.05
+    return other
+
+
+@pytest.fixture
+def five_pictures(tmp_path):
+    """A folder of pictures without a manifest: each is a group of its own."""
+    return write_dataset(tmp_path / "data", ("train",) * 5).parent / "images"
+
+
 @pytest.fixture
 def images(tmp_path):
     """The manifest of three pictures."""

@@ -11,29 +11,18 @@ import pytest
 from promise_seg.annotator.project import Options, Project
 from promise_seg.annotator.training import Progressing
 from promise_seg.dataset.manifest import read_manifest
-from tests.annotator.helpers import API, Tab, client_of, model_around, refusal
+from tests.annotator.helpers import API, Tab, client_of, refusal
 from tests.annotator.learning import Pretended, accept, begun, end_training, result, trained
-from tests.helpers import write_dataset
-
-
-@pytest.fixture(scope="session")
-def learned(tiny_sam):
-    """A model with other weights."""
-    other = model_around(tiny_sam)
-    for parameter in other.model.apm.parameters():
-        parameter.data += 0.05
-    return other
 
 
 @pytest.fixture
-def images(tmp_path):
-    """Five pictures without a manifest: each is a group of its own."""
-    return write_dataset(tmp_path / "data", ("train",) * 5).parent / "images"
+def images(five_pictures):
+    return five_pictures
 
 
 @pytest.fixture
-def options(learned):
-    return Options(user="ada", learning=Pretended(learned))
+def options(other_model):
+    return Options(user="ada", learning=Pretended(other_model))
 
 
 @pytest.fixture
@@ -67,7 +56,7 @@ def test_too_few_images_are_refused_in_words(client):
     assert client.get(f"{API}/training").json()["state"] == "idle"
 
 
-def test_a_better_model_takes_over_and_says_by_how_much(client, folder, project, learned):
+def test_a_better_model_takes_over_and_says_by_how_much(client, folder, project, other_model):
     accept(client, 1, 2, 3)
     answer = train(client)
     assert answer.json().get("state") == "running", answer.text
@@ -80,7 +69,7 @@ def test_a_better_model_takes_over_and_says_by_how_much(client, folder, project,
     assert found["model"]["name"] == "learning/001/run"
     assert found["model"]["learned"]
     assert (found["missing"], found["offered"]) == (3, False)
-    assert project.segmenter.in_use.models[1] is learned
+    assert project.segmenter.in_use.models[1] is other_model
     assert client.get(f"{API}/project").json()["model"]["id"] == found["model"]["id"]
 
 
@@ -132,7 +121,7 @@ def test_the_process_ends_with_the_server_and_goes_on_after_it(model, images, fo
         assert trained(client, project)["result"]["took_over"]
 
 
-def test_a_project_goes_on_with_the_model_that_learned_from_it(model, images, folder, options, learned):
+def test_a_project_goes_on_with_the_model_that_learned_from_it(model, images, folder, options, other_model):
     with Project(model, [images], folder, options) as project:
         accept(client := client_of(project), 1, 2, 3)
         train(client)
@@ -140,9 +129,9 @@ def test_a_project_goes_on_with_the_model_that_learned_from_it(model, images, fo
         trained(client, project)
     said = []
     with Project(model, [images], folder, options, note=said.append) as project:
-        assert project.segmenter.in_use.models[1] is learned
+        assert project.segmenter.in_use.models[1] is other_model
     assert "going on with the model that learned" in said[-1]
-    with Project(learned, [images], folder, options) as project:  # another model was given
+    with Project(other_model, [images], folder, options) as project:  # another model was given
         assert project.facts()["model"]["learned"] is False
 
 
@@ -195,7 +184,7 @@ def test_a_round_has_its_own_masks_and_keeps_held_out_images_apart(client, folde
         assert row.mask.exists()
 
 
-def test_what_does_not_fit_on_the_disk_hinders_neither_a_new_model_nor_opening(client, folder, project, learned):
+def test_what_does_not_fit_on_the_disk_hinders_neither_a_new_model_nor_opening(client, folder, project, other_model):
     tab = Tab(client, 4, seed=4)
     tab.open()
     tab.act("propose", slice=0)
@@ -211,7 +200,7 @@ def test_what_does_not_fit_on_the_disk_hinders_neither_a_new_model_nor_opening(c
     end_training(folder, result())
     found = trained(client, project)
     assert (found["state"], found["result"]["took_over"]) == ("idle", True)
-    assert project.segmenter.in_use.models[1] is learned
+    assert project.segmenter.in_use.models[1] is other_model
     again = Tab(client, 4, seed=5)
     assert again.open().status_code == 200
     assert again.objects == tab.objects

@@ -9,28 +9,18 @@ from promise_seg.annotator.project import Options, Project
 from promise_seg.annotator.rounds import Round
 from promise_seg.errors import CheckpointError
 from promise_seg.workflows.models import Model, load
-from tests.annotator.helpers import API, client_of, model_around
+from tests.annotator.helpers import API, client_of
 from tests.annotator.learning import Pretended, accept, end_training, result, trained
-from tests.helpers import write_dataset
-
-
-@pytest.fixture(scope="module")
-def other(tiny_sam):
-    """A model with other weights."""
-    other = model_around(tiny_sam)
-    for parameter in other.model.apm.parameters():
-        parameter.data += 0.05
-    return other
 
 
 @pytest.fixture
-def images(tmp_path):
-    return write_dataset(tmp_path / "data", ("train",) * 5).parent / "images"
+def images(five_pictures):
+    return five_pictures
 
 
 @pytest.fixture
-def options(other):
-    return Options(learning=Pretended(other))
+def options(other_model):
+    return Options(learning=Pretended(other_model))
 
 
 @pytest.fixture
@@ -44,13 +34,13 @@ def learned(model, images, folder, options):
     return folder
 
 
-def test_what_learned_from_a_model_is_found_after_another_was_given(learned, model, images, options, other):
-    with Project(other, [images], learned, options) as project:
+def test_what_learned_from_a_model_is_found_after_another_was_given(learned, model, images, options, other_model):
+    with Project(other_model, [images], learned, options) as project:
         assert project.facts()["model"]["learned"] is False
         between = project.facts()["model"]["id"]
     with Project(model, [images], learned, options) as project:
         assert project.facts()["model"]["name"] == "learning/001/run"
-    with Project(other, [images], learned, options) as project:
+    with Project(other_model, [images], learned, options) as project:
         assert project.facts()["model"]["id"] == between
 
 
@@ -79,10 +69,10 @@ def test_numbers_of_rounds_are_not_given_again_after_their_folders_are_gone(lear
         assert trained(client, project)["result"]["took_over"]
 
 
-def test_what_another_model_began_is_not_gone_on_with(learned, model, images, options, other):
+def test_what_another_model_began_is_not_gone_on_with(learned, model, images, options, other_model):
     with Project(model, [images], learned, options) as project:
         client_of(project).post(f"{API}/training", json={})
-    with Project(other, [images], learned, options) as project:
+    with Project(other_model, [images], learned, options) as project:
         assert client_of(project).get(f"{API}/training").json()["state"] == "idle"
     with Project(model, [images], learned, options) as project:
         assert client_of(project).get(f"{API}/training").json()["state"] == "interrupted"
