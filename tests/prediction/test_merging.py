@@ -184,6 +184,12 @@ def test_a_folder_that_a_run_without_parts_has_begun_is_refused(labeller, images
     assert sorted(path.name for path in out.iterdir()) == [PREDICTION_IDENTITY]
 
 
+def test_a_file_in_the_place_of_the_folder_is_left_alone(tmp_path):
+    (tmp_path / "rows.csv").write_text("image_name\n")
+    with pytest.raises(PromiseError, match=r"rows\.csv: holds no parts of predictions; expected the output folder"):
+        merge_parts(tmp_path / "rows.csv")
+
+
 def test_a_code_that_was_damaged_is_named(labeller, images, out):
     predict(labeller, images, out, "1/1", OutputFormat.COCO)
     mask = next((out / "masks/p1").iterdir())

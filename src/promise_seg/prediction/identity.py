@@ -1,5 +1,6 @@
 """The identity of the predictions in a folder: by which model, and with which options, they were made."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from promise_seg.errors import PromiseError
@@ -7,6 +8,22 @@ from promise_seg.images.own_folders import PREDICTION_IDENTITY
 from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.locks import in_turn
 from promise_seg.sealed import read_sealed, write_sealed
+
+_WORDS: dict[str, Callable[[dict[str, object]], str]] = {
+    "format": lambda known: "in another format",
+    "names": lambda known: "under another --name",
+    "instances": lambda known: "of separate objects" if "instances" in known else "without separate objects",
+    "keep_empty_frames": lambda known: "with empty frames" if "keep_empty_frames" in known else "without empty frames",
+    "every": lambda known: f"of videos with --every {known.get('every', 1)}",
+    "encoder_precision": lambda known: f"with --encoder-precision {known.get('encoder_precision', 'as in training')}",
+    "slices": lambda known: f"with --slices {known.get('slices', 'auto')}",
+    "reading": lambda known: (
+        f"with {known['reading']}" if "reading" in known else "of images that were read as in training"
+    ),
+    "always_segments": lambda known: f"{'with' if 'always_segments' in known else 'without'} --always-segment",
+    "trust_sha256": lambda known: "with other trust scores: the model was calibrated, or its calibration lost, since",
+}
+"""Words for the predictions in a folder, by the entries of its identity in which they differ from those asked for."""
 
 
 def keep_identity(folder: Path, identity: dict[str, object]) -> None:
@@ -48,29 +65,13 @@ def _is_kept(path: Path, identity: dict[str, object]) -> bool:
     known = read_identity(path.parent)
     if known == identity:
         return True
-    what = "of another model"
-    if known | {"format": identity["format"]} == identity:
-        what = "in another format"
-    elif _without(known, "keep_empty_frames") == _without(identity, "keep_empty_frames"):
-        what = "with empty frames" if "keep_empty_frames" in known else "without empty frames"
-    elif _without(known, "every") == _without(identity, "every"):
-        what = f"of videos with --every {known.get('every', 1)}"
-    elif _without(known, "encoder_precision") == _without(identity, "encoder_precision"):
-        what = f"with --encoder-precision {known.get('encoder_precision', 'as in training')}"
-    elif _without(known, "slices") == _without(identity, "slices"):
-        what = f"with --slices {known.get('slices', 'auto')}"
-    elif _without(known, "reading") == _without(identity, "reading"):
-        what = f"with {known['reading']}" if "reading" in known else "of images that were read as in training"
-    elif _without(known, "always_segments") == _without(identity, "always_segments"):
-        what = f"{'with' if 'always_segments' in known else 'without'} --always-segment"
-    elif _without(known, "instances") == _without(identity, "instances"):
-        what = "of separate objects" if "instances" in known else "without separate objects"
-    elif known | {"names": identity["names"]} == identity:
-        what = "under another --name"
-    elif _without(known, "trust_sha256") == _without(identity, "trust_sha256"):
-        what = "with other trust scores: the model was calibrated, or its calibration lost, since"
+    what = _what_differs(known, identity)
     raise PromiseError(f"{path.parent}: contains predictions {what}. Choose another -o folder")
 
 
-def _without(identity: dict[str, object], name: str) -> dict[str, object]:
-    return {other: value for other, value in identity.items() if other != name}
+def _what_differs(known: dict[str, object], identity: dict[str, object]) -> str:
+    """Say which predictions a folder holds, where they differ from those that are asked for now."""
+    differing = [name for name in known | identity if known.get(name) != identity.get(name)]
+    if any(name not in _WORDS for name in differing):
+        return "of another model"
+    return " and ".join(words(known) for name, words in _WORDS.items() if name in differing)

@@ -64,7 +64,7 @@ class PartPlan:
         path = plan_path(folder)
         try:
             return cls(**read_sealed(path))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise PromiseError(
                 f"{folder}: holds no parts of predictions; expected the output folder of promise predict --part"
             ) from None
