@@ -34,6 +34,14 @@ def test_whatever_ends_the_work_ends_its_claims(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_claims_of_dead_processes_that_nobody_takes_over_are_removed_when_work_begins(tmp_path):
+    claims = Claims(tmp_path)
+    claimed_by(claims.path("a"), pid=2**22 + 1)
+    claimed_by(claims.path("b"))
+    with claims.ending():
+        assert list(tmp_path.iterdir()) == [claims.path("b")]
+
+
 def test_the_claim_of_a_dead_process_of_this_computer_is_taken_over_at_once(tmp_path):
     claims = Claims(tmp_path)
     claimed_by(claims.path("a"), pid=2**22 + 1)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from promise_seg.holders import Holder, lock_of
 from promise_seg.locks import Lock
+from promise_seg.strays import remove_strays
 
 _LOOKS = 4
 """How often a claim of another process is only read, until it is found out again whether that process is gone."""
@@ -63,7 +64,8 @@ class Claims:
 
     @contextmanager
     def ending(self) -> Iterator[None]:
-        """End all claims when the block is left, however it is left."""
+        """End all claims when the block is left, however it is left; first remove those of killed processes."""
+        remove_strays(self.folder)
         try:
             yield
         finally:

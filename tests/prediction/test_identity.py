@@ -1,8 +1,13 @@
 """Whoever adds to a folder of predictions is told in what it differs from what is asked for."""
 
+import json
+from dataclasses import asdict, replace
+
 import pytest
 
+from promise_seg import strays
 from promise_seg.errors import PromiseError
+from promise_seg.holders import Holder
 from promise_seg.prediction.identity import keep_identity
 
 KEPT = {"model": "a", "format": "auto", "names": [], "reading": "--level 3"}
@@ -25,3 +30,13 @@ def test_all_that_differs_is_named(asked, words, tmp_path):
     with pytest.raises(PromiseError, match=rf"contains predictions {words}\. Choose another -o folder"):
         keep_identity(tmp_path, asked)
     keep_identity(tmp_path, KEPT)
+
+
+def test_the_lock_of_a_process_that_was_killed_after_its_work_is_removed(tmp_path):
+    keep_identity(tmp_path, KEPT)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    dead = replace(Holder.this_process(), pid=2**22 + 1)
+    (tmp_path / f".{names[0]}.lock").write_text(json.dumps(asdict(dead)))
+    strays._cleared.clear()  # as in another process
+    keep_identity(tmp_path, KEPT)
+    assert sorted(path.name for path in tmp_path.iterdir()) == names

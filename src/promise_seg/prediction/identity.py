@@ -8,6 +8,7 @@ from promise_seg.images.own_folders import PREDICTION_IDENTITY
 from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.locks import in_turn
 from promise_seg.sealed import read_sealed, write_sealed
+from promise_seg.strays import remove_strays
 
 _WORDS: dict[str, Callable[[dict[str, object]], str]] = {
     "format": lambda known: "in another format",
@@ -33,6 +34,7 @@ def keep_identity(folder: Path, identity: dict[str, object]) -> None:
         PromiseError: if the folder holds predictions of another model, or with other options.
     """
     path = folder / PREDICTION_IDENTITY
+    remove_strays(folder)
     if _is_kept(path, identity):
         return
     with in_turn(path):

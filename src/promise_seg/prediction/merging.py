@@ -14,7 +14,12 @@ from pathlib import Path
 
 from promise_seg.errors import PromiseError
 from promise_seg.files import passing, replacing
-from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_FAILURES, PREDICTION_TABLE
+from promise_seg.images.own_folders import (
+    PREDICTION_COCO,
+    PREDICTION_FAILURES,
+    PREDICTION_PARTS,
+    PREDICTION_TABLE,
+)
 from promise_seg.prediction.identity import read_identity
 from promise_seg.prediction.objects_table import join_objects, objects_path
 from promise_seg.prediction.outputs.rle import write_coco
@@ -23,6 +28,7 @@ from promise_seg.prediction.part_logs import Entry, LogReader
 from promise_seg.prediction.part_plan import PartPlan
 from promise_seg.prediction.table import COLUMNS
 from promise_seg.progress import Progress, silent
+from promise_seg.strays import remove_strays
 from promise_seg.vocabulary import OutputFormat
 
 FAILURE_COLUMNS = ("image", "kind", "reason")
@@ -96,6 +102,7 @@ def merge_parts(folder: str | Path, progress: Progress = silent) -> Merged:
         PromiseError: if it holds no parts, or cannot be read or written.
     """
     folder = Path(folder)
+    remove_strays(folder / PREDICTION_PARTS)
     plan, identity = PartPlan.read(folder), read_identity(folder)
     with passing(folder / PREDICTION_TABLE) as place:
         try:

@@ -14,6 +14,7 @@ from promise_seg.images.own_folders import PREDICTION_IDENTITY, PREDICTION_LOG, 
 from promise_seg.locks import in_turn
 from promise_seg.prediction.part_logs import ALL_LISTS, ALL_LOGS
 from promise_seg.sealed import read_sealed, write_sealed
+from promise_seg.strays import remove_strays
 
 _HASH_IN_NAME = 16
 _UNDIVIDED = (PREDICTION_TABLE, PREDICTION_LOG, PREDICTION_IDENTITY)  # a run without parts makes one of them first
@@ -84,6 +85,7 @@ class PartPlan:
         Raises:
             PromiseError: if another list is predicted there, or with another version.
         """
+        remove_strays(plan_path(folder).parent)
         if self._is_begun(folder):
             return
         if not self.list_path(folder).exists():
