@@ -34,12 +34,15 @@ def main() -> int:
     how_many.add_argument("--most", type=int, help="so many faults of each command, chosen with a seed")
     parser.add_argument("--json", type=Path, help="a file for what was found, written anew after every few faults")
     parser.add_argument("--part", default="1/1", metavar="K/N", help="the faults of this part alone")
+    parser.add_argument("--done", type=int, default=0, metavar="N", help="leave out the first N faults, made before")
     given = parser.parse_args()
     part, parts = map(int, given.part.split("/"))
     found = dict[str, list[Trial]]()
     with tempfile.TemporaryDirectory() as name:
         for number, (command, trial) in enumerate(
-            break_commands(Path(name).resolve(), given.names, given.most, whole=given.all, part=(part, parts))
+            break_commands(
+                Path(name).resolve(), given.names, given.most, whole=given.all, part=(part, parts), done=given.done
+            )
         ):
             found.setdefault(command, []).append(trial)
             if given.json and number % _NOTED_AFTER == 0:
@@ -57,6 +60,7 @@ def break_commands(
     *,
     whole: bool = False,
     part: tuple[int, int] = (1, 1),
+    done: int = 0,
 ) -> Iterator[tuple[str, Trial]]:
     """Make the trials of the commands of these names, or of all; yield them by command, and print what went wrong."""
     os.environ |= {name: str(folder / name) for name in ("PROMISE_SEG_STORE", "PROMISE_SEG_SAMS", "MPLCONFIGDIR")}
@@ -70,7 +74,7 @@ def break_commands(
         bench = Bench(folder, mirror)
         for name in names or [command.name for command in COMMANDS]:
             command = next(command for command in COMMANDS if command.name == name)
-            for trial in trials(bench, command, None if whole else most or command.sample, part):
+            for trial in trials(bench, command, None if whole else most or command.sample, part, done):
                 if trial.problem:
                     print(f"{name}: {trial.fault}, {trial.where}: {trial.problem}", file=sys.stderr, flush=True)
                 yield name, trial

@@ -22,7 +22,7 @@ _CODES = {
 }  # fmt: skip
 """How a command may end with a fault: 0 where the change was one that it can do without."""
 _DURATIONS = re.compile(rb'"(?:seconds|cpu_seconds)": [0-9.]+|"content_sha256": "[0-9a-f]{64}"')
-_MOMENTS = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:Z|\+00:00| UTC)?")
+_MOMENTS = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:]{5,8}(?:Z|\+00:00| UTC)?)?")
 _TOKENS = re.compile(r"\.[0-9a-f]{8}-[0-9a-f]+-[0-9a-f]+-[0-9a-f]{8}(?=~)|\.[0-9a-f]{8}(?=\.(?:new|old)~)")
 _NAMELESS = re.compile(_TOKENS.pattern.encode())
 _TEXTS = frozenset({".json", ".jsonl", ".html"})
@@ -91,7 +91,9 @@ def chosen_faults(changes: list[Change], count: int | None, seed: str) -> list[F
     return sorted(faults[:count], key=lambda fault: (fault.at, fault.kind))
 
 
-def trials(bench: Bench, command: Command, count: int | None, part: tuple[int, int] = (1, 1)) -> Iterator[Trial]:
+def trials(
+    bench: Bench, command: Command, count: int | None, part: tuple[int, int] = (1, 1), done: int = 0
+) -> Iterator[Trial]:
     """Yield trials of a command, as they are made.
 
     What a command does depends on the files that it finds. Where a fault left the same files as one before, the command
@@ -102,10 +104,11 @@ def trials(bench: Bench, command: Command, count: int | None, part: tuple[int, i
         command: the command.
         count: how many; ``None`` for each kind of fault at every change.
         part: which of how many parts of them, so that several machines can share the work.
+        done: how many of them were made before, and are left out: so that a sweep that was interrupted can go on.
     """
     changes, expected = unbroken(bench, command)
     problems, looks = dict[tuple, str](), _looks(bench.work)[0]
-    for fault in chosen_faults(changes, count, command.name)[part[0] - 1 :: part[1]]:
+    for fault in chosen_faults(changes, count, command.name)[part[0] - 1 :: part[1]][done:]:
         bench.begin_anew(command)
         broken = bench.run(command, fault)
         problem = _how_it_broke(fault, broken)
