@@ -27,10 +27,11 @@ from promise_seg.cli.common import quiet_libraries
 from promise_seg.sam.encoder_precision import lighter
 from promise_seg.sam.features import stage_blocks
 from promise_seg.sam.nano import initialise
+from promise_seg.sam.trunks import Hiera
 from promise_seg.sam.vit_encoder import encode_vit
 from promise_seg.vocabulary import EncoderPrecision
 
-KINDS = ["ours", "ours-bf16", "ours-fp16", "ours-int8", "sam2.1-tiny"]
+KINDS = ["ours", "ours-bf16", "ours-fp16", "ours-int8", "sam2.1-tiny", "ours-sam2.1-tiny"]
 Encode = Callable[[], Tensor]
 
 
@@ -51,9 +52,9 @@ def ways(only: list[str], device: torch.device, batch: int) -> dict[str, Encode]
     blocks = stage_blocks(len(encoder.layers))
     found: dict[str, Encode] = {"library": lambda: encoder(pixels[:1]).last_hidden_state}
     for name in only:
-        if name == "sam2.1-tiny":
+        if name.endswith("sam2.1-tiny"):
             tiny = Sam2Model(Sam2Config()).eval().vision_encoder.to(device)
-            found[name] = partial(_tiny, tiny, pixels)
+            found[name] = partial(_ours_tiny if name.startswith("ours") else _tiny, tiny, pixels)
         else:
             precision = EncoderPrecision(name.removeprefix("ours-") if name != "ours" else "fp32")
             light = encoder if precision == EncoderPrecision.FP32 else lighter(encoder, precision)
@@ -67,6 +68,10 @@ def _ours(encoder: nn.Module, pixels: Tensor, blocks: tuple[int, ...]) -> Tensor
 
 def _tiny(encoder: nn.Module, pixels: Tensor) -> Tensor:
     return encoder(pixels).last_hidden_state
+
+
+def _ours_tiny(encoder: nn.Module, pixels: Tensor) -> Tensor:
+    return Hiera(encoder)(pixels).levels[-1]
 
 
 def timed(encode: Encode) -> tuple[float, float, Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from promise_seg.sam.features import stage_blocks
+from promise_seg.sam.hiera_blocks import pass_block
 
 
 class Pyramid(NamedTuple):
@@ -49,7 +50,7 @@ class Hiera:
         hidden = hidden + backbone._get_pos_embed(hidden.shape[1:3])
         stages = []
         for number, block in enumerate(backbone.blocks):
-            hidden = block(hidden)
+            hidden = pass_block(block, hidden)
             if number in backbone.stage_ends:
                 stages.append(hidden)
         return Pyramid(tuple(stages), _top_down(self._encoder.neck, stages))
