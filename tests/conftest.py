@@ -62,6 +62,7 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """Begin with the longest files; all else stays in its order."""
     places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    assert all(path.is_file() for path in places), "a file of LONGEST is no longer there"
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
