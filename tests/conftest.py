@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from PIL import Image
 
 from promise_seg.dataset.checks import CheckedRow, check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.features.store import FeatureStore
-from promise_seg.learning import object_sizes
+from promise_seg.files import write_whole
+from promise_seg.learning import curves, object_sizes
+from promise_seg.learning.run_log import read_log
 from promise_seg.learning.settings import NEW_VALUES
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.official import load_official_sam
@@ -26,6 +29,42 @@ from promise_seg.vocabulary import ApmKind
 from tests.helpers import make_tiny_sam, write_dataset
 
 SHARED = Path(__file__).parents[2] / "shared"
+LONGEST = (
+    "crash/test_crashes.py",
+    "damage/test_damage.py",
+    "compat/test_reference.py",
+    "exporting/test_export.py",
+    "annotator/browser/test_objects.py",
+    "cli/test_data_kinds.py",
+    "benchmarking/test_running.py",
+    "documentation/test_python.py",
+    "test_places.py",
+    "images/formats/test_limits.py",
+    "images/formats/test_fuzz.py",
+    "documentation/test_tutorials.py",
+    "test_killed_processes.py",
+    "annotator/browser/test_lost_answers.py",
+)
+"""The files that take longest, about 20 seconds and more, from the longest on."""
+_draw_curves = curves.draw_curves
+
+
+def pytest_configure(config):
+    """Let pytest-xdist hand out files in the order of the collection.
+
+    By itself it begins with those of most tests, and those of a few long ones come last, when the other process has
+    nothing left to do.
+    """
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the longest files; all else stays in its order."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    assert all(path.is_file() for path in places), "a file of LONGEST is no longer there"
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
 
 # Examples are the same in every run, as all other random numbers are.
 # To look for new ones: --hypothesis-profile=default
@@ -72,6 +111,25 @@ def _quick_training():
         patch.setitem(NEW_VALUES, "apm", ApmKind.HEATMAP)
         patch.setattr(object_sizes, "LEAST_SIZE", 0.0)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_curves():
+    """Trainings draw no curves, which took a quarter of the time of small ones; see :func:`real_curves`."""
+
+    def draw(log: Path, picture: Path) -> None:
+        assert read_log(log)
+        write_whole(picture, Image.new("L", (2, 2)).save)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "draw_curves", draw)
+        yield
+
+
+@pytest.fixture
+def real_curves(monkeypatch):
+    """Trainings draw their curves."""
+    monkeypatch.setattr(curves, "draw_curves", _draw_curves)
 
 
 @pytest.fixture(autouse=True)

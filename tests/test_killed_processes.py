@@ -13,7 +13,6 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.slow
-@pytest.mark.flaky(reruns=1)  # copies of a process may wait for a thread that they do not have; then it is killed
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs copies of a process")
 @pytest.mark.parametrize(("work", "rounds"), [("predict", 3), ("encode", 2)])
 def test_others_end_with_what_one_process_makes(work, rounds, tmp_path):

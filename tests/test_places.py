@@ -25,19 +25,30 @@ object_sizes.LEAST_SIZE = 0.0
 os.umask({umask})
 from promise_seg.cli.console import run
 
-run()
+commands = [[]]
+for word in sys.argv[1:]:
+    commands.append([]) if word == {then!r} else commands[-1].append(word)
+for words in commands:
+    sys.argv[1:] = words
+    try:
+        run()
+    except SystemExit as end:
+        if end.code:
+            raise
 """
 """A process of a user without a name; a folder for temporary files may be there or not."""
+THEN = "--then"
+"""Between two commands of one process: what is imported takes longer than the commands."""
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="users have names there")
 
 
 def poor(place, *arguments, home=None, umask=0o077, temporary=True):
-    """Run a command where nothing is as usual."""
+    """Run commands where nothing is as usual, until one of them fails."""
     environment = {
         name: value for name, value in os.environ.items() if name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
     }
     environment |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | ({} if home is None else {"HOME": str(home)})
-    code = POOR.format(temporary=[str(place)] if temporary else [], umask=umask)
+    code = POOR.format(temporary=[str(place)] if temporary else [], umask=umask, then=THEN)
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)], cwd=place, env=environment, capture_output=True, text=True,
         check=False,
@@ -61,12 +72,9 @@ def modes(folder):
 def test_a_model_is_trained_and_predicts_for_a_user_with_neither_name_nor_home(place, tmp_path, umask, home, mode):
     store = ("--store", tmp_path / "store")
     training = ("--sam", place / "sam", "--epochs", "1", "--views", "1", "--apm", "heatmap", *store)
-    done = poor(
-        tmp_path, "train", place / "data/manifest.csv", *training, "-o", tmp_path / "run", home=home, umask=umask
-    )
-    assert done.returncode == 0, done.stderr
-    images = place / "data/images"
-    done = poor(tmp_path, "predict", tmp_path / "run", images, "-o", tmp_path / "masks", home=home, umask=umask)
+    train = ("train", place / "data/manifest.csv", *training, "-o", tmp_path / "run")
+    predict = ("predict", tmp_path / "run", place / "data/images", "-o", tmp_path / "masks")
+    done = poor(tmp_path, *train, THEN, *predict, home=home, umask=umask)
     assert done.returncode == 0, done.stderr
     for folder in ("run", "masks", "store"):
         assert modes(tmp_path / folder) == {mode}, folder

@@ -1,7 +1,5 @@
 """A project with a tiny model, and a client that talks to its server without a network."""
 
-from pathlib import Path
-
 import nibabel as nib
 import numpy as np
 import pytest
@@ -12,14 +10,6 @@ from promise_seg.annotator.app import create_app
 from promise_seg.annotator.project import Options, Project
 from tests.annotator.helpers import PORT, Tab, model_around
 from tests.helpers import write_dataset
-
-
-def pytest_collection_modifyitems(items):
-    """A test of the annotator is done again if it fails: its server encodes ahead in a thread of its own, and a busy
-    machine may delay that, and what a browser does by itself."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 @pytest.fixture(scope="session")

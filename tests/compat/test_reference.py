@@ -56,7 +56,8 @@ def test_a_file_with_the_reference_s_weights_gives_its_outputs(name, variant, ap
             prompts = Prompts(points_xy_model=points_xy_model, point_labels=labels)
         else:
             proposal = model.propose(features)
-            np.testing.assert_allclose(proposal.points_xy_model[0, 0].numpy(), expected["points_xy"], atol=0.1)
+            within = 0.05 if name == "apm_resnet" else 0.1
+            np.testing.assert_allclose(proposal.points_xy_model[0, 0].numpy(), expected["points_xy"], atol=within)
             np.testing.assert_array_equal(proposal.point_labels[0, 0].numpy(), expected["labels"])
             prompts = proposal
         decoded = model.decode(features, prompts)

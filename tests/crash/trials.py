@@ -61,22 +61,22 @@ class Bench:
         return run_command(command.arguments(self.work, self.mirror), self.work, fault)
 
 
-def unbroken(bench: Bench, command: Command) -> tuple[list[Change], dict[str, str]]:
-    """Run a command twice without faults, and return its changes and its files.
+def unbroken(bench: Bench, command: Command, runs: int) -> tuple[list[Change], dict[str, str]]:
+    """Run a command without faults, and return its changes and its files.
 
     Raises:
         RuntimeError: if it fails, or two runs differ.
     """
     found = []
-    for _ in range(2):
+    for _ in range(runs):
         bench.begin_anew(command)
         ended = bench.run(command)
         if ended.code:
             raise RuntimeError(f"promise {command.name}: exit code {ended.code}:\n{ended.output[-_SHOWN:]}")
         found.append((ended.changes, snapshot(bench.work)))
-    if differences := compare(found[0][1], found[1][1]):
+    if differences := compare(found[0][1], found[-1][1]):
         raise RuntimeError(f"promise {command.name}: two runs without faults differ: {differences}")
-    return found[1]
+    return found[-1]
 
 
 def chosen_faults(changes: list[Change], count: int | None, seed: str) -> list[Fault]:
@@ -106,7 +106,7 @@ def trials(
         part: which of how many parts of them, so that several machines can share the work.
         done: how many of them were made before, and are left out: so that a sweep that was interrupted can go on.
     """
-    changes, expected = unbroken(bench, command)
+    changes, expected = unbroken(bench, command, runs=2 if count is None else 1)  # after a fault it is run once more
     problems, looks = dict[tuple, str](), _looks(bench.work)[0]
     for fault in chosen_faults(changes, count, command.name)[part[0] - 1 :: part[1]][done:]:
         bench.begin_anew(command)

@@ -44,6 +44,7 @@ def test_the_description_names_the_files_their_hashes_and_their_shapes(involved_
         assert facts == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     for graph in about["graphs"].values():
         model = onnx.load(involved_export / graph["file"])
+        assert [one.version for one in model.opset_import if one.domain == ""] == [17]
         for ports, values in ((graph["inputs"], model.graph.input), (graph["outputs"], model.graph.output)):
             shapes = {
                 value.name: [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
@@ -94,8 +95,8 @@ def test_windows_that_do_not_divide_the_grid_can_be_exported(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("opset", [17, 18, 19, 20])
-def test_every_opset_gives_the_same(involved_run, tmp_path, opset, onnx):
+@pytest.mark.parametrize("opset", [18, 19, 20])
+def test_every_other_opset_gives_the_same(involved_run, tmp_path, opset, onnx):
     (found,) = promise_seg.export(involved_run, tmp_path / "out", opset=opset)
     assert max(one.difference for one in found.agreement) < 1e-4
     for path in (tmp_path / "out").glob("*.onnx"):
