@@ -16,7 +16,7 @@ from promise_seg.annotator.project import Options, Project
 from tests.annotator.helpers import API, PORT, client_of
 from tests.annotator.learning import Pretended, accept
 
-EXAMPLES = int(os.environ.get("LINK_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("PROMISE_SEG_SEQUENCES", "10"))
 """Sequences; to look for more faults, set the variable."""
 STEPS = 30
 """Operations of each."""
