@@ -71,12 +71,16 @@ def test_messages(open_page, scheme, forgiven):
     annotator.ready()
 
 
+def answering(facts):
+    return lambda route: route.fulfill(json=facts)
+
+
 def test_learning(open_page, scheme):
     page = (annotator := open_page(image=9, color_scheme=scheme)).page
     facts = page.evaluate("async () => (await fetch('/api/v1/training')).json()")
     for state, others in LEARNING.items():
         page.unroute("**/api/v1/training")
-        page.route("**/api/v1/training", lambda route, said=facts | others: route.fulfill(json=said))
+        page.route("**/api/v1/training", answering(facts | others))
         page.reload()
         annotator.ready()
         expect(page.locator("#learning")).to_be_visible()
