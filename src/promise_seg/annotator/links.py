@@ -99,7 +99,7 @@ OF_LEASE: dict[int | str, dict[str, Any]] = _linked(
     | _ON_IMAGE
     | _on_object("list/0")
 ) | {409: REFUSALS["4XX"] | {"links": {"take": _one("hold") | {"requestBody": _CLIENT | {"take": True}}}}}
-"""Who holds an image may act on it; who does not may take it over."""
+"""A lease allows to act on its image; where somebody else has it, it can be taken over."""
 OF_ACTION = _linked(
     {
         "act": _act(),
