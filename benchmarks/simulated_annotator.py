@@ -106,10 +106,11 @@ def main() -> None:
     for way in WAYS:
         edits = mean_interval(found[way]["edits"], groups, seed=given.seed)
         there: Any = np.mean(np.array(found[way]["edits"]) <= given.most)
-        seconds = float(np.mean(found[way]["seconds"]))
+        seconds = mean_interval(found[way]["seconds"], groups, seed=given.seed)
         print(
-            f"from {way}: {np.mean(found[way]['edits']):.2f} edits ({interval_words(edits)}) to Dice {given.dice:g}, "
-            f"{there:.0%} of {len(rows)} images within {given.most}; {seconds:.2f} s of computing"
+            f"from {way}: {np.mean(found[way]['edits']):.2f} edits ({interval_words(edits)}; median "
+            f"{np.median(found[way]['edits']):g}) to Dice {given.dice:g}, {there:.0%} of {len(rows)} images within "
+            f"{given.most}; {np.mean(found[way]['seconds']):.2f} s of computing ({interval_words(seconds)})"
         )
         summary[way] = found[way] | {"mean_edits": float(np.mean(found[way]["edits"])), "interval": edits.ends}
     if given.output is not None:

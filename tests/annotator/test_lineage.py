@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from promise_seg.annotator.lineage import identity_of
+from promise_seg.annotator import learning
+from promise_seg.annotator.lineage import identities_of, identity_of
 from promise_seg.annotator.project import Options, Project
 from promise_seg.annotator.rounds import Round
 from promise_seg.errors import CheckpointError
@@ -42,6 +43,33 @@ def test_what_learned_from_a_model_is_found_after_another_was_given(learned, mod
         assert project.facts()["model"]["name"] == "learning/001/run"
     with Project(other_model, [images], learned, options) as project:
         assert project.facts()["model"]["id"] == between
+
+
+def test_models_that_learned_from_another_than_the_given_one_are_said(learned, model, images, options, other_model):
+    said = []
+    with Project(other_model, [images], learned, options, note=said.append):
+        assert len(said) == 1
+        assert "another model than the one given now, so they are not used" in said[0]
+        assert "give tiny again" in said[0]
+
+
+def test_a_project_that_knows_a_sam_alone_by_its_earlier_hash_goes_on(images, folder, other_model, monkeypatch):
+    bare = load("bare", device="cpu")
+    (earlier,) = identities_of(bare) - {identity_of(bare)}
+    options = Options(learning=Pretended(other_model))
+    with monkeypatch.context() as patch:
+        patch.setattr(learning, "identity_of", lambda model: earlier)
+        patch.setattr(learning, "identities_of", lambda model: {earlier})
+        with Project(bare, [images], folder, options) as project:
+            accept(client := client_of(project), 1, 2, 3)
+            client.post(f"{API}/training", json={})
+            end_training(folder, result())
+            assert trained(client, project)["result"]["took_over"]
+            client.post(f"{API}/training", json={})
+    with Project(bare, [images], folder, options) as project:
+        assert project.facts()["model"]["name"] == "learning/001/run"
+        assert client_of(project).get(f"{API}/training").json()["state"] == "interrupted"
+        assert len(project.learning.lineage.all()) == 2
 
 
 def test_a_model_that_cannot_be_opened_once_is_used_when_it_can_be(learned, model, images, options, monkeypatch):

@@ -235,6 +235,9 @@ def test_there_are_limits(tab, project):
     assert refusal(answer) == (422, "invalid")
     answer = tab.send({"type": "add", "slice": 0, "class": 1, "points": points(*[(1, 1, 1)] * 100_000)})
     assert answer.status_code == 422
+    million = '{"x": 1, "y": 1, "label": 1},' * 10**6
+    answer = tab.http.post(f"{tab.place}/actions", content=million, headers={"content-type": "application/json"})
+    assert refusal(answer) == (413, "too-large")
     limits = tab.http.get(f"{API}/project").json()["limits"]
     assert limits["points"] == MOST_POINTS
     assert limits["body_bytes"] == LARGEST_BODY

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from promise_seg._version import __version__
+from promise_seg.annotator import links
 from promise_seg.annotator.access import Access
 from promise_seg.annotator.bodies import (
     ActionBody,
@@ -41,8 +42,10 @@ Value = Annotated[float | None, Query(ge=-1e9, le=1e9, allow_inf_nan=False)]
 def create_app(project: Project, access: Access) -> ASGIApp:
     """Return the server of a project, behind its guard."""
     app = FastAPI(
-        title="promise annotate", version=__version__, docs_url=None, redoc_url=None, openapi_url=f"{ROOT}/openapi.json"
-    )
+        title="promise annotate", version=__version__, docs_url=None, redoc_url=None,
+        openapi_url=f"{ROOT}/openapi.json", responses=links.REFUSALS,
+        generate_unique_id_function=lambda route: route.name,
+    )  # fmt: skip
     app.router.redirect_slashes = False
     _add_answers(app)
     _add_project(app, project)
@@ -78,12 +81,12 @@ def _add_answers(app: FastAPI) -> None:
 
 
 def _add_project(app: FastAPI, project: Project) -> None:
-    @app.get(f"{ROOT}/project")
+    @app.get(f"{ROOT}/project", responses=links.OF_PROJECT)
     def facts() -> dict[str, Any]:
         """Everything that a client needs to know of the project."""
         return project.facts()
 
-    @app.get(f"{ROOT}/images")
+    @app.get(f"{ROOT}/images", responses=links.OF_IMAGES)
     def images(order: Literal["trust", "name", "state"] = "trust") -> dict[str, Any]:
         """The list of images."""
         return {"images": project.images(order)}
@@ -95,22 +98,22 @@ def _add_project(app: FastAPI, project: Project) -> None:
 
 
 def _add_images(app: FastAPI, project: Project) -> None:
-    @app.get(f"{ROOT}/images/{{number}}")
+    @app.get(f"{ROOT}/images/{{number}}", responses=links.OF_IMAGE)
     def image(number: int) -> dict[str, Any]:
         """All of an image but its pixels."""
         return project.image(_within(number))
 
-    @app.get(f"{ROOT}/images/{{number}}/thumbnail", response_class=Response)
+    @app.get(f"{ROOT}/images/{{number}}/thumbnail", response_class=Response, responses=links.PNG)
     def thumbnail(number: int) -> Response:
         """A small picture of an image."""
         return Response(project.pictures.thumbnail(_within(number)), media_type="image/png")
 
-    @app.get(f"{ROOT}/images/{{number}}/slices/{{index}}/pixels", response_class=Response)
+    @app.get(f"{ROOT}/images/{{number}}/slices/{{index}}/pixels", response_class=Response, responses=links.PNG)
     def pixels(number: int, index: int, low: Value = None, high: Value = None) -> Response:
         """A slice as PNG."""
         return Response(project.pictures.pixels(_within(number), index, low, high), media_type="image/png")
 
-    @app.post(f"{ROOT}/images/{{number}}/lease")
+    @app.post(f"{ROOT}/images/{{number}}/lease", responses=links.OF_LEASE)
     def hold(number: int, body: LeaseBody) -> dict[str, Any]:
         """Hold an image, or go on holding it."""
         return project.hold(_within(number), body)
@@ -137,25 +140,25 @@ def _add_images(app: FastAPI, project: Project) -> None:
         project.propagations.cancel(_within(number))
         return project.propagations.facts(number)
 
-    @app.post(f"{ROOT}/images/{{number}}/actions")
+    @app.post(f"{ROOT}/images/{{number}}/actions", responses=links.OF_ACTION)
     def act(number: int, body: ActionBody) -> dict[str, Any]:
         """Do an action, once."""
         return project.act(_within(number), body)
 
 
 def _add_training(app: FastAPI, project: Project) -> None:
-    @app.get(f"{ROOT}/training")
+    @app.get(f"{ROOT}/training", responses=links.OF_TRAINING)
     def training() -> dict[str, Any]:
         """Facts of learning from accepted images: whether it is offered, and how far it is."""
         return project.training_facts()
 
-    @app.post(f"{ROOT}/training")
+    @app.post(f"{ROOT}/training", responses=links.OF_TRAINING)
     def train(body: TrainBody) -> dict[str, Any]:
         """Train on the accepted images in the background."""
         project.learning.begin(anew=body.anew)
         return project.training_facts()
 
-    @app.delete(f"{ROOT}/training")
+    @app.delete(f"{ROOT}/training", responses=links.OF_TRAINING)
     def stop(body: StopBody) -> dict[str, Any]:
         """Stop training; what was trained is kept."""
         project.learning.training.cancel()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from promise_seg.annotator.catalogue import Catalogue
 from promise_seg.annotator.database import Database
-from promise_seg.annotator.lineage import KnownModel, Lineage, identity_of
+from promise_seg.annotator.lineage import KnownModel, Lineage, identities_of, identity_of
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.results import Listed
 from promise_seg.annotator.roles import Role, Roles
@@ -82,6 +82,7 @@ class Learning:
     ) -> None:
         self.folder, self.options, self._catalogue, self._given = folder, options, catalogue, given
         self.lineage, self._roles, self._given_sha256 = Lineage(database), Roles(database), identity_of(given)
+        self._given_hashes = identities_of(given)
         self.model = given
         self.known = self._known_of_given(note)
         self.training = Training(self._finish, options.command)
@@ -111,7 +112,7 @@ class Learning:
         rounds = Round.all_of(self.folder)
         if rounds and self._is_due(rounds[-1]):  # the server ended before it took over
             self._take_over(rounds[-1], note)
-        learned = self.lineage.learned_from(self._given_sha256)
+        learned = self.lineage.learned_from(self._given_hashes)
         if learned is not None and learned.folder is not None:
             try:
                 self.model = self.options.opened(self.folder / learned.folder)
@@ -120,7 +121,12 @@ class Learning:
             else:
                 note(f"{self.folder / learned.folder}: going on with the model that learned from this project")
                 return learned
-        return self.lineage.given(self._given.ref.name, self._given_sha256)
+        elif others := self.lineage.learned_from_others(self._given_hashes):
+            note(
+                f"{self.folder}: the models that learned from this project began from another model than the one given "
+                f"now, so they are not used. To go on with them, give {' or '.join(others)} again"
+            )
+        return self.lineage.given(self._given.ref.name, self._given_sha256, self._given_hashes)
 
     def _is_due(self, work: Round) -> bool:
         result = work.result()
@@ -129,7 +135,7 @@ class Learning:
     def _is_of_given(self, work: Round) -> bool:
         """Whether a round learns for the model that is given now: what another one began is left alone."""
         try:
-            return work.job().given == self._given_sha256
+            return work.job().given in self._given_hashes
         except PromiseError:
             return False
 

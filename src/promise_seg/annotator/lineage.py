@@ -4,7 +4,7 @@ model made what.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from sqlite3 import Row
@@ -23,7 +23,16 @@ def identity_of(model: AnyModel) -> str:
     A SAM alone is known by itself, the size of its input and how images fit in: wherever its file is, and in every
     version of this package.
     """
-    parts = {label: _facts_of(one) for label, one in sorted(models_of(model).items())}
+    return _hashed(model, _facts_of)
+
+
+def identities_of(model: AnyModel) -> frozenset[str]:
+    """Return all hashes that a model was ever known by: of a SAM alone, earlier projects noted another."""
+    return frozenset((identity_of(model), _hashed(model, _trained_facts_of)))
+
+
+def _hashed(model: AnyModel, facts_of: Callable[[Model], list[str | int]]) -> str:
+    parts = {label: facts_of(one) for label, one in sorted(models_of(model).items())}
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -31,6 +40,10 @@ def _facts_of(one: Model) -> list[str | int]:
     config = one.model.config
     if one.part.is_bare and one.model.apm is None:
         return ["bare", one.sam.sha256, config.image_size, str(config.fit)]
+    return _trained_facts_of(one)
+
+
+def _trained_facts_of(one: Model) -> list[str | int]:
     return [one.model.sha256(), one.sam.sha256]
 
 
@@ -80,13 +93,19 @@ class Lineage:
             rows = connection.execute("SELECT * FROM models ORDER BY id").fetchall()
         return [KnownModel.of_row(row) for row in rows]
 
-    def learned_from(self, sha256: str) -> KnownModel | None:
-        """Return the newest model that took over from the one with this hash, whatever was used since."""
-        return next((one for one in reversed(self.all()) if one.folder is not None and one.given == sha256), None)
+    def learned_from(self, hashes: Collection[str]) -> KnownModel | None:
+        """Return the newest model that took over from the one with these hashes, whatever was used since."""
+        return next((one for one in reversed(self.all()) if one.folder is not None and one.given in hashes), None)
 
-    def given(self, name: str, sha256: str) -> KnownModel:
-        """Return the model that a user gave; it is noted when it is given first."""
-        known = (one for one in reversed(self.all()) if one.folder is None and one.given == sha256)
+    def learned_from_others(self, hashes: Collection[str]) -> tuple[str, ...]:
+        """Return the names of models that others than the one with these hashes learned from, the newest first."""
+        others = {one.given for one in self.all() if one.folder is not None and one.given not in hashes}
+        names = (one.name for one in reversed(self.all()) if one.folder is None and one.given in others)
+        return tuple(dict.fromkeys(names))
+
+    def given(self, name: str, sha256: str, hashes: Collection[str]) -> KnownModel:
+        """Return the model that a user gave, known by any of the hashes; it is noted when it is given first."""
+        known = (one for one in reversed(self.all()) if one.folder is None and one.given in hashes)
         return next(known, None) or self._add(name, sha256, sha256, None, {})
 
     def learned(self, model: AnyModel, folder: str, given: str, facts: Mapping[str, Any]) -> KnownModel:

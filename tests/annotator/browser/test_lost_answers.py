@@ -1,6 +1,7 @@
 """Answers that are late, cut or refused, and leases that were lost: no action is lost, and none is done twice."""
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -63,8 +64,8 @@ def test_an_action_whose_answer_is_lost_is_sent_again_and_done_once(annotator, r
     assert points_of(annotator) == count + 1
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, "no-session"), (408, "too-slow")])
-def test_an_action_waits_for_a_new_session_and_for_a_faster_connection(annotator, forgiven, status, code):
+@pytest.mark.parametrize(("status", "code"), [(401, "no-session"), (408, "too-slow"), (507, "not-stored")])
+def test_an_action_waits_for_a_new_session_a_faster_connection_and_space_on_the_disk(annotator, forgiven, status, code):
     forgiven.add(f"status of {status}")
     count, refused = points_of(annotator), json.dumps({"error": {"code": code, "message": "Not now"}})
     annotator.page.route(
@@ -136,6 +137,27 @@ def test_a_late_lease_of_an_image_that_was_left_is_let_go(annotator):
     assert annotator.data("image") == other
     assert annotator.served(number)["holder"] is None
     annotator.act(annotator.click, 40, 4)
+
+
+def test_an_image_is_held_on_by_one_request_at_a_time(annotator):
+    page, number, leases = annotator.page, annotator.data("image"), []
+    page.on("request", lambda request: request.url.endswith("/lease") and leases.append(request))
+    kept = hold_back(annotator, f"**/images/{number}/lease", "POST")
+    with page.expect_request(f"**/images/{number}/lease"):
+        page.evaluate(SHOWN_AGAIN)
+    for _ in range(3):
+        with page.expect_response(
+            re.compile(r"/api/v1/images(\?|$)")
+        ):  # which is asked for each time, and before the lease
+            page.evaluate(SHOWN_AGAIN)
+    assert len(leases) == 1
+    with page.expect_response(f"**/images/{number}/lease") as answered:
+        kept[0].continue_()
+    answered.value.finished()
+    annotator.served()  # an answer that the page has after the other
+    with page.expect_response(f"**/images/{number}/lease"):
+        page.evaluate(SHOWN_AGAIN)
+    assert len(leases) == 2
 
 
 def test_try_again_adds_no_timer(annotator, forgiven):

@@ -143,7 +143,7 @@ def test_a_second_person_is_told_and_may_take_over(open_page, forgiven):
     number = first.data("image")
     second = open_page(image=number)
     expect(second.page.locator("#trouble")).to_be_visible()
-    expect(second.page.locator("#saved-text")).to_have_text("Only to look at")
+    expect(second.page.locator("#saved-text")).to_have_text("Read-only")
     revision = second.data("revision")
     second.click(20, 20)
     assert second.data("revision") == revision

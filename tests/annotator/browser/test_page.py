@@ -1,5 +1,7 @@
 """The page at every width and in both themes, what is shown and how one looks around."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -107,3 +109,27 @@ def test_unsaved_work_is_said_and_sent_again(open_page, forgiven):
     annotator.ready()
     expect(annotator.page.locator("#trouble")).not_to_be_visible()
     assert len(annotator.served()["list"][0]["points"]) == count + 2
+
+
+def test_names_are_text_whatever_is_in_them(open_page):
+    annotator, name = open_page(image=1), "<img src=x onerror=alert(1)>"
+    page = annotator.page
+
+    def named(route):
+        answer = route.fetch()
+        facts = answer.json()
+        holder = {"user": name, "since": "2026-01-01T12:00:00+00:00"}
+        for one in facts.get("images", []):
+            one.update(name=name, holder=holder)
+        if "classes" in facts:
+            facts |= {"name": name, "unreadable": [{"name": name, "reason": f"{name}: not an image"}]}
+            facts["classes"][0]["name"] = name
+        route.fulfill(response=answer, json=facts)
+
+    page.route(re.compile(r"/api/v1/(images(\?.*)?|project)$"), named)
+    page.reload()
+    annotator.ready()
+    for place in ("#project", "#image-list li:first-child .name", "#image-list .unreadable .name"):
+        expect(page.locator(place)).to_have_text(name)
+    assert name in page.locator("#object-list select").first.inner_text()
+    assert page.locator("[onerror]").count() == 0

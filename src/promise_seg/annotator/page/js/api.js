@@ -46,11 +46,18 @@ function cut() {
   return new ApiError("unreachable", "The annotator's answer was cut off on its way. Your work is kept here and sent again");
 }
 
+/** The message, with the time of day as it is here. @param {{message: string, holder?: Holder}} error */
+function saysOf({ message, holder }) {
+  const time = new Date(holder?.since ?? Number.NaN);
+  if (!holder || Number.isNaN(time.getTime())) return message;
+  return message.replace(holder.since, time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
+}
+
 /** @param {number} status @param {string} text */
 function errorOf(status, text) {
   try {
     const { error } = JSON.parse(text);
-    if (typeof error.message === "string") return new ApiError(String(error.code), error.message, error.holder ?? null);
+    if (typeof error.message === "string") return new ApiError(String(error.code), saysOf(error), error.holder ?? null);
   } catch {
     // no answer of the annotator's
   }

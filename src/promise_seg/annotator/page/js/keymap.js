@@ -31,7 +31,7 @@ const GROUPS = {
     command("flip-point", "Flip the selected point between foreground and background", "T"),
     command("next-point", "Select the next point", "W"),
     command("previous-point", "Select the previous point", "Shift+W"),
-    command("flip-label", "Clicks add background points, or foreground points again", "X"),
+    command("flip-label", "Switch clicks between foreground and background", "X"),
     command("next-candidate", "Take the next of SAM's three masks", "C"),
     command("automatic", "Back to the automatic prompts", "Q"),
     command("postpone", "Postpone the model until the key is released", "Tab", true),

@@ -84,6 +84,8 @@ function stateOf(entry, session) {
 
 /** @param {{name: string, reason: string}} entry */
 function unreadableRow({ name, reason }) {
+  const after = reason.indexOf(`${name}: `); // the reason begins with the file's path
+  const why = after < 0 ? reason : reason.slice(after + name.length + 2);
   return make("li", { "data-image-state": "unreadable", title: reason, class: "unreadable" },
-    make("span", { class: "name" }, name), make("span", { class: "state" }, `unreadable: ${reason}`));
+    make("span", { class: "name" }, name), make("span", { class: "state" }, why));
 }

@@ -38,9 +38,9 @@ export class StatusPanel {
   showSaved() {
     const { session } = this;
     const state = session.unsaved ? "no" : session.queue.isEmpty ? "yes" : "saving";
-    const says = session.image && !session.held ? "Only to look at" : { no: "Not saved", yes: "Saved", saving: "Saving" }[state];
-    setText("saved-text", says);
-    part("saved").dataset.saved = state;
+    const locked = session.image !== null && !session.held && !session.opening;
+    setText("saved-text", locked ? "Read-only" : { no: "Not saved", yes: "Saved", saving: "Saving" }[state]);
+    part("saved").dataset.saved = locked && state === "yes" ? "locked" : state;
     part("pending").hidden = !(session.opening || (!session.queue.isEmpty && !session.unsaved));
   }
 
