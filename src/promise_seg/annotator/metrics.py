@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
 
 PATH = "/metrics"
-_NOT_INSTALLED = "Metrics need prometheus-client: pip install 'promise-seg[monitoring]', and start promise annotate again"
+_NOT_INSTALLED = (
+    "Metrics need prometheus-client: pip install 'promise-seg[monitoring]', and start promise annotate again"
+)
 _OTHER = "other"
 
 
