@@ -51,7 +51,7 @@ def test_errors_have_one_base():
     assert all(issubclass(kind, promise_seg.PromiseError) for kind in kinds)
 
 
-OTHERS = {"merge": promise_seg.merge_predictions}
+OTHERS = {"merge": promise_seg.merge_predictions, "status": promise_seg.prediction_status}
 """Options by which a command does what another function does."""
 
 
@@ -106,7 +106,8 @@ def test_defaults_are_those_of_the_command(command, function):
 
 def test_every_function_says_what_it_takes_and_raises():
     for name in ("train", "evaluate", "load", "predict_folder", "report", "compare", "budget", "benchmark", "calibrate",
-                 "tune_postprocess", "import_annotations", "make_manifest", "export", "merge_predictions"):  # fmt: skip
+                 "tune_postprocess", "import_annotations", "make_manifest", "export", "merge_predictions",
+                 "prediction_status", "monitored"):  # fmt: skip
         function = getattr(promise_seg, name)
         text = inspect.getdoc(function)
         for argument in inspect.signature(function).parameters:

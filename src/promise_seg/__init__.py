@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from promise_seg.curation.annotations.importing import import_annotations
     from promise_seg.curation.pairing.making import make_manifest
     from promise_seg.dataset.dataset import Dataset
+    from promise_seg.monitoring.monitored import monitored
+    from promise_seg.prediction.part_status import PartStatus
     from promise_seg.prediction.prediction import Prediction
     from promise_seg.prediction.predictor import Predictor
     from promise_seg.prediction.reading import Slice
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from promise_seg.workflows.evaluation import Evaluation, evaluate
     from promise_seg.workflows.exporting import Exported, export
     from promise_seg.workflows.models import ClassModels, Model, load
-    from promise_seg.workflows.predicting import merge_predictions, predict_folder
+    from promise_seg.workflows.predicting import merge_predictions, predict_folder, prediction_status
     from promise_seg.workflows.timing import SpeedReport, bench
     from promise_seg.workflows.training import train
 
@@ -52,6 +54,8 @@ _PLACES = {
     "import_annotations": "curation.annotations.importing",
     "make_manifest": "curation.pairing.making",
     "Dataset": "dataset.dataset",
+    "monitored": "monitoring.monitored",
+    "PartStatus": "prediction.part_status",
     "Prediction": "prediction.prediction",
     "Predictor": "prediction.predictor",
     "Slice": "prediction.reading",
@@ -73,6 +77,7 @@ _PLACES = {
     "load": "workflows.models",
     "merge_predictions": "workflows.predicting",
     "predict_folder": "workflows.predicting",
+    "prediction_status": "workflows.predicting",
     "SpeedReport": "workflows.timing",
     "bench": "workflows.timing",
     "train": "workflows.training",
@@ -89,6 +94,7 @@ __all__ = [
     "ManifestError",
     "MaskError",
     "Model",
+    "PartStatus",
     "Prediction",
     "Predictor",
     "Progress",
@@ -112,7 +118,9 @@ __all__ = [
     "load",
     "make_manifest",
     "merge_predictions",
+    "monitored",
     "predict_folder",
+    "prediction_status",
     "report",
     "train",
     "tune_postprocess",

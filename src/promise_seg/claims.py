@@ -5,12 +5,13 @@ Claims of killed processes are taken over, at once on the same computer and afte
 """
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from promise_seg.holders import Holder, lock_of
-from promise_seg.locks import Lock
+from promise_seg.locks import STALE_SECONDS, Lock
 from promise_seg.strays import remove_strays
 
 _LOOKS = 4
@@ -71,3 +72,16 @@ class Claims:
         finally:
             for name in list(self._held):
                 self.give_back(name)
+
+
+def claims_in(folder: Path) -> Iterator[Holder]:
+    """Yield who holds each claim in a folder, as far as its process may still run; nothing is changed."""
+    now = time.time()
+    for path in folder.glob(lock_of(Path("*")).name):
+        try:
+            is_old = now - path.stat().st_mtime > STALE_SECONDS
+        except OSError:  # ended meanwhile
+            continue
+        holder = Holder.read(path)
+        if holder is not None and (holder.is_running if holder.is_of_this_system else not is_old):
+            yield holder

@@ -333,3 +333,20 @@ class FleetWork(StrEnum):
 
     PREDICT = "predict"
     ENCODE = "encode"
+
+
+class ItemOutcome(StrEnum):
+    """The outcomes of an item of long work, in logs and metrics."""
+
+    DONE = "done"
+    ALREADY_THERE = "already-there"
+    FAILED = "failed"
+
+
+class WorkStep(StrEnum):
+    """The steps of the work on an item, in metrics and spans."""
+
+    READ = "read"
+    ENCODE = "encode"
+    DECODE = "decode"
+    WRITE = "write"

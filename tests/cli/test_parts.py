@@ -1,5 +1,8 @@
 """``promise predict --part`` and ``--merge``, and ``promise features encode``."""
 
+import json
+from collections import Counter
+
 import pytest
 
 from promise_seg.cli.main import main
@@ -36,12 +39,21 @@ def test_encode_in_parts_train_and_predict_in_parts(manifest, sam_folder, tmp_pa
         "--device",
         "cpu",
     ]
+    log = tmp_path / "log.jsonl"
+    monkeypatch.setenv("PROMISE_SEG_LOG_FILE", str(log))
     for part in ("1/2", "2/2"):
         assert main(["features", "encode", str(manifest), *settings, "--part", part]) == 0
         assert f"part {part[0]} of 2: " in words_of(capsys)
     assert main(["features", "encode", str(manifest), *settings]) == 0
     assert "0 views encoded, 14 already there" in words_of(capsys)
     assert main(["train", str(manifest), *settings, "--epochs", "1", "-o", run]) == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["work"] for line in lines if line["event"] == "begin"] == [*["features encode"] * 3, "train"]
+    assert Counter((line["work"], line["event"]) for line in lines if "item" in line) == {
+        ("encode", "done"): 14, ("encode", "already-there"): 14
+    }  # fmt: skip
+    assert [line["epoch"] for line in lines if line["event"] == "epoch"] == [1]
+    monkeypatch.delenv("PROMISE_SEG_LOG_FILE")
     assert "to be encoded" not in words_of(capsys)
 
     images = manifest.parent / "images"
@@ -50,6 +62,11 @@ def test_encode_in_parts_train_and_predict_in_parts(manifest, sam_folder, tmp_pa
     (images / "9.png").write_bytes(b"nothing")
     assert main(["predict", run, str(images), "-o", out, "--sam", sam_folder, "--part", "slurm"]) == 2
     assert "part 2 of 2 (task 5 of the job array 3-5:2): 5 of 10 images, 5 of them to be predicted" in words_of(capsys)
+    assert main(["predict", "--status", "-o", out]) == 0
+    printed = words_of(capsys)
+    assert "4 of 10 images done, 1 failed, 5 missing" in printed
+    assert "left at this rate" in printed
+    assert "2/2" in printed
     assert main(["predict", "--merge", "-o", out]) == 2
     printed = words_of(capsys)
     assert "4 images in" in printed
@@ -72,7 +89,12 @@ def test_encode_in_parts_train_and_predict_in_parts(manifest, sam_folder, tmp_pa
      (["predict", "m", "-o", "o"], "Missing argument 'IMAGES...'; see promise predict --help"),
      (["predict", "-o", "o"], "Missing argument 'MODEL'"),
      (["predict", "--merge", "-o", "nowhere"], "nowhere: holds no parts of predictions"),
-     (["predict", "--merge", "--part", "1/2", "-o", "o"], "merged by a call with --merge alone")],
+     (["predict", "--merge", "--part", "1/2", "-o", "o"], "merged by a call with --merge alone"),
+     (["predict", "--status", "-o", "nowhere"], "nowhere: holds no parts of predictions"),
+     (["predict", "--status", "--part", "1/2", "-o", "o"], "--status is about all parts. Leave it out"),
+     (["predict", "--status", "--merge", "-o", "o"], "--status: goes without --merge"),
+     (["predict", "m", "i", "-o", "o", "--log-file", "no/log"], "--log-file no/log: cannot be written: No such file"),
+     (["train", "m.csv", "-o", "o", "--metrics-host", "::1"], "--metrics-host ::1: needs --metrics PORT")],
 )  # fmt: skip
 def test_mistakes(arguments, words, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

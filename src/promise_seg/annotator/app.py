@@ -23,6 +23,7 @@ from promise_seg.annotator.bodies import (
     TrainBody,
 )
 from promise_seg.annotator.guard import Guard
+from promise_seg.annotator.metrics import with_metrics
 from promise_seg.annotator.previews import preview_of, serve_previews
 from promise_seg.annotator.project import Project
 from promise_seg.annotator.refusals import Refusal, failed, unknown
@@ -53,7 +54,7 @@ def create_app(project: Project, access: Access) -> ASGIApp:
     _add_training(app, project)
     _add_page(app)
     app.add_api_websocket_route(f"{ROOT}/images/{{number}}/preview", _previews(project))
-    return Guard(app, access)
+    return Guard(with_metrics(app, project), access)
 
 
 def _add_answers(app: FastAPI) -> None:

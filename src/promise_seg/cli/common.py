@@ -9,12 +9,13 @@ from rich.console import Console
 
 from promise_seg.cli.terminal import shows_unicode
 from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.monitoring.hooks import progressed
 from promise_seg.progress import Progress
 from promise_seg.vocabulary import Split, SplitChoice
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
-    from rich.progress import TaskID
+    from rich.progress import ProgressColumn, TaskID
 
     from promise_seg.dataset.dataset import Dataset
     from promise_seg.dataset.manifest import Row
@@ -45,6 +46,7 @@ def bar_of_stages(bars: "Bars", indent: str = "") -> Progress:
             bars.start()
             tasks[stage] = bars.add_task(indent + stage, total=total, note="")
         bars.update(tasks[stage], completed=done, total=total, note=note)
+        progressed(stage, done, total)
 
     return report
 
@@ -60,6 +62,7 @@ def progress_bars() -> "Iterator[Bars]":
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        _rate_column(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
@@ -69,6 +72,19 @@ def progress_bars() -> "Iterator[Bars]":
     finally:
         if bars.live.is_started:
             bars.stop()
+
+
+def _rate_column() -> "ProgressColumn":
+    """Return a column with how much of a stage is done in a second, or in a minute where that is little."""
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if not speed else f"{speed:.1f}/s" if speed >= 1 else f"{60 * speed:.1f}/min")
+
+    return RateColumn()
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from promise_seg.cli import (
     train,
     tune,
 )
+from promise_seg.cli.monitoring_options import with_monitoring
 from promise_seg.cli.stopping import say_stopped
 from promise_seg.cli.terminal import CLOSED_PIPE, forget_output, prepare
 from promise_seg.cli.usage import UsageError, print_usage_error
@@ -81,9 +82,10 @@ def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
     return wrapped
 
 
-for _command in (
-    train.train, evaluate.evaluate, predict.predict, convert.convert, pretrain.pretrain, demo.demo
-):  # fmt: skip
+app.command("train")(_honest(with_monitoring("train")(train.train)))
+app.command("evaluate")(_honest(evaluate.evaluate))
+app.command("predict")(_honest(with_monitoring("predict")(predict.predict)))
+for _command in (convert.convert, pretrain.pretrain, demo.demo):
     app.command(_command.__name__)(_honest(_command))
 app.command("annotate")(_honest(annotate.annotate))
 app.command("bench")(_honest(bench.bench))
@@ -105,7 +107,7 @@ app.add_typer(_sams, name="sam")
 
 _features = typer.Typer(no_args_is_help=True, help="The store of encoded images: what it will take, holds and frees.")
 _features.command("plan")(_honest(features.plan))
-_features.command("encode")(_honest(features.encode))
+_features.command("encode")(_honest(with_monitoring("features encode")(features.encode)))
 _features.command("status")(_honest(features.status))
 _features.command("prune")(_honest(features.prune))
 app.add_typer(_features, name="features")

@@ -21,8 +21,10 @@ from promise_seg.cli.options import (
     option,
     output_option,
 )
+from promise_seg.cli.part_status import print_status
 from promise_seg.cli.reading_options import LevelOption, OverlapOption, TileOption
 from promise_seg.cli.usage import missing_argument
+from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import OutputFormat, Slices
 
 _KeepEmptyFramesOption = Annotated[
@@ -103,14 +105,27 @@ def predict(
             show_default=False,
         ),
     ] = False,
+    status: Annotated[
+        bool,
+        option(
+            "--status",
+            about="Say how far the parts in -o are, how fast, and who is at work; changes nothing, as --merge.",
+            panel=PARTS,
+            show_default=False,
+        ),
+    ] = False,
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
     encoder_precision: OtherEncoderPrecisionOption = None,
 ) -> int:
     """Predict masks that fit back onto the images, without a ground truth. The same command resumes if interrupted."""
     quiet_libraries()
+    if merge and status:
+        raise SettingsError("--status: goes without --merge, which says what is missing, too. Leave one of them out")
     if merge:
         return _merge(output, part)
+    if status:
+        return print_status(output, part)
     if run is None or not images:
         raise missing_argument(context, "MODEL" if run is None else "IMAGES...")
     from promise_seg.workflows import predicting
@@ -131,7 +146,6 @@ def predict(
 
 def _merge(output: Path, part: str | None) -> int:
     """Merge the parts in a folder, and say what is missing."""
-    from promise_seg.errors import SettingsError
     from promise_seg.workflows.predicting import merge_predictions
 
     if part is not None:

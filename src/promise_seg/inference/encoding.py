@@ -16,12 +16,13 @@ from promise_seg.features.store import FeatureKey, FeatureStore
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry, resize
 from promise_seg.model import PromiseModel
+from promise_seg.monitoring.hooks import step
 from promise_seg.overlapping import Helper
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.prompting.apm import IMAGE, AutoPrompter
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import ALL_STAGES, Features
-from promise_seg.vocabulary import Fit, Recipe, Variant
+from promise_seg.vocabulary import Fit, Recipe, Variant, WorkStep
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ def encode_one(sample: Sample, sam: Backbone, stages: Collection[int] = ALL_STAG
 
     The result depends only on the arguments, and nothing is stored.
     """
-    return encode_images(sam, [sample.image()], stages)
+    with step(WorkStep.READ):
+        image = sample.image()
+    return encode_images(sam, [image], stages)
 
 
 def encode_missing(

@@ -19,11 +19,13 @@ from promise_seg.holders import Holder
 from promise_seg.images.guarding import guarded
 from promise_seg.inference.encoding import Sample, encode_one
 from promise_seg.locks import STALE_SECONDS, in_turn, make_once
+from promise_seg.monitoring.hooks import item_ended, step
 from promise_seg.parts import Part
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import ALL_STAGES
 from promise_seg.sealed import read_sealed, write_sealed
+from promise_seg.vocabulary import ItemOutcome, WorkStep
 
 _PAUSE_SECONDS = 2.0  # between two looks at views that others have claimed
 _NAMES = {"data_sha256": "other rows or files", "sam_sha256": "another SAM", "promise_seg": "another version",
@@ -104,19 +106,26 @@ def _encode(
     if store.has(key, stages):
         store.note_use(key)
         found.already_there += 1
+        item_ended("encode", key.digest(), ItemOutcome.ALREADY_THERE)
         return None
     name = store.path(key).name
     if (holder := claims.take(name)) is not None:
         return holder
+    started, outcome = time.monotonic(), ItemOutcome.ALREADY_THERE
     try:
         if store.has(key, stages):
             found.already_there += 1
         else:
             with guarded(sample.checked.name, "encoded"):
-                store.put(key, encode_one(sample, sam, stages))
+                features = encode_one(sample, sam, stages)
+                with step(WorkStep.WRITE, key.digest()):
+                    store.put(key, features)
             found.encoded += 1
+            outcome = ItemOutcome.DONE
+        item_ended("encode", key.digest(), outcome, time.monotonic() - started)
     except ImageError as error:
         found.problems.append(str(error))
+        item_ended("encode", key.digest(), ItemOutcome.FAILED, time.monotonic() - started, error)
     finally:
         claims.give_back(name)
     return None

@@ -46,6 +46,7 @@ from promise_seg.learning.training_set import EpochDraws, TrainingBatch, Trainin
 from promise_seg.learning.validation import validate
 from promise_seg.locks import Lock
 from promise_seg.model import PromiseModel
+from promise_seg.monitoring.hooks import happened
 from promise_seg.overlapping import Helper
 from promise_seg.progress import Progress, silent
 from promise_seg.protocol import training_deviations
@@ -303,7 +304,9 @@ class TrainingRun:
             self.epoch += 1
             if self.accelerator.is_main_process:
                 spent = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu_started}
-                self._write(facts | {name: round(value, 2) for name, value in spent.items()}, improved)
+                facts |= {name: round(value, 2) for name, value in spent.items()}
+                self._write(facts, improved)
+                happened("epoch", work="train", **facts)
             self.accelerator.wait_for_everyone()
         self.model.eval()
         if self.accelerator.is_main_process:

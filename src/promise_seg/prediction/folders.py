@@ -1,6 +1,7 @@
 """Predict labels for files and folders of images, with a safe restart."""
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.guarding import guarded
 from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_FOLDERS
+from promise_seg.monitoring.hooks import item_ended, step
 from promise_seg.overlapping import DEPTH, Helper
 from promise_seg.prediction.identity import keep_identity
 from promise_seg.prediction.labelled import Labelled
@@ -29,7 +31,7 @@ from promise_seg.prediction.overlay_of_labels import draw_labelled
 from promise_seg.prediction.table import ImageTable, PredictionTable, lines_of, stem_of
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.strays import LONGEST_NAME
-from promise_seg.vocabulary import OutputFormat
+from promise_seg.vocabulary import ItemOutcome, OutputFormat, WorkStep
 
 
 @dataclass(frozen=True)
@@ -253,12 +255,14 @@ class FolderRun:
     def __init__(self, target: PredictionFolder, labeller: Labeller, every: int, helper: Helper) -> None:
         self._target, self._labeller, self._every, self._helper = target, labeller, every, helper
         self._waiting: deque[Input] = deque(maxlen=DEPTH)  # to be written
+        self._begun: dict[str, float] = {}  # when reading was begun, by stem
         self.predicted = self.already_there = 0
         self.problems: dict[int, str] = {}
 
     def read(self, one: Input) -> ReadInput:
         """Read an input, as far as it is needed; slices of a volume are read later."""
-        with guarded(one.name, "predicted"):
+        self._begun[one.stem] = time.monotonic()
+        with guarded(one.name, "predicted"), step(WorkStep.READ, one.stem):
             sha256 = one.sha256()
             if self._target.seems_to_have(one, sha256):
                 return ReadInput(sha256)
@@ -296,18 +300,26 @@ class FolderRun:
 
     def _write(self, number: int, one: Input, sha256: str, labelled: Labelled) -> None:
         try:
-            with guarded(one.name, "predicted"):
+            with guarded(one.name, "predicted"), step(WorkStep.WRITE, one.stem):
                 self._target.add(one, sha256, labelled)
         except ImageError as error:
             self.settle(number, one, error)
         else:
             self.predicted += 1
-            self.settle(number, one)
+            self.settle(number, one, outcome=ItemOutcome.DONE)
 
-    def settle(self, number: int, one: Input, problem: ImageError | None = None) -> None:
+    def settle(
+        self,
+        number: int,
+        one: Input,
+        problem: ImageError | None = None,
+        outcome: ItemOutcome = ItemOutcome.ALREADY_THERE,
+    ) -> None:
         """Take note that nothing more is done for an input, and of what went wrong with it."""
         if problem is not None:
-            self.problems[number] = str(problem)
+            self.problems[number], outcome = str(problem), ItemOutcome.FAILED
+        begun = self._begun.pop(one.stem, None)
+        item_ended("predict", one.stem, outcome, None if begun is None else time.monotonic() - begun, problem)
 
 
 def _share_a_place(one: Input, other: Input) -> bool:

@@ -23,7 +23,7 @@ from promise_seg.images.own_folders import (
 from promise_seg.prediction.identity import read_identity
 from promise_seg.prediction.objects_table import join_objects, objects_path
 from promise_seg.prediction.outputs.rle import write_coco
-from promise_seg.prediction.overlay import overlay_path
+from promise_seg.prediction.part_files import PartFiles
 from promise_seg.prediction.part_logs import Entry, LogReader
 from promise_seg.prediction.part_plan import PartPlan
 from promise_seg.prediction.table import COLUMNS
@@ -130,7 +130,7 @@ class _Merging:
     """One call of :func:`merge_parts`."""
 
     def __init__(self, folder: Path, database: sqlite3.Connection, instances: bool) -> None:
-        self._folder, self._database, self._instances = folder, database, instances
+        self._folder, self._database, self._files = folder, database, PartFiles(folder, instances)
         self._predicted = 0
         for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIB}", "temp_store = FILE"):
             database.execute(f"PRAGMA {setting}")
@@ -207,15 +207,14 @@ class _Merging:
         if entry is None:
             return (_MISSING, "not predicted yet") if failure is None else (_FAILED, failure[0])
         mask, at, state = entry
-        objects = [objects_path(self._folder, stem)] if self._instances else []
-        gone = [p for p in (self._folder / mask, overlay_path(self._folder, stem), *objects) if not p.exists()]
+        gone = self._files.first_gone(stem, mask)
         is_failed = failure is not None and failure[1] > at and (gone or failure[2] != state)
         if not gone and not is_failed:
             return None
         self._database.execute("DELETE FROM entry WHERE stem = ?", (stem,))
         if is_failed:
             return _FAILED, failure[0]
-        return _MISSING, f"{gone[0].relative_to(self._folder).as_posix()} is gone"
+        return _MISSING, f"{Path(gone or mask).as_posix()} is gone"
 
     def _forget_of_other_lists(self) -> None:
         """Take out what other lists of images had and is gone or failed since, or is in the table by another name."""

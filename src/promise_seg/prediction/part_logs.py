@@ -118,6 +118,8 @@ class LogReader:
         """Lines that were left out, as their content is not what was written."""
         self.torch_versions: set[str] = set()
         """The versions of PyTorch of the processes whose logs were read."""
+        self.headers: list[dict[str, Any]] = []
+        """The first lines of the logs that were read: whose they are."""
 
     def new_entries(self, pattern: str = ALL_LOGS) -> Iterator[Entry]:
         """Yield what was not read before, of one log after the other; a line that is being written is left for later.
@@ -143,6 +145,7 @@ class LogReader:
             found = opened(object_of(line))
             if "torch" in found:
                 self.torch_versions.add(str(found["torch"]))
+                self.headers.append(found)
                 return None
             return Entry(**found)
         except (ValueError, TypeError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from promise_seg._version import __version__
 from promise_seg.errors import PromiseError
 from promise_seg.files import replacing
-from promise_seg.images.exports.inputs import Input
+from promise_seg.images.exports.inputs import Input, keys_of
 from promise_seg.images.own_folders import PREDICTION_IDENTITY, PREDICTION_LOG, PREDICTION_PARTS, PREDICTION_TABLE
 from promise_seg.locks import in_turn
 from promise_seg.prediction.part_logs import ALL_LISTS, ALL_LOGS
@@ -45,10 +45,10 @@ class PartPlan:
             PromiseError: if a name is not valid UTF-8, which no table could hold.
         """
         digest = hashlib.sha256()
-        for one in inputs:
+        for one, key in zip(inputs, keys_of(inputs), strict=True):
             try:
                 digest.update(f"{one.stem}\n".encode())
-                one.key.encode()
+                key.encode()
             except UnicodeEncodeError:
                 raise PromiseError(
                     f"{one.name!a}: its name, or that of its folder, is not valid UTF-8. Rename it"

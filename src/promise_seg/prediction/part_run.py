@@ -10,6 +10,7 @@ from promise_seg.holders import Holder
 from promise_seg.images.exports.inputs import Input
 from promise_seg.images.own_folders import PREDICTION_PARTS
 from promise_seg.locks import STALE_SECONDS
+from promise_seg.monitoring.hooks import happened, item_ended
 from promise_seg.overlapping import DEPTH, Helper
 from promise_seg.parts import Part
 from promise_seg.prediction.folders import FolderRun, Outcome, PredictionFolder, ReadInput
@@ -17,7 +18,7 @@ from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.part_plan import PartPlan, in_order
 from promise_seg.prediction.part_table import PartTable
 from promise_seg.progress import Progress, Stage, silent
-from promise_seg.vocabulary import OutputFormat
+from promise_seg.vocabulary import ItemOutcome, OutputFormat
 
 _PAUSE_SECONDS = 2.0  # between two looks at images that others have claimed
 _CLAIMED, _DONE = ReadInput("claimed by another process"), ReadInput("done by another process")
@@ -78,11 +79,18 @@ class _PartRun(FolderRun):
     def _pass_over(self, one: Input) -> None:
         """Count an input that is claimed now, and that another process has done; its claim is ended."""
         self.already_there += 1
+        item_ended("predict", one.stem, ItemOutcome.ALREADY_THERE)
         self._claims.give_back(one.stem)
 
-    def settle(self, number: int, one: Input, problem: ImageError | None = None) -> None:
+    def settle(
+        self,
+        number: int,
+        one: Input,
+        problem: ImageError | None = None,
+        outcome: ItemOutcome = ItemOutcome.ALREADY_THERE,
+    ) -> None:
         """Log a problem, or that the content is the old one, and end the claim."""
-        super().settle(number, one, problem)
+        super().settle(number, one, problem, outcome)
         if problem is None:
             self._table.note_unchanged(one)
         else:
@@ -143,6 +151,7 @@ def predict_part(
     target = PredictionFolder(folder, labeller, output, keep_empty_frames, every, table)
     missing, claims = table.missing(), Claims(folder / PREDICTION_PARTS / "claims")
     note(f"{part.words}: {len(table.inputs):,} of {len(inputs):,} images, {len(missing):,} of them to be predicted")
+    happened("part", part=str(part), images=len(inputs), images_of_part=len(table.inputs), missing=len(missing))
     tick = Stage(progress, "predicting", len(missing))
     try:
         with claims.ending(), Helper() as helper:

@@ -3,13 +3,13 @@
 import math
 import time
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from promise_seg.errors import ImageError
-from promise_seg.images.exports.inputs import Input
+from promise_seg.images.exports.inputs import Input, keys_of
 from promise_seg.parts import Part
-from promise_seg.prediction.objects_table import objects_path
 from promise_seg.prediction.overlay import overlay_path
+from promise_seg.prediction.part_files import PartFiles
 from promise_seg.prediction.part_logs import ALL_LOGS, Entry, LogReader, PartLog, logs_that_may_know
 from promise_seg.prediction.table import Lines
 
@@ -29,10 +29,12 @@ class PartTable:
 
     def __init__(self, folder: Path, part: Part, inputs: Sequence[Input], instances: bool) -> None:
         self.inputs = part.of(inputs)
-        self._folder, self._has_objects = folder, instances
-        self._stems = {one.key: one.stem for one in self.inputs}
-        self._names = {one.key: one.name for one in self.inputs}
-        self._above = {str(above): one.name for one in inputs for above in PurePosixPath(one.stem).parents}
+        self._folder = folder
+        self._files = PartFiles(folder, instances)
+        self._keys = {one.stem: key for one, key in zip(self.inputs, keys_of(self.inputs), strict=True)}
+        self._stems = {key: stem for stem, key in self._keys.items()}
+        self._names = {self._keys[one.stem]: one.name for one in self.inputs}
+        self._above = _folders_of(inputs)
         self._states: dict[str, list[list[int]]] = {}
         self._found: dict[str, Entry] = {}
         self._latest: dict[str, float] = {}  # times of the last lines by stem, also of those that are about problems
@@ -90,7 +92,8 @@ class PartTable:
 
     def first_below(self, folder: str) -> str | None:
         """The name of an image whose mask is, or will be, in a folder of masks."""
-        return self._above.get(folder)
+        found = self._above.get(folder)
+        return None if found is None else found.name
 
     def image_of(self, key: str) -> str:
         """The name of an image."""
@@ -136,13 +139,22 @@ class PartTable:
     def _is_done(self, one: Input) -> bool:
         """Whether all about an image is there, its files have not changed since, and it did not fail since."""
         entry = self._found.get(one.stem)
-        if entry is None or entry.key != one.key or not entry.lines or entry.at < self._latest[one.stem]:
+        if entry is None or entry.key != self._keys[one.stem] or not entry.lines or entry.at < self._latest[one.stem]:
             return False
         try:
             if entry.state != one.state():
                 return False
         except ImageError:
             return False
-        objects = [objects_path(self._folder, one.stem)] if self._has_objects else []
-        places = [self._folder / entry.lines[0]["mask"], overlay_path(self._folder, one.stem), *objects]
-        return all(path.exists() for path in places)
+        return self._files.first_gone(one.stem, entry.lines[0]["mask"]) is None
+
+
+def _folders_of(inputs: Sequence[Input]) -> dict[str, Input]:
+    """Return the folders that masks of inputs are in, at any depth, each with one of these inputs."""
+    found: dict[str, Input] = {}
+    for one in inputs:
+        folder = one.stem.rpartition("/")[0]
+        while folder and folder not in found:
+            found[folder] = one
+            folder = folder.rpartition("/")[0]
+    return found

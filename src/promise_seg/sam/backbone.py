@@ -15,6 +15,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from promise_seg.monitoring.hooks import step
 from promise_seg.sam.decoded import Decoded
 from promise_seg.sam.encoder_precision import check_encoder_precision, lighter
 from promise_seg.sam.features import Features, FeatureSizes
@@ -22,7 +23,7 @@ from promise_seg.sam.normalisation import PIXEL_MEAN, PIXEL_STD
 from promise_seg.sam.open_prompts import OpenPrompts, embed
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.sets import are_padded, decode_by_count, decode_one_by_one
-from promise_seg.vocabulary import EncoderPrecision
+from promise_seg.vocabulary import EncoderPrecision, WorkStep
 
 _IMAGES_AT_ONCE = 8
 
@@ -147,7 +148,8 @@ class Backbone(nn.Module, ABC):
         Shape: ``images`` (B, S, S, 3) RGB in [0, 255], any type, S being :attr:`image_size`.
         Raises: ValueError if they have another shape.
         """
-        return self._encode(self._checked(images))
+        with step(WorkStep.ENCODE):
+            return self._encode(self._checked(images))
 
     def _checked(self, images: Tensor) -> Tensor:
         expected = (self.image_size, self.image_size, 3)
@@ -174,7 +176,8 @@ class Backbone(nn.Module, ABC):
         """
 
         def decode(features: Features, prompts: Prompts, token_shift: Tensor | None) -> Decoded:
-            return self._decode(features, prompts, token_shift, multimask)
+            with step(WorkStep.DECODE):
+                return self._decode(features, prompts, token_shift, multimask)
 
         if are_padded(prompts):
             return decode_by_count(decode, features, prompts, token_shift)

@@ -20,6 +20,7 @@ from promise_seg.prediction.merging import Merged, merge_parts
 from promise_seg.prediction.outputs.formats import check_holds_instances
 from promise_seg.prediction.part_plan import holds_parts
 from promise_seg.prediction.part_run import predict_part
+from promise_seg.prediction.part_status import PartStatus, status_of_parts
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import OutputFormat, Slices
@@ -196,6 +197,21 @@ def merge_predictions(output: str | Path, *, progress: Progress = silent) -> Mer
         PromiseError: if the folder holds no parts, or cannot be read or written.
     """
     return merge_parts(output, progress)
+
+
+def prediction_status(output: str | Path, *, progress: Progress = silent) -> PartStatus:
+    """Say how far predictions in parts are, how fast all of their processes are, and which of them are at work.
+
+    It reads what the processes have logged, and changes nothing.
+
+    Args:
+        output: the folder of the predictions.
+        progress: told of what is read.
+
+    Raises:
+        PromiseError: if the folder holds no parts, or cannot be read.
+    """
+    return status_of_parts(output, progress)
 
 
 def _check_loaded_so(model: Labeller, instances: bool, slices: Slices) -> None:

@@ -25,7 +25,7 @@ from promise_seg.vocabulary import Axis
 Note = Callable[[str], object]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Input:
     """A single image or a volume.
 
@@ -98,6 +98,20 @@ def key_of(name: str) -> str:
     """Return the absolute name of an input, without the links that lead to its folder; it may be a link itself."""
     path = Path(name).absolute()
     return str(path.resolve() if path.name == ".." else path.parent.resolve() / path.name)
+
+
+def keys_of(inputs: Iterable[Input]) -> Iterator[str]:
+    """Yield the key of each input; where the links to a folder lead is looked up once for all that is in it."""
+    folders: dict[str, str] = {}
+    for one in inputs:
+        name = one.name
+        folder, separator, last = name.rpartition(os.sep)
+        if not separator or last in ("", ".."):
+            yield key_of(name)
+            continue
+        if folder not in folders:
+            folders[folder] = os.path.dirname(key_of(name))  # noqa: PTH120 - of text, for speed
+        yield os.path.join(folders[folder], last)  # noqa: PTH118
 
 
 def find_inputs(

@@ -1,0 +1,79 @@
+"""The options of long commands by which others watch them: ``--log-file`` and ``--metrics``."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from promise_seg.cli.common import print_line
+from promise_seg.cli.options import option
+from promise_seg.monitoring.metrics import LOCAL
+from promise_seg.monitoring.monitored import monitored
+
+MONITORING = "Monitoring"
+_LogFileOption = Annotated[
+    str | None,
+    option(
+        "--log-file",
+        metavar="PATH|-",
+        about="Append a line of JSON for each item and event; a folder gets a file of each process, - is standard "
+        "output.",
+        panel=MONITORING,
+        envvar="PROMISE_SEG_LOG_FILE",
+        show_default=False,
+    ),
+]
+_MetricsOption = Annotated[
+    int | None,
+    option(
+        "--metrics",
+        min=0,
+        max=65535,
+        metavar="PORT",
+        about="Serve metrics to Prometheus on this computer; 0 takes any free port.",
+        panel=MONITORING,
+        envvar="PROMISE_SEG_METRICS",
+        show_default=False,
+    ),
+]
+_MetricsHostOption = Annotated[
+    str,
+    option(
+        "--metrics-host",
+        metavar="ADDRESS",
+        about="Serve them to others at this address, without a password.",
+        panel=MONITORING,
+    ),
+]
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "log_file": (_LogFileOption, None),
+    "metrics": (_MetricsOption, None),
+    "metrics_host": (_MetricsHostOption, LOCAL),
+}
+
+
+def with_monitoring(work: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options to a command, which runs while they are followed.
+
+    Args:
+        work: the name of the command in the log.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = list(inspect.signature(command).parameters.values())
+        parameters += [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+            for name, (kind, default) in _OPTIONS.items()
+        ]
+
+        @functools.wraps(command)
+        def with_options(*args: Any, **values: Any) -> Any:
+            given = {name: values.pop(name) for name in _OPTIONS}
+            with monitored(**given, work=work, note=print_line):
+                return command(*args, **values)
+
+        vars(with_options)["__signature__"] = inspect.Signature(parameters)
+        with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return with_options
+
+    return decorate

@@ -1,0 +1,59 @@
+"""``promise predict --status``"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promise_seg.cli.common import print_lines, print_table, stages_bar
+from promise_seg.errors import SettingsError
+
+if TYPE_CHECKING:
+    from promise_seg.prediction.part_status import PartStatus
+
+
+def print_status(output: Path, part: str | None) -> int:
+    """Print how far all parts in a folder are, how fast, and who is at work."""
+    from promise_seg.workflows.predicting import prediction_status
+
+    if part is not None:
+        raise SettingsError(f"--part {part}: --status is about all parts. Leave it out")
+    with stages_bar() as progress:
+        status = prediction_status(output, progress=progress)
+    print(
+        f"{output}: {status.done:,} of {status.images:,} images done, {status.failed:,} failed, "
+        f"{status.missing:,} missing"
+    )
+    print(_pace(status))
+    if status.workers:
+        _print_workers(status)
+    if status.damaged:
+        print_lines([f"{status.damaged:,} lines of logs in {output / 'parts'} are damaged and left out"], "warning")
+    return 0
+
+
+def _pace(status: "PartStatus") -> str:
+    """Return the rate and the time left in words."""
+    from promise_seg.quantities import seconds_in_words
+
+    if not status.missing:
+        return "nothing is left to do; promise predict --merge makes the table"
+    if status.seconds_left is None:
+        return "no image was predicted in the last minutes"
+    return f"{status.per_minute:,.1f} images a minute, {seconds_in_words(status.seconds_left)} left at this rate"
+
+
+def _print_workers(status: "PartStatus") -> None:
+    from promise_seg.quantities import seconds_in_words
+
+    rows = [
+        (
+            one.host,
+            str(one.process),
+            one.part or "not known yet",
+            f"{one.done:,}",
+            f"{one.per_minute:,.1f}",
+            f"{one.claims:,}",
+            f"{seconds_in_words(one.silent_seconds)} ago" if one.part else "none yet",
+        )
+        for one in status.workers
+    ]
+    print_table(("host", "process", "part", "done", "a minute", "claimed now", "last image"), rows)

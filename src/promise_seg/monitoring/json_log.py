@@ -1,0 +1,153 @@
+"""A log of events as lines of JSON, through the standard ``logging`` module, that several processes may share."""
+
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from promise_seg.errors import SettingsError
+from promise_seg.monitoring.hooks import Listener
+from promise_seg.vocabulary import ItemOutcome
+
+STANDARD_OUTPUT = "-"
+LOGGER = "promise_seg.events"
+"""The name of the logger; a program may give it handlers of its own."""
+_FACTS = "facts"
+
+
+class JsonFormatter(logging.Formatter):
+    """A formatter that makes one line of JSON of a record of :class:`EventLog`.
+
+    Args:
+        run: what all processes of a run have in common.
+    """
+
+    def __init__(self, run: str) -> None:
+        super().__init__()
+        self._common = {"run": run, "host": socket.gethostname()}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its end; bytes in names that are no UTF-8 are shown as their codes."""
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        first = {"time": when, "level": record.levelname.lower(), "event": record.getMessage()}
+        facts = first | self._common | {"pid": os.getpid()} | getattr(record, _FACTS, {})
+        return json.dumps(_plain(facts), default=str, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with what JSON cannot hold replaced: NaN and infinity by ``None``."""
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not -float("inf") < value < float("inf") else value
+
+
+class AppendingHandler(logging.Handler):
+    """A handler that appends each line by one call of the system, so that lines of several processes are not mixed.
+
+    Logging never ends the work: if a line cannot be written, as on a full disk, that is said once.
+
+    Args:
+        path: of the file, or ``-`` for standard output.
+
+    Raises:
+        SettingsError: if the file cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path, self._has_failed, self._is_torn = path, False, False
+        self._file: int | None = None
+        if path != STANDARD_OUTPUT:
+            try:
+                self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            except OSError as error:
+                raise SettingsError(
+                    f"--log-file {path}: cannot be written: {error.strerror}. Give a file in a folder that is there, "
+                    "or a folder, for a file of each process"
+                ) from error
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        line = self.format(record) + "\n"
+        try:
+            if self._file is None:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+                return
+            content = (("\n" if self._is_torn else "") + line).encode()
+            self._is_torn = False
+            self._is_torn = os.write(self._file, content) < len(content)
+        except OSError as error:
+            if not self._has_failed:
+                self._has_failed = True
+                print(f"promise: warning: --log-file {self._path}: cannot be written: {error.strerror}. The work goes "
+                      "on without it", file=sys.stderr)  # fmt: skip
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        super().close()
+
+
+class EventLog(Listener):
+    """A listener that hands each event to a logger, with its facts as ``record.facts``."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+
+    def item_ended(
+        self, work: str, item: str, outcome: ItemOutcome, seconds: float | None, problem: BaseException | None
+    ) -> None:
+        """Log what became of an item: an error if it failed."""
+        facts: dict[str, Any] = {"work": work, "item": item}
+        if seconds is not None:
+            facts["seconds"] = round(seconds, 4)
+        if problem is not None:
+            facts |= {"error": type(problem).__name__, "message": str(problem)}
+        level = logging.ERROR if outcome == ItemOutcome.FAILED else logging.INFO
+        self._logger.log(level, str(outcome), extra={_FACTS: facts})
+
+    def happened(self, event: str, facts: dict[str, Any]) -> None:
+        """Log anything else."""
+        level = logging.ERROR if "error" in facts else logging.INFO
+        self._logger.log(level, event, extra={_FACTS: facts})
+
+
+@contextmanager
+def event_log(path: str | Path, run: str) -> Iterator[EventLog]:
+    """Give a listener that appends to a file, or to a file of this process in a folder.
+
+    Args:
+        path: of the file or of a folder that is there; ``-`` for standard output.
+        run: what all processes of a run have in common.
+
+    Raises:
+        SettingsError: if the file cannot be written.
+    """
+    place = str(path)
+    if place != STANDARD_OUTPUT and Path(place).is_dir():
+        place = str(Path(place) / f"{socket.gethostname()}-{os.getpid()}.jsonl")
+    handler = AppendingHandler(place)
+    handler.setFormatter(JsonFormatter(run))
+    logger = logging.getLogger(LOGGER)
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield EventLog(logger)
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+        logger.setLevel(before[0])
+        logger.propagate = before[1]

@@ -1,0 +1,129 @@
+"""Metrics of this process for Prometheus: counts, times and progress, and no names of images."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from promise_seg._version import __version__
+from promise_seg.errors import SettingsError
+from promise_seg.monitoring.hooks import Listener
+from promise_seg.vocabulary import ItemOutcome, WorkStep
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+LOCAL = "127.0.0.1"
+_LIBRARY = "prometheus_client"
+_HIGHEST_PORT = 65535
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_LEARNING = {"epoch": "The last epoch that was trained.", "val_dice": "The Dice on val rows after it."}
+
+
+def has_metrics() -> bool:
+    """Whether the library for metrics is installed."""
+    return find_spec(_LIBRARY) is not None
+
+
+def check_has_metrics(option: str) -> None:
+    """Raise an error if the library for metrics is not installed: few users need it.
+
+    Raises:
+        SettingsError: saying how to install it.
+    """
+    if not has_metrics():
+        raise SettingsError(
+            f"{option}: needs prometheus-client, which is not installed: pip install 'promise-seg[monitoring]'"
+        )
+
+
+class Metrics(Listener):
+    """A listener that counts in a registry of Prometheus.
+
+    Args:
+        registry: where the metrics are.
+        run: of which they are.
+    """
+
+    def __init__(self, registry: "CollectorRegistry", run: str) -> None:
+        from prometheus_client import Counter, Gauge, Histogram, Info, ProcessCollector
+
+        def gauge(name: str, about: str, *labels: str) -> Gauge:
+            return Gauge(f"promise_seg_{name}", about, labels, registry=registry)
+
+        ProcessCollector(registry=registry)
+        Info("promise_seg", "The version and the run.", registry=registry).info({"version": __version__, "run": run})
+        self._items = Counter(
+            "promise_seg_items", "Items of the work, by what became of them.", ("work", "outcome"), registry=registry
+        )
+        self._item_seconds = Histogram(
+            "promise_seg_item_seconds", "From reading an item to writing its result.", ("work",), buckets=_SECONDS,
+            registry=registry,
+        )  # fmt: skip
+        self._step_seconds = Histogram(
+            "promise_seg_step_seconds", "Steps of the work on items.", ("step",), buckets=_SECONDS, registry=registry
+        )
+        self._done = gauge("stage_done", "How much of a stage of the work is done.", "stage")
+        self._total = gauge("stage_total", "How much there is of it.", "stage")
+        self._learning = {name: gauge(f"train_{name}", about) for name, about in _LEARNING.items()}
+
+    def item_ended(
+        self, work: str, item: str, outcome: ItemOutcome, seconds: float | None, problem: BaseException | None
+    ) -> None:
+        """Count an item."""
+        self._items.labels(work, str(outcome)).inc()
+        if seconds is not None and outcome == ItemOutcome.DONE:
+            self._item_seconds.labels(work).observe(seconds)
+
+    def step_ended(self, name: WorkStep, seconds: float) -> None:
+        """Count a step."""
+        self._step_seconds.labels(str(name)).observe(seconds)
+
+    def progressed(self, stage: str, done: int, total: int) -> None:
+        """Set how far a stage is."""
+        self._done.labels(stage).set(done)
+        self._total.labels(stage).set(total)
+
+    def happened(self, event: str, facts: dict[str, Any]) -> None:
+        """Set the facts of an epoch."""
+        for name, gauge in self._learning.items():
+            if isinstance(value := facts.get(name), int | float):
+                gauge.set(value)
+
+
+@contextmanager
+def served_metrics(port: int, host: str, run: str) -> Iterator[tuple[Metrics, str]]:
+    """Serve metrics over HTTP while the block lasts; yields the listener and the address.
+
+    Args:
+        port: where to listen; 0 for any free one.
+        host: the address of this computer at which others may ask; there is no password.
+        run: of which the metrics are.
+
+    Raises:
+        SettingsError: if the library is not installed, or the port cannot be used.
+    """
+    check_has_metrics(f"--metrics {port}")
+    from prometheus_client import CollectorRegistry, start_http_server
+
+    if not 0 <= port <= _HIGHEST_PORT:
+        raise SettingsError(f"--metrics {port}: expected a port from 0 to {_HIGHEST_PORT}; 0 is any free one")
+    registry = CollectorRegistry()
+    try:
+        server, thread = start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        raise SettingsError(
+            f"--metrics {port}: cannot listen at {host}: {error.strerror}. Choose another port, or 0 for any free one"
+        ) from error
+    try:
+        shown = f"[{host}]" if ":" in host else host
+        yield Metrics(registry, run), f"http://{shown}:{server.server_port}/metrics"
+    finally:
+        _stop(server, thread)
+
+
+def _stop(server: Any, thread: threading.Thread) -> None:
+    server.shutdown()
+    server.server_close()
+    thread.join()
