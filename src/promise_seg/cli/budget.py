@@ -67,7 +67,7 @@ def _print(found: "PromptBudget") -> None:
         for one in found.records()
     ]
     groups = len(set(found.groups))
-    head = ("prompts", "from the truth", "Dice", f"95 %, over {groups} groups", "draws", "spread of draws")
+    head = ("prompts", "from ground truth", "Dice", f"95 %, over {groups} groups", "draws", "spread of draws")
     print_table(head, lines, found.title)
     print_lines(found.notes)
     console.print(f"written: {', '.join(map(str, found.files))}", markup=False)

@@ -109,7 +109,7 @@ ENCODING = Group(
         "store_precision": (StorePrecisionOption, StorePrecision.FP16),
     }
 )
-"""Which SAM encodes the images of a training, how, and where their features are kept."""
+"""The SAM that encodes the images of a training, its settings, and the store of features."""
 
 VALIDATION = Group(
     {
