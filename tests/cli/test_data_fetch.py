@@ -65,7 +65,7 @@ def test_without_the_licence_accepted_it_is_shown_and_nothing_is_fetched(address
 def test_fetch_and_again(address, tmp_path, capsys):
     assert run("kvasir-seg", "--accept-licence") == 0
     said = capsys.readouterr().err
-    assert "20 of 20 masks had greys and were cut at 127" in said
+    assert "20 of 20 masks had intermediate grey values and were thresholded at 127" in said
     assert "val: 2 train rows chosen by promise-seg (about 10%, seed 0" in said
     assert "kvasir-seg/manifest.csv: 18 train, 2 val, 0 test rows" in said
     assert len(check_rows(read_manifest(tmp_path / "kvasir-seg/manifest.csv"))) == 20

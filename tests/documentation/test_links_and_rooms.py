@@ -1,6 +1,7 @@
 """The pages of the documentation fit together: no dead link, no page that the index forgets, rooms that exist."""
 
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,18 @@ def test_the_drawing_of_the_architecture_has_just_the_rooms_that_exist() -> None
     assert len(drawn) == len(set(drawn))
     assert rooms == set(drawn)
     assert {path.stem for path in package.glob("*.py")} - {"__init__"} <= set(modules)
+
+
+def test_the_drawing_of_the_architecture_has_the_floors_of_the_import_contract() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    names = re.findall(r"\b(\w+)(?:/(?=\s)|\.py\b)", text.split("```")[1])
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    floor = {name: number for number, layer in enumerate(layers) for name in re.findall(r"\w+", layer)}
+    assert set(names) == set(floor)
+    besides = {"curation", "demo"}  # drawn beside what is below them, which the drawing says
+    floors = [floor[name] for name in names if name not in besides]
+    assert floors == sorted(floors)
 
 
 def test_the_table_of_rooms_has_those_of_the_drawing() -> None:

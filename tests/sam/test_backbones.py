@@ -47,6 +47,15 @@ def mask_prompts(sam: Backbone, sets: int = 1) -> torch.Tensor:
     return 8 * torch.randn(2, sets, sam.mask_side, sam.mask_side, generator=torch.Generator().manual_seed(5))
 
 
+def assert_same(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Assert that two tensors differ by rounding alone, which is as large as their largest values make it.
+
+    Logits of a SAM with random weights reach several hundred; what is summed in another order differs by 1e-5 of that.
+    """
+    largest = float(expected.abs().max())
+    torch.testing.assert_close(found, expected, atol=1e-4 * max(1.0, largest), rtol=0)
+
+
 def test_it_has_the_sizes_that_it_says(sam, features):
     sizes = sam.sizes
     assert features.embedding.shape == (2, sizes.embedding_channels, sizes.grid, sizes.grid)
@@ -106,7 +115,7 @@ def test_a_shift_of_zero_changes_nothing_and_each_image_has_its_own(sam, feature
     shift = shift_of(sam)
     shift[0] = 0
     shifted = sam.decode(features, points(sam), shift).mask_logits
-    torch.testing.assert_close(plain[0], shifted[0], atol=1e-4, rtol=1e-4)
+    assert_same(plain[0], shifted[0])
     assert not torch.allclose(plain[1], shifted[1], atol=1e-2)
     assert torch.equal(plain, sam.decode(features, points(sam)).mask_logits), "the shift must not stay behind"
 
@@ -119,7 +128,7 @@ def test_a_batch_gives_what_its_images_give_alone(sam, features):
             alone = sam.decode(features[i : i + 1], prompts.images(i, i + 1).sets(k, k + 1))
             for name in ("mask_logits", "iou", "tokens"):
                 found, expected = getattr(together, name)[i, k], getattr(alone, name)[0, 0]
-                torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+                assert_same(found, expected)
 
 
 def test_padded_points_change_nothing(sam, features):
@@ -141,7 +150,7 @@ def test_padded_points_change_nothing(sam, features):
             alone = sam.decode(features[i : i + 1], Prompts(**given), shift[i : i + 1])
             for name in ("mask_logits", "iou", "tokens"):
                 expected = getattr(alone, name)[0, 0]
-                torch.testing.assert_close(getattr(found, name)[i, k], expected, atol=1e-4, rtol=1e-4)
+                assert_same(getattr(found, name)[i, k], expected)
 
 
 def test_gradients_pass_through_padded_sets(sam, features):
@@ -160,7 +169,7 @@ def test_several_mask_prompts_for_an_image(sam, features):
     found = sam.decode(features, given, shift_of(sam))
     for k in range(2):
         alone = sam.decode(features, given.sets(k, k + 1), shift_of(sam))
-        torch.testing.assert_close(found.mask_logits[:, k], alone.mask_logits[:, 0], atol=1e-4, rtol=1e-4)
+        assert_same(found.mask_logits[:, k], alone.mask_logits[:, 0])
     assert not torch.allclose(found.mask_logits, sam.decode(features, prompts, shift_of(sam)).mask_logits, atol=1e-2)
 
 
@@ -197,4 +206,4 @@ def test_what_is_saved_loads_as_the_same_sam(sam, features, tmp_path):
     assert again.sizes == sam.sizes
     assert again.notes == ()
     found = again.decode(features, points(sam), shift_of(sam))
-    torch.testing.assert_close(found.mask_logits, sam.decode(features, points(sam), shift_of(sam)).mask_logits)
+    assert_same(found.mask_logits, sam.decode(features, points(sam), shift_of(sam)).mask_logits)

@@ -33,6 +33,29 @@ def test_an_unknown_name_says_what_is_expected(source):
         load_sam(source)
 
 
+@pytest.mark.parametrize(("name", "meant"), [("nowhere", ""), ("sam_vit_bb", r" Did you mean sam_vit_b\?")])
+def test_a_word_that_is_no_sam_is_refused_before_the_hub_is_asked(name, meant, monkeypatch):
+    def asked(_):
+        raise AssertionError("the hub was asked")
+
+    monkeypatch.setattr("promise_seg.sam.folders.how_to_load", asked)
+    with pytest.raises(CheckpointError, match=f"{name}: no SAM of that name, and no such folder.{meant} Expected"):
+        load_sam(name)
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch):
+    asked = []
+
+    def unreachable(url):
+        asked.append(url)
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", unreachable)
+    with pytest.raises(CheckpointError, match="no SAM found there: the hub cannot be reached, nor was it downloaded"):
+        load_sam("no/such-sam")
+    assert len(asked) == 1
+
+
 def test_a_file_that_is_no_checkpoint(tmp_path):
     path = tmp_path / "sam.pth"
     path.write_text("not weights")

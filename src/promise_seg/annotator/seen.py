@@ -72,6 +72,6 @@ def _learned_from(work: Round) -> frozenset[Path]:
     """Return the files of the images that a round learns from."""
     try:
         rows = read_manifest(work.folder / TRAIN)
-    except ManifestError:  # a round that cannot be gone on with; what it learned from is beside its run
+    except ManifestError:  # a round that cannot be resumed; what it learned from is beside its run
         return frozenset()
     return frozenset(row.image.resolve() for row in rows if row.split == Split.TRAIN)

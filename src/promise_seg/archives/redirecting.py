@@ -1,4 +1,4 @@
-"""Follow redirections of an archive within itself alone: no other place must see the credentials."""
+"""Follow redirections of an archive within its own host: no other host may see the credentials."""
 
 from urllib.parse import SplitResult, urljoin, urlsplit
 

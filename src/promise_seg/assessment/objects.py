@@ -23,7 +23,7 @@ class ObjectScores:
     :data:`THRESHOLDS` is 2 hits / (predicted + true objects); ``count_error`` the difference of their numbers as a
     share of the larger one.
 
-    With no object in the truth and none predicted all are 1, and the count error is 0.
+    With no object in the ground truth and none predicted all are 1, and the count error is 0.
     """
 
     average_precision: float

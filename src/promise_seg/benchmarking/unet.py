@@ -97,7 +97,7 @@ class UnetRun:
             "reading": train[0].reading.model_dump(mode="json"),
         } | ({} if settings.patience is None else {"patience": settings.patience})
         if (folder / STATE_FILE).exists():
-            read_log(folder / LOG_FILE)  # it must be sound to be gone on with
+            read_log(folder / LOG_FILE)  # it must be sound to be resumed
             self._resume()
 
     def _resume(self) -> None:

@@ -9,14 +9,11 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import print_line, print_lines, quiet_libraries, stages_bar
+from promise_seg.cli.groups import OPENING, Values, with_groups
 from promise_seg.cli.options import (
     OUTPUT,
     TRAINING,
-    AlwaysSegmentOption,
-    BareSizeOption,
-    DeviceOption,
     ModelArgument,
-    SamPlaceOption,
     StoreOption,
     choice,
     option,
@@ -30,6 +27,7 @@ _PORT = 8765
 _TRAIN_AFTER = 20
 
 
+@with_groups(opening=OPENING.without("encoder_precision"))
 def annotate(
     model: ModelArgument,
     images: Annotated[
@@ -41,6 +39,7 @@ def annotate(
         ),
     ],
     output: Annotated[Path, output_option("Folder of the project; the same command resumes it.")],
+    *,
     names: Annotated[
         list[str] | None,
         option(
@@ -107,10 +106,7 @@ def annotate(
             panel=TRAINING,
         ),
     ] = None,
-    always_segment: AlwaysSegmentOption = False,
-    sam: SamPlaceOption = None,
-    image_size: BareSizeOption = None,
-    device: DeviceOption = "auto",
+    opening: Values,
     store: StoreOption = None,
 ) -> None:
     """Correct the model's own prompts and masks in the browser, on this computer; everything is saved at once."""
@@ -124,9 +120,9 @@ def annotate(
 
     place = Place(host, port, tls_certificate, tls_key, insecure)
     check_output(output)
-    opened = load(model, sam=sam, device=device, image_size=image_size, always_segment=always_segment)
+    opened = load(model, **opening)
     training = {} if epochs is None else {"epochs": epochs}
-    learning = LearningOptions(train_after, sam, image_size, device, always_segment, training)
+    learning = LearningOptions(train_after, training=training, **opening)
     options = Options(tuple(names or ()), user or getpass.getuser(), truth, output_format, store, learning)
     with stages_bar() as progress:
         project = Project(opened, images, output, options, progress, lambda words: print_lines([words]))

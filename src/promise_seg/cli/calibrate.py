@@ -5,44 +5,24 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import print_line, print_notes, quiet_libraries, stages_bar
-from promise_seg.cli.options import (
-    DeviceOption,
-    SamPlaceOption,
-    SplitSeedOption,
-    StoreOption,
-    TrainedArgument,
-    ValShareOption,
-)
-from promise_seg.cli.reading_options import ThresholdOption
+from promise_seg.cli.common import open_trained, print_line, stages_bar
+from promise_seg.cli.groups import VALIDATION, Values, with_groups
+from promise_seg.cli.options import TrainedArgument
 from promise_seg.cli.trust import print_learned
 
 
+@with_groups(options=VALIDATION)
 def calibrate(
     run: TrainedArgument,
     data: Annotated[Path, typer.Argument(help="The CSV that it was trained with; its test rows are not read.")],
-    sam: SamPlaceOption = None,
-    val_share: ValShareOption = None,
-    seed: SplitSeedOption = None,
-    device: DeviceOption = "auto",
-    store: StoreOption = None,
-    mask_threshold: ThresholdOption = None,
+    options: Values,
 ) -> None:
     """Calibrate the trust score on the val rows; saved with the model, used by evaluate and predict."""
-    quiet_libraries()
     from promise_seg.workflows import calibrating
-    from promise_seg.workflows.model_ref import ModelRef
-    from promise_seg.workflows.models import open_models
 
-    ref = ModelRef.resolve(run)
-    ref.checkpoints(calibrating.CALIBRATION)
-    model = open_models(ref, sam=sam, device=device)
-    print_notes(model.sam)
+    model = open_trained(run, calibrating.CALIBRATION, options)
     with stages_bar() as progress:
-        found = calibrating.calibrate(
-            model, data, val_share=val_share, seed=seed, store=store, mask_threshold=mask_threshold, progress=progress,
-            note=print_line,
-        )  # fmt: skip
+        found = calibrating.calibrate(model, data, **options, progress=progress, note=print_line)
     for one in found:
         print_learned(one.trust)
         print_line(f"written: {one.file}")

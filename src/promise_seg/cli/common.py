@@ -14,15 +14,18 @@ from promise_seg.progress import Progress
 from promise_seg.vocabulary import Split, SplitChoice
 
 if TYPE_CHECKING:
+    import typer
     from rich.progress import Progress as Bars
     from rich.progress import ProgressColumn, TaskID
 
+    from promise_seg.cli.groups import Values
     from promise_seg.dataset.dataset import Dataset
     from promise_seg.dataset.manifest import Row
     from promise_seg.download import Advance
     from promise_seg.images.reading import Reading, ReadingOptions
     from promise_seg.sam.backbone import Backbone
     from promise_seg.workflows.by_class import ByClass
+    from promise_seg.workflows.models import OpenModels
 
 Found = TypeVar("Found")
 
@@ -145,18 +148,70 @@ def rows_of_split(data: Path, split: SplitChoice) -> "list[Row]":
     return chosen
 
 
-def check_one_class(label: "int | str | None") -> None:
-    """Raise an error if several classes are named: a model is scored on one.
+def open_to_score(
+    model: str, data: Path, reading: "ReadingOptions", split: SplitChoice, opening: "Values", **more: Any
+) -> "tuple[OpenModels, Dataset]":
+    """Open models, and read the rows that they are scored on; what is wrong with these is said first.
+
+    Args:
+        model: what names the models.
+        data: the manifest.
+        reading: how a user wants its files to be read.
+        split: which rows.
+        opening: arguments of :func:`~promise_seg.workflows.models.open_models`.
+        more: other arguments of it.
 
     Raises:
-        SettingsError: if there are several.
+        SettingsError: if an option cannot be meant, or several classes are named.
+        ManifestError: if there are no such rows, or files of them cannot be read.
+        CheckpointError: if a model cannot be loaded.
     """
     from promise_seg.images.reading import parse_classes
 
+    label = reading.label
     if label is not None and len(parse_classes(str(label)) or ()) != 1:
         raise SettingsError(
             f"--class {label}: name one class; the output of promise train --class all needs no --class"
         )
+    rows_of_split(data, split)
+    quiet_libraries()
+    from promise_seg.workflows.models import open_models
+
+    opened = open_models(model, **opening, **more)
+    print_notes(opened.sam)
+    return opened, read_data(data, reading, opened.reading, split=split)
+
+
+def open_trained(model: Path, kept: str, options: "Values") -> "OpenModels":
+    """Open models beside which something is kept.
+
+    Args:
+        model: what names the models.
+        kept: a description of what is kept.
+        options: values of :data:`~promise_seg.cli.groups.VALIDATION`.
+
+    Raises:
+        SettingsError: if nothing can be kept beside them.
+        CheckpointError: if a model cannot be loaded.
+    """
+    quiet_libraries()
+    from promise_seg.workflows.model_ref import ModelRef
+    from promise_seg.workflows.models import open_models
+
+    ref = ModelRef.resolve(model)
+    ref.checkpoints(kept)
+    opened = open_models(ref, sam=options["sam"], device=options["device"])
+    print_notes(opened.sam)
+    return opened
+
+
+def given_of(context: "typer.Context", names: Iterable[str]) -> "Values":
+    """Return the values of those options that were given on the command line."""
+    return {
+        name: context.params[name]
+        for name in names
+        if (source := context.get_parameter_source(name)) is not None and source.name != "DEFAULT"
+    }
 
 
 def each_of(found: "Found | ByClass[Found]") -> "list[Found]":

@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from promise_seg.cli.common import console, print_table, stages_bar
+from promise_seg.cli.groups import with_groups
 from promise_seg.cli.options import OUTPUT, DataArgument, option
-from promise_seg.cli.reading_options import with_reading
+from promise_seg.cli.reading_options import READING
 
 if TYPE_CHECKING:
     from promise_seg.curation.inspection.inspecting import Inspection
     from promise_seg.images.reading import ReadingOptions
 
 
-@with_reading(without=("crop_border", "tile", "overlap"))
+@with_groups(reading=READING.without("crop_border", "tile", "overlap"))
 def check(
     data: DataArgument,
     reading: "ReadingOptions",

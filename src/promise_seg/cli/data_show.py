@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from promise_seg.cli.common import console, print_line, rows_of_split, stages_bar
+from promise_seg.cli.groups import with_groups
 from promise_seg.cli.options import OUTPUT, DataArgument, SplitOption, choice, option, output_option
-from promise_seg.cli.reading_options import with_reading
+from promise_seg.cli.reading_options import READING
 from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import Recipe, SplitChoice
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from promise_seg.images.reading import ReadingOptions
 
 
-@with_reading(without=("tile", "overlap"))
+@with_groups(reading=READING.without("tile", "overlap"))
 def show(
     data: DataArgument,
     output: Annotated[Path, output_option("The picture, a PNG file.")],

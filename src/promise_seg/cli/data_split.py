@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promise_seg.cli.common import print_line, print_table, stages_bar
+from promise_seg.cli.groups import with_groups
 from promise_seg.cli.options import output_option
-from promise_seg.cli.reading_options import with_reading
+from promise_seg.cli.reading_options import READING
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 
 if TYPE_CHECKING:
     from promise_seg.images.reading import ReadingOptions
 
 
-@with_reading(only=("channels", "axis", "label", "instances", "mask_threshold"))
+@with_groups(reading=READING.only("channels", "axis", "label", "instances", "mask_threshold"))
 def split(
     manifest: Annotated[Path, typer.Argument(help="The manifest to split.")],
     output: Annotated[Path, output_option("The manifest to write.")],

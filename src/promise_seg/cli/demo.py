@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from promise_seg.cli.common import console, quiet_libraries, read_data, stages_bar
-from promise_seg.cli.options import DATA, TRAINING, DeviceOption, SamOption, option, output_option
-from promise_seg.cli.reading_options import ThresholdOption
+from promise_seg.cli.options import DATA, TRAINING, DeviceOption, SamOption, ThresholdOption, option, output_option
 
 
 def demo(

@@ -4,29 +4,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from promise_seg.cli.common import (
-    check_one_class,
     console,
     each_of,
+    open_to_score,
     print_deviations,
     print_lines,
-    print_notes,
     print_table,
-    quiet_libraries,
-    read_data,
-    rows_of_split,
     stages_bar,
 )
+from promise_seg.cli.groups import OPENING, Values, with_groups
 from promise_seg.cli.options import (
     SCORING,
-    AlwaysSegmentOption,
-    BareSizeOption,
     ByOption,
     DataArgument,
-    DeviceOption,
     ModelArgument,
-    OtherEncoderPrecisionOption,
     PromptsOption,
-    SamPlaceOption,
     ScoringProtocolOption,
     SlicesOption,
     SplitOption,
@@ -36,7 +28,7 @@ from promise_seg.cli.options import (
     option,
     output_option,
 )
-from promise_seg.cli.reading_options import with_reading
+from promise_seg.cli.reading_options import READING
 from promise_seg.cli.trust import print_quality
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice
 
@@ -46,12 +38,13 @@ if TYPE_CHECKING:
     from promise_seg.workflows.evaluation import Evaluation
 
 
-@with_reading()
+@with_groups(reading=READING, opening=OPENING)
 def evaluate(
     run: ModelArgument,
     data: DataArgument,
     output: Annotated[Path, output_option("Folder for scores_*.csv, summary_*.json and volumes_*.csv.")],
     reading: "ReadingOptions",
+    *,
     split: SplitOption = SplitChoice.TEST,
     prompts: PromptsOption = PromptSource.APM,
     points: Annotated[
@@ -61,33 +54,20 @@ def evaluate(
         MaskChoice | None,
         choice(MaskChoice, about="Which of SAM's masks counts; default as chosen in training", panel=SCORING),
     ] = None,
-    slices: SlicesOption = Slices.AUTO,
-    always_segment: AlwaysSegmentOption = False,
     protocol: ScoringProtocolOption = Protocol.OWN,
-    sam: SamPlaceOption = None,
-    image_size: BareSizeOption = None,
     seed: Annotated[int, option("--seed", min=0, about="Seed of the oracle points.", panel=SCORING)] = 0,
     tolerance: ToleranceOption = "2px",
     by: ByOption = None,
-    device: DeviceOption = "auto",
-    encoder_precision: OtherEncoderPrecisionOption = None,
+    slices: SlicesOption = Slices.AUTO,
+    opening: Values,
     store: StoreOption = None,
 ) -> None:
     """Score a model against the ground truth, at each image's own size. Files are read as in training."""
-    check_one_class(reading.label)
-    rows_of_split(data, split)
-    quiet_libraries()
     from promise_seg.protocol import evaluation_deviations
     from promise_seg.workflows import evaluation as scoring
-    from promise_seg.workflows.models import open_models
 
     print_deviations(evaluation_deviations(protocol))
-    model = open_models(
-        run, sam=sam, device=device, image_size=image_size, encoder_precision=encoder_precision, protocol=protocol,
-        always_segment=always_segment,
-    )  # fmt: skip
-    print_notes(model.sam)
-    rows = read_data(data, reading, model.reading, split=split)
+    model, rows = open_to_score(run, data, reading, split, opening, protocol=protocol)
     with stages_bar() as progress:
         found = scoring.evaluate(
             model, rows, output=output, split=split, prompts=prompts, points=points, mask=mask, slices=slices,

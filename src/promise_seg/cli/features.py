@@ -3,34 +3,29 @@
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promise_seg.cli.common import console, print_line, print_lines, print_table, quiet_libraries, read_data, stages_bar
-from promise_seg.cli.options import (
-    MODEL,
-    TRAINING,
-    DataArgument,
-    DeviceOption,
-    EncoderPrecisionOption,
-    ImageSizeOption,
-    PartOption,
-    ProtocolOption,
-    SamOption,
-    StoreOption,
-    StorePrecisionOption,
-    TrainValShareOption,
-    choice,
-    option,
+from promise_seg.cli.common import (
+    console,
+    given_of,
+    print_line,
+    print_lines,
+    print_table,
+    quiet_libraries,
+    read_data,
+    stages_bar,
 )
-from promise_seg.cli.reading_options import with_reading
-from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
-from promise_seg.vocabulary import ApmKind, Fit, Protocol, Recipe, StorePrecision, TrainableVariant
+from promise_seg.cli.groups import ENCODING, Group, Values, with_groups
+from promise_seg.cli.options import MODEL, TRAINING, DataArgument, PartOption, StoreOption, choice, option
+from promise_seg.cli.reading_options import READING
+from promise_seg.vocabulary import ApmKind, Fit, Recipe, TrainableVariant
 
 if TYPE_CHECKING:
     from promise_seg.features.contents import Kind
     from promise_seg.images.reading import ReadingOptions
+    from promise_seg.workflows.feature_plans import FeatureWork
 
 _HASH_SHOWN = 12
 
@@ -47,40 +42,29 @@ AugmentationOption = Annotated[Recipe, choice(Recipe, "--augmentation", about="H
 SeedOption = Annotated[int, option("--seed", min=0, about="Seed of the draw of val rows.", panel=TRAINING)]
 
 
-@with_reading()
+_SETTINGS = Group(
+    {
+        "variant": (VariantOption, TrainableVariant.APM_IPS),
+        "apm": (ApmOption, ApmKind.PRETRAINED),
+        "fit": (FitOption, Fit.STRETCH),
+        "views": (ViewsOption, 8),
+        "augmentation": (AugmentationOption, Recipe.OWN),
+        "seed": (SeedOption, 0),
+    }
+)
+"""The settings of a training on which it depends what is encoded."""
+
+
+@with_groups(reading=READING, settings=_SETTINGS, encoding=ENCODING)
 def plan(
-    context: typer.Context,
-    data: DataArgument,
-    reading: "ReadingOptions",
-    variant: VariantOption = TrainableVariant.APM_IPS,
-    apm: ApmOption = ApmKind.PRETRAINED,
-    sam: SamOption = "nano",
-    image_size: ImageSizeOption = None,
-    fit: FitOption = Fit.STRETCH,
-    views: ViewsOption = 8,
-    augmentation: AugmentationOption = Recipe.OWN,
-    protocol: ProtocolOption = Protocol.OWN,
-    seed: SeedOption = 0,
-    val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
-    device: DeviceOption = "auto",
-    encoder_precision: EncoderPrecisionOption = None,
-    store: StoreOption = None,
-    store_precision: StorePrecisionOption = StorePrecision.FP16,
+    context: typer.Context, data: DataArgument, reading: "ReadingOptions", settings: Values, encoding: Values
 ) -> None:
     """Say what encoding will take in time, disk and memory, measured on a few images, which are stored."""
-    quiet_libraries()
     from promise_seg.errors import PromiseError
-    from promise_seg.features.store import FeatureStore
-    from promise_seg.workflows import feature_plans, training
 
-    usual = training.usual_reading(protocol, None)
-    rows = read_data(data, reading, usual, val_share=val_share, seed=seed)
+    work = _work(context, data, reading, settings, encoding)
     with stages_bar() as progress:
-        found = feature_plans.plan_features(
-            rows, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share, device=device,
-            encoder_precision=encoder_precision, store=FeatureStore(store, store_precision), progress=progress,
-            note=print_line, **_given(context),
-        )  # fmt: skip
+        found = work.plan(progress)
     print(found.words)
     try:
         found.check_space()
@@ -88,55 +72,37 @@ def plan(
         print_lines([str(error)], "warning")
 
 
-@with_reading()
+@with_groups(reading=READING, settings=_SETTINGS, encoding=ENCODING)
 def encode(
     context: typer.Context,
     data: DataArgument,
     reading: "ReadingOptions",
-    variant: VariantOption = TrainableVariant.APM_IPS,
-    apm: ApmOption = ApmKind.PRETRAINED,
-    sam: SamOption = "nano",
-    image_size: ImageSizeOption = None,
-    fit: FitOption = Fit.STRETCH,
-    views: ViewsOption = 8,
-    augmentation: AugmentationOption = Recipe.OWN,
-    protocol: ProtocolOption = Protocol.OWN,
-    seed: SeedOption = 0,
-    val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
+    settings: Values,
+    *,
     part: PartOption = None,
-    device: DeviceOption = "auto",
-    encoder_precision: EncoderPrecisionOption = None,
-    store: StoreOption = None,
-    store_precision: StorePrecisionOption = StorePrecision.FP16,
+    encoding: Values,
 ) -> int:
     """Encode what promise train will read with the same options; several processes may share the work."""
-    quiet_libraries()
-    from promise_seg.features.store import FeatureStore
-    from promise_seg.workflows import feature_plans, training
-
-    usual = training.usual_reading(protocol, None)
-    rows = read_data(data, reading, usual, val_share=val_share, seed=seed)
-    where = FeatureStore(store, store_precision)
+    work = _work(context, data, reading, settings, encoding)
     with stages_bar() as progress:
-        found = feature_plans.encode_features(
-            rows, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share, device=device,
-            encoder_precision=encoder_precision, store=where, part=part, progress=progress, note=print_line,
-            **_given(context),
-        )  # fmt: skip
-    console.print(f"{found.encoded:,} views encoded, {found.already_there:,} already there, in {where.folder}")
+        found = work.encode(part, progress)
+    console.print(f"{found.encoded:,} views encoded, {found.already_there:,} already there, in {work.store.folder}")
     for problem in found.problems:
         print(f"promise: error: {problem}", file=sys.stderr)
     return 2 if found.problems else 0
 
 
-def _given(context: typer.Context) -> dict[str, Any]:
-    """The settings of the training that were given on the command line."""
-    names = ("variant", "apm", "fit", "views", "augmentation", "seed")
-    return {
-        name: context.params[name]
-        for name in names
-        if (source := context.get_parameter_source(name)) is not None and source.name != "DEFAULT"
-    }
+def _work(
+    context: typer.Context, data: Path, reading: "ReadingOptions", settings: Values, encoding: Values
+) -> "FeatureWork":
+    """The work on the features of a training, with the settings that were given."""
+    quiet_libraries()
+    from promise_seg.workflows.feature_plans import FeatureWork
+    from promise_seg.workflows.training import usual_reading
+
+    usual = usual_reading(encoding["protocol"], None)
+    rows = read_data(data, reading, usual, val_share=encoding["val_share"], seed=settings["seed"])
+    return FeatureWork(rows, note=print_line, **encoding, **given_of(context, settings))
 
 
 def status(store: StoreOption = None) -> None:

@@ -216,6 +216,17 @@ OtherEncoderPrecisionOption = Annotated[
     ),
 ]
 SplitOption = Annotated[SplitChoice, choice(SplitChoice, "--split", about="Which rows", panel=DATA)]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--mask-threshold",
+        min=0,
+        max=65534,
+        metavar="VALUE",
+        help="Threshold for grey or soft masks, such as 127 or 0.5: values above it are foreground.",
+        rich_help_panel=DATA,
+    ),
+]
 ByOption = Annotated[
     list[str] | None,
     typer.Option(

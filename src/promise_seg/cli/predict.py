@@ -7,14 +7,11 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import console, print_lines, quiet_libraries, stages_bar
+from promise_seg.cli.groups import OPENING, Values, with_groups
 from promise_seg.cli.options import (
     OUTPUT,
     PARTS,
-    AlwaysSegmentOption,
-    DeviceOption,
-    OtherEncoderPrecisionOption,
     PartOption,
-    SamPlaceOption,
     SlicesOption,
     TrainedPlaceArgument,
     choice,
@@ -22,7 +19,7 @@ from promise_seg.cli.options import (
     output_option,
 )
 from promise_seg.cli.part_status import print_status
-from promise_seg.cli.reading_options import LevelOption, OverlapOption, TileOption
+from promise_seg.cli.reading_options import TILING
 from promise_seg.cli.usage import missing_argument
 from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import OutputFormat, Slices
@@ -38,9 +35,11 @@ _KeepEmptyFramesOption = Annotated[
 ]
 
 
+@with_groups(tiling=TILING, opening=OPENING.without("image_size"))
 def predict(
     context: typer.Context,
     output: Annotated[Path, output_option("Folder for masks, overlays and predictions.csv.")],
+    *,
     run: TrainedPlaceArgument = None,
     images: Annotated[
         list[str] | None,
@@ -91,10 +90,7 @@ def predict(
         str | None,
         option("--to", metavar="ADDRESS", about="Send them to the archive of this address instead.", panel=OUTPUT),
     ] = None,
-    tile: TileOption = None,
-    overlap: OverlapOption = None,
-    level: LevelOption = None,
-    always_segment: AlwaysSegmentOption = False,
+    tiling: Values,
     part: PartOption = None,
     merge: Annotated[
         bool,
@@ -117,6 +113,7 @@ def predict(
     sam: SamPlaceOption = None,
     device: DeviceOption = "auto",
     encoder_precision: OtherEncoderPrecisionOption = None,
+    opening: Values,
 ) -> int:
     """Predict masks that fit back onto the images, without a ground truth. The same command resumes if interrupted."""
     quiet_libraries()
@@ -132,10 +129,9 @@ def predict(
 
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
-            run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
-            encoder_precision=encoder_precision, instances=instances, slices=slices, always_segment=always_segment,
-            keep_empty_frames=keep_empty_frames, every=every, tile=tile, overlap=overlap, level=level, part=part,
-            send=send, to=to, progress=progress, note=lambda words: print_lines([words]),
+            run, images, output, output_format=output_format, names=names or (),
+            instances=instances, slices=slices, keep_empty_frames=keep_empty_frames, every=every, part=part, send=send,
+            to=to, progress=progress, note=lambda words: print_lines([words]), **tiling, **opening,
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     print_lines(outcome.notes)

@@ -1,14 +1,15 @@
-"""Options of how files are read, which many commands share, and the decorator that adds all of them."""
+"""Options of how files are read, which many commands share."""
 
-import functools
-import inspect
-from collections.abc import Callable, Collection
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promise_seg.cli.options import DATA, choice
+from promise_seg.cli.groups import Group
+from promise_seg.cli.options import DATA, ThresholdOption, choice
 from promise_seg.vocabulary import Axis, Channel
+
+if TYPE_CHECKING:
+    from promise_seg.images.reading import ReadingOptions
 
 WindowOption = Annotated[
     str | None,
@@ -53,17 +54,6 @@ InstancesOption = Annotated[
     bool,
     typer.Option("--instances", help="Masks are instance maps: each value is one object.", rich_help_panel=DATA),
 ]
-ThresholdOption = Annotated[
-    float | None,
-    typer.Option(
-        "--mask-threshold",
-        min=0,
-        max=65534,
-        metavar="VALUE",
-        help="Threshold for grey or soft masks, such as 127 or 0.5: values above it are foreground.",
-        rich_help_panel=DATA,
-    ),
-]
 TileOption = Annotated[
     str | None,
     typer.Option(
@@ -97,53 +87,29 @@ LevelOption = Annotated[
 ]
 
 
-_READING: dict[str, tuple[Any, Any]] = {
-    "window": (WindowOption, None),
-    "channel": (ChannelOption, None),
-    "channels": (ChannelsOption, None),
-    "axis": (AxisOption, None),
-    "crop_border": (CropOption, None),
-    "label": (ClassOption, None),
-    "instances": (InstancesOption, False),
-    "mask_threshold": (ThresholdOption, None),
-    "tile": (TileOption, None),
-    "overlap": (OverlapOption, None),
-    "level": (LevelOption, None),
-}
-"""Options of how files are read, by the fields of ``ReadingOptions``, with their defaults."""
+def _as_reading(**values: Any) -> "ReadingOptions":
+    from promise_seg.images.reading import ReadingOptions
+
+    return ReadingOptions(**values)
 
 
-def with_reading(
-    *, only: Collection[str] = (), without: Collection[str] = ()
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add the options of how files are read to a command, which gets their values as one argument, ``reading``.
+READING = Group(
+    {
+        "window": (WindowOption, None),
+        "channel": (ChannelOption, None),
+        "channels": (ChannelsOption, None),
+        "axis": (AxisOption, None),
+        "crop_border": (CropOption, None),
+        "label": (ClassOption, None),
+        "instances": (InstancesOption, False),
+        "mask_threshold": (ThresholdOption, None),
+        "tile": (TileOption, None),
+        "overlap": (OverlapOption, None),
+        "level": (LevelOption, None),
+    },
+    make=_as_reading,
+)
+"""How files are read, by the fields of ``ReadingOptions``."""
 
-    Args:
-        only: the options that matter for it; by default all.
-        without: options that do not.
-    """
-    options = {name: given for name, given in _READING.items() if name in (only or _READING) and name not in without}
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        parameters = []
-        for parameter in inspect.signature(command).parameters.values():
-            if parameter.name != "reading":
-                parameters.append(parameter)
-                continue
-            parameters += [
-                inspect.Parameter(name, parameter.kind, annotation=kind, default=default)
-                for name, (kind, default) in options.items()
-            ]
-
-        @functools.wraps(command)
-        def with_options(*args: Any, **values: Any) -> Any:
-            from promise_seg.images.reading import ReadingOptions
-
-            reading = ReadingOptions(**{name: values.pop(name) for name in options})
-            return command(*args, **values, reading=reading)
-
-        vars(with_options)["__signature__"] = inspect.Signature(parameters)
-        with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return with_options
-
-    return decorate
+TILING = Group(READING.only("tile", "overlap", "level").options)
+"""How images are read that are larger than a tile."""

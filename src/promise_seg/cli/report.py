@@ -6,25 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promise_seg.cli.common import (
-    check_one_class,
     each_of,
+    open_to_score,
     print_line,
     print_lines,
-    print_notes,
-    quiet_libraries,
-    read_data,
-    rows_of_split,
     stages_bar,
 )
+from promise_seg.cli.groups import OPENING, Values, with_groups
 from promise_seg.cli.options import (
     OUTPUT,
     SCORING,
-    BareSizeOption,
     ByOption,
     DataArgument,
-    DeviceOption,
     ModelArgument,
-    SamPlaceOption,
     SplitOption,
     StoreOption,
     ToleranceOption,
@@ -32,7 +26,7 @@ from promise_seg.cli.options import (
     option,
     output_option,
 )
-from promise_seg.cli.reading_options import with_reading
+from promise_seg.cli.reading_options import READING
 from promise_seg.vocabulary import PromptSource, SplitChoice
 
 if TYPE_CHECKING:
@@ -49,12 +43,13 @@ def _print_schema(wanted: bool) -> None:
         raise typer.Exit
 
 
-@with_reading()
+@with_groups(reading=READING, opening=OPENING.only("sam", "image_size", "device"))
 def report(
     run: ModelArgument,
     data: DataArgument,
     output: Annotated[Path, output_option("Folder for report.html and report.json.")],
     reading: "ReadingOptions",
+    *,
     split: SplitOption = SplitChoice.TEST,
     prompts: Annotated[
         list[PromptSource] | None,
@@ -69,12 +64,10 @@ def report(
         bool, option("--images/--no-images", about="Draw the worst cases into the page.", panel=OUTPUT)
     ] = True,
     worst: Annotated[int, option("--worst", min=0, about="How many worst cases to show.", panel=OUTPUT)] = 12,
-    sam: SamPlaceOption = None,
-    image_size: BareSizeOption = None,
     seed: Annotated[
         int, option("--seed", min=0, about="Seed of oracle points, draws and intervals.", panel=SCORING)
     ] = 0,
-    device: DeviceOption = "auto",
+    opening: Values,
     store: StoreOption = None,
     schema: Annotated[
         bool,
@@ -84,19 +77,13 @@ def report(
     ] = False,
 ) -> None:
     """Write a report on a model as one HTML file and as JSON: scores, worst cases, and how to reproduce it."""
-    check_one_class(reading.label)
-    rows_of_split(data, split)
-    quiet_libraries()
     from promise_seg.reporting import report as reporting
-    from promise_seg.workflows.models import open_models
 
-    model = open_models(run, sam=sam, device=device, image_size=image_size)
-    print_notes(model.sam)
-    rows = read_data(data, reading, model.reading, split=split)
+    model, rows = open_to_score(run, data, reading, split, opening)
     with stages_bar() as progress:
         found = reporting.report(
             model, rows, output, split=split, prompts=prompts or (), by=by or (), tolerance=tolerance, budget=budget,
-            images=images, worst=worst, sam=sam, image_size=image_size, seed=seed, store=store, progress=progress,
+            images=images, worst=worst, seed=seed, store=store, progress=progress, **opening,
         )  # fmt: skip
     for one in each_of(found):
         print_lines(one.notes)

@@ -5,35 +5,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promise_seg.cli.common import print_deviations, print_line, print_lines, quiet_libraries, read_data, stages_bar
+from promise_seg.cli.common import (
+    given_of,
+    print_deviations,
+    print_line,
+    print_lines,
+    quiet_libraries,
+    read_data,
+    stages_bar,
+)
+from promise_seg.cli.groups import ENCODING, Values, with_groups
 from promise_seg.cli.options import (
     COMPUTING,
     MODEL,
     TRAINING,
     DataArgument,
-    DeviceOption,
-    EncoderPrecisionOption,
-    ImageSizeOption,
-    ProtocolOption,
-    SamOption,
-    StoreOption,
-    StorePrecisionOption,
-    TrainValShareOption,
     choice,
     option,
     output_option,
 )
-from promise_seg.cli.reading_options import with_reading
+from promise_seg.cli.reading_options import READING
 from promise_seg.cli.trust import print_learned
-from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.vocabulary import (
     ApmKind,
     Fit,
     Optimizer,
     Precision,
-    Protocol,
     Recipe,
-    StorePrecision,
     TrainableVariant,
     TrainAlso,
 )
@@ -43,12 +41,13 @@ if TYPE_CHECKING:
     from promise_seg.workflows.one_run import Trained
 
 
-@with_reading()
+@with_groups(reading=READING, encoding=ENCODING)
 def train(
     context: typer.Context,
     data: DataArgument,
     output: Annotated[Path, output_option("Folder of the run; an unfinished run there goes on.")],
     reading: "ReadingOptions",
+    *,
     variant: Annotated[
         TrainableVariant, choice(TrainableVariant, about="Which parts are trained", panel=MODEL)
     ] = TrainableVariant.APM_IPS,
@@ -108,8 +107,7 @@ def train(
             panel=MODEL,
         ),
     ] = 0.1,
-    sam: SamOption = "nano",
-    image_size: ImageSizeOption = None,
+    encoding: Values,
     train_also: Annotated[
         TrainAlso, choice(TrainAlso, about="Parts of SAM to train as well", panel=MODEL)
     ] = TrainAlso.NONE,
@@ -179,38 +177,26 @@ def train(
             panel=TRAINING,
         ),
     ] = Recipe.OWN,
-    protocol: ProtocolOption = Protocol.OWN,
     seed: Annotated[int, option("--seed", min=0, about="Seed of weights, draws and val rows.", panel=TRAINING)] = 0,
-    val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
     precision: Annotated[Precision, choice(Precision, about="Mixed precision", panel=COMPUTING)] = Precision.NO,
-    encoder_precision: EncoderPrecisionOption = None,
-    device: DeviceOption = "auto",
-    store: StoreOption = None,
-    store_precision: StorePrecisionOption = StorePrecision.FP16,
 ) -> None:
     """Train a model on your images; SAM stays frozen. The same command resumes after an interruption."""
     from promise_seg.learning.settings import APM_PREFIX, OPTIONS
     from promise_seg.protocol import training_deviations
-
-    given = {
-        name: context.params[name]
-        for name in (*OPTIONS.values(), *(name for name in context.params if name.startswith(APM_PREFIX)))
-        if (source := context.get_parameter_source(name)) is not None and source.name != "DEFAULT"
-    }
     from promise_seg.workflows import training
 
+    given = given_of(context, (*OPTIONS.values(), *(name for name in context.params if name.startswith(APM_PREFIX))))
+    protocol = encoding["protocol"]
     starts = None if init is None else training.Starts(init)
     settings = training.settings_for(protocol, starts, given)
     print_deviations(training_deviations(protocol))
     usual = training.usual_reading(protocol, starts)
-    rows = read_data(data, reading, usual, val_share=val_share, seed=settings.seed)
+    rows = read_data(data, reading, usual, val_share=encoding["val_share"], seed=settings.seed)
     quiet_libraries()
     with stages_bar() as progress:
         training.train(
-            rows, output, init=starts, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share,
-            encoder_precision=encoder_precision, device=device, store=store, store_precision=store_precision,
-            progress=progress, note=print_line, trained=_print, **given,
-        )  # fmt: skip
+            rows, output, init=starts, progress=progress, note=print_line, trained=_print, **encoding, **given
+        )
 
 
 def _print(trained: "Trained") -> None:

@@ -5,24 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promise_seg.cli.common import print_line, print_notes, quiet_libraries, stages_bar
-from promise_seg.cli.options import (
-    MODEL,
-    DeviceOption,
-    SamPlaceOption,
-    SplitSeedOption,
-    StoreOption,
-    TrainedArgument,
-    ValShareOption,
-    option,
-)
-from promise_seg.cli.reading_options import ThresholdOption
+from promise_seg.cli.common import open_trained, print_line, stages_bar
+from promise_seg.cli.groups import VALIDATION, Values, with_groups
+from promise_seg.cli.options import MODEL, TrainedArgument, option
 from promise_seg.cli.trust import print_learned
 
 if TYPE_CHECKING:
     from promise_seg.workflows.calibrating import Tuning
 
 
+@with_groups(options=VALIDATION)
 def tune(
     run: TrainedArgument,
     data: Annotated[Path, typer.Argument(help="The CSV that it was trained with, or another; only val rows are read.")],
@@ -30,28 +22,15 @@ def tune(
         bool,
         option("--reset", about="Go back to the threshold 0.5, slices by themselves.", panel=MODEL),
     ] = False,
-    sam: SamPlaceOption = None,
-    val_share: ValShareOption = None,
-    seed: SplitSeedOption = None,
-    device: DeviceOption = "auto",
-    store: StoreOption = None,
-    mask_threshold: ThresholdOption = None,
+    *,
+    options: Values,
 ) -> None:
     """Choose the post-processing on the val rows; saved in the model, used by every command."""
-    quiet_libraries()
     from promise_seg.workflows import calibrating
-    from promise_seg.workflows.model_ref import ModelRef
-    from promise_seg.workflows.models import open_models
 
-    ref = ModelRef.resolve(run)
-    ref.checkpoints(calibrating.POSTPROCESSING)
-    model = open_models(ref, sam=sam, device=device)
-    print_notes(model.sam)
+    model = open_trained(run, calibrating.POSTPROCESSING, options)
     with stages_bar() as progress:
-        found = calibrating.tune_postprocess(
-            model, data, reset=reset, val_share=val_share, seed=seed, store=store, mask_threshold=mask_threshold,
-            progress=progress, note=print_line,
-        )  # fmt: skip
+        found = calibrating.tune_postprocess(model, data, reset=reset, **options, progress=progress, note=print_line)
     for one in found:
         _print(one)
 

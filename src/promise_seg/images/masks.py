@@ -139,7 +139,7 @@ def _not_two_values(path: Path, levels: npt.NDArray, highest: float) -> str:
     if highest <= _FEW_LABELS:
         return found + classes.capitalize()
     return found + (
-        "If they are intermediate greys of JPEG or smooth resizing, save it as PNG or pass "
+        "If they are intermediate grey values of JPEG or smooth resizing, save it as PNG or pass "
         f"{_option(highest)}; {classes}"
     )
 

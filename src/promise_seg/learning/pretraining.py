@@ -134,7 +134,7 @@ class Pretrainer:
         self.step = 0
         self.cpu_seconds = 0.0
         if (folder / STATE_FILE).exists():
-            self._logged()  # it must be sound to be gone on with
+            self._logged()  # it must be sound to be resumed
             self._resume()
 
     def _parameters(self) -> dict[str, nn.Parameter]:

@@ -38,7 +38,9 @@ class Seen:
         if self.chosen_on:
             parts.append(f"{self.chosen_on} of these {self.images} images are val rows of training under another split")
         return (
-            None if not parts else f"{' and '.join(parts)} (first {self.first}): their scores say little of new images"
+            None
+            if not parts
+            else f"{' and '.join(parts)} (first {self.first}): their scores do not measure performance on unseen images"
         )
 
     def for_summary(self) -> SeenInTraining:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -10,9 +11,15 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from promise_seg.errors import CheckpointError
+from promise_seg.hub import how_to_load
 from promise_seg.sam.kinds import model_class
 from promise_seg.sam.known import KNOWN_SAMS
 from promise_seg.sam.pickles import check_finite, list_faults, read_safetensors
+
+_EXPECTED = (
+    f"Expected nano, {', '.join(KNOWN_SAMS)} (see promise sam list), an official .pth file, or a folder or hub name "
+    "with config.json and model.safetensors."
+)
 
 
 @contextmanager
@@ -39,13 +46,15 @@ def model_from_folder(source: str) -> PreTrainedModel:
         CheckpointError: if there is no SAM there, or its weights do not fit.
     """
     where = f"--sam {source}"
+    _check_may_be_there(source, where)
+    how = how_to_load(source)
     try:
         with _quiet():
-            values, _ = PreTrainedConfig.get_config_dict(source)
+            values, _ = PreTrainedConfig.get_config_dict(source, **how)
             model: PreTrainedModel
             model, report = model_class(values.get("model_type", "sam"), where).from_pretrained(
                 source, output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True,
-                dtype=torch.float32,
+                dtype=torch.float32, **how,
             )  # fmt: skip
     except ImportError as error:
         raise CheckpointError(
@@ -56,9 +65,8 @@ def model_from_folder(source: str) -> PreTrainedModel:
         raise CheckpointError(f"{where}: damaged or not a SAM: {_first_line(error)}") from error
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{where}: no SAM found there: {_first_line(error)} "
-            f"Expected nano, {', '.join(KNOWN_SAMS)} (see promise sam list), an official .pth file, or a folder or hub "
-            "name with config.json and model.safetensors."
+            f"{where}: no SAM found there: "
+            f"{'the hub cannot be reached, nor was it downloaded before.' if how else _first_line(error)} {_EXPECTED}"
         ) from error
     if report["missing_keys"]:
         _check_not_video_only(source, where)
@@ -74,6 +82,19 @@ def model_from_folder(source: str) -> PreTrainedModel:
         raise CheckpointError(f"{where}: does not fit a SAM: {wrong}")
     check_finite(model.state_dict(), where)
     return model
+
+
+def _check_may_be_there(source: str, where: str) -> None:
+    """Refuse a single word that is no folder, before the hub is asked: its names are ``OWNER/NAME``.
+
+    Raises:
+        CheckpointError: naming the SAM that may have been meant.
+    """
+    if "/" in source or Path(source).exists():
+        return
+    nearest = get_close_matches(source, ["nano", *KNOWN_SAMS], n=1)
+    meant = f" Did you mean {nearest[0]}?" if nearest else ""
+    raise CheckpointError(f"{where}: no SAM of that name, and no such folder.{meant} {_EXPECTED}")
 
 
 def _check_not_video_only(source: str, where: str) -> None:

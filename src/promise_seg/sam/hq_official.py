@@ -13,6 +13,7 @@ from promise_seg.sam.official import (
     transformers_name,
 )
 from promise_seg.sam.pickles import differences
+from promise_seg.sam.renaming import renamed, renamed_back
 
 _RENAMINGS = (
     (".hf_token.", ".hq_token."),
@@ -34,16 +35,12 @@ _RENAMINGS = (
 
 def hq_name(official: str) -> str:
     """Return the name in a ``SamHQModel`` of a parameter of the official implementation."""
-    for old, new in _RENAMINGS:
-        official = official.replace(old, new)
-    return transformers_name(official)
+    return transformers_name(renamed(official, _RENAMINGS))
 
 
 def official_hq_name(name: str) -> str:
     """Return the official name of a parameter of a ``SamHQModel``, the inverse of :func:`hq_name`."""
-    for old, new in reversed(_RENAMINGS):
-        name = name.replace(new, old)
-    return official_name(name)
+    return official_name(renamed_back(name, _RENAMINGS))
 
 
 def hq_from_state(state: dict[str, Tensor], where: str) -> SamHQModel:

@@ -12,13 +12,13 @@ from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEnc
 
 from promise_seg.errors import CheckpointError
 from promise_seg.sam.pickles import differences, read_state
+from promise_seg.sam.renaming import Renamings, renamed, renamed_back
 
 OFFICIAL_POSITIONS = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 LIBRARY_POSITIONS = "shared_image_embedding.positional_embedding"
 """The position code, of which the library has a second copy under this name."""
 
-# (official name, name in the library): applied one after the other, forwards or backwards
-_RENAMINGS: tuple[tuple[str, str], ...] = (
+_RENAMINGS: Renamings = (
     ("image_encoder.", "vision_encoder."),
     ("vision_encoder.blocks.", "vision_encoder.layers."),
     (".patch_embed.proj.", ".patch_embed.projection."),
@@ -60,16 +60,12 @@ HQ_EXTRAS = tuple(
 
 def transformers_name(official: str) -> str:
     """Return the name in a ``SamModel`` of a parameter of the official implementation."""
-    for old, new in _RENAMINGS:
-        official = official.replace(old, new)
-    return official
+    return renamed(official, _RENAMINGS)
 
 
 def official_name(name: str) -> str:
     """Return the official name of a parameter of a ``SamModel``, the inverse of :func:`transformers_name`."""
-    for old, new in reversed(_RENAMINGS):
-        name = name.replace(new, old)
-    return name
+    return renamed_back(name, _RENAMINGS)
 
 
 def config_from_shapes(state: dict[str, Tensor]) -> SamConfig:

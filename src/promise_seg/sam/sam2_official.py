@@ -12,6 +12,7 @@ from transformers import Sam2Config, Sam2MaskDecoderConfig, Sam2Model, Sam2Promp
 
 from promise_seg.errors import CheckpointError
 from promise_seg.sam.pickles import differences
+from promise_seg.sam.renaming import Renamings, renamed, renamed_back
 
 _TRUNK = "image_encoder.trunk."
 _BACKGROUND = f"{_TRUNK}pos_embed"
@@ -45,7 +46,7 @@ _LIBRARY_VIDEO_PARTS = (
     "spatial_perceiver.",
 )
 
-_RENAMINGS: tuple[tuple[str, str], ...] = (
+_RENAMINGS: Renamings = (
     ("image_encoder.trunk.", "vision_encoder.backbone."),
     ("image_encoder.neck.convs.0.conv.", "vision_encoder.neck.convs.0."),
     ("image_encoder.neck.convs.1.conv.", "vision_encoder.neck.convs.1."),
@@ -78,7 +79,6 @@ _RENAMINGS: tuple[tuple[str, str], ...] = (
     (".mask_downscaling.6.", ".mask_embed.conv3."),
     (".pe_layer.positional_encoding_gaussian_matrix", ".shared_embedding.positional_embedding"),
 )
-"""Official names and those of the library, applied one after the other, forwards or backwards."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,16 +109,12 @@ HIERA_SIZES: tuple[HieraSize, ...] = (
 
 def sam2_name(official: str) -> str:
     """Return the name in a ``Sam2Model`` of a parameter of the official implementation."""
-    for old, new in _RENAMINGS:
-        official = official.replace(old, new)
-    return official
+    return renamed(official, _RENAMINGS)
 
 
 def official_sam2_name(name: str) -> str:
     """Return the official name of a parameter of a ``Sam2Model``, the inverse of :func:`sam2_name`."""
-    for old, new in reversed(_RENAMINGS):
-        name = name.replace(new, old)
-    return name
+    return renamed_back(name, _RENAMINGS)
 
 
 def is_video_part(name: str) -> bool:

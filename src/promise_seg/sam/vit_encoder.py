@@ -24,7 +24,8 @@ class Encoded(NamedTuple):
 def encode_vit(encoder: SamVisionEncoder, pixels: Tensor, stage_blocks: Collection[int]) -> Encoded:
     """Encode images with the steps of the library's encoder, some of them in an order of our own.
 
-    The result differs from the library's by rounding alone; without relative positions, as in the nano SAM, by nothing.
+    The result differs from the library's by rounding alone; without relative positions, as in the nano SAM, the steps
+    are the library's, and only the memory layout is ours.
     No state is held, and nothing in ``encoder`` is changed: threads may call it at once.
 
     Args:

@@ -16,7 +16,7 @@ from promise_seg.parts import Part
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
-from promise_seg.vocabulary import Protocol
+from promise_seg.vocabulary import Protocol, StorePrecision
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import pick_device
 from promise_seg.workflows.encoding import encoding_in
@@ -27,134 +27,113 @@ from promise_seg.workflows.tiling import tiles_to_learn
 from promise_seg.workflows.training import settings_for, usual_reading
 
 
-def plan_features(
-    data: Dataset | str | Path,
-    *,
-    sam: Backbone | str = NANO,
-    image_size: int | None = None,
-    protocol: str = Protocol.OWN,
-    val_share: float = DEFAULT_VAL_SHARE,
-    device: str = "auto",
-    encoder_precision: str | None = None,
-    store: str | Path | FeatureStore | None = None,
-    progress: Progress = silent,
-    note: Note = no_note,
-    **given: Any,
-) -> EncodingPlan:
-    """Measure on a few images what a training with these settings will encode; these images are stored.
+class FeatureWork:
+    """The encoding of all images that a training with these settings needs.
 
     Args:
         data: a data set or its manifest.
         sam, image_size, protocol, val_share, device, encoder_precision: as of :func:`promise_seg.train`.
         store: the feature store, or its folder; by default the user's.
-        progress: told of each image.
+        store_precision: how exactly features are kept there: ``fp16`` or ``int8``.
         note: told what a user should know, a line each.
         given: other settings of a training: ``variant``, ``apm``, ``fit``, ``views``, ``augmentation``, ``seed``.
-
-    Raises:
-        SettingsError: if an option cannot be meant.
-        ManifestError: if rows or their files cannot be used.
-        PromiseError: if the disk of the store is full.
     """
-    needed = _needed(
-        data, sam, image_size, protocol, val_share, device, encoder_precision, store, progress, note, given
-    )
-    return plan_encoding(needed.samples, needed.sam, needed.store, needed.stages, progress)
 
+    def __init__(
+        self,
+        data: Dataset | str | Path,
+        *,
+        sam: Backbone | str = NANO,
+        image_size: int | None = None,
+        protocol: str = Protocol.OWN,
+        val_share: float = DEFAULT_VAL_SHARE,
+        device: str = "auto",
+        encoder_precision: str | None = None,
+        store: str | Path | FeatureStore | None = None,
+        store_precision: str = StorePrecision.FP16,
+        note: Note = no_note,
+        **given: Any,
+    ) -> None:
+        self.data, self.sam, self.image_size, self.protocol = data, sam, image_size, protocol
+        self.val_share, self.device, self.encoder_precision = val_share, device, encoder_precision
+        self.store, self.note, self.given = as_store(store, store_precision), note, given
 
-def encode_features(
-    data: Dataset | str | Path,
-    *,
-    sam: Backbone | str = NANO,
-    image_size: int | None = None,
-    protocol: str = Protocol.OWN,
-    val_share: float = DEFAULT_VAL_SHARE,
-    device: str = "auto",
-    encoder_precision: str | None = None,
-    store: str | Path | FeatureStore | None = None,
-    part: str | None = None,
-    progress: Progress = silent,
-    note: Note = no_note,
-    **given: Any,
-) -> Encoded:
-    """Encode what a training with these settings will need and the store does not have yet.
+    def plan(self, progress: Progress = silent) -> EncodingPlan:
+        """Measure on a few images what the training will encode; these images are stored.
 
-    Several processes may do it at once, also the same part: each view is claimed by the process that encodes it.
+        Raises:
+            SettingsError: if an option cannot be meant.
+            ManifestError: if rows or their files cannot be used.
+            PromiseError: if the disk of the store is full.
+        """
+        needed = self._needed(progress)
+        return plan_encoding(needed.samples, needed.sam, self.store, needed.stages, progress)
 
-    Args:
-        data: a data set or its manifest.
-        sam, image_size, protocol, val_share, device, encoder_precision: as of :func:`promise_seg.train`.
-        store: the feature store, or its folder; by default the user's.
-        part: ``K/N`` for the Kth of N parts, or ``slurm`` for the part of the task of a job array; by default all.
-        progress: told of each image.
-        note: told what a user should know, a line each.
-        given: other settings of a training: ``variant``, ``apm``, ``fit``, ``views``, ``augmentation``, ``seed``.
+    def encode(self, part: str | None = None, progress: Progress = silent) -> Encoded:
+        """Encode what the training will need and the store does not have yet.
 
-    Raises:
-        SettingsError: if an option cannot be meant.
-        ManifestError: if rows or their files cannot be used.
-        PromiseError: if the disk is full, or another data set, SAM or version is encoded under the same names.
-    """
-    its_part = None if part is None else Part.parse(part)
-    needed = _needed(
-        data, sam, image_size, protocol, val_share, device, encoder_precision, store, progress, note, given
-    )
-    if its_part is None:
-        return encode_shared(needed.samples, needed.sam, needed.store, needed.stages, progress, note)
-    manifest = "" if needed.data.path is None else os.fspath(Path(needed.data.path).resolve())
-    called = sam if isinstance(sam, str) else sam.name
-    if Path(called).exists():  # a folder or file of the user
-        called = os.fspath(Path(called).resolve())
-    words = [manifest, called, image_size, str(protocol), val_share, encoder_precision, sorted(given.items())]
-    shared = PartsNote(needed.store.folder, words, its_part, manifest or "the data set")
-    shared.begin(
-        {"data_sha256": needed.data.sha256, "sam_sha256": needed.sam.sha256, "promise_seg": __version__,
-         "precision": str(needed.store.precision), "encoder_precision": str(needed.sam.encoder_precision)}
-    )  # fmt: skip
-    mine = [one for one in needed.samples if its_part.has(one.key(needed.sam).digest())]
-    note(f"{its_part.words}: {len(mine):,} of {len(needed.samples):,} views")
-    found = encode_shared(mine, needed.sam, needed.store, needed.stages, progress, note)
-    if not found.problems:
-        shared.finish()
-    return found
+        Several processes may do it at once, also the same part: each view is claimed by the process that encodes it.
+
+        Args:
+            part: ``K/N`` for the Kth of N parts, or ``slurm`` for the part of the task of a job array; by default all.
+            progress: told of each image.
+
+        Raises:
+            SettingsError: if an option cannot be meant.
+            ManifestError: if rows or their files cannot be used.
+            PromiseError: if the disk is full, or another data set, SAM or version is encoded under the same names.
+        """
+        its_part = None if part is None else Part.parse(part)
+        needed = self._needed(progress)
+        if its_part is None:
+            return encode_shared(needed.samples, needed.sam, self.store, needed.stages, progress, self.note)
+        shared = self._shared(needed, its_part)
+        mine = [one for one in needed.samples if its_part.has(one.key(needed.sam).digest())]
+        self.note(f"{its_part.words}: {len(mine):,} of {len(needed.samples):,} views")
+        found = encode_shared(mine, needed.sam, self.store, needed.stages, progress, self.note)
+        if not found.problems:
+            shared.finish()
+        return found
+
+    def _shared(self, needed: "_Needed", part: Part) -> PartsNote:
+        """Begin the note on what the parts have in common."""
+        manifest = "" if needed.data.path is None else os.fspath(Path(needed.data.path).resolve())
+        called = self.sam if isinstance(self.sam, str) else self.sam.name
+        if Path(called).exists():  # a folder or file of the user
+            called = os.fspath(Path(called).resolve())
+        words = [
+            manifest, called, self.image_size, str(self.protocol), self.val_share, self.encoder_precision,
+            sorted(self.given.items()),
+        ]  # fmt: skip
+        shared = PartsNote(self.store.folder, words, part, manifest or "the data set")
+        shared.begin(
+            {"data_sha256": needed.data.sha256, "sam_sha256": needed.sam.sha256, "promise_seg": __version__,
+             "precision": str(self.store.precision), "encoder_precision": str(needed.sam.encoder_precision)}
+        )  # fmt: skip
+        return shared
+
+    def _needed(self, progress: Progress) -> "_Needed":
+        """Return the views that the training encodes."""
+        settings = settings_for(chosen(Protocol, self.protocol, "--protocol"), None, self.given)
+        data = self.data
+        if not isinstance(data, Dataset):
+            data = Dataset.from_csv(data, like=usual_reading(self.protocol, None), progress=progress)
+        rows, device = data.with_validation(self.val_share, settings.seed), pick_device(self.device)
+        rows, sam = tiles_to_learn(rows, self.sam, device, self.image_size, None, self.protocol, self.note)
+        sizing = Sizing(rows.train, None, self.note)
+        frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, device, self.image_size, settings)
+        frozen = encoding_in(frozen, self.encoder_precision)
+        config = sizing.with_apm_side(settings).apm_config
+        apm = None if config is None else config.completed().build(frozen.sizes)
+        training_set = TrainingSet(rows.train, frozen, self.store, settings, apm)
+        val = [Sample.of(row, frozen, settings.fit) for row in rows.val]
+        return _Needed(rows, val + training_set.samples(settings.views), frozen, training_set.stages_read)
 
 
 class _Needed(NamedTuple):
-    """The views that a training needs, what encodes them, and where they are stored."""
+    """The views that a training needs, and what encodes them."""
 
     data: Dataset
     samples: list[Sample]
     sam: Backbone
-    store: FeatureStore
     stages: tuple[int, ...]
-
-
-def _needed(
-    data: Dataset | str | Path,
-    sam: Backbone | str,
-    image_size: int | None,
-    protocol: str,
-    val_share: float,
-    device: str,
-    encoder_precision: str | None,
-    store: str | Path | FeatureStore | None,
-    progress: Progress,
-    note: Note,
-    given: dict[str, Any],
-) -> _Needed:
-    """Return the views that a training with these settings encodes."""
-    settings = settings_for(chosen(Protocol, protocol, "--protocol"), None, given)
-    if not isinstance(data, Dataset):
-        data = Dataset.from_csv(data, like=usual_reading(protocol, None), progress=progress)
-    rows = data.with_validation(val_share, settings.seed)
-    where = as_store(store)
-    rows, sam = tiles_to_learn(rows, sam, pick_device(device), image_size, None, protocol, note)
-    sizing = Sizing(rows.train, None, note)
-    frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, pick_device(device), image_size, settings)
-    frozen = encoding_in(frozen, encoder_precision)
-    config = sizing.with_apm_side(settings).apm_config
-    apm = None if config is None else config.completed().build(frozen.sizes)
-    training_set = TrainingSet(rows.train, frozen, where, settings, apm)
-    val = [Sample.of(row, frozen, settings.fit) for row in rows.val]
-    samples = val + training_set.samples(settings.views)
-    return _Needed(rows, samples, frozen, where, training_set.stages_read)

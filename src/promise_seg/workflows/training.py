@@ -313,7 +313,7 @@ class _Work:
         if known := start.images.trained_on(rows.test):
             self.note(
                 f"{start.ref} was trained on {len(known)} of the {len(rows.test)} test rows (first {known[0].name}): "
-                "their scores will say little of new images"
+                "their scores will not measure performance on unseen images"
             )
 
 

@@ -86,7 +86,8 @@ def get_set(
     arranged = fetch_set(known, name, folder, wish, bar=bar, say=say)
     if arranged.cut_masks:
         say(
-            f"{arranged.cut_masks:,} of {known.images:,} masks had greys and were cut at {THRESHOLD}; all are 0/255 PNG"
+            f"{arranged.cut_masks:,} of {known.images:,} masks had intermediate grey values and were thresholded at "
+            f"{THRESHOLD}; all are 0/255 PNG"
         )
     counts = ", ".join(f"{count:,} {split}" for split, count in arranged.rows.items())
     say(f"splits: {known.splits if not wish.test_names else f'test rows as in {test_list}'}")

@@ -76,13 +76,14 @@ def labels_of_palette(indices: Array, palette: Uint8Array, *, of_grey: bool) -> 
 
     It is the palette that decides, not which of its entries a file uses: so a class has one number in all files.
 
-    - Two greys: as bright as they are. A colour and then black: black is 0.
-    - Other palettes: the indices, apart from greys that do not ascend, which are a grey picture that was made smaller.
+    - Two grey levels: as bright as they are. A colour and then black: black is 0.
+    - Other palettes: the indices, apart from grey levels that do not ascend, which are a grey picture that was made
+      smaller.
 
     Args:
         indices: (H, W) whole numbers.
         palette: (N, 3), the colours.
-        of_grey: whether the format has palettes only, so that one of greys is a grey picture in any case.
+        of_grey: whether the format has palettes only, so that one of grey levels is a grey picture in any case.
     """
     colours = np.unique(palette, axis=0)
     is_grey = bool((palette == palette[:, :1]).all())
@@ -109,6 +110,6 @@ def _labels_of_greys(indices: Array, greys: Uint8Array, *, of_grey: bool) -> tup
     if of_grey or (np.diff(known.astype(np.int64)) <= 0).any():
         return greys[indices], None
     return indices, (
-        f"has a palette of greys, in which {len(known) - 1} is shown as {known[-1]}; the indices are taken as labels. "
-        "If the greys are meant, save it as greyscale"
+        f"has a palette of grey levels, in which {len(known) - 1} is shown as {known[-1]}; the indices are taken as "
+        "labels. If the grey levels are meant, save it as greyscale"
     )
