@@ -17,6 +17,8 @@ from promise_seg.cli.options import (
     ImageSizeOption,
     PartOption,
     ProtocolOption,
+    RayCpusOption,
+    RayOption,
     SamOption,
     StoreOption,
     StorePrecisionOption,
@@ -104,6 +106,8 @@ def encode(
     seed: SeedOption = 0,
     val_share: TrainValShareOption = DEFAULT_VAL_SHARE,
     part: PartOption = None,
+    ray: RayOption = None,
+    ray_cpus: RayCpusOption = 1,
     device: DeviceOption = "auto",
     encoder_precision: EncoderPrecisionOption = None,
     store: StoreOption = None,
@@ -120,8 +124,8 @@ def encode(
     with stages_bar() as progress:
         found = feature_plans.encode_features(
             rows, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share, device=device,
-            encoder_precision=encoder_precision, store=where, part=part, progress=progress, note=print_line,
-            **_given(context),
+            encoder_precision=encoder_precision, store=where, part=part, ray=ray, ray_cpus=ray_cpus, progress=progress,
+            note=print_line, **_given(context),
         )  # fmt: skip
     console.print(f"{found.encoded:,} views encoded, {found.already_there:,} already there, in {where.folder}")
     for problem in found.problems:

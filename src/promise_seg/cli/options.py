@@ -97,6 +97,20 @@ PartOption = Annotated[
         show_default=False,
     ),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Do it on a Ray cluster: auto for that of this computer, local to start one here, or HOST:PORT.",
+        rich_help_panel=PARTS,
+        show_default=False,
+    ),
+]
+RayCpusOption = Annotated[
+    int,
+    typer.Option("--ray-cpus", metavar="N", help="CPUs of each worker of --ray.", rich_help_panel=PARTS),
+]
 SamOption = Annotated[
     str,
     typer.Option(

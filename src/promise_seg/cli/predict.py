@@ -14,6 +14,8 @@ from promise_seg.cli.options import (
     DeviceOption,
     OtherEncoderPrecisionOption,
     PartOption,
+    RayCpusOption,
+    RayOption,
     SamPlaceOption,
     SlicesOption,
     TrainedPlaceArgument,
@@ -94,6 +96,8 @@ def predict(
     level: LevelOption = None,
     always_segment: AlwaysSegmentOption = False,
     part: PartOption = None,
+    ray: RayOption = None,
+    ray_cpus: RayCpusOption = 1,
     merge: Annotated[
         bool,
         option(
@@ -120,7 +124,7 @@ def predict(
             run, images, output, output_format=output_format, names=names or (), sam=sam, device=device,
             encoder_precision=encoder_precision, instances=instances, slices=slices, always_segment=always_segment,
             keep_empty_frames=keep_empty_frames, every=every, tile=tile, overlap=overlap, level=level, part=part,
-            send=send, to=to, progress=progress, note=lambda words: print_lines([words]),
+            ray=ray, ray_cpus=ray_cpus, send=send, to=to, progress=progress, note=lambda words: print_lines([words]),
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     print_lines(outcome.notes)
