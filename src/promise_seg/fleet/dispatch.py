@@ -23,8 +23,8 @@ _LARGEST_BUNDLE = 32
 _LOOK_SECONDS = 2.0  # between two looks at which nodes there are
 _CLAIMED_SECONDS = 2.0  # before an item is given again that somebody else had claimed
 _MOST_PROBLEMS = 2
-_MOST_BLAME = 3
-_MOST_STRIKES = 8
+_MOST_BLAME = 4
+_MOST_STRIKES = 10
 _MOST_REFUSALS = 3
 
 

@@ -1,5 +1,6 @@
 """A Ray cluster as a fleet of workers: Ray places them, starts them, tells of their deaths and carries the words."""
 
+import os
 import re
 import signal
 import socket
@@ -85,6 +86,7 @@ def connected(options: RayOptions, job: Job) -> Iterator["RayFleet"]:
         PromiseError: if a node has another version of this package.
     """
     options.check()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here tells nobody of it
     import ray
 
     if options.address not in (AUTO, LOCAL):
