@@ -60,7 +60,7 @@ class Holder:
 
     @property
     def process(self) -> tuple[str, str, int, float]:
-        """What no other process has: the same for all locks of one process."""
+        """The marks that no other process has: the same for all locks of one process."""
         return self.host, self.system, self.pid, self.started
 
     @property

@@ -57,7 +57,8 @@ def test_a_cluster_ends_with_what_one_process_makes(cluster, tmp_path, capsys):
     (images / "p1/5.png").write_bytes(sound)
     capsys.readouterr()
     assert main(command) == 0
-    assert "1 predicted, 9 already there" in " ".join(capsys.readouterr().out.split())
+    printed = capsys.readouterr()
+    assert "1 predicted, 9 already there" in printed.out + printed.err
     assert content(out) == content(tmp_path / "whole")
     assert main(command[:-1] + ["127.0.0.1:1"]) == 0  # nothing is missing, so that no cluster is needed
 

@@ -26,7 +26,7 @@ _LONGEST_WORDS = 300
 
 @dataclass(frozen=True)
 class RayOptions:
-    """What a user says of a Ray cluster.
+    """The choice of a Ray cluster by a user.
 
     Args:
         address: ``auto`` for the cluster that this computer belongs to, ``local`` for one that is started here for this
@@ -104,6 +104,7 @@ def connected(options: RayOptions, job: Job) -> Iterator["RayFleet"]:
         ) from error
     finally:
         _restore(handlers)
+    _quiet()
     fleet = RayFleet(options, job)
     try:
         fleet.check_room()
@@ -112,6 +113,14 @@ def connected(options: RayOptions, job: Job) -> Iterator["RayFleet"]:
         fleet.close()
         if not was_connected:
             ray.shutdown()
+
+
+def _quiet() -> None:
+    """Let Ray not print a paragraph for each worker that dies: that is told in our own words, where it matters."""
+    with suppress(ImportError, AttributeError, KeyError):
+        from ray._private.ray_logging import global_worker_stdstream_dispatcher
+
+        global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
 
 
 def _restore(handlers: Mapping[signal.Signals, Any]) -> None:

@@ -33,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Opened:
-    """What a worker says when it is ready.
+    """The words of a worker that is ready.
 
     Args:
         facts: what must be the same in all workers, such as the hash of the SAM.
@@ -48,7 +48,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Trouble:
-    """What stopped a worker in the middle of its items.
+    """The error that stopped a worker in the middle of its items.
 
     Args:
         words: the error in one line.
@@ -60,7 +60,7 @@ class Trouble:
 
 
 class Work(Protocol):
-    """What a worker holds: the model, which is loaded once, and what else it needs for every item."""
+    """The state of a worker: the model, which is loaded once, and what else it needs for every item."""
 
     facts: dict[str, str]
     notes: tuple[str, ...]
@@ -78,7 +78,7 @@ class Work(Protocol):
 
 
 class Job(Protocol):
-    """What is sent to each worker, by name and by plain values: how the work is opened there."""
+    """The orders that are sent to each worker, in names and plain values: how the work is opened there."""
 
     def open(self) -> Work:
         """Load what is needed.
@@ -89,7 +89,7 @@ class Job(Protocol):
 
 
 class Desk(Protocol):
-    """What the process that gives out work does for items whose workers cannot."""
+    """The part of the process that gives out work, for items whose workers cannot."""
 
     def free(self, item: Any, process: Holder) -> None:
         """End the claim that a dead worker had on an item."""

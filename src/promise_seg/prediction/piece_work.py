@@ -18,7 +18,7 @@ _HASH_SHOWN = 12
 
 
 class PieceWork:
-    """What a worker of a cluster holds: the model and the open folder. Its log is one of those of parts.
+    """The state of a worker of a cluster: the model and the open folder. Its log is one of those of parts.
 
     Args:
         labeller: predicts.

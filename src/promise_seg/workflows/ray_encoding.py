@@ -25,7 +25,7 @@ _HASH_SHOWN = 12
 
 @dataclass(frozen=True)
 class EncodeJob:
-    """What each worker is told: how SAM is loaded there, and where features belong.
+    """The orders of each worker: how SAM is loaded there, and where features belong.
 
     Args:
         sam: what names the SAM.
@@ -60,7 +60,7 @@ class EncodeJob:
 
 
 class EncodeWork:
-    """What a worker of a cluster holds: SAM and the store.
+    """The state of a worker of a cluster: SAM and the store.
 
     Args:
         sam: which encodes.
@@ -93,7 +93,7 @@ class EncodeWork:
 
 
 class _EncodeDesk:
-    """What this process does for views whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
+    """The part of this process for views whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
 
     def __init__(self, store: FeatureStore, sam_sha256: str) -> None:
         self._store, self._sam_sha256, self._claims = store, sam_sha256, claims_in(store)

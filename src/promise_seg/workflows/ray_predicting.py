@@ -26,7 +26,7 @@ from promise_seg.workflows.ray_places import place_of
 
 @dataclass(frozen=True)
 class PredictJob:
-    """What each worker is told: how the model is loaded there, and where predictions belong.
+    """The orders of each worker: how the model is loaded there, and where predictions belong.
 
     Args:
         model: what names the model.
@@ -60,7 +60,7 @@ class PredictJob:
 
 
 class _PredictDesk:
-    """What this process does for images whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
+    """The part of this process for images whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
 
     def __init__(self, folder: Path, table: PartTable) -> None:
         self._claims, self._table = claims_in(folder), table
