@@ -112,6 +112,6 @@ def test_a_worker_encodes_what_is_missing_and_names_what_it_cannot_do(checked, t
 
 def test_a_worker_on_a_computer_that_sees_other_files_does_not_begin(sam_folder, tmp_path):
     place = Place(str(tmp_path), str(tmp_path / "mark"), "token")
-    job = EncodeJob(sam_folder, 64, None, "cpu", tmp_path / "store", StorePrecision.FP16, (0,), place)
+    job = EncodeJob(sam_folder, 64, None, "cpu", str(tmp_path / "store"), StorePrecision.FP16, (0,), place)
     with pytest.raises(PromiseError, match="is another folder here, or none"):
         job.open()

@@ -17,7 +17,7 @@ from promise_seg.cli.options import (
     DeviceOption,
     ModelArgument,
     SamPlaceOption,
-    StoreOption,
+    StoreFolderOption,
     choice,
     option,
     output_option,
@@ -111,7 +111,7 @@ def annotate(
     sam: SamPlaceOption = None,
     image_size: BareSizeOption = None,
     device: DeviceOption = "auto",
-    store: StoreOption = None,
+    store: StoreFolderOption = None,
 ) -> None:
     """Correct the model's own prompts and masks in the browser, on this computer; everything is saved at once."""
     _check_installed()

@@ -72,7 +72,7 @@ def plan(
     """Say what encoding will take in time, disk and memory, measured on a few images, which are stored."""
     quiet_libraries()
     from promise_seg.errors import PromiseError
-    from promise_seg.features.store import FeatureStore
+    from promise_seg.features.remote import open_store
     from promise_seg.workflows import feature_plans, training
 
     usual = training.usual_reading(protocol, None)
@@ -80,7 +80,7 @@ def plan(
     with stages_bar() as progress:
         found = feature_plans.plan_features(
             rows, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share, device=device,
-            encoder_precision=encoder_precision, store=FeatureStore(store, store_precision), progress=progress,
+            encoder_precision=encoder_precision, store=open_store(store, store_precision), progress=progress,
             note=print_line, **_given(context),
         )  # fmt: skip
     print(found.words)
@@ -115,19 +115,19 @@ def encode(
 ) -> int:
     """Encode what promise train will read with the same options; several processes may share the work."""
     quiet_libraries()
-    from promise_seg.features.store import FeatureStore
+    from promise_seg.features.remote import open_store
     from promise_seg.workflows import feature_plans, training
 
     usual = training.usual_reading(protocol, None)
     rows = read_data(data, reading, usual, val_share=val_share, seed=seed)
-    where = FeatureStore(store, store_precision)
+    where = open_store(store, store_precision)
     with stages_bar() as progress:
         found = feature_plans.encode_features(
             rows, sam=sam, image_size=image_size, protocol=protocol, val_share=val_share, device=device,
             encoder_precision=encoder_precision, store=where, part=part, ray=ray, ray_cpus=ray_cpus, progress=progress,
             note=print_line, **_given(context),
         )  # fmt: skip
-    console.print(f"{found.encoded:,} views encoded, {found.already_there:,} already there, in {where.folder}")
+    console.print(f"{found.encoded:,} views encoded, {found.already_there:,} already there, in {where.place}")
     for problem in found.problems:
         print(f"promise: error: {problem}", file=sys.stderr)
     return 2 if found.problems else 0
@@ -189,13 +189,20 @@ def prune(
         console.print(f"note: {found.spared:,} of them are used by a training that runs, and were spared")
 
 
-def _folder_of(store: Path | None) -> Path:
-    """The folder of the user's store, which may not be there yet, or of one that is named, which must be."""
-    from promise_seg.features.contents import check_is_store
-    from promise_seg.features.store import FeatureStore
+def _folder_of(store: str | None) -> Path:
+    """The folder of the user's store, which may not be there yet, or of one that is named, which must be.
 
+    Of a store on an object store, it is the folder of the copies on this computer.
+    """
+    from promise_seg.features.contents import check_is_store
+    from promise_seg.features.remote import folder_of_copies
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.object_stores import is_address
+
+    if store is not None and is_address(store):
+        return folder_of_copies(store)
     if store is not None:
-        check_is_store(store)
+        check_is_store(Path(store))
     return FeatureStore(store).folder
 
 

@@ -182,6 +182,16 @@ DeviceOption = Annotated[
     ),
 ]
 StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="PLACE",
+        help="Feature store: a folder or s3://...; default $PROMISE_SEG_STORE or the user's cache.",
+        rich_help_panel=COMPUTING,
+        show_default=False,
+    ),
+]
+StoreFolderOption = Annotated[
     Path | None,
     typer.Option(
         "--store",

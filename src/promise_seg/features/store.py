@@ -103,6 +103,11 @@ class FeatureStore:
             self._has_warned = True
             _LOG.warning("%s. Such images are encoded whenever they are needed; name another --store", words)
 
+    @property
+    def place(self) -> str:
+        """The folder, as a user names the store."""
+        return str(self.folder)
+
     def path(self, key: FeatureKey, precision: StorePrecision | None = None) -> Path:
         """Return where the features of a key are, or would be."""
         digest = key.digest(precision or self.precision)
@@ -122,7 +127,7 @@ class FeatureStore:
     @staticmethod
     def _has_file(path: Path, stages: Collection[int]) -> bool:
         try:
-            return _has_stages(tensor_names(path), stages)
+            return has_stages(tensor_names(path), stages)
         except (OSError, SafetensorError):
             return False
 
@@ -187,7 +192,7 @@ class FeatureStore:
             _LOG.warning("%s: damaged, so the image is encoded anew: %s", path, first_line(error))
             return None
         self._checked[path] = state
-        if not tensors or not _has_stages(tensors, stages):
+        if not tensors or not has_stages(tensors, stages):
             return None
         _note_use(path, found)
         return unpacked(_with_stages(tensors, stages))
@@ -221,7 +226,10 @@ def _note_use(path: Path, found: os.stat_result) -> None:
             os.utime(path, ns=(int(now * 1e9), found.st_mtime_ns))
 
 
-def _has_stages(names: Collection[str], stages: Collection[int]) -> bool:
+def has_stages(names: Collection[str], stages: Collection[int]) -> bool:
+    """Whether an entry with these names of tensors has the stages; one without any tensors has nothing."""
+    if not names:
+        return False
     return STAGES in names or all(f"stage_{number}" in names for number in stages)
 
 

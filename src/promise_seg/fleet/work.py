@@ -104,7 +104,7 @@ class Place:
 
     Args:
         folder: where that process is, from which names are relative.
-        mark: a file that it wrote where results are written.
+        mark: a file that it wrote where results are written; empty if that is no folder.
         content: of the mark.
         first: files of the first item, as a sample of all.
     """
@@ -124,7 +124,7 @@ class Place:
             os.chdir(self.folder)
         mark = Path(self.mark)
         try:
-            is_same = mark.read_text(encoding="utf-8") == self.content
+            is_same = not self.mark or mark.read_text(encoding="utf-8") == self.content
         except (OSError, ValueError):
             is_same = False
         if not is_same:

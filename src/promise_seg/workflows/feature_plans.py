@@ -16,6 +16,7 @@ from promise_seg.inference.encoding import Sample
 from promise_seg.inference.planning import EncodingPlan, plan_encoding
 from promise_seg.inference.sharing import Encoded, PartsNote, encode_shared
 from promise_seg.learning.training_set import TrainingSet
+from promise_seg.object_stores import is_address
 from promise_seg.parts import Part
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
@@ -116,11 +117,12 @@ def encode_features(
         data, sam, image_size, protocol, val_share, device, encoder_precision, store, progress, note, given
     )
     if cluster is not None:
+        place = needed.store.place if is_address(needed.store.place) else str(needed.store.folder.absolute())
         job = EncodeJob(
-            needed.sam.name, needed.sam.image_size, encoder_precision, asked, needed.store.folder.absolute(),
+            needed.sam.name, needed.sam.image_size, encoder_precision, asked, place,
             needed.store.precision, needed.stages,
         )  # fmt: skip
-        return encode_on_ray(job, needed.samples, needed.sam, cluster, progress, note)
+        return encode_on_ray(job, needed.samples, needed.sam, needed.store, cluster, progress, note)
     if its_part is None:
         return encode_shared(needed.samples, needed.sam, needed.store, needed.stages, progress, note)
     return _encode_part(

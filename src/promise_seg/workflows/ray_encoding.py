@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from promise_seg.features.remote import open_store
 from promise_seg.features.store import FeatureStore
 from promise_seg.fleet.dispatch import Dispatcher
 from promise_seg.fleet.ray_cluster import RayOptions, connected
@@ -11,6 +11,7 @@ from promise_seg.fleet.work import Answer, Place
 from promise_seg.holders import Holder
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.sharing import Encoded, claims_in, encode_claimed, name_of_claim
+from promise_seg.object_stores import is_address
 from promise_seg.progress import Progress
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
@@ -32,7 +33,7 @@ class EncodeJob:
         image_size: the side of its input.
         encoder_precision: the precision that it encodes in; as it is loaded if ``None``.
         device: where to put it.
-        store: folder of the store.
+        store: the store: a folder or an address.
         store_precision: of the store.
         stages: the stages that are read.
         place: what the worker must see.
@@ -42,7 +43,7 @@ class EncodeJob:
     image_size: int
     encoder_precision: str | None
     device: str
-    store: Path
+    store: str
     store_precision: StorePrecision
     stages: tuple[int, ...]
     place: Place | None = None
@@ -56,7 +57,7 @@ class EncodeJob:
         if self.place is not None:
             self.place.enter()
         sam = encoding_in(load_sam(self.sam, pick_device(self.device), self.image_size), self.encoder_precision)
-        return EncodeWork(sam, FeatureStore(self.store, self.store_precision), self.stages)
+        return EncodeWork(sam, open_store(self.store, self.store_precision), self.stages)
 
 
 class EncodeWork:
@@ -113,7 +114,13 @@ def facts_of(sam: Backbone) -> dict[str, str]:
 
 
 def encode_on_ray(
-    job: EncodeJob, samples: Sequence[Sample], sam: Backbone, ray: RayOptions, progress: Progress, note: Note
+    job: EncodeJob,
+    samples: Sequence[Sample],
+    sam: Backbone,
+    store: FeatureStore,
+    ray: RayOptions,
+    progress: Progress,
+    note: Note,
 ) -> Encoded:
     """Add missing features to a store on a cluster.
 
@@ -121,6 +128,7 @@ def encode_on_ray(
         job: what workers do.
         samples: the views that are needed.
         sam: the SAM that they are needed of, as this process knows it.
+        store: the store, as this process knows it.
         ray: the cluster.
         progress: told of each view.
         note: told what happens to the cluster.
@@ -130,7 +138,6 @@ def encode_on_ray(
         PromiseError: if a worker has another SAM or another version, the store cannot be written, or no computer of the
             cluster can work.
     """
-    store = FeatureStore(job.store, job.store_precision)
     missing: list[Sample] = []
     for sample in samples if not sam.encoder_learns else ():
         key = sample.key(sam)
@@ -144,7 +151,7 @@ def encode_on_ray(
     desk, first = _EncodeDesk(store, sam.features_sha256), missing[0].checked.row.image
     with (
         store.in_use(),
-        place_of(store.folder, (first,)) as place,
+        place_of(None if is_address(job.store) else store.folder, (first,)) as place,
         connected(ray, replace(job, place=place)) as fleet,
     ):
         dispatcher = Dispatcher(fleet, desk, facts_of(sam), stage="encoding", progress=progress, note=note)

@@ -14,16 +14,20 @@ from promise_seg.strays import temporary_name
 
 
 @contextmanager
-def place_of(folder: Path, first: Sequence[Path]) -> Iterator[Place]:
+def place_of(folder: Path | None, first: Sequence[Path]) -> Iterator[Place]:
     """Leave a mark in a folder while a cluster works in it, by which workers tell that theirs is the same.
 
     Args:
-        folder: where results are written; made if it is not there.
+        folder: where results are written; made if it is not there; ``None`` if it is no folder.
         first: files that workers must see, too.
 
     Raises:
         PromiseError: if the folder cannot be written.
     """
+    files = tuple(str(path.absolute()) for path in first)
+    if folder is None:
+        yield Place(str(Path.cwd()), "", "", files)
+        return
     mark, content = folder.absolute() / temporary_name("ray"), secrets.token_hex(16)
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +35,7 @@ def place_of(folder: Path, first: Sequence[Path]) -> Iterator[Place]:
     except OSError as error:
         raise PromiseError(f"{folder}: cannot write: {error.strerror}. Choose another folder") from error
     try:
-        yield Place(str(Path.cwd()), str(mark), content, tuple(str(path.absolute()) for path in first))
+        yield Place(str(Path.cwd()), str(mark), content, files)
     finally:
         with suppress(OSError):
             mark.unlink()
