@@ -92,7 +92,7 @@ class NoCredentialsError(Exception):
 
 @pytest.mark.parametrize(
     ("error", "words", "tries"),
-    [(ConnectionError("reset"), "the server gave no answer in 7 tries: reset. What was stored before", 7),
+    [(ConnectionError("reset"), "the server gave no answer in 9 tries: reset. What was stored before", 9),
      (PermissionError("Access Denied"), "may not be read or written: Access Denied. Set other credentials", 1),
      (FileNotFoundError("no such bucket"), "there is no bucket test_what_stays_lost", 1),
      (NoCredentialsError("Unable to locate credentials"), "there are no credentials in the environment", 1)],

@@ -18,7 +18,8 @@ _ADDRESS = re.compile(r"(?P<kind>[a-z][a-z0-9+.-]*)://(?P<place>.+)", re.DOTALL)
 _WITH_NO_SLASH = re.compile(r"(s3|gs):/[^/]")  # what a path makes of an address
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
 _KINDS = (*_PACKAGES, "memory")
-_TRIES = 7
+_OPTIONS = {"s3": {"config_kwargs": {"retries": {"total_max_attempts": 1}}}}  # as it is tried again here
+_TRIES = 9
 _FIRST_PAUSE_SECONDS = 0.2
 _MOST_BYTES_AT_ONCE = 5 * 2**30  # that one request of S3 may put
 _FINAL = (
@@ -65,12 +66,14 @@ class ObjectFolder:
         import fsspec
 
         try:
-            self._system: Any = fsspec.filesystem(kind, use_listings_cache=False)
+            self._system: Any = fsspec.filesystem(kind, use_listings_cache=False, **_OPTIONS.get(kind, {}))
         except ImportError as error:
             raise SettingsError(
                 f"{option} {address}: needs the Python package {_PACKAGES[kind]}, which is not installed. Install it: "
                 f"pip install 'promise-seg[{kind}]'"
             ) from error
+        if hasattr(self._system, "retries"):
+            self._system.retries = 1
         self._root = place.strip("/")
 
     def check(self, marker: str, content: bytes) -> None:

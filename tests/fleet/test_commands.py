@@ -115,3 +115,18 @@ def test_a_worker_on_a_computer_that_sees_other_files_does_not_begin(sam_folder,
     job = EncodeJob(sam_folder, 64, None, "cpu", str(tmp_path / "store"), StorePrecision.FP16, (0,), place)
     with pytest.raises(PromiseError, match="is another folder here, or none"):
         job.open()
+
+
+@pytest.mark.slow
+def test_encode_on_a_cluster_into_an_object_store(manifest, sam_folder, tmp_path, capsys, monkeypatch):
+    use_local_fleet(monkeypatch, ray_encoding)
+    monkeypatch.setenv("PROMISE_SEG_COPIES", str(tmp_path / "copies"))
+    address = "memory://encode_on_a_cluster/store"
+    command = ["features", "encode", str(manifest), "--sam", sam_folder, "--variant", "ips", "--views", "0"]
+    command += ["--device", "cpu", "--store", address]
+    assert main([*command, "--ray", "auto"]) == 0
+    assert f"in {address}" in words_of(capsys)
+    assert main(command) == 0
+    assert "0 views encoded" in words_of(capsys)
+    assert main(["features", "status", "--store", address]) == 0
+    assert str(tmp_path / "copies") in words_of(capsys)
