@@ -157,3 +157,5 @@ def test_stores_are_opened_by_what_names_them(address, tmp_path, monkeypatch):
         open_store("s3:/bucket")
     monkeypatch.setenv("PROMISE_SEG_STORE", address)
     assert open_store(None).place == address
+    with pytest.raises(SettingsError, match=r"expected a folder for this command\. Give --store FOLDER"):
+        FeatureStore()

@@ -1,5 +1,6 @@
 """``promise features plan | encode | status | prune``"""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -199,8 +200,9 @@ def _folder_of(store: str | None) -> Path:
     from promise_seg.features.store import FeatureStore
     from promise_seg.object_stores import is_address
 
-    if store is not None and is_address(store):
-        return folder_of_copies(store)
+    named = os.environ.get("PROMISE_SEG_STORE") if store is None else store
+    if named is not None and is_address(named):
+        return folder_of_copies(named)
     if store is not None:
         check_is_store(Path(store))
     return FeatureStore(store).folder

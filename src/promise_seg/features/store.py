@@ -21,10 +21,11 @@ from torch import Tensor
 
 from promise_seg.augmentation import AnyView
 from promise_seg.cache_folders import cache_folder
-from promise_seg.errors import PromiseError, first_line
+from promise_seg.errors import PromiseError, SettingsError, first_line
 from promise_seg.features.precision import HALF, belongs_to, packed, rounded, unpacked
 from promise_seg.files import Sync
 from promise_seg.images.geometry import Box
+from promise_seg.object_stores import is_address
 from promise_seg.sam.features import ALL_STAGES, STAGES, Features
 from promise_seg.strays import remove_strays, temporary_name
 from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors, tensor_names
@@ -43,7 +44,16 @@ PRECISION = HALF
 
 
 def default_store_folder() -> Path:
-    """Return ``$PROMISE_SEG_STORE``, or a folder in the user's cache directory."""
+    """Return ``$PROMISE_SEG_STORE``, or a folder in the user's cache directory.
+
+    Raises:
+        SettingsError: if the variable is the address of an object store, where a folder is needed.
+    """
+    if is_address(os.environ.get("PROMISE_SEG_STORE")):
+        raise SettingsError(
+            "PROMISE_SEG_STORE is the address of an object store; expected a folder for this command. Give --store "
+            "FOLDER"
+        )
     return cache_folder("features", "PROMISE_SEG_STORE")
 
 
