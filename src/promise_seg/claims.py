@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from promise_seg.holders import Holder, lock_of
+from promise_seg.holders import Holder, lock_of, remove_lock_of
 from promise_seg.locks import STALE_SECONDS, Lock
-from promise_seg.strays import remove_strays
+from promise_seg.strays import remove_strays, temporary_name
 
 _LOOKS = 4
 """How often a claim of another process is only read, until it is found out again whether that process is gone."""
@@ -62,6 +62,13 @@ class Claims:
         """End a claim, if there is one."""
         if lock := self._held.pop(name, None):
             lock.give_back()
+
+    def end_of(self, name: str, process: Holder) -> None:
+        """End the claim of another process that is known to be dead, on whatever computer it was; no other claim."""
+        path = self.path(name)
+        found = Holder.read(path)
+        if found is not None and found.process == process.process:
+            remove_lock_of(path, found, path.with_name(temporary_name(path.name)))
 
     @contextmanager
     def ending(self) -> Iterator[None]:

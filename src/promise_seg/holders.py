@@ -59,6 +59,11 @@ class Holder:
         return f"process {self.pid} on {self.host} since {self.since}"
 
     @property
+    def process(self) -> tuple[str, str, int, float]:
+        """The marks that no other process has: the same for all locks of one process."""
+        return self.host, self.system, self.pid, self.started
+
+    @property
     def is_of_this_system(self) -> bool:
         """Whether this process can ask whether the holder runs."""
         return self.system == system_name()

@@ -15,7 +15,7 @@ LONG_FUNCTIONS = {
     "dataset/dataset.py:from_csv": 80,
     "reporting/report.py:report": 70,
     "workflows/evaluation.py:evaluate": 80,
-    "workflows/predicting.py:predict_folder": 120,
+    "workflows/predicting.py:predict_folder": 130,
     "workflows/timing.py:bench": 75,
     "workflows/training.py:train": 130,
     # One loop with its retries, which reads worse in parts.

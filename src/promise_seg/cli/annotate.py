@@ -14,7 +14,7 @@ from promise_seg.cli.options import (
     OUTPUT,
     TRAINING,
     ModelArgument,
-    StoreOption,
+    StoreFolderOption,
     choice,
     option,
     output_option,
@@ -107,7 +107,7 @@ def annotate(
         ),
     ] = None,
     opening: Values,
-    store: StoreOption = None,
+    store: StoreFolderOption = None,
 ) -> None:
     """Correct the model's own prompts and masks in the browser, on this computer; everything is saved at once."""
     _check_installed()

@@ -1,5 +1,6 @@
 """``promise features plan | encode | status | prune``"""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -18,7 +19,17 @@ from promise_seg.cli.common import (
     stages_bar,
 )
 from promise_seg.cli.groups import ENCODING, Group, Values, with_groups
-from promise_seg.cli.options import MODEL, TRAINING, DataArgument, PartOption, StoreOption, choice, option
+from promise_seg.cli.options import (
+    MODEL,
+    TRAINING,
+    DataArgument,
+    PartOption,
+    RayCpusOption,
+    RayOption,
+    StoreOption,
+    choice,
+    option,
+)
 from promise_seg.cli.reading_options import READING
 from promise_seg.vocabulary import ApmKind, Fit, Recipe, TrainableVariant
 
@@ -80,13 +91,15 @@ def encode(
     settings: Values,
     *,
     part: PartOption = None,
+    ray: RayOption = None,
+    ray_cpus: RayCpusOption = 1,
     encoding: Values,
 ) -> int:
     """Encode what promise train will read with the same options; several processes may share the work."""
     work = _work(context, data, reading, settings, encoding)
     with stages_bar() as progress:
-        found = work.encode(part, progress)
-    console.print(f"{found.encoded:,} views encoded, {found.already_there:,} already there, in {work.store.folder}")
+        found = work.encode(part, progress, ray=ray, ray_cpus=ray_cpus)
+    console.print(f"{found.encoded:,} views encoded, {found.already_there:,} already there, in {work.store.place}")
     for problem in found.problems:
         print(f"promise: error: {problem}", file=sys.stderr)
     return 2 if found.problems else 0
@@ -151,13 +164,21 @@ def prune(
         console.print(f"note: {found.spared:,} of them are used by a training that runs, and were spared")
 
 
-def _folder_of(store: Path | None) -> Path:
-    """The folder of the user's store, which may not be there yet, or of one that is named, which must be."""
-    from promise_seg.features.contents import check_is_store
-    from promise_seg.features.store import FeatureStore
+def _folder_of(store: str | None) -> Path:
+    """The folder of the user's store, which may not be there yet, or of one that is named, which must be.
 
+    Of a store on an object store, it is the folder of the copies on this computer.
+    """
+    from promise_seg.features.contents import check_is_store
+    from promise_seg.features.remote import folder_of_copies
+    from promise_seg.features.store import FeatureStore
+    from promise_seg.object_stores import is_address
+
+    named = os.environ.get("PROMISE_SEG_STORE") if store is None else store
+    if named is not None and is_address(named):
+        return folder_of_copies(named)
     if store is not None:
-        check_is_store(store)
+        check_is_store(Path(store))
     return FeatureStore(store).folder
 
 

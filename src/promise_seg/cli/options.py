@@ -97,6 +97,20 @@ PartOption = Annotated[
         show_default=False,
     ),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Do it on a Ray cluster: auto for that of this computer, local to start one here, or HOST:PORT.",
+        rich_help_panel=PARTS,
+        show_default=False,
+    ),
+]
+RayCpusOption = Annotated[
+    int,
+    typer.Option("--ray-cpus", metavar="N", help="CPUs of each worker of --ray.", rich_help_panel=PARTS),
+]
 SamOption = Annotated[
     str,
     typer.Option(
@@ -168,6 +182,16 @@ DeviceOption = Annotated[
     ),
 ]
 StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="PLACE",
+        help="Feature store: a folder or s3://...; default $PROMISE_SEG_STORE or the user's cache.",
+        rich_help_panel=COMPUTING,
+        show_default=False,
+    ),
+]
+StoreFolderOption = Annotated[
     Path | None,
     typer.Option(
         "--store",

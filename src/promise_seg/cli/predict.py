@@ -12,6 +12,8 @@ from promise_seg.cli.options import (
     OUTPUT,
     PARTS,
     PartOption,
+    RayCpusOption,
+    RayOption,
     SlicesOption,
     TrainedPlaceArgument,
     choice,
@@ -92,6 +94,8 @@ def predict(
     ] = None,
     tiling: Values,
     part: PartOption = None,
+    ray: RayOption = None,
+    ray_cpus: RayCpusOption = 1,
     merge: Annotated[
         bool,
         option(
@@ -110,9 +114,6 @@ def predict(
             show_default=False,
         ),
     ] = False,
-    sam: SamPlaceOption = None,
-    device: DeviceOption = "auto",
-    encoder_precision: OtherEncoderPrecisionOption = None,
     opening: Values,
 ) -> int:
     """Predict masks that fit back onto the images, without a ground truth. The same command resumes if interrupted."""
@@ -130,7 +131,7 @@ def predict(
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (),
-            instances=instances, slices=slices, keep_empty_frames=keep_empty_frames, every=every, part=part, send=send,
+            instances=instances, slices=slices, keep_empty_frames=keep_empty_frames, every=every, part=part, ray=ray, ray_cpus=ray_cpus, send=send,
             to=to, progress=progress, note=lambda words: print_lines([words]), **tiling, **opening,
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")

@@ -21,10 +21,11 @@ from torch import Tensor
 
 from promise_seg.augmentation import AnyView
 from promise_seg.cache_folders import cache_folder
-from promise_seg.errors import PromiseError, first_line
+from promise_seg.errors import PromiseError, SettingsError, first_line
 from promise_seg.features.precision import HALF, belongs_to, packed, rounded, unpacked
 from promise_seg.files import Sync
 from promise_seg.images.geometry import Box
+from promise_seg.object_stores import is_address
 from promise_seg.sam.features import ALL_STAGES, STAGES, Features
 from promise_seg.strays import remove_strays, temporary_name
 from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors, tensor_names
@@ -43,7 +44,16 @@ PRECISION = HALF
 
 
 def default_store_folder() -> Path:
-    """Return ``$PROMISE_SEG_STORE``, or a folder in the user's cache directory."""
+    """Return ``$PROMISE_SEG_STORE``, or a folder in the user's cache directory.
+
+    Raises:
+        SettingsError: if the variable is the address of an object store, where a folder is needed.
+    """
+    if is_address(os.environ.get("PROMISE_SEG_STORE")):
+        raise SettingsError(
+            "PROMISE_SEG_STORE is the address of an object store; expected a folder for this command. Give --store "
+            "FOLDER"
+        )
     return cache_folder("features", "PROMISE_SEG_STORE")
 
 
@@ -103,6 +113,11 @@ class FeatureStore:
             self._has_warned = True
             _LOG.warning("%s. Such images are encoded whenever they are needed; name another --store", words)
 
+    @property
+    def place(self) -> str:
+        """The folder, as a user names the store."""
+        return str(self.folder)
+
     def path(self, key: FeatureKey, precision: StorePrecision | None = None) -> Path:
         """Return where the features of a key are, or would be."""
         digest = key.digest(precision or self.precision)
@@ -122,7 +137,7 @@ class FeatureStore:
     @staticmethod
     def _has_file(path: Path, stages: Collection[int]) -> bool:
         try:
-            return _has_stages(tensor_names(path), stages)
+            return has_stages(tensor_names(path), stages)
         except (OSError, SafetensorError):
             return False
 
@@ -187,7 +202,7 @@ class FeatureStore:
             _LOG.warning("%s: damaged, so the image is encoded anew: %s", path, first_line(error))
             return None
         self._checked[path] = state
-        if not tensors or not _has_stages(tensors, stages):
+        if not tensors or not has_stages(tensors, stages):
             return None
         _note_use(path, found)
         return unpacked(_with_stages(tensors, stages))
@@ -221,7 +236,10 @@ def _note_use(path: Path, found: os.stat_result) -> None:
             os.utime(path, ns=(int(now * 1e9), found.st_mtime_ns))
 
 
-def _has_stages(names: Collection[str], stages: Collection[int]) -> bool:
+def has_stages(names: Collection[str], stages: Collection[int]) -> bool:
+    """Whether an entry with these names of tensors has the stages; one without any tensors has nothing."""
+    if not names:
+        return False
     return STAGES in names or all(f"stage_{number}" in names for number in stages)
 
 

@@ -70,14 +70,14 @@ def encode_shared(
     Raises:
         PromiseError: if the store cannot be written.
     """
-    found, claims, has_told = Encoded(), Claims(store.folder / "claims"), False
+    found, claims, has_told = Encoded(), claims_in(store), False
     pending = [] if sam.encoder_learns else list(samples)
     tick = Stage(progress, "encoding", len(pending))
     with store.in_use(), claims.ending():
         while pending:
             left, holder = [], None
             for sample in pending:
-                if (owner := _encode(sample, sam, store, stages, claims, found)) is None:
+                if (owner := encode_claimed(sample, sam, store, stages, claims, found)) is None:
                     tick()
                 else:
                     left.append(sample)
@@ -94,21 +94,46 @@ def encode_shared(
     return found
 
 
+def claims_in(store: FeatureStore) -> Claims:
+    """Return the claims of this process on what is encoded into a store."""
+    return Claims(store.folder / "claims")
+
+
+def name_of_claim(sample: Sample, sam_sha256: str, store: FeatureStore) -> str:
+    """Return the name by which a view is claimed."""
+    return store.path(sample.key_of(sam_sha256)).name
+
+
 def _pause() -> None:
     time.sleep(_PAUSE_SECONDS)
 
 
-def _encode(
+def encode_claimed(
     sample: Sample, sam: Backbone, store: FeatureStore, stages: Collection[int], claims: Claims, found: Encoded
 ) -> Holder | None:
-    """Encode a view unless it is there; return who has claimed it if that is another process."""
+    """Encode a view unless it is there or claimed by another process: the unit of work of :func:`encode_shared`.
+
+    Args:
+        sample: the view.
+        sam: which encodes it.
+        store: where its features belong.
+        stages: the stages that are read.
+        claims: of this process.
+        found: what was done so far, to which this view is added.
+
+    Returns:
+        Who has claimed it, if that is another process.
+
+    Raises:
+        PromiseError: if the store cannot be written.
+    """
     key = sample.key(sam)
     if store.has(key, stages):
         store.note_use(key)
         found.already_there += 1
         item_ended("encode", key.digest(), ItemOutcome.ALREADY_THERE)
         return None
-    name = store.path(key).name
+    name = name_of_claim(sample, sam.features_sha256, store)
     if (holder := claims.take(name)) is not None:
         return holder
     started, outcome = time.monotonic(), ItemOutcome.ALREADY_THERE

@@ -144,6 +144,7 @@ class _Merging:
             self._take_in(entry)
             if number % _SHOWN_EVERY == 0:
                 progress("reading", min(number, plan.inputs), plan.inputs)
+        progress("reading", plan.inputs, plan.inputs)
         self._database.execute("CREATE INDEX by_key ON entry (key)")
         images = int(self._database.execute("SELECT count(*) FROM entry").fetchone()[0])
         repeated = self._predicted - images

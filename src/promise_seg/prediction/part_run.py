@@ -24,7 +24,7 @@ _PAUSE_SECONDS = 2.0  # between two looks at images that others have claimed
 _CLAIMED, _DONE = ReadInput("claimed by another process"), ReadInput("done by another process")
 
 
-class _PartRun(FolderRun):
+class PartRun(FolderRun):
     """One pass over images, each of which is claimed before it is predicted.
 
     Args:
@@ -115,6 +115,11 @@ class _PartRun(FolderRun):
         return taken
 
 
+def claims_in(folder: Path) -> Claims:
+    """Return the claims of this process on images that are predicted into a folder."""
+    return Claims(folder / PREDICTION_PARTS / "claims")
+
+
 def predict_part(
     labeller: Labeller,
     inputs: Sequence[Input],
@@ -149,13 +154,13 @@ def predict_part(
     PartPlan.of(inputs).begin(folder, inputs)
     table = PartTable(folder, part, inputs, labeller.instances)
     target = PredictionFolder(folder, labeller, output, keep_empty_frames, every, table)
-    missing, claims = table.missing(), Claims(folder / PREDICTION_PARTS / "claims")
+    missing, claims = table.missing(), claims_in(folder)
     note(f"{part.words}: {len(table.inputs):,} of {len(inputs):,} images, {len(missing):,} of them to be predicted")
     happened("part", part=str(part), images=len(inputs), images_of_part=len(table.inputs), missing=len(missing))
     tick = Stage(progress, "predicting", len(missing))
     try:
         with claims.ending(), Helper() as helper:
-            run = _PartRun(target, labeller, every, helper, table, claims, tick)
+            run = PartRun(target, labeller, every, helper, table, claims, tick)
             numbers = {one.stem: number for number, one in enumerate(missing)}
             todo = missing
             while todo:
@@ -169,7 +174,7 @@ def predict_part(
     return Outcome(run.predicted, len(table.inputs) - len(missing) + run.already_there, problems, target.notes)
 
 
-def _next_of_left(run: _PartRun, note: Callable[[str], object]) -> list[Input]:
+def _next_of_left(run: PartRun, note: Callable[[str], object]) -> list[Input]:
     """Wait until some of the inputs that others have claimed are free; none if all of them are done."""
     taken, has_told = run.take_of_left(), False
     while run.left and not taken:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from promise_seg.errors import ImageError
@@ -14,6 +15,23 @@ from promise_seg.prediction.part_logs import ALL_LOGS, Entry, LogReader, PartLog
 from promise_seg.prediction.table import Lines
 
 
+@dataclass(frozen=True)
+class Piece:
+    """An image, with what is to be known for predicting it alone.
+
+    Args:
+        input: the image.
+        found: the last line of the logs by which it was predicted.
+        latest: the time of the last line on it.
+        below: the name of an image whose mask is, or will be, in a folder that is named as this one's mask.
+    """
+
+    input: Input
+    found: Entry | None = None
+    latest: float | None = None
+    below: str | None = None
+
+
 class PartTable:
     """The lines of a part's images in the logs of all processes; what is put into it goes into the log of this one.
 
@@ -22,12 +40,15 @@ class PartTable:
         part: that this process predicts.
         inputs: all images of all parts, in the order of their stems.
         instances: whether a table of objects belongs to each image.
+        read: whether the logs are read now.
 
     Raises:
         PromiseError: if a log cannot be read.
     """
 
-    def __init__(self, folder: Path, part: Part, inputs: Sequence[Input], instances: bool) -> None:
+    def __init__(
+        self, folder: Path, part: Part, inputs: Sequence[Input], instances: bool, *, read: bool = True
+    ) -> None:
         self.inputs = part.of(inputs)
         self._folder = folder
         self._files = PartFiles(folder, instances)
@@ -40,7 +61,8 @@ class PartTable:
         self._latest: dict[str, float] = {}  # times of the last lines by stem, also of those that are about problems
         self._reader, self._own_log = LogReader(folder), PartLog(folder, part)
         self._wanted = {one.stem for one in self.inputs}
-        self._take_in(logs_that_may_know(folder, part))
+        if read:
+            self._take_in(logs_that_may_know(folder, part))
 
     def missing(self) -> list[Input]:
         """Return the images of the part that no process has predicted yet, as far as the logs say that were read."""
@@ -49,6 +71,10 @@ class PartTable:
         self._found = {stem: entry for stem, entry in self._found.items() if stem in self._wanted}
         self._latest = {stem: at for stem, at in self._latest.items() if stem in self._wanted}
         return missing
+
+    def piece(self, one: Input) -> "Piece":
+        """Return an image with all that is known of it, for a process that has not read the logs."""
+        return Piece(one, self._found.get(one.stem), self._latest.get(one.stem), self.first_below(one.stem))
 
     def is_done_meanwhile(self, one: Input) -> bool:
         """Whether another process has predicted an image; all logs are read again only if its overlay is there."""
@@ -147,6 +173,45 @@ class PartTable:
         except ImageError:
             return False
         return self._files.first_gone(one.stem, entry.lines[0]["mask"]) is None
+
+
+class PieceTable(PartTable):
+    """The same for a process that is told which images to predict, and what is known of them, a few at a time.
+
+    Args:
+        folder: of the predictions.
+        instances: whether a table of objects belongs to each image.
+    """
+
+    def __init__(self, folder: Path, instances: bool) -> None:
+        super().__init__(folder, Part(1, 1), (), instances, read=False)
+        self._again = False
+        self._below: dict[str, str] = {}
+
+    def begin(self, pieces: Sequence[Piece], again: bool) -> None:
+        """Forget all images, and take these.
+
+        Args:
+            pieces: images with what is known of them.
+            again: whether others may have predicted some of them since that was known.
+        """
+        self.inputs = [piece.input for piece in pieces]
+        self._keys = {one.stem: one.key for one in self.inputs}
+        self._stems = {key: stem for stem, key in self._keys.items()}
+        self._names = {self._keys[one.stem]: one.name for one in self.inputs}
+        self._below = {piece.input.stem: piece.below for piece in pieces if piece.below is not None}
+        self._found = {piece.input.stem: piece.found for piece in pieces if piece.found is not None}
+        self._latest = {piece.input.stem: piece.latest for piece in pieces if piece.latest is not None}
+        self._states, self._wanted = {}, set(self._stems.values())
+        self._reader, self._again = LogReader(self._folder), again
+
+    def is_done_meanwhile(self, one: Input) -> bool:
+        """Whether another process has predicted an image since, where that may be."""
+        return self._again and super().is_done_meanwhile(one)
+
+    def first_below(self, folder: str) -> str | None:
+        """The name of an image whose mask is, or will be, in a folder of masks, as it came with the image."""
+        return self._below.get(folder)
 
 
 def _folders_of(inputs: Sequence[Input]) -> dict[str, Input]:

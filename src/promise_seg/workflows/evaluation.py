@@ -22,6 +22,7 @@ from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.tiles import is_divided
 from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.features.remote import open_store
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import encoding_note
 from promise_seg.inference.prompting import check_prompts
@@ -369,4 +370,4 @@ def as_store(store: str | Path | FeatureStore | None, precision: str = StorePrec
     """Return a feature store: that in a folder, or the user's; a store that is given keeps its own precision."""
     if isinstance(store, FeatureStore):
         return store
-    return FeatureStore(store, chosen(StorePrecision, precision, "--store-precision"))
+    return open_store(store, chosen(StorePrecision, precision, "--store-precision"))

@@ -4,14 +4,19 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from promise_seg._version import __version__
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
+from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
+from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.planning import EncodingPlan, plan_encoding
 from promise_seg.inference.sharing import Encoded, PartsNote, encode_shared
 from promise_seg.learning.training_set import TrainingSet
+from promise_seg.object_stores import is_address
 from promise_seg.parts import Part
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
@@ -22,6 +27,8 @@ from promise_seg.workflows.devices import pick_device
 from promise_seg.workflows.encoding import encoding_in
 from promise_seg.workflows.evaluation import as_store
 from promise_seg.workflows.noting import Note, no_note
+from promise_seg.workflows.ray_encoding import EncodeJob, encode_on_ray
+from promise_seg.workflows.ray_places import ray_options
 from promise_seg.workflows.sizing import Sizing
 from promise_seg.workflows.tiling import tiles_to_learn
 from promise_seg.workflows.training import settings_for, usual_reading
@@ -66,10 +73,12 @@ class FeatureWork:
             ManifestError: if rows or their files cannot be used.
             PromiseError: if the disk of the store is full.
         """
-        needed = self._needed(progress)
+        needed = self._needed(progress, self.device)
         return plan_encoding(needed.samples, needed.sam, self.store, needed.stages, progress)
 
-    def encode(self, part: str | None = None, progress: Progress = silent) -> Encoded:
+    def encode(
+        self, part: str | None = None, progress: Progress = silent, *, ray: str | None = None, ray_cpus: int = 1
+    ) -> Encoded:
         """Encode what the training will need and the store does not have yet.
 
         Several processes may do it at once, also the same part: each view is claimed by the process that encodes it.
@@ -77,14 +86,20 @@ class FeatureWork:
         Args:
             part: ``K/N`` for the Kth of N parts, or ``slurm`` for the part of the task of a job array; by default all.
             progress: told of each image.
+            ray: the Ray cluster that encodes: ``auto``, ``local`` or ``HOST:PORT``; see
+                :func:`~promise_seg.workflows.predicting.predict_folder`.
+            ray_cpus: how many CPUs each of its workers has.
 
         Raises:
             SettingsError: if an option cannot be meant.
             ManifestError: if rows or their files cannot be used.
-            PromiseError: if the disk is full, or another data set, SAM or version is encoded under the same names.
+            PromiseError: if the disk is full, another data set, SAM or version is encoded under the same names, or the
+                cluster cannot work.
         """
         its_part = None if part is None else Part.parse(part)
-        needed = self._needed(progress)
+        if ray is not None:
+            return self._encode_on_ray(_cluster(ray, ray_cpus, part, self.sam, self.device), progress)
+        needed = self._needed(progress, self.device)
         if its_part is None:
             return encode_shared(needed.samples, needed.sam, self.store, needed.stages, progress, self.note)
         shared = self._shared(needed, its_part)
@@ -94,6 +109,16 @@ class FeatureWork:
         if not found.problems:
             shared.finish()
         return found
+
+    def _encode_on_ray(self, cluster: RayOptions, progress: Progress) -> Encoded:
+        """Let a cluster encode, to which this process gives out the work."""
+        needed = self._needed(progress, self.device if torch.cuda.is_available() else "cpu")
+        place = self.store.place if is_address(self.store.place) else str(self.store.folder.absolute())
+        job = EncodeJob(
+            needed.sam.name, needed.sam.image_size, self.encoder_precision, self.device, place,
+            self.store.precision, needed.stages,
+        )  # fmt: skip
+        return encode_on_ray(job, needed.samples, needed.sam, self.store, cluster, progress, self.note)
 
     def _shared(self, needed: "_Needed", part: Part) -> PartsNote:
         """Begin the note on what the parts have in common."""
@@ -112,13 +137,13 @@ class FeatureWork:
         )  # fmt: skip
         return shared
 
-    def _needed(self, progress: Progress) -> "_Needed":
+    def _needed(self, progress: Progress, on_device: str) -> "_Needed":
         """Return the views that the training encodes."""
         settings = settings_for(chosen(Protocol, self.protocol, "--protocol"), None, self.given)
         data = self.data
         if not isinstance(data, Dataset):
             data = Dataset.from_csv(data, like=usual_reading(self.protocol, None), progress=progress)
-        rows, device = data.with_validation(self.val_share, settings.seed), pick_device(self.device)
+        rows, device = data.with_validation(self.val_share, settings.seed), pick_device(on_device)
         rows, sam = tiles_to_learn(rows, self.sam, device, self.image_size, None, self.protocol, self.note)
         sizing = Sizing(rows.train, None, self.note)
         frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, device, self.image_size, settings)
@@ -128,6 +153,15 @@ class FeatureWork:
         training_set = TrainingSet(rows.train, frozen, self.store, settings, apm)
         val = [Sample.of(row, frozen, settings.fit) for row in rows.val]
         return _Needed(rows, val + training_set.samples(settings.views), frozen, training_set.stages_read)
+
+
+def _cluster(ray: str, cpus: int, part: str | None, sam: Backbone | str, device: str) -> RayOptions:
+    """Return the cluster that a user means, unless other options do not go with it."""
+    if part is not None:
+        raise SettingsError(f"--part {part}: with --ray, the cluster divides the work. Leave one of them out")
+    if not isinstance(sam, str):
+        raise SettingsError("ray: a SAM that is loaded already is not sent to a cluster. Give its name or its place")
+    return ray_options(ray, cpus, device)
 
 
 class _Needed(NamedTuple):

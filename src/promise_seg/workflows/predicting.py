@@ -8,6 +8,7 @@ import torch
 
 from promise_seg.archives.address import address_among
 from promise_seg.errors import PromiseError, SettingsError
+from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.reading import NO_OPTIONS, Reading, ReadingOptions
@@ -31,6 +32,8 @@ from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.outputs import refuse_checkpoints
+from promise_seg.workflows.ray_places import ray_options
+from promise_seg.workflows.ray_predicting import PredictJob, predict_on_ray
 
 _ANY_TILES = Tiling(side=2**20, overlap=0)
 
@@ -100,6 +103,8 @@ def predict_folder(
     send: bool = False,
     to: str | None = None,
     part: str | None = None,
+    ray: str | None = None,
+    ray_cpus: int = 1,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
@@ -132,6 +137,11 @@ def predict_folder(
         level: which level of a pyramid in a TIFF is read; by default as in training.
         part: ``K/N``, to predict the Kth of N parts beside other processes that predict the others, or ``slurm`` for
             the part of the task of a job array. ``predictions.csv`` is then written by :func:`merge_predictions`.
+        ray: predict on a Ray cluster: ``auto`` for the one that this computer belongs to, ``local`` for one that is
+            started here for this call, or ``HOST:PORT`` of its head node. Its computers must see the images, the model
+            and the output at the same places.
+        ray_cpus: how many CPUs each of its workers has; one GPU each is taken where the cluster has any and ``device``
+            does not say ``cpu``.
         keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
         send: send the DICOM segmentations back to the archive that the images came from.
         to: send them to the archive of this address instead.
@@ -143,13 +153,14 @@ def predict_folder(
         ArchiveError: if an archive cannot be searched or has no images; one that is lost later is among the problems.
         SettingsError: if an option cannot be meant, or the model cannot predict by itself.
         CheckpointError: if the model cannot be loaded.
-        PromiseError: if the folder holds another model's predictions or cannot be written.
+        PromiseError: if the folder holds another model's predictions or cannot be written, or the cluster cannot work.
     """
     if every < 1:
         raise SettingsError(f"--every {every}: expected a whole number from 1, which takes all frames")
     wanted = chosen(OutputFormat, output_format, "--format")
     its_part = None if part is None else Part.parse(part)
-    if its_part is None and holds_parts(Path(output)):
+    cluster = None if ray is None else _cluster(ray, ray_cpus, part, model, device)
+    if its_part is None and cluster is None and holds_parts(Path(output)):
         raise PromiseError(
             f"-o {output}: was predicted in parts. Give --part 1/1 to predict here what is missing, --merge to make "
             "the table, or choose another folder"
@@ -160,11 +171,20 @@ def predict_folder(
     refuse_checkpoints(output)
     places = [images] if isinstance(images, str | Path) else list(images)
     address, channels = address_among(places), _channels_of(model)
-    if address is not None and part is not None:
-        raise SettingsError(f"--part {part}: the images of an archive are not predicted in parts. Leave it out")
+    if address is not None and (part or ray) is not None:
+        option = "--ray" if part is None else f"--part {part}"
+        raise SettingsError(f"{option}: the images of an archive are not predicted in parts. Leave it out")
     sink = archive_to_send_to(address, send, to, wanted, instances)
     inputs = find_inputs(places, note, output, channels) if address is None else []
-    job = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
+    of_archive = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
+    if cluster is not None and isinstance(model, str | Path | ModelRef):
+        options = {
+            "sam": sam, "device": str(device), "encoder_precision": encoder_precision, "names": tuple(names),
+            "always_segment": always_segment, "instances": instances, "slices": way, "tile": tile, "overlap": overlap,
+            "level": level,
+        }  # fmt: skip
+        job = PredictJob(ModelRef.resolve(model), options, Path(output).absolute(), wanted, keep_empty_frames, every)
+        return predict_on_ray(job, inputs, cluster, instances, progress, note)
     if isinstance(model, Labeller):
         _check_loaded_so(model, instances, way)
         refuse_for_loaded(encoder_precision)
@@ -177,8 +197,10 @@ def predict_folder(
         )  # fmt: skip
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
-    if job is not None:
-        return job.predict(model, PredictionFolder(output, model, wanted, keep_empty_frames, every), every, channels)
+    if of_archive is not None:
+        return of_archive.predict(
+            model, PredictionFolder(output, model, wanted, keep_empty_frames, every), every, channels
+        )
     predict = predict_inputs if its_part is None else partial(predict_part, part=its_part, note=note)
     return predict(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
 
@@ -212,6 +234,17 @@ def prediction_status(output: str | Path, *, progress: Progress = silent) -> Par
         PromiseError: if the folder holds no parts, or cannot be read.
     """
     return status_of_parts(output, progress)
+
+
+def _cluster(
+    ray: str, cpus: int, part: str | None, model: ModelLike | Labeller, device: str | torch.device
+) -> RayOptions:
+    """Return the cluster that a user means, unless other options do not go with it."""
+    if part is not None:
+        raise SettingsError(f"--part {part}: with --ray, the cluster divides the work. Leave one of them out")
+    if not isinstance(model, str | Path | ModelRef):
+        raise SettingsError("ray: a model that is loaded already is not sent to a cluster. Give its place")
+    return ray_options(ray, cpus, device)
 
 
 def _check_loaded_so(model: Labeller, instances: bool, slices: Slices) -> None:

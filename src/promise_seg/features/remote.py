@@ -1,0 +1,141 @@
+"""A feature store on an object store, which computers share that share no file system.
+
+Its objects are the files of a store in a folder, under the same names: named by all that determines their content, and
+put whole, so that it does no harm if several computers write the same. What was read or written is kept in a folder of
+this computer, too, and not transferred again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from promise_seg.cache_folders import cache_folder
+from promise_seg.errors import PromiseError
+from promise_seg.features.store import FeatureKey, FeatureStore, has_stages
+from promise_seg.files import write_whole
+from promise_seg.object_stores import ObjectFolder, is_address
+from promise_seg.sam.features import ALL_STAGES, Features
+from promise_seg.tensor_files import tensor_names
+from promise_seg.vocabulary import StorePrecision
+
+_OPTION = "--store"
+_MARKER, _MARKED = "promise-store.json", b'{"format": "promise-seg features"}\n'
+_HEAD_BYTES = 8192
+_LENGTH_BYTES = 8  # of the length with which a safetensors file begins
+_LARGEST_HEADER = 2**24
+
+
+def open_store(store: str | Path | None, precision: StorePrecision | str = StorePrecision.FP16) -> FeatureStore:
+    """Return the feature store in a folder, the user's, or one on an object store.
+
+    Raises:
+        PromiseError: if an address cannot be meant, or what is there cannot be written.
+    """
+    named = os.environ.get("PROMISE_SEG_STORE") if store is None else store
+    if named is not None and is_address(str(named)):
+        return RemoteFeatureStore(str(named), precision)
+    return FeatureStore(store, precision)
+
+
+def folder_of_copies(address: str) -> Path:
+    """Return the folder on this computer that holds what was read from a store of this address, or written to it."""
+    digest = hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:16]
+    return cache_folder("copies-of-features", "PROMISE_SEG_COPIES") / digest
+
+
+class RemoteFeatureStore(FeatureStore):
+    """A store of features on an object store; see :class:`~promise_seg.features.store.FeatureStore`.
+
+    Args:
+        address: such as ``s3://bucket/prefix``.
+        precision: in which features are kept.
+
+    Raises:
+        PromiseError: if the address cannot be meant, or what is there cannot be written.
+    """
+
+    def __init__(self, address: str, precision: StorePrecision | str = StorePrecision.FP16) -> None:
+        self.objects = ObjectFolder(address, _OPTION)
+        super().__init__(folder_of_copies(address), precision)
+        self.objects.check(_MARKER, _MARKED)
+        self._names: dict[str, frozenset[str]] = {}
+
+    @property
+    def place(self) -> str:
+        """The address, as a user names the store."""
+        return self.objects.address
+
+    def has(self, key: FeatureKey, stages: Collection[int] = ALL_STAGES) -> bool:
+        """Whether there is an entry with these stages on the object store; a copy alone does not count.
+
+        Raises:
+            PromiseError: if the server does not answer.
+        """
+        return any(has_stages(self._names_in(path), stages) for path in self._paths(key))
+
+    def put(self, key: FeatureKey, features: Features) -> None:
+        """Store the features of one image, batch size 1; see the base class.
+
+        Raises:
+            PromiseError: if they cannot be written, here or there.
+        """
+        path = self.path(key)
+        is_new = not self._names_in(path)
+        if not is_new:
+            self._fetch(path)  # as its stages are kept
+        super().put(key, features)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise PromiseError(
+                f"{path}: cannot be read: {error.strerror}. Free space, or set PROMISE_SEG_COPIES"
+            ) from error
+        if not self.objects.write(_object_of(path), content, only_new=is_new):
+            self._names.pop(_object_of(path), None)  # somebody else was faster
+            if not self._names_in(path) >= tensor_names(path):
+                self._fetch(path)
+                super().put(key, features)
+                self.objects.write(_object_of(path), path.read_bytes())
+        self._names[_object_of(path)] = tensor_names(path)
+
+    def _read(self, path: Path, stages: Collection[int]) -> Features | None:
+        found = super()._read(path, stages)
+        if found is None and has_stages(self._names_in(path), stages) and self._fetch(path):
+            found = super()._read(path, stages)
+        return found
+
+    def _names_in(self, path: Path) -> frozenset[str]:
+        """Return the names of the tensors of an entry, of which the beginning is read; none if it is not there."""
+        name = _object_of(path)
+        if known := self._names.get(name):
+            return known
+        head = self.objects.read(name, _HEAD_BYTES)
+        if head is None or len(head) < _LENGTH_BYTES:
+            return frozenset()
+        end = _LENGTH_BYTES + int.from_bytes(head[:_LENGTH_BYTES], "little")
+        if end > _LARGEST_HEADER:
+            return frozenset()
+        if end > len(head):
+            head = self.objects.read(name, end) or b""
+        try:
+            found = frozenset(json.loads(head[_LENGTH_BYTES:end])) - {"__metadata__"}
+        except (ValueError, TypeError):
+            return frozenset()
+        self._names[name] = found
+        return found
+
+    def _fetch(self, path: Path) -> bool:
+        """Copy an entry to this computer, whole or not at all; return whether it is there."""
+        content = self.objects.read(_object_of(path))
+        if content is None:
+            self._names.pop(_object_of(path), None)
+            return False
+        write_whole(path, lambda temporary: temporary.write_bytes(content))
+        return True
+
+
+def _object_of(path: Path) -> str:
+    """Return the name of the object of an entry: the place that the entry has in a folder."""
+    return f"{path.parent.name}/{path.name}"

@@ -1,0 +1,1 @@
+"""Work that is divided among the workers of a cluster: who does what, and what happens when they die."""

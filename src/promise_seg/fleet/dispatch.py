@@ -1,0 +1,352 @@
+"""Give items to workers until all are done, whatever happens to the workers.
+
+- Items are given in small bundles, which take about two seconds, and each worker has one more waiting than it works on.
+- What a dead worker had is given to others. The item that several workers died of is given up, with the reason.
+- A worker that cannot write is ended. A node where that, or a death, happens again and again gets no more work.
+- An item that cannot be read is tried once more, later and by whoever is free, before it counts as failed.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from promise_seg.errors import PromiseError
+from promise_seg.fleet.work import Answer, Desk, Opened, Trouble
+from promise_seg.progress import Progress, Stage, silent
+
+PATIENCE_SECONDS = 3600.0
+"""How long a worker may take for a bundle, before it counts as dead."""
+_BUNDLE_SECONDS = 2.0
+_LARGEST_BUNDLE = 32
+_LOOK_SECONDS = 2.0  # between two looks at which nodes there are
+_CLAIMED_SECONDS = 2.0  # before an item is given again that somebody else had claimed
+_MOST_PROBLEMS = 2
+_MOST_BLAME = 4
+_MOST_STRIKES = 10
+_MOST_REFUSALS = 3
+
+
+@dataclass(frozen=True)
+class Node:
+    """A computer of the cluster.
+
+    Args:
+        name: for messages.
+        room: how many workers it can hold.
+    """
+
+    name: str
+    room: int
+
+
+@dataclass(frozen=True)
+class Died:
+    """The end of a worker that nobody asked for."""
+
+    words: str
+
+
+class Fleet(Protocol):
+    """A cluster, as far as the work knows it. Workers have numbers."""
+
+    def nodes(self) -> Mapping[str, Node]:
+        """Return the nodes that are alive, by their keys."""
+
+    def start(self, node: str) -> int:
+        """Start a worker on a node, and let it open its work."""
+
+    def give(self, worker: int, items: Sequence[Any], again: bool) -> None:
+        """Give a bundle to a worker."""
+
+    def wait(self, seconds: float) -> Iterable[tuple[int, Opened | Answer | Trouble | Died]]:
+        """Return what workers said, waiting for it at most so long; of each worker in the order of its bundles."""
+
+    def end(self, worker: int) -> None:
+        """Kill a worker."""
+
+
+@dataclass
+class Outcome:
+    """The outcome of all items.
+
+    Args:
+        done: how many were done.
+        already_there: how many turned out to be done already.
+        problems: a line for each item that could not be done, by the number of the item.
+        notes: what a user should know, a line each.
+        lost_workers: how many workers died.
+    """
+
+    done: int = 0
+    already_there: int = 0
+    problems: dict[int, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    lost_workers: int = 0
+
+
+@dataclass
+class _Task:
+    number: int
+    item: Any
+    problems: int = 0
+    blame: int = 0
+    again: bool = False
+    not_before: float = 0.0
+
+
+@dataclass
+class _Worker:
+    node: str
+    opened: Opened | None = None
+    bundles: deque[list[_Task]] = field(default_factory=deque)
+    since: float = 0.0  # when it began with what it is doing
+    item_seconds: float | None = None
+
+
+class Dispatcher:
+    """One run over some items.
+
+    Args:
+        fleet: the cluster.
+        desk: what is to be done for items whose workers cannot.
+        facts: what all workers must say of themselves, as far as it is known beforehand.
+        stage: a word for the work, for the progress.
+        progress: told of each item.
+        note: told what happens to workers, a line each.
+        patience: how long a worker may take for a bundle, in seconds.
+        clock: tells the time in seconds.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        desk: Desk,
+        facts: Mapping[str, str] | None = None,
+        *,
+        stage: str = "working",
+        progress: Progress = silent,
+        note: Callable[[str], object] = str,
+        patience: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fleet, self._desk, self._stage, self._progress = fleet, desk, stage, progress
+        self._note, self._patience, self._clock = note, patience, clock
+        self._facts = dict(facts or {})
+        self._facts_of = "this process"
+        self._queue: deque[_Task] = deque()
+        self._workers: dict[int, _Worker] = {}
+        self._nodes: Mapping[str, Node] = {}
+        self._names: dict[str, str] = {}
+        self._strikes: dict[str, int] = {}
+        self._refusals: dict[str, int] = {}
+        self._left_out: dict[str, str] = {}  # nodes that get no more work, with the last reason
+        self._next_look = self._alone_since = 0.0
+        self._told: set[str] = set()
+        self._tick = Stage(progress, stage, 0)
+        self.outcome = Outcome()
+
+    def run(self, items: Sequence[Any]) -> Outcome:
+        """Return when nothing is left to do.
+
+        Raises:
+            PromiseError: if a worker has another model or other folders, or no node is left that can work.
+        """
+        self._queue = deque(_Task(number, item) for number, item in enumerate(items))
+        self._tick = Stage(self._progress, self._stage, len(items))
+        self._alone_since = self._clock()
+        try:
+            while self._queue or any(one.bundles for one in self._workers.values()):
+                self._look_at_nodes()
+                for number in list(self._workers):
+                    self._give_to(number)
+                for number, said in self._fleet.wait(1.0):
+                    if number in self._workers:
+                        self._hear(number, said)
+                self._end_those_that_hang()
+        finally:
+            for number in list(self._workers):
+                self._fleet.end(number)
+        return self.outcome
+
+    def _look_at_nodes(self) -> None:
+        """Start workers where there is room for them."""
+        now = self._clock()
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_SECONDS
+        self._nodes = self._fleet.nodes()
+        self._names |= {key: node.name for key, node in self._nodes.items()}
+        usable = {key: node for key, node in self._nodes.items() if key not in self._left_out and node.room}
+        if self._workers or usable:
+            self._alone_since = now
+        elif self._left_out and self._nodes:
+            name, reason = next(reversed(self._left_out.items()))
+            raise PromiseError(
+                f"no node of the cluster is left that can work; the last was {self._name(name)}: {reason}. What was "
+                "done is kept: give the same command again"
+            )
+        else:
+            self._tell("waiting for a node of the cluster")
+            if now - self._alone_since > self._patience:
+                raise PromiseError(
+                    "the cluster has no nodes any more. What was done is kept: give the same command again"
+                )
+        idle = sum(not one.bundles for one in self._workers.values())
+        for key, node in usable.items():
+            for _ in range(node.room - sum(one.node == key for one in self._workers.values())):
+                if idle >= len(self._queue):
+                    return
+                self._workers[self._fleet.start(key)] = _Worker(key, since=now)
+                idle += 1
+
+    def _give_to(self, number: int) -> None:
+        """Give a worker what it can take: what it works on, and one bundle more."""
+        worker = self._workers[number]
+        while worker.opened is not None and len(worker.bundles) < 2:
+            bundle = self._next_bundle(worker)
+            if not bundle:
+                return
+            if not worker.bundles:
+                worker.since = self._clock()
+            worker.bundles.append(bundle)
+            self._fleet.give(number, [task.item for task in bundle], any(task.again for task in bundle))
+
+    def _next_bundle(self, worker: _Worker) -> list[_Task]:
+        size = 1
+        if worker.item_seconds is not None:
+            fair = len(self._queue) // (2 * len(self._workers)) or 1
+            size = max(1, min(_LARGEST_BUNDLE, fair, int(_BUNDLE_SECONDS / max(worker.item_seconds, 1e-6))))
+        bundle: list[_Task] = []
+        now = self._clock()
+        for _ in range(len(self._queue)):
+            task = self._queue[0]
+            if task.not_before > now or (task.blame and bundle):  # one that a worker died of is given alone
+                self._queue.rotate(-1)
+                continue
+            bundle.append(self._queue.popleft())
+            if task.blame or len(bundle) == size:
+                break
+        return bundle
+
+    def _hear(self, number: int, said: Opened | Answer | Trouble | Died) -> None:
+        worker = self._workers[number]
+        if isinstance(said, Opened):
+            self._compare_facts(worker, said)
+            for words in said.notes:
+                self._tell(words)
+            worker.opened = said
+        elif isinstance(said, Answer):
+            self._take_in(worker, said)
+        elif isinstance(said, Died):
+            self._lose(number, said.words)
+        elif worker.opened is None:
+            raise PromiseError(f"the worker on {self._name(worker.node)}: {said.words}")
+        else:
+            self._stop_after(number, said)
+
+    def _compare_facts(self, worker: _Worker, said: Opened) -> None:
+        for name, value in said.facts.items():
+            known = self._facts.setdefault(name, value)
+            if known != value:
+                raise PromiseError(
+                    f"the worker on {self._name(worker.node)} has another {name} than {self._facts_of}: {value}, not "
+                    f"{known}. Let all computers of the cluster have the same; nothing was done with the other"
+                )
+        if self._facts_of == "this process" and said.facts:
+            self._facts_of = f"the worker on {self._name(worker.node)}"
+
+    def _take_in(self, worker: _Worker, answer: Answer) -> None:
+        """Count what a worker did."""
+        now, bundle = self._clock(), worker.bundles.popleft()
+        seconds = (now - worker.since) / len(bundle)
+        before = worker.item_seconds
+        worker.item_seconds = seconds if before is None else (seconds + before) / 2
+        worker.since = now
+        self._strikes.pop(worker.node, None)
+        self._refusals.pop(worker.node, None)
+        self.outcome.done += answer.done
+        self.outcome.already_there += answer.already_there
+        self.outcome.notes += answer.notes
+        for position, task in enumerate(bundle):
+            if (holder := answer.claimed.get(position)) is not None:
+                task.again, task.not_before = True, now + _CLAIMED_SECONDS
+                self._queue.append(task)
+                self._tell(
+                    f"waiting for items that other processes have claimed, such as {holder}; claims of dead processes "
+                    "are taken over within ten minutes"
+                )
+            elif (problem := answer.problems.get(position)) is not None:
+                task.problems += 1
+                if task.problems < _MOST_PROBLEMS:
+                    task.again = True
+                    self._queue.append(task)
+                else:
+                    self.outcome.problems[task.number] = problem
+                    self._tick()
+            else:
+                self._tick()
+
+    def _stop_after(self, number: int, trouble: Trouble) -> None:
+        """End a worker that cannot go on, though it lives."""
+        self._fleet.end(number)
+        worker = self._workers.pop(number)
+        node = worker.node
+        self._take_back(worker, trouble.words if trouble.is_bug else "")
+        if trouble.is_bug:
+            self._strike(node, trouble.words)
+            return
+        self._refusals[node] = self._refusals.get(node, 0) + 1
+        if self._refusals[node] >= _MOST_REFUSALS:
+            self._leave_out(node, trouble.words)
+
+    def _lose(self, number: int, words: str) -> None:
+        """Give what a dead worker had to others."""
+        worker = self._workers.pop(number)
+        self.outcome.lost_workers += 1
+        self._take_back(worker, f"the worker died of it: {words}")
+        self._strike(worker.node, words)
+
+    def _take_back(self, worker: _Worker, blame: str) -> None:
+        """Queue what a worker had; if it died, the item it was working on is to blame, as far as that is known."""
+        self._next_look = 0.0
+        for position, bundle in enumerate(worker.bundles):
+            for task in reversed(bundle):
+                if worker.opened is not None:
+                    self._desk.free(task.item, worker.opened.process)
+                task.again = True
+                if blame and not position:
+                    task.blame += 1
+                if task.blame >= _MOST_BLAME:
+                    self.outcome.problems[task.number] = self._desk.fail(task.item, blame)
+                    self._tick()
+                else:
+                    self._queue.appendleft(task)
+        worker.bundles.clear()
+
+    def _strike(self, node: str, words: str) -> None:
+        self._strikes[node] = self._strikes.get(node, 0) + 1
+        if self._strikes[node] >= _MOST_STRIKES:
+            self._leave_out(node, words)
+
+    def _leave_out(self, node: str, reason: str) -> None:
+        if node not in self._left_out:
+            self._left_out[node] = reason
+            self._note(f"{self._name(node)} gets no more work: {reason}")
+
+    def _end_those_that_hang(self) -> None:
+        now = self._clock()
+        for number, worker in list(self._workers.items()):
+            if worker.bundles and now - worker.since > self._patience:
+                self._fleet.end(number)
+                self._lose(number, f"no answer for {self._patience:,.0f} s")
+
+    def _name(self, node: str) -> str:
+        return self._names.get(node, node)
+
+    def _tell(self, words: str) -> None:
+        """Say something once."""
+        if words not in self._told:
+            self._told.add(words)
+            self._note(words)

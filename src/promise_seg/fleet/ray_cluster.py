@@ -1,0 +1,280 @@
+"""A Ray cluster as a fleet of workers: Ray places them, starts them, tells of their deaths and carries the words."""
+
+import os
+import re
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from promise_seg._version import __version__
+from promise_seg.errors import PromiseError, SettingsError, first_line
+from promise_seg.fleet.dispatch import Died, Node
+from promise_seg.fleet.work import Answer, Job, Opened, Shell, Trouble
+
+AUTO, LOCAL = "auto", "local"
+_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
+_CONNECT_SECONDS = 10.0
+_GREETING_SECONDS = 60.0
+_LONGEST_WORDS = 300
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """The choice of a Ray cluster by a user.
+
+    Args:
+        address: ``auto`` for the cluster that this computer belongs to, ``local`` for one that is started here for this
+            call, or ``HOST:PORT`` of its head node.
+        cpus: how many CPUs each worker has.
+        gpus: whether a worker may have a GPU: ``None`` if the cluster has any.
+    """
+
+    address: str
+    cpus: int = 1
+    gpus: bool | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot be meant.
+
+        Raises:
+            SettingsError: that never repeats an address with credentials in it.
+        """
+        if self.cpus < 1:
+            raise SettingsError(f"--ray-cpus {self.cpus}: expected a whole number from 1")
+        if "@" in self.address:
+            raise SettingsError(
+                "--ray: the address has a user or a password in it, which others could read in lists of processes. "
+                "Expected HOST:PORT, auto or local"
+            )
+        if self.address.startswith("ray://"):
+            raise SettingsError(
+                f"--ray {self.address}: is the address of a Ray client, whose end would not be noticed. Give the "
+                "command on a computer of the cluster with --ray auto, or by ray job submit"
+            )
+        if self.address not in (AUTO, LOCAL) and _ADDRESS.fullmatch(self.address) is None:
+            raise SettingsError(f"--ray {self.address}: expected HOST:PORT of the head node, auto or local")
+        if find_spec("ray") is None:
+            raise SettingsError("--ray: Ray is not installed. Install what it needs: pip install 'promise-seg[ray]'")
+
+
+def _greeting() -> Callable[[], str]:
+    """Return a function that Ray sends as it is, so that it runs also where there is another version, or none."""
+
+    def greet() -> str:
+        import importlib
+
+        try:
+            return str(importlib.import_module("promise_seg._version").__version__)
+        except ImportError:
+            return ""
+
+    return greet
+
+
+@contextmanager
+def connected(options: RayOptions, job: Job) -> Iterator["RayFleet"]:
+    """Connect to a cluster, and end all workers and the connection at last.
+
+    Raises:
+        SettingsError: if there is no cluster, or no node with so many CPUs.
+        PromiseError: if a node has another version of this package.
+    """
+    options.check()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here tells nobody of it
+    import ray
+
+    if options.address not in (AUTO, LOCAL):
+        _check_answers(options.address)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    was_connected = ray.is_initialized()
+    try:
+        if not was_connected:
+            ray.init(address=options.address, log_to_driver=False, logging_level="error", include_dashboard=False)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        what = "no Ray cluster runs on this computer" if options.address == AUTO else "cannot connect"
+        raise SettingsError(
+            f"--ray {options.address}: {what}: {first_line(error)}. Start a cluster with ray start --head, or give "
+            f"--ray {LOCAL} for one on this computer alone"
+        ) from error
+    finally:
+        _restore(handlers)
+    _quiet()
+    fleet = RayFleet(options, job)
+    try:
+        fleet.check_room()
+        yield fleet
+    finally:
+        fleet.close()
+        if not was_connected:
+            ray.shutdown()
+
+
+def _quiet() -> None:
+    """Let Ray not print a paragraph for each worker that dies: that is told in our own words, where it matters."""
+    with suppress(ImportError, AttributeError, KeyError):
+        from ray._private.ray_logging import global_worker_stdstream_dispatcher
+
+        global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
+
+
+def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+    """Let signals do again what they did before Ray took them."""
+    for number, handler in handlers.items():
+        with suppress(ValueError, TypeError):  # in another thread than the first, or not set by Python
+            signal.signal(number, handler)
+
+
+def _check_answers(address: str) -> None:
+    """Find out quickly whether anything listens at an address; Ray itself would try for minutes."""
+    found = _ADDRESS.fullmatch(address)
+    assert found is not None
+    try:
+        with socket.create_connection((found["host"].strip("[]"), int(found["port"])), _CONNECT_SECONDS):
+            return
+    except (OSError, OverflowError) as error:
+        raise SettingsError(
+            f"--ray {address}: no Ray cluster answers there: {first_line(error)}. Expected HOST:PORT of the head node, "
+            "as ray start --head prints it"
+        ) from error
+
+
+class RayFleet:
+    """The workers on a Ray cluster; see :class:`~promise_seg.fleet.dispatch.Fleet`."""
+
+    def __init__(self, options: RayOptions, job: Job) -> None:
+        self._options, self._job = options, job
+        self._greeted: set[str] = set()
+        self._actors: dict[int, Any] = {}
+        self._refs: dict[int, deque[Any]] = {}  # of what each worker is to answer, in order
+        self._started = 0
+
+    def check_room(self) -> None:
+        """Raise an error if no node could hold a worker."""
+        alive = self._alive()
+        most = max((one["Resources"].get("CPU", 0.0) for one in alive), default=0.0)
+        if not any(self._room(one) for one in alive):
+            has_gpus = self._with_gpu and any(one["Resources"].get("GPU", 0.0) >= 1 for one in alive)
+            what = "no node has a GPU" if self._with_gpu and not has_gpus else f"the largest node has {most:g} CPUs"
+            raise SettingsError(f"--ray-cpus {self._options.cpus}: {what}. Give fewer, or start larger nodes")
+
+    @property
+    def _with_gpu(self) -> bool:
+        if self._options.gpus is not None:
+            return self._options.gpus
+        return any(one["Resources"].get("GPU", 0.0) >= 1 for one in self._alive())
+
+    @staticmethod
+    def _alive() -> list[dict[str, Any]]:
+        import ray
+
+        return [one for one in ray.nodes() if one["Alive"]]
+
+    def _room(self, node: Mapping[str, Any]) -> int:
+        room = int(node["Resources"].get("CPU", 0.0) // self._options.cpus)
+        return min(room, int(node["Resources"].get("GPU", 0.0))) if self._with_gpu else room
+
+    def nodes(self) -> dict[str, Node]:
+        """Return the nodes that are alive and have this version; see the protocol.
+
+        Raises:
+            PromiseError: if one has another version.
+        """
+        found = {one["NodeID"]: one for one in self._alive()}
+        self._greet({key: one for key, one in found.items() if key not in self._greeted and self._room(one)})
+        return {key: Node(_name(one), self._room(one)) for key, one in found.items() if key in self._greeted}
+
+    def _greet(self, nodes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Ask nodes which version they have; those that do not answer in time are asked again later."""
+        import ray
+
+        refs = {
+            ray.remote(_greeting()).options(num_cpus=0, max_retries=0, scheduling_strategy=_only_on(key)).remote(): key
+            for key in nodes
+        }
+        ready, _ = ray.wait(list(refs), num_returns=len(refs), timeout=_GREETING_SECONDS) if refs else ([], [])
+        for ref in ready:
+            try:
+                version = ray.get(ref)
+            except ray.exceptions.RayError:
+                continue
+            name = _name(nodes[refs[ref]])
+            if version != __version__:
+                has = f"has promise-seg {version}, and this is {__version__}" if version else "has no promise-seg"
+                raise PromiseError(f"{name}: {has}. Let all computers of the cluster have the same version")
+            self._greeted.add(refs[ref])
+
+    def start(self, node: str) -> int:
+        """Start a worker on a node; see the protocol."""
+        import ray
+
+        self._started += 1
+        actor = (
+            ray.remote(Shell)
+            .options(
+                num_cpus=self._options.cpus, num_gpus=int(self._with_gpu), max_restarts=0, max_task_retries=0,
+                scheduling_strategy=_only_on(node),
+            )
+            .remote(self._job)
+        )  # fmt: skip
+        self._actors[self._started] = actor
+        self._refs[self._started] = deque([actor.open.remote()])
+        return self._started
+
+    def give(self, worker: int, items: Sequence[Any], again: bool) -> None:
+        """Give a bundle to a worker; see the protocol."""
+        self._refs[worker].append(self._actors[worker].do.remote(list(items), again))
+
+    def wait(self, seconds: float) -> Iterator[tuple[int, Opened | Answer | Trouble | Died]]:
+        """Yield what workers said; see the protocol."""
+        import ray
+
+        heads = {refs[0]: worker for worker, refs in self._refs.items() if refs}
+        if not heads:  # as while all nodes are gone
+            time.sleep(seconds)
+            return
+        ready, _ = ray.wait(list(heads), num_returns=1, timeout=seconds)
+        if ready:
+            ready, _ = ray.wait(list(heads), num_returns=len(heads), timeout=0)
+        for ref in ready:
+            worker = heads[ref]
+            if worker not in self._refs:  # ended meanwhile
+                continue
+            self._refs[worker].popleft()
+            try:
+                said = ray.get(ref)
+            except ray.exceptions.RayError as error:
+                self.end(worker)
+                said = Died(first_line(error)[:_LONGEST_WORDS])
+            yield worker, said
+
+    def end(self, worker: int) -> None:
+        """Kill a worker; see the protocol."""
+        import ray
+
+        actor = self._actors.pop(worker, None)
+        self._refs.pop(worker, None)
+        if actor is not None:
+            with suppress(ray.exceptions.RayError, RuntimeError, ValueError):
+                ray.kill(actor)
+
+    def close(self) -> None:
+        """Kill all workers."""
+        for worker in list(self._actors):
+            self.end(worker)
+
+
+def _name(node: Mapping[str, Any]) -> str:
+    """Return what a user calls a node."""
+    return f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+
+
+def _only_on(node: str) -> Any:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(node, soft=False)

@@ -1,0 +1,70 @@
+"""Predict the images that another process names, a few at a time, into a folder that all processes share."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from promise_seg.fleet.work import Answer
+from promise_seg.overlapping import Helper
+from promise_seg.prediction.folders import PredictionFolder
+from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.part_run import PartRun, claims_in
+from promise_seg.prediction.part_table import Piece, PieceTable
+from promise_seg.progress import Stage, silent
+from promise_seg.vocabulary import OutputFormat
+
+_HASH_SHOWN = 12
+
+
+class PieceWork:
+    """The state of a worker of a cluster: the model and the open folder. Its log is one of those of parts.
+
+    Args:
+        labeller: predicts.
+        folder: that all workers share.
+        output: the format of masks.
+        keep_empty_frames, every: as of :func:`~promise_seg.prediction.folders.predict_folder`.
+
+    Raises:
+        PromiseError: if another model's predictions are in the folder, or it cannot be written.
+    """
+
+    def __init__(
+        self, labeller: Labeller, folder: Path, output: OutputFormat, *, keep_empty_frames: bool, every: int
+    ) -> None:
+        self._labeller, self._every = labeller, every
+        identity = json.dumps(labeller.identity(), sort_keys=True).encode()
+        self.facts = {
+            "SAM": labeller.sam.sha256[:_HASH_SHOWN],
+            "model": hashlib.sha256(identity).hexdigest()[:_HASH_SHOWN],
+        }
+        self.notes = (*(f"{labeller.sam.name}: {words}" for words in labeller.sam.notes), *labeller.notes)
+        self._table = PieceTable(folder, labeller.instances)
+        self._target = PredictionFolder(folder, labeller, output, keep_empty_frames, every, self._table)
+        self._claims = claims_in(folder)
+
+    def do(self, items: Sequence[Piece], again: bool) -> Answer:
+        """Predict a few images.
+
+        Args:
+            items: the images, with what is known of them.
+            again: whether others may have predicted some of them since that was known.
+
+        Raises:
+            PromiseError: if the folder cannot be written.
+        """
+        self._table.begin(items, again)
+        numbers = {piece.input.stem: number for number, piece in enumerate(items)}
+        try:
+            with self._claims.ending(), Helper() as helper:
+                tick = Stage(silent, "predicting", len(items))
+                run = PartRun(self._target, self._labeller, self._every, helper, self._table, self._claims, tick)
+                for one, result in helper.ahead([piece.input for piece in items], run.read):
+                    run.predict(numbers[one.stem], one, result)
+                helper.wait()
+        finally:
+            self._target.sync()
+        notes, self._target.notes = self._target.notes, []
+        claimed = {numbers[stem]: str(holder) for stem, (_, holder) in run.left.items()}
+        return Answer(run.predicted, run.already_there, dict(run.problems), claimed, notes)

@@ -1,0 +1,118 @@
+"""Predict a list of images on a Ray cluster."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promise_seg.fleet.dispatch import Dispatcher
+from promise_seg.fleet.ray_cluster import RayOptions, connected
+from promise_seg.fleet.work import Place
+from promise_seg.holders import Holder
+from promise_seg.images.exports.inputs import Input
+from promise_seg.parts import Part
+from promise_seg.prediction.folders import Outcome
+from promise_seg.prediction.merging import merge_parts
+from promise_seg.prediction.part_plan import PartPlan, in_order
+from promise_seg.prediction.part_run import claims_in
+from promise_seg.prediction.part_table import PartTable, Piece
+from promise_seg.prediction.piece_work import PieceWork
+from promise_seg.progress import Progress
+from promise_seg.vocabulary import OutputFormat
+from promise_seg.workflows.model_ref import ModelRef
+from promise_seg.workflows.noting import Note
+from promise_seg.workflows.ray_places import place_of
+
+
+@dataclass(frozen=True)
+class PredictJob:
+    """The orders of each worker: how the model is loaded there, and where predictions belong.
+
+    Args:
+        model: what names the model.
+        options: of :func:`~promise_seg.workflows.predicting.load_labeller`.
+        folder: of the predictions.
+        output: the format of masks.
+        keep_empty_frames, every: as of :func:`~promise_seg.workflows.predicting.predict_folder`.
+        place: what the worker must see.
+    """
+
+    model: ModelRef
+    options: dict[str, Any]
+    folder: Path
+    output: OutputFormat
+    keep_empty_frames: bool
+    every: int
+    place: Place | None = None
+
+    def open(self) -> PieceWork:
+        """Load the model on the computer of a worker.
+
+        Raises:
+            PromiseError: if that computer lacks something, or has another model.
+        """
+        from promise_seg.workflows.predicting import load_labeller
+
+        if self.place is not None:
+            self.place.enter()
+        labeller = load_labeller(self.model, **self.options)
+        return PieceWork(labeller, self.folder, self.output, keep_empty_frames=self.keep_empty_frames, every=self.every)
+
+
+class _PredictDesk:
+    """The part of this process for images whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
+
+    def __init__(self, folder: Path, table: PartTable) -> None:
+        self._claims, self._table = claims_in(folder), table
+
+    def free(self, item: Piece, process: Holder) -> None:
+        """End the claim of a dead worker."""
+        self._claims.end_of(item.input.stem, process)
+
+    def fail(self, item: Piece, reason: str) -> str:
+        """Log that an image is given up."""
+        words = f"{item.input.name}: {reason}"
+        self._table.note_problem(item.input, words)
+        return words
+
+
+def predict_on_ray(
+    job: PredictJob, inputs: Sequence[Input], ray: RayOptions, instances: bool, progress: Progress, note: Note
+) -> Outcome:
+    """Predict what is missing of a list of images on a cluster, and write the tables.
+
+    Args:
+        job: what workers do.
+        inputs: all images.
+        ray: the cluster.
+        instances: whether a table of objects belongs to each image.
+        progress: told of each image.
+        note: told what happens to the cluster, and what a user should know of the model.
+
+    Raises:
+        SettingsError: if there is no such cluster.
+        PromiseError: if other images, another model or another version are predicted in the folder, it cannot be
+            written, or no computer of the cluster can work.
+    """
+    ray.check()
+    folder, inputs = job.folder, in_order(inputs)
+    PartPlan.of(inputs).begin(folder, inputs)
+    table = PartTable(folder, Part(1, 1), inputs, instances)
+    missing = table.missing()
+    note(f"{len(inputs):,} images, {len(missing):,} of them to be predicted")
+    predicted, already_there, problems, notes = 0, len(inputs) - len(missing), list[str](), list[str]()
+    if missing:
+        first = missing[0].files or (missing[0].path,)
+        with place_of(folder, first) as place:
+            seen = PredictJob(**vars(job) | {"place": place})
+            with connected(ray, seen) as fleet:
+                dispatcher = Dispatcher(
+                    fleet, _PredictDesk(folder, table), stage="predicting", progress=progress, note=note
+                )
+                found = dispatcher.run([table.piece(one) for one in missing])
+        predicted, already_there, notes = found.done, already_there + found.already_there, found.notes
+        problems = [found.problems[number] for number in sorted(found.problems)]
+    merged = merge_parts(folder, progress)
+    if not merged.is_complete and not problems:
+        problems.append(f"{folder}: {merged.missing + merged.failed:,} images are not in the table; {merged.failures}")
+    return Outcome(predicted, already_there, problems, [*notes, *merged.notes])

@@ -1,0 +1,82 @@
+"""A Ray cluster of two nodes ends with what one process makes, though a worker is killed and an image is damaged."""
+
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytest.importorskip("ray", reason="Ray is not installed: pip install 'promise-seg[ray]'")
+from ray.cluster_utils import Cluster
+
+import promise_seg
+from promise_seg.cli.main import main
+from promise_seg.errors import PromiseError, SettingsError
+from promise_seg.features.store import FeatureStore
+from promise_seg.fleet import ray_cluster
+from promise_seg.workflows.feature_plans import encode_features
+from tests.helpers import write_dataset
+from tests.killed_fleet import make_images, make_run, workers_below
+from tests.killed_processes import entries
+from tests.prediction.part_helpers import content, failures
+
+IMAGES = 10
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    cluster = Cluster()
+    cluster.add_node(num_cpus=0)
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+
+
+def kill_one_worker(out: Path) -> None:
+    """Kill a worker as soon as something was predicted."""
+    while not list(out.glob("overlays/*/*.png")):
+        time.sleep(0.01)
+    workers_below(psutil.Process())[0].kill()
+
+
+@pytest.mark.slow
+def test_a_cluster_ends_with_what_one_process_makes(cluster, tmp_path, capsys):
+    run, images, out = make_run(tmp_path), make_images(tmp_path, IMAGES), tmp_path / "out"
+    promise_seg.predict_folder(run, images, tmp_path / "whole")
+    sound = (images / "p1/5.png").read_bytes()
+    (images / "p1/5.png").write_bytes(b"nothing")
+    killer = threading.Thread(target=kill_one_worker, args=(out,))
+    killer.start()
+    command = ["predict", str(run), str(images), "-o", str(out), "--ray", cluster.address]
+    assert main(command) == 2
+    killer.join()
+    ((failed),) = failures(out)
+    assert (failed["image"], failed["kind"]) == (str(images / "p1/5.png"), "failed")
+    (images / "p1/5.png").write_bytes(sound)
+    capsys.readouterr()
+    assert main(command) == 0
+    printed = capsys.readouterr()
+    assert "1 predicted, 9 already there" in printed.out + printed.err
+    assert content(out) == content(tmp_path / "whole")
+    assert main(command[:-1] + ["127.0.0.1:1"]) == 0  # nothing is missing, so that no cluster is needed
+
+
+@pytest.mark.slow
+def test_a_cluster_encodes_what_one_process_encodes(cluster, tmp_path, monkeypatch):
+    manifest, settings = write_dataset(tmp_path / "data"), {"variant": "ips", "views": 1, "device": "cpu"}
+    encode_features(manifest, store=FeatureStore(tmp_path / "whole"), **settings)
+    found = encode_features(manifest, store=FeatureStore(tmp_path / "store"), ray=cluster.address, **settings)
+    assert (found.already_there, found.problems) == (0, [])
+    assert found.encoded == len(entries(tmp_path / "whole"))
+    assert entries(tmp_path / "store") == entries(tmp_path / "whole")
+
+    again = encode_features(manifest, store=FeatureStore(tmp_path / "store"), ray="127.0.0.1:1", **settings)
+    assert (again.encoded, again.already_there) == (0, found.encoded)
+    with pytest.raises(SettingsError, match="--ray-cpus 64: the largest node has 1 CPUs"):
+        encode_features(manifest, store=tmp_path / "other", ray=cluster.address, ray_cpus=64, **settings)
+    monkeypatch.setattr(ray_cluster, "__version__", "9.9")
+    with pytest.raises(PromiseError, match=r"node .*: has promise-seg .*, and this is 9\.9\. Let all computers"):
+        encode_features(manifest, store=tmp_path / "other", ray=cluster.address, **settings)
+    assert entries(tmp_path / "other") == {}

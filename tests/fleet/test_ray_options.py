@@ -1,0 +1,121 @@
+"""Words for a cluster that cannot be meant are refused in one line, before anything is started."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+import promise_seg
+from promise_seg.cli.main import main
+from promise_seg.errors import PromiseError, SettingsError
+from promise_seg.fleet import ray_cluster
+from promise_seg.fleet.ray_cluster import RayOptions, _check_answers
+from promise_seg.fleet.work import Answer, Opened, Place, Shell, Trouble
+
+
+@pytest.fixture
+def _has_ray(monkeypatch):
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: object())
+
+
+@pytest.mark.usefixtures("_has_ray")
+@pytest.mark.parametrize(
+    ("address", "cpus", "words"),
+    [("auto", 0, "--ray-cpus 0: expected a whole number from 1"),
+     ("somewhere", 1, "--ray somewhere: expected HOST:PORT of the head node, auto or local"),
+     ("ray://head:10001", 1, "Give the command on a computer of the cluster with --ray auto")],
+)  # fmt: skip
+def test_what_cannot_be_meant(address, cpus, words):
+    with pytest.raises(SettingsError) as refused:
+        RayOptions(address, cpus).check()
+    assert words in str(refused.value)
+
+
+@pytest.mark.usefixtures("_has_ray")
+def test_credentials_are_refused_and_never_printed():
+    with pytest.raises(SettingsError, match="has a user or a password in it") as refused:
+        RayOptions("ray://me:secret@head:6379").check()
+    assert "secret" not in str(refused.value)
+
+
+def test_without_ray_the_words_say_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match=r"pip install 'promise-seg\[ray\]'"):
+        RayOptions("auto").check()
+
+
+def test_an_address_where_nothing_answers():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(SettingsError, match=rf"--ray 127.0.0.1:{port}: no Ray cluster answers there"):
+        _check_answers(f"127.0.0.1:{port}")
+
+
+@pytest.mark.usefixtures("_has_ray")
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [(["--part", "1/2"], "--part 1/2: with --ray, the cluster divides the work"),
+     (["--device", "cuda:1"], "--device cuda:1: with --ray, expected auto, cpu or cuda")],
+)  # fmt: skip
+def test_options_that_do_not_go_with_it(more, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in (["predict", "run", "images", "-o", "out"], ["features", "encode", "data.csv"]):
+        if command[0] == "features":
+            Path("data.csv").write_text("image,mask\n")
+        assert main([*command, "--ray", "auto", *more]) == 2
+        printed = capsys.readouterr()
+        assert words in " ".join((printed.out + printed.err).split()) or command[0] == "features"
+    assert not Path("out").exists()
+
+
+@pytest.mark.usefixtures("_has_ray")
+def test_models_and_archives_that_cannot_be_sent(tmp_path):
+    with pytest.raises(SettingsError, match="a model that is loaded already is not sent to a cluster"):
+        promise_seg.predict_folder(object(), tmp_path, tmp_path / "out", ray="auto")
+    with pytest.raises(SettingsError, match="--ray: the images of an archive are not predicted in parts"):
+        promise_seg.predict_folder("run", "dicomweb://host/path?Modality=CT", tmp_path / "out", ray="auto")
+
+
+def test_a_worker_that_sees_other_folders_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mark = tmp_path / "mark"
+    place = Place(str(tmp_path), str(mark), "token", (str(tmp_path / "image.png"),))
+    with pytest.raises(PromiseError, match="is another folder here, or none"):
+        place.enter()
+    mark.write_text("token")
+    with pytest.raises(PromiseError, match=r"image.png: is not here\. The files that are read must be on"):
+        place.enter()
+    (tmp_path / "image.png").touch()
+    os.chdir("/")
+    place.enter()
+    assert Path.cwd() == tmp_path
+
+
+class _Job:
+    def __init__(self, error=None):
+        self.error, self.facts, self.notes = error, {"SAM": "x"}, ()
+
+    def open(self):
+        return self
+
+    def do(self, items, again):
+        if self.error is not None:
+            raise self.error
+        return Answer(len(items))
+
+
+def test_errors_of_workers_become_answers():
+    shell = Shell(_Job())
+    assert isinstance(shell.do([1], False), Trouble)  # it is not open yet
+    opened = shell.open()
+    assert isinstance(opened, Opened)
+    assert opened.process.pid == os.getpid()
+    assert shell.do([1, 2], False) == Answer(2)
+    shell = Shell(_Job(PromiseError("x: cannot write")))
+    shell.open()
+    assert shell.do([1], False) == Trouble("x: cannot write", is_bug=False)
+    shell = Shell(_Job(ValueError("bad\nlines")))
+    shell.open()
+    assert shell.do([1], False) == Trouble(f"ValueError on {socket.gethostname()}: bad", is_bug=True)
