@@ -12,9 +12,11 @@ from promise_seg.checkpoint import load_checkpoint, read_weights
 from promise_seg.compat.reference_writing import to_reference
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.features.store import FeatureStore
+from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.learning import training as loop
 from promise_seg.learning.training_images import read_training_images
-from promise_seg.vocabulary import Variant
+from promise_seg.vocabulary import Fit, Variant
 from promise_seg.workflows.evaluation import evaluate
 from promise_seg.workflows.models import ClassModels, Model, load
 from promise_seg.workflows.training import train
@@ -73,6 +75,19 @@ def test_classes_are_trained_one_by_one(place):
     models = load(place / "set", device="cpu")
     assert isinstance(models, ClassModels)
     assert [model.model.config.reading.label for model in models.values()] == [1, 3]
+
+
+def test_views_that_were_encoded_for_a_class_are_not_encoded_for_the_next(place, tiny_sam, tmp_path):
+    data = Dataset.from_csv(place / "classes/manifest.csv", classes="all")
+    store = FeatureStore(tmp_path / "fresh-store")
+    encoded = {}
+    for label in (1, 3):
+        rows = data.of_class(label).train
+        views = [Sample.of(row, tiny_sam, Fit.STRETCH, number) for row in rows for number in range(2)]
+        encoded[label] = encode_missing(views, tiny_sam, store)
+        assert len(views) > 0
+    assert encoded[1] > 0
+    assert encoded[3] == 0
 
 
 @pytest.mark.slow
