@@ -130,9 +130,9 @@ def predict(
 
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
-            run, images, output, output_format=output_format, names=names or (),
-            instances=instances, slices=slices, keep_empty_frames=keep_empty_frames, every=every, part=part, ray=ray, ray_cpus=ray_cpus, send=send,
-            to=to, progress=progress, note=lambda words: print_lines([words]), **tiling, **opening,
+            run, images, output, output_format=output_format, names=names or (), instances=instances, slices=slices,
+            keep_empty_frames=keep_empty_frames, every=every, part=part, ray=ray, ray_cpus=ray_cpus, send=send, to=to,
+            progress=progress, note=lambda words: print_lines([words]), **tiling, **opening,
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     print_lines(outcome.notes)
