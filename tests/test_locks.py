@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
 from promise_seg import holders, locks, swapping
 from promise_seg.errors import PromiseError
 from promise_seg.files import write_text
-from promise_seg.holders import LOCK_FILE, Holder, remove_lock_of
+from promise_seg.holders import LOCK_FILE, Holder, lock_of, remove_lock_of
 from promise_seg.locks import Lock, TakenError, alone_in, in_turn
 
 HOLD = """
@@ -210,3 +211,17 @@ def test_nobody_waits_for_ever(tmp_path, monkeypatch):
         in_turn(tmp_path / "log"),
     ):
         pass
+
+
+def test_a_lock_that_could_not_be_removed_keeps_its_own_process_from_nothing(tmp_path, monkeypatch):
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    path = tmp_path / "table.csv"
+    with monkeypatch.context() as broken, in_turn(path):
+        broken.setattr(Path, "unlink", refused)
+    assert lock_of(path).exists()
+    monkeypatch.setattr(locks, "_PATIENCE_SECONDS", 0.0)
+    with in_turn(path), pytest.raises(TakenError), in_turn(path):
+        pytest.fail("the lock is held")
+    assert not lock_of(path).exists()

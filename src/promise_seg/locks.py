@@ -27,6 +27,8 @@ _PAUSE_SECONDS = 0.02
 _HAS_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EOPNOTSUPP})
 
 
+_held = set[str]()
+"""The tokens of the locks that this process has, or is about to take."""
 _UNKNOWN = Holder("an unknown computer", "", 0, 0.0, "an unknown time", "")
 
 
@@ -83,11 +85,13 @@ class Lock:
         Raises:
             PromiseError: if the system cannot write there.
         """
+        _held.add(self.holder.token)
         while not self._make():
             found = Holder.read(self.path)
             if found == self.holder:  # made, but a server's answer was lost on the way and it was asked again
                 break
             if self._is_alive(found):
+                _held.discard(self.holder.token)
                 return found or _UNKNOWN
             remove_lock_of(self.path, found, self.path.with_name(temporary_name(self.path.name)))
         if self._is_renewed:
@@ -95,11 +99,12 @@ class Lock:
         return None
 
     def give_back(self) -> None:
-        """Remove the lock, if it was not taken over."""
+        """Remove the lock, if it was not taken over; one that cannot be removed now is free all the same."""
         self._given_back.set()
         if self.is_held:
             with suppress(OSError):
                 self.path.unlink()
+        _held.discard(self.holder.token)
 
     def check(self) -> None:
         """Find out whether the lock was taken over, as after this process was stopped for long.
@@ -122,7 +127,8 @@ class Lock:
 
     def _is_alive(self, found: Holder | None) -> bool:
         if found is not None and found.is_of_this_system:
-            return found.is_running
+            was_given_back = found.process == self.holder.process and found.token not in _held
+            return found.is_running and not was_given_back
         age = self._age()
         return age is not None and age < STALE_SECONDS
 

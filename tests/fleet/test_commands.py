@@ -16,7 +16,7 @@ from promise_seg.inference.encoding import Sample
 from promise_seg.inference.sharing import claims_in, name_of_claim
 from promise_seg.vocabulary import Fit, StorePrecision
 from promise_seg.workflows import ray_encoding, ray_predicting
-from promise_seg.workflows.feature_plans import encode_features
+from promise_seg.workflows.feature_plans import FeatureWork
 from promise_seg.workflows.ray_encoding import EncodeJob, EncodeWork
 from tests.fleet.local_fleet import use_local_fleet
 from tests.helpers import make_model
@@ -91,7 +91,7 @@ def test_encode_on_a_cluster(manifest, sam_folder, tmp_path, capsys, monkeypatch
 def test_a_sam_that_is_loaded_is_not_sent(manifest, tiny_sam, tmp_path, monkeypatch):
     use_local_fleet(monkeypatch, ray_encoding)
     with pytest.raises(PromiseError, match="a SAM that is loaded already is not sent to a cluster"):
-        encode_features(manifest, sam=tiny_sam, store=tmp_path, ray="auto")
+        FeatureWork(manifest, sam=tiny_sam, store=tmp_path).encode(ray="auto")
 
 
 def test_a_worker_encodes_what_is_missing_and_names_what_it_cannot_do(checked, tiny_sam, tmp_path):

@@ -15,7 +15,7 @@ from promise_seg.cli.main import main
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.fleet import ray_cluster
-from promise_seg.workflows.feature_plans import encode_features
+from promise_seg.workflows.feature_plans import FeatureWork
 from tests.helpers import write_dataset
 from tests.killed_fleet import make_images, make_run, workers_below
 from tests.killed_processes import entries
@@ -66,17 +66,17 @@ def test_a_cluster_ends_with_what_one_process_makes(cluster, tmp_path, capsys):
 @pytest.mark.slow
 def test_a_cluster_encodes_what_one_process_encodes(cluster, tmp_path, monkeypatch):
     manifest, settings = write_dataset(tmp_path / "data"), {"variant": "ips", "views": 1, "device": "cpu"}
-    encode_features(manifest, store=FeatureStore(tmp_path / "whole"), **settings)
-    found = encode_features(manifest, store=FeatureStore(tmp_path / "store"), ray=cluster.address, **settings)
+    FeatureWork(manifest, store=FeatureStore(tmp_path / "whole"), **settings).encode()
+    found = FeatureWork(manifest, store=FeatureStore(tmp_path / "store"), **settings).encode(ray=cluster.address)
     assert (found.already_there, found.problems) == (0, [])
     assert found.encoded == len(entries(tmp_path / "whole"))
     assert entries(tmp_path / "store") == entries(tmp_path / "whole")
 
-    again = encode_features(manifest, store=FeatureStore(tmp_path / "store"), ray="127.0.0.1:1", **settings)
+    again = FeatureWork(manifest, store=FeatureStore(tmp_path / "store"), **settings).encode(ray="127.0.0.1:1")
     assert (again.encoded, again.already_there) == (0, found.encoded)
     with pytest.raises(SettingsError, match="--ray-cpus 64: the largest node has 1 CPUs"):
-        encode_features(manifest, store=tmp_path / "other", ray=cluster.address, ray_cpus=64, **settings)
+        FeatureWork(manifest, store=tmp_path / "other", **settings).encode(ray=cluster.address, ray_cpus=64)
     monkeypatch.setattr(ray_cluster, "__version__", "9.9")
     with pytest.raises(PromiseError, match=r"node .*: has promise-seg .*, and this is 9\.9\. Let all computers"):
-        encode_features(manifest, store=tmp_path / "other", ray=cluster.address, **settings)
+        FeatureWork(manifest, store=tmp_path / "other", **settings).encode(ray=cluster.address)
     assert entries(tmp_path / "other") == {}
