@@ -1,7 +1,6 @@
 """A Ray cluster of two nodes ends with what one process makes, though a worker is killed and an image is damaged."""
 
 import threading
-import time
 from pathlib import Path
 
 import psutil
@@ -34,10 +33,11 @@ def cluster():
     cluster.shutdown()
 
 
-def kill_one_worker(out: Path) -> None:
-    """Kill a worker as soon as something was predicted."""
+def kill_one_worker(out: Path, ended: threading.Event) -> None:
+    """Kill a worker as soon as something was predicted, unless the command ends before."""
     while not list(out.glob("overlays/*/*.png")):
-        time.sleep(0.01)
+        if ended.wait(0.01):
+            return
     workers_below(psutil.Process())[0].kill()
 
 
@@ -47,11 +47,15 @@ def test_a_cluster_ends_with_what_one_process_makes(cluster, tmp_path, capsys):
     promise_seg.predict_folder(run, images, tmp_path / "whole")
     sound = (images / "p1/5.png").read_bytes()
     (images / "p1/5.png").write_bytes(b"nothing")
-    killer = threading.Thread(target=kill_one_worker, args=(out,))
+    ended = threading.Event()
+    killer = threading.Thread(target=kill_one_worker, args=(out, ended))
     killer.start()
     command = ["predict", str(run), str(images), "-o", str(out), "--ray", cluster.address]
-    assert main(command) == 2
+    code = main(command)
+    ended.set()
     killer.join()
+    assert code == 2, capsys.readouterr().err
+    assert list(out.glob("overlays/*/*.png")), capsys.readouterr().err
     ((failed),) = failures(out)
     assert (failed["image"], failed["kind"]) == (str(images / "p1/5.png"), "failed")
     (images / "p1/5.png").write_bytes(sound)
