@@ -31,7 +31,8 @@ from promise_seg.sam.trunks import Hiera
 from promise_seg.sam.vit_encoder import encode_vit
 from promise_seg.vocabulary import EncoderPrecision
 
-KINDS = ["ours", "ours-bf16", "ours-fp16", "ours-int8", "sam2.1-tiny", "ours-sam2.1-tiny"]
+TINY = "sam2.1-tiny"
+KINDS = ["ours", "ours-bf16", "ours-fp16", "ours-int8", TINY, f"ours-{TINY}"]
 Encode = Callable[[], Tensor]
 
 
@@ -52,7 +53,8 @@ def ways(only: list[str], device: torch.device, batch: int) -> dict[str, Encode]
     blocks = stage_blocks(len(encoder.layers))
     found: dict[str, Encode] = {"library": lambda: encoder(pixels[:1]).last_hidden_state}
     for name in only:
-        if name.endswith("sam2.1-tiny"):
+        if name.endswith(TINY):
+            torch.manual_seed(1)  # the same weights for both
             tiny = Sam2Model(Sam2Config()).eval().vision_encoder.to(device)
             found[name] = partial(_ours_tiny if name.startswith("ours") else _tiny, tiny, pixels)
         else:
@@ -71,7 +73,7 @@ def _tiny(encoder: nn.Module, pixels: Tensor) -> Tensor:
 
 
 def _ours_tiny(encoder: nn.Module, pixels: Tensor) -> Tensor:
-    return Hiera(encoder)(pixels).levels[-1]
+    return Hiera(encoder)(pixels).stages[-1]
 
 
 def timed(encode: Encode) -> tuple[float, float, Tensor]:
@@ -100,8 +102,9 @@ def compare(only: list[str], rounds: int, device: torch.device, batch: int) -> N
     for name in found:
         if name != "library":
             print_ratios(name, seconds[name], seconds["library"])
-            if results[name].shape[1:] == results["library"].shape[1:]:
-                print_difference(name, results[name][:1], results["library"])
+            other = TINY if name.endswith(TINY) else "library"
+            if name != other and other in results:
+                print_difference(name, results[name][:1], results[other][:1])
 
 
 def print_ratios(name: str, ours: list[tuple[float, float]], theirs: list[tuple[float, float]]) -> None:
