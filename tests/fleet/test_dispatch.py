@@ -8,7 +8,7 @@ import pytest
 
 from promise_seg.errors import PromiseError
 from promise_seg.fleet.dispatch import Died, Dispatcher, Node
-from promise_seg.fleet.work import Answer, Opened, Trouble
+from promise_seg.fleet.work import Opened, Trouble, WorkReport
 from promise_seg.holders import Holder
 
 
@@ -92,7 +92,7 @@ class Run:
 
 
 def all_done(number, node, items, again):
-    return Answer(done=len(items))
+    return WorkReport(done=len(items))
 
 
 def test_all_items_are_done_once_in_bundles_that_grow():
@@ -126,7 +126,7 @@ def test_workers_and_nodes_that_die_at_any_moment_lose_nothing(seed):
         assert len(new) == len(items) or again
         done.update(new)
         run.fleet.room.setdefault(rng.choice("abc"), 2)
-        return Answer(len(new), len(items) - len(new))
+        return WorkReport(len(new), len(items) - len(new))
 
     run = Run(act, range(300), {"a": 2, "b": 1})
     outcome = run.go()
@@ -139,7 +139,7 @@ def test_workers_and_nodes_that_die_at_any_moment_lose_nothing(seed):
 
 def test_an_item_that_workers_die_of_is_given_up_and_the_others_are_not():
     def act(number, node, items, again):
-        return Died("out of memory") if 7 in items else Answer(done=len(items))
+        return Died("out of memory") if 7 in items else WorkReport(done=len(items))
 
     run = Run(act, range(20))
     outcome = run.go()
@@ -152,7 +152,7 @@ def test_an_item_that_workers_die_of_is_given_up_and_the_others_are_not():
 
 def test_an_error_that_no_user_can_mend_counts_against_the_item():
     def act(number, node, items, again):
-        return Trouble("ValueError on x: bad", is_bug=True) if 3 in items else Answer(done=len(items))
+        return Trouble("ValueError on x: bad", is_bug=True) if 3 in items else WorkReport(done=len(items))
 
     outcome = Run(act, range(6)).go()
     assert outcome.problems == {3: "3: ValueError on x: bad"}
@@ -165,7 +165,7 @@ def test_an_item_that_cannot_be_read_is_tried_once_more():
     def act(number, node, items, again):
         tried.update(items)
         bad = {at for at, item in enumerate(items) if item == 5 or (item == 2 and tried[2] == 1)}
-        return Answer(len(items) - len(bad), problems={at: f"{items[at]}: cannot be read" for at in bad})
+        return WorkReport(len(items) - len(bad), problems={at: f"{items[at]}: cannot be read" for at in bad})
 
     run = Run(act, range(8))
     outcome = run.go()
@@ -176,7 +176,7 @@ def test_an_item_that_cannot_be_read_is_tried_once_more():
 
 def test_a_node_with_a_full_disk_gets_no_more_work():
     def act(number, node, items, again):
-        return Trouble("/tmp/x: cannot write: No space left", is_bug=False) if node == "b" else Answer(len(items))
+        return Trouble("/tmp/x: cannot write: No space left", is_bug=False) if node == "b" else WorkReport(len(items))
 
     run = Run(act, range(100), {"a": 1, "b": 1})
     outcome = run.go()
@@ -231,9 +231,9 @@ def test_items_that_others_have_claimed_are_given_again_later():
         if 4 in items:
             asked.append(again)
             if len(asked) < 3:
-                return Answer(len(items) - 1, claimed={list(items).index(4): "process 1 on node7"})
-            return Answer(len(items) - 1, 1)
-        return Answer(len(items))
+                return WorkReport(len(items) - 1, claimed={list(items).index(4): "process 1 on node7"})
+            return WorkReport(len(items) - 1, 1)
+        return WorkReport(len(items))
 
     run = Run(act, range(6))
     outcome = run.go()
@@ -248,7 +248,7 @@ def test_a_worker_that_hangs_is_ended():
     def act(number, node, items, again):
         if 2 in items and not hung:
             hung.append(number)
-        return None if number in hung else Answer(len(items))
+        return None if number in hung else WorkReport(len(items))
 
     run = Run(act, range(5), {"a": 1}, patience=60)
     outcome = run.go()

@@ -11,7 +11,7 @@ from promise_seg.cli.main import main
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet import ray_cluster
 from promise_seg.fleet.ray_cluster import RayOptions, _check_answers
-from promise_seg.fleet.work import Answer, Opened, Place, Shell, Trouble
+from promise_seg.fleet.work import Opened, Place, Shell, Trouble, WorkReport
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ class _Job:
     def do(self, items, again):
         if self.error is not None:
             raise self.error
-        return Answer(len(items))
+        return WorkReport(len(items))
 
 
 def test_errors_of_workers_become_answers():
@@ -112,7 +112,7 @@ def test_errors_of_workers_become_answers():
     opened = shell.open()
     assert isinstance(opened, Opened)
     assert opened.process.pid == os.getpid()
-    assert shell.do([1, 2], False) == Answer(2)
+    assert shell.do([1, 2], False) == WorkReport(2)
     shell = Shell(_Job(PromiseError("x: cannot write")))
     shell.open()
     assert shell.do([1], False) == Trouble("x: cannot write", is_bug=False)

@@ -46,7 +46,7 @@ class Wanted:
     passing: frozenset[int] = frozenset()
 
 
-class Answer:
+class Response:
     """An answer whose body is read once.
 
     Args:
@@ -145,7 +145,7 @@ class Connection:
         if self._stop.is_set():
             raise ArchiveStoppedError("the work was stopped")
 
-    def exchange(self, wanted: Wanted, read: Callable[[Answer], Found]) -> Found:
+    def exchange(self, wanted: Wanted, read: Callable[[Response], Found]) -> Found:
         """Make a request, again if that may help, and return what ``read`` makes of the answer.
 
         Args:
@@ -182,10 +182,10 @@ class Connection:
             failures += 1
             self._wait(wanted, failures, status, asked, reason)
 
-    def _read(self, wanted: Wanted, answer: HTTPResponse, read: Callable[[Answer], Found], failures: int) -> Found:
+    def _read(self, wanted: Wanted, answer: HTTPResponse, read: Callable[[Response], Found], failures: int) -> Found:
         """Return what is made of an answer; errors about it say where it comes from."""
         try:
-            return read(Answer(answer.status, answer.headers, answer, self._stop.is_set, failures))
+            return read(Response(answer.status, answer.headers, answer, self._stop.is_set, failures))
         except ArchiveStoppedError:
             raise
         except ArchiveError as error:

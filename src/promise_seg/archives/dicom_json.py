@@ -7,7 +7,7 @@ from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 
-from promise_seg.archives.connection import Answer
+from promise_seg.archives.connection import Response
 from promise_seg.archives.errors import ArchiveError
 
 DICOM_JSON = "application/dicom+json"
@@ -19,7 +19,7 @@ Item = dict[str, Any]
 """A data set: tags as eight digits, each with its kind and values."""
 
 
-def items_of(answer: Answer) -> list[Item]:
+def items_of(answer: Response) -> list[Item]:
     """Return the data sets that an archive answers with.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from promise_seg.archives.connection import Answer, Connection, Wanted
+from promise_seg.archives.connection import Connection, Response, Wanted
 from promise_seg.archives.dicom_json import is_uid
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError, BrokenOffError
 from promise_seg.archives.multipart import Parts, boundary_of
@@ -49,7 +49,7 @@ def retrieve(
     missing = {one for one in instances if one not in there}
     known, reasons = frozenset(instances), list[str]()
 
-    def take(answer: Answer) -> None:
+    def take(answer: Response) -> None:
         came = 0
         try:
             for instance in _instances_in(answer, known, folder):
@@ -103,7 +103,7 @@ def _leave_alone(instances: frozenset[str], folder: Path) -> set[str]:
     return found.keys() & instances
 
 
-def _instances_in(answer: Answer, known: frozenset[str], folder: Path) -> Iterator[str]:
+def _instances_in(answer: Response, known: frozenset[str], folder: Path) -> Iterator[str]:
     """Yield the identifiers of the files that an answer holds, once each is whole on the disk."""
     parts = Parts(answer.chunks(), boundary_of(answer.headers.get("Content-Type", "")))
     for pieces in parts:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from promise_seg.archives.connection import Answer, Connection, Wanted
+from promise_seg.archives.connection import Connection, Response, Wanted
 from promise_seg.archives.dicom_json import DICOM_JSON, Item, has, items_of, text, uid, values
 from promise_seg.archives.errors import ArchiveError
 from promise_seg.archives.filters import OF_SERIES, OF_STUDIES, fits, of_level
@@ -95,7 +95,7 @@ def is_listed(connection: Connection, series: Series, instance: str) -> bool:
     return any(text(item, "SOPInstanceUID") == instance for item in items)
 
 
-def _items_or_none(answer: Answer) -> list[Item]:
+def _items_or_none(answer: Response) -> list[Item]:
     return [] if answer.status == 404 else items_of(answer)
 
 

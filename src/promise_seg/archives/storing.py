@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from promise_seg.archives.connection import Answer, Connection, Wanted
+from promise_seg.archives.connection import Connection, Response, Wanted
 from promise_seg.archives.dicom_json import DICOM_JSON, Item, items_of, text, values
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
 from promise_seg.archives.multipart import one_part
@@ -89,7 +89,7 @@ def _identified(path: Path) -> tuple[Series, str]:
         raise ArchiveError(f"{path}: is not a DICOM file that could be sent. Remove it, and predict again") from error
 
 
-def _failure_in(answer: Answer, instance: str) -> _Failure | None:
+def _failure_in(answer: Response, instance: str) -> _Failure | None:
     """Return why an archive did not store an instance, as far as its answer says so; None if it did."""
     try:
         items = items_of(answer)
@@ -122,5 +122,5 @@ def _is_had(connection: Connection, series: Series, instance: str) -> bool:
     return any(text(item, "SOPInstanceUID") == instance for item in items)
 
 
-def _metadata_in(answer: Answer) -> list[Item]:
+def _metadata_in(answer: Response) -> list[Item]:
     return items_of(answer) if answer.status < 300 else []

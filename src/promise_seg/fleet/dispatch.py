@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from promise_seg.errors import PromiseError
-from promise_seg.fleet.work import Answer, Desk, Opened, Trouble
+from promise_seg.fleet.work import Desk, Opened, Trouble, WorkReport
 from promise_seg.progress import Progress, Stage, silent
 
 PATIENCE_SECONDS = 3600.0
@@ -60,7 +60,7 @@ class Fleet(Protocol):
     def give(self, worker: int, items: Sequence[Any], again: bool) -> None:
         """Give a bundle to a worker."""
 
-    def wait(self, seconds: float) -> Iterable[tuple[int, Opened | Answer | Trouble | Died]]:
+    def wait(self, seconds: float) -> Iterable[tuple[int, Opened | WorkReport | Trouble | Died]]:
         """Return what workers said, waiting for it at most so long; of each worker in the order of its bundles."""
 
     def end(self, worker: int) -> None:
@@ -230,14 +230,14 @@ class Dispatcher:
                 break
         return bundle
 
-    def _hear(self, number: int, said: Opened | Answer | Trouble | Died) -> None:
+    def _hear(self, number: int, said: Opened | WorkReport | Trouble | Died) -> None:
         worker = self._workers[number]
         if isinstance(said, Opened):
             self._compare_facts(worker, said)
             for words in said.notes:
                 self._tell(words)
             worker.opened = said
-        elif isinstance(said, Answer):
+        elif isinstance(said, WorkReport):
             self._take_in(worker, said)
         elif isinstance(said, Died):
             self._lose(number, said.words)
@@ -257,7 +257,7 @@ class Dispatcher:
         if self._facts_of == "this process" and said.facts:
             self._facts_of = f"the worker on {self._name(worker.node)}"
 
-    def _take_in(self, worker: _Worker, answer: Answer) -> None:
+    def _take_in(self, worker: _Worker, answer: WorkReport) -> None:
         """Count what a worker did."""
         now, bundle = self._clock(), worker.bundles.popleft()
         seconds = (now - worker.since) / len(bundle)

@@ -15,7 +15,7 @@ from typing import Any
 from promise_seg._version import __version__
 from promise_seg.errors import PromiseError, SettingsError, first_line
 from promise_seg.fleet.dispatch import Died, Node
-from promise_seg.fleet.work import Answer, Job, Opened, Shell, Trouble
+from promise_seg.fleet.work import Job, Opened, Shell, Trouble, WorkReport
 
 AUTO, LOCAL = "auto", "local"
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
@@ -230,7 +230,7 @@ class RayFleet:
         """Give a bundle to a worker; see the protocol."""
         self._refs[worker].append(self._actors[worker].do.remote(list(items), again))
 
-    def wait(self, seconds: float) -> Iterator[tuple[int, Opened | Answer | Trouble | Died]]:
+    def wait(self, seconds: float) -> Iterator[tuple[int, Opened | WorkReport | Trouble | Died]]:
         """Yield what workers said; see the protocol."""
         import ray
 

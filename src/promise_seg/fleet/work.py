@@ -13,7 +13,7 @@ from promise_seg.holders import Holder
 
 
 @dataclass(frozen=True)
-class Answer:
+class WorkReport:
     """The outcome of a few items.
 
     Args:
@@ -65,7 +65,7 @@ class Work(Protocol):
     facts: dict[str, str]
     notes: tuple[str, ...]
 
-    def do(self, items: Sequence[Any], again: bool) -> Answer:
+    def do(self, items: Sequence[Any], again: bool) -> WorkReport:
         """Do a few items.
 
         Args:
@@ -157,7 +157,7 @@ class Shell:
             return _bug(error)
         return Opened(self._work.facts, Holder.this_process(), self._work.notes)
 
-    def do(self, items: Sequence[Any], again: bool) -> Answer | Trouble:
+    def do(self, items: Sequence[Any], again: bool) -> WorkReport | Trouble:
         """Do a few items."""
         if self._work is None:
             return Trouble("the worker has not loaded what it needs", is_bug=True)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from promise_seg.fleet.work import Answer
+from promise_seg.fleet.work import WorkReport
 from promise_seg.overlapping import Helper
 from promise_seg.prediction.folders import PredictionFolder
 from promise_seg.prediction.labelling import Labeller
@@ -44,7 +44,7 @@ class PieceWork:
         self._target = PredictionFolder(folder, labeller, output, keep_empty_frames, every, self._table)
         self._claims = claims_in(folder)
 
-    def do(self, items: Sequence[Piece], again: bool) -> Answer:
+    def do(self, items: Sequence[Piece], again: bool) -> WorkReport:
         """Predict a few images.
 
         Args:
@@ -67,4 +67,4 @@ class PieceWork:
             self._target.sync()
         notes, self._target.notes = self._target.notes, []
         claimed = {numbers[stem]: str(holder) for stem, (_, holder) in run.left.items()}
-        return Answer(run.predicted, run.already_there, dict(run.problems), claimed, notes)
+        return WorkReport(run.predicted, run.already_there, dict(run.problems), claimed, notes)

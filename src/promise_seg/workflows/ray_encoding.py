@@ -7,7 +7,7 @@ from promise_seg.features.remote import open_store
 from promise_seg.features.store import FeatureStore
 from promise_seg.fleet.dispatch import Dispatcher
 from promise_seg.fleet.ray_cluster import RayOptions, connected
-from promise_seg.fleet.work import Answer, Place
+from promise_seg.fleet.work import Place, WorkReport
 from promise_seg.holders import Holder
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.sharing import Encoded, claims_in, encode_claimed, name_of_claim
@@ -74,7 +74,7 @@ class EncodeWork:
         self.facts = facts_of(sam)
         self.notes = tuple(f"{sam.name}: {words}" for words in sam.notes)
 
-    def do(self, items: Sequence[Sample], again: bool) -> Answer:
+    def do(self, items: Sequence[Sample], again: bool) -> WorkReport:
         """Encode a few views, each unless it is there; the store itself tells what others did meanwhile.
 
         Raises:
@@ -90,7 +90,7 @@ class EncodeWork:
                     claimed[number] = str(holder)
                 elif len(found.problems) > before:
                     problems[number] = found.problems[-1]
-        return Answer(found.encoded, found.already_there, problems, claimed)
+        return WorkReport(found.encoded, found.already_there, problems, claimed)
 
 
 class _EncodeDesk:
