@@ -72,11 +72,11 @@ def test_a_killed_process_that_nobody_waited_for_is_dead_too(tmp_path, another_p
     assert Lock(tmp_path / "f" / LOCK_FILE).take() is None
 
 
-def test_a_later_process_with_the_same_number_is_another(tmp_path):
-    path = tmp_path / LOCK_FILE
-    held_by(path)
-    assert Lock(path).take() is not None
-    held_by(path, started=Holder.this_process().started - 60)
+def test_a_later_process_with_the_same_number_is_another(tmp_path, another_process):
+    path = tmp_path / "f" / LOCK_FILE
+    found = Holder.read(path)
+    assert Lock(path).take() == found
+    held_by(path, pid=found.pid, started=found.started - 60)
     assert Lock(path).take() is None
 
 
@@ -203,9 +203,9 @@ def test_threads_that_add_to_one_file_lose_nothing(tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["log"]
 
 
-def test_nobody_waits_for_ever(tmp_path, monkeypatch):
+def test_nobody_waits_for_ever(tmp_path, monkeypatch, another_process):
     monkeypatch.setattr(locks, "_PATIENCE_SECONDS", 0)
-    held_by(tmp_path / ".log.lock")
+    (tmp_path / ".log.lock").write_bytes((tmp_path / "f" / LOCK_FILE).read_bytes())
     with (
         pytest.raises(TakenError, match=r"keeps others from it\. If that process is gone, remove"),
         in_turn(tmp_path / "log"),

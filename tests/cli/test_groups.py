@@ -61,7 +61,8 @@ def test_a_function_takes_the_options_of_the_group_with_their_defaults(group, fu
 
 def test_the_work_on_features_takes_the_options_of_its_command():
     settings = {"variant", "apm", "fit", "views", "augmentation", "seed"}
-    options = set(inspect.signature(features.encode).parameters) - {"context", "part", *ReadingOptions.model_fields}
+    of_encoding = {"context", "part", "ray", "ray_cpus"}
+    options = set(inspect.signature(features.encode).parameters) - of_encoding - ReadingOptions.model_fields.keys()
     taken = set(inspect.signature(FeatureWork).parameters) - {"note", "given"}
     assert options - settings == taken
     assert settings < options

@@ -160,9 +160,10 @@ def test_an_image_is_held_on_by_one_request_at_a_time(annotator):
     assert len(leases) == 2
 
 
-def test_try_again_adds_no_timer(annotator, forgiven):
+def test_try_again_adds_no_timer(open_page, forgiven):
     forgiven.add("ERR_")
-    page, other = annotator.page, 11
+    annotator, other = open_page(image=1), 11
+    page = annotator.page
     page.evaluate(COUNT_TIMERS)
     page.route("**/lease", lambda route: route.abort())
     page.locator(f"[data-image='{other}'] button").click()
