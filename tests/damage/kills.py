@@ -17,6 +17,7 @@ _COMMANDS = (
     (Reader("", ("sam", "data", "run"), ()), PREDICT),
 )
 _SHOWN = 800
+_PAUSE_SECONDS = 0.01
 
 
 def kills(bench: Bench, count: int, seed: int) -> Iterator[tuple[str, str]]:
@@ -37,10 +38,11 @@ def kills(bench: Bench, count: int, seed: int) -> Iterator[tuple[str, str]]:
         expected, _ = bench.unbroken(needs, words)
         bench.begin_anew(needs)
         copy = Copy.of_command(arguments(words, bench.work))
-        time.sleep(rng.uniform(0.05, 1.0) * usual[words])
-        os.kill(copy.pid, signal.SIGKILL)
+        if (lasted := _seconds_until_end(copy.pid, rng.uniform(0.05, 1.0) * usual[words])) is None:
+            os.kill(copy.pid, signal.SIGKILL)
         code, _ = copy.wait()
         if code != -signal.SIGKILL:
+            usual[words] = usual[words] if lasted is None else lasted  # the machine was busier before
             continue
         done += 1
         code, output = run_command(arguments(words, bench.work))
@@ -48,3 +50,13 @@ def kills(bench: Bench, count: int, seed: int) -> Iterator[tuple[str, str]]:
         if code or problem:
             problem = f"given again, exit code {code}: {problem}: {output[-_SHOWN:]}"
         yield words.split()[0], problem
+
+
+def _seconds_until_end(pid: int, most: float) -> float | None:
+    """Wait for a process, but no longer than that; return how long it took, or ``None`` if it still runs."""
+    started = time.monotonic()
+    while time.monotonic() - started < most:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return time.monotonic() - started
+        time.sleep(_PAUSE_SECONDS)
+    return None
