@@ -1,12 +1,14 @@
 """Files of tensors: equal content is equal bytes, and no flipped bit goes unnoticed."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from promise_seg import strays
 from promise_seg.tensor_files import KEY, DamagedError, load_tensors, read_metadata, save_tensors
 
 TENSORS = {
@@ -34,6 +36,21 @@ def test_equal_content_is_equal_bytes(tmp_path):
     for name in "ab":
         save_tensors(tmp_path / name, dict(sorted(TENSORS.items(), reverse=name == "a")), TEXTS)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_process_that_is_killed_leaves_no_file_of_an_unknown_name(tmp_path, monkeypatch):
+    seen = []
+    write = Path.write_bytes
+
+    def killed_here(path, content):
+        write(path, content[: len(content) // 2])
+        seen.extend(one.name for one in tmp_path.iterdir())
+        write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", killed_here)
+    save_tensors(tmp_path / "a.safetensors", {"x": torch.zeros(1000)})
+    assert len(seen) == 1
+    assert strays._OWNED.fullmatch(seen[0])
 
 
 def test_every_flipped_bit_is_noticed_or_changes_nothing(tmp_path):

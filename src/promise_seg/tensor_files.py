@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from promise_seg.files import Sync, write_whole
@@ -50,7 +50,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     found = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     texts = dict(metadata or {})
     entry = {_SHA256: content_sha256(found, texts), _METADATA: texts}
-    save_file(found, path, metadata={KEY: json.dumps(entry, sort_keys=True)})
+    # The library's own writing to a file makes another beside it, whose name would not say whose it is after a kill.
+    path.write_bytes(save(found, metadata={KEY: json.dumps(entry, sort_keys=True)}))
 
 
 def load_tensors(path: Path, *, check: bool = True) -> TensorFile:
