@@ -45,6 +45,9 @@ def test_objects_are_written_and_read(folder):
     [("s3:/bucket", r"expected an address such as s3://BUCKET/PREFIX"),
      ("ftp://host/x", "expected an address of s3 or gs, or a folder"),
      ("s3://key:secret@bucket/x", "has credentials or options in it"),
+     ("s3://key:sec/ret@bucket/x", "has credentials or options in it"),
+     ("s3:/key:secret@bucket/x", "has credentials or options in it"),
+     ("s3://key:secret/x", "has credentials or options in it"),
      ("s3://bucket/x?secret=1", "has credentials or options in it")],
 )  # fmt: skip
 def test_addresses_that_cannot_be_meant(address, words):

@@ -51,15 +51,16 @@ class ObjectFolder:
     """
 
     def __init__(self, address: str, option: str, pause: Callable[[float], object] = time.sleep) -> None:
-        found = _ADDRESS.fullmatch(address)
-        if found is None:
-            raise SettingsError(f"{option} {address}: expected an address such as s3://BUCKET/PREFIX, or a folder")
-        kind, place = found["kind"], found["place"]
-        if "@" in place.split("/")[0] or "?" in place:
+        kind, _, rest = address.partition(":")
+        if "@" in rest or "?" in rest or ":" in rest.lstrip("/").split("/")[0]:  # a secret may hold any sign
             raise SettingsError(
                 f"{option} {kind}://...: the address has credentials or options in it, which others could read in "
                 "lists of processes. Leave them out; they are read from the environment, such as AWS_PROFILE"
             )
+        found = _ADDRESS.fullmatch(address)
+        if found is None:
+            raise SettingsError(f"{option} {address}: expected an address such as s3://BUCKET/PREFIX, or a folder")
+        kind, place = found["kind"], found["place"]
         if kind not in _KINDS:
             raise SettingsError(f"{option} {address}: expected an address of {' or '.join(_PACKAGES)}, or a folder")
         self.address, self._option, self._pause = address.rstrip("/"), option, pause

@@ -12,6 +12,7 @@ from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet import ray_cluster
 from promise_seg.fleet.ray_cluster import RayOptions, _check_answers
 from promise_seg.fleet.work import Opened, Place, Shell, Trouble, WorkReport
+from tests.helpers import write_dataset
 
 
 @pytest.fixture
@@ -61,12 +62,12 @@ def test_an_address_where_nothing_answers():
 )  # fmt: skip
 def test_options_that_do_not_go_with_it(more, words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for command in (["predict", "run", "images", "-o", "out"], ["features", "encode", "data.csv"]):
+    for command in (["predict", "run", "images", "-o", "out"], ["features", "encode", "manifest.csv"]):
         if command[0] == "features":
-            Path("data.csv").write_text("image,mask\n")
+            write_dataset(tmp_path)
         assert main([*command, "--ray", "auto", *more]) == 2
         printed = capsys.readouterr()
-        assert words in " ".join((printed.out + printed.err).split()) or command[0] == "features"
+        assert words in " ".join((printed.out + printed.err).split())
     assert not Path("out").exists()
 
 

@@ -6,9 +6,11 @@
 - An item that cannot be read is tried once more, later and by whoever is free, before it counts as failed.
 """
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,6 +22,7 @@ PATIENCE_SECONDS = 3600.0
 """How long a worker may take for a bundle, before it counts as dead."""
 _BUNDLE_SECONDS = 2.0
 _LARGEST_BUNDLE = 32
+_SLOW_SECONDS = 60.0  # after which a worker that has not begun is no reason to start no other
 _LOOK_SECONDS = 2.0  # between two looks at which nodes there are
 _CLAIMED_SECONDS = 2.0  # before an item is given again that somebody else had claimed
 _MOST_PROBLEMS = 2
@@ -144,6 +147,8 @@ class Dispatcher:
         self._left_out: dict[str, str] = {}  # nodes that get no more work, with the last reason
         self._next_look = self._alone_since = 0.0
         self._told: set[str] = set()
+        self._has_opened = False
+        self._has_told_of_claims = False
         self._tick = Stage(progress, stage, 0)
         self.outcome = Outcome()
 
@@ -166,9 +171,17 @@ class Dispatcher:
                         self._hear(number, said)
                 self._end_those_that_hang()
         finally:
-            for number in list(self._workers):
+            for number, worker in self._workers.items():
                 self._fleet.end(number)
+                self._free(worker)
         return self.outcome
+
+    def _free(self, worker: _Worker) -> None:
+        """End the claims of a worker that was ended: nobody has to wait for them."""
+        if worker.opened is not None:
+            for task in itertools.chain(*worker.bundles):
+                with suppress(OSError, PromiseError):
+                    self._desk.free(task.item, worker.opened.process)
 
     def _look_at_nodes(self) -> None:
         """Start workers where there is room for them."""
@@ -193,7 +206,10 @@ class Dispatcher:
                 raise PromiseError(
                     "the cluster has no nodes any more. What was done is kept: give the same command again"
                 )
-        idle = sum(not one.bundles for one in self._workers.values())
+        waiting = [one for one in self._workers.values() if one.opened is None and now - one.since > _SLOW_SECONDS]
+        for one in waiting:
+            self._tell(f"waiting for room on {self._name(one.node)}, which other work may take")
+        idle = sum(not one.bundles for one in self._workers.values()) - len(waiting)
         for key, node in usable.items():
             for _ in range(node.room - sum(one.node == key for one in self._workers.values())):
                 if idle >= len(self._queue):
@@ -236,12 +252,12 @@ class Dispatcher:
             self._compare_facts(worker, said)
             for words in said.notes:
                 self._tell(words)
-            worker.opened = said
+            worker.opened, worker.since, self._has_opened = said, self._clock(), True
         elif isinstance(said, WorkReport):
             self._take_in(worker, said)
         elif isinstance(said, Died):
             self._lose(number, said.words)
-        elif worker.opened is None:
+        elif not self._has_opened:
             raise PromiseError(f"the worker on {self._name(worker.node)}: {said.words}")
         else:
             self._stop_after(number, said)
@@ -273,7 +289,7 @@ class Dispatcher:
             if (holder := answer.claimed.get(position)) is not None:
                 task.again, task.not_before = True, now + _CLAIMED_SECONDS
                 self._queue.append(task)
-                self._tell(
+                self._tell_of_claims(
                     f"waiting for items that other processes have claimed, such as {holder}; claims of dead processes "
                     "are taken over within ten minutes"
                 )
@@ -338,12 +354,18 @@ class Dispatcher:
     def _end_those_that_hang(self) -> None:
         now = self._clock()
         for number, worker in list(self._workers.items()):
-            if worker.bundles and now - worker.since > self._patience:
+            if (worker.bundles or worker.opened is None) and now - worker.since > self._patience:
                 self._fleet.end(number)
                 self._lose(number, f"no answer for {self._patience:,.0f} s")
 
     def _name(self, node: str) -> str:
         return self._names.get(node, node)
+
+    def _tell_of_claims(self, words: str) -> None:
+        """Say once that others have claimed items, whoever they are."""
+        if not self._has_told_of_claims:
+            self._has_told_of_claims = True
+            self._note(words)
 
     def _tell(self, words: str) -> None:
         """Say something once."""

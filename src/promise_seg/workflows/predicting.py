@@ -159,7 +159,7 @@ def predict_folder(
         raise SettingsError(f"--every {every}: expected a whole number from 1, which takes all frames")
     wanted = chosen(OutputFormat, output_format, "--format")
     its_part = None if part is None else Part.parse(part)
-    cluster = None if ray is None else _cluster(ray, ray_cpus, part, model, device)
+    cluster = None if ray is None else _cluster(ray, ray_cpus, part, (model, sam), device)
     if its_part is None and cluster is None and holds_parts(Path(output)):
         raise PromiseError(
             f"-o {output}: was predicted in parts. Give --part 1/1 to predict here what is missing, --merge to make "
@@ -237,12 +237,13 @@ def prediction_status(output: str | Path, *, progress: Progress = silent) -> Par
 
 
 def _cluster(
-    ray: str, cpus: int, part: str | None, model: ModelLike | Labeller, device: str | torch.device
+    ray: str, cpus: int, part: str | None, sent: tuple[object, object], device: str | torch.device
 ) -> RayOptions:
     """Return the cluster that a user means, unless other options do not go with it."""
     if part is not None:
         raise SettingsError(f"--part {part}: with --ray, the cluster divides the work. Leave one of them out")
-    if not isinstance(model, str | Path | ModelRef):
+    model, sam = sent
+    if not isinstance(model, str | Path | ModelRef) or isinstance(sam, Backbone):
         raise SettingsError("ray: a model that is loaded already is not sent to a cluster. Give its place")
     return ray_options(ray, cpus, device)
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from promise_seg.fleet.dispatch import Dispatcher
 from promise_seg.fleet.ray_cluster import RayOptions, connected
 from promise_seg.fleet.work import Place
@@ -96,7 +98,6 @@ def predict_on_ray(
     """
     ray.check()
     folder, inputs = job.folder, in_order(inputs)
-    PartPlan.of(inputs).begin(folder, inputs)
     table = PartTable(folder, Part(1, 1), inputs, instances)
     missing = table.missing()
     note(f"{len(inputs):,} images, {len(missing):,} of them to be predicted")
@@ -106,12 +107,17 @@ def predict_on_ray(
         with place_of(folder, first) as place:
             seen = PredictJob(**vars(job) | {"place": place})
             with connected(ray, seen) as fleet:
+                PartPlan.of(inputs).begin(folder, inputs)
                 dispatcher = Dispatcher(
                     fleet, _PredictDesk(folder, table), stage="predicting", progress=progress, note=note
                 )
                 found = dispatcher.run([table.piece(one) for one in missing])
         predicted, already_there, notes = found.done, already_there + found.already_there, found.notes
         problems = [found.problems[number] for number in sorted(found.problems)]
+    else:  # no worker compares the model with that of the predictions
+        here = job.options["device"] if torch.cuda.is_available() else "cpu"
+        PredictJob(**vars(job) | {"options": job.options | {"device": here}}).open()
+        PartPlan.of(inputs).begin(folder, inputs)
     merged = merge_parts(folder, progress)
     if not merged.is_complete and not problems:
         problems.append(f"{folder}: {merged.missing + merged.failed:,} images are not in the table; {merged.failures}")
