@@ -11,7 +11,7 @@ from promise_seg.object_stores import ObjectFolder, is_address
 @pytest.fixture
 def folder(request):
     pauses = []
-    found = ObjectFolder(f"memory://{request.node.name}/prefix/", "--store", pause=pauses.append)
+    found = ObjectFolder(f"memory://{request.node.originalname}/prefix/", "--store", pause=pauses.append)
     found.pauses = pauses
     return found
 

@@ -14,7 +14,7 @@ from tests.features.test_store import KEY, some_features
 
 @pytest.fixture
 def address(request):
-    return f"memory://{request.node.name}/store"
+    return f"memory://{request.node.originalname}/store"
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
 import io
+import threading
 import zipfile
 from dataclasses import dataclass
 from math import prod
@@ -18,6 +19,8 @@ from promise_seg.images.formats.limits import SparingFile, check_size
 
 SUFFIX = ".npy"
 _LONGEST_HEADER = 10_000
+_parsing = threading.Lock()
+"""Numpy parses headers as Python's literals, which Python 3.11 sometimes fails to do in two threads at once."""
 _REASONS = {
     "O": "holds Python objects, which would have to be unpickled and could run any code",
     "c": "holds complex numbers",
@@ -52,13 +55,16 @@ def read_header(stream: IO[bytes]) -> Header:
     """
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        with _parsing:
+            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
     elif version == (2, 0):
         length = stream.read(4)
         size = int.from_bytes(length, "little")
         if size > _LONGEST_HEADER:
             raise ValueError(f"its header says that it has {size} bytes itself")
-        shape, _, dtype = np.lib.format.read_array_header_2_0(io.BytesIO(length + stream.read(size)))
+        content = io.BytesIO(length + stream.read(size))
+        with _parsing:
+            shape, _, dtype = np.lib.format.read_array_header_2_0(content)
     else:
         raise ValueError(f"version {'.'.join(map(str, version))} of the format, which is for records")
     return Header(tuple(map(int, shape)), dtype)
@@ -82,7 +88,8 @@ def header_of(path: Path) -> Header:
 
 def mapped(path: Path) -> Array:
     """Map a ``.npy`` file, for as long as somebody holds the result: copy what is needed of it and let go."""
-    return np.lib.format.open_memmap(path, mode="r")
+    with _parsing:
+        return np.lib.format.open_memmap(path, mode="r")
 
 
 def archive_headers(path: Path) -> dict[str, Header]:
