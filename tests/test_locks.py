@@ -225,3 +225,18 @@ def test_a_lock_that_could_not_be_removed_keeps_its_own_process_from_nothing(tmp
     with in_turn(path), pytest.raises(TakenError), in_turn(path):
         pytest.fail("the lock is held")
     assert not lock_of(path).exists()
+
+
+def test_a_lock_that_was_made_though_an_error_came_back_is_free_for_its_own_process(tmp_path, monkeypatch):
+    def made_with_an_error(one, other):
+        link(one, other)
+        raise OSError(5, "Input/output error")
+
+    link, path = os.link, tmp_path / "table.csv"
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "link", made_with_an_error)
+        with pytest.raises(PromiseError, match="cannot write: Input/output error"), in_turn(path):
+            pytest.fail("the lock was not taken")
+    monkeypatch.setattr(locks, "_PATIENCE_SECONDS", 0.0)
+    with in_turn(path):
+        pass

@@ -86,20 +86,30 @@ class Lock:
             PromiseError: if the system cannot write there.
         """
         _held.add(self.holder.token)
+        try:
+            holder = self._holder_after_trying()
+        except BaseException:
+            _held.discard(self.holder.token)
+            raise
+        if holder is not None:
+            _held.discard(self.holder.token)
+            return holder
+        if self._is_renewed:
+            threading.Thread(target=self._renew, daemon=True).start()
+        return None
+
+    def _holder_after_trying(self) -> Holder | None:
         while not self._make():
             found = Holder.read(self.path)
             if found == self.holder:  # made, but a server's answer was lost on the way and it was asked again
                 break
             if self._is_alive(found):
-                _held.discard(self.holder.token)
                 return found or _UNKNOWN
             remove_lock_of(self.path, found, self.path.with_name(temporary_name(self.path.name)))
-        if self._is_renewed:
-            threading.Thread(target=self._renew, daemon=True).start()
         return None
 
     def give_back(self) -> None:
-        """Remove the lock, if it was not taken over; one that cannot be removed now is free all the same."""
+        """Remove the lock, if it was not taken over; if that fails, it is free for this process all the same."""
         self._given_back.set()
         if self.is_held:
             with suppress(OSError):

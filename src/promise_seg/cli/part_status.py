@@ -34,6 +34,8 @@ def _pace(status: "PartStatus") -> str:
     """Return the rate and the time left in words."""
     from promise_seg.quantities import seconds_in_words
 
+    if not status.missing and status.failed:
+        return f"{status.failed:,} failed; give promise predict --part again, which tries these alone"
     if not status.missing:
         return "nothing is left to do; promise predict --merge makes the table"
     if status.seconds_left is None:

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,13 +83,14 @@ class AppendingHandler(logging.Handler):
                 sys.stdout.flush()
                 return
             content = (("\n" if self._is_torn else "") + line).encode()
-            self._is_torn = False
             self._is_torn = os.write(self._file, content) < len(content)
-        except OSError as error:
+        except (OSError, ValueError, AttributeError) as error:  # the last two where standard output is closed
             if not self._has_failed:
                 self._has_failed = True
-                print(f"promise: warning: --log-file {self._path}: cannot be written: {error.strerror}. The work goes "
-                      "on without it", file=sys.stderr)  # fmt: skip
+                reason = getattr(error, "strerror", None) or "it is closed"
+                with suppress(OSError, ValueError, AttributeError):
+                    print(f"promise: warning: --log-file {self._path}: cannot be written: {reason}. The work goes "
+                          "on without it", file=sys.stderr)  # fmt: skip
 
     def close(self) -> None:
         """Close the file."""
