@@ -1,8 +1,10 @@
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.learning import pretraining
@@ -68,6 +70,25 @@ def test_a_resumed_run_ends_where_an_unbroken_one_ends(scenes, tmp_path):
     assert whole.read_bytes() == broken.read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("last", ["weights", "state"])
+def test_a_run_that_was_stopped_between_its_last_files_ends_with_both(scenes, tmp_path, monkeypatch, last):
+    pretrain(start(tmp_path / "whole", scenes, steps=2), save_every=1)
+    trainer = start(tmp_path / "broken", scenes, steps=2)
+    trainer.one_step()
+    trainer.save()
+    trainer.one_step()
+    function = {"weights": "save_tensors", "state": "save_training_state"}[last]
+    with monkeypatch.context() as patch:
+        patch.setattr(pretraining, function, Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            trainer.save()
+    pretrain(start(tmp_path / "broken", scenes, steps=2), save_every=1)
+    for name in ("nano_sam.safetensors", "state.safetensors"):
+        weights = [load_file(tmp_path / run / name) for run in ("whole", "broken")]
+        assert all(torch.equal(tensor, weights[1][key]) for key, tensor in weights[0].items())
+
+
 @pytest.mark.parametrize("content", [b"[]", b'{"loss": 1}', b"\xff", b"{"])
 def test_a_damaged_log_is_named_before_a_run_goes_on(scenes, tmp_path, content):
     start(tmp_path / "run", scenes).save()
@@ -99,8 +120,6 @@ def test_the_rate_rises_and_falls():
 def test_only_the_weights_of_sam_are_published(scenes, tmp_path):
     trainer = start(tmp_path, scenes)
     trainer.save()
-    from safetensors.torch import load_file
-
     state = load_file(tmp_path / pretraining.WEIGHTS_FILE)
     assert not any("affinity" in name for name in state)
     assert {v.dtype for v in state.values()} == {torch.float16}

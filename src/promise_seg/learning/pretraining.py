@@ -156,11 +156,10 @@ class Pretrainer:
         self.step, self.cpu_seconds = facts["step"], facts["cpu_seconds"]
 
     def save(self) -> None:
-        """Write what a later run needs to resume, and the averaged weights as they would be published."""
-        tensors = {f"now/{k}": v for k, v in self.learner.state_dict().items()}
-        tensors |= {f"average/{k}": v for k, v in self.average.items()}
-        facts = {"settings": asdict(self.settings), "step": self.step, "cpu_seconds": self.cpu_seconds}
-        save_training_state(self.folder / STATE_FILE, self.optimizers, tensors, facts)
+        """Write the averaged weights as they would be published, then what a later run needs to resume.
+
+        In this order: a run that is stopped between the two takes its last steps again, and writes both.
+        """
         published = {
             k.removeprefix("sam."): v.half().cpu().contiguous().clone()
             for k, v in self.average.items()
@@ -168,6 +167,10 @@ class Pretrainer:
         }
         recipe = {"recipe": json.dumps({"step": self.step} | asdict(self.settings))}
         save_tensors(self.folder / WEIGHTS_FILE, published, recipe)
+        tensors = {f"now/{k}": v for k, v in self.learner.state_dict().items()}
+        tensors |= {f"average/{k}": v for k, v in self.average.items()}
+        facts = {"settings": asdict(self.settings), "step": self.step, "cpu_seconds": self.cpu_seconds}
+        save_training_state(self.folder / STATE_FILE, self.optimizers, tensors, facts)
 
     def one_step(self) -> dict[str, float]:
         """Draw a batch, train on it, and return what to log."""
