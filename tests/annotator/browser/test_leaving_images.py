@@ -1,6 +1,7 @@
 """What was begun on one image stays with it, or ends: it never reaches the image that is opened next."""
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.slow
 
@@ -72,3 +73,15 @@ def test_the_picture_is_fetched_again_after_it_did_not_arrive(annotator, next_im
     again.click()
     arrive(annotator, other)
     assert annotator.drawn("image") > 500
+
+
+def test_an_address_that_is_changed_by_hand_leads_to_its_image(annotator, next_image):
+    page, number, other = annotator.page, annotator.data("image"), next(next_image)
+    page.evaluate(f"location.hash = '#image={other}'")
+    arrive(annotator, other)
+    page.go_back()
+    arrive(annotator, number)
+    page.evaluate("location.hash = '#image=9999'")
+    expect(page.locator("#status")).to_have_text("The address names no image of this project")
+    page.wait_for_function(f"location.hash === '#image={number}'")
+    assert int(annotator.data("image")) == int(number)

@@ -166,8 +166,18 @@ function named() {
   const id = Number(/^#image=(\d+)$/.exec(location.hash)?.[1] ?? Number.NaN);
   return session.images.some((one) => one.id === id) ? id : undefined;
 }
-session.changes.on(["image"], () => {
+/** Name the open image in the address. */
+function nameImage() {
   if (session.image) history.replaceState(null, "", `${location.pathname}${location.search}#image=${session.image.id}`);
+}
+session.changes.on(["image"], nameImage);
+
+/** The address was changed by hand, or by Back. */
+window.addEventListener("hashchange", () => {
+  const id = named();
+  if (id === undefined) announce("The address names no image of this project");
+  const opened = id === undefined || id === session.target ? Promise.resolve() : open(id);
+  void opened.then(nameImage); // as it may not have been opened
 });
 
 async function start() {
