@@ -77,8 +77,9 @@ def test_encode_in_parts_train_and_predict_in_parts(manifest, sam_folder, tmp_pa
     assert "was predicted in parts. Give --part 1/1 to predict here what is missing" in words_of(capsys)
     (images / "9.png").write_bytes((images / "8.png").read_bytes())
     assert main(["predict", run, str(images), "-o", out, "--sam", sam_folder, "--part", "1/1"]) == 0
-    assert main(["predict", "--merge", "-o", out]) == 0
-    assert main(["predict", run, str(images), "-o", str(tmp_path / "whole"), "--sam", sam_folder]) == 0
+    assert main(["predict", "--merge", "--parquet", "-o", out]) == 0
+    assert main(["predict", run, str(images), "-o", str(tmp_path / "whole"), "--sam", sam_folder, "--parquet"]) == 0
+    assert (tmp_path / "out" / "predictions.parquet").exists()
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
@@ -90,6 +91,7 @@ def test_encode_in_parts_train_and_predict_in_parts(manifest, sam_folder, tmp_pa
      (["predict", "-o", "o"], "Missing argument 'MODEL'"),
      (["predict", "--merge", "-o", "nowhere"], "nowhere: holds no parts of predictions"),
      (["predict", "--merge", "--part", "1/2", "-o", "o"], "merged by a call with --merge alone"),
+     (["predict", "m", "i", "-o", "o", "--part", "1/2", "--parquet"], "--parquet: a part has no table"),
      (["predict", "--status", "-o", "nowhere"], "nowhere: holds no parts of predictions"),
      (["predict", "--status", "--part", "1/2", "-o", "o"], "--status is about all parts. Leave it out"),
      (["predict", "--status", "--merge", "-o", "o"], "--status: goes without --merge"),

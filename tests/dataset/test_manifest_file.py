@@ -2,12 +2,15 @@
 
 import codecs
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
+from promise_seg import parquet_files
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.dataset.manifest_file import located, read_file
 from promise_seg.dataset.manifest_writing import ManifestTable
-from promise_seg.errors import ManifestError
+from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.vocabulary import Split
 
 LINES = ("image_name,train_type,mask_name,Site", "ü/a.png,train,m/a.png,x;y", "ü/b.png,val,m/b.png,")
@@ -117,3 +120,30 @@ def test_what_was_read_so_can_be_written_anew_and_read_again(tmp_path, place):
     assert after.mask.resolve() == before.mask.resolve()
     assert (after.split, after.extra) == (Split.TEST, (("note", "x, y"),))
     assert (tmp_path / place).read_text(encoding="utf-8").startswith("image_name,train_type,mask_name,note\n")
+
+
+def test_a_parquet_file_is_read_as_its_csv_would_be(tmp_path):
+    columns = {"image_name": ["a.nii", "b.nii"], "train_type": ["train", "val"], "mask_name": ["m.nii", "n.nii"],
+               "slice": [3, None]}  # fmt: skip
+    path = tmp_path / "m.parquet"
+    parquet.write_table(pyarrow.table(columns), path)
+    rows = read_manifest(path)
+    assert [(row.where, row.image.name, row.mask.name, row.split, row.slices) for row in rows] == [
+        (f"{path}:2", "a.nii", "m.nii", Split.TRAIN, (3, 3)),
+        (f"{path}:3", "b.nii", "n.nii", Split.VAL, None),
+    ]
+
+
+def test_what_is_wrong_with_a_parquet_file_is_said(tmp_path, monkeypatch):
+    path = tmp_path / "m.parquet"
+    with pytest.raises(ManifestError, match=r"m\.parquet: no such file\. Expected a CSV"):
+        read_manifest(path)
+    path.write_text("image_name,train_type,mask_name")
+    with pytest.raises(ManifestError, match=r"m\.parquet: cannot be read as a Parquet file: .*magic bytes"):
+        read_manifest(path)
+    parquet.write_table(pyarrow.table({"image": ["a.png"]}), path)
+    with pytest.raises(ManifestError, match=r"m\.parquet:1: missing column\(s\) image_name, train_type, mask_name"):
+        read_manifest(path)
+    monkeypatch.setattr(parquet_files, "is_installed", lambda: False)
+    with pytest.raises(SettingsError, match=r"m\.parquet: needs the Python package pyarrow.*promise-seg\[parquet\]"):
+        read_manifest(path)

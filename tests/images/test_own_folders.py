@@ -6,6 +6,7 @@ from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.own_folders import (
     PREDICTION_FAILURES,
     PREDICTION_LOG,
+    PREDICTION_PARQUET,
     PREDICTION_PARTS,
     PREDICTION_RETRIEVED,
     is_run_or_masks,
@@ -33,7 +34,8 @@ def test_everything_that_predicting_writes_is_known(tiny_sam, tmp_path):
     labeller = Labeller({1: Predictor(make_model(tiny_sam))}, instances=True)
     predict_folder(labeller, find_inputs([tmp_path]), out, OutputFormat.COCO)
     # Some of these are not always there.
-    known = names(out) | {PREDICTION_LOG, PREDICTION_PARTS, PREDICTION_FAILURES, PREDICTION_RETRIEVED}
+    others = {PREDICTION_LOG, PREDICTION_PARTS, PREDICTION_FAILURES, PREDICTION_RETRIEVED, *PREDICTION_PARQUET}
+    known = names(out) | others
     assert of_predictions(out, names(out)) == known
     assert of_predictions(tmp_path, names(tmp_path)) == frozenset()
     assert of_predictions(tmp_path, names(tmp_path), tmp_path) == known

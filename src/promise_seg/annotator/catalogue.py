@@ -12,6 +12,7 @@ from threading import RLock
 from promise_seg.annotator.database import Database
 from promise_seg.annotator.refusals import Refusal, unknown
 from promise_seg.dataset.manifest import Row, read_manifest
+from promise_seg.dataset.manifest_file import SUFFIXES
 from promise_seg.errors import ImageError, ManifestError, PromiseError
 from promise_seg.images.exports.inputs import Input, find_inputs
 from promise_seg.images.formats.kinds import kind_of
@@ -63,13 +64,13 @@ def find_images(
     """
     named = [Path(place) for place in places]
     rows: dict[Path, Row] = {}
-    if len(named) == 1 and named[0].suffix.lower() == ".csv":
+    if len(named) == 1 and named[0].suffix.lower() in SUFFIXES:
         for row in read_manifest(named[0]):
             rows.setdefault(row.image.absolute(), row)
         named = [row.image for row in rows.values()]
         if missing := [path for path in named if not path.exists()]:
             raise ManifestError(f"{rows[missing[0].absolute()].where}: {missing[0]}: no such file or folder")
-    elif csvs := [place for place in named if place.suffix.lower() == ".csv"]:
+    elif csvs := [place for place in named if place.suffix.lower() in SUFFIXES]:
         raise ManifestError(f"{csvs[0]}: give one manifest by itself, or images and folders without it")
     inputs = [one for one in find_inputs(named, note, output, reading.channels) if not _is_below(one.path, output)]
     if not inputs:

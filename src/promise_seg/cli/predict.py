@@ -79,6 +79,15 @@ def predict(
         ),
     ] = False,
     slices: SlicesOption = Slices.AUTO,
+    parquet: Annotated[
+        bool,
+        option(
+            "--parquet",
+            about="Write predictions.parquet beside predictions.csv, too.",
+            panel=OUTPUT,
+            show_default=False,
+        ),
+    ] = False,
     send: Annotated[
         bool,
         option(
@@ -121,7 +130,7 @@ def predict(
     if merge and status:
         raise SettingsError("--status: goes without --merge, which says what is missing, too. Leave one of them out")
     if merge:
-        return _merge(output, part)
+        return _merge(output, part, parquet)
     if status:
         return print_status(output, part)
     if run is None or not images:
@@ -132,7 +141,7 @@ def predict(
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), instances=instances, slices=slices,
             keep_empty_frames=keep_empty_frames, every=every, part=part, ray=ray, ray_cpus=ray_cpus, send=send, to=to,
-            progress=progress, note=lambda words: print_lines([words]), **tiling, **opening,
+            parquet=parquet, progress=progress, note=lambda words: print_lines([words]), **tiling, **opening,
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     print_lines(outcome.notes)
@@ -141,14 +150,14 @@ def predict(
     return 2 if outcome.problems else 0
 
 
-def _merge(output: Path, part: str | None) -> int:
+def _merge(output: Path, part: str | None, parquet: bool) -> int:
     """Merge the parts in a folder, and say what is missing."""
     from promise_seg.workflows.predicting import merge_predictions
 
     if part is not None:
         raise SettingsError(f"--part {part}: parts are predicted first, and merged by a call with --merge alone")
     with stages_bar() as progress:
-        merged = merge_predictions(output, progress=progress)
+        merged = merge_predictions(output, parquet=parquet, progress=progress)
     console.print(f"{merged.images:,} images in {output / 'predictions.csv'}, {merged.lines:,} lines")
     print_lines(merged.notes)
     if merged.repeated:

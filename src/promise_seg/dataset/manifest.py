@@ -1,4 +1,4 @@
-"""The manifest: a CSV with the columns ``image_name,train_type,mask_name``."""
+"""The manifest: a CSV, or a Parquet file, with the columns ``image_name,train_type,mask_name``."""
 
 import random
 from collections.abc import Sequence

@@ -6,10 +6,14 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_seg.errors import ManifestError
+from promise_seg.errors import ManifestError, first_line
+from promise_seg.parquet_files import check_packages, read_text_rows
 
 REQUIRED_COLUMNS = ("image_name", "train_type", "mask_name")
 KNOWN_COLUMNS = (*REQUIRED_COLUMNS, "group", "slice")
+PARQUET = ".parquet"
+SUFFIXES = (".csv", PARQUET)
+"""The endings by which a manifest is told from an image; any other file that is given as a manifest is read as text."""
 HELP = "See docs/data-format.md for an example."
 
 _SEPARATORS = (",", ";", "\t")
@@ -29,14 +33,13 @@ class ManifestFile:
 
 
 def read_file(path: Path) -> ManifestFile:
-    """Read a CSV with commas, semicolons or tabs, in UTF-8 or in UTF-16 with a byte order mark.
+    """Read a CSV with commas, semicolons or tabs, in UTF-8 or in UTF-16 with a byte order mark, or a Parquet file.
 
     Raises:
-        ManifestError: if the file is missing, is not such a text, or lacks a required column or any rows.
+        ManifestError: if the file is missing, cannot be read so, or lacks a required column or any rows.
+        SettingsError: if it is in Parquet, and the package that reads it is not installed.
     """
-    text = _text(path)
-    separator = _separator(path, text)
-    records = _records(path, text, separator)
+    records = _rows_of_parquet(path) if path.suffix.lower() == PARQUET else _rows_of_text(path)
     if not records:
         raise ManifestError(f"{path}: the file is empty; expected the columns {', '.join(REQUIRED_COLUMNS)}. {HELP}")
     (line, names), *rows = records
@@ -47,6 +50,29 @@ def read_file(path: Path) -> ManifestFile:
     if not rows:
         raise ManifestError(f"{path}: has a header but no rows. {HELP}")
     return ManifestFile(header, [cells for _, cells in rows], [line for line, _ in rows])
+
+
+def _rows_of_text(path: Path) -> list[tuple[int, list[str]]]:
+    text = _text(path)
+    return _records(path, text, _separator(path, text))
+
+
+def _rows_of_parquet(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the names of the columns and the rows of a Parquet file, numbered as the lines of its CSV would be.
+
+    Raises:
+        ManifestError: if it cannot be read.
+        SettingsError: if ``pyarrow`` is not installed.
+    """
+    check_packages(str(path))
+    try:
+        names, rows = read_text_rows(path)
+        return [(1, names), *((number, cells) for number, cells in enumerate(rows, 2) if any(map(str.strip, cells)))]
+    except FileNotFoundError:
+        raise ManifestError(_no_such_file(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise ManifestError(f"{path}: cannot be read as a Parquet file: {reason}. {HELP}") from error
 
 
 def located(folder: Path, name: str) -> Path:
@@ -71,9 +97,7 @@ def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise ManifestError(
-            f"{path}: no such file. Expected a CSV with the columns {', '.join(REQUIRED_COLUMNS)}. {HELP}"
-        ) from None
+        raise ManifestError(_no_such_file(path)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ManifestError(f"{path}: cannot be read as a CSV: {reason}. {HELP}") from error
@@ -90,6 +114,10 @@ def _text(path: Path) -> str:
             f"{path}:{line}: cannot be read as a CSV in UTF-8: found the byte 0x{data[error.start]:02x}, as in "
             "other encodings (Latin-1, Windows-1252). Save it as UTF-8; in Excel, choose the type CSV UTF-8"
         ) from error
+
+
+def _no_such_file(path: Path) -> str:
+    return f"{path}: no such file. Expected a CSV with the columns {', '.join(REQUIRED_COLUMNS)}. {HELP}"
 
 
 def _separator(path: Path, text: str) -> str:

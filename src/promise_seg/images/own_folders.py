@@ -12,6 +12,8 @@ PREDICTION_LOG = "predictions.part.jsonl"
 PREDICTION_IDENTITY = "model.json"
 PREDICTION_COCO = "coco.json"
 PREDICTION_OBJECTS = "objects.csv"
+PREDICTION_PARQUET = ("predictions.parquet", "objects.parquet")
+"""The same tables in Parquet, where they are wanted."""
 PREDICTION_FAILURES = "failures.csv"
 PREDICTION_PARTS = "parts"
 """The folder of what the processes that predict parts know: which image was predicted, and which is."""
@@ -44,5 +46,14 @@ def of_predictions(folder: Path, names: Collection[str], output: Path | None = N
     is_ours = PREDICTION_IDENTITY in names and not signs.isdisjoint(names)
     if is_ours or folder.resolve() == output:
         files = {PREDICTION_TABLE, PREDICTION_LOG, PREDICTION_IDENTITY, PREDICTION_COCO, PREDICTION_OBJECTS}
-        return frozenset({*files, PREDICTION_FAILURES, PREDICTION_PARTS, *PREDICTION_FOLDERS, PREDICTION_RETRIEVED})
+        return frozenset(
+            {
+                *files,
+                *PREDICTION_PARQUET,
+                PREDICTION_FAILURES,
+                PREDICTION_PARTS,
+                *PREDICTION_FOLDERS,
+                PREDICTION_RETRIEVED,
+            }
+        )
     return frozenset()

@@ -1,7 +1,7 @@
 """Predict masks for files and folders of images."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,6 +19,7 @@ from promise_seg.prediction.folders import predict_folder as predict_inputs
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.merging import Merged, merge_parts
 from promise_seg.prediction.outputs.formats import check_holds_instances
+from promise_seg.prediction.parquet_tables import check_parquet, write_tables
 from promise_seg.prediction.part_plan import holds_parts
 from promise_seg.prediction.part_run import predict_part
 from promise_seg.prediction.part_status import PartStatus, status_of_parts
@@ -105,6 +106,7 @@ def predict_folder(
     part: str | None = None,
     ray: str | None = None,
     ray_cpus: int = 1,
+    parquet: bool = False,
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
@@ -142,6 +144,7 @@ def predict_folder(
             and the output at the same places.
         ray_cpus: how many CPUs each of its workers has; one GPU each is taken where the cluster has any and ``device``
             does not say ``cpu``.
+        parquet: write ``predictions.parquet`` beside ``predictions.csv``, too, and ``objects.parquet``.
         keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
         send: send the DICOM segmentations back to the archive that the images came from.
         to: send them to the archive of this address instead.
@@ -158,6 +161,7 @@ def predict_folder(
     if every < 1:
         raise SettingsError(f"--every {every}: expected a whole number from 1, which takes all frames")
     wanted = chosen(OutputFormat, output_format, "--format")
+    check_parquet(parquet, part)
     its_part = None if part is None else Part.parse(part)
     cluster = None if ray is None else _cluster(ray, ray_cpus, part, (model, sam), device)
     if its_part is None and cluster is None and holds_parts(Path(output)):
@@ -184,7 +188,7 @@ def predict_folder(
             "level": level,
         }  # fmt: skip
         job = PredictJob(ModelRef.resolve(model), options, Path(output).absolute(), wanted, keep_empty_frames, every)
-        return predict_on_ray(job, inputs, cluster, instances, progress, note)
+        return _with_tables(predict_on_ray(job, inputs, cluster, instances, progress, note), output, parquet)
     if isinstance(model, Labeller):
         _check_loaded_so(model, instances, way)
         refuse_for_loaded(encoder_precision)
@@ -198,14 +202,23 @@ def predict_folder(
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
     if of_archive is not None:
-        return of_archive.predict(
-            model, PredictionFolder(output, model, wanted, keep_empty_frames, every), every, channels
-        )
-    predict = predict_inputs if its_part is None else partial(predict_part, part=its_part, note=note)
-    return predict(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
+        target = PredictionFolder(output, model, wanted, keep_empty_frames, every)
+        return _with_tables(of_archive.predict(model, target, every, channels), output, parquet)
+    if its_part is not None:
+        return predict_part(
+            model, inputs, output, wanted, progress, part=its_part, note=note, keep_empty_frames=keep_empty_frames,
+            every=every,
+        )  # fmt: skip
+    outcome = predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
+    return _with_tables(outcome, output, parquet)
 
 
-def merge_predictions(output: str | Path, *, progress: Progress = silent) -> Merged:
+def _with_tables(outcome: Outcome, output: str | Path, parquet: bool) -> Outcome:
+    """Write the tables of a folder in Parquet, where that is wanted, and return the outcome with what is to be said."""
+    return replace(outcome, notes=[*outcome.notes, *write_tables(Path(output), wanted=parquet)])
+
+
+def merge_predictions(output: str | Path, *, parquet: bool = False, progress: Progress = silent) -> Merged:
     """Make one table of predictions that were made in parts, and say what is missing and what failed.
 
     Each image is in ``predictions.csv`` once, in the order of a run without parts; ``failures.csv`` has a line with the
@@ -213,12 +226,15 @@ def merge_predictions(output: str | Path, *, progress: Progress = silent) -> Mer
 
     Args:
         output: the folder of the predictions.
+        parquet: write the tables in Parquet, too; see :func:`predict_folder`.
         progress: told of what is read.
 
     Raises:
         PromiseError: if the folder holds no parts, or cannot be read or written.
     """
-    return merge_parts(output, progress)
+    check_parquet(parquet)
+    merged = merge_parts(output, progress)
+    return replace(merged, notes=(*merged.notes, *write_tables(Path(output), wanted=parquet)))
 
 
 def prediction_status(output: str | Path, *, progress: Progress = silent) -> PartStatus:
