@@ -1,4 +1,5 @@
-"""The cost of the bookkeeping of predictions in parts, without any images: logs, a restart, and merging into one table.
+"""The cost of the bookkeeping of predictions in parts, without any images: logs, a restart, and merging into one table,
+also in Parquet.
 
     python -m benchmarks.parts --images 100000 1000000
 
@@ -18,6 +19,7 @@ from promise_seg.images.exports.inputs import Input
 from promise_seg.parts import Part
 from promise_seg.prediction.identity import keep_identity
 from promise_seg.prediction.merging import merge_parts
+from promise_seg.prediction.parquet_tables import write_tables
 from promise_seg.prediction.part_logs import Entry, PartLog
 from promise_seg.prediction.part_plan import PartPlan, in_order
 from promise_seg.prediction.part_table import PartTable
@@ -58,7 +60,7 @@ def write(folder: Path, images: int) -> None:
         log = PartLog(folder, Part(number, PARTS))
         log.add(Entry("", "", "", 0.0, [], []))  # with its first line
         logs.append(log.path.open("a"))
-    line = dict.fromkeys(COLUMNS, "12345") | {"points": POINTS, "image_sha256": "0" * 64}
+    line = dict.fromkeys(COLUMNS, "12345") | {"nothing_here": "0", "points": POINTS, "image_sha256": "0" * 64}
     for number, one in enumerate(inputs[: images - images // 100]):
         lines = [line | {"image": key_of(one), "mask": f"masks/{one.stem}.png"}]
         entry = Entry(one.stem, os.fspath(one.path), key_of(one), time.time(), state, lines)
@@ -77,6 +79,11 @@ def restart(folder: Path, images: int) -> str:
 def merge(folder: Path, images: int) -> str:
     merged = merge_parts(folder)
     return f"{merged.images:,} images in the table, {merged.missing:,} missing"
+
+
+def in_parquet(folder: Path) -> str:
+    write_tables(folder, wanted=True)
+    return f"{(folder / 'predictions.parquet').stat().st_size / 1e6:,.0f} MB"
 
 
 def measured(name: str, work: Callable[[], object]) -> None:
@@ -104,6 +111,7 @@ def main() -> None:
             measured("write logs", lambda folder=folder, images=images: write(folder, images))
             measured("restart of a part", lambda folder=folder, images=images: restart(folder, images))
             measured("merge", lambda folder=folder, images=images: merge(folder, images))
+            measured("the table in Parquet", lambda folder=folder: in_parquet(folder))
 
 
 if __name__ == "__main__":
