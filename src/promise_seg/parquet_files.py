@@ -10,7 +10,7 @@ from promise_seg.errors import PromiseError, SettingsError, first_line
 from promise_seg.files import replacing
 
 ColumnType = Literal["text", "whole", "number", "yes or no"]
-_BLOCK_BYTES = 2**23  # of a CSV that are in memory at once
+_BLOCK_BYTES = 2**20  # of a CSV, several of which are in memory at once
 
 
 def is_installed() -> bool:
@@ -71,8 +71,8 @@ def write_parquet(table: Path, types: Mapping[str, ColumnType]) -> None:
         with replacing(parquet_beside(table)) as to:
             reader = tables.open_csv(table, reading, parsing, converting)
             with parquet.ParquetWriter(to, reader.schema) as writer:
-                for batch in reader:
-                    writer.write_batch(batch)
+                for batch in reader:  # batches by themselves would be held until there are a million rows
+                    writer.write_table(pyarrow.Table.from_batches([batch]))
     except pyarrow.ArrowException as error:
         raise PromiseError(
             f"{table}: cannot be written in Parquet: {first_line(error)}. It was changed by another program; remove "

@@ -89,6 +89,15 @@ def test_nothing_is_ever_taken_out_of_the_log(run, rows):
     assert found.other_models == 1
 
 
+def test_a_log_without_a_line_is_said_to_have_lost_them(run, rows):
+    path = run / LOG_FILE
+    path.write_bytes(b"")
+    assert log_test(run, "m1", rows, {}).damage_note.startswith(
+        f"{path} is empty, so that there may have been more looks"
+    )
+    assert log_test(run, "m1", rows, {}).damage_note is None
+
+
 def test_looks_of_several_at_once_are_all_logged(run, rows):
     def look(name):
         for _ in range(5):

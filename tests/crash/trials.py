@@ -22,6 +22,8 @@ _CODES = {
 }  # fmt: skip
 """How a command may end with a fault: 0 where the change was one that it can do without."""
 _DURATIONS = re.compile(rb'"(?:seconds|cpu_seconds)": [0-9.]+|"content_sha256": "[0-9a-f]{64}"')
+_SEAL = re.compile(rb'"content_sha256": "[0-9a-f]{64}", |, "content_sha256": "[0-9a-f]{64}"')
+"""The hash of a line, which may have been removed: a log that is added to keeps its other lines."""
 _MOMENTS = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:]{5,8}(?:Z|\+00:00| UTC)?)?")
 _TOKENS = re.compile(r"\.[0-9a-f]{8}-[0-9a-f]+-[0-9a-f]+-[0-9a-f]{8}(?=~)|\.[0-9a-f]{8}(?=\.(?:new|old)~)")
 _NAMELESS = re.compile(_TOKENS.pattern.encode())
@@ -161,6 +163,8 @@ def _comparable(path: Path) -> bytes:
     the log, and what counts its lines, may have one more (see :func:`_too_many_looks`).
     """
     content = path.read_bytes()
+    if path.name == LOG_FILE:
+        content = _SEAL.sub(b"", content)
     if path.suffix in _TEXTS:
         content = _MOMENTS.sub(b"then", _DURATIONS.sub(b'"seconds": 0', content))
     if path.name == LOG_FILE:

@@ -48,7 +48,7 @@ def _in_its_place() -> Iterator[Damage]:
 def _contents(path: Path, content: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield other contents, each with its kind and after a colon which one of that kind."""
     yield "empty", b""
-    yield "cut: half", content[: len(content) // 2]
+    yield "cut: half", content[: _within_a_line(content, len(content) // 2)]
     yield "cut: a byte", content[:-1]
     yield "not UTF-8", b"\xff\xfe\x00\x80"
     yield "other JSON: null", b"null"
@@ -74,6 +74,13 @@ def _contents(path: Path, content: bytes) -> Iterator[tuple[str, bytes]]:
             yield kind, b"\n".join([line, *others])
     elif path.suffix == ".csv":
         yield from _other_tables(content)
+
+
+def _within_a_line(content: bytes, place: int) -> int:
+    """Return a place near another that is not the end of a line: of a log that ends with a line, nothing is cut."""
+    while content[place - 1 : place + 1].count(b"\n"):
+        place -= 1
+    return place
 
 
 def _other_values(content: bytes, rng: random.Random) -> Iterator[tuple[str, bytes]]:

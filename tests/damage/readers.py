@@ -24,12 +24,14 @@ class Reader:
         needs: the inputs that the commands have.
         commands: their words.
         most: so many of these files are damaged.
+        may_never_have_been: where such a file is missing, nothing else tells that it was ever there.
     """
 
     pattern: str
     needs: tuple[str, ...]
     commands: tuple[str, ...]
     most: int | None = None
+    may_never_have_been: bool = False
 
 
 _MODEL = ("sam", "data", "run", "store")
@@ -47,7 +49,7 @@ READERS = (
     Reader("run/log.jsonl", _MODEL, (TRAIN, _REPORT)),
     Reader("run/state.safetensors", _MODEL, (TRAIN,)),
     Reader("run/given_prompts.json", _MODEL, (TRAIN, _REPORT)),
-    Reader("run/test_log.jsonl", _MODEL, (EVALUATE,)),
+    Reader("run/test_log.jsonl", _MODEL, (EVALUATE,), may_never_have_been=True),
     Reader("begun/*", ("sam", "data", "begun", "store"), (TRAIN_ON,)),
     Reader("begun/*/*", ("sam", "data", "begun", "store"), (TRAIN_ON,)),
     Reader("scores0/*", ("scores0", "scores1"), (COMPARE,)),

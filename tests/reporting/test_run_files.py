@@ -45,3 +45,16 @@ def test_damaged_files_are_named_with_a_way_out(run, name, text, words):
     with pytest.raises(CheckpointError, match=rf"{name}.*Restore it, or move it away") as caught:
         read_run(str(run))
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_a_run_that_lost_its_log_says_so(run, content):
+    assert read_run(str(run)).notes == []  # it is a model alone
+    (run / "settings.json").write_text(json.dumps({"data_sha256": "d"}))
+    if content is not None:
+        (run / "log.jsonl").write_text(content)
+    assert read_run(str(run)).notes == [
+        f"{run / 'log.jsonl'}: has no epochs, so the report has no curves and no time of training"
+    ]
+    (run / "log.jsonl").write_text(json.dumps(LINE))
+    assert read_run(str(run)).notes == []

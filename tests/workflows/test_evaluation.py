@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -34,6 +35,17 @@ def test_scores_are_those_of_assessment_and_nothing_is_written(place, capsys):
     assert found.files == ()
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+def test_a_run_whose_note_of_its_images_is_gone_says_so(place, tmp_path):
+    shutil.copytree(place / "apm", tmp_path / "run")
+    facts = {"split": "val", "store": place / "store", "device": "cpu"}
+    found = evaluate(tmp_path / "run", place / "data/manifest.csv", **facts)
+    assert not any("training_images" in note for note in found.notes)
+    (tmp_path / "run/training_images.json").unlink()
+    found = evaluate(tmp_path / "run", place / "data/manifest.csv", **facts)
+    assert any("training_images.json: is missing" in note and "not known" in note for note in found.notes)
+    assert found.summary.seen_in_training is None
 
 
 def test_a_manifest_and_a_name_are_enough(place):

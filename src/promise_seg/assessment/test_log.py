@@ -59,11 +59,9 @@ def beside_note(runs: int) -> str | None:
 
 
 def damage_note(log: Path, lines: int) -> str:
-    """Return the warning that lines of a log cannot be read."""
-    return (
-        f"{lines} line(s) of {log} are damaged, so that there may have been more looks at these test images than are "
-        "counted here"
-    )
+    """Return the warning that lines of a log cannot be read, or that it has none, which it always had."""
+    what = f"{lines} line(s) of {log} are damaged" if lines else f"{log} is empty"
+    return f"{what}, so that there may have been more looks at these test images than are counted here"
 
 
 @contextmanager
@@ -132,7 +130,9 @@ def _log_test(
     images = sorted({row.image_sha256[:_LETTERS] for row in rows})
     when = datetime.now(UTC).isoformat(timespec="seconds")
     entry = {"when": when, "model_sha256": model_sha256, "data_sha256": data_sha256(rows), "images": images} | facts
-    lines = path.read_bytes().splitlines() if path.exists() else []
+    is_there = path.exists()
+    lines = path.read_bytes().splitlines() if is_there else []
+    is_empty = is_there and not lines
     lines = [line for line in lines if not _is_left_behind_by(entry, _content_of(line))]
     before, damaged = _entries_of(lines)
     this = _Model(model_sha256, facts)
@@ -152,7 +152,7 @@ def _log_test(
         note=peek_note(len(images), len(others), looked_at),
         beside_note=beside_note(len(beside)),
     )
-    if damaged:
+    if damaged or is_empty:
         peeks = peeks.model_copy(update={"damage_note": damage_note(path, damaged)})
     _write_lines(path, [*lines, _as_line(entry | {_UNFINISHED: mark})])
     return peeks

@@ -28,11 +28,13 @@ NoteSeen = Callable[[], SeenInTraining | None]
 
 @dataclass(frozen=True)
 class Collected:
-    """A report, the images that it shows, the lowest Dice first, and the assessment that they come from."""
+    """A report, the images that it shows, the lowest Dice first, the assessment that they come from, and what must be
+    said of the run."""
 
     report: RunReport
     worst: list[Result]
     assessment: Assessment
+    notes: list[str]
 
 
 def collect(
@@ -81,7 +83,7 @@ def collect(
         budget=_budget(model, rows, plan, store, progress) if plan.budget else (),
         worst=tuple(_worst(result, plan.data) for result in worst),
     )
-    return Collected(report, worst, assessments[0])
+    return Collected(report, worst, assessments[0], run.notes)
 
 
 def worst_results(results: Sequence[Result], count: int) -> list[Result]:

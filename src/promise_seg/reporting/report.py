@@ -140,4 +140,4 @@ def _write(
         files = Path(plan.output) / "report.html", Path(plan.output) / "report.json"
         write_text(files[1], found.report.model_dump_json(indent=2) + "\n")
         write_text(files[0], page)
-    return Report(part.name, found.report, files, tuple(notes))
+    return Report(part.name, found.report, files, (*notes, *found.notes))

@@ -35,6 +35,13 @@ class RunFiles:
     log: tuple[Epoch, ...] = ()
 
     @property
+    def notes(self) -> list[str]:
+        """A line that says so if the log of a run is gone, or all of its lines."""
+        if self.folder is None or self.note is None or self.log:
+            return []
+        return [f"{self.folder / LOG_FILE}: has no epochs, so the report has no curves and no time of training"]
+
+    @property
     def hours(self) -> float | None:
         """The total duration of its epochs."""
         seconds = [line.seconds for line in self.log if line.seconds is not None]

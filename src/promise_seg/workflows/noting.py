@@ -8,6 +8,8 @@ from promise_seg.assessment.summary import SeenInTraining, TestPeeks
 from promise_seg.assessment.test_log import logged_test
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import PromiseError
+from promise_seg.learning.run_note import SETTINGS_FILE
+from promise_seg.learning.training_images import TRAINING_IMAGES_FILE
 from promise_seg.model import PromiseModel
 from promise_seg.vocabulary import Split
 from promise_seg.workflows.model_ref import ModelPart
@@ -62,6 +64,17 @@ def seen_images(part: ModelPart, rows: Sequence[CheckedRow]) -> tuple[SeenInTrai
     """
     images = part.training_images()
     if images is None:
-        return None, []
+        return None, _unknown_training(part)
     seen = images.seen(rows).for_summary()
     return seen, [seen.note] if seen.note else []
+
+
+def _unknown_training(part: ModelPart) -> list[str]:
+    """Say that it is not known which images a run learned from; nothing of a model that is no run."""
+    folder = part.run_folder
+    if folder is None or not (folder / SETTINGS_FILE).exists():
+        return []
+    return [
+        f"{folder / TRAINING_IMAGES_FILE}: is missing, as in runs of early versions, so it is not known whether the "
+        "model learned from any of these images"
+    ]
