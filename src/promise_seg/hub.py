@@ -87,11 +87,11 @@ def _ask_for(name: str) -> Exception | None:
 
 
 def _may_be_on_the_hub(name: str) -> bool:
+    from huggingface_hub import hf_hub_url
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
 
     try:
-        validate_repo_id(name)
+        hf_hub_url(name, "config.json")
     except HFValidationError:
         return False
     return True
