@@ -117,10 +117,10 @@ def remove_lock_of(path: Path, dead: Holder | None, aside: Path) -> None:
 
 
 def _has_held(path: Path, dead: Holder | None) -> bool:
-    """Whether a lock that is there is that of a holder, or of nobody; one that is not there is not: a new one may follow.
+    """Whether a lock is that of a holder, or of nobody.
 
     Raises:
-        FileNotFoundError: if it is not there.
+        FileNotFoundError: if it is not there; the next moment a new one may be.
     """
     try:
         return Holder.of(path.read_text(encoding="utf-8")) == dead
