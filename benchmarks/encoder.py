@@ -34,6 +34,7 @@ from promise_seg.vocabulary import EncoderPrecision
 TINY = "sam2.1-tiny"
 KINDS = ["ours", "ours-bf16", "ours-fp16", "ours-int8", TINY, f"ours-{TINY}"]
 Encode = Callable[[], Tensor]
+"""Encodes a batch: (B, C, h, w)."""
 
 
 def vit_b() -> SamModel:
@@ -69,11 +70,11 @@ def _ours(encoder: nn.Module, pixels: Tensor, blocks: tuple[int, ...]) -> Tensor
 
 
 def _tiny(encoder: nn.Module, pixels: Tensor) -> Tensor:
-    return encoder(pixels).last_hidden_state
+    return encoder(pixels).last_hidden_state.permute(0, 3, 1, 2)
 
 
 def _ours_tiny(encoder: nn.Module, pixels: Tensor) -> Tensor:
-    return Hiera(encoder)(pixels).stages[-1]
+    return Hiera(encoder)(pixels).stages[-1].permute(0, 3, 1, 2)
 
 
 def timed(encode: Encode) -> tuple[float, float, Tensor]:
@@ -115,6 +116,7 @@ def print_ratios(name: str, ours: list[tuple[float, float]], theirs: list[tuple[
 
 
 def print_difference(name: str, ours: Tensor, theirs: Tensor) -> None:
+    """Compare (B, C, h, w) with the same of another pass; a token is the C values of a place."""
     largest = ((ours - theirs).abs().max() / theirs.abs().max()).item()
     cosine = torch.nn.functional.cosine_similarity(ours, theirs, dim=1).min().item()
     print(f"{name}: differs by {largest:.1e} of the largest value; least cosine of a token {cosine:.6f}")

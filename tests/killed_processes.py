@@ -3,10 +3,11 @@
     python -m tests.killed_processes predict FOLDER ROUNDS
     python -m tests.killed_processes encode FOLDER ROUNDS
 
-A process of its own does it, which computes nothing itself: copies of a process whose libraries have threads may wait
-for threads that they do not have.
+A process of its own does it, whose libraries have no threads: copies of one that has some may wait for threads, or for
+locks of threads, that they do not have. A copy that takes too long says where it is, and ends.
 """
 
+import faulthandler
 import itertools
 import os
 import random
@@ -16,9 +17,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+if __name__ == "__main__":  # before anything that computes is imported
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
 import cv2
 import torch
-from PIL import Image
 
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
@@ -33,10 +36,13 @@ from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.merging import merge_parts
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import Fit
-from tests.helpers import disc_image, make_model, make_tiny_sam, write_dataset
-from tests.prediction.part_helpers import content
+from tests.helpers import make_model, make_tiny_sam, write_dataset
+from tests.prediction.part_helpers import content, write_pictures
 
+LIMIT_SECONDS = 240.0
+"""What a copy may take, which is a second or two on an idle machine."""
 _MOMENTS = 60
+_THREADS = Path("/proc/self/task")  # of Linux
 
 
 def kill_at(number: int) -> None:
@@ -57,12 +63,14 @@ def kill_at(number: int) -> None:
 
 def together(works: Sequence[tuple[Callable[[], object], int | None]]) -> None:
     """Do all work at once, each in a copy of this process, which is killed at a change unless that is ``None``."""
+    assert not _THREADS.is_dir() or len(list(_THREADS.iterdir())) == 1, "a copy would lack threads"
     pids = []
     for work, fault in works:
         pid = os.fork()
         if not pid:
             code = 1
             try:
+                faulthandler.dump_traceback_later(LIMIT_SECONDS, exit=True)
                 if fault is not None:
                     kill_at(fault)
                 work()
@@ -71,18 +79,21 @@ def together(works: Sequence[tuple[Callable[[], object], int | None]]) -> None:
                 traceback.print_exc()
             os._exit(code)
         pids.append(pid)
-    ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-    for code, (_, fault) in zip(ended, works, strict=True):
-        assert code == 0 or (code == -signal.SIGKILL and fault is not None), ended
+    codes = dict(_ended() for _ in pids)
+    for pid, (_, fault) in zip(pids, works, strict=True):
+        assert codes[pid] == 0 or (codes[pid] == -signal.SIGKILL and fault is not None), codes
+
+
+def _ended() -> tuple[int, int]:
+    """Wait for whichever copy ends next, as one may wait for what another leaves; return its number and exit code."""
+    pid, status = os.wait()
+    return pid, os.waitstatus_to_exitcode(status)
 
 
 def predict(folder: Path, rounds: int) -> None:
     """Predict overlapping parts of one list of images."""
-    for number in range(6):
-        place = folder / f"images/p{number % 2}/{number}.png"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(disc_image(number)[0]).save(place)
-    labeller, inputs = Labeller({1: Predictor(make_model(make_tiny_sam()))}), find_inputs([folder / "images"])
+    labeller = Labeller({1: Predictor(make_model(make_tiny_sam()))})
+    inputs = find_inputs([write_pictures(folder / "images", 6)])
     together([(lambda: predict_folder(labeller, inputs, folder / "whole"), None)])
     rng = random.Random(7)
     for number in range(rounds):

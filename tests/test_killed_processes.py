@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.killed_processes import LIMIT_SECONDS
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -19,7 +21,7 @@ def test_others_end_with_what_one_process_makes(work, rounds, tmp_path):
     words = [sys.executable, "-m", "tests.killed_processes", work, str(tmp_path), str(rounds)]
     with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
-            problems = process.communicate(timeout=150)[1]
+            problems = process.communicate(timeout=2 * LIMIT_SECONDS)[1]
         finally:
             with suppress(ProcessLookupError):  # its copies end with it
                 os.killpg(process.pid, signal.SIGKILL)

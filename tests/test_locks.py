@@ -135,19 +135,37 @@ def test_a_lock_that_another_took_meanwhile_stays(tmp_path, monkeypatch, has_loc
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no locks of folders")
+def test_a_lock_that_is_made_while_one_that_ended_is_looked_for_stays(tmp_path, monkeypatch):
+    """As among many that wait in turn: each finds nobody's lock now and then, where one was given back just before."""
+    path, real = tmp_path / LOCK_FILE, Path.read_text
+
+    def another_is_quicker(self, **more):
+        try:
+            return real(self, **more)
+        except FileNotFoundError:
+            self.write_text(json.dumps(asdict(Holder.this_process())))
+            raise
+
+    monkeypatch.setattr(Path, "read_text", another_is_quicker)
+    remove_lock_of(path, None, tmp_path / "aside")
+    assert path.exists()
+
+
 def test_a_dead_lock_is_removed_by_one_at_a_time(tmp_path, monkeypatch):
     """Between reading it and removing it, another would have removed it and taken the lock."""
     path = tmp_path / LOCK_FILE
     dead = held_by(path, started=1.0)
-    read = Holder.read
+    read, was_read = Holder.of, []
 
-    def read_slowly(place):
+    def read_slowly(text):
         with pytest.raises(BlockingIOError):
             swapping.lock_folder(tmp_path)
-        return read(place)
+        was_read.append(text)
+        return read(text)
 
-    monkeypatch.setattr(Holder, "read", read_slowly)
+    monkeypatch.setattr(Holder, "of", read_slowly)
     remove_lock_of(path, dead, tmp_path / "aside")
+    assert len(was_read) == 1
     assert not path.exists()
 
 

@@ -106,6 +106,21 @@ def test_hidden_files_of_others_stay(tmp_path, name):
     assert names(tmp_path) == [name]
 
 
+def test_a_process_that_lasts_looks_through_a_folder_again(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(strays.time, "monotonic", lambda: now[0])
+    write_text(tmp_path / "b.txt", "b")
+    started(tmp_path, "killed").communicate()
+    left = names(tmp_path)
+    assert len(left) == 2
+    now[0] = strays._AGAIN_SECONDS - 1
+    write_text(tmp_path / "b.txt", "b")
+    assert names(tmp_path) == left
+    now[0] += 1
+    write_text(tmp_path / "b.txt", "b")
+    assert names(tmp_path) == ["b.txt"]
+
+
 HOLD = """
 import os, sys
 from pathlib import Path

@@ -1,6 +1,11 @@
 """Files of tensors: equal content is equal bytes, and no flipped bit goes unnoticed."""
 
+import errno
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,8 +13,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from promise_seg import strays
-from promise_seg.tensor_files import KEY, DamagedError, load_tensors, read_metadata, save_tensors
+from promise_seg import strays, tensor_files
+from promise_seg.errors import PromiseError
+from promise_seg.files import replacing_folder
+from promise_seg.tensor_files import KEY, DamagedError, load_tensors, read_metadata, save_tensors, write_tensors
 
 TENSORS = {
     "scalar": torch.tensor(1.5),
@@ -38,19 +45,86 @@ def test_equal_content_is_equal_bytes(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_a_process_that_is_killed_leaves_no_file_of_an_unknown_name(tmp_path, monkeypatch):
-    seen = []
-    write = Path.write_bytes
+KILLED = """
+import os, sys
+from pathlib import Path
+import torch
+from promise_seg import tensor_files
 
-    def killed_here(path, content):
-        write(path, content[: len(content) // 2])
-        seen.extend(one.name for one in tmp_path.iterdir())
-        write(path, content)
+def half_written(tensors, path, metadata):
+    (Path(path).parent / ".tmpAbCdEf").write_bytes(b"half")  # as the library calls its own
+    os._exit(1)
 
-    monkeypatch.setattr(Path, "write_bytes", killed_here)
-    save_tensors(tmp_path / "a.safetensors", {"x": torch.zeros(1000)})
-    assert len(seen) == 1
-    assert strays._OWNED.fullmatch(seen[0])
+tensor_files.save_file = half_written
+tensor_files.save_tensors(Path(sys.argv[1]), {"x": torch.zeros(1000)})
+"""
+
+
+def test_what_a_killed_writer_leaves_is_removed_by_the_next(tmp_path):
+    path = tmp_path / "a.safetensors"
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False).returncode == 1
+    assert list(tmp_path.rglob(".tmpAbCdEf"))
+    save_tensors(path, {"x": torch.zeros(1000)})
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_what_the_library_makes_is_in_a_folder_that_is_gone_whatever_happens(tmp_path, monkeypatch):
+    def fails(_tensors, path, metadata):
+        assert strays._OWNED.fullmatch(Path(path).parent.name)
+        Path(path).touch()
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(tensor_files, "save_file", fails)
+    with pytest.raises(PromiseError, match="No space left on device"):
+        save_tensors(tmp_path / "a", TENSORS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_takes_its_place_as_a_whole_has_the_file_alone_or_is_not_written(tmp_path, monkeypatch):
+    def refused(_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "rmdir", refused)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    with pytest.raises(PromiseError, match="cannot write"), replacing_folder(tmp_path / "a") as new:
+        write_tensors(new / "weights", TENSORS)
+    monkeypatch.undo()
+    assert not (tmp_path / "a").exists()
+    with replacing_folder(tmp_path / "a") as new:
+        write_tensors(new / "weights", TENSORS)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["weights"]
+
+
+def test_a_file_of_tensors_has_the_mode_of_any_other(tmp_path):
+    save_tensors(tmp_path / "a", TENSORS)
+    (tmp_path / "b").touch()
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+MEGABYTES = 64
+MEASURED = f"""
+import sys
+from pathlib import Path
+import torch
+from promise_seg.tensor_files import save_tensors
+
+def most_held():
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+tensors = {{"x": torch.ones({MEGABYTES}, 1 << 18)}}
+save_tensors(Path(sys.argv[1]), {{"x": torch.ones(1)}})  # whatever is imported by that
+before = most_held()
+save_tensors(Path(sys.argv[1]), tensors)
+print(most_held() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+def test_writing_holds_no_second_copy_of_the_tensors(tmp_path):
+    words = [sys.executable, "-c", MEASURED, str(tmp_path / "a")]
+    assert float(subprocess.run(words, check=True, capture_output=True, text=True).stdout) < MEGABYTES / 2
 
 
 def test_every_flipped_bit_is_noticed_or_changes_nothing(tmp_path):

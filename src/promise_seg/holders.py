@@ -51,8 +51,16 @@ class Holder:
     def read(cls, path: Path) -> "Holder | None":
         """Read who holds a lock; ``None`` if it is not there, or its content is not (yet) that of a lock."""
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return cls.of(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    @classmethod
+    def of(cls, text: str) -> "Holder | None":
+        """Return who holds a lock of this content; ``None`` if it is not that of a lock."""
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError):
             return None
 
     def __str__(self) -> str:
@@ -102,10 +110,24 @@ def remove_lock_of(path: Path, dead: Holder | None, aside: Path) -> None:
             _move_aside(path, dead, aside)
             return
         try:
-            if Holder.read(path) == dead:
+            if _has_held(path, dead):
                 path.unlink()
         finally:
             os.close(handle)
+
+
+def _has_held(path: Path, dead: Holder | None) -> bool:
+    """Whether a lock is that of a holder, or of nobody.
+
+    Raises:
+        FileNotFoundError: if it is not there; the next moment a new one may be.
+    """
+    try:
+        return Holder.of(path.read_text(encoding="utf-8")) == dead
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError):  # of which nothing can be read
+        return dead is None
 
 
 def _lock_patiently(folder: Path) -> int | None:

@@ -25,7 +25,9 @@ LONGEST_NAME = 255
 """The bytes that the name of a file or folder may have in the usual file systems."""
 _OWNED = re.compile(r"\.([0-9a-f]{8})-([0-9a-f]+)-([0-9a-f]+)-[0-9a-f]{8}~.*", re.DOTALL)
 _DAY_SECONDS = 86_400.0
-_cleared: set[tuple[int, str]] = set()
+_cleared: dict[tuple[int, str], float] = {}
+"""When a folder was looked through last, by process and folder."""
+_AGAIN_SECONDS = 3600.0
 _turn = threading.Lock()
 
 
@@ -58,13 +60,15 @@ def is_left_behind(name: str, since: str) -> bool:
 def remove_strays(folder: Path) -> None:
     """Remove temporary files, folders and locks in a folder whose processes were killed; nothing in folders of it.
 
-    What cannot be removed stays. A folder is looked through once in a process.
+    What cannot be removed stays. A process looks a folder through once in an hour: one that lasts for days removes what
+    others left meanwhile.
     """
     key = (os.getpid(), os.path.abspath(folder))  # noqa: PTH100  (links are left as they are)
+    now = time.monotonic()
     with _turn:
-        if key in _cleared:
+        if now - _cleared.get(key, -_AGAIN_SECONDS) < _AGAIN_SECONDS:
             return
-        _cleared.add(key)
+        _cleared[key] = now
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.name.startswith(".")]

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
-from promise_seg.files import Sync, write_whole
+from promise_seg.files import Sync, passing, write_whole
 
 KEY = "promise_seg"
 _SHA256, _METADATA = "sha256", "metadata"
+_FOLDER, _FILE = "tensors", "file"
 _WAY_OUT = "The disk or a copy damaged it: restore it from another copy, or make it again"
 
 
@@ -46,12 +47,21 @@ def save_tensors(
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write as :func:`save_tensors` does, straight to ``path``: for folders that take their place as a whole."""
+    """Write as :func:`save_tensors` does, straight to ``path``: for folders that take their place as a whole.
+
+    No second copy of the tensors is made in memory, as the library writes one after the other. The file has the mode
+    that the library gives it.
+    """
     found = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     texts = dict(metadata or {})
     entry = {_SHA256: content_sha256(found, texts), _METADATA: texts}
-    # The library's own writing to a file makes another beside it, whose name would not say whose it is after a kill.
-    path.write_bytes(save(found, metadata={KEY: json.dumps(entry, sort_keys=True)}))
+    # The library's writer makes a file beside its own, whose name does not say whose it is after a kill: so both are in
+    # a folder whose name does.
+    with passing(path.with_name(_FOLDER)) as folder:
+        folder.mkdir()
+        save_file(found, folder / _FILE, metadata={KEY: json.dumps(entry, sort_keys=True)})
+        (folder / _FILE).replace(path)
+        folder.rmdir()  # or else nothing was written: it would stay in a folder that takes its place as a whole
 
 
 def load_tensors(path: Path, *, check: bool = True) -> TensorFile:

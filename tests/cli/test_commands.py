@@ -222,7 +222,7 @@ def test_a_full_disk_is_one_line(train, capsys, monkeypatch):
     def full(*_args, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tensor_files, "save", full)
+    monkeypatch.setattr(tensor_files, "save_file", full)
     assert "No space left on device" in failure(train(), capsys)
 
 

@@ -80,10 +80,10 @@ class Watch:
 
     def begin(self) -> None:
         """Begin to count."""
-        from promise_seg import swapping
+        from promise_seg import swapping, tensor_files
 
         sys.addaudithook(self._hear)
-        exchange = swapping._exchange
+        exchange, save_file = swapping._exchange, tensor_files.save_file
 
         def counted_sync(handle: int) -> None:  # and no waiting for the disk
             self.happens(_SYNC, _name_of(handle))
@@ -92,7 +92,11 @@ class Watch:
             self.happens("exchange", str(other))
             return exchange(one, other)
 
-        os.fsync, swapping._exchange = counted_sync, counted_exchange
+        def counted_save(tensors, path, metadata=None) -> None:
+            self.happens(_OPEN, str(path))
+            save_file(tensors, path, metadata=metadata)
+
+        os.fsync, swapping._exchange, tensor_files.save_file = counted_sync, counted_exchange, counted_save
 
     def _hear(self, event: str, arguments: tuple) -> None:
         if event == _OPEN:

@@ -49,7 +49,7 @@ def test_how_files_are_read_is_said_once_and_taken_from_elsewhere_where_it_is_no
     assert (str(data.reading.window), data.reading.axis, data.reading.crop_border) == ("own", Axis.AXIAL, True)
     assert data.reading.channel == "red"
     assert all(row.reading is data.reading for row in data)
-    assert data.options.words == ["--window", "own", "--channel", "red", "--crop-border"]
+    assert data.options.arguments == ["--window", "own", "--channel", "red", "--crop-border"]
     with pytest.raises(SettingsError, match="--class and --instances"):
         Dataset.from_csv(manifest, classes=1, instances=True)
 
@@ -110,7 +110,7 @@ def test_channels_that_are_left_out_are_said_until_some_are_chosen(manifest):
     alone, both = (Dataset.from_csv(manifest, channels=channels) for channels in ("0000", ("0001", "0000", "-")))
     assert alone.warnings == both.warnings == ()
     assert np.array_equal(both[0].image()[..., 0], 255 - alone[0].image()[..., 1])
-    assert both.options.words == ["--channels", "0001,0000,-"]
+    assert both.options.arguments == ["--channels", "0001,0000,-"]
     assert alone.sha256 != Dataset.from_csv(manifest).sha256 != both.sha256
 
 

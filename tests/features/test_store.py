@@ -101,7 +101,7 @@ def test_a_store_that_may_not_be_written_is_done_without_and_said_once(store, ca
     def refuse(*_args, **_options):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(tensor_files, "save", refuse)
+    monkeypatch.setattr(tensor_files, "save_file", refuse)
     for _ in range(2):
         store.put(KEY, some_features())
     assert store.get(KEY) is None
@@ -114,7 +114,7 @@ def test_a_full_disk_ends_the_work(store, monkeypatch):
     def refuse(*_args, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tensor_files, "save", refuse)
+    monkeypatch.setattr(tensor_files, "save_file", refuse)
     with pytest.raises(PromiseError, match="No space left on device"):
         store.put(KEY, some_features())
 
@@ -186,6 +186,6 @@ def test_a_full_disk_names_what_helps(store, monkeypatch):
     def refuse(*_args, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tensor_files, "save", refuse)
+    monkeypatch.setattr(tensor_files, "save_file", refuse)
     with pytest.raises(PromiseError, match=r"cannot write.*promise features prune frees.*--store-precision int8"):
         store.put(KEY, some_features())

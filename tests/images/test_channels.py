@@ -176,8 +176,8 @@ def test_a_choice_is_kept_as_it_was_said():
     reading = make_reading(channels="GFP, 0,-")
     assert reading.model_dump(mode="json")["channels"] == "GFP,0,-"
     assert Reading.model_validate(reading.model_dump(mode="json")) == reading
-    assert ReadingOptions.that_give(reading).words == ["--channels", "GFP,0,-"]
-    assert ReadingOptions.that_give(make_reading(), reading).words == ["--channels", "all"]
+    assert ReadingOptions.that_give(reading).arguments == ["--channels", "GFP,0,-"]
+    assert ReadingOptions.that_give(make_reading(), reading).arguments == ["--channels", "all"]
     green = make_reading(channel="green")
     for one, other in itertools.permutations([reading, green, make_reading()], 2):
         assert ReadingOptions.that_give(one, other).applied_to(other) == one

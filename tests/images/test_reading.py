@@ -82,15 +82,15 @@ def test_options_that_make_one_reading_of_another():
     green = make_reading(channel="green", window="lung", label="3", crop_border=True)
     options = ReadingOptions.that_give(green)
     assert options.applied_to() == green
-    assert options.words == ["--window", "lung", "--channel", "green", "--class", "3", "--crop-border"]
-    assert ReadingOptions.that_give(make_reading(), make_reading(channel="green")).words == ["--channel", "all"]
+    assert options.arguments == ["--window", "lung", "--channel", "green", "--class", "3", "--crop-border"]
+    assert ReadingOptions.that_give(make_reading(), make_reading(channel="green")).arguments == ["--channel", "all"]
 
 
 def test_thresholds_may_be_fractions_and_whole_ones_stay_whole():
     assert make_reading(mask_threshold=0.5).mask_threshold == 0.5
     assert repr(make_reading(mask_threshold=127.0).mask_threshold) == "127"
-    assert ReadingOptions(mask_threshold=127.0).words == ["--mask-threshold", "127"]
-    assert ReadingOptions(mask_threshold=0.25).words == ["--mask-threshold", "0.25"]
+    assert ReadingOptions(mask_threshold=127.0).arguments == ["--mask-threshold", "127"]
+    assert ReadingOptions(mask_threshold=0.25).arguments == ["--mask-threshold", "0.25"]
 
 
 @pytest.mark.parametrize("threshold", [-0.5, 65535, float("inf"), float("nan")])

@@ -29,8 +29,8 @@ def test_what_is_not_given_is_as_in_the_base():
 
 
 def test_options_that_make_one_reading_of_another():
-    assert ReadingOptions.that_give(TILED).words == ["--tile", "64", "--overlap", "8", "--level", "1"]
-    assert ReadingOptions.that_give(make_reading(), TILED).words == ["--tile", "none", "--level", "0"]
+    assert ReadingOptions.that_give(TILED).arguments == ["--tile", "64", "--overlap", "8", "--level", "1"]
+    assert ReadingOptions.that_give(make_reading(), TILED).arguments == ["--tile", "none", "--level", "0"]
     for base in (make_reading(), TILED):
         for wanted in (make_reading(), TILED, make_reading(tile=32, overlap=4)):
             assert ReadingOptions.that_give(wanted, base).applied_to(base) == wanted

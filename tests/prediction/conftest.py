@@ -5,6 +5,6 @@ from promise_seg.prediction.predictor import Predictor
 from tests.helpers import make_model
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def labeller(tiny_sam):
     return Labeller({1: Predictor(make_model(tiny_sam))})

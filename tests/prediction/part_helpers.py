@@ -3,7 +3,19 @@
 import csv
 from pathlib import Path
 
+from PIL import Image
+
 from promise_seg.images.own_folders import PREDICTION_PARTS
+from tests.helpers import disc_image
+
+
+def write_pictures(folder: Path, count: int) -> Path:
+    """Write pictures of several sizes into two folders, ``p0`` and ``p1``, of a folder; return that."""
+    for number in range(count):
+        place = folder / f"p{number % 2}" / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(disc_image(number, 30 + number, 40)[0]).save(place)
+    return folder
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -14,22 +14,15 @@ from promise_seg.parts import Part
 from promise_seg.prediction import merging, part_plan, part_table
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.identity import keep_identity
-from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.merging import merge_parts
 from promise_seg.prediction.part_plan import PartPlan, plan_path
 from promise_seg.prediction.part_run import predict_part
-from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import OutputFormat
-from tests.helpers import disc_image, make_model
+from tests.helpers import disc_image
 from tests.prediction.part_helpers import content, failures
 from tests.prediction.tables import table
 
 NAMES = ("p0/0", "p1/1", "p1/2")
-
-
-@pytest.fixture(scope="module")
-def labeller(tiny_sam):
-    return Labeller({1: Predictor(make_model(tiny_sam))})
 
 
 @pytest.fixture

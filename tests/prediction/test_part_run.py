@@ -23,24 +23,15 @@ from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import ApmKind, OutputFormat
 from tests.files import write_nifti
 from tests.helpers import disc_image, make_model
-from tests.prediction.part_helpers import content, failures
+from tests.prediction.part_helpers import content, failures, write_pictures
 from tests.prediction.tables import table
 
 IMAGES = 6
 
 
-@pytest.fixture(scope="module")
-def labeller(tiny_sam):
-    return Labeller({1: Predictor(make_model(tiny_sam))})
-
-
 @pytest.fixture
 def images(tmp_path):
-    for i in range(IMAGES):
-        place = tmp_path / "images" / f"p{i % 2}" / f"{i}.png"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(disc_image(i, 30 + i, 40)[0]).save(place)
-    return tmp_path / "images"
+    return write_pictures(tmp_path / "images", IMAGES)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
-from PIL import Image
 
 from promise_seg.claims import Claims
 from promise_seg.errors import PromiseError
@@ -20,24 +19,15 @@ from promise_seg.prediction.part_table import PartTable
 from promise_seg.prediction.piece_work import PieceWork
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import ApmKind, OutputFormat
-from tests.helpers import disc_image, make_model
-from tests.prediction.part_helpers import content
+from tests.helpers import make_model
+from tests.prediction.part_helpers import content, write_pictures
 
 IMAGES = 5
 
 
-@pytest.fixture(scope="module")
-def labeller(tiny_sam):
-    return Labeller({1: Predictor(make_model(tiny_sam))})
-
-
 @pytest.fixture
 def inputs(tmp_path):
-    for number in range(IMAGES):
-        place = tmp_path / "images" / f"p{number % 2}" / f"{number}.png"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(disc_image(number)[0]).save(place)
-    return in_order(find_inputs([tmp_path / "images"]))
+    return in_order(find_inputs([write_pictures(tmp_path / "images", IMAGES)]))
 
 
 @pytest.fixture

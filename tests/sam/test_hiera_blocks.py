@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers.models.sam2.modeling_sam2 import Sam2HieraDetConfig, Sam2HieraDetModel
 
-from promise_seg.sam import hiera_blocks, packed_layers
+from promise_seg.sam import packed_layers
 from promise_seg.sam.hiera_blocks import pass_block
 
 SHAPES = {"windows that fit": (64, (8, 4, 4, 2)), "padded windows": (56, (4, 4, 3, 3)), "odd grids": (56, (4, 4, 4, 3))}
@@ -48,7 +48,7 @@ def _with_or_without_onednn(request, monkeypatch):
 @pytest.mark.usefixtures("_with_or_without_onednn")
 @pytest.mark.parametrize("rows", [512, 5])
 def test_every_block_gives_the_library_s_numbers(shape, rows, monkeypatch):
-    monkeypatch.setattr(hiera_blocks, "ROWS", rows)
+    monkeypatch.setattr(packed_layers, "ROWS", rows)
     trunk = make_trunk(*shape)
     ours = theirs = some_tokens(trunk, shape[0])
     for block in trunk.blocks:

@@ -1,12 +1,13 @@
 """Plans for very many images are the arithmetic that they say they are."""
 
 import json
+import re
 
 import pytest
 
 from promise_seg.cli.main import main
 from promise_seg.errors import SettingsError
-from promise_seg.workflows.fleet_plans import plan_fleet
+from promise_seg.workflows.fleet_plans import plan_fleet, workers_of
 
 PROFILE = {
     "timings": [
@@ -90,3 +91,26 @@ def test_the_command_prints_the_plan(profile, capsys):
     printed = capsys.readouterr().out
     for part in ("10,000,000, up to 1,250,000", "57.9 days", "1.0 TB", "5,555.56", "1.2 MB a second"):
         assert part in printed
+
+
+def test_workers_may_be_given_with_the_profile_of_one(profile, capsys):
+    for words in (["--workers", "8", "--profile", str(profile)], ["--workers", f"8x{profile}"]):
+        assert main(["plan", "--images", "10e6", *words]) == 0
+        assert "10,000,000, up to 1,250,000 for each of 8 workers" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("8xA100", r"there is no file A100 with times. Run promise bench -o A100.json .* --workers 8xA100.json"),
+     *((words, "expected a whole number from 1, such as 8, or 8xFILE") for words in ("A100", "0", "2.5", "8x", "-3"))],
+)  # fmt: skip
+def test_workers_of_an_unknown_kind_are_one_line_that_says_how_to_measure_them(words, expected, capsys):
+    assert main(["plan", "--images", "10", f"--workers={words}"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.search(f"--workers {re.escape(words)}: {expected}", error)
+
+
+def test_two_profiles_are_refused(profile):
+    with pytest.raises(SettingsError, match=r"names a profile, and so does --profile"):
+        workers_of(f"8x{profile}", profile)

@@ -17,12 +17,12 @@ from promise_seg.reporting.source_code import code_sha256, git_commit
 from promise_seg.vocabulary import Split
 
 
-def card_section(benchmark: Benchmark, found: Sequence[LineScores], spec: str) -> Section:
+def card_section(benchmark: Benchmark, scores: Sequence[LineScores], spec: str) -> Section:
     """Return the section with hashes, licences, versions, the given settings, and the command.
 
     Args:
         benchmark: the benchmark.
-        found: its scores.
+        scores: its scores.
         spec: the spec, as the user named it.
     """
     pairs = [("Seeds", ", ".join(map(str, benchmark.spec.seeds)))]
@@ -30,13 +30,13 @@ def card_section(benchmark: Benchmark, found: Sequence[LineScores], spec: str) -
         rows = benchmark.data.rows(data, benchmark.spec.protocol_of(benchmark.spec.models[0]))
         counts = ", ".join(f"{sum(row.row.split == split for row in rows)} {split}" for split in Split)
         pairs += [(f"Data: {data.name}", counts), (f"SHA-256 of {data.name}", data_sha256(rows))]
-    hashes = {one.line.sam: cell_of(one.seeds[0].summary).sam_sha256 for one in found}
+    hashes = {one.line.sam: cell_of(one.seeds[0].summary).sam_sha256 for one in scores}
     for sam in benchmark.spec.sams:
         pairs += [
             (f"SAM: {sam.name}", f"{sam.source}; weights: {licence_of(sam.source)}"),
             (f"SHA-256 of {sam.name}", hashes.get(sam.name, "not used yet")),
         ]
-    cells = [cell_of(seed.summary) for one in found for seed in one.seeds]
+    cells = [cell_of(seed.summary) for one in scores for seed in one.seeds]
     scored_by = dict.fromkeys(cell.code_sha256 for cell in cells if cell.code_sha256)
     pairs += [
         ("SHA-256 of the code that scored", ", ".join(scored_by) or "none yet"),

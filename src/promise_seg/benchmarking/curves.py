@@ -21,10 +21,10 @@ class _Curve(NamedTuple):
     over_seconds: _Points
 
 
-def training_sections(benchmark: Benchmark, found: Sequence[LineScores]) -> list[Section]:
+def training_sections(benchmark: Benchmark, scores: Sequence[LineScores]) -> list[Section]:
     """Return a section with two charts for each data set and SAM, or none if nothing was trained."""
     charts: list[Block] = []
-    for data, sam, chosen in parts(found):
+    for data, sam, chosen in parts(scores):
         lines = {one.line.model.name: one.line for one in chosen}
         curves = {name: curve for name, line in lines.items() if (curve := _curve_of(benchmark, line))}
         if not curves:

@@ -22,21 +22,21 @@ from promise_seg.reporting.page import render_page
 _KINDS = {False: "automatic", True: "prompts from the ground truth"}
 
 
-def render_benchmark(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[Pair], spec: str) -> str:
+def render_benchmark(benchmark: Benchmark, scores: Sequence[LineScores], pairs: Sequence[Pair], spec: str) -> str:
     """Render a benchmark as one HTML file without images."""
-    sections = [_summary(benchmark, found)]
+    sections = [_summary(benchmark, scores)]
     gaps = gaps_in(benchmark)
     if gaps:
         sections.insert(0, _missing(gaps))
-    for data, sam, chosen in parts(found):
+    for data, sam, chosen in parts(scores):
         sections.append(_part(benchmark, data, sam, chosen))
     if pairs:
         sections.append(_differences(benchmark.spec.measures[0], pairs))
-    if found:
-        sections += [_sizes(found), _costs(benchmark, found), *training_sections(benchmark, found)]
-    sections.append(card_section(benchmark, found, spec))
+    if scores:
+        sections += [_sizes(scores), _costs(benchmark, scores), *training_sections(benchmark, scores)]
+    sections.append(card_section(benchmark, scores, spec))
     unfinished = ", not finished" if gaps else ""
-    subtitle = f"{len(found)} lines on test images{unfinished}, made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    subtitle = f"{len(scores)} lines on test images{unfinished}, made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     return render_page(benchmark.spec.title, subtitle, sections)
 
 
@@ -55,15 +55,15 @@ def _missing(gaps: Sequence[Gap]) -> Section:
     )
 
 
-def _summary(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
+def _summary(benchmark: Benchmark, scores: Sequence[LineScores]) -> Section:
     """Return the summary: what is compared, the best of each kind, and warnings for the reader."""
     measure = benchmark.spec.measures[0]
     word, sign = heading_of(measure), -1 if lower_is_better(measure) else 1
     blocks: list[Block] = [Text(f"{len(benchmark.spec.models)} models, seeds {_list(benchmark.spec.seeds)}.")]
-    where = _Where(found)
+    where = _Where(scores)
     rows: list[tuple[str, ...]] = []
-    for key in dict.fromkeys((one.line.rivals_key, one.test) for one in found if measure in one.values):
-        rivals = [one for one in found if (one.line.rivals_key, one.test) == key and measure in one.values]
+    for key in dict.fromkeys((one.line.rivals_key, one.test) for one in scores if measure in one.values):
+        rivals = [one for one in scores if (one.line.rivals_key, one.test) == key and measure in one.values]
         first = max(rivals, key=lambda one: sign * one.interval(measure).mean)
         interval = first.interval(measure)
         kind = _KINDS[first.line.reads_truth]
@@ -78,10 +78,10 @@ def _summary(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
             "note",
         )
     )
-    peeks = [seed.summary.test_looks for one in found for seed in one.seeds]
+    peeks = [seed.summary.test_looks for one in scores for seed in one.seeds]
     if again := sum(bool(peek and peek.note) for peek in peeks):
         blocks.append(Text(f"{again} evaluation(s) were a second look at test rows with another model.", "warning"))
-    if few := [one.test for one in found if len(set(one.groups.values())) < 10]:
+    if few := [one.test for one in scores if len(set(one.groups.values())) < 10]:
         blocks.append(Text(f"With fewer than ten groups ({_list(dict.fromkeys(few))}), intervals are rough.", "note"))
     blocks.append(Text(f"Empty masks: {rule_for_nothing()}.", "note"))
     return Section("Summary", tuple(blocks))
@@ -91,9 +91,9 @@ class _Where:
     """The leading cells of a row: the test set and, if there are several, the training data, the SAM and the
     protocol."""
 
-    def __init__(self, found: Sequence[LineScores]) -> None:
+    def __init__(self, scores: Sequence[LineScores]) -> None:
         def several(of: Callable[[TableLine], str]) -> bool:
-            return len({of(one.line) for one in found}) > 1
+            return len({of(one.line) for one in scores}) > 1
 
         parts: list[tuple[str, Callable[[TableLine], str]]] = [
             ("trained on", lambda line: line.data), ("SAM", lambda line: line.sam),
@@ -110,16 +110,16 @@ def _list(values: Sequence[object] | dict) -> str:
     return ", ".join(map(str, values))
 
 
-def _part(benchmark: Benchmark, data: str, sam: str, found: Sequence[LineScores]) -> Section:
+def _part(benchmark: Benchmark, data: str, sam: str, scores: Sequence[LineScores]) -> Section:
     """Return the table of one data set and SAM, and a chart of its first measure for each test set."""
     measure = benchmark.spec.measures[0]
-    grid = Grid(found, benchmark.spec.measures)
+    grid = Grid(scores, benchmark.spec.measures)
     blocks: list[Block] = [
-        Table(tuple(grid.head), tuple(map(tuple, grid.rows)), caption_of(data, sam, found, bold=False))
+        Table(tuple(grid.head), tuple(map(tuple, grid.rows)), caption_of(data, sam, scores, bold=False))
     ]
-    for test in dict.fromkeys(one.test for one in found):
+    for test in dict.fromkeys(one.test for one in scores):
         rows = []
-        for one in (f for f in found if f.test == test and measure in f.values):
+        for one in (f for f in scores if f.test == test and measure in f.values):
             interval = one.interval(measure)
             ends = None if interval.as_json() is None else (interval.low, interval.high)
             rows.append((one.line.name, interval.mean, ends, _KINDS[one.line.reads_truth]))
@@ -128,7 +128,7 @@ def _part(benchmark: Benchmark, data: str, sam: str, found: Sequence[LineScores]
             interval_chart(rows, name=f"{word} of each model on {test}", x_label=f"mean {word}, 95 % over groups",
                            caption=f"Test images: {test}.")
         )  # fmt: skip
-    objects = [(one, dice) for one in found if (dice := one.object_dice()) is not None]
+    objects = [(one, dice) for one in scores if (dice := one.object_dice()) is not None]
     if objects:
         rows_of_objects = tuple((one.line.model.name, one.line.prompts.heading, f"{dice:.3f}") for one, dice in objects)
         caption = "Mean Dice over objects, each prompted separately and weighted equally"
@@ -160,11 +160,11 @@ def _differences(measure: str, pairs: Sequence[Pair]) -> Section:
     return Section("Differences", (text, Table(head, rows, caption)))
 
 
-def _sizes(found: Sequence[LineScores]) -> Section:
+def _sizes(scores: Sequence[LineScores]) -> Section:
     """Return the section on Dice by object size, averaged over seeds."""
-    where = _Where(found)
+    where = _Where(scores)
     rows: list[tuple[str, ...]] = []
-    for one in found:
+    for one in scores:
         values: dict[str, list[float]] = defaultdict(list)
         images: dict[str, int] = {}
         for seed in one.seeds:
@@ -179,9 +179,9 @@ def _sizes(found: Sequence[LineScores]) -> Section:
     return Section("By object size", (Table(head, tuple(rows), "Mean Dice by object size"),))
 
 
-def _costs(benchmark: Benchmark, found: Sequence[LineScores]) -> Section:
+def _costs(benchmark: Benchmark, scores: Sequence[LineScores]) -> Section:
     rows, encoding = [], []
-    for line in {one.line.key[:3]: one.line for one in found}.values():
+    for line in {one.line.key[:3]: one.line for one in scores}.values():
         cells = cells_of_line(benchmark.spec, line)
         epochs = [len(log_of(cell.folder(benchmark.output))) for cell in cells]
         cost = cost_of(benchmark, line)

@@ -118,10 +118,10 @@ class Pair:
     p_holm: float
 
 
-def pairs_of(found: Sequence[LineScores], measure: str) -> list[Pair]:
+def pairs_of(scores: Sequence[LineScores], measure: str) -> list[Pair]:
     """Compare every two lines that may be compared. P-values are corrected for all comparisons made at once."""
     made = []
-    for rivals in combinations(found, 2):
+    for rivals in combinations(scores, 2):
         if not rivals[0].is_rival_of(rivals[1]):
             continue
         first, second = _of_common_seeds(*rivals)
@@ -144,7 +144,7 @@ def _of_common_seeds(first: LineScores, second: LineScores) -> tuple[LineScores,
     return first.of_seeds(common), second.of_seeds(common)
 
 
-def as_json(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[Pair]) -> dict[str, Any]:
+def as_json(benchmark: Benchmark, scores: Sequence[LineScores], pairs: Sequence[Pair]) -> dict[str, Any]:
     """Return all numbers of the tables, and how they were obtained, as JSON."""
     gaps = gaps_in(benchmark)
     return {
@@ -152,7 +152,7 @@ def as_json(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[P
         "finished": not gaps,
         "missing": [gap.as_json() for gap in gaps],
         "spec": benchmark.spec.model_dump(mode="json", exclude_defaults=True),
-        "lines": [_line_json(benchmark, one) for one in found],
+        "lines": [_line_json(benchmark, one) for one in scores],
         "differences": [
             {
                 "data": pair.first.line.data, "test": pair.first.test, "sam": pair.first.line.sam,

@@ -13,11 +13,11 @@ _LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitild
                        "\\": r"\textbackslash{}"})  # fmt: skip
 
 
-def _number(found: LineScores, measure: str) -> str:
+def _number(one: LineScores, measure: str) -> str:
     """Return the mean over all seeds with its interval; a dash if there is no such measure."""
-    if measure not in found.values:
+    if measure not in one.values:
         return "-"
-    interval = found.interval(measure)
+    interval = one.interval(measure)
     ends = interval.as_json()
     digits = 1 if abs(interval.mean) >= 10 else 3
     between = "" if ends is None else f" [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
@@ -40,20 +40,18 @@ def seconds_words(seconds: float) -> str:
     return f"{seconds:,.0f}" if seconds >= 10 or seconds == 0 else f"{seconds:.2g}"
 
 
-def _is_best(found: LineScores, measure: str, all_found: Sequence[LineScores]) -> bool:
+def _is_best(one: LineScores, measure: str, scores: Sequence[LineScores]) -> bool:
     """Whether a line is the best of those that it may be compared with, if there are any."""
-    if measure not in found.values:
+    if measure not in one.values:
         return False
-    rivals = [
-        other.interval(measure).mean for other in all_found if other.is_rival_of(found) and measure in other.values
-    ]
+    rivals = [other.interval(measure).mean for other in scores if other.is_rival_of(one) and measure in other.values]
     best = min(rivals) if lower_is_better(measure) else max(rivals)
-    return len(rivals) > 1 and found.interval(measure).mean == best
+    return len(rivals) > 1 and one.interval(measure).mean == best
 
 
-def _has_seconds(found: Sequence[LineScores]) -> bool:
+def _has_seconds(scores: Sequence[LineScores]) -> bool:
     """Whether the CPU seconds are worth a column: there are rivals to compare them with, and all are known."""
-    return any(one.line.model.is_rival for one in found) and all(one.cpu_seconds is not None for one in found)
+    return any(one.line.model.is_rival for one in scores) and all(one.cpu_seconds is not None for one in scores)
 
 
 class Grid:
@@ -64,16 +62,16 @@ class Grid:
     ``best`` are the cells (line, column) to emphasise.
     """
 
-    def __init__(self, found: Sequence[LineScores], measures: Sequence[str]) -> None:
-        tests = list(dict.fromkeys(one.test for one in found))
-        lines = list({one.line.key: one.line for one in found}.values())
+    def __init__(self, scores: Sequence[LineScores], measures: Sequence[str]) -> None:
+        tests = list(dict.fromkeys(one.test for one in scores))
+        lines = list({one.line.key: one.line for one in scores}.values())
         counts = {len(line.seeds) for line in lines}
         has_seeds = len(counts) > 1 or any(line.missing for line in lines)
         self.head = ["model", "prompts", *(f"{test} {heading_of(m)}" for test in tests for m in measures)]
         if has_seeds:
             self.head.append("seeds")
-        seconds = {one.line.key: one.cpu_seconds for one in found}
-        has_seconds = _has_seconds(found)
+        seconds = {one.line.key: one.cpu_seconds for one in scores}
+        has_seconds = _has_seconds(scores)
         if has_seconds:
             self.head.append("CPU seconds")
         protocols = {line.protocol for line in lines}
@@ -84,9 +82,9 @@ class Grid:
         for number, line in enumerate(lines):
             cells = [line.model.name, line.prompts.heading]
             for test in tests:
-                one = next((f for f in found if f.line.key == line.key and f.test == test), None)
+                one = next((f for f in scores if f.line.key == line.key and f.test == test), None)
                 for measure in measures:
-                    if one is not None and _is_best(one, measure, found):
+                    if one is not None and _is_best(one, measure, scores):
                         self.best.add((number, len(cells)))
                     cells.append("" if one is None else _number(one, measure))
             if has_seeds:
@@ -98,34 +96,34 @@ class Grid:
             self.rows.append(cells)
 
 
-def parts(found: Sequence[LineScores]) -> list[tuple[str, str, list[LineScores]]]:
+def parts(scores: Sequence[LineScores]) -> list[tuple[str, str, list[LineScores]]]:
     """Group lines into tables: all lines of the same data set and SAM."""
-    keys = dict.fromkeys((one.line.data, one.line.sam) for one in found)
-    return [(data, sam, [f for f in found if (f.line.data, f.line.sam) == (data, sam)]) for data, sam in keys]
+    keys = dict.fromkeys((one.line.data, one.line.sam) for one in scores)
+    return [(data, sam, [f for f in scores if (f.line.data, f.line.sam) == (data, sam)]) for data, sam in keys]
 
 
-def caption_of(data: str, sam: str, found: Sequence[LineScores], *, bold: bool = True) -> str:
+def caption_of(data: str, sam: str, scores: Sequence[LineScores], *, bold: bool = True) -> str:
     """Return the caption of a table: what it shows, and how to read it."""
-    seeds = sorted({len(one.line.seeds) for one in found})
+    seeds = sorted({len(one.line.seeds) for one in scores})
     count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     sizes = "; ".join(
         f"{test}: {len(one.groups)} images in {len(set(one.groups.values()))} groups"
-        for test, one in {f.test: f for f in found}.items()
+        for test, one in {f.test: f for f in scores}.items()
     )
     return (
         f"Trained on {data}, SAM {sam}. Means over test images ({sizes}) and seeds ({count}), with 95 % intervals over "
         f"groups.{' The best of each kind of prompts is bold.' if bold else ''}"
-        f"{' CPU seconds are those of training, and of encoding its views.' if _has_seconds(found) else ''}"
+        f"{' CPU seconds are those of training, and of encoding its views.' if _has_seconds(scores) else ''}"
     )
 
 
-def markdown(found: Sequence[LineScores], measures: Sequence[str], gaps: Sequence[Gap] = ()) -> str:
+def markdown(scores: Sequence[LineScores], measures: Sequence[str], gaps: Sequence[Gap] = ()) -> str:
     """Return a table for each training data set and SAM, preceded by what is missing."""
     texts = []
     if gaps:
         missing = "\n".join(f"- {words}" for words in gap_words(gaps))
         texts.append(f"**{count_words(gaps)}**\n\n{missing}\n")
-    for data, sam, chosen in parts(found):
+    for data, sam, chosen in parts(scores):
         grid = Grid(chosen, measures)
         lines = [caption_of(data, sam, chosen), "", _md(grid.head), _md(["---"] * len(grid.head))]
         for number, row in enumerate(grid.rows):
@@ -138,10 +136,10 @@ def _md(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
-def latex(found: Sequence[LineScores], measures: Sequence[str], gaps: Sequence[Gap] = ()) -> str:
+def latex(scores: Sequence[LineScores], measures: Sequence[str], gaps: Sequence[Gap] = ()) -> str:
     """The same for LaTeX, with ``\\usepackage{booktabs}``; what is missing as comments, and in captions."""
     texts = []
-    for data, sam, chosen in parts(found):
+    for data, sam, chosen in parts(scores):
         grid = Grid(chosen, measures)
         own = [gap for gap in gaps if (gap.cell.data.name, gap.cell.sam.name) == (data, sam)]
         caption = f"{caption_of(data, sam, chosen)}{f' {count_words(own)}' if own else ''}"
@@ -167,7 +165,7 @@ def _tex(cells: Sequence[str]) -> str:
     return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
 
 
-def long_csv(found: Sequence[LineScores], gaps: Sequence[Gap] = ()) -> str:
+def long_csv(scores: Sequence[LineScores], gaps: Sequence[Gap] = ()) -> str:
     """Return every measure as a line of its own, for other programs; with ``seeds_missing`` while any are missing."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -176,7 +174,7 @@ def long_csv(found: Sequence[LineScores], gaps: Sequence[Gap] = ()) -> str:
          "measure", "mean", "low", "high", "lowest_seed", "highest_seed", "seeds", "images", "groups", "cpu_seconds",
          *(["seeds_missing"] if gaps else [])]
     )  # fmt: skip
-    for one in found:
+    for one in scores:
         line = one.line
         for measure in one.values:
             if measure not in one.seeds[0].summary.mean:

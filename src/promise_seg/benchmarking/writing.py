@@ -31,16 +31,16 @@ class Writer:
         self.files = write_all(self.benchmark, self._found, pairs, self.spec)
 
 
-def write_all(benchmark: Benchmark, found: Sequence[LineScores], pairs: Sequence[Pair], spec: str) -> list[Path]:
+def write_all(benchmark: Benchmark, scores: Sequence[LineScores], pairs: Sequence[Pair], spec: str) -> list[Path]:
     """Write ``table.md``, ``table.tex``, ``table.csv``, ``report.html`` and ``benchmark.json``; return their paths."""
     folder, measures, gaps = benchmark.output, benchmark.spec.measures, gaps_in(benchmark)
     texts = {
-        "table.md": markdown(found, measures, gaps),
-        "table.tex": latex(found, measures, gaps),
-        "table.csv": long_csv(found, gaps),
-        "report.html": render_benchmark(benchmark, found, pairs, spec),
+        "table.md": markdown(scores, measures, gaps),
+        "table.tex": latex(scores, measures, gaps),
+        "table.csv": long_csv(scores, gaps),
+        "report.html": render_benchmark(benchmark, scores, pairs, spec),
     }
     for name, text in texts.items():
         write_text(folder / name, text)
-    write_json(folder / "benchmark.json", as_json(benchmark, found, pairs))
+    write_json(folder / "benchmark.json", as_json(benchmark, scores, pairs))
     return [folder / name for name in (*texts, "benchmark.json")]

@@ -57,7 +57,7 @@ def make(
             folder, output, images=images, masks=masks, several=several, group=group, every=every, force=force,
             progress=progress,
         )  # fmt: skip
-    for line in made.words:
+    for line in made.lines:
         print(line)
     print_lines(made.warnings, "warning")
     for line in made.advice:

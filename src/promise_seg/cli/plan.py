@@ -20,7 +20,15 @@ def plan(
     image_file: Annotated[
         str, option("--image-file", metavar="SIZE", about="Size of an image's file, for the network.", panel=DATA)
     ] = "0B",
-    workers: Annotated[int, option("--workers", min=1, about="Processes like this one.", panel=COMPUTING)] = 1,
+    workers: Annotated[
+        str,
+        option(
+            "--workers",
+            metavar="N",
+            about="Processes like this one; 8xFILE is eight like that of a --profile FILE.",
+            panel=COMPUTING,
+        ),
+    ] = "1",
     price: Annotated[
         float | None, option("--price", metavar="MONEY", about="Price of an hour of a worker.", panel=COMPUTING)
     ] = None,
@@ -46,6 +54,7 @@ def plan(
     from promise_seg.workflows import fleet_plans, timing
 
     size = bytes_of_words(image_file, "--image-file")
+    count, profile = fleet_plans.workers_of(workers, profile)
     if profile is not None:
         _check_unmeasured(context, profile)
     measured: timing.SpeedReport | Path | None = profile
@@ -55,7 +64,7 @@ def plan(
                 sam, image_size=image_size, variant=variant, apm=apm, clicks=1, device=device, progress=progress
             )
     found = fleet_plans.plan_fleet(
-        measured, images=images, work=work, workers=workers, views=views, image_bytes=size, price=price
+        measured, images=images, work=work, workers=count, views=views, image_bytes=size, price=price
     )
     print_table(("what", "how much"), found.rows())
     if isinstance(measured, timing.SpeedReport):

@@ -205,7 +205,7 @@ def _print(trained: "Trained") -> None:
         f"encoded {trained.encoded} views; best val Dice {best['dice']:.4f} at epoch {best['epoch'] + 1}, in "
         f"{trained.best_folder}"
     )
-    print_lines(trained.words)
+    print_lines(trained.lines)
     if trained.trust is not None:
         print_learned(trained.trust)
     if trained.why_no_trust:

@@ -38,10 +38,10 @@ def tune(
 def _print(found: "Tuning") -> None:
     from promise_seg.assessment.tuning import candidates
 
-    if found.found is None:
+    if found.tuned is None:
         print_line("post-processing: none")
     else:
-        scores = found.found
+        scores = found.tuned
         print_line(
             f"post-processing: {found.chosen.words}; val Dice {scores.dice:.4f}, without any {scores.dice_without:.4f},"
             f" the best of {len(candidates())} {scores.best_dice:.4f} ({found.prompts.heading}, {found.images} images)"

@@ -363,7 +363,7 @@ class ReadingOptions(BaseModel):
         )  # fmt: skip
 
     @property
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """Return the given options as words of a command line."""
         words = []
         for name, value in self:

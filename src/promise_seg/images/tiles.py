@@ -36,7 +36,7 @@ class Tiling(BaseModel):
         return self
 
     @property
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """The options of the command line that give it."""
         return ["--tile", str(self.side), "--overlap", str(self.overlap)]
 

@@ -1,31 +1,49 @@
 """The log of a run as a picture."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from promise_seg.files import write_whole
 from promise_seg.learning.run_log import read_log
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _MARGINS = {"left": 0.07, "right": 0.985, "bottom": 0.16, "top": 0.91, "wspace": 0.32}
 """Margins in shares of the figure; a layout that measures its texts takes as long as all of the drawing."""
 
 
 def draw_curves(log: Path, picture: Path) -> None:
-    """Draw losses, validation Dice and learning rate over epochs, from a JSONL log to a PNG."""
+    """Draw losses, validation Dice and learning rate over epochs, from a JSONL log to a PNG.
+
+    Without epochs, as where there is no log, the axes are empty.
+
+    Raises:
+        CheckpointError: if the log is damaged.
+        PromiseError: if the picture cannot be written.
+    """
+    figure = figure_of(read_log(log))
+    write_whole(picture, lambda path: figure.savefig(path, dpi=110))
+
+
+def figure_of(lines: Sequence[dict[str, Any]]) -> "Figure":
+    """Return the figure of the lines of a log: losses, Dice and learning rate beside each other."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    lines = read_log(log)
     epochs = [line["epoch"] for line in lines]
     figure = Figure(figsize=(11, 3.2))
     FigureCanvasAgg(figure)
     losses, dice, rate = figure.subplots(1, 3, gridspec_kw=_MARGINS)
     for name in ("mask", "point", "saliency"):
-        if name in lines[0]:
+        if lines and name in lines[0]:
             values = [math.nan if line[name] is None else line[name] for line in lines]
             losses.plot(epochs, values, label=name)
     losses.set(title="training losses", xlabel="epoch", yscale="log")
-    losses.legend()
+    if losses.lines:
+        losses.legend()
     scored = [(line["epoch"], line["val_dice"]) for line in lines if "val_dice" in line]
     dice.set(title="mean Dice on val rows", xlabel="epoch", ylim=(0, 1))
     if scored:
@@ -35,4 +53,4 @@ def draw_curves(log: Path, picture: Path) -> None:
         dice.legend(loc="lower right")
     rate.plot(epochs, [line["learning_rate"] for line in lines])
     rate.set(title="learning rate", xlabel="epoch")
-    write_whole(picture, lambda path: figure.savefig(path, dpi=110))
+    return figure

@@ -318,6 +318,10 @@ class FolderRun:
         """Take note that nothing more is done for an input, and of what went wrong with it."""
         if problem is not None:
             self.problems[number], outcome = str(problem), ItemOutcome.FAILED
+        self._tell_end(one, outcome, problem)
+
+    def _tell_end(self, one: Input, outcome: ItemOutcome, problem: ImageError | None = None) -> None:
+        """Tell who listens what became of an input, and how long that took since it began to be read, if it did."""
         begun = self._begun.pop(one.stem, None)
         item_ended("predict", one.stem, outcome, None if begun is None else time.monotonic() - begun, problem)
 

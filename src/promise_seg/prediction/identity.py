@@ -57,7 +57,7 @@ def read_identity(folder: Path) -> dict[str, object]:
 
 def options_between(reading: Reading, trained: Reading) -> str:
     """Return the options by which images are read otherwise than in training, such as ``--tile 64 --overlap 8``."""
-    return " ".join(ReadingOptions.that_give(reading.without_masks, trained.without_masks).words)
+    return " ".join(ReadingOptions.that_give(reading.without_masks, trained.without_masks).arguments)
 
 
 def _is_kept(path: Path, identity: dict[str, object]) -> bool:

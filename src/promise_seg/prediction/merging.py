@@ -209,13 +209,14 @@ class _Merging:
             return (_MISSING, "not predicted yet") if failure is None else (_FAILED, failure[0])
         mask, at, state = entry
         gone = self._files.first_gone(stem, mask)
-        is_failed = failure is not None and failure[1] > at and (gone or failure[2] != state)
-        if not gone and not is_failed:
+        if failure is not None and failure[1] > at and (gone or failure[2] != state):
+            fault = _FAILED, failure[0]
+        elif gone:
+            fault = _MISSING, f"{Path(gone).as_posix()} is gone"
+        else:
             return None
         self._database.execute("DELETE FROM entry WHERE stem = ?", (stem,))
-        if is_failed:
-            return _FAILED, failure[0]
-        return _MISSING, f"{Path(gone or mask).as_posix()} is gone"
+        return fault
 
     def _forget_of_other_lists(self) -> None:
         """Take out what other lists of images had and is gone or failed since, or is in the table by another name."""

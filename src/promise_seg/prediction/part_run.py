@@ -10,7 +10,7 @@ from promise_seg.holders import Holder
 from promise_seg.images.exports.inputs import Input
 from promise_seg.images.own_folders import PREDICTION_PARTS
 from promise_seg.locks import STALE_SECONDS
-from promise_seg.monitoring.hooks import happened, item_ended
+from promise_seg.monitoring.hooks import happened
 from promise_seg.overlapping import DEPTH, Helper
 from promise_seg.parts import Part
 from promise_seg.prediction.folders import FolderRun, Outcome, PredictionFolder, ReadInput
@@ -79,7 +79,7 @@ class PartRun(FolderRun):
     def _pass_over(self, one: Input) -> None:
         """Count an input that is claimed now, and that another process has done; its claim is ended."""
         self.already_there += 1
-        item_ended("predict", one.stem, ItemOutcome.ALREADY_THERE)
+        self._tell_end(one, ItemOutcome.ALREADY_THERE)
         self._claims.give_back(one.stem)
 
     def settle(

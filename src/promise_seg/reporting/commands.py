@@ -51,7 +51,7 @@ def train_command(
         words += [f"--{APM_PREFIX}{name}".replace("_", "-"), str(value)]
     usual = Reading(crop_border=given["protocol"] == Protocol.REFERENCE)
     reading = config.reading.model_copy(update={"mask_threshold": note.mask_threshold})
-    words += ReadingOptions.that_give(reading, usual if note.init is None else None).words
+    words += ReadingOptions.that_give(reading, usual if note.init is None else None).arguments
     rest = {"image-size": image_size, "val-share": note.val_share}
     words += [word for name, value in rest.items() if value is not None for word in (f"--{name}", str(value))]
     remarks = [] if note.data_sha256 is None else [f"train and val rows: sha256 {note.data_sha256}"]
@@ -67,7 +67,7 @@ def report_commands(plan: Plan) -> list[str]:
         shared += ["--by", column]
     values = {"sam": plan.sam, "image-size": plan.image_size}
     shared += [word for name, value in values.items() if value is not None for word in (f"--{name}", str(value))]
-    shared += plan.reading.words
+    shared += plan.reading.arguments
     start = [plan.run, plan.data, "-o", plan.output]
     lines = [["evaluate", *start, "--prompts", str(source), *shared] for source in plan.prompts]
     last = ["report", *start, *(word for source in plan.prompts for word in ("--prompts", str(source))), *shared]

@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
-from promise_seg.errors import CheckpointError
-from promise_seg.hub import how_to_load
+from promise_seg.errors import CheckpointError, first_line
+from promise_seg.hub import find_model
 from promise_seg.sam.kinds import model_class
 from promise_seg.sam.known import KNOWN_SAMS
 from promise_seg.sam.pickles import check_finite, list_faults, read_safetensors
@@ -47,27 +47,26 @@ def model_from_folder(source: str) -> PreTrainedModel:
     """
     where = f"--sam {source}"
     _check_may_be_there(source, where)
-    how = how_to_load(source)
+    place = find_model(source)
     try:
         with _quiet():
-            values, _ = PreTrainedConfig.get_config_dict(source, **how)
+            values, _ = PreTrainedConfig.get_config_dict(source, **place.options)
             model: PreTrainedModel
             model, report = model_class(values.get("model_type", "sam"), where).from_pretrained(
                 source, output_loading_info=True, use_safetensors=True, ignore_mismatched_sizes=True,
-                dtype=torch.float32, **how,
+                dtype=torch.float32, **place.options,
             )  # fmt: skip
     except ImportError as error:
         raise CheckpointError(
-            f"{where}: needs a package that is not installed: {_first_line(error)} The encoder of EdgeTAM is one of "
+            f"{where}: needs a package that is not installed: {first_line(error)}. The encoder of EdgeTAM is one of "
             "timm: pip install 'promise-seg[edgetam]'"
         ) from error
     except (SafetensorError, RuntimeError) as error:
-        raise CheckpointError(f"{where}: damaged or not a SAM: {_first_line(error)}") from error
+        raise CheckpointError(f"{where}: damaged or not a SAM: {first_line(error)}") from error
     except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{where}: no SAM found there: "
-            f"{'the hub cannot be reached, nor was it downloaded before.' if how else _first_line(error)} {_EXPECTED}"
-        ) from error
+        raise CheckpointError(f"{where}: no SAM found there: {place.why_not(error)} {_EXPECTED}") from (
+            place.silence or error
+        )
     if report["missing_keys"]:
         _check_not_video_only(source, where)
     faults = {
@@ -104,7 +103,3 @@ def _check_not_video_only(source: str, where: str) -> None:
     file = Path(source) / "model.safetensors"
     if file.is_file():
         check_not_video_only(read_safetensors(file), where)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.models.sam2.modeling_sam2 import Sam2MultiScaleAttention, Sam2MultiScaleBlock
 
-from promise_seg.sam.packed_layers import ROWS, is_plain, packed
+from promise_seg.sam.packed_layers import Mlp, finished, is_plain, packed
 
 
 def pass_block(block: Sam2MultiScaleBlock, hidden: Tensor) -> Tensor:
@@ -32,13 +32,8 @@ def pass_block(block: Sam2MultiScaleBlock, hidden: Tensor) -> Tensor:
     if block.dim != block.dim_out:
         before = _pooled(_through(block.proj, normed), block.query_stride)
     mixed = _mix(block.attn, normed, block.window_size)
-    project, widen, narrow = (packed(layer) for layer in (block.attn.proj, block.mlp.proj_in, block.mlp.proj_out))
-    found = torch.empty_like(mixed)
-    parts = (tensor.reshape(-1, tensor.shape[-1]).split(ROWS) for tensor in (before, mixed, found))
-    for start, tokens, after in zip(*parts, strict=True):
-        torch.add(start, project(tokens), out=after)
-        after += narrow(block.mlp.activation(widen(block.layer_norm2(after))))
-    return found
+    mlp = Mlp(block.layer_norm2, block.mlp.proj_in, block.mlp.activation, block.mlp.proj_out)
+    return finished(before, mixed, block.attn.proj, mlp)
 
 
 def _through(layer: nn.Linear, tokens: Tensor) -> Tensor:

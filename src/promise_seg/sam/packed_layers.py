@@ -5,6 +5,7 @@ PyTorch has both, and takes MKL for single precision; on AMD's processors that l
 
 import platform
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,36 @@ def packed(layer: nn.Linear, rows: int = ROWS) -> Callable[[Tensor], Tensor]:
     if type(layer) is not nn.Linear or not is_available():
         return layer
     return times(layer.weight, layer.bias, rows)
+
+
+class Mlp(NamedTuple):
+    """The layers of a transformer's MLP, with the norm before it."""
+
+    norm: nn.Module
+    widen: nn.Linear
+    activation: nn.Module
+    narrow: nn.Linear
+
+
+def finished(before: Tensor, mixed: Tensor, project: nn.Linear, mlp: Mlp) -> Tensor:
+    """Do what a block of a transformer does after attention, few tokens at a time, for :func:`is_plain` ones.
+
+    Args:
+        before: (..., D), the tokens that the block adds to.
+        mixed: (..., C), what attention made of them, before its last layer.
+        project: the last layer of attention, from C to D.
+        mlp: of the block.
+
+    Returns:
+        (..., D), in memory of its own.
+    """
+    mix, widen, narrow = (packed(layer) for layer in (project, mlp.widen, mlp.narrow))
+    found = before.new_empty(before.shape)  # contiguous, so that its parts are parts of it
+    parts = (tensor.reshape(-1, tensor.shape[-1]).split(ROWS) for tensor in (before, mixed, found))
+    for start, tokens, after in zip(*parts, strict=True):
+        torch.add(start, mix(tokens), out=after)
+        after += narrow(mlp.activation(widen(mlp.norm(after))))
+    return found
 
 
 def times(weight: Tensor, bias: Tensor | None, rows: int) -> Callable[[Tensor], Tensor]:

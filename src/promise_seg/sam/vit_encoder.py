@@ -3,11 +3,10 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from transformers.models.sam.modeling_sam import SamVisionEncoder, SamVisionLayer
 
-from promise_seg.sam.packed_layers import ROWS, is_plain, packed
+from promise_seg.sam.packed_layers import Mlp, finished, is_plain
 from promise_seg.sam.vit_attention import mix
 
 
@@ -52,10 +51,5 @@ def _pass(block: SamVisionLayer, hidden: Tensor) -> Tensor:
     if not is_plain(hidden):
         hidden = hidden + block.attn.proj(mixed)
         return hidden + block.mlp(block.layer_norm2(hidden))
-    project, widen, narrow = (packed(layer) for layer in (block.attn.proj, block.mlp.lin1, block.mlp.lin2))
-    found = torch.empty_like(hidden)
-    parts = (tensor.view(-1, tensor.shape[-1]).split(ROWS) for tensor in (hidden, mixed, found))
-    for before, tokens, after in zip(*parts, strict=True):
-        torch.add(before, project(tokens), out=after)
-        after += narrow(block.mlp.act(widen(block.layer_norm2(after))))
-    return found
+    mlp = Mlp(block.layer_norm2, block.mlp.lin1, block.mlp.act, block.mlp.lin2)
+    return finished(hidden, mixed, block.attn.proj, mlp)

@@ -48,7 +48,7 @@ class Tuning:
     Args:
         name: what the user calls the model.
         chosen: what is done to masks.
-        found: what else was tried; ``None`` where everything was undone.
+        tuned: what else was tried; ``None`` where everything was undone.
         volumes: how the slices of volumes come together, if there are volumes among the val rows; otherwise ``None``.
         prompts: where prompts came from.
         images: how many there were.
@@ -58,7 +58,7 @@ class Tuning:
 
     name: str
     chosen: PostProcessing
-    found: Tuned | None
+    tuned: Tuned | None
     volumes: TunedVolumes | None
     prompts: PromptSource
     images: int

@@ -8,11 +8,11 @@ from promise_seg.errors import SettingsError
 Words = TypeVar("Words", bound=StrEnum)
 
 
-def chosen(words: type[Words], word: str, option: str) -> Words:
+def chosen(vocabulary: type[Words], word: str, option: str) -> Words:
     """Return the member of an enum that a user names.
 
     Args:
-        words: what can be chosen.
+        vocabulary: what can be chosen.
         word: what was.
         option: its name on the command line, for the message.
 
@@ -20,6 +20,6 @@ def chosen(words: type[Words], word: str, option: str) -> Words:
         SettingsError: if there is no such word.
     """
     try:
-        return words(word)
+        return vocabulary(word)
     except ValueError:
-        raise SettingsError(f"{option} {word}: expected {', '.join(words)}") from None
+        raise SettingsError(f"{option} {word}: expected {', '.join(vocabulary)}") from None

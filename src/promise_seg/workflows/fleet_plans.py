@@ -4,6 +4,7 @@ The model is simple, as the work divides perfectly: every worker does every imag
 as many images as any other, rounded up. What workers on one computer take from each other is not in it.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.timing import ENCODE, PREDICT, SpeedReport
 
 _MEASURED = {FleetWork.ENCODE: ENCODE, FleetWork.PREDICT: PREDICT}
+_WORKERS = re.compile(r"([1-9][0-9]{0,14})(?:x(.+))?")
 _SIZES = {FleetWork.ENCODE: "feature_bytes", FleetWork.PREDICT: "output_bytes"}
 
 
@@ -143,6 +145,37 @@ def plan_fleet(
         )
     items = int(images) * (views if kind == FleetWork.ENCODE else 1)
     return FleetPlan(kind, items, workers, seconds, slow, size, image_bytes, memory, price)
+
+
+def workers_of(words: str, profile: Path | None = None) -> tuple[int, Path | None]:
+    """Return the number of workers that a text says, and the profile of one of them, if there is any.
+
+    Args:
+        words: ``8``, or ``8xFILE`` for eight like the one that a file of ``promise bench -o`` was measured on.
+        profile: that was given by itself.
+
+    Raises:
+        SettingsError: if it is something else, or names another profile.
+    """
+    found = _WORKERS.fullmatch(words)
+    if found is None:
+        raise SettingsError(
+            f"--workers {words}: expected a whole number from 1, such as 8, or 8xFILE with a file of promise bench -o"
+        )
+    count, named = int(found[1]), found[2]
+    if named is None:
+        return count, profile
+    if profile is not None:
+        raise SettingsError(
+            f"--workers {words}: names a profile, and so does --profile {profile}. Leave one of them out"
+        )
+    if not Path(named).is_file():
+        file = Path(named).with_suffix(".json")
+        raise SettingsError(
+            f"--workers {words}: there is no file {named} with times. Run promise bench -o {file} on one of the "
+            f"workers, and give --workers {count}x{file}"
+        )
+    return count, Path(named)
 
 
 def _read(path: Path) -> dict[str, Any]:

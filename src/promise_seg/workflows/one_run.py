@@ -38,7 +38,7 @@ class Trained:
     answers: tuple[MeasuredAnswer, ...] = ()
 
     @property
-    def words(self) -> list[str]:
+    def lines(self) -> list[str]:
         """How prompts are answered, a line for each form, and whether SAM sees its own masks once more."""
         lines = [one.words for one in self.answers]
         config = read_config(self.best_folder)

@@ -101,7 +101,7 @@ def _chosen(rows: Dataset, input_side: int, note: Note) -> Dataset:
              f"{reason}")  # fmt: skip
         return rows.with_tiles(None)
     note(
-        f"{' '.join(tiles.words)}: large images are seen in tiles, as {of_objects}, which are "
+        f"{' '.join(tiles.arguments)}: large images are seen in tiles, as {of_objects}, which are "
         f"{lengths.small * input_side / tiles.side:.0f} px of SAM's {input_side} px then. Give --tile {NO_TILE} for "
         "whole images"
     )

@@ -19,7 +19,7 @@ def image(path, tmp_path, height=0.0, **elements):
 
 def shape(parts):
     """Label and names of each part, sorted."""
-    return sorted((part.label, *sorted(image.path.name for image in part.images)) for part in parts)
+    return sorted((part.name, *sorted(image.path.name for image in part.images)) for part in parts)
 
 
 def times(tmp_path, count=3, **of_time):
@@ -34,7 +34,7 @@ def times(tmp_path, count=3, **of_time):
 def test_a_volume_is_one_part_whatever_its_order(tmp_path):
     images = [image(str(i), tmp_path, 2.5 * i, InstanceNumber=9 - i, AcquisitionTime=f"1000{i:02}") for i in range(4)]
     (part,) = divide_series(images[::-1])
-    assert (part.label, part.by, len(part.images)) == ("", (), 4)
+    assert (part.name, part.by, len(part.images)) == ("", (), 4)
 
 
 def test_a_localizer_is_divided_by_direction_and_a_scout_leaves_the_name_of_the_volume(tmp_path):

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 import torch
 from torch.nn import functional as F
-from transformers import AutoBackbone, ConvNextConfig, Dinov2Config, ResNetConfig
+from transformers import AutoBackbone, AutoConfig, ConvNextConfig, Dinov2Config, ResNetConfig
 
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.prompting.backbones import efficientnet_lite, loading
@@ -118,3 +118,13 @@ def test_a_folder_without_a_backbone_is_refused(write, tmp_path):
     write(tmp_path)
     with pytest.raises(SettingsError, match=r"--apm-backbone .*: there is no backbone there: .* Expected efficientnet"):
         load_backbone(str(tmp_path))
+
+
+def test_a_model_that_was_downloaded_and_is_of_another_kind_is_not_said_to_be_missing(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text('{"model_type": "sam"}')
+    monkeypatch.setattr("promise_seg.hub._remembered", (float("inf"), ConnectionError("no network")))
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: str(tmp_path / "config.json"))
+    config = AutoConfig.from_pretrained(tmp_path)
+    monkeypatch.setattr(AutoConfig, "from_pretrained", lambda *_, **__: config)
+    with pytest.raises(SettingsError, match=r"cannot be used: transformers has no backbone of the kind sam\."):
+        load_backbone("owner/name")

@@ -111,7 +111,7 @@ def import_annotations(
     files = ImageFiles(wishes.images, {path for one in documents for path in one.own_files})
     matches = match_images(documents, files, follow_paths=images is None)
     remarks += [*matches.remarks(empty=empty), *_remarks_on(documents, classes)]
-    style, wanted = Style(drawn_as, order, scale, below), matches.found + (matches.empty if empty else [])
+    style, wanted = Style(drawn_as, order, scale, below), matches.matched + (matches.empty if empty else [])
     with Aside() as aside, replacing_folder(into) as temporary:
         folder = MaskFolder(into, temporary, wishes.images)
         drawing = draw_all(wanted if classes.numbers else [], folder, classes, style, progress)

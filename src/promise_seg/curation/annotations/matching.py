@@ -26,13 +26,13 @@ class Annotated:
 class ImageMatches:
     """All images and annotations, each in one of the lists.
 
-    ``found`` are images with their annotations; ``bare`` those of which the annotations say nothing but their name,
+    ``matched`` are images with their annotations; ``bare`` those of which the annotations say nothing but their name,
     ``unmentioned`` those of which they do not say even that, and ``unfinished`` those that nobody has annotated yet.
     ``undrawn`` are images of which no shape could be drawn. ``missing`` are names of images that are not there,
     ``clashes`` lines about those that may be meant more than once.
     """
 
-    found: list[Annotated] = field(default_factory=list)
+    matched: list[Annotated] = field(default_factory=list)
     bare: list[Annotated] = field(default_factory=list)
     unmentioned: list[Annotated] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
@@ -132,7 +132,7 @@ def _sort(matches: ImageMatches, path: Path, own: list[Annotated]) -> None:
     else:
         (one,) = finished
         if one.image.shapes or (one.image.is_complete and not one.image.undrawn):
-            matches.found.append(one)
+            matches.matched.append(one)
         elif one.image.undrawn:
             matches.undrawn.append(str(path))
         else:

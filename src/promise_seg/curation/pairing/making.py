@@ -37,7 +37,7 @@ class Made:
         return _masks_folder(self.output)
 
     @property
-    def words(self) -> list[str]:
+    def lines(self) -> list[str]:
         """The result, a line for each part of it."""
         lines = [
             f"layout: {self.pairing.layout}",

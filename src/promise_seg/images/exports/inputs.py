@@ -267,7 +267,7 @@ def _volumes(place: Path, volumes: Iterable[tuple[int, SeriesPart]]) -> Iterator
             if len(counts) > 1:
                 stem += f"_{sorted(counts).index(series) + 1}"
             if counts[series] > 1:
-                stem += f"_{part.label}"
+                stem += f"_{part.name}"
             files = tuple(sorted(image.path for image in part.images))
             yield Input(folder, stem, files, "" if folder == place else _joined(folder.parent, place))
 

@@ -55,12 +55,12 @@ class PlacedImage:
 class SeriesPart:
     """Images that form one volume, or a single one; ``by`` lists the criteria that separate them from others.
 
-    ``label`` tells a volume from the others of its series: ``direction1_time2``. It is empty if there is only one.
+    ``name`` tells a volume from the others of its series: ``direction1_time2``. It is empty if there is only one.
     """
 
     images: tuple[PlacedImage, ...]
     by: tuple[str, ...] = ()
-    label: str = ""
+    name: str = ""
 
 
 def read_place(path: Path, header: Dataset) -> PlacedImage | None:
@@ -147,8 +147,8 @@ def _divided(
         return divisions[0]
     volumes = [parts for parts in divisions if any(len(part.images) > 1 for part in parts)]
     for number, parts in enumerate(volumes if len(volumes) > 1 else [], 1):
-        label = f"{word.replace(' and ', '-')}{number}"
-        parts[:] = [replace(part, label="_".join(filter(None, (label, part.label)))) for part in parts]
+        name = f"{word.replace(' and ', '-')}{number}"
+        parts[:] = [replace(part, name="_".join(filter(None, (name, part.name)))) for part in parts]
     return [replace(part, by=(word, *part.by)) for parts in divisions for part in parts]
 
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.hub import how_to_load
+from promise_seg.hub import find_model
 from promise_seg.prompting.backbones.efficientnet_lite import STRIDE, WIDTHS, EfficientNetLite0, our_names
 from promise_seg.prompting.backbones.image_backbone import ImageBackbone
 
@@ -111,21 +111,19 @@ def _lite_weights() -> dict[str, Tensor]:
 def _of_transformers(name: str) -> ImageBackbone:
     from transformers import MODEL_FOR_BACKBONE_MAPPING, AutoConfig
 
-    how = how_to_load(name)
+    place = find_model(name)
     try:
-        config = AutoConfig.from_pretrained(name, **how)
+        config = AutoConfig.from_pretrained(name, **place.options)
         if type(config) not in MODEL_FOR_BACKBONE_MAPPING:
             raise ValueError(f"transformers has no backbone of the kind {config.model_type}")
         depth = len(config.stage_names) - 1
         config.out_indices = sorted({round(depth * (number + 1) / _MAPS) for number in range(_MAPS)})
-        net = MODEL_FOR_BACKBONE_MAPPING[type(config)].from_pretrained(name, config=config, use_safetensors=True, **how)
+        kind = MODEL_FOR_BACKBONE_MAPPING[type(config)]
+        net = kind.from_pretrained(name, config=config, use_safetensors=True, **place.options)
     except (OSError, ValueError, SafetensorError) as error:
-        reason = (
-            "the hub cannot be reached, nor was it downloaded before." if how else str(error).strip().splitlines()[0]
-        )
         raise SettingsError(
-            f"--apm-backbone {name}: there is no backbone there: {reason} Expected {EFFICIENTNET_LITE0}, a folder, or "
-            "a model of the hub that transformers has a backbone for, such as facebook/dinov2-small. Without a "
-            "connection, give the folder of a model that was saved before"
-        ) from error
+            f"--apm-backbone {name}: there is no backbone there: {place.why_not(error)} Expected {EFFICIENTNET_LITE0}, "
+            "a folder, or a model of the hub that transformers has a backbone for, such as facebook/dinov2-small. "
+            "Without a connection, give the folder of a model that was saved before"
+        ) from (place.silence or error)
     return _OfTransformers(name, net)
