@@ -64,7 +64,10 @@ class FakeFleet:
 
 class NotedDesk:
     def __init__(self):
-        self.freed, self.failed = [], []
+        self.freed, self.failed, self.begun = [], [], 0
+
+    def begin(self):
+        self.begun += 1
 
     def free(self, item, process):
         self.freed.append(item)
@@ -101,6 +104,7 @@ def test_all_items_are_done_once_in_bundles_that_grow():
     assert (outcome.done, outcome.problems, outcome.lost_workers) == (200, {}, 0)
     assert Counter(item for bundle in run.fleet.bundles for item in bundle) == Counter(range(200))
     assert len(run.fleet.bundles[0]) == 1
+    assert run.desk.begun == 1
     assert max(map(len, run.fleet.bundles)) > 1
     assert run.steps[-1] == (200, 200)
 
@@ -222,6 +226,7 @@ def test_a_worker_with_another_sam_is_refused():
     with pytest.raises(PromiseError, match="another SAM than this process: b, not mine"):
         run.go()
     assert run.fleet.bundles == []
+    assert run.desk.begun == 0
 
 
 def test_items_that_others_have_claimed_are_given_again_later():

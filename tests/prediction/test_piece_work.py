@@ -125,9 +125,12 @@ def test_a_volume_whose_slices_would_lie_among_other_masks_is_refused(inputs, ou
     assert table.piece(folder).below == next(one.name for one in inputs if one.stem.startswith("p0/"))
 
 
-def test_another_model_is_refused(out, labeller, tiny_sam):
-    work_in(out, labeller)
+def test_another_model_is_refused_before_anything_is_written(out, inputs, labeller, tiny_sam):
     other = Labeller({1: Predictor(make_model(tiny_sam, apm=ApmKind.PEAKS))})
+    before = list(out.iterdir())
+    work_in(out, other)  # that never gets an image
+    assert list(out.iterdir()) == before
+    work_in(out, labeller).do(pieces_of(out, inputs)[:1], again=False)
     with pytest.raises(PromiseError, match="contains predictions of another model"):
         work_in(out, other)
 

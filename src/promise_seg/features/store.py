@@ -27,7 +27,7 @@ from promise_seg.files import Sync
 from promise_seg.images.geometry import Box
 from promise_seg.object_stores import is_address
 from promise_seg.sam.features import ALL_STAGES, STAGES, Features
-from promise_seg.strays import remove_strays, temporary_name
+from promise_seg.strays import remove_strays, renewed, temporary_name
 from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors, tensor_names
 from promise_seg.vocabulary import Fit, StorePrecision
 
@@ -221,11 +221,20 @@ class FeatureStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_strays(self.folder)
             mark.touch()
-        try:
+            mark.write_text(repr(mark.stat().st_mtime), encoding="ascii")
+        with renewed(mark):
             yield
-        finally:
-            with suppress(OSError):
-                mark.unlink()
+
+
+def work_began(folder: Path) -> float | None:
+    """Return when the first of the processes began that still work on a store; ``None`` if there are none."""
+    found = []
+    for mark in folder.glob(f".*~{IN_USE}"):
+        try:
+            found.append(float(mark.read_text(encoding="ascii") or mark.stat().st_mtime))
+        except (OSError, ValueError):  # it ended meanwhile
+            continue
+    return min(found, default=None)
 
 
 def _note_use(path: Path, found: os.stat_result) -> None:

@@ -113,7 +113,7 @@ class Dispatcher:
 
     Args:
         fleet: the cluster.
-        desk: what is to be done for items whose workers cannot.
+        desk: what is to be done before the first item, and for items whose workers cannot.
         facts: what all workers must say of themselves, as far as it is known beforehand.
         stage: a word for the work, for the progress.
         progress: told of each item.
@@ -252,6 +252,8 @@ class Dispatcher:
             self._compare_facts(worker, said)
             for words in said.notes:
                 self._tell(words)
+            if not self._has_opened:
+                self._desk.begin()
             worker.opened, worker.since, self._has_opened = said, self._clock(), True
         elif isinstance(said, WorkReport):
             self._take_in(worker, said)

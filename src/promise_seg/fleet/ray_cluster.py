@@ -20,7 +20,8 @@ from promise_seg.fleet.work import Job, Opened, Shell, Trouble, WorkReport
 AUTO, LOCAL = "auto", "local"
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
 _CONNECT_SECONDS = 10.0
-_GREETING_SECONDS = 60.0
+_MOMENT_SECONDS = 10.0  # in which all nodes that are well answer at first
+_GREETING_SECONDS = 50.0  # more, for the first of them
 _LONGEST_WORDS = 300
 
 
@@ -78,12 +79,11 @@ def _greeting() -> Callable[[], str]:
 
 
 @contextmanager
-def connected(options: RayOptions, job: Job) -> Iterator["RayFleet"]:
-    """Connect to a cluster, and end all workers and the connection at last.
+def connected(options: RayOptions) -> Iterator["RayFleet"]:
+    """Connect to a cluster, and end all workers and the connection at last. Its fleet has no job yet.
 
     Raises:
         SettingsError: if there is no cluster, or no node with so many CPUs.
-        PromiseError: if a node has another version of this package.
     """
     options.check()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here tells nobody of it
@@ -105,7 +105,7 @@ def connected(options: RayOptions, job: Job) -> Iterator["RayFleet"]:
     finally:
         _restore(handlers)
     _quiet()
-    fleet = RayFleet(options, job)
+    fleet = RayFleet(options)
     try:
         fleet.check_room()
         yield fleet
@@ -145,11 +145,18 @@ def _check_answers(address: str) -> None:
 
 
 class RayFleet:
-    """The workers on a Ray cluster; see :class:`~promise_seg.fleet.dispatch.Fleet`."""
+    """The workers on a Ray cluster; see :class:`~promise_seg.fleet.dispatch.Fleet`.
 
-    def __init__(self, options: RayOptions, job: Job) -> None:
-        self._options, self._job = options, job
+    ``job`` are the orders of each worker, to be set before one is started.
+    """
+
+    job: Job
+
+    def __init__(self, options: RayOptions) -> None:
+        self._options = options
+        self._with_gpu = self._has_gpu() if options.gpus is None else options.gpus
         self._greeted: set[str] = set()
+        self._greetings: dict[Any, Mapping[str, Any]] = {}  # that were not answered yet, with their nodes
         self._actors: dict[int, Any] = {}
         self._refs: dict[int, deque[Any]] = {}  # of what each worker is to answer, in order
         self._started = 0
@@ -163,10 +170,8 @@ class RayFleet:
             what = "no node has a GPU" if self._with_gpu and not has_gpus else f"the largest node has {most:g} CPUs"
             raise SettingsError(f"--ray-cpus {self._options.cpus}: {what}. Give fewer, or start larger nodes")
 
-    @property
-    def _with_gpu(self) -> bool:
-        if self._options.gpus is not None:
-            return self._options.gpus
+    def _has_gpu(self) -> bool:
+        """Whether the cluster has a GPU when the work begins; it is not asked again, so that all workers are alike."""
         return any(one["Resources"].get("GPU", 0.0) >= 1 for one in self._alive())
 
     @staticmethod
@@ -190,24 +195,30 @@ class RayFleet:
         return {key: Node(_name(one), self._room(one)) for key, one in found.items() if key in self._greeted}
 
     def _greet(self, nodes: Mapping[str, Mapping[str, Any]]) -> None:
-        """Ask nodes which version they have; those that do not answer in time are asked again later."""
+        """Ask nodes which version they have. No node is waited for while another has answered, but for a moment."""
         import ray
 
-        refs = {
-            ray.remote(_greeting()).options(num_cpus=0, max_retries=0, scheduling_strategy=_only_on(key)).remote(): key
-            for key in nodes
-        }
-        ready, _ = ray.wait(list(refs), num_returns=len(refs), timeout=_GREETING_SECONDS) if refs else ([], [])
+        asked = {one["NodeID"] for one in self._greetings.values()}
+        for key, one in nodes.items():
+            if key not in asked:
+                ask = ray.remote(_greeting()).options(num_cpus=0, max_retries=0, scheduling_strategy=_only_on(key))
+                self._greetings[ask.remote()] = one
+        if not self._greetings:
+            return
+        refs, is_first = list(self._greetings), not self._greeted
+        ready, _ = ray.wait(refs, num_returns=len(refs), timeout=_MOMENT_SECONDS if is_first else 0)
+        if is_first and not ready:
+            ready, _ = ray.wait(refs, num_returns=1, timeout=_GREETING_SECONDS)
         for ref in ready:
+            node = self._greetings.pop(ref)
             try:
                 version = ray.get(ref)
-            except ray.exceptions.RayError:
+            except ray.exceptions.RayError:  # it is asked again at the next look
                 continue
-            name = _name(nodes[refs[ref]])
             if version != __version__:
                 has = f"has promise-seg {version}, and this is {__version__}" if version else "has no promise-seg"
-                raise PromiseError(f"{name}: {has}. Let all computers of the cluster have the same version")
-            self._greeted.add(refs[ref])
+                raise PromiseError(f"{_name(node)}: {has}. Let all computers of the cluster have the same version")
+            self._greeted.add(node["NodeID"])
 
     def start(self, node: str) -> int:
         """Start a worker on a node; see the protocol."""
@@ -220,7 +231,7 @@ class RayFleet:
                 num_cpus=self._options.cpus, num_gpus=int(self._with_gpu), max_restarts=0, max_task_retries=0,
                 scheduling_strategy=_only_on(node),
             )
-            .remote(self._job)
+            .remote(self.job)
         )  # fmt: skip
         self._actors[self._started] = actor
         self._refs[self._started] = deque([actor.open.remote()])

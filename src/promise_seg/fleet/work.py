@@ -89,7 +89,14 @@ class Job(Protocol):
 
 
 class Desk(Protocol):
-    """The part of the process that gives out work, for items whose workers cannot."""
+    """The part of the process that gives out work, before the first item and for items whose workers cannot."""
+
+    def begin(self) -> None:
+        """Note that the work begins, as the first worker is ready.
+
+        Raises:
+            PromiseError: if it may not begin.
+        """
 
     def free(self, item: Any, process: Holder) -> None:
         """End the claim that a dead worker had on an item."""

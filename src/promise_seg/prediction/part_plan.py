@@ -94,6 +94,10 @@ class PartPlan:
             if not self._is_begun(folder):
                 self.write(folder)
 
+    def check(self, folder: Path) -> None:
+        """Raise the errors of :meth:`begin` without writing anything."""
+        self._is_begun(folder)
+
     def note_complete(self, folder: Path) -> None:
         """Note that all images are in the table, unless another list was begun meanwhile.
 

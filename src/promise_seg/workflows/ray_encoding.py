@@ -103,6 +103,9 @@ class _EncodeDesk:
         """End the claim of a dead worker."""
         self._claims.end_of(name_of_claim(item, self._sam_sha256, self._store), process)
 
+    def begin(self) -> None:
+        """Do nothing: entries are named by all that matters."""
+
     def fail(self, item: Sample, reason: str) -> str:
         """Return the line on a view that is given up."""
         return f"{item.checked.name}: {reason}"
@@ -150,10 +153,11 @@ def encode_on_ray(
         return Encoded(already_there=len(samples))
     desk, first = _EncodeDesk(store, sam.features_sha256), missing[0].checked.row.image
     with (
+        connected(ray) as fleet,
         store.in_use(),
         place_of(None if is_address(job.store) else store.folder, (first,)) as place,
-        connected(ray, replace(job, place=place)) as fleet,
     ):
+        fleet.job = replace(job, place=place)
         dispatcher = Dispatcher(fleet, desk, facts_of(sam), stage="encoding", progress=progress, note=note)
         found = dispatcher.run(missing)
     problems = [found.problems[number] for number in sorted(found.problems)]
