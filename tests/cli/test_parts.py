@@ -74,7 +74,7 @@ def test_encode_in_parts_train_and_predict_in_parts(manifest, sam_folder, tmp_pa
     assert [line["kind"] for line in failures(tmp_path / "out")].count("missing") == 5
 
     assert main(["predict", run, str(images), "-o", out, "--sam", sam_folder]) == 2
-    assert "was predicted in parts. Give --part 1/1 to predict here what is missing" in words_of(capsys)
+    assert "was predicted in parts. Give --part 1/1 or --ray to predict what is missing" in words_of(capsys)
     (images / "9.png").write_bytes((images / "8.png").read_bytes())
     assert main(["predict", run, str(images), "-o", out, "--sam", sam_folder, "--part", "1/1"]) == 0
     assert main(["predict", "--merge", "-o", out]) == 0

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from promise_seg._version import __version__
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet import ray_cluster
 from promise_seg.fleet.ray_cluster import RayFleet, RayOptions
 
@@ -107,3 +107,16 @@ def test_whether_workers_have_a_gpu_is_decided_once(ray):
     assert fleet.nodes() == {}
     ray.resources["new"] = {"CPU": 4.0, "GPU": 2.0}
     assert {key: node.room for key, node in fleet.nodes().items()} == {"new": 2}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "resources", "words"),
+    [(True, {"CPU": 8.0}, "--device cuda: no node of the cluster has a GPU. Give --device cpu"),
+     (None, {"CPU": 8.0, "GPU": 1.0}, "--ray-cpus 9: the largest node with a GPU has 8 CPUs"),
+     (False, {"CPU": 8.0, "GPU": 1.0}, "--ray-cpus 9: the largest node has 8 CPUs")],
+)  # fmt: skip
+def test_a_cluster_without_room_says_what_it_lacks(ray, gpus, resources, words):
+    ray.resources = {"only": resources}
+    with pytest.raises(SettingsError) as refused:
+        RayFleet(RayOptions("auto", 9, gpus)).check_room()
+    assert words in str(refused.value)

@@ -121,9 +121,9 @@ def predict(
     if merge and status:
         raise SettingsError("--status: goes without --merge, which says what is missing, too. Leave one of them out")
     if merge:
-        return _merge(output, part)
+        return _merge(output, part, ray)
     if status:
-        return print_status(output, part)
+        return print_status(output, part, ray)
     if run is None or not images:
         raise missing_argument(context, "MODEL" if run is None else "IMAGES...")
     from promise_seg.workflows import predicting
@@ -141,12 +141,13 @@ def predict(
     return 2 if outcome.problems else 0
 
 
-def _merge(output: Path, part: str | None) -> int:
+def _merge(output: Path, part: str | None, ray: str | None) -> int:
     """Merge the parts in a folder, and say what is missing."""
     from promise_seg.workflows.predicting import merge_predictions
 
-    if part is not None:
-        raise SettingsError(f"--part {part}: parts are predicted first, and merged by a call with --merge alone")
+    if part is not None or ray is not None:
+        given = "--ray" if part is None else f"--part {part}"
+        raise SettingsError(f"{given}: images are predicted first, and merged by a call with --merge alone")
     with stages_bar() as progress:
         merged = merge_predictions(output, progress=progress)
     console.print(f"{merged.images:,} images in {output / 'predictions.csv'}, {merged.lines:,} lines")
@@ -159,7 +160,7 @@ def _merge(output: Path, part: str | None) -> int:
         return 0
     print(
         f"promise: error: {output}: {merged.missing:,} images are missing and {merged.failed:,} failed; "
-        f"{merged.failures} names them. Give promise predict --part again, which predicts these alone",
+        f"{merged.failures} names them. Give the promise predict that made them again, which predicts these alone",
         file=sys.stderr,
     )
     return 2

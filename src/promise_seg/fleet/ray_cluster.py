@@ -19,6 +19,7 @@ from promise_seg.fleet.work import Job, Opened, Shell, Trouble, WorkReport
 
 AUTO, LOCAL = "auto", "local"
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
+_VARIABLE = "RAY_ADDRESS"  # as Ray itself calls it
 _CONNECT_SECONDS = 10.0
 _MOMENT_SECONDS = 10.0  # in which all nodes that are well answer at first
 _GREETING_SECONDS = 50.0  # more, for the first of them
@@ -40,6 +41,12 @@ class RayOptions:
     cpus: int = 1
     gpus: bool | None = None
 
+    @property
+    def named(self) -> tuple[str, str]:
+        """The option that names the cluster, or ``RAY_ADDRESS`` where ``auto`` means that; and the address."""
+        variable = os.environ.get(_VARIABLE, "") if self.address == AUTO else ""
+        return (_VARIABLE, variable) if variable else ("--ray", self.address)
+
     def check(self) -> None:
         """Refuse what cannot be meant.
 
@@ -48,18 +55,19 @@ class RayOptions:
         """
         if self.cpus < 1:
             raise SettingsError(f"--ray-cpus {self.cpus}: expected a whole number from 1")
-        if "@" in self.address:
+        option, address = self.named
+        if "@" in address:
             raise SettingsError(
-                "--ray: the address has a user or a password in it, which others could read in lists of processes. "
+                f"{option}: the address has a user or a password in it, which others could read in lists of processes. "
                 "Expected HOST:PORT, auto or local"
             )
-        if self.address.startswith("ray://"):
+        if address.startswith("ray://"):
             raise SettingsError(
-                f"--ray {self.address}: is the address of a Ray client, whose end would not be noticed. Give the "
+                f"{option} {address}: is the address of a Ray client, whose end would not be noticed. Give the "
                 "command on a computer of the cluster with --ray auto, or by ray job submit"
             )
-        if self.address not in (AUTO, LOCAL) and _ADDRESS.fullmatch(self.address) is None:
-            raise SettingsError(f"--ray {self.address}: expected HOST:PORT of the head node, auto or local")
+        if address not in (AUTO, LOCAL) and _ADDRESS.fullmatch(address) is None:
+            raise SettingsError(f"{option} {address}: expected HOST:PORT of the head node, auto or local")
         if find_spec("ray") is None:
             raise SettingsError("--ray: Ray is not installed. Install what it needs: pip install 'promise-seg[ray]'")
 
@@ -86,20 +94,21 @@ def connected(options: RayOptions) -> Iterator["RayFleet"]:
         SettingsError: if there is no cluster, or no node with so many CPUs.
     """
     options.check()
+    option, address = options.named
+    if address not in (AUTO, LOCAL):
+        _check_answers(option, address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here tells nobody of it
     import ray
 
-    if options.address not in (AUTO, LOCAL):
-        _check_answers(options.address)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     was_connected = ray.is_initialized()
     try:
         if not was_connected:
-            ray.init(address=options.address, log_to_driver=False, logging_level="error", include_dashboard=False)
+            ray.init(address=address, log_to_driver=False, logging_level="error", include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        what = "no Ray cluster runs on this computer" if options.address == AUTO else "cannot connect"
+        what = "no Ray cluster runs on this computer" if address == AUTO else "cannot connect"
         raise SettingsError(
-            f"--ray {options.address}: {what}: {first_line(error)}. Start a cluster with ray start --head, or give "
+            f"{option} {address}: {what}: {first_line(error)}. Start a cluster with ray start --head, or give "
             f"--ray {LOCAL} for one on this computer alone"
         ) from error
     finally:
@@ -130,7 +139,7 @@ def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
             signal.signal(number, handler)
 
 
-def _check_answers(address: str) -> None:
+def _check_answers(option: str, address: str) -> None:
     """Find out quickly whether anything listens at an address; Ray itself would try for minutes."""
     found = _ADDRESS.fullmatch(address)
     assert found is not None
@@ -139,8 +148,8 @@ def _check_answers(address: str) -> None:
             return
     except (OSError, OverflowError) as error:
         raise SettingsError(
-            f"--ray {address}: no Ray cluster answers there: {first_line(error)}. Expected HOST:PORT of the head node, "
-            "as ray start --head prints it"
+            f"{option} {address}: no Ray cluster answers there: {first_line(error)}. Expected HOST:PORT of the head "
+            "node, as ray start --head prints it"
         ) from error
 
 
@@ -164,11 +173,18 @@ class RayFleet:
     def check_room(self) -> None:
         """Raise an error if no node could hold a worker."""
         alive = self._alive()
-        most = max((one["Resources"].get("CPU", 0.0) for one in alive), default=0.0)
-        if not any(self._room(one) for one in alive):
-            has_gpus = self._with_gpu and any(one["Resources"].get("GPU", 0.0) >= 1 for one in alive)
-            what = "no node has a GPU" if self._with_gpu and not has_gpus else f"the largest node has {most:g} CPUs"
-            raise SettingsError(f"--ray-cpus {self._options.cpus}: {what}. Give fewer, or start larger nodes")
+        if any(self._room(one) for one in alive):
+            return
+        usable = [one for one in alive if not self._with_gpu or one["Resources"].get("GPU", 0.0) >= 1]
+        if alive and not usable:
+            raise SettingsError(
+                "--device cuda: no node of the cluster has a GPU. Give --device cpu, or start nodes that have one"
+            )
+        most = max((one["Resources"].get("CPU", 0.0) for one in usable), default=0.0)
+        which = "the largest node with a GPU" if self._with_gpu else "the largest node"
+        raise SettingsError(
+            f"--ray-cpus {self._options.cpus}: {which} has {most:g} CPUs. Give fewer, or start larger nodes"
+        )
 
     def _has_gpu(self) -> bool:
         """Whether the cluster has a GPU when the work begins; it is not asked again, so that all workers are alike."""

@@ -20,6 +20,7 @@ from promise_seg.errors import PromiseError
 from promise_seg.files import object_of
 from promise_seg.images.own_folders import PREDICTION_PARTS
 from promise_seg.parts import Part
+from promise_seg.processes import own_start, system_name
 from promise_seg.sealed import opened, sealed_line
 
 ALL_LOGS = "*.jsonl"
@@ -76,7 +77,7 @@ class PartLog:
 
     def __init__(self, folder: Path, part: Part) -> None:
         self.path = folder / PREDICTION_PARTS / logs_of(part).replace("*", secrets.token_hex(8))
-        self._part = part
+        self._part, self._began = part, time.time()
 
     def add(self, entry: Entry) -> None:
         """Append a line.
@@ -99,8 +100,9 @@ class PartLog:
 
     def _header(self) -> dict[str, Any]:
         return {
-            "part": str(self._part), "host": socket.gethostname(), "process": os.getpid(), "started": time.time(),
-            "promise_seg": __version__, "torch": torch.__version__,
+            "part": str(self._part), "host": socket.gethostname(), "process": os.getpid(), "started": self._began,
+            "system": system_name(), "process_started": own_start(), "promise_seg": __version__,
+            "torch": torch.__version__,
         }  # fmt: skip
 
 
