@@ -99,6 +99,7 @@ class Project:
     ) -> None:
         self.folder, self.options = Path(folder), options or Options()
         self.classes = _classes(model, self.options.names)
+        store = FeatureStore(self.options.store)
         check_output(self.folder)
         with ExitStack() as opened:
             opened.enter_context(alone_in(self.folder, "annotating"))
@@ -112,7 +113,7 @@ class Project:
             self.learning = Learning(self.folder, self._database, self.catalogue, model, self.options.learning, note)
             self.learning.join(list(self.classes), self.options.store, self._to_learn_from, self._use)
             number = self.learning.known.number
-            self.segmenter = Segmenter(self.learning.model, self.catalogue, FeatureStore(self.options.store), number)
+            self.segmenter = Segmenter(self.learning.model, self.catalogue, store, number)
             self._results = Results(self.folder, self.classes, self.options.output_format)
             self.leases = Leases()
             self.propagations = Propagations()

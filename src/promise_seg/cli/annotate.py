@@ -115,10 +115,12 @@ def annotate(
     from promise_seg.annotator.learning import LearningOptions
     from promise_seg.annotator.project import Options, Project
     from promise_seg.annotator.running import Place, serve
+    from promise_seg.features.store import store_folder
     from promise_seg.workflows.models import load
     from promise_seg.workflows.outputs import check_output
 
     place = Place(host, port, tls_certificate, tls_key, insecure)
+    store_folder(store)  # an address is refused before anything is loaded or made
     check_output(output)
     opened = load(model, **opening)
     training = {} if epochs is None else {"epochs": epochs}

@@ -36,6 +36,7 @@ _IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _USE_SECONDS = 600.0  # how exactly it is known when an entry was last used
 IN_USE = "in-use"
 """The ending of the files by which processes that work on a store say so."""
+_NEEDS_A_FOLDER = "is the address of an object store; expected a folder for this command. Give --store FOLDER"
 _LOG = logging.getLogger(__name__)
 
 FORMAT_VERSION = 2
@@ -50,11 +51,21 @@ def default_store_folder() -> Path:
         SettingsError: if the variable is the address of an object store, where a folder is needed.
     """
     if is_address(os.environ.get("PROMISE_SEG_STORE")):
-        raise SettingsError(
-            "PROMISE_SEG_STORE is the address of an object store; expected a folder for this command. Give --store "
-            "FOLDER"
-        )
+        raise SettingsError(f"PROMISE_SEG_STORE {_NEEDS_A_FOLDER}")
     return cache_folder("features", "PROMISE_SEG_STORE")
+
+
+def store_folder(folder: str | Path | None) -> Path:
+    """Return the folder of a store that a user names, or that of the user.
+
+    Raises:
+        SettingsError: if it is the address of an object store.
+    """
+    if folder is None:
+        return default_store_folder()
+    if is_address(str(folder)):
+        raise SettingsError(f"--store {_NEEDS_A_FOLDER}")
+    return Path(folder)
 
 
 @dataclass(frozen=True)
@@ -100,10 +111,13 @@ class FeatureStore:
         folder: of the store; by default the user's.
         precision: in which features are kept, and come back whether they were stored or not. What is stored in half
             precision is read by a store of 8 bits, too.
+
+    Raises:
+        SettingsError: if it is the address of an object store.
     """
 
     def __init__(self, folder: str | Path | None = None, precision: StorePrecision | str = StorePrecision.FP16) -> None:
-        self.folder = Path(folder) if folder is not None else default_store_folder()
+        self.folder = store_folder(folder)
         self.precision = StorePrecision(precision)
         self._checked: dict[Path, tuple[int, int, int]] = {}
         self._has_warned = False
