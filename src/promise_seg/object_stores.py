@@ -8,6 +8,7 @@ import random
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from promise_seg.errors import PromiseError, SettingsError, first_line
@@ -142,6 +143,15 @@ class ObjectFolder:
                 "another"
             ) from error
         return True
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if it is there.
+
+        Raises:
+            PromiseError: if it may not be removed, or the server does not answer.
+        """
+        with suppress(FileNotFoundError):
+            self._patiently(name, lambda: self._system.rm_file(self._path(name)))
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"

@@ -86,6 +86,10 @@ def test_encode_on_a_cluster(manifest, sam_folder, tmp_path, capsys, monkeypatch
     assert main(command) == 0
     assert entries(tmp_path / "store") == entries(tmp_path / "whole")
     capsys.readouterr()
+    seen = []
+    work = FeatureWork(manifest, sam=sam_folder, variant="ips", views=1, device="cpu", store=tmp_path / "store")
+    work.encode(ray="auto", progress=lambda stage, done, total, note="": seen.append((stage, done == total)))
+    assert ("looking", True) in seen  # which takes long where the store is far away
     assert main(command) == 0
     assert "views, 0 of them to be encoded" in words_of(capsys)
 

@@ -45,7 +45,8 @@ class FakeFleet:
             if number not in self.workers or not hands.waiting:
                 continue
             if hands.waiting[0] == "open":
-                said = Opened(self.opened(hands.node), Holder.this_process())
+                said = self.opened(hands.node)  # facts, or trouble, or None while it has no room yet
+                said = Opened(said, Holder.this_process()) if isinstance(said, dict) else said
             else:
                 said = self.act(number, hands.node, *hands.waiting[0])
             if said is None:  # it is still at work
@@ -245,6 +246,41 @@ def test_items_that_others_have_claimed_are_given_again_later():
     assert (outcome.done, outcome.already_there) == (5, 1)
     assert asked == [False, True, True]
     assert len([words for words in run.notes if "process 1 on node7" in words]) == 1
+
+
+def test_workers_that_find_no_room_are_waited_for_by_nobody_and_that_is_said():
+    def act(number, node, items, again):
+        run.fleet.now += 1
+        return WorkReport(len(items))
+
+    run = Run(act, range(200), {"a": 1, "b": 1}, lambda node: {} if node == "a" else None)
+    assert run.go().done == 200
+    assert run.notes == ["waiting for room on node b, which other work may take"]
+
+
+def test_one_opening_that_fails_among_others_costs_its_node_alone():
+    def opened(node):
+        return {} if node == "a" or not run.fleet.bundles else Trouble("no such SAM here", is_bug=False)
+
+    run = Run(all_done, range(100), {"a": 1})
+    run.fleet.opened, nodes = opened, run.fleet.nodes
+    run.fleet.nodes = lambda: run.fleet.room.update({"b": 1} if run.fleet.bundles else {}) or nodes()
+    outcome = run.go()
+    assert (outcome.done, outcome.problems, outcome.lost_workers) == (100, {}, 0)
+    assert set(run.notes) <= {"node b gets no more work: no such SAM here"}
+
+
+def test_the_claims_of_all_workers_end_with_the_call():
+    def act(number, node, items, again):
+        if 3 in items:
+            raise KeyboardInterrupt
+        return WorkReport(len(items))
+
+    run = Run(act, range(8), {"a": 1})
+    with pytest.raises(KeyboardInterrupt):
+        run.go()
+    assert 3 in run.desk.freed
+    assert not run.fleet.workers
 
 
 def test_a_worker_that_hangs_is_ended():

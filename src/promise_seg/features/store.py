@@ -22,6 +22,7 @@ from torch import Tensor
 from promise_seg.augmentation import AnyView
 from promise_seg.cache_folders import cache_folder
 from promise_seg.errors import PromiseError, SettingsError, first_line
+from promise_seg.features.notes import FolderNotes, Notes
 from promise_seg.features.precision import HALF, belongs_to, packed, rounded, unpacked
 from promise_seg.files import Sync
 from promise_seg.images.geometry import Box
@@ -226,6 +227,10 @@ class FeatureStore:
         for path in self._paths(key):
             with suppress(OSError):
                 _note_use(path, path.stat())
+
+    def notes(self, name: str) -> Notes:
+        """Return the notes on some work that all who write into the store see."""
+        return FolderNotes(self.folder / "parts" / name)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

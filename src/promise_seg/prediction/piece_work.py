@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -27,13 +27,21 @@ class PieceWork:
         folder: that all workers share.
         output: the format of masks.
         keep_empty_frames, every: as of :func:`~promise_seg.prediction.folders.predict_folder`.
+        ends: how much of each log is known to whoever tells of the images.
 
     Raises:
         PromiseError: if another model's predictions are in the folder.
     """
 
     def __init__(
-        self, labeller: Labeller, folder: Path, output: OutputFormat, *, keep_empty_frames: bool, every: int
+        self,
+        labeller: Labeller,
+        folder: Path,
+        output: OutputFormat,
+        *,
+        keep_empty_frames: bool,
+        every: int,
+        ends: Mapping[str, int] | None = None,
     ) -> None:
         self._labeller, self._every, self._folder = labeller, every, folder
         self._output, self._keep_empty_frames = output, keep_empty_frames
@@ -43,7 +51,7 @@ class PieceWork:
             "model": hashlib.sha256(identity).hexdigest()[:_HASH_SHOWN],
         }
         self.notes = (*(f"{labeller.sam.name}: {words}" for words in labeller.sam.notes), *labeller.notes)
-        self._table = PieceTable(folder, labeller.instances)
+        self._table = PieceTable(folder, labeller.instances, ends)
         check_identity(folder, identity_of(labeller, output, keep_empty_frames, every))
         self._claims = claims_in(folder)
 

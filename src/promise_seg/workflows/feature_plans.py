@@ -128,7 +128,7 @@ class FeatureWork:
             manifest, called, self.image_size, str(self.protocol), self.val_share, self.encoder_precision,
             sorted(self.given.items()),
         ]  # fmt: skip
-        shared = PartsNote(self.store.folder, words, part, manifest or "the data set")
+        shared = PartsNote(self.store, words, part, manifest or "the data set")
         shared.begin(
             {"data_sha256": needed.data.sha256, "sam_sha256": needed.sam.sha256, "promise_seg": __version__,
              "precision": str(self.store.precision), "encoder_precision": str(needed.sam.encoder_precision)}

@@ -12,7 +12,7 @@ from promise_seg.holders import Holder
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.sharing import Encoded, claims_in, encode_claimed, name_of_claim
 from promise_seg.object_stores import is_address
-from promise_seg.progress import Progress
+from promise_seg.progress import Progress, counted
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.vocabulary import StorePrecision
@@ -142,7 +142,7 @@ def encode_on_ray(
             cluster can work.
     """
     missing: list[Sample] = []
-    for sample in samples if not sam.encoder_learns else ():
+    for sample in counted(() if sam.encoder_learns else samples, progress, "looking"):
         key = sample.key(sam)
         if store.has(key, job.stages):
             store.note_use(key)

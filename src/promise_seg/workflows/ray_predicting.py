@@ -1,7 +1,7 @@
 """Predict a list of images on a Ray cluster."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class PredictJob:
         output: the format of masks.
         keep_empty_frames, every: as of :func:`~promise_seg.workflows.predicting.predict_folder`.
         place: what the worker must see.
+        ends: how much of each log was read here, in bytes, by its name.
     """
 
     model: ModelRef
@@ -46,6 +47,7 @@ class PredictJob:
     keep_empty_frames: bool
     every: int
     place: Place | None = None
+    ends: dict[str, int] = field(default_factory=dict)
 
     def open(self) -> PieceWork:
         """Load the model on the computer of a worker.
@@ -58,7 +60,10 @@ class PredictJob:
         if self.place is not None:
             self.place.enter()
         labeller = load_labeller(self.model, **self.options)
-        return PieceWork(labeller, self.folder, self.output, keep_empty_frames=self.keep_empty_frames, every=self.every)
+        return PieceWork(
+            labeller, self.folder, self.output, keep_empty_frames=self.keep_empty_frames, every=self.every,
+            ends=self.ends,
+        )  # fmt: skip
 
 
 class _PredictDesk:
@@ -117,7 +122,7 @@ def predict_on_ray(
     if missing:
         first = missing[0].files or (missing[0].path,)
         with connected(ray) as fleet, place_of(folder, first) as place:
-            fleet.job = replace(job, place=place)
+            fleet.job = replace(job, place=place, ends=table.ends)
             desk = _PredictDesk(folder, table, plan, inputs)
             dispatcher = Dispatcher(fleet, desk, stage="predicting", progress=progress, note=note)
             found = dispatcher.run([table.piece(one) for one in missing])
