@@ -27,7 +27,7 @@ def served(monkeypatch):
     """What would be served, without serving it."""
     served = []
 
-    def serve(project, place, say, note):
+    def serve(project, place, say, note, layer):
         served.append((project, place))
         say("http://127.0.0.1:8765/?token=secret")
 

@@ -1,6 +1,7 @@
 """``promise predict --ray`` and ``promise features encode --ray``, with workers in this process."""
 
 import json
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 
@@ -54,7 +55,12 @@ def test_predict_on_a_cluster(run, manifest, tmp_path, capsys, monkeypatch):
     sound = last.read_bytes()
     last.write_bytes(b"nothing")
     command = ["predict", str(run), str(images), "-o", str(out), "--ray", "auto"]
-    assert main(command) == 2
+    log = tmp_path / "log.jsonl"
+    assert main([*command, "--log-file", str(log)]) == 2
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    ended = Counter((line["work"], line["item"], line["event"]) for line in lines if "item" in line)
+    gone = {"2", last.stem}
+    assert ended == Counter(("predict", one.stem, "failed" if one.stem in gone else "done") for one in images.iterdir())
     printed = words_of(capsys)
     assert "the worker died of it: killed" in printed
     assert {line["image"]: line["kind"] for line in failures(out)} == {

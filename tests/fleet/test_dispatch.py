@@ -1,15 +1,20 @@
 """Whatever happens to workers, each item is done once, or is among the problems with its reason."""
 
+import json
 import random
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import pytest
 
-from promise_seg.errors import PromiseError
+from promise_seg.errors import ImageError, PromiseError
 from promise_seg.fleet.dispatch import Died, Dispatcher, Node
 from promise_seg.fleet.work import Opened, Trouble, WorkReport
 from promise_seg.holders import Holder
+from promise_seg.monitoring.hooks import item_ended
+from promise_seg.monitoring.monitored import monitored
+from promise_seg.monitoring.relayed import heard
+from promise_seg.vocabulary import ItemOutcome
 
 
 @dataclass
@@ -64,11 +69,16 @@ class FakeFleet:
 
 
 class NotedDesk:
+    work = "count"
+
     def __init__(self):
         self.freed, self.failed, self.begun = [], [], 0
 
     def begin(self):
         self.begun += 1
+
+    def name(self, item):
+        return f"item {item}"
 
     def free(self, item, process):
         self.freed.append(item)
@@ -177,6 +187,24 @@ def test_an_item_that_cannot_be_read_is_tried_once_more():
     assert outcome.problems == {5: "5: cannot be read"}
     assert (tried[2], tried[5], outcome.done) == (2, 2, 7)
     assert run.desk.failed == []  # the worker has logged it
+
+
+def test_each_item_is_told_of_once_whoever_did_it(tmp_path):
+    def act(number, node, items, again):
+        if 7 in items:
+            return Died("out of memory")
+        with heard() as said:
+            for item in items:
+                bad = ImageError("bad") if item == 5 else None
+                item_ended("count", f"item {item}", ItemOutcome.FAILED if bad else ItemOutcome.DONE, 0.1, bad)
+        return WorkReport(len(items), problems={at: "bad" for at, item in enumerate(items) if item == 5}, heard=said)
+
+    log = tmp_path / "log.jsonl"
+    with monitored(log_file=log):
+        Run(act, range(10)).go()
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    events = sorted((line["item"], line["event"]) for line in lines if "item" in line)
+    assert events == [(f"item {item}", "failed" if item in (5, 7) else "done") for item in range(10)]
 
 
 def test_a_node_with_a_full_disk_gets_no_more_work():

@@ -140,7 +140,6 @@ class Project:
 
     def facts(self) -> dict[str, Any]:
         """Return what a client needs to know of the project."""
-        rows = [self.catalogue.row(number) for number in self.catalogue.numbers]
         colours = dict(zip(self.classes, _COLOURS * (len(self.classes) // len(_COLOURS) + 1), strict=False))
         return {
             "name": self.folder.absolute().name, "version": __version__, "api": API,
@@ -148,7 +147,7 @@ class Project:
                       "takes": ["points", "box", "mask"]},
             "classes": [{"id": n, "name": name, "colour": colours[n]} for n, name in self.classes.items()],
             "user": self.options.user, "truth": self.truth is not None,
-            "counts": {state: sum(row["state"] == state for row in rows) for state in ("open", "done", "skipped")},
+            "counts": self.catalogue.states(),
             "unreadable": [{"name": name, "reason": reason} for name, reason in self.catalogue.faults()],
             "limits": {"points": MOST_POINTS, "objects": MOST_OBJECTS, "body_bytes": LARGEST_BODY,
                        "name_length": LONGEST_NAME, "lease_seconds": LEASE_SECONDS},

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from promise_seg.cli.common import print_lines, print_table, stages_bar
 from promise_seg.errors import SettingsError
+from promise_seg.quantities import count_in_words
 
 if TYPE_CHECKING:
     from promise_seg.prediction.part_status import PartStatus
@@ -27,7 +28,9 @@ def print_status(output: Path, part: str | None, ray: str | None) -> int:
     if status.workers:
         _print_workers(status)
     if status.damaged:
-        print_lines([f"{status.damaged:,} lines of logs in {output / 'parts'} are damaged and left out"], "warning")
+        print_lines(
+            [f"{count_in_words(status.damaged, 'damaged line')} of logs in {output / 'parts'} left out"], "warning"
+        )
     return 0
 
 

@@ -24,6 +24,7 @@ from promise_seg.cli.part_status import print_status
 from promise_seg.cli.reading_options import TILING
 from promise_seg.cli.usage import missing_argument
 from promise_seg.errors import SettingsError
+from promise_seg.quantities import count_in_words
 from promise_seg.vocabulary import OutputFormat, Slices
 
 _KeepEmptyFramesOption = Annotated[
@@ -150,12 +151,15 @@ def _merge(output: Path, part: str | None, ray: str | None) -> int:
         raise SettingsError(f"{given}: images are predicted first, and merged by a call with --merge alone")
     with stages_bar() as progress:
         merged = merge_predictions(output, progress=progress)
-    console.print(f"{merged.images:,} images in {output / 'predictions.csv'}, {merged.lines:,} lines")
+    images, lines = count_in_words(merged.images, "image"), count_in_words(merged.lines, "line")
+    console.print(f"{images} in {output / 'predictions.csv'}, {lines}")
     print_lines(merged.notes)
     if merged.repeated:
-        print_lines([f"{merged.repeated:,} images are in the logs more than once, and in the table once"])
+        print_lines([f"{count_in_words(merged.repeated, 'image')} in the logs more than once, and in the table once"])
     if merged.damaged:
-        print_lines([f"{merged.damaged:,} lines of logs in {output / 'parts'} are damaged and left out"], "warning")
+        print_lines(
+            [f"{count_in_words(merged.damaged, 'damaged line')} of logs in {output / 'parts'} left out"], "warning"
+        )
     if merged.is_complete:
         return 0
     print(

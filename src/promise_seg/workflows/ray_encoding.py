@@ -96,8 +96,14 @@ class EncodeWork:
 class _EncodeDesk:
     """The part of this process for views whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
 
+    work = "encode"
+
     def __init__(self, store: FeatureStore, sam_sha256: str) -> None:
         self._store, self._sam_sha256, self._claims = store, sam_sha256, claims_in(store)
+
+    def name(self, item: Sample) -> str:
+        """Return the name of a view in logs."""
+        return item.key_of(self._sam_sha256).digest()
 
     def free(self, item: Sample, process: Holder) -> None:
         """End the claim of a dead worker."""

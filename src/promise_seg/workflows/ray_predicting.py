@@ -69,6 +69,8 @@ class PredictJob:
 class _PredictDesk:
     """The part of this process for images whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
 
+    work = "predict"
+
     def __init__(self, folder: Path, table: PartTable, plan: PartPlan, inputs: Sequence[Input]) -> None:
         self._folder, self._claims, self._table, self._plan, self._inputs = (
             folder,
@@ -81,6 +83,10 @@ class _PredictDesk:
     def begin(self) -> None:
         """Write the plan, now that a worker has compared its model with that of the predictions."""
         self._plan.begin(self._folder, self._inputs)
+
+    def name(self, item: Piece) -> str:
+        """Return the name of an image in logs."""
+        return item.input.stem
 
     def free(self, item: Piece, process: Holder) -> None:
         """End the claim of a dead worker."""
