@@ -18,7 +18,7 @@ class Notes(Protocol):
     """
 
     place: str
-    """Where they are, for messages."""
+    """The place of the notes, for messages."""
 
     def first(self, name: str, value: dict[str, Any]) -> dict[str, Any]:
         """Write a note unless it is there, and return the one that is.

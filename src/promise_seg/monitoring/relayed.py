@@ -1,4 +1,4 @@
-"""What workers of a cluster say of their work, carried to the process that gives it out, whose listeners hear it."""
+"""The words of workers of a cluster on their work, carried to the process that gives it out and told there."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
