@@ -136,7 +136,7 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def _server(project: Project, place: Place, access: Access, layer: Layer) -> uvicorn.Server:
+def _server(project: Project, place: Place, access: Access, layer: Layer = lambda app: app) -> uvicorn.Server:
     config = uvicorn.Config(
         create_app(project, access, layer), http=PatientConnection, log_level="warning", access_log=False,
         server_header=False, lifespan="off",
@@ -185,7 +185,7 @@ def running(project: Project, place: Place | None = None) -> Iterator[Access]:
     place = place or Place(port=0)
     listening = listening_socket(place, lambda words: None)
     access = place.access(listening.getsockname()[1])
-    server = _server(project, place, access, lambda app: app)
+    server = _server(project, place, access)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
     thread.start()
     try:
