@@ -109,6 +109,38 @@ def test_what_stays_lost_is_said_in_one_line(error, words, tries, folder, monkey
     assert len(folder.pauses) == tries - 1
 
 
+def of_server(status, code):
+    """An answer of S3 as s3fs raises it."""
+    error = OSError(5, code)
+    error.__cause__ = Exception()
+    error.__cause__.response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return error
+
+
+def of_botocore(name, **facts):
+    return getattr(pytest.importorskip("botocore.exceptions"), name)(**facts)
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(lambda: of_botocore("ProfileNotFound", profile="nobody"), 1),
+     (lambda: of_botocore("ParamValidationError", report="Invalid bucket name"), 1),
+     (lambda: of_botocore("EndpointConnectionError", endpoint_url="http://x"), 9),
+     (lambda: of_botocore("ReadTimeoutError", endpoint_url="http://x"), 9),
+     (lambda: of_server(400, "InvalidArgument"), 1),
+     (lambda: of_server(400, "RequestTimeout"), 9),
+     (lambda: of_server(429, "TooManyRequests"), 9),
+     (lambda: of_server(503, "SlowDown"), 9)],
+)  # fmt: skip
+def test_what_would_fail_again_is_not_tried_again(error, tries, folder, monkeypatch):
+    monkeypatch.setattr(folder._system, "pipe_file", failing(error()))
+    with pytest.raises(PromiseError, match="cannot be used: " if tries == 1 else "gave no answer in 9 tries") as said:
+        folder.write("x", b"content")
+    assert "\n" not in str(said.value)
+    assert "Parameter validation failed: Invalid" in str(said.value) or "ParamValid" not in type(error()).__name__
+    assert len(folder.pauses) == tries - 1
+
+
 def test_objects_that_no_request_can_put_are_refused(folder, monkeypatch):
     monkeypatch.setattr(object_stores, "_MOST_BYTES_AT_ONCE", 3)
     with pytest.raises(PromiseError, match="is too large to be written at once, with 4 bytes"):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict, replace
 
 import pytest
@@ -12,7 +13,7 @@ from promise_seg import strays
 from promise_seg.files import replacing, replacing_folder, write_text
 from promise_seg.holders import LOCK_FILE, Holder
 from promise_seg.locks import alone_in
-from promise_seg.strays import remove_strays, temporary_name
+from promise_seg.strays import remove_strays, renewed, temporary_name
 
 LEAVE = """
 import os, sys
@@ -186,3 +187,16 @@ def test_names_end_as_the_file_s_and_differ(tmp_path):
     assert first.endswith("~scan.nii.gz")
     assert first.count(".") == 3
     assert len(temporary_name("a" * 255)) == 255
+
+
+def test_a_file_that_lasts_as_long_as_a_run_is_no_stray_on_other_computers(tmp_path, monkeypatch):
+    monkeypatch.setattr(strays, "_RENEWAL_SECONDS", 0.01)
+    path, patience = tmp_path / ".00000000-1-1-0123abcd~ray", time.monotonic() + 30
+    path.touch()
+    os.utime(path, (0, 0))
+    with renewed(path):
+        while path.stat().st_mtime == 0:
+            assert time.monotonic() < patience
+        remove_strays(tmp_path)
+        assert path.exists()
+    assert not path.exists()

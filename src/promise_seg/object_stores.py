@@ -8,6 +8,7 @@ import random
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from promise_seg.errors import PromiseError, SettingsError, first_line
@@ -20,6 +21,7 @@ _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
 _KINDS = (*_PACKAGES, "memory")
 _OPTIONS = {"s3": {"config_kwargs": {"retries": {"total_max_attempts": 1}}}}  # as it is tried again here
 _TRIES = 9
+_LONGEST_WORDS = 300
 _FIRST_PAUSE_SECONDS = 0.2
 _MOST_BYTES_AT_ONCE = 5 * 2**30  # that one request of S3 may put
 _FINAL = (
@@ -31,6 +33,14 @@ _FINAL = (
     NotImplementedError,
 )
 _NO_CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"})
+_BOTOCORE = "BotoCoreError"
+_OF_CONNECTION = frozenset(
+    {"HTTPClientError", "ConnectionError", "IncompleteReadError", "ChecksumError", "FlexibleChecksumError",
+     "MetadataRetrievalError", "CredentialRetrievalError", "TokenRetrievalError"}
+)  # fmt: skip
+"""The errors of botocore that may pass; all others are of its configuration and come before any request."""
+_MAY_PASS = frozenset({408, 409, 425, 429, "RequestTimeout", "IncompleteBody", "BadDigest"})
+"""The answers that blame a request, and are not given to the same request again."""
 
 
 def is_address(text: object) -> bool:
@@ -134,6 +144,15 @@ class ObjectFolder:
             ) from error
         return True
 
+    def remove(self, name: str) -> None:
+        """Remove an object, if it is there.
+
+        Raises:
+            PromiseError: if it may not be removed, or the server does not answer.
+        """
+        with suppress(FileNotFoundError):
+            self._patiently(name, lambda: self._system.rm_file(self._path(name)))
+
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
@@ -155,6 +174,11 @@ class ObjectFolder:
                         f"{self._option} {self.address}: there are no credentials in the environment: "
                         f"{first_line(error)}"
                     ) from error
+                if _is_final(error):
+                    raise PromiseError(
+                        f"{self._option} {self.address}: cannot be used: {_in_one_line(error)}. Correct the address, "
+                        "or the configuration in the environment"
+                    ) from error
                 if number == _TRIES - 1:
                     raise PromiseError(
                         f"{self.address}/{name}: the server gave no answer in {_TRIES} tries: {first_line(error)}. "
@@ -162,3 +186,24 @@ class ObjectFolder:
                     ) from error
                 self._pause(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1.0))
         raise AssertionError("unreachable")
+
+
+def _in_one_line(error: BaseException) -> str:
+    """Return the message of an error whose first line only announces the others."""
+    return " ".join(str(error).split())[:_LONGEST_WORDS].rstrip(".")
+
+
+def _is_final(error: BaseException) -> bool:
+    """Whether the same request would fail again: an error of the configuration, or an answer that says so.
+
+    The classes are known by their names, so that the packages of the services need not be imported.
+    """
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if _BOTOCORE in names:
+        return not names & _OF_CONNECTION
+    answer = getattr(error.__cause__, "response", None)  # of botocore, under an error of the system
+    if not isinstance(answer, dict):
+        answer = {}
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", getattr(error, "code", None))
+    word = answer.get("Error", {}).get("Code")
+    return isinstance(status, int) and 400 <= status < 500 and not {status, word} & _MAY_PASS

@@ -33,3 +33,8 @@ def seconds_in_words(seconds: float) -> str:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def count_in_words(count: int, thing: str) -> str:
+    """Return how many things there are: ``1 line``, ``2,000 lines``."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"

@@ -3,7 +3,7 @@
 A file is written as ``.<system>-<process>-<start>-<token>~<name>`` beside its place. Its process removes it whatever
 happens, unless it is killed. The next process that writes in the folder, or begins work in it, removes what belongs to
 processes that are gone: those of this system are asked for; files of other systems are left until they were not changed
-for a day. The same holds for lock files.
+for a day. The same holds for lock files. A file that lasts as long as a run is renewed meanwhile (:func:`renewed`).
 """
 
 import hashlib
@@ -12,7 +12,8 @@ import re
 import secrets
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,7 @@ _DAY_SECONDS = 86_400.0
 _cleared: dict[tuple[int, str], float] = {}
 """When a folder was looked through last, by process and folder."""
 _AGAIN_SECONDS = 3600.0
+_RENEWAL_SECONDS = 600.0
 _turn = threading.Lock()
 
 
@@ -55,6 +57,28 @@ def is_left_behind(name: str, since: str) -> bool:
         return (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds() > _DAY_SECONDS
     except (ValueError, TypeError):
         return False
+
+
+@contextmanager
+def renewed(path: Path) -> Iterator[None]:
+    """Renew the time of change of a temporary file while the block lasts, and remove the file at the end.
+
+    Other computers would take it for a stray after a day.
+    """
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(_RENEWAL_SECONDS):
+            with suppress(OSError):
+                os.utime(path)
+
+    threading.Thread(target=renew, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+        with suppress(OSError):
+            path.unlink()
 
 
 def remove_strays(folder: Path) -> None:

@@ -27,7 +27,7 @@ def served(monkeypatch):
     """What would be served, without serving it."""
     served = []
 
-    def serve(project, place, say, note):
+    def serve(project, place, say, note, layer):
         served.append((project, place))
         say("http://127.0.0.1:8765/?token=secret")
 
@@ -128,3 +128,10 @@ def test_without_its_packages_it_says_how_to_install_them(place, served, tmp_pat
     monkeypatch.setattr(command, "find_spec", lambda name: None)
     assert annotate(place, "-o", tmp_path / "project") == 2
     assert "pip install 'promise-seg[annotator]'" in capsys.readouterr().err
+
+
+def test_a_store_that_is_no_folder_is_refused_before_anything_is_made(place, served, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert annotate(place, "-o", tmp_path / "p", "--store", "s3://bucket/x") == 2
+    assert "--store is the address of an object store" in " ".join(capsys.readouterr().err.split())
+    assert (list(tmp_path.iterdir()), served) == ([], [])

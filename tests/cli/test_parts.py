@@ -50,7 +50,7 @@ def test_encode_in_parts_train_and_predict_in_parts(manifest, sam_folder, tmp_pa
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["work"] for line in lines if line["event"] == "begin"] == [*["features encode"] * 3, "train"]
     assert Counter((line["work"], line["event"]) for line in lines if "item" in line) == {
-        ("encode", "done"): 14, ("encode", "already-there"): 14
+        ("encode", "done"): 14, ("encode", "already-there"): 14 + 14  # the last of them by the training
     }  # fmt: skip
     assert [line["epoch"] for line in lines if line["event"] == "epoch"] == [1]
     monkeypatch.delenv("PROMISE_SEG_LOG_FILE")
@@ -74,7 +74,7 @@ def test_encode_in_parts_train_and_predict_in_parts(manifest, sam_folder, tmp_pa
     assert [line["kind"] for line in failures(tmp_path / "out")].count("missing") == 5
 
     assert main(["predict", run, str(images), "-o", out, "--sam", sam_folder]) == 2
-    assert "was predicted in parts. Give --part 1/1 to predict here what is missing" in words_of(capsys)
+    assert "was predicted in parts. Give --part 1/1 or --ray to predict what is missing" in words_of(capsys)
     (images / "9.png").write_bytes((images / "8.png").read_bytes())
     assert main(["predict", run, str(images), "-o", out, "--sam", sam_folder, "--part", "1/1"]) == 0
     assert main(["predict", "--merge", "--parquet", "-o", out]) == 0
@@ -104,3 +104,20 @@ def test_mistakes(arguments, words, capsys, monkeypatch, tmp_path):
     assert main(arguments) == 2
     assert words in words_of(capsys)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["--status", "--merge"])
+def test_what_the_environment_says_of_work_does_not_hold_for_a_look_at_it(way, tmp_path, monkeypatch):
+    log = tmp_path / "log.jsonl"
+    monkeypatch.setenv("PROMISE_SEG_LOG_FILE", str(log))
+    monkeypatch.setenv("PROMISE_SEG_METRICS", "1")  # where nobody may listen, or somebody does already
+    assert main(["predict", way, "-o", str(tmp_path)]) == 2
+    assert not log.exists()
+    monkeypatch.delenv("PROMISE_SEG_METRICS")
+    assert main(["predict", way, "-o", str(tmp_path), "--log-file", str(log)]) == 2
+    assert [json.loads(line)["event"] for line in log.read_text().splitlines()] == ["begin", "end"]
+
+
+def test_an_empty_log_file_is_refused(tmp_path, capsys):
+    assert main(["predict", "run", str(tmp_path), "-o", str(tmp_path), "--log-file", ""]) == 2
+    assert "--log-file: is empty; expected a file, a folder, or -" in words_of(capsys)

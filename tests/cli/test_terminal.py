@@ -7,6 +7,7 @@ import sys
 import pytest
 from PIL import Image
 
+from promise_seg.cli import common
 from promise_seg.cli import main as cli
 
 RUN = [sys.executable, "-c", "from promise_seg.cli.console import run; run()"]
@@ -70,3 +71,16 @@ def test_what_the_system_refuses_is_one_line(capsys, monkeypatch, error):
         wrapped()
     assert caught.value.exit_code == 2
     assert capsys.readouterr().err == f"promise: error: {error.filename}: {error.strerror}\n"
+
+
+def test_stages_whose_steps_take_minutes_have_a_rate_and_a_time_left(monkeypatch):
+    now = [0.0]
+    with common.progress_bars() as bars:
+        bars.get_time = lambda: now[0]
+        task = bars.add_task("encoding", total=10, note="")
+        for done in range(1, 5):
+            now[0] += 120
+            bars.update(task, completed=done)
+        (found,) = bars.tasks
+        assert common._rate_column().render(found).plain == "0.5/min"
+        assert found.time_remaining == 6 * 120

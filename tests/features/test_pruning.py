@@ -53,6 +53,15 @@ def test_what_a_training_that_runs_has_used_is_spared(store):
     assert not list(store.folder.glob(".*"))
 
 
+def test_a_mark_that_is_renewed_still_says_when_the_training_began(store):
+    (key,) = fill(store, 1)
+    with store.in_use():
+        store.note_use(key)
+        (mark,) = store.folder.glob(f".*~{IN_USE}")
+        os.utime(mark, (2**32, 2**32))  # long after the entry was used
+        assert prune(store.folder, 0).spared == 1
+
+
 def test_the_mark_of_a_killed_training_spares_nothing(store):
     fill(store, 1)
     script = (

@@ -52,6 +52,19 @@ def test_what_is_there_is_read_once(computer, monkeypatch):
     assert there.has(KEY)
 
 
+def test_an_object_that_was_just_missing_is_not_asked_for_again(computer, monkeypatch):
+    store, syncs = computer("here"), []
+    asked, read = [], store.objects.read
+    monkeypatch.setattr(store.objects, "read", lambda name, end=None: asked.append(name) or read(name, end))
+    assert not store.has(KEY)
+    store.put(KEY, some_features())
+    assert len(asked) == 1
+    monkeypatch.setattr("promise_seg.files.os.fsync", syncs.append)
+    there = computer("there")
+    assert there.get(KEY) is not None
+    assert syncs == []  # a copy that a power cut takes is made again
+
+
 def test_a_copy_alone_does_not_count(computer):
     """As of a process that was killed before its copy was put."""
     store = computer("here")

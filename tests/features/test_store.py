@@ -1,13 +1,14 @@
 import errno
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from promise_seg import tensor_files
 from promise_seg.augmentation import View
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features import store as store_module
 from promise_seg.features.precision import rounded
 from promise_seg.features.store import FeatureKey, FeatureStore, default_store_folder
@@ -139,6 +140,13 @@ def test_where_it_is_by_default(monkeypatch, tmp_path):
     monkeypatch.delenv("PROMISE_SEG_STORE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_store_folder() == tmp_path / "promise-seg/features"
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/x", Path("s3://bucket/x"), "gs://me:secret@bucket/x"])
+def test_an_address_is_no_folder(place):
+    with pytest.raises(SettingsError, match=r"--store is the address of an object store; expected a folder") as refused:
+        FeatureStore(place)
+    assert "secret" not in str(refused.value)
 
 
 def test_an_entry_has_only_the_stages_that_were_wanted(store):

@@ -13,15 +13,15 @@ from promise_seg.fleet.work import Shell
 class LocalFleet:
     """Two nodes with a worker each; ``dies(items)`` says whether a worker dies before it begins with a bundle."""
 
-    def __init__(self, job, dies):
-        self._job, self._dies, self._workers, self._started = job, dies, {}, 0
+    def __init__(self, dies):
+        self._dies, self._workers, self._started = dies, {}, 0
 
     def nodes(self):
         return {"a": Node("node a", 1), "b": Node("node b", 1)}
 
     def start(self, node):
         self._started += 1
-        self._workers[self._started] = (Shell(self._job), deque([None]))
+        self._workers[self._started] = (Shell(self.job), deque([None]))
         return self._started
 
     def give(self, worker, items, again):
@@ -49,8 +49,8 @@ def use_local_fleet(monkeypatch: pytest.MonkeyPatch, *modules: object, dies=lamb
     """Let modules connect to a local fleet whatever address they are given, and Ray seem to be installed."""
 
     @contextmanager
-    def connected(options, job):
-        yield LocalFleet(job, dies)
+    def connected(options):
+        yield LocalFleet(dies)
 
     monkeypatch.setattr(ray_cluster, "find_spec", lambda name: object())
     for module in modules:

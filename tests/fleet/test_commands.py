@@ -1,6 +1,8 @@
 """``promise predict --ray`` and ``promise features encode --ray``, with workers in this process."""
 
 import json
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import pytest
@@ -8,12 +10,13 @@ import pytest
 import promise_seg
 from promise_seg.checkpoint import SAM_BESIDE, save_checkpoint
 from promise_seg.cli.main import main
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.fleet.work import Place
 from promise_seg.holders import Holder
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.sharing import claims_in, name_of_claim
+from promise_seg.prediction.part_plan import PartPlan
 from promise_seg.vocabulary import Fit, StorePrecision
 from promise_seg.workflows import ray_encoding, ray_predicting
 from promise_seg.workflows.feature_plans import FeatureWork
@@ -52,7 +55,12 @@ def test_predict_on_a_cluster(run, manifest, tmp_path, capsys, monkeypatch):
     sound = last.read_bytes()
     last.write_bytes(b"nothing")
     command = ["predict", str(run), str(images), "-o", str(out), "--ray", "auto"]
-    assert main(command) == 2
+    log = tmp_path / "log.jsonl"
+    assert main([*command, "--log-file", str(log)]) == 2
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    ended = Counter((line["work"], line["item"], line["event"]) for line in lines if "item" in line)
+    gone = {"2", last.stem}
+    assert ended == Counter(("predict", one.stem, "failed" if one.stem in gone else "done") for one in images.iterdir())
     printed = words_of(capsys)
     assert "the worker died of it: killed" in printed
     assert {line["image"]: line["kind"] for line in failures(out)} == {
@@ -84,8 +92,53 @@ def test_encode_on_a_cluster(manifest, sam_folder, tmp_path, capsys, monkeypatch
     assert main(command) == 0
     assert entries(tmp_path / "store") == entries(tmp_path / "whole")
     capsys.readouterr()
+    seen = []
+    work = FeatureWork(manifest, sam=sam_folder, variant="ips", views=1, device="cpu", store=tmp_path / "store")
+    work.encode(ray="auto", progress=lambda stage, done, total, note="": seen.append((stage, done == total)))
+    assert ("looking", True) in seen  # which takes long where the store is far away
     assert main(command) == 0
     assert "views, 0 of them to be encoded" in words_of(capsys)
+
+
+def test_a_process_that_gives_out_work_needs_no_gpu_for_what_needs_one(manifest, sam_folder, tmp_path, monkeypatch):
+    use_local_fleet(monkeypatch, ray_encoding)
+    work = FeatureWork(manifest, sam=sam_folder, variant="ips", store=tmp_path / "store", encoder_precision="fp16")
+    with pytest.raises(PromiseError, match=r"the worker on node a: --encoder-precision fp16: a CPU gains nothing"):
+        work.encode(ray="auto")
+
+
+@pytest.mark.slow
+def test_a_worker_that_has_another_model_leaves_the_plan_as_it_was(run, manifest, tmp_path, capsys, monkeypatch):
+    use_local_fleet(monkeypatch, ray_predicting)
+    images, out = sorted((manifest.parent / "images").iterdir()), tmp_path / "out"
+    assert main(["predict", str(run), str(images[0]), "-o", str(out), "--ray", "auto"]) == 0
+    before = PartPlan.read(out)
+    assert before.complete
+    given = ["-o", str(out), "--ray", "auto", "--always-segment"]
+    for chosen in (images[:1], images[:2]):  # nothing is missing, and something is
+        capsys.readouterr()
+        assert main(["predict", str(run), *map(str, chosen), *given]) == 2
+        assert "contains predictions without --always-segment" in words_of(capsys)
+        assert PartPlan.read(out) == before
+
+
+def test_without_a_cluster_no_folder_is_made(run, manifest, tmp_path, capsys, monkeypatch):
+    use_local_fleet(monkeypatch, ray_predicting, ray_encoding)
+
+    @contextmanager
+    def nowhere(options):
+        raise SettingsError("--ray auto: no Ray cluster runs on this computer")
+        yield
+
+    for module in (ray_predicting, ray_encoding):
+        monkeypatch.setattr(module, "connected", nowhere)
+    out, store = tmp_path / "out", tmp_path / "store"
+    assert main(["predict", str(run), str(manifest.parent / "images"), "-o", str(out), "--ray", "auto"]) == 2
+    work = FeatureWork(manifest, variant="ips", views=0, store=store)
+    with pytest.raises(SettingsError, match="no Ray cluster runs"):
+        work.encode(ray="auto")
+    assert not out.exists()
+    assert not store.exists()
 
 
 def test_a_sam_that_is_loaded_is_not_sent(manifest, tiny_sam, tmp_path, monkeypatch):

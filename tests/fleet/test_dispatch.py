@@ -1,15 +1,20 @@
 """Whatever happens to workers, each item is done once, or is among the problems with its reason."""
 
+import json
 import random
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import pytest
 
-from promise_seg.errors import PromiseError
+from promise_seg.errors import ImageError, PromiseError
 from promise_seg.fleet.dispatch import Died, Dispatcher, Node
 from promise_seg.fleet.work import Opened, Trouble, WorkReport
 from promise_seg.holders import Holder
+from promise_seg.monitoring.hooks import item_ended
+from promise_seg.monitoring.monitored import monitored
+from promise_seg.monitoring.relayed import heard
+from promise_seg.vocabulary import ItemOutcome
 
 
 @dataclass
@@ -45,7 +50,8 @@ class FakeFleet:
             if number not in self.workers or not hands.waiting:
                 continue
             if hands.waiting[0] == "open":
-                said = Opened(self.opened(hands.node), Holder.this_process())
+                said = self.opened(hands.node)  # facts, or trouble, or None while it has no room yet
+                said = Opened(said, Holder.this_process()) if isinstance(said, dict) else said
             else:
                 said = self.act(number, hands.node, *hands.waiting[0])
             if said is None:  # it is still at work
@@ -63,8 +69,16 @@ class FakeFleet:
 
 
 class NotedDesk:
+    work = "count"
+
     def __init__(self):
-        self.freed, self.failed = [], []
+        self.freed, self.failed, self.begun = [], [], 0
+
+    def begin(self):
+        self.begun += 1
+
+    def name(self, item):
+        return f"item {item}"
 
     def free(self, item, process):
         self.freed.append(item)
@@ -101,6 +115,7 @@ def test_all_items_are_done_once_in_bundles_that_grow():
     assert (outcome.done, outcome.problems, outcome.lost_workers) == (200, {}, 0)
     assert Counter(item for bundle in run.fleet.bundles for item in bundle) == Counter(range(200))
     assert len(run.fleet.bundles[0]) == 1
+    assert run.desk.begun == 1
     assert max(map(len, run.fleet.bundles)) > 1
     assert run.steps[-1] == (200, 200)
 
@@ -174,6 +189,24 @@ def test_an_item_that_cannot_be_read_is_tried_once_more():
     assert run.desk.failed == []  # the worker has logged it
 
 
+def test_each_item_is_told_of_once_whoever_did_it(tmp_path):
+    def act(number, node, items, again):
+        if 7 in items:
+            return Died("out of memory")
+        with heard() as said:
+            for item in items:
+                bad = ImageError("bad") if item == 5 else None
+                item_ended("count", f"item {item}", ItemOutcome.FAILED if bad else ItemOutcome.DONE, 0.1, bad)
+        return WorkReport(len(items), problems={at: "bad" for at, item in enumerate(items) if item == 5}, heard=said)
+
+    log = tmp_path / "log.jsonl"
+    with monitored(log_file=log):
+        Run(act, range(10)).go()
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    events = sorted((line["item"], line["event"]) for line in lines if "item" in line)
+    assert events == [(f"item {item}", "failed" if item in (5, 7) else "done") for item in range(10)]
+
+
 def test_a_node_with_a_full_disk_gets_no_more_work():
     def act(number, node, items, again):
         return Trouble("/tmp/x: cannot write: No space left", is_bug=False) if node == "b" else WorkReport(len(items))
@@ -222,6 +255,7 @@ def test_a_worker_with_another_sam_is_refused():
     with pytest.raises(PromiseError, match="another SAM than this process: b, not mine"):
         run.go()
     assert run.fleet.bundles == []
+    assert run.desk.begun == 0
 
 
 def test_items_that_others_have_claimed_are_given_again_later():
@@ -240,6 +274,45 @@ def test_items_that_others_have_claimed_are_given_again_later():
     assert (outcome.done, outcome.already_there) == (5, 1)
     assert asked == [False, True, True]
     assert len([words for words in run.notes if "process 1 on node7" in words]) == 1
+
+
+def test_workers_that_find_no_room_are_waited_for_by_nobody_and_that_is_said():
+    def act(number, node, items, again):
+        run.fleet.now += 1
+        return WorkReport(len(items))
+
+    run = Run(act, range(200), {"a": 1, "b": 1}, lambda node: {} if node == "a" else None)
+    assert run.go().done == 200
+    assert run.notes == ["waiting for room on node b, which other work may take"]
+
+
+def test_one_opening_that_fails_among_others_costs_its_node_alone():
+    def act(number, node, items, again):
+        run.fleet.now += 1
+        return WorkReport(len(items))
+
+    def opened(node):
+        return {} if node == "a" else Trouble("no such SAM here", is_bug=False)
+
+    run = Run(act, range(100), {"a": 1}, opened)
+    nodes = run.fleet.nodes
+    run.fleet.nodes = lambda: run.fleet.room.update({"b": 1} if run.fleet.bundles else {}) or nodes()
+    outcome = run.go()
+    assert (outcome.done, outcome.problems, outcome.lost_workers) == (100, {}, 0)
+    assert run.notes == ["node b gets no more work: no such SAM here"]
+
+
+def test_the_claims_of_all_workers_end_with_the_call():
+    def act(number, node, items, again):
+        if 3 in items:
+            raise KeyboardInterrupt
+        return WorkReport(len(items))
+
+    run = Run(act, range(8), {"a": 1})
+    with pytest.raises(KeyboardInterrupt):
+        run.go()
+    assert 3 in run.desk.freed
+    assert not run.fleet.workers
 
 
 def test_a_worker_that_hangs_is_ended():

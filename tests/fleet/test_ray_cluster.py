@@ -20,7 +20,7 @@ from tests.killed_fleet import make_images, make_run, workers_below
 from tests.killed_processes import entries
 from tests.prediction.part_helpers import content, failures
 
-IMAGES = 10
+IMAGES = 20
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +33,13 @@ def cluster():
     cluster.shutdown()
 
 
-def kill_one_worker(out: Path, ended: threading.Event) -> None:
-    """Kill a worker as soon as something was predicted, unless the command ends before."""
-    while not list(out.glob("overlays/*/*.png")):
-        if ended.wait(0.01):
+def kill_one_worker(out: Path, ended: threading.Event, killed: list[int]) -> None:
+    """Kill a worker as soon as something was predicted, unless the command ends before; note its number."""
+    while not ended.wait(0.01):
+        if list(out.glob("overlays/*/*.png")) and (found := workers_below(psutil.Process())):
+            found[0].kill()
+            killed.append(found[0].pid)
             return
-    workers_below(psutil.Process())[0].kill()
 
 
 @pytest.mark.slow
@@ -47,14 +48,15 @@ def test_a_cluster_ends_with_what_one_process_makes(cluster, tmp_path, capsys):
     promise_seg.predict_folder(run, images, tmp_path / "whole")
     sound = (images / "p1/5.png").read_bytes()
     (images / "p1/5.png").write_bytes(b"nothing")
-    ended = threading.Event()
-    killer = threading.Thread(target=kill_one_worker, args=(out, ended))
+    ended, killed = threading.Event(), []
+    killer = threading.Thread(target=kill_one_worker, args=(out, ended, killed))
     killer.start()
     command = ["predict", str(run), str(images), "-o", str(out), "--ray", cluster.address]
     code = main(command)
     ended.set()
     killer.join()
     assert code == 2, capsys.readouterr().err
+    assert killed, "the command ended before a worker was killed"
     assert list(out.glob("overlays/*/*.png")), capsys.readouterr().err
     ((failed),) = failures(out)
     assert (failed["image"], failed["kind"]) == (str(images / "p1/5.png"), "failed")
@@ -62,7 +64,7 @@ def test_a_cluster_ends_with_what_one_process_makes(cluster, tmp_path, capsys):
     capsys.readouterr()
     assert main(command) == 0
     printed = capsys.readouterr()
-    assert "1 predicted, 9 already there" in printed.out + printed.err
+    assert f"1 predicted, {IMAGES - 1} already there" in printed.out + printed.err
     assert content(out) == content(tmp_path / "whole")
     assert main(command[:-1] + ["127.0.0.1:1"]) == 0  # nothing is missing, so that no cluster is needed
 

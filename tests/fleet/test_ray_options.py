@@ -10,7 +10,7 @@ import promise_seg
 from promise_seg.cli.main import main
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet import ray_cluster
-from promise_seg.fleet.ray_cluster import RayOptions, _check_answers
+from promise_seg.fleet.ray_cluster import RayOptions, _check_answers, connected
 from promise_seg.fleet.work import Opened, Place, Shell, Trouble, WorkReport
 from tests.helpers import write_dataset
 
@@ -34,7 +34,11 @@ def test_what_cannot_be_meant(address, cpus, words):
 
 
 @pytest.mark.usefixtures("_has_ray")
-def test_credentials_are_refused_and_never_printed():
+def test_credentials_are_refused_and_never_printed(capsys, tmp_path):
+    assert main(["predict", "run", str(tmp_path), "-o", "out", "--ray", "ray://me:secret@head:6379"]) == 2
+    printed = capsys.readouterr()
+    assert "has a user or a password in it" in " ".join((printed.out + printed.err).split())
+    assert "secret" not in printed.out + printed.err
     with pytest.raises(SettingsError, match="has a user or a password in it") as refused:
         RayOptions("ray://me:secret@head:6379").check()
     assert "secret" not in str(refused.value)
@@ -51,7 +55,23 @@ def test_an_address_where_nothing_answers():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(SettingsError, match=rf"--ray 127.0.0.1:{port}: no Ray cluster answers there"):
-        _check_answers(f"127.0.0.1:{port}")
+        _check_answers("--ray", f"127.0.0.1:{port}")
+
+
+@pytest.mark.usefixtures("_has_ray")
+def test_the_address_of_the_environment_is_checked_as_one_that_is_given(monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    with pytest.raises(SettingsError, match=rf"^RAY_ADDRESS 127.0.0.1:{port}: no Ray cluster answers there"):
+        connected(RayOptions("auto")).__enter__()
+    monkeypatch.setenv("RAY_ADDRESS", "ray://me:secret@head:10001")
+    with pytest.raises(SettingsError, match=r"^RAY_ADDRESS: the address has a user or a password in it") as refused:
+        RayOptions("auto").check()
+    assert "secret" not in str(refused.value)
+    RayOptions("local").check()
+    RayOptions("head:6379").check()
 
 
 @pytest.mark.usefixtures("_has_ray")
@@ -69,6 +89,14 @@ def test_options_that_do_not_go_with_it(more, words, capsys, tmp_path, monkeypat
         printed = capsys.readouterr()
         assert words in " ".join((printed.out + printed.err).split())
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(("way", "words"), [("--merge", "--ray: images are predicted first, and merged"),
+                                            ("--status", "--ray: --status is about all parts")])  # fmt: skip
+def test_what_reads_logs_needs_no_cluster(way, words, capsys, tmp_path):
+    assert main(["predict", way, "-o", str(tmp_path), "--ray", "auto"]) == 2
+    printed = capsys.readouterr()
+    assert words in " ".join((printed.out + printed.err).split())
 
 
 @pytest.mark.usefixtures("_has_ray")

@@ -1,3 +1,5 @@
+import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -6,7 +8,9 @@ import torch
 
 from promise_seg.images.geometry import Box, Geometry
 from promise_seg.inference import encoding
-from promise_seg.inference.encoding import Sample, encode_missing, features_of
+from promise_seg.inference.encoding import Sample, encode_missing, encode_one, features_of
+from promise_seg.monitoring import hooks
+from promise_seg.monitoring.monitored import monitored
 from promise_seg.vocabulary import Fit
 
 
@@ -21,6 +25,24 @@ def test_each_view_is_encoded_once(samples, tiny_sam, store):
     assert len(done) == 10
     assert encode_missing(samples, tiny_sam, store, lambda *facts: done.append(1)) == 0
     assert len(done) == 20
+
+
+def test_each_view_and_its_reading_and_writing_have_their_name_for_those_who_watch(
+    samples, tiny_sam, store, tmp_path, monkeypatch
+):
+    spans, log = [], tmp_path / "log.jsonl"
+    monkeypatch.setattr(hooks, "start_span", lambda name, item: spans.append((str(name), item)))
+    names = [sample.key(tiny_sam).digest() for sample in samples]
+    with monitored(log_file=log):
+        encode_missing(samples[:3], tiny_sam, store)
+        encode_missing(samples[:4], tiny_sam, store)
+        encode_one(samples[4], tiny_sam)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    events = Counter((line["item"], line["event"]) for line in lines if line.get("work") == "encode" and "item" in line)
+    assert events == Counter([(name, "done") for name in names[:4]] + [(name, "already-there") for name in names[:3]])
+    assert all(line["seconds"] > 0 for line in lines if line["event"] == "done")
+    assert sorted(item for step, item in spans if step == "read") == sorted(names[:5])
+    assert sorted(item for step, item in spans if step == "write") == sorted(names[:4])
 
 
 def test_a_stopped_run_keeps_what_it_encoded(samples, tiny_sam, store, monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from promise_seg.errors import PromiseError
+from promise_seg.features.remote import RemoteFeatureStore
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference import sharing
 from promise_seg.inference.encoding import Sample, encode_missing
@@ -73,7 +74,7 @@ FACTS = {"data_sha256": "d", "sam_sha256": "s", "promise_seg": "1", "precision":
      ({"promise_seg": "2"}, "another version"), ({"precision": "int8"}, "another --store-precision")],
 )  # fmt: skip
 def test_parts_of_other_work_are_refused_until_all_parts_are_done(tmp_path, changed, words):
-    first, second = (PartsNote(tmp_path, ["manifest.csv", "vit_b"], Part(number, 2)) for number in (1, 2))
+    first, second = (PartsNote(FeatureStore(tmp_path), ["manifest.csv", "vit_b"], Part(number, 2)) for number in (1, 2))
     first.begin(FACTS)
     first.finish()
     with pytest.raises(PromiseError, match=f"--part 2/2: another part of the same work was encoded with {words}"):
@@ -83,8 +84,25 @@ def test_parts_of_other_work_are_refused_until_all_parts_are_done(tmp_path, chan
     second.begin(FACTS | changed)
 
 
+def test_parts_on_computers_that_share_an_object_store_alone_are_compared(tmp_path, monkeypatch):
+    def on_computer(number):
+        monkeypatch.setenv("PROMISE_SEG_COPIES", str(tmp_path / str(number)))
+        return PartsNote(RemoteFeatureStore("memory://parts_are_compared/store"), ["manifest.csv"], Part(number, 2))
+
+    first, second = on_computer(1), on_computer(2)
+    first.begin(FACTS)
+    first.finish()
+    with pytest.raises(PromiseError, match=r"another SAM: .* remove memory://parts_are_compared/store/parts/"):
+        second.begin(FACTS | {"sam_sha256": "other"})
+    second.begin(FACTS)
+    second.finish()
+    second.begin(FACTS | {"sam_sha256": "other"})
+
+
 def test_files_that_killed_processes_left_are_no_parts_that_are_done(tmp_path):
-    first, second = (PartsNote(tmp_path, ["manifest.csv"], Part(number, 2), "the/manifest.csv") for number in (1, 2))
+    first, second = (
+        PartsNote(FeatureStore(tmp_path), ["manifest.csv"], Part(number, 2), "the/manifest.csv") for number in (1, 2)
+    )
     first.begin(FACTS)
     (folder,) = (tmp_path / "parts").iterdir()
     (folder / ".0123abcd-1-1-0123abcd~1.done").touch()
@@ -98,7 +116,7 @@ def test_files_that_killed_processes_left_are_no_parts_that_are_done(tmp_path):
 
 
 def test_facts_are_never_seen_half_written(tmp_path, monkeypatch):
-    note, replace = PartsNote(tmp_path, ["manifest.csv"], Part(1, 2)), Path.replace
+    note, replace = PartsNote(FeatureStore(tmp_path), ["manifest.csv"], Part(1, 2)), Path.replace
     written = []
 
     def replaced(path, target):

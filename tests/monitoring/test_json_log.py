@@ -84,6 +84,30 @@ def test_standard_output(capsys):
     assert [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()] == ["begin", "part", "end"]
 
 
+def test_logs_within_logs_have_each_event_once(tmp_path):
+    outer, inner = tmp_path / "outer.jsonl", tmp_path / "inner.jsonl"
+    logger, heard = logging.getLogger(json_log.LOGGER), []
+    own = logging.Handler()
+    own.emit = heard.append
+    logger.addHandler(own)
+    with monitored(log_file=outer, work="outer"):
+        with monitored(log_file=inner, work="inner"):
+            happened("both")
+        happened("one")
+    logger.removeHandler(own)
+    assert [line["event"] for line in lines_of(inner)] == ["begin", "both", "end"]
+    assert [line["event"] for line in lines_of(outer)] == ["begin", "begin", "both", "end", "one", "end"]
+    assert [record.getMessage() for record in heard].count("both") == 1
+    assert (logger.propagate, logger.handlers) == (True, [])
+
+
+def test_an_empty_name_is_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match="--log-file: is empty; expected a file"):
+        monitored(log_file="").__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_that_cannot_be_opened_is_an_error_before_the_work(tmp_path):
     with pytest.raises(SettingsError, match=r"--log-file .*cannot be written: No such file or directory"):
         monitored(log_file=tmp_path / "nowhere" / "log.jsonl").__enter__()

@@ -1,5 +1,6 @@
 """Metrics for Prometheus, over HTTP, and spans for OpenTelemetry."""
 
+import socketserver
 import sys
 from contextlib import ExitStack
 from urllib.request import urlopen
@@ -8,7 +9,7 @@ import pytest
 
 from promise_seg.errors import SettingsError
 from promise_seg.monitoring import hooks, metrics
-from promise_seg.monitoring.hooks import happened, item_ended, progressed, step
+from promise_seg.monitoring.hooks import Listener, happened, item_ended, listening, progressed, step
 from promise_seg.monitoring.monitored import monitored
 from promise_seg.vocabulary import ItemOutcome, WorkStep
 
@@ -37,7 +38,7 @@ def test_what_is_counted():
     assert 'promise_seg_step_seconds_count{step="encode"} 1.0' in lines
     assert 'promise_seg_stage_done{stage="predicting"} 3.0' in lines
     assert 'promise_seg_stage_total{stage="predicting"} 9.0' in lines
-    assert "promise_seg_train_val_dice 0.75" in lines
+    assert 'promise_seg_train_val_dice{class=""} 0.75' in lines
     assert "patient" not in "".join(lines)
     with pytest.raises(OSError, match="refused"):
         asked(address)
@@ -49,6 +50,65 @@ def test_mistakes(monkeypatch):
     monkeypatch.setattr(metrics, "find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"--metrics 0: needs prometheus-client.*promise-seg\[monitoring\]"):
         monitored(metrics=0).__enter__()
+
+
+def test_an_address_for_metrics_that_are_not_served_is_refused_beside_a_log(tmp_path):
+    with pytest.raises(SettingsError, match=r"--metrics-host 0\.0\.0\.0: needs --metrics PORT"):
+        monitored(log_file=tmp_path / "x.jsonl", metrics_host="0.0.0.0").__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_name_is_no_utf8_can_be_asked_for(monkeypatch):
+    pytest.importorskip("prometheus_client")
+    monkeypatch.setenv("PROMISE_SEG_RUN", "night\udcff")
+    notes: list[str] = []
+    with monitored(metrics=0, note=notes.append):
+        assert 'run="night\ufffd"' in "".join(asked(notes[0].removeprefix("metrics at ")))
+
+
+def test_classes_are_told_apart():
+    pytest.importorskip("prometheus_client")
+    notes: list[str] = []
+    with monitored(metrics=0, note=notes.append):
+        happened("epoch", epoch=4, **{"class": 1})
+        happened("epoch", epoch=2, **{"class": 2})
+        lines = asked(notes[0].removeprefix("metrics at "))
+    assert 'promise_seg_train_epoch{class="1"} 4.0' in lines
+    assert 'promise_seg_train_epoch{class="2"} 2.0' in lines
+
+
+def test_the_end_does_not_wait_for_the_server(monkeypatch):
+    pytest.importorskip("prometheus_client")
+    polls, serve = [], socketserver.BaseServer.serve_forever
+
+    def noted(self, poll_interval=0.5):
+        polls.append(poll_interval)
+        serve(self, poll_interval)
+
+    monkeypatch.setattr(socketserver.BaseServer, "serve_forever", noted)
+    with monitored(metrics=0):
+        pass
+    assert polls == [metrics._POLL_SECONDS]
+    assert metrics._POLL_SECONDS < 0.1
+
+
+def test_a_listener_that_raises_ends_nothing_and_is_logged_once(caplog):
+    class Broken(Listener):
+        def item_ended(self, *_):
+            raise RuntimeError("broken")
+
+    class Counting(Listener):
+        count = 0
+
+        def item_ended(self, *_):
+            self.count += 1
+
+    counting = Counting()
+    with listening(Broken(), counting), step(WorkStep.READ):
+        for _ in range(3):
+            item_ended("predict", "x", ItemOutcome.DONE)
+    assert counting.count == 3
+    assert [one.getMessage().endswith("RuntimeError: broken") for one in caplog.records] == [True]
 
 
 def test_ports_that_cannot_be_used():

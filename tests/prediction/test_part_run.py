@@ -18,6 +18,7 @@ from promise_seg.prediction import part_plan, part_run
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.merging import merge_parts
+from promise_seg.prediction.part_plan import PartPlan
 from promise_seg.prediction.part_run import predict_part
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import ApmKind, OutputFormat
@@ -211,6 +212,13 @@ def test_another_model_and_other_options_are_refused(images, labeller, tiny_sam,
     other = Labeller({1: Predictor(make_model(tiny_sam, apm=ApmKind.PEAKS))})
     with pytest.raises(PromiseError, match="contains predictions of another model"):
         predict(other, images, tmp_path / "out", "2/2")
+    predict(labeller, images, tmp_path / "out", "2/2")
+    merge_parts(tmp_path / "out")  # so that another list may take the place of this one
+    (images / "new.png").write_bytes((images / "p0/0.png").read_bytes())
+    before = PartPlan.read(tmp_path / "out")
+    with pytest.raises(PromiseError, match="contains predictions of another model"):
+        predict(other, images, tmp_path / "out", "1/1")
+    assert PartPlan.read(tmp_path / "out") == before
 
 
 def test_predictions_without_parts_are_left_alone(images, labeller, tmp_path):

@@ -8,11 +8,12 @@ from PIL import Image
 
 from promise_seg.claims import Claims
 from promise_seg.errors import PromiseError
+from promise_seg.holders import Holder
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.own_folders import PREDICTION_PARTS
 from promise_seg.monitoring.monitored import monitored
 from promise_seg.parts import Part
-from promise_seg.prediction import part_status
+from promise_seg.prediction import part_logs, part_status
 from promise_seg.prediction.part_logs import Entry, PartLog
 from promise_seg.prediction.part_plan import PartPlan
 from promise_seg.prediction.part_run import predict_part
@@ -66,10 +67,47 @@ def test_the_rate_is_that_of_the_last_minutes(begun, monkeypatch):
         log.add(entry(inputs[number], now + 60 * number))
     later = now + 180 + part_status.WINDOW_SECONDS - 100  # the last two lines are within the window
     monkeypatch.setattr(part_status.time, "time", lambda: later)
+    monkeypatch.setattr(part_status, "claims_in", lambda folder: [Holder.this_process()])
     assert status_of_parts(out).per_minute == pytest.approx(60 * 2 / part_status.WINDOW_SECONDS)
+    monkeypatch.setattr(part_status, "claims_in", lambda folder: [])
     monkeypatch.setattr(part_status.time, "time", lambda: later + part_status.WINDOW_SECONDS)
     status = status_of_parts(out)
     assert (status.per_minute, status.seconds_left, status.workers) == (0, None, ())
+
+
+def test_the_rate_is_that_of_those_at_work_after_a_restart(begun, monkeypatch):
+    out, inputs = begun
+    now = time.time()
+    killed, young = PartLog(out, Part(1, 1)), PartLog(out, Part(1, 1))
+    killed._began, young._began = now - 500, now - 60
+    monkeypatch.setattr(part_logs, "own_start", lambda: 1.0)  # as of a process that is no more
+    for number in range(3):
+        killed.add(entry(inputs[number], now - 400 + 50 * number))
+    monkeypatch.undo()
+    young.add(entry(inputs[3], now - 30))
+    status = status_of_parts(out)
+    rates = {one.done: one.per_minute for one in status.workers}
+    assert status.per_minute == rates[1] == pytest.approx(1, rel=0.1)
+    assert rates[3] == pytest.approx(60 * 3 / 200, rel=0.1)  # until its last image
+    assert status.seconds_left == pytest.approx(60 * 2, rel=0.1)
+
+
+def test_a_process_of_another_computer_that_is_silent_and_has_claimed_nothing_does_not_count(begun, monkeypatch):
+    out, inputs = begun
+    monkeypatch.setattr(part_logs, "system_name", lambda: "elsewhere")
+    log = PartLog(out, Part(1, 1))
+    log._began = time.time() - 500
+    log.add(entry(inputs[0], time.time() - 2 * part_status._PAUSE_SECONDS))
+    status = status_of_parts(out)
+    assert (status.per_minute, status.seconds_left, len(status.workers)) == (0, None, 1)
+
+
+def test_the_time_before_the_first_image_counts_for_the_rate(begun, monkeypatch):
+    out, inputs = begun
+    log, now = PartLog(out, Part(1, 1)), time.time()
+    monkeypatch.setattr(part_logs.time, "time", lambda: now + 30)
+    log.add(entry(inputs[0], now + 30))
+    assert status_of_parts(out).per_minute == pytest.approx(60 / 30, rel=0.1)
 
 
 def test_who_is_at_work_is_known_by_claims(begun):

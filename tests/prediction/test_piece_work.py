@@ -13,6 +13,7 @@ from promise_seg.parts import Part
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.merging import merge_parts
+from promise_seg.prediction.part_logs import LogReader
 from promise_seg.prediction.part_plan import PartPlan, in_order
 from promise_seg.prediction.part_run import claims_in
 from promise_seg.prediction.part_table import PartTable
@@ -66,6 +67,26 @@ def test_what_a_dead_worker_had_done_is_not_done_again(inputs, out, labeller):
     assert merge_parts(out).repeated == 0
 
 
+def test_what_others_did_since_the_images_were_listed_is_not_done_again(inputs, out, labeller):
+    pieces = pieces_of(out, inputs)
+    work_in(out, labeller).do(pieces[:2], again=False)
+    answer = work_in(out, labeller).do(pieces[:3], again=False)
+    assert (answer.done, answer.already_there) == (1, 2)
+
+
+def test_logs_are_read_from_where_they_were_known(inputs, out, labeller, monkeypatch):
+    work_in(out, labeller).do(pieces_of(out, inputs)[:2], again=False)
+    table = PartTable(out, Part(1, 1), inputs, instances=False)
+    pieces = [table.piece(one) for one in table.missing()]
+    work_in(out, labeller).do(pieces[:1], again=False)
+    read, entry_of = [], LogReader._entry
+    monkeypatch.setattr(LogReader, "_entry", lambda self, line: read.append(line) or entry_of(self, line))
+    work = PieceWork(labeller, out, OutputFormat.AUTO, keep_empty_frames=False, every=1, ends=table.ends)
+    for _ in range(2):
+        assert work.do(pieces[:1], again=True).already_there == 1
+    assert len(read) == 2 * 2  # a header and an image, twice
+
+
 def test_a_problem_has_its_place_and_an_image_that_failed_before_is_right_later(inputs, out, labeller):
     sound = inputs[1].path.read_bytes()
     inputs[1].path.write_bytes(b"nothing")
@@ -115,9 +136,12 @@ def test_a_volume_whose_slices_would_lie_among_other_masks_is_refused(inputs, ou
     assert table.piece(folder).below == next(one.name for one in inputs if one.stem.startswith("p0/"))
 
 
-def test_another_model_is_refused(out, labeller, tiny_sam):
-    work_in(out, labeller)
+def test_another_model_is_refused_before_anything_is_written(out, inputs, labeller, tiny_sam):
     other = Labeller({1: Predictor(make_model(tiny_sam, apm=ApmKind.PEAKS))})
+    before = list(out.iterdir())
+    work_in(out, other)  # that never gets an image
+    assert list(out.iterdir()) == before
+    work_in(out, labeller).do(pieces_of(out, inputs)[:1], again=False)
     with pytest.raises(PromiseError, match="contains predictions of another model"):
         work_in(out, other)
 

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from promise_seg.dataset.dataset import Dataset
+from promise_seg.monitoring.monitored import monitored
 from promise_seg.vocabulary import Variant
 from promise_seg.workflows.training import train
 from tests.helpers import make_tiny_sam, write_dataset
@@ -31,17 +32,18 @@ def _runs(tmp_path_factory):
     shared = FEW | {"sam": str(place / "sam"), "store": place / "store"}
     train(data, place / "apm", variant=Variant.APM, **shared)
     train(data, place / "ips", variant=Variant.IPS, **shared)
-    train(classes, place / "set", variant=Variant.APM, **shared)
+    with monitored(log_file=place / "set.jsonl"):
+        train(classes, place / "set", variant=Variant.APM, **shared)
     return place
 
 
 @pytest.fixture
 def place(_runs, tmp_path):
     """A folder with runs that a test may change (``apm``, ``ips``, and ``set`` of the classes 1 and 3), their ``data``
-    and ``classes``, the ``sam`` and the ``store``."""
+    and ``classes``, the ``sam``, the ``store`` and ``set.jsonl``, the log of the training of ``set``."""
     for name in ("apm", "ips", "set"):
         shutil.copytree(_runs / name, tmp_path / name)
-    for name in ("sam", "data", "classes", "store"):
+    for name in ("sam", "data", "classes", "store", "set.jsonl"):
         (tmp_path / name).symlink_to(_runs / name)
     return tmp_path
 

@@ -75,6 +75,8 @@ def test_classes_are_trained_one_by_one(place):
     models = load(place / "set", device="cpu")
     assert isinstance(models, ClassModels)
     assert [model.model.config.reading.label for model in models.values()] == [1, 3]
+    lines = [json.loads(line) for line in (place / "set.jsonl").read_text().splitlines()]
+    assert {line["class"] for line in lines if line["event"] == "epoch"} == {1, 3}
 
 
 def test_views_that_were_encoded_for_a_class_are_not_encoded_for_the_next(place, tiny_sam, tmp_path):

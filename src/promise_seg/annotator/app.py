@@ -23,7 +23,7 @@ from promise_seg.annotator.bodies import (
     TrainBody,
 )
 from promise_seg.annotator.guard import Guard
-from promise_seg.annotator.metrics import with_metrics
+from promise_seg.annotator.metrics import Layer
 from promise_seg.annotator.previews import preview_of, serve_previews
 from promise_seg.annotator.project import Project
 from promise_seg.annotator.refusals import Refusal, failed, unknown
@@ -40,8 +40,8 @@ _TYPES = {
 Value = Annotated[float | None, Query(ge=-1e9, le=1e9, allow_inf_nan=False)]
 
 
-def create_app(project: Project, access: Access) -> ASGIApp:
-    """Return the server of a project, behind its guard."""
+def create_app(project: Project, access: Access, layer: Layer = lambda app: app) -> ASGIApp:
+    """Return the server of a project, behind its guard; inside of that, a layer may be put around it."""
     app = FastAPI(
         title="promise annotate", version=__version__, docs_url=None, redoc_url=None,
         openapi_url=f"{ROOT}/openapi.json", responses=links.REFUSALS,
@@ -54,7 +54,7 @@ def create_app(project: Project, access: Access) -> ASGIApp:
     _add_training(app, project)
     _add_page(app)
     app.add_api_websocket_route(f"{ROOT}/images/{{number}}/preview", _previews(project))
-    return Guard(with_metrics(app, project), access)
+    return Guard(layer(app), access)
 
 
 def _add_answers(app: FastAPI) -> None:

@@ -22,6 +22,7 @@ from promise_seg.images.guarding import guarded
 from promise_seg.images.reading import Reading
 from promise_seg.progress import Progress, counted, silent
 
+_STATES = ("open", "done", "skipped")
 _LOG = logging.getLogger(__name__)
 _OPEN = 4
 """How many opened files are kept."""
@@ -172,6 +173,13 @@ class Catalogue:
         with self._database.reading() as connection:
             rows = connection.execute("SELECT id FROM images WHERE fault IS NULL ORDER BY id").fetchall()
         return [number for (number,) in rows if number in self._found]
+
+    def states(self) -> dict[str, int]:
+        """Return how many of the images that can be annotated are in each state, asked of the database at once."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT id, state FROM images WHERE fault IS NULL").fetchall()
+        found = Counter(state for number, state in rows if number in self._found)
+        return {state: found[state] for state in _STATES}
 
     def faults(self) -> list[tuple[str, str]]:
         """Return the names of the images that could not be read, and why."""

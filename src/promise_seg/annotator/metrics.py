@@ -1,87 +1,103 @@
-"""Metrics of the annotator for Prometheus, behind the same guard as everything else: counts, and no names."""
+"""Metrics of the annotator for Prometheus, at a port of their own: counts and times, and no names."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
-from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from promise_seg.annotator.project import Project
-from promise_seg.annotator.refusals import Refusal
-from promise_seg.monitoring.metrics import has_metrics
+from promise_seg.monitoring.metrics import LOCAL, check_metrics_host, served_registry
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
     from prometheus_client.core import GaugeMetricFamily
 
-PATH = "/metrics"
-_NOT_INSTALLED = (
-    "Metrics need prometheus-client: pip install 'promise-seg[monitoring]', and start promise annotate again"
-)
 _OTHER = "other"
+Layer = Callable[[ASGIApp], ASGIApp]
+"""A layer around a server."""
 
 
-def with_metrics(app: FastAPI, project: Project) -> ASGIApp:
-    """Return an app that counts its requests, and tells of them and of the project's images at ``/metrics``.
+def metrics_layer(
+    project: Project, port: int | None, host: str = LOCAL, note: Callable[[str], object] = str
+) -> AbstractContextManager[Layer]:
+    """Serve metrics of a project while the block lasts; gives a layer around its server, which counts the requests.
 
-    Where the library for metrics is not installed, it says so there, and counts nothing.
+    Args:
+        project: whose images are counted when somebody asks.
+        port: where Prometheus may ask; 0 for any free one, ``None`` for no metrics.
+        host: the address of this computer at which it may ask. There is no password.
+        note: told the address of the metrics.
+
+    Raises:
+        SettingsError: if the port cannot be used, or the library for metrics is not installed.
     """
-    if not has_metrics():
+    check_metrics_host(port, host)
+    return nullcontext(lambda app: app) if port is None else _served(project, port, host, note)
 
-        @app.get(PATH, include_in_schema=False)
-        def refused() -> Response:
-            raise Refusal(404, "unknown", _NOT_INSTALLED)
 
-        return app
-    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, ProcessCollector, generate_latest
+@contextmanager
+def _served(project: Project, port: int, host: str, note: Callable[[str], object]) -> Iterator[Layer]:
+    with served_registry(port, host) as (registry, address):
+        layer = counting_in(registry, project.catalogue.states)
+        note(f"metrics at {address}")
+        yield layer
 
-    registry = CollectorRegistry()
+
+def counting_in(registry: "CollectorRegistry", states: Callable[[], Mapping[str, int]]) -> Layer:
+    """Return a layer that counts the requests to a server in a registry, which tells the numbers of images, too.
+
+    Args:
+        registry: empty.
+        states: returns how many images are in each state.
+    """
+    from prometheus_client import Histogram, ProcessCollector
+
     ProcessCollector(registry=registry)
-    registry.register(_Images(project))  # type: ignore[arg-type, unused-ignore]
+    registry.register(_Images(states))  # type: ignore[arg-type, unused-ignore]
     seconds = Histogram(
         "promise_seg_annotator_request_seconds", "Requests by route, method and status.",
         ("route", "method", "status"), registry=registry,
     )  # fmt: skip
 
-    @app.get(PATH, include_in_schema=False)
-    def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    def around(app: ASGIApp) -> ASGIApp:
+        async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            started, status = time.perf_counter(), 500
 
-    async def counting(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        started, status = time.perf_counter(), 500
+            async def sending(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                await send(message)
 
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
+            try:
+                await app(scope, receive, sending)
+            finally:
+                # Not the address but its pattern, so that there are as many routes as in the program.
+                route = getattr(scope.get("route"), "path", _OTHER)
+                seconds.labels(route, scope["method"], status).observe(time.perf_counter() - started)
 
-        try:
-            await app(scope, receive, sending)
-        finally:
-            # Not the address but its pattern, so that there are as many routes as in the program.
-            route = getattr(scope.get("route"), "path", _OTHER)
-            seconds.labels(route, scope["method"], status).observe(time.perf_counter() - started)
+        return counting
 
-    return counting
+    return around
 
 
 class _Images:
     """The numbers of images by their state, counted when they are asked for."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    def __init__(self, states: Callable[[], Mapping[str, int]]) -> None:
+        self._states = states
 
     def collect(self) -> "Iterator[GaugeMetricFamily]":
         """Yield the metric."""
         from prometheus_client.core import GaugeMetricFamily
 
         family = GaugeMetricFamily("promise_seg_annotator_images", "Images by their state.", labels=["state"])
-        for state, count in self._project.facts()["counts"].items():
+        for state, count in self._states().items():
             family.add_metric([state], count)
         yield family
 

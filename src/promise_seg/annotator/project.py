@@ -99,6 +99,7 @@ class Project:
     ) -> None:
         self.folder, self.options = Path(folder), options or Options()
         self.classes = _classes(model, self.options.names)
+        store = FeatureStore(self.options.store)
         check_output(self.folder)
         with ExitStack() as opened:
             opened.enter_context(alone_in(self.folder, "annotating"))
@@ -112,7 +113,7 @@ class Project:
             self.learning = Learning(self.folder, self._database, self.catalogue, model, self.options.learning, note)
             self.learning.join(list(self.classes), self.options.store, self._to_learn_from, self._use)
             number = self.learning.known.number
-            self.segmenter = Segmenter(self.learning.model, self.catalogue, FeatureStore(self.options.store), number)
+            self.segmenter = Segmenter(self.learning.model, self.catalogue, store, number)
             self._results = Results(self.folder, self.classes, self.options.output_format)
             self.leases = Leases()
             self.propagations = Propagations()
@@ -139,7 +140,6 @@ class Project:
 
     def facts(self) -> dict[str, Any]:
         """Return what a client needs to know of the project."""
-        rows = [self.catalogue.row(number) for number in self.catalogue.numbers]
         colours = dict(zip(self.classes, _COLOURS * (len(self.classes) // len(_COLOURS) + 1), strict=False))
         return {
             "name": self.folder.absolute().name, "version": __version__, "api": API,
@@ -147,7 +147,7 @@ class Project:
                       "takes": ["points", "box", "mask"]},
             "classes": [{"id": n, "name": name, "colour": colours[n]} for n, name in self.classes.items()],
             "user": self.options.user, "truth": self.truth is not None,
-            "counts": {state: sum(row["state"] == state for row in rows) for state in ("open", "done", "skipped")},
+            "counts": self.catalogue.states(),
             "unreadable": [{"name": name, "reason": reason} for name, reason in self.catalogue.faults()],
             "limits": {"points": MOST_POINTS, "objects": MOST_OBJECTS, "body_bytes": LARGEST_BODY,
                        "name_length": LONGEST_NAME, "lease_seconds": LEASE_SECONDS},

@@ -16,6 +16,7 @@ from promise_seg.annotator.access import Access
 from promise_seg.annotator.app import create_app
 from promise_seg.annotator.bodies import LARGEST_BODY
 from promise_seg.annotator.connections import PatientConnection
+from promise_seg.annotator.metrics import Layer
 from promise_seg.annotator.project import Project
 from promise_seg.errors import SettingsError
 
@@ -135,9 +136,9 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def _server(project: Project, place: Place, access: Access) -> uvicorn.Server:
+def _server(project: Project, place: Place, access: Access, layer: Layer = lambda app: app) -> uvicorn.Server:
     config = uvicorn.Config(
-        create_app(project, access), http=PatientConnection, log_level="warning", access_log=False,
+        create_app(project, access, layer), http=PatientConnection, log_level="warning", access_log=False,
         server_header=False, lifespan="off",
         ws_max_size=LARGEST_BODY, limit_concurrency=_MOST_CONNECTIONS, timeout_keep_alive=30,
         timeout_graceful_shutdown=2, proxy_headers=False,
@@ -147,7 +148,13 @@ def _server(project: Project, place: Place, access: Access) -> uvicorn.Server:
     return _Quiet(config)
 
 
-def serve(project: Project, place: Place, say: Callable[[str], object], note: Callable[[str], object]) -> None:
+def serve(
+    project: Project,
+    place: Place,
+    say: Callable[[str], object],
+    note: Callable[[str], object],
+    layer: Layer = lambda app: app,
+) -> None:
     """Serve a project until the program is interrupted.
 
     Args:
@@ -155,13 +162,14 @@ def serve(project: Project, place: Place, say: Callable[[str], object], note: Ca
         place: where to listen.
         say: told the address, once the server can be reached there.
         note: told if the port is another.
+        layer: put around the server, inside of its guard.
 
     Raises:
         SettingsError: if it cannot listen there.
     """
     listening = listening_socket(place, note)
     access = place.access(listening.getsockname()[1])
-    server = _server(project, place, access)
+    server = _server(project, place, access, layer)
     say(access.address)  # the socket listens already: whoever comes now waits for a moment
     with listening:
         asyncio.run(server.serve([listening]))

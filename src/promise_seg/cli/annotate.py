@@ -10,6 +10,7 @@ import typer
 
 from promise_seg.cli.common import print_line, print_lines, quiet_libraries, stages_bar
 from promise_seg.cli.groups import OPENING, Values, with_groups
+from promise_seg.cli.monitoring_options import MetricsHostOption, MetricsOption
 from promise_seg.cli.options import (
     OUTPUT,
     TRAINING,
@@ -20,6 +21,7 @@ from promise_seg.cli.options import (
     output_option,
 )
 from promise_seg.errors import SettingsError
+from promise_seg.monitoring.metrics import LOCAL, check_metrics_host
 from promise_seg.vocabulary import OutputFormat
 
 SERVER = "Server"
@@ -108,17 +110,23 @@ def annotate(
     ] = None,
     opening: Values,
     store: StoreFolderOption = None,
+    metrics: MetricsOption = None,
+    metrics_host: MetricsHostOption = LOCAL,
 ) -> None:
     """Correct the model's own prompts and masks in the browser, on this computer; everything is saved at once."""
     _check_installed()
     quiet_libraries()
     from promise_seg.annotator.learning import LearningOptions
+    from promise_seg.annotator.metrics import metrics_layer
     from promise_seg.annotator.project import Options, Project
     from promise_seg.annotator.running import Place, serve
+    from promise_seg.features.store import store_folder
     from promise_seg.workflows.models import load
     from promise_seg.workflows.outputs import check_output
 
+    check_metrics_host(metrics, metrics_host)
     place = Place(host, port, tls_certificate, tls_key, insecure)
+    store_folder(store)  # an address is refused before anything is loaded or made
     check_output(output)
     opened = load(model, **opening)
     training = {} if epochs is None else {"epochs": epochs}
@@ -135,8 +143,8 @@ def annotate(
         if browser:
             threading.Thread(target=typer.launch, args=(address,), daemon=True).start()  # some wait until it is closed
 
-    with project:
-        serve(project, place, say, lambda words: print_lines([words]))
+    with project, metrics_layer(project, metrics, metrics_host, print_line) as layer:
+        serve(project, place, say, lambda words: print_lines([words]), layer)
 
 
 def _check_installed() -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 _WIDE = 200
+_RATE_SECONDS = 600.0
+"""Over how long rates are taken; steps that are longer have none."""
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -69,7 +71,7 @@ def progress_bars() -> "Iterator[Bars]":
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    bars = Bars(*columns, console=console)
+    bars = Bars(*columns, console=console, speed_estimate_period=_RATE_SECONDS)
     try:
         yield bars
     finally:

@@ -84,7 +84,7 @@ def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
 
 app.command("train")(_honest(with_monitoring("train")(train.train)))
 app.command("evaluate")(_honest(evaluate.evaluate))
-app.command("predict")(_honest(with_monitoring("predict")(predict.predict)))
+app.command("predict")(_honest(with_monitoring("predict", unless=("merge", "status"))(predict.predict)))
 for _command in (convert.convert, pretrain.pretrain, demo.demo):
     app.command(_command.__name__)(_honest(_command))
 app.command("annotate")(_honest(annotate.annotate))

@@ -2,8 +2,10 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
+
+import typer
 
 from promise_seg.cli.common import print_line
 from promise_seg.cli.options import option
@@ -11,7 +13,7 @@ from promise_seg.monitoring.metrics import LOCAL
 from promise_seg.monitoring.monitored import monitored
 
 MONITORING = "Monitoring"
-_LogFileOption = Annotated[
+LogFileOption = Annotated[
     str | None,
     option(
         "--log-file",
@@ -23,7 +25,7 @@ _LogFileOption = Annotated[
         show_default=False,
     ),
 ]
-_MetricsOption = Annotated[
+MetricsOption = Annotated[
     int | None,
     option(
         "--metrics",
@@ -36,7 +38,7 @@ _MetricsOption = Annotated[
         show_default=False,
     ),
 ]
-_MetricsHostOption = Annotated[
+MetricsHostOption = Annotated[
     str,
     option(
         "--metrics-host",
@@ -46,17 +48,19 @@ _MetricsHostOption = Annotated[
     ),
 ]
 _OPTIONS: dict[str, tuple[Any, Any]] = {
-    "log_file": (_LogFileOption, None),
-    "metrics": (_MetricsOption, None),
-    "metrics_host": (_MetricsHostOption, LOCAL),
+    "log_file": (LogFileOption, None),
+    "metrics": (MetricsOption, None),
+    "metrics_host": (MetricsHostOption, LOCAL),
 }
 
 
-def with_monitoring(work: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def with_monitoring(work: str, unless: Collection[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add the options to a command, which runs while they are followed.
 
     Args:
         work: the name of the command in the log.
+        unless: flags with which the command, which takes the ``context``, does something short: variables of the
+            environment do not hold for that.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,6 +73,8 @@ def with_monitoring(work: str) -> Callable[[Callable[..., Any]], Callable[..., A
         @functools.wraps(command)
         def with_options(*args: Any, **values: Any) -> Any:
             given = {name: values.pop(name) for name in _OPTIONS}
+            if any(values.get(name) for name in unless):
+                given |= {name: _OPTIONS[name][1] for name in given if _is_of_environment(values["context"], name)}
             with monitored(**given, work=work, note=print_line):
                 return command(*args, **values)
 
@@ -77,3 +83,8 @@ def with_monitoring(work: str) -> Callable[[Callable[..., Any]], Callable[..., A
         return with_options
 
     return decorate
+
+
+def _is_of_environment(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "ENVIRONMENT"

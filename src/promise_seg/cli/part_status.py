@@ -5,17 +5,19 @@ from typing import TYPE_CHECKING
 
 from promise_seg.cli.common import print_lines, print_table, stages_bar
 from promise_seg.errors import SettingsError
+from promise_seg.quantities import count_in_words
 
 if TYPE_CHECKING:
     from promise_seg.prediction.part_status import PartStatus
 
 
-def print_status(output: Path, part: str | None) -> int:
+def print_status(output: Path, part: str | None, ray: str | None) -> int:
     """Print how far all parts in a folder are, how fast, and who is at work."""
     from promise_seg.workflows.predicting import prediction_status
 
-    if part is not None:
-        raise SettingsError(f"--part {part}: --status is about all parts. Leave it out")
+    if part is not None or ray is not None:
+        given = "--ray" if part is None else f"--part {part}"
+        raise SettingsError(f"{given}: --status is about all parts. Leave it out")
     with stages_bar() as progress:
         status = prediction_status(output, progress=progress)
     print(
@@ -26,7 +28,9 @@ def print_status(output: Path, part: str | None) -> int:
     if status.workers:
         _print_workers(status)
     if status.damaged:
-        print_lines([f"{status.damaged:,} lines of logs in {output / 'parts'} are damaged and left out"], "warning")
+        print_lines(
+            [f"{count_in_words(status.damaged, 'damaged line')} of logs in {output / 'parts'} left out"], "warning"
+        )
     return 0
 
 
@@ -35,11 +39,11 @@ def _pace(status: "PartStatus") -> str:
     from promise_seg.quantities import seconds_in_words
 
     if not status.missing and status.failed:
-        return f"{status.failed:,} failed; give promise predict --part again, which tries these alone"
+        return f"{status.failed:,} failed; give the same promise predict again, which tries these alone"
     if not status.missing:
         return "nothing is left to do; promise predict --merge makes the table"
     if status.seconds_left is None:
-        return "no image was predicted in the last minutes"
+        return "no process is at work that has predicted an image in the last minutes"
     return f"{status.per_minute:,.1f} images a minute, {seconds_in_words(status.seconds_left)} left at this rate"
 
 

@@ -24,6 +24,7 @@ from promise_seg.cli.part_status import print_status
 from promise_seg.cli.reading_options import TILING
 from promise_seg.cli.usage import missing_argument
 from promise_seg.errors import SettingsError
+from promise_seg.quantities import count_in_words
 from promise_seg.vocabulary import OutputFormat, Slices
 
 _KeepEmptyFramesOption = Annotated[
@@ -130,9 +131,9 @@ def predict(
     if merge and status:
         raise SettingsError("--status: goes without --merge, which says what is missing, too. Leave one of them out")
     if merge:
-        return _merge(output, part, parquet)
+        return _merge(output, part, ray, parquet)
     if status:
-        return print_status(output, part)
+        return print_status(output, part, ray)
     if run is None or not images:
         raise missing_argument(context, "MODEL" if run is None else "IMAGES...")
     from promise_seg.workflows import predicting
@@ -150,25 +151,29 @@ def predict(
     return 2 if outcome.problems else 0
 
 
-def _merge(output: Path, part: str | None, parquet: bool) -> int:
+def _merge(output: Path, part: str | None, ray: str | None, parquet: bool) -> int:
     """Merge the parts in a folder, and say what is missing."""
     from promise_seg.workflows.predicting import merge_predictions
 
-    if part is not None:
-        raise SettingsError(f"--part {part}: parts are predicted first, and merged by a call with --merge alone")
+    if part is not None or ray is not None:
+        given = "--ray" if part is None else f"--part {part}"
+        raise SettingsError(f"{given}: images are predicted first, and merged by a call with --merge alone")
     with stages_bar() as progress:
         merged = merge_predictions(output, parquet=parquet, progress=progress)
-    console.print(f"{merged.images:,} images in {output / 'predictions.csv'}, {merged.lines:,} lines")
+    images, lines = count_in_words(merged.images, "image"), count_in_words(merged.lines, "line")
+    console.print(f"{images} in {output / 'predictions.csv'}, {lines}")
     print_lines(merged.notes)
     if merged.repeated:
-        print_lines([f"{merged.repeated:,} images are in the logs more than once, and in the table once"])
+        print_lines([f"{count_in_words(merged.repeated, 'image')} in the logs more than once, and in the table once"])
     if merged.damaged:
-        print_lines([f"{merged.damaged:,} lines of logs in {output / 'parts'} are damaged and left out"], "warning")
+        print_lines(
+            [f"{count_in_words(merged.damaged, 'damaged line')} of logs in {output / 'parts'} left out"], "warning"
+        )
     if merged.is_complete:
         return 0
     print(
         f"promise: error: {output}: {merged.missing:,} images are missing and {merged.failed:,} failed; "
-        f"{merged.failures} names them. Give promise predict --part again, which predicts these alone",
+        f"{merged.failures} names them. Give the promise predict that made them again, which predicts these alone",
         file=sys.stderr,
     )
     return 2

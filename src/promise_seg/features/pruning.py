@@ -5,7 +5,7 @@ from pathlib import Path
 
 from promise_seg.errors import PromiseError
 from promise_seg.features.contents import Entry, entries_of
-from promise_seg.features.store import IN_USE
+from promise_seg.features.store import work_began
 from promise_seg.strays import remove_strays
 
 
@@ -39,7 +39,7 @@ def prune(folder: Path, most_bytes: int) -> Pruned:
     for place in (folder, *(path for path in folder.glob("[0-9a-f][0-9a-f]") if path.is_dir())):
         remove_strays(place)
     entries = sorted(entries_of(folder), key=lambda entry: (entry.last_used, entry.path))
-    began = _work_began(folder)
+    began = work_began(folder)
     size = sum(entry.size for entry in entries)
     freed = freed_bytes = spared = 0
     for entry in entries:
@@ -51,17 +51,6 @@ def prune(folder: Path, most_bytes: int) -> Pruned:
         _remove(entry)
         freed, freed_bytes, size = freed + 1, freed_bytes + entry.size, size - entry.size
     return Pruned(freed, freed_bytes, len(entries) - freed, size, spared)
-
-
-def _work_began(folder: Path) -> float | None:
-    """When the first of the processes that still work with a store began; ``None`` if there are none."""
-    marks = []
-    for path in folder.glob(f".*~{IN_USE}"):
-        try:
-            marks.append(path.stat().st_mtime)
-        except OSError:  # it ended meanwhile
-            continue
-    return min(marks, default=None)
 
 
 def _remove(entry: Entry) -> None:

@@ -7,14 +7,17 @@ this computer, too, and not transferred again.
 
 import hashlib
 import json
+import math
 import os
+import time
 from collections.abc import Collection
 from pathlib import Path
 
 from promise_seg.cache_folders import cache_folder
 from promise_seg.errors import PromiseError
+from promise_seg.features.notes import Notes, ObjectNotes
 from promise_seg.features.store import FeatureKey, FeatureStore, has_stages
-from promise_seg.files import write_whole
+from promise_seg.files import Sync, write_whole
 from promise_seg.object_stores import ObjectFolder, is_address
 from promise_seg.sam.features import ALL_STAGES, Features
 from promise_seg.tensor_files import tensor_names
@@ -23,6 +26,8 @@ from promise_seg.vocabulary import StorePrecision
 _OPTION = "--store"
 _MARKER, _MARKED = "promise-store.json", b'{"format": "promise-seg features"}\n'
 _HEAD_BYTES = 8192
+_ABSENT_SECONDS = 60.0
+"""How long ago an object must have been missing to count as new; the server compares that where it can."""
 _LENGTH_BYTES = 8  # of the length with which a safetensors file begins
 _LARGEST_HEADER = 2**24
 
@@ -61,11 +66,16 @@ class RemoteFeatureStore(FeatureStore):
         super().__init__(folder_of_copies(address), precision)
         self.objects.check(_MARKER, _MARKED)
         self._names: dict[str, frozenset[str]] = {}
+        self._absent: dict[str, float] = {}  # when an object was looked for and was not there
 
     @property
     def place(self) -> str:
         """The address, as a user names the store."""
         return self.objects.address
+
+    def notes(self, name: str) -> Notes:
+        """Return the notes on some work, which are on the object store, too."""
+        return ObjectNotes(self.objects, f"parts/{name}")
 
     def has(self, key: FeatureKey, stages: Collection[int] = ALL_STAGES) -> bool:
         """Whether there is an entry with these stages on the object store; a copy alone does not count.
@@ -82,7 +92,8 @@ class RemoteFeatureStore(FeatureStore):
             PromiseError: if they cannot be written, here or there.
         """
         path = self.path(key)
-        is_new = not self._names_in(path)
+        missed = self._absent.pop(_object_of(path), -math.inf)
+        is_new = time.monotonic() - missed < _ABSENT_SECONDS or not self._names_in(path)
         if not is_new:
             self._fetch(path)  # as its stages are kept
         super().put(key, features)
@@ -112,7 +123,10 @@ class RemoteFeatureStore(FeatureStore):
         if known := self._names.get(name):
             return known
         head = self.objects.read(name, _HEAD_BYTES)
-        if head is None or len(head) < _LENGTH_BYTES:
+        if head is None:
+            self._absent[name] = time.monotonic()
+            return frozenset()
+        if len(head) < _LENGTH_BYTES:
             return frozenset()
         end = _LENGTH_BYTES + int.from_bytes(head[:_LENGTH_BYTES], "little")
         if end > _LARGEST_HEADER:
@@ -132,7 +146,7 @@ class RemoteFeatureStore(FeatureStore):
         if content is None:
             self._names.pop(_object_of(path), None)
             return False
-        write_whole(path, lambda temporary: temporary.write_bytes(content))
+        write_whole(path, lambda temporary: temporary.write_bytes(content), Sync.NONE)  # as in any store of features
         return True
 
 

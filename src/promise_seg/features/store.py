@@ -22,12 +22,13 @@ from torch import Tensor
 from promise_seg.augmentation import AnyView
 from promise_seg.cache_folders import cache_folder
 from promise_seg.errors import PromiseError, SettingsError, first_line
+from promise_seg.features.notes import FolderNotes, Notes
 from promise_seg.features.precision import HALF, belongs_to, packed, rounded, unpacked
 from promise_seg.files import Sync
 from promise_seg.images.geometry import Box
 from promise_seg.object_stores import is_address
 from promise_seg.sam.features import ALL_STAGES, STAGES, Features
-from promise_seg.strays import remove_strays, temporary_name
+from promise_seg.strays import remove_strays, renewed, temporary_name
 from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors, tensor_names
 from promise_seg.vocabulary import Fit, StorePrecision
 
@@ -36,6 +37,7 @@ _IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _USE_SECONDS = 600.0  # how exactly it is known when an entry was last used
 IN_USE = "in-use"
 """The ending of the files by which processes that work on a store say so."""
+_NEEDS_A_FOLDER = "is the address of an object store; expected a folder for this command. Give --store FOLDER"
 _LOG = logging.getLogger(__name__)
 
 FORMAT_VERSION = 2
@@ -50,11 +52,21 @@ def default_store_folder() -> Path:
         SettingsError: if the variable is the address of an object store, where a folder is needed.
     """
     if is_address(os.environ.get("PROMISE_SEG_STORE")):
-        raise SettingsError(
-            "PROMISE_SEG_STORE is the address of an object store; expected a folder for this command. Give --store "
-            "FOLDER"
-        )
+        raise SettingsError(f"PROMISE_SEG_STORE {_NEEDS_A_FOLDER}")
     return cache_folder("features", "PROMISE_SEG_STORE")
+
+
+def store_folder(folder: str | Path | None) -> Path:
+    """Return the folder of a store that a user names, or that of the user.
+
+    Raises:
+        SettingsError: if it is the address of an object store.
+    """
+    if folder is None:
+        return default_store_folder()
+    if is_address(str(folder)):
+        raise SettingsError(f"--store {_NEEDS_A_FOLDER}")
+    return Path(folder)
 
 
 @dataclass(frozen=True)
@@ -100,10 +112,13 @@ class FeatureStore:
         folder: of the store; by default the user's.
         precision: in which features are kept, and come back whether they were stored or not. What is stored in half
             precision is read by a store of 8 bits, too.
+
+    Raises:
+        SettingsError: if it is the address of an object store.
     """
 
     def __init__(self, folder: str | Path | None = None, precision: StorePrecision | str = StorePrecision.FP16) -> None:
-        self.folder = Path(folder) if folder is not None else default_store_folder()
+        self.folder = store_folder(folder)
         self.precision = StorePrecision(precision)
         self._checked: dict[Path, tuple[int, int, int]] = {}
         self._has_warned = False
@@ -213,6 +228,10 @@ class FeatureStore:
             with suppress(OSError):
                 _note_use(path, path.stat())
 
+    def notes(self, name: str) -> Notes:
+        """Return the notes on some work that all who write into the store see."""
+        return FolderNotes(self.folder / "parts" / name)
+
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Say that this process works on the store: what it uses until this ends is not freed by others."""
@@ -221,11 +240,20 @@ class FeatureStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_strays(self.folder)
             mark.touch()
-        try:
+            mark.write_text(repr(mark.stat().st_mtime), encoding="ascii")
+        with renewed(mark):
             yield
-        finally:
-            with suppress(OSError):
-                mark.unlink()
+
+
+def work_began(folder: Path) -> float | None:
+    """Return when the first of the processes began that still work on a store; ``None`` if there are none."""
+    found = []
+    for mark in folder.glob(f".*~{IN_USE}"):
+        try:
+            found.append(float(mark.read_text(encoding="ascii") or mark.stat().st_mtime))
+        except (OSError, ValueError):  # it ended meanwhile
+            continue
+    return min(found, default=None)
 
 
 def _note_use(path: Path, found: os.stat_result) -> None:

@@ -16,7 +16,9 @@ from typing import Any, Protocol
 
 from promise_seg.errors import PromiseError
 from promise_seg.fleet.work import Desk, Opened, Trouble, WorkReport
+from promise_seg.monitoring.hooks import item_ended
 from promise_seg.progress import Progress, Stage, silent
+from promise_seg.vocabulary import ItemOutcome
 
 PATIENCE_SECONDS = 3600.0
 """How long a worker may take for a bundle, before it counts as dead."""
@@ -113,7 +115,7 @@ class Dispatcher:
 
     Args:
         fleet: the cluster.
-        desk: what is to be done for items whose workers cannot.
+        desk: what is to be done before the first item, and for items whose workers cannot.
         facts: what all workers must say of themselves, as far as it is known beforehand.
         stage: a word for the work, for the progress.
         progress: told of each item.
@@ -252,6 +254,8 @@ class Dispatcher:
             self._compare_facts(worker, said)
             for words in said.notes:
                 self._tell(words)
+            if not self._has_opened:
+                self._desk.begin()
             worker.opened, worker.since, self._has_opened = said, self._clock(), True
         elif isinstance(said, WorkReport):
             self._take_in(worker, said)
@@ -285,6 +289,7 @@ class Dispatcher:
         self.outcome.done += answer.done
         self.outcome.already_there += answer.already_there
         self.outcome.notes += answer.notes
+        tried_again = set[str]()
         for position, task in enumerate(bundle):
             if (holder := answer.claimed.get(position)) is not None:
                 task.again, task.not_before = True, now + _CLAIMED_SECONDS
@@ -298,11 +303,13 @@ class Dispatcher:
                 if task.problems < _MOST_PROBLEMS:
                     task.again = True
                     self._queue.append(task)
+                    tried_again.add(self._desk.name(task.item))
                 else:
                     self.outcome.problems[task.number] = problem
                     self._tick()
             else:
                 self._tick()
+        answer.heard.tell(tried_again)
 
     def _stop_after(self, number: int, trouble: Trouble) -> None:
         """End a worker that cannot go on, though it lives."""
@@ -335,7 +342,9 @@ class Dispatcher:
                 if blame and not position:
                     task.blame += 1
                 if task.blame >= _MOST_BLAME:
-                    self.outcome.problems[task.number] = self._desk.fail(task.item, blame)
+                    self.outcome.problems[task.number] = words = self._desk.fail(task.item, blame)
+                    name, error = self._desk.name(task.item), PromiseError(words)
+                    item_ended(self._desk.work, name, ItemOutcome.FAILED, None, error)
                     self._tick()
                 else:
                     self._queue.appendleft(task)

@@ -19,8 +19,10 @@ from promise_seg.fleet.work import Job, Opened, Shell, Trouble, WorkReport
 
 AUTO, LOCAL = "auto", "local"
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
+_VARIABLE = "RAY_ADDRESS"  # as Ray itself calls it
 _CONNECT_SECONDS = 10.0
-_GREETING_SECONDS = 60.0
+_MOMENT_SECONDS = 10.0  # in which all nodes that are well answer at first
+_GREETING_SECONDS = 50.0  # more, for the first of them
 _LONGEST_WORDS = 300
 
 
@@ -39,6 +41,12 @@ class RayOptions:
     cpus: int = 1
     gpus: bool | None = None
 
+    @property
+    def named(self) -> tuple[str, str]:
+        """The option that names the cluster, or ``RAY_ADDRESS`` where ``auto`` means that; and the address."""
+        variable = os.environ.get(_VARIABLE, "") if self.address == AUTO else ""
+        return (_VARIABLE, variable) if variable else ("--ray", self.address)
+
     def check(self) -> None:
         """Refuse what cannot be meant.
 
@@ -47,18 +55,19 @@ class RayOptions:
         """
         if self.cpus < 1:
             raise SettingsError(f"--ray-cpus {self.cpus}: expected a whole number from 1")
-        if "@" in self.address:
+        option, address = self.named
+        if "@" in address:
             raise SettingsError(
-                "--ray: the address has a user or a password in it, which others could read in lists of processes. "
+                f"{option}: the address has a user or a password in it, which others could read in lists of processes. "
                 "Expected HOST:PORT, auto or local"
             )
-        if self.address.startswith("ray://"):
+        if address.startswith("ray://"):
             raise SettingsError(
-                f"--ray {self.address}: is the address of a Ray client, whose end would not be noticed. Give the "
+                f"{option} {address}: is the address of a Ray client, whose end would not be noticed. Give the "
                 "command on a computer of the cluster with --ray auto, or by ray job submit"
             )
-        if self.address not in (AUTO, LOCAL) and _ADDRESS.fullmatch(self.address) is None:
-            raise SettingsError(f"--ray {self.address}: expected HOST:PORT of the head node, auto or local")
+        if address not in (AUTO, LOCAL) and _ADDRESS.fullmatch(address) is None:
+            raise SettingsError(f"{option} {address}: expected HOST:PORT of the head node, auto or local")
         if find_spec("ray") is None:
             raise SettingsError("--ray: Ray is not installed. Install what it needs: pip install 'promise-seg[ray]'")
 
@@ -78,34 +87,34 @@ def _greeting() -> Callable[[], str]:
 
 
 @contextmanager
-def connected(options: RayOptions, job: Job) -> Iterator["RayFleet"]:
-    """Connect to a cluster, and end all workers and the connection at last.
+def connected(options: RayOptions) -> Iterator["RayFleet"]:
+    """Connect to a cluster, and end all workers and the connection at last. Its fleet has no job yet.
 
     Raises:
         SettingsError: if there is no cluster, or no node with so many CPUs.
-        PromiseError: if a node has another version of this package.
     """
     options.check()
+    option, address = options.named
+    if address not in (AUTO, LOCAL):
+        _check_answers(option, address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here tells nobody of it
     import ray
 
-    if options.address not in (AUTO, LOCAL):
-        _check_answers(options.address)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     was_connected = ray.is_initialized()
     try:
         if not was_connected:
-            ray.init(address=options.address, log_to_driver=False, logging_level="error", include_dashboard=False)
+            ray.init(address=address, log_to_driver=False, logging_level="error", include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        what = "no Ray cluster runs on this computer" if options.address == AUTO else "cannot connect"
+        what = "no Ray cluster runs on this computer" if address == AUTO else "cannot connect"
         raise SettingsError(
-            f"--ray {options.address}: {what}: {first_line(error)}. Start a cluster with ray start --head, or give "
+            f"{option} {address}: {what}: {first_line(error)}. Start a cluster with ray start --head, or give "
             f"--ray {LOCAL} for one on this computer alone"
         ) from error
     finally:
         _restore(handlers)
     _quiet()
-    fleet = RayFleet(options, job)
+    fleet = RayFleet(options)
     try:
         fleet.check_room()
         yield fleet
@@ -130,7 +139,7 @@ def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
             signal.signal(number, handler)
 
 
-def _check_answers(address: str) -> None:
+def _check_answers(option: str, address: str) -> None:
     """Find out quickly whether anything listens at an address; Ray itself would try for minutes."""
     found = _ADDRESS.fullmatch(address)
     assert found is not None
@@ -139,17 +148,24 @@ def _check_answers(address: str) -> None:
             return
     except (OSError, OverflowError) as error:
         raise SettingsError(
-            f"--ray {address}: no Ray cluster answers there: {first_line(error)}. Expected HOST:PORT of the head node, "
-            "as ray start --head prints it"
+            f"{option} {address}: no Ray cluster answers there: {first_line(error)}. Expected HOST:PORT of the head "
+            "node, as ray start --head prints it"
         ) from error
 
 
 class RayFleet:
-    """The workers on a Ray cluster; see :class:`~promise_seg.fleet.dispatch.Fleet`."""
+    """The workers on a Ray cluster; see :class:`~promise_seg.fleet.dispatch.Fleet`.
 
-    def __init__(self, options: RayOptions, job: Job) -> None:
-        self._options, self._job = options, job
+    ``job`` are the orders of each worker, to be set before one is started.
+    """
+
+    job: Job
+
+    def __init__(self, options: RayOptions) -> None:
+        self._options = options
+        self._with_gpu = self._has_gpu() if options.gpus is None else options.gpus
         self._greeted: set[str] = set()
+        self._greetings: dict[Any, Mapping[str, Any]] = {}  # that were not answered yet, with their nodes
         self._actors: dict[int, Any] = {}
         self._refs: dict[int, deque[Any]] = {}  # of what each worker is to answer, in order
         self._started = 0
@@ -157,16 +173,21 @@ class RayFleet:
     def check_room(self) -> None:
         """Raise an error if no node could hold a worker."""
         alive = self._alive()
-        most = max((one["Resources"].get("CPU", 0.0) for one in alive), default=0.0)
-        if not any(self._room(one) for one in alive):
-            has_gpus = self._with_gpu and any(one["Resources"].get("GPU", 0.0) >= 1 for one in alive)
-            what = "no node has a GPU" if self._with_gpu and not has_gpus else f"the largest node has {most:g} CPUs"
-            raise SettingsError(f"--ray-cpus {self._options.cpus}: {what}. Give fewer, or start larger nodes")
+        if any(self._room(one) for one in alive):
+            return
+        usable = [one for one in alive if not self._with_gpu or one["Resources"].get("GPU", 0.0) >= 1]
+        if alive and not usable:
+            raise SettingsError(
+                "--device cuda: no node of the cluster has a GPU. Give --device cpu, or start nodes that have one"
+            )
+        most = max((one["Resources"].get("CPU", 0.0) for one in usable), default=0.0)
+        which = "the largest node with a GPU" if self._with_gpu else "the largest node"
+        raise SettingsError(
+            f"--ray-cpus {self._options.cpus}: {which} has {most:g} CPUs. Give fewer, or start larger nodes"
+        )
 
-    @property
-    def _with_gpu(self) -> bool:
-        if self._options.gpus is not None:
-            return self._options.gpus
+    def _has_gpu(self) -> bool:
+        """Whether the cluster has a GPU when the work begins; it is not asked again, so that all workers are alike."""
         return any(one["Resources"].get("GPU", 0.0) >= 1 for one in self._alive())
 
     @staticmethod
@@ -190,24 +211,30 @@ class RayFleet:
         return {key: Node(_name(one), self._room(one)) for key, one in found.items() if key in self._greeted}
 
     def _greet(self, nodes: Mapping[str, Mapping[str, Any]]) -> None:
-        """Ask nodes which version they have; those that do not answer in time are asked again later."""
+        """Ask nodes which version they have. No node is waited for while another has answered, but for a moment."""
         import ray
 
-        refs = {
-            ray.remote(_greeting()).options(num_cpus=0, max_retries=0, scheduling_strategy=_only_on(key)).remote(): key
-            for key in nodes
-        }
-        ready, _ = ray.wait(list(refs), num_returns=len(refs), timeout=_GREETING_SECONDS) if refs else ([], [])
+        asked = {one["NodeID"] for one in self._greetings.values()}
+        for key, one in nodes.items():
+            if key not in asked:
+                ask = ray.remote(_greeting()).options(num_cpus=0, max_retries=0, scheduling_strategy=_only_on(key))
+                self._greetings[ask.remote()] = one
+        if not self._greetings:
+            return
+        refs, is_first = list(self._greetings), not self._greeted
+        ready, _ = ray.wait(refs, num_returns=len(refs), timeout=_MOMENT_SECONDS if is_first else 0)
+        if is_first and not ready:
+            ready, _ = ray.wait(refs, num_returns=1, timeout=_GREETING_SECONDS)
         for ref in ready:
+            node = self._greetings.pop(ref)
             try:
                 version = ray.get(ref)
-            except ray.exceptions.RayError:
+            except ray.exceptions.RayError:  # it is asked again at the next look
                 continue
-            name = _name(nodes[refs[ref]])
             if version != __version__:
                 has = f"has promise-seg {version}, and this is {__version__}" if version else "has no promise-seg"
-                raise PromiseError(f"{name}: {has}. Let all computers of the cluster have the same version")
-            self._greeted.add(refs[ref])
+                raise PromiseError(f"{_name(node)}: {has}. Let all computers of the cluster have the same version")
+            self._greeted.add(node["NodeID"])
 
     def start(self, node: str) -> int:
         """Start a worker on a node; see the protocol."""
@@ -220,7 +247,7 @@ class RayFleet:
                 num_cpus=self._options.cpus, num_gpus=int(self._with_gpu), max_restarts=0, max_task_retries=0,
                 scheduling_strategy=_only_on(node),
             )
-            .remote(self._job)
+            .remote(self.job)
         )  # fmt: skip
         self._actors[self._started] = actor
         self._refs[self._started] = deque([actor.open.remote()])

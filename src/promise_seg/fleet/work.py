@@ -4,12 +4,13 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from promise_seg.errors import PromiseError, first_line
 from promise_seg.holders import Holder
+from promise_seg.monitoring.relayed import Heard, heard
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class WorkReport:
         problems: why items could not be done, by their positions among those that were given.
         claimed: who is at work on items that were left alone, by their positions.
         notes: what a user should know, a line each.
+        heard: what was said of the items, for the listeners of the process that gives out the work.
     """
 
     done: int = 0
@@ -29,6 +31,7 @@ class WorkReport:
     problems: dict[int, str] = field(default_factory=dict)
     claimed: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    heard: Heard = field(default_factory=Heard)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,20 @@ class Job(Protocol):
 
 
 class Desk(Protocol):
-    """The part of the process that gives out work, for items whose workers cannot."""
+    """The part of the process that gives out work, before the first item and for items whose workers cannot."""
+
+    def begin(self) -> None:
+        """Note that the work begins, as the first worker is ready.
+
+        Raises:
+            PromiseError: if it may not begin.
+        """
+
+    work: str
+    """The name of the work in logs."""
+
+    def name(self, item: Any) -> str:
+        """Return the name of an item in logs."""
 
     def free(self, item: Any, process: Holder) -> None:
         """End the claim that a dead worker had on an item."""
@@ -162,7 +178,8 @@ class Shell:
         if self._work is None:
             return Trouble("the worker has not loaded what it needs", is_bug=True)
         try:
-            return self._work.do(items, again)
+            with heard() as said:
+                return replace(self._work.do(items, again), heard=said)
         except PromiseError as error:
             return Trouble(str(error), is_bug=False)
         except Exception as error:

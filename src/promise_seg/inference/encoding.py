@@ -1,6 +1,8 @@
 """Get the features of rows and their views from the store or, if they are missing, from the encoder."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,13 +18,13 @@ from promise_seg.features.store import FeatureKey, FeatureStore
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry, resize
 from promise_seg.model import PromiseModel
-from promise_seg.monitoring.hooks import step
+from promise_seg.monitoring.hooks import item_ended, step
 from promise_seg.overlapping import Helper
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.prompting.apm import IMAGE, AutoPrompter
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import ALL_STAGES, Features
-from promise_seg.vocabulary import Fit, Recipe, Variant, WorkStep
+from promise_seg.vocabulary import Fit, ItemOutcome, Recipe, Variant, WorkStep
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def encode_one(sample: Sample, sam: Backbone, stages: Collection[int] = ALL_STAG
 
     The result depends only on the arguments, and nothing is stored.
     """
-    with step(WorkStep.READ):
+    with step(WorkStep.READ, sample.key(sam).digest()):
         image = sample.image()
     return encode_images(sam, [image], stages)
 
@@ -133,27 +135,35 @@ def encode_missing(
     count, encoded, at_once = Stage(progress, "encoding", len(samples)), 0, sam.images_at_once
     known = set[FeatureKey]()
 
-    def read(start: int) -> list[tuple[FeatureKey, Uint8Array | None]]:
-        """The keys of some samples, with the images of those that are not in the store."""
-        found: list[tuple[FeatureKey, Uint8Array | None]] = []
+    def read(start: int) -> list[tuple[FeatureKey, float, Uint8Array | None]]:
+        """The keys of some samples and when they were begun, with the images of those that are not in the store."""
+        found: list[tuple[FeatureKey, float, Uint8Array | None]] = []
         for sample in samples[start : start + at_once]:
             key = sample.key(sam)
             is_known = key in known or store.has(key, stages)
             known.add(key)
-            found.append((key, None if is_known else sample.image()))
+            begun = time.monotonic()
+            with nullcontext() if is_known else step(WorkStep.READ, key.digest()):
+                found.append((key, begun, None if is_known else sample.image()))
         return found
+
+    def write(key: FeatureKey, begun: float, features: Features) -> None:
+        with step(WorkStep.WRITE, key.digest()):
+            store.put(key, features)
+        item_ended("encode", key.digest(), ItemOutcome.DONE, time.monotonic() - begun)
 
     with Helper() as helper:
         for _, found in helper.ahead(range(0, len(samples), at_once), read):
-            missing = [(key, image) for key, image in found() if image is not None]
+            missing = [(key, begun, image) for key, begun, image in found() if image is not None]
             if missing:
-                features = encode_images(sam, [image for _, image in missing], stages)
-                for number, (key, _) in enumerate(missing):
-                    helper.write(partial(store.put, key, features[number : number + 1]))
+                features = encode_images(sam, [image for *_, image in missing], stages)
+                for number, (key, begun, _) in enumerate(missing):
+                    helper.write(partial(write, key, begun, features[number : number + 1]))
                 encoded += len(missing)
-            for key, image in found():
+            for key, _, image in found():
                 if image is None:
                     helper.write(partial(store.note_use, key))
+                    item_ended("encode", key.digest(), ItemOutcome.ALREADY_THERE)
                 count()
     return encoded
 

@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from promise_seg.claims import Claims
@@ -18,15 +17,15 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.holders import Holder
 from promise_seg.images.guarding import guarded
 from promise_seg.inference.encoding import Sample, encode_one
-from promise_seg.locks import STALE_SECONDS, in_turn, make_once
+from promise_seg.locks import STALE_SECONDS
 from promise_seg.monitoring.hooks import item_ended, step
 from promise_seg.parts import Part
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import ALL_STAGES
-from promise_seg.sealed import read_sealed, write_sealed
 from promise_seg.vocabulary import ItemOutcome, WorkStep
 
+_FACTS = "facts.json"
 _PAUSE_SECONDS = 2.0  # between two looks at views that others have claimed
 _NAMES = {"data_sha256": "other rows or files", "sam_sha256": "another SAM", "promise_seg": "another version",
           "precision": "another --store-precision"}  # fmt: skip
@@ -160,16 +159,17 @@ class PartsNote:
     """A note in a store on what all processes encode that were given parts of the same work, until all are done.
 
     Args:
-        folder: of the store.
+        store: the store.
         words: what a user said: the same for all parts.
         part: of this process.
         manifest: of the data set, for messages.
     """
 
-    def __init__(self, folder: Path, words: Sequence[object], part: Part, manifest: str = "the data set") -> None:
+    def __init__(
+        self, store: FeatureStore, words: Sequence[object], part: Part, manifest: str = "the data set"
+    ) -> None:
         digest = hashlib.sha256(json.dumps([*words, part.count], default=str).encode(errors="surrogateescape"))
-        self._folder, self._part, self._manifest = folder / "parts" / digest.hexdigest()[:16], part, manifest
-        self._facts = self._folder / "facts.json"
+        self._notes, self._part, self._manifest = store.notes(digest.hexdigest()[:16]), part, manifest
 
     def begin(self, facts: dict[str, Any]) -> None:
         """Write the facts unless they are there, or compare them with those that are.
@@ -177,33 +177,30 @@ class PartsNote:
         Raises:
             PromiseError: if another part was begun with other facts, or the store cannot be written.
         """
-        with in_turn(self._facts):
-            if not self._facts.exists():
-                write_sealed(self._facts, facts)
-            try:
-                known = read_sealed(self._facts)
-            except (OSError, ValueError) as error:
-                raise PromiseError(
-                    f"{self._facts}: cannot be read: {error}. Remove it, and encode all parts again"
-                ) from error
+        try:
+            known = self._notes.first(_FACTS, facts)
+        except (OSError, ValueError) as error:
+            raise PromiseError(
+                f"{self._notes.place}/{_FACTS}: cannot be read: {error}. Remove it, and encode all parts again"
+            ) from error
         others = [words for name, words in _NAMES.items() if known.get(name) != facts[name]]
         if others:
             raise PromiseError(
                 f"--part {self._part}: another part of the same work was encoded with {' and '.join(others)}: "
                 f"{self._manifest} or the SAM changed meanwhile. Encode all parts with the same; to begin anew, remove "
-                f"{self._folder}: what was encoded stays"
+                f"{self._notes.place}: what was encoded stays"
             )
 
     def finish(self) -> None:
         """Note that this part is done; after the last one, remove the note."""
-        make_once(self._done(self._part.number), "")
-        with in_turn(self._facts):
+        self._notes.add(_done(self._part.number))
+        with self._notes.alone(_FACTS):
             numbers = range(1, self._part.count + 1)
-            if all(self._done(number).exists() for number in numbers):
-                self._facts.unlink(missing_ok=True)
-                for number in numbers:
-                    self._done(number).unlink(missing_ok=True)
+            if all(self._notes.has(_done(number)) for number in numbers):
+                for name in (_FACTS, *map(_done, numbers)):
+                    self._notes.remove(name)
 
-    def _done(self, number: int) -> Path:
-        """Return the file that says that a part is done."""
-        return self._folder / f"{number}.done"
+
+def _done(number: int) -> str:
+    """Return the name of the note that says that a part is done."""
+    return f"{number}.done"

@@ -306,7 +306,8 @@ class TrainingRun:
                 spent = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu_started}
                 facts |= {name: round(value, 2) for name, value in spent.items()}
                 self._write(facts, improved)
-                happened("epoch", work="train", **facts)
+                label = self.rows[Split.TRAIN][0].reading.label
+                happened("epoch", work="train", **({} if label is None else {"class": label}), **facts)
             self.accelerator.wait_for_everyone()
         self.model.eval()
         if self.accelerator.is_main_process:

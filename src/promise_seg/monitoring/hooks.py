@@ -1,7 +1,8 @@
 """The places where work says how it goes, and who listens to it; without listeners they cost next to nothing."""
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any
@@ -10,11 +11,17 @@ from promise_seg.monitoring.tracing import Span, start_span
 from promise_seg.vocabulary import ItemOutcome, WorkStep
 
 _NOTHING: AbstractContextManager[None] = nullcontext()
-_listeners: tuple["Listener", ...] = ()
+_LOG = logging.getLogger(__name__)
+_listeners: tuple["Listener", ...] = ()  # one as often as it was made to listen; it is told once
+_failed = set[str]()
+"""The listeners of which an error was logged, by their classes."""
 
 
 class Listener:
-    """A listener to the work of this process; its methods are called from any thread, and must not raise errors."""
+    """A listener to the work of this process; its methods are called from any thread.
+
+    Their errors end nothing, and are logged once.
+    """
 
     def item_ended(
         self, work: str, item: str, outcome: ItemOutcome, seconds: float | None, problem: BaseException | None
@@ -39,7 +46,33 @@ def listening(*listeners: Listener) -> Iterator[None]:
     try:
         yield
     finally:
-        _listeners = tuple(one for one in _listeners if one not in listeners)
+        left = list(_listeners)
+        for one in listeners:
+            del left[next(place for place, other in enumerate(left) if other is one)]
+        _listeners = tuple(left)
+
+
+@contextmanager
+def only_listening(listener: Listener) -> Iterator[None]:
+    """Tell this listener alone what happens in this process until the block is left."""
+    global _listeners
+    before, _listeners = _listeners, (listener,)
+    try:
+        yield
+    finally:
+        _listeners = before
+
+
+def _tell(call: Callable[[Listener], object]) -> None:
+    """Tell each listener; the work goes on whatever is wrong with one of them."""
+    for one in {id(one): one for one in _listeners}.values():
+        try:
+            call(one)
+        except Exception as error:
+            name = type(one).__qualname__
+            if name not in _failed:
+                _failed.add(name)
+                _LOG.warning("%s failed, which ends nothing: %s: %s", name, type(error).__name__, error)
 
 
 def item_ended(
@@ -58,21 +91,23 @@ def item_ended(
         seconds: since its reading was begun.
         problem: why it failed.
     """
-    for one in _listeners:
-        one.item_ended(work, item, outcome, seconds, problem)
+    _tell(lambda one: one.item_ended(work, item, outcome, seconds, problem))
+
+
+def step_ended(name: WorkStep, seconds: float) -> None:
+    """Say how long a step of the work on some item took; see :func:`step`."""
+    _tell(lambda one: one.step_ended(name, seconds))
 
 
 def happened(event: str, **facts: Any) -> None:
     """Say that something happened that is about no single item; ``facts`` are values of JSON."""
-    for one in _listeners:
-        one.happened(event, facts)
+    _tell(lambda one: one.happened(event, facts))
 
 
 def progressed(stage: str, done: int, total: int, note: str = "") -> None:
     """Say how far a stage is; it can be passed wherever a ``progress`` is taken."""
     del note
-    for one in _listeners:
-        one.progressed(stage, done, total)
+    _tell(lambda one: one.progressed(stage, done, total))
 
 
 def step(name: WorkStep, item: str = "") -> AbstractContextManager[object]:
@@ -100,5 +135,4 @@ class _Step:
         seconds = time.perf_counter() - self._started
         if self._span is not None:
             self._span.__exit__(kind, error, trace)
-        for one in _listeners:
-            one.step_ended(self._name, seconds)
+        step_ended(self._name, seconds)

@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from promise_seg.monitoring.hooks import Listener
 from promise_seg.vocabulary import ItemOutcome
 
 STANDARD_OUTPUT = "-"
+_turn = threading.Lock()
 LOGGER = "promise_seg.events"
 """The name of the logger; a program may give it handlers of its own."""
 _FACTS = "facts"
@@ -104,7 +106,9 @@ class EventLog(Listener):
     """A listener that hands each event to a logger, with its facts as ``record.facts``."""
 
     def __init__(self, logger: logging.Logger) -> None:
-        self._logger = logger
+        self.logger = logger
+        self.before = logger.level, logger.propagate
+        """The state of the logger without a log of ours."""
 
     def item_ended(
         self, work: str, item: str, outcome: ItemOutcome, seconds: float | None, problem: BaseException | None
@@ -116,17 +120,23 @@ class EventLog(Listener):
         if problem is not None:
             facts |= {"error": type(problem).__name__, "message": str(problem)}
         level = logging.ERROR if outcome == ItemOutcome.FAILED else logging.INFO
-        self._logger.log(level, str(outcome), extra={_FACTS: facts})
+        self.logger.log(level, str(outcome), extra={_FACTS: facts})
 
     def happened(self, event: str, facts: dict[str, Any]) -> None:
         """Log anything else."""
         level = logging.ERROR if "error" in facts else logging.INFO
-        self._logger.log(level, event, extra={_FACTS: facts})
+        self.logger.log(level, event, extra={_FACTS: facts})
+
+
+_EVENTS = EventLog(logging.getLogger(LOGGER))
+_handlers: list[AppendingHandler] = []
 
 
 @contextmanager
 def event_log(path: str | Path, run: str) -> Iterator[EventLog]:
     """Give a listener that appends to a file, or to a file of this process in a folder.
+
+    It is the same listener for all logs of this process, so that each has an event once.
 
     Args:
         path: of the file or of a folder that is there; ``-`` for standard output.
@@ -136,19 +146,27 @@ def event_log(path: str | Path, run: str) -> Iterator[EventLog]:
         SettingsError: if the file cannot be written.
     """
     place = str(path)
+    if not place:
+        raise SettingsError("--log-file: is empty; expected a file, a folder, or - for standard output")
     if place != STANDARD_OUTPUT and Path(place).is_dir():
         place = str(Path(place) / f"{socket.gethostname()}-{os.getpid()}.jsonl")
     handler = AppendingHandler(place)
     handler.setFormatter(JsonFormatter(run))
-    logger = logging.getLogger(LOGGER)
-    before = logger.level, logger.propagate
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.addHandler(handler)
+    logger = _EVENTS.logger
+    with _turn:
+        if not _handlers:
+            _EVENTS.before = logger.level, logger.propagate
+            logger.setLevel(logging.INFO)
+            logger.propagate = False
+        _handlers.append(handler)
+        logger.addHandler(handler)
     try:
-        yield EventLog(logger)
+        yield _EVENTS
     finally:
-        logger.removeHandler(handler)
-        handler.close()
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
+        with _turn:
+            logger.removeHandler(handler)
+            handler.close()
+            _handlers.remove(handler)
+            if not _handlers:
+                logger.setLevel(_EVENTS.before[0])
+                logger.propagate = _EVENTS.before[1]

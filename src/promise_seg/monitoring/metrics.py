@@ -1,10 +1,13 @@
 """Metrics of this process for Prometheus: counts, times and progress, and no names of images."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from promise_seg._version import __version__
 from promise_seg.errors import SettingsError
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 LOCAL = "127.0.0.1"
 _LIBRARY = "prometheus_client"
 _HIGHEST_PORT = 65535
+_POLL_SECONDS = 0.02  # between two looks whether the end has come, for which the command waits
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _LEARNING = {"epoch": "The last epoch that was trained.", "val_dice": "The Dice on val rows after it."}
 
@@ -36,6 +40,16 @@ def check_has_metrics(option: str) -> None:
         raise SettingsError(
             f"{option}: needs prometheus-client, which is not installed: pip install 'promise-seg[monitoring]'"
         )
+
+
+def check_metrics_host(port: int | None, host: str) -> None:
+    """Refuse an address for metrics that are not served.
+
+    Raises:
+        SettingsError: if there is no port.
+    """
+    if port is None and host != LOCAL:
+        raise SettingsError(f"--metrics-host {host}: needs --metrics PORT")
 
 
 class Metrics(Listener):
@@ -66,7 +80,7 @@ class Metrics(Listener):
         )
         self._done = gauge("stage_done", "How much of a stage of the work is done.", "stage")
         self._total = gauge("stage_total", "How much there is of it.", "stage")
-        self._learning = {name: gauge(f"train_{name}", about) for name, about in _LEARNING.items()}
+        self._learning = {name: gauge(f"train_{name}", about, "class") for name, about in _LEARNING.items()}
 
     def item_ended(
         self, work: str, item: str, outcome: ItemOutcome, seconds: float | None, problem: BaseException | None
@@ -89,41 +103,69 @@ class Metrics(Listener):
         """Set the facts of an epoch."""
         for name, gauge in self._learning.items():
             if isinstance(value := facts.get(name), int | float):
-                gauge.set(value)
+                gauge.labels(str(facts.get("class", ""))).set(value)
 
 
 @contextmanager
 def served_metrics(port: int, host: str, run: str) -> Iterator[tuple[Metrics, str]]:
-    """Serve metrics over HTTP while the block lasts; yields the listener and the address.
+    """Serve metrics of work over HTTP while the block lasts; yields the listener and the address.
 
     Args:
-        port: where to listen; 0 for any free one.
-        host: the address of this computer at which others may ask; there is no password.
+        port, host: as of :func:`served_registry`.
         run: of which the metrics are.
 
     Raises:
         SettingsError: if the library is not installed, or the port cannot be used.
     """
+    with served_registry(port, host) as (registry, address):
+        yield Metrics(registry, run), address
+
+
+@contextmanager
+def served_registry(port: int, host: str) -> Iterator[tuple["CollectorRegistry", str]]:
+    """Serve a registry of metrics over HTTP while the block lasts; yields it, empty, and the address.
+
+    Args:
+        port: where to listen; 0 for any free one.
+        host: the address of this computer at which others may ask; there is no password.
+
+    Raises:
+        SettingsError: if the library is not installed, or the port cannot be used.
+    """
     check_has_metrics(f"--metrics {port}")
-    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client import CollectorRegistry
 
     if not 0 <= port <= _HIGHEST_PORT:
         raise SettingsError(f"--metrics {port}: expected a port from 0 to {_HIGHEST_PORT}; 0 is any free one")
     registry = CollectorRegistry()
     try:
-        server, thread = start_http_server(port, addr=host, registry=registry)
+        server = _server(registry, port, host)
     except OSError as error:
         raise SettingsError(
             f"--metrics {port}: cannot listen at {host}: {error.strerror}. Choose another port, or 0 for any free one"
         ) from error
+    thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
+    thread.start()
     try:
         shown = f"[{host}]" if ":" in host else host
-        yield Metrics(registry, run), f"http://{shown}:{server.server_port}/metrics"
+        yield registry, f"http://{shown}:{server.server_port}/metrics"
     finally:
-        _stop(server, thread)
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
-def _stop(server: Any, thread: threading.Thread) -> None:
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def _server(registry: "CollectorRegistry", port: int, host: str) -> WSGIServer:
+    """Return a server that answers each request in a thread of its own, and prints nothing."""
+    from prometheus_client import make_wsgi_app
+
+    class Server(ThreadingMixIn, WSGIServer):
+        address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        daemon_threads = True
+
+    return make_server(host, port, make_wsgi_app(registry), Server, _Silent)
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Print nothing."""

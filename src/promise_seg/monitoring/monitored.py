@@ -8,10 +8,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from promise_seg._version import __version__
-from promise_seg.errors import SettingsError
 from promise_seg.monitoring.hooks import Listener, happened, listening, progressed
 from promise_seg.monitoring.json_log import event_log
-from promise_seg.monitoring.metrics import LOCAL, served_metrics
+from promise_seg.monitoring.metrics import LOCAL, check_metrics_host, served_metrics
 from promise_seg.progress import Progress
 
 _RUN = "PROMISE_SEG_RUN"
@@ -42,12 +41,11 @@ def monitored(
     Raises:
         SettingsError: if the file cannot be written, the port cannot be used, or what it needs is not installed.
     """
+    check_metrics_host(metrics, metrics_host)
     if log_file is None and metrics is None:
-        if metrics_host != LOCAL:
-            raise SettingsError(f"--metrics-host {metrics_host}: needs --metrics PORT")
         yield progressed
         return
-    run = os.environ.get(_RUN, "")[:_LONGEST_RUN] or secrets.token_hex(8)
+    run = _plain(os.environ.get(_RUN, ""))[:_LONGEST_RUN] or secrets.token_hex(8)
     with ExitStack() as stack:
         listeners: list[Listener] = []
         if log_file is not None:
@@ -66,3 +64,8 @@ def monitored(
             happened("end", work=work, seconds=seconds, error=type(error).__name__, message=str(error))
             raise
         happened("end", work=work, seconds=round(time.monotonic() - started, 3))
+
+
+def _plain(name: str) -> str:
+    """Return a name of the environment with bytes that are no UTF-8 replaced, as Prometheus takes none."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")

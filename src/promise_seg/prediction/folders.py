@@ -67,12 +67,7 @@ class PredictionFolder:
     ) -> None:
         self.folder, self.format, self._reading = Path(folder), output, labeller.reading
         self._keep_empty_frames, self._instances = keep_empty_frames, labeller.instances
-        identity = labeller.identity() | {"format": str(output)}
-        if keep_empty_frames:  # so that folders without them stay as they were
-            identity["keep_empty_frames"] = True
-        if every > 1:
-            identity["every"] = every
-        keep_identity(self.folder, identity)
+        keep_identity(self.folder, identity_of(labeller, output, keep_empty_frames, every))
         self._table: ImageTable = table or PredictionTable(self.folder)
         self._unsynced: set[Path] = set()  # folders with new files
         self.notes: list[str] = []
@@ -217,6 +212,16 @@ class PredictionFolder:
             names = sorted((stem_of(lines[0]["mask"]), lines[0]["image"]) for lines in self._table.all_lines())
             tables = [(objects_path(self.folder, stem), image) for stem, image in names]
             join_objects([(path, image) for path, image in tables if path.exists()], self.folder)
+
+
+def identity_of(labeller: Labeller, output: OutputFormat, keep_empty_frames: bool, every: int) -> dict[str, object]:
+    """Return by which model and with which options predictions are made."""
+    identity = labeller.identity() | {"format": str(output)}
+    if keep_empty_frames:  # so that folders without them stay as they were
+        identity["keep_empty_frames"] = True
+    if every > 1:
+        identity["every"] = every
+    return identity
 
 
 def predict_one(one: Input, labeller: Labeller, every: int = 1) -> Labelled:

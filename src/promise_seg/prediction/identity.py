@@ -42,6 +42,11 @@ def keep_identity(folder: Path, identity: dict[str, object]) -> None:
             write_sealed(path, identity)
 
 
+def check_identity(folder: Path, identity: dict[str, object]) -> None:
+    """Raise the errors of :func:`keep_identity` without writing anything."""
+    _is_kept(folder / PREDICTION_IDENTITY, identity)
+
+
 def read_identity(folder: Path) -> dict[str, object]:
     """Read the identity of the predictions in a folder.
 

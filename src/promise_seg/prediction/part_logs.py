@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from promise_seg.errors import PromiseError
 from promise_seg.files import object_of
 from promise_seg.images.own_folders import PREDICTION_PARTS
 from promise_seg.parts import Part
+from promise_seg.processes import own_start, system_name
 from promise_seg.sealed import opened, sealed_line
 
 ALL_LOGS = "*.jsonl"
@@ -76,7 +77,7 @@ class PartLog:
 
     def __init__(self, folder: Path, part: Part) -> None:
         self.path = folder / PREDICTION_PARTS / logs_of(part).replace("*", secrets.token_hex(8))
-        self._part = part
+        self._part, self._began = part, time.time()
 
     def add(self, entry: Entry) -> None:
         """Append a line.
@@ -99,8 +100,9 @@ class PartLog:
 
     def _header(self) -> dict[str, Any]:
         return {
-            "part": str(self._part), "host": socket.gethostname(), "process": os.getpid(), "started": time.time(),
-            "promise_seg": __version__, "torch": torch.__version__,
+            "part": str(self._part), "host": socket.gethostname(), "process": os.getpid(), "started": self._began,
+            "system": system_name(), "process_started": own_start(), "promise_seg": __version__,
+            "torch": torch.__version__,
         }  # fmt: skip
 
 
@@ -109,11 +111,13 @@ class LogReader:
 
     Args:
         folder: of the predictions.
+        ends: how much of logs need not be read, in bytes, by their names.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ends: Mapping[str, int] | None = None) -> None:
         self._folder = folder / PREDICTION_PARTS
-        self._ends: dict[Path, int] = {}
+        self.ends = dict(ends or {})
+        """How much of each log was read, in bytes, by its name."""
         self.damaged = 0
         """Lines that were left out, as their content is not what was written."""
         self.torch_versions: set[str] = set()
@@ -130,11 +134,11 @@ class LogReader:
         for path in sorted(self._folder.glob(pattern)):
             try:
                 with path.open("rb") as file:
-                    file.seek(self._ends.get(path, 0))
+                    file.seek(self.ends.get(path.name, 0))
                     for line in file:
                         if not line.endswith(b"\n"):
                             break
-                        self._ends[path] = self._ends.get(path, 0) + len(line)
+                        self.ends[path.name] = self.ends.get(path.name, 0) + len(line)
                         if (entry := self._entry(line)) is not None:
                             yield entry
             except OSError as error:

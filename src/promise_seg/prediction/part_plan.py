@@ -67,12 +67,13 @@ class PartPlan:
             return cls(**read_sealed(path))
         except (FileNotFoundError, NotADirectoryError):
             raise PromiseError(
-                f"{folder}: holds no parts of predictions; expected the output folder of promise predict --part"
+                f"{folder}: holds no parts of predictions; expected the output folder of promise predict "
+                "with --part or --ray"
             ) from None
         except (OSError, ValueError, TypeError) as error:
             raise PromiseError(
-                f"{path}: cannot be read: {error}. Remove it, and give promise predict --part once more: what was "
-                "predicted stays known"
+                f"{path}: cannot be read: {error}. Remove it, and give the same promise predict once more: what "
+                "was predicted stays known"
             ) from error
 
     def write(self, folder: Path) -> None:
@@ -94,6 +95,10 @@ class PartPlan:
             if not self._is_begun(folder):
                 self.write(folder)
 
+    def check(self, folder: Path) -> None:
+        """Raise the errors of :meth:`begin` without writing anything."""
+        self._is_begun(folder)
+
     def note_complete(self, folder: Path) -> None:
         """Note that all images are in the table, unless another list was begun meanwhile.
 
@@ -110,7 +115,7 @@ class PartPlan:
             if not holds_parts(folder) and any((folder / name).exists() for name in _UNDIVIDED):
                 raise PromiseError(
                     f"{folder}: contains predictions that were not made in parts. Choose another -o folder, or "
-                    "predict the rest without --part"
+                    "predict the rest without --part and --ray"
                 )
             return False
         found = PartPlan.read(folder)
@@ -153,7 +158,7 @@ class PartPlan:
             raise PromiseError(f"{path}: is not the list that was written. {self._way_out(folder)}")
 
     def _way_out(self, folder: Path) -> str:
-        return f"Remove it and {plan_path(folder)}, and give promise predict --part once more"
+        return f"Remove it and {plan_path(folder)}, and give the same promise predict once more"
 
     def _write_list(self, folder: Path, inputs: Iterable[Input]) -> None:
         with replacing(self.list_path(folder)) as to, to.open("w", encoding="utf-8") as file:

@@ -13,7 +13,8 @@ from promise_seg.locks import STALE_SECONDS
 from promise_seg.monitoring.hooks import happened
 from promise_seg.overlapping import DEPTH, Helper
 from promise_seg.parts import Part
-from promise_seg.prediction.folders import FolderRun, Outcome, PredictionFolder, ReadInput
+from promise_seg.prediction.folders import FolderRun, Outcome, PredictionFolder, ReadInput, identity_of
+from promise_seg.prediction.identity import check_identity
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.part_plan import PartPlan, in_order
 from promise_seg.prediction.part_table import PartTable
@@ -151,6 +152,7 @@ def predict_part(
             written.
     """
     folder, inputs = Path(folder), in_order(inputs)
+    check_identity(folder, identity_of(labeller, output, keep_empty_frames, every))
     PartPlan.of(inputs).begin(folder, inputs)
     table = PartTable(folder, part, inputs, labeller.instances)
     target = PredictionFolder(folder, labeller, output, keep_empty_frames, every, table)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,11 @@ class PartTable:
         self._found = {stem: entry for stem, entry in self._found.items() if stem in self._wanted}
         self._latest = {stem: at for stem, at in self._latest.items() if stem in self._wanted}
         return missing
+
+    @property
+    def ends(self) -> dict[str, int]:
+        """How much of each log was read, for those who are told of its images by :meth:`piece`."""
+        return dict(self._reader.ends)
 
     def piece(self, one: Input) -> "Piece":
         """Return an image with all that is known of it, for a process that has not read the logs."""
@@ -181,11 +186,12 @@ class PieceTable(PartTable):
     Args:
         folder: of the predictions.
         instances: whether a table of objects belongs to each image.
+        ends: how much of each log is known to whoever tells of the images.
     """
 
-    def __init__(self, folder: Path, instances: bool) -> None:
+    def __init__(self, folder: Path, instances: bool, ends: Mapping[str, int] | None = None) -> None:
         super().__init__(folder, Part(1, 1), (), instances, read=False)
-        self._again = False
+        self._again, self._known_ends, self._new = False, dict(ends or {}), set[str]()
         self._below: dict[str, str] = {}
 
     def begin(self, pieces: Sequence[Piece], again: bool) -> None:
@@ -203,11 +209,12 @@ class PieceTable(PartTable):
         self._found = {piece.input.stem: piece.found for piece in pieces if piece.found is not None}
         self._latest = {piece.input.stem: piece.latest for piece in pieces if piece.latest is not None}
         self._states, self._wanted = {}, set(self._stems.values())
-        self._reader, self._again = LogReader(self._folder), again
+        self._new = self._wanted - self._latest.keys()
+        self._reader, self._again = LogReader(self._folder, self._known_ends), again
 
     def is_done_meanwhile(self, one: Input) -> bool:
-        """Whether another process has predicted an image since, where that may be."""
-        return self._again and super().is_done_meanwhile(one)
+        """Whether another process has predicted an image since, where that may be: its overlay is there and was not."""
+        return (self._again or one.stem in self._new) and super().is_done_meanwhile(one)
 
     def first_below(self, folder: str) -> str | None:
         """The name of an image whose mask is, or will be, in a folder of masks, as it came with the image."""

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from promise_seg.fleet.work import WorkReport
 from promise_seg.overlapping import Helper
-from promise_seg.prediction.folders import PredictionFolder
+from promise_seg.prediction.folders import PredictionFolder, identity_of
+from promise_seg.prediction.identity import check_identity
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.part_run import PartRun, claims_in
 from promise_seg.prediction.part_table import Piece, PieceTable
@@ -18,31 +20,47 @@ _HASH_SHOWN = 12
 
 
 class PieceWork:
-    """The state of a worker of a cluster: the model and the open folder. Its log is one of those of parts.
+    """The state of a worker of a cluster: the model and the folder. Its log is one of those of parts.
 
     Args:
         labeller: predicts.
         folder: that all workers share.
         output: the format of masks.
         keep_empty_frames, every: as of :func:`~promise_seg.prediction.folders.predict_folder`.
+        ends: how much of each log is known to whoever tells of the images.
 
     Raises:
-        PromiseError: if another model's predictions are in the folder, or it cannot be written.
+        PromiseError: if another model's predictions are in the folder.
     """
 
     def __init__(
-        self, labeller: Labeller, folder: Path, output: OutputFormat, *, keep_empty_frames: bool, every: int
+        self,
+        labeller: Labeller,
+        folder: Path,
+        output: OutputFormat,
+        *,
+        keep_empty_frames: bool,
+        every: int,
+        ends: Mapping[str, int] | None = None,
     ) -> None:
-        self._labeller, self._every = labeller, every
+        self._labeller, self._every, self._folder = labeller, every, folder
+        self._output, self._keep_empty_frames = output, keep_empty_frames
         identity = json.dumps(labeller.identity(), sort_keys=True).encode()
         self.facts = {
             "SAM": labeller.sam.sha256[:_HASH_SHOWN],
             "model": hashlib.sha256(identity).hexdigest()[:_HASH_SHOWN],
         }
         self.notes = (*(f"{labeller.sam.name}: {words}" for words in labeller.sam.notes), *labeller.notes)
-        self._table = PieceTable(folder, labeller.instances)
-        self._target = PredictionFolder(folder, labeller, output, keep_empty_frames, every, self._table)
+        self._table = PieceTable(folder, labeller.instances, ends)
+        check_identity(folder, identity_of(labeller, output, keep_empty_frames, every))
         self._claims = claims_in(folder)
+
+    @cached_property
+    def _target(self) -> PredictionFolder:
+        """The open folder: opened with the first images, as opening it notes the model there."""
+        return PredictionFolder(
+            self._folder, self._labeller, self._output, self._keep_empty_frames, self._every, self._table
+        )
 
     def do(self, items: Sequence[Piece], again: bool) -> WorkReport:
         """Predict a few images.
@@ -55,16 +73,17 @@ class PieceWork:
             PromiseError: if the folder cannot be written.
         """
         self._table.begin(items, again)
+        target = self._target
         numbers = {piece.input.stem: number for number, piece in enumerate(items)}
         try:
             with self._claims.ending(), Helper() as helper:
                 tick = Stage(silent, "predicting", len(items))
-                run = PartRun(self._target, self._labeller, self._every, helper, self._table, self._claims, tick)
+                run = PartRun(target, self._labeller, self._every, helper, self._table, self._claims, tick)
                 for one, result in helper.ahead([piece.input for piece in items], run.read):
                     run.predict(numbers[one.stem], one, result)
                 helper.wait()
         finally:
-            self._target.sync()
-        notes, self._target.notes = self._target.notes, []
+            target.sync()
+        notes, target.notes = target.notes, []
         claimed = {numbers[stem]: str(holder) for stem, (_, holder) in run.left.items()}
         return WorkReport(run.predicted, run.already_there, dict(run.problems), claimed, notes)

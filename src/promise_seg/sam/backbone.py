@@ -117,6 +117,15 @@ class Backbone(nn.Module, ABC):
         found.encoder_precision = precision
         return found
 
+    def only_named_in(self, precision: EncoderPrecision) -> Self:
+        """Return a SAM whose features have the names of those in this precision, for a process that encodes nothing.
+
+        Other computers encode, so that the device of this one does not matter.
+        """
+        found = copy.copy(self)
+        found.encoder_precision = precision
+        return found
+
     @property
     def _encoder(self) -> nn.Module:
         """The image encoder, in the precision that it encodes in."""

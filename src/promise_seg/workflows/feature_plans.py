@@ -4,8 +4,6 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from promise_seg._version import __version__
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
@@ -24,7 +22,7 @@ from promise_seg.sam.loading import NANO
 from promise_seg.vocabulary import Protocol, StorePrecision
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import pick_device
-from promise_seg.workflows.encoding import encoding_in
+from promise_seg.workflows.encoding import encoding_in, parse_encoder_precision
 from promise_seg.workflows.evaluation import as_store
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.ray_encoding import EncodeJob, encode_on_ray
@@ -112,7 +110,7 @@ class FeatureWork:
 
     def _encode_on_ray(self, cluster: RayOptions, progress: Progress) -> Encoded:
         """Let a cluster encode, to which this process gives out the work."""
-        needed = self._needed(progress, self.device if torch.cuda.is_available() else "cpu")
+        needed = self._needed(progress, "cpu", encodes=False)
         place = self.store.place if is_address(self.store.place) else str(self.store.folder.absolute())
         job = EncodeJob(
             needed.sam.name, needed.sam.image_size, self.encoder_precision, self.device, place,
@@ -130,15 +128,15 @@ class FeatureWork:
             manifest, called, self.image_size, str(self.protocol), self.val_share, self.encoder_precision,
             sorted(self.given.items()),
         ]  # fmt: skip
-        shared = PartsNote(self.store.folder, words, part, manifest or "the data set")
+        shared = PartsNote(self.store, words, part, manifest or "the data set")
         shared.begin(
             {"data_sha256": needed.data.sha256, "sam_sha256": needed.sam.sha256, "promise_seg": __version__,
              "precision": str(self.store.precision), "encoder_precision": str(needed.sam.encoder_precision)}
         )  # fmt: skip
         return shared
 
-    def _needed(self, progress: Progress, on_device: str) -> "_Needed":
-        """Return the views that the training encodes."""
+    def _needed(self, progress: Progress, on_device: str, *, encodes: bool = True) -> "_Needed":
+        """Return the views that the training encodes, and the SAM: one that encodes, or only names what others do."""
         settings = settings_for(chosen(Protocol, self.protocol, "--protocol"), None, self.given)
         data = self.data
         if not isinstance(data, Dataset):
@@ -147,7 +145,10 @@ class FeatureWork:
         rows, sam = tiles_to_learn(rows, self.sam, device, self.image_size, None, self.protocol, self.note)
         sizing = Sizing(rows.train, None, self.note)
         frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, device, self.image_size, settings)
-        frozen = encoding_in(frozen, self.encoder_precision)
+        if encodes:
+            frozen = encoding_in(frozen, self.encoder_precision)
+        elif (precision := parse_encoder_precision(self.encoder_precision)) is not None:
+            frozen = frozen.only_named_in(precision)
         config = sizing.with_apm_side(settings).apm_config
         apm = None if config is None else config.completed().build(frozen.sizes)
         training_set = TrainingSet(rows.train, frozen, self.store, settings, apm)

@@ -166,8 +166,8 @@ def predict_folder(
     cluster = None if ray is None else _cluster(ray, ray_cpus, part, (model, sam), device)
     if its_part is None and cluster is None and holds_parts(Path(output)):
         raise PromiseError(
-            f"-o {output}: was predicted in parts. Give --part 1/1 to predict here what is missing, --merge to make "
-            "the table, or choose another folder"
+            f"-o {output}: was predicted in parts. Give --part 1/1 or --ray to predict what is missing, "
+            "--merge to make the table, or choose another folder"
         )
     if instances:
         check_holds_instances(wanted)

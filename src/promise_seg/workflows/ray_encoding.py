@@ -12,7 +12,7 @@ from promise_seg.holders import Holder
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.sharing import Encoded, claims_in, encode_claimed, name_of_claim
 from promise_seg.object_stores import is_address
-from promise_seg.progress import Progress
+from promise_seg.progress import Progress, counted
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.vocabulary import StorePrecision
@@ -96,12 +96,21 @@ class EncodeWork:
 class _EncodeDesk:
     """The part of this process for views whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
 
+    work = "encode"
+
     def __init__(self, store: FeatureStore, sam_sha256: str) -> None:
         self._store, self._sam_sha256, self._claims = store, sam_sha256, claims_in(store)
+
+    def name(self, item: Sample) -> str:
+        """Return the name of a view in logs."""
+        return item.key_of(self._sam_sha256).digest()
 
     def free(self, item: Sample, process: Holder) -> None:
         """End the claim of a dead worker."""
         self._claims.end_of(name_of_claim(item, self._sam_sha256, self._store), process)
+
+    def begin(self) -> None:
+        """Do nothing: entries are named by all that matters."""
 
     def fail(self, item: Sample, reason: str) -> str:
         """Return the line on a view that is given up."""
@@ -139,7 +148,7 @@ def encode_on_ray(
             cluster can work.
     """
     missing: list[Sample] = []
-    for sample in samples if not sam.encoder_learns else ():
+    for sample in counted(() if sam.encoder_learns else samples, progress, "looking"):
         key = sample.key(sam)
         if store.has(key, job.stages):
             store.note_use(key)
@@ -150,10 +159,11 @@ def encode_on_ray(
         return Encoded(already_there=len(samples))
     desk, first = _EncodeDesk(store, sam.features_sha256), missing[0].checked.row.image
     with (
+        connected(ray) as fleet,
         store.in_use(),
         place_of(None if is_address(job.store) else store.folder, (first,)) as place,
-        connected(ray, replace(job, place=place)) as fleet,
     ):
+        fleet.job = replace(job, place=place)
         dispatcher = Dispatcher(fleet, desk, facts_of(sam), stage="encoding", progress=progress, note=note)
         found = dispatcher.run(missing)
     problems = [found.problems[number] for number in sorted(found.problems)]

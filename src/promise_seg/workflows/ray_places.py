@@ -10,7 +10,7 @@ import torch
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.fleet.work import Place
-from promise_seg.strays import temporary_name
+from promise_seg.strays import renewed, temporary_name
 
 
 @contextmanager
@@ -18,7 +18,8 @@ def place_of(folder: Path | None, first: Sequence[Path]) -> Iterator[Place]:
     """Leave a mark in a folder while a cluster works in it, by which workers tell that theirs is the same.
 
     Args:
-        folder: where results are written; made if it is not there; ``None`` if it is no folder.
+        folder: where results are written; made if it is not there, and removed at the end if it is empty then; ``None``
+            if it is no folder.
         first: files that workers must see, too.
 
     Raises:
@@ -28,17 +29,19 @@ def place_of(folder: Path | None, first: Sequence[Path]) -> Iterator[Place]:
     if folder is None:
         yield Place(str(Path.cwd()), "", "", files)
         return
-    mark, content = folder.absolute() / temporary_name("ray"), secrets.token_hex(16)
+    mark, content, is_new = folder.absolute() / temporary_name("ray"), secrets.token_hex(16), not folder.exists()
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(content, encoding="utf-8")
     except OSError as error:
         raise PromiseError(f"{folder}: cannot write: {error.strerror}. Choose another folder") from error
     try:
-        yield Place(str(Path.cwd()), str(mark), content, files)
+        with renewed(mark):
+            yield Place(str(Path.cwd()), str(mark), content, files)
     finally:
-        with suppress(OSError):
-            mark.unlink()
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def ray_options(address: str, cpus: int, device: str | torch.device) -> RayOptions:

@@ -1,7 +1,7 @@
 """Predict a list of images on a Ray cluster."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class PredictJob:
         output: the format of masks.
         keep_empty_frames, every: as of :func:`~promise_seg.workflows.predicting.predict_folder`.
         place: what the worker must see.
+        ends: how much of each log was read here, in bytes, by its name.
     """
 
     model: ModelRef
@@ -46,6 +47,7 @@ class PredictJob:
     keep_empty_frames: bool
     every: int
     place: Place | None = None
+    ends: dict[str, int] = field(default_factory=dict)
 
     def open(self) -> PieceWork:
         """Load the model on the computer of a worker.
@@ -58,14 +60,33 @@ class PredictJob:
         if self.place is not None:
             self.place.enter()
         labeller = load_labeller(self.model, **self.options)
-        return PieceWork(labeller, self.folder, self.output, keep_empty_frames=self.keep_empty_frames, every=self.every)
+        return PieceWork(
+            labeller, self.folder, self.output, keep_empty_frames=self.keep_empty_frames, every=self.every,
+            ends=self.ends,
+        )  # fmt: skip
 
 
 class _PredictDesk:
     """The part of this process for images whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
 
-    def __init__(self, folder: Path, table: PartTable) -> None:
-        self._claims, self._table = claims_in(folder), table
+    work = "predict"
+
+    def __init__(self, folder: Path, table: PartTable, plan: PartPlan, inputs: Sequence[Input]) -> None:
+        self._folder, self._claims, self._table, self._plan, self._inputs = (
+            folder,
+            claims_in(folder),
+            table,
+            plan,
+            inputs,
+        )
+
+    def begin(self) -> None:
+        """Write the plan, now that a worker has compared its model with that of the predictions."""
+        self._plan.begin(self._folder, self._inputs)
+
+    def name(self, item: Piece) -> str:
+        """Return the name of an image in logs."""
+        return item.input.stem
 
     def free(self, item: Piece, process: Holder) -> None:
         """End the claim of a dead worker."""
@@ -100,24 +121,23 @@ def predict_on_ray(
     folder, inputs = job.folder, in_order(inputs)
     table = PartTable(folder, Part(1, 1), inputs, instances)
     missing = table.missing()
+    plan = PartPlan.of(inputs)
+    plan.check(folder)
     note(f"{len(inputs):,} images, {len(missing):,} of them to be predicted")
     predicted, already_there, problems, notes = 0, len(inputs) - len(missing), list[str](), list[str]()
     if missing:
         first = missing[0].files or (missing[0].path,)
-        with place_of(folder, first) as place:
-            seen = PredictJob(**vars(job) | {"place": place})
-            with connected(ray, seen) as fleet:
-                PartPlan.of(inputs).begin(folder, inputs)
-                dispatcher = Dispatcher(
-                    fleet, _PredictDesk(folder, table), stage="predicting", progress=progress, note=note
-                )
-                found = dispatcher.run([table.piece(one) for one in missing])
+        with connected(ray) as fleet, place_of(folder, first) as place:
+            fleet.job = replace(job, place=place, ends=table.ends)
+            desk = _PredictDesk(folder, table, plan, inputs)
+            dispatcher = Dispatcher(fleet, desk, stage="predicting", progress=progress, note=note)
+            found = dispatcher.run([table.piece(one) for one in missing])
         predicted, already_there, notes = found.done, already_there + found.already_there, found.notes
         problems = [found.problems[number] for number in sorted(found.problems)]
     else:  # no worker compares the model with that of the predictions
         here = job.options["device"] if torch.cuda.is_available() else "cpu"
-        PredictJob(**vars(job) | {"options": job.options | {"device": here}}).open()
-        PartPlan.of(inputs).begin(folder, inputs)
+        replace(job, options=job.options | {"device": here}).open()
+        plan.begin(folder, inputs)
     merged = merge_parts(folder, progress)
     if not merged.is_complete and not problems:
         problems.append(f"{folder}: {merged.missing + merged.failed:,} images are not in the table; {merged.failures}")
