@@ -172,3 +172,11 @@ def test_damaged_weights_are_named(make):
     (run.folder / "best.safetensors").write_bytes(b"x")
     with pytest.raises(CheckpointError, match=r"best\.safetensors"):
         run.best()
+
+
+def test_epochs_that_its_log_lost_are_named_when_it_is_resumed(make, caplog):
+    make(epochs=1).run()
+    assert not caplog.text
+    (make(epochs=1).folder / "log.jsonl").unlink()
+    make(epochs=1)
+    assert "log.jsonl: has no line of epoch 1. The run goes on without it" in caplog.text

@@ -20,7 +20,7 @@ from promise_seg.files import write_text
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
-from promise_seg.learning.run_log import LOG_FILE, read_log, rounded
+from promise_seg.learning.run_log import LOG_FILE, logged_epochs, rounded
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone, state_sha256
@@ -97,8 +97,8 @@ class UnetRun:
             "reading": train[0].reading.model_dump(mode="json"),
         } | ({} if settings.patience is None else {"patience": settings.patience})
         if (folder / STATE_FILE).exists():
-            read_log(folder / LOG_FILE)  # it must be sound to be resumed
             self._resume()
+            logged_epochs(folder / LOG_FILE, self.epoch)  # it must be sound to be resumed
 
     def _resume(self) -> None:
         path = self.folder / STATE_FILE

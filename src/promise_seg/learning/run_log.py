@@ -1,5 +1,6 @@
 """The log of a training, ``log.jsonl``: a line for each epoch."""
 
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from promise_seg.errors import CheckpointError
 from promise_seg.sealed import read_sealed_lines
 
+_LOG = logging.getLogger(__name__)
 LOG_FILE = "log.jsonl"
 WAY_OUT = "Restore it, or move it away to go on without it"
 
@@ -32,6 +34,22 @@ def epochs_of(lines: Sequence[dict[str, Any]], path: Path) -> list[int]:
             raise CheckpointError(f"{path}: cannot be read: line {number}: is not of a later epoch. {WAY_OUT}")
         found.append(epoch)
     return found[1:]
+
+
+def logged_epochs(path: Path, epochs: int) -> list[int]:
+    """Return the epoch of each line of a log, and warn of those that it lost.
+
+    Args:
+        path: of the log.
+        epochs: how many the run has finished.
+
+    Raises:
+        CheckpointError: if the log is damaged.
+    """
+    found = epochs_of(read_log(path), path)
+    if lost := [str(epoch) for epoch in range(1, epochs + 1) if epoch not in found]:
+        _LOG.warning("%s: has no line of epoch %s. The run goes on without it", path, ", ".join(lost))
+    return found
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """Train the parts of a variant on stored features: the loop, validation, checkpoints and exact resumption."""
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -33,7 +32,7 @@ from promise_seg.learning.objective import training_losses
 from promise_seg.learning.optimizer import build_optimizer
 from promise_seg.learning.presence import presence_threshold
 from promise_seg.learning.run_identity import RunIdentity
-from promise_seg.learning.run_log import LOG_FILE, epochs_of, read_log, rounded
+from promise_seg.learning.run_log import LOG_FILE, logged_epochs, rounded
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, faults
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.second_pass import measure_second_pass
@@ -57,7 +56,6 @@ from promise_seg.vocabulary import GivenPrompts, Protocol, Split
 
 STATE_FILE = "state.safetensors"
 CURVES_FILE = "curves.png"
-_LOG = logging.getLogger(__name__)
 
 
 class TrainingRun:
@@ -186,9 +184,7 @@ class TrainingRun:
             CheckpointError: if the log is damaged.
         """
         path = self.folder / LOG_FILE
-        found = epochs_of(read_log(path), path)
-        if lost := [str(epoch) for epoch in range(1, epochs + 1) if epoch not in found]:
-            _LOG.warning("%s: has no line of epoch %s. The run goes on without it", path, ", ".join(lost))
+        found = logged_epochs(path, epochs)
         if not found:
             return
         text = path.read_text(encoding="utf-8")
