@@ -350,6 +350,10 @@ class TrainingRun:
         rows = self.rows[Split.VAL]
         measure_best(self.folder, rows, self.sam, self.store, separates=self._separates, progress=progress)
 
+    @property
+    def _best_place(self) -> str:
+        return str(self.folder / BEST_FOLDER)
+
     def _check_numbers(self) -> None:
         """Stop a training that diverged before anything of this epoch is kept: what follows would be NaN as well."""
         if all(bool(value.isfinite().all()) for value in self.whole.trainable_state().values()):
@@ -357,7 +361,7 @@ class TrainingRun:
         kept = "Nothing is kept of it"
         if self.best["epoch"] >= 0:
             best = f"val Dice {self.best['dice']:.3f}, epoch {self.best['epoch'] + 1}"
-            kept = f"The best model before it ({best}) is in {self.folder / BEST_FOLDER}"
+            kept = f"The best model before it ({best}) is in {self._best_place}"
         raise SettingsError(
             f"{self.folder}: training diverged in epoch {self.epoch + 1}: weights are no longer numbers. {kept}. Train "
             f"into another folder with --learning-rate below {self.settings.learning_rate:g}"
