@@ -1,9 +1,9 @@
-"""One network for several classes: a model for each of them, of which all parts but the last layers are the same.
+"""One network for several classes: a model for each of them, of which all parts except the last layers are the same.
 
-Each class has a model as if it were learned alone, with prompts, masks and thresholds of its own. The models hold the
-very same tensors, but for what names a class: the last layers of the APM (``class_parts`` of its class), and a constant
-in each shift. So the APM looks at an image once for all classes, and what one class learns serves the others. A
-checkpoint of such a model is one like any other.
+Each class has a model as if it were trained separately, with prompts, masks and thresholds of its own. The models hold
+the very same tensors, except for what distinguishes a class: the last layers of the APM (``class_parts`` of its class),
+and a constant in each shift. So the APM looks at an image once for all classes, and what one class learns serves the
+others. A checkpoint of such a model is like any other.
 """
 
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ _OF_SHIFTS = ("ips.lin2.bias", "ips_given.lin2.bias")
 
 
 def own_names(model: PromiseModel) -> tuple[str, ...]:
-    """Return the beginnings of the names of those tensors that a class has for itself."""
+    """Return the prefixes of the names of those tensors that a class has for itself."""
     parts = () if model.apm is None else model.apm.class_parts
     return (*(f"apm.{part}." for part in parts), *_OF_SHIFTS)
 
 
 def tie(models: Sequence[PromiseModel]) -> None:
-    """Let models hold the tensors of the first in place of their own, but for those that a class has for itself.
+    """Let models hold the tensors of the first instead of their own, except for those that a class has for itself.
 
     Args:
         models: around one SAM, with the same parts.
