@@ -18,7 +18,7 @@ _STRIDE = 2  # of the fine maps
 
 
 class Seen(NamedTuple):
-    """What a decoder makes of images before it names anything: a map (B, C, h, h), and the image as a whole (B, D)."""
+    """Features of images before the last layers: a map (B, C, h, h), and those of the whole image (B, D)."""
 
     fused: Tensor
     pooled: Tensor
