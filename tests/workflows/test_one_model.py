@@ -6,11 +6,14 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from promise_seg.checkpoint import load_checkpoint, read_weights
 from promise_seg.cli.main import main
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.learning.training_classes import ClassesRun
 from promise_seg.prediction.surest import surest_labels
 from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import ClassModels, load
@@ -134,8 +137,30 @@ def test_what_classes_cannot_share_is_refused_before_anything_is_read(tmp_path, 
         train(tmp_path / "no.csv", tmp_path / "run", one_model=True, **values)
 
 
-def test_it_does_not_start_from_a_model(made, capsys):
-    data, init = made / "data/manifest.csv", made / "organs/class-1"
-    assert run("train", data, "-o", made / "no", "--class", "all", *ONE_MODEL, "--init", init) == 2
-    assert "--one-model: it starts from random weights. Leave --init out" in capsys.readouterr().err
-    assert not (made / "no").exists()
+@pytest.mark.slow
+@pytest.mark.parametrize("init", ["organs", "organs/class-3"])
+def test_classes_start_from_their_own_models_or_all_from_one(place, init):
+    fresh = Dataset.from_csv(write_label_maps(place / "fresh"), classes="all")  # with both classes in every row
+    before = {label: read_weights(place / f"organs/class-{label}/best") for label in (1, 3)}
+    begun, real = [], ClassesRun.encode
+
+    def encode(self, *args):
+        begun.extend({name: one.clone() for name, one in model.trainable_state().items()} for model in self.networks)
+        return real(self, *args)
+
+    notes = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClassesRun, "encode", encode)
+        train(
+            fresh, place / "next", one_model=True, init=place / init, epochs=1, batch_size=3, views=1, device="cpu",
+            sam=str(place / "sam"), store=place / "store", note=notes.append,
+        )  # fmt: skip
+    for label, found in zip((1, 3), begun, strict=True):
+        expected = before[label if init == "organs" else 3]
+        assert set(found) == set(expected)
+        assert all(torch.equal(one, expected[name]) for name, one in found.items())
+        noted = strict_json(place / f"next/class-{label}/settings.json")
+        start = place / init / (f"class-{label}" if init == "organs" else "")
+        assert noted["init"]["ref"] == str(start)
+        assert noted["init"]["sha256"] == noted["init_sha256"] == load_checkpoint(start).sha256()
+    assert any(note.startswith("class 3 starts from") for note in notes)

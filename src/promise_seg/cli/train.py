@@ -200,7 +200,7 @@ def train(
     starts = None if init is None else training.Starts(init)
     settings = training.settings_for(protocol, starts, given)
     if one_model:
-        check_one_model(settings, starts=starts is not None)
+        check_one_model(settings)
     print_deviations(training_deviations(protocol))
     usual = training.usual_reading(protocol, starts)
     rows = read_data(data, reading, usual, val_share=encoding["val_share"], seed=settings.seed)

@@ -1,6 +1,8 @@
 """Train one network for several classes of label maps: each image is seen once for all of them."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_log import LOG_FILE, keep_epochs
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
 from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.starting import StartingPoint, StartNote
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_images import write_training_images
 from promise_seg.learning.training_set import Draw, TrainingBatch, TrainingSet, collate
@@ -59,6 +62,16 @@ def collate_classes(items: list[ClassesBatch]) -> ClassesBatch:
     return tuple(collate(list(of_class)) for of_class in zip(*items, strict=True))
 
 
+def _together(hashes: Sequence[str]) -> str:
+    """One hash for those of several starting points; of one, its own."""
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _noted(note: StartNote, start: StartingPoint) -> dict[str, Any]:
+    """The record of what a class started from, by the hash of its own starting point."""
+    return note.model_copy(update={"sha256": start.sha256}).model_dump(mode="json")
+
+
 class ClassesRun(TrainingRun):
     """One run in ``folder`` for several classes, which leaves in ``class-1`` ... what a run of one class does.
 
@@ -71,11 +84,13 @@ class ClassesRun(TrainingRun):
         labels: the classes, in the order of their models.
         sam, store, settings, accelerator, origin: see :class:`~promise_seg.learning.training.TrainingRun`. The settings
             are those of an APM that several classes can share.
+        starts: the model that each class starts from; by default all start from random weights. Weights that the
+            classes share are those of the first one's model.
 
     Raises:
         ManifestError: if there are no train or no val rows.
-        SettingsError: if batches cannot be shared equally among the processes.
-        CheckpointError: if the folder holds a run with other settings, data or SAM.
+        SettingsError: if a starting point does not fit, or batches cannot be shared equally among the processes.
+        CheckpointError: if the folder holds a run with other settings, data, SAM or starting points.
     """
 
     def __init__(
@@ -88,10 +103,15 @@ class ClassesRun(TrainingRun):
         settings: TrainSettings,
         accelerator: Accelerator,
         origin: DataOrigin | None = None,
+        starts: Mapping[int, StartingPoint] | None = None,
     ) -> None:
         self.labels = tuple(labels)
         self._val_facts: list[dict[str, Any]] = []
-        super().__init__(folder, rows, sam, store, settings, accelerator, origin)
+        self._starts, self._started = dict(starts or {}), dict[int, StartNote]()
+        first = self._starts.get(self.labels[0])
+        if first is not None:
+            first = replace(first, sha256=_together([self._starts[label].sha256 for label in self.labels]))
+        super().__init__(folder, rows, sam, store, settings, accelerator, origin, first)
 
     @property
     def networks(self) -> tuple[PromiseModel, ...]:
@@ -112,6 +132,10 @@ class ClassesRun(TrainingRun):
 
     @property
     def notes(self) -> tuple[str, ...]:
+        return (*(f"class {label} {one.words}" for label, one in self._started.items()), *self._presence_notes)
+
+    @property
+    def _presence_notes(self) -> tuple[str, ...]:
         train = self.rows[Split.TRAIN]
         always = [label for label in self.labels if all(row.of_class(label).foreground_pixels for row in train)]
         if not always:
@@ -136,7 +160,11 @@ class ClassesRun(TrainingRun):
         return super()._begun_model(self._rows_of(label, Split.TRAIN))
 
     def _whole(self) -> ClassNetworks:
-        return ClassNetworks([self.model, *(self._model_of(label) for label in self.labels[1:])])
+        models = {label: self._model_of(label) for label in self.labels[1:]}
+        for label, start in self._starts.items():
+            if label in models:
+                self._started[label] = start.put_into(models[label], self.sam)
+        return ClassNetworks([self.model, *models.values()])
 
     def _loader(self) -> DataLoader:
         sets = [
@@ -200,10 +228,13 @@ class ClassesRun(TrainingRun):
 
     def _note(self, noted: dict[str, Any]) -> None:
         for label in self.labels:
-            rows = [row.of_class(label) for row in self._learned_from]
-            identity = RunIdentity.of(self.settings, rows, self.sam, store_precision=self.store.precision)
-            write_training_images(self.folder_of(label), rows)
-            write_sealed(self.folder_of(label) / SETTINGS_FILE, identity.as_json() | noted)
+            rows, start = [row.of_class(label) for row in self._learned_from], self._starts.get(label)
+            sha256 = None if start is None else start.sha256
+            identity = RunIdentity.of(self.settings, rows, self.sam, sha256, self.store.precision)
+            write_training_images(self.folder_of(label), rows, None if start is None else start.images)
+            started = self._started.get(label, self.start)
+            init = {} if start is None or started is None else {"init": _noted(started, start)}
+            write_sealed(self.folder_of(label) / SETTINGS_FILE, identity.as_json() | noted | init)
         super()._note(noted)
 
     @property

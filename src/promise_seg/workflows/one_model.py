@@ -6,12 +6,8 @@ from promise_seg.learning.settings import TrainSettings
 from promise_seg.vocabulary import ApmKind, TrainAlso
 
 
-def check_one_model(settings: TrainSettings, *, starts: bool) -> None:
+def check_one_model(settings: TrainSettings) -> None:
     """Refuse settings with which several classes cannot share a network, before anything is read.
-
-    Args:
-        settings: of training.
-        starts: whether it is to start from a model.
 
     Raises:
         SettingsError: naming the first of these settings, and the way out.
@@ -23,8 +19,6 @@ def check_one_model(settings: TrainSettings, *, starts: bool) -> None:
         found = f"--apm {settings.apm} is learned for one class. Choose --apm {ApmKind.PRETRAINED}"
     elif settings.train_also != TrainAlso.NONE:
         found = f"--train-also {settings.train_also} changes SAM for one class. Leave one of them out"
-    elif starts:
-        found = "it starts from random weights. Leave --init out, or train a model for each class without --one-model"
     if found is not None:
         raise SettingsError(f"--one-model: {found}")
 

@@ -155,7 +155,7 @@ def train(
     starts = init if init is None or isinstance(init, Starts) else Starts(init)
     settings = settings_for(protocol, starts, given | apm_options, begun=settings_of_run(output))
     if one_model:
-        check_one_model(settings, starts=starts is not None)
+        check_one_model(settings)
     if starts is not None:
         note(starts.words(settings))
     if not isinstance(data, Dataset):
@@ -303,7 +303,10 @@ class _Work:
         """The same for one network for several classes; returns how it ended for each of them."""
         check_class_set(folder, labels, one_model=True)
         origin = DataOrigin(data=data_name(rows), val_share=rows.val_share)
-        run = ClassesRun(folder, rows, labels, self.sam, self.store, self.settings, self.accelerator, origin)
+        starts = {} if self.starts is None else {label: self.starts.of_class(label) for label in labels}
+        for start in {one.ref: one for one in starts.values()}.values():
+            self._check_start(start, rows)
+        run = ClassesRun(folder, rows, labels, self.sam, self.store, self.settings, self.accelerator, origin, starts)
         write_class_set(folder, labels, one_model=True)
         self._begin(run)
         return run_and_calibrate_classes(run, rows, self.progress, note=self.note)
