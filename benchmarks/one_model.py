@@ -12,7 +12,7 @@ import argparse
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,42 +38,44 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/one-model"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--side", type=int, default=128, help="of the images that the auto-prompter sees")
-    parser.add_argument("--volumes", type=int, nargs=3, default=[6, 3, 6], metavar=("TRAIN", "VAL", "TEST"))
+    parser.add_argument("--side", type=int, default=64, help="of the images that the auto-prompter sees")
+    parser.add_argument("--volumes", type=int, nargs=3, default=[6, 2, 3], metavar=("TRAIN", "VAL", "TEST"))
     args = parser.parse_args()
     print("| seed | " + " | ".join(["", *COLUMNS]) + " |")
     print("| --- " * (len(COLUMNS) + 2) + "|")
-    found = {}
+    found: dict[int, dict[str, Any]] = {}
     for seed in args.seeds:
         folder = args.output / str(seed)
         data = promise_seg.Dataset.from_csv(draw(folder, seed, args.volumes), classes="all")
-        found[seed] = facts_of(data, folder, seed, epochs=args.epochs, apm_side=args.side)
-        for name, facts in found[seed].items():
+        found[seed] = {}
+        for name, facts in facts_of(data, folder, seed, epochs=args.epochs, apm_side=args.side):
+            found[seed][name] = facts
             cells = [format(facts[column], form) for column, form in COLUMNS.items()]
             print(f"| {seed} | {NAMES[name]} | " + " | ".join(cells) + " |", flush=True)
     write_text(args.output / "facts.json", json.dumps(found, indent=2))
 
 
-def facts_of(data: promise_seg.Dataset, folder: Path, seed: int, **options: Any) -> dict[str, dict[str, Any]]:
-    """Train both, and return what they reach and take."""
-    facts: dict[str, dict[str, Any]] = {}
+def facts_of(
+    data: promise_seg.Dataset, folder: Path, seed: int, **options: Any
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Train both, and return what they reach and take, by their names."""
     paths = sorted({row.row.image for row in data.test})
     for name in ("one", "set"):
         started = time.process_time()
         models = promise_seg.train(
-            data, folder / name, one_model=name == "one", apm="pretrained", augmentation="grey", views=1, seed=seed,
-            device="cpu", store=folder / f"store-{name}", **options,
+            data, folder / name, one_model=name == "one", apm="pretrained", batch_size=4, augmentation="grey", views=1,
+            seed=seed, device="cpu", store=folder / f"store-{name}", **options,
         )  # fmt: skip
         spent = time.process_time() - started
         scores = promise_seg.evaluate(models, data, store=folder / f"store-{name}", device="cpu")
         dice = {label: one.summary.volumes.mean["dice"] for label, one in scores.items()}
-        facts[name] = {
+        facts = {
             "dice": float(np.mean(list(dice.values()))), "dice_of": dice, "parameters": parameters(models),
             "training_cpu_s": spent,
         }  # fmt: skip
-        facts[name] |= predicting([promise_seg.load(folder / name, device="cpu")], paths)
+        yield name, facts | predicting([promise_seg.load(folder / name, device="cpu")], paths)
     alone = [promise_seg.load(folder / f"set/class-{number}", device="cpu") for number in data.classes]
-    return facts | {"alone": facts["set"] | predicting(alone, paths)}
+    yield "alone", facts | predicting(alone, paths)
 
 
 def label(models: ClassModels | promise_seg.Model, path: Path) -> None:
