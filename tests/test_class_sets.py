@@ -25,3 +25,14 @@ def test_one_model_cannot_be_meant_by_several(tmp_path):
     write_class_set(tmp_path, [1, 3])
     with pytest.raises(CheckpointError, match="name one of class-1, class-3 in it"):
         load_checkpoint(tmp_path)
+
+
+def test_one_model_for_all_classes_is_noted_and_never_mixed_with_others(tmp_path):
+    write_class_set(tmp_path / "one", [1, 3], one_model=True)
+    write_class_set(tmp_path / "one", [1, 3], one_model=True)
+    assert read_class_set(tmp_path / "one") == [1, 3]
+    with pytest.raises(CheckpointError, match="contains one model for all classes; give --one-model"):
+        write_class_set(tmp_path / "one", [1, 3])
+    write_class_set(tmp_path / "each", [1, 3])
+    with pytest.raises(CheckpointError, match="contains a model for each class, trained one by one; leave --one-model"):
+        write_class_set(tmp_path / "each", [1, 3], one_model=True)

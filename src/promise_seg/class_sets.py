@@ -1,4 +1,7 @@
-"""Models for several classes of label maps: one per class, in sibling folders."""
+"""Models for several classes of label maps: one per class, in sibling folders.
+
+They were trained one by one, or as one network; then the folder around them holds its run.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +10,8 @@ from promise_seg.errors import CheckpointError
 from promise_seg.sealed import read_sealed, write_sealed
 
 CLASSES_FILE = "classes.json"
+
+_ONE_MODEL = "one_model"
 
 CLASS_PREFIX = "class-"
 """The folder of a class is called this, and the number of the class."""
@@ -17,11 +22,21 @@ def class_folder(folder: Path, label: int) -> Path:
     return folder / f"{CLASS_PREFIX}{label}"
 
 
-def write_class_set(folder: Path, labels: Sequence[int]) -> None:
-    """Record which classes a folder has, or will have, models of.
+def write_class_set(folder: Path, labels: Sequence[int], *, one_model: bool = False) -> None:
+    """Record which classes a folder has, or will have, models of, and whether they are trained as one network.
 
     Raises:
-        CheckpointError: if other classes are recorded already.
+        CheckpointError: see :func:`check_class_set`.
+    """
+    check_class_set(folder, labels, one_model=one_model)
+    write_sealed(folder / CLASSES_FILE, {"classes": list(labels)} | ({_ONE_MODEL: True} if one_model else {}))
+
+
+def check_class_set(folder: Path, labels: Sequence[int], *, one_model: bool = False) -> None:
+    """Check that a folder can be trained into.
+
+    Raises:
+        CheckpointError: if other classes are recorded there already, or that they are trained otherwise.
     """
     if is_class_set(folder) and read_class_set(folder) != list(labels):
         known = ", ".join(map(str, read_class_set(folder)))
@@ -29,7 +44,11 @@ def write_class_set(folder: Path, labels: Sequence[int]) -> None:
             f"{folder}: contains models of the classes {known}, but the masks now have {', '.join(map(str, labels))}. "
             "Choose another -o folder"
         )
-    write_sealed(folder / CLASSES_FILE, {"classes": list(labels)})
+    if is_class_set(folder) and _is_one_model(folder) != one_model:
+        held, way_out = "a model for each class, trained one by one", "leave --one-model out to go on with it"
+        if not one_model:
+            held, way_out = "one model for all classes", "give --one-model to go on with it"
+        raise CheckpointError(f"{folder}: contains {held}; {way_out}, or choose another -o folder")
 
 
 def is_class_set(folder: str | Path) -> bool:
@@ -43,9 +62,18 @@ def read_class_set(folder: str | Path) -> list[int]:
     Raises:
         CheckpointError: if the record of them is damaged.
     """
+    return _read(folder)[0]
+
+
+def _is_one_model(folder: Path) -> bool:
+    return _read(folder)[1]
+
+
+def _read(folder: str | Path) -> tuple[list[int], bool]:
+    """The classes of a set, and whether they are trained as one network."""
     path = Path(folder) / CLASSES_FILE
     try:
-        labels = read_sealed(path)["classes"]
-        return [int(label) for label in labels]
+        found = read_sealed(path)
+        return [int(label) for label in found["classes"]], bool(found.get(_ONE_MODEL, False))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: damaged: {error}") from error

@@ -47,6 +47,9 @@ COMMANDS = (
     Command("sam fetch", "sam fetch sam_vit_b --url {mirror}/sam.pth -o {w}/sam.pth", (), 6),
     Command("train", f"train {{w}}/data/manifest.csv --sam {{w}}/sam --store {{w}}/store {' '.join(TRAINING)} "
             "-o {w}/new", ("sam", "data"), 10),
+    Command("train one model", "train {w}/data/manifest.csv --sam {w}/sam --store {w}/store --class all --one-model "
+            "--apm pretrained --apm-side 32 --epochs 1 --views 1 --batch-size 3 --device cpu -o {w}/new",
+            ("sam", "data"), 4),
     Command("predict", "predict {w}/run {w}/data/images -o {w}/predicted", ("sam", "data", "run"), 10),
     Command("predict instances", "predict {w}/run {w}/data/images --instances -o {w}/objects",
             ("sam", "data", "run"), 6),

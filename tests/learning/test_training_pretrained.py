@@ -9,7 +9,7 @@ from promise_seg.checkpoint import load_checkpoint, read_config, read_weights
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.images.geometry import shrink_mask
-from promise_seg.learning import training
+from promise_seg.learning import measuring_best, training
 from promise_seg.learning.answering import ANSWERS_FILE
 from promise_seg.learning.run_log import read_log
 from promise_seg.learning.settings import TrainSettings, make_settings
@@ -75,7 +75,7 @@ def test_a_run_killed_before_its_answers_are_kept_measures_them_when_it_goes_on(
     start(tmp_path / "whole", checked, store, accelerator).run()
     for name in ("measure_answers", "write_answers", "presence_threshold", "measure_second_pass"):
         with monkeypatch.context() as patch:
-            patch.setattr(training, name, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr(measuring_best, name, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 start(tmp_path / name, checked, store, accelerator).run()
         assert not read_config(tmp_path / name / "best").given

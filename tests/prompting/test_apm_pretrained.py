@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.model import with_map
-from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, some_sets
+from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, look_together, some_sets
 from promise_seg.prompting.apm_pretrained import MAPS, PRESENCE, PretrainedConfig
 from promise_seg.sam.features import Features, FeatureSizes
 
@@ -187,3 +187,28 @@ def test_a_mask_is_as_fine_as_the_finer_of_saliency_and_sam():
 @pytest.mark.parametrize(("rows", "epochs"), [(1, 60), (100, 60), (175, 40), (350, 20), (10**6, 20)])
 def test_small_sets_are_gone_through_more_often(rows, epochs):
     assert PretrainedConfig.usual_epochs(rows) == epochs
+
+
+def test_those_that_see_alike_look_once_and_others_for_themselves(monkeypatch):
+    first, alike, other = (small(learns_presence=number == 1) for number in range(3))
+    with torch.no_grad():
+        alike.decoder.out.bias += 3
+        next(other.backbone.parameters()).mul_(2)
+    image = Features({IMAGE: torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(1)) * 255})
+    with torch.no_grad():
+        expected = [one.look(image) for one in (first, alike, other)]
+    for name, one in first.named_parameters():
+        if not name.startswith(("decoder.out.", "decoder.presence.")):
+            owner, _, leaf = name.rpartition(".")
+            setattr(alike.get_submodule(owner), leaf, one)
+    assert alike.sees_like(first)
+    assert not other.sees_like(first)
+    looks, forward = [], first.backbone.forward
+    monkeypatch.setattr(first.backbone, "forward", lambda images: looks.append(images) or forward(images))
+    monkeypatch.setattr(alike.backbone, "forward", lambda _: pytest.fail("it looked for itself"))
+    with torch.no_grad():
+        found = look_together([first, alike, other], image)
+    assert len(looks) == 1
+    assert [set(one) for one in found] == [{MAPS}, {MAPS, PRESENCE}, {MAPS}]
+    for one, wanted in zip(found, expected, strict=True):
+        assert all(torch.equal(one[name], value) for name, value in wanted.items())

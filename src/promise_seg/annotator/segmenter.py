@@ -19,6 +19,7 @@ from promise_seg.features.store import FeatureKey, FeatureStore
 from promise_seg.images.geometry import Geometry, shrink_mask
 from promise_seg.images.readers import content_sha256
 from promise_seg.inference.encoding import encode_images
+from promise_seg.prediction.encoding_together import encode_together
 from promise_seg.prediction.prediction import Prediction
 from promise_seg.prediction.predictor import EncodedImage
 from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points
@@ -129,7 +130,7 @@ class Segmenter:
                 features = encode_images(first.model.sam, [framed.pixels()], stages)
                 self._put(key, features)
                 features = self._store.rounded(features)
-            return {label: one.encode_framed(framed, features) for label, one in models.items()}
+            return encode_together(models, framed, features)
 
     def _put(self, key: FeatureKey, features: Features) -> None:
         try:

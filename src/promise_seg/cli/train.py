@@ -124,6 +124,15 @@ def train(
             panel=MODEL,
         ),
     ] = None,
+    one_model: Annotated[
+        bool,
+        typer.Option(
+            "--one-model",
+            help="Train one network for all classes of label maps, instead of a model for each.",
+            rich_help_panel=MODEL,
+            show_default=False,
+        ),
+    ] = False,
     epochs: Annotated[
         int,
         option(
@@ -184,19 +193,23 @@ def train(
     from promise_seg.learning.settings import APM_PREFIX, OPTIONS
     from promise_seg.protocol import training_deviations
     from promise_seg.workflows import training
+    from promise_seg.workflows.one_model import check_one_model
 
     given = given_of(context, (*OPTIONS.values(), *(name for name in context.params if name.startswith(APM_PREFIX))))
     protocol = encoding["protocol"]
     starts = None if init is None else training.Starts(init)
     settings = training.settings_for(protocol, starts, given)
+    if one_model:
+        check_one_model(settings)
     print_deviations(training_deviations(protocol))
     usual = training.usual_reading(protocol, starts)
     rows = read_data(data, reading, usual, val_share=encoding["val_share"], seed=settings.seed)
     quiet_libraries()
     with stages_bar() as progress:
         training.train(
-            rows, output, init=starts, progress=progress, note=print_line, trained=_print, **encoding, **given
-        )
+            rows, output, init=starts, one_model=one_model, progress=progress, note=print_line, trained=_print,
+            **encoding, **given,
+        )  # fmt: skip
 
 
 def _print(trained: "Trained") -> None:

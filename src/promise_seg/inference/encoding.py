@@ -21,7 +21,7 @@ from promise_seg.model import PromiseModel
 from promise_seg.monitoring.hooks import item_ended, step
 from promise_seg.overlapping import Helper
 from promise_seg.progress import Progress, Stage, silent
-from promise_seg.prompting.apm import IMAGE, AutoPrompter
+from promise_seg.prompting.apm import IMAGE, AutoPrompter, look_together
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import ALL_STAGES, Features
 from promise_seg.vocabulary import Fit, ItemOutcome, Recipe, Variant, WorkStep
@@ -243,8 +243,21 @@ def seen_by(model: PromiseModel, features: Features, inputs: Mapping[str, Tensor
     """Return SAM's features of one image, and what the APM finds in it: on the model's device."""
     if model.apm is None:
         return features.to(model.device)
-    found = model.apm.look(Features({**features.tensors, **inputs}).to(model.device))
-    return Features({**features.to(model.device).tensors, **found})
+    (found,) = seen_by_all([model.apm], features.to(model.device), inputs)
+    return found
+
+
+@torch.no_grad()
+def seen_by_all(prompters: Sequence[AutoPrompter], features: Features, inputs: Mapping[str, Tensor]) -> list[Features]:
+    """Return the same for each of several APMs that need the same of the image; see :func:`look_together`.
+
+    Args:
+        prompters: on one device.
+        features: of SAM, on that device.
+        inputs: see :func:`apm_inputs`.
+    """
+    everything = Features({**features.tensors, **Features(inputs).to(prompters[0].device).tensors})
+    return [Features({**features.tensors, **found}) for found in look_together(prompters, everything)]
 
 
 def encoding_note(model: PromiseModel) -> str:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from promise_seg.errors import CheckpointError
+from promise_seg.files import write_text
 from promise_seg.sealed import read_sealed_lines
 
 _LOG = logging.getLogger(__name__)
+
 LOG_FILE = "log.jsonl"
 WAY_OUT = "Restore it, or move it away to go on without it"
 
@@ -64,3 +66,19 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         return []
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}. {WAY_OUT}") from error
+
+
+def keep_epochs(path: Path, epochs: int) -> None:
+    """Keep the lines of a log up to an epoch, and drop those of an epoch that was interrupted after it was logged.
+
+    Raises:
+        CheckpointError: if the log is damaged.
+    """
+    found = logged_epochs(path, epochs)
+    if not found:
+        return
+    text = path.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.strip()]
+    kept = "".join(f"{line}\n" for line, epoch in zip(lines, found, strict=True) if epoch <= epochs)
+    if kept != text:
+        write_text(path, kept)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_checkpoint, read_config, save_checkpoint
+from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_checkpoint, save_checkpoint
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.tiles import rows_to_learn
 from promise_seg.environment import collect_environment
@@ -24,18 +24,17 @@ from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_text
 from promise_seg.inference.encoding import Sample, encode_missing
-from promise_seg.learning.answering import MeasuredAnswer, measure_answers, read_answers, write_answers
+from promise_seg.learning.answering import MeasuredAnswer, read_answers
+from promise_seg.learning.class_networks import ClassNetworks
 from promise_seg.learning.config_of_run import config_of_run
 from promise_seg.learning.given import draw_forms
-from promise_seg.learning.instance_choices import choose_instance_rule
+from promise_seg.learning.measuring_best import measure_best
 from promise_seg.learning.objective import training_losses
 from promise_seg.learning.optimizer import build_optimizer
-from promise_seg.learning.presence import presence_threshold
 from promise_seg.learning.run_identity import RunIdentity
-from promise_seg.learning.run_log import LOG_FILE, logged_epochs, rounded
+from promise_seg.learning.run_log import LOG_FILE, keep_epochs, rounded
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, faults
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
-from promise_seg.learning.second_pass import measure_second_pass
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.sharing import share_batches
 from promise_seg.learning.starting import StartingPoint
@@ -105,17 +104,16 @@ class TrainingRun:
             raise ManifestError("the masks of all train rows are empty; there is nothing to learn from")
         torch.manual_seed(settings.seed)
         train = self.rows[Split.TRAIN]
-        self.model = PromiseModel(config_of_run(settings, train, sam, separates=self._separates), sam)
-        if self.model.apm is not None:
-            self.model.apm.begin()
+        self.model = self._begun_model(train)
+        self.whole = self._whole()
         self.start = None if start is None else start.put_into(self.model, sam)
         self._start_images = None if start is None else start.images
-        optimizer = build_optimizer(self.model, settings)
+        optimizer = build_optimizer(self.whole, settings)
         self.training_set = TrainingSet(train, self.model.sam, store, settings, self.model.apm)
         self.draws = EpochDraws.of(settings, len(self.training_set))
-        loader = DataLoader(self.training_set, settings.batch_size, sampler=self.draws, collate_fn=collate)
+        loader = self._loader()
         share_batches(accelerator, settings)
-        self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.model, optimizer, loader)
+        self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.whole, optimizer, loader)
         self._origin = ({} if origin is None else asdict(origin)) | {"mask_threshold": rows[0].reading.mask_threshold}
         self.epoch = 0
         self.best: dict[str, Any] = {"epoch": -1, "dice": -1.0, "mask_choice": "score"}
@@ -126,6 +124,20 @@ class TrainingRun:
             self._resume()
         elif accelerator.is_main_process:
             self._keep_log(0)
+
+    def _begun_model(self, train: Sequence[CheckedRow]) -> PromiseModel:
+        """Return a model for train rows, with nothing learned."""
+        model = PromiseModel(config_of_run(self.settings, train, self.sam, separates=self._separates), self.sam)
+        if model.apm is not None:
+            model.apm.begin()
+        return model
+
+    def _whole(self) -> PromiseModel | ClassNetworks:
+        """Return all that is trained: the model itself."""
+        return self.model
+
+    def _loader(self) -> DataLoader:
+        return DataLoader(self.training_set, self.settings.batch_size, sampler=self.draws, collate_fn=collate)
 
     @property
     def _learned_from(self) -> list[CheckedRow]:
@@ -156,7 +168,7 @@ class TrainingRun:
             raise CheckpointError(
                 f"{path}: holds a run that cannot be continued with these settings: {error}. Choose another -o folder."
             ) from error
-        self.model.load_trainable_state(weights, str(path))
+        self.whole.load_trainable_state(weights, str(path))
         self.epoch, self.best = facts["epoch"], facts["best"]
         if self.accelerator.is_main_process:
             self._keep_log(self.epoch)
@@ -183,15 +195,7 @@ class TrainingRun:
         Raises:
             CheckpointError: if the log is damaged.
         """
-        path = self.folder / LOG_FILE
-        found = logged_epochs(path, epochs)
-        if not found:
-            return
-        text = path.read_text(encoding="utf-8")
-        lines = [line for line in text.splitlines() if line.strip()]
-        kept = "".join(f"{line}\n" for line, epoch in zip(lines, found, strict=True) if epoch <= epochs)
-        if kept != text:
-            write_text(path, kept)
+        keep_epochs(self.folder / LOG_FILE, epochs)
 
     @property
     def samples(self) -> list[Sample]:
@@ -221,7 +225,7 @@ class TrainingRun:
         rng = np.random.default_rng([self.settings.seed, self.epoch, step])
         return [batch.given(form) for form in draw_forms(rng, self.settings.num_points)]
 
-    def _batches(self) -> Iterator[TrainingBatch]:
+    def _batches(self) -> Iterator[Any]:
         """The batches of an epoch; another thread reads the next one while a step is computed."""
         with Helper(depth=1) as helper:
             batches = iter(self.loader)
@@ -229,19 +233,26 @@ class TrainingRun:
                 yield batch()
             next(batches, None)  # so that it ends
 
-    def _differentiate(self, batch: TrainingBatch, step: int) -> dict[str, Tensor]:
+    def _parts(self, batch: Any) -> list[tuple[Any, float]]:
+        """Return the parts of a batch that are computed one after the other, and which share of it each is."""
+        return [(one, len(one.target) / len(batch.target)) for one in batch.parts(self.settings.accumulate)]
+
+    def _losses(self, part: Any, step: int, *, decodes: bool) -> dict[str, Tensor]:
+        """Return the losses of one part."""
+        given = self._given(part, step) if decodes else []
+        with self.accelerator.autocast():
+            output = self.wrapped(part.inputs, *given, most_sets=self.settings.own_sets, decodes=decodes)
+        return training_losses(output, part, self.settings, self.model.sam.image_size)
+
+    def _differentiate(self, batch: Any, step: int) -> dict[str, Tensor]:
         """Compute the gradients of a step, from each part of its batch in turn; returns the mean losses."""
         decodes = step % self.settings.decoder_interval == 0
         self.optimizer.zero_grad()
         means: dict[str, Tensor] = {}
-        parts = batch.parts(self.settings.accumulate)
-        for number, part in enumerate(parts):
-            is_last, share = number == len(parts) - 1, len(part.target) / len(batch.target)
-            given = self._given(part, step) if decodes else []
-            with nullcontext() if is_last else self.accelerator.no_sync(self.wrapped):
-                with self.accelerator.autocast():
-                    output = self.wrapped(part.inputs, *given, most_sets=self.settings.own_sets, decodes=decodes)
-                losses = training_losses(output, part, self.settings, self.model.sam.image_size)
+        parts = self._parts(batch)
+        for number, (part, share) in enumerate(parts):
+            with nullcontext() if number == len(parts) - 1 else self.accelerator.no_sync(self.wrapped):
+                losses = self._losses(part, step, decodes=decodes)
                 self.accelerator.backward(sum(losses.values()) * share)
             for name, value in losses.items():
                 means[name] = means.get(name, 0) + value.detach() * share
@@ -281,14 +292,18 @@ class TrainingRun:
             SettingsError: if training diverged.
             CheckpointError: if ``best`` of a finished run is damaged or gone.
         """
+        self.finish(progress)
+        return load_checkpoint(self.folder / BEST_FOLDER, self.sam)
+
+    def finish(self, progress: Progress = silent) -> None:
+        """Train to the last epoch, and measure what the best model does; see :meth:`run`."""
         if self.accelerator.is_main_process and not (self.finished and (self.folder / SETTINGS_FILE).exists()):
             deviations = training_deviations(self.settings.protocol)
             where = collect_environment(self.accelerator.device).model_dump(mode="json")
             noted: dict[str, Any] = {"protocol_deviations": deviations, "environment": where}
             if self.start is not None:
                 noted["init"] = self.start.model_dump(mode="json")
-            write_training_images(self.folder, self._learned_from, self._start_images)
-            write_sealed(self.folder / SETTINGS_FILE, self._identity.as_json() | self._origin | noted)
+            self._note(self._origin | noted)
         while not self.finished:
             started, cpu_started = time.monotonic(), time.process_time()
             losses = self.train_epoch(progress)
@@ -305,11 +320,15 @@ class TrainingRun:
                 label = self.rows[Split.TRAIN][0].reading.label
                 happened("epoch", work="train", **({} if label is None else {"class": label}), **facts)
             self.accelerator.wait_for_everyone()
-        self.model.eval()
-        if self.accelerator.is_main_process:
+        self.whole.eval()
+        if self.accelerator.is_main_process and self.settings.given_prompts != GivenPrompts.POINTS:
             self._measure_best(progress)
         self.accelerator.wait_for_everyone()
-        return load_checkpoint(self.folder / BEST_FOLDER, self.sam)
+
+    def _note(self, noted: dict[str, Any]) -> None:
+        """Note beside the run what it is."""
+        write_training_images(self.folder, self._learned_from, self._start_images)
+        write_sealed(self.folder / SETTINGS_FILE, self._identity.as_json() | noted)
 
     def _validate(self) -> tuple[dict[str, Any], bool]:
         """Score the val rows, and keep the choices that are best on them; returns facts, and whether it is the best."""
@@ -329,33 +348,21 @@ class TrainingRun:
         return read_answers(self.folder)
 
     def _measure_best(self, progress: Progress) -> None:
-        """Measure on validation rows what the best model does with given prompts, when it says that nothing is there,
-        and whether a second pass helps its own prompts; unless this is done.
+        rows = self.rows[Split.VAL]
+        measure_best(self.folder, rows, self.sam, self.store, separates=self._separates, progress=progress)
 
-        Its checkpoint is written last, as it is what declares this done.
-        """
-        if self.settings.given_prompts == GivenPrompts.POINTS or read_config(self.folder / BEST_FOLDER).given:
-            return
-        model, rows = load_checkpoint(self.folder / BEST_FOLDER, self.sam), self.rows[Split.VAL]
-        answers = measure_answers(model, rows, self.store, progress)
-        write_answers(self.folder, answers)
-        changes = {
-            "given": {one.form: one.answer for one in answers},
-            "presence_threshold": presence_threshold(model, rows, self.store),
-            "second_pass": model.apm is not None and measure_second_pass(model, rows, self.store, progress).helps,
-            "instances": choose_instance_rule(model, rows, self.store, progress) if self._separates else None,
-        }
-        model.config = model.config.model_copy(update=changes)
-        save_checkpoint(model, self.folder / BEST_FOLDER)
+    @property
+    def _best_place(self) -> str:
+        return str(self.folder / BEST_FOLDER)
 
     def _check_numbers(self) -> None:
         """Stop a training that diverged before anything of this epoch is kept: what follows would be NaN as well."""
-        if all(bool(value.isfinite().all()) for value in self.model.trainable_state().values()):
+        if all(bool(value.isfinite().all()) for value in self.whole.trainable_state().values()):
             return
         kept = "Nothing is kept of it"
         if self.best["epoch"] >= 0:
             best = f"val Dice {self.best['dice']:.3f}, epoch {self.best['epoch'] + 1}"
-            kept = f"The best model before it ({best}) is in {self.folder / BEST_FOLDER}"
+            kept = f"The best model before it ({best}) is in {self._best_place}"
         raise SettingsError(
             f"{self.folder}: training diverged in epoch {self.epoch + 1}: weights are no longer numbers. {kept}. Train "
             f"into another folder with --learning-rate below {self.settings.learning_rate:g}"
@@ -363,18 +370,29 @@ class TrainingRun:
 
     def _write(self, facts: dict[str, Any], improved: bool) -> None:
         """Everything about a finished epoch; the state comes last, as it is what declares the epoch finished."""
-        from promise_seg.learning.curves import draw_curves
-
         if self.lock is not None:
             self.lock.check()
+        self._save(facts, improved)
+        state = {"identity": self._identity.as_json(), "epoch": self.epoch, "best": self.best}
+        save_training_state(self.folder / STATE_FILE, [self.optimizer], self.whole.trainable_state(), state)
+
+    def _save(self, facts: dict[str, Any], improved: bool) -> None:
+        """Save the model of an epoch, and its line of the log."""
+        self._save_model(self.model, self.folder, improved)
+        self._add_to_log(self.folder, facts)
+
+    def _save_model(self, model: PromiseModel, folder: Path, improved: bool) -> None:
         if improved:
-            save_checkpoint(self.model, self.folder / BEST_FOLDER)
-        save_checkpoint(self.model, self.folder / LAST_FOLDER)
-        path = self.folder / LOG_FILE
+            save_checkpoint(model, folder / BEST_FOLDER)
+        save_checkpoint(model, folder / LAST_FOLDER)
+
+    def _add_to_log(self, folder: Path, facts: dict[str, Any]) -> None:
+        """Add a line to the log of a folder, and draw it now and then."""
+        from promise_seg.learning.curves import draw_curves
+
+        path = folder / LOG_FILE
         log = path.read_text(encoding="utf-8") if path.exists() else ""
         line = {name: rounded(value) for name, value in facts.items()}
         write_text(path, log + sealed_line(line))
         if self.finished or self.epoch % 5 == 0:
-            draw_curves(path, self.folder / CURVES_FILE)
-        state = {"identity": self._identity.as_json(), "epoch": self.epoch, "best": self.best}
-        save_training_state(self.folder / STATE_FILE, [self.optimizer], self.model.trainable_state(), state)
+            draw_curves(path, folder / CURVES_FILE)

@@ -192,6 +192,10 @@ class TrainingSet(Dataset[TrainingBatch]):
         return np.frombuffer(zlib.decompress(self._instances[key]), np.uint16).reshape(sample.side, sample.side)
 
     def __getitem__(self, draw: Draw) -> TrainingBatch:
+        return self.item(draw)
+
+    def item(self, draw: Draw, *, with_inputs: bool = True) -> TrainingBatch:
+        """Return a batch of one; without the inputs of the model where these are known already."""
         is_new = draw.for_maps and self._draws_views
         sample = self._new_view(draw) if is_new else self._sample(draw.row, draw.view)
         mask = sample.mask() if is_new else self._mask(sample)
@@ -206,8 +210,11 @@ class TrainingSet(Dataset[TrainingBatch]):
         instances = self._instance_map(sample, keep=not is_new) if self._separates else None
         map_side = None if self._apm is None else self._apm.map_side
         map_target = target if map_side is None else shrink_mask(torch.from_numpy(mask)[None], map_side)
+        inputs: dict[str, Tensor] = {}
+        if with_inputs:
+            inputs = self._image(sample) if is_new else self._inputs(sample, draw)
         return TrainingBatch(
-            features=self._image(sample) if is_new else self._inputs(sample, draw),
+            features=inputs,
             target=target,
             signed_distance=torch.from_numpy(signed_distances(coarse))[None],
             oracle_points_xy_model=torch.from_numpy(points_xy_model)[None, None],

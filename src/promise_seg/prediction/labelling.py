@@ -14,6 +14,7 @@ from promise_seg.images.reading import Reading
 from promise_seg.inference.encoding import encode_images, encoding_note
 from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import ModelConfig
+from promise_seg.prediction.encoding_together import encode_together
 from promise_seg.prediction.identity import options_between
 from promise_seg.prediction.instances import with_offset
 from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
@@ -31,7 +32,6 @@ from promise_seg.prediction.surest import surest_labels
 from promise_seg.prediction.volume_labels import SliceFacts, VolumeLabels, rules_of
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
-from promise_seg.sam.features import Features
 from promise_seg.vocabulary import MaskKind, Slices
 from promise_seg.volumes.whole_slices import IN_TILES, IN_TIME, asks_to_join, frames_are_whole, with_first
 
@@ -233,14 +233,14 @@ class Labeller:
         return LabelledSlice(found.labels, {label: origin}, found.objects)
 
     def _encoded(self, framed: ImageInFrame) -> dict[int, EncodedImage]:
-        """The image as each model needs it: SAM's features are shared, what an APM sees in the image is its own."""
-        shared: Features | None = None
-        encoded = {}
-        for label, one in self.predictors.items():
-            if shared is None and not one.model.sam.encoder_learns:
-                stages = {stage for other in self.predictors.values() for stage in other.model.stages_read}
-                shared = encode_images(one.model.sam, [framed.pixels()], stages)
-            encoded[label] = one.encode_framed(framed, None if one.model.sam.encoder_learns else shared)
+        """The image as each model needs it: SAM's features are shared, and so is what APMs that see alike see in it."""
+        alone = {label: one for label, one in self.predictors.items() if one.model.sam.encoder_learns}
+        encoded = {label: one.encode_framed(framed) for label, one in alone.items()}
+        others = {label: one for label, one in self.predictors.items() if label not in alone}
+        if others:
+            stages = {stage for one in self.predictors.values() for stage in one.model.stages_read}
+            sam = next(iter(others.values())).model.sam
+            encoded |= encode_together(others, framed, encode_images(sam, [framed.pixels()], stages))
         return encoded
 
     def frame(self, source: Source, index: int) -> ImageInFrame:

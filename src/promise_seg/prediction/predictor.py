@@ -96,9 +96,9 @@ class Predictor:
         """
         if features is None:
             features = encode_images(self.model.sam, [framed.pixels()], self.model.stages_read)
-        return EncodedImage(seen_by(self.model, features, self._apm_inputs(framed)), framed.geometry)
+        return EncodedImage(seen_by(self.model, features, self.apm_inputs(framed)), framed.geometry)
 
-    def _apm_inputs(self, framed: ImageInFrame) -> dict[str, Tensor]:
+    def apm_inputs(self, framed: ImageInFrame) -> dict[str, Tensor]:
         """Return the input of an APM that sees the image itself."""
         apm = self.model.apm
         if apm is None or apm.image_side is None:

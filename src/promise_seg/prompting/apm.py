@@ -4,6 +4,7 @@ What every kind of APM shares is here; each kind has a file of its own.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -68,7 +69,8 @@ class AutoPrompter(nn.Module):
     ``makes_map`` says that it proposes with a map of where objects are, its saliency.
     ``stages_read`` are the stages of SAM's encoder that it reads, counting from 0: no others are stored.
     ``frozen_part`` is the name of a part that is never trained, and that no checkpoint holds; ``fast_part`` that of a
-    part that learns at twice the rate.
+    part that learns at twice the rate. ``class_parts`` are the names of the parts that each class has for itself where
+    one network is learned for several classes; empty for a kind that cannot be learned so.
     """
 
     stages_read: tuple[int, ...] = ALL_STAGES
@@ -77,6 +79,7 @@ class AutoPrompter(nn.Module):
     makes_map: bool = False
     frozen_part: str | None = None
     fast_part: str | None = None
+    class_parts: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, features: Features) -> Proposal:
@@ -105,7 +108,19 @@ class AutoPrompter(nn.Module):
 
     def look(self, features: Features) -> dict[str, Tensor]:
         """Return its findings in the images that it sees itself: all that it needs of them to propose prompts."""
+        return self.tell(self.see(features))
+
+    def see(self, features: Features) -> Any:
+        """Return what it makes of the images before its :attr:`class_parts` say what is in them."""
+        return features
+
+    def tell(self, seen: Any) -> dict[str, Tensor]:
+        """Return what :meth:`look` does, of what :meth:`see` returned of this APM or of one that sees alike."""
         return {}
+
+    def sees_like(self, other: "AutoPrompter") -> bool:
+        """Whether another one sees the same in every image, as its parts but for those of a class are the very same."""
+        return self is other
 
     def findings(self, features: Features) -> dict[str, Tensor]:
         """Return for one image what arithmetic alone finds, by names: that of an exported graph.
@@ -130,6 +145,13 @@ class AutoPrompter(nn.Module):
 
     def begin(self) -> None:
         """Put pretrained weights in their places, before training begins from nothing."""
+
+
+def look_together(prompters: Sequence[AutoPrompter], features: Features) -> list[dict[str, Tensor]]:
+    """Return the findings of each of several APMs in the same images; those that see like the first look only once."""
+    first, *others = prompters
+    seen = first.see(features)
+    return [first.tell(seen)] + [one.tell(seen) if one.sees_like(first) else one.look(features) for one in others]
 
 
 class PointPrompter(AutoPrompter):

@@ -26,7 +26,7 @@ from promise_seg.prompting.backbones.loading import (
     empty_backbone,
     load_backbone,
 )
-from promise_seg.prompting.map_decoders import CoarseDecoder, FineDecoder, MapDecoder, resized
+from promise_seg.prompting.map_decoders import CoarseDecoder, FineDecoder, MapDecoder, Seen, resized
 from promise_seg.prompting.separating import PROMINENCE, prompts_in_frame, separate
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
@@ -73,6 +73,7 @@ class PretrainedPrompter(AutoPrompter):
 
     stages_read = ()
     makes_map = True
+    class_parts = ("decoder.out", "decoder.presence")
 
     def __init__(
         self,
@@ -117,14 +118,23 @@ class PretrainedPrompter(AutoPrompter):
     def frozen_sha256(self) -> str:
         return weights_sha256(self.backbone)
 
-    def look(self, features: Features) -> dict[str, Tensor]:
+    def see(self, features: Features) -> Seen:
         if IMAGE in features.tensors:
             maps = self.backbone(features.tensors[IMAGE])
         else:
             maps = [features.tensors[BACKBONE_MAP.format(number)] for number in range(len(self.backbone.widths))]
         embedding, image = features.tensors.get(EMBEDDING), features.tensors.get(IMAGE)
-        found, presence = self.decoder(maps, embedding, self.map_side or 0, image)
+        return self.decoder.see(maps, embedding, self.map_side or 0, image)
+
+    def tell(self, seen: Seen) -> dict[str, Tensor]:
+        found, presence = self.decoder.tell(seen)
         return {MAPS: found} | ({PRESENCE: presence} if self.learns_presence else {})
+
+    def sees_like(self, other: AutoPrompter) -> bool:
+        if not isinstance(other, PretrainedPrompter) or self.image_side != other.image_side:
+            return False
+        theirs, own = dict(other.named_parameters()), tuple(f"{part}." for part in self.class_parts)
+        return all(name.startswith(own) or theirs.get(name) is one for name, one in self.named_parameters())
 
     def forward(self, features: Features) -> Proposal:
         found = features.tensors if MAPS in features.tensors else self.look(features)

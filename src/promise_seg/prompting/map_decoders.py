@@ -5,6 +5,7 @@ The coarse one is that of models that were trained before there was the fine one
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,13 @@ _OUTLINE_CHANNELS = 24
 _STRIDE = 2  # of the fine maps
 
 
+class Seen(NamedTuple):
+    """Features of images before the last layers: a map (B, C, h, h), and those of the whole image (B, D)."""
+
+    fused: Tensor
+    pooled: Tensor
+
+
 class MapDecoder(nn.Module, ABC):
     """Maps of a backbone, from the finest to the coarsest, to some maps of the objects.
 
@@ -25,11 +33,18 @@ class MapDecoder(nn.Module, ABC):
         outputs: how many maps there are.
     """
 
-    @abstractmethod
+    out: nn.Conv2d
+    presence: nn.Linear
+
     def forward(
         self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Return maps (B, outputs, side, side), and presence logits (B,).
+        """Return maps (B, outputs, side, side), and presence logits (B,); for the arguments see :meth:`see`."""
+        return self.tell(self.see(maps, embedding, side, image))
+
+    @abstractmethod
+    def see(self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None) -> Seen:
+        """Return all that comes before the last layers.
 
         Args:
             maps: of the backbone, each (B, C, h, h).
@@ -37,6 +52,10 @@ class MapDecoder(nn.Module, ABC):
             side: of the maps.
             image: (B, S, S, 3) RGB in [0, 255], if it is known.
         """
+
+    def tell(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        """Return what the last layers make of it; see :meth:`forward`."""
+        return self.out(seen.fused), self.presence(seen.pooled)[:, 0]
 
 
 class CoarseDecoder(MapDecoder):
@@ -53,9 +72,7 @@ class CoarseDecoder(MapDecoder):
         self.out = nn.Conv2d(_CHANNELS, outputs, 1)
         self.presence = nn.Linear(2 * _CHANNELS, 1)
 
-    def forward(
-        self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def see(self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None) -> Seen:
         fused = None
         for number in reversed(range(len(maps))):
             here = self.project[number](maps[number])
@@ -68,7 +85,7 @@ class CoarseDecoder(MapDecoder):
                 pooled = _pooled(fused)
         if fused is None:
             raise ValueError("there are no feature maps")
-        return self.out(resized(fused, side)), self.presence(pooled)[:, 0]
+        return Seen(resized(fused, side), pooled)
 
 
 class FineDecoder(MapDecoder):
@@ -89,18 +106,16 @@ class FineDecoder(MapDecoder):
         self.outlines = _Outlines(below)
         self.out = nn.Conv2d(_OUTLINE_CHANNELS, outputs, 1)
 
-    def forward(
-        self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def see(self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None) -> Seen:
         if image is None:
             raise ValueError("fine maps need the image")
         found, *skips = reversed(maps)
-        presence = self.presence(_pooled(found))[:, 0]
+        pooled = _pooled(found)
         for number, (scale, skip) in enumerate(zip(self.scales, skips, strict=True)):
             found = scale(torch.cat([resized(found, skip.shape[-1]), skip], 1))
             if embedding is not None and number == 0:
                 found = found + resized(self.from_sam(embedding), found.shape[-1])
-        return self.out(self.outlines(found, image, side)), presence
+        return Seen(self.outlines(found, image, side), pooled)
 
 
 class _Outlines(nn.Module):

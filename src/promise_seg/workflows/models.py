@@ -9,6 +9,7 @@ import torch
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import ALL_CLASSES, Reading, ReadingOptions, make_reading
+from promise_seg.learning.class_networks import tie_equal
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.labelled import LabelledSlice
 from promise_seg.prediction.labelling import Labeller, parse_names
@@ -255,6 +256,7 @@ def open_models(
             part.open(sam=shared, device=place, image_size=image_size, encoder_precision=encodes, protocol=protocol)
         )
         opened[-1].always_segments = always_segment
+    tie_equal(opened)
     return OpenModels(ref, tuple(opened))
 
 

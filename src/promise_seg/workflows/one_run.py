@@ -1,16 +1,18 @@
 """One run from its features to its calibration."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from promise_seg.checkpoint import BEST_FOLDER, read_config
 from promise_seg.dataset.checks import CheckedRow
+from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.inference.planning import plan_encoding
 from promise_seg.learning.answering import MeasuredAnswer
 from promise_seg.learning.training import TrainingRun
+from promise_seg.learning.training_classes import ClassesRun
 from promise_seg.progress import Progress, silent
 from promise_seg.trust.calibrating import ensure_calibrated
 from promise_seg.trust.trust_model import TrustModel
@@ -80,12 +82,46 @@ def run_and_calibrate(
         run.run(progress)
         if not run.accelerator.is_main_process:
             return Trained(run.folder, encoded, run.best, None)
-        try:
-            place, device = run.folder / BEST_FOLDER, run.accelerator.device
-            trust = ensure_calibrated(place, rows, run.store, run.sam, device, progress)
-        except forgiven as error:
-            return Trained(run.folder, encoded, run.best, None, str(error), run.answers)
-        return Trained(run.folder, encoded, run.best, trust, answers=run.answers)
+        trained = Trained(run.folder, encoded, run.best, None, answers=run.answers)
+        return _calibrated(trained, rows, run, progress, forgiven)
+
+
+def run_and_calibrate_classes(
+    run: ClassesRun, rows: Dataset, progress: Progress = silent, note: Note = no_note
+) -> Iterator[Trained]:
+    """Begin the run of one network for several classes or resume it; the same for each of its classes, in turn.
+
+    Args:
+        run: to be trained to its last epoch.
+        rows: of the run, for all classes.
+        progress: told of each image and step.
+        note: told what encoding will take, before it begins.
+
+    Raises:
+        SettingsError, CheckpointError, PromiseError: see :func:`run_and_calibrate`.
+    """
+    with run.store.in_use():
+        encoded = 0 if run.finished else _encode(run, note, progress)
+        run.finish(progress)
+        for label in run.labels:
+            trained = Trained(run.folder_of(label), encoded, run.best_of(label), None)
+            if run.accelerator.is_main_process:
+                trained = replace(trained, answers=run.answers_of(label))
+                trained = _calibrated(trained, rows.of_class(label), run, progress, SettingsError)
+            yield trained
+            encoded = 0  # for all of them together
+
+
+def _calibrated(
+    trained: Trained, rows: Sequence[CheckedRow], run: TrainingRun, progress: Progress, forgiven: type[PromiseError]
+) -> Trained:
+    """Learn how far to trust the masks of a trained model."""
+    try:
+        device = run.accelerator.device
+        trust = ensure_calibrated(trained.best_folder, rows, run.store, run.sam, device, progress)
+    except forgiven as error:
+        return replace(trained, why_no_trust=str(error))
+    return replace(trained, trust=trust)
 
 
 def _encode(run: TrainingRun, note: Note, progress: Progress) -> int:

@@ -1,6 +1,6 @@
 """Train models: one, or one for each class of label maps, from random weights or from a model that there is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from promise_seg.class_sets import class_folder, write_class_set
+from promise_seg.class_sets import check_class_set, class_folder, write_class_set
 from promise_seg.dataset.checks import classes_of
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
@@ -19,6 +19,7 @@ from promise_seg.learning.run_note import DataOrigin
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings, with_usual_epochs
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.training import TrainingRun
+from promise_seg.learning.training_classes import ClassesRun
 from promise_seg.locks import Lock, alone_in
 from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import PointCounts
@@ -33,7 +34,8 @@ from promise_seg.workflows.evaluation import as_store, data_name
 from promise_seg.workflows.model_ref import ModelPart, ModelRef, PartKind
 from promise_seg.workflows.models import AnyModel, ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
-from promise_seg.workflows.one_run import Trained, run_and_calibrate
+from promise_seg.workflows.one_model import check_has_classes, check_one_model
+from promise_seg.workflows.one_run import Trained, run_and_calibrate, run_and_calibrate_classes
 from promise_seg.workflows.outputs import check_run_folder
 from promise_seg.workflows.sizing import Sizing
 from promise_seg.workflows.tiling import tiles_to_learn
@@ -56,6 +58,7 @@ def train(
     train_also: str | None = None,
     fit: str | None = None,
     init: "ModelLike | Starts | None" = None,
+    one_model: bool = False,
     epochs: int | None = None,
     batch_size: int | None = None,
     accumulate: int | None = None,
@@ -105,6 +108,7 @@ def train(
         fit: how images become squares: ``stretch``, ``pad`` or ``square``.
         init: a model to start from, or what names one: parts that fit are taken over, all else begins anew. Images
             that it was trained on are known to be so for ever after.
+        one_model: train one network for all classes of label maps, instead of one for each.
         epochs: passes over the train rows; by default 40, and for ``pretrained`` 20 to 60, as it takes for 7,000
             images to be seen.
         batch_size: images in a step; by default 16.
@@ -150,10 +154,14 @@ def train(
     }  # fmt: skip
     starts = init if init is None or isinstance(init, Starts) else Starts(init)
     settings = settings_for(protocol, starts, given | apm_options, begun=settings_of_run(output))
+    if one_model:
+        check_one_model(settings)
     if starts is not None:
         note(starts.words(settings))
     if not isinstance(data, Dataset):
         data = Dataset.from_csv(data, like=usual_reading(protocol, starts), progress=progress)
+    if one_model:
+        check_has_classes(data)
     rows = data.with_validation(val_share, settings.seed)
     if rows.val_share is not None:
         note(f"no val rows in {data_name(data)}: took {len(rows.val)} of the train rows (whole groups) to choose on")
@@ -169,7 +177,7 @@ def train(
         note(f"{frozen.name}: {line}")
     with _alone_in(Path(output), accelerator) as lock:
         work = _Work(frozen, as_store(store, store_precision), settings, accelerator, starts, progress, note, lock)
-        return _train_all(work, rows, Path(output), trained)
+        return (_train_as_one if one_model else _train_all)(work, rows, Path(output), trained)
 
 
 @contextmanager
@@ -288,16 +296,32 @@ class _Work:
         if start is not None:
             self._check_start(start, rows)
         run = TrainingRun(folder, rows, self.sam, self.store, self.settings, self.accelerator, origin, start)
+        self._begin(run)
+        return run_and_calibrate(run, rows, self.progress, note=self.note)
+
+    def train_as_one(self, rows: Dataset, folder: Path, labels: Sequence[int]) -> Iterator[Trained]:
+        """The same for one network for several classes; returns how it ended for each of them."""
+        check_class_set(folder, labels, one_model=True)
+        origin = DataOrigin(data=data_name(rows), val_share=rows.val_share)
+        starts = {} if self.starts is None else {label: self.starts.of_class(label) for label in labels}
+        for start in {one.ref: one for one in starts.values()}.values():
+            self._check_start(start, rows)
+        run = ClassesRun(folder, rows, labels, self.sam, self.store, self.settings, self.accelerator, origin, starts)
+        write_class_set(folder, labels, one_model=True)
+        self._begin(run)
+        return run_and_calibrate_classes(run, rows, self.progress, note=self.note)
+
+    def _begin(self, run: TrainingRun) -> None:
+        """Say what a user should know of a run before it goes on."""
         run.lock = self.lock
         if run.start is not None:
             self.note(run.start.words)
         for line in run.notes:
             self.note(line)
         if run.finished:
-            self.note(f"{folder}: this run is already finished")
+            self.note(f"{run.folder}: this run is already finished")
         elif run.epoch:
-            self.note(f"{folder}: going on after epoch {run.epoch}")
-        return run_and_calibrate(run, rows, self.progress, note=self.note)
+            self.note(f"{run.folder}: going on after epoch {run.epoch}")
 
     def _check_start(self, start: StartingPoint, rows: Dataset) -> None:
         """Refuse to choose the best epoch on images that the model to start from was trained on; warn of test rows."""
@@ -327,6 +351,15 @@ def _train_all(work: _Work, rows: Dataset, output: Path, trained: Callable[[Trai
     for label in classes:
         work.note(f"class {label}, of {', '.join(map(str, classes))}:")
         trained(work.train(rows.of_class(label), class_folder(output, label), label))
+    return load(output, sam=work.sam, device=work.accelerator.device)
+
+
+def _train_as_one(work: _Work, rows: Dataset, output: Path, trained: Callable[[Trained], object]) -> AnyModel:
+    """One run for all classes."""
+    classes = _classes(rows)
+    work.note(f"one model for the classes {', '.join(map(str, classes))}")
+    for one in work.train_as_one(rows, output, classes):
+        trained(one)
     return load(output, sam=work.sam, device=work.accelerator.device)
 
 

@@ -1,0 +1,248 @@
+"""Train one network for several classes of label maps: each image is seen once for all of them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from promise_seg.checkpoint import BEST_FOLDER, load_checkpoint
+from promise_seg.class_sets import class_folder
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.features.store import FeatureStore
+from promise_seg.learning.answering import MeasuredAnswer, read_answers
+from promise_seg.learning.class_networks import ClassNetworks
+from promise_seg.learning.measuring_best import measure_best
+from promise_seg.learning.objective import training_losses
+from promise_seg.learning.run_identity import RunIdentity
+from promise_seg.learning.run_log import LOG_FILE, keep_epochs
+from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.starting import StartingPoint, StartNote
+from promise_seg.learning.training import TrainingRun
+from promise_seg.learning.training_images import write_training_images
+from promise_seg.learning.training_set import Draw, TrainingBatch, TrainingSet, collate
+from promise_seg.learning.validation import validate
+from promise_seg.model import PromiseModel
+from promise_seg.progress import Progress, silent
+from promise_seg.sam.backbone import Backbone
+from promise_seg.sealed import write_sealed
+from promise_seg.vocabulary import Split
+
+ClassesBatch = tuple[TrainingBatch, ...]
+"""The same views for each class; the first one has the inputs of the model."""
+
+
+class ClassesSet(Dataset[ClassesBatch]):
+    """The train rows of several classes by :class:`Draw`: one view, and a target for each class.
+
+    Args:
+        sets: of the classes, of the same images in the same order.
+    """
+
+    def __init__(self, sets: Sequence[TrainingSet]) -> None:
+        self._sets = tuple(sets)
+
+    def __len__(self) -> int:
+        return len(self._sets[0])
+
+    def __getitem__(self, draw: Draw) -> ClassesBatch:
+        return tuple(one.item(draw, with_inputs=number == 0) for number, one in enumerate(self._sets))
+
+
+def collate_classes(items: list[ClassesBatch]) -> ClassesBatch:
+    """Join batches of one image to a batch of several, class by class."""
+    return tuple(collate(list(of_class)) for of_class in zip(*items, strict=True))
+
+
+def _together(hashes: Sequence[str]) -> str:
+    """One hash for those of several starting points; of one, its own."""
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _noted(note: StartNote, start: StartingPoint) -> dict[str, Any]:
+    """The record of what a class started from, by the hash of its own starting point."""
+    return note.model_copy(update={"sha256": start.sha256}).model_dump(mode="json")
+
+
+class ClassesRun(TrainingRun):
+    """One run in ``folder`` for several classes, which leaves in ``class-1`` ... what a run of one class does.
+
+    A step's loss is the mean over the classes; the epoch is chosen by the mean of their Dice on val rows, and how masks
+    are made of what SAM gives, for each class by its own.
+
+    Args:
+        folder: of the run; it gets a folder for each class.
+        rows: of label maps, for all of their classes.
+        labels: the classes, in the order of their models.
+        sam, store, settings, accelerator, origin: see :class:`~promise_seg.learning.training.TrainingRun`. The settings
+            are those of an APM that several classes can share.
+        starts: the model that each class starts from; by default all start from random weights. Weights that the
+            classes share are those of the first one's model.
+
+    Raises:
+        ManifestError: if there are no train or no val rows.
+        SettingsError: if a starting point does not fit, or batches cannot be shared equally among the processes.
+        CheckpointError: if the folder holds a run with other settings, data, SAM or starting points.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rows: Sequence[CheckedRow],
+        labels: Sequence[int],
+        sam: Backbone,
+        store: FeatureStore,
+        settings: TrainSettings,
+        accelerator: Accelerator,
+        origin: DataOrigin | None = None,
+        starts: Mapping[int, StartingPoint] | None = None,
+    ) -> None:
+        self.labels = tuple(labels)
+        self._val_facts: list[dict[str, Any]] = []
+        self._starts, self._started = dict(starts or {}), dict[int, StartNote]()
+        first = self._starts.get(self.labels[0])
+        if first is not None:
+            first = replace(first, sha256=_together([self._starts[label].sha256 for label in self.labels]))
+        super().__init__(folder, rows, sam, store, settings, accelerator, origin, first)
+
+    @property
+    def networks(self) -> tuple[PromiseModel, ...]:
+        """The models of the classes, as they are now."""
+        return self.whole.of_classes if isinstance(self.whole, ClassNetworks) else (self.whole,)
+
+    def folder_of(self, label: int) -> Path:
+        """Return the folder with what a run of a class leaves."""
+        return class_folder(self.folder, label)
+
+    def answers_of(self, label: int) -> tuple[MeasuredAnswer, ...]:
+        """Return how the best model of a class answers given prompts; see :attr:`TrainingRun.answers`."""
+        return read_answers(self.folder_of(label))
+
+    def best_of(self, label: int) -> dict[str, Any]:
+        """Return the best epoch, and what was reached and chosen in it for a class; see :attr:`TrainingRun.best`."""
+        return {"epoch": self.best["epoch"]} | self.best["classes"][str(label)]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*(f"class {label} {one.words}" for label, one in self._started.items()), *self._presence_notes)
+
+    @property
+    def _presence_notes(self) -> tuple[str, ...]:
+        train = self.rows[Split.TRAIN]
+        always = [label for label in self.labels if all(row.of_class(label).foreground_pixels for row in train)]
+        if not always:
+            return ()
+        return (
+            f"class {', '.join(map(str, always))}: in every train row, so the model cannot learn to see that there is "
+            "none: it will segment something in every image. Add rows without it if you have such images",
+        )
+
+    def run(self, progress: Progress = silent) -> PromiseModel:
+        """Train to the last epoch and return the best model of the first class; see :meth:`TrainingRun.run`."""
+        self.finish(progress)
+        return load_checkpoint(self.folder_of(self.labels[0]) / BEST_FOLDER, self.sam)
+
+    def _rows_of(self, label: int, split: Split) -> list[CheckedRow]:
+        return [row.of_class(label) for row in self.rows[split]]
+
+    def _begun_model(self, train: Sequence[CheckedRow]) -> PromiseModel:
+        return self._model_of(self.labels[0])
+
+    def _model_of(self, label: int) -> PromiseModel:
+        return super()._begun_model(self._rows_of(label, Split.TRAIN))
+
+    def _whole(self) -> ClassNetworks:
+        models = {label: self._model_of(label) for label in self.labels[1:]}
+        for label, start in self._starts.items():
+            if label in models:
+                self._started[label] = start.put_into(models[label], self.sam)
+        return ClassNetworks([self.model, *models.values()])
+
+    def _loader(self) -> DataLoader:
+        sets = [
+            TrainingSet(self._rows_of(label, Split.TRAIN), self.sam, self.store, self.settings, model.apm)
+            for label, model in zip(self.labels, self.networks, strict=True)
+        ]
+        return DataLoader(ClassesSet(sets), self.settings.batch_size, sampler=self.draws, collate_fn=collate_classes)
+
+    def _parts(self, batch: ClassesBatch) -> list[tuple[ClassesBatch, float]]:
+        parts = zip(*(one.parts(self.settings.accumulate) for one in batch), strict=True)
+        return [(part, len(part[0].target) / len(batch[0].target)) for part in parts]
+
+    def _losses(self, part: ClassesBatch, step: int, *, decodes: bool) -> dict[str, Tensor]:
+        given = [self._given(one, step) if decodes else [] for one in part]
+        with self.accelerator.autocast():
+            outputs = self.wrapped(part[0].inputs, given, most_sets=self.settings.own_sets, decodes=decodes)
+        side = self.sam.image_size
+        found = [training_losses(out, one, self.settings, side) for out, one in zip(outputs, part, strict=True)]
+        names = dict.fromkeys(name for losses in found for name in losses)
+        return {
+            name: torch.stack([losses[name] for losses in found if name in losses]).sum() / len(found) for name in names
+        }
+
+    def _validate(self) -> tuple[dict[str, Any], bool]:
+        """Score the val rows of each class, and keep what is best on them for it; returns facts, and whether the mean
+        over the classes is the best."""
+        found = broadcast_object_list(
+            [
+                validate(model, self._rows_of(label, Split.VAL), self.store, self.settings)
+                for label, model in zip(self.labels, self.networks, strict=True)
+            ]
+        )
+        for model, one in zip(self.networks, found, strict=True):
+            chosen = {"mask_choice": one.mask_choice, "map_share": one.map_share}
+            model.config = model.config.model_copy(update=chosen)
+        dice = float(np.mean([one.dice for one in found]))
+        of_classes = {
+            str(label): {"dice": one.dice, "mask_choice": one.mask_choice}
+            for label, one in zip(self.labels, found, strict=True)
+        }
+        improved = dice > self.best["dice"]
+        if improved:
+            self.best = {"epoch": self.epoch, "dice": dice, "classes": of_classes}
+        self._val_facts = [
+            {"val_dice": one.dice, "mask_choice": one.mask_choice}
+            | ({"map_share": one.map_share} if one.map_share else {})
+            for one in found
+        ]
+        return {"val_dice": dice}, improved
+
+    def _save(self, facts: dict[str, Any], improved: bool) -> None:
+        for number, (label, model) in enumerate(zip(self.labels, self.networks, strict=True)):
+            folder = self.folder_of(label)
+            self._save_model(model, folder, improved)
+            self._add_to_log(folder, facts | (self._val_facts[number] if "val_dice" in facts else {}))
+        self._add_to_log(self.folder, facts)
+
+    def _keep_log(self, epochs: int) -> None:
+        for folder in (*map(self.folder_of, self.labels), self.folder):
+            keep_epochs(folder / LOG_FILE, epochs)
+
+    def _note(self, noted: dict[str, Any]) -> None:
+        for label in self.labels:
+            rows, start = [row.of_class(label) for row in self._learned_from], self._starts.get(label)
+            sha256 = None if start is None else start.sha256
+            identity = RunIdentity.of(self.settings, rows, self.sam, sha256, self.store.precision)
+            write_training_images(self.folder_of(label), rows, None if start is None else start.images)
+            started = self._started.get(label, self.start)
+            init = {} if start is None or started is None else {"init": _noted(started, start)}
+            write_sealed(self.folder_of(label) / SETTINGS_FILE, identity.as_json() | noted | init)
+        super()._note(noted)
+
+    @property
+    def _best_place(self) -> str:
+        return f"the folder {BEST_FOLDER} of each class in {self.folder}"
+
+    def _measure_best(self, progress: Progress) -> None:
+        for label in self.labels:
+            measure_best(
+                self.folder_of(label), self._rows_of(label, Split.VAL), self.sam, self.store, progress=progress
+            )
