@@ -210,12 +210,22 @@ def with_usual_epochs(settings: TrainSettings, rows: int, begun: TrainSettings |
     return settings.model_copy(update={"epochs": usual, "val_interval": usual_val_interval(usual)})
 
 
-def _usual_options(apm: str, given: dict[str, Any], begun: TrainSettings | None) -> dict[str, Any]:
-    """Options of an APM that a new run has where the user names none, and one that was begun only if it had them."""
-    usual = CONFIGS[ApmKind(apm)].options_of_new_runs() if apm in tuple(ApmKind) else {}
+def _with_usual_options(given: dict[str, Any], apm: str, recipe: str, begun: TrainSettings | None) -> dict[str, Any]:
+    """Options of an APM that are given, and those that a new run has where the user names none.
+
+    A run that was begun has those only if it had them. One that came later may be given all the same, as by the model
+    that it started from, if it says what was done before there was one.
+    """
+    if apm not in tuple(ApmKind) or recipe not in tuple(Recipe):
+        return given  # refused with the choices, later
+    config = CONFIGS[ApmKind(apm)]
+    usual = config.options_of_new_runs(Recipe(recipe))
     if begun is not None:
-        usual = {name: begun.apm_options[name] for name in usual if name in begun.apm_options}
-    return {name: value for name, value in usual.items() if name not in given}
+        had = begun.apm_options
+        came_later = {name: config.model_fields[name].default for name in usual if name not in had}
+        given = {n: value for n, value in given.items() if n not in came_later or value != came_later[n]}
+        usual = {name: had[name] for name in usual if name in had}
+    return usual | given
 
 
 def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSettings:
@@ -244,9 +254,9 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
             usual["val_interval"] = usual_val_interval(values.get("epochs", usual["epochs"]))
         if begun is not None:
             usual |= {name: getattr(begun, name) for name in _SINCE if name in usual}
-        options = values.get("apm_options", {})
-        if usual_options := _usual_options(apm, options, begun):
-            values["apm_options"] = options | usual_options
+        recipe = values.get("augmentation", preset.get("augmentation", Recipe.OWN))
+        if options := _with_usual_options(values.get("apm_options", {}), apm, recipe, begun):
+            values["apm_options"] = options
         preset = preset | usual
     try:
         return TrainSettings(**preset | values)
