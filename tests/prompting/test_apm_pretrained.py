@@ -191,7 +191,7 @@ def seen(image):
 
 def mirror_image(features):
     embedding, image = features.tensors["embedding"], features.tensors[IMAGE]
-    return Features({"embedding": embedding.flip(3), IMAGE: image.flip(2)})
+    return Features({"embedding": embedding.flip(2), IMAGE: image.flip(1)})
 
 
 @torch.no_grad()
@@ -200,14 +200,14 @@ def test_mirrored_maps_of_a_mirror_image_are_the_mirror_image_of_the_maps():
     torch.nn.init.normal_(apm.decoder.from_sam.weight, std=0.3)
     features = seen(torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(0)) * 255)
     found, mirrored = apm.look(features), apm.look(mirror_image(features))
-    torch.testing.assert_close(mirrored[MAPS], found[MAPS].flip(3), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(mirrored[MAPS], found[MAPS].flip(2), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(mirrored[PRESENCE], found[PRESENCE], atol=1e-4, rtol=1e-4)
     for name, value in apm.findings(features[:1]).items():
         other = apm.findings(mirror_image(features[:1]))[name]
-        torch.testing.assert_close(other, value if name == "presence_logits" else value.flip(-1), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(other, value if name == "presence_logits" else value.flip(-2), atol=1e-4, rtol=1e-4)
     apm.mirrored = False
     plain = apm.look(features)[MAPS]
-    mean = (plain + apm.look(mirror_image(features))[MAPS].flip(3)) / 2
+    mean = (plain + apm.look(mirror_image(features))[MAPS].flip(2)) / 2
     torch.testing.assert_close(found[MAPS], mean, atol=1e-4, rtol=1e-4)
     assert (plain - mean).abs().max() > 1e-3
 

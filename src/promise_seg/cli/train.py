@@ -102,7 +102,7 @@ def train(
         bool,
         typer.Option(
             "--apm-mirrored/--no-apm-mirrored",
-            help="Let pretrained also see the mirror image of each image when it predicts; not with --apm-frozen.",
+            help="Let pretrained see each image mirrored as well when it predicts, top and bottom exchanged.",
             rich_help_panel=MODEL,
         ),
     ] = True,

@@ -66,7 +66,7 @@ class PretrainedPrompter(AutoPrompter):
         max_objects: how many objects it asks for at most: the largest.
         map_stride: how many pixels of the image a cell of its maps is wide: 2 or 4.
         separates: whether its distance map was learned from instances, so that objects that touch are told apart.
-        mirrored: whether it also sees the mirror image of each image, left and right exchanged, when it predicts.
+        mirrored: whether it also sees each image mirrored, top and bottom exchanged, when it predicts.
 
     Shape: reads of the features the embedding, if it is there, and the image (B, side, side, 3) RGB in [0, 255], or
         what :meth:`look` found in it. The maps are of side ``side / map_stride``.
@@ -124,7 +124,7 @@ class PretrainedPrompter(AutoPrompter):
             return self._look_once(features)
         found = self._look_once(_with_mirror_images(features))
         plain, mirror = found[MAPS].chunk(2)
-        means = {MAPS: (plain + mirror.flip(-1)) / 2}
+        means = {MAPS: (plain + mirror.flip(-2)) / 2}
         if PRESENCE in found:
             means[PRESENCE] = found[PRESENCE].unflatten(0, (2, -1)).mean(0)
         return means
@@ -225,13 +225,13 @@ class PretrainedPrompter(AutoPrompter):
 
 
 def _with_mirror_images(features: Features) -> Features:
-    """Images and, behind them, their mirror images, left and right exchanged: twice as many.
+    """Images and, behind them, their mirror images, top and bottom exchanged: twice as many.
 
     The embedding of a mirror image is taken to be the mirror image of the embedding, so that SAM encodes nothing anew.
     """
     seen = {name: features.tensors[name] for name in (IMAGE, EMBEDDING) if name in features.tensors}
-    across = {IMAGE: 2, EMBEDDING: 3}
-    return Features({name: torch.cat([one, one.flip(across[name])]) for name, one in seen.items()})
+    rows = {IMAGE: 1, EMBEDDING: 2}
+    return Features({name: torch.cat([one, one.flip(rows[name])]) for name, one in seen.items()})
 
 
 def _padded(values: Float32Array | IntArray, count: int, evenly: bool) -> Float32Array | IntArray:
@@ -253,7 +253,7 @@ class PretrainedConfig(ApmConfig):
             a choice, and where the backbone is frozen.
         learns_presence: whether it says that there is nothing to segment.
         separates: whether it learned from instance maps, and tells objects apart that touch.
-        mirrored: whether its maps are the mean of those of an image and of its mirror image, left and right exchanged,
+        mirrored: whether its maps are the mean of those of an image and of its mirror image, top and bottom exchanged,
             when it predicts; not in models from before there was a choice, nor where the backbone is frozen.
         architecture: of a backbone of ``transformers``, to build it anew.
         backbone_sha256: of the weights of a frozen backbone.
