@@ -164,12 +164,13 @@ def test_what_came_later_is_new_runs_alone():
 
 def test_a_run_that_was_begun_before_fine_maps_goes_on_without_them():
     new = make_settings(apm="pretrained")
-    assert (new.decoder_interval, new.own_sets, new.val_interval) == (2, 2, 1)
+    assert (new.decoder_interval, new.own_sets, new.val_interval, new.mixes_views) == (2, 2, 1, True)
     assert new.apm_options == {"map_stride": 2, "mirrored": True}
     assert make_settings(apm="pretrained", epochs=60).val_interval == 3
     old = TrainSettings(apm="pretrained", epochs=20, batch_size=8, edge_weight=2.0)
     again = make_settings(old, apm="pretrained", epochs=60)
     assert (again.decoder_interval, again.own_sets, again.val_interval, again.apm_options) == (1, 4, 1, {})
+    assert not again.mixes_views
     assert make_settings(new, apm="pretrained") == new
     assert make_settings(apm="pretrained", apm_map_stride=4).apm_options["map_stride"] == 4
 

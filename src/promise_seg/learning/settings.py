@@ -43,7 +43,7 @@ NEW_VALUES: dict[str, Any] = {
 }  # fmt: skip
 """Settings of a new run by our own protocol that differ from those of runs that were begun before they came."""
 
-_SINCE = ("decoder_interval", "own_sets", "val_interval")
+_SINCE = ("decoder_interval", "mixes_views", "own_sets", "val_interval")
 """Usual settings of an APM that a run which was begun without them goes on without."""
 
 OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
@@ -106,6 +106,8 @@ class TrainSettings(BaseModel):
     """How many of its own sets of prompts a model decodes for an image in one step at most, drawn at random."""
     val_interval: int = Field(1, ge=1)
     """The val rows are scored after every so manyth epoch, and after the last."""
+    mixes_views: bool = False
+    """Whether views that the maps of an APM alone are learned from hold a window of another image, every second one."""
     separate_objects: bool = False
     """Whether an APM that asks for objects learns those of instance maps separately, also where they touch."""
     precision: Precision = Precision.NO
