@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from promise_seg.augmentation.windows import Window
@@ -11,7 +12,7 @@ from promise_seg.learning.mixed_sample import MixedSample
 from promise_seg.learning.training_set import Draw
 from promise_seg.prompting.apm import IMAGE
 from promise_seg.vocabulary import Fit
-from tests.learning.runs import start
+from tests.learning.runs import Killed, results, start
 
 WINDOW = Window(left=4, top=8, width=16)
 
@@ -61,3 +62,22 @@ def test_only_maps_alone_are_learned_from_mixed_views(checked, tiny_sam, store, 
         tmp_path / "plain", checked, tiny_sam, store, accelerator, apm="pretrained", apm_options={"side": 64}, views=1
     )
     assert not isinstance(plain.training_set._new_view(draw), MixedSample)
+
+
+@pytest.mark.slow
+def test_a_run_with_mixed_views_resumes_exactly(checked, tiny_sam, store, accelerator, tmp_path):
+    def begin(folder):
+        return start(
+            tmp_path / folder, checked, tiny_sam, store, accelerator, apm="pretrained", apm_options={"side": 64},
+            mixes_views=True, decoder_interval=2, views=1, epochs=2, batch_size=1,
+        )  # fmt: skip
+
+    def kill(_stage, done, *_):
+        if done == 3:
+            raise Killed
+
+    begin("whole").run()
+    with pytest.raises(Killed):
+        begin("broken").run(kill)
+    begin("broken").run()
+    assert results(tmp_path / "broken") == results(tmp_path / "whole")
