@@ -199,6 +199,12 @@ class Recipe(StrEnum):
     GREY = "grey"
     NONE = "none"
 
+    @property
+    def mirrors(self) -> bool:
+        """Whether some of its views are mirrored, so that a model learns to see in a mirror image what it sees in the
+        image."""
+        return self in (Recipe.OWN, Recipe.REFERENCE, Recipe.LIGHT)
+
 
 class MaskKind(StrEnum):
     """The meaning of the values in a mask file.

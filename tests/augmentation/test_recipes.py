@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from promise_seg.augmentation import RecipeView, View, view_of
@@ -118,3 +119,16 @@ def test_without_augmentation_new_views_are_the_stored_image(checked, tiny_sam, 
         for epoch in range(3):
             assert training_set[Draw(0, epoch + 1, (epoch,))].features is not None
         assert len(list(store.folder.rglob("*.safetensors"))) == stored
+
+
+@pytest.mark.parametrize("recipe", Recipe)
+def test_a_recipe_says_whether_its_views_are_mirrored(recipe):
+    corners = np.zeros((64, 64), np.uint16)
+    corners[22:26, 22:26], corners[22:26, 38:42], corners[38:42, 22:26] = 1, 2, 3
+
+    def turns_left(number):
+        labels = view_of(SHA, number, recipe).apply_to_labels(corners)
+        first, second, third = (np.argwhere(labels == corner).mean(0) for corner in (1, 2, 3))
+        return np.linalg.det([second - first, third - first]) > 0
+
+    assert any(turns_left(number) != turns_left(0) for number in range(1, 21)) == recipe.mirrors

@@ -137,12 +137,13 @@ def test_defaults_shown_are_those_of_the_settings():
     from promise_seg.cli import train as command
     from promise_seg.learning.settings import APM_PREFIX, OPTIONS, make_settings
     from promise_seg.prompting.building import CONFIGS
+    from promise_seg.vocabulary import Recipe
 
     parameters = inspect.signature(command.train).parameters
     for setting, option in OPTIONS.items():
         assert parameters[option].default == getattr(make_settings(apm="pretrained"), setting), option
     options = {name: field.default for cls in CONFIGS.values() for name, field in cls.model_fields.items()}
-    options |= {name: value for cls in CONFIGS.values() for name, value in cls.options_of_new_runs().items()}
+    options |= {name: value for cls in CONFIGS.values() for name, value in cls.options_of_new_runs(Recipe.OWN).items()}
     for name in {name for name in parameters if name.startswith(APM_PREFIX)}:
         assert parameters[name].default == options[name.removeprefix(APM_PREFIX)], name
 

@@ -28,6 +28,8 @@ def shifted_model(
     """A model of variant ``apm+ips`` in which every trained part has a say."""
     torch.manual_seed(seed)
     config = small_apm_config(apm)
+    if apm == ApmKind.PRETRAINED:
+        config = config.model_copy(update={"mirrored": True})
     values = {
         "variant": Variant.APM_IPS, "apm": config.completed(separates=True) if separates else config,
         "mask_choice": MaskChoice.LEARNED,

@@ -184,6 +184,46 @@ def test_a_mask_is_as_fine_as_the_finer_of_saliency_and_sam():
     assert with_map(fine, small()(maps(mask)), 0.5).shape == fine.shape
 
 
+def seen(image):
+    embedding = torch.randn(len(image), 16, 8, 8, generator=torch.Generator().manual_seed(1))
+    return Features({"embedding": embedding, IMAGE: image})
+
+
+def mirror_image(features):
+    embedding, image = features.tensors["embedding"], features.tensors[IMAGE]
+    return Features({"embedding": embedding.flip(2), IMAGE: image.flip(1)})
+
+
+@torch.no_grad()
+def test_mirrored_maps_of_a_mirror_image_are_the_mirror_image_of_the_maps():
+    apm = small(map_stride=2, mirrored=True, learns_presence=True)
+    torch.nn.init.normal_(apm.decoder.from_sam.weight, std=0.3)
+    features = seen(torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(0)) * 255)
+    found, mirrored = apm.look(features), apm.look(mirror_image(features))
+    torch.testing.assert_close(mirrored[MAPS], found[MAPS].flip(2), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(mirrored[PRESENCE], found[PRESENCE], atol=1e-4, rtol=1e-4)
+    for name, value in apm.findings(features[:1]).items():
+        other = apm.findings(mirror_image(features[:1]))[name]
+        torch.testing.assert_close(other, value if name == "presence_logits" else value.flip(-2), atol=1e-4, rtol=1e-4)
+    apm.mirrored = False
+    plain = apm.look(features)[MAPS]
+    mean = (plain + apm.look(mirror_image(features))[MAPS].flip(2)) / 2
+    torch.testing.assert_close(found[MAPS], mean, atol=1e-4, rtol=1e-4)
+    assert (plain - mean).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_in_training_each_image_is_seen_once_and_models_from_before_see_it_once_always():
+    image = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0)) * 255
+    mirrored, plain = small(mirrored=True), small()
+    assert torch.equal(mirrored.train().look(seen(image))[MAPS], plain.train().look(seen(image))[MAPS])
+    assert not torch.equal(mirrored.eval().look(seen(image))[MAPS], plain.eval().look(seen(image))[MAPS])
+    assert not PretrainedConfig.model_validate({"kind": "pretrained"}).mirrored
+    assert PretrainedConfig(side=64, mirrored=True).completed().mirrored
+    # Of a frozen backbone, the maps of the image alone are stored.
+    assert not PretrainedConfig(side=64, frozen=True, mirrored=True).completed().mirrored
+
+
 @pytest.mark.parametrize(("rows", "epochs"), [(1, 60), (100, 60), (175, 40), (350, 20), (10**6, 20)])
 def test_small_sets_are_gone_through_more_often(rows, epochs):
     assert PretrainedConfig.usual_epochs(rows) == epochs

@@ -43,7 +43,7 @@ NEW_VALUES: dict[str, Any] = {
 }  # fmt: skip
 """Settings of a new run by our own protocol that differ from those of runs that were begun before they came."""
 
-_SINCE = ("decoder_interval", "own_sets", "val_interval")
+_SINCE = ("decoder_interval", "mixes_views", "own_sets", "val_interval")
 """Usual settings of an APM that a run which was begun without them goes on without."""
 
 OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
@@ -106,6 +106,8 @@ class TrainSettings(BaseModel):
     """How many of its own sets of prompts a model decodes for an image in one step at most, drawn at random."""
     val_interval: int = Field(1, ge=1)
     """The val rows are scored after every so manyth epoch, and after the last."""
+    mixes_views: bool = False
+    """Whether views that the maps of an APM alone are learned from hold a window of another image, every second one."""
     separate_objects: bool = False
     """Whether an APM that asks for objects learns those of instance maps separately, also where they touch."""
     precision: Precision = Precision.NO
@@ -210,12 +212,22 @@ def with_usual_epochs(settings: TrainSettings, rows: int, begun: TrainSettings |
     return settings.model_copy(update={"epochs": usual, "val_interval": usual_val_interval(usual)})
 
 
-def _usual_options(apm: str, given: dict[str, Any], begun: TrainSettings | None) -> dict[str, Any]:
-    """Options of an APM that a new run has where the user names none, and one that was begun only if it had them."""
-    usual = CONFIGS[ApmKind(apm)].options_of_new_runs() if apm in tuple(ApmKind) else {}
+def _with_usual_options(given: dict[str, Any], apm: str, recipe: str, begun: TrainSettings | None) -> dict[str, Any]:
+    """Options of an APM that are given, and those that a new run has where the user names none.
+
+    A run that was begun has those only if it had them. One that came later may be given all the same, as by the model
+    that it started from, if it says what was done before there was one.
+    """
+    if apm not in tuple(ApmKind) or recipe not in tuple(Recipe):
+        return given  # refused with the choices, later
+    config = CONFIGS[ApmKind(apm)]
+    usual = config.options_of_new_runs(Recipe(recipe))
     if begun is not None:
-        usual = {name: begun.apm_options[name] for name in usual if name in begun.apm_options}
-    return {name: value for name, value in usual.items() if name not in given}
+        had = begun.apm_options
+        came_later = {name: config.model_fields[name].default for name in usual if name not in had}
+        given = {n: value for n, value in given.items() if n not in came_later or value != came_later[n]}
+        usual = {name: had[name] for name in usual if name in had}
+    return usual | given
 
 
 def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSettings:
@@ -244,9 +256,9 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
             usual["val_interval"] = usual_val_interval(values.get("epochs", usual["epochs"]))
         if begun is not None:
             usual |= {name: getattr(begun, name) for name in _SINCE if name in usual}
-        options = values.get("apm_options", {})
-        if usual_options := _usual_options(apm, options, begun):
-            values["apm_options"] = options | usual_options
+        recipe = values.get("augmentation", preset.get("augmentation", Recipe.OWN))
+        if options := _with_usual_options(values.get("apm_options", {}), apm, recipe, begun):
+            values["apm_options"] = options
         preset = preset | usual
     try:
         return TrainSettings(**preset | values)

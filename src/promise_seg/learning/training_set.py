@@ -13,12 +13,14 @@ from torch.utils.data import Dataset, Sampler
 
 from promise_seg.arrays import BoolArray, Float32Array, Uint16Array
 from promise_seg.augmentation import AnyView, draw_view
+from promise_seg.augmentation.windows import draw_window
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Box, on_mask, shrink_mask
 from promise_seg.inference.encoding import Sample, apm_inputs, features_of
 from promise_seg.learning.given import Form, drawn_box, given
 from promise_seg.learning.losses import inner_distances, inner_distances_of_instances, signed_distances
+from promise_seg.learning.mixed_sample import MixedSample
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.model import IMAGES
 from promise_seg.prompting.apm import IMAGE, AutoPrompter
@@ -228,9 +230,17 @@ class TrainingSet(Dataset[TrainingBatch]):
         )
 
     def _new_view(self, draw: Draw) -> Sample:
-        """A view that was never seen: it costs nothing where SAM does not have to encode it."""
+        """A view that was never seen: it costs nothing where SAM does not have to encode it.
+
+        Every second one at random holds a window of such a view of another row, where views are mixed.
+        """
         view = draw_view(np.random.default_rng([*draw.seed, 1]))
-        return replace(self._sample(draw.row, 0), view=view)
+        sample = replace(self._sample(draw.row, 0), view=view)
+        rng = np.random.default_rng([*draw.seed, 2])
+        if not self._settings.mixes_views or rng.random() < 0.5:
+            return sample
+        other = replace(self._sample(int(rng.integers(len(self._rows))), 0), view=draw_view(rng))
+        return MixedSample.of_two(sample, other, draw_window(rng))
 
     def _image(self, sample: Sample) -> dict[str, Tensor]:
         return {} if self._apm is None else apm_inputs([sample], self._apm, None)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from promise_seg.errors import SettingsError
 from promise_seg.sam.features import ALL_STAGES, Features, FeatureSizes
 from promise_seg.sam.prompts import PER_SET, Prompts
-from promise_seg.vocabulary import ApmKind, Protocol
+from promise_seg.vocabulary import ApmKind, Protocol, Recipe
 
 IMAGE = "apm_image"
 """Name in the features of the image that the APM sees itself: (B, s, s, 3) RGB in [0, 255]."""
@@ -229,8 +229,12 @@ class ApmConfig(BaseModel):
         return None
 
     @classmethod
-    def options_of_new_runs(cls) -> dict[str, Any]:
-        """Options that a new run has where the user names none, but that a model without them has otherwise."""
+    def options_of_new_runs(cls, recipe: Recipe) -> dict[str, Any]:
+        """Options that a new run has where the user names none, but that a model without them has otherwise.
+
+        Args:
+            recipe: by which the views that it learns from are drawn.
+        """
         return {}
 
     @classmethod

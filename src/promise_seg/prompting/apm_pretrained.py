@@ -31,7 +31,7 @@ from promise_seg.prompting.separating import PROMINENCE, prompts_in_frame, separ
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
 from promise_seg.sam.prompts import FOREGROUND
-from promise_seg.vocabulary import ApmKind
+from promise_seg.vocabulary import ApmKind, Recipe
 
 MAPS, PRESENCE = "apm_maps", "apm_presence"
 """Names in the features of what the APM found in an image."""
@@ -66,6 +66,7 @@ class PretrainedPrompter(AutoPrompter):
         max_objects: how many objects it asks for at most: the largest.
         map_stride: how many pixels of the image a cell of its maps is wide: 2 or 4.
         separates: whether its distance map was learned from instances, so that objects that touch are told apart.
+        mirrored: whether it also sees each image mirrored, top and bottom exchanged, when it predicts.
 
     Shape: reads of the features the embedding, if it is there, and the image (B, side, side, 3) RGB in [0, 255], or
         what :meth:`look` found in it. The maps are of side ``side / map_stride``.
@@ -86,6 +87,7 @@ class PretrainedPrompter(AutoPrompter):
         max_objects: int = 16,
         map_stride: int = _COARSE,
         separates: bool = False,
+        mirrored: bool = False,
     ) -> None:
         super().__init__()
         backbone.check_side(side)
@@ -93,7 +95,7 @@ class PretrainedPrompter(AutoPrompter):
         self.frozen_part = None if tunes else "backbone"
         self.fast_part = "decoder"
         self.learns_presence, self.max_objects = learns_presence, max_objects
-        self.separates = separates
+        self.separates, self.mirrored = separates, mirrored
         self.backbone = backbone.requires_grad_(tunes).eval()
         self.map_side = side // map_stride
         decoder = FineDecoder if map_stride == _FINE else CoarseDecoder
@@ -119,19 +121,27 @@ class PretrainedPrompter(AutoPrompter):
         return weights_sha256(self.backbone)
 
     def see(self, features: Features) -> Seen:
+        is_twofold = self.mirrored and not self.training and IMAGE in features.tensors
+        if is_twofold:
+            features = _with_mirror_images(features)
         if IMAGE in features.tensors:
             maps = self.backbone(features.tensors[IMAGE])
         else:
             maps = [features.tensors[BACKBONE_MAP.format(number)] for number in range(len(self.backbone.widths))]
         embedding, image = features.tensors.get(EMBEDDING), features.tensors.get(IMAGE)
-        return self.decoder.see(maps, embedding, self.map_side or 0, image)
+        return self.decoder.see(maps, embedding, self.map_side or 0, image)._replace(mirrored=is_twofold)
 
     def tell(self, seen: Seen) -> dict[str, Tensor]:
         found, presence = self.decoder.tell(seen)
+        if seen.mirrored:
+            plain, mirror = found.chunk(2)
+            found, presence = (plain + mirror.flip(-2)) / 2, presence.unflatten(0, (2, -1)).mean(0)
         return {MAPS: found} | ({PRESENCE: presence} if self.learns_presence else {})
 
     def sees_like(self, other: AutoPrompter) -> bool:
-        if not isinstance(other, PretrainedPrompter) or self.image_side != other.image_side:
+        if not isinstance(other, PretrainedPrompter):
+            return False
+        if (self.image_side, self.mirrored) != (other.image_side, other.mirrored):
             return False
         theirs, own = dict(other.named_parameters()), tuple(f"{part}." for part in self.class_parts)
         return all(name.startswith(own) or theirs.get(name) is one for name, one in self.named_parameters())
@@ -222,6 +232,16 @@ class PretrainedPrompter(AutoPrompter):
         return _Objects(*prompts_in_frame(boxes, points, cell), new_numbers[found.regions])
 
 
+def _with_mirror_images(features: Features) -> Features:
+    """Images and, behind them, their mirror images, top and bottom exchanged: twice as many.
+
+    The embedding of a mirror image is taken to be the mirror image of the embedding, so that SAM encodes nothing anew.
+    """
+    seen = {name: features.tensors[name] for name in (IMAGE, EMBEDDING) if name in features.tensors}
+    rows = {IMAGE: 1, EMBEDDING: 2}
+    return Features({name: torch.cat([one, one.flip(rows[name])]) for name, one in seen.items()})
+
+
 def _padded(values: Float32Array | IntArray, count: int, evenly: bool) -> Float32Array | IntArray:
     """Repeat the first entry until there are so many or, with ``evenly``, all of them in turn."""
     if evenly:
@@ -241,6 +261,8 @@ class PretrainedConfig(ApmConfig):
             a choice, and where the backbone is frozen.
         learns_presence: whether it says that there is nothing to segment.
         separates: whether it learned from instance maps, and tells objects apart that touch.
+        mirrored: whether its maps are the mean of those of an image and of its mirror image, top and bottom exchanged,
+            when it predicts; not in models from before there was a choice, nor where the backbone is frozen.
         architecture: of a backbone of ``transformers``, to build it anew.
         backbone_sha256: of the weights of a frozen backbone.
     """
@@ -253,6 +275,7 @@ class PretrainedConfig(ApmConfig):
     map_stride: Literal[2, 4] = 4
     learns_presence: bool = False
     separates: bool = False
+    mirrored: bool = False
     architecture: dict[str, Any] | None = None
     backbone_sha256: str | None = None
 
@@ -260,7 +283,7 @@ class PretrainedConfig(ApmConfig):
     def training_defaults(cls) -> dict[str, Any]:
         return {
             "epochs": 20, "batch_size": 8, "edge_weight": 2.0, "decoder_interval": 2, "own_sets": 2,
-            "val_interval": 1,
+            "val_interval": 1, "mixes_views": True,
         }  # fmt: skip
 
     @classmethod
@@ -268,12 +291,12 @@ class PretrainedConfig(ApmConfig):
         return min(max(round(_IMAGES_SEEN / rows), _LEAST_EPOCHS), _MOST_EPOCHS)
 
     @classmethod
-    def options_of_new_runs(cls) -> dict[str, Any]:
-        return {"map_stride": _FINE}
+    def options_of_new_runs(cls, recipe: Recipe) -> dict[str, Any]:
+        return {"map_stride": _FINE} | ({"mirrored": True} if recipe.mirrors else {})
 
     @classmethod
     def options(cls) -> list[str]:
-        return ["backbone", "frozen", "map_stride", "max_objects", "side"]
+        return ["backbone", "frozen", "map_stride", "max_objects", "mirrored", "side"]
 
     def meaning(self) -> dict[str, Any]:
         return {"kind": self.kind, "backbone": self.backbone}
@@ -286,6 +309,7 @@ class PretrainedConfig(ApmConfig):
             update={
                 "side": side,
                 "map_stride": _COARSE if self.frozen else self.map_stride,
+                "mirrored": self.mirrored and not self.frozen,
                 "learns_presence": learns_presence,
                 "separates": separates,
                 "architecture": architecture_of(backbone),
@@ -307,5 +331,5 @@ class PretrainedConfig(ApmConfig):
         side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
         return PretrainedPrompter(
             sizes, backbone, side, tunes=not self.frozen, learns_presence=self.learns_presence,
-            max_objects=self.max_objects, map_stride=self.map_stride, separates=self.separates,
+            max_objects=self.max_objects, map_stride=self.map_stride, separates=self.separates, mirrored=self.mirrored,
         )  # fmt: skip

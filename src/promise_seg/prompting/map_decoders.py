@@ -18,10 +18,14 @@ _STRIDE = 2  # of the fine maps
 
 
 class Seen(NamedTuple):
-    """Features of images before the last layers: a map (B, C, h, h), and those of the whole image (B, D)."""
+    """Features of images before the last layers: a map (B, C, h, h), and those of the whole image (B, D).
+
+    If they are ``mirrored``, the second half of B are those of the mirror images of the first.
+    """
 
     fused: Tensor
     pooled: Tensor
+    mirrored: bool = False
 
 
 class MapDecoder(nn.Module, ABC):

@@ -1,0 +1,39 @@
+"""Views into which a window of another view is pasted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
+from promise_seg.augmentation.windows import Window
+from promise_seg.inference.encoding import Sample
+
+
+@dataclass(frozen=True)
+class MixedSample(Sample):
+    """A view with a window of another view, of which image, mask and instance map are taken.
+
+    What concerns the file, as its name and its geometry, is that of the view itself.
+    """
+
+    other: Sample
+    window: Window
+
+    @classmethod
+    def of_two(cls, one: Sample, other: Sample, window: Window) -> "MixedSample":
+        """Return a view with a window of another, which must be as wide."""
+        return cls(one.checked, one.view, one.side, one.fit, other, window)
+
+    def image(self) -> Uint8Array:
+        return self.window.paste(super().image(), self.other.image())
+
+    def image_at(self, side: int) -> Uint8Array:
+        return self.window.paste(super().image_at(side), self.other.image_at(side))
+
+    def mask(self) -> BoolArray:
+        return self.window.paste(super().mask(), self.other.mask())
+
+    def instances(self) -> Uint16Array:
+        """The objects of the other view have numbers of their own."""
+        here, there = super().instances(), self.other.instances()
+        return self.window.paste(here, np.where(there > 0, there + here.max(), 0).astype(np.uint16))
