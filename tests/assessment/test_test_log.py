@@ -91,6 +91,7 @@ def test_nothing_is_ever_taken_out_of_the_log(run, rows):
 
 def test_a_log_without_a_line_is_said_to_have_lost_them(run, rows):
     path = run / LOG_FILE
+    path.parent.mkdir(parents=True)
     path.write_bytes(b"")
     assert log_test(run, "m1", rows, {}).damage_note.startswith(
         f"{path} is empty, so that there may have been more looks"

@@ -9,7 +9,7 @@ LONG_FUNCTIONS = {
     # help text. The bodies are short.
     "cli/annotate.py:annotate": 115,
     "cli/predict.py:predict": 165,
-    "cli/train.py:train": 176,
+    "cli/train.py:train": 177,
     "cli/data_import.py:import_data": 85,
     "curation/annotations/importing.py:import_annotations": 85,
     "dataset/dataset.py:from_csv": 80,

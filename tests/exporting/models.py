@@ -29,7 +29,7 @@ def shifted_model(
     torch.manual_seed(seed)
     config = small_apm_config(apm)
     if apm == ApmKind.PRETRAINED:
-        config = config.model_copy(update={"mirrored": True})
+        config = config.model_copy(update={"looks": 2})
     values = {
         "variant": Variant.APM_IPS, "apm": config.completed(separates=True) if separates else config,
         "mask_choice": MaskChoice.LEARNED,

@@ -165,7 +165,7 @@ def test_what_came_later_is_new_runs_alone():
 def test_a_run_that_was_begun_before_fine_maps_goes_on_without_them():
     new = make_settings(apm="pretrained")
     assert (new.decoder_interval, new.own_sets, new.val_interval, new.mixes_views) == (2, 2, 1, True)
-    assert new.apm_options == {"map_stride": 2, "mirrored": True}
+    assert new.apm_options == {"map_stride": 2, "looks": 2}
     assert make_settings(apm="pretrained", epochs=60).val_interval == 3
     old = TrainSettings(apm="pretrained", epochs=20, batch_size=8, edge_weight=2.0)
     again = make_settings(old, apm="pretrained", epochs=60)
@@ -176,15 +176,15 @@ def test_a_run_that_was_begun_before_fine_maps_goes_on_without_them():
 
 
 def test_only_new_runs_whose_views_are_mirrored_predict_with_mirror_images():
-    before = make_settings(apm="pretrained", apm_mirrored=False)
+    before = make_settings(apm="pretrained", apm_looks=1)
     begun = before.model_copy(update={"apm_options": {"map_stride": 2}})
     assert make_settings(begun, apm="pretrained") == begun
     # The model that it started from now has the option, too.
-    assert make_settings(begun, apm="pretrained", apm_options={"map_stride": 2, "mirrored": False}) == begun
-    assert make_settings(begun, apm="pretrained", apm_mirrored=True).apm_options["mirrored"]
-    assert "mirrored" not in make_settings(apm="pretrained", augmentation="none").apm_options
-    assert "mirrored" not in make_settings(apm="pretrained", augmentation="grey").apm_options
-    assert make_settings(apm="pretrained", augmentation="light").apm_options["mirrored"]
+    assert make_settings(begun, apm="pretrained", apm_options={"map_stride": 2, "looks": 1}) == begun
+    assert make_settings(begun, apm="pretrained", apm_looks=2).apm_options["looks"] == 2
+    assert "looks" not in make_settings(apm="pretrained", augmentation="none").apm_options
+    assert "looks" not in make_settings(apm="pretrained", augmentation="grey").apm_options
+    assert make_settings(apm="pretrained", augmentation="light").apm_options["looks"] == 2
 
 
 def test_the_decoder_learns_in_some_steps_and_the_maps_in_all(checked, store, accelerator, tmp_path, monkeypatch):

@@ -196,7 +196,7 @@ def mirror_image(features):
 
 @torch.no_grad()
 def test_mirrored_maps_of_a_mirror_image_are_the_mirror_image_of_the_maps():
-    apm = small(map_stride=2, mirrored=True, learns_presence=True)
+    apm = small(map_stride=2, looks=2, learns_presence=True)
     torch.nn.init.normal_(apm.decoder.from_sam.weight, std=0.3)
     features = seen(torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(0)) * 255)
     found, mirrored = apm.look(features), apm.look(mirror_image(features))
@@ -215,13 +215,13 @@ def test_mirrored_maps_of_a_mirror_image_are_the_mirror_image_of_the_maps():
 @torch.no_grad()
 def test_in_training_each_image_is_seen_once_and_models_from_before_see_it_once_always():
     image = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0)) * 255
-    mirrored, plain = small(mirrored=True), small()
+    mirrored, plain = small(looks=2), small()
     assert torch.equal(mirrored.train().look(seen(image))[MAPS], plain.train().look(seen(image))[MAPS])
     assert not torch.equal(mirrored.eval().look(seen(image))[MAPS], plain.eval().look(seen(image))[MAPS])
-    assert not PretrainedConfig.model_validate({"kind": "pretrained"}).mirrored
-    assert PretrainedConfig(side=64, mirrored=True).completed().mirrored
+    assert PretrainedConfig.model_validate({"kind": "pretrained"}).looks == 1
+    assert PretrainedConfig(side=64, looks=2).completed().looks == 2
     # Of a frozen backbone, the maps of the image alone are stored.
-    assert not PretrainedConfig(side=64, frozen=True, mirrored=True).completed().mirrored
+    assert PretrainedConfig(side=64, frozen=True, looks=2).completed().looks == 1
 
 
 @pytest.mark.parametrize(("rows", "epochs"), [(1, 60), (100, 60), (175, 40), (350, 20), (10**6, 20)])

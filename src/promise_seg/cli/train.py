@@ -98,14 +98,15 @@ def train(
     apm_max_objects: Annotated[
         int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
     ] = 16,
-    apm_mirrored: Annotated[
-        bool,
-        typer.Option(
-            "--apm-mirrored/--no-apm-mirrored",
-            help="Let pretrained see each image mirrored as well when it predicts, top and bottom exchanged.",
-            rich_help_panel=MODEL,
+    apm_looks: Annotated[
+        int,
+        option(
+            "--apm-looks",
+            metavar="1|2",
+            about="How often pretrained looks at an image when it predicts; 2 is mirrored as well.",
+            panel=MODEL,
         ),
-    ] = True,
+    ] = 2,
     apm_distance: Annotated[
         float,
         option(

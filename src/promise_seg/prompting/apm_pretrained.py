@@ -261,8 +261,9 @@ class PretrainedConfig(ApmConfig):
             a choice, and where the backbone is frozen.
         learns_presence: whether it says that there is nothing to segment.
         separates: whether it learned from instance maps, and tells objects apart that touch.
-        mirrored: whether its maps are the mean of those of an image and of its mirror image, top and bottom exchanged,
-            when it predicts; not in models from before there was a choice, nor where the backbone is frozen.
+        looks: how often it looks at an image when it predicts: 2 if its maps are the mean of those of the image and of
+            its mirror image, top and bottom exchanged; 1 in models from before there was a choice, and where the
+            backbone is frozen.
         architecture: of a backbone of ``transformers``, to build it anew.
         backbone_sha256: of the weights of a frozen backbone.
     """
@@ -275,7 +276,7 @@ class PretrainedConfig(ApmConfig):
     map_stride: Literal[2, 4] = 4
     learns_presence: bool = False
     separates: bool = False
-    mirrored: bool = False
+    looks: Literal[1, 2] = 1
     architecture: dict[str, Any] | None = None
     backbone_sha256: str | None = None
 
@@ -292,11 +293,11 @@ class PretrainedConfig(ApmConfig):
 
     @classmethod
     def options_of_new_runs(cls, recipe: Recipe) -> dict[str, Any]:
-        return {"map_stride": _FINE} | ({"mirrored": True} if recipe.mirrors else {})
+        return {"map_stride": _FINE} | ({"looks": 2} if recipe.mirrors else {})
 
     @classmethod
     def options(cls) -> list[str]:
-        return ["backbone", "frozen", "map_stride", "max_objects", "mirrored", "side"]
+        return ["backbone", "frozen", "looks", "map_stride", "max_objects", "side"]
 
     def meaning(self) -> dict[str, Any]:
         return {"kind": self.kind, "backbone": self.backbone}
@@ -309,7 +310,7 @@ class PretrainedConfig(ApmConfig):
             update={
                 "side": side,
                 "map_stride": _COARSE if self.frozen else self.map_stride,
-                "mirrored": self.mirrored and not self.frozen,
+                "looks": 1 if self.frozen else self.looks,
                 "learns_presence": learns_presence,
                 "separates": separates,
                 "architecture": architecture_of(backbone),
@@ -331,5 +332,6 @@ class PretrainedConfig(ApmConfig):
         side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
         return PretrainedPrompter(
             sizes, backbone, side, tunes=not self.frozen, learns_presence=self.learns_presence,
-            max_objects=self.max_objects, map_stride=self.map_stride, separates=self.separates, mirrored=self.mirrored,
+            max_objects=self.max_objects, map_stride=self.map_stride, separates=self.separates,
+            mirrored=self.looks == 2,
         )  # fmt: skip
