@@ -97,6 +97,23 @@ def test_a_damaged_log_is_named_before_a_run_goes_on(scenes, tmp_path, content):
         start(tmp_path / "run", scenes)
 
 
+@pytest.mark.parametrize("damage", [b"", b"{}", None, "a folder", "a bit"])
+def test_a_damaged_state_is_named_before_a_run_goes_on(scenes, tmp_path, damage):
+    start(tmp_path / "run", scenes).save()
+    path = tmp_path / "run" / pretraining.STATE_FILE
+    content = bytearray(path.read_bytes())
+    path.unlink()
+    if damage == "a folder":
+        path.mkdir()
+    elif damage == "a bit":
+        content[-1] ^= 1
+        path.write_bytes(content)
+    else:
+        path.write_bytes(content[: len(content) // 2] if damage is None else damage)
+    with pytest.raises(CheckpointError, match=r"state\.safetensors: the run cannot be resumed: .*Restore it"):
+        start(tmp_path / "run", scenes)
+
+
 def test_other_settings_are_refused(scenes, tmp_path):
     trainer = start(tmp_path, scenes)
     trainer.save()

@@ -10,15 +10,17 @@ import json
 import math
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import SamModel
 
-from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.errors import CheckpointError, SettingsError, first_line
 from promise_seg.files import write_text
 from promise_seg.learning.losses import mask_iou, mask_loss, token_affinity_loss
 from promise_seg.learning.run_log import LOG_FILE, WAY_OUT, read_log, rounded
@@ -142,13 +144,23 @@ class Pretrainer:
 
     def _resume(self) -> None:
         path = self.folder / STATE_FILE
-        tensors, facts = load_training_state(path, self.optimizers)
+        try:
+            tensors, facts = load_training_state(path, self.optimizers, partial(self._check_settings, path))
+            self._take_over(tensors, facts)
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+            raise CheckpointError(
+                f"{path}: the run cannot be resumed: {first_line(error)}. Restore it, or choose another -o folder"
+            ) from error
+
+    def _check_settings(self, path: Path, facts: dict[str, Any]) -> None:
         if facts["settings"] != asdict(self.settings):
             changed = [k for k, v in asdict(self.settings).items() if facts["settings"].get(k) != v]
             raise CheckpointError(
                 f"{path}: contains a run with other settings ({', '.join(changed)} differ). "
                 "Use the same settings to resume it, or another folder to start a new run"
             )
+
+    def _take_over(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         self.learner.load_state_dict({k.removeprefix("now/"): v for k, v in tensors.items() if k.startswith("now/")})
         self.average = {
             k.removeprefix("average/"): v.to(self.device) for k, v in tensors.items() if k.startswith("average/")
