@@ -29,7 +29,7 @@ def print_status(output: Path, part: str | None, ray: str | None) -> int:
         _print_workers(status)
     if status.damaged:
         print_lines(
-            [f"{count_in_words(status.damaged, 'damaged line')} of logs in {output / 'parts'} left out"], "warning"
+            [f"left out {count_in_words(status.damaged, 'damaged line')} of the logs in {output / 'parts'}"], "warning"
         )
     return 0
 

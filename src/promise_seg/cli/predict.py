@@ -132,6 +132,8 @@ def predict(
         raise SettingsError("--status: goes without --merge, which says what is missing, too. Leave one of them out")
     if merge:
         return _merge(output, part, ray, parquet)
+    if status and parquet:
+        raise SettingsError("--parquet: goes without --status, which writes nothing. Leave one of them out")
     if status:
         return print_status(output, part, ray)
     if run is None or not images:
@@ -164,10 +166,12 @@ def _merge(output: Path, part: str | None, ray: str | None, parquet: bool) -> in
     console.print(f"{images} in {output / 'predictions.csv'}, {lines}")
     print_lines(merged.notes)
     if merged.repeated:
-        print_lines([f"{count_in_words(merged.repeated, 'image')} in the logs more than once, and in the table once"])
+        print_lines(
+            [f"the logs name {count_in_words(merged.repeated, 'image')} more than once; the table has each once"]
+        )
     if merged.damaged:
         print_lines(
-            [f"{count_in_words(merged.damaged, 'damaged line')} of logs in {output / 'parts'} left out"], "warning"
+            [f"left out {count_in_words(merged.damaged, 'damaged line')} of the logs in {output / 'parts'}"], "warning"
         )
     if merged.is_complete:
         return 0
