@@ -75,7 +75,9 @@ def test_options_of_training_come_in_groups(help_of, panel):
         (["--axis", "zzz"], "--axis zzz: expected auto, axial, coronal or sagittal\n"),
         (["--precision", "fp8"], "expected no, bf16 or fp16; did you mean fp16?"),
         (["--epoch", "3"], "No such option: --epoch"),
-        (["--epochs", "three"], "--epochs"),
+        (["--epochs", "three"], "--epochs three: expected a whole number\n"),
+        (["--epochs", "0"], "--epochs 0: expected at least 1\n"),
+        (["--val-share", "0.95"], "--val-share 0.95: expected at most 0.9\n"),
     ],
 )
 def test_a_typo_is_one_line_and_names_the_nearest_choice(tmp_path, capsys, options, words):

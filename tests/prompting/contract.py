@@ -166,5 +166,5 @@ class PointContract(ApmContract):
 
     @pytest.mark.parametrize(("points", "foreground"), [(0, 0), (4, 5), (4, -1)])
     def test_impossible_numbers_of_points_are_refused(self, points, foreground):
-        with pytest.raises(SettingsError, match=f"--apm {self.kind}: .*num_"):
+        with pytest.raises(SettingsError, match=f"--apm {self.kind}: .*(--points|--foreground|num_foreground) "):
             self.build(num_points=points, num_foreground=foreground)

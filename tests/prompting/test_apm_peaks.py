@@ -79,5 +79,5 @@ def test_a_trained_one_proposes_any_number_of_points():
 def test_its_option_is_checked():
     settings = make_settings(apm="peaks", apm_distance=0.2)
     assert settings.apm_config == PeaksConfig(kind=ApmKind.PEAKS, distance=0.2)
-    with pytest.raises(SettingsError, match="--apm peaks: distance: Input should be greater than 0, got 0"):
+    with pytest.raises(SettingsError, match="--apm peaks: --apm-distance 0: expected more than 0"):
         make_settings(apm="peaks", apm_distance=0)

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from promise_seg.cli.options import listed
+from promise_seg.errors import words_of
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """The base class of what typer raises for an invalid command line, which has no public name."""
@@ -30,8 +31,13 @@ def print_usage_error(error: Any) -> int:
 
 def usage_words(error: Any) -> str:
     """Return one line on a usage error: the option, what was found and what was expected."""
+    from pydantic import ValidationError  # which typer has imported by then, if it is one
+
     parameter = getattr(error, "param", None)
     wrong = _NO_CHOICE.search(getattr(error, "message", "") or "")
+    if parameter is not None and wrong is None and isinstance(error.__cause__, ValidationError):
+        fault = error.__cause__.errors()[0]
+        return f"{max(parameter.opts, key=len)} {fault['input']}: {words_of(fault)}"
     if parameter is None or wrong is None:
         command = error.ctx.command_path if error.ctx is not None else "promise"
         return f"{' '.join(error.format_message().split()).rstrip('.')}; see {command} --help"

@@ -264,7 +264,7 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
         return TrainSettings(**preset | values)
     except ValidationError as error:
         details = "; ".join(
-            f"--{OPTIONS.get(str(e['loc'][0]), str(e['loc'][0])).replace('_', '-')}: {words_of(e)}, got {e['input']!r}"
+            f"--{OPTIONS.get(str(e['loc'][0]), str(e['loc'][0])).replace('_', '-')} {e['input']}: {words_of(e)}"
             if e["loc"]
             else words_of(e)
             for e in error.errors()

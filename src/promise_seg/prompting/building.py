@@ -5,7 +5,7 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 
 from promise_seg.errors import SettingsError, words_of
-from promise_seg.prompting.apm import ApmConfig
+from promise_seg.prompting.apm import ApmConfig, PointCounts
 from promise_seg.prompting.apm_cross import CrossConfig
 from promise_seg.prompting.apm_heatmap import HeatmapConfig
 from promise_seg.prompting.apm_peaks import PeaksConfig
@@ -47,4 +47,6 @@ def options_of(kind: ApmKind) -> list[str]:
 def _fault(kind: ApmKind, place: tuple[str, ...], message: str, value: Any) -> str:
     if not place:
         return f"--apm {kind}: {message}"
-    return f"--apm {kind}: {place[0]}: {message}, got {value!r}"
+    name = place[0]
+    option = name.removeprefix("num_") if name in PointCounts.model_fields else f"apm-{name.replace('_', '-')}"
+    return f"--apm {kind}: --{option} {value}: {message}"
