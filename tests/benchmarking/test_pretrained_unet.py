@@ -20,7 +20,22 @@ def an_image(side=64):
 
 
 def test_logits_are_at_a_quarter_of_the_side(kind):
-    assert kind.logits(kind.start(), an_image()).shape == (2, 16, 16)
+    assert kind.logits(kind.start(), an_image()).shape == (2, 1, 16, 16)
+
+
+def test_to_tell_objects_apart_there_is_a_map_of_depths_and_both_are_at_half_of_the_side():
+    kind = PretrainedKind(64, Recipe.OWN, separates=True)
+    unet = kind.start()
+    assert kind.logits(unet, an_image()).shape == (2, 2, 32, 32)
+    assert kind.predict(unet, an_image()[0]).shape == (2, 32, 32)
+    targets = torch.zeros(2, 2, 64, 64)
+    targets[:, 0, 8:40, 8:40] = 1
+    flat = kind.loss(kind.logits(unet, an_image()), targets)
+    targets[:, 1, 16:32, 16:32] = 1
+    loss = kind.loss(kind.logits(unet, an_image()), targets)
+    assert loss != flat
+    loss.backward()
+    assert all(p.grad is not None for p in unet.decoder.parameters())
 
 
 def test_it_starts_from_the_published_weights_and_not_from_random_ones(kind):
@@ -34,8 +49,8 @@ def test_statistics_of_the_encoder_stay_and_all_weights_learn(kind):
     unet.train()
     before = {name: value.clone() for name, value in unet.state_dict().items()}
     optimizer = torch.optim.SGD(kind.groups(unet), lr=0.1)
-    masks = torch.zeros(2, 64, 64)
-    masks[:, 16:40, 20:44] = 1
+    masks = torch.zeros(2, 1, 64, 64)
+    masks[:, :, 16:40, 20:44] = 1
     kind.loss(kind.logits(unet, an_image()), masks).backward()
     optimizer.step()
     for name, value in unet.state_dict().items():
@@ -66,21 +81,21 @@ def test_predictions_of_a_mirrored_image_are_mirrored(kind):
     """A mean over an image and two mirror images is not symmetric itself: its parts must be put back in place."""
 
     def brightness(unet, images):
-        return images[..., 0].float()
+        return images[..., 0].float()[:, None]
 
     kind.logits = brightness
     image = an_image()[0]
-    assert torch.allclose(kind.predict(None, image), image[..., 0].float())
+    assert torch.allclose(kind.predict(None, image), image[None, ..., 0].float())
 
 
 def test_errors_near_the_outline_weigh_three_times(kind):
-    masks = torch.zeros(1, 64, 64)
-    masks[:, :, :32] = 1  # in cells: the left 8 of 16 columns
+    masks = torch.zeros(1, 1, 64, 64)
+    masks[..., :32] = 1  # in cells: the left 8 of 16 columns
     certain = torch.where(torch.nn.functional.avg_pool2d(masks, 4) > 0.5, 9.0, -9.0)
 
     def wrong_at(column):
         logits = certain.clone()
-        logits[:, 5, column] *= -1
+        logits[..., 5, column] *= -1
         return kind.loss(logits, masks) - kind.loss(certain, masks)
 
     far, edge = wrong_at(1), wrong_at(6)
@@ -90,8 +105,8 @@ def test_errors_near_the_outline_weigh_three_times(kind):
 
 
 def test_without_an_outline_the_loss_is_finite(kind):
-    for masks in (torch.zeros(1, 32, 32), torch.ones(1, 32, 32)):
-        assert torch.isfinite(kind.loss(torch.zeros(1, 8, 8), masks))
+    for masks in (torch.zeros(1, 1, 32, 32), torch.ones(1, 1, 32, 32)):
+        assert torch.isfinite(kind.loss(torch.zeros(1, 1, 8, 8), masks))
 
 
 def test_all_weights_are_in_channels_last():

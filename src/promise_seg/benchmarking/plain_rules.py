@@ -4,7 +4,7 @@ Each chooses the little that it has to choose on train rows alone.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import ClassVar
 
@@ -13,11 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promise_seg.arrays import BoolArray, Uint8Array
+from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
 from promise_seg.assessment.metrics import score_mask
+from promise_seg.benchmarking.rival_objects import Foreground, ObjectRule, choose_object_rule, objects_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.images.geometry import Box, Geometry
 from promise_seg.progress import Progress, counted
+from promise_seg.prompting.separating import depths
+from promise_seg.vocabulary import MaskKind
 
 MEAN_SIDE = 128
 """The side of the square in which masks are averaged, in pixels."""
@@ -32,6 +35,8 @@ class PlainRule(ABC):
     """
 
     version: ClassVar[int] = 1
+    separates: ClassVar[bool] = False
+    """Whether it tells the objects of instance maps apart."""
 
     @abstractmethod
     def fit(self, rows: Sequence[CheckedRow], progress: Progress) -> dict[str, Tensor]:
@@ -40,6 +45,10 @@ class PlainRule(ABC):
     @abstractmethod
     def mask(self, row: CheckedRow, fitted: Mapping[str, Tensor]) -> BoolArray:
         """Return the mask (H, W) of a row in the image frame, from what :meth:`fit` returned."""
+
+    def instances(self, row: CheckedRow, fitted: Mapping[str, Tensor]) -> Callable[[], Uint16Array] | None:
+        """Return what finds the separate objects of a row, if the rule tells them apart: their map (H, W)."""
+        return None
 
 
 def _dice(mask: BoolArray, truth: BoolArray) -> float:
@@ -69,9 +78,13 @@ class Side(IntEnum):
 
 
 class OtsuRule(PlainRule):
-    """Otsu's threshold. Which side of it is foreground is what train rows decide by mean Dice."""
+    """Otsu's threshold. Which side of it is foreground is what train rows decide by mean Dice.
+
+    Of instance maps, objects that touch are told apart by a watershed of the distances to the background.
+    """
 
     version = 2
+    separates = True
 
     def fit(self, rows: Sequence[CheckedRow], progress: Progress) -> dict[str, Tensor]:
         dice: dict[Side, list[float]] = {side: [] for side in Side}
@@ -80,7 +93,21 @@ class OtsuRule(PlainRule):
             for side, values in dice.items():
                 values.append(_dice(self._of_side(row, side), truth))
         best = max((Side.BRIGHT, Side.DARK, Side.FEWER), key=lambda side: float(np.mean(dice[side])))
-        return {"side": torch.tensor(int(best))}
+        fitted = {"side": torch.tensor(int(best))}
+        if rows[0].reading.masks == MaskKind.INSTANCES:
+            rule = choose_object_rule(rows, lambda row: self._foreground(row, best))
+            fitted |= {name: torch.tensor(value, dtype=torch.float64) for name, value in rule._asdict().items()}
+        return fitted
+
+    def instances(self, row: CheckedRow, fitted: Mapping[str, Tensor]) -> Callable[[], Uint16Array] | None:
+        if "prominence" not in fitted:
+            return None
+        rule = ObjectRule(*(float(fitted[name]) for name in ObjectRule._fields))
+        return lambda: objects_of(self._foreground(row, Side(int(fitted["side"]))), rule)
+
+    def _foreground(self, row: CheckedRow, side: Side) -> Foreground:
+        mask = self._of_side(row, side)
+        return Foreground(mask, depths(mask))
 
     def mask(self, row: CheckedRow, fitted: Mapping[str, Tensor]) -> BoolArray:
         return self._of_side(row, Side(int(fitted["side"])))

@@ -22,7 +22,7 @@ from promise_seg.inference.rows import DecodedRow
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone, state_sha256
 from promise_seg.tensor_files import load_tensors, read_metadata, save_tensors
-from promise_seg.vocabulary import Fit, MaskChoice
+from promise_seg.vocabulary import Fit, MaskChoice, MaskKind
 
 RULE_FILE = "rule.safetensors"
 _CERTAIN = 10.0
@@ -63,6 +63,8 @@ class PlainRun:
         self._identity = {
             "rule": name, "data_sha256": data_sha256(train), "reading": train[0].reading.model_dump(mode="json")
         } | ({"version": rule.version} if rule.version > 1 else {})  # fmt: skip
+        if rule.separates and train[0].reading.masks == MaskKind.INSTANCES:
+            self._identity["separates"] = True
         self.fitted: dict[str, Tensor] = {}
         if self.path.exists():
             self._load()
@@ -103,7 +105,8 @@ class PlainRun:
         sample, mask = Sample(row, View(), self.side, self.fit), self.rule.mask(row, self.fitted)
         logits = (torch.from_numpy(sample.to_frame(mask)).float() * 2 - 1) * _CERTAIN
         nothing = torch.full((1, 1), float("nan"))
-        return DecodedRow(sample, _MaskInImage(logits[None, None], nothing, sample.geometry, mask=mask))
+        masks = _MaskInImage(logits[None, None], nothing, sample.geometry, mask=mask)
+        return DecodedRow(sample, masks, own_instances=self.rule.instances(row, self.fitted))
 
     def best_sha256(self) -> str:
         """Return the hash of what was chosen."""

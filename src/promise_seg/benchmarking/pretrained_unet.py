@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from promise_seg.prompting.backbones.image_backbone import ImageBackbone
-from promise_seg.prompting.map_decoders import two_convolutions
+from promise_seg.prompting.map_decoders import OUTLINE_CHANNELS, OUTLINE_STRIDE, Outlines, two_convolutions
 
 SIDE = 256
 """The default side of the input in pixels."""
@@ -28,43 +28,51 @@ RECIPE: list[Any] = [BATCH, LEARNING_RATE, ENCODER_SHARE, WARM_UP_STEPS, EDGE_WE
 
 
 class _Decoder(nn.Module):
-    """A decoder from the coarsest map to the finest: enlarge, concatenate the next finer map, two convolutions."""
+    """A decoder from the coarsest map to the finest: enlarge, concatenate the next finer map, two convolutions.
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    The ``fine`` one goes on to half of the image's side, where it also sees the pixels, as the auto-prompter does.
+    """
+
+    def __init__(self, widths: tuple[int, ...], outputs: int, *, fine: bool) -> None:
         super().__init__()
         below, *skips = reversed(widths)
         self.scales = nn.ModuleList()
-        for skip, outputs in zip(skips, DECODER_WIDTHS, strict=True):
-            self.scales.append(two_convolutions(below + skip, outputs, nn.BatchNorm2d))
-            below = outputs
-        self.head = nn.Conv2d(below, 1, 1)
+        for skip, width in zip(skips, DECODER_WIDTHS, strict=True):
+            self.scales.append(two_convolutions(below + skip, width, nn.BatchNorm2d))
+            below = width
+        self.outlines = Outlines(below) if fine else None
+        self.head = nn.Conv2d(OUTLINE_CHANNELS if fine else below, outputs, 1)
 
-    def forward(self, maps: list[Tensor]) -> Tensor:
+    def forward(self, maps: list[Tensor], images: Tensor) -> Tensor:
         x, *skips = reversed(maps)
         for scale, skip in zip(self.scales, skips, strict=True):
             x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
             x = scale(torch.cat([x, skip], 1))
-        found: Tensor = self.head(x)[:, 0]
+        if self.outlines is not None:
+            x = self.outlines(x, images, images.shape[1] // OUTLINE_STRIDE)
+        found: Tensor = self.head(x)
         return found
 
 
 class PretrainedUnet(nn.Module):
-    """The U-Net: images (B, S, S, 3) RGB in [0, 255] to logits (B, S / 4, S / 4) over the whole frame.
+    """The U-Net: images (B, S, S, 3) RGB in [0, 255] to logits (B, outputs, S / 4, S / 4) over the whole frame.
 
     The batch norms of the encoder keep the statistics of ImageNet; their weights learn as all others do. All is in the
     memory format ``channels_last``, which takes half the time on CPUs.
 
     Args:
         encoder: a network with feature maps at a quarter to a 32nd of the side.
+        outputs: how many maps it makes.
+        fine: whether these are at half of the side instead of a quarter.
     """
 
-    def __init__(self, encoder: ImageBackbone) -> None:
+    def __init__(self, encoder: ImageBackbone, outputs: int = 1, *, fine: bool = False) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder, _Decoder(encoder.widths)
+        self.encoder, self.decoder = encoder, _Decoder(encoder.widths, outputs, fine=fine)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.decoder(self.encoder(images))
+        found: Tensor = self.decoder(self.encoder(images), images)
         return found
 
     def train(self, mode: bool = True) -> Self:

@@ -3,30 +3,35 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from promise_seg.arrays import BoolArray, Uint8Array
+from promise_seg.arrays import Float32Array, Uint8Array
 from promise_seg.assessment.evaluation import Assessment, Result, score_logits, score_row
-from promise_seg.augmentation import View
+from promise_seg.augmentation import AnyView, View
+from promise_seg.benchmarking.rival_objects import Foreground, ObjectRule, choose_object_rule, objects_of
 from promise_seg.benchmarking.unet_kinds import PretrainedKind, ScratchKind, UnetKind
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import CheckpointError
 from promise_seg.files import write_text
 from promise_seg.inference.encoding import Sample
-from promise_seg.inference.masks import Masks
+from promise_seg.inference.masks import Masks, probs_in_image
 from promise_seg.inference.rows import DecodedRow
+from promise_seg.learning.losses import inner_distances_of_instances
 from promise_seg.learning.run_log import LOG_FILE, logged_epochs, rounded
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone, state_sha256
 from promise_seg.sealed import sealed_line
 from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors
-from promise_seg.vocabulary import Fit, MaskChoice, Recipe
+from promise_seg.vocabulary import Fit, MaskChoice, MaskKind, Recipe
 
 BEST_FILE = "best.safetensors"
 STATE_FILE = "state.safetensors"
@@ -76,11 +81,9 @@ class UnetRun:
     ) -> None:
         self.folder, self.train_rows, self.val, self.settings = folder, train, val, settings
         self.device = sam.device
-        self.kind: UnetKind = (
-            ScratchKind(sam.image_size, settings.augmentation)
-            if settings.side is None
-            else PretrainedKind(settings.side, settings.augmentation)
-        )
+        self.separates = train[0].reading.masks == MaskKind.INSTANCES
+        kind = ScratchKind if settings.side is None else PretrainedKind
+        self.kind: UnetKind = kind(settings.side or sam.image_size, settings.augmentation, separates=self.separates)
         torch.manual_seed(settings.seed)
         self.unet = self.kind.start().to(self.device)
         self.optimizer = torch.optim.AdamW(self.kind.groups(self.unet), lr=1e-3, weight_decay=0.01)
@@ -95,7 +98,9 @@ class UnetRun:
             "network": self.kind.identity,
             "data_sha256": data_sha256([*train, *val]),
             "reading": train[0].reading.model_dump(mode="json"),
-        } | ({} if settings.patience is None else {"patience": settings.patience})
+        }
+        self._identity |= {} if settings.patience is None else {"patience": settings.patience}
+        self._identity |= {"separates": True} if self.separates else {}
         if (folder / STATE_FILE).exists():
             self._resume()
             logged_epochs(folder / LOG_FILE, self.epoch)  # it must be sound to be resumed
@@ -136,7 +141,7 @@ class UnetRun:
 
         ``progress`` is told the thousandths that are done, as the end may be a number of epochs or a time.
         """
-        memory = [] if self.finished else [(s.image(), s.mask()) for s in map(self._sample, self.train_rows)]
+        memory = [] if self.finished else [self._in_memory(row) for row in self.train_rows]
         while not self.finished:
             started = time.process_time()
             loss = self._train_epoch(memory, started, progress)
@@ -157,7 +162,7 @@ class UnetRun:
         dice = []
         for row in self.val:
             sample = self._sample(row)
-            logits = self.kind.logits(self.unet, self._on_device(sample.image()[None]))[0].cpu()
+            logits = self.kind.logits(self.unet, self._on_device(sample.image()[None]))[0, 0].cpu()
             dice.append(score_logits(sample, logits).dice)
         return float(np.mean(dice))
 
@@ -199,22 +204,29 @@ class UnetRun:
     def _on_device(self, images: Uint8Array) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
 
-    def _train_epoch(self, memory: list[tuple[Uint8Array, BoolArray]], started: float, progress: Progress) -> float:
-        """Train for one epoch on the images and masks in the model frame in ``memory``; return the mean loss."""
+    def _in_memory(self, row: CheckedRow) -> tuple[Uint8Array, npt.NDArray[Any]]:
+        """Return image and mask of a row in the model frame; where objects are told apart, the instance map."""
+        sample = self._sample(row)
+        return sample.image(), sample.instances() if self.separates else sample.mask()
+
+    def _train_epoch(
+        self, memory: list[tuple[Uint8Array, npt.NDArray[Any]]], started: float, progress: Progress
+    ) -> float:
+        """Train for one epoch on the images and masks in ``memory``; return the mean loss."""
         self.unet.train()
         rng = np.random.default_rng([self.settings.seed, self.epoch])
         torch.manual_seed(self.settings.seed * 1_000_003 + self.epoch)
         batches = self.kind.batches(rng.permutation(len(memory)))
         losses, seen = [], 0
         for number, chosen in enumerate(batches):
-            images, masks = self._batch(memory, chosen)
+            images, targets = self._batch(memory, chosen)
             spent = self.cpu_seconds + time.process_time() - started
             done = self._share_done(self.epoch + seen / len(memory), spent)
             progress("training", round(1000 * done), 1000, self._words(self.epoch + 1))
             rates = self.kind.rates(done, self.epoch * len(batches) + number)
             for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
-            loss = self.kind.loss(self.kind.logits(self.unet, images), masks)
+            loss = self.kind.loss(self.kind.logits(self.unet, images), targets)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -223,36 +235,62 @@ class UnetRun:
         return float(np.mean(losses))
 
     def _batch(
-        self, memory: list[tuple[Uint8Array, BoolArray]], chosen: np.ndarray
+        self, memory: list[tuple[Uint8Array, npt.NDArray[Any]]], chosen: np.ndarray
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return new views of some images (B, S, S, 3) uint8, and of their masks (B, S, S) float32."""
-        images, masks = [], []
+        """Return new views of some images (B, S, S, 3) uint8, and what is to be learned (B, outputs, S, S) float32."""
+        images, targets = [], []
         for i in chosen:
             row = self.train_rows[i]
             view = self.kind.view(row.image_sha256, self.settings.seed, self.epoch + 1)
             images.append(row.reading.without_unused(view.apply_to_image(memory[i][0])))
-            masks.append(view.apply_to_mask(memory[i][1]))
-        return self._on_device(np.stack(images)), torch.from_numpy(np.stack(masks)).float().to(self.device)
+            targets.append(_targets(memory[i][1], view))
+        return self._on_device(np.stack(images)), torch.from_numpy(np.stack(targets)).to(self.device)
 
     @torch.no_grad()
     def _predictions(self, rows: Sequence[CheckedRow]) -> Iterator[tuple[CheckedRow, torch.Tensor]]:
-        """Yield each row with the logits (h, h) of the best epoch."""
+        """Yield each row with the logits (outputs, h, h) of the best epoch."""
         best = self.best()
         for row in rows:
             yield row, self.kind.predict(best, self._on_device(self._sample(row).image())).cpu()
 
     def evaluate(self, rows: Sequence[CheckedRow], how: Assessment) -> list[Result]:
-        """Evaluate the best U-Net by the requested protocol; its predicted IoU is NaN, because it predicts none."""
+        """Evaluate the best U-Net by the requested protocol; its predicted IoU is NaN, because it predicts none.
+
+        Objects of instance maps are told apart by the rule that is best on the val rows.
+        """
+        rule = None
+        if self.separates:
+            found = {id(row): self._foreground(row, logits) for row, logits in self._predictions(self.val)}
+            rule = choose_object_rule(self.val, lambda row: found[id(row)])
         return [
-            score_row(self._decoded(row, logits), MaskChoice.FIRST, how, full=True)
+            score_row(self._decoded(row, logits, rule), MaskChoice.FIRST, how, full=True)
             for row, logits in self._predictions(rows)
         ]
 
-    def _decoded(self, row: CheckedRow, logits: torch.Tensor) -> DecodedRow:
+    def _decoded(self, row: CheckedRow, logits: torch.Tensor, rule: ObjectRule | None = None) -> DecodedRow:
         """A row with its only mask, of which nothing is predicted."""
         sample, nothing = self._sample(row), torch.full((1, 1), float("nan"))
-        return DecodedRow(sample, Masks(logits[None, None], nothing, sample.geometry))
+        masks = Masks(logits[None, :1], nothing, sample.geometry)
+        if rule is None:
+            return DecodedRow(sample, masks)
+        own = partial(objects_of, self._foreground(row, logits), rule)
+        return DecodedRow(sample, masks, own_instances=own)
+
+    def _foreground(self, row: CheckedRow, logits: torch.Tensor) -> Foreground:
+        probs, depth = (probs_in_image(one, self._sample(row).geometry) for one in logits)
+        return Foreground(probs > 0.5, depth)
 
     def best_sha256(self) -> str:
         """Return the hash of the weights of the best epoch."""
         return state_sha256(dict(self.best().state_dict()))
+
+
+def _targets(mask: npt.NDArray[Any], view: AnyView) -> Float32Array:
+    """Return what is to be learned of a mask or instance map in a view.
+
+    Shape: (S, S) bool, or uint16 of an instance map, to (outputs, S, S) float32.
+    """
+    if mask.dtype == bool:
+        return view.apply_to_mask(mask)[None].astype(np.float32)
+    labels = view.apply_to_labels(mask)
+    return np.stack([(labels > 0).astype(np.float32), inner_distances_of_instances(labels)])

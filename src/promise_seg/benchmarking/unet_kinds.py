@@ -9,12 +9,13 @@ import numpy.typing as npt
 import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from promise_seg.augmentation import AnyView, draw_view, view_of
 from promise_seg.benchmarking import pretrained_unet
 from promise_seg.benchmarking.pretrained_unet import PretrainedUnet
 from promise_seg.images.geometry import shrink_mask
-from promise_seg.learning.losses import map_loss, mask_loss
+from promise_seg.learning import losses
 from promise_seg.learning.schedule import cosine_rate, warm_up
 from promise_seg.prompting.backbones.loading import empty_backbone, load_backbone
 from promise_seg.sam.normalisation import normalise
@@ -31,10 +32,16 @@ class UnetKind(ABC):
     Args:
         side: the side of its input in pixels.
         recipe: the recipe of the data set for augmented views.
+        separates: whether it also learns how deep inside of its object each place lies, to tell objects apart.
     """
 
-    def __init__(self, side: int, recipe: Recipe) -> None:
-        self.side, self.recipe = side, recipe
+    def __init__(self, side: int, recipe: Recipe, *, separates: bool = False) -> None:
+        self.side, self.recipe, self.separates = side, recipe, separates
+
+    @property
+    def outputs(self) -> int:
+        """How many maps the network makes: that of the mask, and one of the depths where objects are told apart."""
+        return 2 if self.separates else 1
 
     @property
     @abstractmethod
@@ -72,20 +79,31 @@ class UnetKind(ABC):
 
     @abstractmethod
     def logits(self, unet: nn.Module, images: Tensor) -> Tensor:
-        """Return the logits of images. Shape: (B, S, S, 3) RGB in [0, 255] to (B, h, h)."""
+        """Return the logits of images. Shape: (B, S, S, 3) RGB in [0, 255] to (B, outputs, h, h)."""
 
     @abstractmethod
-    def loss(self, mask_logits: Tensor, masks: Tensor) -> Tensor:
-        """Return the loss, a scalar. Shape: logits (B, h, h), masks (B, S, S) in {0, 1}."""
+    def mask_loss(self, mask_logits: Tensor, masks: Tensor) -> Tensor:
+        """Return the loss of masks, a scalar. Shape: logits (B, h, h), masks (B, S, S) in {0, 1}."""
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss, a scalar: of masks and, where there are any, of depths.
+
+        Shape: logits (B, outputs, h, h), targets (B, outputs, S, S) in [0, 1].
+        """
+        found = self.mask_loss(logits[:, 0], targets[:, 0])
+        if self.separates:
+            depths = F.adaptive_avg_pool2d(targets[:, 1:], logits.shape[-1])
+            found = found + F.binary_cross_entropy_with_logits(logits[:, 1:], depths)
+        return found
 
     def predict(self, unet: nn.Module, image: Tensor) -> Tensor:
-        """Return the logits by which an image is finally scored. Shape: (S, S, 3) to (h, h)."""
+        """Return the logits by which an image is finally scored. Shape: (S, S, 3) to (outputs, h, h)."""
         return self.logits(unet, image[None])[0]
 
 
-def build_unet() -> nn.Module:
-    """Build MONAI's BasicUNet, 1.98 million parameters: (B, 3, S, S) normalised to logits (B, 1, S, S)."""
-    return BasicUNet(spatial_dims=2, in_channels=3, out_channels=1, features=FEATURES)
+def build_unet(outputs: int = 1) -> nn.Module:
+    """Build MONAI's BasicUNet, 1.98 million parameters: (B, 3, S, S) normalised to logits (B, outputs, S, S)."""
+    return BasicUNet(spatial_dims=2, in_channels=3, out_channels=outputs, features=FEATURES)
 
 
 class ScratchKind(UnetKind):
@@ -96,7 +114,7 @@ class ScratchKind(UnetKind):
         return [list(FEATURES), BATCH, LEARNING_RATE]
 
     def start(self) -> nn.Module:
-        return build_unet()
+        return build_unet(self.outputs)
 
     def groups(self, unet: nn.Module) -> list[dict[str, Any]]:
         return [{"params": list(unet.parameters())}]
@@ -111,11 +129,11 @@ class ScratchKind(UnetKind):
         return view_of(image_sha256, epoch, self.recipe)
 
     def logits(self, unet: nn.Module, images: Tensor) -> Tensor:
-        found: Tensor = unet(normalise(images))[:, 0]
+        found: Tensor = unet(normalise(images))
         return found
 
-    def loss(self, mask_logits: Tensor, masks: Tensor) -> Tensor:
-        return mask_loss(mask_logits, masks).mean()
+    def mask_loss(self, mask_logits: Tensor, masks: Tensor) -> Tensor:
+        return losses.mask_loss(mask_logits, masks).mean()
 
 
 class PretrainedKind(UnetKind):
@@ -127,10 +145,10 @@ class PretrainedKind(UnetKind):
         return ["efficientnet-lite0", list(pretrained_unet.DECODER_WIDTHS), *pretrained_unet.RECIPE]
 
     def start(self) -> nn.Module:
-        return PretrainedUnet(load_backbone())
+        return PretrainedUnet(load_backbone(), self.outputs, fine=self.separates)
 
     def empty(self) -> nn.Module:
-        return PretrainedUnet(empty_backbone("efficientnet-lite0", None))
+        return PretrainedUnet(empty_backbone("efficientnet-lite0", None), self.outputs, fine=self.separates)
 
     def groups(self, unet: nn.Module) -> list[dict[str, Any]]:
         return [{"params": list(unet.get_submodule(part).parameters())} for part in ("decoder", "encoder")]
@@ -151,11 +169,11 @@ class PretrainedKind(UnetKind):
         found: Tensor = unet(images)
         return found
 
-    def loss(self, mask_logits: Tensor, masks: Tensor) -> Tensor:
+    def mask_loss(self, mask_logits: Tensor, masks: Tensor) -> Tensor:
         target = shrink_mask(masks, mask_logits.shape[-1])
-        return map_loss(mask_logits, target, pretrained_unet.EDGE_WEIGHT)
+        return losses.map_loss(mask_logits, target, pretrained_unet.EDGE_WEIGHT)
 
     def predict(self, unet: nn.Module, image: Tensor) -> Tensor:
         """Return the mean logits of the image and its two mirror images."""
         plain, flip_x, flip_y = self.logits(unet, torch.stack([image, image.flip(1), image.flip(0)]))
-        return (plain + flip_x.flip(1) + flip_y.flip(0)) / 3
+        return (plain + flip_x.flip(2) + flip_y.flip(1)) / 3

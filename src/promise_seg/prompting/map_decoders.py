@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 _CHANNELS = 64
 _WIDTHS = (128, 64, 48)  # of the fine decoder, from the second coarsest map to the finest
-_OUTLINE_CHANNELS = 24
-_STRIDE = 2  # of the fine maps
+OUTLINE_CHANNELS = 24
+OUTLINE_STRIDE = 2
+"""Pixels of the image in a cell of the fine maps."""
 
 
 class Seen(NamedTuple):
@@ -107,8 +108,8 @@ class FineDecoder(MapDecoder):
         for skip, outputs_here in zip(skips, _WIDTHS, strict=True):
             self.scales.append(two_convolutions(below + skip, outputs_here, _norm))
             below = outputs_here
-        self.outlines = _Outlines(below)
-        self.out = nn.Conv2d(_OUTLINE_CHANNELS, outputs, 1)
+        self.outlines = Outlines(below)
+        self.out = nn.Conv2d(OUTLINE_CHANNELS, outputs, 1)
 
     def see(self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None) -> Seen:
         if image is None:
@@ -122,15 +123,15 @@ class FineDecoder(MapDecoder):
         return Seen(self.outlines(found, image, side), pooled)
 
 
-class _Outlines(nn.Module):
+class Outlines(nn.Module):
     """Joins what was found to the pixels themselves, at half of the image's side, where outlines are sharper."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.narrow = nn.Conv2d(inputs, _OUTLINE_CHANNELS, 1)
-        self.look = nn.Conv2d(3, _OUTLINE_CHANNELS, 3, stride=_STRIDE, padding=1)
+        self.narrow = nn.Conv2d(inputs, OUTLINE_CHANNELS, 1)
+        self.look = nn.Conv2d(3, OUTLINE_CHANNELS, 3, stride=OUTLINE_STRIDE, padding=1)
         self.smooth = nn.Sequential(
-            nn.Conv2d(_OUTLINE_CHANNELS, _OUTLINE_CHANNELS, 3, padding=1), nn.GroupNorm(4, _OUTLINE_CHANNELS), nn.GELU()
+            nn.Conv2d(OUTLINE_CHANNELS, OUTLINE_CHANNELS, 3, padding=1), nn.GroupNorm(4, OUTLINE_CHANNELS), nn.GELU()
         )
 
     def forward(self, found: Tensor, image: Tensor, side: int) -> Tensor:
