@@ -29,6 +29,7 @@ _EXPECTED = {
     "bool_type": "expected true or false",
     "literal_error": "expected {expected}",
     "enum": "expected {expected}",
+    "missing": "is needed, but missing",
 }
 """The words for the commonest kinds of fault that pydantic finds, by its name of the kind."""
 
