@@ -70,7 +70,11 @@ def damage_variant(config):
 
 @pytest.mark.parametrize(
     ("damage", "message"),
-    [(damage_version, "format 99"), (damage_unknown, "surprise: Extra inputs"), (damage_variant, "variant: expected sam, apm, ips or apm")],
+    [
+        (damage_version, "format 99"),
+        (damage_unknown, "surprise: Extra inputs"),
+        (damage_variant, "variant: expected sam, apm, ips or apm"),
+    ],
 )
 def test_a_config_from_elsewhere_is_refused(tiny_sam, tmp_path, damage, message):
     save_checkpoint(make_model(tiny_sam), tmp_path / "c")

@@ -82,7 +82,9 @@ def test_what_another_version_adds_is_kept_and_what_is_missing_is_named(tmp_path
     path.write_text(json.dumps(stored("own_points") | {"new": 1}))
     assert read_summary(path).as_json()["new"] == 1
     path.write_text(json.dumps({k: v for k, v in stored("own_points").items() if k != "mean"} | {"images": "many"}))
-    with pytest.raises(SettingsError, match=r"summary_apm\.json: not a summary .*: images: .*; mean: is needed, but missing"):
+    with pytest.raises(
+        SettingsError, match=r"summary_apm\.json: not a summary .*: images: .*; mean: is needed, but missing"
+    ):
         read_summary(path)
     path.write_text("[]")
     with pytest.raises(SettingsError, match="cannot be read: it holds list, expected an object"):

@@ -10,6 +10,7 @@ from promise_seg.model import with_map
 from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, look_together, some_sets
 from promise_seg.prompting.apm_pretrained import MAPS, PRESENCE, PretrainedConfig
 from promise_seg.sam.features import Features, FeatureSizes
+from promise_seg.vocabulary import Recipe
 
 SIZES = FeatureSizes(side=64, grid=8, embedding_channels=16, stage_channels=(16,) * 4, num_heads=2)
 GRID = 16  # of the maps, at a quarter of the image's side
@@ -171,6 +172,33 @@ def test_fine_maps_are_at_half_of_the_image_s_side_and_see_its_pixels():
 def test_a_frozen_backbone_has_coarse_maps_as_no_pixels_are_stored_with_its_features():
     assert PretrainedConfig(side=64, frozen=True, map_stride=2).completed().map_stride == 4
     assert PretrainedConfig(side=64, map_stride=2).completed().map_stride == 2
+
+
+def test_fine_maps_of_new_models_are_made_without_norms_and_those_of_older_ones_with_them():
+    def norms(apm):
+        return [one for one in apm.decoder.scales.modules() if isinstance(one, torch.nn.GroupNorm)]
+
+    new = PretrainedConfig.options_of_new_runs(Recipe.OWN)
+    assert not norms(small(**new))
+    assert len(norms(small(map_stride=2))) == 6  # as a config says that has no word on it
+    assert PretrainedConfig(side=64, **new).completed().map_norm == "none"
+    assert PretrainedConfig(side=64, **new | {"map_stride": 4}).completed().map_norm == "group"
+    assert PretrainedConfig(side=64, **new, frozen=True).completed().map_norm == "group"
+
+
+def test_without_norms_the_scale_of_what_is_seen_is_not_lost():
+    """A norm within each image makes a faint image as strong as any other."""
+
+    def spread(factor, **options):
+        apm = small(map_stride=2, **options)
+        coarse, coarsest = apm.backbone.widths[-2:]
+        found = torch.ones(1, coarse + coarsest, 4, 4)
+        found[:, :, :2] = 3
+        with torch.no_grad():
+            return float(apm.decoder.scales[0](factor * found).std())
+
+    assert spread(10.0, map_norm="none") == pytest.approx(10 * spread(1.0, map_norm="none"), rel=1e-3)
+    assert spread(10.0) == pytest.approx(spread(1.0), rel=1e-2)
 
 
 def test_a_mask_is_as_fine_as_the_finer_of_saliency_and_sam():

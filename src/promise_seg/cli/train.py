@@ -95,6 +95,15 @@ def train(
             panel=MODEL,
         ),
     ] = 2,
+    apm_map_norm: Annotated[
+        str,
+        option(
+            "--apm-map-norm",
+            metavar="none|group",
+            about="The norm after each convolution that makes the fine maps of pretrained.",
+            panel=MODEL,
+        ),
+    ] = "none",
     apm_max_objects: Annotated[
         int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
     ] = 16,

@@ -7,7 +7,7 @@ objects; each is asked for by its box and by the point that lies deepest inside 
 drag both.
 """
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple, Self
 
 import cv2
@@ -65,6 +65,7 @@ class PretrainedPrompter(AutoPrompter):
         learns_presence: whether it says that there is nothing to segment.
         max_objects: how many objects it asks for at most: the largest.
         map_stride: how many pixels of the image a cell of its maps is wide: 2 or 4.
+        normalises: whether norms within each image follow the convolutions that make fine maps.
         separates: whether its distance map was learned from instances, so that objects that touch are told apart.
         mirrored: whether it also sees each image mirrored, top and bottom exchanged, when it predicts.
 
@@ -86,6 +87,7 @@ class PretrainedPrompter(AutoPrompter):
         learns_presence: bool = False,
         max_objects: int = 16,
         map_stride: int = _COARSE,
+        normalises: bool = True,
         separates: bool = False,
         mirrored: bool = False,
     ) -> None:
@@ -98,7 +100,7 @@ class PretrainedPrompter(AutoPrompter):
         self.separates, self.mirrored = separates, mirrored
         self.backbone = backbone.requires_grad_(tunes).eval()
         self.map_side = side // map_stride
-        decoder = FineDecoder if map_stride == _FINE else CoarseDecoder
+        decoder = partial(FineDecoder, normalises=normalises) if map_stride == _FINE else CoarseDecoder
         self.decoder: MapDecoder = decoder(backbone.widths, sizes.embedding_channels, 2)
 
     def train(self, mode: bool = True) -> Self:
@@ -259,6 +261,8 @@ class PretrainedConfig(ApmConfig):
         max_objects: how many objects it asks for at most.
         map_stride: how many pixels of the image a cell of its maps is wide: 2, or 4 as in models from before there was
             a choice, and where the backbone is frozen.
+        map_norm: which norm follows each convolution that makes fine maps: none, or, as in models from before there was
+            a choice, and with coarse maps, one of groups of channels within each image.
         learns_presence: whether it says that there is nothing to segment.
         separates: whether it learned from instance maps, and tells objects apart that touch.
         looks: how often it looks at an image when it predicts: 2 if its maps are the mean of those of the image and of
@@ -274,6 +278,7 @@ class PretrainedConfig(ApmConfig):
     frozen: bool = False
     max_objects: int = Field(16, ge=1)
     map_stride: Literal[2, 4] = 4
+    map_norm: Literal["none", "group"] = "group"
     learns_presence: bool = False
     separates: bool = False
     looks: Literal[1, 2] = 1
@@ -293,11 +298,11 @@ class PretrainedConfig(ApmConfig):
 
     @classmethod
     def options_of_new_runs(cls, recipe: Recipe) -> dict[str, Any]:
-        return {"map_stride": _FINE} | ({"looks": 2} if recipe.mirrors else {})
+        return {"map_stride": _FINE, "map_norm": "none"} | ({"looks": 2} if recipe.mirrors else {})
 
     @classmethod
     def options(cls) -> list[str]:
-        return ["backbone", "frozen", "looks", "map_stride", "max_objects", "side"]
+        return ["backbone", "frozen", "looks", "map_norm", "map_stride", "max_objects", "side"]
 
     def meaning(self) -> dict[str, Any]:
         return {"kind": self.kind, "backbone": self.backbone}
@@ -306,10 +311,12 @@ class PretrainedConfig(ApmConfig):
         backbone = load_backbone(self.backbone)
         side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
         backbone.check_side(side)
+        map_stride = _COARSE if self.frozen else self.map_stride
         return self.model_copy(
             update={
                 "side": side,
-                "map_stride": _COARSE if self.frozen else self.map_stride,
+                "map_stride": map_stride,
+                "map_norm": self.map_norm if map_stride == _FINE else "group",
                 "looks": 1 if self.frozen else self.looks,
                 "learns_presence": learns_presence,
                 "separates": separates,
@@ -332,6 +339,6 @@ class PretrainedConfig(ApmConfig):
         side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
         return PretrainedPrompter(
             sizes, backbone, side, tunes=not self.frozen, learns_presence=self.learns_presence,
-            max_objects=self.max_objects, map_stride=self.map_stride, separates=self.separates,
-            mirrored=self.looks == 2,
+            max_objects=self.max_objects, map_stride=self.map_stride,
+            normalises=self.map_norm == "group", separates=self.separates, mirrored=self.looks == 2,
         )  # fmt: skip

@@ -97,16 +97,23 @@ class FineDecoder(MapDecoder):
     """The decoder of a U-Net, and at half of the image's side a last convolution that also sees the pixels.
 
     It enlarges the coarsest map, joins the next finer one, and so on, with two convolutions each.
+
+    Args:
+        widths, embedding_channels, outputs: see :class:`MapDecoder`.
+        normalises: whether a norm within each image follows each convolution, as in models from before there was a
+            choice; otherwise a scale and an offset for each channel.
     """
 
-    def __init__(self, widths: Sequence[int], embedding_channels: int, outputs: int) -> None:
+    def __init__(
+        self, widths: Sequence[int], embedding_channels: int, outputs: int, *, normalises: bool = True
+    ) -> None:
         super().__init__()
         below, *skips = reversed(widths)
         self.presence = nn.Linear(2 * below, 1)
         self.from_sam = _silent(embedding_channels, _WIDTHS[0])
         self.scales = nn.ModuleList()
         for skip, outputs_here in zip(skips, _WIDTHS, strict=True):
-            self.scales.append(two_convolutions(below + skip, outputs_here, _norm))
+            self.scales.append(two_convolutions(below + skip, outputs_here, _norm if normalises else _Affine))
             below = outputs_here
         self.outlines = Outlines(below)
         self.out = nn.Conv2d(OUTLINE_CHANNELS, outputs, 1)
@@ -160,6 +167,18 @@ def resized(maps: Tensor, side: int) -> Tensor:
 def _norm(channels: int) -> nn.Module:
     """A norm within each image, so that a step does not depend on how its images are shared among processes."""
     return nn.GroupNorm(8, channels)
+
+
+class _Affine(nn.Module):
+    """A scale and an offset for each channel of maps (B, C, h, w): a norm without its statistics."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps * self.weight[:, None, None] + self.bias[:, None, None]
 
 
 def _pooled(maps: Tensor) -> Tensor:
