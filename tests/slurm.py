@@ -20,7 +20,7 @@ from tests.archives.serving import held_port, port_of
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "scancel")
 AT_ONCE = 2
 """So many tasks run at once: the node has so many CPUs and so many GPUs, whatever this computer has."""
-_SECONDS = 120  # for what takes a moment on an idle computer
+_SECONDS = 600  # for what takes a moment, and on a busy computer a minute or two
 _SETTINGS = """
 ClusterName=tests
 SlurmctldHost={host}(127.0.0.1)
