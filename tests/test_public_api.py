@@ -12,6 +12,7 @@ from promise_seg.cli import (
     budget,
     calibrate,
     compare,
+    data_fetch,
     data_make,
     evaluate,
     export,
@@ -85,6 +86,11 @@ def test_a_function_has_the_options_of_its_command(command, function):
     assert options_of(command) == arguments_of(function)
 
 
+def test_fetching_from_an_archive_has_the_options_of_the_command_that_are_for_archives():
+    others = {"list_sets", "given", "accept_licence", "url", "sha256", "test_list", "name"}
+    assert options_of(data_fetch.fetch, without=others) | {"address"} == arguments_of(promise_seg.fetch_archive)
+
+
 def test_a_data_set_has_the_options_of_reading_files():
     wanted = {NAMES.get(name, name) for name in READING} | {"path", "split", "val_share", "seed", "like"}
     assert arguments_of(promise_seg.Dataset.from_csv) == wanted
@@ -107,7 +113,7 @@ def test_defaults_are_those_of_the_command(command, function):
 def test_every_function_says_what_it_takes_and_raises():
     for name in ("train", "evaluate", "load", "predict_folder", "report", "compare", "budget", "benchmark", "calibrate",
                  "tune_postprocess", "import_annotations", "make_manifest", "export", "merge_predictions",
-                 "prediction_status", "monitored"):  # fmt: skip
+                 "prediction_status", "monitored", "fetch_archive"):  # fmt: skip
         function = getattr(promise_seg, name)
         text = inspect.getdoc(function)
         for argument in inspect.signature(function).parameters:

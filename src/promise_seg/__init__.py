@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from promise_seg.benchmarking.benchmark import benchmark
     from promise_seg.curation.annotations.importing import import_annotations
     from promise_seg.curation.pairing.making import make_manifest
+    from promise_seg.curation.sets.from_archive import fetch_archive
     from promise_seg.dataset.dataset import Dataset
     from promise_seg.monitoring.monitored import monitored
     from promise_seg.prediction.part_status import PartStatus
@@ -53,6 +54,7 @@ _PLACES = {
     "benchmark": "benchmarking.benchmark",
     "import_annotations": "curation.annotations.importing",
     "make_manifest": "curation.pairing.making",
+    "fetch_archive": "curation.sets.from_archive",
     "Dataset": "dataset.dataset",
     "monitored": "monitoring.monitored",
     "PartStatus": "prediction.part_status",
@@ -114,6 +116,7 @@ __all__ = [
     "compare",
     "evaluate",
     "export",
+    "fetch_archive",
     "import_annotations",
     "load",
     "make_manifest",

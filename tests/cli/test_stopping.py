@@ -30,6 +30,18 @@ class Library:
                 raise ImportError("the core of this library failed to import") from None
 sys.meta_path.insert(0, Library())
 """
+TWICE_AT_ONCE = """
+import atexit, os, signal
+from promise_seg.curation.pairing import folders
+def pair_folder(folder):
+    try:
+        os.kill(os.getpid(), signal.{name})
+    finally:
+        os.kill(os.getpid(), signal.{name})
+        print("put in order")
+folders.pair_folder = pair_folder
+atexit.register(lambda: os.kill(os.getpid(), signal.{name}))
+"""
 RUN = "\nfrom promise_seg.cli.console import run\nrun()\n"
 
 
@@ -68,6 +80,13 @@ def test_a_signal_ends_the_command_in_one_line(folder, code, name, exit_code, wo
     assert done.returncode == exit_code
     assert done.stderr == (f"promise: {words}. No file is half-written; run the same command again.\n")
     assert not (folder / "m.csv").exists()
+
+
+def test_a_signal_that_comes_again_does_not_interrupt_the_end(folder):
+    done = make(folder, TWICE_AT_ONCE, "SIGTERM")
+    assert done.returncode == 143
+    assert done.stderr == "promise: stopped by SIGTERM. No file is half-written; run the same command again.\n"
+    assert "put in order" in done.stdout
 
 
 def test_a_signal_that_is_ignored_as_by_nohup_stays_so(folder):

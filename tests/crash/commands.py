@@ -43,6 +43,7 @@ COMMANDS = (
     Command(
         "data fetch", "data fetch kvasir-seg --url {mirror}/kvasir-seg.zip --accept-licence -o {w}/fetched", (), 8
     ),
+    Command("data fetch archive", "data fetch dicomweb+{mirror}/dicom-web -o {w}/copied", (), 4),
     Command("data show", "data show {w}/data/manifest.csv -o {w}/sheet.png", ("data",), 4),
     Command("sam fetch", "sam fetch sam_vit_b --url {mirror}/sam.pth -o {w}/sam.pth", (), 6),
     Command("train", f"train {{w}}/data/manifest.csv --sam {{w}}/sam --store {{w}}/store {' '.join(TRAINING)} "

@@ -81,7 +81,7 @@ def retrieve(
 
 def _incomplete(where: str, missing: int, total: int, reason: str) -> ArchiveError:
     return ArchiveError(
-        f"{where}: {missing} of {total} instances did not come, and a part of a series is not predicted: {reason}"
+        f"{where}: {missing} of {total} instances did not come, and a part of a series is not used: {reason}"
     )
 
 

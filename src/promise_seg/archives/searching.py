@@ -61,13 +61,25 @@ def find_studies(connection: Connection, note: Callable[[str], object] = lambda 
     return list(found)
 
 
-def find_series(connection: Connection, study: str, note: Callable[[str], object] = lambda line: None) -> list[Series]:
-    """Return the series of a study that the filters of the address choose, with those that hold no images.
+def find_series(
+    connection: Connection,
+    study: str,
+    note: Callable[[str], object] = lambda line: None,
+    filters: Mapping[str, str] | None = None,
+) -> list[Series]:
+    """Return the series of a study that filters choose, with those that hold no images.
+
+    Args:
+        connection: to the archive.
+        study: the identifier of the study.
+        note: called with a line if the archive ignores a filter.
+        filters: of series; by default those of the address.
 
     Raises:
         ArchiveError: if the archive cannot be searched.
     """
-    filters = of_level(connection.address.filters, OF_SERIES)
+    if filters is None:
+        filters = of_level(connection.address.filters, OF_SERIES)
     items = _pages(connection, f"/studies/{study}/series", filters, "SeriesInstanceUID")
     return [
         Series(study, uid(item, "SeriesInstanceUID"), text(item, "Modality")) for item in _fitting(items, filters, note)

@@ -2,11 +2,13 @@
 
 import signal
 import sys
+import time
 from types import FrameType
-from typing import NoReturn
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_AT_ONCE_SECONDS = 2.0
 _received: list[int] = []
+_begun = 0.0
 
 
 class Stopped(KeyboardInterrupt):
@@ -24,8 +26,17 @@ def listen() -> None:
             signal.signal(number, _stop)
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Raise :class:`Stopped`, but not again for what is sent twice.
+
+    Slurm sends ``SIGTERM`` to a job and to its step. The second one, which comes at once, must not interrupt what the
+    first one left to be put in order.
+    """
+    global _begun
     del frame
+    if _received and number != signal.SIGINT and time.monotonic() - _begun < _AT_ONCE_SECONDS:
+        return
+    _begun = time.monotonic()
     _received.append(number)
     raise Stopped
 
@@ -36,7 +47,13 @@ def was_stopped() -> bool:
 
 
 def say_stopped() -> int:
-    """Say that the command was stopped, and return the exit code that shells give to it: 130 for Ctrl-C."""
+    """Say that the command was stopped, and return the exit code that shells give to it: 130 for Ctrl-C.
+
+    Signals that come from now on are ignored, as the process is about to end.
+    """
+    for name in _NAMES if _received else ():
+        if (each := getattr(signal, name, None)) is not None:
+            signal.signal(each, signal.SIG_IGN)
     number = _received[-1] if _received else int(signal.SIGINT)
     how = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
     print(f"promise: {how}. No file is half-written; run the same command again.", file=sys.stderr)

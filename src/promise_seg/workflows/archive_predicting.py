@@ -18,7 +18,7 @@ from promise_seg.prediction.table import stem_of
 from promise_seg.progress import Progress
 from promise_seg.vocabulary import OutputFormat
 from promise_seg.workflows.archive_notes import SeriesNote, SeriesNotes
-from promise_seg.workflows.archive_series import ArchiveSource, Task, inputs_of
+from promise_seg.workflows.archive_series import ArchiveSource, Task, connected, how_far, inputs_of
 from promise_seg.workflows.noting import Note
 
 _SENT_SUFFIX = ".dcm"
@@ -72,14 +72,14 @@ class _Run:
         self._every, self._channels, self._note, self._problems = every, channels, note, problems
         self.predicted = self.already_there = self.sent = self.sent_before = 0
 
-    def is_done(self, task: Task) -> bool:
+    def is_done(self, task: Task[SeriesNote]) -> bool:
         """Whether a series needs no images: its masks are here, or it was found to hold no images."""
         return task.known is not None and all(map(self._is_there, task.known.masks))
 
     def _is_there(self, mask: str) -> bool:
         return self._target.mask_of(stem_of(mask)) == mask
 
-    def do(self, task: Task, where: str) -> None:
+    def do(self, task: Task[SeriesNote], where: str) -> None:
         """Predict a series whose images are here, unless its masks are, and send those that were not sent.
 
         Raises:
@@ -103,7 +103,7 @@ class _Run:
             for mask in note.masks:
                 note = self._sent(task, note, mask, self._sink, where)
 
-    def _predicted(self, task: Task, where: str) -> SeriesNote | None:
+    def _predicted(self, task: Task[SeriesNote], where: str) -> SeriesNote | None:
         """Predict the images of a series, and return what was noted of it; None if not all of it was predicted."""
         images = self._notes.images(task.series)
         try:
@@ -126,10 +126,10 @@ class _Run:
         self._remove_images(task)
         return note
 
-    def _remove_images(self, task: Task) -> None:
+    def _remove_images(self, task: Task[SeriesNote]) -> None:
         shutil.rmtree(self._notes.images(task.series), ignore_errors=True)
 
-    def _sent(self, task: Task, note: SeriesNote, mask: str, sink: Connection, where: str) -> SeriesNote:
+    def _sent(self, task: Task[SeriesNote], note: SeriesNote, mask: str, sink: Connection, where: str) -> SeriesNote:
         """Send a mask that the other archive does not have yet, and return what is noted of the series then."""
         root = sink.address.root
         if mask in note.sent_to(root):
@@ -211,7 +211,7 @@ class ArchiveJob:
         """Retrieve, predict and send series after series."""
         images, total, done = self._images, len(self._images.studies), 0
 
-        def fetch(task: Task) -> None:
+        def fetch(task: Task[SeriesNote]) -> None:
             if not run.is_done(task):
                 images.fetch(task)
 
@@ -228,10 +228,7 @@ class ArchiveJob:
                 except ArchiveError as error:
                     self._problems.append(str(error))
         except ArchiveStoppedError as error:
-            self._problems.append(
-                f"{error}. So far, {done} of {total} studies are done; nothing is lost, and the same command goes on "
-                "with the others"
-            )
+            self._problems.append(how_far(error, done, total))
         else:
             self._progress("studies", total, total)
 
@@ -239,11 +236,9 @@ class ArchiveJob:
 def _connections(address: Address, sink: Address | None, note: Note) -> tuple[Connection, Connection | None]:
     """Return the ways to the archives; credentials for one are not sent to the other."""
     credentials = Credentials()
-    source, sending = Connection(address, credentials, told=note), None
-    if sink is not None:
-        same = sink.root == address.root
-        sending = Connection(sink, credentials if same else Credentials(of_target=True), told=note)
-    for one in {one.root: one for one in (address, sink) if one is not None}.values():
-        if not one.is_encrypted:
-            note(f"{one.root}: is not encrypted: whoever is on the way can read images and credentials")
+    source, sending = connected(address, credentials, note), None
+    if sink is not None and sink.root == address.root:
+        sending = Connection(sink, credentials, told=note)
+    elif sink is not None:
+        sending = connected(sink, Credentials(of_target=True), note)
     return source, sending

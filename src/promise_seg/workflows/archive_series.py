@@ -1,10 +1,13 @@
-"""The series of an archive that are to be predicted, and their images."""
+"""The series of an archive that are to be predicted or kept, and their images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
+from promise_seg.archives.address import Address
 from promise_seg.archives.connection import Connection
+from promise_seg.archives.credentials import Credentials
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError, shown
 from promise_seg.archives.filters import OF_SERIES, of_level
 from promise_seg.archives.retrieving import retrieve
@@ -12,13 +15,35 @@ from promise_seg.archives.searching import Series, find_instances, find_series, 
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.inputs import Input, find_inputs
 from promise_seg.progress import Progress
-from promise_seg.workflows.archive_notes import SeriesNote, SeriesNotes, instances_sha256
+from promise_seg.workflows.archive_notes import instances_sha256
 from promise_seg.workflows.noting import Note
 
 
+class Known(Protocol):
+    """A note on a series."""
+
+    @property
+    def instances(self) -> str:
+        """The hash of the identifiers of its instances."""
+
+
+KnownT = TypeVar("KnownT", bound=Known)
+KnownT_co = TypeVar("KnownT_co", bound=Known, covariant=True)
+
+
+class Notes(Protocol[KnownT_co]):
+    """Notes on series from before, and the places of their images."""
+
+    def read(self, series: Series) -> KnownT_co | None:
+        """Return what was noted of a series; None if nothing was."""
+
+    def images(self, series: Series) -> Path:
+        """Return the folder for the images of a series."""
+
+
 @dataclass(frozen=True)
-class Task:
-    """One series to be predicted.
+class Task(Generic[KnownT]):
+    """One series to be predicted or kept.
 
     Args:
         number: that of its study, from 0.
@@ -30,7 +55,7 @@ class Task:
     number: int
     series: Series
     instances: tuple[str, ...]
-    known: SeriesNote | None
+    known: KnownT | None
 
     @property
     def instances_sha256(self) -> str:
@@ -38,7 +63,7 @@ class Task:
         return instances_sha256(self.instances)
 
 
-class ArchiveSource:
+class ArchiveSource(Generic[KnownT]):
     """The images that the address of an archive names.
 
     Args:
@@ -47,12 +72,19 @@ class ArchiveSource:
         problems: gets a line for each study or series that cannot be had.
         progress: told of studies and of instances.
         note: told what is left out.
+        beside: modalities of which all series are taken, whatever the filters of series are.
     """
 
     def __init__(
-        self, connection: Connection, notes: SeriesNotes, problems: list[str], progress: Progress, note: Note
+        self,
+        connection: Connection,
+        notes: Notes[KnownT],
+        problems: list[str],
+        progress: Progress,
+        note: Note,
+        beside: Collection[str] = (),
     ) -> None:
-        self._connection, self._notes, self._problems = connection, notes, problems
+        self._connection, self._notes, self._problems, self._beside = connection, notes, problems, beside
         self._progress, self._note = progress, _once(note)
         self.studies: list[str] = []
 
@@ -67,7 +99,7 @@ class ArchiveSource:
         if not self.studies:
             raise ArchiveError(f"{self._connection.address.root}: has no studies that fit the filters. Check them")
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self) -> Iterator[Task[KnownT]]:
         """Yield all series that may hold images, study by study.
 
         Raises:
@@ -81,21 +113,24 @@ class ArchiveSource:
             except ArchiveError as error:
                 self._problems.append(str(error))
 
-    def _tasks_of(self, number: int, study: str) -> Iterator[Task]:
+    def _tasks_of(self, number: int, study: str) -> Iterator[Task[KnownT]]:
         found = find_series(self._connection, study, self._note)
         with_images = [one for one in found if one.may_hold_images]
         where = f"{self._connection.address.root}/studies/{study}"
         if not with_images and (found or not of_level(self._connection.address.filters, OF_SERIES)):
             kinds = shown(", ".join(sorted({one.modality for one in found})))
             self._problems.append(f"{where}: has no images; {f'its series are {kinds}' if kinds else 'it is empty'}")
-        for one in with_images:
+        beside = [
+            one for kind in self._beside for one in find_series(self._connection, study, self._note, {"Modality": kind})
+        ]
+        for one in dict.fromkeys(with_images + beside):
             instances = tuple(find_instances(self._connection, one))
             known = self._notes.read(one)
             if known is not None and known.instances != instances_sha256(instances):
                 known = None  # images came into the series, or went
             yield Task(number, one, instances, known)
 
-    def fetch(self, task: Task) -> None:
+    def fetch(self, task: Task[KnownT]) -> None:
         """Bring the images of a series here.
 
         Raises:
@@ -110,6 +145,21 @@ class ArchiveSource:
     def where(self, series: Series) -> str:
         """Return the address of a series, for messages."""
         return self._connection.address.root + series.path
+
+
+def connected(address: Address, credentials: Credentials, note: Note) -> Connection:
+    """Return the way to an archive; a note says if it is not encrypted."""
+    if not address.is_encrypted:
+        note(f"{address.root}: is not encrypted: whoever is on the way can read images and credentials")
+    return Connection(address, credentials, told=note)
+
+
+def how_far(error: ArchiveStoppedError, done: int, total: int) -> str:
+    """Return the line about an archive that cannot be reached any more, with how many studies are done."""
+    return (
+        f"{error}. So far, {done} of {total} studies are done; nothing is lost, and the same command goes on with the "
+        "others"
+    )
 
 
 def inputs_of(series: Series, images: Path, output: Path, channels: Channels | None, note: Note) -> list[Input]:

@@ -1,0 +1,263 @@
+"""Copy images of a hospital archive into a folder: whole series, checked, and with a manifest of those with masks."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydicom import dcmread
+
+from promise_seg.archives.address import Address
+from promise_seg.archives.credentials import Credentials
+from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
+from promise_seg.archives.searching import Series
+from promise_seg.curation.pairing.making import Made, make_manifest
+from promise_seg.errors import ManifestError, PromiseError, SettingsError
+from promise_seg.files import sync_folder
+from promise_seg.hashing import file_sha256
+from promise_seg.images.own_folders import PREDICTION_RETRIEVED
+from promise_seg.locks import alone_in
+from promise_seg.progress import Progress, Stage, silent
+from promise_seg.sealed import read_sealed, write_sealed
+from promise_seg.workflows.archive_series import ArchiveSource, Task, connected, how_far
+from promise_seg.workflows.noting import Note, no_note
+
+IMAGES = "images"
+MANIFEST = "manifest.csv"
+SEGMENTATIONS = ("SEG",)
+
+
+@dataclass(frozen=True)
+class SeriesFiles:
+    """A note on a series.
+
+    Args:
+        instances: the hash of the identifiers of its instances.
+        files: the SHA-256 of each instance's file, by its identifier; none for a series without images.
+    """
+
+    instances: str
+    files: dict[str, str]
+
+
+@dataclass
+class Fetched:
+    """The outcome of copying images of an archive.
+
+    Args:
+        folder: the folder with a folder for each study, and in it one for each series.
+        series: how many series are there now, with those that were there before.
+        new: how many of them came now.
+        problems: a line for each study or series that is not there.
+        made: the manifest of the series that have a segmentation; ``None`` if none was written.
+    """
+
+    folder: Path
+    series: int = 0
+    new: int = 0
+    problems: list[str] = field(default_factory=list)
+    made: Made | None = None
+
+
+class FetchNotes:
+    """Notes on series, and the place where they are collected: ``retrieved/<study>/<series>``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / PREDICTION_RETRIEVED
+
+    def images(self, series: Series) -> Path:
+        """Return the folder of a series that is not whole yet."""
+        return self.folder / series.study / series.uid
+
+    def path(self, series: Series) -> Path:
+        """Return the file with the note on a series."""
+        return self.folder / series.study / f"{series.uid}.json"
+
+    def read(self, series: Series) -> SeriesFiles | None:
+        """Return what was noted; None if nothing was, or it was damaged: then the series is looked at again."""
+        try:
+            content = read_sealed(self.path(series))
+            return SeriesFiles(str(content["instances"]), {str(one): str(sha) for one, sha in content["files"].items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def write(self, series: Series, note: SeriesFiles) -> None:
+        """Note what is there.
+
+        Raises:
+            PromiseError: if it cannot be written.
+        """
+        write_sealed(self.path(series), {"instances": note.instances, "files": note.files})
+
+
+class _Run:
+    """The work on each series."""
+
+    def __init__(
+        self, source: ArchiveSource[SeriesFiles], notes: FetchNotes, found: Fetched, progress: Progress
+    ) -> None:
+        self._source, self._notes, self._found, self._progress = source, notes, found, progress
+
+    def do(self, task: Task[SeriesFiles]) -> None:
+        """Bring a series here unless all of it is.
+
+        Raises:
+            ArchiveError: if some of it cannot be had.
+            PromiseError: if the system cannot write.
+        """
+        where, place = self._source.where(task.series), self._found.folder / task.series.study / task.series.uid
+        if task.known is not None and not task.known.files:
+            self._found.problems.append(self._no_images(where, task.series))
+            return
+        if not task.instances:
+            raise ArchiveError(f"{where}: the archive lists no instances of it")
+        if task.known is not None and self._all_as_noted(place, task.known):
+            self._found.series += 1
+            return
+        collected = self._notes.images(task.series)
+        if place.is_dir():  # incomplete, damaged, or it has other instances now
+            shutil.rmtree(collected, ignore_errors=True)
+            _move(place, collected)
+        self._source.fetch(task)
+        files = sorted(collected.glob("*.dcm"))
+        if not any(map(_has_pixels, files)):
+            self._notes.write(task.series, SeriesFiles(task.instances_sha256, {}))
+            shutil.rmtree(collected, ignore_errors=True)
+            self._found.problems.append(self._no_images(where, task.series))
+            return
+        self._notes.write(
+            task.series, SeriesFiles(task.instances_sha256, {one.stem: file_sha256(one) for one in files})
+        )
+        _move(collected, place)
+        self._found.series += 1
+        self._found.new += 1
+
+    def _no_images(self, where: str, series: Series) -> str:
+        return (
+            f"{where}: has no images with pixels. It is not retrieved again; to have it looked at once more, remove "
+            f"{self._notes.path(series)}"
+        )
+
+    def _all_as_noted(self, place: Path, known: SeriesFiles) -> bool:
+        """Whether all files are there as they came; those that are not so any more are removed."""
+        count, whole = Stage(self._progress, "checking", len(known.files)), True
+        for instance, sha256 in known.files.items():
+            path = place / f"{instance}.dcm"
+            try:
+                if file_sha256(path) != sha256:
+                    whole = False
+                    path.unlink()
+            except FileNotFoundError:
+                whole = False
+            except OSError as error:
+                raise PromiseError(
+                    f"{path}: cannot be checked: {error.strerror or error}. Check its permissions and the disk"
+                ) from error
+            count()
+        return whole
+
+
+def fetch_archive(
+    address: str,
+    output: str | Path,
+    *,
+    segmentations: bool = False,
+    progress: Progress = silent,
+    note: Note = no_note,
+) -> Fetched:
+    """Copy the series of a hospital archive into a folder, and what is missing of them if it was begun before.
+
+    A series is below ``images`` only when all of it is there; every file is that of the archive, byte for byte. Files
+    that are there are compared with the SHA-256 that they came with, and those that differ are retrieved again. An
+    archive that cannot be reached any more ends the call; what is there is kept, and the problems say so.
+
+    Args:
+        address: of the archive, with filters: ``dicomweb://HOST/PATH?StudyDate=20260101-20260131&Modality=CT``.
+            Credentials are taken from the environment.
+        output: the folder to write to. Calls with other filters add to it.
+        segmentations: also copy the DICOM segmentations of the same studies, and write ``manifest.csv`` with the
+            series that they belong to.
+        progress: told of studies, and of the instances of each series.
+        note: told what is left out and waited for.
+
+    Returns:
+        How much is there, and what is not.
+
+    Raises:
+        SettingsError: if the address or the credentials in the environment cannot be meant.
+        PromiseError: if the archive cannot be searched or has nothing that fits, another process copies into the
+            folder, or it cannot be written.
+    """
+    output, place = Path(output), Address.parse(address)
+    if output.exists() and not output.is_dir():
+        raise SettingsError(f"{output}: is a file; expected a folder for the images")
+    found, notes = Fetched(output / IMAGES), FetchNotes(output)
+    connection = connected(place, Credentials(), note)
+    beside = SEGMENTATIONS if segmentations else ()
+    source = ArchiveSource(connection, notes, found.problems, progress, note, beside)
+    source.search()
+    run = _Run(source, notes, found, progress)
+    with alone_in(notes.folder, "copying images of an archive"):
+        for task in _studies(source, found, progress):
+            try:
+                run.do(task)
+            except ArchiveStoppedError as error:
+                found.problems.append(how_far(error, task.number, len(source.studies)))
+                return found
+            except ArchiveError as error:
+                found.problems.append(str(error))
+    if segmentations:
+        found.made = _manifest(found.folder, output / MANIFEST, note)
+    return found
+
+
+def _studies(source: ArchiveSource[SeriesFiles], found: Fetched, progress: Progress) -> Iterator[Task[SeriesFiles]]:
+    """Yield the series of all studies; an archive that cannot be searched any more ends them with a problem."""
+    total, done = len(source.studies), 0
+    progress("studies", 0, total)
+    try:
+        for task in source.tasks():
+            done = task.number  # those before it are
+            progress("studies", done, total)
+            yield task
+    except ArchiveStoppedError as error:
+        found.problems.append(how_far(error, done, total))
+    else:
+        progress("studies", total, total)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a folder to a place where nothing is.
+
+    Raises:
+        PromiseError: if the system cannot.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sync_folder(source)
+        source.rename(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise PromiseError(
+            f"{target}: cannot be written: {error.strerror or error}. What came is in {source}; nothing is lost. "
+            "Choose another folder, or run the same command again"
+        ) from error
+
+
+def _has_pixels(path: Path) -> bool:
+    """Whether a DICOM file describes an image."""
+    try:
+        return "Rows" in dcmread(path, stop_before_pixels=True, specific_tags=["Rows"])
+    except Exception:  # pydicom raises whatever it runs into; readers of images will say what is wrong with it
+        return True
+
+
+def _manifest(images: Path, path: Path, note: Note) -> Made | None:
+    """Write the manifest of what has segmentations; a note says why there is none."""
+    try:
+        return make_manifest(images, path)
+    except ManifestError as error:
+        note(f"no manifest was written: {error}")
+    except PromiseError as error:
+        note(f"{path} stays as it is: {error}")
+    return None
