@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -187,12 +188,12 @@ def predict_folder(
     sink = archive_to_send_to(address, send, to, wanted, instances)
     inputs = find_inputs(places, note, output, channels) if address is None else []
     of_archive = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
+    options: dict[str, Any] = {
+        "sam": sam, "device": str(device), "encoder_precision": encoder_precision, "names": tuple(names),
+        "always_segment": always_segment, "instances": instances, "slices": way, "axes": several or None,
+        "tile": tile, "overlap": overlap, "level": level,
+    }  # fmt: skip
     if cluster is not None and isinstance(model, str | Path | ModelRef):
-        options = {
-            "sam": sam, "device": str(device), "encoder_precision": encoder_precision, "names": tuple(names),
-            "always_segment": always_segment, "instances": instances, "slices": way, "axes": several or None,
-            "tile": tile, "overlap": overlap, "level": level,
-        }  # fmt: skip
         job = PredictJob(ModelRef.resolve(model), options, Path(output).absolute(), wanted, keep_empty_frames, every)
         return _with_tables(predict_on_ray(job, inputs, cluster, instances, progress, note), output, parquet)
     if isinstance(model, Labeller):
@@ -201,11 +202,7 @@ def predict_folder(
         if (tile, overlap, level) != (None, None, None):
             raise SettingsError("tile, overlap and level belong to the model here: load it with them")
     else:
-        model = load_labeller(
-            model, sam=sam, device=device, encoder_precision=encoder_precision, names=names,
-            always_segment=always_segment, instances=instances, slices=way, axes=several or None, tile=tile,
-            overlap=overlap, level=level,
-        )  # fmt: skip
+        model = load_labeller(model, **options | {"device": device})
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
     if of_archive is not None:
