@@ -198,10 +198,13 @@ def usual_val_interval(epochs: int) -> int:
     return max(1, epochs // 20)
 
 
-def with_usual_epochs(settings: TrainSettings, rows: int, begun: TrainSettings | None = None) -> TrainSettings:
+def with_usual_epochs(
+    settings: TrainSettings, rows: int, begun: TrainSettings | None = None, classes: int = 1
+) -> TrainSettings:
     """Return the settings with a number of epochs that suits the APM and the number of train rows.
 
-    A run that was begun keeps its own, and so does the protocol of the paper.
+    One network for several classes has more of them: three classes twice as many as one, five three times. That is
+    still less work than a network for each. A run that was begun keeps its own, and so does the protocol of the paper.
     """
     config = settings.apm_config
     usual = None if config is None else config.usual_epochs(rows)
@@ -209,7 +212,8 @@ def with_usual_epochs(settings: TrainSettings, rows: int, begun: TrainSettings |
         return settings
     if begun is not None:
         return settings.model_copy(update={"epochs": begun.epochs, "val_interval": begun.val_interval})
-    return settings.model_copy(update={"epochs": usual, "val_interval": usual_val_interval(usual)})
+    epochs = round(usual * (1 + classes) / 2)
+    return settings.model_copy(update={"epochs": epochs, "val_interval": usual_val_interval(epochs)})
 
 
 def _with_usual_options(given: dict[str, Any], apm: str, recipe: str, begun: TrainSettings | None) -> dict[str, Any]:

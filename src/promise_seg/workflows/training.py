@@ -172,7 +172,8 @@ def train(
     frozen = encoding_in(frozen, encoder_precision, None if starts is None else starts.first.config)
     settings = sizing.with_apm_side(settings)
     if epochs is None:
-        settings = with_usual_epochs(settings, len(rows.train), settings_of_run(output))
+        classes = len(rows.classes) if one_model else 1
+        settings = with_usual_epochs(settings, len(rows.train), settings_of_run(output), classes)
     for line in frozen.notes:
         note(f"{frozen.name}: {line}")
     with _alone_in(Path(output), accelerator) as lock:
