@@ -39,9 +39,12 @@ def test_what_the_apm_cannot_do_is_refused_in_our_words_alone(values, message):
         make_settings(**values)
 
 
-@pytest.mark.parametrize(("classes", "epochs", "interval"), [(1, 60, 3), (2, 90, 4), (3, 120, 6), (5, 180, 9)])
+@pytest.mark.parametrize(("classes", "epochs", "interval"), [(1, 60, 3), (2, 90, 9), (3, 120, 12), (5, 180, 18)])
 def test_one_network_for_several_classes_is_trained_for_more_epochs(classes, epochs, interval):
     settings = make_settings(apm="pretrained")
     usual = with_usual_epochs(settings, 100, classes=classes)
     assert (usual.epochs, usual.val_interval) == (epochs, interval)
-    assert with_usual_epochs(settings, 100, begun=settings, classes=classes).epochs == settings.epochs
+    assert with_usual_epochs(settings, 100, begun=settings, classes=classes) == settings
+    given = with_usual_epochs(settings, 100, epochs=40, classes=classes)
+    assert (given.epochs, given.val_interval) == (40, 2 if classes == 1 else 4)
+    assert with_usual_epochs(settings, 100, begun=settings, epochs=40, classes=classes) == settings
