@@ -2,9 +2,9 @@
 
     python -m benchmarks.volume_axes -o runs/volume-axes --seeds 0
 
-For each seed, volumes are drawn and a model of one organ is trained on axial slices, as in ``benchmarks.volumes``. How
-slices come together is chosen on the val volumes, across the axial axis alone. The table has the mean 3-D Dice of val
-and test volumes, with slices by themselves and as chosen, and the CPU seconds for a volume.
+For each seed, volumes are drawn and a model of one organ is trained on axial slices, as in ``benchmarks.volumes``. The
+table has the mean 3-D Dice of val and test volumes, and the CPU seconds for a volume. With ``--ways each auto`` slices
+also come together as is chosen on the val volumes, across the axial axis alone.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from promise_seg.assessment.volume_tuning import tune_volumes
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_text
 from promise_seg.vocabulary import Slices
+from promise_seg.volume_rule import rule_for
 
 AXES = {"axial": None, "axial, coronal": "axial,coronal", "all three": "axial,coronal,sagittal"}
-WAYS = (Slices.EACH, Slices.AUTO)
 
 
 def main() -> None:
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--apm", default="peaks", help="the auto-prompter")
+    parser.add_argument("--ways", type=Slices, nargs="+", default=[Slices.EACH], help="how slices come together")
     args = parser.parse_args()
     found = []
     print("| seed | axes | slices | val | test | CPU seconds a volume |")
@@ -40,17 +41,23 @@ def main() -> None:
         folder = args.output / str(seed)
         manifest = draw(folder, seed)
         model = promise_seg.train(
-            manifest, folder / "run", apm=args.apm, epochs=args.epochs, views=1, seed=seed, device="cpu"
+            manifest,
+            folder / "run",
+            apm=args.apm,
+            epochs=args.epochs,
+            views=1,
+            seed=seed,
+            device="cpu",
+            store=folder / "store",
         )
         data = promise_seg.Dataset.from_csv(manifest, like=model.reading)
-        tuned = tune_volumes(model.model, data.val, FeatureStore(folder / "store"))
-        if tuned is not None:
+        if Slices.AUTO in args.ways and (tuned := tune_volumes(model.model, data.val, FeatureStore(folder / "store"))):
             model.model.config = model.model.config.model_copy(update={"volumes": tuned.chosen})
-        for way in WAYS:
+        for way in args.ways:
             for name, axes in AXES.items():
                 val, _ = score(model, data.val, axes, way)
                 test, seconds = score(model, data.test, axes, way)
-                words = "by themselves" if way == Slices.EACH or tuned is None else tuned.chosen.words
+                words = rule_for(model.model.config.volumes, way).words
                 print(f"| {seed} | {name} | {words} | {val:.3f} | {test:.3f} | {seconds:.2f} |", flush=True)
                 found.append({"seed": seed, "axes": name, "slices": words, "val": val, "test": test, "cpu_s": seconds})
     write_text(args.output / "scores.json", json.dumps(found, indent=2))
