@@ -1,7 +1,7 @@
 import pytest
 
 from promise_seg.errors import SettingsError
-from promise_seg.learning.settings import TrainSettings, make_settings
+from promise_seg.learning.settings import TrainSettings, make_settings, with_usual_epochs
 from promise_seg.prompting.apm_cross import CrossConfig
 from promise_seg.vocabulary import PositionCode
 
@@ -37,3 +37,14 @@ def test_an_option_of_one_kind_of_apm_goes_into_its_config():
 def test_what_the_apm_cannot_do_is_refused_in_our_words_alone(values, message):
     with pytest.raises(SettingsError, match=f"^{message}"):
         make_settings(**values)
+
+
+@pytest.mark.parametrize(("classes", "epochs", "interval"), [(1, 60, 3), (2, 90, 9), (3, 120, 12), (5, 180, 18)])
+def test_one_network_for_several_classes_is_trained_for_more_epochs(classes, epochs, interval):
+    settings = make_settings(apm="pretrained")
+    usual = with_usual_epochs(settings, 100, classes=classes)
+    assert (usual.epochs, usual.val_interval) == (epochs, interval)
+    assert with_usual_epochs(settings, 100, begun=settings, classes=classes) == settings
+    given = with_usual_epochs(settings, 100, epochs=40, classes=classes)
+    assert (given.epochs, given.val_interval) == (40, 2 if classes == 1 else 4)
+    assert with_usual_epochs(settings, 100, begun=settings, epochs=40, classes=classes) == settings

@@ -168,3 +168,26 @@ def test_each_image_is_seen_once_for_all_classes(made, monkeypatch):
     assert set(losses) >= {"mask", "saliency", "distance", "presence", "quality"}
     assert len(batch) == len(LABELS)
     assert len(run.rows[Split.TRAIN]) == 6
+
+
+def test_classes_take_turns_at_the_decoder_and_each_learns_its_maps_in_every_step(made):
+    run = start(made, made.folder.parent / "turns")
+    run.whole.train()
+    turns = []
+    for run.epoch in range(2 * len(LABELS)):  # of one step with the decoder each
+        run._differentiate(next(iter(run._batches())), 0)
+        heads = [model.apm.decoder.out.weight.grad for model in run.networks]
+        assert all(grad is not None and grad.any() for grad in heads)
+        shifts = [model.ips.lin2.bias.grad for model in run.networks]
+        turns.append([grad is not None and bool(grad.any()) for grad in shifts])
+    assert turns == [[True, False], [False, True]] * 2
+
+
+def test_the_masks_of_a_class_weigh_the_same_whatever_the_number_of_classes(made):
+    alone, together = start(made, made.folder.parent / "1", [1]), start(made, made.folder.parent / "2")
+    found = []
+    for run in (alone, together):
+        run.whole.train()
+        torch.manual_seed(0)
+        found.append(run._differentiate(next(iter(run._batches())), 0))
+    assert found[0]["quality"] == pytest.approx(found[1]["quality"])

@@ -9,6 +9,7 @@ import typer
 from promise_seg.cli.common import console, print_lines, quiet_libraries, stages_bar
 from promise_seg.cli.groups import OPENING, Values, with_groups
 from promise_seg.cli.options import (
+    MODEL,
     OUTPUT,
     PARTS,
     PartOption,
@@ -80,6 +81,15 @@ def predict(
         ),
     ] = False,
     slices: SlicesOption = Slices.AUTO,
+    axes: Annotated[
+        str | None,
+        option(
+            "--axes",
+            metavar="AXES",
+            about="Cut volumes across several axes, as axial,coronal,sagittal, and average what is seen.",
+            panel=MODEL,
+        ),
+    ] = None,
     parquet: Annotated[
         bool,
         option(
@@ -143,8 +153,9 @@ def predict(
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), instances=instances, slices=slices,
-            keep_empty_frames=keep_empty_frames, every=every, part=part, ray=ray, ray_cpus=ray_cpus, send=send, to=to,
-            parquet=parquet, progress=progress, note=lambda words: print_lines([words]), **tiling, **opening,
+            axes=axes, keep_empty_frames=keep_empty_frames, every=every, part=part, ray=ray, ray_cpus=ray_cpus,
+            send=send, to=to, parquet=parquet, progress=progress, note=lambda words: print_lines([words]), **tiling,
+            **opening,
         )  # fmt: skip
     console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
     print_lines(outcome.notes)

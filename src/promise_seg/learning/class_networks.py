@@ -2,11 +2,11 @@
 
 Each class has a model as if it were trained separately, with prompts, masks and thresholds of its own. The models hold
 the very same tensors, except for what distinguishes a class: the last layers of the APM (``class_parts`` of its class),
-and a constant in each shift. So the APM looks at an image once for all classes, and what one class learns serves the
-others. A checkpoint of such a model is like any other.
+and the constants of the layers in each shift and in the estimate of the masks' quality. So the APM looks at an image
+once for all classes, and what one class learns serves the others. A checkpoint of such a model is like any other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -20,13 +20,14 @@ from promise_seg.sam.features import Features
 from promise_seg.sam.pickles import differences
 from promise_seg.sam.prompts import Prompts
 
-_OF_SHIFTS = ("ips.lin2.bias", "ips_given.lin2.bias")
+_OF_SHIFTS = ("ips.lin1.bias", "ips.lin2.bias", "ips_given.lin1.bias", "ips_given.lin2.bias")
+_OF_QUALITY = ("quality.lin1.bias", "quality.lin2.bias")
 
 
 def own_names(model: PromiseModel) -> tuple[str, ...]:
     """Return the prefixes of the names of those tensors that a class has for itself."""
     parts = () if model.apm is None else model.apm.class_parts
-    return (*(f"apm.{part}." for part in parts), *_OF_SHIFTS)
+    return (*(f"apm.{part}." for part in parts), *_OF_SHIFTS, *_OF_QUALITY)
 
 
 def tie(models: Sequence[PromiseModel]) -> None:
@@ -144,18 +145,19 @@ class ClassNetworks(nn.Module):
         features: Features,
         given: Sequence[Sequence[Prompts]],
         most_sets: int | None = None,
-        decodes: bool = True,
+        decoded: Collection[int] = (),
     ) -> list[ModelOutput]:
         """Return the output of each class for the same images, of which the APM sees each once.
 
         Args:
             features: of the images.
             given: for each class, the prompts that a person gives.
-            most_sets, decodes: see :meth:`PromiseModel.forward`.
+            most_sets: see :meth:`PromiseModel.forward`.
+            decoded: the classes, by their place in the order, for which SAM is asked for masks.
         """
         prompters = [model.apm for model in self.of_classes if model.apm is not None]
         found = look_together(prompters, features) if prompters else [{}] * len(self.models)
         return [
-            model(Features({**features.tensors, **seen}), *prompts, most_sets=most_sets, decodes=decodes)
-            for model, seen, prompts in zip(self.of_classes, found, given, strict=True)
+            model(Features({**features.tensors, **seen}), *prompts, most_sets=most_sets, decodes=number in decoded)
+            for number, (model, seen, prompts) in enumerate(zip(self.of_classes, found, given, strict=True))
         ]

@@ -18,6 +18,8 @@ from promise_seg.model import ModelOutput
 from promise_seg.prompting.apm import Proposal
 from promise_seg.vocabulary import Protocol
 
+OF_MASKS = ("mask", "quality")
+"""The parts of the loss that masks of SAM's decoder are needed for."""
 _POINT_SCALE = 10  # distances are shares of the side: this brings them to the size of the other losses
 
 

@@ -193,23 +193,40 @@ def _usual_for(apm: str, values: dict[str, Any]) -> dict[str, Any]:
     return config.training_defaults()
 
 
-def usual_val_interval(epochs: int) -> int:
-    """Return after how many epochs the val rows are scored: at least twenty times in a training, if it is so long."""
-    return max(1, epochs // 20)
+def usual_val_interval(epochs: int, classes: int = 1) -> int:
+    """Return after how many epochs the val rows are scored: at least twenty times in a training, if it is so long; ten
+    times where they are scored for each of several classes."""
+    return max(1, epochs // (20 if classes == 1 else 10))
 
 
-def with_usual_epochs(settings: TrainSettings, rows: int, begun: TrainSettings | None = None) -> TrainSettings:
+def with_usual_epochs(
+    settings: TrainSettings,
+    rows: int,
+    begun: TrainSettings | None = None,
+    *,
+    epochs: int | None = None,
+    classes: int = 1,
+) -> TrainSettings:
     """Return the settings with a number of epochs that suits the APM and the number of train rows.
 
-    A run that was begun keeps its own, and so does the protocol of the paper.
+    One network for several classes has more of them: three classes twice as many as one, five three times. That is
+    still less work than a network for each. A run that was begun keeps its own, and so does the protocol of the paper.
+
+    Args:
+        settings: of the run.
+        rows: how many train rows there are.
+        begun: of the run that is to go on.
+        epochs: the number that the user gives.
+        classes: how many classes one network is trained for.
     """
     config = settings.apm_config
     usual = None if config is None else config.usual_epochs(rows)
-    if usual is None or settings.protocol == Protocol.REFERENCE:
+    if usual is None or settings.protocol == Protocol.REFERENCE or (begun is not None and epochs is not None):
         return settings
     if begun is not None:
         return settings.model_copy(update={"epochs": begun.epochs, "val_interval": begun.val_interval})
-    return settings.model_copy(update={"epochs": usual, "val_interval": usual_val_interval(usual)})
+    count = round(usual * (1 + classes) / 2) if epochs is None else epochs
+    return settings.model_copy(update={"epochs": count, "val_interval": usual_val_interval(count, classes)})
 
 
 def _with_usual_options(given: dict[str, Any], apm: str, recipe: str, begun: TrainSettings | None) -> dict[str, Any]:

@@ -7,8 +7,13 @@ from promise_seg.learning.settings import TrainSettings
 from promise_seg.vocabulary import TrainAlso
 
 
-def share_batches(accelerator: Accelerator, settings: TrainSettings) -> None:
+def share_batches(accelerator: Accelerator, settings: TrainSettings, *, take_turns: bool = False) -> None:
     """Let each process of an accelerator learn from an equal share of every batch.
+
+    Args:
+        accelerator: whose processes these are.
+        settings: of the training.
+        take_turns: whether parts of what is trained take part in some steps only.
 
     Raises:
         SettingsError: if batches of this size have no equal shares, or not as many parts as are wanted.
@@ -27,5 +32,5 @@ def share_batches(accelerator: Accelerator, settings: TrainSettings) -> None:
         )
     accelerator.dataloader_config.split_batches = True
     # Not all of SAM's parts that may learn take part in a step: what embeds mask prompts, for example, never does.
-    some_unused = settings.train_also != TrainAlso.NONE or settings.decoder_interval > 1
+    some_unused = take_turns or settings.train_also != TrainAlso.NONE or settings.decoder_interval > 1
     accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=some_unused)

@@ -112,7 +112,7 @@ class TrainingRun:
         self.training_set = TrainingSet(train, self.model.sam, store, settings, self.model.apm)
         self.draws = EpochDraws.of(settings, len(self.training_set))
         loader = self._loader()
-        share_batches(accelerator, settings)
+        share_batches(accelerator, settings, take_turns=isinstance(self.whole, ClassNetworks))
         self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.whole, optimizer, loader)
         self._origin = ({} if origin is None else asdict(origin)) | {"mask_threshold": rows[0].reading.mask_threshold}
         self.epoch = 0

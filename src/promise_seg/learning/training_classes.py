@@ -20,7 +20,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.learning.answering import MeasuredAnswer, read_answers
 from promise_seg.learning.class_networks import ClassNetworks
 from promise_seg.learning.measuring_best import measure_best
-from promise_seg.learning.objective import training_losses
+from promise_seg.learning.objective import OF_MASKS, training_losses
 from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_log import LOG_FILE, keep_epochs
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
@@ -75,8 +75,9 @@ def _noted(note: StartNote, start: StartingPoint) -> dict[str, Any]:
 class ClassesRun(TrainingRun):
     """One run in ``folder`` for several classes, which leaves in ``class-1`` ... what a run of one class does.
 
-    A step's loss is the mean over the classes; the epoch is chosen by the mean of their Dice on val rows, and how masks
-    are made of what SAM gives, for each class by its own.
+    A step's loss is the mean over the classes. SAM's decoder, whose work grows with their number, is asked for the
+    masks of one class in a step, and the classes take turns. The epoch is chosen by the mean of their Dice on val rows,
+    and how masks are made of what SAM gives, for each class by its own.
 
     Args:
         folder: of the run; it gets a folder for each class.
@@ -178,15 +179,21 @@ class ClassesRun(TrainingRun):
         return [(part, len(part[0].target) / len(batch[0].target)) for part in parts]
 
     def _losses(self, part: ClassesBatch, step: int, *, decodes: bool) -> dict[str, Tensor]:
-        given = [self._given(one, step) if decodes else [] for one in part]
+        """Return the means over the classes: of what concerns masks, that of the class whose turn it is."""
+        decoded = (self._turn(step),) if decodes else ()
+        given = [self._given(one, step) if number in decoded else [] for number, one in enumerate(part)]
         with self.accelerator.autocast():
-            outputs = self.wrapped(part[0].inputs, given, most_sets=self.settings.own_sets, decodes=decodes)
+            outputs = self.wrapped(part[0].inputs, given, most_sets=self.settings.own_sets, decoded=decoded)
         side = self.sam.image_size
         found = [training_losses(out, one, self.settings, side) for out, one in zip(outputs, part, strict=True)]
         names = dict.fromkeys(name for losses in found for name in losses)
-        return {
-            name: torch.stack([losses[name] for losses in found if name in losses]).sum() / len(found) for name in names
-        }
+        means = {name: torch.stack([one[name] for one in found if name in one]).sum() / len(found) for name in names}
+        return {name: mean * len(found) if name in OF_MASKS else mean for name, mean in means.items()}
+
+    def _turn(self, step: int) -> int:
+        """Return the place of the class whose masks are learned in a step of this epoch: each has its turn."""
+        interval = self.settings.decoder_interval
+        return (self.epoch * -(-len(self.loader) // interval) + step // interval) % len(self.labels)
 
     def _validate(self) -> tuple[dict[str, Any], bool]:
         """Score the val rows of each class, and keep what is best on them for it; returns facts, and whether the mean

@@ -18,6 +18,7 @@ _WORDS: dict[str, Callable[[dict[str, object]], str]] = {
     "every": lambda known: f"of videos with --every {known.get('every', 1)}",
     "encoder_precision": lambda known: f"with --encoder-precision {known.get('encoder_precision', 'as in training')}",
     "slices": lambda known: f"with --slices {known.get('slices', 'auto')}",
+    "axes": lambda known: f"with --axes {known['axes']}" if "axes" in known else "without --axes",
     "reading": lambda known: (
         f"with {known['reading']}" if "reading" in known else "of images that were read as in training"
     ),

@@ -14,6 +14,7 @@ from promise_seg.images.reading import Reading
 from promise_seg.inference.encoding import encode_images, encoding_note
 from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import ModelConfig
+from promise_seg.prediction.cuts import check_axes, other_cuts
 from promise_seg.prediction.encoding_together import encode_together
 from promise_seg.prediction.identity import options_between
 from promise_seg.prediction.instances import with_offset
@@ -30,9 +31,9 @@ from promise_seg.prediction.predictor import EncodedImage, Predictor
 from promise_seg.prediction.reading import name_of
 from promise_seg.prediction.surest import surest_labels
 from promise_seg.prediction.volume_labels import SliceFacts, VolumeLabels, rules_of
-from promise_seg.progress import Progress, Stage, silent
+from promise_seg.progress import Progress, Stage, counted, silent
 from promise_seg.sam.backbone import Backbone
-from promise_seg.vocabulary import MaskKind, Slices
+from promise_seg.vocabulary import Axis, MaskKind, Slices
 from promise_seg.volumes.whole_slices import IN_TILES, IN_TIME, asks_to_join, frames_are_whole, with_first
 
 
@@ -44,6 +45,7 @@ class Labeller:
         names: of the labels, for those that have one.
         instances: whether labels are the numbers of separate objects, instead of classes.
         slices: how the slices of volumes come together.
+        axes: across which volumes are cut; by default as the models read them.
 
     Raises:
         CheckpointError: if the models differ in how they read images.
@@ -57,11 +59,13 @@ class Labeller:
         names: dict[int, str] | None = None,
         instances: bool = False,
         slices: Slices = Slices.AUTO,
+        axes: tuple[Axis, ...] = (),
     ) -> None:
-        self.predictors, self.instances, self.slices = predictors, instances, slices
-        if instances and slices not in (Slices.AUTO, Slices.EACH):
+        self.predictors, self.instances, self.slices, self.axes = predictors, instances, slices, axes
+        if instances and (axes or slices not in (Slices.AUTO, Slices.EACH)):
+            option = f"--axes {','.join(axes)}" if axes else f"--slices {slices}"
             raise SettingsError(
-                f"--slices {slices}: with --instances, objects are told apart slice by slice. Leave one of them out"
+                f"{option}: with --instances, objects are told apart slice by slice. Leave one of them out"
             )
         first = next(iter(predictors.values())).model
         for label, predictor in predictors.items():
@@ -136,6 +140,8 @@ class Labeller:
             of_trust["instances"] = True
         if self.slices != Slices.AUTO:
             of_trust["slices"] = str(self.slices)
+        if self.axes:
+            of_trust["axes"] = ",".join(self.axes)
         if self._encodes_otherwise:
             of_trust["encoder_precision"] = str(self.sam.encoder_precision)
         return of_trust | {
@@ -268,6 +274,8 @@ class Labeller:
         Raises:
             ImageError: if a slice cannot be read.
         """
+        if self.axes:
+            check_axes(source, self.reading, self.axes)
         large = windowed_image(source, self.reading)
         if large is not None:
             one = self.label_large(large, source.spacing, progress)
@@ -300,7 +308,7 @@ class Labeller:
         """Whether the slices of a source come together, as those of a volume may; frames of a video do not."""
         if self.instances or not source.is_volume or source.is_in_time:
             return False
-        return any(rule.changes for rule in rules_of(self.predictors, self.slices).values())
+        return bool(self.axes) or any(rule.changes for rule in rules_of(self.predictors, self.slices).values())
 
     def _label_volume(self, source: Source, progress: Progress, frames: Iterable[ImageInFrame]) -> Labelled:
         """Label the slices of a volume together."""
@@ -308,6 +316,10 @@ class Labeller:
         for framed in frames:
             volume.add(self._encoded(framed))
             tick()
+        if self.axes:
+            for cut in other_cuts(source, self.reading, self.axes):
+                numbers = counted(range(len(cut)), progress, f"predicting {cut.reading.axis}")
+                volume.add_across(cut, (self._encoded(cut.framed(number, self._first.model)) for number in numbers))
         labels, notes = volume.labels()
         slices = [
             LabelledSlice(one, {label: _origin(found) for label, found in facts.items()})

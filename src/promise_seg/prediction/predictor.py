@@ -369,6 +369,7 @@ class Predictor:
         *,
         slices: str = Slices.AUTO,
         spacing: Sequence[float] | None = None,
+        axes: str | Sequence[str] | None = None,
     ) -> "Volume":
         """Predict every slice of a volume, with the model's own prompts, and join them as the model's rule says.
 
@@ -386,11 +387,12 @@ class Predictor:
             slices: how slices come together: ``each`` by itself, ``blend``, ``agree``, or ``auto``, as was chosen on
                 validation rows by :func:`~promise_seg.tune_postprocess`; without such a choice ``each``.
             spacing: the distances between slices, rows and columns in mm; by default as the file says.
+            axes: across which it is cut, such as ``axial,coronal``, its own among them: probabilities are averaged.
 
         Raises:
-            ImageError: if it cannot be read.
+            ImageError: if it cannot be read or cut so.
             SettingsError: if the model has no APM, or an option cannot be meant.
         """
         from promise_seg.prediction.volumes import predict_volume
 
-        return predict_volume(self, volume, slices=slices, spacing=spacing, progress=progress)
+        return predict_volume(self, volume, slices=slices, spacing=spacing, axes=axes, progress=progress)

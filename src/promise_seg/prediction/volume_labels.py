@@ -1,18 +1,21 @@
 """The labels of a volume's slices together: the masks of one model or of one for each class, joined in 3-D."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from promise_seg.arrays import Uint16Array
+from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.source import Source
+from promise_seg.prediction.cuts import OtherCut
 from promise_seg.prediction.prediction import PromptsInImage, prompts_in_image
 from promise_seg.prediction.predictor import EncodedImage, Predictor
 from promise_seg.prediction.surest import surest_labels
 from promise_seg.trust.trust_model import Trust
 from promise_seg.vocabulary import Slices
 from promise_seg.volume_rule import VolumeRule, rule_for
+from promise_seg.volumes.across import Cut, MeanProbs
 from promise_seg.volumes.collecting import Collected, KeptFeatures
 from promise_seg.volumes.joining import JoinedVolume
 from promise_seg.volumes.stack import Stack
@@ -39,14 +42,8 @@ class VolumeLabels:
     def __init__(self, predictors: Mapping[int, Predictor], slices: Slices, source: Source) -> None:
         self._predictors = predictors
         self._rules = rules_of(predictors, slices)
-        stack, shared = Stack.of(source), KeptFeatures()
-        self._collected = {
-            label: Collected(
-                one.model, stack, keeps_features=self._rules[label].slices == Slices.AGREE,
-                kept=None if one.model.sam.encoder_learns else shared,
-            )
-            for label, one in predictors.items()
-        }  # fmt: skip
+        self._collected = self._begun(source)
+        self._frame, self._others = source.frame, list[tuple[dict[int, Collected], SliceFrame]]()
         self.facts: list[dict[int, SliceFacts]] = []
         """The origins of the classes, slice by slice."""
         self._name = source.path
@@ -61,15 +58,43 @@ class VolumeLabels:
             facts[label] = SliceFacts(prompts, collected.predicted_iou[-1], one.trust(image))
         self.facts.append(facts)
 
+    def _begun(self, source: Source) -> dict[int, Collected]:
+        stack, shared = Stack.of(source), KeptFeatures()
+        return {
+            label: Collected(
+                one.model, stack, keeps_features=self._rules[label].slices == Slices.AGREE,
+                kept=None if one.model.sam.encoder_learns else shared,
+            )
+            for label, one in self._predictors.items()
+        }  # fmt: skip
+
+    def add_across(self, cut: OtherCut, slices: Iterable[Mapping[int, EncodedImage]]) -> None:
+        """Take all slices of the same volume, cut across another axis, after those of its own.
+
+        Args:
+            cut: of these slices.
+            slices: in their order, as each model needs them.
+        """
+        collected = self._begun(cut.source)
+        for encoded in slices:
+            for label, one in collected.items():
+                one.add(encoded[label].features, encoded[label].geometry)
+        self._others.append((collected, cut.frame))
+
+    def _joined(self, label: int) -> JoinedVolume:
+        collected, rule = self._collected[label], self._rules[label]
+        post, probs = self._predictors[label].model.config.postprocessing, None
+        if self._others and self._frame is not None:
+            others = [Cut(found[label], frame) for found, frame in self._others]
+            probs = MeanProbs(Cut(collected, self._frame), others, rule, post.threshold)
+        return JoinedVolume(collected, rule, post, probs=probs)
+
     def labels(self) -> tuple[list[Uint16Array], tuple[str, ...]]:
         """Return the labels (H, W) of each slice, and notes on what could not be done, a line each.
 
         Where several classes are found, the most certain one is right.
         """
-        joined = {
-            label: JoinedVolume(one, self._rules[label], self._predictors[label].model.config.postprocessing)
-            for label, one in self._collected.items()
-        }
+        joined = {label: self._joined(label) for label in self._collected}
         notes = dict.fromkeys(f"{self._name}: {words}" for one in joined.values() for words in one.notes())
         found = [_labels(joined, number) for number in range(len(self.facts))]
         for one in joined.values():

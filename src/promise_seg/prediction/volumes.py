@@ -11,11 +11,14 @@ import numpy.typing as npt
 from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.errors import ImageError, SettingsError
 from promise_seg.images.formats.source import Source
+from promise_seg.images.reading import Reading
+from promise_seg.prediction.cuts import OtherCut, check_axes, other_cuts, parse_axes
 from promise_seg.prediction.prediction import Prediction
 from promise_seg.prediction.reading import Slice
 from promise_seg.progress import Progress, Stage, counted, silent
-from promise_seg.vocabulary import Slices
-from promise_seg.volume_rule import EACH_SLICE, rule_for
+from promise_seg.vocabulary import Axis, Slices
+from promise_seg.volume_rule import EACH_SLICE, VolumeRule, rule_for
+from promise_seg.volumes.across import Cut, MeanProbs
 from promise_seg.volumes.collecting import Collected
 from promise_seg.volumes.joining import JoinedVolume
 from promise_seg.volumes.packed import PackedMasks
@@ -138,6 +141,7 @@ def predict_volume(
     *,
     slices: str = Slices.AUTO,
     spacing: Sequence[float] | None = None,
+    axes: str | Sequence[str] | None = None,
     progress: Progress = silent,
 ) -> Volume:
     """Predict every slice of a volume with the model's own prompts, one slice in memory at a time, and join them.
@@ -147,6 +151,7 @@ def predict_volume(
         volume: what to predict.
         slices: how slices come together.
         spacing: the distances between slices, rows and columns in mm; by default as the file says.
+        axes: across which it is cut, see :meth:`~promise_seg.prediction.predictor.Predictor.predict_volume`.
         progress: told of each slice.
 
     Raises:
@@ -164,9 +169,12 @@ def predict_volume(
         opened = _pixels(opened)
     stack = _stack_of(opened, spacing)
     predictor.check_proposes()
-    notes = []
+    several, notes = parse_axes(axes), list[str]()
+    if several:
+        _check_cut(opened, reading, several, spacing)
     if isinstance(opened, Source) and opened.is_in_time:
-        rule, way, notes = EACH_SLICE, Slices.EACH, [IN_TIME] if asks_to_join(way) else []
+        rule, notes = EACH_SLICE, [IN_TIME] if asks_to_join(way) else []
+        way = Slices.EACH
     first, frames = with_first(frame_of(predictor, opened, number) for number in range(len(opened)))
     name = opened.path if isinstance(opened, Source) else "a volume in memory"
     if not frames_are_whole(reading, first, way, name):
@@ -179,8 +187,40 @@ def predict_volume(
         encoded = predictor.encode_framed(framed)
         collected.add(encoded.features, encoded.geometry)
         tick()
-    joined = JoinedVolume(collected, rule, predictor.model.config.postprocessing)
-    return Volume(predictor, opened, joined, stack, notes)
+    post, probs = predictor.model.config.postprocessing, None
+    if several and isinstance(opened, Source) and opened.frame is not None:
+        cuts = [_collected(predictor, cut, rule, progress) for cut in other_cuts(opened, reading, several)]
+        probs = MeanProbs(Cut(collected, opened.frame), cuts, rule, post.threshold)
+    return Volume(predictor, opened, JoinedVolume(collected, rule, post, probs=probs), stack, notes)
+
+
+def _check_cut(
+    opened: Source | Uint8Array, reading: Reading, axes: Sequence[Axis], spacing: Sequence[float] | None
+) -> None:
+    """Refuse what cannot be cut across several axes.
+
+    Raises:
+        ImageError: if it has no place in the patient.
+        SettingsError: if its distances are given, which would hold for its own slices alone.
+    """
+    if not isinstance(opened, Source):
+        raise ImageError(
+            f"axes {','.join(axes)}: slices in memory do not say how the patient lies in them. Give the path of the "
+            "volume's file, or leave axes out"
+        )
+    if spacing is not None:
+        raise SettingsError("spacing: with axes, distances are those of the file. Leave one of them out")
+    check_axes(opened, reading, axes)
+
+
+def _collected(predictor: "Predictor", cut: OtherCut, rule: VolumeRule, progress: Progress) -> Cut:
+    """Predict the slices of a volume that is cut across another axis."""
+    keeps = rule.slices == Slices.AGREE
+    collected = Collected(predictor.model, Stack.of(cut.source), keeps_features=keeps)
+    for number in counted(range(len(cut)), progress, f"predicting {cut.reading.axis}"):
+        encoded = predictor.encode_framed(cut.framed(number, predictor.model))
+        collected.add(encoded.features, encoded.geometry)
+    return Cut(collected, cut.frame)
 
 
 def _by_itself(predictor: "Predictor", opened: Source | Uint8Array, number: int) -> Prediction:

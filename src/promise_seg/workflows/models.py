@@ -11,6 +11,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.images.reading import ALL_CLASSES, Reading, ReadingOptions, make_reading
 from promise_seg.learning.class_networks import tie_equal
 from promise_seg.model import PromiseModel
+from promise_seg.prediction.cuts import parse_axes
 from promise_seg.prediction.labelled import LabelledSlice
 from promise_seg.prediction.labelling import Labeller, parse_names
 from promise_seg.prediction.predictor import Predictor
@@ -69,19 +70,28 @@ class Model(Predictor):
         changed.as_trained = self.as_trained
         return changed
 
-    def labeller(self, names: Sequence[str] = (), *, instances: bool = False, slices: str = Slices.AUTO) -> Labeller:
+    def labeller(
+        self,
+        names: Sequence[str] = (),
+        *,
+        instances: bool = False,
+        slices: str = Slices.AUTO,
+        axes: str | Sequence[str] | None = None,
+    ) -> Labeller:
         """Return what turns images into label maps with it.
 
         Args:
             names: what is segmented, ``NAME`` or ``LABEL=NAME``.
             instances: whether labels are the numbers of separate objects.
             slices: how the slices of volumes come together.
+            axes: across which volumes are cut; see :func:`~promise_seg.predict_folder`.
 
         Raises:
             SettingsError: if it has no APM, or a name cannot be meant; or if it cannot tell objects apart.
         """
         label = label_of(self.model) or 1
-        return Labeller({label: self}, parse_names(names, [label]), instances, chosen(Slices, slices, "--slices"))
+        way = chosen(Slices, slices, "--slices")
+        return Labeller({label: self}, parse_names(names, [label]), instances, way, parse_axes(axes))
 
 
 class ClassModels(Mapping[int, Model]):
@@ -133,7 +143,14 @@ class ClassModels(Mapping[int, Model]):
         """
         return ClassModels(self.ref, {label: one.reading_as(options) for label, one in self.items()})
 
-    def labeller(self, names: Sequence[str] = (), *, instances: bool = False, slices: str = Slices.AUTO) -> Labeller:
+    def labeller(
+        self,
+        names: Sequence[str] = (),
+        *,
+        instances: bool = False,
+        slices: str = Slices.AUTO,
+        axes: str | Sequence[str] | None = None,
+    ) -> Labeller:
         """Return what turns images into label maps with them; see :meth:`Model.labeller`.
 
         Raises:
@@ -146,7 +163,7 @@ class ClassModels(Mapping[int, Model]):
                 f"{self._first.part.name}"
             )
         way = chosen(Slices, slices, "--slices")
-        return Labeller(dict(self._models), parse_names(names, list(self)), slices=way)
+        return Labeller(dict(self._models), parse_names(names, list(self)), slices=way, axes=parse_axes(axes))
 
     def predict(self, image: object, index: int | None = None) -> LabelledSlice:
         """Predict a label map (H, W) at the image's own size, with the models' own points.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,6 +15,7 @@ from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.reading import NO_OPTIONS, Reading, ReadingOptions
 from promise_seg.images.tiles import Tiling
 from promise_seg.parts import Part
+from promise_seg.prediction.cuts import parse_axes
 from promise_seg.prediction.folders import Outcome, PredictionFolder
 from promise_seg.prediction.folders import predict_folder as predict_inputs
 from promise_seg.prediction.labelling import Labeller
@@ -25,7 +27,7 @@ from promise_seg.prediction.part_run import predict_part
 from promise_seg.prediction.part_status import PartStatus, status_of_parts
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
-from promise_seg.vocabulary import OutputFormat, Slices
+from promise_seg.vocabulary import Axis, OutputFormat, Slices
 from promise_seg.workflows.archive_predicting import ArchiveJob, archive_to_send_to
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.encoding import refuse_for_loaded
@@ -49,6 +51,7 @@ def load_labeller(
     always_segment: bool = False,
     instances: bool = False,
     slices: str = Slices.AUTO,
+    axes: str | Sequence[str] | None = None,
     tile: int | str | None = None,
     overlap: int | None = None,
     level: int | None = None,
@@ -65,6 +68,7 @@ def load_labeller(
             :func:`load`.
         instances: whether labels are the numbers of separate objects.
         slices: how the slices of volumes come together; see :func:`predict_folder`.
+        axes: across which volumes are cut; see :func:`predict_folder`.
         tile, overlap, level: of large images, see :func:`predict_folder`.
 
     Raises:
@@ -80,7 +84,7 @@ def load_labeller(
     if options != NO_OPTIONS:
         model = model.reading_as(options)
         options.check_overlaps(model.reading)
-    return model.labeller(names, instances=instances, slices=slices)
+    return model.labeller(names, instances=instances, slices=slices, axes=axes)
 
 
 def predict_folder(
@@ -98,6 +102,7 @@ def predict_folder(
     every: int = 1,
     instances: bool = False,
     slices: str = Slices.AUTO,
+    axes: str | Sequence[str] | None = None,
     tile: int | str | None = None,
     overlap: int | None = None,
     level: int | None = None,
@@ -133,6 +138,8 @@ def predict_folder(
         slices: how the slices of volumes come together: ``each`` by itself, ``blend`` along the stack, ``agree`` with
             their neighbours, or ``auto``, as was chosen on validation rows by :func:`tune_postprocess`; without such a
             choice ``each``.
+        axes: across which volumes are cut, such as ``axial,coronal,sagittal``, that of training among them: their mask
+            is made of the mean probabilities. By default across that of training alone.
         tile: side of the tiles that larger images are seen in, in pixels; ``none`` for whole images; by default, and
             with ``auto``, as in training.
         overlap: how many pixels neighbouring tiles share; by default as in training, or a quarter of a tile.
@@ -171,7 +178,7 @@ def predict_folder(
         )
     if instances:
         check_holds_instances(wanted)
-    way = chosen(Slices, slices, "--slices")
+    way, several = chosen(Slices, slices, "--slices"), parse_axes(axes)
     refuse_checkpoints(output)
     places = [images] if isinstance(images, str | Path) else list(images)
     address, channels = address_among(places), _channels_of(model)
@@ -181,24 +188,21 @@ def predict_folder(
     sink = archive_to_send_to(address, send, to, wanted, instances)
     inputs = find_inputs(places, note, output, channels) if address is None else []
     of_archive = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
+    options: dict[str, Any] = {
+        "sam": sam, "device": str(device), "encoder_precision": encoder_precision, "names": tuple(names),
+        "always_segment": always_segment, "instances": instances, "slices": way, "axes": several or None,
+        "tile": tile, "overlap": overlap, "level": level,
+    }  # fmt: skip
     if cluster is not None and isinstance(model, str | Path | ModelRef):
-        options = {
-            "sam": sam, "device": str(device), "encoder_precision": encoder_precision, "names": tuple(names),
-            "always_segment": always_segment, "instances": instances, "slices": way, "tile": tile, "overlap": overlap,
-            "level": level,
-        }  # fmt: skip
         job = PredictJob(ModelRef.resolve(model), options, Path(output).absolute(), wanted, keep_empty_frames, every)
         return _with_tables(predict_on_ray(job, inputs, cluster, instances, progress, note), output, parquet)
     if isinstance(model, Labeller):
-        _check_loaded_so(model, instances, way)
+        _check_loaded_so(model, instances, way, several)
         refuse_for_loaded(encoder_precision)
         if (tile, overlap, level) != (None, None, None):
             raise SettingsError("tile, overlap and level belong to the model here: load it with them")
     else:
-        model = load_labeller(
-            model, sam=sam, device=device, encoder_precision=encoder_precision, names=names,
-            always_segment=always_segment, instances=instances, slices=way, tile=tile, overlap=overlap, level=level,
-        )  # fmt: skip
+        model = load_labeller(model, **options | {"device": device})
         for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
             note(line)
     if of_archive is not None:
@@ -264,9 +268,10 @@ def _cluster(
     return ray_options(ray, cpus, device)
 
 
-def _check_loaded_so(model: Labeller, instances: bool, slices: Slices) -> None:
+def _check_loaded_so(model: Labeller, instances: bool, slices: Slices, axes: tuple[Axis, ...]) -> None:
     """Raise an error if a model that is loaded already does otherwise than is asked for."""
-    for name, asked, loaded in (("instances", instances, model.instances), ("slices", slices, model.slices)):
+    options = (("instances", instances, model.instances), ("slices", slices, model.slices), ("axes", axes, model.axes))
+    for name, asked, loaded in options:
         if asked != loaded:
             raise SettingsError(f"{name}={asked}: the model was loaded with {name}={loaded}. Load it with the same")
 

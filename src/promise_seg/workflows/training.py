@@ -171,8 +171,9 @@ def train(
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, accelerator.device, image_size, settings)
     frozen = encoding_in(frozen, encoder_precision, None if starts is None else starts.first.config)
     settings = sizing.with_apm_side(settings)
-    if epochs is None:
-        settings = with_usual_epochs(settings, len(rows.train), settings_of_run(output))
+    if epochs is None or one_model:
+        begun, classes = settings_of_run(output), len(rows.classes) if one_model else 1
+        settings = with_usual_epochs(settings, len(rows.train), begun, epochs=epochs, classes=classes)
     for line in frozen.notes:
         note(f"{frozen.name}: {line}")
     with _alone_in(Path(output), accelerator) as lock:

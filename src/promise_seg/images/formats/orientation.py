@@ -19,6 +19,8 @@ _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False)
 """The quarter turns to the left, then whether to flip horizontally, for each orientation of EXIF and TIFF."""
 _DIRECTIONS = {Axis.AXIAL: "SPL", Axis.CORONAL: "PIL", Axis.SAGITTAL: "LIP"}
 """The directions of slices, rows and columns: L(eft), P(osterior), S(uperior), I(nferior)."""
+_ACROSS = (Axis.SAGITTAL, Axis.CORONAL, Axis.AXIAL)
+"""The slices whose normal is nearest to the first, second or third axis of RAS+."""
 
 FARTHEST_MM, _LARGEST_MM = 1e9, 1e5
 """The most that is taken for a distance from the origin, and for the size of a voxel."""
@@ -80,6 +82,44 @@ class SliceFrame:
 
     def _directions(self) -> npt.NDArray:
         return nib.orientations.axcodes2ornt(tuple(_DIRECTIONS[self.axis]))
+
+    @property
+    def plane(self) -> Axis:
+        """The anatomical axis that the slices are cut across; of oblique ones the nearest.
+
+        Raises:
+            ImageError: if the affine tells no orientation.
+        """
+        return _ACROSS[int(self._orientation()[0, 0])] if self.axis == Axis.AUTO else self.axis
+
+    def slice_of(self, other: "SliceFrame", number: int, plane: Array) -> tuple[Array, int, int]:
+        """Find the place of a slice of the same array, cut across another axis, in the slices (N, H, W) of this frame.
+
+        Args:
+            other: the frame of that slice.
+            number: of the slice there.
+            plane: its values (H', W').
+
+        Returns:
+            The values as an array of three axes in the order and direction of this frame's, one of which has the length
+            1; which one, and the place along it.
+
+        Raises:
+            ImageError: if the affine tells no orientation.
+        """
+        start, end = (one._orientation() if one.axis == Axis.AUTO else one._directions() for one in (other, self))
+        axis, direction = (int(value) for value in nib.orientations.ornt_transform(start, end)[0])
+        place = number if direction > 0 else self.counts[axis] - 1 - number
+        return _moved(plane[None], start, end), axis, place
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """The numbers of slices, rows and columns."""
+        if self.axis == Axis.AUTO:
+            return self.shape
+        change = nib.orientations.ornt_transform(self._orientation(), self._directions())
+        slices, rows, columns = (self.shape[axis] for axis in np.argsort(change[:, 0]))
+        return slices, rows, columns
 
     @property
     def spacing(self) -> tuple[float, float, float]:

@@ -1,0 +1,74 @@
+"""A volume that is cut across several axes: the mean of what its slices across each of them show."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from promise_seg.arrays import Float32Array
+from promise_seg.images.formats.orientation import SliceFrame
+from promise_seg.volume_rule import VolumeRule
+from promise_seg.volumes.collecting import Collected
+from promise_seg.volumes.joining import JoinedProbs
+
+_BYTES_AT_ONCE = 64 * 2**20
+"""The most that probabilities in full resolution take."""
+
+
+class Cut(NamedTuple):
+    """The slices of a volume across one axis.
+
+    Args:
+        collected: all of them; their images may be larger than they are in the file.
+        frame: of the slices.
+    """
+
+    collected: Collected
+    frame: SliceFrame
+
+
+class MeanProbs(JoinedProbs):
+    """The mean probabilities of a volume over several axes, in the slices of the first of them.
+
+    Slices come together along each axis as the rule says, by the distances along that axis. What is in memory does not
+    depend on the size of the volume: several slices are made at once, and for these all slices of the other axes are
+    gone through.
+
+    Args:
+        first: the cut whose slices these are.
+        others: cuts of the same volume across other axes.
+        rule, threshold: see :class:`~promise_seg.volumes.joining.JoinedProbs`.
+    """
+
+    def __init__(self, first: Cut, others: Sequence[Cut], rule: VolumeRule, threshold: float) -> None:
+        super().__init__(first.collected, rule, threshold)
+        self._frame = first.frame
+        self._others = [(JoinedProbs(one.collected, rule, threshold), one.frame) for one in others]
+        count, height, width = self._frame.counts
+        self._at_once = min(count, max(1, _BYTES_AT_ONCE // (4 * height * width)))
+        self._start, self._means = 0, np.zeros((0, height, width), np.float32)
+
+    def probs(self, number: int) -> Float32Array:
+        """Return the mean probabilities (H, W) of a slice, in the image frame."""
+        if not 0 <= number - self._start < len(self._means):
+            self._start, self._means = number, self._means_from(number)
+        return self._means[number - self._start].copy()
+
+    def _means_from(self, start: int) -> Float32Array:
+        """Return the mean probabilities (n, H, W) of some slices from one on."""
+        stop = min(start + self._at_once, len(self))
+        sums = np.stack([super(MeanProbs, self).probs(number) for number in range(start, stop)])
+        for joined, frame in self._others:
+            _, height, width = frame.counts
+            for number in range(len(joined)):
+                plane = cv2.resize(joined.probs(number), (width, height), interpolation=cv2.INTER_AREA)
+                moved, axis, place = self._frame.slice_of(frame, number, plane)
+                np.moveaxis(sums, axis, 0)[place] += np.moveaxis(moved, axis, 0)[0][start:stop]
+        return sums / np.float32(1 + len(self._others))
+
+    def close(self) -> None:
+        """Free the space of all temporary files."""
+        super().close()
+        for joined, _ in self._others:
+            joined.close()
