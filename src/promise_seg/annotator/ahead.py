@@ -1,4 +1,7 @@
-"""Encode the images that come next, in the background, so that they open at once and are ordered by trust."""
+"""Encode the images that come next and make their proposals, in the background, so that they open at once.
+
+Their trust is known then, too, by which they are ordered.
+"""
 
 import logging
 import threading
@@ -15,7 +18,7 @@ class Ahead:
 
     Args:
         segmenter: encodes.
-        wanted: returns the next image and slice that nobody has encoded yet, ``None`` if there is none.
+        wanted: returns the next image and slice to be made ready, ``None`` if there is none.
         note_trust: is told how far the proposal of a slice can be trusted.
     """
 
@@ -54,7 +57,7 @@ class Ahead:
                 self._news.wait()
                 continue
             try:
-                self._note_trust(*target, self._segmenter.trust(*target))
+                self._note_trust(*target, self._segmenter.look_ahead(*target))
             except Refusal as refusal:  # as of an image that changed meanwhile: whoever opens it is told
                 _LOG.info("image %d: %s", target[0], refusal.message)
             except Exception:
