@@ -1,11 +1,15 @@
 """An image that was looked at ahead opens at once: with its proposals, and without anything being computed."""
 
+import os
+import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from promise_seg.annotator.ahead import Ahead
 from promise_seg.annotator.project import Project
 from promise_seg.annotator.upcoming import Upcoming
 from promise_seg.workflows.models import Model
@@ -140,3 +144,19 @@ def test_the_values_of_a_volume_are_looked_through_once(model, volume, tmp_path,
         windows = [project.image(1)["window"] for _ in range(3)]
         assert np.unique([list(one.values()) for one in windows], axis=0).shape == (1, 4)
         assert len(read) <= 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_what_is_made_ahead_gives_way_to_whoever_waits():
+    found, asked = [], threading.Event()
+
+    def wanted():
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        asked.set()
+
+    ahead = Ahead(None, wanted, None)
+    ahead.start()
+    assert asked.wait(20)
+    ahead.stop()
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert found[0] > own or own == 19  # which is the last

@@ -4,6 +4,8 @@ Their trust is known then, too, by which they are ordered.
 """
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 
@@ -11,6 +13,8 @@ from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.segmenter import Segmenter
 
 _LOG = logging.getLogger(__name__)
+_NICENESS = 10
+"""Of the thread, so that it gives way to the page and to what somebody waits for."""
 
 
 class Ahead:
@@ -48,6 +52,8 @@ class Ahead:
             self._thread.join()
 
     def _work(self) -> None:
+        if sys.platform == "linux":  # where a thread has a priority of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
         while True:
             self._news.clear()
             if self._stopping.is_set():  # in this order: else the news of the end could be cleared away
