@@ -1,6 +1,11 @@
-"""Encode the images that come next, in the background, so that they open at once and are ordered by trust."""
+"""Encode the images that come next and make their proposals, in the background, so that they open at once.
+
+Their trust is known then, too, by which they are ordered.
+"""
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable
 
@@ -8,6 +13,8 @@ from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.segmenter import Segmenter
 
 _LOG = logging.getLogger(__name__)
+_NICENESS = 10
+"""Of the thread, so that it gives way to the page and to what somebody waits for."""
 
 
 class Ahead:
@@ -15,7 +22,7 @@ class Ahead:
 
     Args:
         segmenter: encodes.
-        wanted: returns the next image and slice that nobody has encoded yet, ``None`` if there is none.
+        wanted: returns the next image and slice to be made ready, ``None`` if there is none.
         note_trust: is told how far the proposal of a slice can be trusted.
     """
 
@@ -45,6 +52,8 @@ class Ahead:
             self._thread.join()
 
     def _work(self) -> None:
+        if sys.platform == "linux":  # where a thread has a priority of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
         while True:
             self._news.clear()
             if self._stopping.is_set():  # in this order: else the news of the end could be cleared away
@@ -54,7 +63,7 @@ class Ahead:
                 self._news.wait()
                 continue
             try:
-                self._note_trust(*target, self._segmenter.trust(*target))
+                self._note_trust(*target, self._segmenter.look_ahead(*target))
             except Refusal as refusal:  # as of an image that changed meanwhile: whoever opens it is told
                 _LOG.info("image %d: %s", target[0], refusal.message)
             except Exception:

@@ -154,11 +154,12 @@ class ActionBody(Body):
 
 
 class LeaseBody(Body):
-    """The wish of a client to hold an image."""
+    """The wish of a client to hold an image, and to have the proposal of a slice with it if that is there already."""
 
     client: Id
     user: Name | None = None
     take: bool = False
+    propose: Number | None = None
 
 
 class ReleaseBody(Body):

@@ -203,6 +203,12 @@ class Catalogue:
             raise unknown(f"The image {number}")
         return row
 
+    def rows(self) -> list[sqlite3.Row]:
+        """Return what :meth:`row` returns of all images that can be annotated."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT * FROM images WHERE fault IS NULL ORDER BY id").fetchall()
+        return [row for row in rows if row["id"] in self._found]
+
     def found(self, number: int) -> Found:
         """Return the files of an image."""
         self.row(number)
@@ -234,7 +240,11 @@ class Catalogue:
 
     def is_changed(self, number: int) -> bool:
         """Whether the files of an image are gone, or others than when it was first looked at."""
-        row, one = self.row(number), self._found[number]
+        return self.row_is_changed(self.row(number))
+
+    def row_is_changed(self, row: sqlite3.Row) -> bool:
+        """Whether the image of a row is changed, see :meth:`is_changed`."""
+        number, one = int(row["id"]), self._found[row["id"]]
         try:
             if (stamp := one.stamp) == row["stamp"]:
                 return False

@@ -92,6 +92,14 @@ class Outcome:
     proposed: tuple[int, ...]
     note: str = ""
 
+    def for_client(self) -> dict[str, Any]:
+        """Return it as docs/annotator-api.md describes it, but for the Dice."""
+        return {
+            "revision": self.revision, "changed": [one.for_client() for one in self.changed],
+            "removed": list(self.removed), "state": self.state, "can_undo": self.can_undo, "can_redo": self.can_redo,
+            "proposed": list(self.proposed), "note": self.note,
+        }  # fmt: skip
+
 
 class History:
     """The events and the current objects of all images of a project."""
@@ -133,6 +141,11 @@ class History:
         with self._database.reading() as connection:
             (count,) = connection.execute("SELECT COUNT(*) FROM current WHERE image = ?", (image,)).fetchone()
         return int(count)
+
+    def counts(self) -> dict[int, int]:
+        """Return the number of objects of each image that has any."""
+        with self._database.reading() as connection:
+            return dict(connection.execute("SELECT image, COUNT(*) FROM current GROUP BY image").fetchall())
 
     def steps(self, image: int) -> tuple[bool, bool]:
         """Return whether there is something to undo, and to redo."""

@@ -24,6 +24,7 @@ class Pictures:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        self._windows: dict[int, dict[str, float] | None] = {}
 
     def pixels(self, number: int, index: int, low: float | None = None, high: float | None = None) -> bytes:
         """Return a slice as PNG: as the model sees it, or with grey levels from ``low`` to ``high``.
@@ -53,7 +54,16 @@ class Pictures:
         return _png(np.asarray(small))
 
     def window(self, number: int) -> dict[str, float] | None:
-        """Return the range of values of an image; ``None`` of colours and 8-bit grey levels, which need no window."""
+        """Return the range of values of an image; ``None`` of colours and 8-bit grey levels, which need no window.
+
+        It is found once, as all of a volume may be needed for it.
+        """
+        self._catalogue.check_unchanged(number)
+        if number not in self._windows:
+            self._windows[number] = self._window(number)
+        return self._windows[number]
+
+    def _window(self, number: int) -> dict[str, float] | None:
         source, reading = self._catalogue.source(number), self._catalogue.reading
         with readable(source.path.name):
             values = source.values(0)

@@ -1,7 +1,8 @@
 """A project: images, a model, and everything that people did to them, in one folder."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +22,10 @@ from promise_seg.annotator.bodies import (
     LeaseBody,
     PreviewBody,
     Propagate,
+    Propose,
 )
 from promise_seg.annotator.catalogue import Catalogue, find_images
+from promise_seg.annotator.classes import classes_of
 from promise_seg.annotator.database import Database
 from promise_seg.annotator.history import Change, History, Outcome, Request, check_revision
 from promise_seg.annotator.learning import Learning, LearningOptions
@@ -33,17 +36,15 @@ from promise_seg.annotator.pictures import Pictures
 from promise_seg.annotator.propagation import Propagations, propagated
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.results import MANIFEST, Listed, Results
-from promise_seg.annotator.segmenter import Segmenter, models_of
+from promise_seg.annotator.segmenter import Segmenter
 from promise_seg.annotator.truth import Truth
 from promise_seg.annotator.upcoming import Upcoming, middle
-from promise_seg.errors import PromiseError, SettingsError
+from promise_seg.errors import PromiseError
 from promise_seg.features.store import FeatureStore
-from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.locks import alone_in
-from promise_seg.prediction.labelling import parse_names
 from promise_seg.progress import Progress, silent
 from promise_seg.vocabulary import OutputFormat
-from promise_seg.workflows.models import AnyModel, Model, label_of
+from promise_seg.workflows.models import AnyModel
 from promise_seg.workflows.outputs import check_output
 
 _LOG = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class Project:
         note: Callable[[str], object] = lambda words: None,
     ) -> None:
         self.folder, self.options = Path(folder), options or Options()
-        self.classes = _classes(model, self.options.names)
+        self.classes = classes_of(model, self.options.names)
         store = FeatureStore(self.options.store)
         check_output(self.folder)
         with ExitStack() as opened:
@@ -155,25 +156,26 @@ class Project:
 
     def images(self, order: str) -> list[dict[str, Any]]:
         """Return the list of images: by ``trust``, the least certain first, by ``name`` or by ``state``."""
-        entries = [self._entry(number) for number in self.catalogue.numbers]
+        counts = self.history.counts()
+        entries = [self._entry(row, counts.get(row["id"], 0)) for row in self.catalogue.rows()]
         if order == "trust":
             return sorted(entries, key=lambda one: (one["trust"] is None, one["trust"] or 0.0))
         if order == "state":
             return sorted(entries, key=lambda one: ("open", "skipped", "done").index(one["state"]))
         return sorted(entries, key=lambda one: one["name"])
 
-    def _entry(self, number: int) -> dict[str, Any]:
-        row, holder = self.catalogue.row(number), self.leases.holder(number)
+    def _entry(self, row: Row, objects: int) -> dict[str, Any]:
+        number, holder = int(row["id"]), self.leases.holder(row["id"])
         return {
             **{name: row[name] for name in ("id", "name", "state", "trust", "width", "height", "slices")},
-            "objects": self.history.count(number), "holder": None if holder is None else holder.as_json(),
-            "changed": self.catalogue.is_changed(number), "ready": self._upcoming.is_done(number),
+            "objects": objects, "holder": None if holder is None else holder.as_json(),
+            "changed": self.catalogue.row_is_changed(row), "ready": self._upcoming.is_done(number),
             "user": row["user"], "edits": row["edits"], "seconds": round(row["seconds"], 1),
         }  # fmt: skip
 
     def image(self, number: int) -> dict[str, Any]:
         """Return all that a client needs to show an image."""
-        entry = self._entry(number)
+        entry = self._entry(self.catalogue.row(number), self.history.count(number))
         with self._database.reading():  # all of one revision, whatever is done meanwhile
             objects, now = self.history.objects(number), self.history.state(number)
             can_undo, can_redo = self.history.steps(number)
@@ -196,8 +198,10 @@ class Project:
             with self._turns[number]:  # an action of whoever held it before ends first
                 self.leases.take(number, body.client, user, by_force=body.take)
                 self._renew(number)
-        self._upcoming.opened(number)
-        self._ahead.wake()
+                if body.propose is not None:
+                    self._propose_at_once(number, body.client, body.propose)
+            self._upcoming.opened(number)
+            self._ahead.wake()
         return self.image(number)
 
     def _renew(self, number: int) -> None:
@@ -206,6 +210,18 @@ class Project:
                 self.history.renew(number, self.segmenter.in_use.number)
             except Refusal as refusal:  # as on a full disk: the proposals of before are there to be looked at
                 _LOG.warning("image %d keeps the proposals of an earlier model: %s", number, refusal.message)
+
+    def _propose_at_once(self, number: int, client: str, index: int) -> None:
+        """Add the proposal of a slice to an image that is being opened, if it is there; else the client asks for it."""
+        now = self.history.state(number)
+        if now.state != "open" or index in now.proposed or not self.segmenter.has_proposals(number, index):
+            return
+        action = Propose(type="propose", slice=index)
+        body = ActionBody(id=str(uuid.uuid4()), client=client, revision=now.revision, action=action)
+        try:
+            self._done(number, body, self.history.objects(number))
+        except Refusal as refusal:  # as on a full disk: the client is told when it asks by itself
+            _LOG.info("image %d opens without its proposals: %s", number, refusal.message)
 
     def act(self, number: int, body: ActionBody) -> dict[str, Any]:
         """Do an action, once: what is returned is on the disk.
@@ -216,13 +232,10 @@ class Project:
         self.catalogue.row(number)
         with self._turns[number]:
             action = body.action.model_dump(mode="json", by_alias=True)
-            request = Request.of(body.id, action, "")
-            done = self.history.answered(number, request)
+            done = self.history.answered(number, Request.of(body.id, action, ""))
             if done is None:
-                user = self.leases.check(number, body.client).user
-                self.catalogue.check_unchanged(number)
                 before = self.history.objects(number)
-                done = self._done(number, body, Request.of(body.id, action, user), before)
+                done = self._done(number, body, before)
                 touched = {one.slice for one in before if one.id in done.removed}
             else:
                 touched = set()
@@ -230,9 +243,12 @@ class Project:
                     self._refresh_manifest()
             touched |= {one.slice for one in done.changed}
             objects = [] if self.truth is None else self.history.objects(number)
-            return _for_client(done) | {"dice": self._dice(number, touched, objects)}
+            return done.for_client() | {"dice": self._dice(number, touched, objects)}
 
-    def _done(self, number: int, body: ActionBody, request: Request, objects: list[AnnotatedObject]) -> Outcome:
+    def _done(self, number: int, body: ActionBody, objects: list[AnnotatedObject]) -> Outcome:
+        user = self.leases.check(number, body.client).user
+        self.catalogue.check_unchanged(number)
+        request = Request.of(body.id, body.action.model_dump(mode="json", by_alias=True), user)
         image = self._image(number, objects)
         check_revision(image.now, body.revision)
         change = self._change(number, body, image)
@@ -317,7 +333,8 @@ class Project:
         return {str(index): value for index, value in found.items() if value is not None}
 
     def _note_trust(self, number: int, index: int, trust: float | None) -> None:
-        if trust is not None and index == middle(self.catalogue.row(number)["slices"]):
+        row = self.catalogue.row(number)
+        if trust not in (None, row["trust"]) and index == middle(row["slices"]):
             self.catalogue.note_trust(number, trust)
         self._upcoming.note_done(number)
 
@@ -358,28 +375,3 @@ class Project:
             (row["name"], row["width"], row["height"], row["slices"], self.history.objects(row["id"]))
             for row in self.catalogue.accepted()
         ])  # fmt: skip
-
-
-def _classes(model: AnyModel, names: Sequence[str]) -> Mapping[int, str]:
-    """Return the classes of a project by their labels: those of the model, and more that the user names.
-
-    Raises:
-        SettingsError: if a name is that of a label that masks cannot hold.
-    """
-    own = list(models_of(model))
-    given = parse_names(names, own)
-    for label, name in given.items():
-        if not 1 <= label <= LARGEST_LABEL:
-            raise SettingsError(
-                f"--name {label}={name}: a mask cannot hold the label {label}. Give one from 1 to {LARGEST_LABEL}"
-            )
-    only = "object" if isinstance(model, Model) and label_of(model.model) is None else None
-    return {label: given.get(label, only or f"class {label}") for label in sorted({*own, *given})}
-
-
-def _for_client(done: Outcome) -> dict[str, Any]:
-    return {
-        "revision": done.revision, "changed": [one.for_client() for one in done.changed],
-        "removed": list(done.removed), "state": done.state, "can_undo": done.can_undo, "can_redo": done.can_redo,
-        "proposed": list(done.proposed), "note": done.note,
-    }  # fmt: skip

@@ -1,6 +1,5 @@
 """The model as the annotator asks it: features by slice, proposals, and answers to prompts. The code of ``predict``."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
@@ -10,6 +9,7 @@ import torch
 
 from promise_seg.annotator.bits import MaskBits
 from promise_seg.annotator.catalogue import Catalogue, readable
+from promise_seg.annotator.keeping import Kept
 from promise_seg.annotator.objects import Answer, Point, Prompts
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.arrays import Float32Array
@@ -28,11 +28,17 @@ from promise_seg.workflows.models import AnyModel, Model, label_of
 
 _KEPT = 8
 """How many encoded slices are kept in memory."""
+_LOOKED_AT = 512
+"""Of how many slices the proposals are kept in memory; they are small."""
 _SURE_LOGIT = 8.0
 """The logit of a pixel that surely belongs to a mask which the model is to start from."""
 
 Encoded = Mapping[int, EncodedImage]
 """A slice as the model of each class needs it."""
+Proposal = tuple[int, Prompts, Answer]
+"""A class, and the prompts and the mask that its model proposes."""
+Place = tuple[int | None, int, int]
+"""The number of the model, that of the image, and the slice."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +74,16 @@ class Segmenter:
     def __init__(self, model: AnyModel, catalogue: Catalogue, store: FeatureStore, number: int | None = None) -> None:
         self.in_use = InUse(models_of(model), number)
         self._catalogue, self._store = catalogue, store
-        self._encoding, self._turn = Lock(), Lock()
-        self._kept: OrderedDict[tuple[int | None, int, int], Encoded] = OrderedDict()
+        self._encoding = Lock()
+        self._encoded: Kept[Place, Encoded] = Kept(_KEPT)
+        self._trust: Kept[Place, float] = Kept(_LOOKED_AT)
+        self._proposed: Kept[Place, list[Proposal]] = Kept(_LOOKED_AT)
 
     def use(self, model: AnyModel, number: int) -> None:
         """Answer with another model from now on; what is being answered meanwhile is answered by the one before."""
         self.in_use = InUse(models_of(model), number)
-        with self._turn:
-            self._kept.clear()
+        for kept in (self._encoded, self._trust, self._proposed):
+            kept.clear()
 
     @property
     def proposes(self) -> bool:
@@ -84,8 +92,18 @@ class Segmenter:
 
     def is_ready(self, number: int, index: int) -> bool:
         """Whether the features of a slice are in memory."""
-        with self._turn:
-            return (self.in_use.number, number, index) in self._kept
+        return (self.in_use.number, number, index) in self._encoded
+
+    def look_ahead(self, number: int, index: int) -> float | None:
+        """Return the trust of a slice, and have its features and its proposals ready for when somebody opens it."""
+        trust = self.trust(number, index)
+        self.proposals(number, index)
+        self.encoded(number, index)
+        return trust
+
+    def has_proposals(self, number: int, index: int) -> bool:
+        """Whether the proposals of a slice were made already, so that they can be had at once."""
+        return (self.in_use.number, number, index) in self._proposed
 
     def encoded(self, number: int, index: int, using: InUse | None = None) -> Encoded:
         """Return a slice encoded: from memory, from the store, or by the encoder.
@@ -95,22 +113,13 @@ class Segmenter:
         """
         using = using or self.in_use
         key = (using.number, number, index)
-        if (found := self._found(key)) is not None:
+        if (found := self._encoded.get(key)) is not None:
             return found
         with self._encoding:
-            if (found := self._found(key)) is None:
+            if (found := self._encoded.get(key)) is None:
                 found = self._encode(number, index, using)
-                with self._turn:
-                    self._kept[key] = found
-                    if len(self._kept) > _KEPT:
-                        self._kept.popitem(last=False)
+                self._encoded.put(key, found)
         return found
-
-    def _found(self, key: tuple[int | None, int, int]) -> Encoded | None:
-        with self._turn:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
 
     def _encode(self, number: int, index: int, using: InUse) -> Encoded:
         source = self._catalogue.source(number)
@@ -138,9 +147,19 @@ class Segmenter:
         except PromiseError:  # a full disk is no reason to stop: the features are here
             return
 
-    def proposals(self, number: int, index: int) -> list[tuple[int, Prompts, Answer]]:
-        """Return the classes, prompts and masks that the models propose for a slice; those of nothing are left out."""
+    def proposals(self, number: int, index: int) -> list[Proposal]:
+        """Return the classes, prompts and masks that the models propose for a slice; those of nothing are left out.
+
+        They are made once: nobody works at an image that changed since.
+        """
         using = self.in_use
+        key = (using.number, number, index)
+        if (found := self._proposed.get(key)) is None:
+            found = self._proposals(number, index, using)
+            self._proposed.put(key, found)
+        return found
+
+    def _proposals(self, number: int, index: int, using: InUse) -> list[Proposal]:
         encoded, found = self.encoded(number, index, using), []
         for label, model in using.proposing:
             geometry = encoded[label].geometry
@@ -185,11 +204,15 @@ class Segmenter:
         It is the expected Dice, or the predicted IoU of a model that was not calibrated; of several, the least.
         """
         using = self.in_use
+        key = (using.number, number, index)
+        if (known := self._trust.get(key)) is not None or not using.proposing:
+            return known
         encoded, found = self.encoded(number, index, using), []
         for label, model in using.proposing:
             trust = model.trust(encoded[label])
             found.append(model.predict(encoded[label]).predicted_iou if trust is None else trust.score)
-        return float(min(found)) if found else None
+        self._trust.put(key, float(min(found)))
+        return float(min(found))
 
 
 def models_of(model: AnyModel) -> dict[int, Model]:

@@ -28,11 +28,14 @@ class Upcoming:
         self._done: set[int] = set()
         self._opened: set[int] = set()
         self._current = 0
+        self._shown: tuple[int, int] | None = None
 
     def opened(self, number: int) -> None:
-        """Note that somebody looks at an image."""
+        """Note that somebody opened an image: its own features come first, as they may not be in memory any more."""
+        slices = int(self._catalogue.row(number)["slices"])
         with self._turn:
             self._current = number
+            self._shown = number, middle(slices)
             self._opened.add(number)
 
     def looked_at(self, number: int, index: int) -> None:
@@ -58,9 +61,13 @@ class Upcoming:
             self._done.clear()
 
     def next(self) -> tuple[int, int] | None:
-        """Return the next image and slice, once; ``None`` if there is nothing to do."""
+        """Return the next image and slice, once each time it is opened; ``None`` if there is nothing to do."""
         numbers = self._catalogue.numbers
         with self._turn:
+            if (shown := self._shown) is not None:
+                self._shown = None
+                self._asked.add(shown)
+                return shown
             while self._slices:
                 if (found := self._slices.pop()) not in self._asked:
                     self._asked.add(found)

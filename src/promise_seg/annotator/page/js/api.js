@@ -74,8 +74,13 @@ export const api = {
   /** @param {number} id @returns {Promise<WireImage>} */
   image: (id) => ask("GET", `/images/${id}`),
 
-  /** @param {number} id @param {string} client @param {string | null} user @param {boolean} take @returns {Promise<WireImage>} */
-  hold: (id, client, user, take) => ask("POST", `/images/${id}/lease`, { client, ...(user ? { user } : {}), take }),
+  /**
+   * @param {number} id @param {string} client @param {string | null} user @param {boolean} take
+   * @param {number | null} [propose] the slice whose proposal is to come along if the server has it already
+   * @returns {Promise<WireImage>}
+   */
+  hold: (id, client, user, take, propose = null) =>
+    ask("POST", `/images/${id}/lease`, { client, ...(user ? { user } : {}), take, ...(propose === null ? {} : { propose }) }),
 
   /** @param {number} id @param {string} client */
   letGo: (id, client) => ask("DELETE", `/images/${id}/lease`, { client }, true).catch(() => null),

@@ -2,7 +2,6 @@
 
 /** @typedef {import("./session.js").Session} Session */
 /** @typedef {import("./types.js").Annotated} Annotated */
-/** @typedef {import("./types.js").WireImage} WireImage */
 /** @typedef {{opacity: number, outlineOnly: boolean, theme: string}} Kept */
 
 const KEPT = "promise-annotator-display";
@@ -52,7 +51,7 @@ export class Display {
     this.session.changes.tell("objects");
   }
 
-  /** The window other than the file's own. @param {WireImage} image */
+  /** The window other than the file's own. @param {{id: number}} image */
   windowOf(image) {
     return this.windows.get(image.id) ?? null;
   }

@@ -45,10 +45,20 @@ export function iconButton(name, says, pressed) {
 
 /** Replace a list's children without losing the focus inside it. @param {HTMLElement} list @param {Node[]} children */
 export function refill(list, children) {
+  if (children.length === list.childNodes.length && children.every((one, at) => one === list.childNodes[at])) return;
   const focus = document.activeElement;
   const key = focus instanceof HTMLElement && list.contains(focus) ? focus.dataset.key : undefined;
   const top = list.scrollTop;
-  list.replaceChildren(...children);
+  let at = list.firstChild;
+  for (const child of children) {
+    if (child === at) at = at.nextSibling;
+    else list.insertBefore(child, at); // what stays in its place is not laid out again
+  }
+  while (at) {
+    const after = at.nextSibling;
+    at.remove();
+    at = after;
+  }
   list.scrollTop = top;
-  if (key) /** @type {HTMLElement | null} */ (list.querySelector(`[data-key="${CSS.escape(key)}"]`))?.focus();
+  if (key && document.activeElement !== focus) /** @type {HTMLElement | null} */ (list.querySelector(`[data-key="${CSS.escape(key)}"]`))?.focus();
 }

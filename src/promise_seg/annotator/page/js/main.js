@@ -21,7 +21,7 @@ import { SlicesPanel } from "./panels/slices.js";
 import { StatusPanel } from "./panels/status.js";
 import { TrainingPanel } from "./panels/training.js";
 import { PointerInput } from "./pointer.js";
-import { Session } from "./session.js";
+import { Session, middleOf } from "./session.js";
 import { Stage } from "./stage.js";
 import { Toolbox } from "./toolbox.js";
 import { View } from "./view.js";
@@ -42,10 +42,15 @@ const stage = new Stage(
 );
 const settings = { label: 1, brushSize: 12, polygonMode: /** @type {const} */ ("add") };
 const toolbox = new Toolbox({ view, session, edits, settings, redraw: () => stage.redraw("active") }, canvas);
+session.expect = (entry, slice) => stage.expect(entry, slice);
 stage.drawTool = (/** @type {CanvasRenderingContext2D} */ context) => toolbox.tool.draw(context);
 
 const keyMap = new KeyMap(localStorage);
 const images = new ImagesPanel(session, (id) => void open(id));
+/** The images that a key leads to are fetched while nobody waits. */
+session.opened = () => {
+  for (const one of [images.beside(1), images.beside(1, true)]) if (one) stage.expect(one, middleOf(one));
+};
 const parts = {
   session, edits, display, stage, toolbox, images,
   crosshair: new Crosshair(stage, edits, toolbox, canvas),
@@ -168,7 +173,8 @@ function named() {
 }
 /** Name the open image in the address. */
 function nameImage() {
-  if (session.image) history.replaceState(null, "", `${location.pathname}${location.search}#image=${session.image.id}`);
+  const name = `#image=${session.image?.id}`;
+  if (session.image && location.hash !== name) history.replaceState(null, "", `${location.pathname}${location.search}${name}`);
 }
 session.changes.on(["image"], nameImage);
 

@@ -28,8 +28,10 @@ export async function pack(region) {
 
 /** @param {Uint8Array<ArrayBuffer>} bytes @param {CompressionStream | DecompressionStream} stream */
 async function through(bytes, stream) {
-  const answer = new Response(new Blob([bytes]).stream().pipeThrough(stream));
-  return new Uint8Array(await answer.arrayBuffer());
+  const writer = stream.writable.getWriter(); // rather than a Blob, which goes through another process
+  const written = writer.write(bytes).then(() => writer.close());
+  const [buffer] = await Promise.all([new Response(stream.readable).arrayBuffer(), written]);
+  return new Uint8Array(buffer);
 }
 
 /** @param {Uint8Array} bytes */

@@ -1,4 +1,4 @@
-// Pixels of slices, fetched and decoded. The last few are kept; while one is on its way, only the newest wish waits.
+// Pixels of slices, fetched and decoded. The last few are kept, and those that are wanted next are fetched before they are.
 
 import { ApiError } from "./api.js";
 
@@ -8,16 +8,43 @@ export class Pictures {
   constructor() {
     /** @type {Map<string, ImageBitmap>} the last used last */
     this.kept = new Map();
+    /** @type {Map<string, Promise<ImageBitmap>>} on their way */
+    this.coming = new Map();
+  }
+
+  /** Whether so many pixels can be kept beside as many others. @param {number} pixels */
+  static hasRoomFor(pixels) {
+    return 2 * pixels <= KEPT_PIXELS;
+  }
+
+  /** Have a picture before it is wanted. Where it cannot be had, that is said once it is. @param {string} address */
+  expect(address) {
+    void this.get(address).catch(() => null);
+  }
+
+  /** @param {string} address */
+  forget(address) {
+    this.kept.delete(address);
   }
 
   /** @param {string} address @returns {Promise<ImageBitmap>} */
-  async get(address) {
+  get(address) {
     const kept = this.kept.get(address);
     if (kept) {
       this.kept.delete(address);
       this.kept.set(address, kept);
-      return kept;
+      return Promise.resolve(kept);
     }
+    let coming = this.coming.get(address);
+    if (!coming) {
+      coming = this.fetch(address).finally(() => this.coming.delete(address));
+      this.coming.set(address, coming);
+    }
+    return coming;
+  }
+
+  /** @param {string} address */
+  async fetch(address) {
     const answer = await fetch(address).catch(() => null);
     if (!answer) throw new ApiError("unreachable", "The annotator does not answer. Is its terminal still open?");
     if (!answer.ok) throw new ApiError("failed", await reasonOf(answer));

@@ -23,6 +23,7 @@ export class Previews {
     /** @type {{question: Question, heard: Heard} | null} */
     this.waiting = null;
     this.failures = 0;
+    this.begun = false;
   }
 
   /** Whether an answer is still to come. */
@@ -30,14 +31,21 @@ export class Previews {
     return this.asked !== null || this.waiting !== null;
   }
 
-  /** @param {number | null} image */
+  /** Questions are about this image from now on. @param {number} image */
   open(image) {
     this.forget();
     this.image = image;
     this.failures = 0;
+    this.begun = false;
     this.socket?.close();
     this.socket = null;
-    if (image !== null) this.connect();
+  }
+
+  /** Connect, once; at the first question at the latest. */
+  begin() {
+    if (this.begun) return;
+    this.begun = true;
+    this.connect();
   }
 
   connect() {
@@ -67,6 +75,7 @@ export class Previews {
   /** @param {Question} question @param {Heard} heard is not called if a newer question comes before the answer */
   ask(question, heard) {
     this.waiting = { question, heard };
+    this.begin();
     this.send();
   }
 

@@ -46,6 +46,12 @@ export class Session {
     this.prolonging = undefined;
     /** @type {number | null} the image that is open, or being opened */
     this.target = null;
+    /** @type {Map<number, Promise<unknown>>} images that are being let go */
+    this.leaving = new Map();
+    /** @type {(entry: ImageEntry, slice: number) => void} is told what is about to be shown */
+    this.expect = () => {};
+    /** @type {() => void} is told when an image was opened, and there is time for the next one */
+    this.opened = () => {};
     /** @type {Trouble | null} */
     this.trouble = null;
     this.unsaved = false;
@@ -99,9 +105,12 @@ export class Session {
     }
     this.opening = true;
     this.changes.tell("saved");
+    const entry = this.images.find((one) => one.id === id);
+    const shown = slice ?? (this.image?.id === id ? this.slice : middleOf(entry));
+    if (entry) this.expect(entry, shown); // its pixels, while it is being held
     try {
-      if (this.image && this.image.id !== id) await this.letGo();
-      const { image, refusal } = await this.hold(id, take);
+      if (this.image && this.image.id !== id) void this.letGo();
+      const { image, refusal } = await this.hold(id, take, shown);
       if (!isWanted()) return void (id === this.target || refusal || api.letGo(id, this.client));
       this.held = refusal === null;
       if (refusal) this.sayError(refusal);
@@ -111,21 +120,28 @@ export class Session {
       if (!(error instanceof ApiError)) throw error;
       if (isWanted()) this.sayError(error);
     } finally {
-      if (isWanted()) this.opening = false;
-      this.changes.tell("image", "objects", "prompts", "saved");
+      if (isWanted() && this.opening) {
+        this.opening = false;
+        this.changes.tell("image", "objects", "prompts", "saved");
+      }
     }
     if (!isWanted()) return;
     await this.propose();
+    this.previews.begin();
     await this.refresh(true);
+    if (isWanted()) this.opened();
   }
 
   /**
    * The image, held for this tab, or with the reason why it is only to look at.
-   * @param {number} id @param {boolean} take @returns {Promise<{image: WireImage, refusal: ApiError | null}>}
+   * @param {number} id @param {boolean} take @param {number} slice whose proposal is wanted with it
+   * @returns {Promise<{image: WireImage, refusal: ApiError | null}>}
    */
-  async hold(id, take) {
+  async hold(id, take, slice) {
+    await this.leaving.get(id); // else it could be let go after it was held again
+    const wanted = this.project?.model.proposes ? slice : null;
     try {
-      return { image: await api.hold(id, this.client, this.user, take), refusal: null };
+      return { image: await api.hold(id, this.client, this.user, take, wanted), refusal: null };
     } catch (error) {
       if (!(error instanceof ApiError) || !["held", "changed", "not-stored"].includes(error.code)) throw error;
       return { image: await api.image(id), refusal: error };
@@ -137,16 +153,17 @@ export class Session {
     const objects = await Promise.all(image.list.map(annotated));
     if (!isWanted()) return;
     const another = this.image?.id !== image.id;
+    this.opening = false;
     this.image = image;
     this.objects = new Map(objects.map((one) => [one.id, one]));
     if (another) {
-      this.slice = Math.floor((image.slices - 1) / 2);
+      this.slice = middleOf(image);
       this.previews.open(image.id);
       this.remember(image);
     }
     if (slice !== undefined) this.slice = slice;
     if (another || slice !== undefined || !this.activeObject) this.active = this.firstToDo();
-    this.changes.tell("image", "objects", "prompts", "images");
+    this.changes.tell("image", "objects", "prompts", "images", "saved");
   }
 
   /** The first object of this slice that is not accepted, else the first. */
@@ -336,7 +353,11 @@ export class Session {
   async letGo() {
     const { held, image } = this;
     this.held = false;
-    if (image && held) await api.letGo(image.id, this.client);
+    if (!image || !held) return;
+    const gone = api.letGo(image.id, this.client);
+    this.leaving.set(image.id, gone);
+    await gone;
+    if (this.leaving.get(image.id) === gone) this.leaving.delete(image.id);
   }
 
   /** Note an image's newest facts in the list. @param {WireImage} image */
@@ -362,6 +383,11 @@ export class Session {
     this.trouble = null;
     this.changes.tell("saved");
   }
+}
+
+/** The slice that stands for an image. @param {{slices: number} | undefined} image */
+export function middleOf(image) {
+  return image ? Math.floor((image.slices - 1) / 2) : 0;
 }
 
 /** @param {WireObject} object @returns {Promise<Annotated>} */

@@ -66,6 +66,12 @@ export class Stage {
     this.session.changes.tell("view");
   }
 
+  /** Have an image's pixels before it is opened, or while it is. @param {import("./types.js").ImageEntry} entry @param {number} slice */
+  expect(entry, slice) {
+    if (entry.changed || !Pictures.hasRoomFor(entry.width * entry.height)) return;
+    this.pictures.expect(api.pixels(entry.id, slice, this.display.windowOf(entry)));
+  }
+
   /** Fetch the slice and window that are wanted; of several wishes meanwhile the last counts. */
   async load() {
     const { image, slice } = this.session;
@@ -75,6 +81,7 @@ export class Stage {
     const loading = this.wanted !== this.address;
     if (address === this.wanted && (loading || this.picture)) return;
     this.wanted = address;
+    if (image.changed) this.pictures.forget(address); // so that the reason why it is not shown is said
     if (!loading) this.address = ""; // also where the same did not arrive before
     this.session.changes.tell("saved");
     if (!loading) await this.loadWanted();

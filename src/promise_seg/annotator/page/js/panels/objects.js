@@ -1,4 +1,5 @@
-// The objects of the slice: which is active, and the class, lock, visibility and colour of each.
+// The objects of the slice: which is active, and the class, lock, visibility and colour of each. Only the rows of objects
+// that changed are made anew, so that an action costs the same with one object as with a hundred.
 
 import { icon, make, part, refill } from "../dom.js";
 
@@ -14,14 +15,28 @@ export class ObjectsPanel {
     this.edits = edits;
     this.display = display;
     this.list = part("object-list");
+    /** @type {Map<number, {says: string, row: HTMLLIElement}>} */
+    this.rows = new Map();
     session.changes.on(["objects", "image", "tool"], () => this.show());
   }
 
   show() {
     const { session } = this;
-    const rows = session.shown.map((one, at) => this.row(one, `Object ${at + 1}`));
+    const known = this.rows;
+    this.rows = new Map();
+    const rows = session.shown.map((one, at) => this.rowOf(one, `Object ${at + 1}`, known.get(one.id)));
     if (session.active === null && session.image) rows.push(this.newRow());
     refill(this.list, rows);
+  }
+
+  /** The row of an object: as it is if it still says all of it. @param {Annotated} object @param {string} name @param {{says: string, row: HTMLLIElement}} [known] */
+  rowOf(object, name, known) {
+    const { id, accepted, hidden, locked, refines, region } = object;
+    const { image, active } = this.session;
+    const says = JSON.stringify([image?.id, name, active === id, object.class, this.display.colourOf(object), accepted, hidden, locked, refines, region.isEmpty]);
+    const kept = known?.says === says ? known : { says, row: this.row(object, name) };
+    this.rows.set(id, kept);
+    return kept.row;
   }
 
   /** @param {Annotated} object @param {string} name */
