@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.prediction.part_logs import Entry, LogReader
 
-_AT_ONCE = 4096
+_AT_ONCE = 64  # few, as Python looks through all that is held whenever it tidies up
 _NOWHERE = -1
 _BITS = 40  # of the number of bytes before a line in its log
 

@@ -1,6 +1,7 @@
 """A list of images that takes little more memory than their names have bytes, for lists of millions."""
 
 import os
+import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,12 @@ from numpy.typing import NDArray
 
 from promise_seg.errors import ImageError
 from promise_seg.images.exports.inputs import Input, key_of
+
+_ERRORS = sys.getfilesystemencodeerrors()  # so that any name that a system has can be encoded
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", _ERRORS)
 
 
 class _Names:
@@ -34,17 +41,17 @@ class _Names:
     def add(self, one: Input) -> None:
         name = str(one.path)
         start = name.rfind(one.stem)
-        if one.files or one.beside or one.below or start < 0:
+        if one.files or one.beside or one.below or start < 0 or type(one.path) is not type(Path()):
             self.whole[len(self)] = one
         if one.root not in self._numbers:
             self._numbers[one.root] = len(self._folders)
             self._folders.append(one.root)
-        self._text += os.fsencode(name)
+        self._text += _encoded(name)
         self._ends.append(len(self._text))
         self._stems.append(max(start, 0))
         self._lengths.append(len(one.stem))
         self._roots.append(self._numbers[one.root])
-        self.widest = max(self.widest, len(os.fsencode(one.stem)))
+        self.widest = max(self.widest, len(_encoded(one.stem)))
 
     def name(self, place: int) -> str:
         if place in self.whole:
@@ -58,7 +65,7 @@ class _Names:
         return self._path(place)[start : start + self._lengths[place]]
 
     def _path(self, place: int) -> str:
-        return os.fsdecode(bytes(self._text[self._ends[place] : self._ends[place + 1]]))
+        return self._text[self._ends[place] : self._ends[place + 1]].decode("utf-8", _ERRORS)
 
     def input(self, place: int) -> Input:
         if place in self.whole:
@@ -112,8 +119,15 @@ class InputList(Sequence[Input]):
         """Return the images in the order of their stems."""
         stems = np.zeros(len(self), f"S{self._names.widest}")
         for number, stem in enumerate(self.stems()):
-            stems[number] = os.fsencode(stem)  # whose order is that of the text
+            stems[number] = _encoded(stem)  # whose order is that of the text
         return self.chosen(np.argsort(stems, kind="stable"))
+
+    @property
+    def have_own_stems(self) -> bool:
+        """Whether no two images have the same stem, as far as that can be told by hashes of stems."""
+        hashes = np.fromiter(map(hash, self.stems()), np.int64, len(self))
+        hashes.sort()
+        return not bool((hashes[1:] == hashes[:-1]).any())
 
     def stem(self, number: int) -> str:
         """Return the stem of an image."""
@@ -134,8 +148,8 @@ class InputList(Sequence[Input]):
         if not separator or last in ("", ".."):
             return key_of(name)
         if folder != self._folder[0]:
-            self._folder = folder, os.path.dirname(key_of(name))  # noqa: PTH120 - of text, for speed
-        return os.path.join(self._folder[1], last)  # noqa: PTH118
+            self._folder = folder, key_of(name).removesuffix(last)
+        return f"{self._folder[1]}{last}"
 
     def keys(self) -> Iterator[str]:
         """Yield the key of each image."""
