@@ -16,7 +16,7 @@ def slurm(task, first, last, step=1, count=None):
 
 @pytest.mark.parametrize(("items", "count"), [(0, 1), (1, 1), (5, 8), (8, 8), (100, 7)])
 def test_parts_have_each_item_once_and_are_of_one_size(items, count):
-    parts = [Part(number, count).of(range(items)) for number in range(1, count + 1)]
+    parts = [range(items)[Part(number, count).slice] for number in range(1, count + 1)]
     assert sorted(itertools.chain(*parts)) == list(range(items))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 

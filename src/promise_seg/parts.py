@@ -2,13 +2,10 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from promise_seg.errors import SettingsError
-
-Item = TypeVar("Item")
 
 SLURM = "slurm"
 """The word for the part that the task of a Slurm job array is."""
@@ -92,9 +89,10 @@ class Part:
         """The part in words, with where it comes from."""
         return f"part {self.number} of {self.count}{f' ({self.origin})' if self.origin else ''}"
 
-    def of(self, items: Sequence[Item]) -> list[Item]:
-        """Return every Nth of the items, from the Kth: the parts differ by one item at most."""
-        return list(items[self.number - 1 :: self.count])
+    @property
+    def slice(self) -> slice:
+        """Every Nth item, from the Kth: the parts of a list differ by one item at most."""
+        return slice(self.number - 1, None, self.count)
 
     def has(self, digest: str) -> bool:
         """Whether an item that is named by a hash in hexadecimal is in the part, whatever other items there are."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from promise_seg.errors import PromiseError
+from promise_seg.fleet.waiting import Task, Waiting
 from promise_seg.fleet.work import Desk, Opened, Trouble, WorkReport
 from promise_seg.monitoring.hooks import item_ended
 from promise_seg.progress import Progress, Stage, silent
@@ -92,20 +93,10 @@ class Outcome:
 
 
 @dataclass
-class _Task:
-    number: int
-    item: Any
-    problems: int = 0
-    blame: int = 0
-    again: bool = False
-    not_before: float = 0.0
-
-
-@dataclass
 class _Worker:
     node: str
     opened: Opened | None = None
-    bundles: deque[list[_Task]] = field(default_factory=deque)
+    bundles: deque[list[Task]] = field(default_factory=deque)
     since: float = 0.0  # when it began with what it is doing
     item_seconds: float | None = None
 
@@ -140,7 +131,7 @@ class Dispatcher:
         self._note, self._patience, self._clock = note, patience, clock
         self._facts = dict(facts or {})
         self._facts_of = "this process"
-        self._queue: deque[_Task] = deque()
+        self._queue = Waiting((), 0)
         self._workers: dict[int, _Worker] = {}
         self._nodes: Mapping[str, Node] = {}
         self._names: dict[str, str] = {}
@@ -154,14 +145,21 @@ class Dispatcher:
         self._tick = Stage(progress, stage, 0)
         self.outcome = Outcome()
 
-    def run(self, items: Sequence[Any]) -> Outcome:
+    def run(self, items: Iterable[Any], count: int | None = None) -> Outcome:
         """Return when nothing is left to do.
+
+        Args:
+            items: each of which is asked for when it is given to a worker.
+            count: how many items there are; may be left out of a list.
 
         Raises:
             PromiseError: if a worker has another model or other folders, or no node is left that can work.
         """
-        self._queue = deque(_Task(number, item) for number, item in enumerate(items))
-        self._tick = Stage(self._progress, self._stage, len(items))
+        if count is None:
+            items = list(items)
+            count = len(items)
+        self._queue = Waiting(items, count)
+        self._tick = Stage(self._progress, self._stage, count)
         self._alone_since = self._clock()
         try:
             while self._queue or any(one.bundles for one in self._workers.values()):
@@ -231,22 +229,12 @@ class Dispatcher:
             worker.bundles.append(bundle)
             self._fleet.give(number, [task.item for task in bundle], any(task.again for task in bundle))
 
-    def _next_bundle(self, worker: _Worker) -> list[_Task]:
+    def _next_bundle(self, worker: _Worker) -> list[Task]:
         size = 1
         if worker.item_seconds is not None:
             fair = len(self._queue) // (2 * len(self._workers)) or 1
             size = max(1, min(_LARGEST_BUNDLE, fair, int(_BUNDLE_SECONDS / max(worker.item_seconds, 1e-6))))
-        bundle: list[_Task] = []
-        now = self._clock()
-        for _ in range(len(self._queue)):
-            task = self._queue[0]
-            if task.not_before > now or (task.blame and bundle):  # one that a worker died of is given alone
-                self._queue.rotate(-1)
-                continue
-            bundle.append(self._queue.popleft())
-            if task.blame or len(bundle) == size:
-                break
-        return bundle
+        return self._queue.take(size, self._clock())
 
     def _hear(self, number: int, said: Opened | WorkReport | Trouble | Died) -> None:
         worker = self._workers[number]
@@ -293,7 +281,7 @@ class Dispatcher:
         for position, task in enumerate(bundle):
             if (holder := answer.claimed.get(position)) is not None:
                 task.again, task.not_before = True, now + _CLAIMED_SECONDS
-                self._queue.append(task)
+                self._queue.put_last(task)
                 self._tell_of_claims(
                     f"waiting for items that other processes have claimed, such as {holder}; claims of dead processes "
                     "are taken over within ten minutes"
@@ -302,7 +290,7 @@ class Dispatcher:
                 task.problems += 1
                 if task.problems < _MOST_PROBLEMS:
                     task.again = True
-                    self._queue.append(task)
+                    self._queue.put_last(task)
                     tried_again.add(self._desk.name(task.item))
                 else:
                     self.outcome.problems[task.number] = problem
@@ -347,7 +335,7 @@ class Dispatcher:
                     item_ended(self._desk.work, name, ItemOutcome.FAILED, None, error)
                     self._tick()
                 else:
-                    self._queue.appendleft(task)
+                    self._queue.put_first(task)
         worker.bundles.clear()
 
     def _strike(self, node: str, words: str) -> None:

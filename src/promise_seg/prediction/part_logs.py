@@ -17,11 +17,10 @@ import torch
 
 from promise_seg._version import __version__
 from promise_seg.errors import PromiseError
-from promise_seg.files import object_of
 from promise_seg.images.own_folders import PREDICTION_PARTS
 from promise_seg.parts import Part
 from promise_seg.processes import own_start, system_name
-from promise_seg.sealed import opened, sealed_line
+from promise_seg.sealed import opened_line, sealed_line
 
 ALL_LOGS = "*.jsonl"
 ALL_LISTS = "inputs-*.txt"
@@ -85,7 +84,7 @@ class PartLog:
         Raises:
             PromiseError: if the system cannot write there.
         """
-        text = sealed_line(vars(entry))
+        text = sealed_line(vars(entry), sort_keys=True)
         if not self.path.exists():
             text = sealed_line(self._header()) + text
         try:
@@ -131,22 +130,46 @@ class LogReader:
         Raises:
             PromiseError: if a log cannot be read.
         """
+        return (entry for _, _, entry in self.new_places(pattern))
+
+    def new_places(self, pattern: str = ALL_LOGS) -> Iterator[tuple[str, int, Entry]]:
+        """Yield the same, each with where it is: the name of the log, and how many bytes are before it.
+
+        Raises:
+            PromiseError: if a log cannot be read.
+        """
         for path in sorted(self._folder.glob(pattern)):
             try:
                 with path.open("rb") as file:
-                    file.seek(self.ends.get(path.name, 0))
+                    place = self.ends.get(path.name, 0)
+                    file.seek(place)
                     for line in file:
                         if not line.endswith(b"\n"):
                             break
-                        self.ends[path.name] = self.ends.get(path.name, 0) + len(line)
+                        self.ends[path.name] = place + len(line)
                         if (entry := self._entry(line)) is not None:
-                            yield entry
+                            yield path.name, place, entry
+                        place += len(line)
             except OSError as error:
                 raise PromiseError(f"{path}: cannot be read: {error.strerror}") from error
 
+    def at(self, name: str, place: int) -> Entry | None:
+        """Return what was found at a place by :meth:`new_places`; ``None`` if it is no longer there.
+
+        Raises:
+            PromiseError: if the log cannot be read.
+        """
+        path = self._folder / name
+        try:
+            with path.open("rb") as file:
+                file.seek(place)
+                return self._entry(file.readline())
+        except OSError as error:
+            raise PromiseError(f"{path}: cannot be read: {error.strerror}") from error
+
     def _entry(self, line: bytes) -> Entry | None:
         try:
-            found = opened(object_of(line))
+            found = opened_line(line)
             if "torch" in found:
                 self.torch_versions.add(str(found["torch"]))
                 self.headers.append(found)

@@ -9,7 +9,8 @@ from pathlib import Path
 from promise_seg._version import __version__
 from promise_seg.errors import PromiseError
 from promise_seg.files import replacing
-from promise_seg.images.exports.inputs import Input, keys_of
+from promise_seg.images.exports.input_list import InputList
+from promise_seg.images.exports.inputs import Input
 from promise_seg.images.own_folders import PREDICTION_IDENTITY, PREDICTION_LOG, PREDICTION_PARTS, PREDICTION_TABLE
 from promise_seg.locks import in_turn
 from promise_seg.prediction.part_logs import ALL_LISTS, ALL_LOGS
@@ -44,14 +45,14 @@ class PartPlan:
         Raises:
             PromiseError: if a name is not valid UTF-8, which no table could hold.
         """
-        digest = hashlib.sha256()
-        for one, key in zip(inputs, keys_of(inputs), strict=True):
+        inputs, digest = InputList.of(inputs), hashlib.sha256()
+        for number, (stem, key) in enumerate(zip(inputs.stems(), inputs.keys(), strict=True)):
             try:
-                digest.update(f"{one.stem}\n".encode())
+                digest.update(f"{stem}\n".encode())
                 key.encode()
             except UnicodeEncodeError:
                 raise PromiseError(
-                    f"{one.name!a}: its name, or that of its folder, is not valid UTF-8. Rename it"
+                    f"{inputs[number].name!a}: its name, or that of its folder, is not valid UTF-8. Rename it"
                 ) from None
         return cls(len(inputs), digest.hexdigest(), __version__)
 
@@ -80,7 +81,7 @@ class PartPlan:
         """Write the plan in the place of the one that is there."""
         write_sealed(plan_path(folder), dict(vars(self)))
 
-    def begin(self, folder: Path, inputs: Iterable[Input]) -> None:
+    def begin(self, folder: Path, inputs: Sequence[Input]) -> None:
         """Write the plan unless it is there, or compare with the one that is.
 
         Raises:
@@ -90,7 +91,7 @@ class PartPlan:
         if self._is_begun(folder):
             return
         if not self.list_path(folder).exists():
-            self._write_list(folder, inputs)
+            self._write_list(folder, InputList.of(inputs))
         with in_turn(plan_path(folder)):
             if not self._is_begun(folder):
                 self.write(folder)
@@ -160,9 +161,10 @@ class PartPlan:
     def _way_out(self, folder: Path) -> str:
         return f"Remove it and {plan_path(folder)}, and give the same promise predict once more"
 
-    def _write_list(self, folder: Path, inputs: Iterable[Input]) -> None:
+    def _write_list(self, folder: Path, inputs: InputList) -> None:
         with replacing(self.list_path(folder)) as to, to.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps([one.stem, one.name]) + "\n" for one in inputs)
+            named = zip(inputs.stems(), inputs.names(), strict=True)
+            file.writelines(json.dumps(one) + "\n" for one in named)
 
 
 def plan_path(folder: Path) -> Path:
@@ -176,6 +178,6 @@ def holds_parts(folder: Path) -> bool:
     return plan_path(folder).exists() or any(any(place.glob(pattern)) for pattern in (ALL_LOGS, ALL_LISTS))
 
 
-def in_order(inputs: Iterable[Input]) -> list[Input]:
+def in_order(inputs: Iterable[Input]) -> InputList:
     """Return images in the order in which they are divided into parts: the same wherever their folders are mounted."""
-    return sorted(inputs, key=lambda one: one.stem)
+    return InputList.of(inputs).by_stem()

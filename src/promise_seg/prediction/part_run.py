@@ -156,24 +156,24 @@ def predict_part(
     PartPlan.of(inputs).begin(folder, inputs)
     table = PartTable(folder, part, inputs, labeller.instances)
     target = PredictionFolder(folder, labeller, output, keep_empty_frames, every, table)
-    missing, claims = table.missing(), claims_in(folder)
-    note(f"{part.words}: {len(table.inputs):,} of {len(inputs):,} images, {len(missing):,} of them to be predicted")
-    happened("part", part=str(part), images=len(inputs), images_of_part=len(table.inputs), missing=len(missing))
+    of_part, claims = len(table.inputs), claims_in(folder)
+    missing = table.missing()
+    note(f"{part.words}: {of_part:,} of {len(inputs):,} images, {len(missing):,} of them to be predicted")
+    happened("part", part=str(part), images=len(inputs), images_of_part=of_part, missing=len(missing))
     tick = Stage(progress, "predicting", len(missing))
     try:
         with claims.ending(), Helper() as helper:
             run = PartRun(target, labeller, every, helper, table, claims, tick)
-            numbers = {one.stem: number for number, one in enumerate(missing)}
-            todo = missing
+            todo: Sequence[Input] = missing
             while todo:
                 for one, result in helper.ahead(todo, run.read):
-                    run.predict(numbers[one.stem], one, result)
+                    run.predict(table.number(one), one, result)
                 helper.wait()
                 todo = _next_of_left(run, note)
     finally:
         target.sync()
     problems = [run.problems[number] for number in sorted(run.problems)]
-    return Outcome(run.predicted, len(table.inputs) - len(missing) + run.already_there, problems, target.notes)
+    return Outcome(run.predicted, of_part - len(missing) + run.already_there, problems, target.notes)
 
 
 def _next_of_left(run: PartRun, note: Callable[[str], object]) -> list[Input]:

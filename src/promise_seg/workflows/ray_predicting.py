@@ -11,6 +11,7 @@ from promise_seg.fleet.dispatch import Dispatcher
 from promise_seg.fleet.ray_cluster import RayOptions, connected
 from promise_seg.fleet.work import Place
 from promise_seg.holders import Holder
+from promise_seg.images.exports.input_list import InputList
 from promise_seg.images.exports.inputs import Input
 from promise_seg.parts import Part
 from promise_seg.prediction.folders import Outcome
@@ -71,14 +72,9 @@ class _PredictDesk:
 
     work = "predict"
 
-    def __init__(self, folder: Path, table: PartTable, plan: PartPlan, inputs: Sequence[Input]) -> None:
-        self._folder, self._claims, self._table, self._plan, self._inputs = (
-            folder,
-            claims_in(folder),
-            table,
-            plan,
-            inputs,
-        )
+    def __init__(self, folder: Path, table: PartTable, plan: PartPlan, inputs: InputList) -> None:
+        self._folder, self._claims = folder, claims_in(folder)
+        self._table, self._plan, self._inputs = table, plan, inputs
 
     def begin(self) -> None:
         """Write the plan, now that a worker has compared its model with that of the predictions."""
@@ -131,7 +127,7 @@ def predict_on_ray(
             fleet.job = replace(job, place=place, ends=table.ends)
             desk = _PredictDesk(folder, table, plan, inputs)
             dispatcher = Dispatcher(fleet, desk, stage="predicting", progress=progress, note=note)
-            found = dispatcher.run([table.piece(one) for one in missing])
+            found = dispatcher.run(map(table.piece, missing), len(missing))
         predicted, already_there, notes = found.done, already_there + found.already_there, found.notes
         problems = [found.problems[number] for number in sorted(found.problems)]
     else:  # no worker compares the model with that of the predictions

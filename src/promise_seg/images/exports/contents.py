@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from promise_seg.errors import ImageError
+from promise_seg.images.exports.path_list import PathList
 from promise_seg.images.folder_names import MASK_FOLDERS, plain
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_mended
@@ -43,9 +44,9 @@ class Contents:
 
     folder: Path
     output: Path | None = None
-    pictures: list[Path] = field(default_factory=list)
+    pictures: PathList = field(default_factory=PathList)
     """Images and volumes other than DICOM."""
-    masks: list[Path] = field(default_factory=list)
+    masks: PathList = field(default_factory=PathList)
     """The same, in folders of masks, if there are images beside them."""
     series: dict[tuple[str, ...], list[PlacedImage]] = field(default_factory=dict)
     single: list[Path] = field(default_factory=list)
@@ -71,8 +72,8 @@ class Contents:
         yield from self.closed
         if self.masks:
             yield (
-                f"{self.folder}: left out {_several(self.masks)} in folders of masks. If they are images, pass their "
-                "folders themselves"
+                f"{self.folder}: left out {_several(list(self.masks))} in folders of masks. If they are images, pass "
+                "their folders themselves"
             )
         if self.own:
             yield (
@@ -142,7 +143,7 @@ def look_through(folder: Path, output: Path | None = None) -> Contents:
     while links:
         _enter(found, links.pop(0), seen, links)
     if not (found.pictures or found.series or found.single):
-        found.pictures, found.masks = found.masks, []
+        found.pictures, found.masks = found.masks, PathList()
     _drop_companions(found)
     return found
 

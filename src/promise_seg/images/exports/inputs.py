@@ -1,18 +1,20 @@
 """Find the images and volumes to predict in files and folders."""
 
 import filecmp
+import itertools
 import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from promise_seg.errors import ImageError, NoImagesError
 from promise_seg.hashing import files_sha256
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.cases import joined_cases
-from promise_seg.images.exports.contents import look_through
+from promise_seg.images.exports.contents import Contents, look_through
 from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.series import DicomSeries
@@ -21,6 +23,9 @@ from promise_seg.images.formats.series_parts import PlacedImage, SeriesPart, div
 from promise_seg.images.formats.source import Source
 from promise_seg.images.listing import name_fault
 from promise_seg.vocabulary import Axis
+
+if TYPE_CHECKING:
+    from promise_seg.images.exports.input_list import InputList
 
 Note = Callable[[str], object]
 
@@ -119,7 +124,7 @@ def find_inputs(
     note: Note = _nothing,
     output: str | Path | None = None,
     channels: Channels | None = None,
-) -> list[Input]:
+) -> Sequence[Input]:
     """Return the given files, and the images and volumes in the given folders, at any depth.
 
     Outputs for a folder keep its tree: the stem of ``images/p1/a.png`` is ``p1/a`` if ``images`` was given. If files or
@@ -145,7 +150,14 @@ def find_inputs(
     found: list[Input] = []
     for place in named:
         if _is_folder(place):
-            found += [replace(one, root=place) for one in _in_folder(place, into, note)]
+            contents = look_through(place, into)
+            for words in contents.notes():
+                note(words)
+            pictures = _pictures(place, contents)
+            is_all = len(named) == 1 and not (contents.series or contents.single or (channels and channels.names))
+            if is_all and pictures and pictures.have_own_stems:
+                return pictures
+            found += [*pictures, *(replace(one, root=place) for one in _dicom(place, contents, note))]
         else:
             found.append(Input(place, stem_of(place), root=place.parent))
     if not found:
@@ -211,11 +223,21 @@ def _is_folder(place: Path) -> bool:
         raise ImageError(f"{str(place)!r}: not a valid file name: {error}") from error
 
 
-def _in_folder(place: Path, output: Path | None, note: Note) -> list[Input]:
-    contents = look_through(place, output)
-    for words in contents.notes():
-        note(words)
-    found = [Input(path, (path.parent.relative_to(place) / stem_of(path)).as_posix()) for path in contents.pictures]
+def _pictures(place: Path, contents: Contents) -> "InputList":
+    """Return the images of a folder that are no DICOM files; they are taken out of its contents."""
+    from promise_seg.images.exports.input_list import InputList
+
+    return InputList(Input(path, stem, root=place) for path, stem in _with_stems(place, contents.pictures.taken()))
+
+
+def _with_stems(place: Path, paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    for folder, inside in itertools.groupby(paths, lambda path: path.parent):
+        above = folder.relative_to(place)
+        for path in inside:
+            yield path, (above / stem_of(path)).as_posix()
+
+
+def _dicom(place: Path, contents: Contents, note: Note) -> list[Input]:
     volumes: list[tuple[int, SeriesPart]] = []
     single = contents.single
     ordered = sorted(contents.series.values(), key=lambda images: (images[0].series_number or 0, images[0].series))
@@ -225,8 +247,9 @@ def _in_folder(place: Path, output: Path | None, note: Note) -> list[Input]:
             note(_division(parts))
         volumes += [(number, part) for part in parts if len(part.images) > 1]
         single += [part.images[0].path for part in parts if len(part.images) == 1]
-    found += _volumes(place, volumes)
-    return found + [Input(path, stem_of(path), below=_joined(path.parent, place)) for path in sorted(single)]
+    return list(_volumes(place, volumes)) + [
+        Input(path, stem_of(path), below=_joined(path.parent, place)) for path in sorted(single)
+    ]
 
 
 def _without_copies(images: list[PlacedImage], note: Note) -> list[PlacedImage]:

@@ -1,0 +1,92 @@
+"""The cost of what is held and read of millions of images before the first of them is predicted: of a part, and of the
+process that gives out the work of a Ray cluster. There are no images, and nothing is predicted.
+
+    python -m benchmarks.fleet_bookkeeping --images 100000 1000000 10000000
+
+All but a hundredth of the images are in the logs of eight parts. The images, their masks and their overlays are empty
+files, a thousand of each, to which all folders lead. Each step runs in a process of its own, whose processor time and
+peak memory are printed.
+"""
+
+import argparse
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from promise_seg.images.exports.input_list import InputList
+from promise_seg.images.exports.inputs import Input
+from promise_seg.parts import Part
+from promise_seg.prediction.part_logs import Entry, PartLog
+from promise_seg.prediction.part_plan import PartPlan, in_order
+from promise_seg.prediction.part_table import PartTable
+from promise_seg.prediction.table import COLUMNS
+from promise_seg.sealed import KEY
+
+from .parts import PARTS, POINTS, measured
+
+IN_FOLDER = 1000
+"""How many images are in each folder."""
+
+
+def inputs_of(folder: Path, images: int) -> Iterator[Input]:
+    root = folder / "images"
+    for number in range(images):
+        stem = f"{number // IN_FOLDER:05}/image_{number % IN_FOLDER:03}"
+        yield Input(root / f"{stem}.png", stem, root=root)
+
+
+def write(folder: Path, images: int) -> None:
+    """Write what the processes of all parts leave but for the last hundredth of the images."""
+    for kind in ("images", "masks", "overlays"):
+        first = folder / kind / "00000"
+        first.mkdir(parents=True)
+        for number in range(IN_FOLDER):
+            (first / f"image_{number:03}.png").touch()
+        for number in range(1, -(-images // IN_FOLDER)):
+            (folder / kind / f"{number:05}").symlink_to(first)
+    inputs = InputList(inputs_of(folder, images))
+    PartPlan.of(inputs).begin(folder, inputs)
+    logs = []
+    for number in range(1, PARTS + 1):
+        log = PartLog(folder, Part(number, PARTS))
+        log.add(Entry("", "", "", 0.0, [], []))  # with its first line
+        logs.append(log.path.open("a"))
+    line = dict.fromkeys(COLUMNS, "12345") | {"nothing_here": "0", "points": POINTS, "image_sha256": "0" * 64}
+    facts = vars(Entry("*s", "*k", "*k", 0.5, [[0, 0]], [line | {"image": "*k", "mask": "masks/*s.png"}]))
+    pattern = json.dumps(facts, sort_keys=True)
+    states = [json.dumps(inputs[number].state()) for number in range(min(images, IN_FOLDER))]
+    for number in range(images - images // 100):
+        text = pattern.replace("0.5", f"{1e9 + number}").replace("[[0, 0]]", states[number % IN_FOLDER])
+        text = text.replace("*s", inputs.stem(number)).replace("*k", inputs.key(number))
+        seal = f'"{KEY}": "{hashlib.sha256(text.encode()).hexdigest()}", '
+        logs[number % PARTS].write(text.replace('"image"', f'{seal}"image"', 1) + "\n")  # as sealed_line makes it
+    for log in logs:
+        log.close()
+
+
+def restart(folder: Path, images: int, part: Part) -> str:
+    inputs = in_order(inputs_of(folder, images))
+    PartPlan.of(inputs).begin(folder, inputs)
+    table = PartTable(folder, part, inputs, instances=False)
+    total = len(table.inputs)
+    missing = table.missing()
+    pieces = sum(table.piece(one).found is None for one in missing[:IN_FOLDER])
+    return json.dumps({"images": total, "missing": len(missing), "asked": pieces})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, nargs="+", default=[100_000])
+    for images in parser.parse_args().images:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name).resolve()
+            print(f"{images:,} images in {PARTS} parts")
+            measured("write logs", lambda folder=folder, images=images: write(folder, images))
+            for words, part in (("one of the parts", Part(1, PARTS)), ("all of them, as on a Ray cluster", Part(1, 1))):
+                measured(words, lambda folder=folder, images=images, part=part: restart(folder, images, part))
+
+
+if __name__ == "__main__":
+    main()
