@@ -6,13 +6,17 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import counting_bar, print_line, print_table
+from promise_seg.cli.options import no_address
 
 
 def fetch(
     name: Annotated[str | None, typer.Argument(help="Name of a data set; without it, the list is printed.")] = None,
     list_sets: Annotated[bool, typer.Option("--list", help="Print the list of known data sets.")] = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for the data; by default named after the data set.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", callback=no_address, help="Folder for the data; by default named after the data set."
+        ),
     ] = None,
     given: Annotated[
         list[Path] | None,

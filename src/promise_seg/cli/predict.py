@@ -41,7 +41,7 @@ _KeepEmptyFramesOption = Annotated[
 @with_groups(tiling=TILING, opening=OPENING.without("image_size"))
 def predict(
     context: typer.Context,
-    output: Annotated[Path, output_option("Folder for masks, overlays and predictions.csv.")],
+    output: Annotated[Path, output_option("Folder for masks, overlays and predictions.csv.", may_be_address=True)],
     *,
     run: TrainedPlaceArgument = None,
     images: Annotated[

@@ -10,7 +10,6 @@ from promise_seg.archives.address import address_among
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.images.channels import Channels
-from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.reading import NO_OPTIONS, Reading, ReadingOptions
 from promise_seg.images.tiles import Tiling
 from promise_seg.parts import Part
@@ -29,6 +28,7 @@ from promise_seg.vocabulary import OutputFormat, Slices
 from promise_seg.workflows.archive_predicting import ArchiveJob, archive_to_send_to
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.encoding import refuse_for_loaded
+from promise_seg.workflows.listed_images import find_images
 from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
@@ -117,8 +117,9 @@ def predict_folder(
 
     Args:
         model: a model or what names one.
-        images: images, volumes, DICOM files, and folders of them, at any depth; outputs keep their tree. Or the address
-            of an archive with filters, such as ``dicomweb://HOST/PATH?Modality=CT``.
+        images: images, volumes, DICOM files, and folders of them, at any depth; outputs keep their tree. Or one
+            manifest. All of these may be addresses (``s3://``, ``gs://``, ``https://``). Or the address of an archive
+            with filters, such as ``dicomweb://HOST/PATH?Modality=CT``.
         output: folder for masks, overlays and ``predictions.csv``.
         output_format: ``auto`` (as the input, which is DICOM-SEG for DICOM), ``png``, ``tiff``, ``nifti``, ``nrrd``,
             ``metaimage``, ``npy``, ``dicom-seg``, ``rle``, ``coco`` or ``geojson``.
@@ -179,7 +180,7 @@ def predict_folder(
         option = "--ray" if part is None else f"--part {part}"
         raise SettingsError(f"{option}: the images of an archive are not predicted in parts. Leave it out")
     sink = archive_to_send_to(address, send, to, wanted, instances)
-    inputs = find_inputs(places, note, output, channels) if address is None else []
+    inputs = find_images(places, note, output, channels) if address is None else []
     of_archive = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
     if cluster is not None and isinstance(model, str | Path | ModelRef):
         options = {
