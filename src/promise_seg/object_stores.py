@@ -62,6 +62,15 @@ def is_address(text: object) -> bool:
     return isinstance(text, str) and (_ADDRESS.fullmatch(text) or _WITH_NO_SLASH.match(text)) is not None
 
 
+def address_of(place: object) -> str | None:
+    """Return the address that a text or a path means, with both of its slashes; ``None`` if it means a file."""
+    text = str(place)
+    if not is_address(text):
+        return None
+    kind, rest = text.split(":", 1)
+    return f"{kind}://{rest.lstrip('/')}"
+
+
 class ObjectState(NamedTuple):
     """The size of an object in bytes, and what is another for another content: ``ETag`` or a time of change."""
 
@@ -210,7 +219,7 @@ class ObjectFolder:
         return bool(found.get("type") == "directory")
 
     def listed(self, name: str) -> dict[str, ObjectState]:
-        """Return all objects below a name, at any depth, by their names below it, in their order.
+        """Return all objects below a name, at any depth, by their names below it, in their order; none if none is there.
 
         Raises:
             PromiseError: if they may not be listed, or the server does not answer.
@@ -218,7 +227,10 @@ class ObjectFolder:
         if self._is_web:
             raise PromiseError(f"{self.address}/{name}: servers of the web cannot be listed. Name files, or a manifest")
         above = self._path(name).rstrip("/") + "/"
-        found = self._patiently(name, lambda: self._system.find(above, detail=True))
+        try:
+            found = self._patiently(name, lambda: self._system.find(above, detail=True))
+        except FileNotFoundError:
+            return {}
         paths = {path.lstrip("/"): facts for path, facts in found.items()}
         above = above.lstrip("/")
         return {

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promise_seg.cache_folders import cache_folder
 from promise_seg.errors import PromiseError, SettingsError
-from promise_seg.object_stores import ObjectFolder, ObjectState, check_address, is_address
+from promise_seg.object_stores import ObjectFolder, ObjectState, address_of, check_address, is_address
 from promise_seg.strays import remove_strays, temporary_name
 from promise_seg.swapping import remove
 
@@ -172,10 +172,9 @@ def as_path(place: str | Path) -> Path:
     Raises:
         SettingsError: if an address cannot be meant.
     """
-    if isinstance(place, RemotePath) or not is_address(text := str(place)):
+    if isinstance(place, RemotePath) or (address := address_of(place)) is None:
         return place if isinstance(place, Path) else Path(place)
-    kind, rest = text.split(":", 1)  # a path may have made one slash of two
-    return remote_path(f"{kind}://{rest.lstrip('/')}")
+    return remote_path(address)
 
 
 def folder_of_process(name: str) -> Path:
