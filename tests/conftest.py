@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -23,6 +24,7 @@ from promise_seg.files import write_whole
 from promise_seg.learning import curves, object_sizes
 from promise_seg.learning.run_log import read_log
 from promise_seg.learning.settings import NEW_VALUES
+from promise_seg.remote_paths import _root_at
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.official import load_official_sam
 from promise_seg.vocabulary import ApmKind
@@ -183,6 +185,41 @@ def browser():
         found = playwright.chromium.launch(executable_path=chromium, args=list(quiet))
         yield found
         found.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """The port of a server that speaks S3."""
+    pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'promise-seg[s3]'")
+    moto = pytest.importorskip("moto.server", reason="moto's server is not installed: pip install 'moto[server]'")
+    found = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    found.start()
+    yield found.get_host_and_port()[1]
+    found.stop()
+
+
+@pytest.fixture
+def s3_at(s3_server, monkeypatch, tmp_path):
+    """Let S3 be at a port: that of the server, with an empty bucket, or of a proxy."""
+    import fsspec
+    import s3fs
+
+    def at(port):
+        for name, value in {"ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "y", "DEFAULT_REGION": "us-east-1",
+                            "ENDPOINT_URL": f"http://127.0.0.1:{port}"}.items():  # fmt: skip
+            monkeypatch.setenv(f"AWS_{name}", value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        _root_at.cache_clear()
+
+    monkeypatch.setenv("PROMISE_SEG_COPIES", str(tmp_path / "copies"))
+    at(s3_server)
+    system = fsspec.filesystem("s3", use_listings_cache=False)
+    with suppress(FileNotFoundError):
+        system.rm("bucket", recursive=True)
+    system.mkdir("bucket")
+    yield at
+    s3fs.S3FileSystem.clear_instance_cache()
+    _root_at.cache_clear()
 
 
 @pytest.fixture(scope="session")

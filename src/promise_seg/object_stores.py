@@ -1,29 +1,39 @@
 """Folders on object stores (``s3://``, ``gs://`` ...) through fsspec: objects are written whole, and tries repeated.
 
-A server that cannot be reached is asked again with growing pauses. Credentials come from the environment and from the
-configuration of the service's own tools; an address that holds any is refused, and not printed.
+Servers of the web (``https://``) are only read. A server that cannot be reached is asked again with growing pauses.
+Credentials come from the environment and from the configuration of the service's own tools; an address that holds any
+is refused, and not printed.
 """
 
+import errno
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from promise_seg.errors import PromiseError, SettingsError, first_line
 
 Result = TypeVar("Result")
 
 _ADDRESS = re.compile(r"(?P<kind>[a-z][a-z0-9+.-]*)://(?P<place>.+)", re.DOTALL)
-_WITH_NO_SLASH = re.compile(r"(s3|gs):/[^/]")  # what a path makes of an address
+_WITH_NO_SLASH = re.compile(r"(s3|gs|https?):/[^/]")  # what a path makes of an address
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
+_WEB = ("https", "http")
+_THIS_COMPUTER = re.compile(r"(localhost|127\.0\.0\.1)(:\d+)?")
+_HOST = re.compile(r"[A-Za-z0-9.-]+:\d+")
 _KINDS = (*_PACKAGES, "memory")
-_OPTIONS = {"s3": {"config_kwargs": {"retries": {"total_max_attempts": 1}}}}  # as it is tried again here
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "s3": {"config_kwargs": {"retries": {"total_max_attempts": 1}}},  # as it is tried again here
+    **{kind: {"client_kwargs": {"trust_env": True}} for kind in _WEB},  # for proxies
+}
 _TRIES = 9
 _LONGEST_WORDS = 300
 _FIRST_PAUSE_SECONDS = 0.2
 _MOST_BYTES_AT_ONCE = 5 * 2**30  # that one request of S3 may put
+_MOST_BYTES_AT_HAND = 2**26  # of a file that is put in one request
 _FINAL = (
     FileNotFoundError,
     PermissionError,
@@ -39,6 +49,10 @@ _OF_CONNECTION = frozenset(
      "MetadataRetrievalError", "CredentialRetrievalError", "TokenRetrievalError"}
 )  # fmt: skip
 """The errors of botocore that may pass; all others are of its configuration and come before any request."""
+_OF_THIS_COMPUTER = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_WITHOUT_TRUST = "ClientSSLError"  # of aiohttp
+_GONE = frozenset({404, 410})
+_MARKS = ("ETag", "etag", "Last-Modified", "LastModified", "updated", "created")
 _MAY_PASS = frozenset({408, 409, 425, 429, "RequestTimeout", "IncompleteBody", "BadDigest"})
 """The answers that blame a request, and are not given to the same request again."""
 
@@ -48,44 +62,55 @@ def is_address(text: object) -> bool:
     return isinstance(text, str) and (_ADDRESS.fullmatch(text) or _WITH_NO_SLASH.match(text)) is not None
 
 
+def address_of(place: object) -> str | None:
+    """Return the address that a text or a path means, with both of its slashes; ``None`` if it means a file."""
+    text = str(place)
+    if not is_address(text):
+        return None
+    kind, rest = text.split(":", 1)
+    return f"{kind}://{rest.lstrip('/')}"
+
+
+class ObjectState(NamedTuple):
+    """The size of an object in bytes, and what is another for another content: ``ETag`` or a time of change."""
+
+    size: int
+    mark: str
+
+
 class ObjectFolder:
-    """A prefix on an object store.
+    """A prefix on an object store, or on a server of the web, which is only read.
 
     Args:
         address: such as ``s3://bucket/prefix``.
-        option: that gave the address, for messages.
+        option: that gave the address, for messages; may be empty.
         pause: waits some seconds.
+        is_read: whether it is only read, so that it may be on a server of the web.
 
     Raises:
         SettingsError: if the address cannot be meant, or the package for its kind is not installed.
     """
 
-    def __init__(self, address: str, option: str, pause: Callable[[float], object] = time.sleep) -> None:
-        kind, _, rest = address.partition(":")
-        if "@" in rest or "?" in rest or ":" in rest.lstrip("/").split("/")[0]:  # a secret may hold any sign
-            raise SettingsError(
-                f"{option} {kind}://...: the address has credentials or options in it, which others could read in "
-                "lists of processes. Leave them out; they are read from the environment, such as AWS_PROFILE"
-            )
-        found = _ADDRESS.fullmatch(address)
-        if found is None:
-            raise SettingsError(f"{option} {address}: expected an address such as s3://BUCKET/PREFIX, or a folder")
-        kind, place = found["kind"], found["place"]
-        if kind not in _KINDS:
-            raise SettingsError(f"{option} {address}: expected an address of {' or '.join(_PACKAGES)}, or a folder")
-        self.address, self._option, self._pause = address.rstrip("/"), option, pause
+    def __init__(
+        self, address: str, option: str, pause: Callable[[float], object] = time.sleep, *, is_read: bool = False
+    ) -> None:
+        check_address(address, option, is_read=is_read)
+        kind, place = address.split("://", 1)
+        self.address, self._pause = address.rstrip("/"), pause
+        self._shown = f"{option} {self.address}".strip()
+        self._is_web = kind in _WEB
         import fsspec
 
         try:
             self._system: Any = fsspec.filesystem(kind, use_listings_cache=False, **_OPTIONS.get(kind, {}))
         except ImportError as error:
             raise SettingsError(
-                f"{option} {address}: needs the Python package {_PACKAGES[kind]}, which is not installed. Install it: "
-                f"pip install 'promise-seg[{kind}]'"
+                f"{self._shown}: needs the Python package {_PACKAGES.get(kind, 'aiohttp')}, which is not installed. "
+                f"Install it: pip install 'promise-seg[{kind if kind in _PACKAGES else _WEB[0]}]'"
             ) from error
         if hasattr(self._system, "retries"):
             self._system.retries = 1
-        self._root = place.strip("/")
+        self._root = f"{kind}://{place.strip('/')}" if self._is_web else place.strip("/")
 
     def check(self, marker: str, content: bytes) -> None:
         """Find out whether objects may be written here, by writing a marker unless it is there.
@@ -137,12 +162,24 @@ class ObjectFolder:
         except FileExistsError:
             return False
         except FileNotFoundError as error:
-            bucket = self._root.split("/")[0]
-            raise PromiseError(
-                f"{self._option} {self.address}: there is no bucket {bucket}: {first_line(error)}. Make it, or name "
-                "another"
-            ) from error
+            raise self._no_bucket(error) from error
         return True
+
+    def send(self, name: str, file: Path) -> None:
+        """Write an object whole from a file of any size.
+
+        Raises:
+            OSError: if the file cannot be read.
+            PromiseError: if there is no such bucket, it may not be written, or the server does not answer.
+        """
+        size = file.stat().st_size
+        if size <= _MOST_BYTES_AT_HAND:
+            self.write(name, file.read_bytes())
+            return
+        try:  # in parts, which become an object when the last of them is there
+            self._patiently(name, lambda: self._system.put_file(str(file), self._path(name)))
+        except FileNotFoundError as error:
+            raise self._no_bucket(error) from error
 
     def remove(self, name: str) -> None:
         """Remove an object, if it is there.
@@ -152,6 +189,76 @@ class ObjectFolder:
         """
         with suppress(FileNotFoundError):
             self._patiently(name, lambda: self._system.rm_file(self._path(name)))
+
+    def _no_bucket(self, error: BaseException) -> PromiseError:
+        bucket = self._root.split("/")[0]
+        return PromiseError(
+            f"{self._shown}: there is no bucket {bucket}: {first_line(error)}. Make it, or name another"
+        )
+
+    def state(self, name: str) -> ObjectState:
+        """Return the size of an object, and the mark of its content.
+
+        Raises:
+            FileNotFoundError: if it is not there.
+            PromiseError: if it may not be read, or the server does not answer.
+        """
+        found = self._patiently(name, lambda: self._system.info(self._path(name)))
+        if found.get("type") == "directory":
+            raise FileNotFoundError(f"{self.address}/{name}")
+        return _state_of(found)
+
+    def is_folder(self, name: str) -> bool:
+        """Whether a name is the beginning of the names of objects, up to a slash, and not an object itself.
+
+        Raises:
+            FileNotFoundError: if it is neither.
+            PromiseError: if it may not be read, or the server does not answer.
+        """
+        found = self._patiently(name, lambda: self._system.info(self._path(name)))
+        return bool(found.get("type") == "directory")
+
+    def listed(self, name: str) -> dict[str, ObjectState]:
+        """Return all objects below a name, at any depth, by their names below it, in order; none if none is there.
+
+        Raises:
+            PromiseError: if they may not be listed, or the server does not answer.
+        """
+        if self._is_web:
+            raise PromiseError(f"{self.address}/{name}: servers of the web cannot be listed. Name files, or a manifest")
+        above = self._path(name).rstrip("/") + "/"
+        try:
+            found = self._patiently(name, lambda: self._system.find(above, detail=True))
+        except FileNotFoundError:
+            return {}
+        paths = {path.lstrip("/"): facts for path, facts in found.items()}
+        above = above.lstrip("/")
+        return {
+            path.removeprefix(above): _state_of(facts)
+            for path, facts in sorted(paths.items())
+            if path.startswith(above) and path != above
+        }
+
+    def fetch(self, name: str, to: Path) -> ObjectState:
+        """Copy an object into a file, whole.
+
+        Raises:
+            FileNotFoundError: if it is not there.
+            OSError: if the file cannot be written.
+            PromiseError: if it may not be read, or the server does not answer.
+        """
+
+        def get() -> ObjectState:
+            before = _state_of(self._system.info(self._path(name)))
+            self._system.get_file(self._path(name), str(to))
+            size = to.stat().st_size
+            if before.size not in (-1, size):
+                raise ConnectionError(f"{size:,} bytes came of {before.size:,}")
+            if _state_of(self._system.info(self._path(name))) != before:
+                raise ConnectionError("it was changed while it was read")
+            return before
+
+        return self._patiently(name, get)
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -163,29 +270,76 @@ class ObjectFolder:
                 return call()
             except PermissionError as error:
                 raise PromiseError(
-                    f"{self._option} {self.address}: may not be read or written: {first_line(error)}. Set other "
-                    "credentials in the environment, or name another place"
+                    f"{self._shown}: may not be read or written: {first_line(error)}. Set other credentials in the "
+                    "environment, or name another place"
                 ) from error
-            except _FINAL:
-                raise
+            except _FINAL as error:
+                if not self._is_web or (cause := _under(error)) is None:
+                    raise
+                self._raise_if_final(cause)
+                last: Exception = cause
             except Exception as error:
-                if type(error).__name__ in _NO_CREDENTIALS:
-                    raise PromiseError(
-                        f"{self._option} {self.address}: there are no credentials in the environment: "
-                        f"{first_line(error)}"
-                    ) from error
-                if _is_final(error):
-                    raise PromiseError(
-                        f"{self._option} {self.address}: cannot be used: {_in_one_line(error)}. Correct the address, "
-                        "or the configuration in the environment"
-                    ) from error
-                if number == _TRIES - 1:
-                    raise PromiseError(
-                        f"{self.address}/{name}: the server gave no answer in {_TRIES} tries: {first_line(error)}. "
-                        "What was stored before is unharmed; give the same command again"
-                    ) from error
+                if isinstance(error, OSError) and error.errno in _OF_THIS_COMPUTER:
+                    raise
+                self._raise_if_final(error)
+                last = error
+            if number < _TRIES - 1:
                 self._pause(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1.0))
-        raise AssertionError("unreachable")
+        raise PromiseError(
+            f"{self.address}/{name}: the server gave no answer in {_TRIES} tries: {first_line(last)}. What was stored "
+            "before is unharmed; give the same command again"
+        ) from last
+
+    def _raise_if_final(self, error: Exception) -> None:
+        """Raise an error that the same request would run into again."""
+        if type(error).__name__ in _NO_CREDENTIALS:
+            raise PromiseError(
+                f"{self._shown}: there are no credentials in the environment: {first_line(error)}"
+            ) from error
+        if _is_final(error):
+            raise PromiseError(
+                f"{self._shown}: cannot be used: {_in_one_line(error)}. Correct the address, or the configuration in "
+                "the environment"
+            ) from error
+
+
+def check_address(address: str, option: str, *, is_read: bool = False) -> None:
+    """Raise an error for an address that cannot be meant; see :class:`ObjectFolder`.
+
+    Raises:
+        SettingsError: that does not print what may be a secret.
+    """
+    kind, _, rest = address.partition(":")
+    shown, host = f"{option} {address}".strip(), rest.lstrip("/").split("/")[0]
+    is_port = kind in _WEB and _HOST.fullmatch(host)
+    if "@" in rest or "?" in rest or (":" in host and not is_port):  # a secret may hold any sign
+        raise SettingsError(
+            f"{f'{option} {kind}'.strip()}://...: the address has credentials or options in it, which others could "
+            "read in lists of processes. Leave them out; they are read from the environment, such as AWS_PROFILE"
+        )
+    if _ADDRESS.fullmatch(address) is None or not host:
+        raise SettingsError(f"{shown}: expected an address such as s3://BUCKET/PREFIX, or a folder")
+    if kind == "http" and is_read and not _THIS_COMPUTER.fullmatch(host):
+        raise SettingsError(f"{shown}: whoever is on the way could read and change what is sent. Expected https://")
+    if kind in _WEB and not is_read:
+        raise SettingsError(f"{shown}: {kind} is only read. Expected an address of s3 or gs, or a folder")
+    if kind not in (*_KINDS, *_WEB):
+        kinds = "s3, gs or https" if is_read else "s3 or gs"
+        raise SettingsError(f"{shown}: expected an address of {kinds}, or a folder")
+
+
+def _state_of(facts: Mapping[str, Any]) -> ObjectState:
+    """Return the state of an object as a system of fsspec describes it."""
+    mark = next((facts[name] for name in _MARKS if facts.get(name)), "")
+    return ObjectState(-1 if facts.get("size") is None else int(facts["size"]), str(mark).strip('"'))
+
+
+def _under(error: BaseException) -> Exception | None:
+    """Return the answer that fsspec takes for one that says that a page is not there; ``None`` if it says that."""
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError) or not isinstance(cause, Exception):
+        return None
+    return None if getattr(cause, "status", None) in _GONE else cause
 
 
 def _in_one_line(error: BaseException) -> str:
@@ -199,11 +353,14 @@ def _is_final(error: BaseException) -> bool:
     The classes are known by their names, so that the packages of the services need not be imported.
     """
     names = {kind.__name__ for kind in type(error).__mro__}
+    if _WITHOUT_TRUST in names:
+        return True
     if _BOTOCORE in names:
         return not names & _OF_CONNECTION
     answer = getattr(error.__cause__, "response", None)  # of botocore, under an error of the system
     if not isinstance(answer, dict):
         answer = {}
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", getattr(error, "code", None))
+    of_web = getattr(error, "status", None)
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", getattr(error, "code", of_web))
     word = answer.get("Error", {}).get("Code")
     return isinstance(status, int) and 400 <= status < 500 and not {status, word} & _MAY_PASS

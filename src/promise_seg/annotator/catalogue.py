@@ -21,6 +21,7 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
 from promise_seg.images.reading import Reading
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.remote_paths import RemotePath, as_path
 
 _STATES = ("open", "done", "skipped")
 _LOG = logging.getLogger(__name__)
@@ -63,12 +64,14 @@ def find_images(
         ImageError: if there are none.
         ManifestError: if the manifest cannot be used.
     """
-    named = [Path(place) for place in places]
+    named = [as_path(place) for place in places]
+    _refuse_addresses(named)
     rows: dict[Path, Row] = {}
     if len(named) == 1 and named[0].suffix.lower() in SUFFIXES:
         for row in read_manifest(named[0]):
             rows.setdefault(row.image.absolute(), row)
         named = [row.image for row in rows.values()]
+        _refuse_addresses(named)
         if missing := [path for path in named if not path.exists()]:
             raise ManifestError(f"{rows[missing[0].absolute()].where}: {missing[0]}: no such file or folder")
     elif csvs := [place for place in named if place.suffix.lower() in SUFFIXES]:
@@ -83,6 +86,19 @@ def find_images(
         )
         for one in inputs
     ]
+
+
+def _refuse_addresses(named: Iterable[Path]) -> None:
+    """Refuse what is not on this computer: the server fetches nothing from others.
+
+    Raises:
+        ImageError: naming the first of them.
+    """
+    if (remote := next((path for path in named if isinstance(path, RemotePath)), None)) is not None:
+        raise ImageError(
+            f"{remote}: the annotator fetches nothing from other computers. Copy the images to a folder of this one, "
+            "and name that"
+        )
 
 
 def _shared_folders(inputs: Iterable[Input], note: Callable[[str], object]) -> set[Path]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import console, counting_bar, print_line, print_lines, print_table, stages_bar
+from promise_seg.cli.options import no_address
 from promise_seg.errors import SettingsError
 from promise_seg.quantities import count_in_words
 
@@ -24,7 +25,10 @@ def fetch(
     ] = None,
     list_sets: Annotated[bool, typer.Option("--list", help="Print the list of known data sets.")] = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for the data; by default named after the data set.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", callback=no_address, help="Folder for the data; by default named after the data set."
+        ),
     ] = None,
     given: Annotated[
         list[Path] | None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promise_seg.cli.common import console, print_lines, stages_bar
-from promise_seg.cli.options import listed
+from promise_seg.cli.options import listed, no_address
 from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import AnnotationFormat, DrawnAs, OnTop
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 def import_data(
     annotations: Annotated[list[Path], typer.Argument(help="Files of annotations, or folders of them.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="The manifest to write; the masks are in a folder next to it.")
+        Path,
+        typer.Option(
+            "-o", "--output", callback=no_address, help="The manifest to write; the masks are in a folder next to it."
+        ),
     ],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images; by default that of the annotations.", metavar="FOLDER")

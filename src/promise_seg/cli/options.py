@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from promise_seg.object_stores import is_address
 from promise_seg.vocabulary import (
     EncoderPrecision,
     PromptSource,
@@ -274,11 +275,19 @@ PromptsOption = Annotated[
 ]
 
 
-def output_option(about: str, **more: Any) -> Any:
+def output_option(about: str, *, may_be_address: bool = False, **more: Any) -> Any:
     """Return the option ``-o``, ``--output``."""
     return typer.Option(
-        "-o", "--output", metavar="PATH", help=about, rich_help_panel=OUTPUT, show_default=False, **more
-    )
+        "-o", "--output", metavar="PATH", help=about, rich_help_panel=OUTPUT, show_default=False,
+        callback=None if may_be_address else no_address, **more,
+    )  # fmt: skip
+
+
+def no_address(output: Path | None) -> Path | None:
+    """Refuse addresses, of which a path would make folders."""
+    if output is not None and is_address(str(output)):
+        raise typer.BadParameter("only promise predict writes to addresses. Choose a folder, and copy it there")
+    return output
 
 
 ValShareOption = Annotated[

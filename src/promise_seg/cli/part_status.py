@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from promise_seg.cli.common import print_lines, print_table, stages_bar
 from promise_seg.errors import SettingsError
+from promise_seg.object_stores import address_of
 from promise_seg.quantities import count_in_words
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ def print_status(output: Path, part: str | None, ray: str | None) -> int:
         raise SettingsError(f"{given}: --status is about all parts. Leave it out")
     with stages_bar() as progress:
         status = prediction_status(output, progress=progress)
+    shown = address_of(output) or output
     print(
-        f"{output}: {status.done:,} of {status.images:,} images done, {status.failed:,} failed, "
+        f"{shown}: {status.done:,} of {status.images:,} images done, {status.failed:,} failed, "
         f"{status.missing:,} missing"
     )
     print(_pace(status))
@@ -29,7 +31,7 @@ def print_status(output: Path, part: str | None, ray: str | None) -> int:
         _print_workers(status)
     if status.damaged:
         print_lines(
-            [f"left out {count_in_words(status.damaged, 'damaged line')} of the logs in {output / 'parts'}"], "warning"
+            [f"left out {count_in_words(status.damaged, 'damaged line')} of the logs in {shown}/parts"], "warning"
         )
     return 0
 

@@ -25,6 +25,7 @@ from promise_seg.cli.part_status import print_status
 from promise_seg.cli.reading_options import TILING
 from promise_seg.cli.usage import missing_argument
 from promise_seg.errors import SettingsError
+from promise_seg.object_stores import address_of
 from promise_seg.quantities import count_in_words
 from promise_seg.vocabulary import OutputFormat, Slices
 
@@ -42,7 +43,7 @@ _KeepEmptyFramesOption = Annotated[
 @with_groups(tiling=TILING, opening=OPENING.without("image_size"))
 def predict(
     context: typer.Context,
-    output: Annotated[Path, output_option("Folder for masks, overlays and predictions.csv.")],
+    output: Annotated[Path, output_option("Folder for masks, overlays and predictions.csv.", may_be_address=True)],
     *,
     run: TrainedPlaceArgument = None,
     images: Annotated[
@@ -157,7 +158,9 @@ def predict(
             send=send, to=to, parquet=parquet, progress=progress, note=lambda words: print_lines([words]), **tiling,
             **opening,
         )  # fmt: skip
-    console.print(f"{outcome.predicted} predicted, {outcome.already_there} already there, in {output}")
+    console.print(
+        f"{outcome.predicted} predicted, {outcome.already_there} already there, in {address_of(output) or output}"
+    )
     print_lines(outcome.notes)
     for problem in outcome.problems:
         print(f"promise: error: {problem}", file=sys.stderr)
@@ -173,8 +176,9 @@ def _merge(output: Path, part: str | None, ray: str | None, parquet: bool) -> in
         raise SettingsError(f"{given}: images are predicted first, and merged by a call with --merge alone")
     with stages_bar() as progress:
         merged = merge_predictions(output, parquet=parquet, progress=progress)
+    shown = address_of(output) or output
     images, lines = count_in_words(merged.images, "image"), count_in_words(merged.lines, "line")
-    console.print(f"{images} in {output / 'predictions.csv'}, {lines}")
+    console.print(f"{images} in {shown}/predictions.csv, {lines}")
     print_lines(merged.notes)
     if merged.repeated:
         print_lines(
@@ -182,12 +186,12 @@ def _merge(output: Path, part: str | None, ray: str | None, parquet: bool) -> in
         )
     if merged.damaged:
         print_lines(
-            [f"left out {count_in_words(merged.damaged, 'damaged line')} of the logs in {output / 'parts'}"], "warning"
+            [f"left out {count_in_words(merged.damaged, 'damaged line')} of the logs in {shown}/parts"], "warning"
         )
     if merged.is_complete:
         return 0
     print(
-        f"promise: error: {output}: {merged.missing:,} images are missing and {merged.failed:,} failed; "
+        f"promise: error: {shown}: {merged.missing:,} images are missing and {merged.failed:,} failed; "
         f"{merged.failures} names them. Give the promise predict that made them again, which predicts these alone",
         file=sys.stderr,
     )

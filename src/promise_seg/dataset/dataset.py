@@ -23,6 +23,7 @@ from promise_seg.errors import ManifestError
 from promise_seg.images.reading import DEFAULT_READING, NO_OPTIONS, Reading, ReadingOptions, parse_classes
 from promise_seg.images.tiles import Tiling
 from promise_seg.progress import Progress, silent
+from promise_seg.remote_paths import as_path
 from promise_seg.vocabulary import MaskKind, Split, SplitChoice
 
 
@@ -75,7 +76,7 @@ class Dataset(Sequence[CheckedRow]):
         (4, 2, 2)
 
         Args:
-            path: a CSV with the columns ``image_name,train_type,mask_name``.
+            path: a CSV with the columns ``image_name,train_type,mask_name``, or its address.
             window: how values become grey: ``own``, ``percentile``, ``LEVEL,WIDTH``, or ``brain``, ``lung`` ...
             channel: which colour channel is taken as grey: ``all``, ``red``, ``green`` or ``blue``.
             channels: which channels become the three inputs of SAM, by number from 0 or by name: ``"2,0,1"``,
@@ -119,7 +120,7 @@ class Dataset(Sequence[CheckedRow]):
         return cls(
             tuple(check_rows(rows, reading, progress)),
             reading,
-            Path(path),
+            as_path(path),
             None if several is None else tuple(several),
             moved,
             options,

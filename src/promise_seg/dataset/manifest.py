@@ -8,7 +8,8 @@ from pathlib import Path
 
 from promise_seg.dataset.manifest_file import KNOWN_COLUMNS, REQUIRED_COLUMNS, located, read_file
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
-from promise_seg.errors import ManifestError
+from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.remote_paths import as_path, begin_reading
 from promise_seg.vocabulary import Split
 
 
@@ -32,7 +33,7 @@ class Row:
 
 
 def read_manifest(path: str | Path) -> list[Row]:
-    """Read a manifest; paths are relative to its folder, and extra columns are allowed.
+    """Read a manifest; paths are relative to its folder or are addresses, and extra columns are allowed.
 
     ``manifest_file.py`` defines the separators and encodings.
 
@@ -53,7 +54,8 @@ def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
     Raises:
         ManifestError: if the file as a whole cannot be used.
     """
-    path = Path(path)
+    path = as_path(path)
+    begin_reading()
     file = read_file(path)
     rows, problems = [], []
     for line, cells in zip(file.lines, file.cells, strict=True):
@@ -79,7 +81,11 @@ def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
                 "Nth as :5 or 10-40:5"
             )
             continue
-        image, mask = (located(path.parent, record[name]) for name in ("image_name", "mask_name"))
+        try:
+            image, mask = (located(path.parent, record[name]) for name in ("image_name", "mask_name"))
+        except SettingsError as error:
+            problems.append(f"{where}: {error}")
+            continue
         group = record.get("group") or str(image)
         extra = tuple((name, record[name]) for name in file.header if name not in KNOWN_COLUMNS)
         rows.append(Row(where, image, mask, Split(split), group, slices, extra, every))

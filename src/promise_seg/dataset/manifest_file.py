@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_seg.errors import ManifestError, first_line
+from promise_seg.object_stores import is_address
 from promise_seg.parquet_files import check_packages, read_text_rows
+from promise_seg.remote_paths import RemotePath, as_path
 
 REQUIRED_COLUMNS = ("image_name", "train_type", "mask_name")
 KNOWN_COLUMNS = (*REQUIRED_COLUMNS, "group", "slice")
@@ -76,8 +78,17 @@ def _rows_of_parquet(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def located(folder: Path, name: str) -> Path:
-    """Return the path in a cell, relative to a manifest's folder; backslashes become slashes if only that file
-    exists."""
+    """Return the path in a cell, relative to a manifest's folder; backslashes become slashes if only that file exists.
+
+    The folder may be at an address, and the path may be an address itself.
+
+    Raises:
+        SettingsError: if an address cannot be meant, or leads out of that of the manifest.
+    """
+    if is_address(name.strip()):
+        return as_path(name.strip())
+    if isinstance(folder, RemotePath):
+        return folder.beside(name.strip())
     path = folder / name.strip()
     if "\\" in name and not _exists(path):
         slashed = folder / name.strip().replace("\\", "/")

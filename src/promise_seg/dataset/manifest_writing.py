@@ -10,6 +10,7 @@ from pathlib import Path
 from promise_seg.dataset.manifest_file import located, read_file
 from promise_seg.errors import PromiseError
 from promise_seg.files import write_text
+from promise_seg.remote_paths import RemotePath, as_path
 from promise_seg.vocabulary import Split
 
 _PATH_COLUMNS = ("image_name", "mask_name")
@@ -27,7 +28,7 @@ class ManifestTable:
     @classmethod
     def read(cls, path: str | Path) -> "ManifestTable":
         """Read a file that ``read_manifest`` accepted."""
-        path = Path(path)
+        path = as_path(path)
         file = read_file(path)
         return cls(path, file.header, file.cells, file.lines)
 
@@ -77,8 +78,10 @@ def path_from(folder: Path, path: Path) -> str:
     """Return ``path`` relative to a folder, with slashes. If it leads upwards, links are resolved first, as ``..``
     does.
 
-    On another drive (Windows) the path stays absolute.
+    On another drive (Windows) the path stays absolute, and an address stays one.
     """
+    if isinstance(path, RemotePath):
+        return str(path)
     if path.absolute().is_relative_to(folder.absolute()):
         return path.absolute().relative_to(folder.absolute()).as_posix()
     target = path.parent.resolve() / path.name

@@ -15,6 +15,7 @@ from promise_seg.images.formats.segmentation import is_segmentation, read_segmen
 from promise_seg.images.formats.source import Source, finite_range
 from promise_seg.images.masks import MaskRule, mask_of, without_rounding
 from promise_seg.images.reading import DEFAULT_READING, Reading
+from promise_seg.remote_paths import as_path
 
 
 def read_image(path: str | Path, reading: Reading | None = None, index: int = 0) -> Uint8Array:
@@ -56,7 +57,7 @@ def labels_of(source: Source | None, path: str | Path, image: Source | None = No
     if source is None:
         if image is None:
             raise ImageError(f"{path}: a DICOM segmentation can only be read with its image")
-        return read_segmentation(Path(path), image, index)
+        return read_segmentation(as_path(path), image, index)
     labels = source.as_stored(index) if image is None else _beside(source, image, index)
     if labels.ndim != 2:
         raise ImageError(
@@ -72,7 +73,7 @@ def mask_source(path: str | Path) -> Source | None:
     Raises:
         ImageError: if the file is missing, damaged, too large or of no kind that can be read.
     """
-    return None if is_segmentation(Path(path)) else open_source(path)
+    return None if is_segmentation(as_path(path)) else open_source(path)
 
 
 def highest_label(path: str | Path) -> float:
@@ -157,7 +158,7 @@ def read_mask(path: str | Path, rule: MaskRule | None = None, image: Source | No
         ImageError: if the file is missing, damaged or not a mask, or does not fit the rule or its image.
     """
     labels = read_labels(path, image, index)
-    return mask_of(labels, rule or MaskRule(), Path(path), lambda: highest_label(path))
+    return mask_of(labels, rule or MaskRule(), as_path(path), lambda: highest_label(path))
 
 
 def content_sha256(source: Source, index: int, reading: Reading) -> str:

@@ -24,6 +24,7 @@ from promise_seg.prediction.identity import keep_identity
 from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.objects_table import join_objects, objects_path, write_objects
+from promise_seg.prediction.output_copies import OutputCopy
 from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco
 from promise_seg.prediction.overlay import overlay_path
@@ -52,6 +53,8 @@ class Outcome:
 class PredictionFolder:
     """The output of one model: ``masks/``, ``overlays/`` and ``predictions.csv`` in a folder.
 
+    ``at`` is the address that the folder is a copy of, if it is one.
+
     Raises:
         PromiseError: if the folder holds predictions of another model, or in another format.
     """
@@ -64,10 +67,14 @@ class PredictionFolder:
         keep_empty_frames: bool = False,
         every: int = 1,
         table: ImageTable | None = None,
+        at: OutputCopy | None = None,
     ) -> None:
         self.folder, self.format, self._reading = Path(folder), output, labeller.reading
-        self._keep_empty_frames, self._instances = keep_empty_frames, labeller.instances
-        keep_identity(self.folder, identity_of(labeller, output, keep_empty_frames, every))
+        self._keep_empty_frames, self._instances, self._at = keep_empty_frames, labeller.instances, at
+        identity = identity_of(labeller, output, keep_empty_frames, every)
+        keep_identity(self.folder, identity)
+        if at is not None:
+            at.share_identity(identity)
         self._table: ImageTable = table or PredictionTable(self.folder)
         self._unsynced: set[Path] = set()  # folders with new files
         self.notes: list[str] = []
@@ -112,8 +119,7 @@ class PredictionFolder:
         if self._instances:
             written.append(objects_path(self.folder, one.stem))
             write_objects(labelled, one.name, written[-1])
-        above = {folder for file in written for folder in file.parents}
-        self._unsynced |= {folder for folder in above if self.folder in folder.parents}
+        self._keep(written)
         facts = {"image": one.name, "mask": path.relative_to(self.folder).as_posix(), "image_sha256": sha256}
         lines = [facts | line for index in range(len(labelled.slices)) for line in lines_of(labelled, index)]
         self._table.put(one.key, lines)
@@ -121,6 +127,14 @@ class PredictionFolder:
             self.notes.append(f"{one.path}: {labelled.source.incomplete}")
         if self._table.is_due:
             self.save_table()
+
+    def _keep(self, written: Sequence[Path]) -> None:
+        """Put new files to the address, or take note of the folders that are to be brought to the disk."""
+        if self._at is not None:
+            self._at.keep(written)
+            return
+        above = {folder for file in written for folder in file.parents}
+        self._unsynced |= {folder for folder in above if self.folder in folder.parents}
 
     def mask_of(self, stem: str) -> str | None:
         """Return the mask of the input with a stem, below this folder; None if it is not there or not in the table."""
@@ -198,9 +212,11 @@ class PredictionFolder:
         self._table.save()
 
     def sync(self) -> None:
-        """Bring the names of new masks and overlays to the disk."""
+        """Bring the names of new masks and overlays to the disk, or the new lines of logs to the address."""
         while self._unsynced:
             sync_folder(self._unsynced.pop())
+        if self._at is not None:
+            self._at.share_logs()
 
     def finish(self) -> None:
         """Write what is about all images."""

@@ -16,6 +16,7 @@ from promise_seg.parts import Part
 from promise_seg.prediction.folders import FolderRun, Outcome, PredictionFolder, ReadInput, identity_of
 from promise_seg.prediction.identity import check_identity
 from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.output_copies import OutputCopy
 from promise_seg.prediction.part_plan import PartPlan, in_order
 from promise_seg.prediction.part_table import PartTable
 from promise_seg.progress import Progress, Stage, silent
@@ -132,6 +133,7 @@ def predict_part(
     note: Callable[[str], object] = str,
     keep_empty_frames: bool = False,
     every: int = 1,
+    at: OutputCopy | None = None,
 ) -> Outcome:
     """Predict the images of a part that no process has predicted yet; then wait for those that others have claimed.
 
@@ -146,6 +148,7 @@ def predict_part(
         part: of this process.
         note: told which part this is, and whom it waits for.
         keep_empty_frames, every: as of :func:`~promise_seg.prediction.folders.predict_folder`.
+        at: the address that the folder is a copy of; then no other process sees claims.
 
     Raises:
         PromiseError: if other images, another model or another version are predicted in the folder, or it cannot be
@@ -153,9 +156,12 @@ def predict_part(
     """
     folder, inputs = Path(folder), in_order(inputs)
     check_identity(folder, identity_of(labeller, output, keep_empty_frames, every))
-    PartPlan.of(inputs).begin(folder, inputs)
+    plan = PartPlan.of(inputs)
+    plan.begin(folder, inputs)
+    if at is not None:
+        at.share_plan(plan, inputs)
     table = PartTable(folder, part, inputs, labeller.instances)
-    target = PredictionFolder(folder, labeller, output, keep_empty_frames, every, table)
+    target = PredictionFolder(folder, labeller, output, keep_empty_frames, every, table, at)
     of_part, claims = len(table.inputs), claims_in(folder)
     missing = table.missing()
     note(f"{part.words}: {of_part:,} of {len(inputs):,} images, {len(missing):,} of them to be predicted")
@@ -168,6 +174,8 @@ def predict_part(
             while todo:
                 for one, result in helper.ahead(todo, run.read):
                     run.predict(table.number(one), one, result)
+                    if at is not None:
+                        at.share_logs_now_and_then()
                 helper.wait()
                 todo = _next_of_left(run, note)
     finally:

@@ -11,6 +11,7 @@ from promise_seg.overlapping import Helper
 from promise_seg.prediction.folders import PredictionFolder, identity_of
 from promise_seg.prediction.identity import check_identity
 from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.output_copies import OutputCopy
 from promise_seg.prediction.part_run import PartRun, claims_in
 from promise_seg.prediction.part_table import Piece, PieceTable
 from promise_seg.progress import Stage, silent
@@ -28,6 +29,7 @@ class PieceWork:
         output: the format of masks.
         keep_empty_frames, every: as of :func:`~promise_seg.prediction.folders.predict_folder`.
         ends: how much of each log is known to whoever tells of the images.
+        at: the address that the folder is a copy of.
 
     Raises:
         PromiseError: if another model's predictions are in the folder.
@@ -42,9 +44,10 @@ class PieceWork:
         keep_empty_frames: bool,
         every: int,
         ends: Mapping[str, int] | None = None,
+        at: OutputCopy | None = None,
     ) -> None:
         self._labeller, self._every, self._folder = labeller, every, folder
-        self._output, self._keep_empty_frames = output, keep_empty_frames
+        self._output, self._keep_empty_frames, self._at = output, keep_empty_frames, at
         identity = json.dumps(labeller.identity(), sort_keys=True).encode()
         self.facts = {
             "SAM": labeller.sam.sha256[:_HASH_SHOWN],
@@ -59,7 +62,7 @@ class PieceWork:
     def _target(self) -> PredictionFolder:
         """The open folder: opened with the first images, as opening it notes the model there."""
         return PredictionFolder(
-            self._folder, self._labeller, self._output, self._keep_empty_frames, self._every, self._table
+            self._folder, self._labeller, self._output, self._keep_empty_frames, self._every, self._table, self._at
         )
 
     def do(self, items: Sequence[Piece], again: bool) -> WorkReport:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from promise_seg.assessment.budget import prompt_budget
 from promise_seg.assessment.evaluation import Assessment, Result
@@ -13,6 +12,7 @@ from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
+from promise_seg.remote_paths import as_path
 from promise_seg.reporting.card import make_card
 from promise_seg.reporting.document import BudgetRow, Evaluation, RunReport, Worst
 from promise_seg.reporting.plan import Plan
@@ -93,7 +93,7 @@ def worst_results(results: Sequence[Result], count: int) -> list[Result]:
 
 def name_of(row: CheckedRow, data: str) -> str:
     """Return the name of an image, relative to the folder of its manifest."""
-    folder = Path(data).parent
+    folder = as_path(data).parent
     name = row.row.image.relative_to(folder) if row.row.image.is_relative_to(folder) else row.row.image
     return f"{name.as_posix()}#{row.index}" if row.is_slice else name.as_posix()
 

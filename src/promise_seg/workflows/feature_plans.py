@@ -120,7 +120,7 @@ class FeatureWork:
 
     def _shared(self, needed: "_Needed", part: Part) -> PartsNote:
         """Begin the note on what the parts have in common."""
-        manifest = "" if needed.data.path is None else os.fspath(Path(needed.data.path).resolve())
+        manifest = "" if needed.data.path is None else str(needed.data.path.resolve())
         called = self.sam if isinstance(self.sam, str) else self.sam.name
         if Path(called).exists():  # a folder or file of the user
             called = os.fspath(Path(called).resolve())

@@ -6,6 +6,8 @@ from promise_seg.checkpoint import CONFIG_FILE, RUN_PARTS
 from promise_seg.errors import SettingsError
 from promise_seg.files import check_writable
 from promise_seg.learning.run_note import SETTINGS_FILE
+from promise_seg.object_stores import is_address
+from promise_seg.remote_paths import as_path
 
 
 def check_output(folder: str | Path) -> None:
@@ -23,8 +25,10 @@ def refuse_checkpoints(folder: str | Path) -> None:
     """Raise an error if a folder is a checkpoint of a run: it is replaced as a whole, with all that is in it.
 
     Raises:
-        SettingsError: that names the run.
+        SettingsError: that names the run; or if it is an address.
     """
+    if is_address(str(folder)):
+        raise SettingsError(f"-o {as_path(folder)}: only predictions are written to addresses. Choose a folder")
     run = Path(folder).absolute().parent
     if Path(folder).name in RUN_PARTS and (run / SETTINGS_FILE).is_file():
         raise SettingsError(

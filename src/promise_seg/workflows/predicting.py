@@ -11,15 +11,16 @@ from promise_seg.archives.address import address_among
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.images.channels import Channels
-from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.reading import NO_OPTIONS, Reading, ReadingOptions
 from promise_seg.images.tiles import Tiling
+from promise_seg.object_stores import address_of
 from promise_seg.parts import Part
 from promise_seg.prediction.cuts import parse_axes
 from promise_seg.prediction.folders import Outcome, PredictionFolder
 from promise_seg.prediction.folders import predict_folder as predict_inputs
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.merging import Merged, merge_parts
+from promise_seg.prediction.output_copies import check_output_address
 from promise_seg.prediction.outputs.formats import check_holds_instances
 from promise_seg.prediction.parquet_tables import check_parquet, write_tables
 from promise_seg.prediction.part_plan import holds_parts
@@ -28,9 +29,16 @@ from promise_seg.prediction.part_status import PartStatus, status_of_parts
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import Axis, OutputFormat, Slices
+from promise_seg.workflows.address_predicting import (
+    merge_at_address,
+    opened_to_read,
+    predict_to_address,
+    predict_to_address_on_ray,
+)
 from promise_seg.workflows.archive_predicting import ArchiveJob, archive_to_send_to
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.encoding import refuse_for_loaded
+from promise_seg.workflows.listed_images import find_images
 from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
@@ -122,9 +130,10 @@ def predict_folder(
 
     Args:
         model: a model or what names one.
-        images: images, volumes, DICOM files, and folders of them, at any depth; outputs keep their tree. Or the address
-            of an archive with filters, such as ``dicomweb://HOST/PATH?Modality=CT``.
-        output: folder for masks, overlays and ``predictions.csv``.
+        images: images, volumes, DICOM files, and folders of them, at any depth; outputs keep their tree. Or one
+            manifest. All of these may be addresses (``s3://``, ``gs://``, ``https://``). Or the address of an archive
+            with filters, such as ``dicomweb://HOST/PATH?Modality=CT``.
+        output: folder for masks, overlays and ``predictions.csv``; or an address, such as ``s3://bucket/prefix``.
         output_format: ``auto`` (as the input, which is DICOM-SEG for DICOM), ``png``, ``tiff``, ``nifti``, ``nrrd``,
             ``metaimage``, ``npy``, ``dicom-seg``, ``rle``, ``coco`` or ``geojson``.
         names: what is segmented, for DICOM-SEG and COCO: ``NAME``, or ``LABEL=NAME`` for one of several.
@@ -171,7 +180,10 @@ def predict_folder(
     check_parquet(parquet, part)
     its_part = None if part is None else Part.parse(part)
     cluster = None if ray is None else _cluster(ray, ray_cpus, part, (model, sam), device)
-    if its_part is None and cluster is None and holds_parts(Path(output)):
+    address_to = address_of(output)
+    if address_to is not None:
+        check_output_address(address_to, wanted, instances)
+    elif its_part is None and cluster is None and holds_parts(Path(output)):
         raise PromiseError(
             f"-o {output}: was predicted in parts. Give --part 1/1 or --ray to predict what is missing, "
             "--merge to make the table, or choose another folder"
@@ -179,14 +191,17 @@ def predict_folder(
     if instances:
         check_holds_instances(wanted)
     way, several = chosen(Slices, slices, "--slices"), parse_axes(axes)
-    refuse_checkpoints(output)
+    if address_to is None:
+        refuse_checkpoints(output)
     places = [images] if isinstance(images, str | Path) else list(images)
     address, channels = address_among(places), _channels_of(model)
     if address is not None and (part or ray) is not None:
         option = "--ray" if part is None else f"--part {part}"
         raise SettingsError(f"{option}: the images of an archive are not predicted in parts. Leave it out")
+    if address is not None and address_to is not None:
+        raise SettingsError(f"-o {address_to}: the images of an archive are predicted into a folder. Choose one as -o")
     sink = archive_to_send_to(address, send, to, wanted, instances)
-    inputs = find_inputs(places, note, output, channels) if address is None else []
+    inputs = find_images(places, note, address_to or output, channels) if address is None else []
     of_archive = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
     options: dict[str, Any] = {
         "sam": sam, "device": str(device), "encoder_precision": encoder_precision, "names": tuple(names),
@@ -195,6 +210,10 @@ def predict_folder(
     }  # fmt: skip
     if cluster is not None and isinstance(model, str | Path | ModelRef):
         job = PredictJob(ModelRef.resolve(model), options, Path(output).absolute(), wanted, keep_empty_frames, every)
+        if address_to is not None:
+            return predict_to_address_on_ray(
+                job, inputs, address_to, cluster, instances, parquet=parquet, progress=progress, note=note
+            )
         return _with_tables(predict_on_ray(job, inputs, cluster, instances, progress, note), output, parquet)
     if isinstance(model, Labeller):
         _check_loaded_so(model, instances, way, several)
@@ -208,6 +227,11 @@ def predict_folder(
     if of_archive is not None:
         target = PredictionFolder(output, model, wanted, keep_empty_frames, every)
         return _with_tables(of_archive.predict(model, target, every, channels), output, parquet)
+    if address_to is not None:
+        return predict_to_address(
+            model, inputs, address_to, wanted, its_part, keep_empty_frames=keep_empty_frames, every=every,
+            parquet=parquet, progress=progress, note=note,
+        )  # fmt: skip
     if its_part is not None:
         return predict_part(
             model, inputs, output, wanted, progress, part=its_part, note=note, keep_empty_frames=keep_empty_frames,
@@ -229,7 +253,7 @@ def merge_predictions(output: str | Path, *, parquet: bool = False, progress: Pr
     reason for each image that is not. It may be called at any time, and again, also while parts are at work.
 
     Args:
-        output: the folder of the predictions.
+        output: the folder of the predictions, or their address.
         parquet: write the tables in Parquet, too; see :func:`predict_folder`.
         progress: told of what is read.
 
@@ -237,6 +261,8 @@ def merge_predictions(output: str | Path, *, parquet: bool = False, progress: Pr
         PromiseError: if the folder holds no parts, or cannot be read or written.
     """
     check_parquet(parquet)
+    if (address := address_of(output)) is not None:
+        return merge_at_address(address, parquet=parquet, progress=progress)
     merged = merge_parts(output, progress)
     return replace(merged, notes=(*merged.notes, *write_tables(Path(output), wanted=parquet)))
 
@@ -247,12 +273,15 @@ def prediction_status(output: str | Path, *, progress: Progress = silent) -> Par
     It reads what the processes have logged, and changes nothing.
 
     Args:
-        output: the folder of the predictions.
+        output: the folder of the predictions, or their address.
         progress: told of what is read.
 
     Raises:
         PromiseError: if the folder holds no parts, or cannot be read.
     """
+    if (address := address_of(output)) is not None:
+        with opened_to_read(address) as at:
+            return status_of_parts(at.folder, progress)
     return status_of_parts(output, progress)
 
 

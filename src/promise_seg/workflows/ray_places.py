@@ -10,6 +10,7 @@ import torch
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.fleet.work import Place
+from promise_seg.remote_paths import RemotePath
 from promise_seg.strays import renewed, temporary_name
 
 
@@ -25,7 +26,7 @@ def place_of(folder: Path | None, first: Sequence[Path]) -> Iterator[Place]:
     Raises:
         PromiseError: if the folder cannot be written.
     """
-    files = tuple(str(path.absolute()) for path in first)
+    files = tuple(str(path.absolute()) for path in first if not isinstance(path, RemotePath))
     if folder is None:
         yield Place(str(Path.cwd()), "", "", files)
         return

@@ -16,6 +16,7 @@ from promise_seg.images.exports.inputs import Input
 from promise_seg.parts import Part
 from promise_seg.prediction.folders import Outcome
 from promise_seg.prediction.merging import merge_parts
+from promise_seg.prediction.output_copies import OutputCopy
 from promise_seg.prediction.part_plan import PartPlan, in_order
 from promise_seg.prediction.part_run import claims_in
 from promise_seg.prediction.part_table import PartTable, Piece
@@ -39,6 +40,7 @@ class PredictJob:
         keep_empty_frames, every: as of :func:`~promise_seg.workflows.predicting.predict_folder`.
         place: what the worker must see.
         ends: how much of each log was read here, in bytes, by its name.
+        address: the place of the predictions, if it is no folder; each worker has a folder of its own then.
     """
 
     model: ModelRef
@@ -49,6 +51,7 @@ class PredictJob:
     every: int
     place: Place | None = None
     ends: dict[str, int] = field(default_factory=dict)
+    address: str | None = None
 
     def open(self) -> PieceWork:
         """Load the model on the computer of a worker.
@@ -61,9 +64,12 @@ class PredictJob:
         if self.place is not None:
             self.place.enter()
         labeller = load_labeller(self.model, **self.options)
+        at = None if self.address is None else OutputCopy(self.address)
+        if at is not None:
+            at.begin_to_work()
         return PieceWork(
-            labeller, self.folder, self.output, keep_empty_frames=self.keep_empty_frames, every=self.every,
-            ends=self.ends,
+            labeller, self.folder if at is None else at.folder, self.output, keep_empty_frames=self.keep_empty_frames,
+            every=self.every, ends=self.ends, at=at,
         )  # fmt: skip
 
 
@@ -72,13 +78,17 @@ class _PredictDesk:
 
     work = "predict"
 
-    def __init__(self, folder: Path, table: PartTable, plan: PartPlan, inputs: InputList) -> None:
-        self._folder, self._claims = folder, claims_in(folder)
-        self._table, self._plan, self._inputs = table, plan, inputs
+    def __init__(
+        self, folder: Path, table: PartTable, plan: PartPlan, inputs: InputList, at: OutputCopy | None
+    ) -> None:
+        self._folder, self._claims, self._table = folder, claims_in(folder), table
+        self._plan, self._inputs, self._at = plan, inputs, at
 
     def begin(self) -> None:
         """Write the plan, now that a worker has compared its model with that of the predictions."""
         self._plan.begin(self._folder, self._inputs)
+        if self._at is not None:
+            self._at.share_plan(self._plan, self._inputs)
 
     def name(self, item: Piece) -> str:
         """Return the name of an image in logs."""
@@ -96,7 +106,13 @@ class _PredictDesk:
 
 
 def predict_on_ray(
-    job: PredictJob, inputs: Sequence[Input], ray: RayOptions, instances: bool, progress: Progress, note: Note
+    job: PredictJob,
+    inputs: Sequence[Input],
+    ray: RayOptions,
+    instances: bool,
+    progress: Progress,
+    note: Note,
+    at: OutputCopy | None = None,
 ) -> Outcome:
     """Predict what is missing of a list of images on a cluster, and write the tables.
 
@@ -107,6 +123,7 @@ def predict_on_ray(
         instances: whether a table of objects belongs to each image.
         progress: told of each image.
         note: told what happens to the cluster, and what a user should know of the model.
+        at: the address that the folder is a copy of.
 
     Raises:
         SettingsError: if there is no such cluster.
@@ -123,17 +140,20 @@ def predict_on_ray(
     predicted, already_there, problems, notes = 0, len(inputs) - len(missing), list[str](), list[str]()
     if missing:
         first = missing[0].files or (missing[0].path,)
-        with connected(ray) as fleet, place_of(folder, first) as place:
+        with connected(ray) as fleet, place_of(None if at else folder, first) as place:
             fleet.job = replace(job, place=place, ends=table.ends)
-            desk = _PredictDesk(folder, table, plan, inputs)
+            desk = _PredictDesk(folder, table, plan, inputs, at)
             dispatcher = Dispatcher(fleet, desk, stage="predicting", progress=progress, note=note)
             found = dispatcher.run(map(table.piece, missing), len(missing))
         predicted, already_there, notes = found.done, already_there + found.already_there, found.notes
         problems = [found.problems[number] for number in sorted(found.problems)]
     else:  # no worker compares the model with that of the predictions
         here = job.options["device"] if torch.cuda.is_available() else "cpu"
-        replace(job, options=job.options | {"device": here}).open()
-        plan.begin(folder, inputs)
+        replace(job, options=job.options | {"device": here}, address=None).open()
+        _PredictDesk(folder, table, plan, inputs, at).begin()
+    if at is not None:
+        at.share_logs()
+        at.begin()  # with what workers did
     merged = merge_parts(folder, progress)
     if not merged.is_complete and not problems:
         problems.append(f"{folder}: {merged.missing + merged.failed:,} images are not in the table; {merged.failures}")

@@ -31,6 +31,7 @@ from promise_seg.images.masks import BINARY
 from promise_seg.images.readers import PairingByNumber, mask_source, pairing_by_number
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.remote_paths import as_path
 from promise_seg.vocabulary import MaskKind, Split
 
 TINY_SHARE = 2e-4
@@ -71,7 +72,7 @@ def inspect(manifest: str | Path, reading: Reading | None = None, progress: Prog
     Raises:
         ManifestError: if the CSV itself cannot be read.
     """
-    path = Path(manifest)
+    path = as_path(manifest)
     rows, problems = scan_manifest(path)
     run = _Run(path, reading or DEFAULT_READING)
     run.findings += [Finding(Kind.MANIFEST, *_place(problem)) for problem in problems]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from promise_seg.errors import ImageError
 from promise_seg.images.channel_files import case_and_word, exchanged
 from promise_seg.images.channels import Channels
 from promise_seg.images.formats.kinds import suffix_of
@@ -77,7 +78,10 @@ def _stem_of(first: "Input", case: str) -> str:
 
 def _others(path: Path, names: Sequence[str]) -> tuple[Path, ...]:
     others = (exchanged(path, name, names) for name in names)
-    return tuple(other for other in others if other != path and other.exists())
+    try:
+        return tuple(other for other in others if other != path and other.exists())
+    except OSError as error:
+        raise ImageError(f"{path}: its further channels cannot be looked for: {error.strerror or error}") from error
 
 
 def _examples(paths: Sequence[Path]) -> str:

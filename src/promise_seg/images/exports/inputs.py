@@ -15,13 +15,17 @@ from promise_seg.hashing import files_sha256
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.cases import joined_cases
 from promise_seg.images.exports.contents import Contents, look_through
-from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of
+from promise_seg.images.formats.dicom import DicomImage
+from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of, suffix_of
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.series_files import dicom_files
 from promise_seg.images.formats.series_parts import PlacedImage, SeriesPart, divide_series
 from promise_seg.images.formats.source import Source
-from promise_seg.images.listing import name_fault
+from promise_seg.images.listing import is_litter, name_fault
+from promise_seg.images.own_folders import PREDICTION_FOLDERS
+from promise_seg.object_stores import is_address
+from promise_seg.remote_paths import RemotePath, as_path, begin_reading
 from promise_seg.vocabulary import Axis
 
 if TYPE_CHECKING:
@@ -100,7 +104,12 @@ def _nothing(words: str) -> None:
 
 
 def key_of(name: str) -> str:
-    """Return the absolute name of an input, without the links that lead to its folder; it may be a link itself."""
+    """Return the absolute name of an input, without the links that lead to its folder; it may be a link itself.
+
+    An address is a name of that kind already.
+    """
+    if is_address(name):
+        return name
     path = Path(name).absolute()
     return str(path.resolve() if path.name == ".." else path.parent.resolve() / path.name)
 
@@ -111,7 +120,7 @@ def keys_of(inputs: Iterable[Input]) -> Iterator[str]:
     for one in inputs:
         name = one.name
         folder, separator, last = name.rpartition(os.sep)
-        if not separator or last in ("", ".."):
+        if not separator or last in ("", "..") or is_address(name):
             yield key_of(name)
             continue
         if folder not in folders:
@@ -136,7 +145,7 @@ def find_inputs(
     prefixed with their parent folders.
 
     Args:
-        places: files and folders.
+        places: files and folders, or addresses of them; what is in a folder at an address is told by its names.
         note: called with a line for everything that is left out, and for series that are divided.
         output: the folder that predictions are written to; what is written there is not read as an image.
         channels: those of the model; files that are channels of one case are one input.
@@ -145,11 +154,15 @@ def find_inputs(
         ImageError: if a place does not exist or cannot be listed, there is nothing to predict (``NoImagesError``), or
             two outputs would have the same name.
     """
-    named = [Path(place) for place in places]
-    into = None if output is None else Path(output)
+    named = [as_path(place) for place in places]
+    if any(isinstance(place, RemotePath) for place in named):
+        begin_reading()
+    into = None if output is None else as_path(output)
     found: list[Input] = []
     for place in named:
-        if _is_folder(place):
+        if isinstance(place, RemotePath):
+            found += inputs_at(place, into, note)
+        elif _is_folder(place):
             contents = look_through(place, into)
             for words in contents.notes():
                 note(words)
@@ -203,11 +216,45 @@ def _below_shared_folder(found: list[Input]) -> list[Input]:
     """Prefix each stem with the folders that lead from the one that all places share to its own."""
     roots = {one.root: one.root.resolve() for one in found}
     try:
-        shared = os.path.commonpath(roots.values())
+        shared = os.path.commonpath([str(place).replace("://", ":/", 1) for place in roots.values()])
     except ValueError:  # on different drives
         return found
     above = {root: place.relative_to(shared) for root, place in roots.items()}
     return [replace(one, stem=(above[one.root] / one.stem).as_posix()) for one in found]
+
+
+def inputs_at(place: RemotePath, output: Path | None, note: Note) -> list[Input]:
+    """Return the image at an address, or those below it, told by their names.
+
+    Raises:
+        ImageError: if there is nothing, or it cannot be listed.
+    """
+    try:
+        if suffix_of(place) or not place.is_prefix():  # whether it is there is found out when it is read
+            return [Input(place, stem_of(place), root=place.parent)]
+        files = [path for path in place.objects() if not _is_left_out(path, place, output)]
+    except FileNotFoundError:
+        raise ImageError(f"{place}: no such file or folder") from None
+    except OSError as error:
+        raise ImageError(f"{place}: cannot be listed: {error.strerror}") from error
+    dicom = [path for path in files if SUFFIXES[suffix_of(path)] is DicomImage]
+    if dicom:
+        note(
+            f"{dicom[0]}: left out, with {len(dicom) - 1:,} more DICOM files: series are put together from folders of "
+            "this computer. Copy them to one, or name single files"
+        )
+    left = set(dicom)
+    stems = ((path, (path.parent.relative_to(place) / stem_of(path)).as_posix()) for path in files if path not in left)
+    return [Input(path, stem, root=place) for path, stem in stems]
+
+
+def _is_left_out(path: RemotePath, place: RemotePath, output: Path | None) -> bool:
+    """Whether an object is no image, is hidden, or was written as a prediction."""
+    if not suffix_of(path) or any(map(is_litter, map(Path, path.relative_to(place).parts))):
+        return True
+    if not isinstance(output, RemotePath) or not path.is_relative_to(output):
+        return False
+    return path.relative_to(output).parts[0] in PREDICTION_FOLDERS
 
 
 def _is_folder(place: Path) -> bool:

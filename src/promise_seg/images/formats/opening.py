@@ -10,6 +10,7 @@ from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.series_files import files_of_series
 from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
+from promise_seg.remote_paths import as_path
 from promise_seg.vocabulary import Axis
 
 
@@ -25,7 +26,7 @@ def open_source(path: str | Path, axis: Axis = Axis.AUTO) -> Source:
     Raises:
         ImageError: if the file is missing, damaged, too large or not an image.
     """
-    path = Path(path)
+    path = as_path(path)
     return _open(path, kind_of(path), axis, states_of(path))
 
 

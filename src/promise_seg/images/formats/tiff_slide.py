@@ -19,6 +19,7 @@ from promise_seg.images.formats.tiff import TiffStack, check_segment, damaged_ti
 from promise_seg.images.formats.tiff_pages import check_chain
 from promise_seg.images.geometry import Box
 from promise_seg.images.guarding import guarded
+from promise_seg.remote_paths import as_path
 from promise_seg.vocabulary import Axis, OutputFormat
 
 LEAST_PIXELS = 2**24
@@ -36,7 +37,7 @@ def open_slide(path: str | Path, level: int = 0) -> "TiffSlide | None":
     Raises:
         ImageError: if there is no such level, or the file is damaged.
     """
-    path = Path(path)
+    path = as_path(path)
     kind = told_by_content(path)
     if kind is TiffStack:
         found = _opened(path, level, states_of(path))

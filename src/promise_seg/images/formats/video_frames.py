@@ -75,7 +75,7 @@ def open_capture(path: Path) -> Any:
     logging.setLogLevel(0)
     try:
         # a relative name such as "concat:a" would be taken for one of FFmpeg's protocols
-        capture = cv2.VideoCapture(str(path.absolute()), cv2.CAP_FFMPEG)
+        capture = cv2.VideoCapture(os.fspath(path.absolute()), cv2.CAP_FFMPEG)
     finally:
         logging.setLogLevel(level)
     if not capture.isOpened():
