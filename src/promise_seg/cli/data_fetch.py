@@ -13,6 +13,12 @@ from promise_seg.quantities import count_in_words
 
 _OF_SETS = ("given", "accept_licence", "url", "sha256", "test_list")
 """Options for published data sets alone."""
+_OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--output", callback=no_address, help="Folder for the data; by default named after the data set."
+    ),
+]
 
 
 def fetch(
@@ -24,12 +30,7 @@ def fetch(
         ),
     ] = None,
     list_sets: Annotated[bool, typer.Option("--list", help="Print the list of known data sets.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", callback=no_address, help="Folder for the data; by default named after the data set."
-        ),
-    ] = None,
+    output: _OutputOption = None,
     given: Annotated[
         list[Path] | None,
         typer.Option("--from", help="An archive or folder that you already have; may be repeated."),
