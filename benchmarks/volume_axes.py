@@ -16,7 +16,7 @@ import nibabel as nib
 import numpy as np
 
 import promise_seg
-from benchmarks.volumes import draw
+from benchmarks.volumes import COUNTS, draw
 from promise_seg.assessment.volume_tuning import tune_volumes
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_text
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/volume-axes"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--volumes", type=int, nargs=3, default=[*COUNTS.values()], metavar=("TRAIN", "VAL", "TEST"))
     parser.add_argument("--apm", default="peaks", help="the auto-prompter")
     parser.add_argument("--ways", type=Slices, nargs="+", default=[Slices.EACH], help="how slices come together")
     args = parser.parse_args()
@@ -39,7 +40,7 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for seed in args.seeds:
         folder = args.output / str(seed)
-        manifest = draw(folder, seed)
+        manifest = draw(folder, seed, dict(zip(COUNTS, args.volumes, strict=True)))
         model = promise_seg.train(
             manifest,
             folder / "run",

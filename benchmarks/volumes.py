@@ -8,6 +8,7 @@ agree, and what is done in 3-D is chosen on the val volumes; the table has the m
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import nibabel as nib
@@ -74,10 +75,10 @@ def score(model: PromiseModel, rows: promise_seg.Dataset, store: FeatureStore, r
     return float(np.mean([one.measures["dice"] for one in scorer.scores()]))
 
 
-def draw(folder: Path, seed: int) -> Path:
+def draw(folder: Path, seed: int, counts: Mapping[str, int] = COUNTS) -> Path:
     """Write the volumes of a seed as NIfTI files, masks of one organ, and a manifest; return its path."""
     lines, organ = ["image_name,train_type,mask_name,group"], 1 + seed % ORGANS
-    for number, split in enumerate(split for split, count in COUNTS.items() for _ in range(count)):
+    for number, split in enumerate(split for split, count in counts.items() for _ in range(count)):
         body = draw_body([STREAM, seed, number], spacing=SPACING)
         for name, array in (("image", body.values), ("mask", (body.labels == organ).astype(np.uint8))):
             image = stored(array, STORED_AS[number % len(STORED_AS)])

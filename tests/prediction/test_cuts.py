@@ -17,7 +17,7 @@ from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import Axis, Variant
 from promise_seg.volume_rule import VolumeRule
 from promise_seg.workflows.predicting import predict_folder as predict_by_user
-from tests.files import write_nifti
+from tests.files import write_nifti, write_series
 from tests.helpers import make_model, make_tiny_sam
 
 AFFINE = np.diag([-0.8, -0.5, 3.0, 1.0])
@@ -90,6 +90,22 @@ def test_axes_come_in_the_same_order(predictor):
     assert parse_axes("sagittal, axial") == (Axis.AXIAL, Axis.SAGITTAL)
     with pytest.raises(SettingsError, match=r"^--axes axial,coronal: with --instances"):
         Labeller({1: predictor}, instances=True, axes=AXES)
+
+
+def test_of_several_series_in_a_folder_each_is_cut_by_itself(predictor, tmp_path):
+    rng = np.random.default_rng(2)
+    for number in (1, 2):
+        pixels = rng.integers(0, 200, (4, 10, 8)).astype(np.uint16)
+        write_series(tmp_path / "export", pixels, prefix=f"series{number}-")
+    inputs = find_inputs([tmp_path / "export"])
+    assert len(inputs) == 2
+    for one in inputs:
+        source = one.open(Axis.AUTO)
+        (cut,) = other_cuts(source, Reading(), AXES)
+        assert cut.source.files == source.files
+        assert cut.frame.counts == (10, 4, 8)
+        volume = predictor.predict_volume(source, axes=AXES)
+        assert volume.mask.shape == (4, 10, 8)
 
 
 def _image(folder):

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from promise_seg.errors import ImageError, SettingsError
+from promise_seg.images.formats.opening import open_across
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.source import Source
 from promise_seg.images.framing import ImageInFrame
@@ -123,7 +124,7 @@ def other_cuts(source: Source, reading: Reading, axes: Sequence[Axis]) -> Iterat
     for axis in axes:
         if axis != own:
             across = reading.model_copy(update={"axis": axis})
-            opened = across.open(source.path)
+            opened = across.opened(open_across(source, axis))
             if opened.frame is not None:  # as it has one across its own axis
                 yield OtherCut(opened, across, opened.frame)
 

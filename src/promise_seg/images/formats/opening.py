@@ -51,6 +51,18 @@ def open_uncached(path: Path, axis: Axis = Axis.AUTO) -> Source:
     return _opened(path, kind_of(path), axis)
 
 
+def open_across(source: Source, axis: Axis) -> Source:
+    """Open a volume once more, cut across another axis: of a DICOM series the same files, whatever else lies there.
+
+    Raises:
+        ImageError: see :func:`open_source`.
+    """
+    if isinstance(source, DicomSeries):
+        with guarded(source.path):
+            return DicomSeries(source.path, axis, source.files)
+    return open_uncached(source.path, axis)
+
+
 @lru_cache(maxsize=3)  # an image, its mask, and one more
 def _open(path: Path, kind: type[Source], axis: Axis, states: tuple[tuple[int, int], ...]) -> Source:
     del states  # a file that was written anew is opened anew
