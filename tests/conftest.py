@@ -45,6 +45,7 @@ LONGEST = (
     "images/formats/test_fuzz.py",
     "documentation/test_tutorials.py",
     "test_killed_processes.py",
+    "cli/test_slurm.py",
     "annotator/browser/test_lost_answers.py",
 )
 """The files that take longest, about 20 seconds and more, from the longest on."""

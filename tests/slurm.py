@@ -39,6 +39,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 JobFileAppend=1
+MinJobAge=86400
 MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
@@ -97,7 +98,8 @@ class Slurm:
         ports = dict(zip(("controller_port", "node_port"), map(port_of, self._held), strict=True))
         names = {"host": socket.gethostname().partition(".")[0], "user": getpass.getuser(), "folder": folder}
         settings.write_text(_SETTINGS.format(**names, **ports))
-        self.environment = {**os.environ, "SLURM_CONF": str(settings)}
+        others = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "SBATCH", "SRUN"))}
+        self.environment = others | {"SLURM_CONF": str(settings)}
         try:
             own = [f"--{name}-file={folder}/munge.{name}" for name in ("key", "pid", "seed", "log")]
             # forced, as folders of tests are closed to other users

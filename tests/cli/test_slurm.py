@@ -77,6 +77,7 @@ def test_a_job_array_with_a_task_that_is_preempted_ends_with_what_one_process_ma
     assert (again["JobId"], again["Restarts"]) == (preempted["JobId"], "1")
     log = (tmp_path / again["StdOut"]).read_text()
     assert "stopped by SIGTERM. No file is half-written" in log
+    assert "Traceback" not in log
     assert "3 of 12 images, 3 of them to be predicted" in " ".join(log.split())
     assert "3 of 12 images, 2 of them to be predicted" in " ".join(log.split())
     with (out / "predictions.csv").open(newline="") as file:

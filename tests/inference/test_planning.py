@@ -2,6 +2,7 @@ import re
 from collections import namedtuple
 
 import pytest
+import torch
 
 from promise_seg.errors import PromiseError
 from promise_seg.features.contents import entries_of
@@ -53,3 +54,14 @@ def test_a_disk_that_is_too_small_is_said_before_the_work(samples, tiny_sam, sto
     plan = plan_encoding(samples, tiny_sam, store, ())
     with pytest.raises(PromiseError, match=r"need 6\.1 KB, and 100 B are free\. .*features prune.*--store-precision"):
         plan.check_space()
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [("Name:\tx\nVmHWM:\t   123 kB\nVmRSS:\t 9 kB\n", 123 * 1024), ("", None)]
+)
+def test_the_memory_is_that_of_this_process_and_not_of_the_one_that_started_it(status, expected, tmp_path, monkeypatch):
+    path = tmp_path / "status"
+    path.write_text(status)
+    monkeypatch.setattr(planning, "_OF_THIS_PROCESS", path)
+    found = planning.memory_bytes(torch.device("cpu"))
+    assert found == expected if expected else found > 10**6

@@ -93,6 +93,31 @@ def test_the_command_prints_the_plan(profile, capsys):
         assert part in printed
 
 
+MEASURED_ON = {"environment": {"device": "cpu", "memory_bytes": 16 * 10**9, "cores": 8}, "threads": 2}
+
+
+@pytest.mark.parametrize(
+    ("more", "memory", "workers"),
+    [({}, None, None), ({}, 32 * 10**9, 9), (MEASURED_ON, None, 4), (MEASURED_ON, 32 * 10**9, 9),
+     (MEASURED_ON | {"worker_memory_bytes": 5 * 10**9}, None, 2), (MEASURED_ON | {"memory_bytes": None}, 10**9, None),
+     ({"environment": {"device": "cuda: H100", "memory_bytes": 10**12, "cores": 64}, "threads": 1}, None, None),
+     (MEASURED_ON | {"threads": 0}, None, None), ({"environment": [], "threads": 1}, None, None)],
+)  # fmt: skip
+def test_a_computer_has_the_workers_that_its_memory_and_its_cores_allow(profile, more, memory, workers):
+    profile.write_text(json.dumps(PROFILE | more))
+    plan = plan_fleet(profile, images=100, workers=20, computer_bytes=memory)
+    assert plan.workers_of_computer == workers
+    words = dict(plan.rows()).get("computers", "")
+    assert words.startswith(f"{-(-20 // workers)}: {workers} workers fit on each") if workers else not words
+
+
+def test_a_worker_that_does_not_fit_is_refused(profile, capsys):
+    assert main(["plan", "--images", "10", "--profile", str(profile), "--memory", "3GB"]) == 2
+    assert "--memory 3.0 GB: a worker needs 3.0 GB, and a tenth of the memory is left free" in capsys.readouterr().err
+    assert main(["plan", "--images", "10", "--workers", "8", "--profile", str(profile), "--memory", "8GB"]) == 0
+    assert "4: 2 workers fit on each, with 8.0 GB" in capsys.readouterr().out
+
+
 def test_workers_may_be_given_with_the_profile_of_one(profile, capsys):
     for words in (["--workers", "8", "--profile", str(profile)], ["--workers", f"8x{profile}"]):
         assert main(["plan", "--images", "10e6", *words]) == 0

@@ -28,7 +28,8 @@ def test_every_kind_of_work_is_timed_as_often_as_it_says(tiny_sam, tmp_path, mon
     found = promise_seg.bench(tiny_sam, variant="apm", images=3, batch_size=2, clicks=4, device="cpu")
     assert tuple(timing.work for timing in found.timings) == (*WORK, "predict an image and write its files")
     assert [len(timing.seconds) for timing in found.timings] == [3, 4, 4, 2, 2, 3]
-    assert min(found.feature_bytes, found.output_bytes, found.memory_bytes) > 0
+    assert min(found.feature_bytes, found.output_bytes, found.worker_memory_bytes) > 0
+    assert found.worker_memory_bytes <= found.memory_bytes
     assert all(second > 0 for timing in found.timings for second in timing.seconds)
     step, epoch = found.timings[3:5]
     assert epoch.at(50) == pytest.approx(2 * step.at(50))

@@ -1,13 +1,16 @@
 """``promise plan``"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from promise_seg.cli.common import print_table, quiet_libraries, stages_bar
 from promise_seg.cli.options import COMPUTING, DATA, MODEL, DeviceOption, ImageSizeOption, SamOption, choice, option
 from promise_seg.vocabulary import ApmKind, FleetWork, Variant
+
+if TYPE_CHECKING:
+    from promise_seg.workflows.timing import SpeedReport
 
 
 def plan(
@@ -32,6 +35,12 @@ def plan(
     price: Annotated[
         float | None, option("--price", metavar="MONEY", about="Price of an hour of a worker.", panel=COMPUTING)
     ] = None,
+    memory: Annotated[
+        str | None,
+        option(
+            "--memory", metavar="SIZE", about="Memory of a computer, or of its GPU: workers that fit.", panel=COMPUTING
+        ),
+    ] = None,
     profile: Annotated[
         Path | None,
         option(
@@ -51,24 +60,27 @@ def plan(
     """Say what encoding or predicting very many images takes: hours, disk, memory, network and money."""
     quiet_libraries()
     from promise_seg.quantities import bytes_of_words
-    from promise_seg.workflows import fleet_plans, timing
+    from promise_seg.workflows import fleet_plans
 
-    size = bytes_of_words(image_file, "--image-file")
     count, profile = fleet_plans.workers_of(workers, profile)
+    sizes = {"image_bytes": bytes_of_words(image_file, "--image-file")}
+    if memory is not None:
+        sizes["computer_bytes"] = bytes_of_words(memory, "--memory")
     if profile is not None:
         _check_unmeasured(context, profile)
-    measured: timing.SpeedReport | Path | None = profile
-    if measured is None:
-        with stages_bar() as progress:
-            measured = timing.bench(
-                sam, image_size=image_size, variant=variant, apm=apm, clicks=1, device=device, progress=progress
-            )
-    found = fleet_plans.plan_fleet(
-        measured, images=images, work=work, workers=count, views=views, image_bytes=size, price=price
-    )
+    measured = profile or _measured(sam, image_size=image_size, variant=variant, apm=apm, device=device)
+    found = fleet_plans.plan_fleet(measured, images=images, work=work, workers=count, views=views, price=price, **sizes)
     print_table(("what", "how much"), found.rows())
-    if isinstance(measured, timing.SpeedReport):
+    if not isinstance(measured, Path):
         typer.echo(f"measured with {measured.sam} at {measured.image_size} px on {measured.hardware}")
+
+
+def _measured(sam: str, **options: Any) -> "SpeedReport":
+    """Measure here and now."""
+    from promise_seg.workflows.timing import bench
+
+    with stages_bar() as progress:
+        return bench(sam, clicks=1, progress=progress, **options)
 
 
 def _check_unmeasured(context: typer.Context, profile: Path) -> None:

@@ -1,7 +1,8 @@
 """Plan the encoding or predicting of very many images: hours, disk, memory, network and money.
 
 The model is simple, as the work divides perfectly: every worker does every image in the time that was measured, and has
-as many images as any other, rounded up. What workers on one computer take from each other is not in it.
+as many images as any other, rounded up. A computer has as many workers as its memory and its cores allow. What they
+take from each other is not in it.
 """
 
 import re
@@ -18,6 +19,8 @@ from promise_seg.workflows.timing import ENCODE, PREDICT, SpeedReport
 
 _MEASURED = {FleetWork.ENCODE: ENCODE, FleetWork.PREDICT: PREDICT}
 _WORKERS = re.compile(r"([1-9][0-9]{0,14})(?:x(.+))?")
+_USABLE = 0.9
+"""The share of a computer's memory that workers may have."""
 _SIZES = {FleetWork.ENCODE: "feature_bytes", FleetWork.PREDICT: "output_bytes"}
 
 
@@ -35,6 +38,8 @@ class FleetPlan:
         image_bytes: of the file that is read for an item.
         memory_bytes: of a worker; ``None`` if that was not measured.
         price: of an hour of a worker.
+        computer_bytes: the memory of a computer, or of its GPU; ``None`` if that is not known.
+        processes: how many workers the cores of a computer are enough for; ``None`` if they do not matter, as on a GPU.
     """
 
     work: FleetWork
@@ -46,6 +51,16 @@ class FleetPlan:
     image_bytes: int
     memory_bytes: int | None = None
     price: float | None = None
+    computer_bytes: int | None = None
+    processes: int | None = None
+
+    @property
+    def workers_of_computer(self) -> int | None:
+        """The workers that a computer has room for; ``None`` if its memory, or theirs, is not known."""
+        if self.memory_bytes is None or self.computer_bytes is None:
+            return None
+        fitting = int(_USABLE * self.computer_bytes) // max(self.memory_bytes, 1)
+        return fitting if self.processes is None else min(fitting, self.processes)
 
     @property
     def items_each(self) -> int:
@@ -91,6 +106,11 @@ class FleetPlan:
         ]
         if self.memory_bytes is not None:
             rows.append(("memory", f"{bytes_in_words(self.memory_bytes)} for each worker"))
+        if self.workers_of_computer and self.computer_bytes is not None:
+            computers = -(-self.workers // self.workers_of_computer)
+            words = f"{self.workers_of_computer:,} workers fit on each, with {bytes_in_words(self.computer_bytes)}"
+            cores = "" if self.processes is None else f" and cores for {self.processes:,}"
+            rows.append(("computers", f"{computers:,}: {words}{cores}"))
         if self.money is not None:
             rows.append(("money", f"{self.money:,.2f} at {self.price:g} for an hour of a worker"))
         return rows
@@ -105,6 +125,7 @@ def plan_fleet(
     views: int = 1,
     image_bytes: int = 0,
     price: float | None = None,
+    computer_bytes: int | None = None,
 ) -> FleetPlan:
     """Say what encoding or predicting many images will take, from times that were measured on a few.
 
@@ -116,9 +137,12 @@ def plan_fleet(
         views: of each image, where images are encoded.
         image_bytes: the size of an image's file.
         price: of an hour of a worker.
+        computer_bytes: the memory of each computer, or of its GPU; by default that of the computer that was measured,
+            whose cores count then, too.
 
     Raises:
-        SettingsError: if an option cannot be meant, or the profile does not hold what is needed.
+        SettingsError: if an option cannot be meant, no worker fits into the memory, or the profile does not hold what
+            is needed.
     """
     kind = chosen(FleetWork, work, "--work")
     if kind == FleetWork.PREDICT and views != 1:
@@ -129,10 +153,30 @@ def plan_fleet(
     if price is not None and not 0 <= price < float("inf"):
         raise SettingsError(f"--price {price:g}: expected a number from 0")
     facts = profile.facts() if isinstance(profile, SpeedReport) else _read(Path(profile))
+    seconds, slow, size, memory = _times(facts, kind, profile)
+    items = int(images) * (views if kind == FleetWork.ENCODE else 1)
+    room, processes = (computer_bytes, None) if computer_bytes is not None else _computer_of(facts)
+    plan = FleetPlan(kind, items, workers, seconds, slow, size, image_bytes, memory, price, room, processes)
+    if plan.workers_of_computer == 0 and computer_bytes is not None and memory is not None:
+        raise SettingsError(
+            f"--memory {bytes_in_words(computer_bytes)}: a worker needs {bytes_in_words(memory)}, and a tenth of the "
+            "memory is left free. Give more, or a smaller SAM or --image-size to promise bench"
+        )
+    return plan
+
+
+def _times(
+    facts: dict[str, Any], kind: FleetWork, profile: SpeedReport | str | Path
+) -> tuple[float, float, int, int | None]:
+    """Return the median and the 95th percentile of the seconds of an item, its bytes, and the memory of a worker.
+
+    Raises:
+        SettingsError: if the profile does not hold them.
+    """
     try:
         timing = next(one for one in facts["timings"] if one["work"] == _MEASURED[kind])
         seconds, slow = float(timing["p50_seconds"]), float(timing["p95_seconds"])
-        size, memory = int(facts[_SIZES[kind]]), facts["memory_bytes"]
+        size, memory = int(facts[_SIZES[kind]]), facts.get("worker_memory_bytes", facts["memory_bytes"])
         is_sound = 0 < seconds < float("inf") and 0 < slow < float("inf") and size >= 0
         is_sound = is_sound and (memory is None or (type(memory) is int and memory >= 0))
     except (StopIteration, KeyError, TypeError, ValueError, OverflowError):
@@ -143,8 +187,21 @@ def plan_fleet(
             f"{name}: it was not measured how long it takes to {kind} an image. Run promise bench -o FILE with this "
             "version, and to predict with a variant that prompts itself, apm or apm+ips"
         )
-    items = int(images) * (views if kind == FleetWork.ENCODE else 1)
-    return FleetPlan(kind, items, workers, seconds, slow, size, image_bytes, memory, price)
+    return seconds, slow, size, memory
+
+
+def _computer_of(facts: dict[str, Any]) -> tuple[int | None, int | None]:
+    """Return the memory of the computer that was measured, and how many workers its cores are enough for.
+
+    Neither is known of a GPU, nor of profiles that do not say it.
+    """
+    try:
+        where, threads = facts["environment"], facts["threads"]
+        if where["device"] == "cpu":
+            return int(where["memory_bytes"]), max(int(where["cores"]) // int(threads), 1)
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        pass
+    return None, None
 
 
 def workers_of(words: str, profile: Path | None = None) -> tuple[int, Path | None]:

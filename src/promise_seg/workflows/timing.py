@@ -81,6 +81,7 @@ class SpeedReport:
         output_bytes: of the disk that the mask and the overlay of a drawn image take, and its share of the table; 0 if
             the variant does not prompt itself.
         memory_bytes: the most that this process, or the GPU, had in use; ``None`` if the system does not tell.
+        worker_memory_bytes: the same before anything was trained: what encoding and predicting need.
         files: that were written.
     """
 
@@ -95,6 +96,7 @@ class SpeedReport:
     feature_bytes: int
     output_bytes: int
     memory_bytes: int | None
+    worker_memory_bytes: int | None
     files: tuple[Path, ...] = ()
 
     @property
@@ -110,8 +112,11 @@ class SpeedReport:
 
     def facts(self) -> dict[str, Any]:
         """Return what JSON holds."""
-        names = ("sam", "image_size", "variant", "batch_size", "images", "threads")
-        own = {name: getattr(self, name) for name in (*names, "feature_bytes", "output_bytes", "memory_bytes")}
+        names = (
+            "sam", "image_size", "variant", "batch_size", "images", "threads", "feature_bytes", "output_bytes",
+            "memory_bytes", "worker_memory_bytes",
+        )  # fmt: skip
+        own = {name: getattr(self, name) for name in names}
         return {**own, "environment": self.environment.model_dump(mode="json"), "timings": self.records()}
 
 
@@ -167,8 +172,9 @@ def bench(
         run = TrainingRun(folder / "run", rows, loaded, store, settings, accelerator)
         encoding = _encoding(run, progress)
         answering = _answering(Predictor(run.model), rows[0], clicks, progress)
-        training = _training(run, settings, images, progress)
         predicting = _predicting(run, folder, progress)
+        memory_of_worker = memory_bytes(accelerator.device)
+        training = _training(run, settings, images, progress)
         feature_bytes = _bytes_in(folder / "store") // (images + 1)
         output_bytes = _bytes_in(folder / "out") // (images + 1)
     found = SpeedReport(
@@ -176,7 +182,7 @@ def bench(
         images=images, environment=collect_environment(accelerator.device), threads=torch.get_num_threads(),
         timings=(encoding, *answering, *training, *predicting), feature_bytes=feature_bytes,
         output_bytes=output_bytes, memory_bytes=memory_bytes(accelerator.device),
-        files=() if output is None else (Path(output),),
+        worker_memory_bytes=memory_of_worker, files=() if output is None else (Path(output),),
     )  # fmt: skip
     if output is not None:
         write_json(output, found.facts())
