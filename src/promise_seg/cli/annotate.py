@@ -20,6 +20,7 @@ from promise_seg.cli.options import (
     option,
     output_option,
 )
+from promise_seg.cli.stopping import was_by_hand
 from promise_seg.errors import SettingsError
 from promise_seg.monitoring.metrics import LOCAL, check_metrics_host
 from promise_seg.vocabulary import OutputFormat
@@ -144,7 +145,12 @@ def annotate(
             threading.Thread(target=typer.launch, args=(address,), daemon=True).start()  # some wait until it is closed
 
     with project, metrics_layer(project, metrics, metrics_host, print_line) as layer:
-        serve(project, place, say, lambda words: print_lines([words]), layer)
+        try:
+            serve(project, place, say, lambda words: print_lines([words]), layer)
+        except KeyboardInterrupt:
+            if not was_by_hand():
+                raise
+            print_line("Ended. Everything is saved: the same command resumes the project.")
 
 
 def _check_installed() -> None:
