@@ -49,6 +49,9 @@ def test_an_image_is_accepted_without_a_drawer_at_400_px(open_page, height):
         assert button["y"] >= frame["y"] + frame["height"]
         assert button["y"] + button["height"] <= page.locator(".status").bounding_box()["y"]
         assert page.locator(f"#{name}").evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    page.locator("[data-tool=brush]").click()
+    automatic = page.locator("#automatic").bounding_box()
+    assert automatic["x"] + automatic["width"] <= 400
     page.locator("#show-objects").click()
     side = page.locator("#side").bounding_box()
     assert side["y"] + side["height"] <= page.locator("#accept-image").bounding_box()["y"]
