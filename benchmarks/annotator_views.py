@@ -3,11 +3,12 @@
     python -m benchmarks.annotator_views
     python -m benchmarks.annotator_views --images 12 --side 4000 --steps 200
 
-A real Chromium (Playwright) goes through images that were encoded ahead: a view begins with the key for the next image,
-and ends with the second frame after its proposal is drawn and saved. The model is the nano SAM with an auto-prompter
-that has learned nothing. Then an image of the given side is moved by the middle button and zoomed by the wheel; frames
-are those that the browser asks the page for. The server, the model and the browser share the machine, which should do
-nothing else.
+A real Chromium (Playwright) goes through images that were all encoded ahead: a view begins with the key for the next
+image, and ends with the second frame after its proposal is drawn and saved. Requests in turns are those before the
+drawing of which each began after the one before was answered. The model is the nano SAM with an auto-prompter that has
+learned nothing. Then an image of the given side is moved by the middle button and zoomed by the wheel; frames are those
+that the browser asks the page for. The server, the model and the browser share the machine, which should do nothing
+else; the number of requests and the processor time tell something on a busy machine, too.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import torch
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from benchmarks.annotator_latency import CHROMIUM
+from benchmarks.annotator_latency import CHROMIUM, main_thread
 from promise_seg.annotator.project import Options, Project
 from promise_seg.annotator.running import running
 from promise_seg.cli.common import quiet_libraries
@@ -34,6 +35,7 @@ SIDE = 512
 READY = "html[data-state=ready]"
 WATCH = """
 window.views = [];
+performance.setResourceTimingBufferSize(100000);
 let pressed = 0, from = "";
 addEventListener("keydown", (event) => {
   pressed = event.timeStamp;
@@ -42,11 +44,16 @@ addEventListener("keydown", (event) => {
 addEventListener("DOMContentLoaded", () => new MutationObserver(() => {
   const { image, state } = document.documentElement.dataset;
   if (!pressed || image === from || state !== "ready") return;
-  const since = pressed;
+  const since = pressed, ready = performance.now();
   pressed = 0;
-  requestAnimationFrame(() => requestAnimationFrame(() => window.views.push(performance.now() - since)));
+  requestAnimationFrame(() => requestAnimationFrame(() => window.views.push([since, ready, performance.now()])));
 }).observe(document.documentElement, { attributes: true, attributeFilter: ["data-state", "data-image"] }));
 """
+REQUESTS = """(views) => {
+  const all = performance.getEntriesByType("resource").filter((one) => one.initiatorType === "fetch");
+  return views.map(([from, to]) => all.filter((one) => one.startTime >= from && one.responseEnd <= to)
+    .map((one) => [one.startTime, one.responseEnd]));
+}"""
 COUNT = """() => {
   window.frames_at = [];
   const note = (now) => { window.frames_at.push(now); window.frame = requestAnimationFrame(note); };
@@ -67,15 +74,35 @@ def proposing() -> Model:
     return Model(bare.ref, bare.part, PromiseModel(config, bare.sam).eval())
 
 
-def views(page: Page, project: Project, images: int) -> list[float]:
-    """Return the milliseconds that each further image takes to be shown."""
+def in_turns(requests: list[list[float]]) -> int:
+    """Return how many of the requests, with their times from and to, there are one after the other at most."""
+    before: list[tuple[float, int]] = []
+    for begun, ended in sorted(requests):
+        before.append((ended, 1 + max((count for end, count in before if end <= begun), default=0)))
+    return max((count for _, count in before), default=0)
+
+
+def views(page: Page, project: Project, images: int) -> tuple[list[float], float, float]:
+    """Go through images.
+
+    Returns:
+        The milliseconds that each further image takes to be shown, and the medians of the processor time of the page's
+        main thread in milliseconds, and of requests in turns.
+    """
+    while not all(one["ready"] for one in project.images("name")):
+        time.sleep(0.05)
+    page.reload()  # now that the order of the list is known
     page.wait_for_selector(READY, state="attached", timeout=600_000)
+    spent, processor = main_thread(page), []
     for number in range(images):
-        while sum(one["ready"] for one in project.images("name")) < min(number + 2, images + 1):
-            time.sleep(0.05)
+        page.wait_for_timeout(500)  # for which an image is looked at
+        begun = spent()
         page.keyboard.press("f")
         page.wait_for_function("(count) => window.views.length > count", arg=number, timeout=600_000)
-    return [float(took) for took in page.evaluate("window.views")][1:]  # the first one is for warming up
+        processor.append(spent() - begun)
+    shown = page.evaluate("window.views")[1:]  # the first one is for warming up
+    turns = [in_turns(requests) for requests in page.evaluate(REQUESTS, shown)]
+    return [end - begin for begin, _, end in shown], float(np.median(processor[1:])), float(np.median(turns))
 
 
 def moved(page: Page, steps: int) -> tuple[list[float], list[float]]:
@@ -127,9 +154,13 @@ def main() -> None:
                 page.add_init_script(WATCH)
                 page.goto(access.address)
                 if name == "images":
-                    took = views(page, project, given.images)
+                    took, processor, turns = views(page, project, given.images)
                     ends = np.percentile(took, [50, 95])
-                    print(f"next image: median {ends[0]:.0f} ms, p95 {ends[1]:.0f} ms of {len(took)}", flush=True)
+                    print(
+                        f"next image: median {ends[0]:.0f} ms, p95 {ends[1]:.0f} ms of {len(took)}; "
+                        f"{turns:.0f} request(s) in turns, {processor:.0f} ms of the page's processor time",
+                        flush=True,
+                    )
                 else:
                     for what, frames in zip(("moving", "zooming"), moved(page, given.steps), strict=True):
                         ends = 1000 / np.percentile(frames, [50, 95])

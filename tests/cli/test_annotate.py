@@ -1,5 +1,6 @@
 """``promise annotate`` as a user types it."""
 
+import signal
 import threading
 from queue import Queue
 
@@ -8,6 +9,7 @@ import pytest
 from promise_seg.annotator import running
 from promise_seg.checkpoint import save_checkpoint
 from promise_seg.cli import annotate as command
+from promise_seg.cli import stopping
 from promise_seg.cli.main import main
 from promise_seg.vocabulary import Variant
 from tests.helpers import make_model, make_tiny_sam, write_dataset
@@ -135,3 +137,19 @@ def test_a_store_that_is_no_folder_is_refused_before_anything_is_made(place, ser
     assert annotate(place, "-o", tmp_path / "p", "--store", "s3://bucket/x") == 2
     assert "--store is the address of an object store" in " ".join(capsys.readouterr().err.split())
     assert (list(tmp_path.iterdir()), served) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "says"),
+    [(signal.SIGINT, 0, "Ended. Everything is saved"), (signal.SIGTERM, 143, "stopped by SIGTERM")],
+    ids=["ctrl-c", "sigterm"],
+)
+def test_ctrl_c_is_how_it_ends(place, monkeypatch, tmp_path, capsys, number, code, says):
+    def serve(project, place, say, note, layer):
+        stopping._received.append(number)
+        raise stopping.Stopped
+
+    monkeypatch.setattr(stopping, "_received", [])
+    monkeypatch.setattr(running, "serve", serve)
+    assert annotate(place, "-o", tmp_path / "project") == code
+    assert says in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Run the server: find a port, say where it is, and serve until it is stopped."""
 
 import asyncio
+import errno
 import socket
 import ssl
 import threading
@@ -111,13 +112,15 @@ def listening_socket(place: Place, note: Callable[[str], object]) -> socket.sock
             kind = socket.getaddrinfo(place.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
             found = socket.socket(kind[0], socket.SOCK_STREAM)
         except OSError as error:
-            raise SettingsError(f"--host {place.host}: is no address of this computer: {error.strerror}") from error
+            raise _not_ours(place, error) from error
         try:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             found.bind(kind[4])
             found.listen(socket.SOMAXCONN)
         except OSError as error:
             found.close()
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise _not_ours(place, error) from error
             last = error
             continue
         if port != place.port:
@@ -125,6 +128,12 @@ def listening_socket(place: Place, note: Callable[[str], object]) -> socket.sock
         return found
     reason = "" if last is None else f": {last.strerror}"
     raise SettingsError(f"--port {place.port}: no free port from there on at {place.host}{reason}. Choose another")
+
+
+def _not_ours(place: Place, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"--host {place.host}: is no address of this computer: {error.strerror}. Give one of its own, or 0.0.0.0"
+    )
 
 
 class _Quiet(uvicorn.Server):

@@ -2,6 +2,8 @@
 
 import getpass
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +22,7 @@ from promise_seg.cli.options import (
     option,
     output_option,
 )
+from promise_seg.cli.stopping import was_by_hand
 from promise_seg.errors import SettingsError
 from promise_seg.monitoring.metrics import LOCAL, check_metrics_host
 from promise_seg.vocabulary import OutputFormat
@@ -143,8 +146,19 @@ def annotate(
         if browser:
             threading.Thread(target=typer.launch, args=(address,), daemon=True).start()  # some wait until it is closed
 
-    with project, metrics_layer(project, metrics, metrics_host, print_line) as layer:
+    with _ended_by_hand(), project, metrics_layer(project, metrics, metrics_host, print_line) as layer:
         serve(project, place, say, lambda words: print_lines([words]), layer)
+
+
+@contextmanager
+def _ended_by_hand() -> Iterator[None]:
+    """Take Ctrl-C for the end of the server, which it is, and no other signal."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not was_by_hand():
+            raise
+        print_line("Ended. Everything is saved: the same command resumes the project.")
 
 
 def _check_installed() -> None:

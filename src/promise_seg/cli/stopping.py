@@ -46,6 +46,11 @@ def was_stopped() -> bool:
     return bool(_received)
 
 
+def was_by_hand() -> bool:
+    """Whether what stops this process is Ctrl-C, by which a server ends, and no other signal."""
+    return not _received or _received[-1] == signal.SIGINT
+
+
 def say_stopped() -> int:
     """Say that the command was stopped, and return the exit code that shells give to it: 130 for Ctrl-C.
 

@@ -110,3 +110,25 @@ def test_keys_in_a_field_are_the_fields(annotator):
     annotator.ready()
     assert annotator.data("tool") == "point"
     assert annotator.data("revision") == revision
+
+
+def test_the_status_says_which_image_was_finished_and_which_is_open(annotator):
+    name = annotator.page.locator("#image-name").inner_text()
+    annotator.press("n")  # says something that is of this image alone
+    annotator.press("Control+Enter")
+    status = annotator.page.locator("#status")
+    expect(status).to_contain_text(f"Accepted {name}. ")
+    annotator.ready()
+    count = annotator.data("objects")
+    shown = f"{annotator.page.locator('#image-name').inner_text()}: {count} object{'' if count == 1 else 's'}"
+    expect(status).to_have_text(f"Accepted {name}. {shown}")
+
+
+def test_leaving_the_image_by_tab_leaves_nothing_waiting(annotator):
+    status = annotator.page.locator("#status")
+    expect(status).to_contain_text("Ready")  # which is said last of all
+    annotator.page.locator("#canvas").focus()
+    annotator.page.keyboard.down("Tab")
+    expect(status).to_have_text("The model waits until the key is released")
+    annotator.page.keyboard.up("Tab")
+    expect(status).to_have_text("")

@@ -40,6 +40,28 @@ def test_everything_is_within_reach_at_400_px(open_page):
     annotator.ready()
 
 
+@pytest.mark.parametrize("height", [800, 560])
+def test_an_image_is_accepted_without_a_drawer_at_400_px(open_page, height):
+    page = (annotator := open_page(400, height)).page
+    number, frame = annotator.data("image"), page.locator("#stage").bounding_box()
+    for name in ("accept-object", "accept-image", "skip-image"):
+        button = page.locator(f"#{name}").bounding_box()
+        assert button["y"] >= frame["y"] + frame["height"]
+        assert button["y"] + button["height"] <= page.locator(".status").bounding_box()["y"]
+        assert page.locator(f"#{name}").evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    page.locator("[data-tool=brush]").click()
+    automatic = page.locator("#automatic").bounding_box()
+    assert automatic["x"] + automatic["width"] <= 400
+    page.locator("#show-objects").click()
+    side = page.locator("#side").bounding_box()
+    assert side["y"] + side["height"] <= page.locator("#accept-image").bounding_box()["y"]
+    page.keyboard.press("Escape")
+    page.locator("#accept-image").click()
+    annotator.wait_for_change("image", number)
+    annotator.ready()
+    assert annotator.served(number)["state"] == "done"
+
+
 def test_the_theme_is_the_systems_or_the_buttons(open_page):
     annotator = open_page(image=1, color_scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"

@@ -101,3 +101,29 @@ def test_a_slice_takes_over_what_the_one_before_has(volume):
     volume.revision_after(count, revision)
     assert volume.data("objects") == before + count
     assert box in [one["box"] for one in volume.served()["list"] if one["slice"] == 3]
+
+
+def test_the_image_keeps_its_size_from_slice_to_slice(volume):
+    page = volume.page
+
+    def in_the_middle(route):
+        answer = route.fetch()
+        facts = answer.json()
+        middle = [one for one in facts["list"] if one["slice"] == 2]
+        route.fulfill(response=answer, json=facts | {"list": middle, "proposed": [*range(DEPTH)]})
+
+    page.route("**/lease", in_the_middle)
+    page.reload()
+    volume.ready()
+    view, copy = volume.data("view"), page.locator("[data-offer=prompts]")
+    expect(copy).to_be_disabled()
+    expect(copy).to_have_text("Copy prompts of slice 2")
+    volume.press(".")
+    volume.wait("slice", 3)
+    volume.ready()
+    assert volume.data("view") == view
+    expect(copy).to_be_enabled()
+    expect(copy).to_have_text("Copy prompts of slice 3")
+    volume.press(",", ",", ",")
+    volume.wait("slice", 0)
+    expect(copy).to_have_text("Copy prompts of slice 2")

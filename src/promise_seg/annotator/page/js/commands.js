@@ -117,11 +117,12 @@ function ofImages({ edits, images, session, slices }) {
   };
   const finish = async (/** @type {"accept" | "skip"} */ type) => {
     await edits.settled();
+    const name = session.image?.name;
     const answer = await session.act({ type });
     if (!answer) return;
     const next = images.beside(1, true);
     if (!next) return session.announce("All images are done or skipped");
-    await session.open(next.id);
+    await session.open(next.id, false, undefined, `${type === "accept" ? "Accepted" : "Skipped"} ${name}. `);
     images.reveal();
   };
   return {

@@ -229,6 +229,7 @@ export class Edits {
   async endPostponing() {
     this.postponing = false;
     this.changes.tell("tool");
+    if (!this.postponedAny) this.session.announce("");
     if (this.postponedAny && this.draft) await this.commit(this.draft.prompts);
   }
 }

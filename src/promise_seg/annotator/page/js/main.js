@@ -201,7 +201,7 @@ async function start() {
       part("empty").textContent = "There are no images that can be read";
       document.documentElement.dataset.state = "empty";
     }
-    announce("Ready. Press ? for all keys");
+    if (session.mayEdit) announce("Ready. Press ? for all keys");
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     session.say(error.message, "retry");

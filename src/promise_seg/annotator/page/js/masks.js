@@ -4,6 +4,12 @@ import { Region } from "./region.js";
 
 /** @typedef {import("./types.js").WireMask} WireMask */
 
+/** An object as the page keeps it. @param {import("./types.js").WireObject} object @returns {Promise<import("./types.js").Annotated>} */
+export async function annotated(object) {
+  const { mask, ...facts } = object;
+  return { ...facts, region: await unpack(mask) };
+}
+
 /** @param {WireMask} mask @returns {Promise<Region>} */
 export async function unpack(mask) {
   const [x, y, width, height] = mask.box;

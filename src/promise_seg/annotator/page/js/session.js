@@ -1,7 +1,7 @@
 // The open image with its objects, held for this tab, and everything that was said about it by the server.
 
 import { ApiError, api } from "./api.js";
-import { unpack } from "./masks.js";
+import { annotated } from "./masks.js";
 import { Previews } from "./previews.js";
 import { ActionQueue } from "./queue.js";
 
@@ -12,7 +12,6 @@ import { ActionQueue } from "./queue.js";
 /** @typedef {import("./types.js").ImageEntry} ImageEntry */
 /** @typedef {import("./types.js").Project} Project */
 /** @typedef {import("./types.js").WireImage} WireImage */
-/** @typedef {import("./types.js").WireObject} WireObject */
 /** @typedef {{text: string, way: "retry" | "take" | null}} Trouble what the banner says, and which way out it offers */
 
 const RETRIED = new Set(["unreachable", "failed", "not-stored", "too-slow"]);
@@ -92,8 +91,8 @@ export class Session {
     return this.opening || !this.queue.isEmpty || this.previews.busy;
   }
 
-  /** @param {number} id @param {boolean} [take] from whoever has it @param {number} [slice] */
-  async open(id, take = false, slice = undefined) {
+  /** @param {number} id @param {boolean} [take] from whoever has it @param {number} [slice] @param {string} [after] what is said first */
+  async open(id, take = false, slice = undefined, after = "") {
     const wish = (this.wishes += 1);
     const isWanted = () => wish === this.wishes; // no other image was asked for meanwhile
     this.target = id;
@@ -127,6 +126,8 @@ export class Session {
     }
     if (!isWanted()) return;
     await this.propose();
+    if (!isWanted()) return;
+    if (this.isAt(id)) this.announce(`${after}${this.image?.name}: ${counted(this.shown.length, "object")}`);
     this.previews.begin();
     await this.refresh(true);
     if (isWanted()) this.opened();
@@ -385,13 +386,12 @@ export class Session {
   }
 }
 
+/** @param {number} count @param {string} what */
+function counted(count, what) {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
 /** The slice that stands for an image. @param {{slices: number} | undefined} image */
 export function middleOf(image) {
   return image ? Math.floor((image.slices - 1) / 2) : 0;
-}
-
-/** @param {WireObject} object @returns {Promise<Annotated>} */
-export async function annotated(object) {
-  const { mask, ...facts } = object;
-  return { ...facts, region: await unpack(mask) };
 }

@@ -14,6 +14,12 @@ export class SlicesPanel {
     /** @type {number | null} the newest wish while a slice is being opened */
     this.wanted = null;
     this.going = false;
+    this.offers = /** @type {const} */ (["prompts", "mask"]).map((what) => {
+      const made = make("button", { type: "button", "data-offer": what });
+      made.addEventListener("click", () => this.neighbours && void this.copy(this.neighbours.found, what));
+      return { made, words: what === "mask" ? "masks" : what };
+    });
+    part("slice-actions").replaceChildren(...this.offers.map((one) => one.made));
     this.slider.addEventListener("input", () => void this.goTo(Number(this.slider.value)));
     button("slice-back").addEventListener("click", () => void this.step(-1));
     button("slice-on").addEventListener("click", () => void this.step(1));
@@ -60,17 +66,15 @@ export class SlicesPanel {
     return null;
   }
 
+  /** The offers are always there, so that the image keeps its size from slice to slice. */
   showOffers() {
     const { neighbours, session } = this;
-    const place = part("slice-actions");
-    if (!neighbours || !session.mayEdit) return place.replaceChildren();
-    const from = neighbours.beside < session.slice ? "previous" : "next";
-    const offers = /** @type {const} */ (["prompts", "mask"]).map((what) => {
-      const made = make("button", { type: "button", "data-offer": what }, `Copy ${what === "mask" ? "masks" : "prompts"} of the ${from} slice`);
-      made.addEventListener("click", () => void this.copy(neighbours.found, what));
-      return made;
-    });
-    place.replaceChildren(...offers);
+    const beside = neighbours?.beside ?? (session.slice || 2) - 1;
+    for (const { made, words } of this.offers) {
+      const says = `Copy ${words} of slice ${beside + 1}`;
+      if (made.textContent !== says) made.textContent = says;
+      made.disabled = !neighbours || !session.mayEdit;
+    }
   }
 
   /** Begin objects here with what others have. @param {Annotated[]} objects @param {"prompts" | "mask"} what */
