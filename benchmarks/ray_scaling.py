@@ -26,11 +26,14 @@ from PIL import Image
 
 from promise_seg.checkpoint import SAM_BESIDE, save_checkpoint
 from promise_seg.cli.common import quiet_libraries
+from promise_seg.model import ModelConfig, PromiseModel
+from promise_seg.prompting.building import make_apm_config
 from promise_seg.sam.loading import NANO
 from promise_seg.scenes import draw_scene
+from promise_seg.vocabulary import ApmKind, Variant
 from promise_seg.workflows.predicting import predict_folder
 
-from .exported import SAMS, model_around
+from .exported import SAMS
 
 VIT_B = "vit-b"
 LOOP, ONE, TWO = "plain loop", "Ray, 1 worker", "Ray, 2 workers"
@@ -41,9 +44,12 @@ LEAST_SPEEDUP = 1.8
 def write_model(name: str, folder: Path) -> Path:
     """Write a model with a SAM beside it."""
     torch.manual_seed(0)
-    model = model_around(SAMS[name]())
-    model.config = model.config.model_copy(update={"sam": SAM_BESIDE})
-    save_checkpoint(model, folder / name)
+    sam = SAMS[name]()
+    config = ModelConfig(
+        variant=Variant.APM_IPS, apm=make_apm_config(ApmKind.HEATMAP), sam=SAM_BESIDE, sam_sha256=sam.sha256,
+        image_size=sam.image_size, promise_seg_version="0",
+    )  # fmt: skip
+    save_checkpoint(PromiseModel(config, sam), folder / name)
     return folder / name
 
 
@@ -74,7 +80,7 @@ def run_one(way: str, model: str, images: str, first: int) -> dict[str, float]:
         if way == LOOP:
             predict_folder(model, images, out, part="1/1", device="cpu", progress=tick)
         else:
-            ray.init(num_cpus=1 if way == ONE else 2, include_dashboard=False, logging_level="error")
+            ray.init(address="local", num_cpus=1 if way == ONE else 2, include_dashboard=False, logging_level="error")
             predict_folder(model, images, out, ray="local", device="cpu", progress=tick)
             ray.shutdown()
     (start, start_cpu), (end, end_cpu) = ticks[first - 1], ticks[count - 1]
@@ -95,8 +101,8 @@ def in_own_process(way: str, model: Path, images: Path, first: int) -> dict[str,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", nargs=4, help="used by the benchmark itself")
-    parser.add_argument("--images", type=int, default=100, help="with the nano SAM")
-    parser.add_argument("--vit-b-images", type=int, default=5)
+    parser.add_argument("--images", type=int, default=200, help="with the nano SAM")
+    parser.add_argument("--vit-b-images", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
