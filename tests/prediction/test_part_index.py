@@ -83,7 +83,7 @@ def test_images_take_little_memory():
     part, all_of_them = printed.splitlines()[-2:]
     assert part.endswith("125 of 12,500 images are missing")
     assert all_of_them.endswith("1,000 of 100,000 images are missing")
-    for line in (part, all_of_them):  # about 50 MiB, most of them for the first few images
+    for line in (part, all_of_them):  # it was 17 MiB
         found = re.search(r" ([0-9,]+) MiB more than before", line)
         assert found is not None, line
         assert int(found[1].replace(",", "")) < 100
