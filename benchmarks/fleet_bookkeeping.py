@@ -85,11 +85,14 @@ def in_words(folder: Path, images: int, part: Part) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, nargs="+", default=[100_000])
-    for images in parser.parse_args().images:
+    parser.add_argument("--without-logs", action="store_true", help="as before a first run: all images are missing")
+    options = parser.parse_args()
+    for images in options.images:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name).resolve()
             print(f"{images:,} images in {PARTS} parts")
-            measured("write logs", lambda folder=folder, images=images: write(folder, images))
+            if not options.without_logs:
+                measured("write logs", lambda folder=folder, images=images: write(folder, images))
             for words, part in (("one of the parts", Part(1, PARTS)), ("all of them, as on a Ray cluster", Part(1, 1))):
                 measured(words, lambda folder=folder, images=images, part=part: in_words(folder, images, part))
 
