@@ -66,26 +66,35 @@ def write(folder: Path, images: int) -> None:
         log.close()
 
 
-def restart(folder: Path, images: int, part: Part) -> str:
+def restart(folder: Path, images: int, part: Part) -> tuple[int, int]:
+    """Find what is missing, and ask for the first of it; return how many images the part has, and the missing ones."""
     inputs = in_order(inputs_of(folder, images))
     PartPlan.of(inputs).begin(folder, inputs)
     table = PartTable(folder, part, inputs, instances=False)
-    total = len(table.inputs)
-    missing = table.missing()
-    pieces = sum(table.piece(one).found is None for one in missing[:IN_FOLDER])
-    return json.dumps({"images": total, "missing": len(missing), "asked": pieces})
+    total, missing = len(table.inputs), table.missing()
+    for one in missing[:IN_FOLDER]:
+        assert table.piece(one).found is None
+    return total, len(missing)
+
+
+def in_words(folder: Path, images: int, part: Part) -> str:
+    total, missing = restart(folder, images, part)
+    return f"{missing:,} of {total:,} images are missing"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, nargs="+", default=[100_000])
-    for images in parser.parse_args().images:
+    parser.add_argument("--without-logs", action="store_true", help="as before a first run: all images are missing")
+    options = parser.parse_args()
+    for images in options.images:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name).resolve()
             print(f"{images:,} images in {PARTS} parts")
-            measured("write logs", lambda folder=folder, images=images: write(folder, images))
+            if not options.without_logs:
+                measured("write logs", lambda folder=folder, images=images: write(folder, images))
             for words, part in (("one of the parts", Part(1, PARTS)), ("all of them, as on a Ray cluster", Part(1, 1))):
-                measured(words, lambda folder=folder, images=images, part=part: restart(folder, images, part))
+                measured(words, lambda folder=folder, images=images, part=part: in_words(folder, images, part))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from promise_seg.sealed import KEY, opened, read_sealed, read_sealed_lines, sealed_line, write_sealed
+from promise_seg.sealed import KEY, opened, opened_line, read_sealed, read_sealed_lines, sealed_line, write_sealed
 
 CONTENT = {"a": [1, None, "ä"], "b": {"c": 0.1}}
 
@@ -48,3 +48,16 @@ def test_a_changed_line_is_named(tmp_path):
     (tmp_path / "log.jsonl").write_text(lines[0] + "\n" + lines[1].replace("0.5", "0.7"))
     with pytest.raises(ValueError, match=r"line 3: .*SHA-256 is another"):
         read_sealed_lines(tmp_path / "log.jsonl")
+
+
+@pytest.mark.parametrize("sort_keys", [True, False])
+def test_a_line_is_opened_whatever_the_order_of_its_entries(sort_keys):
+    value = {"at": 0.5, "image": 'a"b\\u00e9.png', "lines": [{"z": "1", "a": f'"{KEY}": "x", '}], "stem": "ä"}
+    line = sealed_line(value, sort_keys=sort_keys).encode()
+    assert opened_line(line) == value
+    assert opened_line(b'{"at": 1}\n') == {"at": 1}  # of people who took the hash out
+    for damaged in (line.replace(b'"1"', b'"2"'), line.replace(b"0.5", b"0.6"), line.replace(b'"at"', b'"an"')):
+        with pytest.raises(ValueError, match="its SHA-256 is another"):
+            opened_line(damaged)
+    with pytest.raises(ValueError, match=r"Expecting|delimiter|Unterminated"):
+        opened_line(line[:-5])

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +39,10 @@ class PartIndex:
         self._logs: list[str] = []
         self._held: dict[int, Entry] = {}
 
-    def narrowed(self, numbers: NDArray[Any]) -> "PartIndex":
-        """Return the index of some of the images, without the lines that are held."""
+    def narrowed(self, numbers: NDArray[np.int64]) -> "PartIndex":
+        """Return the index of some of the images, without the lines that are held; the same if these are all."""
+        if len(numbers) == len(self.inputs):
+            return self
         found = PartIndex(self.inputs.chosen(numbers))
         found._latest, found._predicted = self._latest[numbers], self._predicted[numbers]
         found._is_as_then = self._is_as_then[numbers]
