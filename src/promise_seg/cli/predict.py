@@ -42,7 +42,9 @@ _KeepEmptyFramesOption = Annotated[
 @with_groups(tiling=TILING, opening=OPENING.without("image_size"))
 def predict(
     context: typer.Context,
-    output: Annotated[Path, output_option("Folder or address for masks, overlays and predictions.csv.", may_be_address=True)],
+    output: Annotated[
+        Path, output_option("Folder or address for masks, overlays and predictions.csv.", may_be_address=True)
+    ],
     *,
     run: TrainedPlaceArgument = None,
     images: Annotated[
