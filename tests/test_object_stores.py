@@ -44,6 +44,7 @@ def test_objects_are_written_and_read(folder):
     ("address", "words"),
     [("s3:/bucket", r"expected an address such as s3://BUCKET/PREFIX"),
      ("ftp://host/x", "expected an address of s3 or gs, or a folder"),
+     ("https://host/x", "https is only read"),
      ("s3://key:secret@bucket/x", "has credentials or options in it"),
      ("s3://key:sec/ret@bucket/x", "has credentials or options in it"),
      ("s3:/key:secret@bucket/x", "has credentials or options in it"),
@@ -63,6 +64,8 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr(fsspec, "filesystem", filesystem)
     with pytest.raises(SettingsError, match=r"needs the Python package s3fs, .* pip install 'promise-seg\[s3\]'"):
         ObjectFolder("s3://bucket", "--store")
+    with pytest.raises(SettingsError, match=r"needs the Python package aiohttp, .* pip install 'promise-seg\[https\]'"):
+        ObjectFolder("https://host", "", is_read=True)
 
 
 def test_a_server_that_is_away_for_a_while_is_asked_again(folder, monkeypatch):

@@ -219,7 +219,7 @@ class ObjectFolder:
         return bool(found.get("type") == "directory")
 
     def listed(self, name: str) -> dict[str, ObjectState]:
-        """Return all objects below a name, at any depth, by their names below it, in order; none if none is there.
+        """Return all objects below a name, at any depth, by their names below it, in their order; there may be none.
 
         Raises:
             PromiseError: if they may not be listed, or the server does not answer.

@@ -207,7 +207,7 @@ def _as_os_error(call: Any, path: RemotePath) -> Any:
     try:
         return call()
     except FileNotFoundError:
-        raise FileNotFoundError(errno.ENOENT, "no such object") from None
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
     except PromiseError as error:
         raise OSError(errno.EIO, str(error).removeprefix(f"{path}: ")) from error
 

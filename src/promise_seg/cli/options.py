@@ -71,7 +71,8 @@ def _sams(incomplete: str) -> list[str]:
 
 
 DataArgument = Annotated[
-    Path, typer.Argument(help="CSV with the columns image_name,train_type,mask_name.", show_default=False)
+    Path,
+    typer.Argument(help="CSV with the columns image_name,train_type,mask_name, or its address.", show_default=False),
 ]
 ModelArgument = Annotated[
     str,

@@ -43,14 +43,17 @@ _KeepEmptyFramesOption = Annotated[
 @with_groups(tiling=TILING, opening=OPENING.without("image_size"))
 def predict(
     context: typer.Context,
-    output: Annotated[Path, output_option("Folder for masks, overlays and predictions.csv.", may_be_address=True)],
+    output: Annotated[
+        Path, output_option("Folder or address for masks, overlays and predictions.csv.", may_be_address=True)
+    ],
     *,
     run: TrainedPlaceArgument = None,
     images: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="IMAGES...",
-            help="Images, volumes, DICOM files, and folders of them; or an archive, dicomweb://HOST/PATH?Modality=CT.",
+            help="Images, volumes, DICOM files, folders of them, or a manifest, here or at addresses (s3://, gs://, "
+            "https://); or an archive, dicomweb://HOST/PATH?Modality=CT.",
             show_default=False,
         ),
     ] = None,

@@ -54,6 +54,7 @@ class OutputCopy:
         self._ends: dict[str, int] = {}  # how much of each log is there, in bytes
         self._numbers: dict[str, int] = {}  # of the objects that a log is divided into
         self._shared_at = time.monotonic()
+        self._plan: bytes | None = None  # as it is there
 
     @property
     def address(self) -> str:
@@ -100,6 +101,8 @@ class OutputCopy:
                 self._take_log(name, f"{found['log']}.jsonl", int(found["number"]))
             elif kind == PREDICTION_PARTS or name == PREDICTION_IDENTITY:
                 self._take(name)
+        if (planned := plan_path(self.folder)).exists():
+            self._plan = planned.read_bytes()
 
     def begin_to_work(self) -> None:
         """Make the folder, with what a process must know that is told which images are missing.
@@ -134,6 +137,7 @@ class OutputCopy:
         """
         listed, planned = (self._name(path) for path in (plan.list_path(self.folder), plan_path(self.folder)))
         content, there = plan_path(self.folder).read_bytes(), self.objects.read(planned)
+        self._plan = content
         if there == content:
             return
         self.objects.send(listed, self.folder / listed)
@@ -181,7 +185,7 @@ class OutputCopy:
             self.share_logs()
 
     def share_tables(self) -> None:
-        """Put the tables of all images and the plan; a table that is not in the folder is removed.
+        """Put the tables of all images, and that the plan is complete if it is; a table that is gone is removed.
 
         Raises:
             PromiseError: if they cannot be written.
@@ -191,7 +195,10 @@ class OutputCopy:
                 self.objects.send(name, self.folder / name)
             else:
                 self.objects.remove(name)
-        self.objects.write(self._name(plan_path(self.folder)), plan_path(self.folder).read_bytes())
+        planned = plan_path(self.folder)
+        content, name = planned.read_bytes(), self._name(planned)
+        if content != self._plan and self.objects.read(name) == self._plan:  # unless another list was begun
+            self.objects.write(name, content)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()

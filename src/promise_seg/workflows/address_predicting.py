@@ -69,7 +69,6 @@ def predict_to_address_on_ray(
     address: str,
     ray: RayOptions,
     instances: bool,
-    *,
     parquet: bool,
     progress: Progress,
     note: Note,

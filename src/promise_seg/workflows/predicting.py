@@ -180,26 +180,14 @@ def predict_folder(
     check_parquet(parquet, part)
     its_part = None if part is None else Part.parse(part)
     cluster = None if ray is None else _cluster(ray, ray_cpus, part, (model, sam), device)
-    address_to = address_of(output)
-    if address_to is not None:
-        check_output_address(address_to, wanted, instances)
-    elif its_part is None and cluster is None and holds_parts(Path(output)):
-        raise PromiseError(
-            f"-o {output}: was predicted in parts. Give --part 1/1 or --ray to predict what is missing, "
-            "--merge to make the table, or choose another folder"
-        )
+    address_to = _checked_output(output, wanted, instances, in_parts=its_part is not None or cluster is not None)
     if instances:
         check_holds_instances(wanted)
     way, several = chosen(Slices, slices, "--slices"), parse_axes(axes)
-    if address_to is None:
-        refuse_checkpoints(output)
     places = [images] if isinstance(images, str | Path) else list(images)
     address, channels = address_among(places), _channels_of(model)
-    if address is not None and (part or ray) is not None:
-        option = "--ray" if part is None else f"--part {part}"
-        raise SettingsError(f"{option}: the images of an archive are not predicted in parts. Leave it out")
-    if address is not None and address_to is not None:
-        raise SettingsError(f"-o {address_to}: the images of an archive are predicted into a folder. Choose one as -o")
+    if address is not None:
+        _check_archive_alone(part, ray, address_to)
     sink = archive_to_send_to(address, send, to, wanted, instances)
     inputs = find_images(places, note, address_to or output, channels) if address is None else []
     of_archive = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
@@ -211,9 +199,7 @@ def predict_folder(
     if cluster is not None and isinstance(model, str | Path | ModelRef):
         job = PredictJob(ModelRef.resolve(model), options, Path(output).absolute(), wanted, keep_empty_frames, every)
         if address_to is not None:
-            return predict_to_address_on_ray(
-                job, inputs, address_to, cluster, instances, parquet=parquet, progress=progress, note=note
-            )
+            return predict_to_address_on_ray(job, inputs, address_to, cluster, instances, parquet, progress, note)
         return _with_tables(predict_on_ray(job, inputs, cluster, instances, progress, note), output, parquet)
     if isinstance(model, Labeller):
         _check_loaded_so(model, instances, way, several)
@@ -239,6 +225,30 @@ def predict_folder(
         )  # fmt: skip
     outcome = predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
     return _with_tables(outcome, output, parquet)
+
+
+def _checked_output(output: str | Path, wanted: OutputFormat, instances: bool, *, in_parts: bool) -> str | None:
+    """Return the address that predictions are written to, or ``None`` for a folder, unless either cannot be meant."""
+    address = address_of(output)
+    if address is not None:
+        check_output_address(address, wanted, instances)
+        return address
+    if not in_parts and holds_parts(Path(output)):
+        raise PromiseError(
+            f"-o {output}: was predicted in parts. Give --part 1/1 or --ray to predict what is missing, "
+            "--merge to make the table, or choose another folder"
+        )
+    refuse_checkpoints(output)
+    return None
+
+
+def _check_archive_alone(part: str | None, ray: str | None, address_to: str | None) -> None:
+    """Refuse what the images of an archive cannot be predicted with."""
+    if (part or ray) is not None:
+        option = "--ray" if part is None else f"--part {part}"
+        raise SettingsError(f"{option}: the images of an archive are not predicted in parts. Leave it out")
+    if address_to is not None:
+        raise SettingsError(f"-o {address_to}: the images of an archive are predicted into a folder. Choose one as -o")
 
 
 def _with_tables(outcome: Outcome, output: str | Path, parquet: bool) -> Outcome:

@@ -15,6 +15,7 @@ from promise_seg.hashing import files_sha256
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.cases import joined_cases
 from promise_seg.images.exports.contents import Contents, look_through
+from promise_seg.images.formats.companions import VolumeWithHeader
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of, suffix_of
 from promise_seg.images.formats.opening import open_source
@@ -85,13 +86,20 @@ class Input:
             ImageError: if the input cannot be read.
         """
         try:
-            return [[found.st_size, found.st_mtime_ns] for found in (path.stat() for path in self._all_files())]
+            files = [self.path] if _is_single_object(self.path) and not self.beside else self._all_files()
+            return [[found.st_size, found.st_mtime_ns] for found in (path.stat() for path in files)]
         except OSError as error:
             raise ImageError(f"{self.path}: cannot be read: {error.strerror or error}") from error
 
     def _all_files(self) -> list[Path]:
         files = list(self.files) or _files_of(self.path)
         return [*files, *(file for path in self.beside for file in _files_of(path))]
+
+
+def _is_single_object(path: Path) -> bool:
+    """Whether a file at an address consists of itself alone, as its name tells: its content would be fetched."""
+    named = SUFFIXES.get(suffix_of(path))
+    return isinstance(path, RemotePath) and named is not None and not issubclass(named, VolumeWithHeader)
 
 
 def _files_of(path: Path) -> list[Path]:
