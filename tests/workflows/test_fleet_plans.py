@@ -139,3 +139,15 @@ def test_workers_of_an_unknown_kind_are_one_line_that_says_how_to_measure_them(w
 def test_two_profiles_are_refused(profile):
     with pytest.raises(SettingsError, match=r"names a profile, and so does --profile"):
         workers_of(f"8x{profile}", profile)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--images", "-4"], "--images -4: expected a whole number from 1"),
+     (["--images", "4", "--price", "-1"], "--price -1: expected a number from 0"),
+     (["--images", "4", "--views", "2"], "--views 2: images are predicted once each")],
+)  # fmt: skip
+def test_numbers_that_cannot_be_meant_are_refused_before_anything_is_measured(capsys, monkeypatch, words, message):
+    monkeypatch.setattr("promise_seg.workflows.timing.bench", None)
+    assert main(["plan", *words]) == 2
+    assert f"promise: error: {message}" in capsys.readouterr().err

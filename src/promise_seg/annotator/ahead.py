@@ -14,7 +14,7 @@ from promise_seg.annotator.segmenter import Segmenter
 
 _LOG = logging.getLogger(__name__)
 _NICENESS = 10
-"""Of the thread, so that it gives way to the page and to what somebody waits for."""
+"""The thread has this priority, so that it gives way to the page and to what somebody waits for."""
 
 
 class Ahead:

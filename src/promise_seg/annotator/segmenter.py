@@ -29,7 +29,7 @@ from promise_seg.workflows.models import AnyModel, Model, label_of
 _KEPT = 8
 """How many encoded slices are kept in memory."""
 _LOOKED_AT = 512
-"""Of how many slices the proposals are kept in memory; they are small."""
+"""The proposals of so many slices are kept in memory; they are small."""
 _SURE_LOGIT = 8.0
 """The logit of a pixel that surely belongs to a mask which the model is to start from."""
 

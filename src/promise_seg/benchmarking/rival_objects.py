@@ -12,7 +12,7 @@ from promise_seg.learning.instance_choices import PROMINENCES
 from promise_seg.prompting.separating import separate
 
 AREA_QUANTILES = (0.0, 0.01, 0.05)
-"""What is smaller than these shares of the true objects is tried as too small to be an object."""
+"""Areas below which these shares of the true objects are; each is tried as the least area of an object."""
 _MOST_ROWS = 40
 
 
@@ -29,8 +29,8 @@ class ObjectRule(NamedTuple):
 
 
 class Foreground(NamedTuple):
-    """What a rival found in an image: its ``mask`` (H, W), and how deep inside of its object each pixel lies, 0 to 1:
-    ``depth`` (H, W)."""
+    """The foreground that a rival found in an image: its ``mask`` (H, W), and the ``depth`` (H, W) of each pixel inside
+    of its object, 0 to 1."""
 
     mask: BoolArray
     depth: Float32Array

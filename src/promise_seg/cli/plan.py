@@ -12,6 +12,16 @@ from promise_seg.vocabulary import ApmKind, FleetWork, Variant
 if TYPE_CHECKING:
     from promise_seg.workflows.timing import SpeedReport
 
+_WorkersOption = Annotated[
+    str,
+    option(
+        "--workers",
+        metavar="N",
+        about="Processes like this one; 8xFILE is eight like that of a --profile FILE.",
+        panel=COMPUTING,
+    ),
+]
+
 
 def plan(
     context: typer.Context,
@@ -23,15 +33,7 @@ def plan(
     image_file: Annotated[
         str, option("--image-file", metavar="SIZE", about="Size of an image's file, for the network.", panel=DATA)
     ] = "0B",
-    workers: Annotated[
-        str,
-        option(
-            "--workers",
-            metavar="N",
-            about="Processes like this one; 8xFILE is eight like that of a --profile FILE.",
-            panel=COMPUTING,
-        ),
-    ] = "1",
+    workers: _WorkersOption = "1",
     price: Annotated[
         float | None, option("--price", metavar="MONEY", about="Price of an hour of a worker.", panel=COMPUTING)
     ] = None,
@@ -64,6 +66,7 @@ def plan(
 
     count, profile = fleet_plans.workers_of(workers, profile)
     sizes = {"image_bytes": bytes_of_words(image_file, "--image-file")}
+    fleet_plans.checked_work(work, images=images, workers=count, views=views, price=price)
     if memory is not None:
         sizes["computer_bytes"] = bytes_of_words(memory, "--memory")
     if profile is not None:

@@ -40,6 +40,16 @@ if TYPE_CHECKING:
     from promise_seg.images.reading import ReadingOptions
     from promise_seg.workflows.one_run import Trained
 
+_MapNormOption = Annotated[
+    str,
+    option(
+        "--apm-map-norm",
+        metavar="none|group",
+        about="The norm after each convolution that makes the fine maps of pretrained.",
+        panel=MODEL,
+    ),
+]
+
 
 @with_groups(reading=READING, encoding=ENCODING)
 def train(
@@ -95,15 +105,7 @@ def train(
             panel=MODEL,
         ),
     ] = 2,
-    apm_map_norm: Annotated[
-        str,
-        option(
-            "--apm-map-norm",
-            metavar="none|group",
-            about="The norm after each convolution that makes the fine maps of pretrained.",
-            panel=MODEL,
-        ),
-    ] = "none",
+    apm_map_norm: _MapNormOption = "none",
     apm_max_objects: Annotated[
         int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
     ] = 16,

@@ -144,14 +144,7 @@ def plan_fleet(
         SettingsError: if an option cannot be meant, no worker fits into the memory, or the profile does not hold what
             is needed.
     """
-    kind = chosen(FleetWork, work, "--work")
-    if kind == FleetWork.PREDICT and views != 1:
-        raise SettingsError(f"--views {views}: images are predicted once each. Leave it out, or give --work encode")
-    for name, value in (("--images", images), ("--workers", workers), ("--views", views)):
-        if not 1 <= value <= 1e15 or value != int(value):
-            raise SettingsError(f"{name} {value:g}: expected a whole number from 1")
-    if price is not None and not 0 <= price < float("inf"):
-        raise SettingsError(f"--price {price:g}: expected a number from 0")
+    kind = checked_work(work, images=images, workers=workers, views=views, price=price)
     facts = profile.facts() if isinstance(profile, SpeedReport) else _read(Path(profile))
     seconds, slow, size, memory = _times(facts, kind, profile)
     items = int(images) * (views if kind == FleetWork.ENCODE else 1)
@@ -163,6 +156,23 @@ def plan_fleet(
             "memory is left free. Give more, or a smaller SAM or --image-size to promise bench"
         )
     return plan
+
+
+def checked_work(work: str, *, images: float, workers: int, views: int, price: float | None) -> FleetWork:
+    """Return the work that is planned, unless the numbers cannot be meant; see :func:`plan_fleet`.
+
+    Raises:
+        SettingsError: that says which, before anything is measured.
+    """
+    kind = chosen(FleetWork, work, "--work")
+    if kind == FleetWork.PREDICT and views != 1:
+        raise SettingsError(f"--views {views}: images are predicted once each. Leave it out, or give --work encode")
+    for name, value in (("--images", images), ("--workers", workers), ("--views", views)):
+        if not 1 <= value <= 1e15 or value != int(value):
+            raise SettingsError(f"{name} {value:g}: expected a whole number from 1")
+    if price is not None and not 0 <= price < float("inf"):
+        raise SettingsError(f"--price {price:g}: expected a number from 0")
+    return kind
 
 
 def _times(
