@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from promise_seg.images.reading import ReadingOptions
     from promise_seg.workflows.one_run import Trained
 
+_MaxObjectsOption = Annotated[
+    int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
+]
 _MapNormOption = Annotated[
     str,
     option(
@@ -106,9 +109,7 @@ def train(
         ),
     ] = 2,
     apm_map_norm: _MapNormOption = "none",
-    apm_max_objects: Annotated[
-        int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
-    ] = 16,
+    apm_max_objects: _MaxObjectsOption = 16,
     apm_looks: Annotated[
         int,
         option(
