@@ -11,7 +11,9 @@ from tests.annotator.helpers import API
 from tests.annotator.learning import Pretended, accept
 from tests.annotator.schemas import Schemas
 
-EXAMPLES, STEPS = 50, 14
+EXAMPLES, STEPS = 150, 14
+NO_OBJECT = 999
+"""A number that no object has."""
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ class Asking:
             "slice": [0],
             "candidate": [None],
         }
-        self.schemas = Schemas(document, known | {"revision": [0], "class": [1], "object": []})
+        self.schemas = Schemas(document, known | {"revision": [0], "class": [1], "object": [NO_OBJECT]})
 
     def ask(self, draw, path, method, described):
         query, place = {}, path
