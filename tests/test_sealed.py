@@ -59,5 +59,5 @@ def test_a_line_is_opened_whatever_the_order_of_its_entries(sort_keys):
     for damaged in (line.replace(b'"1"', b'"2"'), line.replace(b"0.5", b"0.6"), line.replace(b'"at"', b'"an"')):
         with pytest.raises(ValueError, match="its SHA-256 is another"):
             opened_line(damaged)
-    with pytest.raises(ValueError, match=r"Expecting|delimiter|Unterminated"):
+    with pytest.raises(ValueError, match="line 1 column"):
         opened_line(line[:-5])
