@@ -189,3 +189,28 @@ def test_accepted_objects_are_exported(annotator, project):
     annotator.page.locator("#export").click()
     expect(annotator.page.locator("#status")).to_contain_text("exports/coco.json")
     assert (project.folder / "exports/coco.json").is_file()
+
+
+def test_a_press_on_the_next_image_is_no_second_half_of_a_double_click(annotator):
+    """However soon it comes: an image that is ready opens within the time of a double click."""
+
+    def tap(time):
+        annotator.page.evaluate(
+            """([x, y, time]) => {
+                for (const name of ["pointerdown", "pointerup"]) {
+                    const event = new PointerEvent(name, {
+                        pointerId: 1, pointerType: "mouse", isPrimary: true, bubbles: true, cancelable: true,
+                        clientX: x, clientY: y, button: 0, buttons: name === "pointerdown" ? 1 : 0,
+                    });
+                    Object.defineProperty(event, "timeStamp", { value: time });
+                    document.getElementById("canvas").dispatchEvent(event);
+                }
+            }""",
+            [*annotator.place(70, 4), time],
+        )
+
+    for image, time in ((11, -10_000.0), (12, -9_900.0)):  # long before all real presses
+        annotator.page.locator(f"[data-image='{image}'] button").click()
+        annotator.wait("image", image)
+        annotator.ready()
+        annotator.act(tap, time)

@@ -115,6 +115,7 @@ new PointerInput(canvas, {
   double: (at) => {
     if (!toolbox.tool.double(at)) commands.fit();
   },
+  subject: () => `${session.image?.id} ${session.slice}`,
   takesDouble: (at) => toolbox.tool.takesDouble(at),
   panning: () => display.peeking || toolbox.name === "pan",
 });

@@ -14,6 +14,7 @@
  * @property {(dx: number, dy: number) => void} pan
  * @property {(factor: number, at: Point) => void} zoom
  * @property {(at: Sample) => void} double
+ * @property {() => string} subject what is pressed on: a second press on something else makes no double click
  * @property {(at: Sample) => boolean} takesDouble whether a second press here makes a double click, not a press of its own
  * @property {() => boolean} panning whether the pointer pans at present whatever the tool is
  */
@@ -53,7 +54,7 @@ export class PointerInput {
     this.active = null;
     this.pinching = false;
     this.penAt = -Infinity;
-    this.lastTap = { x: 0, y: 0, at: -Infinity };
+    this.lastTap = { x: 0, y: 0, at: -Infinity, on: "" };
     const listen = (/** @type {string} */ name, /** @type {(event: PointerEvent) => void} */ heard) =>
       element.addEventListener(name, (event) => heard.call(this, /** @type {PointerEvent} */ (event)));
     listen("pointerdown", this.down);
@@ -161,14 +162,15 @@ export class PointerInput {
     this.active = null;
     if (active.pans) return;
     const tapped = distance(at, active.start) < reachOf(at.kind);
-    this.lastTap = { x: at.x, y: at.y, at: tapped && !active.double ? event.timeStamp : -Infinity };
+    this.lastTap = { x: at.x, y: at.y, at: tapped && !active.double ? event.timeStamp : -Infinity, on: this.gestures.subject() };
     if (active.double) this.gestures.double(at);
     else this.gestures.up(at);
   }
 
   /** Whether a press follows a tap closely enough to be its second. @param {Sample} at @param {number} now */
   follows(at, now) {
-    return now - this.lastTap.at < DOUBLE_MS && distance(at, this.lastTap) < reachOf(at.kind);
+    const { lastTap } = this;
+    return now - lastTap.at < DOUBLE_MS && distance(at, lastTap) < reachOf(at.kind) && lastTap.on === this.gestures.subject();
   }
 
   /** @param {PointerEvent} event */
