@@ -18,13 +18,13 @@ from pathlib import Path
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.images.exports.inputs import Input
 from promise_seg.parts import Part
-from promise_seg.prediction.part_logs import Entry, PartLog
+from promise_seg.prediction.part_logs import Entry
 from promise_seg.prediction.part_plan import PartPlan, in_order
 from promise_seg.prediction.part_table import PartTable
 from promise_seg.prediction.table import COLUMNS
 from promise_seg.sealed import KEY
 
-from .parts import PARTS, POINTS, measured
+from .parts import PARTS, POINTS, measured, opened_logs
 
 IN_FOLDER = 1000
 """How many images are in each folder."""
@@ -48,11 +48,7 @@ def write(folder: Path, images: int) -> None:
             (folder / kind / f"{number:05}").symlink_to(first)
     inputs = InputList(inputs_of(folder, images))
     PartPlan.of(inputs).begin(folder, inputs)
-    logs = []
-    for number in range(1, PARTS + 1):
-        log = PartLog(folder, Part(number, PARTS))
-        log.add(Entry("", "", "", 0.0, [], []))  # with its first line
-        logs.append(log.path.open("a"))
+    logs = opened_logs(folder)
     line = dict.fromkeys(COLUMNS, "12345") | {"nothing_here": "0", "points": POINTS, "image_sha256": "0" * 64}
     facts = vars(Entry("*s", "*k", "*k", 0.5, [[0, 0]], [line | {"image": "*k", "mask": "masks/*s.png"}]))
     pattern = json.dumps(facts, sort_keys=True)

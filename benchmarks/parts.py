@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from promise_seg.images.exports.inputs import Input
 from promise_seg.parts import Part
@@ -55,11 +56,7 @@ def write(folder: Path, images: int) -> None:
     PartPlan.of(inputs).begin(folder, inputs)
     state = inputs[0].state()
     keep_identity(folder, {"format": "auto"})
-    logs = []
-    for number in range(1, PARTS + 1):
-        log = PartLog(folder, Part(number, PARTS))
-        log.add(Entry("", "", "", 0.0, [], []))  # with its first line
-        logs.append(log.path.open("a"))
+    logs = opened_logs(folder)
     line = dict.fromkeys(COLUMNS, "12345") | {"nothing_here": "0", "points": POINTS, "image_sha256": "0" * 64}
     for number, one in enumerate(inputs[: images - images // 100]):
         lines = [line | {"image": key_of(one), "mask": f"masks/{one.stem}.png"}]
@@ -67,6 +64,16 @@ def write(folder: Path, images: int) -> None:
         logs[number % PARTS].write(sealed_line(vars(entry)))
     for log in logs:
         log.close()
+
+
+def opened_logs(folder: Path) -> list[TextIO]:
+    """Begin the log of each part, and open it for lines that are added."""
+    logs = []
+    for number in range(1, PARTS + 1):
+        log = PartLog(folder, Part(number, PARTS))
+        log.add(Entry("", "", "", 0.0, [], []))  # with its first line
+        logs.append(log.path.open("a"))
+    return logs
 
 
 def restart(folder: Path, images: int) -> str:

@@ -73,7 +73,7 @@ def test_several_classes_are_cut_across_the_same_axes(predictor, path, tmp_path)
 @pytest.mark.parametrize(
     ("axes", "words"),
     [
-        ("axial,transverse", "'transverse' is no axis; expected axial, coronal, sagittal"),
+        ("axial,transverse", "'transverse' is no axis; expected axial, coronal or sagittal"),
         ("axial", "expected two or three different axes"),
         ("axial,axial", "expected two or three different axes"),
         ("auto,axial", "'auto' is no axis"),

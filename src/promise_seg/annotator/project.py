@@ -101,6 +101,7 @@ class Project:
         self.folder, self.options = Path(folder), options or Options()
         self.classes = classes_of(model, self.options.names)
         store = FeatureStore(self.options.store)
+        found = find_images(places, model.reading, self.folder, note)  # before anything is written
         check_output(self.folder)
         with ExitStack() as opened:
             opened.enter_context(alone_in(self.folder, "annotating"))
@@ -108,7 +109,7 @@ class Project:
             opened.callback(self._database.close)
             self.history = History(self._database)
             self.catalogue = Catalogue(self._database, model.reading)
-            self.catalogue.add(find_images(places, model.reading, self.folder, note), progress)
+            self.catalogue.add(found, progress)
             self.truth = Truth(self.catalogue) if self.options.truth else None
             self.pictures = Pictures(self.catalogue)
             self.learning = Learning(self.folder, self._database, self.catalogue, model, self.options.learning, note)

@@ -33,7 +33,7 @@ def parse_axes(axes: str | Sequence[str] | None) -> tuple[Axis, ...]:
     words = [word.strip() for word in axes.split(",")] if isinstance(axes, str) else [str(word) for word in axes]
     given = ",".join(words)
     if unknown := [word for word in words if word not in ANATOMICAL]:
-        raise SettingsError(f"--axes {given}: {unknown[0]!r} is no axis; expected {', '.join(ANATOMICAL)}")
+        raise SettingsError(f"--axes {given}: {unknown[0]!r} is no axis; expected axial, coronal or sagittal")
     if len(set(words)) < 2 or len(set(words)) < len(words):
         raise SettingsError(
             f"--axes {given}: expected two or three different axes, such as axial,coronal. For a single one, leave it "

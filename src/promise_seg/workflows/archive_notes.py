@@ -1,10 +1,11 @@
 """Notes on what was done with each series of an archive, beside its images: what a second call need not do again."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from promise_seg.archives.searching import Series
 from promise_seg.errors import PromiseError
@@ -40,42 +41,69 @@ def instances_sha256(instances: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(instances)).encode()).hexdigest()
 
 
-class SeriesNotes:
-    """The notes in a folder of predictions: ``retrieved/<study>/<series>.json``."""
+class Known(Protocol):
+    """A note on a series."""
+
+    @property
+    def instances(self) -> str:
+        """The hash of the identifiers of its instances."""
+
+
+KnownT = TypeVar("KnownT", bound=Known)
+
+
+class NotesOfSeries(ABC, Generic[KnownT]):
+    """The notes of one kind in a folder, ``retrieved/<study>/<series>.json``, and the places of images beside them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / PREDICTION_RETRIEVED
 
     def images(self, series: Series) -> Path:
-        """Return the folder for the images of a series."""
+        """Return the folder for the images of a series that were retrieved."""
         return self.folder / series.study / series.uid
 
     def path(self, series: Series) -> Path:
         """Return the file with the note on a series."""
         return self.folder / series.study / f"{series.uid}.json"
 
-    def read(self, series: Series) -> SeriesNote | None:
+    def read(self, series: Series) -> KnownT | None:
         """Return what was noted; None if nothing was, or it was damaged: then the series is done again."""
         try:
-            return _as_note(read_sealed(self.path(series)))
-        except FileNotFoundError:
-            return None
+            return self._note_of(read_sealed(self.path(series)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def write(self, series: Series, note: SeriesNote) -> None:
+    def write(self, series: Series, note: KnownT) -> None:
         """Note what was done.
 
         Raises:
             PromiseError: if it cannot be written.
         """
-        sent = {root: list(masks) for root, masks in note.sent.items()}
+        write_sealed(self.path(series), self._as_json(note))
+
+    @abstractmethod
+    def _note_of(self, content: dict[str, Any]) -> KnownT:
+        """Return the note of what :meth:`_as_json` returned; any error says that it is none."""
+
+    @abstractmethod
+    def _as_json(self, note: KnownT) -> dict[str, Any]:
+        """Return a note as JSON."""
+
+
+class SeriesNotes(NotesOfSeries[SeriesNote]):
+    """The notes in a folder of predictions."""
+
+    def write(self, series: Series, note: SeriesNote) -> None:
+        """Note what was done, as :meth:`NotesOfSeries.write` does; its error says what is unharmed."""
         try:
-            write_sealed(self.path(series), {"instances": note.instances, "masks": list(note.masks), "sent": sent})
+            super().write(series, note)
         except PromiseError as error:
             raise PromiseError(f"{error} What was predicted before is unharmed") from error
 
+    def _note_of(self, content: dict[str, Any]) -> SeriesNote:
+        sent = {str(root): tuple(map(str, masks)) for root, masks in content["sent"].items()}
+        return SeriesNote(str(content["instances"]), tuple(map(str, content["masks"])), sent)
 
-def _as_note(content: dict[str, Any]) -> SeriesNote:
-    sent = {str(root): tuple(map(str, masks)) for root, masks in content["sent"].items()}
-    return SeriesNote(str(content["instances"]), tuple(map(str, content["masks"])), sent)
+    def _as_json(self, note: SeriesNote) -> dict[str, Any]:
+        sent = {root: list(masks) for root, masks in note.sent.items()}
+        return {"instances": note.instances, "masks": list(note.masks), "sent": sent}

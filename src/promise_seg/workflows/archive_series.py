@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 from promise_seg.archives.address import Address
 from promise_seg.archives.connection import Connection
@@ -15,30 +15,8 @@ from promise_seg.archives.searching import Series, find_instances, find_series, 
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.inputs import Input, find_inputs
 from promise_seg.progress import Progress
-from promise_seg.workflows.archive_notes import instances_sha256
+from promise_seg.workflows.archive_notes import KnownT, NotesOfSeries, instances_sha256
 from promise_seg.workflows.noting import Note
-
-
-class Known(Protocol):
-    """A note on a series."""
-
-    @property
-    def instances(self) -> str:
-        """The hash of the identifiers of its instances."""
-
-
-KnownT = TypeVar("KnownT", bound=Known)
-KnownT_co = TypeVar("KnownT_co", bound=Known, covariant=True)
-
-
-class Notes(Protocol[KnownT_co]):
-    """Notes on series from before, and the places of their images."""
-
-    def read(self, series: Series) -> KnownT_co | None:
-        """Return what was noted of a series; None if nothing was."""
-
-    def images(self, series: Series) -> Path:
-        """Return the folder for the images of a series."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +56,7 @@ class ArchiveSource(Generic[KnownT]):
     def __init__(
         self,
         connection: Connection,
-        notes: Notes[KnownT],
+        notes: NotesOfSeries[KnownT],
         problems: list[str],
         progress: Progress,
         note: Note,

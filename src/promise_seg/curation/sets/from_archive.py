@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydicom import dcmread
 
@@ -15,10 +16,9 @@ from promise_seg.curation.pairing.making import Made, make_manifest
 from promise_seg.errors import ManifestError, PromiseError, SettingsError
 from promise_seg.files import sync_folder
 from promise_seg.hashing import file_sha256
-from promise_seg.images.own_folders import PREDICTION_RETRIEVED
 from promise_seg.locks import alone_in
 from promise_seg.progress import Progress, Stage, silent
-from promise_seg.sealed import read_sealed, write_sealed
+from promise_seg.workflows.archive_notes import NotesOfSeries
 from promise_seg.workflows.archive_series import ArchiveSource, Task, connected, how_far
 from promise_seg.workflows.noting import Note, no_note
 
@@ -59,35 +59,14 @@ class Fetched:
     made: Made | None = None
 
 
-class FetchNotes:
-    """Notes on series, and the place where they are collected: ``retrieved/<study>/<series>``."""
+class FetchNotes(NotesOfSeries[SeriesFiles]):
+    """The notes in a folder of copies; images beside them are of series that are not whole yet."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / PREDICTION_RETRIEVED
+    def _note_of(self, content: dict[str, Any]) -> SeriesFiles:
+        return SeriesFiles(str(content["instances"]), {str(one): str(sha) for one, sha in content["files"].items()})
 
-    def images(self, series: Series) -> Path:
-        """Return the folder of a series that is not whole yet."""
-        return self.folder / series.study / series.uid
-
-    def path(self, series: Series) -> Path:
-        """Return the file with the note on a series."""
-        return self.folder / series.study / f"{series.uid}.json"
-
-    def read(self, series: Series) -> SeriesFiles | None:
-        """Return what was noted; None if nothing was, or it was damaged: then the series is looked at again."""
-        try:
-            content = read_sealed(self.path(series))
-            return SeriesFiles(str(content["instances"]), {str(one): str(sha) for one, sha in content["files"].items()})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-
-    def write(self, series: Series, note: SeriesFiles) -> None:
-        """Note what is there.
-
-        Raises:
-            PromiseError: if it cannot be written.
-        """
-        write_sealed(self.path(series), {"instances": note.instances, "files": note.files})
+    def _as_json(self, note: SeriesFiles) -> dict[str, Any]:
+        return {"instances": note.instances, "files": note.files}
 
 
 class _Run:
