@@ -12,6 +12,7 @@ from promise_seg.cli import (
     budget,
     calibrate,
     compare,
+    data_draw,
     data_fetch,
     data_make,
     evaluate,
@@ -80,7 +81,7 @@ def test_a_function_on_a_data_set_has_the_options_of_its_command(command, functi
     [(predict.predict, promise_seg.predict_folder), (calibrate.calibrate, promise_seg.calibrate),
      (tune.tune, promise_seg.tune_postprocess), (compare.compare, promise_seg.compare),
      (benchmark.benchmark, promise_seg.benchmark), (data_make.make, promise_seg.make_manifest),
-     (export.export, promise_seg.export)],
+     (export.export, promise_seg.export), (data_draw.draw, promise_seg.draw_data_set)],
 )  # fmt: skip
 def test_a_function_has_the_options_of_its_command(command, function):
     assert options_of(command) == arguments_of(function)

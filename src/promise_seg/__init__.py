@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from promise_seg.prediction.user_prompts import UserPrompts
     from promise_seg.progress import Progress
     from promise_seg.reporting.report import report
+    from promise_seg.scenes.data_set import draw_data_set
     from promise_seg.workflows.budget import PromptBudget, budget
     from promise_seg.workflows.calibrating import calibrate, tune_postprocess
     from promise_seg.workflows.comparing import compare
@@ -65,6 +66,7 @@ _PLACES = {
     "UserPrompts": "prediction.user_prompts",
     "Progress": "progress",
     "report": "reporting.report",
+    "draw_data_set": "scenes.data_set",
     "PromptBudget": "workflows.budget",
     "budget": "workflows.budget",
     "calibrate": "workflows.calibrating",
@@ -114,6 +116,7 @@ __all__ = [
     "budget",
     "calibrate",
     "compare",
+    "draw_data_set",
     "evaluate",
     "export",
     "fetch_archive",

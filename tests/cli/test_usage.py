@@ -15,7 +15,7 @@ from promise_seg.cli.main import app, main
 
 COMMANDS = ["train", "evaluate", "predict", "convert", "pretrain", "demo", "benchmark", "budget", "calibrate",
             "compare", "report", "tune-postprocess", "data check", "data show", "data split", "data make",
-            "data import",
+            "data draw", "data import",
             "data fetch", "sam fetch"]  # fmt: skip
 
 

@@ -38,6 +38,7 @@ COMMANDS = (
         "data make", "data make {w}/pairs --images images/{case}.png --masks masks/{case}_*.png --several instances "
         "-o {w}/made.csv", ("pairs",), 10,
     ),
+    Command("data draw", "data draw --train 3 --val 1 --test 0 --side 32 -o {w}/scenes", (), 4),
     Command("data split", "data split {w}/data/manifest.csv --folds 2 --test 0.2 -o {w}/parts.csv", ("data",), 6),
     Command("data import", "data import {w}/drawn/coco.json -o {w}/imported.csv", ("drawn",), 6),
     Command(

@@ -165,7 +165,7 @@ def test_what_came_later_is_new_runs_alone():
 def test_a_run_that_was_begun_before_fine_maps_goes_on_without_them():
     new = make_settings(apm="pretrained")
     assert (new.decoder_interval, new.own_sets, new.val_interval, new.mixes_views) == (2, 2, 1, True)
-    assert new.apm_options == {"map_stride": 2, "map_norm": "none", "looks": 2}
+    assert new.apm_options == {"map_stride": 2, "map_norm": "none", "start": "scenes", "looks": 2}
     assert make_settings(apm="pretrained", epochs=60).val_interval == 3
     old = TrainSettings(apm="pretrained", epochs=20, batch_size=8, edge_weight=2.0)
     again = make_settings(old, apm="pretrained", epochs=60)

@@ -17,6 +17,7 @@ from promise_seg.cli import (
     compare,
     convert,
     data_check,
+    data_draw,
     data_fetch,
     data_import,
     data_make,
@@ -115,6 +116,7 @@ app.add_typer(_features, name="features")
 
 _data = typer.Typer(no_args_is_help=True, help="Make, import, check, split, show and fetch data sets.")
 _data.command("make")(_honest(data_make.make))
+_data.command("draw")(_honest(data_draw.draw))
 _data.command("import")(_honest(data_import.import_data))
 _data.command("check")(_honest(data_check.check))
 _data.command("split")(_honest(data_split.split))

@@ -52,6 +52,15 @@ _MapNormOption = Annotated[
         panel=MODEL,
     ),
 ]
+_StartOption = Annotated[
+    str,
+    option(
+        "--apm-start",
+        metavar="scenes|imagenet",
+        about="What pretrained was trained on before: drawn scenes, or ImageNet alone.",
+        panel=MODEL,
+    ),
+]
 
 
 @with_groups(reading=READING, encoding=ENCODING)
@@ -109,6 +118,7 @@ def train(
         ),
     ] = 2,
     apm_map_norm: _MapNormOption = "none",
+    apm_start: _StartOption = "scenes",
     apm_max_objects: _MaxObjectsOption = 16,
     apm_looks: Annotated[
         int,

@@ -27,6 +27,7 @@ from promise_seg.prompting.backbones.loading import (
     load_backbone,
 )
 from promise_seg.prompting.map_decoders import CoarseDecoder, FineDecoder, MapDecoder, Seen, resized
+from promise_seg.prompting.scene_weights import load_scene_weights
 from promise_seg.prompting.separating import PROMINENCE, prompts_in_frame, separate
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
@@ -68,6 +69,8 @@ class PretrainedPrompter(AutoPrompter):
         normalises: whether norms within each image follow the convolutions that make fine maps.
         separates: whether its distance map was learned from instances, so that objects that touch are told apart.
         mirrored: whether it also sees each image mirrored, top and bottom exchanged, when it predicts.
+        starts_from_scenes: whether training starts from weights that were trained on drawn scenes, instead of those of
+            the backbone alone.
 
     Shape: reads of the features the embedding, if it is there, and the image (B, side, side, 3) RGB in [0, 255], or
         what :meth:`look` found in it. The maps are of side ``side / map_stride``.
@@ -90,6 +93,7 @@ class PretrainedPrompter(AutoPrompter):
         normalises: bool = True,
         separates: bool = False,
         mirrored: bool = False,
+        starts_from_scenes: bool = False,
     ) -> None:
         super().__init__()
         backbone.check_side(side)
@@ -98,6 +102,7 @@ class PretrainedPrompter(AutoPrompter):
         self.fast_part = "decoder"
         self.learns_presence, self.max_objects = learns_presence, max_objects
         self.separates, self.mirrored = separates, mirrored
+        self.starts_from_scenes = starts_from_scenes
         self.backbone = backbone.requires_grad_(tunes).eval()
         self.map_side = side // map_stride
         decoder = partial(FineDecoder, normalises=normalises) if map_stride == _FINE else CoarseDecoder
@@ -111,6 +116,8 @@ class PretrainedPrompter(AutoPrompter):
 
     def begin(self) -> None:
         self.backbone.load_state_dict(load_backbone(self.backbone.name).state_dict())
+        if self.starts_from_scenes:
+            load_scene_weights(self)
 
     def frozen_maps(self, images: Tensor) -> Features | None:
         if self.tunes:
@@ -263,6 +270,10 @@ class PretrainedConfig(ApmConfig):
             a choice, and where the backbone is frozen.
         map_norm: which norm follows each convolution that makes fine maps: none, or, as in models from before there was
             a choice, and with coarse maps, one of groups of channels within each image.
+        start: the weights that training starts from: ``scenes`` for those that were trained on drawn scenes, which are
+            part of the package; ``imagenet`` for a backbone with ImageNet weights and a decoder with random ones, as in
+            models from before there was a choice, and wherever the others do not fit: with another backbone, a frozen
+            one, coarse maps, or norms.
         learns_presence: whether it says that there is nothing to segment.
         separates: whether it learned from instance maps, and tells objects apart that touch.
         looks: how often it looks at an image when it predicts: 2 if its maps are the mean of those of the image and of
@@ -279,6 +290,7 @@ class PretrainedConfig(ApmConfig):
     max_objects: int = Field(16, ge=1)
     map_stride: Literal[2, 4] = 4
     map_norm: Literal["none", "group"] = "group"
+    start: Literal["scenes", "imagenet"] = "imagenet"
     learns_presence: bool = False
     separates: bool = False
     looks: Literal[1, 2] = 1
@@ -298,11 +310,11 @@ class PretrainedConfig(ApmConfig):
 
     @classmethod
     def options_of_new_runs(cls, recipe: Recipe) -> dict[str, Any]:
-        return {"map_stride": _FINE, "map_norm": "none"} | ({"looks": 2} if recipe.mirrors else {})
+        return {"map_stride": _FINE, "map_norm": "none", "start": "scenes"} | ({"looks": 2} if recipe.mirrors else {})
 
     @classmethod
     def options(cls) -> list[str]:
-        return ["backbone", "frozen", "looks", "map_norm", "map_stride", "max_objects", "side"]
+        return ["backbone", "frozen", "looks", "map_norm", "map_stride", "max_objects", "side", "start"]
 
     def meaning(self) -> dict[str, Any]:
         return {"kind": self.kind, "backbone": self.backbone}
@@ -312,11 +324,14 @@ class PretrainedConfig(ApmConfig):
         side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
         backbone.check_side(side)
         map_stride = _COARSE if self.frozen else self.map_stride
+        map_norm = self.map_norm if map_stride == _FINE else "group"
+        scenes_fit = self.backbone == EFFICIENTNET_LITE0 and map_norm == "none"
         return self.model_copy(
             update={
                 "side": side,
                 "map_stride": map_stride,
-                "map_norm": self.map_norm if map_stride == _FINE else "group",
+                "map_norm": map_norm,
+                "start": self.start if scenes_fit else "imagenet",
                 "looks": 1 if self.frozen else self.looks,
                 "learns_presence": learns_presence,
                 "separates": separates,
@@ -341,4 +356,5 @@ class PretrainedConfig(ApmConfig):
             sizes, backbone, side, tunes=not self.frozen, learns_presence=self.learns_presence,
             max_objects=self.max_objects, map_stride=self.map_stride,
             normalises=self.map_norm == "group", separates=self.separates, mirrored=self.looks == 2,
+            starts_from_scenes=self.start == "scenes",
         )  # fmt: skip

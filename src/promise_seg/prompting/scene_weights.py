@@ -1,0 +1,41 @@
+"""The weights that the auto-prompter ``pretrained`` starts from: trained on drawn scenes, part of the package.
+
+How they were made, and how good they are, is in ``scene_weights.md`` beside them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from promise_seg.tensor_files import load_tensors, save_tensors
+
+SCENE_WEIGHTS = Path(__file__).with_name("scene_weights.safetensors")
+_PARTS = ("backbone.", "decoder.")
+_LEFT_OUT = ("decoder.from_sam.", "decoder.presence.")  # depend on the SAM, and on images without an object
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of the norms of the backbone, which no training changes
+
+
+def save_scene_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Write the weights of an auto-prompter in half precision, for other trainings to start from.
+
+    Args:
+        state: the trained tensors of a model, by their names (``apm.decoder.out.weight`` ...).
+        path: the file to write.
+    """
+    own = {name.removeprefix("apm."): value for name, value in state.items() if name.startswith("apm.")}
+    kept = {
+        name: value.half().cpu().contiguous()
+        for name, value in own.items()
+        if name.startswith(_PARTS) and not name.startswith(_LEFT_OUT) and not name.endswith(_STATISTICS)
+    }
+    save_tensors(Path(path), kept)
+
+
+def load_scene_weights(apm: nn.Module) -> None:
+    """Give an auto-prompter ``pretrained`` the weights of the package; the parts that they lack stay as they are."""
+    weights = load_tensors(SCENE_WEIGHTS).tensors
+    state = apm.state_dict()
+    with torch.no_grad():
+        apm.load_state_dict(state | {name: value.to(state[name].dtype) for name, value in weights.items()})

@@ -1,0 +1,98 @@
+"""Data sets of drawn scenes, with files and a manifest like those of a user's own data: ``promise data draw``."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from promise_seg.errors import PromiseError, SettingsError
+from promise_seg.files import write_text, write_whole
+from promise_seg.progress import Progress, Stage, silent
+from promise_seg.scenes.drawing import draw_scene
+from promise_seg.scenes.kinds import KINDS, MEDICAL_KINDS
+from promise_seg.vocabulary import Split
+
+MANIFEST = "manifest.csv"
+_LEAST_SIDE = 32
+
+
+def draw_data_set(
+    output: str | Path,
+    *,
+    train: int = 200,
+    val: int = 40,
+    test: int = 60,
+    side: int = 256,
+    kinds: Sequence[str] = tuple(MEDICAL_KINDS),
+    instances: bool = False,
+    seed: int = 0,
+    force: bool = False,
+    progress: Progress = silent,
+) -> Path:
+    """Draw images with their masks and write a manifest, for trying, testing and pre-training without real data.
+
+    Scenes of all kinds take turns. The same arguments always give the same files; files that are there already are not
+    drawn again, so an interrupted call continues when it is repeated.
+
+    Args:
+        output: the folder in which ``images``, ``masks`` and ``manifest.csv`` are written.
+        train, val, test: the number of images of each split.
+        side: the side of the square images, in pixels.
+        kinds: the kinds of scenes, keys of :data:`~promise_seg.scenes.kinds.KINDS`.
+        instances: whether masks are instance maps (8 bit, 0 for the background) instead of binary masks (0 and 255)
+            of all objects together.
+        seed: of the scenes; another seed gives other scenes.
+        force: whether an existing manifest is overwritten.
+        progress: told of each image.
+
+    Returns:
+        the path of the manifest.
+
+    Raises:
+        SettingsError: if there is nothing to draw, or a number or a kind cannot be used.
+        PromiseError: if there is a manifest already, and it is another one.
+    """
+    folder = Path(output)
+    sizes = {Split.TRAIN: train, Split.VAL: val, Split.TEST: test}
+    _check(sizes, side, kinds, seed)
+    lines, names = [["image_name", "train_type", "mask_name"]], []
+    form = "instances" if instances else "mask"
+    splits = [split for split, size in sizes.items() for _ in range(size)]
+    for number, split in enumerate(splits):
+        kind = kinds[number % len(kinds)]
+        stem = f"{kind}_{side}px_seed{seed}_{number:06d}"
+        names.append((kind, f"images/{stem}.png", f"masks/{stem}_{form}.png"))
+        lines.append([names[-1][1], split, names[-1][2]])
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    manifest = folder / MANIFEST
+    if not force and manifest.exists() and manifest.read_bytes() != text.getvalue().encode():
+        raise PromiseError(f"{manifest}: already exists, with other rows. Choose another -o folder, or give --force")
+    drawn = Stage(progress, "drawing", len(names))
+    for number, (kind, image_name, mask_name) in enumerate(names):
+        if not ((folder / image_name).exists() and (folder / mask_name).exists()):
+            scene = draw_scene([seed, number], side, kind)
+            mask = scene.instances if instances else np.where(scene.instances > 0, 255, 0).astype(np.uint8)
+            write_whole(folder / image_name, Image.fromarray(scene.image).save)
+            write_whole(folder / mask_name, Image.fromarray(mask).save)
+        drawn()
+    write_text(manifest, text.getvalue())
+    return manifest
+
+
+def _check(sizes: Mapping[Split, int], side: int, kinds: Sequence[str], seed: int) -> None:
+    for split, size in sizes.items():
+        if size < 0:
+            raise SettingsError(f"--{split} {size}: expected at least 0")
+    if not any(sizes.values()):
+        raise SettingsError("--train, --val and --test are all 0, so there is nothing to draw. Give one of them")
+    if side < _LEAST_SIDE:
+        raise SettingsError(f"--side {side}: expected at least {_LEAST_SIDE}")
+    if seed < 0:
+        raise SettingsError(f"--seed {seed}: expected at least 0")
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown or not kinds:
+        raise SettingsError(f"--kinds {','.join(unknown)}: expected one or more of {', '.join(KINDS)}")
