@@ -10,6 +10,7 @@ from promise_seg.learning.answering import measure_answers, write_answers
 from promise_seg.learning.instance_choices import choose_instance_rule
 from promise_seg.learning.presence import presence_threshold
 from promise_seg.learning.second_pass import measure_second_pass
+from promise_seg.learning.settings import TrainSettings
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 
@@ -24,8 +25,7 @@ def measure_best(
     folder: Path,
     rows: Sequence[CheckedRow],
     store: FeatureStore,
-    *,
-    separates: bool = False,
+    settings: TrainSettings,
     progress: Progress = silent,
 ) -> None:
     """Measure what the best model does with given prompts, when it says that nothing is there, and whether a second
@@ -38,15 +38,17 @@ def measure_best(
         folder: of the run.
         rows: of ``val``.
         store: of features.
-        separates: whether it learned to tell objects apart.
+        settings: of the run.
         progress: told of each image.
     """
     answers = measure_answers(model, rows, store, progress)
     write_answers(folder, answers)
+    separates = settings.separates(rows[0].reading.masks)
     changes = {
         "given": {one.form: one.answer for one in answers},
         "presence_threshold": presence_threshold(model, rows, store),
-        "second_pass": model.apm is not None and measure_second_pass(model, rows, store, progress).helps,
+        "second_pass": model.apm is not None
+        and measure_second_pass(model, rows, store, progress, as_volumes=settings.scores_volumes).helps,
         "instances": choose_instance_rule(model, rows, store, progress) if separates else None,
     }
     model.config = model.config.model_copy(update=changes)

@@ -350,7 +350,7 @@ class TrainingRun:
     def _measure_best(self, progress: Progress) -> None:
         if not is_measured(self.folder):
             model, rows = load_checkpoint(self.folder / BEST_FOLDER, self.sam), self.rows[Split.VAL]
-            measure_best(model, self.folder, rows, self.store, separates=self._separates, progress=progress)
+            measure_best(model, self.folder, rows, self.store, self.settings, progress)
 
     @property
     def _best_place(self) -> str:

@@ -261,4 +261,4 @@ class ClassesRun(TrainingRun):
         with looking_once(tuple(best.values())):
             for label in missing:
                 rows = self._rows_of(label, Split.VAL)
-                measure_best(best[label], self.folder_of(label), rows, self.store, progress=progress)
+                measure_best(best[label], self.folder_of(label), rows, self.store, self.settings, progress)
