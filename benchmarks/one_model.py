@@ -4,10 +4,10 @@
 
 For each seed, volumes are drawn, and both are trained on the nano SAM with the same settings but for the epochs: one
 model goes through the train rows more often, which together is about the work of three models. The table has the mean
-Dice of the val slices that the best models reached, the mean 3-D Dice of the test volumes over the organs, the trained
-parameters, and the CPU seconds of training; and, for predicting label maps of the test volumes, how often SAM's encoder
-and the auto-prompter's backbone ran for each slice, and the CPU seconds. "Loaded one by one" is what three models in
-folders of their own take.
+3-D Dice of the val volumes that the best models reached (of slices with --by-slices), the mean 3-D Dice of the test
+volumes over the organs, the trained parameters, and the CPU seconds of training; and, for predicting label maps of the
+test volumes, how often SAM's encoder and the auto-prompter's backbone ran for each slice, and the CPU seconds. "Loaded
+one by one" is what three models in folders of their own take.
 """
 
 import argparse
@@ -25,6 +25,7 @@ import promise_seg
 from benchmarks.volumes import SPACING, STORED_AS, STREAM, stored
 from promise_seg.files import write_text, write_whole
 from promise_seg.images.formats.opening import open_source
+from promise_seg.learning.settings import NEW_VALUES
 from promise_seg.scenes.bodies import draw_body
 from promise_seg.workflows.models import AnyModel, ClassModels
 
@@ -43,7 +44,11 @@ def main() -> None:
     parser.add_argument("--one-epochs", type=int, default=30, help="of one model, about as much work as three models")
     parser.add_argument("--side", type=int, default=64, help="of the images that the auto-prompter sees")
     parser.add_argument("--volumes", type=int, nargs=3, default=[6, 2, 3], metavar=("TRAIN", "VAL", "TEST"))
+    parser.add_argument(
+        "--by-slices", action="store_true", help="choose epochs, masks and shares by the Dice of slices, as before"
+    )
     args = parser.parse_args()
+    NEW_VALUES["scores_volumes"] = not args.by_slices
     print("| seed | " + " | ".join(["", *COLUMNS]) + " |")
     print("| --- " * (len(COLUMNS) + 2) + "|")
     found: dict[int, dict[str, Any]] = {}

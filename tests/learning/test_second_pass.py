@@ -1,14 +1,19 @@
 """SAM sees its own masks once more only where that was measured to be better, and for a model's own prompts alone."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.learning import second_pass
 from promise_seg.learning.second_pass import measure_second_pass
 from promise_seg.model import ModelConfig, PromiseModel, choose_mask
 from promise_seg.sam.backbone import Decoded
 from promise_seg.vocabulary import MaskChoice, Split
+from tests.assessment.volume_rows import rows_of
 from tests.helpers import make_model, some_points
 
 
@@ -66,3 +71,23 @@ def test_it_survives_a_config_and_old_hashes_do_not_change(tiny_sam):
     assert ModelConfig.of_any_version(twice.model_dump(mode="json"), "here") == twice
     assert "second_pass" in twice.model_dump(exclude_defaults=True)
     assert "second_pass" not in plain.model_dump(exclude_defaults=True)
+
+
+@pytest.mark.parametrize("as_volumes", [False, True])
+def test_slices_of_volumes_are_scored_as_one_mask(as_volumes, tiny_sam, monkeypatch):
+    """Once, SAM finds the large slice alone, twice the two small ones and something in an empty one."""
+    truth = np.zeros((4, 8, 8), bool)
+    truth[0], truth[1:3, 0, 0] = True, True
+    once, twice = truth.copy(), truth.copy()
+    once[1:], twice[0], twice[3, 0, 0] = False, False, True
+
+    def decode(model, rows, *_):
+        (row,) = rows
+        mask = (twice if model.config.second_pass else once)[row.index]
+        yield SimpleNamespace(masks=SimpleNamespace(probs=lambda _: mask.astype(np.float32)))
+
+    monkeypatch.setattr(second_pass, "decode_rows", decode)
+    monkeypatch.setattr(CheckedRow, "mask", lambda row: truth[row.index])
+    found = measure_second_pass(make_model(tiny_sam), rows_of(truth), None, as_volumes=as_volumes)
+    expected = (2 * 64 / 130, 2 * 2 / 69) if as_volumes else (1 / 3, 2 / 3)
+    assert found == pytest.approx(expected)

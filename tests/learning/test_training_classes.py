@@ -1,5 +1,6 @@
 """One network for several classes: what is shared, that nothing else changes, and exact resumption."""
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from promise_seg.checkpoint import load_checkpoint, read_config, read_weights
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import CheckpointError
 from promise_seg.features.store import FeatureStore
+from promise_seg.learning import training_classes
 from promise_seg.learning.class_networks import own_names, tie_equal
 from promise_seg.learning.settings import make_settings
 from promise_seg.learning.training import TrainingRun
@@ -191,3 +193,17 @@ def test_the_masks_of_a_class_weigh_the_same_whatever_the_number_of_classes(made
         torch.manual_seed(0)
         found.append(run._differentiate(next(iter(run._batches())), 0))
     assert found[0]["quality"] == pytest.approx(found[1]["quality"])
+
+
+def test_val_rows_are_seen_once_for_all_classes(made, monkeypatch):
+    run = start(made, made.folder.parent / "validated")
+    looks = []
+    for model in run.networks:
+        real = model.apm.see
+        monkeypatch.setattr(model.apm, "see", lambda features, real=real: looks.append(1) or real(features))
+    together = run._validate(), run._val_facts
+    assert len(looks) == len(run.rows[Split.VAL])
+    monkeypatch.setattr(training_classes, "looking_once", nullcontext)
+    run.best = run.best | {"dice": -1.0}
+    assert (run._validate(), run._val_facts) == together
+    assert len(looks) == len(run.rows[Split.VAL]) * (1 + len(LABELS))

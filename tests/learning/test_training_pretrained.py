@@ -155,6 +155,9 @@ def test_what_came_later_is_new_runs_alone():
     plain, new = TrainSettings(), make_settings()
     assert (plain.shifts, plain.given_prompts, plain.learns_quality) == (1, GivenPrompts.POINTS, False)
     assert (new.shifts, new.given_prompts, new.learns_quality) == (2, GivenPrompts.ALL, True)
+    assert (plain.scores_volumes, new.scores_volumes, make_settings(protocol="reference").scores_volumes) == (
+        False, True, False,
+    )  # fmt: skip
     assert make_settings(plain) == plain
     assert make_settings(protocol="reference").shifts == 1
     assert make_settings(apm="pretrained").epochs == 20

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 
 import nibabel as nib
 import numpy as np
@@ -13,8 +14,13 @@ from promise_seg.checkpoint import load_checkpoint, read_weights
 from promise_seg.cli.main import main
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.learning import training_classes
 from promise_seg.learning.training_classes import ClassesRun
 from promise_seg.prediction.surest import surest_labels
+from promise_seg.prompting.apm_pretrained import PretrainedPrompter
+from promise_seg.workflows import one_run
+from promise_seg.workflows.calibrating import calibrate, tune_postprocess
+from promise_seg.workflows.evaluation import evaluate
 from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import ClassModels, load
 from promise_seg.workflows.training import train
@@ -41,7 +47,10 @@ def made(tmp_path_factory):
             labels[labels == 3] = 0
             Image.fromarray(labels).save(path)
     shared = ("--sam", place / "sam", "--store", place / "store", "--views", "1")
-    assert run("train", manifest, "-o", place / "organs", "--class", "all", *ONE_MODEL, *shared) == 0
+    with pytest.MonkeyPatch.context() as patch:  # each class looks for itself: what a test below compares with
+        for module in (training_classes, one_run):
+            patch.setattr(module, "looking_once", nullcontext)
+        assert run("train", manifest, "-o", place / "organs", "--class", "all", *ONE_MODEL, *shared) == 0
     return place
 
 
@@ -81,6 +90,50 @@ def test_an_image_is_seen_once_and_labelled_as_by_each_model_alone(made, monkeyp
     )
     assert np.array_equal(found.labels, surest_labels([1, 3], probs, masks))
     assert [found.origins[label].predicted_iou for label in models] == [one.predicted_iou for one in predictions]
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """A list that gets an entry for each look at an image without learning from it."""
+    looks, real = [], PretrainedPrompter.see
+
+    def see(self, features):
+        if not self.training:
+            looks.append(1)
+        return real(self, features)
+
+    monkeypatch.setattr(PretrainedPrompter, "see", see)
+    return looks
+
+
+def results(folder):
+    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("best/*") if one.is_file()}
+
+
+@pytest.mark.slow
+def test_all_that_is_measured_of_a_model_of_several_classes_takes_one_look_at_an_image(made, looks, tmp_path):
+    data, shared = made / "data/manifest.csv", ("--sam", made / "sam", "--store", made / "store", "--views", "1")
+    val = len(Dataset.from_csv(data, classes="all").val)
+    assert run("train", data, "-o", tmp_path / "again", "--class", "all", *ONE_MODEL, *shared) == 0
+    assert len(looks) == 3 * val  # when the epoch is scored, the best model is measured, and calibrated
+    assert results(tmp_path / "again") == results(made / "organs")
+
+
+@pytest.mark.slow
+def test_evaluation_and_tuning_take_one_look_at_an_image(place, looks):
+    data = Dataset.from_csv(place / "data/manifest.csv", classes="all")
+    organs, how = place / "organs", {"store": place / "store", "device": "cpu"}
+    found = evaluate(organs, data, **how)
+    assert len(looks) == len(data.test)
+    for label, one in found.items():
+        alone = evaluate(organs / f"class-{label}", data, **how)
+        assert one.records() == alone.records()
+    looks.clear()
+    tune_postprocess(organs, data, **how)
+    assert len(looks) == len(data.val)
+    looks.clear()
+    calibrate(organs, data, **how)
+    assert len(looks) == len(data.val)
 
 
 @pytest.mark.slow

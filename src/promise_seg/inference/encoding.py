@@ -17,6 +17,7 @@ from promise_seg.features.precision import rounded
 from promise_seg.features.store import FeatureKey, FeatureStore
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry, resize
+from promise_seg.inference.looking import found_in
 from promise_seg.model import PromiseModel
 from promise_seg.monitoring.hooks import item_ended, step
 from promise_seg.overlapping import Helper
@@ -228,14 +229,22 @@ def features_for(samples: Sequence[Sample], model: PromiseModel, store: FeatureS
 
     The APM looks at one image at a time, so that what it finds never depends on other images.
     """
-    features = features_of(samples, model.sam, store, model.stages_read)
-    if model.apm is None or model.apm.image_side is None:
-        return features.to(model.device)
+    features, apm = features_of(samples, model.sam, store, model.stages_read).to(model.device), model.apm
+    if apm is None or apm.image_side is None:
+        return features
     parts = []
     for number, sample in enumerate(samples):
-        inputs = apm_inputs([sample], model.apm, store)
-        parts.append(seen_by(model, features[number : number + 1], inputs))
+        of_image = features[number : number + 1]
+        found = found_in(sample.key(model.sam), apm, partial(_look, sample, of_image, store))
+        parts.append(Features({**of_image.tensors, **found}))
     return Features.cat(parts)
+
+
+def _look(
+    sample: Sample, features: Features, store: FeatureStore | None, prompters: Sequence[AutoPrompter]
+) -> list[dict[str, Tensor]]:
+    """Return what each of several APMs finds in one image, with SAM's features of it."""
+    return look_together(prompters, _with_inputs(features, apm_inputs([sample], prompters[0], store)))
 
 
 @torch.no_grad()
@@ -256,8 +265,12 @@ def seen_by_all(prompters: Sequence[AutoPrompter], features: Features, inputs: M
         features: of SAM, on that device.
         inputs: see :func:`apm_inputs`.
     """
-    everything = Features({**features.tensors, **Features(inputs).to(prompters[0].device).tensors})
-    return [Features({**features.tensors, **found}) for found in look_together(prompters, everything)]
+    found = look_together(prompters, _with_inputs(features, inputs))
+    return [Features({**features.tensors, **of_one}) for of_one in found]
+
+
+def _with_inputs(features: Features, inputs: Mapping[str, Tensor]) -> Features:
+    return Features({**features.tensors, **Features(inputs).to(features.embedding.device).tensors})
 
 
 def encoding_note(model: PromiseModel) -> str:

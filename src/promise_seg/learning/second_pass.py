@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
-from promise_seg.assessment.evaluation import Assessment, score_logits
+from promise_seg.assessment.evaluation import Assessment
+from promise_seg.assessment.overlaps import Overlap, Scored
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.rows import decode_rows
@@ -29,30 +29,37 @@ class SecondPass(NamedTuple):
 
 @torch.no_grad()
 def measure_second_pass(
-    model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None, progress: Progress = silent
+    model: PromiseModel,
+    rows: Sequence[CheckedRow],
+    store: FeatureStore | None,
+    progress: Progress = silent,
+    *,
+    as_volumes: bool = False,
 ) -> SecondPass:
     """Return the mean Dice on rows when SAM is asked once, and when its masks are fed back to it.
 
     Only a SAM that was trained with mask prompts can be expected to gain from seeing its own mask, so it is measured
-    and not assumed. Images without an object are passed over.
+    and not assumed. Images without an object are passed over, but not slices where volumes are scored.
 
     Args:
         model: with an auto-prompter; it is put into evaluation mode.
         rows: that it was not trained on.
         store: of features.
         progress: told of each image, twice.
+        as_volumes: whether slices of a volume are scored as one mask in 3-D.
     """
     model.eval()
-    config, seen = model.config, [row for row in rows if row.foreground_pixels]
-    dice = []
+    scored = Scored(rows, as_volumes=as_volumes)
+    seen = [row for row in rows if row.foreground_pixels or scored.has_volumes]
+    config, scored, dice = model.config, Scored(seen, as_volumes=as_volumes), list[float]()
     try:
         for second_pass in (False, True):
             model.config = config.model_copy(update={"second_pass": second_pass, "presence_threshold": None})
-            values = []
+            overlaps = []
             for row in counted(seen, progress, "trying a second pass"):
                 (one,) = decode_rows(model, [row], Assessment(prompts=PromptSource.APM), store)
-                values.append(score_logits(one.sample, one.masks.chosen(config.mask_choice)[0].amax(0)).dice)
-            dice.append(float(np.mean(values)) if values else 0.0)
+                overlaps.append(Overlap.of(one.masks.probs(config.mask_choice) > 0.5, row.mask()))
+            dice.append(scored.mean_dice(overlaps) if overlaps else 0.0)
     finally:
         model.config = config
     return SecondPass(*dice)

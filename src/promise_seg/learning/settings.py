@@ -39,7 +39,7 @@ REFERENCE_VALUES: dict[str, Any] = {
 
 NEW_VALUES: dict[str, Any] = {
     "apm": ApmKind.PRETRAINED, "shifts": 2, "given_prompts": GivenPrompts.ALL, "learns_quality": True,
-    "separate_objects": True,
+    "separate_objects": True, "scores_volumes": True,
 }  # fmt: skip
 """Settings of a new run by our own protocol that differ from those of runs that were begun before they came."""
 
@@ -106,6 +106,8 @@ class TrainSettings(BaseModel):
     """How many of its own sets of prompts a model decodes for an image in one step at most, drawn at random."""
     val_interval: int = Field(1, ge=1)
     """The val rows are scored after every so manyth epoch, and after the last."""
+    scores_volumes: bool = False
+    """Whether val rows that are slices of a volume are scored as one mask in 3-D, and not each by itself."""
     mixes_views: bool = False
     """Whether views that the maps of an APM alone are learned from hold a window of another image, every second one."""
     separate_objects: bool = False

@@ -28,7 +28,7 @@ from promise_seg.learning.answering import MeasuredAnswer, read_answers
 from promise_seg.learning.class_networks import ClassNetworks
 from promise_seg.learning.config_of_run import config_of_run
 from promise_seg.learning.given import draw_forms
-from promise_seg.learning.measuring_best import measure_best
+from promise_seg.learning.measuring_best import is_measured, measure_best
 from promise_seg.learning.objective import training_losses
 from promise_seg.learning.optimizer import build_optimizer
 from promise_seg.learning.run_identity import RunIdentity
@@ -348,8 +348,9 @@ class TrainingRun:
         return read_answers(self.folder)
 
     def _measure_best(self, progress: Progress) -> None:
-        rows = self.rows[Split.VAL]
-        measure_best(self.folder, rows, self.sam, self.store, separates=self._separates, progress=progress)
+        if not is_measured(self.folder):
+            model, rows = load_checkpoint(self.folder / BEST_FOLDER, self.sam), self.rows[Split.VAL]
+            measure_best(model, self.folder, rows, self.store, self.settings, progress)
 
     @property
     def _best_place(self) -> str:

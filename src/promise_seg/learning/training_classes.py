@@ -17,9 +17,10 @@ from promise_seg.checkpoint import BEST_FOLDER, load_checkpoint
 from promise_seg.class_sets import class_folder
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
+from promise_seg.inference.looking import looking_once
 from promise_seg.learning.answering import MeasuredAnswer, read_answers
-from promise_seg.learning.class_networks import ClassNetworks
-from promise_seg.learning.measuring_best import measure_best
+from promise_seg.learning.class_networks import ClassNetworks, tie_equal
+from promise_seg.learning.measuring_best import is_measured, measure_best
 from promise_seg.learning.objective import OF_MASKS, training_losses
 from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_log import LOG_FILE, keep_epochs
@@ -146,6 +147,12 @@ class ClassesRun(TrainingRun):
             "none: it will segment something in every image. Add rows without it if you have such images",
         )
 
+    def best_models(self) -> dict[int, PromiseModel]:
+        """Load the best model of each class; like those that were trained, they share what classes have in common."""
+        best = {label: load_checkpoint(self.folder_of(label) / BEST_FOLDER, self.sam) for label in self.labels}
+        tie_equal(list(best.values()))
+        return best
+
     def run(self, progress: Progress = silent) -> PromiseModel:
         """Train to the last epoch and return the best model of the first class; see :meth:`TrainingRun.run`."""
         self.finish(progress)
@@ -198,12 +205,12 @@ class ClassesRun(TrainingRun):
     def _validate(self) -> tuple[dict[str, Any], bool]:
         """Score the val rows of each class, and keep what is best on them for it; returns facts, and whether the mean
         over the classes is the best."""
-        found = broadcast_object_list(
-            [
+        with looking_once(self.networks):
+            scored = [
                 validate(model, self._rows_of(label, Split.VAL), self.store, self.settings)
                 for label, model in zip(self.labels, self.networks, strict=True)
             ]
-        )
+        found = broadcast_object_list(scored)
         for model, one in zip(self.networks, found, strict=True):
             chosen = {"mask_choice": one.mask_choice, "map_share": one.map_share}
             model.config = model.config.model_copy(update=chosen)
@@ -249,7 +256,9 @@ class ClassesRun(TrainingRun):
         return f"the folder {BEST_FOLDER} of each class in {self.folder}"
 
     def _measure_best(self, progress: Progress) -> None:
-        for label in self.labels:
-            measure_best(
-                self.folder_of(label), self._rows_of(label, Split.VAL), self.sam, self.store, progress=progress
-            )
+        missing = [label for label in self.labels if not is_measured(self.folder_of(label))]
+        best = self.best_models() if missing else {}
+        with looking_once(tuple(best.values())):
+            for label in missing:
+                rows = self._rows_of(label, Split.VAL)
+                measure_best(best[label], self.folder_of(label), rows, self.store, self.settings, progress)

@@ -7,9 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from promise_seg.assessment.evaluation import Assessment, dice_of_choices, score_logits
+from promise_seg.assessment.evaluation import Assessment, dice_of_choices
+from promise_seg.assessment.overlaps import Overlap, Scored
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
+from promise_seg.inference.masks import probs_in_image
 from promise_seg.inference.rows import DecodedRow, decode_rows
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.model import PromiseModel, with_map
@@ -36,7 +38,7 @@ def validate(
     """Return the mean Dice on validation rows with the best choices; by the reference's protocol with the first mask.
 
     With the model's own prompts where it has an APM, with oracle points where it has not; the mean over objects where
-    each is prompted for itself.
+    each is prompted for itself. Slices of volumes are scored as volumes, as the settings say.
     """
     source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
     assessment = Assessment(prompts=source, num_points=settings.num_points, protocol=settings.protocol)
@@ -50,32 +52,34 @@ def validate(
         decoded = [replace(one, own_instances=None) for one in found]  # which would keep the features of all rows
     finally:
         model.config = config
+    scored = Scored(rows, as_volumes=settings.scores_volumes)
     if isinstance(decoded[0].prompts, Proposal) and decoded[0].prompts.regions is not None:
-        return _with_maps(decoded, choices)
-    dice: dict[MaskChoice, list[float]] = {choice: [] for choice in choices}
-    for one in decoded:
-        for choice, value in dice_of_choices(one, choices, assessment).items():
-            dice[choice].append(value)
-    means = {choice: float(np.mean(values)) for choice, values in dice.items()}
+        return _with_maps(decoded, choices, scored)
+    if scored.has_volumes and settings.protocol == Protocol.OWN:
+        means = {choice: _mean_dice(decoded, choice, 0.0, scored) for choice in choices}
+    else:
+        dice = [dice_of_choices(one, choices, assessment) for one in decoded]
+        means = {choice: float(np.mean([one[choice] for one in dice])) for choice in choices}
     best = max(means, key=lambda choice: means[choice])
     return Validated(means[best], best)
 
 
-def _with_maps(decoded: Sequence[DecodedRow], choices: Sequence[MaskChoice]) -> Validated:
+def _with_maps(decoded: Sequence[DecodedRow], choices: Sequence[MaskChoice], scored: Scored) -> Validated:
     """Choose the mask at a usual share of the saliency, and then the share."""
-    by_choice = {choice: _mean_dice(decoded, choice, _FIRST_SHARE) for choice in choices}
+    by_choice = {choice: _mean_dice(decoded, choice, _FIRST_SHARE, scored) for choice in choices}
     choice = max(by_choice, key=lambda one: by_choice[one])
-    by_share = {share: _mean_dice(decoded, choice, share) for share in SHARES}
+    by_share = {share: _mean_dice(decoded, choice, share, scored) for share in SHARES}
     share = max(by_share, key=lambda one: by_share[one])
     return Validated(by_share[share], choice, share)
 
 
-def _mean_dice(decoded: Sequence[DecodedRow], choice: MaskChoice, share: float) -> float:
-    values = []
+def _mean_dice(decoded: Sequence[DecodedRow], choice: MaskChoice, share: float, scored: Scored) -> float:
+    overlaps = []
     for one in decoded:
         mask_logits, _ = one.masks.chosen(choice)
         mixed = mask_logits
         if isinstance(one.prompts, Proposal):
             mixed = with_map(mask_logits[None, :, None], one.prompts, share)[0, :, 0]
-        values.append(score_logits(one.sample, torch.amax(mixed, 0)).dice)
-    return float(np.mean(values))
+        mask = probs_in_image(torch.amax(mixed, 0), one.sample.geometry) > 0.5
+        overlaps.append(Overlap.of(mask, one.sample.checked.mask()))
+    return scored.mean_dice(overlaps)

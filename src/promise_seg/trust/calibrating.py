@@ -99,6 +99,7 @@ def ensure_calibrated(
     sam: Backbone | str | None = None,
     device: str | torch.device = "cpu",
     progress: Progress = silent,
+    model: PromiseModel | None = None,
 ) -> TrustModel | None:
     """Calibrate the model of a checkpoint folder and save the result in it, unless it is calibrated on these rows.
 
@@ -109,6 +110,7 @@ def ensure_calibrated(
         sam: see :func:`~promise_seg.checkpoint.load_checkpoint`.
         device: the device for the model.
         progress: told of each image.
+        model: the model itself, if it is loaded already.
 
     Returns:
         ``None`` for a variant without APM, which has no masks of its own.
@@ -120,7 +122,7 @@ def ensure_calibrated(
     """
     if read_config(folder).apm is None:
         return None
-    model = load_checkpoint(folder, sam, device)
+    model = model or load_checkpoint(folder, sam, device)
     try:
         known = find_trust(folder, model).trust
     except CheckpointError:

@@ -10,10 +10,10 @@ import torch
 from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.masks import decode_one, probs_in_image
+from promise_seg.kept_arrays import KeptArrays
 from promise_seg.sam.prompts import FOREGROUND, Prompts
 from promise_seg.volume_rule import VolumeRule
 from promise_seg.volumes.collecting import Collected
-from promise_seg.volumes.packed import KeptArrays
 
 _MOST_OBJECTS = 8
 """The most connected components of a neighbour's mask that SAM is asked for; the largest ones."""

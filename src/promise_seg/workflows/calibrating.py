@@ -13,6 +13,7 @@ from promise_seg.checkpoint import write_config
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
+from promise_seg.inference.looking import looking_once
 from promise_seg.model import PromiseModel
 from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.progress import Progress, silent
@@ -105,23 +106,24 @@ def calibrate(
     for _, one in opened:
         check_calibratable(one)
     calibrated = []
-    for (part, one), folder in zip(opened, folders, strict=True):
-        rows = data_as_trained(
-            data,
-            part,
-            one,
-            val_share=val_share,
-            seed=seed,
-            mask_threshold=mask_threshold,
-            progress=progress,
-            note=note,
-        )
-        rows = rows_of_part(rows, part, one)
-        check_val_rows(rows.val, data_name(data), part)
-        check_train_rows(rows.train, data_name(data), part)
-        rows = rows.to_learn()
-        trust = learn(one, rows.train, rows.val, as_store(store), progress)
-        calibrated.append(Calibrated(part.name, trust, save_trust(trust, folder)))
+    with looking_once(opened.models):
+        for (part, one), folder in zip(opened, folders, strict=True):
+            rows = data_as_trained(
+                data,
+                part,
+                one,
+                val_share=val_share,
+                seed=seed,
+                mask_threshold=mask_threshold,
+                progress=progress,
+                note=note,
+            )
+            rows = rows_of_part(rows, part, one)
+            check_val_rows(rows.val, data_name(data), part)
+            check_train_rows(rows.train, data_name(data), part)
+            rows = rows.to_learn()
+            trust = learn(one, rows.train, rows.val, as_store(store), progress)
+            calibrated.append(Calibrated(part.name, trust, save_trust(trust, folder)))
     return calibrated
 
 
@@ -164,20 +166,21 @@ def tune_postprocess(
     opened = open_models(model, sam=sam, device=device)
     folders = [folder for _, folder in opened.ref.checkpoints(POSTPROCESSING)]
     found = []
-    for (part, one), folder in zip(opened, folders, strict=True):
-        trust = latest_trust(folder, one)  # also of a tuning that was interrupted before it calibrated
-        rows = None
-        if trust is not None or not reset:
-            rows = data_as_trained(
-                data, part, one, val_share=val_share, seed=seed, mask_threshold=mask_threshold, split=Split.VAL,
-                progress=progress, note=note,
-            )  # fmt: skip
-            rows = rows_of_part(rows, part, one)
-            check_val_rows(rows.val, data_name(data), part)
-        tuned = volumes = None
-        if not reset and rows is not None:
-            tuned, volumes = _search(one, rows, as_store(store), progress)
-        found.append(_kept(part, one, folder, tuned, volumes, trust, rows, as_store(store), progress))
+    with looking_once(opened.models):
+        for (part, one), folder in zip(opened, folders, strict=True):
+            trust = latest_trust(folder, one)  # also of a tuning that was interrupted before it calibrated
+            rows = None
+            if trust is not None or not reset:
+                rows = data_as_trained(
+                    data, part, one, val_share=val_share, seed=seed, mask_threshold=mask_threshold, split=Split.VAL,
+                    progress=progress, note=note,
+                )  # fmt: skip
+                rows = rows_of_part(rows, part, one)
+                check_val_rows(rows.val, data_name(data), part)
+            tuned = volumes = None
+            if not reset and rows is not None:
+                tuned, volumes = _search(one, rows, as_store(store), progress)
+            found.append(_kept(part, one, folder, tuned, volumes, trust, rows, as_store(store), progress))
     return found
 
 

@@ -9,6 +9,7 @@ import torch
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import ALL_CLASSES, Reading, ReadingOptions, make_reading
+from promise_seg.inference.looking import looking_once
 from promise_seg.learning.class_networks import tie_equal
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.cuts import parse_axes
@@ -217,11 +218,12 @@ class OpenModels:
             output: that folder; in it, a set has a folder for each class. ``None`` if nothing is to be written.
         """
         found = {}
-        for part, model in self:
-            folder = None if output is None else Path(output)
-            if folder is not None and self.ref.is_class_set:
-                folder /= Path(part.name).name
-            found[part.label or 0] = work(part, model, folder)
+        with looking_once(self.models):
+            for part, model in self:
+                folder = None if output is None else Path(output)
+                if folder is not None and self.ref.is_class_set:
+                    folder /= Path(part.name).name
+                found[part.label or 0] = work(part, model, folder)
         return ByClass(found) if self.ref.is_class_set else found[0]
 
     @property

@@ -9,10 +9,12 @@ from promise_seg.checkpoint import BEST_FOLDER, read_config
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import PromiseError, SettingsError
+from promise_seg.inference.looking import looking_once
 from promise_seg.inference.planning import plan_encoding
 from promise_seg.learning.answering import MeasuredAnswer
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_classes import ClassesRun
+from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.trust.calibrating import ensure_calibrated
 from promise_seg.trust.trust_model import TrustModel
@@ -103,22 +105,30 @@ def run_and_calibrate_classes(
     with run.store.in_use():
         encoded = 0 if run.finished else _encode(run, note, progress)
         run.finish(progress)
-        for label in run.labels:
-            trained = Trained(run.folder_of(label), encoded, run.best_of(label), None)
-            if run.accelerator.is_main_process:
-                trained = replace(trained, answers=run.answers_of(label))
-                trained = _calibrated(trained, rows.of_class(label), run, progress, SettingsError)
-            yield trained
-            encoded = 0  # for all of them together
+        trained = {label: Trained(run.folder_of(label), 0, run.best_of(label), None) for label in run.labels}
+        first = run.labels[0]
+        trained[first] = replace(trained[first], encoded=encoded)  # for all of them together
+        if run.accelerator.is_main_process:
+            best = run.best_models()
+            with looking_once(tuple(best.values())):
+                for label, model in best.items():
+                    one = replace(trained[label], answers=run.answers_of(label))
+                    trained[label] = _calibrated(one, rows.of_class(label), run, progress, SettingsError, model)
+    yield from trained.values()
 
 
 def _calibrated(
-    trained: Trained, rows: Sequence[CheckedRow], run: TrainingRun, progress: Progress, forgiven: type[PromiseError]
+    trained: Trained,
+    rows: Sequence[CheckedRow],
+    run: TrainingRun,
+    progress: Progress,
+    forgiven: type[PromiseError],
+    model: PromiseModel | None = None,
 ) -> Trained:
     """Learn how far to trust the masks of a trained model."""
     try:
         device = run.accelerator.device
-        trust = ensure_calibrated(trained.best_folder, rows, run.store, run.sam, device, progress)
+        trust = ensure_calibrated(trained.best_folder, rows, run.store, run.sam, device, progress, model)
     except forgiven as error:
         return replace(trained, why_no_trust=str(error))
     return replace(trained, trust=trust)

@@ -1,0 +1,74 @@
+"""What is chosen on validation rows is what is best in volumes, where rows are slices of these."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.inference.encoding import Sample
+from promise_seg.inference.masks import Masks
+from promise_seg.inference.rows import DecodedRow
+from promise_seg.learning import validation
+from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.validation import SHARES, validate
+from promise_seg.prompting.apm import Proposal
+from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import Fit, MaskChoice, Protocol
+from tests.assessment.volume_rows import rows_of
+
+SIDE = 8
+TRUTH = np.zeros((3, SIDE, SIDE), bool)
+TRUTH[0], TRUTH[1, 0, 0], TRUTH[2, 0, 0] = True, True, True
+LARGE, SMALL = TRUTH.copy(), TRUTH.copy()
+LARGE[1:] = False
+SMALL[0] = False
+"""What finds the one large slice, and what finds the two small ones."""
+
+
+@pytest.fixture
+def chosen(monkeypatch):
+    """Chooses for a model whose first mask and saliency find some slices, and whose other masks others."""
+
+    def choose(first, others, saliency=None, **settings):
+        def decode(model, rows, *_):
+            for row in rows:
+                sample = Sample(row, None, SIDE, Fit.STRETCH)
+                masks = np.stack([first[row.index], *[others[row.index]] * 2])[None]
+                prompts = Prompts()
+                if saliency is not None:
+                    prompts = Proposal(saliency_logits=logits(saliency[row.index])[None], regions=torch.zeros(1, 2, 2))
+                yield DecodedRow(sample, Masks(logits(masks), torch.zeros(1, 3), sample.geometry), prompts=prompts)
+
+        monkeypatch.setattr(validation, "decode_rows", decode)
+        monkeypatch.setattr(CheckedRow, "mask", lambda row: TRUTH[row.index])
+        config = SimpleNamespace(model_copy=lambda update: None)
+        model = SimpleNamespace(apm=None, quality=None, config=config)
+        return validate(model, rows_of(TRUTH), None, TrainSettings(**settings))
+
+    return choose
+
+
+def logits(masks):
+    return torch.from_numpy(np.where(masks, 9.0, -9.0).astype(np.float32))
+
+
+def test_slices_of_a_volume_are_scored_as_one_mask(chosen):
+    by_slices, by_volumes = (chosen(SMALL, LARGE, scores_volumes=volumes) for volumes in (False, True))
+    assert (by_slices.mask_choice, by_volumes.mask_choice) == (MaskChoice.FIRST, MaskChoice.SECOND)
+    assert by_slices.dice == pytest.approx(2 / 3)
+    assert by_volumes.dice == pytest.approx(2 * 64 / (64 + 66))
+
+
+def test_so_is_the_share_of_the_map(chosen):
+    by_slices, by_volumes = (chosen(LARGE, LARGE, SMALL, scores_volumes=volumes) for volumes in (False, True))
+    assert by_slices.map_share > 0.5
+    assert by_volumes.map_share < 0.5
+    assert {by_slices.map_share, by_volumes.map_share} <= set(SHARES)
+
+
+def test_the_protocol_of_the_paper_scores_each_image(chosen, monkeypatch):
+    monkeypatch.setattr(Sample, "mask", lambda sample: TRUTH[sample.checked.index])
+    found = [chosen(SMALL, LARGE, scores_volumes=volumes, protocol=Protocol.REFERENCE) for volumes in (False, True)]
+    assert found[0] == found[1]
