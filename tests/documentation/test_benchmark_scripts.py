@@ -7,8 +7,8 @@ import sys
 
 import pytest
 import torch
-
 from benchmarks.exported import model_around
+
 from promise_seg.sam.loading import NANO, load_sam
 from tests.documentation.test_links_and_rooms import PAGES, ROOT
 
