@@ -51,7 +51,7 @@ def sam2_tiny() -> Sam2Model:
 
 def model_around(sam: Backbone) -> PromiseModel:
     """A model of variant ``apm+ips`` with the default auto-prompter, as before training except for its shifts."""
-    apm = make_apm_config(ApmKind.PRETRAINED, map_stride=2, mirrored=True).completed(learns_presence=True)
+    apm = make_apm_config(ApmKind.PRETRAINED, map_stride=2, map_norm="none", looks=2).completed(learns_presence=True)
     config = ModelConfig(
         variant=Variant.APM_IPS, apm=apm, has_given_shift=True, learns_quality=True, sam=sam.name,
         sam_sha256=sam.sha256, image_size=sam.image_size, promise_seg_version="0",

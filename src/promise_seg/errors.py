@@ -30,6 +30,8 @@ _EXPECTED = {
     "literal_error": "expected {expected}",
     "enum": "expected {expected}",
     "missing": "is needed, but missing",
+    "model_type": "expected a mapping of names to values",
+    "dict_type": "expected a mapping of names to values",
 }
 """The words for the commonest kinds of fault that pydantic finds, by its name of the kind."""
 

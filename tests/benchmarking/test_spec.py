@@ -195,8 +195,13 @@ def test_a_sam_beside_the_spec_is_found_from_there(tmp_path):
 
 
 def test_no_file_and_no_yaml(tmp_path):
-    with pytest.raises(SettingsError, match="included one: paper"):
+    with pytest.raises(
+        SettingsError, match=r"none\.yaml: cannot be read: No such file or directory\. .*included one: paper"
+    ):
         read_spec(tmp_path / "none.yaml")
+    (tmp_path / "note.txt").write_text("a note")
+    with pytest.raises(SettingsError, match=r"note\.txt: spec: expected a mapping of names to values"):
+        read_spec(tmp_path / "note.txt")
     path = tmp_path / "bad.yaml"
     path.write_text("title: [")
     with pytest.raises(SettingsError, match="not YAML"):

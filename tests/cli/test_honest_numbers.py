@@ -59,7 +59,9 @@ def test_every_mean_has_an_interval_and_every_stratum_its_images(run, tmp_path, 
     assert sum(one["images"] for one in found["strata"]["size"].values()) == 6
     lines = list(csv.DictReader((tmp_path / "scores_apm.csv").open()))
     assert np.mean([float(line["hd95"]) for line in lines]) == pytest.approx(found["mean"]["hd95"], abs=1e-4)
-    assert "95 %, over 3 groups" in " ".join(capsys.readouterr().out.split())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "95 %, over 3 groups" in printed
+    assert "hd95 (px)" in printed
 
 
 @pytest.mark.slow

@@ -89,8 +89,37 @@ def test_half_a_utf_16_and_a_folder_are_no_csv(path, tmp_path):
     path.write_bytes(codecs.BOM_UTF16_LE + b"a")
     with pytest.raises(ManifestError, match=r"m\.csv: cannot be read as a CSV in UTF-16.*Save it as UTF-8"):
         read_manifest(path)
-    with pytest.raises(ManifestError, match=r"cannot be read as a CSV: Is a directory\. See"):
+    with pytest.raises(ManifestError, match=r"is a folder; expected a CSV\..* promise data make .* -o DATA\.csv$"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "start", [b"PK\3\4\x14\0\6\0", b"\xff\xd8\xff\xe0\0\x10JFIF\0", "image_name,".encode("utf-16-le")]
+)
+def test_workbooks_images_and_utf_16_without_a_mark_are_refused_in_words_that_can_be_read(path, start):
+    path.write_bytes(start)
+    with pytest.raises(ManifestError, match=r"m\.csv: cannot be read as a CSV: .*in Excel, choose") as caught:
+        read_manifest(path)
+    assert "\0" not in str(caught.value)
+
+
+@pytest.mark.parametrize("first", ["sep=;", "SEP=,"])
+def test_the_line_that_tells_excel_the_separator_is_skipped_and_counted(path, first):
+    save(path, [first, *(line.replace(";", "").replace(",", ";") for line in LINES)], end="\r\n")
+    assert [row.where for row in read_manifest(path)] == [f"{path}:3", f"{path}:4"]
+
+
+def test_a_tilde_is_the_home_folder_if_only_that_has_such_a_file(tmp_path, monkeypatch):
+    home, folder = tmp_path / "home", tmp_path / "data"
+    for name, value in (("HOME", str(home)), ("USERPROFILE", str(home))):
+        monkeypatch.setenv(name, value)
+    home.mkdir()
+    (home / "a.png").touch()
+    assert located(folder, "~/a.png") == home / "a.png"
+    assert located(folder, "~/b.png") == folder / "~/b.png"
+    (folder / "~").mkdir(parents=True)
+    (folder / "~/a.png").touch()
+    assert located(folder, "~/a.png") == folder / "~/a.png"
 
 
 def test_backslashes_are_slashes_if_only_such_a_file_exists(tmp_path):

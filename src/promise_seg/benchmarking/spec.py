@@ -308,8 +308,9 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8"
             raise SettingsError(
-                f"{place}: cannot be read: {error}. Expected a YAML file, or an included one: "
+                f"{place}: cannot be read: {reason}. Expected a YAML file, or an included one: "
                 f"{', '.join(included_specs())}"
             ) from error
     try:

@@ -47,4 +47,4 @@ def demo(
     for row in body:
         table.add_row(*row)
     Console().print(table)
-    console.print(f"pictures: {result.page}")
+    console.print(f"page: {result.page}")

@@ -79,11 +79,17 @@ def evaluate(
 
 def _print(found: "Evaluation") -> None:
     """Print means with intervals, then Dice by strata, trust scores and notes."""
+    from promise_seg.assessment.measures import name_with_unit
+    from promise_seg.assessment.measuring import parse_tolerance
     from promise_seg.assessment.statistics import interval_words
 
     summary = found.summary
     print_lines(found.notes)
-    rows = [(name, f"{value:.4f}", interval_words(summary.interval[name])) for name, value in summary.mean.items()]
+    unit = parse_tolerance(summary.tolerance).unit
+    rows = [
+        (name_with_unit(name, unit), f"{value:.4f}", interval_words(summary.interval[name]))
+        for name, value in summary.mean.items()
+    ]
     if summary.objects is not None:
         rows.append((f"Dice of {summary.objects} objects", f"{summary.object_dice:.4f}", ""))
     title = f"{found.name}, {summary.images} {summary.split} images, {summary.prompts_meaning}"

@@ -40,7 +40,8 @@ def usage_words(error: Any) -> str:
         return f"{max(parameter.opts, key=len)} {fault['input']}: {words_of(fault)}"
     if parameter is None or wrong is None:
         command = error.ctx.command_path if error.ctx is not None else "promise"
-        return f"{' '.join(error.format_message().split()).rstrip('.')}; see {command} --help"
+        words = " ".join(error.format_message().split()).rstrip(".")
+        return f"{words} See {command} --help" if words.endswith("?") else f"{words}; see {command} --help"
     name = max(parameter.opts, key=len)
     word, choices = wrong["word"], re.findall(r"'([^']+)'", wrong["choices"])
     nearest = get_close_matches(word.lower(), choices, n=1, cutoff=0.5)

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ HELP = "See docs/data-format.md for an example."
 
 _SEPARATORS = (",", ";", "\t")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_START_BYTES = 4096
+_LINE_FOR_EXCEL = re.compile(r"\Asep=[,;\t](?=[\r\n])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def read_file(path: Path) -> ManifestFile:
 
 
 def _rows_of_text(path: Path) -> list[tuple[int, list[str]]]:
-    text = _text(path)
+    text = _LINE_FOR_EXCEL.sub("", _text(path))  # the empty line is still counted
     return _records(path, text, _separator(path, text))
 
 
@@ -80,7 +83,8 @@ def _rows_of_parquet(path: Path) -> list[tuple[int, list[str]]]:
 def located(folder: Path, name: str) -> Path:
     """Return the path in a cell, relative to a manifest's folder; backslashes become slashes if only that file exists.
 
-    The folder may be at an address, and the path may be an address itself.
+    In the same way, ``~/`` becomes the user's home folder. The folder may be at an address, and the path may be an
+    address itself.
 
     Raises:
         SettingsError: if an address cannot be meant, or leads out of that of the manifest.
@@ -94,6 +98,10 @@ def located(folder: Path, name: str) -> Path:
         slashed = folder / name.strip().replace("\\", "/")
         if _exists(slashed):
             return slashed
+    if name.strip().startswith("~/") and not _exists(path):
+        at_home = Path(name.strip()).expanduser()
+        if _exists(at_home):
+            return at_home
     return path
 
 
@@ -109,10 +117,20 @@ def _text(path: Path) -> str:
         data = path.read_bytes()
     except FileNotFoundError:
         raise ManifestError(_no_such_file(path)) from None
+    except IsADirectoryError:
+        raise ManifestError(
+            f"{path}: is a folder; expected a CSV. Make one from a folder of images and masks: "
+            f"promise data make {path} -o DATA.csv"
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ManifestError(f"{path}: cannot be read as a CSV: {reason}. {HELP}") from error
     is_utf_16 = data.startswith(_UTF_16)
+    if not is_utf_16 and b"\0" in data[:_START_BYTES]:
+        raise ManifestError(
+            f"{path}: cannot be read as a CSV: found bytes of value 0, as in Excel workbooks, images and UTF-16 "
+            "without a byte order mark. Save it as UTF-8; in Excel, choose the type CSV UTF-8"
+        )
     try:
         return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
     except UnicodeDecodeError as error:

@@ -21,9 +21,15 @@ _OVERVIEW_ROWS = 4
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 84rem; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; } th, td { padding: .3rem .6rem; text-align: left; vertical-align: bottom; }
-.scores td { border-top: 1px solid #ccc; } .scores td.number { text-align: right; font-variant-numeric: tabular-nums; }
+.scores td { border-top: 1px solid #ccc; } .scores .number { text-align: right; font-variant-numeric: tabular-nums; }
 img { display: block; } .note { color: #555; max-width: 50rem; }
 """
+_WORDS = (
+    "The bare SAM has nothing trained around it. apm proposes its own points, ips shifts the tokens that SAM's mask "
+    "decoder starts from, and apm+ips does both. Oracle points are drawn from the ground truth, as if by a user who "
+    "knows the answer; own points are what prediction uses. MAE is the mean absolute error of the probabilities: lower "
+    "is better. Higher is better for all other measures."
+)
 
 Column = tuple[str, PromiseModel, Assessment]
 
@@ -73,7 +79,8 @@ def write_page(
         lines.append(f"<tr>{''.join(cells)}</tr>")
     draw_overview(folder / "overview.png", titles, drawn[:_OVERVIEW_ROWS])
     head, *body = table
-    scores = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+    scores = "".join(f"<th>{html.escape(cell)}</th>" for cell in head[:2])
+    scores += "".join(f'<th class="number">{html.escape(cell)}</th>' for cell in head[2:])
     for line in body:
         numbers = "".join(f'<td class="number">{html.escape(cell)}</td>' for cell in line[2:])
         scores += f"<tr><td>{html.escape(line[0])}</td><td>{html.escape(line[1])}</td>{numbers}</tr>"
@@ -81,9 +88,9 @@ def write_page(
     page = (
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>promise-seg demo</title><style>{_STYLE}</style>"
         f"<h1>promise-seg demo</h1><p class='note'>{html.escape(note)}</p>"
-        f"<table class='scores'><tr>{scores}</table>"
-        "<h2>The first test images</h2><p class='note'>Yellow: the mask. Green points are foreground, red ones "
-        "background. Oracle points are drawn from the ground truth, as a user who knows the answer would click.</p>"
+        f"<table class='scores'><tr>{scores}</table><p class='note'>{html.escape(_WORDS)}</p>"
+        "<h2>The first test images</h2><p class='note'>The mask is yellow. Green points are foreground, red points "
+        "background.</p>"
         f"<table><tr>{heads}</tr>{''.join(lines)}</table></html>\n"
     )
     path = folder / "index.html"

@@ -91,7 +91,8 @@ def find_trust(folder: Path, model: PromiseModel) -> Found:
     """
     path = folder / TRUST_FILE
     if not path.exists():
-        return Found(None, f"no trust scores: {folder} is not calibrated; see promise calibrate")
+        why = "is not calibrated. promise train does it at its end; otherwise run promise calibrate"
+        return Found(None, f"no trust scores: {folder} {why}")
     trust = read_trust(path)
     channels = trust.known.embeddings.shape[1]
     if trust.calibration.model_sha256 != model.sha256():
