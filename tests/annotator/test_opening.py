@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promise_seg.annotator.ahead import Ahead
+from promise_seg.annotator.encode_ahead import EncodeAhead
 from promise_seg.annotator.project import Project
 from promise_seg.annotator.upcoming import Upcoming
 from promise_seg.workflows.models import Model
@@ -154,7 +154,7 @@ def test_what_is_made_ahead_gives_way_to_whoever_waits():
         found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         asked.set()
 
-    ahead = Ahead(None, wanted, None)
+    ahead = EncodeAhead(None, wanted, None)
     ahead.start()
     assert asked.wait(20)
     ahead.stop()

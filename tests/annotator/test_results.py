@@ -69,7 +69,7 @@ def test_names_that_a_table_would_compute_are_paths(model, images, tmp_path, nam
     (images.parent / "images/0.png").rename(place / f"{name}.png")
     with Project(model, [place], tmp_path / "project") as project:
         project._results.write_manifest(
-            [project._results.listed(project.catalogue.found(1), f"masks/{name}.png", None)]
+            [project._results.manifest_entry(project.catalogue.image(1), f"masks/{name}.png", None)]
         )
     row = (tmp_path / "project/manifest.csv").read_text().splitlines()[1]
     assert not [cell for cell in row.split(",") if cell[:1] in "=+-@"]

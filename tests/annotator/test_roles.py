@@ -61,7 +61,7 @@ def test_a_drawn_group_that_was_to_choose_on_is_learned_from_too_once_a_model_wa
 
 def test_test_rows_are_neither_counted_nor_learned_from_whatever_their_group_was_used_for(project, folder):
     client = client_of(project)
-    groups = {project.catalogue.found(number).row.group for number in (1, 2)}
+    groups = {project.catalogue.image(number).row.group for number in (1, 2)}
     Roles(project._database).of((group, "train", False) for group in sorted(groups))
     accept(client, 1, 2, 3)
     found = client.get(f"{API}/training").json()

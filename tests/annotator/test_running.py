@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from promise_seg.annotator.access import Access
-from promise_seg.annotator.ahead import Ahead
+from promise_seg.annotator.encode_ahead import EncodeAhead
 from promise_seg.annotator.running import Place, _server, listening_socket, running
 from promise_seg.errors import SettingsError
 from tests.annotator.helpers import API, Tab, points
@@ -144,7 +144,7 @@ def test_fifty_tabs_are_answered(project):
 
 def test_encoding_ahead_ends_whenever_it_is_told_to(monkeypatch):
     """As when it is told so in the moment before it waits for news."""
-    ahead = Ahead(None, lambda: None, None)
+    ahead = EncodeAhead(None, lambda: None, None)
 
     class News(threading.Event):
         def clear(self):

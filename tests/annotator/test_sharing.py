@@ -81,7 +81,7 @@ def test_an_image_is_taken_over_between_actions_and_not_within_one(tab, other, p
     take, locked = Leases.take, []
 
     def taking(self, image, *more, **most):
-        locked.append(project._turns[image].locked())
+        locked.append(project._locks[image].locked())
         take(self, image, *more, **most)
 
     monkeypatch.setattr(Leases, "take", taking)

@@ -79,7 +79,7 @@ class Server:
     ) -> None:
         self.rule, self.onward, self.login = rule, onward, login
         self.asked: list[Asked] = []
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler_of(self))
         self._server.daemon_threads = True
         if wrap is not None:
@@ -96,7 +96,7 @@ class Server:
         return f"dicomweb+http://127.0.0.1:{self.port}{path}"
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Said:
-        with self._turn:
+        with self._lock:
             asked = Asked(len(self.asked), method, path, headers, body)
             self.asked.append(asked)
         return self.rule(asked) or self.pass_on(asked)

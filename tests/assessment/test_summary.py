@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from promise_seg.assessment.comparing import compare, read_scored
-from promise_seg.assessment.summary import EvaluationSummary, SeenInTraining, TestPeeks, read_summary
+from promise_seg.assessment.summary import EvaluationSummary, SeenInTraining, TestLooks, read_summary
 from promise_seg.benchmarking.scoring import cell_of
 from promise_seg.errors import SettingsError
 from promise_seg.reporting.document import Evaluation
@@ -56,9 +56,9 @@ def test_what_is_not_said_is_not_written():
     assert "mask_choice" not in subject().as_json()
     alone = EvaluationSummary.model_validate({k: v for k, v in stored("own_points").items() if k != "test_looks"})
     assert "test_looks" not in alone.with_notes().as_json()
-    peeks = TestPeeks(this_model=1, other_models=0, looked_at=0, beside=0, note=None, beside_note=None)
+    looks = TestLooks(this_model=1, other_models=0, looked_at=0, beside=0, note=None, beside_note=None)
     seen = SeenInTraining(trained_on=2, chosen_on=0, note="known")
-    noted = alone.with_notes(test_looks=peeks, seen_in_training=seen)
+    noted = alone.with_notes(test_looks=looks, seen_in_training=seen)
     assert noted.as_json()["test_looks"] == stored("own_points")["test_looks"]
     assert noted.as_json()["seen_in_training"] == {"trained_on": 2, "chosen_on": 0, "note": "known"}
     assert "test_looks" not in alone.as_json()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from promise_seg.assessment.test_log import LOG_FILE, finish_left_behind, logged_test, peek_note
+from promise_seg.assessment.test_log import LOG_FILE, finish_left_behind, logged_test, look_note
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.sealed import opened
@@ -14,9 +14,9 @@ from tests.helpers import write_dataset
 
 
 def log_test(*facts):
-    """Log a peek whose results are written."""
-    with logged_test(*facts) as peeks:
-        return peeks
+    """Log a look whose results are written."""
+    with logged_test(*facts) as looks:
+        return looks
 
 
 @pytest.fixture
@@ -31,17 +31,17 @@ def run(tmp_path):
 
 def test_a_first_look_and_the_same_again_are_no_second_thoughts(run, rows):
     assert log_test(run, "m1", rows, {"prompts": "apm"}).note is None
-    peeks = log_test(run, "m1", rows, {"prompts": "oracle"})
-    assert (peeks.this_model, peeks.other_models) == (2, 0)
-    assert peeks.note is None
+    looks = log_test(run, "m1", rows, {"prompts": "oracle"})
+    assert (looks.this_model, looks.other_models) == (2, 0)
+    assert looks.note is None
 
 
 def test_a_look_after_a_change_says_so(run, rows):
     for _ in range(2):
         log_test(run, "m1", rows, {})
-    peeks = log_test(run, "m2", rows, {})
-    assert (peeks.this_model, peeks.other_models, peeks.looked_at) == (1, 2, 6)
-    assert peeks.note.startswith("these test images were looked at 2 time(s) before with another model")
+    looks = log_test(run, "m2", rows, {})
+    assert (looks.this_model, looks.other_models, looks.looked_at) == (1, 2, 6)
+    assert looks.note.startswith("these test images were looked at 2 time(s) before with another model")
 
 
 def test_rows_in_another_order_some_of_them_and_others_beside_are_seen_too(run, rows):
@@ -49,10 +49,10 @@ def test_rows_in_another_order_some_of_them_and_others_beside_are_seen_too(run, 
     log_test(run, "m1", rows[:4], {})
     corrected = [replace(rows[3], labels_sha256="another"), rows[2], *rows[4:]]
     for number, (part, looked_at) in enumerate([(rows[1:3], 2), (corrected, 2), (rows[::-1], 6)]):
-        peeks = log_test(run, f"other {number}", part, {})
-        assert (peeks.looked_at, peeks.other_models) == (looked_at, 1 + number)
-        assert ("these test images were looked" in peeks.note) == (looked_at == len(part))
-    assert "4 of these 6 test images were looked at 1 time(s)" in peek_note(6, 1, 4)
+        looks = log_test(run, f"other {number}", part, {})
+        assert (looks.looked_at, looks.other_models) == (looked_at, 1 + number)
+        assert ("these test images were looked" in looks.note) == (looked_at == len(part))
+    assert "4 of these 6 test images were looked at 1 time(s)" in look_note(6, 1, 4)
 
 
 def test_images_that_were_never_looked_at_are_another_matter(run, rows):
@@ -64,16 +64,16 @@ def test_another_choice_among_masks_is_another_model_by_the_same_protocol(run, r
     log_test(run, "m", rows, {"mask_choice": "score", "protocol": "own"})
     assert log_test(run, "m", rows, {"mask_choice": "0", "protocol": "reference"}).note is None
     assert log_test(run, "m", rows, {"prompts": "budget"}).note is None
-    peeks = log_test(run, "m", rows, {"mask_choice": "0", "protocol": "own"})
-    assert peeks.other_models == 1
-    assert "the choice among SAM's masks" in peeks.note
+    looks = log_test(run, "m", rows, {"mask_choice": "0", "protocol": "own"})
+    assert looks.other_models == 1
+    assert "the choice among SAM's masks" in looks.note
 
 
 def test_other_runs_beside_this_one_are_counted(run, rows):
     assert log_test(run, "m1", rows, {}).beside_note is None
-    peeks = log_test(run.with_name("two"), "m2", rows, {})
-    assert (peeks.other_models, peeks.beside) == (0, 1)
-    assert "1 other run(s) in the folder around this one were scored on these test images" in peeks.beside_note
+    looks = log_test(run.with_name("two"), "m2", rows, {})
+    assert (looks.other_models, looks.beside) == (0, 1)
+    assert "1 other run(s) in the folder around this one were scored on these test images" in looks.beside_note
     assert log_test(run.with_name("three"), "m3", rows[:0], {}).beside == 0
 
 
@@ -140,8 +140,8 @@ def lines(run):
 
 
 def test_a_look_of_a_killed_process_that_is_given_again_is_one(run, rows, killed):
-    peeks = log_test(run, "m1", rows, {"dice": 0.5})
-    assert (peeks.this_model, peeks.other_models) == (1, 0)
+    looks = log_test(run, "m1", rows, {"dice": 0.5})
+    assert (looks.this_model, looks.other_models) == (1, 0)
     (line,) = lines(run)
     assert line.keys() == killed.keys() - {"unfinished"}
     assert log_test(run, "m1", rows, {"dice": 0.5}).this_model == 2
@@ -152,8 +152,8 @@ def test_a_look_of_a_killed_process_that_is_given_again_is_one(run, rows, killed
     ("model", "facts", "count"), [("m2", {"dice": 0.5}, 6), ("m1", {"dice": 0.6}, 6), ("m1", {"dice": 0.5}, 3)]
 )
 def test_another_look_than_that_of_a_killed_process_is_one_more(run, rows, killed, model, facts, count):
-    peeks = log_test(run, model, rows[:count], facts)
-    assert peeks.this_model + peeks.other_models == 2
+    looks = log_test(run, model, rows[:count], facts)
+    assert looks.this_model + looks.other_models == 2
     assert lines(run)[0] == killed
 
 

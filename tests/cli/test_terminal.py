@@ -39,6 +39,18 @@ def test_letters_that_cannot_be_shown_are_written_as_codes(data, encoding):
     assert b"1 error(s)" not in done.stdout
 
 
+def test_names_with_the_marks_of_the_terminal_library_are_printed_as_they_are(tmp_path, capsys):
+    """Rich reads ``[/b]`` as the end of bold text, which never began, and ``:x:`` as a cross."""
+    name = "[/b] [red] :x:"
+    common.print_table([name], [[name]], name)
+    common.print_line(name)
+    with common.stages_bar() as progress:
+        progress(name, 1, 1, name)
+    shown = capsys.readouterr()
+    assert shown.out.count(name) == 3
+    assert shown.err.count(name) >= 3
+
+
 @pytest.mark.slow
 def test_an_error_of_such_a_name_is_one_line(data):
     done = run(data, "cp1252", "data", "check", "没有.csv")

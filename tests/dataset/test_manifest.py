@@ -96,7 +96,10 @@ def test_every_nth_slice(tmp_path, text, slices):
     assert (row.slices, row.every) == (slices, 5)
 
 
-@pytest.mark.parametrize("text", ["-3", "a", "4-2", "1-", "1.5", ":0", ":", "1-4:", "1-4:-2", ":2:2"])
+@pytest.mark.parametrize(
+    "text",
+    ["-3", "a", "4-2", "1-", "1.5", ":0", ":", "1-4:", "1-4:-2", ":2:2", pytest.param("9" * 5000, id="long")],
+)
 def test_what_is_no_slice(tmp_path, text):
     path = tmp_path / "m.csv"
     path.write_text(f"image_name,train_type,mask_name,slice\nct.nii,train,seg.nii,{text}\n")

@@ -69,6 +69,10 @@ def test_labels_from_files_are_drawn_as_they_are():
     assert label in words(interval_chart([(label, 0.5, None, "own")], name="n", x_label="x"))
 
 
+def test_control_characters_that_no_xml_can_hold_are_replaced():
+    assert "ward\ufffd3" in words(interval_chart([("ward\x013", 0.5, None, "own")], name="Dice", x_label="Dice"))
+
+
 def test_a_label_that_is_too_long_is_cut():
     assert any(word.endswith("\N{HORIZONTAL ELLIPSIS}") for word in words(interval_chart(
         [("long " * 30, 0.5, None, "own")], name="n", x_label="x"

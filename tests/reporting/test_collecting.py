@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from promise_seg.assessment.evaluation import Assessment, evaluate
-from promise_seg.assessment.summary import TestPeeks
+from promise_seg.assessment.summary import TestLooks
 from promise_seg.checkpoint import save_checkpoint
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
@@ -83,7 +83,7 @@ def test_a_look_is_noted_once_and_said_of_every_evaluation(model, checked, plan,
 
     def note(facts):
         noted.append(facts)
-        return TestPeeks(this_model=1, other_models=3, note="looked at")
+        return TestLooks(this_model=1, other_models=3, note="looked at")
 
     found = collect(model, checked[-2:], replace(plan, budget=False), store=store, note_look=note)
     (facts,) = noted

@@ -56,7 +56,7 @@ def test_a_manifest_and_a_name_are_enough(place):
     assert summary["model"] == str(place / "apm")
     assert summary["test_looks"]["this_model"] == 1
     again = evaluate(place / "apm", place / "data/manifest.csv", device="cpu")
-    assert again.summary.test_looks.this_model == 2  # a peek in Python is one too
+    assert again.summary.test_looks.this_model == 2  # a look in Python is one too
     assert again.mean == found.mean
 
 

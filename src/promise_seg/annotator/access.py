@@ -30,7 +30,7 @@ class Access:
     shown: str = _LOCAL[0]
     _token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     _sessions: set[str] = field(default_factory=set, repr=False)
-    _turn: Lock = field(default_factory=Lock, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
     @property
     def scheme(self) -> str:
@@ -54,7 +54,7 @@ class Access:
 
     def exchange(self, token: str) -> str | None:
         """Turn the token into a session, once; ``None`` if it is another, or was used."""
-        with self._turn:
+        with self._lock:
             if not hmac.compare_digest(token.encode(), self._token.encode()):
                 return None
             self._token = secrets.token_urlsafe(32)
@@ -73,7 +73,7 @@ class Access:
         if found is None:
             return False
         given = found.encode("utf-8", "replace")
-        with self._turn:
+        with self._lock:
             return any(hmac.compare_digest(given, known.encode()) for known in self._sessions)
 
     def is_own_host(self, host: str) -> bool:

@@ -2,14 +2,15 @@
 
 import logging
 import sqlite3
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import RLock
+from threading import Lock
 
 from promise_seg.annotator.database import Database
+from promise_seg.annotator.lru_cache import LruCache
 from promise_seg.annotator.refusals import Refusal, unknown
 from promise_seg.dataset.manifest import Row, read_manifest
 from promise_seg.dataset.manifest_file import SUFFIXES
@@ -30,7 +31,7 @@ _OPEN = 4
 
 
 @dataclass(frozen=True)
-class Found:
+class ProjectImage:
     """An image to annotate: its files, and its row where a manifest names it."""
 
     input: Input
@@ -57,7 +58,7 @@ class Found:
 
 def find_images(
     places: Iterable[str | Path], reading: Reading, output: Path, note: Callable[[str], object]
-) -> list[Found]:
+) -> list[ProjectImage]:
     """Return the images that a user names: files, folders, or one manifest.
 
     Raises:
@@ -81,7 +82,7 @@ def find_images(
         raise ImageError(f"{', '.join(map(str, named))}: no images found outside of the project {output}")
     shared = _shared_folders(inputs, note)
     return [
-        Found(
+        ProjectImage(
             one, rows.get(one.path.absolute()) or rows.get(one.root.absolute()), bool(one.files) and one.path in shared
         )
         for one in inputs
@@ -127,37 +128,37 @@ class Catalogue:
 
     def __init__(self, database: Database, reading: Reading) -> None:
         self._database, self.reading = database, reading
-        self._found: dict[int, Found] = {}
-        self._turn = RLock()
-        self._sources: OrderedDict[int, tuple[str, Source]] = OrderedDict()
+        self._given: dict[int, ProjectImage] = {}
+        self._opening = Lock()
+        self._sources: LruCache[tuple[int, str], Source] = LruCache(_OPEN)
         self._compared: dict[int, tuple[str, bool]] = {}
 
-    def add(self, images: Iterable[Found], progress: Progress = silent) -> None:
+    def add(self, images: Iterable[ProjectImage], progress: Progress = silent) -> None:
         """Look at images, each once: those that cannot be read are kept with the reason, and skipped.
 
         Raises:
             PromiseError: if none of them can be read.
         """
-        found = list(images)
-        for one in counted(found, progress, "looking at images"):
+        given = list(images)
+        for image in counted(given, progress, "looking at images"):
             with self._database.reading() as connection:
-                row = connection.execute("SELECT * FROM images WHERE key = ?", (one.input.key,)).fetchone()
-            self._found[self._enter(one) if row is None else self._again(one, row)] = one
+                row = connection.execute("SELECT * FROM images WHERE key = ?", (image.input.key,)).fetchone()
+            self._given[self._enter(image) if row is None else self._again(image, row)] = image
         if not self.numbers:
             reasons = [reason for _, reason in self.faults()]
-            raise PromiseError(f"none of {len(found)} image(s) can be read: {reasons[0]}")
+            raise PromiseError(f"none of {len(given)} image(s) can be read: {reasons[0]}")
 
-    def _again(self, one: Found, row: sqlite3.Row) -> int:
-        """An image that is known: one that could not be read is looked at once more."""
+    def _again(self, image: ProjectImage, row: sqlite3.Row) -> int:
+        """Return the number of an image that is known; one that could not be read is looked at once more."""
         number = int(row["id"])
         if row["fault"] is not None:
-            facts = self._look(one)
+            facts = self._look(image)
             self._write("UPDATE images SET sha256 = :sha256, stamp = :stamp, width = :width, height = :height, "
                         "slices = :slices, fault = :fault WHERE id = :id", {**facts, "id": number})  # fmt: skip
         return number
 
-    def _enter(self, one: Found) -> int:
-        facts = self._look(one) | {"key": one.input.key, "name": _name(one.input), "stem": one.input.stem}
+    def _enter(self, image: ProjectImage) -> int:
+        facts = self._look(image) | {"key": image.input.key, "name": _name(image.input), "stem": image.input.stem}
         return self._write(
             "INSERT INTO images (key, name, stem, sha256, stamp, width, height, slices, fault) VALUES "
             "(:key, :name, :stem, :sha256, :stamp, :width, :height, :slices, :fault)",
@@ -171,11 +172,11 @@ class Catalogue:
         except Refusal as refusal:
             raise PromiseError(f"{self._database.path}: {refusal.message}") from refusal
 
-    def _look(self, one: Found) -> dict[str, object]:
+    def _look(self, image: ProjectImage) -> dict[str, object]:
         try:
-            with guarded(one.input.name):
-                stamp, sha256 = one.stamp, one.input.sha256()
-                source = self.reading.opened(one.input.open(self.reading.axis))
+            with guarded(image.input.name):
+                stamp, sha256 = image.stamp, image.input.sha256()
+                source = self.reading.opened(image.input.open(self.reading.axis))
                 height, width = self.reading.rgb(source, 0).shape[:2]
         except PromiseError as error:
             return {"sha256": "", "stamp": "", "width": 0, "height": 0, "slices": 0, "fault": str(error)}
@@ -188,20 +189,20 @@ class Catalogue:
         """The numbers of the images that can be annotated."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT id FROM images WHERE fault IS NULL ORDER BY id").fetchall()
-        return [number for (number,) in rows if number in self._found]
+        return [number for (number,) in rows if number in self._given]
 
     def states(self) -> dict[str, int]:
         """Return how many of the images that can be annotated are in each state, asked of the database at once."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT id, state FROM images WHERE fault IS NULL").fetchall()
-        found = Counter(state for number, state in rows if number in self._found)
+        found = Counter(state for number, state in rows if number in self._given)
         return {state: found[state] for state in _STATES}
 
     def faults(self) -> list[tuple[str, str]]:
         """Return the names of the images that could not be read, and why."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT id, name, fault FROM images WHERE fault IS NOT NULL ORDER BY id")
-            return [(row["name"], row["fault"]) for row in rows.fetchall() if row["id"] in self._found]
+            return [(row["name"], row["fault"]) for row in rows.fetchall() if row["id"] in self._given]
 
     def row(self, number: int) -> sqlite3.Row:
         """Return all that the project keeps of an image.
@@ -209,7 +210,7 @@ class Catalogue:
         Raises:
             Refusal: if there is no such image.
         """
-        if number not in self._found:  # nor a number that the database cannot even look for
+        if number not in self._given:  # nor a number that the database cannot even look for
             raise unknown(f"The image {number}")
         with self._database.reading() as connection:
             row: sqlite3.Row | None = connection.execute(
@@ -223,12 +224,12 @@ class Catalogue:
         """Return what :meth:`row` returns of all images that can be annotated."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT * FROM images WHERE fault IS NULL ORDER BY id").fetchall()
-        return [row for row in rows if row["id"] in self._found]
+        return [row for row in rows if row["id"] in self._given]
 
-    def found(self, number: int) -> Found:
-        """Return the files of an image."""
+    def image(self, number: int) -> ProjectImage:
+        """Return an image with its files."""
         self.row(number)
-        return self._found[number]
+        return self._given[number]
 
     def accepted(self) -> list[sqlite3.Row]:
         """Return all that the project keeps of the accepted images, also of those that were not given this time."""
@@ -237,7 +238,7 @@ class Catalogue:
 
     def is_given(self, number: int) -> bool:
         """Whether an image is among those that were given this time."""
-        return number in self._found
+        return number in self._given
 
     def note_mask(self, number: int, mask: str, listed: str) -> None:
         """Note where the masks of an image are, below the project's folder, and its rows of the manifest."""
@@ -260,13 +261,13 @@ class Catalogue:
 
     def row_is_changed(self, row: sqlite3.Row) -> bool:
         """Whether the image of a row is changed, see :meth:`is_changed`."""
-        number, one = int(row["id"]), self._found[row["id"]]
+        number, image = int(row["id"]), self._given[row["id"]]
         try:
-            if (stamp := one.stamp) == row["stamp"]:
+            if (stamp := image.stamp) == row["stamp"]:
                 return False
             known, changed = self._compared.get(number, ("", True))
             if stamp != known:
-                changed = one.input.sha256() != row["sha256"]
+                changed = image.input.sha256() != row["sha256"]
                 self._compared[number] = stamp, changed
                 if not changed:
                     self._note_stamp(number, stamp)
@@ -299,17 +300,13 @@ class Catalogue:
             Refusal: if it changed on disk, or cannot be read any more.
         """
         self.check_unchanged(number)
-        sha256 = self.row(number)["sha256"]
-        with self._turn:
-            if number in self._sources and self._sources[number][0] == sha256:
-                self._sources.move_to_end(number)
-                return self._sources[number][1]
-            one = self._found[number]
-            with readable(one.input.name):
-                source = self.reading.opened(one.input.open(self.reading.axis))
-            self._sources[number] = sha256, source
-            if len(self._sources) > _OPEN:
-                self._sources.popitem(last=False)
+        key = number, str(self.row(number)["sha256"])
+        with self._opening:
+            if (source := self._sources.get(key)) is None:
+                given = self._given[number].input
+                with readable(given.name):
+                    source = self.reading.opened(given.open(self.reading.axis))
+                self._sources.put(key, source)
             return source
 
     def check_slice(self, number: int, index: int) -> None:

@@ -63,7 +63,7 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / DATABASE
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
         with ExitStack() as opened:
             self._open(opened)
             opened.pop_all()
@@ -97,7 +97,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Read what belongs together."""
-        with self._turn:
+        with self._lock:
             yield self.connection
 
     @contextmanager
@@ -107,7 +107,7 @@ class Database:
         Raises:
             Refusal: if it cannot be stored, as on a full disk; then nothing was changed.
         """
-        with self._turn:
+        with self._lock:
             try:
                 self.connection.execute("BEGIN IMMEDIATE")
                 yield self.connection
@@ -124,7 +124,7 @@ class Database:
 
     def close(self) -> None:
         """Close the file; nothing is lost without it."""
-        with self._turn:
+        with self._lock:
             self.connection.close()
 
 

@@ -56,7 +56,7 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        asked = Asked(scope)
+        asked = RequestHead(scope)
         try:
             self._check_place(asked)
             if asked.method == "GET" and asked.path == "/" and (token := asked.query.get("token")):
@@ -70,7 +70,7 @@ class Guard:
             return
         await self._app(scope, receive if body is None else _once(body, receive), _with_headers(send))
 
-    def _check_place(self, asked: "Asked") -> None:
+    def _check_place(self, asked: "RequestHead") -> None:
         """Refuse other hosts, other origins and other methods."""
         hosts = asked.all_of("host")
         if len(hosts) != 1 or not self._access.is_own_host(hosts[0]):
@@ -86,7 +86,7 @@ class Guard:
         if asked.method not in _METHODS:
             raise Refusal(405, "unknown", f"There is no {asked.method[:16]} here")
 
-    async def _exchange(self, asked: "Asked", token: str, send: Send) -> None:
+    async def _exchange(self, asked: "RequestHead", token: str, send: Send) -> None:
         """Turn the token of the printed address into a cookie, and lead to an address without it."""
         session = self._access.exchange(token)
         if session is None and not self._access.has_session(asked.header("cookie")):
@@ -97,7 +97,7 @@ class Guard:
             headers["set-cookie"] = self._access.set_cookie(session)
         await _answer(send, 303, b"", headers)
 
-    async def _body(self, asked: "Asked", receive: Receive) -> bytes:
+    async def _body(self, asked: "RequestHead", receive: Receive) -> bytes:
         """Read all of a body, unless it is too large or too slow, or no plain JSON."""
         length = asked.header("content-length")
         if length and (not length.isdecimal() or int(length) > LARGEST_BODY):
@@ -117,7 +117,7 @@ class Guard:
         check_json(body)
         return body
 
-    async def _refuse(self, asked: "Asked", refusal: Refusal, send: Send) -> None:
+    async def _refuse(self, asked: "RequestHead", refusal: Refusal, send: Send) -> None:
         if asked.scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": refusal.code})
             return
@@ -130,7 +130,7 @@ class Guard:
 _JSON, _TEXT = {"content-type": "application/json"}, {"content-type": "text/plain; charset=utf-8"}
 
 
-class Asked:
+class RequestHead:
     """A request as far as its headers."""
 
     def __init__(self, scope: Scope) -> None:

@@ -10,7 +10,7 @@ from promise_seg.annotator.catalogue import Catalogue
 from promise_seg.annotator.database import Database
 from promise_seg.annotator.lineage import KnownModel, Lineage, identities_of, identity_of
 from promise_seg.annotator.refusals import Refusal
-from promise_seg.annotator.results import Listed
+from promise_seg.annotator.results import ManifestEntry
 from promise_seg.annotator.roles import Role, Roles
 from promise_seg.annotator.rounds import Job, Round
 from promise_seg.annotator.seen import Seen
@@ -56,7 +56,7 @@ class LearningOptions:
 class Accepted(Protocol):
     """Returns the accepted images that can be learned from, the first accepted first, each with its number."""
 
-    def __call__(self) -> list[tuple[int, Listed]]: ...
+    def __call__(self) -> list[tuple[int, ManifestEntry]]: ...
 
 
 class Learning:
@@ -192,7 +192,7 @@ class Learning:
         names = [one.folder for one in self.lineage.all() if one.folder is not None]
         return Round.new(self.folder, self._job(len(images)), used, names)
 
-    def _to_learn_from(self) -> list[tuple[int, Listed]]:
+    def _to_learn_from(self) -> list[tuple[int, ManifestEntry]]:
         """Return the accepted images that can be learned from: test rows never are."""
         return [(number, listed) for number, listed in self._accepted() if listed.split != Split.TEST]
 

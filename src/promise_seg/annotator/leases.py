@@ -40,12 +40,12 @@ class Leases:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._turn = clock, threading.Lock()
+        self._clock, self._lock = clock, threading.Lock()
         self._held: dict[int, Lease] = {}
 
     def holder(self, image: int) -> Lease | None:
         """Return who holds an image now."""
-        with self._turn:
+        with self._lock:
             return self._holder(image)
 
     def _holder(self, image: int) -> Lease | None:
@@ -58,7 +58,7 @@ class Leases:
         Raises:
             Refusal: if somebody else holds it, unless it is taken by force.
         """
-        with self._turn:
+        with self._lock:
             held = self._holder(image)
             if held is not None and held.client != client and not by_force:
                 raise Refusal(
@@ -76,7 +76,7 @@ class Leases:
         Raises:
             Refusal: if the client does not hold the image.
         """
-        with self._turn:
+        with self._lock:
             held = self._held.get(image)
             if held is None or held.client != client:
                 by = "" if held is None else f": {held.user} has it"
@@ -86,7 +86,7 @@ class Leases:
 
     def give_back(self, image: int, client: str) -> None:
         """Let an image go, if this client holds it."""
-        with self._turn:
+        with self._lock:
             held = self._held.get(image)
             if held is not None and held.client == client:
                 del self._held[image]

@@ -12,7 +12,6 @@ from typing import Any, Self
 
 from promise_seg._version import __version__
 from promise_seg.annotator.actions import Actions, Image
-from promise_seg.annotator.ahead import Ahead
 from promise_seg.annotator.bodies import (
     LARGEST_BODY,
     LONGEST_NAME,
@@ -27,6 +26,7 @@ from promise_seg.annotator.bodies import (
 from promise_seg.annotator.catalogue import Catalogue, find_images
 from promise_seg.annotator.classes import classes_of
 from promise_seg.annotator.database import Database
+from promise_seg.annotator.encode_ahead import EncodeAhead
 from promise_seg.annotator.history import Change, History, Outcome, Request, check_revision
 from promise_seg.annotator.learning import Learning, LearningOptions
 from promise_seg.annotator.leases import LEASE_SECONDS, Leases
@@ -35,7 +35,7 @@ from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.pictures import Pictures
 from promise_seg.annotator.propagation import Propagations, propagated
 from promise_seg.annotator.refusals import Refusal
-from promise_seg.annotator.results import MANIFEST, Listed, Results
+from promise_seg.annotator.results import MANIFEST, ManifestEntry, Results
 from promise_seg.annotator.segmenter import Segmenter
 from promise_seg.annotator.truth import Truth
 from promise_seg.annotator.upcoming import Upcoming, middle
@@ -119,15 +119,15 @@ class Project:
             self._results = Results(self.folder, self.classes, self.options.output_format)
             self.leases = Leases()
             self.propagations = Propagations()
-            self._turns = {number: Lock() for number in self.catalogue.numbers}
-            self._manifest_turn = Lock()
+            self._locks = {number: Lock() for number in self.catalogue.numbers}
+            self._manifest_lock = Lock()
             self._manifest_is_due = False
             try:
                 self._refresh_manifest()
             except Refusal as refusal:  # it is written with the next acceptance
                 note(f"manifest.csv is not up to date: {refusal.message}")
             self._upcoming = Upcoming(self.catalogue)
-            self._ahead = Ahead(self.segmenter, self._upcoming.next, self._note_trust)
+            self._ahead = EncodeAhead(self.segmenter, self._upcoming.next, self._note_trust)
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -196,7 +196,7 @@ class Project:
         if (before := self.leases.holder(number)) is not None and before.client == body.client:
             self.leases.take(number, body.client, user, by_force=body.take)  # its own action may take minutes
         else:
-            with self._turns[number]:  # an action of whoever held it before ends first
+            with self._locks[number]:  # an action of whoever held it before ends first
                 self.leases.take(number, body.client, user, by_force=body.take)
                 self._renew(number)
                 if body.propose is not None:
@@ -231,7 +231,7 @@ class Project:
             Refusal: if it is not done; then nothing was changed.
         """
         self.catalogue.row(number)
-        with self._turns[number]:
+        with self._locks[number]:
             action = body.action.model_dump(mode="json", by_alias=True)
             done = self.history.answered(number, Request.of(body.id, action, ""))
             if done is None:
@@ -286,9 +286,9 @@ class Project:
 
     def _accept(self, number: int, objects: list[AnnotatedObject]) -> None:
         """Write what an accepted image leaves, before it is noted as done; the manifest lists it afterwards."""
-        found = self.catalogue.found(number)
-        mask = self._results.write_masks(found, self.catalogue.source(number), objects, self.learning.names())
-        listed = self._results.listed(found, mask, self._slices_to_learn(number))
+        image = self.catalogue.image(number)
+        mask = self._results.write_masks(image, self.catalogue.source(number), objects, self.learning.names())
+        listed = self._results.manifest_entry(image, mask, self._slices_to_learn(number))
         self.catalogue.note_mask(number, mask, listed.to_text())
 
     def _refresh_manifest(self) -> None:
@@ -297,8 +297,8 @@ class Project:
         Raises:
             Refusal: if it cannot be written. What was done is kept; it is written when the action is sent again.
         """
-        with self._manifest_turn:
-            rows = [self._listed(row) for row in self.catalogue.accepted() if row["mask"] is not None]
+        with self._manifest_lock:
+            rows = [self._manifest_entry(row) for row in self.catalogue.accepted() if row["mask"] is not None]
             images = [one for one in rows if one is not None]
             if not images and not (self.folder / MANIFEST).exists():
                 return
@@ -313,14 +313,14 @@ class Project:
                 ) from error  # fmt: skip
             self._manifest_is_due = False
 
-    def _listed(self, row: Row) -> Listed | None:
+    def _manifest_entry(self, row: Row) -> ManifestEntry | None:
         """Return how the manifest lists an accepted image; ``None`` if it cannot name it, or the image is gone."""
-        number, kept = int(row["id"]), None if row["listed"] is None else Listed.from_text(row["listed"])
+        number, kept = int(row["id"]), None if row["listed"] is None else ManifestEntry.from_text(row["listed"])
         if not self.catalogue.is_given(number):
             return kept if kept is not None and (self.folder / kept.image).exists() else None
-        found = self.catalogue.found(number)
+        image = self.catalogue.image(number)
         slices = self._slices_to_learn(number) if kept is None else kept.slices
-        return None if found.shares_folder else self._results.listed(found, row["mask"], slices)
+        return None if image.shares_folder else self._results.manifest_entry(image, row["mask"], slices)
 
     def _slices_to_learn(self, number: int) -> list[int] | None:
         """Return the slices of a volume that somebody looked at; ``None`` for all."""
@@ -339,10 +339,10 @@ class Project:
             self.catalogue.note_trust(number, trust)
         self._upcoming.note_done(number)
 
-    def _to_learn_from(self) -> list[tuple[int, Listed]]:
+    def _to_learn_from(self) -> list[tuple[int, ManifestEntry]]:
         """Return the accepted images that a manifest can name and whose files are what they were, the first first."""
         rows = sorted(self.catalogue.accepted(), key=lambda row: (row["last_at"] or 0.0, row["id"]))
-        found = [(int(row["id"]), self._listed(row)) for row in rows if row["mask"] is not None]
+        found = [(int(row["id"]), self._manifest_entry(row)) for row in rows if row["mask"] is not None]
         return [
             (number, listed)
             for number, listed in found

@@ -26,18 +26,18 @@ class Propagations:
     """Everything that is under way, by image: how far it is, and whether it is to end."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._far: dict[int, tuple[int, int]] = {}
         self._cancelled: set[int] = set()
         self._closed = False
 
     def goes_on(self, image: int) -> GoesOn:
         """Return what notes the progress of an image's propagation, which begins now and can be ended from now on."""
-        with self._turn:
+        with self._lock:
             self._far[image] = 0, 0
 
         def note(done: int, total: int) -> bool:
-            with self._turn:
+            with self._lock:
                 self._far[image] = done, total
                 return image not in self._cancelled and not self._closed
 
@@ -45,24 +45,24 @@ class Propagations:
 
     def cancel(self, image: int) -> None:
         """End that of an image after the slice that it is at; what it did until then is kept."""
-        with self._turn:
+        with self._lock:
             if image in self._far:
                 self._cancelled.add(image)
 
     def close(self) -> None:
         """End all of them."""
-        with self._turn:
+        with self._lock:
             self._closed = True
 
     def end(self, image: int) -> None:
         """Note that it has ended."""
-        with self._turn:
+        with self._lock:
             self._far.pop(image, None)
             self._cancelled.discard(image)
 
     def facts(self, image: int) -> dict[str, Any]:
         """Return what a client is told."""
-        with self._turn:
+        with self._lock:
             done, total = self._far.get(image, (0, 0))
             return {"running": image in self._far, "done": done, "total": total}
 

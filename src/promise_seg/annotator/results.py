@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from promise_seg.annotator.catalogue import Found
+from promise_seg.annotator.catalogue import ProjectImage
 from promise_seg.annotator.database import not_stored
 from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.refusals import Refusal
@@ -31,7 +31,7 @@ COCO = "exports/coco.json"
 
 
 @dataclass(frozen=True)
-class Listed:
+class ManifestEntry:
     """An image in the manifest.
 
     Args:
@@ -50,7 +50,7 @@ class Listed:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_text(cls, text: str) -> "Listed":
+    def from_text(cls, text: str) -> "ManifestEntry":
         """Return the image of :meth:`to_text`."""
         value = json.loads(text)
         return cls(**value | {"slices": None if value["slices"] is None else tuple(value["slices"])})
@@ -69,12 +69,12 @@ class Results:
         self.folder, self.names, self.output = folder, dict(names), output
 
     def write_masks(
-        self, found: Found, source: Source, objects: Sequence[AnnotatedObject], models: Mapping[int, str]
+        self, image: ProjectImage, source: Source, objects: Sequence[AnnotatedObject], models: Mapping[int, str]
     ) -> str:
         """Write the masks of an accepted image and its prompts, and return where the masks are below the folder.
 
         Args:
-            found: the image.
+            image: the image.
             source: the same, opened.
             objects: all of them.
             models: the names of those that the objects name by number.
@@ -84,9 +84,9 @@ class Results:
         """
         labelled = self._labelled(source, objects)
         with storing():
-            path = self._write(found, labelled)
+            path = self._write(image, labelled)
             write_json(
-                self.folder / "prompts" / f"{found.input.stem}.json", _prompts(found, objects, self.names, models)
+                self.folder / "prompts" / f"{image.input.stem}.json", _prompts(image, objects, self.names, models)
             )
         return path.relative_to(self.folder).as_posix()
 
@@ -101,29 +101,29 @@ class Results:
         is_binary = list(self.names) == [1]
         return Labelled(source, tuple(slices), self.names, is_binary, separate_objects=False)
 
-    def _write(self, found: Found, labelled: Labelled) -> Path:
+    def _write(self, image: ProjectImage, labelled: Labelled) -> Path:
         formats = formats_for(labelled.source, self.output)
         for output in formats:
             writer = writer_of(output)
-            path = self.folder / "masks" / f"{found.input.stem}{writer.suffix}"
+            path = self.folder / "masks" / f"{image.input.stem}{writer.suffix}"
             try:
-                with guarded(found.input.name, f"written as {output}"):
+                with guarded(image.input.name, f"written as {output}"):
                     writer.write(labelled, path)
             except ImageError:
                 if output == formats[-1]:
                     raise
             else:
                 return path if path.exists() else path.with_suffix("")  # a folder with a file for each slice
-        raise ImageError(f"{found.input.name}: there is no format for its masks")
+        raise ImageError(f"{image.input.name}: there is no format for its masks")
 
-    def listed(self, found: Found, mask: str, slices: Sequence[int] | None) -> Listed:
+    def manifest_entry(self, image: ProjectImage, mask: str, slices: Sequence[int] | None) -> ManifestEntry:
         """Return how the manifest lists an image with its mask, and the slices that were looked at."""
-        image = path_from(self.folder, found.input.path)
-        split = Split.TRAIN if found.row is None else found.row.split
-        group = image if found.row is None or found.row.group == str(found.row.image) else found.row.group
-        return Listed(image, str(split), mask, group, None if slices is None else tuple(slices))
+        path, row = path_from(self.folder, image.input.path), image.row
+        split = Split.TRAIN if row is None else row.split
+        group = path if row is None or row.group == str(row.image) else row.group
+        return ManifestEntry(path, str(split), mask, group, None if slices is None else tuple(slices))
 
-    def write_manifest(self, images: Sequence[Listed]) -> None:
+    def write_manifest(self, images: Sequence[ManifestEntry]) -> None:
         """Write the manifest of all accepted images, as ``promise train`` takes it.
 
         Raises:
@@ -160,7 +160,7 @@ class Results:
         return {"file": COCO, "images": len(content["images"]), "objects": len(content["annotations"])}
 
 
-def manifest_text(images: Sequence[Listed]) -> str:
+def manifest_text(images: Sequence[ManifestEntry]) -> str:
     """Return a manifest of images, as ``promise train`` takes it."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
@@ -190,13 +190,13 @@ def _annotation(one: AnnotatedObject, height: int, width: int) -> dict[str, Any]
 
 
 def _prompts(
-    found: Found, objects: Sequence[AnnotatedObject], names: Mapping[int, str], models: Mapping[int, str]
+    image: ProjectImage, objects: Sequence[AnnotatedObject], names: Mapping[int, str], models: Mapping[int, str]
 ) -> dict[str, Any]:
     """Return the final prompts of an image: all that is needed to ask again."""
     used = {one.answer.model for one in objects}
     kept = ("id", "slice", "class", "points", "box", "automatic", "refines", "painted", "imported", "score", "model")
     return {
-        "image": found.input.name,
+        "image": image.input.name,
         "classes": {str(label): name for label, name in names.items()},
         "models": {str(number): name for number, name in models.items() if number in used},
         "objects": [{name: one.for_client()[name] for name in kept} for one in objects],

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from promise_seg.annotator.results import Listed, manifest_text, storing
+from promise_seg.annotator.results import ManifestEntry, manifest_text, storing
 from promise_seg.annotator.roles import Role
 from promise_seg.errors import PromiseError
 from promise_seg.files import write_text
@@ -92,7 +92,9 @@ class Round:
         return [cls(folder) for folder in sorted(found, key=lambda folder: int(folder.name))]
 
     @classmethod
-    def new(cls, project: Path, job: Job, images: Iterable[tuple[Listed, Role]], used: Iterable[str] = ()) -> Self:
+    def new(
+        cls, project: Path, job: Job, images: Iterable[tuple[ManifestEntry, Role]], used: Iterable[str] = ()
+    ) -> Self:
         """Begin a round: the masks are copied, as images may be accepted anew while it learns from them.
 
         Args:
@@ -112,8 +114,8 @@ class Round:
             write_sealed(made.folder / _JOB, asdict(job))  # at the end: without it there is no round
         return made
 
-    def _fill(self, project: Path, images: Sequence[tuple[Listed, Role]]) -> None:
-        rows: dict[str, list[Listed]] = {TRAIN: [], HELD_OUT: []}
+    def _fill(self, project: Path, images: Sequence[tuple[ManifestEntry, Role]]) -> None:
+        rows: dict[str, list[ManifestEntry]] = {TRAIN: [], HELD_OUT: []}
         for one, role in images:
             split = Split.TRAIN if role == Role.TRAIN else Split.VAL
             image = one.image if Path(one.image).is_absolute() else f"{_UP}{one.image}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from promise_seg.annotator.catalogue import Catalogue, readable
 from promise_seg.annotator.refusals import Refusal
-from promise_seg.annotator.results import Listed
+from promise_seg.annotator.results import ManifestEntry
 from promise_seg.annotator.rounds import TRAIN, Round
 from promise_seg.annotator.segmenter import models_of
 from promise_seg.dataset.manifest import read_manifest
@@ -38,7 +38,7 @@ class Seen:
         self._hashes = frozenset[str]().union(*(one.all_train for one in known if one is not None))
         self._paths = frozenset[Path]().union(*(_learned_from(one) for one in rounds))
 
-    def has(self, number: int, listed: Listed) -> bool | None:
+    def has(self, number: int, listed: ManifestEntry) -> bool | None:
         """Return whether an accepted image was learned from; ``None`` if nobody knows, as its file cannot be read.
 
         Raises:
@@ -63,7 +63,7 @@ class Seen:
         reading = self._catalogue.reading
         return reading.opened(open_source(path, reading.axis))
 
-    def _is_among(self, source: Source, listed: Listed) -> bool:
+    def _is_among(self, source: Source, listed: ManifestEntry) -> bool:
         indices = range(len(source)) if listed.slices is None else listed.slices
         return any(content_sha256(source, index, self._catalogue.reading) in self._hashes for index in indices)
 

@@ -9,7 +9,7 @@ import torch
 
 from promise_seg.annotator.bits import MaskBits
 from promise_seg.annotator.catalogue import Catalogue, readable
-from promise_seg.annotator.keeping import Kept
+from promise_seg.annotator.lru_cache import LruCache
 from promise_seg.annotator.objects import Answer, Point, Prompts
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.arrays import Float32Array
@@ -75,9 +75,9 @@ class Segmenter:
         self.in_use = InUse(models_of(model), number)
         self._catalogue, self._store = catalogue, store
         self._encoding = Lock()
-        self._encoded: Kept[Place, Encoded] = Kept(_KEPT)
-        self._trust: Kept[Place, float] = Kept(_LOOKED_AT)
-        self._proposed: Kept[Place, list[Proposal]] = Kept(_LOOKED_AT)
+        self._encoded: LruCache[Place, Encoded] = LruCache(_KEPT)
+        self._trust: LruCache[Place, float] = LruCache(_LOOKED_AT)
+        self._proposed: LruCache[Place, list[Proposal]] = LruCache(_LOOKED_AT)
 
     def use(self, model: AnyModel, number: int) -> None:
         """Answer with another model from now on; what is being answered meanwhile is answered by the one before."""

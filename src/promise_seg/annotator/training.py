@@ -95,7 +95,7 @@ class Training:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._finished, self._command, self._clock = finished, tuple(command), clock
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._work: _Work | None = None
         self._thread: threading.Thread | None = None
         self._begins, self._is_cancelled = False, False
@@ -119,7 +119,7 @@ class Training:
         Raises:
             Refusal: if it is running already, or cannot begin.
         """
-        with self._turn:
+        with self._lock:
             if self._work is not None or self._begins:
                 raise Refusal(409, "busy", "Training is under way. Wait for its end, or stop it")
             self._begins, self._is_cancelled = True, False
@@ -128,11 +128,11 @@ class Training:
         except PromiseError as error:
             raise Refusal(422, "unreadable", f"Training cannot begin: {error}") from error
         finally:
-            with self._turn:
+            with self._lock:
                 self._begins = False
 
     def _go(self, work: Round) -> None:
-        with self._turn:
+        with self._lock:
             if self._is_cancelled:  # while it was prepared
                 self._state, self._reason = TrainingState.INTERRUPTED, ""
                 return
@@ -170,7 +170,7 @@ class Training:
                 self._finished(work.round)
             except Exception as error:
                 state, reason = TrainingState.FAILED, f"the new model cannot be used: {error}"
-        with self._turn:
+        with self._lock:
             self._work, self._state, self._reason = None, state, reason
 
     def _take(self, work: _Work, line: bytes) -> None:
@@ -185,7 +185,7 @@ class Training:
 
     def cancel(self) -> None:
         """Have it end soon; what was trained is kept."""
-        with self._turn:
+        with self._lock:
             self._is_cancelled = True
             if self._work is not None and not self._work.is_cancelled:
                 self._work.is_cancelled = True
@@ -195,7 +195,7 @@ class Training:
     def close(self) -> None:
         """End it, and wait for that."""
         self.cancel()
-        with self._turn:
+        with self._lock:
             work, thread = self._work, self._thread
         if work is not None:
             try:
@@ -207,7 +207,7 @@ class Training:
 
     def facts(self) -> dict[str, Any]:
         """Return what a client is told."""
-        with self._turn:
+        with self._lock:
             work, reason = self._work, self._reason
             state = TrainingState.RUNNING if self._begins else self._state
         progress = None if work is None else work.far.as_json(self._clock())

@@ -24,9 +24,10 @@ class Truth:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         for number in catalogue.numbers:
-            if catalogue.found(number).row is None:
-                name = catalogue.found(number).input.name
-                raise ManifestError(f"--truth: {name} has no mask. Give a manifest instead of images or folders")
+            if (image := catalogue.image(number)).row is None:
+                raise ManifestError(
+                    f"--truth: {image.input.name} has no mask. Give a manifest instead of images or folders"
+                )
 
     def dice(self, number: int, index: int, objects: list[AnnotatedObject]) -> float | None:
         """Return the Dice of all objects of a slice together; ``None`` if the mask or the image cannot be read."""
@@ -41,7 +42,7 @@ class Truth:
         return 1.0 if total == 0 else 2 * int((found & truth).sum()) / total
 
     def _mask(self, number: int, index: int) -> BoolArray | None:
-        row = self._catalogue.found(number).row
+        row = self._catalogue.image(number).row
         if row is None:
             return None
         try:

@@ -22,7 +22,7 @@ class Upcoming:
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue, self._turn = catalogue, Lock()
+        self._catalogue, self._lock = catalogue, Lock()
         self._slices: deque[tuple[int, int]] = deque(maxlen=4)
         self._asked: set[tuple[int, int]] = set()
         self._done: set[int] = set()
@@ -33,7 +33,7 @@ class Upcoming:
     def opened(self, number: int) -> None:
         """Note that somebody opened an image: its own features come first, as they may not be in memory any more."""
         slices = int(self._catalogue.row(number)["slices"])
-        with self._turn:
+        with self._lock:
             self._current = number
             self._shown = number, middle(slices)
             self._opened.add(number)
@@ -41,29 +41,29 @@ class Upcoming:
     def looked_at(self, number: int, index: int) -> None:
         """Note that somebody looks at a slice: its neighbours come next."""
         count = int(self._catalogue.row(number)["slices"])
-        with self._turn:
+        with self._lock:
             self._slices.extend((number, other) for other in (index - 1, index + 1) if 0 <= other < count)
 
     def note_done(self, number: int) -> None:
         """Note that an image was encoded."""
-        with self._turn:
+        with self._lock:
             self._done.add(number)
 
     def is_done(self, number: int) -> bool:
         """Whether an image was encoded."""
-        with self._turn:
+        with self._lock:
             return number in self._done
 
     def again(self) -> None:
         """Begin anew, as for another model."""
-        with self._turn:
+        with self._lock:
             self._asked.clear()
             self._done.clear()
 
     def next(self) -> tuple[int, int] | None:
         """Return the next image and slice, once each time it is opened; ``None`` if there is nothing to do."""
         numbers = self._catalogue.numbers
-        with self._turn:
+        with self._lock:
             if (shown := self._shown) is not None:
                 self._shown = None
                 self._asked.add(shown)

@@ -43,7 +43,7 @@ class Credentials:
                 f"{', '.join(self.names)}: more than one way to log in is set; expected a user and a password, a "
                 "token, or a command that prints one. Unset the others"
             )
-        self._command, self._turn = command, threading.Lock()
+        self._command, self._lock = command, threading.Lock()
         self._header: str | None = None
         if user is not None and password is not None:
             if ":" in user:
@@ -74,14 +74,14 @@ class Credentials:
         Raises:
             SettingsError: if the command that prints a token fails.
         """
-        with self._turn:
+        with self._lock:
             if self._header is None and self._command is not None:
                 self._header = _bearer(self._printed(self._command), self.names[3])
             return self._header
 
     def renew(self, refused: str | None) -> None:
         """Forget a token that the archive refused, unless another thread has renewed it already."""
-        with self._turn:
+        with self._lock:
             if self._command is not None and self._header == refused:
                 self._header = None
 

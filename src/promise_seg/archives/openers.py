@@ -26,7 +26,7 @@ class Sockets:
 
     def __init__(self) -> None:
         self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        self._turn, self._is_ended = threading.Lock(), False
+        self._lock, self._is_ended = threading.Lock(), False
 
     def noted(self, connection: HTTPConnection) -> HTTPConnection:
         """Return a connection whose socket is noted as soon as there is one."""
@@ -34,7 +34,7 @@ class Sockets:
 
         def connect_and_note() -> None:
             connect()
-            with self._turn:
+            with self._lock:
                 self._open.add(connection.sock)
                 if self._is_ended:
                     _shut(connection.sock)
@@ -44,7 +44,7 @@ class Sockets:
 
     def end(self) -> None:
         """End everything that is read or written through them: whoever waits for it gets an error at once."""
-        with self._turn:
+        with self._lock:
             self._is_ended = True
             for one in self._open:
                 _shut(one)

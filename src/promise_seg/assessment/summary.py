@@ -31,18 +31,18 @@ class Stratum(_Open):
     iou: float
 
 
-class TestPeeks(_Open):
-    """Counts of how often some test images were scored before. A peek is one evaluation, budget or report.
+class TestLooks(_Open):
+    """Counts of how often some test images were scored before. A look is one evaluation, budget or report.
 
     Args:
-        this_model: peeks with this very model, this one among them.
-        other_models: peeks at any of these images with another model from the same folder, or another choice among
+        this_model: looks with this very model, this one among them.
+        other_models: looks at any of these images with another model from the same folder, or another choice among
             SAM's masks.
         looked_at: how many of these images those saw.
         beside: other runs in the same parent folder that were scored on any of these images.
         note: the warning about ``other_models``; ``None`` if there were none.
         beside_note: the note about ``beside``; ``None`` if there are none.
-        damage_note: the warning that earlier peeks cannot be read; ``None`` if all can, and in older files.
+        damage_note: the warning that earlier looks cannot be read; ``None`` if all can, and in older files.
     """
 
     __test__ = False  # pytest takes it for a test otherwise
@@ -158,7 +158,7 @@ class EvaluationSummary(Subject):
         volumes: the means over volumes, if the images are slices of some.
         trust: the quality of the trust scores, if the model is calibrated and its own masks were scored.
         trust_calibrated_on_these_rows: whether that quality is overestimated.
-        test_looks: the peeks, if test rows were scored with a model that has a folder.
+        test_looks: the looks, if test rows were scored with a model that has a folder.
         seen_in_training: the known images, if the model's training recorded its images.
         scores_sha256, volumes_sha256: hashes of the files of scores that it belongs to, where it was written; not in
             older files.
@@ -186,7 +186,7 @@ class EvaluationSummary(Subject):
     volumes: VolumeSummary | None = None
     trust: TrustQuality | None = None
     trust_calibrated_on_these_rows: bool = False
-    test_looks: TestPeeks | None = None
+    test_looks: TestLooks | None = None
     seen_in_training: SeenInTraining | None = None
     scores_sha256: str | None = None
     volumes_sha256: str | None = None
@@ -200,7 +200,7 @@ class EvaluationSummary(Subject):
         return self.model_copy(update={"volumes": volumes})
 
     def with_notes(
-        self, *, test_looks: TestPeeks | None = None, seen_in_training: SeenInTraining | None = None
+        self, *, test_looks: TestLooks | None = None, seen_in_training: SeenInTraining | None = None
     ) -> Self:
         """Return the summary with notes about its images; notes that are ``None`` are left as they are."""
         notes = {"test_looks": test_looks, "seen_in_training": seen_in_training}

@@ -1,10 +1,10 @@
-"""The log of peeks at test rows, in the folder of the model that was scored on them.
+"""The log of looks at test rows, in the folder of the model that was scored on them.
 
-A second peek after a change of the model is how test data come to select models; it is not forbidden, but reported.
+A second look after a change of the model is how test data come to select models; it is not forbidden, but reported.
 
-A peek is logged before its results are written, and marked as unfinished until they are. A process that is killed in
-between leaves the mark. The same peek, with the same results, then takes the place of the unfinished one: nobody saw
-its results, so it is one peek and not two.
+A look is logged before its results are written, and marked as unfinished until they are. A process that is killed in
+between leaves the mark. The same look, with the same results, then takes the place of the unfinished one: nobody saw
+its results, so it is one look and not two.
 """
 
 import json
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from promise_seg.assessment.summary import TestPeeks
+from promise_seg.assessment.summary import TestLooks
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import PromiseError
 from promise_seg.files import object_of, write_whole
@@ -26,16 +26,16 @@ from promise_seg.strays import is_left_behind, temporary_name
 LOG_FILE = "test_log.jsonl"
 _UNFINISHED = "unfinished"
 _OF_A_RUN = frozenset({"when", _UNFINISHED})
-_failed: set[str] = set()  # marks of peeks whose results this process could not write
+_failed: set[str] = set()  # marks of looks whose results this process could not write
 _LETTERS = 16  # of an image's hash: enough to identify it
 
 
-def peek_note(images: int, other_models: int, looked_at: int) -> str | None:
-    """Return the warning about earlier peeks with other models; ``None`` if there were none.
+def look_note(images: int, other_models: int, looked_at: int) -> str | None:
+    """Return the warning about earlier looks with other models; ``None`` if there were none.
 
     Args:
         images: how many test images there are now.
-        other_models: earlier peeks with other models from the same folder.
+        other_models: earlier looks with other models from the same folder.
         looked_at: how many of the images those saw.
     """
     if not other_models:
@@ -67,25 +67,25 @@ def damage_note(log: Path, lines: int) -> str:
 @contextmanager
 def logged_test(
     folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts: dict[str, Any]
-) -> Iterator[TestPeeks]:
-    """Log a peek at test rows, whose results are written until this ends.
+) -> Iterator[TestLooks]:
+    """Log a look at test rows, whose results are written until this ends.
 
-    Gives how many peeks there were before at any of their images, whatever CSV names them.
+    Gives how many looks there were before at any of their images, whatever CSV names them.
 
     Args:
         folder: the folder of the model.
         model_sha256: the hash of its weights and config, including post-processing.
         rows: the rows of the split ``test``.
-        facts: facts about this peek (prompts, protocol, ``mask_choice``, mean Dice).
+        facts: facts about this look (prompts, protocol, ``mask_choice``, mean Dice).
 
     Raises:
         PromiseError: if the log cannot be written.
     """
     path, mark = folder / LOG_FILE, temporary_name("")
     with in_turn(path):
-        peeks = _log_test(folder, model_sha256, rows, facts, mark)
+        looks = _log_test(folder, model_sha256, rows, facts, mark)
     try:
-        yield peeks
+        yield looks
     except BaseException:
         _failed.add(mark)
         raise
@@ -94,7 +94,7 @@ def logged_test(
 
 
 def finish_left_behind(folder: Path, model_sha256: str, facts: dict[str, Any]) -> None:
-    """Finish a peek that a killed process logged and whose results are complete: they are not computed again.
+    """Finish a look that a killed process logged and whose results are complete: they are not computed again.
 
     Args:
         folder, model_sha256, facts: see :func:`logged_test`.
@@ -125,7 +125,7 @@ def _finish(path: Path, is_it: Callable[[dict[str, Any]], bool]) -> None:
 
 def _log_test(
     folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts: dict[str, Any], mark: str
-) -> TestPeeks:
+) -> TestLooks:
     path = folder / LOG_FILE
     images = sorted({row.image_sha256[:_LETTERS] for row in rows})
     when = datetime.now(UTC).isoformat(timespec="seconds")
@@ -144,22 +144,22 @@ def _log_test(
         if other.parent != folder.resolve() and any(entry.images & set(images) for entry in _entries(other)[0])
     ]
     looked_at = len(set().union(*(seen for _, seen in others)))
-    peeks = TestPeeks(
+    looks = TestLooks(
         this_model=1 + len(at_these) - len(others),
         other_models=len(others),
         looked_at=looked_at,
         beside=len(beside),
-        note=peek_note(len(images), len(others), looked_at),
+        note=look_note(len(images), len(others), looked_at),
         beside_note=beside_note(len(beside)),
     )
     if damaged or is_empty:
-        peeks = peeks.model_copy(update={"damage_note": damage_note(path, damaged)})
+        looks = looks.model_copy(update={"damage_note": damage_note(path, damaged)})
     _write_lines(path, [*lines, _as_line(entry | {_UNFINISHED: mark})])
-    return peeks
+    return looks
 
 
 def _is_left_behind_by(entry: dict[str, Any], content: dict[str, Any] | None) -> bool:
-    """Whether a line was logged for the same peek by a process that ended before it had written the results."""
+    """Whether a line was logged for the same look by a process that ended before it had written the results."""
     return content is not None and _is_left_behind(content) and _lasting(content) == _lasting(entry)
 
 
@@ -169,7 +169,7 @@ def _is_left_behind(content: dict[str, Any]) -> bool:
 
 
 def _lasting(content: dict[str, Any]) -> Any:
-    """The part that is the same whenever the same peek is logged, as JSON."""
+    """The part that is the same whenever the same look is logged, as JSON."""
     return json.loads(json.dumps({name: value for name, value in content.items() if name not in _OF_A_RUN}))
 
 

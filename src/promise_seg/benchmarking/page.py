@@ -78,8 +78,8 @@ def _summary(benchmark: Benchmark, scores: Sequence[LineScores]) -> Section:
             "note",
         )
     )
-    peeks = [seed.summary.test_looks for one in scores for seed in one.seeds]
-    if again := sum(bool(peek and peek.note) for peek in peeks):
+    looks = [seed.summary.test_looks for one in scores for seed in one.seeds]
+    if again := sum(bool(look and look.note) for look in looks):
         blocks.append(Text(f"{again} evaluation(s) were a second look at test rows with another model.", "warning"))
     if few := [one.test for one in scores if len(set(one.groups.values())) < 10]:
         blocks.append(Text(f"With fewer than ten groups ({_list(dict.fromkeys(few))}), intervals are rough.", "note"))

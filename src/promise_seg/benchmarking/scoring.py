@@ -114,7 +114,7 @@ def _of_any_mask(measures: Collection[str]) -> list[str]:
 def write_scores(
     folder: Path, run: Path, cell: Cell, how: Assessment, results: Sequence[Result], subject: CellSubject
 ) -> None:
-    """Write what ``promise evaluate`` writes, and log the peek at test rows next to a trained model.
+    """Write what ``promise evaluate`` writes, and log the look at test rows next to a trained model.
 
     Args:
         folder: the folder for the scores.
@@ -129,15 +129,15 @@ def write_scores(
     with ExitStack() as logged:
         if cell.model.variant != BARE:
             rows = [result.checked for result in results]
-            peeks = logged.enter_context(
+            looks = logged.enter_context(
                 logged_test(run, subject.model_sha256, rows, _noted(how, summary.mean["dice"]))
             )
-            summary = summary.with_notes(test_looks=peeks)
+            summary = summary.with_notes(test_looks=looks)
         write_results(folder, results, summary)
 
 
 def finish_scores(folder: Path, run: Path, how: Assessment, subject: CellSubject) -> None:
-    """Finish the peek at test rows of scores that are complete: a process may have been killed just before."""
+    """Finish the look at test rows of scores that are complete: a process may have been killed just before."""
     mean = read_scored(result_paths(folder, how.prompts, how.protocol)[0]).summary.mean
     finish_left_behind(run, subject.model_sha256, _noted(how, mean["dice"]))
 

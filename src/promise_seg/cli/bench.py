@@ -50,7 +50,7 @@ def bench(
     print_table(head, rows, f"{found.sam} at {found.image_size} px, {found.variant}")
     typer.echo(f"on {found.hardware}")
     for path in found.files:
-        console.print(f"written: {path}", markup=False)
+        console.print(f"written: {path}")
 
 
 def _words(seconds: float) -> str:

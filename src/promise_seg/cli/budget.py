@@ -70,4 +70,4 @@ def _print(found: "PromptBudget") -> None:
     head = ("prompts", "from ground truth", "Dice", f"95 %, over {groups} groups", "draws", "spread of draws")
     print_table(head, lines, found.title)
     print_lines(found.notes)
-    console.print(f"written: {', '.join(map(str, found.files))}", markup=False)
+    console.print(f"written: {', '.join(map(str, found.files))}")

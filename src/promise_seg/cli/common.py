@@ -32,7 +32,9 @@ Found = TypeVar("Found")
 _WIDE = 200
 _RATE_SECONDS = 600.0
 """Over how long rates are taken; steps that are longer have none."""
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+_PLAIN: dict[str, Any] = {"markup": False, "emoji": False}
+"""Brackets and colons in names of files, groups and models are printed as they are."""
+console = Console(stderr=True, highlight=False, soft_wrap=True, **_PLAIN)
 
 
 @contextmanager
@@ -64,12 +66,12 @@ def progress_bars() -> "Iterator[Bars]":
 
     columns = (
         SpinnerColumn("dots" if shows_unicode() else "line"),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _rate_column(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     bars = Bars(*columns, console=console, speed_estimate_period=_RATE_SECONDS)
     try:
@@ -225,7 +227,7 @@ def each_of(found: "Found | ByClass[Found]") -> "list[Found]":
 
 def print_line(words: str) -> None:
     """Print a line on standard error."""
-    console.print(words, markup=False)
+    console.print(words)
 
 
 def print_lines(words: Iterable[str], kind: str = "note") -> None:
@@ -251,7 +253,7 @@ def print_table(head: "Sequence[str]", rows: "Sequence[Sequence[str]]", title: s
         table.add_column(name)
     for row in rows:
         table.add_row(*row)
-    out = Console()
+    out = Console(**_PLAIN)
     if not out.is_terminal:
         out.width = _WIDE
     out.print(table)

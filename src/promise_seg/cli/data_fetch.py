@@ -108,10 +108,10 @@ def _fetch_archive(context: typer.Context, address: str, output: Path | None, se
         found = fetch_archive(
             address, output, segmentations=segmentations, progress=progress, note=lambda words: print_lines([words])
         )
-    console.print(f"{found.series:,} series in {found.folder}, {found.new:,} of them new", markup=False)
+    console.print(f"{found.series:,} series in {found.folder}, {found.new:,} of them new")
     if found.made is not None:
         print_lines(found.made.warnings, "warning")
-        console.print(f"{output / MANIFEST}: {count_in_words(len(found.made.pairing.pairs), 'row')}", markup=False)
+        console.print(f"{output / MANIFEST}: {count_in_words(len(found.made.pairing.pairs), 'row')}")
     for problem in found.problems:
         print(f"promise: error: {problem}", file=sys.stderr)
     return 2 if found.problems else 0

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from promise_seg.cli.common import console, quiet_libraries, read_data, stages_bar
+from promise_seg.cli.common import console, print_table, quiet_libraries, read_data, stages_bar
 from promise_seg.cli.options import DATA, TRAINING, DeviceOption, SamOption, ThresholdOption, option, output_option
 
 
@@ -29,9 +29,6 @@ def demo(
         manifest = draw_dataset(output / "data", progress) if data is None else data
     rows = read_data(manifest, ReadingOptions(mask_threshold=mask_threshold), val_share=DEFAULT_VAL_SHARE, seed=seed)
     quiet_libraries()
-    from rich.console import Console
-    from rich.table import Table
-
     from promise_seg.demo.run import run_demo
 
     source = "drawn endoscopy scenes" if data is None else str(data)
@@ -41,10 +38,5 @@ def demo(
             progress=progress,
         )  # fmt: skip
     head, *body = result.table
-    table = Table(title=result.title)
-    for number, name in enumerate(head):
-        table.add_column(name, justify="right" if number > 1 else "left")
-    for row in body:
-        table.add_row(*row)
-    Console().print(table)
+    print_table(head, body, result.title)
     console.print(f"page: {result.page}")

@@ -108,7 +108,7 @@ def _print(found: "Evaluation") -> None:
         )
     if summary.trust is not None:
         print_quality(summary.trust, f"trust, on {summary.split}")
-    console.print(f"written: {', '.join(map(str, found.files))}", markup=False)
+    console.print(f"written: {', '.join(map(str, found.files))}")
 
 
 def _print_volumes(summary: "EvaluationSummary") -> None:

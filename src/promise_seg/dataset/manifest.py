@@ -74,8 +74,8 @@ def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
             problems.append(f"{where}: unknown train_type {record['train_type']!r}; expected {', '.join(Split)}")
             continue
         text, colon, step = record.get("slice", "").partition(":")
-        slices, every = _slices(text), int(step) if step.isdecimal() else 0 if colon else 1
-        if isinstance(slices, str) or every < 1:
+        slices, every = _slices(text), _whole_number(step) if colon else 1
+        if isinstance(slices, str) or not every:
             problems.append(
                 f"{where}: slice {record['slice']!r}; expected a number from 0, the first and last as 10-40, or every "
                 "Nth as :5 or 10-40:5"
@@ -96,11 +96,17 @@ def _slices(text: str) -> tuple[int, int] | str | None:
     """Return the first and last slice, or the text itself if it is neither a number nor a range."""
     if not text:
         return None
-    first, dash, last = text.partition("-")
-    if not first.isdecimal() or (dash and not last.isdecimal()):
-        return text
-    found = int(first), int(last) if dash else int(first)
-    return found if found[0] <= found[1] else text
+    parts = [_whole_number(part) for part in text.split("-", 1)]
+    first, last = parts[0], parts[-1]
+    return text if first is None or last is None or first > last else (first, last)
+
+
+def _whole_number(text: str) -> int | None:
+    """Return a number from 0; ``None`` if it is none, or has more digits than Python converts."""
+    try:
+        return int(text) if text.isdecimal() else None
+    except ValueError:
+        return None
 
 
 def raise_all(problems: Sequence[str]) -> None:

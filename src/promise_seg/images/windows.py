@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from promise_seg.arrays import Uint8Array
 from promise_seg.errors import ImageError, SettingsError
@@ -118,8 +117,3 @@ def parse_window(text: str) -> Window:
 
 
 OWN_WINDOW = Window((GreyScale(OWN),))
-
-
-def grey_levels(array: npt.NDArray) -> Uint8Array:
-    """Any grey array from its lowest to its highest value onto 0 to 255."""
-    return spread(array, float(array.min()), float(array.max()))

@@ -17,7 +17,7 @@ from promise_seg.monitoring.hooks import Listener
 from promise_seg.vocabulary import ItemOutcome
 
 STANDARD_OUTPUT = "-"
-_turn = threading.Lock()
+_lock = threading.Lock()
 LOGGER = "promise_seg.events"
 """The name of the logger; a program may give it handlers of its own."""
 _FACTS = "facts"
@@ -153,7 +153,7 @@ def event_log(path: str | Path, run: str) -> Iterator[EventLog]:
     handler = AppendingHandler(place)
     handler.setFormatter(JsonFormatter(run))
     logger = _EVENTS.logger
-    with _turn:
+    with _lock:
         if not _handlers:
             _EVENTS.before = logger.level, logger.propagate
             logger.setLevel(logging.INFO)
@@ -163,7 +163,7 @@ def event_log(path: str | Path, run: str) -> Iterator[EventLog]:
     try:
         yield _EVENTS
     finally:
-        with _turn:
+        with _lock:
             logger.removeHandler(handler)
             handler.close()
             _handlers.remove(handler)

@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ _LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 2)))
 _WIDTH = 5.2  # inches, like all sizes in matplotlib
 _LONGEST_LABEL = 34
 _MANY_POINTS = 16
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "promise-seg",
@@ -190,6 +192,8 @@ def _note(axes: "Axes", x: float, y: float, words: str) -> None:
 
 
 def _short(label: str, longest: int = _LONGEST_LABEL) -> str:
+    """Return a label as SVG can hold it: control characters, which a manifest may have, are replaced."""
+    label = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", label)
     return label if len(label) <= longest else label[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 

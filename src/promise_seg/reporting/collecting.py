@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from promise_seg.assessment.budget import prompt_budget
 from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.assessment.strata import SIZE, check_columns
-from promise_seg.assessment.summary import EvaluationSummary, SeenInTraining, TestPeeks
+from promise_seg.assessment.summary import EvaluationSummary, SeenInTraining, TestLooks
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
@@ -20,8 +20,8 @@ from promise_seg.reporting.run_files import read_run
 from promise_seg.workflows.evaluation import score_and_judge
 from promise_seg.workflows.model_ref import BARE, ModelPart, ModelRef
 
-NoteLook = Callable[[dict[str, object]], TestPeeks | None]
-"""A function that records a peek at the rows and returns what the report must say about it."""
+NoteLook = Callable[[dict[str, object]], TestLooks | None]
+"""A function that records a look at the rows and returns what the report must say about it."""
 NoteSeen = Callable[[], SeenInTraining | None]
 """A function that returns what the report must say about images that the model was trained on."""
 

@@ -9,7 +9,7 @@ import torch
 
 from promise_seg.assessment.measuring import parse_tolerance
 from promise_seg.assessment.strata import check_columns
-from promise_seg.assessment.summary import SeenInTraining, TestPeeks
+from promise_seg.assessment.summary import SeenInTraining, TestLooks
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_text
@@ -28,7 +28,7 @@ from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part, rows_to_score
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, open_models
-from promise_seg.workflows.noting import logged_peek, seen_images
+from promise_seg.workflows.noting import logged_look, seen_images
 from promise_seg.workflows.outputs import check_output
 
 
@@ -119,10 +119,10 @@ def _write(
     notes: list[str] = []
     logged = ExitStack()
 
-    def note_look(facts: dict[str, object]) -> TestPeeks | None:
-        peeks, words = logged.enter_context(logged_peek(part, model, rows, facts))
+    def note_look(facts: dict[str, object]) -> TestLooks | None:
+        looks, words = logged.enter_context(logged_look(part, model, rows, facts))
         notes.extend(words)
-        return peeks
+        return looks
 
     def note_seen() -> SeenInTraining | None:
         seen, words = seen_images(part, rows)

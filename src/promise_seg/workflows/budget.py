@@ -8,7 +8,7 @@ import torch
 
 from promise_seg.assessment.budget import PromptScores, prompt_budget
 from promise_seg.assessment.budget_plot import draw_budget
-from promise_seg.assessment.summary import SeenInTraining, TestPeeks
+from promise_seg.assessment.summary import SeenInTraining, TestLooks
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.tiles import is_divided
 from promise_seg.errors import SettingsError
@@ -23,7 +23,7 @@ from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part, rows_to_score
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, open_models
-from promise_seg.workflows.noting import logged_peek, seen_images
+from promise_seg.workflows.noting import logged_look, seen_images
 from promise_seg.workflows.outputs import check_output
 from promise_seg.workflows.tables import pandas
 
@@ -127,13 +127,13 @@ def _budget_of(
     kinds = prompt_budget(model, rows, seed=facts["seed"], store=store, progress=progress)
     seen, of_seen = seen_images(part, rows)
     of_model = {"model": part.name, "model_sha256": model.sha256(), "sam": model.sam.name}
-    with logged_peek(part, model, rows, {"prompts": "budget"}) as (peeks, of_peeks):
+    with logged_look(part, model, rows, {"prompts": "budget"}) as (looks, of_looks):
         found = PromptBudget(
             part.name,
             tuple(kinds),
             tuple(row.row.group for row in rows),
-            of_model | facts | {"images": len(rows)} | _noted(peeks, seen),
-            (*of_peeks, *of_seen),
+            of_model | facts | {"images": len(rows)} | _noted(looks, seen),
+            (*of_looks, *of_seen),
         )
         return found if output is None else _written(found, output)
 
@@ -147,6 +147,6 @@ def _written(found: PromptBudget, output: Path) -> PromptBudget:
     return PromptBudget(found.name, found.kinds, found.groups, found.facts, found.notes, files)
 
 
-def _noted(peeks: TestPeeks | None, seen: SeenInTraining | None) -> dict[str, Any]:
-    notes = {"test_looks": peeks, "seen_in_training": seen}
+def _noted(looks: TestLooks | None, seen: SeenInTraining | None) -> dict[str, Any]:
+    notes = {"test_looks": looks, "seen_in_training": seen}
     return {name: note.model_dump(mode="json") for name, note in notes.items() if note is not None}

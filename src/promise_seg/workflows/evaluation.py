@@ -1,4 +1,4 @@
-"""Score models against the ground truth: images, means, trust scores, peeks at test rows, and files of all that."""
+"""Score models against the ground truth: images, means, trust scores, looks at test rows, and files of all that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, label_of, open_models
-from promise_seg.workflows.noting import logged_peek, seen_images
+from promise_seg.workflows.noting import logged_look, seen_images
 from promise_seg.workflows.outputs import check_output
 from promise_seg.workflows.tables import pandas
 
@@ -237,7 +237,7 @@ class _Work:
     def evaluate(
         self, part: ModelPart, model: PromiseModel, rows: Sequence[CheckedRow], output: Path | None
     ) -> Evaluation:
-        """Score one model and its trust scores, log peeks at test rows, and write what came out."""
+        """Score one model and its trust scores, log looks at test rows, and write what came out."""
         if output is not None:
             check_output(output)
         found = score_and_judge(
@@ -250,10 +250,10 @@ class _Work:
         facts = {name: getattr(summary, name) for name in ("prompts", "protocol", "postprocessing", "mask_choice")}
         facts |= {"dice": summary.mean["dice"]}
         seen, of_seen = seen_images(part, rows)
-        with logged_peek(part, model, rows, facts) as (peeks, of_peeks):
-            summary = summary.with_notes(test_looks=peeks, seen_in_training=seen)
+        with logged_look(part, model, rows, facts) as (looks, of_looks):
+            summary = summary.with_notes(test_looks=looks, seen_in_training=seen)
             files = () if output is None else write_results(output, found.results, summary, found.volumes)
-        return replace(found, summary=summary, notes=(*notes, *of_peeks, *of_seen), files=files)
+        return replace(found, summary=summary, notes=(*notes, *of_looks, *of_seen), files=files)
 
 
 def score_and_judge(

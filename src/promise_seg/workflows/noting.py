@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from promise_seg.assessment.summary import SeenInTraining, TestPeeks
+from promise_seg.assessment.summary import SeenInTraining, TestLooks
 from promise_seg.assessment.test_log import logged_test
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import PromiseError
@@ -23,10 +23,10 @@ def no_note(words: str) -> None:
 
 
 @contextmanager
-def logged_peek(
+def logged_look(
     part: ModelPart, model: PromiseModel, rows: Sequence[CheckedRow], facts: dict[str, Any]
-) -> Iterator[tuple[TestPeeks | None, list[str]]]:
-    """Log a peek at test rows beside a trained model, and say if another model from there was scored on them before.
+) -> Iterator[tuple[TestLooks | None, list[str]]]:
+    """Log a look at test rows beside a trained model, and say if another model from there was scored on them before.
 
     What comes out of it is written until this ends. Rows of other splits, and models without a folder of their own,
     are not logged.
@@ -35,22 +35,22 @@ def logged_peek(
         part: the model's place.
         model: that was scored.
         rows: that it was scored on.
-        facts: about this peek.
+        facts: about this look.
 
     Yields:
         What the summary keeps of it, ``None`` if nothing was logged, and notes for the user.
     """
     test = [row for row in rows if row.row.split == Split.TEST]
-    peeks, notes = None, list[str]()
+    looks, notes = None, list[str]()
     with ExitStack() as logged:
         if test and part.run_folder is not None:
             try:
-                peeks = logged.enter_context(logged_test(part.run_folder, model.sha256(), test, facts))
+                looks = logged.enter_context(logged_test(part.run_folder, model.sha256(), test, facts))
             except PromiseError as error:
                 notes.append(f"this look at test rows could not be noted: {error}")
             else:
-                notes += [note for note in (peeks.note, peeks.damage_note, peeks.beside_note) if note]
-        yield peeks, notes
+                notes += [note for note in (looks.note, looks.damage_note, looks.beside_note) if note]
+        yield looks, notes
 
 
 def seen_images(part: ModelPart, rows: Sequence[CheckedRow]) -> tuple[SeenInTraining | None, list[str]]:

@@ -109,9 +109,9 @@ def test_the_picture_of_a_file_that_changed_since_is_not_shown(at, looked_ahead,
     arrive(annotator, other)
     choose(annotator, 5)
     arrive(annotator, 5)
-    path = looked_ahead.catalogue.found(other).input.path
+    path = looked_ahead.catalogue.image(other).input.path
     content = path.read_bytes()
-    path.write_bytes(looked_ahead.catalogue.found(5).input.path.read_bytes())
+    path.write_bytes(looked_ahead.catalogue.image(5).input.path.read_bytes())
     try:
         choose(annotator, other)
         annotator.page.get_by_text("is not what it was when its annotation began").wait_for()

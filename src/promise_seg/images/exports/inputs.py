@@ -122,20 +122,6 @@ def key_of(name: str) -> str:
     return str(path.resolve() if path.name == ".." else path.parent.resolve() / path.name)
 
 
-def keys_of(inputs: Iterable[Input]) -> Iterator[str]:
-    """Yield the key of each input; where the links to a folder lead is looked up once for all that is in it."""
-    folders: dict[str, str] = {}
-    for one in inputs:
-        name = one.name
-        folder, separator, last = name.rpartition(os.sep)
-        if not separator or last in ("", "..") or is_address(name):
-            yield key_of(name)
-            continue
-        if folder not in folders:
-            folders[folder] = os.path.dirname(key_of(name))  # noqa: PTH120 - of text, for speed
-        yield os.path.join(folders[folder], last)  # noqa: PTH118
-
-
 def find_inputs(
     places: Iterable[str | Path],
     note: Note = _nothing,

@@ -74,7 +74,7 @@ class TiffSlide(Source):
     def __init__(self, path: Path, axis: Axis = Axis.AUTO, level: int = 0) -> None:
         del axis
         self.path, self.level = path, level
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._cache: OrderedDict[int, Array | None] = OrderedDict()
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it then raises
         try:
@@ -189,13 +189,13 @@ class TiffSlide(Source):
 
     def _segment(self, number: int) -> Array | None:
         """Return one decoded tile or strip (h, w, S), from the ones that were decoded last if it is among them."""
-        with self._turn:
+        with self._lock:
             if number in self._cache:
                 self._cache.move_to_end(number)
                 return self._cache[number]
         segment = self._decode(number)
         size = max(1, int(np.prod(self._page.chunks)) * np.dtype(self._page.dtype).itemsize)
-        with self._turn:
+        with self._lock:
             self._cache[number] = segment
             while len(self._cache) > max(1, _CACHE_BYTES // size):
                 self._cache.popitem(last=False)

@@ -1,7 +1,7 @@
 // The objects of the slice: which is active, and the class, lock, visibility and colour of each. Only the rows of objects
 // that changed are made anew, so that an action costs the same with one object as with a hundred.
 
-import { icon, make, part, refill } from "../dom.js";
+import { icon, iconButton, make, part, refill } from "../dom.js";
 
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../edits.js").Edits} Edits */
@@ -106,8 +106,8 @@ export class ObjectsPanel {
 
   /** @param {string} key @param {string} picture @param {string} says @param {() => void} pressed */
   action(key, picture, says, pressed) {
-    const made = make("button", { type: "button", class: "icon", title: says, "aria-label": says, "data-key": key }, icon(picture));
-    made.addEventListener("click", pressed);
+    const made = iconButton(picture, says, pressed);
+    made.dataset.key = key;
     return made;
   }
 

@@ -17,7 +17,7 @@ _NICENESS = 10
 """The thread has this priority, so that it gives way to the page and to what somebody waits for."""
 
 
-class Ahead:
+class EncodeAhead:
     """A thread that goes through the images, one after the other.
 
     Args:

@@ -9,7 +9,7 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class Kept(Generic[Key, Value]):
+class LruCache(Generic[Key, Value]):
     """Values by their keys, of which those that were used last are kept. Several threads may use it.
 
     Args:
@@ -17,28 +17,28 @@ class Kept(Generic[Key, Value]):
     """
 
     def __init__(self, most: int) -> None:
-        self._most, self._turn = most, Lock()
+        self._most, self._lock = most, Lock()
         self._values: OrderedDict[Key, Value] = OrderedDict()
 
     def __contains__(self, key: Key) -> bool:
-        with self._turn:
+        with self._lock:
             return key in self._values
 
     def get(self, key: Key) -> Value | None:
         """Return the value of a key, which is then the one that was used last; ``None`` if it is not kept."""
-        with self._turn:
+        with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
             return self._values.get(key)
 
     def put(self, key: Key, value: Value) -> None:
         """Keep a value, and drop the one that was not used for longest if there are too many."""
-        with self._turn:
+        with self._lock:
             self._values[key] = value
             if len(self._values) > self._most:
                 self._values.popitem(last=False)
 
     def clear(self) -> None:
         """Drop all of them."""
-        with self._turn:
+        with self._lock:
             self._values.clear()
