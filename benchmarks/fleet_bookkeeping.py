@@ -12,11 +12,9 @@ import argparse
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from promise_seg.images.exports.input_list import InputList
-from promise_seg.images.exports.inputs import Input
 from promise_seg.parts import Part
 from promise_seg.prediction.part_logs import Entry
 from promise_seg.prediction.part_plan import PartPlan, in_order
@@ -30,11 +28,10 @@ IN_FOLDER = 1000
 """How many images are in each folder."""
 
 
-def inputs_of(folder: Path, images: int) -> Iterator[Input]:
-    root = folder / "images"
-    for number in range(images):
-        stem = f"{number // IN_FOLDER:05}/image_{number % IN_FOLDER:03}"
-        yield Input(root / f"{stem}.png", stem, root=root)
+def inputs_of(folder: Path, images: int) -> InputList:
+    """Return the images as a list of a folder does, but for listing it."""
+    root, stems = folder / "images", (f"{one // IN_FOLDER:05}/image_{one % IN_FOLDER:03}" for one in range(images))
+    return InputList.of_files(root, ((f"{root}/{stem}.png", stem) for stem in stems))
 
 
 def write(folder: Path, images: int) -> None:
@@ -46,7 +43,7 @@ def write(folder: Path, images: int) -> None:
             (first / f"image_{number:03}.png").touch()
         for number in range(1, -(-images // IN_FOLDER)):
             (folder / kind / f"{number:05}").symlink_to(first)
-    inputs = InputList(inputs_of(folder, images))
+    inputs = inputs_of(folder, images)
     PartPlan.of(inputs).begin(folder, inputs)
     logs = opened_logs(folder)
     line = dict.fromkeys(COLUMNS, "12345") | {"nothing_here": "0", "points": POINTS, "image_sha256": "0" * 64}

@@ -10,6 +10,8 @@ import pytest
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.images.exports.inputs import Input
 from promise_seg.parts import Part
+from promise_seg.prediction.line_outlines import Outline
+from promise_seg.prediction.part_files import PartFiles
 from promise_seg.prediction.part_index import PartIndex
 from promise_seg.prediction.part_logs import ALL_LOGS, Entry, LogReader, PartLog
 
@@ -22,6 +24,11 @@ def inputs():
     return InputList(Input(Path(f"{stem}.png"), stem) for stem in STEMS)
 
 
+@pytest.fixture
+def files(tmp_path):
+    return PartFiles(tmp_path, has_objects=False)
+
+
 def entry(stem, at, problem="", image="name"):
     return Entry(stem, f"/{stem}", image, at, [[1, 2]], [] if problem else [{"mask": "m"}], problem)
 
@@ -30,7 +37,7 @@ def as_then(number, entry):
     return True
 
 
-def test_the_last_word_counts(inputs, tmp_path):
+def test_the_last_word_counts(inputs, tmp_path, files):
     one, other = PartLog(tmp_path, Part(1, 2)), PartLog(tmp_path, Part(2, 2))
     for log, line in (
         (one, entry("a", 1.0)), (one, entry("b", 2.0)), (other, entry("b", 3.0, "damaged")), (one, entry("c", 5.0)),
@@ -38,7 +45,7 @@ def test_the_last_word_counts(inputs, tmp_path):
     ):  # fmt: skip
         log.add(line)
     index, reader = PartIndex(inputs), LogReader(tmp_path)
-    index.take_in(reader, ALL_LOGS, as_then)
+    index.take_in(reader, ALL_LOGS, as_then, files)
     assert index.missing().tolist() == [1, 3]
     assert [index.latest(number) for number in range(4)] == [1.0, 3.0, 5.0, None]
     assert index.entry(1, reader) == entry("b", 2.0)
@@ -50,11 +57,11 @@ def test_the_last_word_counts(inputs, tmp_path):
     assert list(less.inputs.stems()) == ["b", "d"]
     assert less.entry(0, reader) == entry("b", 2.0)
     one.add(entry("d", 6.0))
-    less.take_in(reader, ALL_LOGS, lambda number, entry: (number, entry.stem) == (1, "d"))
+    less.take_in(reader, ALL_LOGS, lambda number, entry: (number, entry.stem) == (1, "d"), files)
     assert less.missing().tolist() == [0]
     less.forget(0)
     assert less.entry(0, reader) is None
-    index.take_in(LogReader(tmp_path), ALL_LOGS, lambda number, entry: False)  # files have changed since
+    index.take_in(LogReader(tmp_path), ALL_LOGS, lambda number, entry: False, files)  # files have changed since
     assert index.missing().tolist() == [0, 1, 2, 3]
 
 
@@ -64,7 +71,7 @@ def test_images_whose_stems_have_one_hash_are_told_apart(inputs, tmp_path, monke
     assert [index.number(stem) for stem in (*STEMS, "other")] == [0, 1, 2, 3, None]
 
 
-def test_lines_that_are_told_are_held(inputs, tmp_path):
+def test_lines_that_are_told_are_held(inputs, tmp_path, files):
     index = PartIndex(inputs, holds=True)
     index.give(1, entry("b", 2.0), 3.0)
     index.give(2, None, None)
@@ -72,8 +79,60 @@ def test_lines_that_are_told_are_held(inputs, tmp_path):
     assert (index.latest(1), index.latest(2)) == (3.0, None)
     PartLog(tmp_path, Part(1, 1)).add(entry("b", 4.0))
     reader = LogReader(tmp_path)
-    index.take_in(reader, ALL_LOGS, as_then)
+    index.take_in(reader, ALL_LOGS, as_then, files)
     assert index.entry(1, reader) == entry("b", 4.0)
+
+
+@pytest.mark.parametrize("numbers", [range(0, 300, 3), [7, 9, 11, 290, 2, 13, 298, 299, 1, 5, 6], [*range(40, 300), 3]])
+def test_images_are_found_in_whatever_order_logs_have_them(numbers, tmp_path, files):
+    stems = [f"{number:03}" for number in range(300)]
+    inputs, log = InputList(Input(Path(f"{stem}.png"), stem) for stem in stems), PartLog(tmp_path, Part(1, 1))
+    for number in numbers:
+        log.add(entry(stems[number], 1.0 + number))
+    log.add(entry("of another list", 1.0))
+    index = PartIndex(inputs)
+    index.take_in(LogReader(tmp_path), ALL_LOGS, lambda number, entry: int(entry.stem) == number, files)
+    assert set(index.missing().tolist()) == set(range(300)) - set(numbers)
+    assert all(index.latest(number) == 1.0 + number for number in numbers)
+
+
+def test_outlines_and_whole_lines_take_turns_on_an_image(tmp_path, files):
+    for folder in ("images", "masks", "overlays"):
+        (tmp_path / folder).mkdir()
+        for number in range(6):
+            (tmp_path / folder / f"{number}.png").write_bytes(b"content")
+    inputs = InputList(Input(tmp_path / "images" / f"{number}.png", str(number)) for number in range(6))
+    log, stems = PartLog(tmp_path, Part(1, 1)), list(inputs.stems())
+
+    def write(number, at, mask="masks/{}.png", key=None, **other):
+        lines = [{"mask": mask.format(number)}]
+        facts = {"state": inputs[number].state(), "problem": "", "lines": lines} | other
+        log.add(Entry(stems[number], key or inputs.key(number), "name", at, **facts))
+
+    write(0, 1.0)
+    write(1, 1.0, state=[[7, 1]])  # changed since
+    write(1, 2.0)
+    write(2, 1.0)
+    write(2, 2.0, state=[[7, 1]])
+    write(3, 1.0)
+    write(3, 2.0, mask="elsewhere/{}.png")  # read whole, and judged by itself
+    write(4, 2.0, mask="elsewhere/{}.png")
+    write(4, 3.0)
+    write(5, 1.0, key="/another.png")
+    index, reader = PartIndex(inputs), LogReader(tmp_path)
+    outlines = [isinstance(line, Outline) for *_, line in LogReader(tmp_path).new_places()]
+    assert outlines == [True] * 6 + [False] * 2 + [True] * 2
+    index.take_in(reader, ALL_LOGS, lambda number, entry: False, files)
+    assert index.missing().tolist() == [2, 3, 5]
+    assert index.entry(4, reader).lines == [{"mask": "masks/4.png"}]
+    write(3, 4.0)
+    (tmp_path / "masks" / "3.png").unlink()
+    index.take_in(reader, ALL_LOGS, lambda number, entry: True, files)
+    assert index.missing().tolist() == [2, 3, 5]
+    (tmp_path / "masks" / "3.png").touch()
+    write(3, 5.0)
+    index.take_in(reader, ALL_LOGS, lambda number, entry: True, files)
+    assert index.missing().tolist() == [2, 5]
 
 
 @pytest.mark.slow

@@ -1,12 +1,19 @@
 """The files of each predicted image, looked for in a way that is fast for millions of them."""
 
+import itertools
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from promise_seg.prediction.objects_table import objects_path
 from promise_seg.prediction.overlay import overlay_path
 
 _MARK = "?"
+MASKS = "masks"
+"""The folder of masks in a folder of predictions."""
+_LISTED = 4
+"""How many names are listed for each that is looked for in a folder, at most, before each is looked for by itself."""
+_MOST_LISTED = 100_000
 
 
 class PartFiles:
@@ -30,3 +37,35 @@ class PartFiles:
             if not os.path.exists(f"{self._folder}{os.sep}{name}"):  # noqa: PTH110
                 return name
         return None
+
+    def are_there(self, stems: Iterable[str], mask_suffix: str) -> Iterator[bool]:
+        """Yield whether all files of each image are there.
+
+        A folder in which many are looked for is listed, instead of asking for each file: where several are in one
+        folder, their stems should follow each other.
+
+        Args:
+            stems: of the images.
+            mask_suffix: what follows the stem in the names of their masks.
+        """
+        for above, inside in itertools.groupby((stem.rpartition("/") for stem in stems), lambda cut: cut[:2]):
+            folder, lasts = "".join(above), [last for *_, last in inside]
+            gone = set[str]()
+            for before, after in ((f"{MASKS}/", mask_suffix), *self._around):
+                gone |= self._gone(f"{self._folder}{os.sep}{before}{folder}", lasts, after)
+            yield from (last not in gone for last in lasts)
+
+    def _gone(self, folder: str, lasts: Sequence[str], after: str) -> set[str]:
+        """Return those of some names whose files are not in a folder.
+
+        Only what is seen as a regular file counts as listed; for everything else, the system is asked.
+        """
+        listed = set[str]()
+        try:
+            with os.scandir(folder or os.curdir) as found:
+                first = itertools.islice(found, min(_LISTED * len(lasts), _MOST_LISTED))
+                listed = {one.name for one in first if one.is_file(follow_symlinks=False)}
+        except OSError:
+            pass  # said of each file
+        names = {f"{last}{after}": last for last in lasts}
+        return {names[name] for name in names.keys() - listed if not os.path.exists(f"{folder}{name}")}  # noqa: PTH110

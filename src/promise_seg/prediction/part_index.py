@@ -7,9 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_seg.images.exports.input_list import InputList
+from promise_seg.prediction.line_outlines import Outline
+from promise_seg.prediction.part_files import PartFiles
 from promise_seg.prediction.part_logs import Entry, LogReader
+from promise_seg.prediction.recorded import Recorded, quick_view
 
-_AT_ONCE = 64  # few, as Python looks through all that is held whenever it tidies up
+_AT_ONCE = 128  # few, as Python looks through all that is held whenever it tidies up
 _NOWHERE = -1
 _BITS = 40  # of the number of bytes before a line in its log
 
@@ -59,6 +62,24 @@ class PartIndex:
         return found
 
     def _numbers(self, stems: Sequence[str]) -> Iterator[int | None]:
+        """Yield the numbers of images; if they follow each other as the first two do, by stems alone."""
+        first = list(self._looked_up(stems[:2]))
+        if len(first) < 2 or None in first:
+            return iter([*first, *self._looked_up(stems[2:])])
+        start, second = first
+        assert start is not None
+        assert second is not None
+        guesses = zip(itertools.count(start, second - start), stems, strict=False)
+        found = [number if self._is(number, stem) else None for number, stem in guesses]
+        others = [place for place, number in enumerate(found) if number is None]
+        for place, number in zip(others, self._looked_up([stems[place] for place in others]), strict=True):
+            found[place] = number
+        return iter(found)
+
+    def _is(self, number: int, stem: str) -> bool:
+        return 0 <= number < len(self.inputs) and self.inputs.stem(number) == stem
+
+    def _looked_up(self, stems: Sequence[str]) -> Iterator[int | None]:
         hashes = np.fromiter(map(hash, stems), np.int64, len(stems))
         for stem, wanted, place in zip(stems, hashes, np.searchsorted(self._hashes, hashes), strict=True):
             found = None
@@ -69,32 +90,43 @@ class PartIndex:
                 place += 1
             yield found
 
-    def take_in(self, reader: LogReader, pattern: str, judge: Judge) -> None:
+    def take_in(self, reader: LogReader, pattern: str, judge: Judge, files: PartFiles) -> None:
         """Read what logs have that was not read before; the latest word counts.
 
         Args:
             reader: of the logs.
             pattern: of their names.
-            judge: called for each line by which an image was predicted.
+            judge: called for each line by which an image was predicted, but for those of which an outline is enough.
+            files: of the predictions.
 
         Raises:
             PromiseError: if a log cannot be read.
         """
-        entries, log = reader.new_places(pattern), {name: number for number, name in enumerate(self._logs)}
-        while batch := list(itertools.islice(entries, _AT_ONCE)):
-            for (name, place, entry), number in zip(batch, self._numbers([one.stem for *_, one in batch]), strict=True):
+        lines = reader.new_places(pattern, whole=self._holds)
+        log = {name: number for number, name in enumerate(self._logs)}
+        recorded = Recorded(self.inputs)
+        latest, predicted, places = map(quick_view, (self._latest, self._predicted, self._places))
+        while batch := list(itertools.islice(lines, _AT_ONCE)):
+            for (name, place, line), number in zip(batch, self._numbers([one.stem for *_, one in batch]), strict=True):
                 if number is None:
                     continue
-                self._latest[number] = max(entry.at, self._latest[number])
-                if entry.problem or entry.at < self._predicted[number]:
+                if line.at > latest[number]:
+                    latest[number] = line.at
+                if line.problem or line.at < predicted[number]:
                     continue
                 if name not in log:
                     log[name] = len(self._logs)
                     self._logs.append(name)
-                self._predicted[number], self._is_as_then[number] = entry.at, judge(number, entry)
-                self._places[number] = log[name] << _BITS | place
+                predicted[number], places[number] = line.at, log[name] << _BITS | place
+                if isinstance(line, Outline):
+                    recorded.note(number, line)
+                    continue
+                recorded.forget(number)
+                self._is_as_then[number] = judge(number, line)
                 if self._holds:
-                    self._held[number] = entry
+                    self._held[number] = line
+        for numbers, are_as_then in recorded.as_then(files):
+            self._is_as_then[numbers] = are_as_then
 
     def give(self, number: int, entry: Entry | None, latest: float | None) -> None:
         """Hold the last line by which an image was predicted, if any, and the time of the last one on it."""

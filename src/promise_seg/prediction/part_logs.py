@@ -19,6 +19,7 @@ from promise_seg._version import __version__
 from promise_seg.errors import PromiseError
 from promise_seg.images.own_folders import PREDICTION_PARTS
 from promise_seg.parts import Part
+from promise_seg.prediction.line_outlines import Outline, outline_of
 from promise_seg.processes import own_start, system_name
 from promise_seg.sealed import opened_line, sealed_line
 
@@ -130,14 +131,24 @@ class LogReader:
         Raises:
             PromiseError: if a log cannot be read.
         """
-        return (entry for _, _, entry in self.new_places(pattern))
+        return (entry for _, _, line in self._new_lines(pattern) if (entry := self._entry(line)) is not None)
 
-    def new_places(self, pattern: str = ALL_LOGS) -> Iterator[tuple[str, int, Entry]]:
+    def new_places(self, pattern: str = ALL_LOGS, *, whole: bool = False) -> Iterator[tuple[str, int, Entry | Outline]]:
         """Yield the same, each with where it is: the name of the log, and how many bytes are before it.
+
+        Args:
+            pattern: of the names of logs.
+            whole: whether all of each line is wanted. If not, there are outlines instead of most entries, as these are
+                read several times as fast.
 
         Raises:
             PromiseError: if a log cannot be read.
         """
+        for name, place, line in self._new_lines(pattern):
+            if (found := (not whole and outline_of(line)) or self._entry(line)) is not None:
+                yield name, place, found
+
+    def _new_lines(self, pattern: str) -> Iterator[tuple[str, int, bytes]]:
         for path in sorted(self._folder.glob(pattern)):
             try:
                 with path.open("rb") as file:
@@ -146,15 +157,14 @@ class LogReader:
                     for line in file:
                         if not line.endswith(b"\n"):
                             break
-                        self.ends[path.name] = place + len(line)
-                        if (entry := self._entry(line)) is not None:
-                            yield path.name, place, entry
-                        place += len(line)
+                        begin, place = place, place + len(line)
+                        self.ends[path.name] = place
+                        yield path.name, begin, line
             except OSError as error:
                 raise PromiseError(f"{path}: cannot be read: {error.strerror}") from error
 
     def at(self, name: str, place: int) -> Entry | None:
-        """Return what was found at a place by :meth:`new_places`; ``None`` if it is no longer there.
+        """Return the line at a place that :meth:`new_places` gave; ``None`` if it is no longer there.
 
         Raises:
             PromiseError: if the log cannot be read.

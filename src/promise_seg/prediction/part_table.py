@@ -57,7 +57,7 @@ class PartTable:
         self._states: dict[str, list[list[int]]] = {}
         self._reader, self._own_log = LogReader(folder), PartLog(folder, part)
         if read:
-            self._index.take_in(self._reader, logs_that_may_know(folder, part), self._is_as_then)
+            self._index.take_in(self._reader, logs_that_may_know(folder, part), self._is_as_then, self._files)
 
     @property
     def inputs(self) -> InputList:
@@ -93,7 +93,7 @@ class PartTable:
         """Whether another process has predicted an image; all logs are read again only if its overlay is there."""
         if not overlay_path(self._folder, one.stem).exists():
             return False
-        self._index.take_in(self._reader, ALL_LOGS, self._is_as_then)
+        self._index.take_in(self._reader, ALL_LOGS, self._is_as_then, self._files)
         number = self.number(one)
         entry = self._index.entry(number, self._reader)
         return entry is not None and not self._index.has_failed_since(number) and self._is_as_then(number, entry)

@@ -64,6 +64,22 @@ def test_states_are_compared_as_they_were_noted(inputs, tmp_path):
     assert found.has_state(2, inputs[2].state())
 
 
+def test_states_of_many_images_are_compared_together(inputs):
+    found = InputList(inputs)
+    states = [inputs[number].state()[0] for number in (0, 1)]
+    sizes, changes = np.array([*states, [1, 2], [1, 2], states[1]]).T
+    changes[4] += 1
+    assert found.have_states(np.array([0, 1, 2, 4, 1]), sizes, changes).tolist() == [True, True, False, False, False]
+    channels = InputList([replace(inputs[0], beside=(inputs[1].path,))])  # a second file, of which nothing was noted
+    assert not channels.have_states(np.array([0]), sizes[:1], changes[:1]).any()
+
+
+def test_files_are_listed_without_objects_of_them(tmp_path):
+    files = [(f"{tmp_path}/{stem}.png", stem) for stem in ("b", "ä/é", "a/ä")]
+    found = InputList.of_files(tmp_path, files).by_stem()
+    assert list(found) == [Input(Path(name), stem, root=tmp_path) for name, stem in (files[2], files[0], files[1])]
+
+
 def test_a_list_of_paths_is_emptied_while_they_are_taken():
     paths = [Path(f"folder {number}/{number}.png") for number in range(2500)]
     found = PathList()
@@ -71,8 +87,8 @@ def test_a_list_of_paths_is_emptied_while_they_are_taken():
         found.append(path)
     assert (len(found), list(found)) == (2500, paths)
     taken = found.taken()
-    assert next(taken) == paths[0]
-    assert list(taken) == paths[1:]
+    assert next(taken) == str(paths[0])
+    assert list(taken) == list(map(str, paths[1:]))
     assert (len(found), list(found)) == (0, [])
 
 

@@ -1,5 +1,6 @@
 """A list of images that takes little more memory than their names have bytes, for lists of millions."""
 
+import itertools
 import os
 import sys
 from array import array
@@ -14,6 +15,9 @@ from promise_seg.errors import ImageError
 from promise_seg.images.exports.inputs import Input, key_of
 
 _ERRORS = sys.getfilesystemencodeerrors()  # so that any name that a system has can be encoded
+
+
+_AT_ONCE = 4096
 
 
 def _encoded(text: str) -> bytes:
@@ -31,6 +35,7 @@ class _Names:
         self._roots = array("I")
         self._folders: list[Path] = []
         self._numbers: dict[Path, int] = {}  # of those folders
+        self._root, self._number = Path(), -1  # the one that was added last
         self.whole: dict[int, Input] = {}
         self.widest = 1
         """The length of the longest stem, in bytes."""
@@ -40,18 +45,22 @@ class _Names:
 
     def add(self, one: Input) -> None:
         name = str(one.path)
-        start = name.rfind(one.stem)
-        if one.files or one.beside or one.below or start < 0 or type(one.path) is not type(Path()):
+        if one.files or one.beside or one.below or one.stem not in name or type(one.path) is not type(Path()):
             self.whole[len(self)] = one
-        if one.root not in self._numbers:
-            self._numbers[one.root] = len(self._folders)
-            self._folders.append(one.root)
-        self._text += _encoded(name)
+        self.add_file(name, one.stem, one.root)
+
+    def add_file(self, name: str, stem: str, root: Path) -> None:
+        if root is not self._root:
+            self._root, self._number = root, self._numbers.setdefault(root, len(self._folders))
+            if self._number == len(self._folders):
+                self._folders.append(root)
+        encoded = _encoded(name)
+        self._text += encoded
         self._ends.append(len(self._text))
-        self._stems.append(max(start, 0))
-        self._lengths.append(len(one.stem))
-        self._roots.append(self._numbers[one.root])
-        self.widest = max(self.widest, len(_encoded(one.stem)))
+        self._stems.append(max(name.rfind(stem), 0))
+        self._lengths.append(len(stem))
+        self._roots.append(self._number)
+        self.widest = max(self.widest, len(stem) if stem.isascii() else len(_encoded(stem)))
 
     def name(self, place: int) -> str:
         if place in self.whole:
@@ -92,6 +101,19 @@ class InputList(Sequence[Input]):
         """Return images as such a list, if they are none yet."""
         return inputs if isinstance(inputs, InputList) else cls(inputs)
 
+    @classmethod
+    def of_files(cls, root: Path, files: Iterable[tuple[str, str]]) -> "InputList":
+        """Return images that are a file each, without an object of any.
+
+        Args:
+            root: the folder that the user passed.
+            files: name and stem of each; the stem is in the name.
+        """
+        found = cls()
+        for name, stem in files:
+            found._names.add_file(name, stem, root)
+        return found._of_places(np.arange(len(found._names), dtype=np.uint32))
+
     def _of_places(self, places: NDArray[np.uint32]) -> "InputList":
         found = InputList()
         found._names, found._places = self._names, places
@@ -131,19 +153,26 @@ class InputList(Sequence[Input]):
 
     def stem(self, number: int) -> str:
         """Return the stem of an image."""
-        return self._names.stem(int(self._places[number]))
+        return self._names.stem(self._places.item(number))
 
     def stems(self) -> Iterator[str]:
         """Yield the stem of each image."""
-        return (self._names.stem(int(place)) for place in self._places)
+        return map(self._names.stem, self._each())
 
     def names(self) -> Iterator[str]:
         """Yield the name of each image."""
-        return (self._names.name(int(place)) for place in self._places)
+        return map(self._names.name, self._each())
+
+    def _each(self) -> Iterator[int]:
+        return (
+            place
+            for start in range(0, len(self), _AT_ONCE)
+            for place in self._places[start : start + _AT_ONCE].tolist()
+        )
 
     def key(self, number: int) -> str:
         """Return the key of an image; where the links to a folder lead is looked up once for what follows in it."""
-        name = self._names.name(int(self._places[number]))
+        name = self._names.name(self._places.item(number))
         folder, separator, last = name.rpartition(os.sep)
         if not separator or last in ("", ".."):
             return key_of(name)
@@ -154,6 +183,24 @@ class InputList(Sequence[Input]):
     def keys(self) -> Iterator[str]:
         """Yield the key of each image."""
         return map(self.key, range(len(self)))
+
+    def have_states(
+        self, numbers: NDArray[np.intp], sizes: NDArray[np.int64], changes: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Return of images (N) whether each is one file of a size, in bytes (N), and a time of change, in ns (N)."""
+        states = zip(numbers.tolist(), sizes.tolist(), changes.tolist(), strict=True)
+        return np.fromiter(itertools.starmap(self._is_file_of, states), bool, len(numbers))
+
+    def _is_file_of(self, number: int, size: int, changed: int) -> bool:
+        place = self._places.item(number)
+        if place not in self._names.whole:
+            try:
+                found = os.stat(self._names.name(place))  # noqa: PTH116
+                if found.st_size == size and found.st_mtime_ns == changed:
+                    return True
+            except (OSError, ValueError):
+                return False
+        return self.has_state(number, [[size, changed]])
 
     def has_state(self, number: int, state: list[list[int]]) -> bool:
         """Whether the sizes and times of change of an image's files are those that :meth:`Input.state` returned once.

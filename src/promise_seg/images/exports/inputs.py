@@ -17,7 +17,7 @@ from promise_seg.images.exports.cases import joined_cases
 from promise_seg.images.exports.contents import Contents, look_through
 from promise_seg.images.formats.companions import VolumeWithHeader
 from promise_seg.images.formats.dicom import DicomImage
-from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of, suffix_of
+from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of, stem_of_name, suffix_of
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.series_files import dicom_files
@@ -268,14 +268,14 @@ def _pictures(place: Path, contents: Contents) -> "InputList":
     """Return the images of a folder that are no DICOM files; they are taken out of its contents."""
     from promise_seg.images.exports.input_list import InputList
 
-    return InputList(Input(path, stem, root=place) for path, stem in _with_stems(place, contents.pictures.taken()))
+    return InputList.of_files(place, _with_stems(place, contents.pictures.taken()))
 
 
-def _with_stems(place: Path, paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    for folder, inside in itertools.groupby(paths, lambda path: path.parent):
-        above = folder.relative_to(place)
-        for path in inside:
-            yield path, (above / stem_of(path)).as_posix()
+def _with_stems(place: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for folder, inside in itertools.groupby(names, os.path.dirname):
+        before = (Path(folder).relative_to(place) / "_").as_posix()[:-1]
+        for name in inside:
+            yield name, before + stem_of_name(name.rpartition(os.sep)[2])
 
 
 def _dicom(place: Path, contents: Contents, note: Note) -> list[Input]:

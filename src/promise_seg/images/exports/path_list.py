@@ -39,9 +39,9 @@ class PathList:
         for packed in tuple(self._packed):
             yield from map(Path, map(os.fsdecode, packed.split(_BETWEEN)))
 
-    def taken(self) -> Iterator[Path]:
-        """Yield each path while the list is emptied, so that what is made of them may take the place of it."""
+    def taken(self) -> Iterator[str]:
+        """Yield each path as text while the list is emptied, so that what is made of them may take the place of it."""
         self._pack()
         self._count = 0
         while self._packed:
-            yield from map(Path, map(os.fsdecode, self._packed.popleft().split(_BETWEEN)))
+            yield from map(os.fsdecode, self._packed.popleft().split(_BETWEEN))

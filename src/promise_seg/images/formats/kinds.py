@@ -38,14 +38,23 @@ _HEAD_BYTES = max(at + len(magic) for source in FILE_SOURCES for at, magic in so
 
 def suffix_of(path: Path) -> str:
     """Return the known suffix that a name ends in, in lower case, ``.nii.gz`` being one; empty if there is none."""
-    name = path.name.lower()
+    return _suffix_of_name(path.name)
+
+
+def _suffix_of_name(name: str) -> str:
+    name = name.lower()
     return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
 
 
 def stem_of(path: Path) -> str:
     """Return a name without its known suffix: ``ct_01`` for ``ct_01.nii.gz``, but all of ``1.2.840.99``."""
-    suffix = suffix_of(path)
-    return path.name[: -len(suffix)] if suffix else path.name
+    return stem_of_name(path.name)
+
+
+def stem_of_name(name: str) -> str:
+    """Return the same of the last part of a path."""
+    suffix = _suffix_of_name(name)
+    return name[: -len(suffix)] if suffix else name
 
 
 def _head(path: Path) -> bytes:

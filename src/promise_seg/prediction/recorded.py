@@ -1,0 +1,62 @@
+"""What the lines of logs say of the files of millions of images, until all of these are looked at together."""
+
+from array import array
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_seg.images.exports.input_list import InputList
+from promise_seg.prediction.line_outlines import Outline
+from promise_seg.prediction.part_files import PartFiles
+
+_TOGETHER = 8192
+_NOTHING = 0
+_NO_SIZE = -1
+
+
+def quick_view(values: NDArray[Any]) -> Any:
+    """Return an array as a view of its memory, of which single values are read and written more quickly."""
+    return values.data
+
+
+class Recorded:
+    """The last lines that were read on images of a list, in about twenty bytes an image.
+
+    Looking at the files later, in the order of the list, meets all files of a folder one after the other, in whatever
+    order the logs have them.
+
+    Args:
+        inputs: the images.
+    """
+
+    def __init__(self, inputs: InputList) -> None:
+        self._inputs, count = inputs, len(inputs)
+        self._sizes, self._changes = quick_view(np.zeros(count, np.int64)), quick_view(np.zeros(count, np.int64))
+        self._kinds = quick_view(np.zeros(count, np.uint8))
+        self._suffixes: dict[str, int] = {}  # of masks, with their kinds
+        self._numbers = array("I")
+
+    def note(self, number: int, line: Outline) -> None:
+        """Take a line in the place of what was noted of an image."""
+        self._numbers.append(number)
+        self._kinds[number] = self._suffixes.setdefault(line.suffix, len(self._suffixes) + 1)
+        self._sizes[number] = line.size if line.key == self._inputs.key(number) else _NO_SIZE
+        self._changes[number] = line.changed
+
+    def forget(self, number: int) -> None:
+        """Forget what was noted of an image."""
+        self._kinds[number] = _NOTHING
+
+    def as_then(self, files: PartFiles) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+        """Yield numbers of images, and of each whether its files are there, and the image is as the line says."""
+        numbers = np.unique(np.frombuffer(self._numbers, np.uint32)).astype(np.intp)
+        sizes, changes, kinds = map(np.asarray, (self._sizes, self._changes, self._kinds))
+        for suffix, kind in self._suffixes.items():
+            of_kind = numbers[kinds[numbers] == kind]
+            for start in range(0, len(of_kind), _TOGETHER):
+                some = of_kind[start : start + _TOGETHER]
+                have_states = self._inputs.have_states(some, sizes[some], changes[some])
+                stems = map(self._inputs.stem, some.tolist())
+                yield some, have_states & np.fromiter(files.are_there(stems, suffix), bool, len(some))

@@ -1,0 +1,56 @@
+"""The outline of a line of a log is what the whole line says, or there is none."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promise_seg.prediction.line_outlines import Outline, outline_of
+from promise_seg.prediction.part_logs import Entry
+from promise_seg.prediction.table import COLUMNS
+from promise_seg.sealed import opened_line, sealed_line
+
+TEXTS = st.text(st.sampled_from('a/.\\"é{}[]:, \n') | st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
+    ['", "lines": [{"', '}], "problem": "", "state": [[1, 2]], "stem": "x"}', '"mask": "masks/x.png"', "folder/one"]
+)
+NUMBERS = st.integers(0, 2**70) | st.integers(0, 2**62)
+
+
+def line_of(stem="in/one", key="/data/in/one.png", suffix=".nii.gz", at=1.5, state=((3, 4),), problem="", **columns):
+    row = dict.fromkeys(COLUMNS, "1") | {"mask": f"masks/{stem}{suffix}"} | columns
+    lines = [] if problem else [row, row | {"mask": "masks/of_another_line.png"}]
+    entry = Entry(stem, key, "image.png", at, [list(one) for one in state], lines, problem)
+    return sealed_line(vars(entry), sort_keys=True).encode()
+
+
+def test_a_line_has_an_outline():
+    assert outline_of(line_of()) == Outline("in/one", "/data/in/one.png", 1.5, 3, 4, ".nii.gz")
+
+
+@given(TEXTS, TEXTS, TEXTS, TEXTS, st.floats(0, 1e20), st.lists(st.tuples(NUMBERS, NUMBERS), max_size=2), TEXTS)
+def test_an_outline_is_what_the_whole_line_says(stem, key, image, points, at, state, problem):
+    line = line_of(stem, key, at=at, state=state, problem=problem, image=image, points=points)
+    found, whole = outline_of(line), Entry(**opened_line(line))
+    if found is not None:
+        assert (found.stem, found.key, found.at, found.problem) == (whole.stem, whole.key, whole.at, whole.problem)
+        assert [[found.size, found.changed]] == whole.state
+        assert f"masks/{found.stem}{found.suffix}" == whole.lines[0]["mask"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"problem": "damaged"}, {"state": ()}, {"state": ((1, 2), (3, 4))}, {"state": ((1, 2**63),)}, {"stem": 'a"b'},
+        {"key": "/ä.png"}, {"mask": "elsewhere/in/one.nii.gz"}, {"suffix": ".unknown"},
+    ],
+)  # fmt: skip
+def test_lines_of_another_form_have_none(other):
+    assert outline_of(line_of(**other)) is None
+
+
+def test_a_line_that_is_not_what_was_written_has_none():
+    line = line_of()
+    for place in range(len(line)):
+        for change in (1, 2, 64):
+            damaged = line[:place] + bytes([line[place] ^ change]) + line[place + 1 :]
+            assert outline_of(damaged) is None, damaged
+    assert outline_of(line[:-1]) is None
