@@ -22,6 +22,7 @@ from promise_seg.mask_quality import MaskQuality
 from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, AutoPrompter, PointCounts, Proposal, some_sets
 from promise_seg.prompting.building import ApmField
+from promise_seg.prompting.map_decoders import resized
 from promise_seg.prompting.side_by_side import are_alike, sets_of, side_by_side
 from promise_seg.sam.backbone import Backbone, Decoded, state_sha256
 from promise_seg.sam.features import Features
@@ -177,11 +178,6 @@ class PromiseModel(nn.Module):
         frozen = None if self.apm is None else self.apm.frozen_part
         self._frozen = ("sam.",) if frozen is None else ("sam.", f"apm.{frozen}.")
         self.to(sam.device)
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode of the trainable parts; the SAM, or its untrained part, stays frozen."""
-        super().train(mode)
-        return self
 
     @property
     def device(self) -> torch.device:
@@ -360,19 +356,13 @@ def with_map(mask_logits: Tensor, proposal: Proposal, share: float) -> Tensor:
     saliency = proposal.saliency_logits[:, None].to(mask_logits)
     side = max(mask_logits.shape[-1], saliency.shape[-1])
     size = (side, side)
-    mask_logits = _enlarged(mask_logits.flatten(1, 2), side).unflatten(1, mask_logits.shape[1:3])
-    wide = _enlarged(saliency, side)[:, :, None]
+    mask_logits = resized(mask_logits.flatten(1, 2), side).unflatten(1, mask_logits.shape[1:3])
+    wide = resized(saliency, side)[:, :, None]
     mixed = (1 - share) * mask_logits + share * wide if share else mask_logits
     if proposal.regions is None or not bool((proposal.regions == NOT_ASKED_FOR).any()):
         return mixed
     regions = F.interpolate(proposal.regions[:, None].to(mask_logits), size=size, mode="nearest")[:, :, None]
     return torch.where(regions == NOT_ASKED_FOR, torch.maximum(mixed, wide), mixed)
-
-
-def _enlarged(maps: Tensor, side: int) -> Tensor:
-    if maps.shape[-1] == side:
-        return maps
-    return F.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
 
 
 def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:

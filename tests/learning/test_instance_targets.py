@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from promise_seg.learning.losses import inner_distances, inner_distances_of_instances, targets_of_instances
+from promise_seg.learning.losses import depths_of_instances, targets_of_instances
 from promise_seg.learning.settings import make_settings
+from promise_seg.prompting.separating import depths
 from promise_seg.vocabulary import ApmKind, MaskKind, Protocol, Variant
 from tests.instances.drawn import discs
 
@@ -13,7 +14,7 @@ TOUCHING = discs((10, 10, 6), (20, 10, 6))
 
 
 def test_between_objects_that_touch_the_distance_falls_where_that_of_the_union_does_not():
-    apart, union = inner_distances_of_instances(TOUCHING), inner_distances(TOUCHING > 0)
+    apart, union = depths_of_instances(TOUCHING), depths(TOUCHING > 0)
     assert min(apart[10, 10], apart[10, 20]) > 0.9
     assert [apart[number == TOUCHING].max() for number in (1, 2)] == [1, 1]
     assert apart[10, 14:17].max() < 0.4
@@ -22,13 +23,13 @@ def test_between_objects_that_touch_the_distance_falls_where_that_of_the_union_d
 
 def test_of_objects_that_are_apart_it_is_that_of_the_union():
     labels = discs((8, 8, 5), (23, 22, 4))
-    assert np.allclose(inner_distances_of_instances(labels), inner_distances(labels > 0), atol=1e-5)
+    assert np.allclose(depths_of_instances(labels), depths(labels > 0), atol=1e-5)
 
 
 def test_numbers_may_have_gaps_and_an_object_two_parts():
     labels = np.zeros((20, 20), np.uint16)
     labels[2:9, 2:9], labels[12:15, 12:15], labels[18, 2] = 7, 7, 900
-    found = inner_distances_of_instances(labels)
+    found = depths_of_instances(labels)
     assert found[5, 5] == 1
     assert 0 < found[13, 13] < 1
     assert found[18, 2] == 1

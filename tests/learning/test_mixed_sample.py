@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from promise_seg.augmentation.windows import Window
+from promise_seg.images.geometry import on_mask
 from promise_seg.inference.encoding import Sample
 from promise_seg.learning.mixed_sample import MixedSample
 from promise_seg.learning.training_set import Draw
@@ -40,6 +41,14 @@ def test_objects_of_the_two_views_keep_apart(checked, tiny_sam, monkeypatch):
     inside = WINDOW.paste(np.zeros((side, side), bool), np.ones((side, side), bool))
     assert (found[inside] == 3).all()
     assert np.array_equal(found[~inside], labels[id(one.checked)][~inside])
+
+
+def test_objects_keep_apart_beside_the_highest_number_that_a_file_can_hold(checked, tiny_sam, monkeypatch):
+    one, other = (Sample.of(row, tiny_sam, Fit.STRETCH, 0) for row in checked[:2])
+    numbers = {id(one.checked): 65_535, id(other.checked): 65_535}
+    monkeypatch.setattr(Sample, "instances", lambda self: np.full((32, 32), numbers[id(self.checked)], np.uint16))
+    found = MixedSample.of_two(one, other, WINDOW).instances()
+    assert set(np.unique(found)) == set(np.unique(on_mask(found, found > 0))) == {65_535, 131_070}
 
 
 def test_only_maps_alone_are_learned_from_mixed_views(checked, tiny_sam, store, accelerator, tmp_path):

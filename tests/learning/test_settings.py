@@ -16,6 +16,12 @@ def test_an_unknown_word_in_python_names_the_option_and_the_words():
         make_settings(variant="both")
 
 
+@pytest.mark.parametrize("epochs", ["many", None, 2.5])
+def test_epochs_that_are_no_whole_number_are_named(epochs):
+    with pytest.raises(SettingsError, match=f"^--epochs {epochs}: expected a whole number"):
+        make_settings(apm="pretrained", epochs=epochs)
+
+
 def test_an_option_of_one_kind_of_apm_goes_into_its_config():
     settings = make_settings(apm="cross", num_points=4, num_foreground=2, apm_position_code="reference")
     assert settings.apm_options == {"position_code": "reference"}

@@ -98,6 +98,7 @@ def test_a_new_change_forgets_what_could_have_been_redone(session):
         (lambda s: s.remove_point(-1), "there is no point -1"),
         (lambda s: s.set_box(9, 9, 3, 3), "left < right"),
         (lambda s: s.set_mask(np.zeros((3, 3))), "mask_input must be"),
+        (lambda s: s.set_mask("none"), "mask_input: expected numbers"),
         (lambda s: s.choose("7"), "expected 0, 1, 2, score"),
     ],
 )

@@ -14,7 +14,7 @@ GEOMETRY = Geometry(90, 120, 32, Fit.STRETCH)
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"points_xy": [[float("nan"), 3]], "point_labels": [1]}, "points_xy: expected finite numbers, got"),
+        ({"points_xy": [[float("nan"), 3]], "point_labels": [1]}, "points_xy: expected finite numbers, but 1 of 2"),
         ({"points_xy": [["a", 3]], "point_labels": [1]}, "points_xy: expected numbers"),
         ({"points_xy": [[1, 2]]}, "points need labels and labels need points"),
         ({"point_labels": [1]}, "points need labels and labels need points"),
@@ -22,6 +22,7 @@ GEOMETRY = Geometry(90, 120, 32, Fit.STRETCH)
         ({"points_xy": np.empty((0, 2)), "point_labels": []}, "points_xy: there are no points in it"),
         ({"points_xy": [[1, 2]], "point_labels": [[1]]}, r"point_labels must be \(N,\), got \(1, 1\)"),
         ({"points_xy": [[1, 2]], "point_labels": [1, 0]}, "one for each point, got 2 labels for 1 points"),
+        ({"points_xy": [[1, 2]], "point_labels": [[1], [1, 0]]}, "point_labels: expected numbers"),
         ({"points_xy": [[1, 2]], "point_labels": [2]}, r"must be 1 \(foreground\) or 0 \(background\), got \[2\]"),
         ({"points_xy": [[1, 2]], "point_labels": [0.5]}, r"must be 1 \(foreground\) or 0 \(background\), got \[0\.5\]"),
         ({"box_xyxy": [1, 2, 3]}, r"box_xyxy must be \(4,\), got \(3,\)"),
@@ -41,6 +42,7 @@ def test_what_is_no_prompt_is_refused(given, message):
         ({"points_xy": [[300, 30]], "point_labels": [1]}, r"\[300\.0, 30\.0\] lies outside of the image of 120 x 90"),
         ({"points_xy": [[-9, 30]], "point_labels": [1]}, "lies outside of the image"),
         ({"box_xyxy": [130, 10, 160, 40]}, r"\[130, 10, 160, 40\] has no area inside of the image of 120 x 90"),
+        ({"mask_input": np.full((32, 32), np.nan)}, "^mask_input: .* finite numbers, but 1024 of 1024 are NaN or"),
         ({"mask_input": np.zeros((8, 8))}, r"mask_input must be \(32, 32\) .* got \(8, 8\)"),
     ],
 )

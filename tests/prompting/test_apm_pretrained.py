@@ -90,6 +90,15 @@ def test_there_is_always_a_box_with_an_area_inside_of_the_frame(kind):
         assert [left, top, right, bottom] == [0, 0, 63, 63]
 
 
+@pytest.mark.parametrize("separates", [False, True])
+def test_maps_that_are_no_numbers_give_a_box_all_the_same_so_that_a_run_can_say_that_it_diverged(separates):
+    features = maps(blank(), blank())
+    features.tensors[MAPS][0] = float("nan")
+    proposal = small(separates=separates).train()(features)
+    assert proposal.boxes_xyxy_model.isfinite().all()
+    assert proposal.saliency_logits[0].isnan().all()  # the losses still are what they are
+
+
 def test_some_sets_of_each_image_keep_their_numbers():
     mask = blank()
     mask[1::4, 1::4] = mask[2::4, 1::4] = mask[1::4, 2::4] = mask[2::4, 2::4] = True

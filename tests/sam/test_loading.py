@@ -20,6 +20,16 @@ def test_a_folder_of_the_library_loads_with_the_same_weights(tmp_path):
     assert load_sam(str(tmp_path)).sha256 == sam.sha256
 
 
+@pytest.mark.parametrize("kind", ["nano", "folder"])
+def test_loading_takes_none_of_the_caller_s_random_numbers(kind, tmp_path):
+    make_tiny_sam().model.save_pretrained(tmp_path)
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    load_sam("nano" if kind == "nano" else str(tmp_path))
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_a_folder_with_missing_weights_is_refused(tmp_path):
     make_tiny_sam().model.save_pretrained(tmp_path)
     state = load_file(tmp_path / "model.safetensors")

@@ -4,6 +4,9 @@ import numpy as np
 
 from promise_seg.arrays import BoolArray, Float64Array
 
+LEAST_GAIN = 0.1
+"""The least gain in the sum of sensitivity and specificity for which a decision is learned."""
+
 
 def best_threshold(scores: Float64Array, truth: BoolArray) -> float:
     """Return the threshold on scores (n,) with the highest balanced accuracy; the lowest of equally good ones.
@@ -18,3 +21,10 @@ def best_threshold(scores: Float64Array, truth: BoolArray) -> float:
 def sensitivity_plus_specificity(nothing_here: BoolArray, has_object: BoolArray) -> float:
     """Return twice the balanced accuracy: 1 by chance, 2 at best."""
     return float((~nothing_here)[has_object].mean() + nothing_here[~has_object].mean())
+
+
+def is_worthwhile(gain: float, has_object: BoolArray) -> bool:
+    """Whether a gain in the sum of sensitivity and specificity is at least :data:`LEAST_GAIN`, and twice the standard
+    error of a guess on as many images, (n,)."""
+    by_luck = 2 * np.sqrt(0.25 / np.count_nonzero(has_object) + 0.25 / np.count_nonzero(~has_object))
+    return bool(gain >= max(LEAST_GAIN, by_luck))

@@ -24,7 +24,7 @@ from promise_seg.files import write_text
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import Masks, probs_in_image
 from promise_seg.inference.rows import DecodedRow
-from promise_seg.learning.losses import inner_distances_of_instances
+from promise_seg.learning.losses import depths_of_instances
 from promise_seg.learning.run_log import LOG_FILE, logged_epochs, rounded
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.progress import Progress, silent
@@ -293,4 +293,4 @@ def _targets(mask: npt.NDArray[Any], view: AnyView) -> Float32Array:
     if mask.dtype == bool:
         return view.apply_to_mask(mask)[None].astype(np.float32)
     labels = view.apply_to_labels(mask)
-    return np.stack([(labels > 0).astype(np.float32), inner_distances_of_instances(labels)])
+    return np.stack([(labels > 0).astype(np.float32), depths_of_instances(labels)])

@@ -1,7 +1,7 @@
 """The map between the image frame (the user's pixels) and the model frame (the square that the encoder sees)."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from promise_seg.arrays import BoolArray, Float32Array, Uint8Array, Uint16Array
 from promise_seg.vocabulary import Fit
+
+Label = TypeVar("Label", bound=np.integer)
 
 OUTSIDE_LOGIT = -20.0
 """The logit of pixels that were cropped away: certainly background."""
@@ -163,7 +165,7 @@ def resize(values: npt.NDArray, width: int, height: int) -> npt.NDArray:
     return cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def on_mask(labels: Uint16Array, mask: BoolArray) -> Uint16Array:
+def on_mask(labels: npt.NDArray[Label], mask: BoolArray) -> npt.NDArray[Label]:
     """Return labels (S, S) exactly where a mask (S, S) is; what it has in addition gets the nearest label.
 
     Where there is no label at all, all of the mask becomes object 1.
@@ -173,12 +175,12 @@ def on_mask(labels: Uint16Array, mask: BoolArray) -> Uint16Array:
         _, nearest = cv2.distanceTransformWithLabels(
             (labels == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
         )
-        of_pixel = np.zeros(int(nearest.max()) + 1, np.uint16)
+        of_pixel = np.zeros(int(nearest.max()) + 1, labels.dtype)
         of_pixel[nearest[labels != 0]] = labels[labels != 0]
         labels = np.where(bare, of_pixel[nearest], labels)
     elif bare.any():
-        labels = mask.astype(np.uint16)
-    return np.where(mask, labels, 0).astype(np.uint16)
+        labels = mask.astype(labels.dtype)
+    return np.where(mask, labels, 0).astype(labels.dtype)
 
 
 def shrink_mask(masks: Tensor, side: int) -> Tensor:

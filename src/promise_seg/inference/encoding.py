@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
+from promise_seg.arrays import BoolArray, LabelArray, Uint8Array
 from promise_seg.augmentation import AnyView, View, view_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.precision import rounded
@@ -74,7 +74,7 @@ class Sample:
         """Return the ground truth of :meth:`image`: (S, S) bool."""
         return self.to_frame(self.checked.mask())
 
-    def instances(self) -> Uint16Array:
+    def instances(self) -> LabelArray:
         """Return the instance map of :meth:`image`: (S, S), whose foreground is :meth:`mask`."""
         labels = self.checked.labels().astype(np.uint16)
         return self.view.apply_to_labels(self.geometry.labels_to_model(labels))

@@ -9,6 +9,7 @@ from torch import Tensor
 from promise_seg.arrays import Float32Array, IntArray
 from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Geometry
+from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.instance_rule import InstanceRule
 from promise_seg.model import PromiseModel, presence_of
 from promise_seg.prompting.apm import Proposal
@@ -16,8 +17,6 @@ from promise_seg.prompting.map_decoders import resized
 from promise_seg.prompting.separating import depths, prompts_in_frame, separate
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import FOREGROUND
-
-_MOST_OBJECTS = 65_535
 
 
 class ObjectProposals(NamedTuple):
@@ -64,8 +63,8 @@ def propose_objects(model: PromiseModel, features: Features, rule: InstanceRule,
     found = separate(certain, distance, rule.prominence)
     cell = model.sam.image_size / len(certain)
     boxes, points = prompts_in_frame(found.boxes, np.stack([found.columns, found.rows], 1), cell)
-    if len(boxes) > _MOST_OBJECTS:
-        raise SettingsError(f"found {len(boxes)} objects in an image; an instance map holds {_MOST_OBJECTS}")
+    if len(boxes) > LARGEST_LABEL:
+        raise SettingsError(f"found {len(boxes)} objects in an image; an instance map holds {LARGEST_LABEL}")
     return ObjectProposals(boxes, points, found.regions, maps.saliency_logits)
 
 

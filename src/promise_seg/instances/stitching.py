@@ -13,6 +13,7 @@ import numpy as np
 from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
 from promise_seg.errors import ImageError
 from promise_seg.images.geometry import Box
+from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.instances.facts import FoundObject, facts_of_object
 from promise_seg.instances.outlining import Outlined
 from promise_seg.instances.painting import InstanceMap
@@ -23,7 +24,7 @@ _SAME = 0.3
 _DOUBLE = 0.5
 """A larger share of an object's pixels that belong to others makes it a double."""
 _EDGE_SHARE = 64  # an object is cut if it comes as near to a seam as the side of its tile by this
-MOST_OBJECTS = 65_535
+MOST_OBJECTS = LARGEST_LABEL
 
 
 @dataclass(eq=False)

@@ -93,22 +93,10 @@ def signed_distances(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     return ((inside - outside) / side).astype(np.float32)
 
 
-def inner_distances(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """How deep inside of its object each place lies: (h, h) bool to (h, h) float32, 0 outside and 1 at the deepest.
+def depths_of_instances(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+    """How deep inside of its object each pixel lies, where objects may touch: (h, h) numbers to (h, h) float32.
 
-    An object is what hangs together.
-    """
-    count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    inside = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    deepest = np.zeros(count, np.float32)
-    np.maximum.at(deepest, parts.ravel(), inside.ravel())
-    return (inside / np.maximum(deepest[parts], 1e-6)).astype(np.float32)
-
-
-def inner_distances_of_instances(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-    """How deep inside of its object each place lies, where objects may touch: (h, h) numbers to (h, h) float32.
-
-    0 outside and 1 at the deepest place of each number; an object in several pieces has its deepest place in one.
+    It is 0 outside and 1 at the deepest pixel of each number; an object in several pieces has its deepest in one.
     """
     found = np.zeros(labels.shape, np.float32)
     for number, window in enumerate(ndimage.find_objects(labels.astype(np.int32)), 1):

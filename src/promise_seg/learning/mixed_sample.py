@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
+from promise_seg.arrays import BoolArray, LabelArray, Uint8Array
 from promise_seg.augmentation.windows import Window
 from promise_seg.inference.encoding import Sample
 
@@ -33,7 +33,7 @@ class MixedSample(Sample):
     def mask(self) -> BoolArray:
         return self.window.paste(super().mask(), self.other.mask())
 
-    def instances(self) -> Uint16Array:
-        """The objects of the other view have numbers of their own."""
-        here, there = super().instances(), self.other.instances()
-        return self.window.paste(here, np.where(there > 0, there + here.max(), 0).astype(np.uint16))
+    def instances(self) -> LabelArray:
+        """The instance map (S, S) int32; the objects of the other view have numbers of their own."""
+        here, there = (sample.astype(np.int32) for sample in (super().instances(), self.other.instances()))
+        return self.window.paste(here, np.where(there > 0, there + here.max(), 0))

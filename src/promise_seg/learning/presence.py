@@ -5,15 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from promise_seg.assessment.thresholds import best_threshold, sensitivity_plus_specificity
+from promise_seg.assessment.thresholds import best_threshold, is_worthwhile, sensitivity_plus_specificity
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.model import PromiseModel, presence_of
 
 USUAL_THRESHOLD = 0.5
-_LEAST_GAIN = 0.1
-"""The least gain over a guess in the sum of sensitivity and specificity with which SAM's own object score is used."""
 
 
 @torch.no_grad()
@@ -41,12 +39,5 @@ def presence_threshold(model: PromiseModel, rows: Sequence[CheckedRow], store: F
     if has_object.all() or not has_object.any():
         return USUAL_THRESHOLD if was_learned else None
     threshold = best_threshold(np.array(found), has_object)
-    if was_learned or _beats_a_guess(np.array(found) < threshold, has_object):
-        return threshold
-    return None
-
-
-def _beats_a_guess(absent: np.ndarray, has_object: np.ndarray) -> bool:
-    """Whether the decision is better than a guess, by twice the standard error of one at least."""
-    by_luck = 2 * np.sqrt(0.25 / np.count_nonzero(has_object) + 0.25 / np.count_nonzero(~has_object))
-    return bool(sensitivity_plus_specificity(absent, has_object) - 1 >= max(_LEAST_GAIN, by_luck))
+    gain = sensitivity_plus_specificity(np.array(found) < threshold, has_object) - 1  # over a guess
+    return threshold if was_learned or is_worthwhile(gain, has_object) else None

@@ -272,7 +272,8 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
         apm = values.get("apm", preset.get("apm", ApmKind.HEATMAP))
         usual = _usual_for(apm, values)
         if "val_interval" in usual:
-            usual["val_interval"] = usual_val_interval(values.get("epochs", usual["epochs"]))
+            epochs = values.get("epochs")  # anything else than a whole number is refused below
+            usual["val_interval"] = usual_val_interval(epochs if isinstance(epochs, int) else usual["epochs"])
         if begun is not None:
             usual |= {name: getattr(begun, name) for name in _SINCE if name in usual}
         recipe = values.get("augmentation", preset.get("augmentation", Recipe.OWN))

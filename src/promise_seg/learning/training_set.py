@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from promise_seg.arrays import BoolArray, Float32Array, Uint16Array
+from promise_seg.arrays import BoolArray, Float32Array, LabelArray
 from promise_seg.augmentation import AnyView, draw_view
 from promise_seg.augmentation.windows import draw_window
 from promise_seg.dataset.checks import CheckedRow
@@ -19,12 +19,13 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Box, on_mask, shrink_mask
 from promise_seg.inference.encoding import Sample, apm_inputs, features_of
 from promise_seg.learning.given import Form, drawn_box, given
-from promise_seg.learning.losses import inner_distances, inner_distances_of_instances, signed_distances
+from promise_seg.learning.losses import depths_of_instances, signed_distances
 from promise_seg.learning.mixed_sample import MixedSample
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.model import IMAGES
 from promise_seg.prompting.apm import IMAGE, AutoPrompter
 from promise_seg.prompting.oracle import oracle_points
+from promise_seg.prompting.separating import depths
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
@@ -49,7 +50,7 @@ class TrainingBatch(NamedTuple):
         oracle_boxes: (B, 1, 4), as a person draws them.
         oracle_target: (B, h, h), what points and boxes ask for: the same as ``target``, or one object of an instance
             map.
-        inner_distance: (B, m, m), see :func:`~promise_seg.learning.losses.inner_distances`.
+        inner_distance: (B, m, m), see :func:`~promise_seg.prompting.separating.depths`.
         presence: (B,), 1 where there is an object in the view.
         map_target: (B, m, m) in [0, 1] at the resolution of the APM's maps; otherwise as ``target``.
         instances: (B, S, S), the number of the object of each pixel, where objects are learned separately.
@@ -184,7 +185,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         bits = np.unpackbits(self._masks[key], count=sample.side * sample.side)
         return bits.reshape(sample.side, sample.side).astype(bool)
 
-    def _instance_map(self, sample: Sample, *, keep: bool) -> Uint16Array:
+    def _instance_map(self, sample: Sample, *, keep: bool) -> LabelArray:
         """Return the instance map of a view; those that come again are kept, compressed."""
         if not keep or not self._settings.views:
             return sample.instances()
@@ -223,7 +224,7 @@ class TrainingSet(Dataset[TrainingBatch]):
             oracle_labels=torch.from_numpy(labels)[None, None],
             oracle_boxes=torch.from_numpy(drawn_box(wanted, rng))[None, None],
             oracle_target=oracle_target,
-            inner_distance=torch.from_numpy(_inner_distances(map_target[0].numpy() >= 0.5, instances))[None],
+            inner_distance=torch.from_numpy(_depths(map_target[0].numpy() >= 0.5, instances))[None],
             presence=torch.tensor([float(mask.any())]),
             map_target=map_target,
             instances=None if instances is None else torch.from_numpy(instances.astype(np.int32))[None],
@@ -271,13 +272,13 @@ class TrainingSet(Dataset[TrainingBatch]):
         return mask if mask.any() else union
 
 
-def _inner_distances(mask: BoolArray, instances: Uint16Array | None) -> Float32Array:
+def _depths(mask: BoolArray, instances: LabelArray | None) -> Float32Array:
     """Return how deep inside of its object each place of a mask (m, m) lies, with the objects of (S, S) if given."""
     if instances is None:
-        return inner_distances(mask)
+        return depths(mask)
     side = len(mask)
     places = ((np.arange(side) + 0.5) * len(instances) / side).astype(np.int64)
-    return inner_distances_of_instances(on_mask(instances[np.ix_(places, places)], mask))
+    return depths_of_instances(on_mask(instances[np.ix_(places, places)], mask))
 
 
 def collate(items: list[TrainingBatch]) -> TrainingBatch:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from promise_seg.errors import SettingsError
-from promise_seg.prediction.prediction import Prediction
-from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points
+from promise_seg.prediction.prediction import Prediction, checked_choice
+from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points, finite_numbers
 from promise_seg.vocabulary import MaskChoice
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Session:
         Raises:
             SettingsError: if it has another shape.
         """
-        logits = None if mask_input is None else np.asarray(mask_input, np.float32)
+        logits = None if mask_input is None else finite_numbers(mask_input, "mask_input")
         return self._change(lambda now: replace(now, mask_input=logits))
 
     def choose(self, mask_choice: MaskChoice | str | None) -> Prediction | None:
@@ -159,9 +159,7 @@ class Session:
         Raises:
             SettingsError: if there is no such choice.
         """
-        if mask_choice is not None and str(mask_choice) not in tuple(MaskChoice):
-            raise SettingsError(f"mask_choice {mask_choice!r}: expected {', '.join(MaskChoice)}")
-        choice = None if mask_choice is None else MaskChoice(str(mask_choice))
+        choice = checked_choice(mask_choice)
         return self._change(lambda now: replace(now, mask_choice=choice), keeps_automatic=True)
 
     def clear(self) -> None:

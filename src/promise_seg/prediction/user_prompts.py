@@ -61,18 +61,23 @@ class UserPrompts:
         return all(part is None for part in vars(self).values())
 
 
-def _numbers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float32]:
+def finite_numbers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float32]:
+    """Return values as an array of their shape.
+
+    Raises:
+        SettingsError: if they are not finite numbers; with the name.
+    """
     try:
         array = np.asarray(values, np.float32)
     except (TypeError, ValueError) as error:
         raise SettingsError(f"{name}: expected numbers: {error}") from error
-    if not np.isfinite(array).all():
-        raise SettingsError(f"{name}: expected finite numbers, got {array.tolist()}")
+    if bad := int(np.count_nonzero(~np.isfinite(array))):
+        raise SettingsError(f"{name}: expected finite numbers, but {bad} of {array.size} are NaN or infinite")
     return array
 
 
 def _points(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    array = _numbers(values, "points_xy")
+    array = finite_numbers(values, "points_xy")
     if array.ndim != 2 or array.shape[1] != 2:
         raise SettingsError(f"points_xy must be (N, 2), got {array.shape}")
     if not len(array):
@@ -81,16 +86,16 @@ def _points(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
 
 def _labels(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    array = np.asarray(values)
+    array = finite_numbers(values, "point_labels")
     if array.ndim != 1:
         raise SettingsError(f"point_labels must be (N,), got {array.shape}")
     if not np.isin(array, (FOREGROUND, BACKGROUND)).all():
-        raise SettingsError(f"point_labels must be 1 (foreground) or 0 (background), got {array.tolist()}")
+        raise SettingsError(f"point_labels must be 1 (foreground) or 0 (background), got {np.asarray(values).tolist()}")
     return array.astype(np.int64)
 
 
 def _box(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    array = _numbers(values, "box_xyxy")
+    array = finite_numbers(values, "box_xyxy")
     if array.shape != (4,):
         raise SettingsError(f"box_xyxy must be (4,), got {array.shape}")
     left, top, right, bottom = array
@@ -195,7 +200,7 @@ def _box_in_frame(box_xyxy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np
 
 
 def _mask_in_frame(mask_input: npt.ArrayLike, mask_side: int) -> torch.Tensor:
-    array = _numbers(mask_input, "mask_input")
+    array = finite_numbers(mask_input, "mask_input")
     side = array.shape[0] if array.ndim == 2 else 0
     if side < mask_side or array.shape != (side, side):
         raise SettingsError(

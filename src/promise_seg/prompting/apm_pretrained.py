@@ -181,7 +181,8 @@ class PretrainedPrompter(AutoPrompter):
         return resized(maps.detach().float()[:, None], side)[:, 0].sigmoid()
 
     def _proposal(self, saliency: Tensor, distance: Tensor, presence: Tensor | None) -> Proposal:
-        wide = [self._wide(one).cpu().numpy() for one in (saliency, distance)]
+        # NaN, as of diverged training, has no largest place: the run says what happened at the end of its epoch.
+        wide = [self._wide(one).nan_to_num().cpu().numpy() for one in (saliency, distance)]
         objects = [self._objects(*maps) for maps in zip(*wide, strict=True)]
         most = max(len(one.boxes) for one in objects)
         points, boxes, numbers = (

@@ -87,9 +87,10 @@ def _of_new_lakes(of_pixel: IntArray, flat: Float32Array, known: IntArray, count
 
 
 def depths(certain: BoolArray) -> Float32Array:
-    """Return how deep inside of the foreground each place lies, (r, r) with 1 at the deepest place of each part.
+    """Return how deep inside of the foreground each pixel lies: (r, r), 0 outside and 1 at the deepest of each
+    connected component.
 
-    It is the distance map where the APM makes none.
+    APMs learn it as their distance map; of one that makes none, it is computed from the saliency.
     """
     count, parts = cv2.connectedComponents(certain.astype(np.uint8), connectivity=8)
     inside = cv2.distanceTransform(np.pad(certain.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]

@@ -14,6 +14,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from promise_seg.monitoring.hooks import step
 from promise_seg.sam.decoded import Decoded
@@ -46,6 +47,8 @@ class Backbone(nn.Module, ABC):
         notes: what a user should know of how it was loaded, a line each.
         trained_at: the input size that it was trained at, in pixels, if it is used at another.
     """
+
+    model: PreTrainedModel
 
     def __init__(
         self,
@@ -84,9 +87,9 @@ class Backbone(nn.Module, ABC):
         return 2 * self.embedding_channels
 
     @property
-    @abstractmethod
     def device(self) -> torch.device:
         """The device that it computes on."""
+        return self.model.device
 
     @property
     def features_sha256(self) -> str:
@@ -194,9 +197,16 @@ class Backbone(nn.Module, ABC):
             return decode_one_by_one(decode, features, prompts, token_shift)
         return decode(features, prompts, token_shift)
 
-    @abstractmethod
     def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
         """Decode sets without padded points, of which those with a mask are one for each image."""
+        masks = prompts.mask_logits
+        sparse, dense = self.get_submodule("model.prompt_encoder")(
+            input_points=prompts.points_xy_model,
+            input_labels=prompts.point_labels,
+            input_boxes=prompts.boxes_xyxy_model,
+            input_masks=None if masks is None else self._mask_prompt(masks.to(features.embedding)),
+        )
+        return self._decode_embedded(features, sparse, dense, token_shift, multimask)
 
     def decode_open(self, features: Features, prompts: OpenPrompts, token_shift: Tensor | None = None) -> Decoded:
         """Decode three masks for K sets of prompts of one image, whichever prompts are there: for exported graphs.
@@ -230,9 +240,9 @@ class Backbone(nn.Module, ABC):
         """Return the SAM of this hash if this one holds it inside; otherwise this one."""
         return self
 
-    @abstractmethod
     def save(self, folder: Path) -> None:
         """Write all its weights into a folder from which :func:`~promise_seg.sam.loading.load_sam` loads it again."""
+        self.model.save_pretrained(folder)
 
 
 def weights_sha256(module: nn.Module) -> str:

@@ -1,7 +1,5 @@
 """SAM itself, any ``SamModel`` of ``transformers``, behind the contract of a backbone."""
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 from transformers import SamModel
@@ -10,7 +8,6 @@ from promise_seg.sam.backbone import Backbone, Decoded, weights_sha256
 from promise_seg.sam.decoding import decode_tokens
 from promise_seg.sam.features import Features, FeatureSizes, stage_blocks
 from promise_seg.sam.normalisation import normalise
-from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.vit_encoder import encode_vit
 
 
@@ -25,6 +22,8 @@ class FrozenSam(Backbone):
         notes: what a user should know of how it was loaded, a line each.
         trained_at: the input size that it was trained at, in pixels, if it is used at another.
     """
+
+    model: SamModel
 
     def __init__(
         self,
@@ -56,23 +55,9 @@ class FrozenSam(Backbone):
         self._stage_blocks = blocks
         self.train()
 
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
-
     def _encode(self, images: Tensor) -> Features:
         found = encode_vit(self._encoder, normalise(images.to(self.device)), self._stage_blocks)
         return Features.of(found.embedding.float(), torch.stack(found.stages, 1).float())
-
-    def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
-        embedding = features.embedding
-        sparse, dense = self.model.prompt_encoder(
-            input_points=prompts.points_xy_model,
-            input_labels=prompts.point_labels,
-            input_boxes=prompts.boxes_xyxy_model,
-            input_masks=None if prompts.mask_logits is None else prompts.mask_logits.to(embedding),
-        )
-        return self._decode_embedded(features, sparse, dense, token_shift, multimask)
 
     def _decode_embedded(
         self, features: Features, sparse: Tensor | None, dense: Tensor, token_shift: Tensor | None, multimask: bool
@@ -84,7 +69,3 @@ class FrozenSam(Backbone):
         )
         wanted = slice(1, None) if multimask else slice(0, 1)
         return Decoded(mask_logits[:, :, wanted], iou[:, :, wanted], tokens[:, :, wanted])
-
-    def save(self, folder: Path) -> None:
-        """See :meth:`Backbone.save`."""
-        self.model.save_pretrained(folder)

@@ -1,9 +1,7 @@
 """SAM-HQ, any ``SamHQModel`` of ``transformers``, behind the contract of a backbone."""
 
-from pathlib import Path
 from typing import Self
 
-import torch
 from torch import Tensor
 from transformers import SamConfig, SamHQModel, SamModel
 
@@ -12,7 +10,6 @@ from promise_seg.sam.backbone import Backbone, Decoded, weights_sha256
 from promise_seg.sam.features import Features, stage_blocks
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.hq_decoding import decode_hq_tokens, hq_features
-from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import EncoderPrecision
 
 FINE = "hq_features"
@@ -32,6 +29,8 @@ class FrozenSamHq(Backbone):
     Raises:
         CheckpointError: if the features that its token reads are not among the stages.
     """
+
+    model: SamHQModel
 
     def __init__(
         self,
@@ -63,10 +62,6 @@ class FrozenSamHq(Backbone):
         self._read_stage = blocks.index(first)
         self.train()
 
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
-
     def in_precision(self, precision: EncoderPrecision) -> Self:
         """See :meth:`Backbone.in_precision`."""
         found = super().in_precision(precision)
@@ -79,16 +74,6 @@ class FrozenSamHq(Backbone):
         found = self._inside[0].encode(images)
         fine = hq_features(self.model.mask_decoder, found.embedding, found.stage(self._read_stage))
         return Features({**found.tensors, FINE: fine.contiguous()})
-
-    def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
-        embedding = features.embedding
-        sparse, dense = self.model.prompt_encoder(
-            input_points=prompts.points_xy_model,
-            input_labels=prompts.point_labels,
-            input_boxes=prompts.boxes_xyxy_model,
-            input_masks=None if prompts.mask_logits is None else prompts.mask_logits.to(embedding),
-        )
-        return self._decode_embedded(features, sparse, dense, token_shift, multimask)
 
     def _decode_embedded(
         self, features: Features, sparse: Tensor | None, dense: Tensor, token_shift: Tensor | None, multimask: bool
@@ -119,7 +104,3 @@ class FrozenSamHq(Backbone):
         wanted, state = inside.state_dict().keys(), self.model.state_dict()
         inside.load_state_dict({name: value for name, value in state.items() if name in wanted})
         return inside.to(self.device)
-
-    def save(self, folder: Path) -> None:
-        """See :meth:`Backbone.save`."""
-        self.model.save_pretrained(folder)

@@ -1,16 +1,13 @@
 """SAM 2 and its relatives, as classes of ``transformers``, behind the contract of a backbone."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import torch
 from torch import Tensor, nn
 
 from promise_seg.sam.backbone import Backbone, Decoded, weights_sha256
 from promise_seg.sam.encoder_precision import DTYPES
 from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
 from promise_seg.sam.normalisation import HALF, PIXEL_MEAN, PIXEL_STD, normalise
-from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.sam2_decoding import decode_sam2_tokens
 from promise_seg.sam.trunks import Convolutions, Hiera, PlainTransformer, Trunk, on_grid
 
@@ -38,6 +35,8 @@ class FrozenSam2(Backbone):
         notes: what a user should know of how it was loaded, a line each.
         trained_at: the input size that it was trained at, in pixels, if it is used at another.
     """
+
+    model: "AnySam2"
 
     def __init__(
         self,
@@ -69,10 +68,6 @@ class FrozenSam2(Backbone):
         self.input_scale = (HALF, HALF) if isinstance(trunk, PlainTransformer) else (PIXEL_MEAN, PIXEL_STD)
         self.train()
 
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
-
     def _encode(self, images: Tensor) -> Features:
         """The steps of the library's encoder; stages at the resolution of the embedding, or coarser."""
         encoder = self._encoder
@@ -88,16 +83,6 @@ class FrozenSam2(Backbone):
         for number, stage in enumerate(pyramid.stages):
             tensors[f"stage_{number}"] = on_grid(stage.float(), self.sizes.grid)
         return Features(tensors)
-
-    def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
-        embedding = features.embedding
-        sparse, dense = self.model.prompt_encoder(
-            input_points=prompts.points_xy_model,
-            input_labels=prompts.point_labels,
-            input_boxes=prompts.boxes_xyxy_model,
-            input_masks=None if prompts.mask_logits is None else self._mask_prompt(prompts.mask_logits.to(embedding)),
-        )
-        return self._decode_embedded(features, sparse, dense, token_shift, multimask)
 
     def _mask_prompt(self, mask_logits: Tensor) -> Tensor:
         """See :meth:`Backbone._mask_prompt`."""
@@ -119,10 +104,6 @@ class FrozenSam2(Backbone):
             found.tokens[:, :, wanted],
             object_logits=found.object_logits,
         )
-
-    def save(self, folder: Path) -> None:
-        """See :meth:`Backbone.save`."""
-        self.model.save_pretrained(folder)
 
 
 def _trunk(model: "AnySam2", encoder: nn.Module) -> Trunk:

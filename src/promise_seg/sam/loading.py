@@ -37,6 +37,7 @@ def load_nano(path: Path = NANO_WEIGHTS) -> SamModel:
     return model
 
 
+@torch.random.fork_rng(devices=[])  # or random weights, before those of the file, would take numbers of the caller's
 def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size: int | None = None) -> Backbone:
     """Load and freeze a SAM.
 

@@ -6,15 +6,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from promise_seg.arrays import BoolArray, Float64Array
-from promise_seg.assessment.thresholds import best_threshold, sensitivity_plus_specificity
+from promise_seg.assessment.thresholds import best_threshold, is_worthwhile, sensitivity_plus_specificity
 from promise_seg.trust.signals import Signals
 from promise_seg.trust.signed_regression import Line, fit_line, folds, is_enough
 
 SIGNS = {"peak": 1, "predicted_iou": 1, "agreement": 1, "log_area": 1}
 """The sign of each signal: all of them speak for an object."""
 LEAST_OF_A_KIND = 5
-LEAST_GAIN = 0.1
-"""The least gain in the sum of sensitivity and specificity, which is twice the balanced accuracy."""
 
 
 class EmptyDetection(BaseModel):
@@ -50,9 +48,8 @@ def _values(seen: Sequence[Signals]) -> Float64Array:
 def fit_empty_detection(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> EmptyDetection:
     """Fit the decision to images whose mask is not empty, or fall back to the empty mask alone.
 
-    Fitting needs :data:`LEAST_OF_A_KIND` such images without an object and as many with one. The fit is used only if,
-    on images of other groups, it is better by :data:`LEAST_GAIN` and by twice the standard error of a guess: otherwise
-    it would miss objects for no benefit.
+    Fitting needs :data:`LEAST_OF_A_KIND` such images without an object and as many with one. The fit is used only if
+    it is worthwhile on images of other groups: otherwise it would miss objects for no benefit.
 
     Shape: ``has_object`` (n,), from the ground truth.
     """
@@ -63,9 +60,7 @@ def fit_empty_detection(seen: Sequence[Signals], has_object: BoolArray, groups: 
     gain = sensitivity_plus_specificity(apart, has_object) - sensitivity_plus_specificity(
         plain.nothing_here(seen), has_object
     )
-    with_object, without = np.count_nonzero(has_object), np.count_nonzero(~has_object)
-    by_luck = 2 * np.sqrt(0.25 / with_object + 0.25 / without)
-    return learned if gain >= max(LEAST_GAIN, by_luck) else plain
+    return learned if is_worthwhile(gain, has_object) else plain
 
 
 def _learn(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> EmptyDetection:
