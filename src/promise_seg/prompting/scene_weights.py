@@ -14,7 +14,7 @@ from promise_seg.tensor_files import load_tensors, save_tensors
 SCENE_WEIGHTS = Path(__file__).with_name("scene_weights.safetensors")
 _PARTS = ("backbone.", "decoder.")
 _LEFT_OUT = ("decoder.from_sam.", "decoder.presence.")  # depend on the SAM, and on images without an object
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of the norms of the backbone, which no training changes
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")  # of the backbone's norms; training keeps them
 
 
 def save_scene_weights(state: Mapping[str, Tensor], path: str | Path) -> None:

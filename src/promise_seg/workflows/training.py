@@ -131,8 +131,8 @@ def train(
         note: told what a user should know, a line each.
         trained: told how each run ended.
         apm_options: options of one kind of APM alone: ``apm_backbone``, ``apm_side``, ``apm_frozen``,
-            ``apm_map_stride``, ``apm_map_norm``, ``apm_start``, ``apm_max_objects`` and ``apm_looks`` of ``pretrained``,
-            ``apm_distance`` of ``peaks``, ``apm_position_code`` of ``cross``.
+            ``apm_map_stride``, ``apm_map_norm``, ``apm_start``, ``apm_max_objects`` and ``apm_looks`` of
+            ``pretrained``, ``apm_distance`` of ``peaks``, ``apm_position_code`` of ``cross``.
 
     Returns:
         The best model, as it is kept in ``output/best``; of several classes, one for each.
