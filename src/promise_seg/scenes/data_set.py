@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -58,29 +59,43 @@ def draw_data_set(
     folder = Path(output)
     sizes = {Split.TRAIN: train, Split.VAL: val, Split.TEST: test}
     _check(sizes, side, kinds, seed)
-    lines, names = [["image_name", "train_type", "mask_name"]], []
     form = "instances" if instances else "mask"
-    splits = [split for split, size in sizes.items() for _ in range(size)]
-    for number, split in enumerate(splits):
+    planned = []
+    for number, split in enumerate(split for split, size in sizes.items() for _ in range(size)):
         kind = kinds[number % len(kinds)]
         stem = f"{kind}_{side}px_seed{seed}_{number:06d}"
-        names.append((kind, f"images/{stem}.png", f"masks/{stem}_{form}.png"))
-        lines.append([names[-1][1], split, names[-1][2]])
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(lines)
+        planned.append(_Planned(kind, split, f"images/{stem}.png", f"masks/{stem}_{form}.png"))
+    text = _manifest(planned)
     manifest = folder / MANIFEST
-    if not force and manifest.exists() and manifest.read_bytes() != text.getvalue().encode():
+    if not force and manifest.exists() and manifest.read_bytes() != text.encode():
         raise PromiseError(f"{manifest}: already exists, with other rows. Choose another -o folder, or give --force")
-    drawn = Stage(progress, "drawing", len(names))
-    for number, (kind, image_name, mask_name) in enumerate(names):
-        if not ((folder / image_name).exists() and (folder / mask_name).exists()):
-            scene = draw_scene([seed, number], side, kind)
+    drawn = Stage(progress, "drawing", len(planned))
+    for number, one in enumerate(planned):
+        if not ((folder / one.image_name).exists() and (folder / one.mask_name).exists()):
+            scene = draw_scene([seed, number], side, one.kind)
             mask = scene.instances if instances else np.where(scene.instances > 0, 255, 0).astype(np.uint8)
-            write_whole(folder / image_name, Image.fromarray(scene.image).save)
-            write_whole(folder / mask_name, Image.fromarray(mask).save)
+            write_whole(folder / one.image_name, Image.fromarray(scene.image).save)
+            write_whole(folder / one.mask_name, Image.fromarray(mask).save)
         drawn()
-    write_text(manifest, text.getvalue())
+    write_text(manifest, text)
     return manifest
+
+
+class _Planned(NamedTuple):
+    """A scene that is to be drawn, and its row of the manifest."""
+
+    kind: str
+    split: Split
+    image_name: str
+    mask_name: str
+
+
+def _manifest(planned: Sequence[_Planned]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image_name", "train_type", "mask_name"])
+    writer.writerows([one.image_name, one.split, one.mask_name] for one in planned)
+    return text.getvalue()
 
 
 def _check(sizes: Mapping[Split, int], side: int, kinds: Sequence[str], seed: int) -> None:
