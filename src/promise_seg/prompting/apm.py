@@ -143,7 +143,7 @@ class AutoPrompter(nn.Module):
         objects."""
         return None
 
-    def begin(self) -> None:
+    def load_pretrained_weights(self) -> None:
         """Put pretrained weights in their places, before training begins from nothing."""
 
 

@@ -109,7 +109,7 @@ class PretrainedPrompter(AutoPrompter):
         self.backbone.eval()
         return self
 
-    def begin(self) -> None:
+    def load_pretrained_weights(self) -> None:
         self.backbone.load_state_dict(load_backbone(self.backbone.name).state_dict())
 
     def frozen_maps(self, images: Tensor) -> Features | None:

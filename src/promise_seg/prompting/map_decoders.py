@@ -69,7 +69,7 @@ class CoarseDecoder(MapDecoder):
     def __init__(self, widths: Sequence[int], embedding_channels: int, outputs: int) -> None:
         super().__init__()
         self.project = nn.ModuleList(nn.Conv2d(width, _CHANNELS, 1) for width in widths)
-        self.from_sam = _silent(embedding_channels, _CHANNELS)
+        self.from_sam = _zero_convolution(embedding_channels, _CHANNELS)
         self.smooth = nn.ModuleList(
             nn.Sequential(nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1), nn.GroupNorm(8, _CHANNELS), nn.GELU())
             for _ in widths
@@ -110,7 +110,7 @@ class FineDecoder(MapDecoder):
         super().__init__()
         below, *skips = reversed(widths)
         self.presence = nn.Linear(2 * below, 1)
-        self.from_sam = _silent(embedding_channels, _WIDTHS[0])
+        self.from_sam = _zero_convolution(embedding_channels, _WIDTHS[0])
         self.scales = nn.ModuleList()
         for skip, outputs_here in zip(skips, _WIDTHS, strict=True):
             self.scales.append(two_convolutions(below + skip, outputs_here, _norm if normalises else _Affine))
@@ -185,8 +185,8 @@ def _pooled(maps: Tensor) -> Tensor:
     return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
 
 
-def _silent(inputs: int, outputs: int) -> nn.Conv2d:
-    """A convolution that says nothing before it has learned."""
+def _zero_convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 1x1 convolution that begins at zero, so that what it adds must be learned."""
     layer = nn.Conv2d(inputs, outputs, 1)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # it has one

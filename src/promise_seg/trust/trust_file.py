@@ -18,7 +18,7 @@ from promise_seg.trust.trust_model import FORMAT_VERSION, Calibration, TrustMode
 TRUST_FILE = "trust.safetensors"
 
 
-class Found(NamedTuple):
+class FoundTrust(NamedTuple):
     """A calibration that is valid for a model, or ``None`` and the reason."""
 
     trust: TrustModel | None
@@ -32,7 +32,7 @@ def save_trust(trust: TrustModel, folder: Path) -> Path:
         PromiseError: if the file cannot be written.
     """
     path = folder / TRUST_FILE
-    save_tensors(path, {"embeddings": trust.known.embeddings}, {"calibration": trust.calibration.as_json()})
+    save_tensors(path, {"embeddings": trust.neighbours.embeddings}, {"calibration": trust.calibration.as_json()})
     return path
 
 
@@ -79,11 +79,11 @@ def latest_trust(folder: Path, model: PromiseModel) -> TrustModel | None:
     """
     path = folder / TRUST_FILE
     trust = read_trust(path) if path.exists() else None
-    is_of_this_sam = trust is not None and trust.known.embeddings.shape[1] == model.sam.embedding_channels
+    is_of_this_sam = trust is not None and trust.neighbours.embeddings.shape[1] == model.sam.embedding_channels
     return trust if is_of_this_sam else None
 
 
-def find_trust(folder: Path, model: PromiseModel) -> Found:
+def find_trust(folder: Path, model: PromiseModel) -> FoundTrust:
     """Return the calibration in a checkpoint folder, if it belongs to the current state of the model.
 
     Raises:
@@ -91,11 +91,11 @@ def find_trust(folder: Path, model: PromiseModel) -> Found:
     """
     path = folder / TRUST_FILE
     if not path.exists():
-        return Found(None, f"no trust scores: {folder} is not calibrated; see promise calibrate")
+        return FoundTrust(None, f"no trust scores: {folder} is not calibrated; see promise calibrate")
     trust = read_trust(path)
-    channels = trust.known.embeddings.shape[1]
+    channels = trust.neighbours.embeddings.shape[1]
     if trust.calibration.model_sha256 != model.sha256():
-        return Found(
+        return FoundTrust(
             None,
             f"no trust scores: {path} belongs to another state of the model (other weights or post-processing); run "
             "promise calibrate again",
@@ -104,4 +104,4 @@ def find_trust(folder: Path, model: PromiseModel) -> Found:
         raise CheckpointError(
             f"{path}: has {channels} embedding channels, but the model has {model.sam.embedding_channels}. {_WAY_OUT}"
         )
-    return Found(trust, "")
+    return FoundTrust(trust, "")
