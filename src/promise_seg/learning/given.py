@@ -1,4 +1,4 @@
-"""The prompts of a simulated person that a shift learns from: clicks, boxes that miss a little, and both together."""
+"""Simulated user prompts that a shift learns from: clicks, boxes that are drawn inexactly, and both together."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Choose from the objects of the train rows at which size SAM and an auto-prompter see the images."""
+"""Choose the input size of SAM and of an auto-prompter by the size of the objects in the train rows."""
 
 from collections.abc import Sequence
 

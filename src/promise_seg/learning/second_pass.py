@@ -1,4 +1,4 @@
-"""Measure on validation rows whether SAM does better when it sees its first masks once more."""
+"""Measure on validation rows whether SAM's masks improve when they are fed back to it once."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -43,13 +43,13 @@ def measure_second_pass(
         progress: told of each image, twice.
     """
     model.eval()
-    config, seen = model.config, [row for row in rows if row.foreground_pixels]
+    config, with_object = model.config, [row for row in rows if row.foreground_pixels]
     dice = []
     try:
         for second_pass in (False, True):
             model.config = config.model_copy(update={"second_pass": second_pass, "presence_threshold": None})
             values = []
-            for row in counted(seen, progress, "trying a second pass"):
+            for row in counted(with_object, progress, "trying a second pass"):
                 (one,) = decode_rows(model, [row], Assessment(prompts=PromptSource.APM), store)
                 values.append(score_logits(one.sample, one.masks.chosen(config.mask_choice)[0].amax(0)).dice)
             dice.append(float(np.mean(values)) if values else 0.0)

@@ -1,4 +1,4 @@
-"""Choose from the objects of the train rows how large tiles are."""
+"""Choose the size of tiles by the size of the objects in the train rows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -16,6 +16,7 @@ from promise_seg.trust.neighbours import Neighbours
 from promise_seg.trust.trust_model import FORMAT_VERSION, Calibration, TrustModel
 
 TRUST_FILE = "trust.safetensors"
+_WAY_OUT = "Delete it, or run promise calibrate to write it again"
 
 
 class FoundTrust(NamedTuple):
@@ -57,9 +58,6 @@ def read_trust(path: Path) -> TrustModel:
         raise CheckpointError(f"{path}: not a calibration: invalid {places}. {_WAY_OUT}") from error
     except (OSError, SafetensorError, KeyError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: damaged, or not a calibration: {first_line(error)}. {_WAY_OUT}") from error
-
-
-_WAY_OUT = "Delete it, or run promise calibrate to write it again"
 
 
 def _check(embeddings: Tensor) -> None:
