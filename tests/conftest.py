@@ -26,7 +26,7 @@ from promise_seg.learning.run_log import read_log
 from promise_seg.learning.settings import NEW_VALUES
 from promise_seg.remote_paths import _root_at
 from promise_seg.sam.frozen import FrozenSam
-from promise_seg.sam.official import load_official_sam
+from promise_seg.sam.official_files import load_official
 from promise_seg.vocabulary import ApmKind
 from tests.helpers import make_tiny_sam, write_dataset
 
@@ -279,5 +279,5 @@ def official_file(golden_state, tmp_path_factory):
 @pytest.fixture(scope="session")
 def golden_sam(official_file, fill):
     """ViT-B with stand-in weights, and its features of the golden picture."""
-    sam = FrozenSam(load_official_sam(official_file)[0], "vit_b")
+    sam = FrozenSam(load_official(official_file)[0], "vit_b")
     return sam, sam.encode(torch.from_numpy(fill.image())[None])

@@ -58,11 +58,9 @@ class GivenShift(PatternShift):
 
 def _form_of(prompts: Prompts) -> Tensor:
     """The form of the prompts of each image, (B, 3)."""
-    has_boxes = prompts.boxes_xyxy_model is not None
-    if prompts.point_labels is None:
-        return torch.tensor([[-2.0, 0.0, float(has_boxes)]])
-    points = (prompts.point_labels >= 0).sum(-1).amax(1)
-    return form_values(points, torch.full_like(points, has_boxes))
+    labels = prompts.point_labels
+    points = torch.zeros(1, dtype=torch.long) if labels is None else (labels >= 0).sum(-1).amax(1)
+    return form_values(points, torch.full_like(points, prompts.boxes_xyxy_model is not None))
 
 
 def form_values(points: Tensor, has_boxes: Tensor) -> Tensor:

@@ -236,16 +236,16 @@ class PromiseModel(nn.Module):
     def encode(self, images: Tensor) -> Features:
         """Run the image encoder; see :meth:`Backbone.encode`.
 
-        An APM that sees the image itself gets these images, resized: where there is more to see in the file, see
-        :mod:`promise_seg.inference.encoding`.
+        An APM that reads the image itself gets these images, resized. Where the file has more pixels than the model
+        frame, :mod:`promise_seg.inference.encoding` gives it those of the file.
         """
         features = self.sam.encode(images)
         if self.apm is None or self.apm.image_side is None:
             return features
-        seen = images.permute(0, 3, 1, 2).to(features.embedding)
+        pixels = images.permute(0, 3, 1, 2).to(features.embedding)
         size = (self.apm.image_side, self.apm.image_side)
-        seen = F.interpolate(seen, size=size, mode="bilinear", align_corners=False, antialias=True)
-        image = seen.permute(0, 2, 3, 1)
+        pixels = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=True)
+        image = pixels.permute(0, 2, 3, 1)
         maps = self.apm.frozen_maps(image)
         return Features({**features.tensors, **({IMAGE: image} if maps is None else maps.tensors)})
 
@@ -275,8 +275,8 @@ class PromiseModel(nn.Module):
     def decode(self, features: Features, prompts: Prompts) -> Decoded:
         """Masks for prompts from anywhere, shifted if this variant has an IPS.
 
-        The APM's own prompts, a :class:`Proposal`, get masks in which its saliency has a share, and none where there is
-        nothing (:func:`presence_of`); before, SAM sees its own masks once more where that was found to help.
+        Masks for the APM's own prompts, a :class:`Proposal`, are mixed with its saliency, and empty where it is judged
+        that there is nothing (:func:`presence_of`). Before, SAM's masks are fed back to it where the config says so.
         """
         shifted = self.answer_to(prompts).shifted
         decoded = self.sam_masks(features, prompts, shifted=shifted)
@@ -284,8 +284,8 @@ class PromiseModel(nn.Module):
             return decoded
         presence_logits = presence_of(prompts, decoded)
         if self.config.second_pass:
-            seen = replace(prompts, mask_logits=choose_mask(decoded, self.config.mask_choice).mask_logits)
-            decoded = self.sam_masks(features, seen, shifted=shifted)
+            refined = replace(prompts, mask_logits=choose_mask(decoded, self.config.mask_choice).mask_logits)
+            decoded = self.sam_masks(features, refined, shifted=shifted)
         mask_logits = with_map(decoded.mask_logits, prompts, self.config.map_share)
         threshold = None if self.always_segments else self.config.presence_threshold
         if threshold is not None and presence_logits is not None:
@@ -312,9 +312,9 @@ class PromiseModel(nn.Module):
 
         Args:
             features: or images (B, S, S, 3) under :data:`IMAGES`, which are then encoded: where the encoder learns too.
-            given: prompts of another's, of any number of forms.
-            most_sets: how many of the sets of its own each image is asked with at most, drawn at random.
-            decodes: whether SAM is asked for masks; otherwise there is only what the APM proposes.
+            given: prompts that are given, of any number of forms.
+            most_sets: the most of the APM's own sets of prompts that are decoded for an image, drawn at random.
+            decodes: whether SAM decodes masks; otherwise the output has the APM's proposal alone.
         """
         if IMAGES in features.tensors:
             rest = {name: value for name, value in features.tensors.items() if name != IMAGES}

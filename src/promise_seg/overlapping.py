@@ -13,11 +13,11 @@ DEPTH = 2
 
 
 class Helper:
-    """A second thread that does the reading and the writing, one after the other, as it was told.
+    """A background thread that reads ahead and writes behind, one task after the other, in the order of submission.
 
-    As a context: when it is left, all writing that was asked for is done and reading that was not begun is cancelled,
-    also where an exception or Ctrl-C ends the block. Once some writing has failed, none that was asked for after it is
-    done.
+    Use it as a context manager: at its end, all writing that was submitted is done and reading that was not begun is
+    cancelled, also where an exception or Ctrl-C ends the block. Once some writing has failed, none that was submitted
+    after it is done.
 
     It is one thread and not two because libraries that read and write files change the state of the process, such as
     its filters of warnings.

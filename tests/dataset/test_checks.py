@@ -106,7 +106,7 @@ def test_classes_are_counted_and_told_apart(tmp_path):
         check_rows(volumes(tmp_path), make_reading(label="7"))
 
 
-def test_instances(tmp_path):
+def test_the_objects_of_an_instance_map_make_up_its_mask(tmp_path):
     rows = check_rows(volumes(tmp_path), make_reading(instances=True))
     assert len(rows[0].instances()) == 2
     assert np.array_equal(np.any(rows[0].instances(), 0), rows[0].mask())

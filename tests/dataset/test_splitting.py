@@ -200,7 +200,7 @@ def test_a_share_of_zero_leaves_a_split_out():
     assert {row.split for row in split_rows(make_rows([1] * 9), size_by([0.1]), val=0)} == {Split.TRAIN, Split.TEST}
 
 
-def test_summary():
+def test_a_summary_counts_rows_groups_and_empty_masks_of_each_split():
     rows = make_rows([2, 1], [Split.TRAIN, Split.TEST])
     train, test = summarise(rows, lambda row: 0.0 if row.where == "m.csv:2" else 0.5)
     assert (train.split, train.rows, train.groups, train.mean_size, train.empty) == (Split.TRAIN, 2, 1, 0.25, 1)

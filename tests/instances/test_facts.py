@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from promise_seg.instances.facts import facts_of
-from promise_seg.instances.outlining import Outlined
+from promise_seg.instances.outlining import ObjectMask
 from promise_seg.instances.painting import paint
 
 MASK = np.array([[1, 1, 0], [1, 1, 1]], bool)
 
 
 def one(spacing=None, image=None):
-    found = paint([Outlined(4, 2, np.where(MASK, 3.0, -3.0), MASK, 0.8, (4.0, 2.0), 0.7)], 6, 9)
+    found = paint([ObjectMask(4, 2, np.where(MASK, 3.0, -3.0), MASK, 0.8, (4.0, 2.0), 0.7)], 6, 9)
     image = np.zeros((6, 9, 3), np.uint8) if image is None else image
     (fact,) = facts_of(found, image, spacing)
     return fact

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from promise_seg.instances.outlining import Outlined
+from promise_seg.instances.outlining import ObjectMask
 from promise_seg.instances.painting import paint
 
 
 def square(left, top, side, score=0.9, logit=5.0):
     mask = np.ones((side, side), bool)
-    return Outlined(left, top, np.full((side, side), logit, np.float32), mask, score, (left, top))
+    return ObjectMask(left, top, np.full((side, side), logit, np.float32), mask, score, (left, top))
 
 
 def test_of_two_that_are_the_same_the_surer_one_is_kept():
@@ -30,7 +30,7 @@ def test_a_shared_pixel_is_whose_it_is_surest():
 
 
 def test_what_is_left_of_an_object_is_in_one_piece():
-    across = Outlined(0, 4, np.full((2, 20), 1, np.float32), np.ones((2, 20), bool), 0.6, (0, 4))
+    across = ObjectMask(0, 4, np.full((2, 20), 1, np.float32), np.ones((2, 20), bool), 0.6, (0, 4))
     found = paint([across, square(4, 0, 10, 0.9, logit=9)], 20, 20)
     assert sorted((found.labels == number).sum() for number in (1, 2)) == [12, 100]
 

@@ -10,7 +10,7 @@ from promise_seg.images.geometry import Box
 from promise_seg.images.tiles import Tiling
 from promise_seg.instances import stitching
 from promise_seg.instances.facts import facts_of
-from promise_seg.instances.outlining import Outlined
+from promise_seg.instances.outlining import ObjectMask
 from promise_seg.instances.painting import InstanceMap, paint
 from promise_seg.instances.stitching import Stitcher
 from tests.instances.drawn import discs
@@ -40,7 +40,7 @@ def found_in(labels, score=0.9, shrunk=0):
         window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         logits = np.where(mask[window], 5.0, -5.0).astype(np.float32)
         point = (float(columns.mean()), float(rows.mean()))
-        objects.append(Outlined(int(columns[0]), int(rows[0]), logits, mask[window], score, point))
+        objects.append(ObjectMask(int(columns[0]), int(rows[0]), logits, mask[window], score, point))
     return paint(objects, *labels.shape)
 
 

@@ -47,7 +47,7 @@ BOX = torch.tensor([[[4.0, 4, 20, 20]]])
         (Prompts(mask_logits=torch.zeros(1, 1, 32, 32)), None),
     ],
 )  # fmt: skip
-def test_forms(prompts, form):
+def test_prompts_are_of_the_form_of_the_set_with_the_most_points(prompts, form):
     assert form_of(prompts) == form
 
 

@@ -21,7 +21,7 @@ def test_the_mask_loss_is_one_value_for_each_mask():
     assert mask_loss(torch.randn(2, 3, 4, 8, 8), torch.rand(2, 1, 1, 8, 8)).shape == (2, 3, 4)
 
 
-def test_iou_and_empty_masks():
+def test_the_iou_counts_pixels_and_two_empty_masks_are_alike():
     empty, full = torch.full((4, 4), -1.0), torch.full((4, 4), 1.0)
     assert mask_iou(empty, torch.zeros(4, 4)) == 1
     assert mask_iou(full, torch.zeros(4, 4)) == 0
@@ -30,7 +30,7 @@ def test_iou_and_empty_masks():
     assert mask_iou(full, half) == 0.5
 
 
-def test_signed_distances():
+def test_distances_are_positive_inside_and_at_their_ends_where_there_is_no_outline():
     mask = np.zeros((10, 10), bool)
     mask[2:8, 2:8] = True
     distance = signed_distances(mask)

@@ -112,7 +112,7 @@ def test_models_that_cannot_predict_or_do_not_fit_are_refused(tiny_sam):
         Labeller({1: predictor(tiny_sam), 2: predictor(tiny_sam, window="lung")})
 
 
-def test_names():
+def test_a_name_belongs_to_its_label_or_to_the_only_one():
     assert parse_names(["liver"], [1]) == {1: "liver"}
     assert parse_names(["2=liver", "1=spleen"], [1, 2]) == {1: "spleen", 2: "liver"}
     for text, labels in (("liver", [1, 2]), ("x=liver", [1]), ("1=", [1])):

@@ -22,7 +22,7 @@ def predictor(tiny_sam):
     return Predictor(make_model(tiny_sam))
 
 
-def test_the_short_way(tiny_sam, tmp_path):
+def test_a_run_is_loaded_and_predicts_at_the_size_of_the_image(tiny_sam, tmp_path):
     save_checkpoint(make_model(tiny_sam), tmp_path / "run/best")
     model = promise_seg.load(tmp_path / "run", sam=tiny_sam)
     mask = model.predict(disc_image(0)[0]).mask

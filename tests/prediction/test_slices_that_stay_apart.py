@@ -63,7 +63,7 @@ def rows_of(folder, predictor):
 def test_a_rule_for_volumes_leaves_slices_that_are_seen_in_tiles(tiny_sam, volume, tmp_path):
     predictor = in_tiles(tiny_sam)
     plain = Labeller({1: in_tiles(tiny_sam, None)})
-    by_themselves = [plain.label_slice(open_source(volume), number).labels > 0 for number in range(2)]
+    by_themselves = [plain.label_image(open_source(volume), number).labels > 0 for number in range(2)]
     for slices in (Slices.AUTO, Slices.EACH):
         labelled = Labeller({1: predictor}, slices=slices).label(open_source(volume))
         assert np.array_equal(np.stack([one.labels > 0 for one in labelled.slices]), by_themselves)

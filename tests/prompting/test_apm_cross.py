@@ -45,7 +45,7 @@ def test_values_carry_no_position():
 
 
 @pytest.mark.parametrize("code", list(PositionCode))
-def test_the_position_code(code):
+def test_the_first_half_of_a_position_code_tells_y_alone_and_the_second_x(code):
     sine = sine_code(4, 6, 16, code)
     assert sine.shape == (24, 16)
     grid = sine.unflatten(0, (4, 6))

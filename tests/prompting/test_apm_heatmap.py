@@ -69,7 +69,7 @@ def test_a_few_steps_on_one_image_lead_its_points_to_their_sides():
 
 @pytest.mark.parametrize("kind", [kind for kind in ApmKind if issubclass(CONFIGS[kind], PointsConfig)])
 @pytest.mark.parametrize(("points", "foreground"), [(1, 1), (4, 0), (5, 5), (16, 8)])
-def test_any_number_of_points(kind, points, foreground):
+def test_as_many_points_are_proposed_as_are_asked_for(kind, points, foreground):
     apm = make_apm_config(kind, num_points=points, num_foreground=foreground).build(SIZES)
     proposal = apm(some_features())
     assert proposal.points_xy_model.shape == (2, 1, points, 2)

@@ -32,7 +32,7 @@ class TestPretrained(ApmContract):
 
     def build(self, *sizes, **values):
         apm = super().build(*sizes, **values)
-        apm.begin()
+        apm.load_pretrained_weights()
         return apm
 
 

@@ -30,6 +30,14 @@ def test_draws_are_sets_that_differ_and_keep_their_labels():
     assert torch.equal(moved.point_labels, prompts.point_labels.expand(-1, 3, -1))
 
 
-def test_only_points_can_be_jittered():
-    with pytest.raises(ValueError, match="only points"):
+def test_boxes_stay_in_the_frame_and_keep_their_corners_in_order():
+    corners = torch.tensor([[[0.0, 0, 0, 0], [100, 100, 100, 100], [20, 30, 40, 50]]])
+    moved = jittered(Prompts(boxes_xyxy_model=corners), 5.0, 101, np.random.default_rng(0), draws=100).boxes_xyxy_model
+    assert (moved[..., 2:] - moved[..., :2] > 0.999).all()
+    assert 0 <= moved.min() < moved.max() <= 100
+    assert float((moved[0, 2::3] - corners[0, 2]).std()) == pytest.approx(5, rel=0.1)
+
+
+def test_without_points_or_boxes_there_is_nothing_to_jitter():
+    with pytest.raises(ValueError, match="only points and boxes"):
         jittered(Prompts(), 1.0, TINY_SIDE, np.random.default_rng(0))

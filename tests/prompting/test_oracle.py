@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from promise_seg.prompting.oracle import oracle_box, oracle_points
+from promise_seg.prompting.oracle import boxes_around, oracle_box, oracle_points, points_in_masks
 
 
 @pytest.fixture
@@ -38,3 +38,13 @@ def test_a_seed_repeats_itself(mask):
 def test_the_box_names_the_first_and_last_pixels(mask):
     assert oracle_box(mask).tolist() == [10, 5, 19, 8]
     assert oracle_box(np.zeros_like(mask)).tolist() == [0, 0, 0, 0]
+
+
+def test_several_masks_get_what_each_gets_by_itself(mask):
+    masks = [mask, mask[::-1], np.zeros_like(mask)]
+    points, labels = points_in_masks(masks, 6, [np.random.default_rng(seed) for seed in range(3)])
+    for number, one in enumerate(masks):
+        alone = oracle_points(one, 6, np.random.default_rng(number))
+        assert np.array_equal(points[number], alone[0])
+        assert np.array_equal(labels[number], alone[1])
+        assert np.array_equal(boxes_around(masks)[number], oracle_box(one))

@@ -19,7 +19,7 @@ NEW = PretrainedConfig.options_of_new_runs(Recipe.OWN)
 def started(**options):
     torch.manual_seed(0)
     apm = PretrainedConfig(side=256, **NEW | options).completed().build(SIZES)
-    apm.begin()
+    apm.load_pretrained_weights()
     return apm.eval()
 
 

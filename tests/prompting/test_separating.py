@@ -36,7 +36,7 @@ def test_each_part_of_the_foreground_is_an_object_even_without_a_peak():
 
 
 @pytest.mark.parametrize("pixels", [0, 1])
-def test_nothing_and_a_single_pixel(pixels):
+def test_nothing_holds_no_object_and_a_single_pixel_is_one(pixels):
     certain = np.zeros((9, 9), bool)
     certain[4, 5] = bool(pixels)
     found = separate(certain, np.full((9, 9), 0.3, np.float32))

@@ -10,12 +10,12 @@ from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.known import KNOWN_SAMS
 from promise_seg.sam.official import (
     config_from_shapes,
-    load_official_sam,
     official_name,
     official_state,
     sam_from_state,
     transformers_name,
 )
+from promise_seg.sam.official_files import load_official
 from promise_seg.sam.prompts import Prompts
 
 
@@ -55,7 +55,7 @@ def test_missing_and_unexpected_keys_are_named(official_file, tmp_path):
     path = tmp_path / "broken.pth"
     torch.save(state, path)
     with pytest.raises(CheckpointError, match=r"1 missing: .*iou_token.*1 unexpected: .*extra"):
-        load_official_sam(path)
+        load_official(path)
 
 
 def test_names_of_every_part():
@@ -90,12 +90,12 @@ def test_sam_med2d_loads_without_adapters_and_is_refused_with_them(tiny_sam, tmp
     state = official_state(tiny_sam.model)
     path = tmp_path / "sam-med2d_b.pth"
     torch.save({"model": state, "optimizer": {"lr": 1.0}}, path)
-    again, notes = load_official_sam(path)
+    again, notes = load_official(path)
     assert weights_sha256(again) == tiny_sam.sha256
     assert notes == ("taken from under 'model'",)
     torch.save({"model": state | {"image_encoder.blocks.0.Adapter.channel.0.weight": torch.ones(2)}}, path)
     with pytest.raises(CheckpointError, match=r"1 unexpected: image_encoder.blocks.0.Adapter.*without adapters"):
-        load_official_sam(path)
+        load_official(path)
 
 
 def test_another_shape_is_named_with_both_shapes(tiny_sam):

@@ -20,6 +20,6 @@ def test_shapes_that_do_not_fit_are_refused(parts, message):
         Prompts(**parts)
 
 
-def test_number_of_sets():
+def test_no_prompts_count_as_one_set_of_each_image():
     assert Prompts().per_image == 1
     assert Prompts(boxes_xyxy_model=torch.zeros(2, 5, 4)).per_image == 5

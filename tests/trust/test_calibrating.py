@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow  # each command or training takes a second or more
 
 def test_the_order_of_the_rows_changes_nothing(model, rows, trust):
     other = calibrate(model, rows["train"][::-1], rows["val"][::-1])
-    assert torch.equal(other.known.embeddings, trust.known.embeddings)
+    assert torch.equal(other.neighbours.embeddings, trust.neighbours.embeddings)
     assert other.calibration.line.weights == pytest.approx(trust.calibration.line.weights, abs=1e-9)
     assert other.calibration.quality.area_under_risk == pytest.approx(trust.calibration.quality.area_under_risk)
 
@@ -66,7 +66,7 @@ def test_training_images_are_taken_from_the_store_but_not_put_there(model, rows,
     for key in keys["train"]:
         store.put(key, store.get(keys["val"][0]))
     fooled = calibrate(model, rows["train"], rows["val"], store)
-    assert not torch.equal(fooled.known.embeddings, plain.known.embeddings)
+    assert not torch.equal(fooled.neighbours.embeddings, plain.neighbours.embeddings)
 
 
 def test_at_most_so_many_training_images_are_drawn_evenly(rows):
@@ -96,7 +96,7 @@ def test_a_variant_without_own_masks_is_refused(tiny_sam, rows, tmp_path):
 def test_an_encoder_that_learns_too(tiny_sam, rows):
     config = make_model(tiny_sam).config.model_copy(update={"train_also": TrainAlso.EVERYTHING})
     torch.manual_seed(0)
-    assert calibrate(PromiseModel(config, tiny_sam), rows["train"], rows["val"]).known.embeddings.shape == (8, 16)
+    assert calibrate(PromiseModel(config, tiny_sam), rows["train"], rows["val"]).neighbours.embeddings.shape == (8, 16)
 
 
 @pytest.mark.slow

@@ -101,7 +101,7 @@ def test_the_interval_draws_groups():
     assert rank_interval(trust, dice, ["one"] * 200) is None
 
 
-def test_in_words():
+def test_a_report_says_rates_with_their_counts():
     dice = np.linspace(0, 1, 10)
     words = dict(describe_trust_quality(quality(dice, dice, nothing=[True] + [False] * 9)))
     assert words["Rank correlation with Dice"] == "1.000 (95 %: 1.000 to 1.000)"

@@ -7,7 +7,7 @@ from promise_seg.inference.encoding import Sample, features_of
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.trust import signals
-from promise_seg.trust.signals import agreement, content_of, look, soft_dice
+from promise_seg.trust.signals import agreement, content_of, measure_signals, soft_dice
 from promise_seg.trust.trust_model import trust_in_rows
 from promise_seg.vocabulary import Fit
 
@@ -16,7 +16,7 @@ from promise_seg.vocabulary import Fit
 def see(model, rows, trust):
     def of(row):
         sample = Sample.of(row, model.sam, model.config.fit)
-        return look(model, features_of([sample], model.sam, None), sample.geometry, trust.known)
+        return measure_signals(model, features_of([sample], model.sam, None), sample.geometry, trust.neighbours)
 
     return of
 

@@ -28,7 +28,7 @@ def rewrite(folder, tensors=None, **changes):
 def test_what_is_read_is_what_was_written(folder, model, trust):
     found = find_trust(folder, model)
     assert found.trust.calibration == trust.calibration
-    assert torch.equal(found.trust.known.embeddings, trust.known.embeddings)
+    assert torch.equal(found.trust.neighbours.embeddings, trust.neighbours.embeddings)
     assert found.trust.sha256() == trust.sha256()
     assert found.note == ""
 

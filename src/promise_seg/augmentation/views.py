@@ -60,9 +60,9 @@ class View:
             return image
         side = image.shape[0]
         warped = cv2.warpAffine(image, self._matrix(side), (side, side), flags=cv2.INTER_LINEAR).astype(np.float32)
-        warped = (
-            (warped - 128) * self.contrast + 128 + self.brightness if self.contrast != 1 else warped + self.brightness
-        )
+        if self.contrast != 1:
+            warped = (warped - 128) * self.contrast + 128
+        warped = warped + self.brightness
         warped = np.clip(warped * np.array(self.hue, np.float32), 0, 255)
         if self.saturation != 1:
             grey = warped.mean(axis=2, keepdims=True)

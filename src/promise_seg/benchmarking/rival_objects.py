@@ -9,6 +9,7 @@ from promise_seg.arrays import BoolArray, Float32Array, Uint16Array
 from promise_seg.assessment.objects import score_instance_maps
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.learning.instance_choices import PROMINENCES
+from promise_seg.learning.object_sizes import spread
 from promise_seg.prompting.separating import separate
 
 AREA_QUANTILES = (0.0, 0.01, 0.05)
@@ -54,7 +55,7 @@ def choose_object_rule(rows: Sequence[CheckedRow], find: Callable[[CheckedRow], 
         rows: with instance maps; of many, some are taken, evenly.
         find: what the rival finds in a row.
     """
-    rows = rows[:: max(1, -(-len(rows) // _MOST_ROWS))]
+    rows = spread(rows, _MOST_ROWS)
     found = [find(row) for row in rows]
     truth = [row.labels() for row in rows]
     areas = np.concatenate([_areas(labels) for labels in truth])

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from promise_seg.arrays import BoolArray
 from promise_seg.dataset.checks import CheckedRow
@@ -12,7 +11,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.given_prompts import form_of_points
 from promise_seg.inference.encoding import Sample
 from promise_seg.model import PromiseModel
-from promise_seg.prompting.oracle import centre_of, oracle_box, oracle_points
+from promise_seg.prompting.oracle import boxes_around, centre_of, points_in_masks
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskKind, PromptForm, PromptSource, Protocol
@@ -93,14 +92,10 @@ def make_prompts(
         raise ValueError("rows with instances are prompted by prompts_for_objects")
     masks = [sample.mask() for sample in samples]
     if source == PromptSource.BOX:
-        boxes = torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))[:, None]
-        return Prompts(boxes_xyxy_model=boxes).to(model.device)
-    drawn = []
-    for sample, mask in zip(samples, masks, strict=True):
-        drawn.append(oracle_points(mask, plan.num_points, stream or plan.rng_of(sample)))
-    points_xy_model = torch.from_numpy(np.stack([p for p, _ in drawn]))[:, None]
-    labels = torch.from_numpy(np.stack([label for _, label in drawn]))[:, None]
-    return Prompts(points_xy_model=points_xy_model, point_labels=labels).to(model.device)
+        return Prompts(boxes_xyxy_model=boxes_around(masks)[:, None]).to(model.device)
+    rngs = [stream or plan.rng_of(sample) for sample in samples]
+    points, labels = points_in_masks(masks, plan.num_points, rngs)
+    return Prompts(points_xy_model=points[:, None], point_labels=labels[:, None]).to(model.device)
 
 
 def prompts_for_objects(
@@ -116,9 +111,6 @@ def prompts_for_objects(
             x, y = np.round(sample.geometry.points_to_model(centre_of(original))).astype(int)
             mask[min(max(y, 0), sample.side - 1), min(max(x, 0), sample.side - 1)] = True
     if plan.prompts == PromptSource.BOX:
-        return Prompts(boxes_xyxy_model=torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))[None])
-    drawn = [oracle_points(mask, plan.num_points, rng) for mask in masks]
-    return Prompts(
-        points_xy_model=torch.from_numpy(np.stack([points for points, _ in drawn]))[None],
-        point_labels=torch.from_numpy(np.stack([labels for _, labels in drawn]))[None],
-    )
+        return Prompts(boxes_xyxy_model=boxes_around(masks)[None])
+    points, labels = points_in_masks(masks, plan.num_points, [rng] * len(masks))
+    return Prompts(points_xy_model=points[None], point_labels=labels[None])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from promise_seg.arrays import Uint8Array
-from promise_seg.instances.outlining import Outlined
+from promise_seg.instances.outlining import ObjectMask
 from promise_seg.instances.painting import InstanceMap
 
 _SMALL_PIXEL = 0.02  # mm: areas of smaller pixels are given in µm²
@@ -83,7 +83,7 @@ def _facts(found: InstanceMap, rgb: Uint8Array, spacing: tuple[float, float] | N
 
 
 def facts_of_object(
-    number: int, one: Outlined, rgb: Uint8Array, spacing: tuple[float, float] | None = None
+    number: int, one: ObjectMask, rgb: Uint8Array, spacing: tuple[float, float] | None = None
 ) -> FoundObject:
     """Return what is known of one object.
 
@@ -109,7 +109,7 @@ def facts_of_object(
     )
 
 
-def _box(one: Outlined, rows: np.ndarray, columns: np.ndarray) -> tuple[int, int, int, int]:
+def _box(one: ObjectMask, rows: np.ndarray, columns: np.ndarray) -> tuple[int, int, int, int]:
     left, top = one.left + int(columns.min()), one.top + int(rows.min())
     return left, top, one.left + int(columns.max()), one.top + int(rows.max())
 

@@ -29,7 +29,7 @@ _AGREEMENT = 0.3  # IoU of SAM's mask with the region that it was asked for
 
 
 @dataclass(frozen=True, eq=False)
-class Outlined:
+class ObjectMask:
     """The mask of one object, in a window of the image.
 
     Args:
@@ -59,7 +59,7 @@ class Outlined:
 @torch.no_grad()
 def outline_objects(
     model: PromiseModel, features: Features, proposals: ObjectProposals, geometry: Geometry, rule: InstanceRule
-) -> Iterator[Outlined]:
+) -> Iterator[ObjectMask]:
     """Yield the mask of each object, in the order of the proposals.
 
     Where SAM's mask is of something else than what was asked for, the object is as the maps have it.
@@ -71,21 +71,20 @@ def outline_objects(
         geometry: of the image.
         rule: what share SAM's masks have.
     """
-    warp = _Warp(geometry)
     owners = _spread(proposals.regions)
     threshold = model.config.postprocessing.threshold
     least = float(np.log(threshold / (1 - threshold)))
     points = geometry.points_to_image(proposals.points_xy_model)
     for number, answer in enumerate(_answers(model, features, proposals, rule)):
-        window = warp.window_of(proposals.boxes_xyxy_model[number], len(owners))
-        saliency = warp.cut(proposals.saliency_logits, window)
-        owned = warp.cut(owners, window, number + 1)
-        mapped = _outlined(np.minimum(saliency, (owned - 0.5) * 2 * _CERTAIN_LOGIT), least, window, points[number])
+        window = _window_of(proposals.boxes_xyxy_model[number], geometry, len(owners))
+        saliency = _cut(proposals.saliency_logits, window, geometry)
+        owned = _cut(owners, window, geometry, number + 1)
+        mapped = _object_mask(np.minimum(saliency, (owned - 0.5) * 2 * _CERTAIN_LOGIT), least, window, points[number])
         if answer is None:
             yield mapped
             continue
-        mixed = rule.map_share * mapped.mask_logits + (1 - rule.map_share) * warp.cut(answer.mask_logits, window)
-        found = _outlined(mixed, least, window, points[number])
+        mixed = rule.map_share * mapped.mask_logits + (1 - rule.map_share) * _cut(answer.mask_logits, window, geometry)
+        found = _object_mask(mixed, least, window, points[number])
         if _iou(found.mask, mapped.mask) < _AGREEMENT:  # SAM answered with something else than what it was asked for
             yield mapped
         else:
@@ -141,38 +140,41 @@ class _Window(NamedTuple):
     bottom: int
 
 
-class _Warp:
-    """Cuts windows of the image frame out of maps over the whole model frame, bilinearly."""
+def _window_of(box_xyxy_model: Float32Array, geometry: Geometry, cells: int) -> _Window:
+    """Return the window of a box and a margin, the last column and row excluded, inside of what the model sees.
 
-    def __init__(self, geometry: Geometry) -> None:
-        self._geometry = geometry
+    Args:
+        box_xyxy_model: (4,), in the model frame.
+        geometry: of the image.
+        cells: of the maps, along a side of the model frame.
+    """
+    left, top, right, bottom = box_xyxy_model.tolist()
+    margin = max(_MARGIN * max(right - left, bottom - top), _LEAST_MARGIN * geometry.side / cells)
+    wide = np.array([left - margin, top - margin, right + margin, bottom + margin], np.float32)
+    found, kept = geometry.box_to_image(wide), geometry.kept
+    first_x, first_y = np.floor(found[:2]).astype(int).tolist()
+    end_x, end_y = (np.ceil(found[2:]).astype(int) + 1).tolist()
+    left, top = min(max(first_x, kept.left), kept.right - 1), min(max(first_y, kept.top), kept.bottom - 1)
+    return _Window(left, top, max(min(end_x, kept.right), left + 1), max(min(end_y, kept.bottom), top + 1))
 
-    def window_of(self, box_xyxy_model: Float32Array, cells: int) -> _Window:
-        """Return the window (last column and row excluded) of a box and a margin, inside of what the model sees."""
-        left, top, right, bottom = box_xyxy_model.tolist()
-        cell = self._geometry.side / cells
-        margin = max(_MARGIN * max(right - left, bottom - top), _LEAST_MARGIN * cell)
-        wide = np.array([left - margin, top - margin, right + margin, bottom + margin], np.float32)
-        found = self._geometry.box_to_image(wide)
-        kept = self._geometry.kept
-        first_x, first_y = np.floor(found[:2]).astype(int).tolist()
-        end_x, end_y = (np.ceil(found[2:]).astype(int) + 1).tolist()
-        left, top = min(max(first_x, kept.left), kept.right - 1), min(max(first_y, kept.top), kept.bottom - 1)
-        right, bottom = max(min(end_x, kept.right), left + 1), max(min(end_y, kept.bottom), top + 1)
-        return _Window(left, top, right, bottom)
 
-    def cut(self, values: Float32Array | IntArray, window: _Window, number: int | None = None) -> Float32Array:
-        """Return values (r, r) in a window: (h, w); with a number, how far they are this number, 0 to 1."""
-        corners = np.array([[window.left, window.top], [window.right - 1, window.bottom - 1]], np.float32)
-        scale = len(values) / self._geometry.side
-        (x0, y0), (x1, y1) = ((self._geometry.points_to_model(corners) + 0.5) * scale - 0.5).astype(np.float64)
-        width, height = window.right - window.left, window.bottom - window.top
-        xs = np.linspace(x0, x1, width, dtype=np.float32) if width > 1 else np.array([x0], np.float32)
-        ys = np.linspace(y0, y1, height, dtype=np.float32) if height > 1 else np.array([y0], np.float32)
-        (first_row, end_row), (first_column, end_column) = _span(ys, len(values)), _span(xs, len(values))
-        part = values[first_row:end_row, first_column:end_column]
-        part = part if number is None else part == number
-        return _bilinear(part.astype(np.float32), ys - first_row, xs - first_column)
+def _cut(
+    values: Float32Array | IntArray, window: _Window, geometry: Geometry, number: int | None = None
+) -> Float32Array:
+    """Interpolate a map (r, r) over the whole model frame, bilinearly, at the pixels of a window of the image: (h, w).
+
+    With a number, it is the map of where this number is, 0 to 1.
+    """
+    corners = np.array([[window.left, window.top], [window.right - 1, window.bottom - 1]], np.float32)
+    scale = len(values) / geometry.side
+    (x0, y0), (x1, y1) = ((geometry.points_to_model(corners) + 0.5) * scale - 0.5).astype(np.float64)
+    width, height = window.right - window.left, window.bottom - window.top
+    xs = np.linspace(x0, x1, width, dtype=np.float32) if width > 1 else np.array([x0], np.float32)
+    ys = np.linspace(y0, y1, height, dtype=np.float32) if height > 1 else np.array([y0], np.float32)
+    (first_row, end_row), (first_column, end_column) = _span(ys, len(values)), _span(xs, len(values))
+    part = values[first_row:end_row, first_column:end_column]
+    part = part if number is None else part == number
+    return _bilinear(part.astype(np.float32), ys - first_row, xs - first_column)
 
 
 def _span(places: Float32Array, cells: int) -> tuple[int, int]:
@@ -193,7 +195,7 @@ def _bilinear(values: Float32Array, ys: Float32Array, xs: Float32Array) -> Float
     return (upper * (1 - down) + lower * down).astype(np.float32)
 
 
-def _outlined(logits: Float32Array, least: float, window: _Window, point_xy: Float32Array) -> Outlined:
+def _object_mask(logits: Float32Array, least: float, window: _Window, point_xy: Float32Array) -> ObjectMask:
     """Return the largest part of what is above a logit; an object that falls between pixels is its best pixel."""
     mask = logits > least
     if mask.any():
@@ -201,4 +203,4 @@ def _outlined(logits: Float32Array, least: float, window: _Window, point_xy: Flo
     else:
         mask.ravel()[int(logits.argmax())] = True
     score = float((1 / (1 + np.exp(-np.clip(logits[mask], -30, 30)))).mean())
-    return Outlined(window.left, window.top, logits, mask, score, (float(point_xy[0]), float(point_xy[1])))
+    return ObjectMask(window.left, window.top, logits, mask, score, (float(point_xy[0]), float(point_xy[1])))

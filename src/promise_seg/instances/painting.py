@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from promise_seg.arrays import BoolArray, Uint16Array
-from promise_seg.instances.outlining import Outlined
+from promise_seg.instances.outlining import ObjectMask
 from promise_seg.postprocessing import largest_part
 
 _DOUBLE = 0.5
@@ -23,10 +23,10 @@ class InstanceMap:
     """
 
     labels: Uint16Array
-    objects: tuple[Outlined, ...]
+    objects: tuple[ObjectMask, ...]
 
 
-def paint(objects: Iterable[Outlined], height: int, width: int, least_score: float = 0.0) -> InstanceMap:
+def paint(objects: Iterable[ObjectMask], height: int, width: int, least_score: float = 0.0) -> InstanceMap:
     """Paint objects into one map: the surer one is kept of two that are the same; a shared pixel is whose it is surest.
 
     Args:
@@ -35,7 +35,7 @@ def paint(objects: Iterable[Outlined], height: int, width: int, least_score: flo
         least_score: objects with a lower score are left out.
     """
     found = sorted((one for one in objects if one.score >= least_score), key=_surest_first)
-    kept: list[Outlined] = []
+    kept: list[ObjectMask] = []
     owner = np.zeros((height, width), np.int32)
     surest = np.full((height, width), -np.inf, np.float32)
     for one in found:
@@ -48,11 +48,11 @@ def paint(objects: Iterable[Outlined], height: int, width: int, least_score: flo
     return _numbered(kept, owner)
 
 
-def _surest_first(one: Outlined) -> tuple[float, int, int]:
+def _surest_first(one: ObjectMask) -> tuple[float, int, int]:
     return -one.score, one.top, one.left
 
 
-def _is_double(one: Outlined, owner: np.ndarray) -> bool:
+def _is_double(one: ObjectMask, owner: np.ndarray) -> bool:
     """Whether an object is, for the most part, one that is painted already.
 
     Args:
@@ -65,7 +65,7 @@ def _is_double(one: Outlined, owner: np.ndarray) -> bool:
     return common > _DOUBLE * area
 
 
-def _numbered(kept: list[Outlined], owner: np.ndarray) -> InstanceMap:
+def _numbered(kept: list[ObjectMask], owner: np.ndarray) -> InstanceMap:
     """Number what is left of the objects from top to bottom, each the largest part of it."""
     left = []
     for number, one in enumerate(kept, 1):
@@ -79,6 +79,6 @@ def _numbered(kept: list[Outlined], owner: np.ndarray) -> InstanceMap:
     return InstanceMap(labels, tuple(left))
 
 
-def _from_the_top(one: Outlined) -> tuple[int, int]:
+def _from_the_top(one: ObjectMask) -> tuple[int, int]:
     row, column = np.unravel_index(int(one.mask.argmax()), one.mask.shape)
     return one.top + int(row), one.left + int(column)

@@ -15,7 +15,7 @@ from promise_seg.errors import ImageError
 from promise_seg.images.geometry import Box
 from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.instances.facts import FoundObject, facts_of_object
-from promise_seg.instances.outlining import Outlined
+from promise_seg.instances.outlining import ObjectMask
 from promise_seg.instances.painting import InstanceMap
 from promise_seg.postprocessing import largest_part
 
@@ -34,7 +34,7 @@ class _Tile:
     box: Box
     labels: Uint16Array
     rgb: Uint8Array
-    objects: tuple[Outlined, ...]
+    objects: tuple[ObjectMask, ...]
     cut: list[bool]
     links: list[list[tuple["_Tile", int]]] = field(default_factory=list)
     done: list[bool] = field(default_factory=list)
@@ -160,7 +160,7 @@ class Stitcher:
         here[mask] = len(self._found) + 1
         row, column = np.unravel_index(int(mask.argmax()), mask.shape)
         self._first.append((one.top + int(row), one.left + int(column)))
-        outlined = Outlined(
+        outlined = ObjectMask(
             one.left, one.top, np.zeros((0, 0), np.float32), mask, one.score, one.point_xy, one.predicted_iou
         )
         self._found.append(facts_of_object(len(self._found) + 1, outlined, one.rgb, self._spacing))
@@ -195,7 +195,7 @@ def _tight(left: int, top: int, mask: BoolArray) -> Box:
     return Box(left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1)
 
 
-def _place_of(one: Outlined, tile: Box) -> Box:
+def _place_of(one: ObjectMask, tile: Box) -> Box:
     return _tight(tile.left + one.left, tile.top + one.top, one.mask)
 
 

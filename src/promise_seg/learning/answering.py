@@ -19,7 +19,7 @@ from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.inference.masks import probs_in_image
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
-from promise_seg.prompting.oracle import oracle_box, oracle_points
+from promise_seg.prompting.oracle import boxes_around, points_in_masks
 from promise_seg.sam.backbone import Decoded
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
@@ -157,15 +157,14 @@ def _prompts(
     masks = [sample.to_frame(mask) for mask in objects]
     if not masks:
         return
-    boxes = torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))[None]
+    boxes = boxes_around(masks)[None]
     for form, counts in _POINTS.items():
         has_box = form in (PromptForm.BOX, PromptForm.BOX_AND_POINTS)
         for count in counts:
             parts = {"boxes_xyxy_model": boxes} if has_box else {}
             if count:
-                drawn = [oracle_points(mask, count, rng) for mask in masks]
-                parts["points_xy_model"] = torch.from_numpy(np.stack([points for points, _ in drawn]))[None]
-                parts["point_labels"] = torch.from_numpy(np.stack([labels for _, labels in drawn]))[None]
+                points, labels = points_in_masks(masks, count, [rng] * len(masks))
+                parts |= {"points_xy_model": points[None], "point_labels": labels[None]}
             yield form, Prompts(**parts)
 
 

@@ -1,4 +1,4 @@
-"""The log of a run as a picture."""
+"""Plot the log of a run."""
 
 import math
 from collections.abc import Sequence

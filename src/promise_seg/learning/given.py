@@ -1,4 +1,4 @@
-"""The prompts of a simulated person that a shift learns from: clicks, boxes that miss a little, and both together."""
+"""Simulated user prompts that a shift learns from: clicks, boxes that are drawn inexactly, and both together."""
 
 from typing import NamedTuple
 
@@ -16,24 +16,24 @@ _MISS = 0.05  # standard deviation of a side of a box, as a share of the box
 _WORST_MISS = 0.15
 
 
-class Form(NamedTuple):
+class GivenForm(NamedTuple):
     """How many points are given, half of them background, and whether there is a box."""
 
     points: int
     has_box: bool
 
 
-def draw_forms(rng: np.random.Generator, most: int) -> tuple[Form, Form]:
+def draw_forms(rng: np.random.Generator, most: int) -> tuple[GivenForm, GivenForm]:
     """Draw the forms in which two people prompt: one with clicks alone, the other with a box, and perhaps clicks.
 
     Args:
         rng: the source of randomness.
         most: how many clicks there are at most.
     """
-    clicks = Form(min(int(rng.choice(_CLICKS)), most), False)
+    clicks = GivenForm(min(int(rng.choice(_CLICKS)), most), False)
     if rng.random() < _SHARE_OF_BOXES_ALONE:
-        return clicks, Form(0, True)
-    return clicks, Form(min(int(rng.choice(_CLICKS_IN_A_BOX)), most), True)
+        return clicks, GivenForm(0, True)
+    return clicks, GivenForm(min(int(rng.choice(_CLICKS_IN_A_BOX)), most), True)
 
 
 def drawn_box(mask: BoolArray, rng: np.random.Generator) -> Float32Array:
@@ -52,8 +52,10 @@ def drawn_box(mask: BoolArray, rng: np.random.Generator) -> Float32Array:
     return np.concatenate([first, np.maximum(last, first + 1)]).clip(0, side - 1).astype(np.float32)
 
 
-def given(points_xy_model: torch.Tensor, labels: torch.Tensor, boxes: torch.Tensor, form: Form) -> Prompts:
-    """Return, of all that was drawn for each image, the prompts of a form.
+def prompts_of_form(
+    points_xy_model: torch.Tensor, labels: torch.Tensor, boxes: torch.Tensor, form: GivenForm
+) -> Prompts:
+    """Select the prompts of a form from all that were drawn for each image.
 
     Shape: points (B, 1, N, 2) with labels (B, 1, N), foreground first; boxes (B, 1, 4).
     """

@@ -13,9 +13,10 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.encoding import Sample, features_for
 from promise_seg.instance_rule import InstanceRule
-from promise_seg.instances.outlining import Outlined, outline_objects
+from promise_seg.instances.outlining import ObjectMask, outline_objects
 from promise_seg.instances.painting import paint
 from promise_seg.instances.proposing import propose_objects
+from promise_seg.learning.object_sizes import spread
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.features import Features
@@ -52,7 +53,7 @@ def choose_instance_rule(
     if model.apm is None or not model.apm.makes_map:
         return None
     model.eval()
-    rows = rows[:: max(1, -(-len(rows) // _MOST_ROWS))]
+    rows = spread(rows, _MOST_ROWS)
     tries = len(PROMINENCES) + len(SHARES) + len(LEAST_SCORES)
     tick = Stage(progress, "choosing how objects are told apart", tries * len(rows))
     best, best_f1 = InstanceRule(prominence=PROMINENCES[0]), -1.0
@@ -75,7 +76,7 @@ def _f1_of_rules(
     model: PromiseModel, image: _Image, rules: Sequence[InstanceRule], tick: Callable[[], None]
 ) -> list[float]:
     """Return the F1 of one image by each rule; rules that only paint differently share their outlines."""
-    scores, drawn, objects = list[float](), None, list[Outlined]()
+    scores, drawn, objects = list[float](), None, list[ObjectMask]()
     for rule in rules:
         if (outlines := rule.model_copy(update={"least_score": 0.0})) != drawn:
             proposals = propose_objects(model, image.features, rule, image.geometry)

@@ -1,4 +1,4 @@
-"""Choose from the objects of the train rows at which size SAM and an auto-prompter see the images."""
+"""Choose the input size of SAM and of an auto-prompter by the size of the objects in the train rows."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,14 @@ from promise_seg.dataset.checks import CheckedRow
 LEAST_SIZE = 12.0
 """Half of the objects should be as large in the input, in pixels: the square root of their area."""
 LARGEST_SIDE = 1024
-_MOST_ROWS = 100
+MOST_ROWS = 100
+"""How many rows are looked at, at most."""
 _FACTORS = (1, 2, 3, 4)
+
+
+def spread(rows: Sequence[CheckedRow], most: int) -> Sequence[CheckedRow]:
+    """Return some of many rows, at most so many, at equal distances in their order."""
+    return rows[:: max(1, -(-len(rows) // most))]
 
 
 def usual_object_size(rows: Sequence[CheckedRow]) -> float | None:
@@ -20,9 +26,8 @@ def usual_object_size(rows: Sequence[CheckedRow]) -> float | None:
     The size of an object is the square root of its area. Objects are what hangs together in a mask; the median over
     the images of the median of each is taken, over at most 100 images, spread over all.
     """
-    step = max(1, -(-len(rows) // _MOST_ROWS))
     found = []
-    for row in rows[::step]:
+    for row in spread(rows, MOST_ROWS):
         mask = row.mask()
         parts, count = ndimage.label(mask, np.ones((3, 3)))
         if count:

@@ -189,10 +189,8 @@ class Pretrainer:
         started, settings = time.process_time(), self.settings
         rng = np.random.default_rng([settings.seed, self.step])
         batch = draw_batch(self.library, rng, batch_size=settings.batch_size, objects=settings.objects)
-        clear = (
-            batch.points_xy_model is None or batch.points_xy_model.shape[2] > 2
-        )  # only for prompts that mean a single object
-        single_mask = bool(rng.random() < 0.15) and clear
+        is_unambiguous = batch.points_xy_model is None or batch.points_xy_model.shape[2] > 2
+        single_mask = bool(rng.random() < 0.15) and is_unambiguous
         rate = settings.rate_at(self.step)
         set_rate(self.optimizers, rate)
         loss, iou = _loss(self.learner, batch.to(self.device), settings, single_mask)

@@ -7,7 +7,7 @@ from promise_seg.assessment.metrics import score_mask
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.masks import probs_in_image
 from promise_seg.model import choose_mask
-from promise_seg.prompting.oracle import oracle_box, oracle_points
+from promise_seg.prompting.oracle import boxes_around, points_in_masks
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.prompts import Prompts
 from promise_seg.scenes.library import SceneLibrary
@@ -44,8 +44,6 @@ def score_on_scenes(sam: Backbone, library: SceneLibrary, *, seed: int = 0, batc
 
 def _prompts(name: str, masks: list[np.ndarray], rngs: list[np.random.Generator]) -> Prompts:
     if name == "box":
-        return Prompts(boxes_xyxy_model=torch.from_numpy(np.stack([oracle_box(m) for m in masks]))[:, None])
-    count = int(name.split()[0])
-    drawn = [oracle_points(m, count, rng) for m, rng in zip(masks, rngs, strict=True)]
-    points_xy_model, labels = (torch.from_numpy(np.stack(parts))[:, None] for parts in zip(*drawn, strict=True))
-    return Prompts(points_xy_model=points_xy_model, point_labels=labels)
+        return Prompts(boxes_xyxy_model=boxes_around(masks)[:, None])
+    points, labels = points_in_masks(masks, int(name.split()[0]), rngs)
+    return Prompts(points_xy_model=points[:, None], point_labels=labels[:, None])

@@ -1,4 +1,4 @@
-"""Measure on validation rows whether SAM does better when it sees its first masks once more."""
+"""Measure on validation rows whether SAM's masks improve when they are fed back to it once."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

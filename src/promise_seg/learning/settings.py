@@ -101,11 +101,11 @@ class TrainSettings(BaseModel):
     learns_quality: bool = False
     """Whether it learns which of SAM's masks is best."""
     decoder_interval: int = Field(1, ge=1)
-    """SAM's decoder takes part in every so manyth step; in the others the APM learns from its maps alone."""
+    """SAM's decoder takes part in every n-th step; in the others the APM learns from its maps alone."""
     own_sets: int = Field(4, ge=1)
     """How many of its own sets of prompts a model decodes for an image in one step at most, drawn at random."""
     val_interval: int = Field(1, ge=1)
-    """The val rows are scored after every so manyth epoch, and after the last."""
+    """The val rows are scored after every n-th epoch, and after the last."""
     scores_volumes: bool = False
     """Whether val rows that are slices of a volume are scored as one mask in 3-D, and not each by itself."""
     mixes_views: bool = False

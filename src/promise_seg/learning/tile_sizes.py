@@ -1,4 +1,4 @@
-"""Choose from the objects of the train rows how large tiles are."""
+"""Choose the size of tiles by the size of the objects in the train rows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +12,6 @@ from promise_seg.images.tiles import LEAST_SIDE, Tiling
 from promise_seg.learning import object_sizes
 from promise_seg.vocabulary import MaskKind
 
-_MOST_ROWS = 100
 _SMALL, _LONG = 0.25, 0.95
 _LENGTHS = 3  # how many times as long as a long object a tile is at least
 _STEP = 32
@@ -38,7 +37,7 @@ def object_lengths(rows: Sequence[CheckedRow]) -> ObjectLengths | None:
     Objects are those of instance maps, and what hangs together in other masks; each image counts the same.
     """
     found = []
-    for row in rows[:: max(1, -(-len(rows) // _MOST_ROWS))]:
+    for row in object_sizes.spread(rows, object_sizes.MOST_ROWS):
         parts = _parts(row)
         windows = [window for window in ndimage.find_objects(parts) if window is not None]
         if windows:

@@ -129,7 +129,7 @@ class TrainingRun:
         """Return a model for train rows, with nothing learned."""
         model = PromiseModel(config_of_run(self.settings, train, self.sam, separates=self._separates), self.sam)
         if model.apm is not None:
-            model.apm.begin()
+            model.apm.load_pretrained_weights()
         return model
 
     def _whole(self) -> PromiseModel | ClassNetworks:

@@ -96,7 +96,7 @@ class TrainingImages(BaseModel):
     def seen(self, rows: Sequence[CheckedRow]) -> Seen:
         """Count the rows that are not new; rows that are still ``val`` rows may have been chosen on."""
         trained = self.trained_on(rows)
-        chosen_on = self.val | self.init_val - self.all_train
+        chosen_on = self.val | (self.init_val - self.all_train)
         chosen = [row for row in rows if row.image_sha256 in chosen_on and row.row.split != Split.VAL]
         first = next((row.name for row in [*trained, *chosen]), None)
         return Seen(len(rows), len(trained), len(chosen), first, len(trained) - len(self.learned_from(rows)))

@@ -18,7 +18,7 @@ from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Box, on_mask, shrink_mask
 from promise_seg.inference.encoding import Sample, apm_inputs, features_of
-from promise_seg.learning.given import Form, drawn_box, given
+from promise_seg.learning.given import GivenForm, drawn_box, prompts_of_form
 from promise_seg.learning.losses import depths_of_instances, signed_distances
 from promise_seg.learning.mixed_sample import MixedSample
 from promise_seg.learning.settings import TrainSettings
@@ -89,9 +89,9 @@ class TrainingBatch(NamedTuple):
         """The oracle points of the batch as prompts, one set for each image."""
         return Prompts(points_xy_model=self.oracle_points_xy_model, point_labels=self.oracle_labels)
 
-    def given(self, form: Form) -> Prompts:
+    def given(self, form: GivenForm) -> Prompts:
         """Return the prompts that a person gives in this form, one set for each image."""
-        return given(self.oracle_points_xy_model, self.oracle_labels, self.oracle_boxes, form)
+        return prompts_of_form(self.oracle_points_xy_model, self.oracle_labels, self.oracle_boxes, form)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class EpochDraws(Sampler[Draw]):
         views: of each row.
         seed: of the order and of everything that is drawn.
         batch_size: how many draws make a step.
-        decoder_interval: SAM's decoder takes part in the first step, and in every so manyth after it.
+        decoder_interval: SAM's decoder takes part in the first step, and in every n-th after it.
     """
 
     def __init__(self, rows: int, views: int, seed: int, batch_size: int = 1, decoder_interval: int = 1) -> None:

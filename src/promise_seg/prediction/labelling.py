@@ -151,17 +151,11 @@ class Labeller:
             "variant": str(config.variant),
         }
 
-    def label_slice(self, source: Source, index: int) -> LabelledSlice:
-        """Encode a slice once and ask every model.
-
-        Where several models find something, the most certain one is right.
-        """
-        return self.label_image(source, index)
-
     def label_image(self, image: object, index: int | None = None) -> LabelledSlice:
-        """The same for anything that :meth:`Predictor.encode` takes.
+        """Encode an image once, whatever :meth:`Predictor.encode` takes, and decode it with every model.
 
-        Models whose encoders were trained too encode for themselves.
+        Where several models find something, the most certain one is right. Models whose encoders were trained too
+        encode for themselves.
         """
         return self.label_framed(self._first.frame(image, index), name=name_of(image, index))
 

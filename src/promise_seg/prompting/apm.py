@@ -18,7 +18,7 @@ from promise_seg.sam.prompts import PER_SET, Prompts
 from promise_seg.vocabulary import ApmKind, Protocol, Recipe
 
 IMAGE = "apm_image"
-"""Name in the features of the image that the APM sees itself: (B, s, s, 3) RGB in [0, 255]."""
+"""Name in the features of the image that an APM reads beside SAM's features: (B, s, s, 3) RGB in [0, 255]."""
 
 
 NOT_ASKED_FOR = -1
@@ -48,7 +48,7 @@ class Proposal(Prompts):
 
 
 def some_sets(proposal: Proposal, count: int) -> Proposal:
-    """So many of the K sets of each image, drawn at random by the generator of torch."""
+    """Draw ``count`` of the K sets of prompts of each image at random, by torch's global generator."""
     picked = torch.rand(proposal.batch, proposal.per_image).argsort(1)[:, :count]
 
     def pick(part: Tensor | None) -> Tensor | None:
@@ -64,13 +64,15 @@ def some_sets(proposal: Proposal, count: int) -> Proposal:
 class AutoPrompter(nn.Module):
     """Features in, prompts out.
 
-    ``image_side`` is the side of the images that it wants to see itself, in pixels; ``None`` if features are enough.
-    ``map_side`` is the side of its maps where that does not depend on SAM.
-    ``makes_map`` says that it proposes with a map of where objects are, its saliency.
-    ``stages_read`` are the stages of SAM's encoder that it reads, counting from 0: no others are stored.
-    ``frozen_part`` is the name of a part that is never trained, and that no checkpoint holds; ``fast_part`` that of a
-    part that learns at twice the rate. ``class_parts`` are the names of the parts that each class has for itself where
-    one network is learned for several classes; empty for a kind that cannot be learned so.
+    Attributes:
+        stages_read: the stages of SAM's encoder that it reads, counting from 0; no others are stored.
+        image_side: side of the images that it reads beside SAM's features, in pixels; ``None`` if it reads none.
+        map_side: side of its maps, where that does not depend on SAM.
+        makes_map: whether it predicts a map of where objects are, its saliency.
+        frozen_part: name of a part that is never trained, and that no checkpoint holds.
+        fast_part: name of a part that is trained with twice the learning rate.
+        class_parts: names of the heads: the parts that each class has for itself where one network is trained for
+            several classes. All else is the trunk. Empty for a kind that cannot be trained so.
     """
 
     stages_read: tuple[int, ...] = ALL_STAGES
@@ -107,23 +109,23 @@ class AutoPrompter(nn.Module):
         raise ValueError(f"{type(self).__name__} has no frozen part")
 
     def look(self, features: Features) -> dict[str, Tensor]:
-        """Return its findings in the images that it sees itself: all that it needs of them to propose prompts."""
+        """Run trunk and heads on the images that it reads: all that it needs of them to propose prompts, by name."""
         return self.tell(self.see(features))
 
     def see(self, features: Features) -> Any:
-        """Return what it makes of the images before its :attr:`class_parts` say what is in them."""
+        """Run the trunk: all that comes before the heads, its :attr:`class_parts`."""
         return features
 
     def tell(self, seen: Any) -> dict[str, Tensor]:
-        """Return what :meth:`look` does, of what :meth:`see` returned of this APM or of one that sees alike."""
+        """Run the heads on the trunk's features, from :meth:`see` of this APM or of one with the same trunk."""
         return {}
 
     def sees_like(self, other: "AutoPrompter") -> bool:
-        """Whether another one sees the same in every image, as its parts but for those of a class are the very same."""
+        """Whether another one has the very same trunk, so that its features are the same for every image."""
         return self is other
 
     def findings(self, features: Features) -> dict[str, Tensor]:
-        """Return for one image what arithmetic alone finds, by names: that of an exported graph.
+        """Return the outputs of an exported graph for one image, by name: all that needs no search for objects.
 
         ``points`` (1, N, 2) in the model frame and ``labels`` (1, N), or the maps in which objects are found by
         :attr:`object_rule`; with ``saliency_logits`` (g, g) and ``presence_logits`` (1,), if there are any.
@@ -143,12 +145,12 @@ class AutoPrompter(nn.Module):
         objects."""
         return None
 
-    def begin(self) -> None:
-        """Put pretrained weights in their places, before training begins from nothing."""
+    def load_pretrained_weights(self) -> None:
+        """Load the weights of pretrained parts, for a training that starts from no other model."""
 
 
 def look_together(prompters: Sequence[AutoPrompter], features: Features) -> list[dict[str, Tensor]]:
-    """Return the findings of each of several APMs in the same images; those that see like the first look only once."""
+    """Run several APMs on the same images; the trunk of the first is run once for all that share it."""
     first, *others = prompters
     seen = first.see(features)
     return [first.tell(seen)] + [one.tell(seen) if one.sees_like(first) else one.look(features) for one in others]

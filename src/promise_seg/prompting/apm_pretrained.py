@@ -1,10 +1,9 @@
-"""An APM with eyes of its own: a pretrained network looks at the image, and each object is asked for by box and point.
+"""The APM ``pretrained``: a network pretrained on natural images reads the image, and prompts SAM once for each object.
 
-SAM's features tell what belongs together, but not what it is: what they lack is what a network learns that was trained
-to name things. It is trained together with a small decoder, which makes two maps: the *saliency*, a coarse mask, and
-the *distance* of each place from the outline of its object. The parts of the saliency that hang together are the
-objects; each is asked for by its box and by the point that lies deepest inside of it, as a person would. A user can
-drag both.
+SAM's features tell what belongs together, but not what it is: that a network learns which was trained to name things.
+It is trained together with a small decoder, which predicts two maps: the *saliency*, a coarse mask, and the *distance*
+of each pixel from the outline of its object. The connected components of the saliency are the objects; each is prompted
+for by its box and its deepest point, as a person would. A user can drag both.
 """
 
 from functools import cached_property, partial
@@ -26,7 +25,7 @@ from promise_seg.prompting.backbones.loading import (
     empty_backbone,
     load_backbone,
 )
-from promise_seg.prompting.map_decoders import CoarseDecoder, FineDecoder, MapDecoder, Seen, resized
+from promise_seg.prompting.map_decoders import CoarseDecoder, FineDecoder, MapDecoder, TrunkFeatures, resized
 from promise_seg.prompting.scene_weights import load_scene_weights
 from promise_seg.prompting.separating import PROMINENCE, prompts_in_frame, separate
 from promise_seg.sam.backbone import weights_sha256
@@ -60,15 +59,16 @@ class PretrainedPrompter(AutoPrompter):
 
     Args:
         sizes: of the SAM's features.
-        backbone: the network that sees the image.
-        side: of the images that it sees, in pixels.
+        backbone: the pretrained network.
+        side: of the images that it reads, in pixels.
         tunes: whether the backbone is trained too.
         learns_presence: whether it says that there is nothing to segment.
         max_objects: how many objects it asks for at most: the largest.
         map_stride: how many pixels of the image a cell of its maps is wide: 2 or 4.
         normalises: whether norms within each image follow the convolutions that make fine maps.
         separates: whether its distance map was learned from instances, so that objects that touch are told apart.
-        mirrored: whether it also sees each image mirrored, top and bottom exchanged, when it predicts.
+        mirrored: whether its maps are the mean of those of the image and of its mirror image, top and bottom exchanged,
+            when it predicts.
         starts_from_scenes: whether training starts from weights that were trained on drawn scenes, instead of those of
             the backbone alone.
 
@@ -114,7 +114,7 @@ class PretrainedPrompter(AutoPrompter):
         self.backbone.eval()
         return self
 
-    def begin(self) -> None:
+    def load_pretrained_weights(self) -> None:
         self.backbone.load_state_dict(load_backbone(self.backbone.name).state_dict())
         if self.starts_from_scenes:
             load_scene_weights(self)
@@ -129,7 +129,7 @@ class PretrainedPrompter(AutoPrompter):
     def frozen_sha256(self) -> str:
         return weights_sha256(self.backbone)
 
-    def see(self, features: Features) -> Seen:
+    def see(self, features: Features) -> TrunkFeatures:
         is_twofold = self.mirrored and not self.training and IMAGE in features.tensors
         if is_twofold:
             features = _with_mirror_images(features)
@@ -138,10 +138,10 @@ class PretrainedPrompter(AutoPrompter):
         else:
             maps = [features.tensors[BACKBONE_MAP.format(number)] for number in range(len(self.backbone.widths))]
         embedding, image = features.tensors.get(EMBEDDING), features.tensors.get(IMAGE)
-        return self.decoder.see(maps, embedding, self.map_side or 0, image)._replace(mirrored=is_twofold)
+        return self.decoder.trunk(maps, embedding, self.map_side or 0, image)._replace(mirrored=is_twofold)
 
-    def tell(self, seen: Seen) -> dict[str, Tensor]:
-        found, presence = self.decoder.tell(seen)
+    def tell(self, seen: TrunkFeatures) -> dict[str, Tensor]:
+        found, presence = self.decoder.heads(seen)
         if seen.mirrored:
             plain, mirror = found.chunk(2)
             found, presence = (plain + mirror.flip(-2)) / 2, presence.unflatten(0, (2, -1)).mean(0)
@@ -264,7 +264,7 @@ class PretrainedConfig(ApmConfig):
 
     Args:
         backbone: ``efficientnet-lite0``, or a name or folder that ``transformers.AutoBackbone`` loads.
-        side: of the images that it sees, in pixels; ``None`` for what fits the backbone, near 256.
+        side: of the images that it reads, in pixels; ``None`` for what fits the backbone, near 256.
         frozen: whether the backbone is left as it is; then it is not in the checkpoint, but found by its name.
         max_objects: how many objects it asks for at most.
         map_stride: how many pixels of the image a cell of its maps is wide: 2, or 4 as in models from before there was

@@ -1,4 +1,4 @@
-"""Decoders of an APM that looks at the image itself: from the maps of a backbone to maps of the objects.
+"""Decoders of the APM ``pretrained``: from the feature maps of its backbone to maps of the objects.
 
 The coarse one is that of models that were trained before there was the fine one, and of frozen backbones.
 """
@@ -18,8 +18,8 @@ OUTLINE_STRIDE = 2
 """Pixels of the image in a cell of the fine maps."""
 
 
-class Seen(NamedTuple):
-    """Features of images before the last layers: a map (B, C, h, h), and those of the whole image (B, D).
+class TrunkFeatures(NamedTuple):
+    """Features of images before the last layers: ``fused`` maps (B, C, h, h), and ``pooled`` ones (B, D).
 
     If they are ``mirrored``, the second half of B are those of the mirror images of the first.
     """
@@ -44,12 +44,12 @@ class MapDecoder(nn.Module, ABC):
     def forward(
         self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Return maps (B, outputs, side, side), and presence logits (B,); for the arguments see :meth:`see`."""
-        return self.tell(self.see(maps, embedding, side, image))
+        """Return maps (B, outputs, side, side), and presence logits (B,); for the arguments see :meth:`trunk`."""
+        return self.heads(self.trunk(maps, embedding, side, image))
 
     @abstractmethod
-    def see(self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None) -> Seen:
-        """Return all that comes before the last layers.
+    def trunk(self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None) -> TrunkFeatures:
+        """Run all that comes before the last layers.
 
         Args:
             maps: of the backbone, each (B, C, h, h).
@@ -58,9 +58,9 @@ class MapDecoder(nn.Module, ABC):
             image: (B, S, S, 3) RGB in [0, 255], if it is known.
         """
 
-    def tell(self, seen: Seen) -> tuple[Tensor, Tensor]:
-        """Return what the last layers make of it; see :meth:`forward`."""
-        return self.out(seen.fused), self.presence(seen.pooled)[:, 0]
+    def heads(self, features: TrunkFeatures) -> tuple[Tensor, Tensor]:
+        """Run the last layers; see :meth:`forward`."""
+        return self.out(features.fused), self.presence(features.pooled)[:, 0]
 
 
 class CoarseDecoder(MapDecoder):
@@ -69,7 +69,7 @@ class CoarseDecoder(MapDecoder):
     def __init__(self, widths: Sequence[int], embedding_channels: int, outputs: int) -> None:
         super().__init__()
         self.project = nn.ModuleList(nn.Conv2d(width, _CHANNELS, 1) for width in widths)
-        self.from_sam = _silent(embedding_channels, _CHANNELS)
+        self.from_sam = _zero_convolution(embedding_channels, _CHANNELS)
         self.smooth = nn.ModuleList(
             nn.Sequential(nn.Conv2d(_CHANNELS, _CHANNELS, 3, padding=1), nn.GroupNorm(8, _CHANNELS), nn.GELU())
             for _ in widths
@@ -77,7 +77,7 @@ class CoarseDecoder(MapDecoder):
         self.out = nn.Conv2d(_CHANNELS, outputs, 1)
         self.presence = nn.Linear(2 * _CHANNELS, 1)
 
-    def see(self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None) -> Seen:
+    def trunk(self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None) -> TrunkFeatures:
         fused = None
         for number in reversed(range(len(maps))):
             here = self.project[number](maps[number])
@@ -90,7 +90,7 @@ class CoarseDecoder(MapDecoder):
                 pooled = _pooled(fused)
         if fused is None:
             raise ValueError("there are no feature maps")
-        return Seen(resized(fused, side), pooled)
+        return TrunkFeatures(resized(fused, side), pooled)
 
 
 class FineDecoder(MapDecoder):
@@ -110,7 +110,7 @@ class FineDecoder(MapDecoder):
         super().__init__()
         below, *skips = reversed(widths)
         self.presence = nn.Linear(2 * below, 1)
-        self.from_sam = _silent(embedding_channels, _WIDTHS[0])
+        self.from_sam = _zero_convolution(embedding_channels, _WIDTHS[0])
         self.scales = nn.ModuleList()
         for skip, outputs_here in zip(skips, _WIDTHS, strict=True):
             self.scales.append(two_convolutions(below + skip, outputs_here, _norm if normalises else _Affine))
@@ -118,7 +118,7 @@ class FineDecoder(MapDecoder):
         self.outlines = Outlines(below)
         self.out = nn.Conv2d(OUTLINE_CHANNELS, outputs, 1)
 
-    def see(self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None) -> Seen:
+    def trunk(self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None) -> TrunkFeatures:
         if image is None:
             raise ValueError("fine maps need the image")
         found, *skips = reversed(maps)
@@ -127,11 +127,11 @@ class FineDecoder(MapDecoder):
             found = scale(torch.cat([resized(found, skip.shape[-1]), skip], 1))
             if embedding is not None and number == 0:
                 found = found + resized(self.from_sam(embedding), found.shape[-1])
-        return Seen(self.outlines(found, image, side), pooled)
+        return TrunkFeatures(self.outlines(found, image, side), pooled)
 
 
 class Outlines(nn.Module):
-    """Joins what was found to the pixels themselves, at half of the image's side, where outlines are sharper."""
+    """Joins features to the pixels themselves, at half of the image's side, where outlines are sharper."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -185,8 +185,8 @@ def _pooled(maps: Tensor) -> Tensor:
     return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
 
 
-def _silent(inputs: int, outputs: int) -> nn.Conv2d:
-    """A convolution that says nothing before it has learned."""
+def _zero_convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 1x1 convolution that begins at zero, so that what it adds must be learned."""
     layer = nn.Conv2d(inputs, outputs, 1)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # it has one

@@ -3,8 +3,12 @@
 Results with them must never be mixed with automatic ones.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from promise_seg.arrays import Float32Array, IntArray
 
@@ -58,3 +62,23 @@ def oracle_box(mask: npt.NDArray[np.bool_]) -> Float32Array:
     if len(rows) == 0:
         return np.zeros(4, np.float32)
     return np.array([columns[0], rows[0], columns[-1], rows[-1]], np.float32)
+
+
+def points_in_masks(
+    masks: Sequence[npt.NDArray[np.bool_]], count: int, rngs: Sequence[np.random.Generator]
+) -> tuple[Tensor, Tensor]:
+    """Draw :func:`oracle_points` in each of n masks: (n, count, 2) and labels (n, count).
+
+    Args:
+        masks: each (H, W) bool.
+        count: the number of points in each.
+        rngs: the source of randomness for each.
+    """
+    drawn = [oracle_points(mask, count, rng) for mask, rng in zip(masks, rngs, strict=True)]
+    points, labels = zip(*drawn, strict=True)
+    return torch.from_numpy(np.stack(points)), torch.from_numpy(np.stack(labels))
+
+
+def boxes_around(masks: Sequence[npt.NDArray[np.bool_]]) -> Tensor:
+    """Return the :func:`oracle_box` of each of n masks: (n, 4)."""
+    return torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))

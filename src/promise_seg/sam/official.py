@@ -5,13 +5,12 @@ The architecture is inferred from the shapes, so ViT-B, ViT-L, ViT-H and models 
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
 from torch import Tensor
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
 from promise_seg.errors import CheckpointError
-from promise_seg.sam.pickles import differences, read_state
+from promise_seg.sam.pickles import differences
 from promise_seg.sam.renaming import Renamings, renamed, renamed_back
 
 OFFICIAL_POSITIONS = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
@@ -187,17 +186,3 @@ def official_state(model: SamModel) -> dict[str, Tensor]:
     """Return the state of a SAM under the official names; the inverse of :func:`sam_from_state`."""
     state = {official_name(name): v for name, v in model.state_dict().items() if name != LIBRARY_POSITIONS}
     return {name: v.detach().cpu().contiguous() for name, v in state.items()}
-
-
-def load_official_sam(path: str | Path) -> tuple[SamModel, tuple[str, ...]]:
-    """Read a file with an official state dict, ``.pth`` or ``.safetensors``, alone or inside of another module.
-
-    See :func:`~promise_seg.sam.pickles.read_state`, :func:`sam_names` and :func:`sam_from_state`.
-
-    Raises:
-        CheckpointError: if the file cannot be read, or does not have the parameters of a SAM.
-    """
-    read = read_state(path)
-    names, renamed = sam_names(read.tensors, str(path))
-    model, more = sam_from_state({name: read.tensors[stored] for name, stored in names.items()}, str(path))
-    return model, read.notes + renamed + more

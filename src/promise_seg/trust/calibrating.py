@@ -23,7 +23,7 @@ from promise_seg.sam.features import Features
 from promise_seg.trust.calibration_report import measure_trust
 from promise_seg.trust.empty_detection import decide_out_of_fold, fit_empty_detection
 from promise_seg.trust.neighbours import Neighbours, pooled
-from promise_seg.trust.signals import Signals, look
+from promise_seg.trust.signals import Signals, measure_signals
 from promise_seg.trust.signed_regression import fit_line, out_of_fold
 from promise_seg.trust.trust_file import find_trust, save_trust
 from promise_seg.trust.trust_model import Calibration, TrustModel
@@ -38,10 +38,10 @@ MOST_NEIGHBOURS = 2000
 class Examples:
     """The signals of validation rows, and their ground truth.
 
-    Shape: ``dice`` (n,) of the model's own masks; ``has_object`` (n,); ``groups`` and ``seen`` have n entries each.
+    Shape: ``dice`` (n,) of the model's own masks; ``has_object`` (n,); ``groups`` and ``signals`` have n entries each.
     """
 
-    seen: list[Signals]
+    signals: list[Signals]
     dice: Float64Array
     has_object: npt.NDArray[np.bool_]
     groups: list[str]
@@ -89,7 +89,7 @@ def recalibrate(
     _check(model, val, val)
     model.eval()
     tick = Stage(progress, "calibrating", len(val))
-    return _learned(model, old.known, old.calibration.train_sha256, val, store, tick)
+    return _learned(model, old.neighbours, old.calibration.train_sha256, val, store, tick)
 
 
 def ensure_calibrated(
@@ -171,59 +171,59 @@ def _unstored(sample: Sample, sam: Backbone, store: FeatureStore | None) -> Feat
 
 def _learned(
     model: PromiseModel,
-    known: Neighbours,
+    neighbours: Neighbours,
     train_sha256: str,
     val: Sequence[CheckedRow],
     store: FeatureStore | None,
     tick: Stage,
 ) -> TrustModel:
-    of = _examples(model, known, val, store, tick)
-    _check_numbers(of.seen)
-    values = np.array([one.values(tuple(SIGNS)) for one in of.seen])
-    empty_detection = fit_empty_detection(of.seen, of.has_object, of.groups)
+    examples = _examples(model, neighbours, val, store, tick)
+    _check_numbers(examples.signals)
+    values = np.array([one.values(tuple(SIGNS)) for one in examples.signals])
+    empty_detection = fit_empty_detection(examples.signals, examples.has_object, examples.groups)
     calibration = Calibration(
         model_sha256=model.sha256(),
         train_sha256=train_sha256,
         val_sha256=data_sha256(val),
         val_images=tuple(sorted({row.image_sha256 for row in val})),
-        line=fit_line(values, of.dice, SIGNS, of.groups),
+        line=fit_line(values, examples.dice, SIGNS, examples.groups),
         empty_detection=empty_detection,
         quality=measure_trust(
-            np.clip(out_of_fold(values, of.dice, SIGNS, of.groups), 0, 1),
-            of.dice,
-            of.groups,
-            decide_out_of_fold(of.seen, of.has_object, of.groups),
-            of.has_object,
+            np.clip(out_of_fold(values, examples.dice, SIGNS, examples.groups), 0, 1),
+            examples.dice,
+            examples.groups,
+            decide_out_of_fold(examples.signals, examples.has_object, examples.groups),
+            examples.has_object,
             empty_detection.rule,
         ),
     )
-    return TrustModel(calibration, known)
+    return TrustModel(calibration, neighbours)
 
 
-def _check_numbers(seen: Sequence[Signals]) -> None:
+def _check_numbers(signals: Sequence[Signals]) -> None:
     """Raise an error if the training of a model diverged."""
-    bad = sum(not np.isfinite(list(vars(one).values())).all() for one in seen)
+    bad = sum(not np.isfinite(list(vars(one).values())).all() for one in signals)
     if bad:
         raise SettingsError(
-            f"{bad} of {len(seen)} val images have NaN or infinite masks: training diverged. Train again with a "
+            f"{bad} of {len(signals)} val images have NaN or infinite masks: training diverged. Train again with a "
             "lower --learning-rate"
         )
 
 
 def _examples(
     model: PromiseModel,
-    known: Neighbours,
+    neighbours: Neighbours,
     val: Sequence[CheckedRow],
     store: FeatureStore | None,
     tick: Stage,
 ) -> Examples:
-    seen, dice = [], []
+    signals, dice = [], []
     for row in val:
         sample = Sample.of(row, model.sam, model.config.fit)
         features = features_for([sample], model, store)
-        found = look(model, features, sample.geometry, known)
-        seen.append(found.signals)
+        found = measure_signals(model, features, sample.geometry, neighbours)
+        signals.append(found.signals)
         dice.append(score_mask(found.mask.astype(np.float32), row.mask(), found.mask).dice)
         tick("validation images")
     has_object = np.array([row.foreground_pixels > 0 for row in val])
-    return Examples(seen, np.array(dice), has_object, [row.row.group for row in val])
+    return Examples(signals, np.array(dice), has_object, [row.row.group for row in val])

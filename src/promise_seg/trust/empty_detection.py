@@ -33,19 +33,19 @@ class EmptyDetection(BaseModel):
             f"below {self.threshold:.3f}"
         )
 
-    def nothing_here(self, seen: Sequence[Signals]) -> BoolArray:
+    def nothing_here(self, signals: Sequence[Signals]) -> BoolArray:
         """Decide for each image: (n,)."""
-        empty = np.array([one.area_share == 0 for one in seen])
+        empty = np.array([one.area_share == 0 for one in signals])
         if self.line is None:
             return empty
-        return empty | (self.line.at(_values(seen)) < self.threshold)
+        return empty | (self.line.at(_values(signals)) < self.threshold)
 
 
-def _values(seen: Sequence[Signals]) -> Float64Array:
-    return np.array([one.values(tuple(SIGNS)) for one in seen])
+def _values(signals: Sequence[Signals]) -> Float64Array:
+    return np.array([one.values(tuple(SIGNS)) for one in signals])
 
 
-def fit_empty_detection(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> EmptyDetection:
+def fit_empty_detection(signals: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> EmptyDetection:
     """Fit the decision to images whose mask is not empty, or fall back to the empty mask alone.
 
     Fitting needs :data:`LEAST_OF_A_KIND` such images without an object and as many with one. The fit is used only if
@@ -53,41 +53,41 @@ def fit_empty_detection(seen: Sequence[Signals], has_object: BoolArray, groups: 
 
     Shape: ``has_object`` (n,), from the ground truth.
     """
-    learned, plain = _learn(seen, has_object, groups), EmptyDetection()
+    learned, plain = _learn(signals, has_object, groups), EmptyDetection()
     if learned.line is None:
         return plain
-    apart = _out_of_fold(_learn, seen, has_object, groups)
+    apart = _out_of_fold(_learn, signals, has_object, groups)
     gain = sensitivity_plus_specificity(apart, has_object) - sensitivity_plus_specificity(
-        plain.nothing_here(seen), has_object
+        plain.nothing_here(signals), has_object
     )
     return learned if is_worthwhile(gain, has_object) else plain
 
 
-def _learn(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> EmptyDetection:
+def _learn(signals: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> EmptyDetection:
     """Fit the line, with the threshold of the highest balanced accuracy; of several the one with the fewest misses."""
-    kept = np.flatnonzero([one.area_share > 0 for one in seen])
+    kept = np.flatnonzero([one.area_share > 0 for one in signals])
     truth, of_kept = has_object[kept], [groups[index] for index in kept]
     if min(np.count_nonzero(truth), np.count_nonzero(~truth)) < LEAST_OF_A_KIND or not is_enough(of_kept):
         return EmptyDetection()
-    values = _values([seen[index] for index in kept])
+    values = _values([signals[index] for index in kept])
     line = fit_line(values, truth.astype(np.float64), SIGNS, of_kept)
     return EmptyDetection(line=line, threshold=best_threshold(line.at(values), truth))
 
 
-def decide_out_of_fold(seen: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> BoolArray:
+def decide_out_of_fold(signals: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> BoolArray:
     """Decide for each image with a fit without its group: (n,)."""
-    return _out_of_fold(fit_empty_detection, seen, has_object, groups)
+    return _out_of_fold(fit_empty_detection, signals, has_object, groups)
 
 
 def _out_of_fold(
     fit: Callable[[Sequence[Signals], BoolArray, Sequence[str]], EmptyDetection],
-    seen: Sequence[Signals],
+    signals: Sequence[Signals],
     has_object: BoolArray,
     groups: Sequence[str],
 ) -> BoolArray:
-    decisions = fit(seen, has_object, groups).nothing_here(seen)  # kept if there is only one group
+    decisions = fit(signals, has_object, groups).nothing_here(signals)  # kept if there is only one group
     for held_out in folds(groups):
         others = np.flatnonzero(~held_out)
-        fitted = fit([seen[i] for i in others], has_object[others], [groups[i] for i in others])
-        decisions[held_out] = fitted.nothing_here([seen[i] for i in np.flatnonzero(held_out)])
+        fitted = fit([signals[i] for i in others], has_object[others], [groups[i] for i in others])
+        decisions[held_out] = fitted.nothing_here([signals[i] for i in np.flatnonzero(held_out)])
     return decisions

@@ -54,25 +54,27 @@ class Signals:
 
 
 @dataclass(frozen=True)
-class Look:
-    """A model's own mask (H, W) of one image in the image frame, and what was seen of it."""
+class MaskWithSignals:
+    """A model's own mask (H, W) of one image in the image frame, and the signals that come with it."""
 
     mask: npt.NDArray[np.bool_]
     signals: Signals
 
 
 @torch.no_grad()
-def look(model: PromiseModel, features: Features, geometry: Geometry, known: Neighbours) -> Look:
-    """Ask a model for one image, with its own prompts and with these moved a little, in one decoding.
+def measure_signals(
+    model: PromiseModel, features: Features, geometry: Geometry, neighbours: Neighbours
+) -> MaskWithSignals:
+    """Decode the masks of one image for the model's own prompts and for jittered copies of them, and measure.
 
-    Every image's prompts are moved by the same random pattern: nothing depends on other images or on their order. Where
-    there are many objects, they are moved fewer times.
+    Every image's prompts are jittered by the same random pattern, so that nothing depends on other images or their
+    order. Where there are many objects, there are fewer copies.
 
     Args:
         model: with an APM, in evaluation mode.
         features: of one image.
         geometry: of that image.
-        known: its training images.
+        neighbours: its training images.
     """
     side = model.sam.image_size
     own = model.propose(features).to("cpu")
@@ -86,12 +88,12 @@ def look(model: PromiseModel, features: Features, geometry: Geometry, known: Nei
     signals = Signals(
         predicted_iou=float(iou[0]),
         agreement=agreement(low_res[0], low_res[1:]),
-        distance=known.distance(pooled(features.embedding)[0]),
+        distance=neighbours.distance(pooled(features.embedding)[0]),
         soft_dice=soft_dice(mask_probs, mask),
         peak=float(mask_probs.max()),
         area_share=float(mask.mean()),
     )
-    return Look(mask, signals)
+    return MaskWithSignals(mask, signals)
 
 
 def _together(first: Proposal, second: Proposal) -> Proposal:

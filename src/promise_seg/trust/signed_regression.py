@@ -74,9 +74,9 @@ def is_enough(groups: Sequence[str]) -> bool:
 
 
 def _weights(standardised: Float64Array, targets: Float64Array, signs: Float64Array) -> Float64Array:
-    toward = (standardised - standardised.mean(0)) * signs
+    oriented = (standardised - standardised.mean(0)) * signs
     ridge = np.sqrt(RIDGE) * np.eye(len(signs))
-    found, _ = nnls(np.vstack([toward, ridge]), np.concatenate([targets - targets.mean(), np.zeros(len(signs))]))
+    found, _ = nnls(np.vstack([oriented, ridge]), np.concatenate([targets - targets.mean(), np.zeros(len(signs))]))
     return np.asarray(found * signs)
 
 
@@ -89,14 +89,14 @@ def out_of_fold(
     rank images against their targets where the signals carry no information.
     """
     line = fit_line(values, targets, signs, groups)
-    said = line.at(values)
+    predicted = line.at(values)
     if not is_enough(groups):
-        return said
+        return predicted
     standardised, directions = line.standardised(values), np.array(list(signs.values()), np.float64)
     for held_out in folds(groups):
         weights = _weights(standardised[~held_out], targets[~held_out], directions)
-        said[held_out] = line.mean + standardised[held_out] @ weights
-    return said
+        predicted[held_out] = line.mean + standardised[held_out] @ weights
+    return predicted
 
 
 def folds(groups: Sequence[str]) -> Iterator[npt.NDArray[np.bool_]]:

@@ -16,9 +16,10 @@ from promise_seg.trust.neighbours import Neighbours
 from promise_seg.trust.trust_model import FORMAT_VERSION, Calibration, TrustModel
 
 TRUST_FILE = "trust.safetensors"
+_WAY_OUT = "Delete it, or run promise calibrate to write it again"
 
 
-class Found(NamedTuple):
+class FoundTrust(NamedTuple):
     """A calibration that is valid for a model, or ``None`` and the reason."""
 
     trust: TrustModel | None
@@ -32,7 +33,7 @@ def save_trust(trust: TrustModel, folder: Path) -> Path:
         PromiseError: if the file cannot be written.
     """
     path = folder / TRUST_FILE
-    save_tensors(path, {"embeddings": trust.known.embeddings}, {"calibration": trust.calibration.as_json()})
+    save_tensors(path, {"embeddings": trust.neighbours.embeddings}, {"calibration": trust.calibration.as_json()})
     return path
 
 
@@ -59,9 +60,6 @@ def read_trust(path: Path) -> TrustModel:
         raise CheckpointError(f"{path}: damaged, or not a calibration: {first_line(error)}. {_WAY_OUT}") from error
 
 
-_WAY_OUT = "Delete it, or run promise calibrate to write it again"
-
-
 def _check(embeddings: Tensor) -> None:
     if embeddings.dtype != torch.float16 or embeddings.ndim != 2 or not len(embeddings):
         raise ValueError(f"embeddings are {embeddings.dtype} {tuple(embeddings.shape)}, expected float16 (N, C)")
@@ -79,11 +77,11 @@ def latest_trust(folder: Path, model: PromiseModel) -> TrustModel | None:
     """
     path = folder / TRUST_FILE
     trust = read_trust(path) if path.exists() else None
-    is_of_this_sam = trust is not None and trust.known.embeddings.shape[1] == model.sam.embedding_channels
+    is_of_this_sam = trust is not None and trust.neighbours.embeddings.shape[1] == model.sam.embedding_channels
     return trust if is_of_this_sam else None
 
 
-def find_trust(folder: Path, model: PromiseModel) -> Found:
+def find_trust(folder: Path, model: PromiseModel) -> FoundTrust:
     """Return the calibration in a checkpoint folder, if it belongs to the current state of the model.
 
     Raises:
@@ -92,11 +90,11 @@ def find_trust(folder: Path, model: PromiseModel) -> Found:
     path = folder / TRUST_FILE
     if not path.exists():
         why = "is not calibrated. promise train does it at its end; otherwise run promise calibrate"
-        return Found(None, f"no trust scores: {folder} {why}")
+        return FoundTrust(None, f"no trust scores: {folder} {why}")
     trust = read_trust(path)
-    channels = trust.known.embeddings.shape[1]
+    channels = trust.neighbours.embeddings.shape[1]
     if trust.calibration.model_sha256 != model.sha256():
-        return Found(
+        return FoundTrust(
             None,
             f"no trust scores: {path} belongs to another state of the model (other weights or post-processing); run "
             "promise calibrate again",
@@ -105,4 +103,4 @@ def find_trust(folder: Path, model: PromiseModel) -> Found:
         raise CheckpointError(
             f"{path}: has {channels} embedding channels, but the model has {model.sam.embedding_channels}. {_WAY_OUT}"
         )
-    return Found(trust, "")
+    return FoundTrust(trust, "")

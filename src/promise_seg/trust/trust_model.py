@@ -22,7 +22,7 @@ from promise_seg.sam.features import Features
 from promise_seg.trust.calibration_report import measure_trust
 from promise_seg.trust.empty_detection import EmptyDetection
 from promise_seg.trust.neighbours import Neighbours
-from promise_seg.trust.signals import Signals, look
+from promise_seg.trust.signals import Signals, measure_signals
 from promise_seg.trust.signed_regression import Line
 
 FORMAT_VERSION: Literal[1] = 1
@@ -84,11 +84,11 @@ class TrustModel:
     """The trust model of one model: a calibration, and the training images to compare with."""
 
     calibration: Calibration
-    known: Neighbours
+    neighbours: Neighbours
 
     def sha256(self) -> str:
         """Return the hash of everything that determines a trust score."""
-        content = self.calibration.as_json().encode() + self.known.embeddings.numpy().tobytes()
+        content = self.calibration.as_json().encode() + self.neighbours.embeddings.numpy().tobytes()
         return hashlib.sha256(content).hexdigest()
 
     def trust_in(self, model: PromiseModel, features: Features, geometry: Geometry) -> Trust:
@@ -99,17 +99,17 @@ class TrustModel:
             features: the features of one image.
             geometry: the geometry of that image.
         """
-        return self.of_signals(look(model, features, geometry, self.known).signals)
+        return self.of_signals(measure_signals(model, features, geometry, self.neighbours).signals)
 
-    def of_signals(self, seen: Signals) -> Trust:
+    def of_signals(self, signals: Signals) -> Trust:
         """Compute trust from signals."""
-        score = trust_scores(self.calibration.line, [seen])[0]
-        return Trust(float(score), bool(self.calibration.empty_detection.nothing_here([seen])[0]), seen)
+        score = trust_scores(self.calibration.line, [signals])[0]
+        return Trust(float(score), bool(self.calibration.empty_detection.nothing_here([signals])[0]), signals)
 
 
-def trust_scores(line: Line, seen: Sequence[Signals]) -> Float64Array:
+def trust_scores(line: Line, signals: Sequence[Signals]) -> Float64Array:
     """Return the expected Dice of each image: (n,), in [0, 1]."""
-    return np.clip(line.at(np.array([one.values(line.names) for one in seen])), 0, 1)
+    return np.clip(line.at(np.array([one.values(line.names) for one in signals])), 0, 1)
 
 
 def trust_in_rows(

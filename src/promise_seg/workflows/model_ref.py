@@ -19,7 +19,7 @@ from promise_seg.learning.training_images import TrainingImages, read_training_i
 from promise_seg.model import PromiseModel, bare_model
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO, load_sam
-from promise_seg.trust.trust_file import Found, find_trust
+from promise_seg.trust.trust_file import FoundTrust, find_trust
 from promise_seg.vocabulary import EncoderPrecision, Fit, Protocol
 
 BARE = "bare"
@@ -76,7 +76,7 @@ class ModelPart:
         """
         return None if self.run_folder is None else read_training_images(self.run_folder)
 
-    def find_trust(self, model: PromiseModel) -> Found:
+    def find_trust(self, model: PromiseModel) -> FoundTrust:
         """Return its calibration, or why it has none.
 
         Args:
@@ -88,8 +88,8 @@ class ModelPart:
         if self.checkpoint is not None:
             return find_trust(self.checkpoint, model)
         if self.is_bare:
-            return Found(None, "")
-        return Found(None, f"no trust scores: {self.name} is not calibrated; promise convert it first")
+            return FoundTrust(None, "")
+        return FoundTrust(None, f"no trust scores: {self.name} is not calibrated; promise convert it first")
 
     def open(
         self,

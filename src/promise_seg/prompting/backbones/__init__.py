@@ -1,1 +1,1 @@
-"""Networks that were trained on natural images, as the eyes of an auto-prompting module."""
+"""Networks pretrained on natural images: the backbones of the auto-prompting module ``pretrained``."""

@@ -1,4 +1,4 @@
-"""The contract of a pretrained network by which an auto-prompting module sees the image itself."""
+"""The contract of the pretrained networks by which an auto-prompting module reads images."""
 
 from abc import ABC, abstractmethod
 
