@@ -5,9 +5,10 @@
 For each seed, volumes are drawn, and both are trained on the nano SAM with the same settings but for the epochs: one
 model goes through the train rows more often, which together is about the work of three models. The table has the mean
 3-D Dice of the val volumes that the best models reached (of slices with --by-slices), the mean 3-D Dice of the test
-volumes over the organs, the trained parameters, and the CPU seconds of training; and, for predicting label maps of the
-test volumes, how often SAM's encoder and the auto-prompter's backbone ran for each slice, and the CPU seconds. "Loaded
-one by one" is what three models in folders of their own take.
+volumes over the organs, the same where masks and shares of the map are chosen the other way in the same epoch (by
+slices, or by volumes with --by-slices), the trained parameters, and the CPU seconds of training; and, for predicting
+label maps of the test volumes, how often SAM's encoder and the auto-prompter's backbone ran for each slice, and the CPU
+seconds. "Loaded one by one" is what three models in folders of their own take.
 """
 
 import argparse
@@ -23,16 +24,18 @@ import numpy as np
 
 import promise_seg
 from benchmarks.volumes import SPACING, STORED_AS, STREAM, stored
+from promise_seg.features.store import FeatureStore
 from promise_seg.files import write_text, write_whole
 from promise_seg.images.formats.opening import open_source
-from promise_seg.learning.settings import NEW_VALUES
+from promise_seg.learning.settings import NEW_VALUES, TrainSettings
+from promise_seg.learning.validation import validate
 from promise_seg.scenes.bodies import draw_body
 from promise_seg.workflows.models import AnyModel, ClassModels
 
 NAMES = {"one": "one model", "set": "a model for each", "alone": "a model for each, loaded one by one"}
 COLUMNS = {
-    "epochs": "d", "val": ".3f", "dice": ".3f", "parameters": ",d", "training_cpu_s": ".0f", "encoder": ".1f",
-    "backbone": ".1f", "predicting_cpu_s": ".1f",
+    "epochs": "d", "val": ".3f", "dice": ".3f", "other_dice": ".3f", "parameters": ",d", "training_cpu_s": ".0f",
+    "encoder": ".1f", "backbone": ".1f", "predicting_cpu_s": ".1f",
 }  # fmt: skip
 
 
@@ -81,9 +84,24 @@ def facts_of(
             "dice": float(np.mean(list(dice.values()))), "dice_of": dice, "parameters": parameters(models),
             "val": best_val(folder / name), "epochs": epochs, "training_cpu_s": spent,
         }  # fmt: skip
+        facts["other_dice"] = chosen_otherwise(models, data, folder, name, by_slices=not args.by_slices)
         yield name, facts | predicting([promise_seg.load(folder / name, device="cpu")], paths)
     alone = [promise_seg.load(folder / f"set/class-{number}", device="cpu") for number in data.classes]
     yield "alone", facts | predicting(alone, paths)
+
+
+def chosen_otherwise(models: ClassModels, data: promise_seg.Dataset, folder: Path, name: str, by_slices: bool) -> float:
+    """Return the mean 3-D Dice of the test volumes where masks and shares are chosen otherwise, in the same epoch."""
+    store, before = FeatureStore(folder / f"store-{name}"), {label: one.model.config for label, one in models.items()}
+    for label, one in models.items():
+        settings = TrainSettings(scores_volumes=not by_slices)
+        found = validate(one.model, [row.of_class(label) for row in data.val], store, settings)
+        choices = {"mask_choice": found.mask_choice, "map_share": found.map_share}
+        one.model.config = one.model.config.model_copy(update=choices)
+    scores = promise_seg.evaluate(models, data, store=store, device="cpu")
+    for label, one in models.items():
+        one.model.config = before[label]
+    return float(np.mean([one.summary.volumes.mean["dice"] for one in scores.values()]))
 
 
 def best_val(folder: Path) -> float:

@@ -1,4 +1,4 @@
-"""What is chosen on validation rows is what is best in volumes, where rows are slices of these."""
+"""Choices on validation rows are those that are best in volumes, where rows are slices of these."""
 
 from types import SimpleNamespace
 
@@ -24,7 +24,7 @@ TRUTH[0], TRUTH[1, 0, 0], TRUTH[2, 0, 0] = True, True, True
 LARGE, SMALL = TRUTH.copy(), TRUTH.copy()
 LARGE[1:] = False
 SMALL[0] = False
-"""What finds the one large slice, and what finds the two small ones."""
+"""Masks that find the one large slice, and masks that find the two small ones."""
 
 
 @pytest.fixture

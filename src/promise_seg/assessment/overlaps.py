@@ -25,7 +25,7 @@ class Overlap(NamedTuple):
 
 
 class Scored:
-    """What is scored together: the slices of a volume, and each other image by itself.
+    """Rows in groups that are scored together: the slices of a volume, and each other image by itself.
 
     Args:
         rows: of images and slices.

@@ -13,5 +13,7 @@ _SEED = 77  # the nano SAM was trained on the scenes of another seed
 
 def draw_dataset(folder: Path, progress: Progress = silent) -> Path:
     """Draw images, each with all growths as one mask, unless they exist; return the path of the manifest."""
-    sizes = {str(split): size for split, size in SIZES.items()}
-    return draw_data_set(folder, **sizes, side=_SIDE, kinds=("mucosa",), seed=_SEED, force=True, progress=progress)
+    return draw_data_set(
+        folder, train=SIZES[Split.TRAIN], val=SIZES[Split.VAL], test=SIZES[Split.TEST], side=_SIDE, kinds=("mucosa",),
+        seed=_SEED, force=True, progress=progress,
+    )  # fmt: skip
