@@ -40,7 +40,7 @@ from .exported import SAMS
 VIT_B = "vit-b"
 LOOP, ONE, TWO = "plain loop", "Ray, 1 worker", "Ray, 2 workers"
 WAYS = {LOOP: 0, ONE: 1, TWO: 2}
-"""With how many workers."""
+"""The ways, with the number of workers of each."""
 BARS = {NANO: 1.25, VIT_B: 1.05}
 LEAST_SPEEDUP = 1.8
 SMALL = 0.05

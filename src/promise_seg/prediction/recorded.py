@@ -1,4 +1,4 @@
-"""What the lines of logs say of the files of millions of images, until all of these are looked at together."""
+"""The states of files of millions of images, as the lines of logs say, until all files are looked at together."""
 
 from collections.abc import Iterator
 from typing import Any
