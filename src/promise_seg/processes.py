@@ -1,7 +1,9 @@
 """Tell this process from all others, also those of other computers, and whether another still runs."""
 
 import os
+import re
 import socket
+import sys
 import uuid
 from contextlib import suppress
 from functools import cache
@@ -10,6 +12,7 @@ from pathlib import Path
 import psutil
 
 _DRAWN_BY_CHANCE = 1 << 40  # the bit of an address for many receivers, which no card has (RFC 4122, section 4.5)
+_OF_THIS_PROCESS = Path("/proc/self/status")  # of Linux
 _SAME_START_SECONDS = 5.0  # the system's clock, by which starts are counted, is set right now and then
 
 
@@ -55,3 +58,15 @@ def _start_of(pid: int) -> float | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except psutil.NoSuchProcess:
         return None
+
+
+def most_memory() -> int | None:
+    """Return the most memory that this process had in use, in bytes; ``None`` if the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    if _OF_THIS_PROCESS.exists() and (found := re.search(r"VmHWM:\s*(\d+) kB", _OF_THIS_PROCESS.read_text())):
+        return int(found[1]) * 1024  # getrusage knows at least as much as the process that started this one
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024

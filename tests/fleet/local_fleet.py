@@ -41,6 +41,9 @@ class LocalFleet:
                 said = shell.do(*order)
             yield number, said
 
+    def note_memory(self, most):
+        assert most > 0
+
     def end(self, worker):
         self._workers.pop(worker, None)
 

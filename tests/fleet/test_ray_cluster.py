@@ -14,6 +14,7 @@ from promise_seg.cli.main import main
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.fleet import ray_cluster
+from promise_seg.fleet.ray_cluster import RayFleet
 from promise_seg.workflows.feature_plans import FeatureWork
 from tests.helpers import write_dataset
 from tests.killed_fleet import make_images, make_run, workers_below
@@ -67,6 +68,30 @@ def test_a_cluster_ends_with_what_one_process_makes(cluster, tmp_path, capsys):
     assert f"1 predicted, {IMAGES - 1} already there" in printed.out + printed.err
     assert content(out) == content(tmp_path / "whole")
     assert main(command[:-1] + ["127.0.0.1:1"]) == 0  # nothing is missing, so that no cluster is needed
+
+
+@pytest.mark.slow
+def test_no_more_workers_are_started_than_fit_into_the_memory(tmp_path, monkeypatch, capsys):
+    started, start = [], RayFleet.start
+    monkeypatch.setattr(RayFleet, "start", lambda fleet, node: started.append(fleet._memory) or start(fleet, node))
+    run, images, node = make_run(tmp_path), make_images(tmp_path, 30), Cluster()
+    node.add_node(num_cpus=4, memory=2_500_000_000, object_store_memory=100_000_000)
+    command = ["predict", str(run), str(images), "--ray", node.address, "-o"]
+    try:
+        monkeypatch.setattr(RayFleet, "note_memory", lambda fleet, most: setattr(fleet, "_memory", 1_000_000_000))
+        assert main([*command, str(tmp_path / "out")]) == 0
+        assert started == [0, 1_000_000_000], "the first says what each needs, and a second fits beside it"
+        assert content(tmp_path / "out") == content(predicted_alone(run, images, tmp_path / "whole"))
+        monkeypatch.setattr(RayFleet, "note_memory", lambda fleet, most: setattr(fleet, "_memory", 3_000_000_000))
+        assert main([*command, str(tmp_path / "none")]) == 2
+        assert "takes 3.0 GB of memory for its model and images, and node" in capsys.readouterr().err
+    finally:
+        node.shutdown()
+
+
+def predicted_alone(run: Path, images: Path, out: Path) -> Path:
+    promise_seg.predict_folder(run, images, out)
+    return out
 
 
 @pytest.mark.slow

@@ -102,11 +102,41 @@ def test_whether_workers_have_a_gpu_is_decided_once(ray):
     ray.answers = dict.fromkeys(("sick", "well", "new"), __version__)
     ray.resources["well"]["GPU"] = 1.0
     fleet = RayFleet(RayOptions("auto"))
+    fleet.note_memory(1)
     assert {key: node.room for key, node in fleet.nodes().items()} == {"well": 1}
     del ray.resources["well"]  # the nodes with a GPU are away for a while
     assert fleet.nodes() == {}
     ray.resources["new"] = {"CPU": 4.0, "GPU": 2.0}
     assert {key: node.room for key, node in fleet.nodes().items()} == {"new": 2}
+
+
+def test_a_node_gets_as_many_workers_as_fit_into_its_memory(ray):
+    ray.resources = {
+        "small": {"CPU": 8.0, "memory": 5e9}, "large": {"CPU": 4.0, "memory": 64e9}, "silent": {"CPU": 2.0},
+        "head": {"memory": 64e9}, "tiny": {"CPU": 8.0, "memory": 1e9},
+    }  # fmt: skip
+    ray.answers = dict.fromkeys(ray.resources, __version__)
+
+    def rooms():
+        return {key: node.room for key, node in fleet.nodes().items()}
+
+    fleet = RayFleet(RayOptions("auto"))
+    assert rooms() == {"small": 1, "large": 1, "silent": 1, "tiny": 1}  # it is not known yet what a worker needs
+    fleet.note_memory(2_000_000_000)
+    fleet.note_memory(1_000_000_000)  # of an image that needs less
+    assert rooms() == {"small": 2, "large": 4, "silent": 2, "tiny": 0}
+
+
+def test_a_worker_that_fits_on_no_node_is_said(ray):
+    ray.resources = {"small": {"CPU": 8.0, "memory": 3e9}, "tiny": {"CPU": 8.0, "memory": 1e9}, "head": {"memory": 9e9}}
+    ray.answers = dict.fromkeys(ray.resources, __version__)
+    fleet = RayFleet(RayOptions("auto"))
+    fleet.nodes()
+    fleet.note_memory(4_000_000_000)
+    with pytest.raises(
+        PromiseError, match=r"takes 4\.0 GB of memory .* and node small \(ip\), which has most, has 3\.0 GB"
+    ):
+        fleet.nodes()
 
 
 @pytest.mark.parametrize(

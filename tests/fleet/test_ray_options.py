@@ -141,7 +141,9 @@ def test_errors_of_workers_become_answers():
     opened = shell.open()
     assert isinstance(opened, Opened)
     assert opened.process.pid == os.getpid()
-    assert shell.do([1, 2], False) == WorkReport(2)
+    found = shell.do([1, 2], False)
+    assert found == WorkReport(2, memory_bytes=found.memory_bytes)
+    assert found.memory_bytes is None or found.memory_bytes > 10**7
     shell = Shell(_Job(PromiseError("x: cannot write")))
     shell.open()
     assert shell.do([1], False) == Trouble("x: cannot write", is_bug=False)

@@ -4,6 +4,7 @@ from collections import namedtuple
 import pytest
 import torch
 
+from promise_seg import processes
 from promise_seg.errors import PromiseError
 from promise_seg.features.contents import entries_of
 from promise_seg.features.store import FeatureStore
@@ -62,6 +63,6 @@ def test_a_disk_that_is_too_small_is_said_before_the_work(samples, tiny_sam, sto
 def test_the_memory_is_that_of_this_process_and_not_of_the_one_that_started_it(status, expected, tmp_path, monkeypatch):
     path = tmp_path / "status"
     path.write_text(status)
-    monkeypatch.setattr(planning, "_OF_THIS_PROCESS", path)
+    monkeypatch.setattr(processes, "_OF_THIS_PROCESS", path)
     found = planning.memory_bytes(torch.device("cpu"))
     assert found == expected if expected else found > 10**6

@@ -69,6 +69,9 @@ class Fleet(Protocol):
     def wait(self, seconds: float) -> Iterable[tuple[int, Opened | WorkReport | Trouble | Died]]:
         """Return what workers said, waiting for it at most so long; of each worker in the order of its bundles."""
 
+    def note_memory(self, most: int) -> None:
+        """Note the most memory, in bytes, that a worker had in use after some items: others will need as much."""
+
     def end(self, worker: int) -> None:
         """Kill a worker."""
 
@@ -267,6 +270,8 @@ class Dispatcher:
 
     def _take_in(self, worker: _Worker, answer: WorkReport) -> None:
         """Count what a worker did."""
+        if answer.memory_bytes is not None:
+            self._fleet.note_memory(answer.memory_bytes)
         now, bundle = self._clock(), worker.bundles.popleft()
         seconds = (now - worker.since) / len(bundle)
         before = worker.item_seconds

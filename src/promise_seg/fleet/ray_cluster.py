@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +16,7 @@ from promise_seg._version import __version__
 from promise_seg.errors import PromiseError, SettingsError, first_line
 from promise_seg.fleet.dispatch import Died, Node
 from promise_seg.fleet.work import Job, Opened, Shell, Trouble, WorkReport
+from promise_seg.quantities import bytes_in_words
 
 AUTO, LOCAL = "auto", "local"
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
@@ -169,6 +170,7 @@ class RayFleet:
         self._actors: dict[int, Any] = {}
         self._refs: dict[int, deque[Any]] = {}  # of what each worker is to answer, in order
         self._started = 0
+        self._memory = 0  # that a worker needs, in bytes, as far as it is known
 
     def check_room(self) -> None:
         """Raise an error if no node could hold a worker."""
@@ -197,16 +199,41 @@ class RayFleet:
         return [one for one in ray.nodes() if one["Alive"]]
 
     def _room(self, node: Mapping[str, Any]) -> int:
-        room = int(node["Resources"].get("CPU", 0.0) // self._options.cpus)
-        return min(room, int(node["Resources"].get("GPU", 0.0))) if self._with_gpu else room
+        """Return how many workers a node can hold: one, until it is known how much memory a worker needs."""
+        room, memory = self._slots(node), _memory_of(node)
+        if not self._memory:
+            return min(room, 1)
+        return min(room, memory // self._memory) if memory else room
+
+    def _slots(self, node: Mapping[str, Any]) -> int:
+        """Return how many workers the CPUs and GPUs of a node are enough for."""
+        slots = int(node["Resources"].get("CPU", 0.0) // self._options.cpus)
+        return min(slots, int(node["Resources"].get("GPU", 0.0))) if self._with_gpu else slots
+
+    def note_memory(self, most: int) -> None:
+        """Let each further worker have as much memory as one had in use; see the protocol."""
+        self._memory = max(self._memory, most)
+
+    def _check_memory(self, nodes: Collection[Mapping[str, Any]]) -> None:
+        """Raise an error if a worker fits into the memory of no node that could hold one otherwise."""
+        able = [one for one in nodes if self._slots(one)]
+        if able and not any(map(self._room, able)):
+            largest = max(able, key=_memory_of)
+            raise PromiseError(
+                f"a worker takes {bytes_in_words(self._memory)} of memory for its model and images, and "
+                f"{_name(largest)}, which has most, has {bytes_in_words(_memory_of(largest))} for workers. Start nodes "
+                "with more (ray start --memory), take a smaller SAM or image size, or leave out --ray. What was done "
+                "is kept"
+            )
 
     def nodes(self) -> dict[str, Node]:
         """Return the nodes that are alive and have this version; see the protocol.
 
         Raises:
-            PromiseError: if one has another version.
+            PromiseError: if one has another version, or none has the memory for a worker.
         """
         found = {one["NodeID"]: one for one in self._alive()}
+        self._check_memory(found.values())
         self._greet({key: one for key, one in found.items() if key not in self._greeted and self._room(one)})
         return {key: Node(_name(one), self._room(one)) for key, one in found.items() if key in self._greeted}
 
@@ -244,8 +271,8 @@ class RayFleet:
         actor = (
             ray.remote(Shell)
             .options(
-                num_cpus=self._options.cpus, num_gpus=int(self._with_gpu), max_restarts=0, max_task_retries=0,
-                scheduling_strategy=_only_on(node),
+                num_cpus=self._options.cpus, num_gpus=int(self._with_gpu), memory=self._memory or None, max_restarts=0,
+                max_task_retries=0, scheduling_strategy=_only_on(node),
             )
             .remote(self.job)
         )  # fmt: skip
@@ -299,6 +326,11 @@ class RayFleet:
 def _name(node: Mapping[str, Any]) -> str:
     """Return what a user calls a node."""
     return f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+
+
+def _memory_of(node: Mapping[str, Any]) -> int:
+    """Return the bytes of memory that a node has for workers; 0 if it does not say so."""
+    return int(node["Resources"].get("memory", 0.0))
 
 
 def _only_on(node: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from promise_seg.errors import PromiseError, first_line
 from promise_seg.holders import Holder
 from promise_seg.monitoring.relayed import Heard, heard
+from promise_seg.processes import most_memory
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class WorkReport:
         claimed: who is at work on items that were left alone, by their positions.
         notes: what a user should know, a line each.
         heard: what was said of the items, for the listeners of the process that gives out the work.
+        memory_bytes: the most that the worker had in use so far; ``None`` if its system does not tell.
     """
 
     done: int = 0
@@ -32,6 +34,7 @@ class WorkReport:
     claimed: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     heard: Heard = field(default_factory=Heard)
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ class Shell:
             return Trouble("the worker has not loaded what it needs", is_bug=True)
         try:
             with heard() as said:
-                return replace(self._work.do(items, again), heard=said)
+                return replace(self._work.do(items, again), heard=said, memory_bytes=most_memory())
         except PromiseError as error:
             return Trouble(str(error), is_bug=False)
         except Exception as error:

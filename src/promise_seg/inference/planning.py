@@ -1,8 +1,6 @@
 """The cost of encoding, measured on a few images before the work begins."""
 
-import re
 import shutil
-import sys
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from promise_seg.errors import PromiseError
 from promise_seg.features.precision import packed
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, encode_one
+from promise_seg.processes import most_memory
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.quantities import bytes_in_words, seconds_in_words
 from promise_seg.sam.backbone import Backbone
@@ -21,7 +20,6 @@ from promise_seg.sam.features import ALL_STAGES
 
 MEASURED = 3
 """How many images are encoded to measure."""
-_OF_THIS_PROCESS = Path("/proc/self/status")  # of Linux
 
 
 @dataclass(frozen=True)
@@ -140,11 +138,4 @@ def memory_bytes(device: torch.device) -> int | None:
     """Return the most that this process, or the GPU, had in use; ``None`` if the system does not tell."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "win32":
-        return None
-    if _OF_THIS_PROCESS.exists() and (found := re.search(r"VmHWM:\s*(\d+) kB", _OF_THIS_PROCESS.read_text())):
-        return int(found[1]) * 1024  # getrusage knows at least as much as the process that started this one
-    import resource
-
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    return most_memory()

@@ -27,7 +27,7 @@ _SUFFIXES = frozenset(writer.suffix for writer in WRITERS.values())
 
 
 class Outline(NamedTuple):
-    """What a line says of an image that was predicted, is one file, and has a mask of the usual name.
+    """The facts of a line on an image that was predicted, is one file, and has a mask of the usual name.
 
     Args:
         stem: of the image.

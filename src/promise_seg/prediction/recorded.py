@@ -1,6 +1,5 @@
-"""What the lines of logs say of the files of millions of images, until all of these are looked at together."""
+"""The states of files of millions of images, as the lines of logs say, until all files are looked at together."""
 
-from array import array
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,11 +35,14 @@ class Recorded:
         self._sizes, self._changes = quick_view(np.zeros(count, np.int64)), quick_view(np.zeros(count, np.int64))
         self._kinds = quick_view(np.zeros(count, np.uint8))
         self._suffixes: dict[str, int] = {}  # of masks, with their kinds
-        self._numbers = array("I")
+        self._first, self._end = count, 0  # of the numbers that were noted
 
     def note(self, number: int, line: Outline) -> None:
         """Take a line in the place of what was noted of an image."""
-        self._numbers.append(number)
+        if number < self._first:
+            self._first = number
+        if number >= self._end:
+            self._end = number + 1
         self._kinds[number] = self._suffixes.setdefault(line.suffix, len(self._suffixes) + 1)
         self._sizes[number] = line.size if line.key == self._inputs.key(number) else _NO_SIZE
         self._changes[number] = line.changed
@@ -51,12 +53,11 @@ class Recorded:
 
     def as_then(self, files: PartFiles) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
         """Yield numbers of images, and of each whether its files are there, and the image is as the line says."""
-        numbers = np.unique(np.frombuffer(self._numbers, np.uint32)).astype(np.intp)
         sizes, changes, kinds = map(np.asarray, (self._sizes, self._changes, self._kinds))
-        for suffix, kind in self._suffixes.items():
-            of_kind = numbers[kinds[numbers] == kind]
-            for start in range(0, len(of_kind), _TOGETHER):
-                some = of_kind[start : start + _TOGETHER]
+        for start in range(self._first, self._end, _TOGETHER):
+            among = kinds[start : min(start + _TOGETHER, self._end)]
+            for suffix, kind in self._suffixes.items():
+                some = start + np.flatnonzero(among == kind)
                 have_states = self._inputs.have_states(some, sizes[some], changes[some])
                 stems = map(self._inputs.stem, some.tolist())
                 yield some, have_states & np.fromiter(files.are_there(stems, suffix), bool, len(some))
