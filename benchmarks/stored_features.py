@@ -33,7 +33,7 @@ KINDS = (("ips", "heatmap"), ("apm+ips", "heatmap"), ("apm+ips", "resnet"))
 class NoStore(FeatureStore):
     """A store that keeps nothing: every epoch encodes every image again."""
 
-    def get(self, key):
+    def get(self, key, stages=None):
         return None
 
     def put(self, key, features):

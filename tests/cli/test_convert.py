@@ -53,6 +53,8 @@ def test_there_and_back_with_a_sam_on_this_machine(reference_file, tiny_sam, tmp
     first, file, second = (str(tmp_path / name) for name in ("first", "back.pt", "second"))
     assert main(["convert", str(reference_file), "--sam", str(tmp_path / "sam"), "-o", first]) == 0
     assert not (tmp_path / "first/sam").exists()
+    assert main(["convert", first, "-o", second]) == 2
+    assert f"{first}: is a folder; expected a .pt file" in capsys.readouterr().err
     assert main(["convert", first, "--to", "reference", "-o", file]) == 0
     assert main(["convert", file, "-o", second]) == 0
     for name in ("config.json", "model.safetensors"):

@@ -74,3 +74,9 @@ def test_existing_files_are_protected(path):
         refuse_existing([path.parent], force=True)
     with pytest.raises(PromiseError, match=r"cannot be written: File name too long\. Choose another -o"):
         refuse_existing([path.with_name("a" * 300)], force=True)
+
+
+@pytest.mark.parametrize("name", ["new.parquet", "new.XLSX"])
+def test_a_csv_is_not_written_under_the_name_of_another_format(tmp_path, name):
+    with pytest.raises(PromiseError, match=r"-o .*: what is written is a CSV; expected a name such as .*new\.csv"):
+        refuse_existing([tmp_path / name], force=True)

@@ -49,7 +49,10 @@ def test_the_demo_ends_with_a_table_and_a_page(manifest, tmp_path, capsys):
             if tag == "img":
                 sources.append(dict(attrs)["src"])
 
-    Images().feed((out / "index.html").read_text())
+    page = (out / "index.html").read_text()
+    assert '<th class="number">Dice</th>' in page
+    assert "mean absolute error" in page
+    Images().feed(page)
     assert len(sources) == 2 * 6
     assert all(Image.open(out / source).height == 180 for source in sources)
 

@@ -2,13 +2,16 @@
 
 import argparse
 import importlib
+import inspect
 import re
 import sys
 
 import pytest
 import torch
 from benchmarks.exported import model_around
+from benchmarks.stored_features import NoStore
 
+from promise_seg.features.store import FeatureStore
 from promise_seg.sam.loading import NANO, load_sam
 from tests.documentation.test_links_and_rooms import PAGES, ROOT
 
@@ -53,3 +56,9 @@ def test_the_exported_model_is_what_training_makes_by_default():
     model = model_around(load_sam(NANO))
     assert model.apm is not None
     assert (model.config.apm.map_stride, model.config.apm.map_norm, model.config.apm.looks) == (2, "none", 2)
+
+
+@pytest.mark.parametrize("name", ["get", "put"])
+def test_the_store_that_keeps_nothing_is_called_as_any_other(name):
+    ours, theirs = (inspect.signature(getattr(cls, name)).parameters for cls in (NoStore, FeatureStore))
+    assert list(ours) == list(theirs)

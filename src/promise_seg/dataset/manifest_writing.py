@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promise_seg.dataset.manifest_file import located, read_file
+from promise_seg.dataset.manifest_file import PARQUET, located, read_file
 from promise_seg.errors import PromiseError
 from promise_seg.files import write_text
 from promise_seg.remote_paths import RemotePath, as_path
 from promise_seg.vocabulary import Split
 
 _PATH_COLUMNS = ("image_name", "mask_name")
+_NOT_CSV = (PARQUET, ".xls", ".xlsx", ".ods")
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,14 @@ def refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
     """Protect files from being overwritten.
 
     Raises:
-        PromiseError: if a path is a folder, exists while ``force`` is not set, or cannot be accessed.
+        PromiseError: if a path is a folder, is named as a file of another kind, exists while ``force`` is not set, or
+            cannot be accessed.
     """
     for path in paths:
+        if path.suffix.lower() in _NOT_CSV:
+            raise PromiseError(
+                f"-o {path}: what is written is a CSV; expected a name such as {path.with_suffix('.csv')}"
+            )
         try:
             is_folder, exists = path.is_dir(), path.exists()
         except OSError as error:

@@ -33,7 +33,7 @@ def convert(
         SettingsError: if there is not one trained model to convert, or the output exists with another content.
         CheckpointError: if the model cannot be read.
     """
-    _check_source(source)
+    _check_source(source, to)
     convert_to = _to_reference if to == CheckpointFormat.REFERENCE else _to_native
     if not output.exists():
         return convert_to(source, output, sam, output)
@@ -51,11 +51,11 @@ def _may_be(output: Path, to: CheckpointFormat) -> bool:
     return output.is_file() if to == CheckpointFormat.REFERENCE else (output / CONFIG_FILE).is_file()
 
 
-def _check_source(source: Path) -> None:
-    """Raise an error if a path is not a single trained model.
+def _check_source(source: Path, to: CheckpointFormat) -> None:
+    """Raise an error if a path is not a single trained model, or has the format to convert to already.
 
     Raises:
-        SettingsError: for a SAM alone, and for a set of models of several classes.
+        SettingsError: for a SAM alone, for a set of models of several classes, and for a folder that is to become one.
     """
     ref = ModelRef.resolve(source)
     if ref.is_class_set:
@@ -65,6 +65,11 @@ def _check_source(source: Path) -> None:
         )
     if ref.parts[0].is_bare:
         raise SettingsError(f"{source}: a SAM alone has nothing to convert; give it to --sam as it is")
+    if to == CheckpointFormat.NATIVE and source.is_dir():
+        raise SettingsError(
+            f"{source}: is a folder; expected a .pt file of the published code. To write such a file instead, "
+            "add --to reference"
+        )
 
 
 def _to_native(source: Path, place: Path, given: str | None, output: Path) -> list[str]:

@@ -237,3 +237,9 @@ def test_damaged_notes_are_named(tmp_path, text):
     (tmp_path / "sources.json").write_text(text)
     with pytest.raises(PromiseError, match=r"sources\.json: not a file of promise data fetch"):
         is_finished(tmp_path)
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "set").write_text("mine")
+    with pytest.raises(PromiseError, match="set: is a file; expected a folder"):
+        is_finished(tmp_path / "set")

@@ -44,6 +44,8 @@ def read_sources(folder: Path) -> Sources | None:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
+    except NotADirectoryError:
+        raise PromiseError(f"-o {folder}: is a file; expected a folder to fetch into") from None
     except (OSError, UnicodeDecodeError) as error:
         raise PromiseError(f"{path}: cannot be read: {error}. Remove it to fetch without its records") from error
     try:
