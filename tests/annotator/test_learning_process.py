@@ -9,7 +9,7 @@ from promise_seg.annotator import learner
 from promise_seg.annotator.bits import MaskBits
 from promise_seg.annotator.learning import LearningOptions
 from promise_seg.annotator.project import Options, Project
-from promise_seg.annotator.rounds import Comparison, Job, Round
+from promise_seg.annotator.rounds import HeldOutScores, Job, Round
 from promise_seg.scenes import draw_scene
 from promise_seg.workflows.models import load
 from tests.annotator.helpers import API, Tab, client_of, model_around
@@ -32,7 +32,7 @@ def test_models_are_compared_as_the_project_uses_them(tiny_sam, tmp_path, monkey
     monkeypatch.setattr(learner, "load", opened)
     monkeypatch.setattr(learner, "train", lambda *data, **more: after)
     monkeypatch.setattr(learner, "Dataset", MagicMock(**{"from_csv.return_value": MagicMock(__len__=lambda rows: 1)}))
-    monkeypatch.setattr(learner, "Comparison", lambda *facts: Comparison(0.0, 0.0, 1, 1, 1, 3))
+    monkeypatch.setattr(learner, "HeldOutScores", lambda *facts: HeldOutScores(0.0, 0.0, 1, 1, 1, 3))
     monkeypatch.setattr(learner, "held_out_dice", lambda model, *more: compared.append(model.model.always_segments))
     learner.learn(work, lambda line: None)
     assert compared == [True, True]

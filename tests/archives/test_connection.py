@@ -5,13 +5,13 @@ from threading import Event, Thread
 
 import pytest
 
-from promise_seg.archives.connection import Wanted
+from promise_seg.archives.connection import ArchiveRequest
 from promise_seg.archives.dicom_json import DICOM_JSON, items_of
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
-from promise_seg.archives.retrying import Patience
+from promise_seg.archives.retrying import RetryPolicy
 from tests.archives.serving import Said, held_port, in_turn, json_answer, port_of
 
-STUDIES = Wanted("/studies", DICOM_JSON, {"limit": 5})
+STUDIES = ArchiveRequest("/studies", DICOM_JSON, {"limit": 5})
 
 
 def ask(connection):
@@ -55,7 +55,7 @@ def test_an_archive_that_asks_for_hours_is_not_waited_for(serve, connect, waits)
 def test_tries_are_bounded(serve, connect, waits, status, kind):
     server = serve(in_turn(Said(status)))
     with pytest.raises(kind, match=f"/studies: answers {status} .*, 4 times in a row") as caught:
-        ask(connect(server.address(), patience=Patience(tries=4)))
+        ask(connect(server.address(), retry_policy=RetryPolicy(tries=4)))
     assert type(caught.value) is kind
     assert len(server.asked) == 4
 
@@ -207,7 +207,7 @@ def test_an_answer_that_does_not_come_ends_when_the_work_does(serve, connect, is
             never.wait()
         return Said(200, b"x" * 100, cut=10, hold=never)
 
-    connection = connect(serve(hang).address(), patience=Patience(answer_seconds=3600))
+    connection = connect(serve(hang).address(), retry_policy=RetryPolicy(answer_seconds=3600))
     raised = []
 
     def work():

@@ -1,10 +1,10 @@
 import pytest
 
-from promise_seg.archives.connection import Wanted
+from promise_seg.archives.connection import ArchiveRequest
 from promise_seg.archives.dicom_json import DICOM_JSON, items_of
 from tests.archives.serving import in_turn, json_answer
 
-STUDIES = Wanted("/studies", DICOM_JSON)
+STUDIES = ArchiveRequest("/studies", DICOM_JSON)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])

@@ -1,12 +1,12 @@
 import pytest
 
-from promise_seg.archives.connection import Wanted
+from promise_seg.archives.connection import ArchiveRequest
 from promise_seg.archives.dicom_json import DICOM_JSON, items_of
 from promise_seg.archives.errors import ArchiveStoppedError
 from promise_seg.archives.redirecting import redirected
 from tests.archives.serving import Said, in_turn, json_answer
 
-STUDIES = Wanted("/studies", DICOM_JSON, {"limit": 5})
+STUDIES = ArchiveRequest("/studies", DICOM_JSON, {"limit": 5})
 
 
 def ask(connection):
@@ -37,8 +37,8 @@ def test_a_redirection_within_the_archive_is_followed_with_credentials(serve, co
 @pytest.mark.parametrize(("status", "method"), [(303, "GET"), (307, "POST")])
 def test_what_was_sent_is_sent_on_unless_the_answer_is_elsewhere(serve, connect, status, method):
     server = serve(in_turn(Said(status, headers={"Location": "/stored"}), json_answer()))
-    wanted = Wanted("/studies", DICOM_JSON, body=b"file", content_type="application/dicom")
-    assert connect(server.address()).exchange(wanted, items_of) == []
+    request = ArchiveRequest("/studies", DICOM_JSON, body=b"file", content_type="application/dicom")
+    assert connect(server.address()).exchange(request, items_of) == []
     assert [(one.method, one.path) for one in server.asked] == [("POST", "/dicom-web/studies"), (method, "/stored")]
     assert server.asked[1].body == (b"file" if method == "POST" else b"")
 

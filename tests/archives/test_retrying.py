@@ -9,7 +9,7 @@ from http.client import HTTPMessage, RemoteDisconnected
 import pytest
 
 from promise_seg.archives.errors import BrokenOffError
-from promise_seg.archives.retrying import Patience, asked_pause, may_pass
+from promise_seg.archives.retrying import RetryPolicy, asked_pause, may_pass
 
 
 def asked(value):
@@ -19,9 +19,9 @@ def asked(value):
 
 
 def test_pauses_double_up_to_the_longest():
-    patience = Patience(first_seconds=1, longest_seconds=10)
+    policy = RetryPolicy(first_seconds=1, longest_seconds=10)
     for failures, seconds in enumerate([1, 2, 4, 8, 10, 10], 1):
-        assert patience.pause(failures) == pytest.approx(seconds, rel=0.101)
+        assert policy.pause(failures) == pytest.approx(seconds, rel=0.101)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Promises of splits and folds, for any groups whatever."""
 
 import itertools
+import math
 import random
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -169,7 +171,7 @@ def never(_row):
     raise AssertionError("settings are checked before any mask is read")
 
 
-@pytest.mark.parametrize(("val", "test"), [(-0.1, 0.1), (0.5, 0.5), (0.2, -1), (1, 0)])
+@pytest.mark.parametrize(("val", "test"), [(-0.1, 0.1), (0.5, 0.5), (0.2, -1), (1, 0), (math.nan, 0), (0, math.nan)])
 def test_shares_that_cannot_be(val, test):
     with pytest.raises(SettingsError, match=r"--val .* --test .*: expected shares from 0"):
         split_rows(make_rows([1] * 9), never, val=val, test=test)
@@ -184,6 +186,16 @@ def test_too_few_groups():
         fold_rows(make_rows([5, 5]), never, folds=1)
     with pytest.raises(ManifestError, match="all rows are test"):
         split_rows(make_rows([5], [Split.TEST]), never, keep_test=True)
+
+
+@pytest.mark.parametrize("keep_test", [False, True])
+def test_a_mistyped_number_of_folds_takes_no_memory(keep_test):
+    tracemalloc.start()
+    with pytest.raises(ManifestError, match="cannot be divided into 200000 splits or folds"):
+        fold_rows(make_rows([5, 5]), never, folds=200_000, test=0, keep_test=keep_test)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2e6
 
 
 def test_cutting_test_off_leaves_enough_groups_for_the_folds():

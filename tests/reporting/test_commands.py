@@ -8,7 +8,7 @@ from promise_seg.learning.run_note import RunNote
 from promise_seg.learning.settings import make_settings
 from promise_seg.model import ModelConfig
 from promise_seg.reporting.commands import report_commands, train_command
-from promise_seg.reporting.plan import Plan
+from promise_seg.reporting.options import ReportOptions
 from promise_seg.vocabulary import PromptSource, Protocol
 
 
@@ -67,11 +67,11 @@ def test_what_the_run_noted_of_its_data_is_said():
 
 
 def test_evaluations_and_the_report_with_all_that_was_asked_for():
-    plan = Plan(
+    options = ReportOptions(
         run="r", data="d.csv", output="o", prompts=(PromptSource.APM, PromptSource.ORACLE), by=("device",), seed=2,
         budget=False, images=False, worst=3, sam="s", reading=ReadingOptions(mask_threshold=9),
     )  # fmt: skip
-    first, second, last = report_commands(plan)
+    first, second, last = report_commands(options)
     shared = "--split test --seed 2 --tolerance 2px --by device --sam s --mask-threshold 9"
     assert first == f"promise evaluate r d.csv -o o --prompts apm {shared}"
     assert second == f"promise evaluate r d.csv -o o --prompts oracle {shared}"
@@ -81,12 +81,12 @@ def test_evaluations_and_the_report_with_all_that_was_asked_for():
 
 
 def test_how_a_bare_sam_reads_files_is_said():
-    plan = Plan(
+    options = ReportOptions(
         run="bare", data="d.csv", output="o", prompts=(PromptSource.BOX,), is_bare=True, image_size=256,
         reading=ReadingOptions(window="lung", axis="axial", crop_border=False, label="3"),
     )  # fmt: skip
-    for line in report_commands(plan):
+    for line in report_commands(options):
         assert "--image-size 256 --window lung --axis axial --class 3 --no-crop-border" in line
     reading = ReadingOptions(crop_border=True, instances=True)
-    whole = Plan(run="bare", data="d.csv", output="o", prompts=(PromptSource.BOX,), reading=reading)
+    whole = ReportOptions(run="bare", data="d.csv", output="o", prompts=(PromptSource.BOX,), reading=reading)
     assert all("--crop-border --instances" in line for line in report_commands(whole))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from promise_seg.annotator.comparing import held_out_dice
-from promise_seg.annotator.rounds import HELD_OUT, TRAIN, Comparison, Round
+from promise_seg.annotator.rounds import HELD_OUT, TRAIN, HeldOutScores, Round
 from promise_seg.annotator.segmenter import models_of
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import PromiseError
@@ -32,7 +32,7 @@ _POLITE = 10
 Say = Callable[[dict[str, Any]], None]
 
 
-def learn(work: Round, say: Say) -> Comparison:
+def learn(work: Round, say: Say) -> HeldOutScores:
     """Train on a round's images, or go on with it, and compare the new model with the one before.
 
     Raises:
@@ -64,7 +64,7 @@ def learn(work: Round, say: Say) -> Comparison:
         held_out_dice(model, rows, job.labels, store, progress, f"comparing, {name}")
         for model, name in ((before, "the model before"), (after, "the new model"))
     )
-    found = Comparison(old, new, len(rows), len(rows.groups), len(data.train), job.images)
+    found = HeldOutScores(old, new, len(rows), len(rows.groups), len(data.train), job.images)
     work.write_result(found)
     return found
 

@@ -52,7 +52,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class HeldOutScores:
     """How the new model did on the held-out images, and how the one before.
 
     Args:
@@ -165,14 +165,14 @@ class Round:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PromiseError(f"{self.folder / _JOB}: cannot be read: {error}. Train anew") from error
 
-    def write_result(self, result: Comparison) -> None:
+    def write_result(self, result: HeldOutScores) -> None:
         """Note how it ended."""
         write_sealed(self.folder / _RESULT, asdict(result))
 
-    def result(self) -> Comparison | None:
+    def result(self) -> HeldOutScores | None:
         """Return how it ended; ``None`` if it did not, or that cannot be read."""
         try:
-            return Comparison(**read_sealed(self.folder / _RESULT))
+            return HeldOutScores(**read_sealed(self.folder / _RESULT))
         except (OSError, ValueError, TypeError):
             return None
 

@@ -15,7 +15,15 @@ from promise_seg.archives.credentials import Credentials
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError, BrokenOffError, shown
 from promise_seg.archives.openers import Sockets, build_opener
 from promise_seg.archives.redirecting import answers_to_post, is_redirection, redirected
-from promise_seg.archives.retrying import OVERLOADED, TRANSIENT, Patience, asked_pause, may_pass, number_in, reason_of
+from promise_seg.archives.retrying import (
+    OVERLOADED,
+    TRANSIENT,
+    RetryPolicy,
+    asked_pause,
+    may_pass,
+    number_in,
+    reason_of,
+)
 from promise_seg.errors import first_line
 
 Found = TypeVar("Found")
@@ -26,7 +34,7 @@ _MOST_REASON = 100
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ArchiveRequest:
     """One request.
 
     Args:
@@ -110,7 +118,7 @@ class Connection:
     Args:
         address: of the archive.
         credentials: for it.
-        patience: how often requests are made.
+        retry_policy: how often requests are made.
         told: called with a line when the archive is waited for.
     """
 
@@ -118,11 +126,11 @@ class Connection:
         self,
         address: Address,
         credentials: Credentials,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         told: Callable[[str], object] = lambda line: None,
     ) -> None:
         self.address, self._credentials, self._told = address, credentials, told
-        self._patience = patience or Patience()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._stop = threading.Event()
         self._was_reached = self._was_let_in = False
         self._sockets = Sockets()
@@ -135,7 +143,7 @@ class Connection:
 
     def pause(self, failures: int) -> None:
         """Wait as after so many failures."""
-        self._rest(self._patience.pause(failures))
+        self._rest(self._retry_policy.pause(failures))
 
     def _rest(self, seconds: float) -> None:
         self._stop.wait(seconds)
@@ -145,11 +153,11 @@ class Connection:
         if self._stop.is_set():
             raise ArchiveStoppedError("the work was stopped")
 
-    def exchange(self, wanted: Wanted, read: Callable[[Response], Found]) -> Found:
+    def exchange(self, request: ArchiveRequest, read: Callable[[Response], Found]) -> Found:
         """Make a request, again if that may help, and return what ``read`` makes of the answer.
 
         Args:
-            wanted: the request.
+            request: the request.
             read: called with each answer that is no failure; again with a new one if its body broke off.
 
         Raises:
@@ -160,18 +168,18 @@ class Connection:
         while True:
             header = self._credentials.header()
             try:
-                with self._opened(wanted, header) as answer:
+                with self._opened(request, header) as answer:
                     self._was_reached = True
                     if answer.status == 401 and self._credentials.can_be_renewed and not renewed:
                         self._credentials.renew(header)
                         renewed = True
                         continue
-                    if 200 <= answer.status < 300 or answer.status in wanted.passing:
-                        found = self._read(wanted, answer, read, failures)
+                    if 200 <= answer.status < 300 or answer.status in request.passing:
+                        found = self._read(request, answer, read, failures)
                         self._was_let_in = True
                         return found
                     if answer.status not in TRANSIENT:
-                        raise self._refusal(wanted, answer.status)
+                        raise self._refusal(request, answer.status)
                     status, asked = answer.status, asked_pause(answer.headers)
                     reason = f"answers {answer.status} {(answer.reason or '')[:_MOST_REASON]}".rstrip()
             except (OSError, HTTPException) as error:
@@ -180,60 +188,64 @@ class Connection:
                 if not may_pass(error, was_reached=self._was_reached):
                     raise ArchiveStoppedError(f"{self._place()}: {reason}") from error
             failures += 1
-            self._wait(wanted, failures, status, asked, reason)
+            self._wait(request, failures, status, asked, reason)
 
-    def _read(self, wanted: Wanted, answer: HTTPResponse, read: Callable[[Response], Found], failures: int) -> Found:
+    def _read(
+        self, request: ArchiveRequest, answer: HTTPResponse, read: Callable[[Response], Found], failures: int
+    ) -> Found:
         """Return what is made of an answer; errors about it say where it comes from."""
         try:
             return read(Response(answer.status, answer.headers, answer, self._stop.is_set, failures))
         except ArchiveStoppedError:
             raise
         except ArchiveError as error:
-            raise ArchiveError(f"{self._place(wanted)}: {error}") from error
+            raise ArchiveError(f"{self._place(request)}: {error}") from error
 
-    def _wait(self, wanted: Wanted, failures: int, status: int, asked: float | None, reason: str) -> None:
+    def _wait(self, request: ArchiveRequest, failures: int, status: int, asked: float | None, reason: str) -> None:
         """Wait before the next try.
 
         Raises:
             ArchiveError: if there is no further one.
         """
-        where = self._place(wanted)
-        if asked is not None and asked > self._patience.longest_asked_seconds:
+        where = self._place(request)
+        if asked is not None and asked > self._retry_policy.longest_asked_seconds:
             raise ArchiveStoppedError(f"{where}: {reason} and asks to come back in {asked:.0f} seconds")
-        if failures >= self._patience.tries:
+        if failures >= self._retry_policy.tries:
             kind = ArchiveStoppedError if status in OVERLOADED or not status else ArchiveError
             raise kind(f"{where}: {reason}, {failures} times in a row")
-        pause = self._patience.pause(failures) if asked is None else asked
+        pause = self._retry_policy.pause(failures) if asked is None else asked
         self._told(shown(f"{self.address.host}: {reason}; tried again in {pause:.0f} s"))
         self._rest(pause)
 
-    def _opened(self, wanted: Wanted, authorization: str | None) -> HTTPResponse:
+    def _opened(self, request: ArchiveRequest, authorization: str | None) -> HTTPResponse:
         """Send a request and return the answer, whatever its status.
 
         Raises:
             OSError: if the archive cannot be reached; so with ``HTTPException``.
         """
-        url = self.address.root + wanted.path + (f"?{urlencode(wanted.query)}" if wanted.query else "")
-        body = wanted.body
+        url = self.address.root + request.path + (f"?{urlencode(request.query)}" if request.query else "")
+        body = request.body
         for _ in range(_MOST_REDIRECTIONS):
-            answer = self._answer_of(url, wanted, body, authorization)
+            answer = self._answer_of(url, request, body, authorization)
             if not is_redirection(answer.status) or "Location" not in answer.headers:
                 return answer
             with answer:
                 url = redirected(self.address.root, url, answer.headers["Location"])
                 body = None if answers_to_post(answer.status) else body
-        raise ArchiveStoppedError(f"{self._place(wanted)}: leads from one address to the next without an end")
+        raise ArchiveStoppedError(f"{self._place(request)}: leads from one address to the next without an end")
 
-    def _answer_of(self, url: str, wanted: Wanted, body: bytes | None, authorization: str | None) -> HTTPResponse:
+    def _answer_of(
+        self, url: str, request: ArchiveRequest, body: bytes | None, authorization: str | None
+    ) -> HTTPResponse:
         """Return the answer of one address."""
         try:
-            request = urllib.request.Request(url, data=body, headers={"User-Agent": f"promise-seg/{__version__}"})
-            request.add_header("Accept", wanted.accept)
+            sent = urllib.request.Request(url, data=body, headers={"User-Agent": f"promise-seg/{__version__}"})
+            sent.add_header("Accept", request.accept)
             if body is not None:
-                request.add_header("Content-Type", wanted.content_type)
+                sent.add_header("Content-Type", request.content_type)
             if authorization is not None:
-                request.add_unredirected_header("Authorization", authorization)
-            return self._opener.open(request, timeout=self._patience.answer_seconds)
+                sent.add_unredirected_header("Authorization", authorization)
+            return self._opener.open(sent, timeout=self._retry_policy.answer_seconds)
         except urllib.error.HTTPError as error:
             return error  # type: ignore[return-value]
         except ValueError as error:  # of a host such as a..b, which no name service can be asked for
@@ -241,10 +253,10 @@ class Connection:
                 f"{self._place()}: cannot be asked: {first_line(error)}. Check the host in the address"
             ) from error
 
-    def _refusal(self, wanted: Wanted, status: int) -> ArchiveError:
+    def _refusal(self, request: ArchiveRequest, status: int) -> ArchiveError:
         """Return the error for a status that will not change by itself."""
         user, password, token, command = self._credentials.names
-        where = self._place(wanted)
+        where = self._place(request)
         if status == 401 and not self._credentials.are_given:
             return ArchiveStoppedError(f"{where}: wants a login (401). Set {user} and {password}, or {token}")
         if status == 401 and self._was_let_in:
@@ -265,5 +277,5 @@ class Connection:
             return ArchiveError(f"{where}: is not there (404){hint}")
         return ArchiveError(f"{where}: the request is refused ({status})")
 
-    def _place(self, wanted: Wanted | None = None) -> str:
-        return self.address.root + ("" if wanted is None else wanted.path)
+    def _place(self, request: ArchiveRequest | None = None) -> str:
+        return self.address.root + ("" if request is None else request.path)

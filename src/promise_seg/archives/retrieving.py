@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from promise_seg.archives.connection import Connection, Response, Wanted
+from promise_seg.archives.connection import ArchiveRequest, Connection, Response
 from promise_seg.archives.dicom_json import is_uid
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError, BrokenOffError
 from promise_seg.archives.multipart import Parts, boundary_of
@@ -62,7 +62,7 @@ def retrieve(
 
     def ask_for(path: str) -> None:
         try:
-            connection.exchange(Wanted(path, AS_STORED), take)
+            connection.exchange(ArchiveRequest(path, AS_STORED), take)
         except ArchiveStoppedError:
             raise
         except ArchiveError as error:

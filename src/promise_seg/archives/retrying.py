@@ -23,7 +23,7 @@ _NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How often a request is made, and how long is waited in between.
 
     Args:

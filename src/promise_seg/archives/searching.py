@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from promise_seg.archives.connection import Connection, Response, Wanted
+from promise_seg.archives.connection import ArchiveRequest, Connection, Response
 from promise_seg.archives.dicom_json import DICOM_JSON, Item, has, items_of, text, uid, values
 from promise_seg.archives.errors import ArchiveError
 from promise_seg.archives.filters import OF_SERIES, OF_STUDIES, fits, of_level
@@ -102,8 +102,10 @@ def is_listed(connection: Connection, series: Series, instance: str) -> bool:
     Raises:
         ArchiveError: if the archive cannot be searched.
     """
-    wanted = Wanted(f"{series.path}/instances", DICOM_JSON, {"SOPInstanceUID": instance}, passing=frozenset({404}))
-    items = connection.exchange(wanted, _items_or_none)
+    request = ArchiveRequest(
+        f"{series.path}/instances", DICOM_JSON, {"SOPInstanceUID": instance}, passing=frozenset({404})
+    )
+    items = connection.exchange(request, _items_or_none)
     return any(text(item, "SOPInstanceUID") == instance for item in items)
 
 
@@ -142,8 +144,8 @@ def _one_pass(connection: Connection, path: str, filters: Mapping[str, str], key
     seen: set[str] = set()
     offset = 0
     while True:
-        wanted = Wanted(path, DICOM_JSON, {**filters, "limit": _PAGE, "offset": offset})
-        page = connection.exchange(wanted, items_of)
+        request = ArchiveRequest(path, DICOM_JSON, {**filters, "limit": _PAGE, "offset": offset})
+        page = connection.exchange(request, items_of)
         known = len(seen)
         seen.update(text(item, key) for item in page)
         if len(seen) == known:

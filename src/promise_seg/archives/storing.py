@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
-from promise_seg.archives.connection import Connection, Response, Wanted
+from promise_seg.archives.connection import ArchiveRequest, Connection, Response
 from promise_seg.archives.dicom_json import DICOM_JSON, Item, items_of, text, values
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
 from promise_seg.archives.multipart import one_part
@@ -65,8 +65,8 @@ def store(connection: Connection, path: Path, wait: Callable[[int], object]) -> 
     if is_listed(connection, series, instance):
         return False
     body, kind = one_part(path.read_bytes())
-    wanted = Wanted("/studies", DICOM_JSON, body=body, content_type=kind, passing=_REFUSED)
-    failure = connection.exchange(wanted, lambda answer: _failure_in(answer, instance))
+    request = ArchiveRequest("/studies", DICOM_JSON, body=body, content_type=kind, passing=_REFUSED)
+    failure = connection.exchange(request, lambda answer: _failure_in(answer, instance))
     looks = _LOOKS if failure is None or failure.may_be_there else 1
     for look in range(1, looks + 1):
         if is_listed(connection, series, instance) or _is_had(connection, series, instance):
@@ -114,7 +114,7 @@ def _is_had(connection: Connection, series: Series, instance: str) -> bool:
     """Whether an archive gives an instance, even if it does not list it."""
     path = f"{series.path}/instances/{instance}/metadata"
     try:
-        items = connection.exchange(Wanted(path, DICOM_JSON, passing=frozenset({404, 410})), _metadata_in)
+        items = connection.exchange(ArchiveRequest(path, DICOM_JSON, passing=frozenset({404, 410})), _metadata_in)
     except ArchiveStoppedError:
         raise
     except ArchiveError:

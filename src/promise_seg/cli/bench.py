@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import console, print_table, quiet_libraries, stages_bar
+from promise_seg.cli.common import print_line, print_table, quiet_libraries, stages_bar
 from promise_seg.cli.options import (
     COMPUTING,
     MODEL,
@@ -50,7 +50,7 @@ def bench(
     print_table(head, rows, f"{found.sam} at {found.image_size} px, {found.variant}")
     typer.echo(f"on {found.hardware}")
     for path in found.files:
-        console.print(f"written: {path}")
+        print_line(f"written: {path}")
 
 
 def _words(seconds: float) -> str:

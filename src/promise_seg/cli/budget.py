@@ -3,14 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from promise_seg.cli.common import (
-    console,
-    each_of,
-    open_to_score,
-    print_lines,
-    print_table,
-    stages_bar,
-)
+from promise_seg.cli.common import each_of, open_to_score, print_line, print_lines, print_table, stages_bar
 from promise_seg.cli.groups import OPENING, Values, with_groups
 from promise_seg.cli.options import (
     SCORING,
@@ -70,4 +63,4 @@ def _print(found: "PromptBudget") -> None:
     head = ("prompts", "from ground truth", "Dice", f"95 %, over {groups} groups", "draws", "spread of draws")
     print_table(head, lines, found.title)
     print_lines(found.notes)
-    console.print(f"written: {', '.join(map(str, found.files))}")
+    print_line(f"written: {', '.join(map(str, found.files))}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import console, print_lines, print_table
+from promise_seg.cli.common import print_line, print_lines, print_table
 from promise_seg.cli.options import SCORING, choice, option, output_option
 from promise_seg.vocabulary import PromptSource
 
@@ -53,4 +53,4 @@ def compare(
     print_table(head, rows, f"{count} in {found.groups} groups; groups are what is drawn and tested")
     print_lines(found.notes, "warning")
     if output is not None:
-        console.print(f"written: {output}")
+        print_line(f"written: {output}")

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from promise_seg.cli.common import console, print_table, stages_bar
+from promise_seg.cli.common import print_line, print_table, stages_bar
 from promise_seg.cli.groups import with_groups
 from promise_seg.cli.options import OUTPUT, DataArgument, option
 from promise_seg.cli.reading_options import READING
@@ -34,7 +34,7 @@ def check(
     _print_findings(found, most)
     if report is not None:
         write_json(report, found.as_json())
-        console.print(f"written: {report}")
+        print_line(f"written: {report}")
     return exit_code(found.findings)
 
 

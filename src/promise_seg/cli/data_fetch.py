@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import console, counting_bar, print_line, print_lines, print_table, stages_bar
+from promise_seg.cli.common import counting_bar, print_line, print_lines, print_table, stages_bar
 from promise_seg.cli.options import no_address
 from promise_seg.errors import SettingsError
 from promise_seg.quantities import count_in_words
@@ -108,10 +108,10 @@ def _fetch_archive(context: typer.Context, address: str, output: Path | None, se
         found = fetch_archive(
             address, output, segmentations=segmentations, progress=progress, note=lambda words: print_lines([words])
         )
-    console.print(f"{found.series:,} series in {found.folder}, {found.new:,} of them new")
+    print_line(f"{found.series:,} series in {found.folder}, {found.new:,} of them new")
     if found.made is not None:
         print_lines(found.made.warnings, "warning")
-        console.print(f"{output / MANIFEST}: {count_in_words(len(found.made.pairing.pairs), 'row')}")
+        print_line(f"{output / MANIFEST}: {count_in_words(len(found.made.pairing.pairs), 'row')}")
     for problem in found.problems:
         print(f"promise: error: {problem}", file=sys.stderr)
     return 2 if found.problems else 0

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promise_seg.cli.common import console, print_lines, stages_bar
+from promise_seg.cli.common import print_line, print_lines, stages_bar
 from promise_seg.cli.options import listed, no_address
 from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import AnnotationFormat, DrawnAs, OnTop
@@ -98,17 +98,17 @@ def _print_outcome(imported: "Imported") -> None:
         print(f"written: {path}")
     print_lines(imported.remarks, "warning")
     if not named and len(imported.pairs) > 1:
-        console.print(no_groups_note(imported.pairs))
+        print_line(no_groups_note(imported.pairs))
     if imported.drawn_as == DrawnAs.INSTANCES:
         several = " Its objects are of several classes, which an instance map does not hold; see --only." if len(
             [name for name in imported.classes if imported.counts[name]]
         ) > 1 else ""  # fmt: skip
-        console.print(f"read this manifest with --instances.{several}")
+        print_line(f"read this manifest with --instances.{several}")
     elif imported.drawn_as == DrawnAs.CLASSES and len(imported.classes) > 1:
-        console.print(f"read this manifest with --class; the numbers are also in {imported.folder / 'classes.json'}")
+        print_line(f"read this manifest with --class; the numbers are also in {imported.folder / 'classes.json'}")
     if not any(pair.split for pair in imported.pairs):
         for path in imported.manifests:
-            console.print(
+            print_line(
                 f"the folders say nothing of splits, so all rows are train. Divide them: promise data split {path} -o "
                 f"{path.with_name(path.stem + '_split.csv')}"
             )

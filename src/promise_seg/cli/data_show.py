@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from promise_seg.cli.common import console, print_line, rows_of_split, stages_bar
+from promise_seg.cli.common import print_line, rows_of_split, stages_bar
 from promise_seg.cli.groups import with_groups
 from promise_seg.cli.options import OUTPUT, DataArgument, SplitOption, choice, option, output_option
 from promise_seg.cli.reading_options import READING
@@ -44,4 +44,4 @@ def show(
     for line in sheet.notes:
         print_line(line)
     write_whole(output, lambda path: Image.fromarray(sheet.picture).save(path))
-    console.print(f"written: {output}")
+    print_line(f"written: {output}")

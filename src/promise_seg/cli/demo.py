@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from promise_seg.cli.common import console, print_table, quiet_libraries, read_data, stages_bar
+from promise_seg.cli.common import print_line, print_table, quiet_libraries, read_data, stages_bar
 from promise_seg.cli.options import DATA, TRAINING, DeviceOption, SamOption, ThresholdOption, option, output_option
 
 
@@ -39,4 +39,4 @@ def demo(
         )  # fmt: skip
     head, *body = result.table
     print_table(head, body, result.title)
-    console.print(f"page: {result.page}")
+    print_line(f"page: {result.page}")

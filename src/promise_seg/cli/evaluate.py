@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from promise_seg.cli.common import (
-    console,
     each_of,
     open_to_score,
     print_deviations,
+    print_line,
     print_lines,
     print_table,
     stages_bar,
@@ -103,12 +103,10 @@ def _print(found: "Evaluation") -> None:
         print_table((f"by {by}", "images", "Dice", "95 %"), lines)
     empty, silent = summary.images_with_empty_truth, summary.images_with_empty_prediction
     if empty or silent:
-        console.print(
-            f"{empty} image(s) have an empty ground truth, {silent} an empty prediction: see docs/measuring.md"
-        )
+        print_line(f"{empty} image(s) have an empty ground truth, {silent} an empty prediction: see docs/measuring.md")
     if summary.trust is not None:
         print_quality(summary.trust, f"trust, on {summary.split}")
-    console.print(f"written: {', '.join(map(str, found.files))}")
+    print_line(f"written: {', '.join(map(str, found.files))}")
 
 
 def _print_volumes(summary: "EvaluationSummary") -> None:

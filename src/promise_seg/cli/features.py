@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promise_seg.cli.common import (
-    console,
     given_of,
     print_line,
     print_lines,
@@ -99,7 +98,7 @@ def encode(
     work = _work(context, data, reading, settings, encoding)
     with stages_bar() as progress:
         found = work.encode(part, progress, ray=ray, ray_cpus=ray_cpus)
-    console.print(f"{found.encoded:,} views encoded, {found.already_there:,} already there, in {work.store.place}")
+    print_line(f"{found.encoded:,} views encoded, {found.already_there:,} already there, in {work.store.place}")
     for problem in found.problems:
         print(f"promise: error: {problem}", file=sys.stderr)
     return 2 if found.problems else 0
@@ -161,7 +160,7 @@ def prune(
         f"{bytes_in_words(found.kept_bytes)}"
     )
     if found.spared:
-        console.print(f"note: {found.spared:,} of them are used by a training that runs, and were spared")
+        print_line(f"note: {found.spared:,} of them are used by a training that runs, and were spared")
 
 
 def _folder_of(store: str | None) -> Path:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promise_seg.cli.common import print_table, quiet_libraries, stages_bar
+from promise_seg.cli.common import given_of, print_table, quiet_libraries, stages_bar
 from promise_seg.cli.options import COMPUTING, DATA, MODEL, DeviceOption, ImageSizeOption, SamOption, choice, option
 from promise_seg.vocabulary import ApmKind, FleetWork, Variant
 
@@ -90,10 +90,8 @@ def _check_unmeasured(context: typer.Context, profile: Path) -> None:
     """Refuse options of measuring beside what was measured already."""
     from promise_seg.errors import SettingsError
 
-    for name in ("sam", "image_size", "variant", "apm", "device"):
-        source = context.get_parameter_source(name)
-        if source is not None and source.name != "DEFAULT":
-            raise SettingsError(
-                f"--{name.replace('_', '-')}: is for measuring here, but --profile {profile} was measured already. "
-                "Leave one of them out"
-            )
+    for name in given_of(context, ("sam", "image_size", "variant", "apm", "device")):
+        raise SettingsError(
+            f"--{name.replace('_', '-')}: is for measuring here, but --profile {profile} was measured already. "
+            "Leave one of them out"
+        )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import console, print_lines, quiet_libraries, stages_bar
+from promise_seg.cli.common import print_line, print_lines, quiet_libraries, stages_bar
 from promise_seg.cli.groups import OPENING, Values, with_groups
 from promise_seg.cli.options import (
     MODEL,
@@ -161,7 +161,7 @@ def predict(
             send=send, to=to, parquet=parquet, progress=progress, note=lambda words: print_lines([words]), **tiling,
             **opening,
         )  # fmt: skip
-    console.print(
+    print_line(
         f"{outcome.predicted} predicted, {outcome.already_there} already there, in {address_of(output) or output}"
     )
     print_lines(outcome.notes)
@@ -181,7 +181,7 @@ def _merge(output: Path, part: str | None, ray: str | None, parquet: bool) -> in
         merged = merge_predictions(output, parquet=parquet, progress=progress)
     shown = address_of(output) or output
     images, lines = count_in_words(merged.images, "image"), count_in_words(merged.lines, "line")
-    console.print(f"{images} in {shown}/predictions.csv, {lines}")
+    print_line(f"{images} in {shown}/predictions.csv, {lines}")
     print_lines(merged.notes)
     if merged.repeated:
         print_lines(

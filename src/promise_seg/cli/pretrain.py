@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from promise_seg.cli.common import console, quiet_libraries, stages_bar
+from promise_seg.cli.common import print_line, quiet_libraries, stages_bar
 from promise_seg.cli.options import COMPUTING, DATA, OUTPUT, TRAINING, DeviceOption, option, output_option
 
 
@@ -48,5 +48,5 @@ def pretrain(
             output, settings, scene_folder=scene_folder, unseen_scenes=evaluate_scenes, workers=workers, device=device,
             progress=progress,
         )  # fmt: skip
-    console.print(f"Dice on {evaluate_scenes} unseen scenes: {json.dumps(found.scores)}")
-    console.print(f"weights: {found.weights}; use them with --sam {found.weights}")
+    print_line(f"Dice on {evaluate_scenes} unseen scenes: {json.dumps(found.scores)}")
+    print_line(f"weights: {found.weights}; use them with --sam {found.weights}")

@@ -53,7 +53,7 @@ def report(
     split: SplitOption = SplitChoice.TEST,
     prompts: Annotated[
         list[PromptSource] | None,
-        choice(PromptSource, about="Once or more; default: own and oracle points. One", panel=SCORING),
+        choice(PromptSource, about="Prompts to report on, once or more; default: own and oracle points", panel=SCORING),
     ] = None,
     by: ByOption = None,
     tolerance: ToleranceOption = "2px",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import console, counting_bar, print_line, print_table
+from promise_seg.cli.common import counting_bar, print_line, print_table
 from promise_seg.cli.options import no_address
 
 NameArgument = Annotated[str, typer.Argument(help="A name from promise sam list.")]
@@ -43,6 +43,6 @@ def fetch(
     from promise_seg.sam.fetching import fetch_sam
 
     if name == "nano":
-        console.print("nano: part of the package, nothing to fetch")
+        print_line("nano: part of the package, nothing to fetch")
         return
     print_line(fetch_sam(name, output, url, counting_bar, print_line).words)

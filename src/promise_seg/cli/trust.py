@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from promise_seg.cli.common import console, print_table
+from promise_seg.cli.common import print_line, print_table
 
 if TYPE_CHECKING:
     from promise_seg.assessment.trust_quality import TrustQuality
@@ -24,11 +24,11 @@ def print_learned(trust: "TrustModel") -> None:
         weights = ", ".join(
             f"{name.replace('_', ' ')} {w:+.3f}" for name, w in zip(line.names, line.weights, strict=True)
         )
-        console.print(f"trust = {line.mean:.3f}, and for each standard deviation: {weights}")
+        print_line(f"trust = {line.mean:.3f}, and for each standard deviation: {weights}")
     else:
-        console.print(
+        print_line(
             f"trust is {line.mean:.3f}, the mean Dice of the val rows, for every image: they are too few, of one group,"
             " or the signals say nothing about them"
         )
-    console.print(f"decision: {calibration.empty_detection.rule}")
+    print_line(f"decision: {calibration.empty_detection.rule}")
     print_quality(calibration.quality, "trust on val rows, each judged without its group")

@@ -114,7 +114,8 @@ def divide_manifest(
             sizes.update(_object_sizes(rows, reading, bar))
         return sizes[row.where]
 
-    divided = dict(zip(shares.files(output), shares.divide(rows, size), strict=True))
+    new_rows_of_files = shares.divide(rows, size)  # first: more folds than there are groups are refused
+    divided = dict(zip(shares.files(output), new_rows_of_files, strict=True))
     tables = [
         table.with_splits({row.where: row.split for row in new_rows}).moved_to(name)
         for name, new_rows in divided.items()

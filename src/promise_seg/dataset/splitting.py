@@ -85,7 +85,9 @@ def fold_rows(
         sides = {Split.TRAIN: Side(1 - test, least_groups=folds), Split.TEST: Side(test)}
         dealt = _deal(rows, foreground_share, {split: side for split, side in sides.items() if side.share > 0}, seed)
         rows = [replace(row, split=dealt[row.group]) for row in rows]
-    fold_of = _deal(_not_test(rows), foreground_share, {fold: Side(1 / folds) for fold in range(folds)}, seed)
+    loose = _not_test(rows)
+    _groups(loose, folds)  # before there are as many sides as somebody may have mistyped
+    fold_of = _deal(loose, foreground_share, {fold: Side(1 / folds) for fold in range(folds)}, seed)
 
     def in_fold(row: Row, fold: int) -> Row:
         if row.split == Split.TEST:
@@ -133,11 +135,26 @@ def _file(rows: Sequence[Row]) -> str:
 
 
 def _check_shares(val: float, test: float) -> None:
-    if min(val, test) < 0 or val + test >= 1:
+    if not (min(val, test) >= 0 and val + test < 1):  # nor NaN
         raise SettingsError(
             f"--val {val:g} --test {test:g}: expected shares from 0 that leave something for train, such as "
             f"{DEFAULT_VAL_SHARE} each"
         )
+
+
+def _groups(rows: Sequence[Row], needed: int) -> list[str]:
+    """Return the groups of rows.
+
+    Raises:
+        ManifestError: if there are too few.
+    """
+    groups = sorted({row.group for row in rows})
+    if len(groups) < needed:
+        raise ManifestError(
+            f"{_file(rows)}: {len(groups)} group(s) cannot be divided into {needed} splits or folds, because groups "
+            "stay whole. Add data or ask for fewer; without a column group, each image is a group of its own"
+        )
+    return groups
 
 
 def _deal(
@@ -148,13 +165,7 @@ def _deal(
     Raises:
         ManifestError: if there are too few groups.
     """
-    names, groups = list(sides), sorted({row.group for row in rows})
-    needed = sum(side.least_groups for side in sides.values())
-    if len(groups) < needed:
-        raise ManifestError(
-            f"{_file(rows)}: {len(groups)} group(s) cannot be divided into {needed} splits or folds, because groups "
-            "stay whole. Add data or ask for fewer; without a column group, each image is a group of its own"
-        )
+    names, groups = list(sides), _groups(rows, sum(side.least_groups for side in sides.values()))
     sizes = defaultdict[str, list[float]](list)
     for row in rows:
         sizes[row.group].append(foreground_share(row))

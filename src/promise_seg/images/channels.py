@@ -28,27 +28,27 @@ Inputs = tuple[Source | None, ...]
 
 @dataclass(frozen=True)
 class Channels:
-    """One to three words: the number of a channel, its name, or ``-``.
+    """The channels for SAM's three inputs: one to three selectors, each a number, a name, or ``-`` for none.
 
     One channel goes to all three inputs of SAM; of two the third input stays black.
     """
 
-    words: tuple[str, ...]
+    selectors: tuple[str, ...]
 
     def __str__(self) -> str:
-        return ",".join(self.words)
+        return ",".join(self.selectors)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """A word for each of the three inputs."""
-        if len(self.words) == 1:
-            return self.words * INPUTS
-        return (*self.words, *[UNUSED] * INPUTS)[:INPUTS]
+        """A selector for each of the three inputs."""
+        if len(self.selectors) == 1:
+            return self.selectors * INPUTS
+        return (*self.selectors, *[UNUSED] * INPUTS)[:INPUTS]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The channels that are chosen by name, each once."""
-        return tuple(dict.fromkeys(word for word in self.words if word != UNUSED and not is_number(word)))
+        return tuple(dict.fromkeys(one for one in self.selectors if one != UNUSED and not is_number(one)))
 
     @property
     def of_pages(self) -> bool:
@@ -171,12 +171,12 @@ def parse_channels(text: str) -> Channels | None:
     Raises:
         SettingsError: if the text names none.
     """
-    words = tuple(word.strip() for word in text.split(","))
-    if words == ("all",):
+    selectors = tuple(part.strip() for part in text.split(","))
+    if selectors == ("all",):
         return None
-    if not 1 <= len(words) <= INPUTS or not all(words) or set(words) == {UNUSED}:
+    if not 1 <= len(selectors) <= INPUTS or not all(selectors) or set(selectors) == {UNUSED}:
         raise SettingsError(f"--channels {text}: expected {_EXPECTED}")
-    return Channels(words)
+    return Channels(selectors)
 
 
 def _opened(image: Source, path: Path, axis: Axis) -> Source:

@@ -9,7 +9,7 @@ from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.environment import Environment, collect_environment
 from promise_seg.model import ModelConfig, PromiseModel
 from promise_seg.reporting.commands import report_commands, train_command
-from promise_seg.reporting.plan import Plan
+from promise_seg.reporting.options import ReportOptions
 from promise_seg.reporting.run_files import RunFiles
 from promise_seg.reporting.source_code import code_sha256, git_commit
 from promise_seg.sam.known import KNOWN_SAMS
@@ -83,7 +83,7 @@ class RunCard(_Part):
     commands: tuple[str, ...]
 
 
-def make_card(model: PromiseModel, rows: Sequence[CheckedRow], plan: Plan, run: RunFiles) -> RunCard:
+def make_card(model: PromiseModel, rows: Sequence[CheckedRow], options: ReportOptions, run: RunFiles) -> RunCard:
     """Make the card of one model and the rows that it is reported on."""
     training = _training(run)
     hashes = Hashes(
@@ -94,12 +94,12 @@ def make_card(model: PromiseModel, rows: Sequence[CheckedRow], plan: Plan, run: 
         training_data=None if run.note is None else run.note.data_sha256,
         git_commit=git_commit(),
     )
-    commands = report_commands(plan)
+    commands = report_commands(options)
     if run.note is not None and run.note.settings is not None and run.folder is not None:
         at = model.sam.image_size if model.sam.image_size != model.sam.trained_at else None
         commands = [train_command(run.note, run.note.settings, run.folder, model.config, image_size=at), *commands]
     return RunCard(
-        model=plan.run,
+        model=options.run,
         variant=str(model.config.variant),
         sam=model.config.sam,
         image_size=model.config.image_size,
@@ -107,7 +107,7 @@ def make_card(model: PromiseModel, rows: Sequence[CheckedRow], plan: Plan, run: 
         postprocessing=_postprocessing(model.config),
         trained_parameters=sum(parameter.numel() for parameter in model.trainable_parameters().values()),
         hashes=hashes,
-        seeds=({} if training is None else {"training": training.settings["seed"]}) | {"report": plan.seed},
+        seeds=({} if training is None else {"training": training.settings["seed"]}) | {"report": options.seed},
         environment=collect_environment(model.device),
         training=training,
         licences={"promise-seg": "Apache-2.0", "weights of the SAM": licence_of(model.config.sam)},

@@ -15,7 +15,7 @@ from promise_seg.progress import Progress, silent
 from promise_seg.remote_paths import as_path
 from promise_seg.reporting.card import make_card
 from promise_seg.reporting.document import BudgetRow, Evaluation, RunReport, Worst
-from promise_seg.reporting.plan import Plan
+from promise_seg.reporting.options import ReportOptions
 from promise_seg.reporting.run_files import read_run
 from promise_seg.workflows.evaluation import score_and_judge
 from promise_seg.workflows.model_ref import BARE, ModelPart, ModelRef
@@ -40,7 +40,7 @@ class Collected:
 def collect(
     model: PromiseModel,
     rows: Sequence[CheckedRow],
-    plan: Plan,
+    options: ReportOptions,
     *,
     store: FeatureStore | None = None,
     progress: Progress = silent,
@@ -52,7 +52,7 @@ def collect(
     Args:
         model: a model of any variant.
         rows: the rows to report on.
-        plan: the options of the report.
+        options: the options of the report.
         store: the feature store.
         progress: told of each image.
         note_look: called once, after the evaluations.
@@ -62,26 +62,28 @@ def collect(
         SettingsError: if the manifest lacks a column, or the model cannot make the prompts.
         CheckpointError: if a file next to the model is damaged.
     """
-    check_columns(plan.by, [row.row for row in rows])
-    part = ModelRef.resolve(BARE if plan.is_bare else plan.run).parts[0]
+    check_columns(options.by, [row.row for row in rows])
+    part = ModelRef.resolve(BARE if options.is_bare else options.run).parts[0]
     run = read_run(part.checkpoint)
-    card = make_card(model, rows, plan, run)
-    assessments = [Assessment(prompts=source, seed=plan.seed, tolerance=plan.tolerance) for source in plan.prompts]
-    scored = [_evaluate(part, model, rows, plan, assessment, store, progress) for assessment in assessments]
+    card = make_card(model, rows, options, run)
+    assessments = [
+        Assessment(prompts=source, seed=options.seed, tolerance=options.tolerance) for source in options.prompts
+    ]
+    scored = [_evaluate(part, model, rows, options, assessment, store, progress) for assessment in assessments]
     results, main = scored[0]
-    facts: dict[str, object] = {"prompts": "report: " + ", ".join(plan.prompts), "dice": main.mean["dice"]}
+    facts: dict[str, object] = {"prompts": "report: " + ", ".join(options.prompts), "dice": main.mean["dice"]}
     looks = note_look(facts | {name: getattr(main, name) for name in ("protocol", "postprocessing", "mask_choice")})
     seen = note_seen()
     summaries = [summary.with_notes(test_looks=looks, seen_in_training=seen) for _, summary in scored]
-    worst = worst_results(results, plan.worst)
+    worst = worst_results(results, options.worst)
     report = RunReport(
-        title=f"Report on {plan.run}",
+        title=f"Report on {options.run}",
         made_at=datetime.now(UTC).replace(microsecond=0),
         card=card,
         evaluations=tuple(Evaluation.of(summary) for summary in summaries),
         curves=run.log,
-        budget=_budget(model, rows, plan, store, progress) if plan.budget else (),
-        worst=tuple(_worst(result, plan.data) for result in worst),
+        budget=_budget(model, rows, options, store, progress) if options.budget else (),
+        worst=tuple(_worst(result, options.data) for result in worst),
     )
     return Collected(report, worst, assessments[0], run.notes)
 
@@ -113,22 +115,26 @@ def _evaluate(
     part: ModelPart,
     model: PromiseModel,
     rows: Sequence[CheckedRow],
-    plan: Plan,
+    options: ReportOptions,
     assessment: Assessment,
     store: FeatureStore | None,
     progress: Progress,
 ) -> tuple[Sequence[Result], EvaluationSummary]:
     """Return the scores of each image, and their summary as ``promise evaluate`` writes it."""
     found = score_and_judge(
-        part, model, rows, assessment, data=plan.data, split=plan.split, by=[SIZE, *plan.by], store=store,
+        part, model, rows, assessment, data=options.data, split=options.split, by=[SIZE, *options.by], store=store,
         progress=progress, stage=assessment.prompts.heading,
     )  # fmt: skip
     return found.results, found.summary
 
 
 def _budget(
-    model: PromiseModel, rows: Sequence[CheckedRow], plan: Plan, store: FeatureStore | None, progress: Progress
+    model: PromiseModel,
+    rows: Sequence[CheckedRow],
+    options: ReportOptions,
+    store: FeatureStore | None,
+    progress: Progress,
 ) -> tuple[BudgetRow, ...]:
-    found = prompt_budget(model, rows, seed=plan.seed, store=store, progress=progress)
+    found = prompt_budget(model, rows, seed=options.seed, store=store, progress=progress)
     groups = [row.row.group for row in rows]
-    return tuple(BudgetRow.model_validate(one.summary(groups, plan.seed)) for one in found)
+    return tuple(BudgetRow.model_validate(one.summary(groups, options.seed)) for one in found)

@@ -7,7 +7,7 @@ from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.learning.run_note import RunNote
 from promise_seg.learning.settings import APM_PREFIX, OPTIONS, TrainSettings, make_settings
 from promise_seg.model import ModelConfig
-from promise_seg.reporting.plan import Plan
+from promise_seg.reporting.options import ReportOptions
 from promise_seg.vocabulary import Protocol, Variant
 
 UNKNOWN_DATA = "DATA.csv"
@@ -60,18 +60,18 @@ def train_command(
     return shlex.join(words) + (f"  # {'; '.join(remarks)}" if remarks else "")
 
 
-def report_commands(plan: Plan) -> list[str]:
+def report_commands(options: ReportOptions) -> list[str]:
     """Return ``promise evaluate`` for each kind of prompts of a report, and ``promise report`` itself."""
-    shared = ["--split", plan.split, "--seed", str(plan.seed), "--tolerance", str(plan.tolerance)]
-    for column in plan.by:
+    shared = ["--split", options.split, "--seed", str(options.seed), "--tolerance", str(options.tolerance)]
+    for column in options.by:
         shared += ["--by", column]
-    values = {"sam": plan.sam, "image-size": plan.image_size}
+    values = {"sam": options.sam, "image-size": options.image_size}
     shared += [word for name, value in values.items() if value is not None for word in (f"--{name}", str(value))]
-    shared += plan.reading.arguments
-    start = [plan.run, plan.data, "-o", plan.output]
-    lines = [["evaluate", *start, "--prompts", str(source), *shared] for source in plan.prompts]
-    last = ["report", *start, *(word for source in plan.prompts for word in ("--prompts", str(source))), *shared]
-    last += ["--worst", str(plan.worst)]
-    last += [] if plan.budget else ["--no-budget"]
-    last += [] if plan.images else ["--no-images"]
+    shared += options.reading.arguments
+    start = [options.run, options.data, "-o", options.output]
+    lines = [["evaluate", *start, "--prompts", str(source), *shared] for source in options.prompts]
+    last = ["report", *start, *(word for source in options.prompts for word in ("--prompts", str(source))), *shared]
+    last += ["--worst", str(options.worst)]
+    last += [] if options.budget else ["--no-budget"]
+    last += [] if options.images else ["--no-images"]
     return [shlex.join(["promise", *line]) for line in [*lines, last]]

@@ -19,8 +19,8 @@ from promise_seg.progress import Progress, silent
 from promise_seg.reporting.collecting import collect
 from promise_seg.reporting.document import RunReport
 from promise_seg.reporting.gallery import worst_cases
+from promise_seg.reporting.options import ReportOptions, pick_prompts
 from promise_seg.reporting.page import render_page
-from promise_seg.reporting.plan import Plan, pick_prompts
 from promise_seg.reporting.sections import report_sections
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import SplitChoice
@@ -100,20 +100,20 @@ def report(
     check_columns(by, [row.row for row in rows])
 
     def write(part: ModelPart, one: PromiseModel, folder: Path | None) -> Report:
-        plan = Plan(
+        options = ReportOptions(
             run=part.name, data=data_name(data), output=str(folder), prompts=sources, is_bare=part.is_bare,
             split=str(split), by=tuple(by), tolerance=wanted, seed=seed, budget=budget, images=images, worst=worst,
             sam=sam if isinstance(sam, str) else None, image_size=image_size,
             reading=data.options if isinstance(data, Dataset) else NO_OPTIONS,
         )  # fmt: skip
-        check_output(plan.output)
-        return _write(part, one, rows_of_part(rows, part, one), plan, as_store(store), progress)
+        check_output(options.output)
+        return _write(part, one, rows_of_part(rows, part, one), options, as_store(store), progress)
 
     return opened.each(write, output)
 
 
 def _write(
-    part: ModelPart, model: PromiseModel, rows: Dataset, plan: Plan, store: FeatureStore, progress: Progress
+    part: ModelPart, model: PromiseModel, rows: Dataset, options: ReportOptions, store: FeatureStore, progress: Progress
 ) -> Report:
     """Measure all that the report of one model says, and write it."""
     notes: list[str] = []
@@ -131,13 +131,13 @@ def _write(
 
     with logged:
         found = collect(
-            model, rows, plan, store=store, progress=progress, note_look=note_look, note_seen=note_seen
+            model, rows, options, store=store, progress=progress, note_look=note_look, note_seen=note_seen
         )  # fmt: skip
-        shown = worst_cases(model, found.worst, found.report.worst, found.assessment, store) if plan.images else None
+        shown = worst_cases(model, found.worst, found.report.worst, found.assessment, store) if options.images else None
         made_at = f"{found.report.made_at:%Y-%m-%d %H:%M} UTC"
-        subtitle = f"{found.report.evaluations[0].images_words} of {plan.data}, {made_at}"
+        subtitle = f"{found.report.evaluations[0].images_words} of {options.data}, {made_at}"
         page = render_page(found.report.title, subtitle, report_sections(found.report, shown))
-        files = Path(plan.output) / "report.html", Path(plan.output) / "report.json"
+        files = Path(options.output) / "report.html", Path(options.output) / "report.json"
         write_text(files[1], found.report.model_dump_json(indent=2) + "\n")
         write_text(files[0], page)
     return Report(part.name, found.report, files, (*notes, *found.notes))

@@ -1,6 +1,7 @@
 """Points and boxes: moved, added, turned and taken away, and the mask follows."""
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.slow
 
@@ -109,3 +110,16 @@ def test_a_mask_is_refined_from_where_it_is(annotator):
     annotator.act(annotator.click, 48, 10)
     assert annotator.served()["list"][0]["refines"]
     assert len(annotator.data("points")) == 1
+
+
+def test_a_point_more_than_an_object_can_have_is_refused_at_once(open_page, monkeypatch):
+    monkeypatch.setattr("promise_seg.annotator.project.MOST_POINTS", 20)
+    annotator = open_page()
+    annotator.page.keyboard.press("n")
+    for number in range(20):
+        annotator.act(annotator.click, 10 + 4 * number, 40)
+    revision = annotator.data("revision")
+    annotator.click(30, 70)
+    expect(annotator.page.locator("#status")).to_have_text("An object has 20 points at most")
+    assert annotator.page.locator("#trouble").is_hidden()
+    assert (len(annotator.data("points")), annotator.data("revision")) == (20, revision)

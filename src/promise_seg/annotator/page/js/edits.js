@@ -74,14 +74,16 @@ export class Edits {
       session.announce(session.image ? "This image cannot be changed at present" : "There is no image");
       return false;
     }
-    const { points } = this.prompts;
-    const most = session.project?.limits.points ?? Infinity;
-    if (points.length > most) {
-      session.announce(`An object has ${most} points at most`);
-      return false;
-    }
     if (!session.activeObject?.locked) return true;
     session.announce("The object is locked. Press L to unlock it, or N for a new object");
+    return false;
+  }
+
+  /** Whether an object may have so many points; says so if not. @param {Prompts} prompts */
+  hasRoomFor({ points }) {
+    const most = this.session.project?.limits.points ?? Infinity;
+    if (points.length <= most) return true;
+    this.session.announce(`An object has ${most} points at most`);
     return false;
   }
 
@@ -134,7 +136,7 @@ export class Edits {
     const { session } = this;
     const object = session.active;
     this.hovered = null;
-    if (!this.mayChange()) return this.forget();
+    if (!this.mayChange() || !this.hasRoomFor(prompts)) return this.forget();
     if (this.postponing) {
       this.draft = { object, slice: session.slice, prompts };
       this.postponedAny = true;

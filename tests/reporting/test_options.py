@@ -1,7 +1,7 @@
 import pytest
 
 from promise_seg.errors import SettingsError
-from promise_seg.reporting.plan import pick_prompts
+from promise_seg.reporting.options import pick_prompts
 from promise_seg.vocabulary import Variant
 from tests.helpers import make_model
 

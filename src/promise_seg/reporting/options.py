@@ -12,7 +12,7 @@ from promise_seg.vocabulary import PromptSource
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ReportOptions:
     """The options of a report.
 
     Args:
