@@ -58,7 +58,7 @@ def model_around(sam: Backbone) -> PromiseModel:
     )  # fmt: skip
     model = PromiseModel(config, sam)
     if model.apm is not None:
-        model.apm.begin()
+        model.apm.load_pretrained_weights()
     for part in (model.ips, model.ips_given, model.quality):
         for parameter in () if part is None else part.parameters():
             torch.nn.init.normal_(parameter, std=0.02)
