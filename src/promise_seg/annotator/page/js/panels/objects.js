@@ -1,7 +1,7 @@
 // The objects of the slice: which is active, and the class, lock, visibility and colour of each. Only the rows of objects
 // that changed are made anew, so that an action costs the same with one object as with a hundred.
 
-import { icon, iconButton, make, part, refill } from "../dom.js";
+import { iconButton, make, part, refill } from "../dom.js";
 
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../edits.js").Edits} Edits */
