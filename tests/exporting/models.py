@@ -41,7 +41,7 @@ def shifted_model(
         for parameter in part.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
     if apm == ApmKind.PRETRAINED:
-        model.apm.begin()
+        model.apm.load_pretrained_weights()
         torch.nn.init.normal_(model.apm.decoder.from_sam.weight, std=0.3)
     return model.eval()
 

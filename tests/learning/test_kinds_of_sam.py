@@ -56,7 +56,7 @@ def test_one_epoch_then_predicting_and_loading_again(sam, variant, checked, stor
 def test_every_apm_proposes_and_learns(sam, apm):
     model = make_model(sam, apm=apm)
     if apm == ApmKind.PRETRAINED:
-        model.apm.begin()
+        model.apm.load_pretrained_weights()
     images = torch.randint(0, 256, (2, sam.image_size, sam.image_size, 3), generator=torch.Generator().manual_seed(0))
     output = model.train()(model.encode(images))
     loss = output.own.mask_logits.square().mean()
