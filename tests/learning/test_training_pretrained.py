@@ -75,7 +75,7 @@ def test_a_run_killed_before_its_answers_are_kept_measures_them_when_it_goes_on(
     start(tmp_path / "whole", checked, store, accelerator).run()
     for name in ("measure_answers", "write_answers", "presence_threshold", "measure_second_pass"):
         with monkeypatch.context() as patch:
-            patch.setattr(measuring_best, name, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr(measuring_best, name, lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 start(tmp_path / name, checked, store, accelerator).run()
         assert not read_config(tmp_path / name / "best").given
