@@ -41,7 +41,7 @@ def test_what_is_there_is_not_asked_for_again(serve, connect, tmp_path):
     assert len(server.asked) == 2
 
 
-@pytest.mark.parametrize("cut", [10, 300, len(FILES["1.2.1"]) + 200, -12])
+@pytest.mark.parametrize("cut", [10, 300, len(FILES["1.2.1"]) + 200, -12], ids=["header", "first", "second", "end"])
 def test_an_answer_that_breaks_off_is_used_as_far_as_it_came(serve, connect, waits, tmp_path, cut):
     whole = parts_answer(list(FILES.values()))
     broken = Said(200, whole.body, whole.headers, cut=cut)
