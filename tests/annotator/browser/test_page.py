@@ -155,3 +155,4 @@ def test_names_are_text_whatever_is_in_them(open_page):
         expect(page.locator(place)).to_have_text(name)
     assert name in page.locator("#object-list select").first.inner_text()
     assert page.locator("[onerror]").count() == 0
+    page.unroute_all(behavior="wait")  # a request that is still on its way would end after the page
