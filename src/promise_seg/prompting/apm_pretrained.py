@@ -1,9 +1,10 @@
 """The APM ``pretrained``: a network pretrained on natural images reads the image, and prompts SAM once for each object.
 
-SAM's features tell what belongs together, but not what it is: that a network learns which was trained to name things.
-It is trained together with a small decoder, which predicts two maps: the *saliency*, a coarse mask, and the *distance*
-of each pixel from the outline of its object. The connected components of the saliency are the objects; each is prompted
-for by its box and its deepest point, as a person would. A user can drag both.
+SAM's features show which pixels belong together, but not what they depict. A backbone that was pretrained to classify
+images adds this. It is trained together with a small decoder, which predicts two maps: the *saliency*, a coarse mask,
+and the *distance* of each pixel from the outline of its object. The connected components of the saliency are the
+objects. SAM is prompted for each of them with its box and its deepest point, as a person would do. A user can drag
+both.
 """
 
 from functools import cached_property, partial
