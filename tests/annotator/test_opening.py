@@ -121,17 +121,19 @@ def test_what_an_opened_image_needs_is_loaded_first(project):
     assert [upcoming.next() for _ in range(2)] == [(2, 0), None]
 
 
-def test_the_list_costs_as_many_questions_to_the_database_for_many_images(project, model, five_pictures, tmp_path):
-    def questions(project):
-        wait_until_ready(project)
-        found = []
-        project._database.connection.set_trace_callback(found.append)
-        project.images("trust")
-        project._database.connection.set_trace_callback(None)
+def test_the_list_costs_as_many_questions_to_the_database_for_many_images(model, five_pictures, tmp_path):
+    def questions(places, folder):
+        with Project(model, places, folder) as project:
+            wait_until_ready(project)
+            found = []
+            project._database.connection.set_trace_callback(found.append)
+            project.images("trust")
+            project._database.connection.set_trace_callback(None)
         return len(found)
 
-    with Project(model, [five_pictures], tmp_path / "other") as other:
-        assert questions(other) == questions(project)
+    pictures = sorted(five_pictures.iterdir())
+    assert len(pictures) == 5
+    assert questions(pictures, tmp_path / "five") == questions(pictures[:3], tmp_path / "three")
 
 
 def test_the_values_of_a_volume_are_looked_through_once(model, volume, tmp_path, monkeypatch):
