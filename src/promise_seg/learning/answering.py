@@ -15,7 +15,7 @@ from promise_seg.errors import CheckpointError
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import read_json
 from promise_seg.given_prompts import Answer
-from promise_seg.inference.encoding import Sample, features_for
+from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.inference.masks import probs_in_image
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
@@ -88,7 +88,7 @@ def measure_answers(
     dice: dict[tuple[PromptForm, Answer], list[float]] = {}
     for row in counted([row for row in rows if row.foreground_pixels], progress, "measuring answers to prompts"):
         sample = Sample.of(row, model.sam, model.config.fit)
-        features = features_for([sample], model, store)
+        features = model_features([sample], model, store)
         rng = np.random.default_rng(int(row.pixels_sha256[:16], 16))
         objects = _objects(sample, rng)
         for form, prompts in _prompts(sample, objects, rng):

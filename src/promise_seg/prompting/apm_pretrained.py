@@ -35,7 +35,7 @@ from promise_seg.sam.prompts import FOREGROUND
 from promise_seg.vocabulary import ApmKind, Recipe
 
 MAPS, PRESENCE = "apm_maps", "apm_presence"
-"""Names in the features of what the APM found in an image."""
+"""Names in the features of the outputs of the APM for an image."""
 BACKBONE_MAP = "apm_backbone_{}"
 """Names in the features of the maps of a frozen backbone."""
 USUAL_SIDE = 256
@@ -74,12 +74,12 @@ class PretrainedPrompter(AutoPrompter):
             the backbone alone.
 
     Shape: reads of the features the embedding, if it is there, and the image (B, side, side, 3) RGB in [0, 255], or
-        what :meth:`look` found in it. The maps are of side ``side / map_stride``.
+        its :meth:`outputs` for that image. The maps are of side ``side / map_stride``.
     """
 
     stages_read = ()
     makes_map = True
-    class_parts = ("decoder.out", "decoder.presence")
+    heads = ("decoder.out", "decoder.presence")
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class PretrainedPrompter(AutoPrompter):
     def frozen_sha256(self) -> str:
         return weights_sha256(self.backbone)
 
-    def see(self, features: Features) -> TrunkFeatures:
+    def trunk_features(self, features: Features) -> TrunkFeatures:
         is_twofold = self.mirrored and not self.training and IMAGE in features.tensors
         if is_twofold:
             features = _with_mirror_images(features)
@@ -141,29 +141,29 @@ class PretrainedPrompter(AutoPrompter):
         embedding, image = features.tensors.get(EMBEDDING), features.tensors.get(IMAGE)
         return self.decoder.trunk(maps, embedding, self.map_side or 0, image)._replace(mirrored=is_twofold)
 
-    def tell(self, seen: TrunkFeatures) -> dict[str, Tensor]:
-        found, presence = self.decoder.heads(seen)
-        if seen.mirrored:
+    def head_outputs(self, trunk: TrunkFeatures) -> dict[str, Tensor]:
+        found, presence = self.decoder.heads(trunk)
+        if trunk.mirrored:
             plain, mirror = found.chunk(2)
             found, presence = (plain + mirror.flip(-2)) / 2, presence.unflatten(0, (2, -1)).mean(0)
         return {MAPS: found} | ({PRESENCE: presence} if self.learns_presence else {})
 
-    def sees_like(self, other: AutoPrompter) -> bool:
+    def shares_trunk(self, other: AutoPrompter) -> bool:
         if not isinstance(other, PretrainedPrompter):
             return False
         if (self.image_side, self.mirrored) != (other.image_side, other.mirrored):
             return False
-        theirs, own = dict(other.named_parameters()), tuple(f"{part}." for part in self.class_parts)
+        theirs, own = dict(other.named_parameters()), tuple(f"{part}." for part in self.heads)
         return all(name.startswith(own) or theirs.get(name) is one for name, one in self.named_parameters())
 
     def forward(self, features: Features) -> Proposal:
-        found = features.tensors if MAPS in features.tensors else self.look(features)
+        found = features.tensors if MAPS in features.tensors else self.outputs(features)
         saliency, distance = found[MAPS][:, 0], found[MAPS][:, 1]
         return self._proposal(saliency, distance, found.get(PRESENCE))
 
-    def findings(self, features: Features) -> dict[str, Tensor]:
-        """See :meth:`AutoPrompter.findings`; ``saliency`` and ``distance`` (r, r) are the maps of objects."""
-        found = self.look(features)
+    def graph_outputs(self, features: Features) -> dict[str, Tensor]:
+        """See :meth:`AutoPrompter.graph_outputs`; ``saliency`` and ``distance`` (r, r) are the maps of objects."""
+        found = self.outputs(features)
         saliency, distance = found[MAPS][:, 0], found[MAPS][:, 1]
         maps = {"saliency": self._wide(saliency)[0], "distance": self._wide(distance)[0]}
         presence = {"presence_logits": found[PRESENCE]} if PRESENCE in found else {}
