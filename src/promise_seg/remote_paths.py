@@ -230,7 +230,7 @@ class _Copies:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._turns: dict[str, threading.Lock] = {}
+        self._fetching: dict[str, threading.Lock] = {}
         self._copies: OrderedDict[str, _Copy] = OrderedDict()
         self._expected: dict[str, ObjectState] = {}
         self._folder: Path | None = None
@@ -270,8 +270,8 @@ class _Copies:
         """
         name = str(path)
         with self._lock:
-            turn = self._turns.setdefault(name, threading.Lock())
-        with turn:
+            fetching = self._fetching.setdefault(name, threading.Lock())
+        with fetching:
             with self._lock:
                 if (copy := self._copies.get(name)) is not None and copy.path.exists():
                     self._copies.move_to_end(name)
@@ -298,7 +298,7 @@ class _Copies:
                 self._remove(name)
             self._copies[name] = _Copy(to, state, time.monotonic())
             self._bytes += state.size
-            self._turns.pop(name, None)
+            self._fetching.pop(name, None)
             while len(self._copies) > _LAST_FEW and (self._bytes > _MOST_BYTES or len(self._copies) > _MOST_COPIES):
                 self._remove(next(iter(self._copies)))
         return to
