@@ -27,6 +27,7 @@ from promise_seg.annotator.metrics import Layer
 from promise_seg.annotator.previews import preview_of, serve_previews
 from promise_seg.annotator.project import Project
 from promise_seg.annotator.refusals import Refusal, failed, unknown
+from promise_seg.validation import words_of
 
 ROOT = "/api/v1"
 _TYPES = {
@@ -70,7 +71,7 @@ def _add_answers(app: FastAPI) -> None:
         if fault["type"] == "json_invalid":
             return JSONResponse(Refusal(400, "malformed", "The request is not JSON").as_json(), 400)
         place = ".".join(str(part) for part in fault["loc"][1:])[:200]
-        return JSONResponse(Refusal(422, "invalid", f"{place}: {fault['msg']}").as_json(), 422)
+        return JSONResponse(Refusal(422, "invalid", f"{place}: {words_of(fault)}").as_json(), 422)
 
     @app.exception_handler(HTTPException)
     async def not_found(request: Request, error: HTTPException) -> Response:

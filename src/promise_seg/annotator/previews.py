@@ -11,7 +11,7 @@ from promise_seg.annotator.bodies import PreviewBody
 from promise_seg.annotator.guard import check_json
 from promise_seg.annotator.project import Project
 from promise_seg.annotator.refusals import Refusal, failed
-from promise_seg.errors import words_of
+from promise_seg.validation import words_of
 
 _LOG = logging.getLogger(__name__)
 

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from promise_seg.assessment.measures import MEASURE_NAMES, about_older_name
 from promise_seg.benchmarking.pretrained_unet import SIDE, SIDE_STEP
 from promise_seg.benchmarking.rivals import PRETRAINED_UNET, RIVALS, UNETS, with_rivals
-from promise_seg.errors import SettingsError, words_of
+from promise_seg.errors import SettingsError
 from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.images.tiles import AUTO_TILE, NO_TILE
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
+from promise_seg.validation import faults_of
 from promise_seg.vocabulary import PromptSource, Protocol, Variant
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9_+-])?$"
@@ -319,8 +320,7 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
     except yaml.YAMLError as error:
         raise SettingsError(f"{place}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {words_of(e)}" for e in error.errors())
-        raise SettingsError(f"{place}: {details}") from error
+        raise SettingsError(f"{place}: {faults_of(error, BenchmarkSpec, 'spec')}") from error
     _try_all(spec, str(place))
     return spec.model_copy(
         update={

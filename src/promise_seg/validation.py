@@ -1,0 +1,112 @@
+"""The words for what pydantic finds wrong in settings, specs and files: pydantic's own do not reach a user."""
+
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, get_args
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+
+UNKNOWN = "extra_forbidden"
+"""pydantic's name for a key that a mapping must not have."""
+_EXPECTED = {
+    "greater_than": "expected more than {gt}",
+    "greater_than_equal": "expected at least {ge}",
+    "less_than": "expected less than {lt}",
+    "less_than_equal": "expected at most {le}",
+    "multiple_of": "expected a multiple of {multiple_of}",
+    "finite_number": "expected a finite number",
+    "int_parsing": "expected a whole number",
+    "int_parsing_size": "expected a whole number of fewer digits",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_parsing": "expected a number",
+    "float_type": "expected a number",
+    "bool_parsing": "expected true or false",
+    "bool_type": "expected true or false",
+    "string_type": "expected text",
+    "string_pattern_mismatch": "expected text of the pattern {pattern}",
+    "string_too_short": "expected at least {min_length} character(s)",
+    "string_too_long": "expected at most {max_length} character(s)",
+    "path_type": "expected a path",
+    "datetime_type": "expected a date and time",
+    "datetime_parsing": "expected a date and time",
+    "datetime_from_date_parsing": "expected a date and time",
+    "literal_error": "expected {expected}",
+    "enum": "expected {expected}",
+    "union_tag_invalid": "{discriminator} is {tag}; expected {expected_tags}",
+    "union_tag_not_found": "{discriminator} is needed, but missing",
+    "missing": "is needed, but missing",
+    "too_short": "expected at least {min_length} entries",
+    "too_long": "expected at most {max_length} entries",
+    "tuple_type": "expected a list",
+    "list_type": "expected a list",
+    "model_type": "expected a mapping of names to values",
+    "model_attributes_type": "expected a mapping of names to values",
+    "dict_type": "expected a mapping of names to values",
+    "json_invalid": "is not JSON",
+}
+"""The words for the kinds of fault that files and options can have, by pydantic's name of the kind."""
+
+
+def words_of(fault: Mapping[str, Any], known: Collection[str] = ()) -> str:
+    """Return what was expected, for one fault that pydantic found.
+
+    Args:
+        fault: an entry of ``ValidationError.errors()``; messages of our own validators stay as they are.
+        known: the keys that are possible where an unknown one was found.
+    """
+    if fault["type"] == UNKNOWN:
+        return f"unknown key{hint(str(fault['loc'][-1]), known)}"
+    if words := _EXPECTED.get(fault["type"]):
+        return words.format(**fault.get("ctx", {})).replace("'", "")
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    start = "Input should be "
+    return f"expected {message.removeprefix(start)}" if message.startswith(start) else message
+
+
+def hint(word: str, known: Collection[str]) -> str:
+    """Return the end of a message on an unknown word: the nearest known one or, if none is near, all of them."""
+    if nearest := get_close_matches(word.lower(), known, n=1):
+        return f"; did you mean {nearest[0]}?"
+    return f"; expected one of {', '.join(sorted(known))}" if known else ""
+
+
+def faults_of(error: "ValidationError", model: "type[BaseModel]", whole: str = "all", most: int | None = None) -> str:
+    """Describe in one line what is wrong, and where: ``data.0.manifst: unknown key; did you mean manifest?``.
+
+    Args:
+        error: what validation by the model raised.
+        model: the class of the whole.
+        whole: the name of the place of faults that concern the whole.
+        most: the number of faults that are described; by default all.
+    """
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or whole}: {words_of(fault, keys_at(model, fault['loc']))}"
+        for fault in error.errors()[:most]
+    )
+
+
+def keys_at(model: "type[BaseModel]", place: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that are possible beside the last one of a place in what a model validates.
+
+    Args:
+        model: the class of the whole.
+        place: the names, numbers and tags that lead there, as in ``loc`` of pydantic's faults.
+    """
+    here = [model]
+    for step in place[:-1]:
+        fields = [each.model_fields[str(step)] for each in here if step in each.model_fields]
+        tagged = [each for each in here if any(step in get_args(field.annotation) for field in each.model_fields.values())]
+        if fields:
+            here = [found for field in fields for found in _models_in(field.annotation)]
+        elif tagged and isinstance(step, str):  # the step is the tag of one class of several
+            here = tagged
+    return sorted({field.alias or name for each in here for name, field in each.model_fields.items()})
+
+
+def _models_in(annotation: Any) -> Iterator["type[BaseModel]"]:
+    if hasattr(annotation, "model_fields"):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
