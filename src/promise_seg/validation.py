@@ -96,13 +96,15 @@ def keys_at(model: "type[BaseModel]", place: tuple[int | str, ...]) -> list[str]
     """
     here = [model]
     for step in place[:-1]:
-        fields = [each.model_fields[str(step)] for each in here if step in each.model_fields]
-        tagged = [each for each in here if any(step in get_args(field.annotation) for field in each.model_fields.values())]
-        if fields:
+        if fields := [each.model_fields[str(step)] for each in here if step in each.model_fields]:
             here = [found for field in fields for found in _models_in(field.annotation)]
-        elif tagged and isinstance(step, str):  # the step is the tag of one class of several
-            here = tagged
+        else:  # an index, or the tag of one class of several
+            here = [each for each in here if step in _tags(each)] or here
     return sorted({field.alias or name for each in here for name, field in each.model_fields.items()})
+
+
+def _tags(model: "type[BaseModel]") -> list[Any]:
+    return [tag for field in model.model_fields.values() for tag in get_args(field.annotation)]
 
 
 def _models_in(annotation: Any) -> Iterator["type[BaseModel]"]:
