@@ -10,6 +10,7 @@ from promise_seg.cli.common import (
     print_line,
     print_lines,
     print_table,
+    print_unfinished,
     stages_bar,
 )
 from promise_seg.cli.groups import OPENING, Values, with_groups
@@ -68,6 +69,7 @@ def evaluate(
 
     print_deviations(evaluation_deviations(protocol))
     model, rows = open_to_score(run, data, reading, split, opening, protocol=protocol)
+    print_unfinished(run)
     with stages_bar() as progress:
         found = scoring.evaluate(
             model, rows, output=output, split=split, prompts=prompts, points=points, mask=mask, slices=slices,
