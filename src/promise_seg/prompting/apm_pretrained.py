@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from promise_seg.arrays import BoolArray, Float32Array, IntArray
-from promise_seg.errors import CheckpointError
+from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, ApmConfig, AutoPrompter, Proposal
 from promise_seg.prompting.backbones.image_backbone import ImageBackbone
 from promise_seg.prompting.backbones.loading import (
@@ -26,7 +26,7 @@ from promise_seg.prompting.backbones.loading import (
     empty_backbone,
     load_backbone,
 )
-from promise_seg.prompting.map_decoders import CoarseDecoder, FineDecoder, MapDecoder, TrunkFeatures, resized
+from promise_seg.prompting.map_decoders import FINE_MAPS, CoarseDecoder, FineDecoder, MapDecoder, TrunkFeatures, resized
 from promise_seg.prompting.scene_weights import load_scene_weights
 from promise_seg.prompting.separating import PROMINENCE, prompts_in_frame, separate
 from promise_seg.sam.backbone import weights_sha256
@@ -75,6 +75,9 @@ class PretrainedPrompter(AutoPrompter):
 
     Shape: reads of the features the embedding, if it is there, and the image (B, side, side, 3) RGB in [0, 255], or
         its :meth:`outputs` for that image. The maps are of side ``side / map_stride``.
+
+    Raises:
+        SettingsError: if the backbone cannot read images of that side, or has too few feature maps for fine maps.
     """
 
     stages_read = ()
@@ -98,6 +101,7 @@ class PretrainedPrompter(AutoPrompter):
     ) -> None:
         super().__init__()
         backbone.check_side(side)
+        _check_maps(backbone, map_stride)
         self.model_side, self.image_side, self.tunes = sizes.side, side, tunes
         self.frozen_part = None if tunes else "backbone"
         self.fast_part = "decoder"
@@ -243,6 +247,20 @@ class PretrainedPrompter(AutoPrompter):
         return _Objects(*prompts_in_frame(boxes, points, cell), new_numbers[found.regions])
 
 
+def _check_maps(backbone: ImageBackbone, map_stride: int) -> None:
+    """Check that a backbone has enough feature maps for the decoder.
+
+    Raises:
+        SettingsError: if fine maps are wanted, which need :data:`FINE_MAPS` of them.
+    """
+    count = len(backbone.widths)
+    if map_stride == _FINE and count != FINE_MAPS:
+        raise SettingsError(
+            f"--apm-backbone {backbone.name}: has {count} feature map(s); expected {FINE_MAPS} for --apm-map-stride "
+            f"{_FINE}. Give --apm-map-stride {_COARSE}, which takes any number, or another backbone"
+        )
+
+
 def _with_mirror_images(features: Features) -> Features:
     """Images and, behind them, their mirror images, top and bottom exchanged: twice as many.
 
@@ -326,6 +344,7 @@ class PretrainedConfig(ApmConfig):
         side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
         backbone.check_side(side)
         map_stride = _COARSE if self.frozen else self.map_stride
+        _check_maps(backbone, map_stride)
         map_norm = self.map_norm if map_stride == _FINE else "group"
         scenes_fit = self.backbone == EFFICIENTNET_LITE0 and map_norm == "none"
         return self.model_copy(
