@@ -264,3 +264,9 @@ def test_logits_that_are_no_numbers_are_refused(tiny_sam, checked, value):
             Assessment(prompts=PromptSource.APM),
             full=True,
         )
+
+
+@pytest.mark.parametrize("count", [0, 1025, 10**9])
+def test_numbers_of_oracle_points_out_of_range_are_refused(count):
+    with pytest.raises(SettingsError, match=rf"^--points {count}: expected a whole number from 1 to 1024$"):
+        Assessment(prompts=PromptSource.ORACLE, num_points=count)

@@ -129,6 +129,11 @@ def test_a_spec_without_rivals_is_what_it_was(tmp_path):
             {"sams": {"nano": {"source": "nano", "colour": 1}}},
             "sams.0.colour: unknown key; expected one of image_size, name, source",
         ),
+        ({"oracle_points": 10**9}, "oracle_points: expected at most 1024"),
+        (
+            {"sams": [{"name": "s", "source": "nano", "image_size": 10**9}]},
+            "sams.0.image_size: expected at most 4096",
+        ),
         ({"seeds": ["first"]}, "seeds.0: expected a whole number"),
         ({"models": {"a/b": {"variant": "ips"}}}, "models.0.name"),
         ({"models": {"x": {"variant": "unet"}}}, "needs either budget_of"),

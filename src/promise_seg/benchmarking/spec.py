@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from promise_seg.assessment.measures import MEASURE_NAMES, about_older_name
 from promise_seg.benchmarking.pretrained_unet import SIDE, SIDE_STEP
 from promise_seg.benchmarking.rivals import PRETRAINED_UNET, RIVALS, UNETS, with_rivals
+from promise_seg.bounds import LARGEST_INPUT_SIDE, MOST_POINTS
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.images.tiles import AUTO_TILE, NO_TILE
@@ -76,7 +77,7 @@ class SamSpec(_Part):
 
     name: str = Field(pattern=NAME_PATTERN)
     source: str
-    image_size: int | None = Field(None, ge=16)
+    image_size: int | None = Field(None, ge=16, le=LARGEST_INPUT_SIDE)
 
 
 class ModelSpec(_Part):
@@ -169,7 +170,7 @@ class BenchmarkSpec(_Part):
     seeds: Seeds = Field((0, 1, 2), min_length=1)
     measures: tuple[str, ...] = Field(("dice", "iou"), min_length=1)
     training: dict[str, Any] = {}
-    oracle_points: int = Field(16, ge=1)
+    oracle_points: int = Field(16, ge=1, le=MOST_POINTS)
 
     @model_validator(mode="before")
     @classmethod

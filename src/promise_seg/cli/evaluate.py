@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from promise_seg.bounds import MOST_POINTS
 from promise_seg.cli.common import (
     each_of,
     open_to_score,
@@ -49,7 +50,10 @@ def evaluate(
     split: SplitOption = SplitChoice.TEST,
     prompts: PromptsOption = PromptSource.APM,
     points: Annotated[
-        int, option("--points", min=1, about="How many oracle points, half of them background.", panel=SCORING)
+        int,
+        option(
+            "--points", min=1, max=MOST_POINTS, about="How many oracle points, half of them background.", panel=SCORING
+        ),
     ] = 16,
     mask: Annotated[
         MaskChoice | None,

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from promise_seg.bounds import MOST_POINTS
 from promise_seg.errors import SettingsError
 from promise_seg.prompting.apm import PointCounts, PointsConfig
 from promise_seg.prompting.building import CONFIGS, AnyApmConfig, make_apm_config, options_of
@@ -75,7 +76,7 @@ class TrainSettings(BaseModel):
     apm_options: dict[str, Any] = {}
     """Options that this kind of APM alone has; see its config class."""
     train_also: TrainAlso = TrainAlso.NONE
-    num_points: int = Field(16, ge=1)
+    num_points: int = Field(16, ge=1, le=MOST_POINTS)
     num_foreground: int = Field(8, ge=0)
     fit: Fit = Fit.STRETCH
     epochs: int = Field(40, ge=1)

@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from promise_seg.bounds import MOST_POINTS
 from promise_seg.errors import SettingsError
 from promise_seg.sam.features import ALL_STAGES, Features, FeatureSizes
 from promise_seg.sam.prompts import PER_SET, Prompts
@@ -199,7 +200,7 @@ class PointCounts(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    num_points: int = Field(16, ge=1)
+    num_points: int = Field(16, ge=1, le=MOST_POINTS)
     num_foreground: int = Field(8, ge=0)
 
     @model_validator(mode="after")

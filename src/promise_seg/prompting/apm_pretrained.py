@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from promise_seg.arrays import BoolArray, Float32Array, IntArray
+from promise_seg.bounds import LARGEST_INPUT_SIDE
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, ApmConfig, AutoPrompter, Proposal
 from promise_seg.prompting.backbones.image_backbone import ImageBackbone
@@ -305,7 +306,7 @@ class PretrainedConfig(ApmConfig):
 
     kind: Literal[ApmKind.PRETRAINED] = ApmKind.PRETRAINED
     backbone: str = EFFICIENTNET_LITE0
-    side: int | None = Field(None, ge=1)
+    side: int | None = Field(None, ge=1, le=LARGEST_INPUT_SIDE)
     frozen: bool = False
     max_objects: int = Field(16, ge=1)
     map_stride: Literal[2, 4] = 4
