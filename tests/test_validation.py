@@ -85,7 +85,6 @@ def test_nothing_is_proposed_where_nothing_is_known():
     ("values", "words"),
     [
         ({"sede": 1}, "--sede 1: unknown option; did you mean --seed?"),
-        ({"apm": "heatmap", "apm_distance": 0.1}, "--apm heatmap: --apm-distance 0.1: this kind has no such option"),
         ({"num_points": 10**9}, "--points 1000000000: expected at most 1024"),
         ({"apm": "pretrained", "apm_side": 10**9}, "--apm pretrained: --apm-side 1000000000: expected at most 4096"),
         ({"epochs": "many"}, "--epochs many: expected a whole number"),

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = "extra_forbidden"
 """pydantic's name for a key that a mapping must not have."""
+TOO_SHORT = "too_short"
+"""pydantic's name for a list with too few entries; those that have a fault of their own do not count."""
 _EXPECTED = {
     "greater_than": "expected more than {gt}",
     "greater_than_equal": "expected at least {ge}",
@@ -37,10 +39,12 @@ _EXPECTED = {
     "union_tag_invalid": "{discriminator} is {tag}; expected {expected_tags}",
     "union_tag_not_found": "{discriminator} is needed, but missing",
     "missing": "is needed, but missing",
-    "too_short": "expected at least {min_length} entries",
-    "too_long": "expected at most {max_length} entries",
+    TOO_SHORT: "expected a list of at least {min_length}",
+    "too_long": "expected a list of at most {max_length}",
     "tuple_type": "expected a list",
     "list_type": "expected a list",
+    "set_type": "expected a list",
+    "frozen_set_type": "expected a list",
     "model_type": "expected a mapping of names to values",
     "model_attributes_type": "expected a mapping of names to values",
     "dict_type": "expected a mapping of names to values",
@@ -81,9 +85,12 @@ def faults_of(error: "ValidationError", model: "type[BaseModel]", whole: str = "
         whole: the name of the place of faults that concern the whole.
         most: the number of faults that are described; by default all.
     """
+    found = error.errors()
+    with_faults = {fault["loc"][:length] for fault in found for length in range(len(fault["loc"]))}
+    told = [fault for fault in found if fault["type"] != TOO_SHORT or fault["loc"] not in with_faults]
     return "; ".join(
         f"{'.'.join(map(str, fault['loc'])) or whole}: {words_of(fault, keys_at(model, fault['loc']))}"
-        for fault in error.errors()[:most]
+        for fault in told[:most]
     )
 
 

@@ -10,6 +10,7 @@ from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.model import with_map
 from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, outputs_of_all, some_sets
 from promise_seg.prompting.apm_pretrained import MAPS, PRESENCE, PretrainedConfig
+from promise_seg.prompting.backbones.loading import architecture_of, load_backbone
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.vocabulary import Recipe
 
@@ -165,15 +166,14 @@ def test_what_a_user_can_get_wrong():
 
 
 def test_a_backbone_with_too_few_feature_maps_is_refused_for_fine_maps_alone(tmp_path):
-    three_stages = ConvNextConfig(hidden_sizes=[8, 16, 24], depths=[1, 1, 1])
+    three_stages = ConvNextConfig(num_stages=3, hidden_sizes=[8, 16, 24], depths=[1, 1, 1])
     AutoBackbone.from_config(three_stages).save_pretrained(tmp_path)
     config = PretrainedConfig(backbone=str(tmp_path), side=64, map_stride=2)
     words = rf"--apm-backbone {tmp_path}: has 3 feature map\(s\); expected 4 .* Give --apm-map-stride 4"
     with pytest.raises(SettingsError, match=words):
         config.completed()
-    of_before = config.model_copy(update={"architecture": three_stages.to_dict() | {"out_indices": [1, 2, 3]}})
     with pytest.raises(SettingsError, match=words):
-        of_before.build(SIZES)
+        config.model_copy(update={"architecture": architecture_of(load_backbone(str(tmp_path)))}).build(SIZES)
     image = Features({IMAGE: torch.zeros(1, 64, 64, 3), "embedding": torch.zeros(1, 16, 8, 8)})
     coarse = config.model_copy(update={"map_stride": 4}).completed().build(SIZES).eval()
     assert coarse(image).saliency_logits.shape == (1, 16, 16)
