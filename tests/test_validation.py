@@ -7,7 +7,7 @@ from promise_seg.annotator.bodies import ActionBody, GivenPoint
 from promise_seg.assessment.summary import EvaluationSummary
 from promise_seg.benchmarking.spec import BenchmarkSpec, DataSpec
 from promise_seg.errors import SettingsError
-from promise_seg.images.reading import Reading, make_reading_options
+from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.learning.answering import MeasuredAnswer
 from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_note import RunNote
@@ -16,7 +16,7 @@ from promise_seg.learning.training_images import TrainingImages
 from promise_seg.model import ModelConfig
 from promise_seg.prompting.building import make_apm_config
 from promise_seg.trust.trust_model import Calibration
-from promise_seg.validation import faults_of, hint, keys_at
+from promise_seg.validation import faults_of, hint, keys_at, make_options
 from promise_seg.vocabulary import ApmKind
 
 MODELS = (
@@ -103,6 +103,6 @@ def test_an_option_of_another_kind_of_apm_is_near_none():
 
 def test_options_of_reading_from_python_are_refused_in_one_line():
     with pytest.raises(SettingsError, match=r"^--window \[1\]: expected text$"):
-        make_reading_options(window=[1])
+        make_options(ReadingOptions, window=[1])
     with pytest.raises(SettingsError, match=r"^--mask-threshold high: expected a number$"):
-        make_reading_options(mask_threshold="high")
+        make_options(ReadingOptions, mask_threshold="high")

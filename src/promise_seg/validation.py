@@ -2,10 +2,14 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from promise_seg.errors import SettingsError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
+
+Options = TypeVar("Options", bound="BaseModel")
 
 UNKNOWN = "extra_forbidden"
 """pydantic's name for a key that a mapping must not have."""
@@ -92,6 +96,27 @@ def faults_of(error: "ValidationError", model: "type[BaseModel]", whole: str = "
         f"{'.'.join(map(str, fault['loc'])) or whole}: {words_of(fault, keys_at(model, fault['loc']))}"
         for fault in told[:most]
     )
+
+
+def make_options(model: type[Options], **values: Any) -> Options:
+    """Return options from a user's values.
+
+    Args:
+        model: the class of the options, whose fields have the names of the options.
+        values: the values by the names of the fields.
+
+    Raises:
+        SettingsError: naming the option whose value cannot be meant.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return model(**values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = str(fault["loc"][0])
+        option = "class" if name == "label" else name.replace("_", "-")
+        raise SettingsError(f"--{option} {values.get(name)}: {words_of(fault)}") from error
 
 
 def keys_at(model: "type[BaseModel]", place: tuple[int | str, ...]) -> list[str]:

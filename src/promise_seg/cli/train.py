@@ -41,6 +41,17 @@ if TYPE_CHECKING:
     from promise_seg.images.reading import ReadingOptions
     from promise_seg.workflows.one_run import Trained
 
+_SideOption = Annotated[
+    int | None,
+    option(
+        "--apm-side",
+        min=1,
+        max=LARGEST_INPUT_SIDE,
+        metavar="PIXELS",
+        about="Size at which pretrained sees the image; near 256 by default, or more where objects are small.",
+        panel=MODEL,
+    ),
+]
 _MaxObjectsOption = Annotated[
     int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
 ]
@@ -92,17 +103,7 @@ def train(
             panel=MODEL,
         ),
     ] = "efficientnet-lite0",
-    apm_side: Annotated[
-        int | None,
-        option(
-            "--apm-side",
-            min=1,
-            max=LARGEST_INPUT_SIDE,
-            metavar="PIXELS",
-            about="Size at which pretrained sees the image; near 256 by default, or more where objects are small.",
-            panel=MODEL,
-        ),
-    ] = None,
+    apm_side: _SideOption = None,
     apm_frozen: Annotated[
         bool,
         typer.Option(

@@ -13,7 +13,6 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     SerializerFunctionWrapHandler,
-    ValidationError,
     model_serializer,
 )
 
@@ -27,7 +26,7 @@ from promise_seg.images.geometry import Box
 from promise_seg.images.masks import LARGEST_LABEL, MaskRule, Threshold
 from promise_seg.images.tiles import AUTO_TILE, LEAST_SIDE, NO_TILE, Tiling, make_tiling
 from promise_seg.images.windows import OWN, OWN_WINDOW, Window, parse_window
-from promise_seg.validation import words_of
+from promise_seg.validation import make_options
 from promise_seg.vocabulary import Axis, Channel, MaskKind
 
 ALL_CLASSES = ALL_CHANNELS = "all"
@@ -398,18 +397,4 @@ def make_reading(base: Reading | None = None, **options: Any) -> Reading:
     Raises:
         SettingsError: naming the option that cannot be meant.
     """
-    return make_reading_options(**options).applied_to(base or DEFAULT_READING)
-
-
-def make_reading_options(**options: Any) -> ReadingOptions:
-    """Return options of reading from a user's values.
-
-    Raises:
-        SettingsError: naming the option whose value is of another type, or out of range.
-    """
-    try:
-        return ReadingOptions(**options)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        option = _option(str(fault["loc"][0]))
-        raise SettingsError(f"{option} {options[str(fault['loc'][0])]}: {words_of(fault)}") from error
+    return make_options(ReadingOptions, **options).applied_to(base or DEFAULT_READING)
