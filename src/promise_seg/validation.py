@@ -125,6 +125,9 @@ def keys_at(model: "type[BaseModel]", place: tuple[int | str, ...]) -> list[str]
     Args:
         model: the class of the whole.
         place: the names, numbers and tags that lead there, as in ``loc`` of pydantic's faults.
+
+    Returns:
+        The names of fields, and keys that a class takes besides, its ``SHORT_FORMS``.
     """
     here = [model]
     for step in place[:-1]:
@@ -132,7 +135,8 @@ def keys_at(model: "type[BaseModel]", place: tuple[int | str, ...]) -> list[str]
             here = [found for field in fields for found in _models_in(field.annotation)]
         else:  # an index, or the tag of one class of several
             here = [each for each in here if step in _tags(each)] or here
-    return sorted({field.alias or name for each in here for name, field in each.model_fields.items()})
+    fields_here = {field.alias or name for each in here for name, field in each.model_fields.items()}
+    return sorted(fields_here.union(*(getattr(each, "SHORT_FORMS", ()) for each in here)))
 
 
 def _tags(model: "type[BaseModel]") -> list[Any]:

@@ -129,6 +129,7 @@ def test_a_spec_without_rivals_is_what_it_was(tmp_path):
             {"sams": {"nano": {"source": "nano", "colour": 1}}},
             "sams.0.colour: unknown key; expected one of image_size, name, source",
         ),
+        ({"rival": ["otsu"]}, "rival: unknown key; did you mean rivals?"),
         ({"oracle_points": 10**9}, "oracle_points: expected at most 1024"),
         (
             {"sams": [{"name": "s", "source": "nano", "image_size": 10**9}]},

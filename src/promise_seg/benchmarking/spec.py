@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -162,6 +162,8 @@ class BenchmarkSpec(_Part):
     settings, and settings of a model override both. ``rivals``, a list of names or a mapping from names to options, is
     a short form of models (see :func:`~promise_seg.benchmarking.rivals.with_rivals`).
     """
+
+    SHORT_FORMS: ClassVar[tuple[str, ...]] = ("rivals",)
 
     title: str
     data: tuple[DataSpec, ...] = Field(min_length=1)
